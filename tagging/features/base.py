@@ -1,0 +1,63 @@
+"""The seam of the encoders: one small Protocol a modality.
+
+`prepare` is CPU work on one video and runs wherever it is cheap; `encode` is the model, and takes
+rows of many videos at once, so that batches fill whatever the videos' lengths are.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tagging.types import Frames, Sound
+
+
+class TextEncoder(Protocol):
+    dim: int
+    fingerprint: str  # changes whenever the same text could give another vector
+    max_tokens: int
+
+    def token_counts(self, texts: Sequence[str]) -> NDArray[np.int64]:
+        """(B,) tokens of each text before any cut; beyond `max_tokens` the rest is not read."""
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """B texts -> (B, D) unit rows."""
+
+
+class FrameEncoder(Protocol):
+    dim: int
+    fingerprint: str
+
+    def prepare(self, frames: Frames) -> NDArray[np.float32]:
+        """T pictures -> (T, 3, height, width), exactly the model's own pre-processing."""
+
+    def encode(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(B, 3, height, width) -> (B, D), one row a picture."""
+
+
+class SoundEncoder(Protocol):
+    dim: int
+    fingerprint: str
+
+    def prepare(self, sound: Sound) -> NDArray[np.float32]:
+        """Sound -> (S, 96, 64) log-mel examples of 0.96 s; S = 0 when it is shorter than one example."""
+
+    def encode(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(B, 96, 64) -> (B, D), one row an example."""
+
+
+def mean_pool(tokens: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(T, D) tokens -> (D,) the unit row of their mean.
+
+    Each token is brought to unit length first, so no single frame or example outweighs the others.
+    Raises ValueError where there is no token, or the mean has no direction.
+    """
+    if tokens.ndim != 2 or not len(tokens):
+        raise ValueError(f"cannot pool tokens of shape {tokens.shape}")
+    norms = np.linalg.norm(tokens, axis=1, keepdims=True)
+    mean = (tokens / np.maximum(norms, 1e-12)).mean(axis=0)
+    length = float(np.linalg.norm(mean))
+    if not length > 1e-6:
+        raise ValueError("the mean of the tokens has no direction")
+    return (mean / length).astype(np.float32)

@@ -1,0 +1,190 @@
+"""The values that flow through videotag, one way:
+
+    VideoRef → MediaSample → ModalityFeatures → VideoEmbeddings → Candidates → TagScores → RankedTags
+
+This module imports only the standard library and NumPy, so decode workers stay light.
+Letters: T frames or sound examples, D embedding width, K candidates, C channels, Q queries.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Modality = Literal["text", "frames", "audio"]
+MODALITIES: tuple[Modality, ...] = ("text", "frames", "audio")
+SAMPLE_RATE_HZ = 16_000
+
+
+@dataclass(frozen=True, slots=True)
+class VideoRef:
+    """What a caller knows of a video before anything is read."""
+
+    video_id: str
+    uri: str | None = None  # path or http(s) URL; None: text only
+    title: str = ""
+    description: str = ""
+    uploader_id: str | None = None
+
+    @property
+    def text(self) -> str:
+        """Title, then description, on lines of their own; what text encoders read."""
+        return "\n".join(part for part in (self.title.strip(), self.description.strip()) if part)
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledVideo:
+    """A video with the tags people gave it, raw spellings in their order."""
+
+    video: VideoRef
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frames:
+    """Pictures in the order of time, upright."""
+
+    pixels: NDArray[np.uint8]  # (T, H, W, 3) RGB
+    times_s: NDArray[np.float64]  # (T,) from the start of the video
+
+    def __post_init__(self) -> None:
+        if self.pixels.ndim != 4 or self.pixels.shape[3] != 3 or self.pixels.dtype != np.uint8:
+            raise ValueError(f"pixels {self.pixels.shape} {self.pixels.dtype}, not (T, H, W, 3) uint8")
+        if self.times_s.shape != (len(self.pixels),) or not len(self.pixels):
+            raise ValueError(f"{len(self.pixels)} frames, times {self.times_s.shape}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sound:
+    """Mono sound at 16 kHz."""
+
+    samples: NDArray[np.float32]  # (samples,) in [-1, 1]
+
+    def __post_init__(self) -> None:
+        if self.samples.ndim != 1 or self.samples.dtype != np.float32:
+            raise ValueError(f"samples {self.samples.shape} {self.samples.dtype}, not 1-d float32")
+
+    @property
+    def duration_s(self) -> float:
+        return len(self.samples) / SAMPLE_RATE_HZ
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MediaSample:
+    """What was read from a media file; at least one of frames and sound is there."""
+
+    content_hash: str  # sha256 of the file's bytes, hex
+    duration_s: float
+    frames: Frames | None
+    sound: Sound | None
+    warnings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.frames is None and self.sound is None:
+            raise ValueError("a media sample needs frames or sound")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ModalityFeatures:
+    """What the encoders made of one video: tokens for the ranker, None where a modality is missing."""
+
+    text: NDArray[np.float32] | None = None  # (D_text,) unit
+    frames: NDArray[np.float32] | None = None  # (T, D_frames)
+    audio: NDArray[np.float32] | None = None  # (S, D_audio)
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VideoEmbeddings:
+    """One unit row a modality; a missing modality is absent from the mapping."""
+
+    rows: Mapping[Modality, NDArray[np.float32]]
+    warnings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for modality, row in self.rows.items():
+            norm = float(np.linalg.norm(row))
+            if row.ndim != 1 or not abs(norm - 1.0) < 1e-3:  # also refuses NaN
+                raise ValueError(f"{modality} embedding of shape {row.shape} and norm {norm}, not a unit row")
+
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        return tuple(m for m in MODALITIES if m in self.rows)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Neighbours:
+    """Labelled videos near the query, nearest first."""
+
+    video_rows: NDArray[np.int64]  # (n,) rows of the bundle's labelled videos
+    similarities: NDArray[np.float32]  # (n,) cosine
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ChannelTags:
+    """What one recall channel proposes for one video, best first."""
+
+    tag_rows: NDArray[np.int64]  # (n,) rows of the catalog, no repeats
+    scores: NDArray[np.float32]  # (n,) in [0, 1], falling
+    neighbours: Neighbours  # whose votes these are
+
+    def __post_init__(self) -> None:
+        if self.tag_rows.shape != self.scores.shape:
+            raise ValueError(f"tag rows {self.tag_rows.shape}, scores {self.scores.shape}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidates:
+    """What recall hands to rank for one video."""
+
+    tag_rows: NDArray[np.int64]  # (K,) rows of the catalog, no repeats
+    channels: tuple[str, ...]  # C names
+    scores: NDArray[np.float32]  # (K, C) in [0, 1]; NaN: the channel did not propose the tag
+    neighbours: Mapping[str, Neighbours] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.scores.shape != (len(self.tag_rows), len(self.channels)):
+            raise ValueError(
+                f"{len(self.tag_rows)} tags, {len(self.channels)} channels, scores {self.scores.shape}"
+            )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TagScores:
+    """The ranker's confidence in each candidate, in the order of the candidates."""
+
+    confidences: NDArray[np.float32]  # (K,) in [0, 1]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A labelled video that spoke for a tag."""
+
+    channel: str
+    video_id: str
+    title: str
+    similarity: float  # cosine
+
+
+@dataclass(frozen=True, slots=True)
+class RankedTag:
+    """One tag of the answer."""
+
+    tag_id: str
+    name: str
+    confidence: float  # in [0, 1]
+    channels: Mapping[str, float]  # score of each channel that proposed it
+    evidence: tuple[Evidence, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RankedTags:
+    """The answer for one video, best tag first, with what it rests on."""
+
+    video_id: str
+    tags: tuple[RankedTag, ...]
+    modalities: tuple[Modality, ...]  # what was looked at
+    warnings: tuple[str, ...]
+    bundle_version: str
