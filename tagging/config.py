@@ -183,5 +183,7 @@ def _overlay(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     for key, value in over.items():
         below = merged.get(key)
         replaces = isinstance(value, dict) and "backend" in value
-        merged[key] = _overlay(below, value) if isinstance(below, dict) and isinstance(value, dict) and not replaces else value
+        merged[key] = (
+            _overlay(below, value) if isinstance(below, dict) and isinstance(value, dict) and not replaces else value
+        )
     return merged

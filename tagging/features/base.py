@@ -60,4 +60,4 @@ def mean_pool(tokens: NDArray[np.float32]) -> NDArray[np.float32]:
     length = float(np.linalg.norm(mean))
     if not length > 1e-6:
         raise ValueError("the mean of the tokens has no direction")
-    return (mean / length).astype(np.float32)
+    return np.asarray(mean / length, np.float32)

@@ -1,0 +1,67 @@
+"""VGGish: 0.96 s of sound to 128 numbers (Hershey et al. 2017), without the release's PCA and quantisation."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tagging.errors import ArtifactMismatchError
+from tagging.features.weights import fingerprint
+from tagging.types import SAMPLE_RATE_HZ, Sound
+
+EXAMPLE_SAMPLES = 15_600  # 96 windows of 25 ms, 10 ms apart
+HOP_SAMPLES = 15_360  # examples follow each other every 0.96 s
+_EXAMPLES_AT_ONCE = 64  # a minute: the spectrum of an hour at once takes gigabytes
+
+
+def log_mel(sound: Sound) -> NDArray[np.float32]:
+    """Sound -> (S, 96, 64) natural log-mel examples, as torchvggish computes them; S = 0 below 0.975 s.
+
+    The unfinished example at the end is dropped, as the library does.
+    """
+    from torchvggish.vggish_input import waveform_to_examples
+
+    samples = sound.samples
+    count = max(0, 1 + (len(samples) - EXAMPLE_SAMPLES) // HOP_SAMPLES)
+    pieces = [np.zeros((0, 96, 64), np.float32)]
+    for first in range(0, count, _EXAMPLES_AT_ONCE):
+        last = min(first + _EXAMPLES_AT_ONCE, count) - 1
+        piece = samples[first * HOP_SAMPLES : last * HOP_SAMPLES + EXAMPLE_SAMPLES]
+        pieces.append(waveform_to_examples(piece, SAMPLE_RATE_HZ, return_tensor=False).astype(np.float32))
+    return np.concatenate(pieces)
+
+
+class VggishEncoder:
+    """A SoundEncoder over torchvggish. Raises ArtifactMismatchError where the file is no state dict of VGGish."""
+
+    dim = 128
+
+    def __init__(self, file: Path, batch_size: int, device: str = "cpu") -> None:
+        from torchvggish.torchvggish import _vgg
+
+        with torch.device("meta"):  # no time spent on random weights
+            model = _vgg(postprocess=False)
+        try:
+            state = torch.load(file, map_location="cpu", weights_only=True)
+            model.load_state_dict(state, assign=True)
+        except Exception as error:  # torch and pickle raise half a dozen kinds on other files
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise ArtifactMismatchError(f"{file} is no VGGish state dict: {reason}") from error
+        self._model = model.float().eval().requires_grad_(False).to(device)
+        self._batch_size = batch_size
+        self._device = device
+        self.fingerprint = fingerprint("torchvggish", {"version": 1}, {"weights": file})
+
+    def prepare(self, sound: Sound) -> NDArray[np.float32]:
+        """Sound -> (S, 96, 64) log-mel examples."""
+        return log_mel(sound)
+
+    def encode(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(B, 96, 64) -> (B, 128) as the network gives them: not negative, not of unit length."""
+        rows = np.empty((len(inputs), self.dim), np.float32)
+        with torch.inference_mode():
+            for start in range(0, len(inputs), self._batch_size):
+                batch = torch.from_numpy(np.ascontiguousarray(inputs[start : start + self._batch_size]))
+                rows[start : start + len(batch)] = self._model(batch[:, None].to(self._device)).cpu().numpy()
+        return rows

@@ -1,0 +1,98 @@
+"""Builds the encoders that a configuration names."""
+
+from dataclasses import dataclass
+
+from tagging.config import (
+    EncodersConfig,
+    FrameStatisticsConfig,
+    HashedTextConfig,
+    OpenClipConfig,
+    SentenceTransformersConfig,
+    SoundStatisticsConfig,
+    VggishConfig,
+)
+from tagging.errors import InvalidConfigError
+from tagging.features.base import FrameEncoder, SoundEncoder, TextEncoder
+from tagging.features.weights import clip_source, text_folder, vggish_file
+
+
+@dataclass(frozen=True, slots=True)
+class Encoders:
+    """One encoder a modality; None: that modality is not looked at."""
+
+    text: TextEncoder | None = None
+    frames: FrameEncoder | None = None
+    audio: SoundEncoder | None = None
+
+
+def load_encoders(config: EncodersConfig) -> Encoders:
+    """Find all weights, then import the libraries and load.
+
+    Raises MissingWeightsError or MissingPackageError before anything heavy is imported, InvalidConfigError for a
+    device that is not there, ArtifactMismatchError for files that are not the model they should be.
+    """
+    check_weights(config)
+    _check_device(config.device)
+    return Encoders(
+        text=_text(config.text, config.device),
+        frames=_frames(config.vision, config.device),
+        audio=_audio(config.audio, config.device),
+    )
+
+
+def check_weights(config: EncodersConfig) -> None:
+    """Raises MissingWeightsError or MissingPackageError for the first encoder that cannot be loaded; fast."""
+    if isinstance(config.text, SentenceTransformersConfig):
+        text_folder(config.text)
+    if isinstance(config.vision, OpenClipConfig):
+        clip_source(config.vision)
+    if isinstance(config.audio, VggishConfig):
+        vggish_file(config.audio)
+
+
+def _text(config: SentenceTransformersConfig | HashedTextConfig | None, device: str) -> TextEncoder | None:
+    if isinstance(config, SentenceTransformersConfig):
+        from tagging.features.text import SentenceTransformerEncoder
+
+        return SentenceTransformerEncoder(text_folder(config), config.max_tokens, config.batch_size, device)
+    if isinstance(config, HashedTextConfig):
+        from tagging.features.statistics import HashedTextEncoder
+
+        return HashedTextEncoder(config.dim)
+    return None
+
+
+def _frames(config: OpenClipConfig | FrameStatisticsConfig | None, device: str) -> FrameEncoder | None:
+    if isinstance(config, OpenClipConfig):
+        from tagging.features.vision import OpenClipEncoder
+
+        return OpenClipEncoder(clip_source(config), config.batch_size, device)
+    if isinstance(config, FrameStatisticsConfig):
+        from tagging.features.statistics import FrameStatisticsEncoder
+
+        return FrameStatisticsEncoder()
+    return None
+
+
+def _audio(config: VggishConfig | SoundStatisticsConfig | None, device: str) -> SoundEncoder | None:
+    if isinstance(config, VggishConfig):
+        from tagging.features.audio import VggishEncoder
+
+        return VggishEncoder(vggish_file(config), config.batch_size, device)
+    if isinstance(config, SoundStatisticsConfig):
+        from tagging.features.statistics import SoundStatisticsEncoder
+
+        return SoundStatisticsEncoder()
+    return None
+
+
+def _check_device(device: str) -> None:
+    if device == "cpu":
+        return
+    import torch
+
+    if not torch.cuda.is_available():
+        raise InvalidConfigError(
+            "encoders.device is cuda, and torch sees no CUDA device",
+            "set encoders.device to cpu, or install CUDA torch",
+        )

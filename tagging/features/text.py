@@ -1,0 +1,128 @@
+"""Sentence embeddings of titles and descriptions (SBERT, Reimers & Gurevych 2019)."""
+
+import copy
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tagging.errors import ArtifactMismatchError
+from tagging.features.torchvision_compat import repair_torchvision
+from tagging.features.weights import fingerprint, folder_files
+
+
+class SentenceTransformerEncoder:
+    """A TextEncoder over a sentence-transformers folder; it reads local files only.
+
+    `max_tokens` is the smaller of the configured one and the model's own. Raises ArtifactMismatchError where the
+    folder holds something else than a whole model.
+    """
+
+    def __init__(self, folder: Path, max_tokens: int, batch_size: int, device: str = "cpu") -> None:
+        repair_torchvision()
+        from sentence_transformers import SentenceTransformer
+
+        try:
+            with _no_progress_bars(), _load_report() as reports:
+                model = SentenceTransformer(str(folder), device=device, local_files_only=True)
+            dim = model.get_embedding_dimension()
+        except Exception as error:  # transformers, tokenizers, safetensors and torch each raise their own
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise ArtifactMismatchError(f"{folder} is no sentence-transformers model: {reason}") from error
+        if dim is None:
+            raise ArtifactMismatchError(f"{folder} does not say how wide its embeddings are")
+        if missing := _missing_tensors(reports):  # transformers goes on with random ones
+            raise ArtifactMismatchError(f"{folder} lacks tensors of its model: {', '.join(missing[:3])}")
+        self.dim = dim
+        self.max_tokens = min(max_tokens, model.max_seq_length or max_tokens)
+        self.fingerprint = fingerprint(
+            "sentence-transformers", {"max_tokens": self.max_tokens, "version": 1}, folder_files(folder)
+        )
+        model.max_seq_length = self.max_tokens
+        self._model = model.eval()
+        self._batch_size = batch_size
+        self._prompt = model.prompts.get(model.default_prompt_name or "") or ""
+        # Its own copy: a fast tokenizer keeps its truncation as state, which another thread may be relying on.
+        self._counter = copy.deepcopy(model.tokenizer)
+
+    def token_counts(self, texts: Sequence[str]) -> NDArray[np.int64]:
+        """(B,) tokens of each text, special ones included, before any cut."""
+        if not texts:
+            return np.zeros(0, np.int64)
+        ids = self._counter(
+            [self._prompt + text for text in texts],
+            truncation=False,
+            padding=False,
+            return_attention_mask=False,
+            verbose=False,  # else it warns of texts longer than the model reads
+        )["input_ids"]
+        return np.array([len(row) for row in ids], np.int64)
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """B texts -> (B, D) unit rows.
+
+        Texts of like length share a batch. The library sorts by characters, of which scripts need very different
+        numbers for a token; sorting by tokens leaves less padding.
+        """
+        rows = np.empty((len(texts), self.dim), np.float32)
+        order = np.argsort(self.token_counts(texts), kind="stable")
+        for start in range(0, len(texts), self._batch_size):
+            batch = order[start : start + self._batch_size]
+            rows[batch] = self._model.encode(
+                [texts[i] for i in batch],
+                batch_size=len(batch),
+                show_progress_bar=False,
+                normalize_embeddings=True,
+            )
+        return rows
+
+
+@contextmanager
+def _load_report() -> Iterator[list[str]]:
+    """Collects transformers' reports on tensors that checkpoint and model do not share, instead of printing them."""
+    logger = logging.getLogger("transformers.modeling_utils")
+    level = logger.level
+    reports: list[str] = []
+
+    def keep(record: logging.LogRecord) -> bool:
+        is_report = "LOAD REPORT" in record.getMessage()
+        if is_report:
+            reports.append(record.getMessage())
+        return not is_report
+
+    if not logger.isEnabledFor(logging.WARNING):  # a level of its own, if needless, makes it print sharding plans
+        logger.setLevel(logging.WARNING)
+    logger.addFilter(keep)
+    try:
+        yield reports
+    finally:
+        logger.removeFilter(keep)
+        logger.setLevel(level)
+
+
+def _missing_tensors(reports: Iterable[str]) -> list[str]:
+    """Names that a report marks as drawn at random; poolers aside, which no sentence embedding reads."""
+    names = [
+        line.split("|")[0].strip()
+        for report in reports
+        for line in report.splitlines()
+        if "MISSING" in line and "|" in line
+    ]
+    return [name for name in names if not name.startswith("pooler.")]
+
+
+@contextmanager
+def _no_progress_bars() -> Iterator[None]:
+    """transformers draws a bar while it loads; the switch is global, so it is put back."""
+    from transformers.utils import logging as transformers_logging
+
+    shown = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        if shown:
+            transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]

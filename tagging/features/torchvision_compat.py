@@ -1,0 +1,46 @@
+"""Makes `import torchvision` work where it was built for CUDA and torch was not.
+
+torchvision's wheels on PyPI are linked to CUDA. Beside a CPU build of torch their operators do not load, and the
+import dies while it describes two of them (`operator torchvision::nms does not exist`); open_clip, timm and
+sentence_transformers die with it. Nobody here needs the operators, so declaring the two is enough: the transforms
+work, and calling an operator still fails.
+"""
+
+import importlib
+import importlib.util
+import sys
+from typing import Any
+
+_SCHEMAS = (
+    "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+    "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+)
+_declared: list[Any] = []  # a torch.library.Library takes its operators along when it is collected
+
+
+def repair_torchvision() -> None:
+    """Import torchvision, declaring its missing operators if that is what it fails on.
+
+    Call this before the first import of sentence_transformers or open_clip. It does nothing where torchvision is
+    not installed, is already imported, or imports well; any other failure of the import is raised as it is.
+    """
+    if "torchvision" in sys.modules or importlib.util.find_spec("torchvision") is None:
+        return
+    try:
+        importlib.import_module("torchvision")
+    except RuntimeError as error:
+        if "operator torchvision::nms does not exist" not in str(error) or _declared:
+            raise
+        _declare_operators()
+        importlib.import_module("torchvision")
+
+
+def _declare_operators() -> None:
+    from torch.library import Library
+
+    for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
+        del sys.modules[name]  # half imported: the next import must start afresh
+    library: Any = Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
+    for schema in _SCHEMAS:
+        library.define(schema)
+    _declared.append(library)

@@ -1,0 +1,115 @@
+"""CLIP's picture tower through open_clip (Radford et al. 2021; Cherti et al. 2023)."""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tagging.errors import ArtifactMismatchError, InvalidConfigError, MissingPackageError
+from tagging.features.torchvision_compat import repair_torchvision
+from tagging.features.weights import ClipSource, clip_folder_files, fingerprint
+from tagging.types import Frames
+
+
+class OpenClipEncoder:
+    """A FrameEncoder over any open_clip model; it reads local files only and keeps the picture tower alone.
+
+    Raises MissingPackageError without open_clip, InvalidConfigError for an architecture it does not know or whose
+    text tower would come from the hub, ArtifactMismatchError for files that are no checkpoint of the architecture.
+    """
+
+    def __init__(self, source: ClipSource, batch_size: int, device: str = "cpu") -> None:
+        repair_torchvision()
+        try:
+            with _environment_left_alone():
+                import open_clip
+                from open_clip.transform import PreprocessCfg, image_transform_v2
+        except ImportError as error:
+            raise MissingPackageError(
+                f"open_clip cannot be imported: {error}", "pip install 'videotag[clip]'"
+            ) from error
+
+        name = source.architecture or f"local-dir:{source.place}"
+        with _root_logger_left_alone(), torch.random.fork_rng(devices=[]):  # random weights are drawn before loading
+            model_config = _model_config(open_clip, name)
+            try:
+                clip = open_clip.create_model(
+                    name,
+                    pretrained=str(source.place) if source.architecture else None,
+                    force_preprocess_cfg=dict(source.tag),
+                    # The built-in ViT-B-32 has GELU; OpenAI's and other tags of it were trained with QuickGELU.
+                    force_quick_gelu=bool(source.tag.get("quick_gelu")),
+                )
+            except Exception as error:  # KeyError, AssertionError, EOFError, StopIteration and more on other files
+                reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+                raise ArtifactMismatchError(f"{source.place} is no checkpoint of {name}: {reason}") from error
+        preprocessing = clip.visual.preprocess_cfg
+        self.dim = int(model_config["embed_dim"])
+        self._transform = image_transform_v2(PreprocessCfg(**preprocessing), is_train=False)
+        self._visual = clip.visual.eval().requires_grad_(False).to(device)
+        self._batch_size = batch_size
+        self._device = device
+        files = {"weights": source.place} if source.architecture else clip_folder_files(source.place)
+        settings = {"model": model_config, "preprocessing": preprocessing, "tag": dict(source.tag), "version": 1}
+        self.fingerprint = fingerprint("open-clip", settings, files)
+
+    def prepare(self, frames: Frames) -> NDArray[np.float32]:
+        """T pictures -> (T, 3, height, width), by the library's own transform on PIL images."""
+        from PIL import Image
+
+        return np.stack([self._transform(Image.fromarray(picture)).numpy() for picture in frames.pixels])
+
+    def encode(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(B, 3, height, width) -> (B, D) unit rows, as encode_image(normalize=True) gives them."""
+        rows = np.empty((len(inputs), self.dim), np.float32)
+        with torch.inference_mode():
+            for start in range(0, len(inputs), self._batch_size):
+                batch = torch.from_numpy(np.ascontiguousarray(inputs[start : start + self._batch_size]))
+                features = self._visual(batch.to(self._device))
+                pooled = features[0] if isinstance(features, tuple) else features  # CoCa returns its tokens, too
+                unit = torch.nn.functional.normalize(pooled, dim=-1)
+                rows[start : start + len(batch)] = unit.cpu().numpy()
+        return rows
+
+
+def _model_config(open_clip: Any, name: str) -> dict[str, Any]:
+    try:
+        config = open_clip.get_model_config(name)
+    except (OSError, ValueError, AttributeError) as error:  # the last where the JSON is no object
+        raise ArtifactMismatchError(f"{name} has no readable open_clip_config.json: {error}") from error
+    if config is None:
+        raise InvalidConfigError(f"open_clip knows no architecture {name!r}", "see open_clip.list_models()")
+    if not isinstance(config, dict) or not {"embed_dim", "vision_cfg", "text_cfg"} <= config.keys():
+        raise ArtifactMismatchError(f"{name} describes no open_clip model")
+    if "hf_model_name" in config["text_cfg"]:  # building it asks the hub for the description of that tower
+        raise InvalidConfigError(f"{name} needs the hub for its text tower {config['text_cfg']['hf_model_name']}")
+    return config
+
+
+@contextmanager
+def _environment_left_alone() -> Iterator[None]:
+    """open_clip sets TOKENIZERS_PARALLELISM when imported, which would slow the text encoder's tokenizer."""
+    before = dict(os.environ)
+    try:
+        yield
+    finally:
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update(before)
+
+
+@contextmanager
+def _root_logger_left_alone() -> Iterator[None]:
+    """open_clip logs through the root logger, which sets up a handler of its own where there is none."""
+    root = logging.getLogger()
+    handler = logging.NullHandler()
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)

@@ -1,0 +1,282 @@
+"""Where the encoders' weights live on this machine, and how they get there.
+
+A reference is one of
+    package:PACKAGE/SUBFOLDER   files inside an installed package
+    a path                      a file or folder; whatever starts with / ./ ../ or ~ is one
+    OWNER/NAME                  a model of the Hugging Face hub, looked up in the local cache only
+
+Only `fetch` touches the network. Nothing else here imports torch or a model library, which takes seconds, so a
+missing weight is told as soon as the program starts.
+"""
+
+import hashlib
+import importlib.util
+import json
+import re
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tagging.config import EncodersConfig, OpenClipConfig, SentenceTransformersConfig, VggishConfig
+from tagging.errors import InvalidConfigError, MissingPackageError, MissingWeightsError, VideotagError
+from tagging.features.releases import (
+    CLIP_CONFIG,
+    CLIP_WEIGHTS,
+    hub_candidates,
+    open_clip_tag,
+    vggish_release,
+    vggish_url,
+)
+
+FETCH_HINT = "fetch it beforehand: videotag models fetch --profile PROFILE (or --config FILE)"
+TEXT_CONFIG = "modules.json"
+_TOKENIZERS = (
+    "tokenizer.json",
+    "vocab.txt",
+    "sentencepiece.bpe.model",
+    "spiece.model",
+    "tokenizer.model",
+    "vocab.json",
+)
+_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+_FOLDER_SUFFIXES = {".json", ".txt", ".model", ".safetensors", ".bin"}
+_OTHER_RUNTIMES = ("onnx/*", "openvino/*", "coreml/*", "*.onnx", "*.h5", "*.msgpack", "*.ot", "*.md")
+
+
+@dataclass(frozen=True, slots=True)
+class ClipSource:
+    """An open_clip model on this machine: a folder that describes itself, or an architecture's checkpoint."""
+
+    place: Path
+    architecture: str = ""  # "" for a folder
+    tag: Mapping[str, Any] = field(default_factory=dict)  # open_clip's own entry for a pretrained tag
+
+
+def resolve(reference: str, landmark: str) -> Path:
+    """The file or folder that a reference means. Raises MissingWeightsError where there is none.
+
+    `landmark` is a file that every such model has; a folder of the hub's cache is found by it.
+    """
+    if reference.startswith("package:"):
+        return _in_package(reference)
+    path = Path(reference).expanduser()
+    if path.exists():
+        return path
+    name = hub_name(reference)
+    if name is None:
+        raise MissingWeightsError(f"no weights at {reference}: the path does not exist", "check the path in the config")
+    found = _cached_hub_file(name, landmark)
+    if found is None:
+        raise MissingWeightsError(f"{name} is not in the local hub cache: no {landmark}", FETCH_HINT)
+    return found.parent
+
+
+def hub_name(reference: str) -> str | None:
+    """OWNER/NAME if the reference can only be one, else None."""
+    is_path = reference.startswith(("/", "./", "../", "~", "package:")) or Path(reference).exists()
+    is_file = reference.endswith((".pt", ".pth", ".bin", ".safetensors"))
+    return reference if not is_path and not is_file and _HUB_NAME.fullmatch(reference) else None
+
+
+def text_folder(config: SentenceTransformersConfig) -> Path:
+    """The complete folder of a sentence-transformers model."""
+    folder = resolve(config.weights, TEXT_CONFIG)
+    if gap := _gap_in_text_folder(folder):
+        hint = FETCH_HINT if hub_name(config.weights) else "name a folder that SentenceTransformer.save wrote"
+        raise MissingWeightsError(f"{config.weights} is no complete sentence-transformers model: no {gap}", hint)
+    return folder
+
+
+def clip_source(config: OpenClipConfig) -> ClipSource:
+    """Where an open_clip model's files are. Raises MissingPackageError, MissingWeightsError, InvalidConfigError."""
+    if any(importlib.util.find_spec(package) is None for package in ("open_clip", "torchvision")):
+        raise MissingPackageError("the open-clip encoder needs open_clip_torch", "pip install 'videotag[clip]'")
+    if config.model.startswith("hf-hub:"):
+        if config.weights:
+            raise InvalidConfigError(f"{config.model} brings its own weights, yet weights = {config.weights!r}")
+        return ClipSource(_clip_folder(config.model.removeprefix("hf-hub:")))
+    if tag := open_clip_tag(config.model, config.weights):
+        repository, names = hub_candidates(tag)
+        found = [path for path in (_cached_hub_file(repository, name) for name in names) if path]
+        if not found:
+            raise MissingWeightsError(f"{config.model} {config.weights} is not in the local hub cache", FETCH_HINT)
+        return ClipSource(found[0], config.model, tag)
+    is_plain_word = re.fullmatch(r"[\w.-]*", config.weights) is not None
+    if is_plain_word and not Path(config.weights or "\0").exists():
+        raise InvalidConfigError(
+            f"open_clip knows no weights {config.weights!r} for {config.model}",
+            "`weights` is a tag that `open_clip.list_pretrained()` names for the model, or a path",
+        )
+    place = resolve(config.weights, CLIP_CONFIG)
+    return ClipSource(_clip_folder(config.weights)) if place.is_dir() else ClipSource(place, config.model)
+
+
+def vggish_file(config: VggishConfig) -> Path:
+    """The state dict of VGGish; "release" lies where torch.hub keeps its checkpoints."""
+    if importlib.util.find_spec("torchvggish") is None:
+        raise MissingPackageError("the torchvggish encoder needs torchvggish", "pip install torchvggish")
+    if config.weights == "release":
+        path, hint = vggish_release(), FETCH_HINT
+    else:  # the hub has no VGGish that torchvggish could read
+        is_hub_name = hub_name(config.weights) is not None
+        path, hint = Path(config.weights) if is_hub_name else resolve(config.weights, ""), "name a state dict's file"
+    if not path.is_file():
+        raise MissingWeightsError(f"no VGGish weights at {path}: there is no such file", hint)
+    return path
+
+
+def fingerprint(kind: str, settings: Mapping[str, Any], files: Mapping[str, Path]) -> str:
+    """16 hex digits over the encoder's kind, the settings that change its vectors, and its files' contents.
+
+    `files` maps the name of each file within its model to where it lies: the place itself does not count.
+    """
+    digest = hashlib.sha256(json.dumps([kind, settings], sort_keys=True).encode())
+    for name in sorted(files):
+        with files[name].open("rb") as file:
+            digest.update(f"\0{name}\0{hashlib.file_digest(file, 'sha256').hexdigest()}".encode())
+    return digest.hexdigest()[:16]
+
+
+def folder_files(folder: Path) -> dict[str, Path]:
+    """The files of a model folder that bear on its vectors, by their relative POSIX path."""
+    found = {}
+    for path in folder.rglob("*"):
+        relative = path.relative_to(folder)
+        hidden = any(part.startswith(".") or part in ("onnx", "openvino") for part in relative.parts)
+        shadowed = path.suffix == ".bin" and any(path.parent.glob("*.safetensors"))
+        if path.suffix in _FOLDER_SUFFIXES and path.is_file() and not (hidden or shadowed):
+            found[relative.as_posix()] = path
+    found.pop("data_config.json", None)  # a list of training data
+    return found
+
+
+def clip_folder_files(folder: Path) -> dict[str, Path]:
+    """The description and the checkpoint that open_clip reads from a folder."""
+    names = [CLIP_CONFIG, *(name for name in CLIP_WEIGHTS if (folder / name).is_file())][:2]
+    return {name: folder / name for name in names}
+
+
+def fetch(config: EncodersConfig, report: Callable[[str], None]) -> None:
+    """Download what the configuration names and this machine lacks, telling `report` line by line.
+
+    Raises MissingWeightsError where the network is away or does not have it, and for paths and packages,
+    which cannot be fetched.
+    """
+    if isinstance(config.text, SentenceTransformersConfig):
+        text = config.text
+        _fetch_one(text.weights, lambda: text_folder(text), lambda: _fetch_text(text), report)
+    if isinstance(config.vision, OpenClipConfig):
+        vision = config.vision
+        name = f"{vision.model} {vision.weights}".strip()
+        _fetch_one(name, lambda: clip_source(vision).place, lambda: _fetch_clip(vision), report)
+    if isinstance(config.audio, VggishConfig):
+        audio = config.audio
+        _fetch_one(f"VGGish {audio.weights}", lambda: vggish_file(audio), lambda: _fetch_vggish(audio), report)
+
+
+def _fetch_one(
+    name: str, find: Callable[[], Path], download: Callable[[], bool], report: Callable[[str], None]
+) -> None:
+    try:
+        report(f"{name}: already at {find()}")
+        return
+    except MissingWeightsError as missing:
+        report(f"{name}: fetching")
+        try:
+            if not download():
+                raise missing
+        except VideotagError:
+            raise
+        except Exception as error:  # the hub's HTTP library, and so its errors, change with its version
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise MissingWeightsError(f"cannot fetch {name}: {reason}", "check the name and the network") from error
+    report(f"{name}: now at {find()}")
+
+
+def _fetch_text(config: SentenceTransformersConfig) -> bool:
+    name = hub_name(config.weights)
+    if name is None:
+        return False
+    from huggingface_hub import snapshot_download
+
+    doubled = ["*.bin"] if any(file.endswith(".safetensors") for file in _hub_listing(name)) else []
+    snapshot_download(name, ignore_patterns=[*_OTHER_RUNTIMES, *doubled])
+    return True
+
+
+def _fetch_clip(config: OpenClipConfig) -> bool:
+    from huggingface_hub import hf_hub_download
+
+    if tag := open_clip_tag(config.model, config.weights):
+        repository, wanted = hub_candidates(tag)
+        others: list[str] = []
+    elif name := hub_name(config.model.removeprefix("hf-hub:") if not config.weights else config.weights):
+        repository, wanted, others = name, CLIP_WEIGHTS, [CLIP_CONFIG]
+    else:
+        return False
+    there = _hub_listing(repository)
+    for file in [*others, *[name for name in wanted if name in there][:1]]:
+        hf_hub_download(repository, file)
+    return True
+
+
+def _fetch_vggish(config: VggishConfig) -> bool:
+    if config.weights != "release":
+        return False
+    from torch.hub import download_url_to_file
+
+    target = vggish_release()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    download_url_to_file(vggish_url(), str(target), progress=sys.stderr.isatty())
+    return True
+
+
+def _hub_listing(repository: str) -> list[str]:
+    from huggingface_hub import HfApi
+
+    # model_info fails at once without a network; list_repo_files tries for 23 s
+    return [file.rfilename for file in HfApi().model_info(repository).siblings or []]
+
+
+def _clip_folder(reference: str) -> Path:
+    folder = resolve(reference, CLIP_CONFIG)
+    if not (folder / CLIP_CONFIG).is_file() or len(clip_folder_files(folder)) < 2:
+        hint = FETCH_HINT if hub_name(reference) else f"the folder needs {CLIP_CONFIG} and {CLIP_WEIGHTS[0]}"
+        raise MissingWeightsError(f"{reference} is no complete open_clip model", hint)
+    return folder
+
+
+def _gap_in_text_folder(folder: Path) -> str:
+    """What a download that was cut short, or another kind of folder, lacks; "" if nothing."""
+    if not (folder / TEXT_CONFIG).is_file():
+        return TEXT_CONFIG
+    names = {path.name for path in folder.rglob("*")}
+    if not any(name.endswith(".safetensors") or re.fullmatch(r"pytorch_model.*\.bin", name) for name in names):
+        return "model.safetensors"
+    return "" if names.intersection(_TOKENIZERS) else "tokenizer.json"
+
+
+def _in_package(reference: str) -> Path:
+    package, _, subfolder = reference.removeprefix("package:").partition("/")
+    spec = importlib.util.find_spec(package) if package.isidentifier() else None
+    if spec is None or not spec.submodule_search_locations:
+        raise MissingWeightsError(
+            f"no weights at {reference}: the package is not installed", f"pip install {package.replace('_', '-')}"
+        )
+    place = Path(spec.submodule_search_locations[0], subfolder)
+    if not place.exists():
+        raise MissingWeightsError(f"no weights at {reference}: the installed package has no such folder")
+    return place
+
+
+def _cached_hub_file(repository: str, name: str) -> Path | None:
+    """Not by snapshot_download: it refuses a folder from which files were left out, as `fetch` does."""
+    from huggingface_hub import try_to_load_from_cache
+
+    try:
+        found = try_to_load_from_cache(repository, name)
+    except ValueError:  # no legal name
+        return None
+    return Path(found) if isinstance(found, str) else None

@@ -1,0 +1,95 @@
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tagging.errors import ArtifactMismatchError
+from tagging.features.audio import VggishEncoder, log_mel
+from tagging.types import SAMPLE_RATE_HZ, Sound
+from tests.tagging.features.conftest import noise
+
+
+@pytest.fixture(scope="module")
+def encoder(vggish_weights: Path) -> VggishEncoder:
+    return VggishEncoder(vggish_weights, batch_size=2)
+
+
+@pytest.fixture(scope="module")
+def library(vggish_weights: Path) -> Any:
+    from torchvggish.torchvggish import _vgg
+
+    model = _vgg(postprocess=False)
+    model.load_state_dict(torch.load(vggish_weights, weights_only=True))
+    return model.eval()
+
+
+@pytest.mark.parametrize("seconds", [0.975, 1.0, 5.3, 70.0])
+def test_log_mel_examples_are_the_librarys(seconds: float) -> None:
+    from torchvggish.vggish_input import waveform_to_examples
+
+    sound = noise(seconds)
+    want = waveform_to_examples(sound.samples, SAMPLE_RATE_HZ).detach().numpy()[:, 0]
+    got = log_mel(sound)
+    assert got.dtype == np.float32
+    assert np.array_equal(got, want)
+
+
+@pytest.mark.parametrize(
+    ("samples", "examples"), [(0, 0), (1, 0), (399, 0), (15_599, 0), (15_600, 1), (30_959, 1), (30_960, 2)]
+)
+def test_an_example_needs_all_its_samples(samples: int, examples: int) -> None:
+    assert log_mel(Sound(np.zeros(samples, np.float32))).shape == (examples, 96, 64)
+
+
+def test_rows_are_the_librarys_without_pca(encoder: VggishEncoder, library: Any) -> None:
+    inputs = encoder.prepare(noise(5.0))
+    assert inputs.shape == (5, 96, 64)
+    with torch.inference_mode():
+        want = library(torch.from_numpy(inputs)[:, None]).numpy()
+    got = encoder.encode(inputs)
+    assert got.shape == (5, 128) == (5, encoder.dim)
+    assert got.dtype == np.float32
+    assert want.max() > 0.01
+    np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
+
+
+def test_the_batch_size_does_not_change_the_rows(vggish_weights: Path, encoder: VggishEncoder) -> None:
+    inputs = encoder.prepare(noise(4.0))
+    other = VggishEncoder(vggish_weights, batch_size=50)
+    np.testing.assert_allclose(other.encode(inputs), encoder.encode(inputs), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(other.encode(inputs[:1]), encoder.encode(inputs)[:1], rtol=1e-4, atol=1e-5)
+    assert other.fingerprint == encoder.fingerprint
+
+
+def test_no_examples_give_no_rows(encoder: VggishEncoder) -> None:
+    assert encoder.encode(log_mel(noise(0.5))).shape == (0, 128)
+
+
+def test_the_fingerprint_follows_the_weights(vggish_weights: Path, encoder: VggishEncoder, tmp_path: Path) -> None:
+    copied = Path(shutil.copy(vggish_weights, tmp_path / "other-name.pth"))
+    assert VggishEncoder(copied, batch_size=2).fingerprint == encoder.fingerprint
+    state = torch.load(copied, weights_only=True)
+    torch.save(state | {"embeddings.4.bias": torch.ones(128)}, copied)
+    assert VggishEncoder(copied, batch_size=2).fingerprint != encoder.fingerprint
+
+
+@pytest.mark.parametrize("kind", ["junk", "empty", "other", "tensor", "wide"])
+def test_a_file_that_is_no_vggish_is_one_clear_error(tmp_path: Path, vggish_weights: Path, kind: str) -> None:
+    path = tmp_path / f"{kind}.pth"
+    match kind:
+        case "junk":
+            path.write_bytes(b"this is no checkpoint" * 10)
+        case "empty":
+            path.touch()
+        case "other":
+            torch.save({"a": torch.zeros(3)}, path)
+        case "tensor":
+            torch.save(torch.zeros(3), path)
+        case "wide":
+            torch.save(torch.load(vggish_weights, weights_only=True) | {"embeddings.4.bias": torch.ones(9)}, path)
+    with pytest.raises(ArtifactMismatchError, match="is no VGGish state dict") as caught:
+        VggishEncoder(path, batch_size=2)
+    assert "\n" not in caught.value.message

