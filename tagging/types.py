@@ -36,10 +36,29 @@ class VideoRef:
 
 @dataclass(frozen=True, slots=True)
 class LabelledVideo:
-    """A video with the tags people gave it, raw spellings in their order."""
+    """A video with the tags people gave it, raw spellings in their order; `split` as the manifest says, or ""."""
 
     video: VideoRef
     tags: tuple[str, ...]
+    split: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TagLists:
+    """The tags of V labelled videos, as rows of the catalog: video v has tag_rows[starts[v]:starts[v + 1]]."""
+
+    starts: NDArray[np.int64]  # (V + 1,) rising from 0
+    tag_rows: NDArray[np.int64]  # (pairs,)
+
+    def __post_init__(self) -> None:
+        if not len(self.starts) or self.starts[0] != 0 or self.starts[-1] != len(self.tag_rows):
+            raise ValueError(f"starts {self.starts.shape} do not span {len(self.tag_rows)} tag rows")
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    def of(self, video_row: int) -> NDArray[np.int64]:
+        return self.tag_rows[self.starts[video_row] : self.starts[video_row + 1]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -146,9 +165,16 @@ class Candidates:
 
     def __post_init__(self) -> None:
         if self.scores.shape != (len(self.tag_rows), len(self.channels)):
-            raise ValueError(
-                f"{len(self.tag_rows)} tags, {len(self.channels)} channels, scores {self.scores.shape}"
-            )
+            raise ValueError(f"{len(self.tag_rows)} tags, {len(self.channels)} channels, scores {self.scores.shape}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RankInput:
+    """Everything a ranker may look at for one video."""
+
+    video: VideoRef
+    features: ModalityFeatures
+    candidates: Candidates
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,0 +1,106 @@
+"""The tag catalog: every tag once, under the name people use most, its other spellings as aliases.
+
+Two spellings are one tag when they agree after `normalise`: NFKC, case folding, single spaces.
+"""
+
+import hashlib
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from tagging.types import TagLists
+
+
+@lru_cache(maxsize=1 << 20)
+def normalise(tag: str) -> str:
+    """The form in which tags are compared; "" for a tag of nothing but white space."""
+    return " ".join(unicodedata.normalize("NFKC", tag).casefold().split())
+
+
+def tag_id(normalised: str) -> str:
+    """An id that is the same in every catalog: 16 hex digits of the BLAKE2b of the normalised name."""
+    return hashlib.blake2b(normalised.encode("utf-8"), digest_size=8).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TagCatalog:
+    """N tags; a tag's row is its place in every array here and in every bundle file that speaks of tags."""
+
+    ids: tuple[str, ...]
+    names: tuple[str, ...]  # canonical: the spelling most videos use
+    aliases: tuple[tuple[str, ...], ...]  # other raw spellings, most used first
+    counts: NDArray[np.int64]  # (N,) labelled videos with the tag
+
+    def __post_init__(self) -> None:
+        lengths = {len(self.ids), len(self.names), len(self.aliases), len(self.counts)}
+        if len(lengths) != 1:
+            raise ValueError(f"columns of different lengths: {sorted(lengths)}")
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def rows_by_normalised(self) -> dict[str, int]:
+        return {normalise(name): row for row, name in enumerate(self.names)}
+
+    def save(self, path: Path) -> None:
+        table = pa.table(
+            {
+                "id": pa.array(self.ids, pa.string()),
+                "name": pa.array(self.names, pa.string()),
+                "aliases": pa.array(self.aliases, pa.list_(pa.string())),
+                "count": pa.array(self.counts, pa.int64()),
+            }
+        )
+        pq.write_table(table, path)
+
+    @classmethod
+    def load(cls, path: Path) -> "TagCatalog":
+        table = pq.read_table(path)
+        return cls(
+            ids=tuple(table["id"].to_pylist()),
+            names=tuple(table["name"].to_pylist()),
+            aliases=tuple(map(tuple, table["aliases"].to_pylist())),
+            counts=table["count"].to_numpy(),
+        )
+
+
+def build_catalog(tags_of_videos: Iterable[Sequence[str]], min_count: int = 1) -> tuple[TagCatalog, TagLists]:
+    """The catalog of the raw tags of V videos, and each video's tags as catalog rows.
+
+    A tag repeated inside one video counts once; tags on fewer than min_count videos are left out.
+    Tags come out by falling count, then by name, so equal input gives an equal catalog.
+    """
+    spellings: dict[str, Counter[str]] = {}
+    counts: Counter[str] = Counter()
+    per_video: list[tuple[str, ...]] = []
+    for tags in tags_of_videos:
+        by_form: dict[str, str] = {}
+        for tag in tags:
+            raw = " ".join(tag.split())
+            if form := normalise(raw):
+                by_form.setdefault(form, raw)
+        for form, raw in by_form.items():
+            spellings.setdefault(form, Counter())[raw] += 1
+        counts.update(by_form.keys())
+        per_video.append(tuple(by_form))
+
+    forms = sorted((form for form, n in counts.items() if n >= min_count), key=lambda form: (-counts[form], form))
+    row_of = {form: row for row, form in enumerate(forms)}
+    ranked = [sorted(spellings[form].items(), key=lambda item: (-item[1], item[0])) for form in forms]
+    catalog = TagCatalog(
+        ids=tuple(map(tag_id, forms)),
+        names=tuple(spelled[0][0] for spelled in ranked),
+        aliases=tuple(tuple(raw for raw, _ in spelled[1:]) for spelled in ranked),
+        counts=np.array([counts[form] for form in forms], np.int64),
+    )
+    rows = [[row_of[form] for form in forms_of if form in row_of] for forms_of in per_video]
+    starts = np.concatenate([[0], np.cumsum([len(r) for r in rows], dtype=np.int64)]).astype(np.int64)
+    return catalog, TagLists(starts, np.array([row for r in rows for row in r], np.int64))

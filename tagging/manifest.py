@@ -1,0 +1,227 @@
+"""Manifests: tables of videos as JSONL, CSV or parquet.
+
+A row has `video_id` and optionally `uri`, `title`, `description`, `tags`, `split`, `uploader_id`
+(`language` and `category` are known names that nothing reads yet). A relative `uri` starts at the
+manifest's folder. In CSV, `tags` is a JSON list or names joined with `|`.
+"""
+
+import csv
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tagging.errors import InvalidManifestError
+from tagging.types import LabelledVideo, VideoRef
+
+logger = logging.getLogger(__name__)
+
+FIELDS = ("video_id", "uri", "title", "description", "tags", "split", "language", "category", "uploader_id")
+FORMATS = ".jsonl, .csv or .parquet"
+RowOrError = LabelledVideo | InvalidManifestError
+
+
+def read_labelled(paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[LabelledVideo]:
+    """Rows of all manifests with their tags; the first unreadable row or repeated video_id raises.
+
+    columns: field -> column of the file, where they differ.
+    """
+    for row in _rows(paths, columns, with_tags=True):
+        if isinstance(row, InvalidManifestError):
+            raise row
+        yield row
+
+
+def read_videos(path: Path, columns: Mapping[str, str]) -> Iterator[VideoRef | InvalidManifestError]:
+    """Videos of one manifest, an error in the place of a row that cannot be read. Tags are never looked at."""
+    for row in _rows([path], columns, with_tags=False):
+        yield row if isinstance(row, InvalidManifestError) else row.video
+
+
+def parse_columns(pairs: Sequence[str]) -> dict[str, str]:
+    """["field=column", …] of `--map` as a mapping."""
+    columns: dict[str, str] = {}
+    for pair in pairs:
+        field, sep, column = pair.partition("=")
+        if not sep or not column or field not in FIELDS:
+            raise InvalidManifestError(f"--map {pair!r} is not FIELD=COLUMN", f"fields are {', '.join(FIELDS)}")
+        columns[field] = column
+    return columns
+
+
+def _rows(paths: Sequence[Path], columns: Mapping[str, str], with_tags: bool) -> Iterator[RowOrError]:
+    seen: dict[str, str] = {}
+    for path in paths:
+        known = {columns.get(field, field): field for field in FIELDS}
+        for place, record in _records(path, known):
+            if isinstance(record, InvalidManifestError):
+                yield record
+                continue
+            try:
+                row = _parse(record, path.parent, with_tags)
+            except _FieldError as error:
+                yield InvalidManifestError(f"{path}: {place}: {error}")
+                continue
+            video_id, here = row.video.video_id, f"{path.name} {place}"
+            if video_id in seen:
+                yield InvalidManifestError(
+                    f"{path}: {place}: video_id {video_id!r} repeats; first at {seen[video_id]}",
+                    "give each video one row",
+                )
+                continue
+            seen[video_id] = here
+            yield row
+
+
+class _FieldError(ValueError):
+    pass
+
+
+def _parse(record: Mapping[str, Any], folder: Path, with_tags: bool) -> LabelledVideo:
+    video_id = record.get("video_id")
+    if isinstance(video_id, int) and not isinstance(video_id, bool):
+        video_id = str(video_id)
+    if not isinstance(video_id, str) or not video_id.strip() or not is_unicode(video_id):
+        raise _FieldError(f"video_id: expected text or a whole number, found {_shown(record.get('video_id'))}")
+    uri = _text(record, "uri") or None
+    if uri is not None and "://" not in uri:
+        uri = str(folder / uri)  # an absolute uri stays as it is
+    uploader = record.get("uploader_id")
+    video = VideoRef(
+        video_id=video_id,
+        uri=uri,
+        title=_text(record, "title"),
+        description=_text(record, "description"),
+        uploader_id=str(uploader) if isinstance(uploader, int) else _text(record, "uploader_id") or None,
+    )
+    return LabelledVideo(video, _tags(record.get("tags")) if with_tags else (), _text(record, "split"))
+
+
+def _text(record: Mapping[str, Any], field: str) -> str:
+    value = record.get(field)
+    if value is None:
+        return ""
+    if not isinstance(value, str) or not is_unicode(value):
+        raise _FieldError(f"{field}: expected text, found {_shown(value)}")
+    return value
+
+
+def _tags(value: Any) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    if isinstance(value, str):  # CSV
+        stripped = value.strip()
+        try:
+            value = json.loads(stripped) if stripped.startswith("[") else [t for t in stripped.split("|") if t.strip()]
+        except json.JSONDecodeError as error:
+            raise _FieldError(f"tags: expected a JSON list or names joined with |, found {_shown(stripped)}") from error
+    if not isinstance(value, list) or not all(isinstance(tag, str) and is_unicode(tag) for tag in value):
+        raise _FieldError(f"tags: expected a list of texts, found {_shown(value)}")
+    return tuple(value)
+
+
+def is_unicode(text: str) -> bool:
+    """False for half a surrogate pair, which JSON can spell and no file, tokenizer or protobuf can hold."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _shown(value: Any) -> str:
+    text = (
+        "nothing"
+        if value is None
+        else ascii(value)
+        if isinstance(value, str) and not is_unicode(value)
+        else repr(value)
+    )
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+Record = tuple[str, dict[str, Any] | InvalidManifestError]
+
+
+def _records(path: Path, known: Mapping[str, str]) -> Iterator[Record]:
+    """(place, field -> value) of each row, or an error in its place."""
+    readers = {".jsonl": _jsonl, ".csv": _csv, ".parquet": _parquet}
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        raise InvalidManifestError(f"{path}: unknown kind of manifest {path.suffix!r}", f"expected {FORMATS}")
+    try:
+        yield from reader(path, known)
+    except (OSError, UnicodeDecodeError, csv.Error, pa.ArrowException) as error:
+        raise InvalidManifestError(f"{path}: cannot be read: {error}", f"expected {FORMATS} in UTF-8") from error
+
+
+def _jsonl(path: Path, known: Mapping[str, str]) -> Iterator[Record]:
+    ignored: set[str] = set()
+    with path.open(encoding="utf-8-sig") as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            place = f"line {number}"
+            try:
+                record = json.loads(line)
+            except (json.JSONDecodeError, RecursionError) as error:
+                yield place, InvalidManifestError(f"{path}: {place}: not JSON: {error}", "expected one object a line")
+                continue
+            if not isinstance(record, dict):
+                yield place, InvalidManifestError(f"{path}: {place}: expected a JSON object, found {_shown(record)}")
+                continue
+            _name_ignored(path, [c for c in record if c not in known and c not in ignored])
+            ignored.update(c for c in record if c not in known)
+            yield place, {known[column]: value for column, value in record.items() if column in known}
+
+
+def _csv(path: Path, known: Mapping[str, str]) -> Iterator[Record]:
+    with path.open(encoding="utf-8-sig", newline="") as lines:
+        reader = csv.reader(lines, strict=True)
+        header = next(reader, [])
+        _check_columns(path, header, known)
+        for cells in reader:
+            place = f"line {reader.line_num}"
+            if not cells:
+                continue
+            if len(cells) != len(header):
+                yield (
+                    place,
+                    InvalidManifestError(
+                        f"{path}: {place}: expected {len(header)} cells as in the header, found {len(cells)}"
+                    ),
+                )
+                continue
+            yield place, {known[c]: v for c, v in zip(header, cells, strict=True) if c in known}
+
+
+def _parquet(path: Path, known: Mapping[str, str]) -> Iterator[Record]:
+    with pq.ParquetFile(path) as file:
+        _check_columns(path, file.schema_arrow.names, known)
+        columns = [name for name in file.schema_arrow.names if name in known]
+        number = 0
+        for batch in file.iter_batches(batch_size=4096, columns=columns):
+            for record in batch.to_pylist():
+                number += 1
+                yield f"row {number}", {known[column]: value for column, value in record.items()}
+
+
+def _check_columns(path: Path, header: Sequence[str], known: Mapping[str, str]) -> None:
+    missing = [column for column, field in known.items() if field == "video_id" and column not in header]
+    # A column named by --map must be there; an unmapped optional one need not.
+    missing += [column for column, field in known.items() if column != field and column not in header]
+    if missing:
+        raise InvalidManifestError(
+            f"{path}: no column {missing[0]!r}; found {', '.join(header) or 'no columns'}",
+            "rename with --map FIELD=COLUMN",
+        )
+    _name_ignored(path, [column for column in header if column not in known])
+
+
+def _name_ignored(path: Path, columns: Sequence[str]) -> None:
+    if columns:
+        logger.info("%s: columns ignored: %s", path.name, ", ".join(columns))

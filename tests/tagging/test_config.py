@@ -1,0 +1,47 @@
+from pathlib import Path
+
+import pytest
+
+from tagging.config import PROFILES, FrameStatisticsConfig, load_config
+from tagging.errors import InvalidConfigError
+
+
+def test_the_offline_profile_looks_at_text_alone_and_names_weights_that_ship_in_a_package() -> None:
+    encoders = PROFILES["offline"].encoders
+    assert encoders.vision is None
+    assert encoders.audio is None
+    assert encoders.text is not None
+    assert getattr(encoders.text, "weights", "").startswith("package:")
+
+
+def test_a_file_replaces_single_values_and_whole_backends(tmp_path: Path) -> None:
+    path = tmp_path / "c.toml"
+    path.write_text('[recall]\nneighbours = 7\n[encoders.vision]\nbackend = "frame-statistics"\n', encoding="utf-8")
+    config = load_config("production", path)
+    assert config.recall.neighbours == 7
+    assert config.recall.tags_per_channel == PROFILES["production"].recall.tags_per_channel
+    assert config.encoders.vision == FrameStatisticsConfig(backend="frame-statistics")
+    assert config.encoders.audio == PROFILES["production"].encoders.audio
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[recall]\nneighbors = 7", "recall.neighbors"),
+        ("[recall]\nneighbours = 0", "recall.neighbours"),
+        ('[encoders.vision]\nbackend = "magic"', "encoders.vision"),
+        ("recall = ", "cannot read"),
+    ],
+)
+def test_a_wrong_file_is_told_with_the_key(tmp_path: Path, text: str, told: str) -> None:
+    path = tmp_path / "c.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(InvalidConfigError) as caught:
+        load_config("offline", path)
+    assert told in caught.value.message
+
+
+def test_an_unknown_profile_is_told_with_those_there_are() -> None:
+    with pytest.raises(InvalidConfigError, match="'laptop'") as caught:
+        load_config("laptop")
+    assert "offline, production" in caught.value.hint

@@ -1,0 +1,25 @@
+from tagging.splits import is_held_out
+from tagging.types import VideoRef
+
+
+def test_an_uploader_is_held_out_with_all_its_videos() -> None:
+    for uploader in map(str, range(50)):
+        drawn = {is_held_out(VideoRef(str(n), uploader_id=uploader), 0.3, seed=1) for n in range(20)}
+        assert len(drawn) == 1
+
+
+def test_about_the_stated_share_of_uploaders_is_held_out() -> None:
+    held = sum(is_held_out(VideoRef("v", uploader_id=str(n)), 0.1, seed=3) for n in range(20_000))
+    assert 1800 < held < 2200
+
+
+def test_another_seed_holds_out_others_and_a_share_of_nothing_holds_out_none() -> None:
+    videos = [VideoRef(str(n)) for n in range(200)]
+    assert [is_held_out(v, 0.5, 1) for v in videos] != [is_held_out(v, 0.5, 2) for v in videos]
+    assert not any(is_held_out(v, 0.0, 1) for v in videos)
+
+
+def test_an_uploader_and_a_video_of_the_same_name_are_drawn_apart() -> None:
+    names = [str(n) for n in range(200)]
+    by_uploader = [is_held_out(VideoRef("v", uploader_id=n), 0.5, 1) for n in names]
+    assert by_uploader != [is_held_out(VideoRef(n), 0.5, 1) for n in names]
