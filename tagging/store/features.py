@@ -1,0 +1,155 @@
+"""The feature store: what encoders made of a content, kept so that nothing is decoded or encoded twice.
+
+    ROOT/<modality>/<fingerprint>/<shard>.parquet     key, length, values (fp16), warnings
+
+A key is the sha256 of the content, a fingerprint stands for everything else that shapes the features.
+Shards are written under a temporary name and renamed, so a killed extraction loses at most the rows it
+had not flushed and leaves no half shard; several processes may add to one table.
+"""
+
+import logging
+import os
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from tagging.errors import ArtifactCorruptError
+from tagging.types import Modality
+
+logger = logging.getLogger(__name__)
+
+FLUSH_ROWS = 4096
+FLUSH_VALUES = 32 * 2**20  # fp16 values held back, 64 MiB
+FLUSH_AFTER_S = 20.0
+STALE_AFTER_S = 24 * 3600.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredFeatures:
+    """Tokens of one content, None where there was nothing to encode, and what the user should know of it."""
+
+    tokens: NDArray[np.float16] | None  # (T, D)
+    warnings: tuple[str, ...] = ()
+
+
+class FeatureTable:
+    """All features of one modality made by one encoder with one sampling."""
+
+    def __init__(self, folder: Path, dim: int) -> None:
+        self._folder = folder
+        self._dim = dim
+        self._pending: dict[str, StoredFeatures] = {}
+        self._held = 0
+        self._flushed_at = time.monotonic()
+        folder.mkdir(parents=True, exist_ok=True)
+        self._keys = set(self._stored_keys())
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._keys
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def add(self, key: str, features: StoredFeatures) -> None:
+        """Keep the features of a new key; they are on disk after `flush`, which large or old batches call."""
+        if features.tokens is not None and (features.tokens.ndim != 2 or features.tokens.shape[1] != self._dim):
+            raise ValueError(f"tokens {features.tokens.shape}, expected (T, {self._dim})")
+        if key in self._keys:
+            return
+        self._keys.add(key)
+        self._pending[key] = features
+        self._held += 0 if features.tokens is None else features.tokens.size
+        due = time.monotonic() - self._flushed_at > FLUSH_AFTER_S
+        if len(self._pending) >= FLUSH_ROWS or self._held >= FLUSH_VALUES or due:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is pending as one shard, whole or not at all."""
+        self._flushed_at = time.monotonic()
+        if not self._pending:
+            return
+        rows = list(self._pending.items())
+        flat = [None if f.tokens is None else f.tokens.astype(np.float16).ravel() for _, f in rows]
+        table = pa.table(
+            {
+                "key": pa.array([key for key, _ in rows], pa.string()),
+                "length": pa.array([0 if f.tokens is None else len(f.tokens) for _, f in rows], pa.int32()),
+                "values": _float16_lists(flat),
+                "warnings": pa.array([list(f.warnings) for _, f in rows], pa.list_(pa.string())),
+            }
+        )
+        name = uuid.uuid4().hex
+        partial = self._folder / f".{name}.partial"
+        with partial.open("wb") as file:
+            pq.write_table(table, file, compression="zstd")
+            file.flush()
+            os.fsync(file.fileno())
+        partial.rename(self._folder / f"{name}.parquet")
+        self._pending.clear()
+        self._held = 0
+
+    def read(self, keys: Sequence[str]) -> Iterator[tuple[str, StoredFeatures]]:
+        """The features of those of the keys that are stored, each once, in no particular order."""
+        self.flush()
+        wanted = set(keys)
+        for shard in self._shards():
+            table = _open_shard(shard)
+            names = table["key"].to_pylist()
+            here = [(row, key) for row, key in enumerate(names) if key in wanted]
+            if not here:
+                continue
+            values = table["values"].combine_chunks()
+            offsets = values.offsets.to_numpy()
+            flat = values.values.to_numpy()
+            lengths = table["length"].to_numpy()
+            warnings = table["warnings"].to_pylist()
+            for row, key in here:
+                wanted.discard(key)
+                tokens = None
+                if lengths[row]:
+                    tokens = flat[offsets[row] : offsets[row + 1]].reshape(lengths[row], self._dim)
+                yield key, StoredFeatures(tokens, tuple(warnings[row]))
+
+    def _shards(self) -> list[Path]:
+        return sorted(self._folder.glob("*.parquet"))
+
+    def _stored_keys(self) -> Iterator[str]:
+        for partial in self._folder.glob(".*.partial"):  # of a killed extraction; a live one renames in seconds
+            if time.time() - partial.stat().st_mtime > STALE_AFTER_S:
+                partial.unlink(missing_ok=True)
+        for shard in self._shards():
+            yield from _open_shard(shard, columns=["key"])["key"].to_pylist()
+
+
+class FeatureStore:
+    """The tables under one folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def table(self, modality: Modality, fingerprint: str, dim: int) -> FeatureTable:
+        return FeatureTable(self.root / modality / fingerprint, dim)
+
+
+def _float16_lists(rows: Sequence[NDArray[np.float16] | None]) -> pa.Array:
+    lengths = [0 if row is None else row.size for row in rows]
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    present = [row for row in rows if row is not None]
+    flat = np.concatenate(present) if present else np.zeros(0, np.float16)
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(flat))
+
+
+def _open_shard(shard: Path, columns: list[str] | None = None) -> pa.Table:
+    try:
+        return pq.read_table(shard, columns=columns)
+    except (OSError, pa.ArrowException) as error:
+        raise ArtifactCorruptError(
+            f"{shard}: damaged feature shard: {error}", "remove this file; its features are extracted again"
+        ) from error

@@ -1,0 +1,114 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tagging.errors import ArtifactCorruptError
+from tagging.store.features import FeatureStore, FeatureTable, StoredFeatures
+
+HALF = np.float16
+
+
+def table(root: Path, dim: int = 3) -> FeatureTable:
+    return FeatureStore(root).table("frames", "fp", dim)
+
+
+def test_features_come_back_as_they_were_kept(tmp_path: Path) -> None:
+    kept = {
+        "one": StoredFeatures(np.array([[1, 2, 3]], HALF), ("a warning",)),
+        "three": StoredFeatures(np.arange(9).reshape(3, 3).astype(HALF)),
+        "nothing": StoredFeatures(None, ("no sound track",)),
+    }
+    writer = table(tmp_path)
+    for key, features in kept.items():
+        writer.add(key, features)
+    writer.flush()
+    reopened = table(tmp_path)
+    assert len(reopened) == 3
+    got = dict(reopened.read(["three", "nothing", "one", "unknown"]))
+    assert set(got) == set(kept)
+    for key, features in kept.items():
+        assert got[key].warnings == features.warnings
+        if features.tokens is None:
+            assert got[key].tokens is None
+        else:
+            np.testing.assert_array_equal(got[key].tokens, features.tokens)
+
+
+def test_a_key_is_kept_once(tmp_path: Path) -> None:
+    writer = table(tmp_path)
+    writer.add("k", StoredFeatures(np.ones((1, 3), HALF)))
+    writer.flush()
+    again = table(tmp_path)
+    again.add("k", StoredFeatures(np.zeros((1, 3), HALF)))
+    [(_, got)] = again.read(["k", "k"])
+    assert got.tokens is not None
+    assert got.tokens.tolist() == [[1, 1, 1]]
+
+
+def test_two_writers_may_add_to_one_table(tmp_path: Path) -> None:
+    first, second = table(tmp_path), table(tmp_path)
+    first.add("a", StoredFeatures(np.ones((1, 3), HALF)))
+    second.add("b", StoredFeatures(np.ones((2, 3), HALF)))
+    first.flush()
+    second.flush()
+    assert len(table(tmp_path)) == 2
+
+
+def test_another_encoder_or_modality_has_a_table_of_its_own(tmp_path: Path) -> None:
+    store = FeatureStore(tmp_path)
+    writer = store.table("text", "one", 3)
+    writer.add("k", StoredFeatures(np.ones((1, 3), HALF)))
+    writer.flush()
+    assert "k" not in store.table("text", "two", 3)
+    assert "k" not in store.table("audio", "one", 3)
+    assert "k" in store.table("text", "one", 3)
+
+
+def test_tokens_of_another_width_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"\(2, 4\), expected \(T, 3\)"):
+        table(tmp_path).add("k", StoredFeatures(np.ones((2, 4), HALF)))
+
+
+def test_a_damaged_shard_is_named(tmp_path: Path) -> None:
+    writer = table(tmp_path)
+    writer.add("k", StoredFeatures(np.ones((1, 3), HALF)))
+    writer.flush()
+    [shard] = (tmp_path / "frames" / "fp").glob("*.parquet")
+    shard.write_bytes(shard.read_bytes()[:50])
+    with pytest.raises(ArtifactCorruptError, match=shard.name):
+        table(tmp_path)
+
+
+WRITER = """
+import sys, numpy as np
+from pathlib import Path
+from tagging.store import features
+features.FLUSH_ROWS = 50
+table = features.FeatureStore(Path(sys.argv[1])).table("frames", "fp", 3)
+number = 0
+while True:
+    table.add(f"k{number}", features.StoredFeatures(np.full((2, 3), number % 1000, np.float16)))
+    number += 1
+"""
+
+
+def test_a_killed_writer_leaves_whole_shards_alone(tmp_path: Path) -> None:
+    writer = subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)])
+    folder = tmp_path / "frames" / "fp"
+    while len(list(folder.glob("*.parquet"))) < 5:
+        time.sleep(0.02)
+        assert writer.poll() is None
+    os.kill(writer.pid, signal.SIGKILL)
+    writer.wait()
+    survivor = table(tmp_path)
+    assert len(survivor) >= 250
+    assert len(survivor) % 50 == 0
+    for key, got in survivor.read([f"k{n}" for n in range(len(survivor))]):
+        assert got.tokens is not None
+        assert (got.tokens == int(key[1:]) % 1000).all()
