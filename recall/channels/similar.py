@@ -1,0 +1,50 @@
+"""The channels of similar videos: labelled videos near in one embedding vote for their tags."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recall.index.base import VectorIndex
+from recall.vote import vote
+from tagging.config import RecallConfig
+from tagging.types import ChannelTags, Modality, Neighbours, TagLists, VideoEmbeddings
+
+
+class SimilarVideos:
+    """Text, video and audio channel alike; only the modality and the index differ."""
+
+    def __init__(
+        self,
+        name: str,
+        modality: Modality,
+        index: VectorIndex,
+        video_rows: NDArray[np.int64],
+        tags: TagLists,
+        uploaders: NDArray[np.int64],
+        config: RecallConfig,
+    ) -> None:
+        """video_rows: (len(index),) the labelled video behind each row of the index; the rest as in `vote`."""
+        if len(video_rows) != len(index):
+            raise ValueError(f"{len(index)} index rows, video rows {video_rows.shape}")
+        self.name = name
+        self._modality = modality
+        self._index = index
+        self._video_rows = video_rows
+        self._tags = tags
+        self._uploaders = uploaders
+        self._config = config
+
+    def recall(self, videos: Sequence[VideoEmbeddings]) -> list[ChannelTags | None]:
+        proposed: list[ChannelTags | None] = [None] * len(videos)
+        present = [place for place, video in enumerate(videos) if self._modality in video.rows]
+        if not present:
+            return proposed
+        queries = np.stack([videos[place].rows[self._modality] for place in present])
+        result = self._index.search(queries, self._config.neighbours)
+        for place, ids, scores in zip(present, result.ids, result.scores, strict=True):
+            found = ids >= 0  # the index pads with -1
+            neighbours = Neighbours(self._video_rows[ids[found]], scores[found])
+            tag_rows, tag_scores = vote(neighbours, self._tags, self._uploaders, self._config.tags_per_channel)
+            proposed[place] = ChannelTags(tag_rows, tag_scores, neighbours)
+        return proposed

@@ -1,0 +1,21 @@
+"""The union of what the channels propose, each channel's score kept apart."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from tagging.types import Candidates, ChannelTags
+
+
+def merge(proposed: Mapping[str, ChannelTags | None]) -> Candidates:
+    """Candidates by rising catalog row; NaN where a channel did not propose the tag or had nothing to look at."""
+    present = [channel for channel in proposed.values() if channel is not None]
+    tag_rows = (
+        np.unique(np.concatenate([channel.tag_rows for channel in present])) if present else np.zeros(0, np.int64)
+    )
+    scores = np.full((len(tag_rows), len(proposed)), np.nan, np.float32)
+    for column, channel in enumerate(proposed.values()):
+        if channel is not None:
+            scores[np.searchsorted(tag_rows, channel.tag_rows), column] = channel.scores
+    neighbours = {name: channel.neighbours for name, channel in proposed.items() if channel is not None}
+    return Candidates(tag_rows, tuple(proposed), scores, neighbours)
