@@ -1,0 +1,11 @@
+"""The seam of ranking."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from tagging.types import RankInput, TagScores
+
+
+class Ranker(Protocol):
+    def score(self, videos: Sequence[RankInput]) -> list[TagScores]:
+        """A confidence in [0, 1] for each candidate of each video, in the candidates' order."""

@@ -1,0 +1,31 @@
+"""The ranker until one is trained: channel scores fused by a weighted noisy-or.
+
+    confidence = 1 - Π_c (1 - weight_c · score_c)
+
+over the channels that proposed the tag (Pearl 1988, section 4.3.2: independent causes). A second channel that
+agrees raises the confidence, a channel that is missing changes nothing. It is not calibrated: it orders.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from tagging.config import RankConfig
+from tagging.types import RankInput, TagScores
+
+
+class NoisyOr:
+    def __init__(self, config: RankConfig) -> None:
+        self._weights: Mapping[str, float] = {
+            "text": config.text_weight,
+            "video": config.video_weight,
+            "audio": config.audio_weight,
+        }
+
+    def score(self, videos: Sequence[RankInput]) -> list[TagScores]:
+        scored = []
+        for video in videos:
+            weights = np.array([self._weights[channel] for channel in video.candidates.channels], np.float32)
+            trusted = np.nan_to_num(video.candidates.scores, nan=0.0) * weights
+            scored.append(TagScores((1.0 - np.prod(1.0 - trusted, axis=1)).astype(np.float32)))
+        return scored
