@@ -1,0 +1,186 @@
+"""Features of many videos through the feature store: what is stored is read, the rest is made and stored.
+
+A killed extraction goes on where it was: texts are known by their sha256, local files by that of their bytes.
+(A URL has to be fetched before its bytes are known, so media behind URLs are decoded again.)
+"""
+
+import hashlib
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tagging.config import MediaConfig
+from tagging.features.base import FrameEncoder, SoundEncoder, TextEncoder, mean_pool
+from tagging.features.encode import cut_text_warning, encode_videos
+from tagging.features.factory import Encoders
+from tagging.media.pool import DecodePool
+from tagging.media.source import content_hash
+from tagging.progress import Progress
+from tagging.reading import Failure, ReadVideo, read_videos
+from tagging.store.features import FeatureStore, FeatureTable, StoredFeatures
+from tagging.types import Modality, VideoEmbeddings, VideoRef
+
+logger = logging.getLogger(__name__)
+
+TEXTS_AT_ONCE = 4096  # sorted by length before they are batched, so more at once pads less
+MEDIA_AT_ONCE = 4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Extraction:
+    """What could be had of V videos."""
+
+    embeddings: tuple[VideoEmbeddings, ...]  # V, an empty one where nothing could be had
+    failures: tuple[Failure, ...]  # media that could not be used, whether or not there was text instead
+
+
+def extract(
+    videos: Sequence[VideoRef], encoders: Encoders, media: MediaConfig, store: FeatureStore, progress: Progress
+) -> Extraction:
+    rows: list[dict[Modality, NDArray[np.float32]]] = [{} for _ in videos]
+    warnings: list[tuple[str, ...]] = [() for _ in videos]
+    if encoders.text is not None:
+        _extract_text(videos, encoders.text, store, progress, rows, warnings)
+    failures: list[Failure] = []
+    if encoders.frames is not None or encoders.audio is not None:
+        failures = _extract_media(videos, encoders, media, store, progress, rows, warnings)
+    embeddings = tuple(VideoEmbeddings(r, w) for r, w in zip(rows, warnings, strict=True))
+    return Extraction(embeddings, tuple(failures))
+
+
+def _extract_text(
+    videos: Sequence[VideoRef],
+    encoder: TextEncoder,
+    store: FeatureStore,
+    progress: Progress,
+    rows: list[dict[Modality, NDArray[np.float32]]],
+    warnings: list[tuple[str, ...]],
+) -> None:
+    texts = [video.text for video in videos]
+    keys = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest() if text else "" for text in texts]
+    table = store.table("text", encoder.fingerprint, encoder.dim)
+    by_key = {key: text for key, text in zip(keys, texts, strict=True) if key and key not in table}
+    missing = list(by_key.items())
+    with progress.track("encode text", len(missing)) as advance:
+        try:
+            for start in range(0, len(missing), TEXTS_AT_ONCE):
+                chunk = missing[start : start + TEXTS_AT_ONCE]
+                some = [text for _, text in chunk]
+                counts = encoder.token_counts(some)
+                for (key, _), row, count in zip(chunk, encoder.encode(some), counts, strict=True):
+                    cut = cut_text_warning(int(count), encoder.max_tokens)
+                    table.add(key, StoredFeatures(row[None].astype(np.float16), cut))
+                advance(len(chunk))
+        finally:
+            table.flush()
+    _collect("text", table, keys, rows, warnings)
+
+
+def _extract_media(
+    videos: Sequence[VideoRef],
+    encoders: Encoders,
+    media: MediaConfig,
+    store: FeatureStore,
+    progress: Progress,
+    rows: list[dict[Modality, NDArray[np.float32]]],
+    warnings: list[tuple[str, ...]],
+) -> list[Failure]:
+    tables: dict[Modality, FeatureTable] = {}
+    if encoders.frames is not None:
+        sampling = f"{media.frames}x{media.max_side_px}"
+        tables["frames"] = store.table("frames", _table_name(encoders.frames, sampling), encoders.frames.dim)
+    if encoders.audio is not None:
+        sampling = f"{media.sound_max_s:g}s"
+        tables["audio"] = store.table("audio", _table_name(encoders.audio, sampling), encoders.audio.dim)
+
+    keys = ["" for _ in videos]
+    place_of = {video.video_id: place for place, video in enumerate(videos)}
+    with_media = [video for video in videos if video.uri is not None]
+    unread = []
+    with progress.track("hash media", len(with_media)) as advance:
+        for video in with_media:
+            keys[place_of[video.video_id]] = key = _local_hash(video)
+            if not key or any(key not in table for table in tables.values()):
+                unread.append(video)
+            advance(1)
+
+    failures: list[Failure] = []
+    media_only = Encoders(frames=encoders.frames, audio=encoders.audio)
+    with progress.track("decode and encode media", len(unread)) as advance, DecodePool(media) as pool:
+        # Text is left out here, so a file that cannot be read comes back as a failure and is named.
+        refs = (VideoRef(video.video_id, video.uri) for video in unread)
+        try:
+            for batch in _batches(read_videos(refs, pool, ahead=2 * media.workers + MEDIA_AT_ONCE), MEDIA_AT_ONCE):
+                read = [one for one in batch if isinstance(one, ReadVideo)]
+                failures += [
+                    Failure(videos[place_of[one.video.video_id]], one.error)
+                    for one in batch
+                    if isinstance(one, Failure)
+                ]
+                for one, features in zip(read, encode_videos(media_only, read), strict=True):
+                    if one.media is None:
+                        continue
+                    keys[place_of[one.video.video_id]] = one.media.content_hash
+                    tokens = {"frames": features.frames, "audio": features.audio}
+                    for modality, table in tables.items():
+                        table.add(one.media.content_hash, _stored(tokens[modality], features.warnings))
+                advance(len(batch))
+        finally:
+            for table in tables.values():
+                table.flush()
+    for modality, table in tables.items():
+        _collect(modality, table, keys, rows, warnings)
+    return failures
+
+
+def _stored(tokens: NDArray[np.float32] | None, warnings: tuple[str, ...]) -> StoredFeatures:
+    return StoredFeatures(None if tokens is None else tokens.astype(np.float16), warnings)
+
+
+def _collect(
+    modality: Modality,
+    table: FeatureTable,
+    keys: Sequence[str],
+    rows: list[dict[Modality, NDArray[np.float32]]],
+    warnings: list[tuple[str, ...]],
+) -> None:
+    """Pooled unit rows of the stored tokens, to every video with that content."""
+    places: dict[str, list[int]] = {}
+    for place, key in enumerate(keys):
+        if key:
+            places.setdefault(key, []).append(place)
+    for key, stored in table.read(list(places)):
+        row = None if stored.tokens is None else mean_pool(stored.tokens.astype(np.float32))
+        for place in places[key]:
+            if row is not None:
+                rows[place][modality] = row
+            warnings[place] += tuple(w for w in stored.warnings if w not in warnings[place])
+
+
+def _table_name(encoder: FrameEncoder | SoundEncoder, sampling: str) -> str:
+    return f"{encoder.fingerprint}-{sampling}"
+
+
+def _local_hash(video: VideoRef) -> str:
+    """sha256 of a local file; "" for a URL, and for a file whose reading will tell what is wrong with it."""
+    if video.uri is None or "://" in video.uri:
+        return ""
+    try:
+        return content_hash(Path(video.uri))
+    except OSError:
+        return ""
+
+
+def _batches(items: Iterator[ReadVideo | Failure], size: int) -> Iterator[list[ReadVideo | Failure]]:
+    batch: list[ReadVideo | Failure] = []
+    for item in items:
+        batch.append(item)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

@@ -1,0 +1,222 @@
+"""Recall and rank joined: from videos to ranked tags with their evidence.
+
+VideoRef → MediaSample → ModalityFeatures → VideoEmbeddings → Candidates → TagScores → RankedTags
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rank.base import Ranker
+from rank.fusion import NoisyOr
+from rank.select import select
+from recall.channels.base import Channel
+from recall.channels.similar import SimilarVideos
+from recall.index.factory import load_index
+from recall.merge import merge
+from tagging.catalog import TagCatalog
+from tagging.config import Config, SelectConfig
+from tagging.errors import ArtifactCorruptError, ArtifactMismatchError, InvalidVideoError
+from tagging.features.encode import embed, encode_videos
+from tagging.features.factory import Encoders, load_encoders
+from tagging.media.pool import DecodePool
+from tagging.reading import Failure, ReadVideo, read_videos
+from tagging.store.bundle import BundleManifest, read_manifest
+from tagging.store.labelled import LabelledVideos
+from tagging.types import (
+    MODALITIES,
+    Candidates,
+    Evidence,
+    Modality,
+    RankedTag,
+    RankedTags,
+    RankInput,
+    TagScores,
+    VideoEmbeddings,
+    VideoRef,
+)
+
+# The channels of similar videos and what each looks at.
+SIMILAR: dict[str, Modality] = {"text": "text", "video": "frames", "audio": "audio"}
+EVIDENCE_PER_CHANNEL = 3
+TEXTS_AT_ONCE = 128
+MEDIA_AT_ONCE = 4
+
+
+class Recaller:
+    """The recall channels of a bundle and the labelled videos behind them."""
+
+    def __init__(self, folder: Path, manifest: BundleManifest) -> None:
+        try:
+            self.catalog = TagCatalog.load(folder / "catalog.parquet")
+            self.labelled = LabelledVideos.load(folder / "videos.parquet")
+            self.channels = _load_channels(folder, manifest, self.labelled)
+        except (OSError, KeyError, ValueError, RuntimeError) as error:
+            raise ArtifactCorruptError(f"{folder} cannot be loaded: {error}", "train the bundle again") from error
+
+    def recall(self, videos: Sequence[VideoEmbeddings]) -> list[Candidates]:
+        proposed = {channel.name: channel.recall(videos) for channel in self.channels}
+        return [merge({name: tags[place] for name, tags in proposed.items()}) for place in range(len(videos))]
+
+
+class Tagger:
+    """A bundle ready to tag; a context manager, as it may own decoder processes."""
+
+    def __init__(
+        self, recaller: Recaller, ranker: Ranker, encoders: Encoders, config: Config, bundle_version: str
+    ) -> None:
+        self._recaller = recaller
+        self._ranker = ranker
+        self._encoders = encoders
+        self._config = config
+        self._bundle_version = bundle_version
+        looks_at_media = encoders.frames is not None or encoders.audio is not None
+        self._pool = DecodePool(config.media) if looks_at_media else None
+
+    def __enter__(self) -> "Tagger":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if self._pool is not None:
+            self._pool.close()
+
+    def selection(self, max_tags: int | None) -> SelectConfig:
+        """The bundle's own selection, with another number of tags where one is given."""
+        stated = self._config.select
+        return stated if max_tags is None else stated.model_copy(update={"max_tags": max_tags})
+
+    def tag(self, video: VideoRef, selection: SelectConfig) -> RankedTags:
+        """The tags of one video; raises the VideotagError that keeps it from being tagged."""
+        [result] = self.tag_many([video], selection)
+        if isinstance(result, Failure):
+            raise result.error
+        return result
+
+    def tag_many(self, videos: Iterable[VideoRef], selection: SelectConfig) -> Iterator[RankedTags | Failure]:
+        """Tags or the failure of each video, in their order; later media decode while earlier ones are encoded."""
+        ahead = 2 * self._config.media.workers + MEDIA_AT_ONCE
+        for batch in _batches(read_videos(videos, self._pool, ahead)):
+            read = [one for one in batch if isinstance(one, ReadVideo)]
+            tagged = iter(self._tag_batch(read, selection))
+            for one in batch:
+                yield one if isinstance(one, Failure) else next(tagged)
+
+    def _tag_batch(self, videos: Sequence[ReadVideo], selection: SelectConfig) -> list[RankedTags | Failure]:
+        features = encode_videos(self._encoders, videos)
+        embeddings = [embed(one) for one in features]
+        candidates = self._recaller.recall(embeddings)
+        inputs = [RankInput(v.video, f, c) for v, f, c in zip(videos, features, candidates, strict=True)]
+        scores = self._ranker.score(inputs)
+        return [self._answer(*parts, selection) for parts in zip(inputs, embeddings, scores, strict=True)]
+
+    def _answer(
+        self, ranked: RankInput, embeddings: VideoEmbeddings, scores: TagScores, selection: SelectConfig
+    ) -> RankedTags | Failure:
+        if not embeddings.rows:
+            why = "; ".join(ranked.features.warnings) or "no modality is there"
+            return Failure(
+                ranked.video,
+                InvalidVideoError(
+                    f"nothing of video {ranked.video.video_id!r} could be looked at: {why}",
+                    "give a title, or use a bundle with encoders for picture and sound",
+                ),
+            )
+        chosen = select(ranked.candidates, scores, selection)
+        evidence = self._evidence(ranked.candidates, ranked.candidates.tag_rows[chosen])
+        return RankedTags(
+            video_id=ranked.video.video_id,
+            tags=tuple(self._tag(ranked.candidates, int(place), scores, evidence) for place in chosen),
+            modalities=embeddings.modalities,
+            warnings=embeddings.warnings,
+            bundle_version=self._bundle_version,
+        )
+
+    def _tag(
+        self, candidates: Candidates, place: int, scores: TagScores, evidence: Mapping[int, list[Evidence]]
+    ) -> RankedTag:
+        row = int(candidates.tag_rows[place])
+        by_channel = zip(candidates.channels, candidates.scores[place], strict=True)
+        return RankedTag(
+            tag_id=self._recaller.catalog.ids[row],
+            name=self._recaller.catalog.names[row],
+            confidence=float(scores.confidences[place]),
+            channels={name: float(score) for name, score in by_channel if not np.isnan(score)},
+            evidence=tuple(evidence.get(row, ())),
+        )
+
+    def _evidence(self, candidates: Candidates, tag_rows: NDArray[np.int64]) -> dict[int, list[Evidence]]:
+        """The nearest labelled videos with each of the tags, EVIDENCE_PER_CHANNEL a channel."""
+        labelled = self._recaller.labelled
+        spoken: dict[int, list[Evidence]] = {}
+        for channel, near in candidates.neighbours.items():
+            counts: Counter[int] = Counter()
+            for video, similarity in zip(near.video_rows, near.similarities, strict=True):
+                tags_of = labelled.tags.of(int(video))
+                for row in tags_of[np.isin(tags_of, tag_rows)].tolist():
+                    if counts[row] < EVIDENCE_PER_CHANNEL:
+                        counts[row] += 1
+                        one = Evidence(channel, labelled.ids[video], labelled.titles[video], float(similarity))
+                        spoken.setdefault(row, []).append(one)
+        return spoken
+
+
+def load_tagger(folder: Path) -> Tagger:
+    """Everything of a bundle that tagging needs, checked against its manifest.
+
+    Raises ArtifactError for a bundle that is missing, damaged, of another format or made with other encoders, and
+    MissingWeightsError where an encoder of it is not on this machine.
+    """
+    manifest = read_manifest(folder)
+    encoders = load_encoders(manifest.config.encoders)
+    check_encoders(manifest, encoders)
+    recaller = Recaller(folder, manifest)
+    return Tagger(recaller, NoisyOr(manifest.config.rank), encoders, manifest.config, manifest.version)
+
+
+def check_encoders(manifest: BundleManifest, encoders: Encoders) -> None:
+    """The encoders at hand are those whose vectors the bundle holds, or ArtifactMismatchError."""
+    for modality, found in encoder_fingerprints(encoders).items():
+        stated = manifest.encoders[modality].fingerprint if modality in manifest.encoders else None
+        if found != stated:
+            raise ArtifactMismatchError(
+                f"bundle {manifest.version}: its {modality} encoder has fingerprint {stated}, the one here {found}",
+                "install the weights and packages the bundle was trained with, or train it again",
+            )
+
+
+def encoder_fingerprints(encoders: Encoders) -> Mapping[Modality, str]:
+    present = {m: getattr(encoders, m) for m in MODALITIES}
+    return {modality: encoder.fingerprint for modality, encoder in present.items() if encoder is not None}
+
+
+def _load_channels(folder: Path, manifest: BundleManifest, labelled: LabelledVideos) -> list[Channel]:
+    uploaders = labelled.uploader_numbers()
+    channels: list[Channel] = []
+    for name, entry in manifest.channels.items():
+        place = folder / "channels" / name
+        index = load_index(place, manifest.config.recall.index, entry.dim, entry.count)
+        video_rows = np.load(place / "video_rows.npy", allow_pickle=False)
+        channels.append(
+            SimilarVideos(name, SIMILAR[name], index, video_rows, labelled.tags, uploaders, manifest.config.recall)
+        )
+    return channels
+
+
+def _batches(videos: Iterator[ReadVideo | Failure]) -> Iterator[list[ReadVideo | Failure]]:
+    """Batches bounded by what they hold in memory: decoded media weigh, texts do not."""
+    batch: list[ReadVideo | Failure] = []
+    media = 0
+    for video in videos:
+        batch.append(video)
+        media += isinstance(video, ReadVideo) and video.media is not None
+        if media == MEDIA_AT_ONCE or len(batch) == TEXTS_AT_ONCE:
+            yield batch
+            batch, media = [], 0
+    if batch:
+        yield batch

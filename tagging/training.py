@@ -1,0 +1,185 @@
+"""Training a bundle: manifests → features → catalog and channel indexes → bundle."""
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from recall.index.factory import build_index
+from tagging.catalog import build_catalog
+from tagging.config import Config
+from tagging.errors import InvalidManifestError
+from tagging.features.extract import Extraction, extract
+from tagging.features.factory import Encoders, load_encoders
+from tagging.manifest import read_labelled
+from tagging.pipeline import SIMILAR
+from tagging.progress import Progress
+from tagging.splits import is_held_out
+from tagging.store.bundle import (
+    BundleManifest,
+    ChannelEntry,
+    EncoderEntry,
+    SourceEntry,
+    TrainingEntry,
+    bundle_folder,
+    file_sha256,
+    write_manifest,
+)
+from tagging.store.features import FeatureStore
+from tagging.store.labelled import LabelledVideos
+from tagging.types import MODALITIES, LabelledVideo
+
+logger = logging.getLogger(__name__)
+
+PACKAGES = ("videotag", "numpy", "torch", "sentence-transformers", "transformers", "faiss-cpu", "av")
+FAILURES_NAMED = 10
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingReport:
+    bundle: str
+    version: str
+    counts: Mapping[str, int]
+    seconds: Mapping[str, float]  # where the time went, stage by stage
+
+
+@dataclass(slots=True)
+class _Stopwatch:
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        self.seconds[stage] = round(time.perf_counter() - started, 2)
+
+
+def train(
+    manifests: Sequence[Path],
+    columns: Mapping[str, str],
+    out: Path,
+    config: Config,
+    store: FeatureStore,
+    progress: Progress,
+) -> TrainingReport:
+    """Learn a bundle from the labelled videos of the manifests and write it to `out`.
+
+    Rows of another split than "train" (or none) and the held-out uploaders are read and left alone. Raises
+    InvalidManifestError where no labelled video remains, OutputExistsError before any work where `out` exists.
+    """
+    watch = _Stopwatch()
+    with bundle_folder(out) as folder:
+        with watch("read manifests"):
+            rows = list(_counted(read_labelled(manifests, columns), progress))
+            kept, skipped = _choose(rows, config)
+        with watch("load encoders"):
+            encoders = load_encoders(config.encoders)
+        with watch("extract features"):
+            extraction = extract([row.video for row in kept], encoders, config.media, store, progress)
+            _name_failures(extraction, len(kept))
+        with watch("build catalog"):
+            learnt = [place for place, e in enumerate(extraction.embeddings) if e.rows]
+            skipped["videos_without_features"] = len(kept) - len(learnt)
+            if not learnt:
+                raise InvalidManifestError(
+                    "no video with a tag and something to look at is left to learn from", _left_out(skipped)
+                )
+            catalog, tags = build_catalog([kept[place].tags for place in learnt], config.training.min_tag_count)
+            catalog.save(folder / "catalog.parquet")
+            LabelledVideos.of([kept[place].video for place in learnt], tags).save(folder / "videos.parquet")
+        with watch("build indexes"):
+            channels = _write_channels(folder, extraction, learnt, config)
+        with watch("write bundle"):
+            counts = {"videos": len(learnt), "tags": len(catalog), "pairs": len(tags.tag_rows)}
+            manifest = write_manifest(
+                folder,
+                created=datetime.now(UTC).replace(microsecond=0),
+                config=config,
+                encoders=_encoder_entries(encoders),
+                channels=channels,
+                counts=counts,
+                training=TrainingEntry(
+                    sources=[
+                        SourceEntry(name=path.name, sha256=file_sha256(path), columns=dict(columns))
+                        for path in manifests
+                    ],
+                    packages={name: version(name) for name in PACKAGES},
+                    videos_read=len(rows),
+                    **skipped,
+                ),
+            )
+    return _report(out, manifest, watch)
+
+
+def _counted(rows: Iterator[LabelledVideo], progress: Progress) -> Iterator[LabelledVideo]:
+    with progress.track("read manifests", None) as advance:
+        for row in rows:
+            yield row
+            advance(1)
+
+
+def _choose(rows: Sequence[LabelledVideo], config: Config) -> tuple[list[LabelledVideo], Counter[str]]:
+    """The rows to learn from, and how many were left out for which reason."""
+    kept: list[LabelledVideo] = []
+    skipped: Counter[str] = Counter(videos_held_out=0, videos_of_other_splits=0, videos_without_tags=0)
+    for row in rows:
+        if row.split not in ("", "train"):
+            skipped["videos_of_other_splits"] += 1
+        elif is_held_out(row.video, config.training.holdout, config.training.seed):
+            skipped["videos_held_out"] += 1
+        elif not any(tag.strip() for tag in row.tags):
+            skipped["videos_without_tags"] += 1
+        else:
+            kept.append(row)
+    return kept, skipped
+
+
+def _left_out(skipped: Mapping[str, int]) -> str:
+    return "; ".join(f"{name.replace('_', ' ')}: {count}" for name, count in skipped.items())
+
+
+def _name_failures(extraction: Extraction, videos: int) -> None:
+    for failure in extraction.failures[:FAILURES_NAMED]:
+        logger.warning("%s: media left out: %s", failure.video.video_id, failure.error.message)
+    if len(extraction.failures) > FAILURES_NAMED:
+        logger.warning("media of %d of %d videos were left out", len(extraction.failures), videos)
+
+
+def _write_channels(
+    folder: Path, extraction: Extraction, learnt: Sequence[int], config: Config
+) -> dict[str, ChannelEntry]:
+    channels: dict[str, ChannelEntry] = {}
+    for name, modality in SIMILAR.items():
+        rows = [extraction.embeddings[place].rows.get(modality) for place in learnt]
+        present = [row for row in rows if row is not None]
+        if not present:
+            continue
+        index = build_index(np.stack(present), config.recall.index)
+        place = folder / "channels" / name
+        place.mkdir(parents=True)
+        index.save(place)
+        video_rows = np.array([video for video, row in enumerate(rows) if row is not None], np.int64)
+        np.save(place / "video_rows.npy", video_rows, allow_pickle=False)
+        channels[name] = ChannelEntry(modality=modality, metric="inner product", dim=index.dim, count=len(index))
+    return channels
+
+
+def _encoder_entries(encoders: Encoders) -> dict[str, EncoderEntry]:
+    present = {modality: getattr(encoders, modality) for modality in MODALITIES}
+    return {
+        modality: EncoderEntry(fingerprint=encoder.fingerprint, dim=encoder.dim)
+        for modality, encoder in present.items()
+        if encoder is not None
+    }
+
+
+def _report(out: Path, manifest: BundleManifest, watch: _Stopwatch) -> TrainingReport:
+    training = manifest.training.model_dump(exclude={"sources", "packages"})
+    return TrainingReport(str(out), manifest.version, {**manifest.counts, **training}, watch.seconds)

@@ -1,0 +1,126 @@
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tagging.config import SelectConfig
+from tagging.errors import InvalidMediaError, InvalidVideoError, MediaNotFoundError
+from tagging.pipeline import Tagger, load_tagger
+from tagging.quickstart.corpus import Plan
+from tagging.reading import Failure
+from tagging.types import RankedTags, VideoRef
+
+TEN = SelectConfig(max_tags=10, min_confidence=0.0)
+
+
+@pytest.fixture(scope="module")
+def tagger(tiny_bundle: Path) -> Iterator[Tagger]:
+    with load_tagger(tiny_bundle) as loaded:
+        yield loaded
+
+
+def names(answer: RankedTags) -> list[str]:
+    return [tag.name for tag in answer.tags]
+
+
+def test_scene_and_sound_of_an_unseen_clip_are_found_without_a_title(
+    tagger: Tagger, unseen_corpus: Path, unseen_plans: list[Plan]
+) -> None:
+    found = total = 0
+    for plan in unseen_plans:
+        answer = tagger.tag(VideoRef(plan.video_id, str(unseen_corpus.parent / f"{plan.video_id}.mp4")), TEN)
+        assert answer.modalities == ("frames", "audio")
+        found += len({plan.scene, plan.sound} & set(names(answer)))
+        total += 2
+    assert found / total >= 0.8
+
+
+def test_a_title_alone_finds_the_subject_of_a_video_with_that_title(tagger: Tagger, corpus: Path) -> None:
+    row = json.loads(corpus.read_text().splitlines()[0])
+    answer = tagger.tag(VideoRef("q", title=row["title"]), TEN)
+    assert answer.modalities == ("text",)
+    assert row["tags"][0] in names(answer)[:5]
+
+
+def test_every_tag_names_its_channels_and_labelled_videos_that_carry_it(tagger: Tagger, corpus: Path) -> None:
+    tags_of = {row["video_id"]: row["tags"] for row in map(json.loads, corpus.read_text().splitlines())}
+    answer = tagger.tag(VideoRef("q", title="Cat meets a box"), TEN)
+    assert answer.tags
+    for tag in answer.tags:
+        assert set(tag.channels) == {e.channel for e in tag.evidence} == {"text"}
+        assert 0 < tag.confidence <= 1
+        assert all(tag.name in tags_of[e.video_id] for e in tag.evidence)
+        similarities = [e.similarity for e in tag.evidence]
+        assert similarities == sorted(similarities, reverse=True)
+    confidences = [tag.confidence for tag in answer.tags]
+    assert confidences == sorted(confidences, reverse=True)
+    assert len(set(names(answer))) == len(answer.tags)
+
+
+def test_many_videos_give_the_same_answers_as_one_by_one_and_in_order(
+    tagger: Tagger, unseen_corpus: Path, unseen_plans: list[Plan]
+) -> None:
+    folder = unseen_corpus.parent
+    videos = [VideoRef(p.video_id, str(folder / f"{p.video_id}.mp4"), p.title) for p in unseen_plans]
+    videos += [VideoRef(f"text-{n}", title=plan.title) for n, plan in enumerate(unseen_plans)]
+    together = list(tagger.tag_many(videos, TEN))
+    for video, many in zip(videos, together, strict=True):
+        one = tagger.tag(video, TEN)
+        assert isinstance(many, RankedTags)
+        assert many.video_id == video.video_id
+        assert names(many) == names(one)
+        assert [t.confidence for t in many.tags] == pytest.approx([t.confidence for t in one.tags], abs=1e-5)
+
+
+def test_a_failure_keeps_its_place_and_costs_nobody_else(tagger: Tagger, tmp_path: Path) -> None:
+    junk = tmp_path / "junk.mp4"
+    junk.write_bytes(b"this is no video" * 100)
+    videos = [
+        VideoRef("a", title="Cat"),
+        VideoRef("b", str(tmp_path / "missing.mp4"), "Cat"),
+        VideoRef("c", str(junk)),
+        VideoRef("d"),
+        VideoRef("e", str(junk), "Cat"),
+    ]
+    a, b, c, d, e = tagger.tag_many(videos, TEN)
+    assert isinstance(a, RankedTags)
+    assert isinstance(b, Failure)
+    assert isinstance(b.error, MediaNotFoundError)
+    assert isinstance(c, Failure)
+    assert isinstance(c.error, InvalidMediaError)
+    assert isinstance(d, Failure)
+    assert isinstance(d.error, InvalidVideoError)
+    assert isinstance(e, RankedTags)
+    assert e.modalities == ("text",)
+    assert "only the text was used" in e.warnings[0]
+    assert names(e) == names(a)
+
+
+def test_the_number_of_tags_is_the_callers(tagger: Tagger) -> None:
+    stated = tagger.selection(None)
+    assert tagger.selection(2).max_tags == 2
+    assert tagger.selection(2).min_confidence == stated.min_confidence
+    assert len(tagger.tag(VideoRef("q", title="Cat"), tagger.selection(2)).tags) <= 2
+
+
+def test_strange_titles_are_tagged_or_refused_but_never_crash(tagger: Tagger, caplog: pytest.LogCaptureFixture) -> None:
+    titles = [
+        "\u0000",
+        "\ud800",
+        "🐈" * 500,
+        "a" * 100_000,
+        "\u202e\u200f\ufeff",
+        " \n\t",
+        "e\u0301" * 300,
+        "٣٤ قطط",
+        "?",
+    ]
+    with caplog.at_level(logging.ERROR):
+        for title in titles:
+            [result] = tagger.tag_many([VideoRef("q", title=title)], TEN)
+            assert isinstance(result, RankedTags | Failure)
+            if isinstance(result, Failure):
+                assert isinstance(result.error, InvalidVideoError)
+    assert not caplog.records
