@@ -1,0 +1,40 @@
+"""`videotag batch`"""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tagging import places
+from tagging.cli import options
+from tagging.cli.console import Format, print_json, print_table, progress
+
+
+def command(
+    manifest: Annotated[Path, typer.Argument(metavar="MANIFEST", help="JSONL, CSV or parquet table of videos.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the results; must be empty or absent.")],
+    bundle: options.Bundle = None,
+    columns: options.Columns = None,
+    max_tags: options.MaxTags = None,
+    output: options.Output = Format.table,
+) -> None:
+    """Tag every video of a manifest into parquet; what fails is listed in DIR/dead_letters with its reason.
+
+    [bold]Examples[/bold]
+
+    videotag batch backlog.parquet --out tagged
+
+    videotag batch backlog.csv --map video_id=id --max-tags 5 --out tagged
+    """
+    from tagging.jobs.local import run_batch
+    from tagging.manifest import parse_columns
+    from tagging.pipeline import load_tagger
+
+    renamed = parse_columns(columns or [])
+    with load_tagger(bundle or places.default_bundle()) as tagger:
+        report = run_batch(manifest, renamed, out, tagger, tagger.selection(max_tags), progress())
+    if output is Format.json:
+        print_json(asdict(report))
+    else:
+        print_table([asdict(report)])

@@ -1,0 +1,106 @@
+"""What the commands share of the terminal: results to stdout, everything else to stderr."""
+
+import json
+import logging
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.progress import Progress as RichProgress
+from rich.table import Table
+
+from tagging.progress import Advance, Progress
+
+LINE_EVERY_S = 10.0
+
+
+class Format(StrEnum):
+    table = "table"
+    json = "json"
+
+
+def print_json(value: object) -> None:
+    json.dump(value, sys.stdout, ensure_ascii=False, indent=1)
+    sys.stdout.write("\n")
+
+
+def print_table(rows: Sequence[dict[str, Any]], title: str = "") -> None:
+    """Rows with equal keys; a terminal cuts wide columns, a file or pipe gets them whole."""
+    console = Console(width=None if sys.stdout.isatty() else 10_000, highlight=False)
+    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
+    for name, value in (rows[0] if rows else {}).items():
+        table.add_column(name.replace("_", " "), justify="left" if isinstance(value, str) else "right")
+    for row in rows:
+        table.add_row(*(_shown(value) for value in row.values()))
+    console.print(table, soft_wrap=not sys.stdout.isatty(), markup=False)
+
+
+def print_lines(lines: Sequence[str]) -> None:
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+
+
+def configure_logging() -> None:
+    """Our own events from INFO, other libraries' warnings; on stderr, so results stay clean."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    for name in ("tagging", "recall", "rank"):
+        logging.getLogger(name).setLevel(logging.INFO)
+    logging.getLogger("transformers").setLevel(logging.ERROR)  # it warns of each layer it did not shard
+
+
+def progress() -> Progress:
+    """Bars on a terminal, a line now and then elsewhere."""
+    return _Bars() if sys.stderr.isatty() else _Lines()
+
+
+class _Bars:
+    @contextmanager
+    def track(self, what: str, total: int | None) -> Iterator[Advance]:
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+        times = (TimeElapsedColumn(), TimeRemainingColumn())
+        with RichProgress(*columns, *times, console=Console(stderr=True)) as bars:
+            task = bars.add_task(what, total=total)
+            yield lambda done: bars.advance(task, done)
+
+
+class _Lines:
+    @contextmanager
+    def track(self, what: str, total: int | None) -> Iterator[Advance]:
+        started = told = time.monotonic()
+        count = 0
+
+        def advance(done: int) -> None:
+            nonlocal count, told
+            count += done
+            now = time.monotonic()
+            if now - told >= LINE_EVERY_S:
+                told = now
+                sys.stderr.write(f"{what}: {_of(count, total)}, {count / (now - started):.0f}/s\n")
+                sys.stderr.flush()
+
+        yield advance
+        sys.stderr.write(f"{what}: {_of(count, None)} in {time.monotonic() - started:.1f} s\n")
+        sys.stderr.flush()
+
+
+def _of(count: int, total: int | None) -> str:
+    return f"{count:,} of {total:,}" if total is not None else f"{count:,}"
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}" if abs(value) < 1000 else f"{value:,.0f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)

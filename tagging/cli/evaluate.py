@@ -1,0 +1,60 @@
+"""`videotag evaluate`"""
+
+from contextlib import nullcontext
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tagging import places
+from tagging.cli import options
+from tagging.cli.console import Format, print_json, print_lines, print_table, progress
+
+
+def command(
+    manifest: options.Manifests,
+    bundle: options.Bundle = None,
+    columns: options.Columns = None,
+    held_out: Annotated[
+        bool, typer.Option("--held-out", help="Only the uploaders that `train --holdout` kept aside.")
+    ] = False,
+    split: Annotated[str | None, typer.Option("--split", help="Only rows whose split is this.")] = None,
+    predictions: Annotated[
+        Path | None, typer.Option("--predictions", metavar="FILE", help="Write the 200 best tags of each video, JSONL.")
+    ] = None,
+    features: options.Features = None,
+    output: options.Output = Format.table,
+) -> None:
+    """Measure a bundle on labelled videos it has not learnt from.
+
+    Tables: recall of each channel and of their union; the ranked order; what a user is answered.
+
+    [bold]Examples[/bold]
+
+    videotag evaluate --bundle bundles/news --manifest test.jsonl
+
+    videotag evaluate --bundle bundles/t --manifest t.parquet --map uploader_id=channel_id --held-out --format json
+    """
+    from tagging.evaluation import evaluate
+    from tagging.manifest import parse_columns
+    from tagging.store.features import FeatureStore
+
+    with predictions.open("w", encoding="utf-8") if predictions else nullcontext() as file:
+        report = evaluate(
+            bundle or places.default_bundle(),
+            manifest,
+            parse_columns(columns or []),
+            FeatureStore(features or places.features()),
+            progress(),
+            held_out=held_out,
+            split=split,
+            predictions=file,
+        )
+    if output is Format.json:
+        print_json(asdict(report))
+        return
+    print_lines([f"bundle {report.bundle}: {report.videos:,} videos with tags"])
+    print_table(report.recall, "\nRecall")
+    print_table(report.ranking, "\nRanking")
+    print_table(report.systems, "\nSystems")

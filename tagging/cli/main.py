@@ -1,0 +1,44 @@
+"""The `videotag` command. A command parses, calls one library function and prints.
+
+Exit codes: 0 done, 1 a known error told in one line and a hint, 2 wrong usage.
+"""
+
+import sys
+
+import typer
+
+from tagging.cli import batch, evaluate, models, quickstart, tag, train
+from tagging.cli.console import configure_logging
+from tagging.errors import VideotagError
+
+app = typer.Typer(
+    help="Tags videos from what is seen, heard and written, and shows why.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode="rich",
+)
+app.command("quickstart")(quickstart.command)
+app.command("train")(train.command)
+app.command("evaluate")(evaluate.command)
+app.command("tag")(tag.command)
+app.command("batch")(batch.command)
+app.add_typer(models.app, name="models")
+
+
+def main() -> None:
+    configure_logging()
+    try:
+        app()
+    except VideotagError as error:
+        _fail(error.message, error.hint)
+    except OSError as error:  # a full disk, a folder without rights: the system's words are the clearest
+        _fail(str(error))
+    except KeyboardInterrupt:
+        _fail("stopped", "features made so far are kept; the same command goes on from them")
+
+
+def _fail(message: str, hint: str = "") -> None:
+    sys.stderr.write(f"error: {message}\n" + (f"hint: {hint}\n" if hint else ""))
+    sys.exit(1)

@@ -1,0 +1,29 @@
+"""`videotag models`"""
+
+import typer
+
+from tagging.cli import options
+from tagging.cli.console import print_lines
+from tagging.config import load_config
+
+app = typer.Typer(help="The encoders' weights.", no_args_is_help=True)
+
+
+@app.callback()
+def models() -> None:
+    """The encoders' weights."""
+
+
+@app.command("fetch")
+def fetch_command(profile: options.Profile = "production", config: options.ConfigFile = None) -> None:
+    """Download the weights a profile names, so that nothing has to be fetched while serving.
+
+    [bold]Examples[/bold]
+
+    videotag models fetch
+
+    videotag models fetch --config my-encoders.toml
+    """
+    from tagging.features.weights import fetch
+
+    fetch(load_config(profile, config).encoders, lambda line: print_lines([line]))

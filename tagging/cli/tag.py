@@ -1,0 +1,92 @@
+"""`videotag tag`"""
+
+import os
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from tagging import places
+from tagging.cli import options
+from tagging.cli.console import Format, print_json, print_lines, print_table
+from tagging.errors import InvalidVideoError
+from tagging.manifest import is_unicode
+from tagging.types import Evidence, RankedTags, VideoRef
+
+
+def command(
+    video: Annotated[str | None, typer.Argument(help="Path or URL of the video; leave it out for text only.")] = None,
+    title: Annotated[str, typer.Option("--title", help="The video's title.")] = "",
+    description: Annotated[str, typer.Option("--description", help="The video's description.")] = "",
+    bundle: options.Bundle = None,
+    max_tags: options.MaxTags = None,
+    output: options.Output = Format.table,
+) -> None:
+    """Tag one video, and show what speaks for each tag.
+
+    [bold]Examples[/bold]
+
+    videotag tag clip.mp4 --title "Sunset over the harbour"
+
+    videotag tag --title "How to tune a guitar" --max-tags 5 --format json
+    """
+    if video is None and not title.strip() and not description.strip():
+        raise InvalidVideoError("nothing to tag", "give a video, a --title or a --description")
+    if not is_unicode(title + description):
+        raise InvalidVideoError("the title or description is not UTF-8 text")
+    from tagging.pipeline import load_tagger
+
+    with load_tagger(bundle or places.default_bundle()) as tagger:
+        # A file's name may be no text at all; the id is shown, so it must be.
+        video_id = os.fsencode(video).decode("utf-8", "replace") if video else title.strip() or description.strip()
+        answer = tagger.tag(VideoRef(video_id, video, title, description), tagger.selection(max_tags))
+    if output is Format.json:
+        print_json(as_json(answer))
+    else:
+        print_answer(answer)
+
+
+def as_json(answer: RankedTags) -> dict[str, Any]:
+    """The contract of `tag --format json`."""
+    return {
+        "video_id": answer.video_id,
+        "tags": [
+            {
+                "name": tag.name,
+                "confidence": round(tag.confidence, 4),
+                "id": tag.tag_id,
+                "channels": {name: round(score, 4) for name, score in tag.channels.items()},
+                "evidence": [{**asdict(one), "similarity": round(one.similarity, 4)} for one in tag.evidence],
+            }
+            for tag in answer.tags
+        ],
+        "modalities": list(answer.modalities),
+        "warnings": list(answer.warnings),
+        "bundle": answer.bundle_version,
+    }
+
+
+def print_answer(answer: RankedTags) -> None:
+    """The same for people: one line a tag, with the nearest labelled video of each channel behind it."""
+    if answer.tags:
+        print_table(
+            [
+                {
+                    "tag": tag.name,
+                    "confidence": f"{tag.confidence:.2f}",
+                    "channels": "  ".join(f"{name} {score:.2f}" for name, score in tag.channels.items()),
+                    "because it is like": "; ".join(_nearest(tag.evidence)),
+                }
+                for tag in answer.tags
+            ]
+        )
+    else:
+        print_lines(["no tag is sure enough"])
+    print_lines([f"looked at: {', '.join(answer.modalities)}", *(f"warning: {w}" for w in answer.warnings)])
+
+
+def _nearest(evidence: tuple[Evidence, ...]) -> list[str]:
+    nearest: dict[str, Evidence] = {}
+    for one in evidence:
+        nearest.setdefault(one.channel, one)
+    return [f"{e.title or e.video_id} ({e.channel} {e.similarity:.2f})" for e in nearest.values()]

@@ -1,0 +1,51 @@
+"""`videotag train`"""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tagging import places
+from tagging.cli import options
+from tagging.cli.console import Format, print_json, print_table, progress
+from tagging.config import load_config
+
+
+def command(
+    manifest: options.Manifests,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The bundle to write; must not exist.")],
+    profile: options.Profile = "offline",
+    config: options.ConfigFile = None,
+    columns: options.Columns = None,
+    holdout: Annotated[
+        float | None,
+        typer.Option("--holdout", min=0, max=0.99, help="Share of uploaders kept out, for `evaluate --held-out`."),
+    ] = None,
+    features: options.Features = None,
+    output: options.Output = Format.table,
+) -> None:
+    """Learn a bundle from labelled videos. A killed run goes on from the features it had made.
+
+    [bold]Examples[/bold]
+
+    videotag train --manifest videos.jsonl --out bundles/news
+
+    videotag train --manifest t.parquet --map uploader_id=channel_id --holdout 0.1 --out bundles/t
+    """
+    from tagging.manifest import parse_columns
+    from tagging.store.features import FeatureStore
+    from tagging.training import train
+
+    settings = load_config(profile, config)
+    if holdout is not None:
+        training = settings.training.model_copy(update={"holdout": holdout})
+        settings = settings.model_copy(update={"training": training})
+    store = FeatureStore(features or places.features())
+    report = train(manifest, parse_columns(columns or []), out, settings, store, progress())
+    if output is Format.json:
+        print_json(asdict(report))
+        return
+    print_table([{"bundle": report.bundle, "version": report.version}])
+    print_table([{"count": name, "": n} for name, n in report.counts.items()])
+    print_table([{"stage": name, "seconds": s} for name, s in report.seconds.items()])

@@ -1,0 +1,127 @@
+"""The command line as a user meets it: real processes, their output and exit codes."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from tagging.config import Config
+from tagging.quickstart.corpus import Plan
+
+VIDEOTAG = Path(sys.executable).parent / "videotag"
+
+
+def run(*args: object, home: Path | None = None) -> "subprocess.CompletedProcess[str]":
+    environment = {**os.environ, "VIDEOTAG_HOME": str(home)} if home else None
+    return subprocess.run(
+        [str(VIDEOTAG), *map(str, args)], capture_output=True, text=True, env=environment, timeout=300, check=False
+    )
+
+
+def told(result: "subprocess.CompletedProcess[str]") -> list[str]:
+    """The lines of a known error: exit code 1, nothing on stdout, no traceback."""
+    assert result.returncode == 1, result.stderr
+    assert result.stdout == ""
+    assert "Traceback" not in result.stderr
+    return [line for line in result.stderr.splitlines() if line.startswith(("error: ", "hint: "))]
+
+
+@pytest.mark.parametrize(
+    "command", [[], ["train"], ["evaluate"], ["tag"], ["batch"], ["quickstart"], ["models", "fetch"]]
+)
+def test_every_command_explains_itself_with_examples(command: list[str]) -> None:
+    result = run(*command, "--help")
+    assert result.returncode == 0
+    if command:
+        assert "Examples" in result.stdout
+        assert f"videotag {' '.join(command)}" in result.stdout
+
+
+@pytest.mark.parametrize(
+    "args", [["fly"], ["train"], ["tag", "--max-tags", "0"], ["tag", "--format", "xml"], ["tag", "a", "b"]]
+)
+def test_wrong_usage_exits_with_two(args: list[str]) -> None:
+    assert run(*args).returncode == 2
+
+
+def test_tag_prints_the_contract(tiny_bundle: Path, unseen_corpus: Path, unseen_plans: list[Plan]) -> None:
+    plan = unseen_plans[0]
+    clip = unseen_corpus.parent / f"{plan.video_id}.mp4"
+    result = run("tag", clip, "--title", plan.title, "--bundle", tiny_bundle, "--max-tags", 4, "--format", "json")
+    assert result.returncode == 0, result.stderr
+    answer = json.loads(result.stdout)
+    assert answer["modalities"] == ["text", "frames", "audio"]
+    assert 1 <= len(answer["tags"]) <= 4
+    assert set(answer["tags"][0]) == {"name", "confidence", "id", "channels", "evidence"}
+    assert plan.scene in [tag["name"] for tag in answer["tags"]]
+    assert isinstance(answer["warnings"], list)
+
+    table = run("tag", clip, "--title", plan.title, "--bundle", tiny_bundle, "--max-tags", 4)
+    assert table.returncode == 0
+    for tag in answer["tags"]:
+        assert tag["name"] in table.stdout
+    assert "looked at: text, frames, audio" in table.stdout
+
+
+def test_train_evaluate_and_batch_work_together(
+    tmp_path: Path, corpus: Path, unseen_corpus: Path, tiny_config: Config
+) -> None:
+    toml = tmp_path / "tiny.toml"
+    toml.write_text(
+        '[encoders.text]\nbackend = "hashed-ngrams"\n[encoders.vision]\nbackend = "frame-statistics"\n'
+        '[encoders.audio]\nbackend = "sound-statistics"\n'
+    )
+    bundle = tmp_path / "bundle"
+    trained = run("train", "--manifest", corpus, "--out", bundle, "--config", toml, "--format", "json", home=tmp_path)
+    assert trained.returncode == 0, trained.stderr
+    assert json.loads(trained.stdout)["counts"]["videos"] == 60
+
+    evaluated = run("evaluate", "--bundle", bundle, "--manifest", unseen_corpus, "--format", "json", home=tmp_path)
+    assert evaluated.returncode == 0, evaluated.stderr
+    assert {"recall", "ranking", "systems"} <= set(json.loads(evaluated.stdout))
+
+    tagged = run("batch", unseen_corpus, "--out", tmp_path / "out", "--bundle", bundle, home=tmp_path)
+    assert tagged.returncode == 0, tagged.stderr
+    assert pq.read_table(tmp_path / "out" / "part-00000.parquet").num_rows == 8
+
+
+def test_what_a_user_gets_wrong_is_one_line_and_a_hint(tmp_path: Path, corpus: Path, tiny_bundle: Path) -> None:
+    no_home = tmp_path / "home"
+    error, hint = told(run("tag", "--title", "x", home=no_home))
+    assert "is not a bundle" in error
+    assert "videotag quickstart" in hint
+    assert told(run("tag", home=no_home)) == [
+        "error: nothing to tag",
+        "hint: give a video, a --title or a --description",
+    ]
+    assert "no file" in told(run("tag", tmp_path / "none.mp4", "--bundle", tiny_bundle))[0].lower()
+    assert (
+        "unknown profile 'laptop'"
+        in told(run("train", "--profile", "laptop", "--manifest", corpus, "--out", tmp_path / "b"))[0]
+    )
+    assert "exists" in told(run("train", "--manifest", corpus, "--out", tiny_bundle))[0]
+    assert not (tmp_path / "b").exists()
+
+    damaged = Path(shutil.copytree(tiny_bundle, tmp_path / "damaged"))
+    (damaged / "catalog.parquet").write_bytes(b"x")
+    assert "catalog.parquet differs" in told(run("tag", "--title", "x", "--bundle", damaged))[0]
+
+
+def test_a_bundle_without_encoders_for_media_says_what_it_did_not_look_at(tmp_path: Path, unseen_corpus: Path) -> None:
+    toml = tmp_path / "text.toml"
+    toml.write_text('[encoders.text]\nbackend = "hashed-ngrams"\n')
+    manifest = tmp_path / "m.jsonl"
+    manifest.write_text('{"video_id": "a", "title": "cats and dogs", "tags": ["pets"]}\n')
+    trained = run("train", "--manifest", manifest, "--out", tmp_path / "b", "--config", toml, home=tmp_path)
+    assert trained.returncode == 0, trained.stderr
+    clip = next(unseen_corpus.parent.glob("*.mp4"))
+    with_title = run("tag", clip, "--title", "cats and dogs", "--bundle", tmp_path / "b", "--format", "json")
+    answer = json.loads(with_title.stdout)
+    assert answer["modalities"] == ["text"]
+    assert answer["warnings"] == ["not looked at, the bundle has no encoder for it: picture and sound"]
+    assert "picture and sound" in told(run("tag", clip, "--bundle", tmp_path / "b"))[0]
