@@ -1,0 +1,18 @@
+# `make check` is what CI runs on top of the README's set-up.
+BIN := .venv/bin
+
+.PHONY: check lint test format
+
+check: lint test
+
+lint:
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test:
+	$(BIN)/pytest
+
+format:
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
