@@ -1,0 +1,61 @@
+"""The stated limits of a media file; each has its own error, which names the key that moves it."""
+
+import time
+from collections.abc import Callable
+
+from tagging.config import MediaConfig
+from tagging.errors import DecodeTimeoutError, MediaTooBigError, MediaTooLongError, MediaTooManyPixelsError
+
+
+class Deadline:
+    """How long reading one file may still take; asked between packets, so it cannot stop a decoder that hangs."""
+
+    def __init__(self, timeout_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._timeout_s = timeout_s
+        self._clock = clock
+        self._end_s = clock() + timeout_s
+
+    def left_s(self) -> float:
+        return self._end_s - self._clock()
+
+    def check(self) -> None:
+        """Raises DecodeTimeoutError when the time is over."""
+        if self.left_s() < 0:
+            raise timed_out(self._timeout_s)
+
+
+def timed_out(timeout_s: float) -> DecodeTimeoutError:
+    return DecodeTimeoutError(
+        f"reading the file was not done within {seconds(timeout_s)} s", "raise media.decode_timeout_s to allow more"
+    )
+
+
+def check_bytes(found: int, config: MediaConfig) -> None:
+    """Raises MediaTooBigError."""
+    if found > config.max_bytes:
+        raise MediaTooBigError(
+            f"the file has {found} bytes, expected at most {config.max_bytes}", "raise media.max_bytes to allow more"
+        )
+
+
+def check_duration(found_s: float, config: MediaConfig) -> None:
+    """Raises MediaTooLongError."""
+    if found_s > config.max_duration_s:
+        raise MediaTooLongError(
+            f"the file lasts {seconds(found_s)} s, expected at most {seconds(config.max_duration_s)} s",
+            "raise media.max_duration_s to allow more",
+        )
+
+
+def check_pixels(width: int, height: int, config: MediaConfig) -> None:
+    """Raises MediaTooManyPixelsError."""
+    if width * height > config.max_pixels:
+        raise MediaTooManyPixelsError(
+            f"the picture has {width} x {height} pixels, expected at most {config.max_pixels} in all",
+            "raise media.max_pixels to allow more",
+        )
+
+
+def seconds(value: float) -> str:
+    """26.34 -> '26.3', 60.0 -> '60'."""
+    return f"{value:.1f}".removesuffix(".0")

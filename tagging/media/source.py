@@ -1,0 +1,118 @@
+"""From where a video lies (path, file:// or http(s) URL) to a local file."""
+
+import hashlib
+import re
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPException, HTTPResponse
+from pathlib import Path
+from typing import IO
+from urllib.parse import unquote, urlsplit
+
+from tagging.config import MediaConfig
+from tagging.errors import InvalidMediaError, MediaNotFoundError
+from tagging.media.limits import Deadline, check_bytes, timed_out
+
+CHUNK = 1 << 16  # bytes
+SUPPORTED = "a local path, file://, http:// or https://"
+
+
+@contextmanager
+def open_source(uri: str, config: MediaConfig) -> Iterator[Path]:
+    """A local file with the bytes of `uri`, for as long as the context lasts.
+
+    Raises MediaNotFoundError, MediaTooBigError, DecodeTimeoutError (a download that is not done within
+    decode_timeout_s) and InvalidMediaError (no bytes at all).
+    """
+    # "talk: part 1.mp4" is a file name; only "://" makes a scheme.
+    scheme = match[1].lower() if (match := re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", uri)) else ""
+    if scheme in ("http", "https"):
+        with tempfile.NamedTemporaryFile(prefix="videotag-", suffix=".media") as file:
+            _fetch(uri, file, config)
+            file.flush()
+            yield _checked(Path(file.name), uri, config)
+    elif scheme in ("", "file"):
+        yield _checked(Path(uri) if not scheme else _file_url_path(uri), uri, config)
+    else:
+        raise MediaNotFoundError(f"{_shown(uri)}: cannot open {scheme}:// addresses", f"give {SUPPORTED}")
+
+
+def content_hash(path: Path) -> str:
+    """sha256 of the file's bytes, hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _checked(path: Path, uri: str, config: MediaConfig) -> Path:
+    try:
+        if path.is_dir():
+            raise MediaNotFoundError(f"{_shown(uri)} is a folder, expected a media file")
+        if not path.is_file():  # also refuses pipes and devices, which may never end
+            raise MediaNotFoundError(f"no file at {_shown(uri)}", f"give {SUPPORTED}")
+        with path.open("rb"):
+            size = path.stat().st_size
+    except OSError as error:
+        raise MediaNotFoundError(f"cannot read {_shown(uri)}: {error.strerror}") from error
+    if not size:
+        raise InvalidMediaError(f"{_shown(uri)} has 0 bytes, expected a media file")
+    check_bytes(size, config)
+    return path
+
+
+def _file_url_path(uri: str) -> Path:
+    parts = urlsplit(uri)
+    if parts.netloc not in ("", "localhost"):
+        raise MediaNotFoundError(f"{_shown(uri)}: names the host {parts.netloc!r}", "write file:///absolute/path")
+    return Path(unquote(parts.path))
+
+
+def _fetch(url: str, file: IO[bytes], config: MediaConfig) -> None:
+    deadline = Deadline(config.decode_timeout_s)
+    try:
+        with _opener().open(url, timeout=config.decode_timeout_s) as response:
+            _copy(response, file, deadline, config)
+    except urllib.error.HTTPError as error:
+        raise MediaNotFoundError(f"{_shown(url)} answered {error.code} {error.reason}, expected 200") from error
+    except (OSError, HTTPException, ValueError) as error:  # ValueError: a URL that is none
+        reason = error.reason if isinstance(error, urllib.error.URLError) else error
+        if isinstance(reason, TimeoutError):
+            raise timed_out(config.decode_timeout_s) from error
+        raise MediaNotFoundError(f"cannot fetch {_shown(url)}: {reason}") from error
+
+
+def _copy(response: HTTPResponse, file: IO[bytes], deadline: Deadline, config: MediaConfig) -> None:
+    stated = response.headers.get("Content-Length", "")
+    expected = int(stated) if stated.isascii() and stated.isdigit() else None
+    check_bytes(expected or 0, config)
+    received = 0
+    # read1 returns what one packet brought: a server that drips bytes cannot outlast the deadline.
+    while chunk := response.read1(CHUNK):
+        deadline.check()
+        received += len(chunk)
+        check_bytes(received, config)
+        file.write(chunk)
+    if expected is not None and received < expected:
+        raise MediaNotFoundError(f"the connection ended after {received} of {expected} bytes", "try again")
+
+
+def _opener() -> urllib.request.OpenerDirector:
+    """urllib's usual handlers without ftp: and file:, to which a server could otherwise redirect."""
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.ProxyHandler,
+        urllib.request.HTTPHandler,
+        urllib.request.HTTPSHandler,
+        urllib.request.HTTPDefaultErrorHandler,
+        urllib.request.HTTPRedirectHandler,
+        urllib.request.HTTPErrorProcessor,
+        urllib.request.UnknownHandler,
+    ):
+        opener.add_handler(handler())
+    return opener
+
+
+def _shown(uri: str) -> str:
+    return uri if len(uri) <= 200 else f"{uri[:200]}…"

@@ -1,0 +1,144 @@
+"""One decode worker: a process of its own that answers one URI after another over a pipe.
+
+It never outlives its parent: the pipe's end tells it, and on Linux the kernel kills it should it be busy.
+"""
+
+import ctypes
+import multiprocessing
+import os
+import pickle
+import signal
+import sys
+import tempfile
+from collections.abc import Callable
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+
+from tagging.config import MediaConfig
+from tagging.errors import DecodeCrashError, VideotagError
+from tagging.media.limits import timed_out
+from tagging.media.source import open_source
+from tagging.types import MediaSample
+
+Decoder = Callable[[Path, MediaConfig], MediaSample]
+
+START_TIMEOUT_S = 60.0  # a new interpreter, on a busy machine
+PR_SET_PDEATHSIG = 1
+
+
+class PoolClosingError(Exception):
+    """The wait was ended because the pool is being closed."""
+
+
+class Worker:
+    """The parent's side. Any error that its methods raise leaves the worker fit only for `stop`."""
+
+    def __init__(self, config: MediaConfig, decode: Decoder, grace_s: float) -> None:
+        """Starts the process and does not wait for it."""
+        self._timeout_s = config.decode_timeout_s
+        self._limit_s = config.decode_timeout_s + grace_s
+        # Downloads go here, so that what a killed worker leaves behind can be removed.
+        self._folder = tempfile.TemporaryDirectory(prefix="videotag-", ignore_cleanup_errors=True)
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        arguments = (theirs, os.getpid(), self._folder.name, config, decode)
+        self._process = context.Process(target=_serve, args=arguments, name="videotag-decode", daemon=True)
+        try:
+            self._process.start()
+        except BaseException:
+            self._pipe.close()
+            self._folder.cleanup()
+            raise
+        finally:
+            theirs.close()
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid
+
+    def is_alive(self) -> bool:
+        return self._process.is_alive()
+
+    def wait_until_ready(self, closing: Connection) -> None:
+        """Raises DecodeCrashError and PoolClosingError."""
+        try:
+            self._hear(START_TIMEOUT_S, closing)
+        except (TimeoutError, EOFError, OSError) as error:
+            raise DecodeCrashError(
+                f"no decode process could be started ({self._end()})",
+                'a script that decodes needs `if __name__ == "__main__":` around its main part',
+            ) from error
+
+    def ask(self, uri: str, closing: Connection) -> MediaSample | VideotagError:
+        """Raises DecodeTimeoutError, DecodeCrashError and PoolClosingError."""
+        try:
+            self._pipe.send(uri)
+            answer = self._hear(self._limit_s, closing)
+        except TimeoutError as error:
+            raise timed_out(self._timeout_s) from error
+        except (EOFError, OSError) as error:
+            raise DecodeCrashError(
+                f"{uri}: the decoder's process died ({self._end()})",
+                "the file may be damaged, or the machine short of memory",
+            ) from error
+        if not isinstance(answer, MediaSample | VideotagError):
+            raise TypeError(f"a decode worker answered with {type(answer).__name__}")
+        return answer
+
+    def stop(self) -> None:
+        """Kills the process, waits until it is gone and removes what it left behind."""
+        self._process.kill()
+        self._process.join()
+        self._pipe.close()
+        self._folder.cleanup()
+
+    def _hear(self, timeout_s: float, closing: Connection) -> object:
+        heard = wait([self._pipe, closing], timeout_s)
+        if not heard:
+            raise TimeoutError
+        if self._pipe not in heard:
+            raise PoolClosingError
+        return pickle.loads(self._pipe.recv_bytes())
+
+    def _end(self) -> str:
+        self._process.join(1.0)  # the pipe closes a moment before the process ends
+        code = self._process.exitcode
+        if code is None:
+            return "no answer"
+        return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+
+
+def _serve(pipe: Connection, parent_pid: int, folder: str, config: MediaConfig, decode: Decoder) -> None:
+    """The worker's side: answers until the parent closes the pipe."""
+    _die_with(parent_pid)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends its workers itself
+    tempfile.tempdir = folder
+    pipe.send(None)
+    while True:
+        try:
+            uri = pipe.recv()
+        except (EOFError, OSError):
+            return
+        answer = pickle.dumps(_answer(uri, config, decode), protocol=5)
+        try:
+            pipe.send_bytes(answer)
+        except OSError:
+            return
+
+
+def _answer(uri: str, config: MediaConfig, decode: Decoder) -> MediaSample | VideotagError:
+    try:
+        with open_source(uri, config) as path:
+            return decode(path, config)
+    except VideotagError as error:
+        return error
+    except Exception as error:  # what nobody foresaw costs one file, not the worker
+        return DecodeCrashError(f"{uri}: the decoder failed with {type(error).__name__}: {error}")
+
+
+def _die_with(parent_pid: int) -> None:
+    if sys.platform == "linux":
+        # The signal comes when the *thread* that started this process ends: a driver of the pool, which lives longer.
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent_pid:  # it died before the call above
+        sys.exit(1)

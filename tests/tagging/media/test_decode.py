@@ -1,0 +1,195 @@
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import av
+import pytest
+
+from tagging.config import MediaConfig
+from tagging.errors import (
+    DecodeTimeoutError,
+    InvalidMediaError,
+    MediaLimitError,
+    MediaTooBigError,
+    MediaTooLongError,
+    MediaTooManyPixelsError,
+)
+from tagging.media.decode import decode
+from tests.tagging.media.make import Film, make, number_of, numbered, quadrants
+
+CONFIG = MediaConfig(frames=8)
+FILM = Film(frames=300, rate=25, tone_s=12.0, options={"g": "25"})
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make(tmp_path_factory.mktemp("film") / "film.mp4", FILM)
+
+
+def faststart(folder: Path) -> Path:
+    """The same film with its index at the front, as sites that stream write it."""
+    return make(folder / "front.mp4", replace(FILM, container_options={"movflags": "faststart"}))
+
+
+def cut(path: Path, share: float) -> Path:
+    whole = path.read_bytes()
+    result = path.with_stem(path.stem + "-cut")
+    result.write_bytes(whole[: int(len(whole) * share)])
+    return result
+
+
+def test_a_healthy_file_gives_frames_and_sound_and_no_warning(film: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    sample = decode(film, CONFIG)
+    assert sample.frames is not None
+    assert len(sample.frames.pixels) == 8
+    assert sample.sound is not None
+    assert sample.warnings == ()
+    assert sample.duration_s == pytest.approx(12.0, abs=0.1)
+    assert sample.content_hash == hashlib.sha256(film.read_bytes()).hexdigest()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_picture_without_sound_says_so(tmp_path: Path) -> None:
+    sample = decode(make(tmp_path / "film.mp4", Film(frames=5)), CONFIG)
+    assert sample.frames is not None
+    assert sample.sound is None
+    assert sample.warnings == ("no sound track",)
+
+
+def test_sound_without_picture_says_so(tmp_path: Path) -> None:
+    sample = decode(make(tmp_path / "song.m4a", Film(tone_s=1.5)), CONFIG)
+    assert sample.frames is None
+    assert sample.sound is not None
+    assert sample.warnings == ("no picture track",)
+
+
+def test_cover_art_of_a_song_is_no_picture(tmp_path: Path) -> None:
+    sample = decode(make(tmp_path / "song.mp4", Film(tone_s=1.5, cover=True)), CONFIG)
+    assert sample.frames is None
+    assert "no picture track" in sample.warnings
+
+
+def test_a_cut_file_with_its_index_in_front_says_how_much_is_there(tmp_path: Path) -> None:
+    sample = decode(cut(faststart(tmp_path), 0.4), CONFIG)
+    assert sample.frames is not None
+    assert sample.sound is not None
+    found = [re.fullmatch(r"cut file: decoded ([\d.]+) s of ([\d.]+) s", warning) for warning in sample.warnings]
+    (match,) = [match for match in found if match]
+    assert float(match[1]) == pytest.approx(sample.duration_s, abs=0.06)
+    assert 2.0 < float(match[1]) < 8.0  # 40 % of the bytes of twelve even seconds, less the index
+    assert float(match[2]) == pytest.approx(12.0, abs=0.1)
+    assert sample.frames.times_s.max() < float(match[1])
+    assert sample.sound.duration_s <= float(match[1]) + 0.1
+
+
+def test_a_cut_matroska_file_says_how_much_is_there(tmp_path: Path) -> None:
+    sample = decode(cut(make(tmp_path / "film.mkv", FILM), 0.4), CONFIG)
+    assert any(re.fullmatch(r"cut file: decoded [3-6][\d.]* s of 12 s", warning) for warning in sample.warnings)
+
+
+def test_a_cut_file_with_its_index_at_the_end_is_one_clear_error(film: Path) -> None:
+    with pytest.raises(InvalidMediaError, match=r"an MP4 file whose index \(moov\) is missing or damaged"):
+        decode(cut(film, 0.9), CONFIG)
+
+
+def test_damage_within_the_packets_is_counted_and_the_rest_is_read(tmp_path: Path) -> None:
+    path = make(tmp_path / "film.mp4", Film(frames=8, options={"g": "1", "bf": "0"}))
+    with av.open(str(path)) as container:
+        places = [(packet.pos or 0, packet.size) for packet in container.demux(video=0) if packet.size]
+    data = bytearray(path.read_bytes())
+    for position, size in places[3:5]:
+        data[position : position + size] = b"\xff" * size
+    path.write_bytes(data)
+    sample = decode(path, CONFIG)
+    assert sample.frames is not None
+    assert [number_of(picture) for picture in sample.frames.pixels] == [0, 1, 2, 5, 6, 7]
+    assert "2 damaged picture packets skipped" in sample.warnings
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (b"these are only words, whatever the name says\n" * 50, "text"),
+        ("Überschrift, kein Film ".encode() * 40, "text"),
+        (bytes(5000), "only zero bytes"),
+        (bytes(range(251, 1, -1)) * 20, "unknown data that starts with fb fa f9"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(300), "a still picture"),
+        (b"\0\0\0\x20ftypisom", "an MP4 file whose index"),
+        (b"x", "text"),
+    ],
+)
+def test_a_file_that_is_no_media_is_one_error_that_says_what_it_is(tmp_path: Path, content: bytes, found: str) -> None:
+    path = tmp_path / "film.mp4"
+    path.write_bytes(content)
+    with pytest.raises(InvalidMediaError, match=found):
+        decode(path, CONFIG)
+
+
+def playlists(victim: Path) -> Iterator[str]:
+    yield f"#EXTM3U\n#EXT-X-TARGETDURATION:12\n#EXTINF:12,\n{victim}\n#EXT-X-ENDLIST\n"
+    yield f"#EXTM3U\n#EXT-X-TARGETDURATION:12\n#EXTINF:12,\nfile://{victim}\n#EXT-X-ENDLIST\n"
+    yield f"ffconcat version 1.0\nfile '{victim}'\n"
+    yield f'<?xml version="1.0"?><MPD><BaseURL>{victim}</BaseURL></MPD>'
+
+
+@pytest.mark.parametrize("kind", range(4))
+def test_a_playlist_renamed_to_mp4_opens_no_other_file(tmp_path: Path, film: Path, kind: int) -> None:
+    path = tmp_path / "film.mp4"
+    path.write_text(list(playlists(film))[kind])
+    with pytest.raises(InvalidMediaError, match=r"found (a playlist|text)"):
+        decode(path, CONFIG)
+
+
+def test_a_quicktime_reference_to_another_file_is_not_followed(shared_data: Path) -> None:
+    with pytest.raises(InvalidMediaError, match="the picture track is empty"):
+        decode(shared_data / "clips_edge" / "edge_11d244b44a.mov", CONFIG)
+
+
+LIMITS: list[tuple[dict[str, object], type[MediaLimitError], str]] = [
+    ({"max_bytes": 1000}, MediaTooBigError, r"has \d+ bytes, expected at most 1000"),
+    ({"max_duration_s": 10.0}, MediaTooLongError, r"lasts 12(\.\d)? s, expected at most 10 s"),
+    ({"max_pixels": 4000}, MediaTooManyPixelsError, r"has 64 x 64 pixels, expected at most 4000"),
+]
+
+
+@pytest.mark.parametrize(("limit", "kind", "message"), LIMITS)
+def test_a_limit_says_what_was_found_and_which_key_moves_it(
+    film: Path, limit: dict[str, object], kind: type[MediaLimitError], message: str
+) -> None:
+    with pytest.raises(kind, match=message) as caught:
+        decode(film, CONFIG.model_copy(update=limit))
+    assert f"media.{next(iter(limit))}" in caught.value.hint
+
+
+def test_true_duration_counts_where_the_header_states_none(tmp_path: Path) -> None:
+    # A live recording: Matroska written to a pipe has no duration.
+    path = make(tmp_path / "live.mkv", Film(frames=200, container_options={"live": "1"}))
+    with pytest.raises(MediaTooLongError, match="lasts 20 s"):
+        decode(path, CONFIG.model_copy(update={"max_duration_s": 19.0}))
+    assert decode(path, CONFIG).duration_s == pytest.approx(20.0, abs=0.2)
+
+
+def test_a_picture_that_grows_within_the_file_meets_the_limit_too(tmp_path: Path) -> None:
+    parts = [
+        make(tmp_path / "small.ts", Film(frames=10)),
+        make(tmp_path / "large.ts", Film(frames=10, paint=lambda number: numbered(number, 256, 256))),
+    ]
+    path = tmp_path / "both.ts"
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    with pytest.raises(MediaTooManyPixelsError, match="256 x 256"):
+        decode(path, CONFIG.model_copy(update={"max_pixels": 64 * 64}))
+
+
+def test_a_slow_file_ends_at_the_deadline(film: Path) -> None:
+    ticks = iter(range(10_000))
+    with pytest.raises(DecodeTimeoutError, match="not done within 100 s") as caught:
+        decode(film, CONFIG.model_copy(update={"decode_timeout_s": 100.0}), clock=lambda: float(next(ticks)))
+    assert "media.decode_timeout_s" in caught.value.hint
+
+
+def test_a_name_that_looks_like_a_protocol_is_still_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    make(tmp_path / "plain.mp4", Film(frames=2, paint=quadrants)).rename(tmp_path / "concat:ä %d film.mp4")
+    assert decode(Path("concat:ä %d film.mp4"), CONFIG).frames is not None
