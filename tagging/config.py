@@ -109,8 +109,8 @@ class RankConfig(Branch):
 
 
 class SelectConfig(Branch):
-    max_tags: PositiveInt = 10
-    min_confidence: Share = 0.05
+    max_tags: PositiveInt = 5
+    min_confidence: Share = 0.1
 
 
 class TrainingConfig(Branch):
