@@ -84,7 +84,7 @@ AudioConfig = Annotated[VggishConfig | SoundStatisticsConfig, Field(discriminato
 class EncodersConfig(Branch):
     """Which encoder reads each modality; None: that modality is not looked at."""
 
-    device: Literal["cpu", "cuda"] = "cpu"
+    device: Literal["auto", "cpu", "cuda"] = "auto"  # auto: a GPU where torch sees one
     text: TextConfig | None
     vision: VisionConfig | None = None
     audio: AudioConfig | None = None
@@ -156,15 +156,17 @@ def load_config(profile: str = "offline", path: Path | None = None) -> Config:
     """The profile's configuration with the values of a TOML file laid over it.
 
     A table with a `backend` key replaces the profile's table whole: options of one backend mean nothing to another.
+    Weights that lie beside the file are named from there, and kept as absolute paths: a bundle may move.
     """
     if profile not in PROFILES:
         raise InvalidConfigError(f"unknown profile {profile!r}", f"known profiles: {', '.join(PROFILES)}")
     tree = PROFILES[profile].model_dump(mode="json")
     if path is not None:
         try:
-            tree = _overlay(tree, tomllib.loads(path.read_text(encoding="utf-8")))
+            over = tomllib.loads(path.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise InvalidConfigError(f"cannot read {path}: {error}") from error
+        tree = _overlay(tree, _with_absolute_weights(over, path.parent))
     return parse_config(tree, source=str(path or profile))
 
 
@@ -176,6 +178,18 @@ def parse_config(tree: dict[str, Any], source: str) -> Config:
         first = error.errors(include_url=False)[0]
         key = ".".join(str(part) for part in first["loc"])
         raise InvalidConfigError(f"{source}: {key}: {first['msg']}") from error
+
+
+def _with_absolute_weights(tree: dict[str, Any], folder: Path) -> dict[str, Any]:
+    resolved: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            resolved[key] = _with_absolute_weights(value, folder)
+        elif key == "weights" and isinstance(value, str) and value and (folder / value).exists():
+            resolved[key] = str((folder / value).resolve())
+        else:
+            resolved[key] = value
+    return resolved
 
 
 def _overlay(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rank.evaluate import ranking_row, system_row
-from rank.fusion import NoisyOr
 from rank.select import select
 from recall.evaluate import Proposal, recall_row
 from tagging.catalog import TagCatalog, normalise
@@ -19,7 +18,7 @@ from tagging.errors import InvalidManifestError
 from tagging.features.extract import extract
 from tagging.features.factory import load_encoders
 from tagging.manifest import read_labelled
-from tagging.pipeline import Recaller, check_encoders
+from tagging.pipeline import Recaller, check_encoders, load_ranker
 from tagging.progress import Progress
 from tagging.splits import is_held_out
 from tagging.store.bundle import BundleManifest, read_manifest
@@ -78,7 +77,7 @@ def evaluate(
     by_channel: dict[str, list[Proposal]] = {name: [] for name in [*names, "union"]}
     ranked: list[Rows] = []
     answered: list[Rows] = []
-    ranker = NoisyOr(stated.config.rank)
+    ranker = load_ranker(stated)
     with progress.track("recall and rank", len(tagged)) as advance:
         for start in range(0, len(tagged), AT_ONCE):
             some = slice(start, start + AT_ONCE)

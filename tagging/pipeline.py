@@ -175,8 +175,11 @@ def load_tagger(folder: Path) -> Tagger:
     manifest = read_manifest(folder)
     encoders = load_encoders(manifest.config.encoders)
     check_encoders(manifest, encoders)
-    recaller = Recaller(folder, manifest)
-    return Tagger(recaller, NoisyOr(manifest.config.rank), encoders, manifest.config, manifest.version)
+    return Tagger(Recaller(folder, manifest), load_ranker(manifest), encoders, manifest.config, manifest.version)
+
+
+def load_ranker(manifest: BundleManifest) -> Ranker:
+    return NoisyOr(manifest.config.rank)
 
 
 def check_encoders(manifest: BundleManifest, encoders: Encoders) -> None:

@@ -17,7 +17,7 @@ from tagging.catalog import build_catalog
 from tagging.config import Config
 from tagging.errors import InvalidManifestError
 from tagging.features.extract import Extraction, extract
-from tagging.features.factory import Encoders, load_encoders
+from tagging.features.factory import Encoders, check_weights, load_encoders
 from tagging.manifest import read_labelled
 from tagging.pipeline import SIMILAR
 from tagging.progress import Progress
@@ -30,6 +30,7 @@ from tagging.store.bundle import (
     TrainingEntry,
     bundle_folder,
     file_sha256,
+    require_new,
     write_manifest,
 )
 from tagging.store.features import FeatureStore
@@ -74,48 +75,50 @@ def train(
     Rows of another split than "train" (or none) and the held-out uploaders are read and left alone. Raises
     InvalidManifestError where no labelled video remains, OutputExistsError before any work where `out` exists.
     """
+    require_new(out)
+    check_weights(config.encoders)  # before minutes of reading
     watch = _Stopwatch()
+    with watch("read manifests"):
+        rows = list(_counted(read_labelled(manifests, columns), progress))
+        kept, skipped = _choose(rows, config)
+    with watch("load encoders"):
+        encoders = load_encoders(config.encoders)
+    with watch("extract features"):
+        extraction = extract([row.video for row in kept], encoders, config.media, store, progress)
+        _name_failures(extraction, len(kept))
+    learnt = [place for place, embeddings in enumerate(extraction.embeddings) if embeddings.rows]
+    skipped["videos_without_features"] = len(kept) - len(learnt)
+    if not learnt:
+        raise InvalidManifestError(
+            "no video with a tag and something to look at is left to learn from", _left_out(skipped)
+        )
     with bundle_folder(out) as folder:
-        with watch("read manifests"):
-            rows = list(_counted(read_labelled(manifests, columns), progress))
-            kept, skipped = _choose(rows, config)
-        with watch("load encoders"):
-            encoders = load_encoders(config.encoders)
-        with watch("extract features"):
-            extraction = extract([row.video for row in kept], encoders, config.media, store, progress)
-            _name_failures(extraction, len(kept))
         with watch("build catalog"):
-            learnt = [place for place, e in enumerate(extraction.embeddings) if e.rows]
-            skipped["videos_without_features"] = len(kept) - len(learnt)
-            if not learnt:
-                raise InvalidManifestError(
-                    "no video with a tag and something to look at is left to learn from", _left_out(skipped)
-                )
             catalog, tags = build_catalog([kept[place].tags for place in learnt], config.training.min_tag_count)
             catalog.save(folder / "catalog.parquet")
             LabelledVideos.of([kept[place].video for place in learnt], tags).save(folder / "videos.parquet")
         with watch("build indexes"):
             channels = _write_channels(folder, extraction, learnt, config)
         with watch("write bundle"):
-            counts = {"videos": len(learnt), "tags": len(catalog), "pairs": len(tags.tag_rows)}
             manifest = write_manifest(
                 folder,
                 created=datetime.now(UTC).replace(microsecond=0),
                 config=config,
                 encoders=_encoder_entries(encoders),
                 channels=channels,
-                counts=counts,
+                counts={"videos": len(learnt), "tags": len(catalog), "pairs": len(tags.tag_rows)},
                 training=TrainingEntry(
-                    sources=[
-                        SourceEntry(name=path.name, sha256=file_sha256(path), columns=dict(columns))
-                        for path in manifests
-                    ],
+                    sources=[_source(path, columns) for path in manifests],
                     packages={name: version(name) for name in PACKAGES},
                     videos_read=len(rows),
                     **skipped,
                 ),
             )
     return _report(out, manifest, watch)
+
+
+def _source(path: Path, columns: Mapping[str, str]) -> SourceEntry:
+    return SourceEntry(name=path.name, sha256=file_sha256(path), columns=dict(columns))
 
 
 def _counted(rows: Iterator[LabelledVideo], progress: Progress) -> Iterator[LabelledVideo]:

@@ -3,6 +3,7 @@
 Exit codes: 0 done, 1 a known error told in one line and a hint, 2 wrong usage.
 """
 
+import signal
 import sys
 
 import typer
@@ -29,6 +30,7 @@ app.add_typer(models.app, name="models")
 
 def main() -> None:
     configure_logging()
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that what is half done is cleared away
     try:
         app()
     except VideotagError as error:

@@ -32,11 +32,11 @@ def load_encoders(config: EncodersConfig) -> Encoders:
     device that is not there, ArtifactMismatchError for files that are not the model they should be.
     """
     check_weights(config)
-    _check_device(config.device)
+    device = _device(config)
     return Encoders(
-        text=_text(config.text, config.device),
-        frames=_frames(config.vision, config.device),
-        audio=_audio(config.audio, config.device),
+        text=_text(config.text, device),
+        frames=_frames(config.vision, device),
+        audio=_audio(config.audio, device),
     )
 
 
@@ -86,13 +86,18 @@ def _audio(config: VggishConfig | SoundStatisticsConfig | None, device: str) -> 
     return None
 
 
-def _check_device(device: str) -> None:
-    if device == "cpu":
-        return
+def _device(config: EncodersConfig) -> str:
+    networks = (SentenceTransformersConfig, OpenClipConfig, VggishConfig)
+    has_network = any(isinstance(encoder, networks) for encoder in (config.text, config.vision, config.audio))
+    if config.device == "cpu" or (config.device == "auto" and not has_network):
+        return "cpu"
     import torch
 
-    if not torch.cuda.is_available():
-        raise InvalidConfigError(
-            "encoders.device is cuda, and torch sees no CUDA device",
-            "set encoders.device to cpu, or install CUDA torch",
-        )
+    if torch.cuda.is_available():
+        return "cuda"
+    if config.device == "auto":
+        return "cpu"
+    raise InvalidConfigError(
+        "encoders.device is cuda, and torch sees no CUDA device",
+        "set encoders.device to auto or cpu, or install CUDA torch",
+    )

@@ -85,11 +85,16 @@ class BundleManifest(_Part):
     files: dict[str, FileEntry]
 
 
+def require_new(out: Path) -> None:
+    """OutputExistsError where something is already; to be called before the work that leads to a bundle."""
+    if out.exists():
+        raise OutputExistsError(f"{out} exists; a bundle is never written over", "choose another place, or remove it")
+
+
 @contextmanager
 def bundle_folder(out: Path) -> Iterator[Path]:
     """A temporary sibling to write a bundle into; renamed to `out` when the block ends without an error."""
-    if out.exists():
-        raise OutputExistsError(f"{out} exists; a bundle is never written over", "choose another place, or remove it")
+    require_new(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".{out.name}.partial-"
     _remove_abandoned(out.parent, prefix)

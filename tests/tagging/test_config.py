@@ -24,6 +24,18 @@ def test_a_file_replaces_single_values_and_whole_backends(tmp_path: Path) -> Non
     assert config.encoders.audio == PROFILES["production"].encoders.audio
 
 
+def test_weights_beside_the_file_become_absolute_and_names_stay(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    path = tmp_path / "c.toml"
+    for stated, kept in [
+        ("mine", str(tmp_path / "mine")),
+        ("./mine", str(tmp_path / "mine")),
+        ("owner/name", "owner/name"),
+    ]:
+        path.write_text(f'[encoders.text]\nbackend = "sentence-transformers"\nweights = "{stated}"\n', encoding="utf-8")
+        assert getattr(load_config("offline", path).encoders.text, "weights", None) == kept
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
