@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
+from io import StringIO, TextIOWrapper
 from typing import Any
 
 from rich.console import Console
@@ -20,6 +21,7 @@ from rich.progress import (
 )
 from rich.progress import Progress as RichProgress
 from rich.table import Table
+from rich.text import Text
 
 from tagging.progress import Advance, Progress
 
@@ -32,27 +34,41 @@ class Format(StrEnum):
 
 
 def print_json(value: object) -> None:
-    json.dump(value, sys.stdout, ensure_ascii=False, indent=1)
-    sys.stdout.write("\n")
+    is_unicode = sys.stdout.encoding.lower().startswith("utf")
+    sys.stdout.write(json.dumps(value, ensure_ascii=not is_unicode, indent=1) + "\n")
+    sys.stdout.flush()  # a closed pipe or a full disk is told here, not at the interpreter's end
 
 
 def print_table(rows: Sequence[dict[str, Any]], title: str = "") -> None:
-    """Rows with equal keys; a terminal cuts wide columns, a file or pipe gets them whole."""
-    console = Console(width=None if sys.stdout.isatty() else 10_000, highlight=False)
-    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
+    """Rows with equal keys; a terminal folds wide columns, a file or pipe gets each row on one line."""
+    table = Table(box=None, pad_edge=False)
     for name, value in (rows[0] if rows else {}).items():
-        table.add_column(name.replace("_", " "), justify="left" if isinstance(value, str) else "right")
+        table.add_column(Text(name.replace("_", " ")), justify="left" if isinstance(value, str) else "right")
     for row in rows:
-        table.add_row(*(_shown(value) for value in row.values()))
-    console.print(table, soft_wrap=not sys.stdout.isatty(), markup=False)
+        table.add_row(*(Text(_shown(value)) for value in row.values()))  # Text: a title may look like markup
+    drawn = StringIO()
+    Console(file=drawn, width=None if sys.stdout.isatty() else 10_000).print(table)
+    print_lines([*(["", title] if title else []), *(line.rstrip() for line in drawn.getvalue().splitlines())])
 
 
 def print_lines(lines: Sequence[str]) -> None:
-    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    sys.stdout.write("".join(f"{printable(line)}\n" for line in lines))
+    sys.stdout.flush()
 
 
-def configure_logging() -> None:
-    """Our own events from INFO, other libraries' warnings; on stderr, so results stay clean."""
+def printable(text: str) -> str:
+    """Titles and file names are strangers' words: a control character of theirs must not reach the terminal."""
+    return "".join(char if char.isprintable() else "�" for char in text)
+
+
+def configure_output() -> None:
+    """Our own events from INFO, other libraries' warnings; on stderr, so results stay clean.
+
+    A terminal that cannot show a character gets a question mark for it, not an error.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
@@ -103,4 +119,4 @@ def _of(count: int, total: int | None) -> str:
 def _shown(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.4g}" if abs(value) < 1000 else f"{value:,.0f}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{value:,}" if isinstance(value, int) else printable(str(value))

@@ -55,6 +55,6 @@ def command(
         print_json(asdict(report))
         return
     print_lines([f"bundle {report.bundle}: {report.videos:,} videos with tags"])
-    print_table(report.recall, "\nRecall")
-    print_table(report.ranking, "\nRanking")
-    print_table(report.systems, "\nSystems")
+    print_table(report.recall, "Recall")
+    print_table(report.ranking, "Ranking")
+    print_table(report.systems, "Systems")

@@ -3,13 +3,14 @@
 Exit codes: 0 done, 1 a known error told in one line and a hint, 2 wrong usage.
 """
 
+import os
 import signal
 import sys
 
 import typer
 
 from tagging.cli import batch, evaluate, models, quickstart, tag, train
-from tagging.cli.console import configure_logging
+from tagging.cli.console import configure_output, printable
 from tagging.errors import VideotagError
 
 app = typer.Typer(
@@ -29,7 +30,7 @@ app.add_typer(models.app, name="models")
 
 
 def main() -> None:
-    configure_logging()
+    configure_output()
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that what is half done is cleared away
     try:
         app()
@@ -42,5 +43,9 @@ def main() -> None:
 
 
 def _fail(message: str, hint: str = "") -> None:
-    sys.stderr.write(f"error: {message}\n" + (f"hint: {hint}\n" if hint else ""))
+    sys.stderr.write(f"error: {printable(message)}\n" + (f"hint: {printable(hint)}\n" if hint else ""))
+    try:
+        sys.stdout.flush()
+    except OSError:  # what could not be written is lost with this; the error above told so
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(1)

@@ -54,7 +54,7 @@ def command(
     shown = ("channel", "videos", "videos_looked_at", "recall_at_5", "recall_at_20")
     print_table(
         [{name: row[name] for name in shown} for row in result.evaluation.recall],
-        f"\nRecall on {result.evaluation.videos} clips kept aside",
+        f"Recall on {result.evaluation.videos} clips kept aside",
     )
     print_lines(["", f"{result.clip}", f"title: {result.title}", f"drawn as: {', '.join(result.true_tags)}", ""])
     print_answer(result.answer)

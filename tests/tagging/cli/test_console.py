@@ -1,0 +1,45 @@
+import json
+import logging
+
+import pytest
+
+from tagging.cli.console import print_json, print_lines, print_table, progress
+
+
+def test_strangers_words_reach_the_terminal_as_words(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table([{"tag": "[bold]x[/bold] [/]", "title": "a\x1b[31mred\x07\nnext"}])
+    print_lines(["b\x1b]0;owned\x07"])
+    out = capsys.readouterr().out
+    assert "[bold]x[/bold] [/]" in out
+    assert "a�[31mred��next" in out
+    assert "\x1b" not in out
+    assert "\x07" not in out
+
+
+def test_a_table_in_a_file_keeps_every_row_on_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table([{"name": "x" * 500, "count": 1234, "share": 0.25}], title="Long")
+    blank, title, header, row = capsys.readouterr().out.splitlines()
+    assert (blank, title) == ("", "Long")
+    assert header.split() == ["name", "count", "share"]
+    assert row.split() == ["x" * 500, "1,234", "0.25"]
+
+
+def test_json_is_whole_and_keeps_every_script(capsys: pytest.CaptureFixture[str]) -> None:
+    value = {"name": "ロック\n\x1b", "tags": []}
+    print_json(value)
+    out = capsys.readouterr().out
+    assert json.loads(out) == value
+    assert "ロック" in out
+
+
+def test_progress_without_a_terminal_is_a_line_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress().track("encode", 3) as advance:
+        advance(2)
+        advance(1)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("encode: 3 in ")
+
+
+def test_the_terminal_is_configured_by_the_entry_point_alone() -> None:
+    assert not logging.getLogger("tagging").handlers
