@@ -49,6 +49,8 @@ def parse_columns(pairs: Sequence[str]) -> dict[str, str]:
         field, sep, column = pair.partition("=")
         if not sep or not column or field not in FIELDS:
             raise InvalidManifestError(f"--map {pair!r} is not FIELD=COLUMN", f"fields are {', '.join(FIELDS)}")
+        if field in columns:
+            raise InvalidManifestError(f"--map {pair!r}: {field} is already read from {columns[field]!r}")
         columns[field] = column
     return columns
 
@@ -56,8 +58,8 @@ def parse_columns(pairs: Sequence[str]) -> dict[str, str]:
 def _rows(paths: Sequence[Path], columns: Mapping[str, str], with_tags: bool) -> Iterator[RowOrError]:
     seen: dict[str, str] = {}
     for path in paths:
-        known = {columns.get(field, field): field for field in FIELDS}
-        for place, record in _records(path, known):
+        column_of = {field: columns.get(field, field) for field in FIELDS}
+        for place, record in _records(path, column_of):
             if isinstance(record, InvalidManifestError):
                 yield record
                 continue
@@ -113,12 +115,6 @@ def _text(record: Mapping[str, Any], field: str) -> str:
 def _tags(value: Any) -> tuple[str, ...]:
     if value is None:
         return ()
-    if isinstance(value, str):  # CSV
-        stripped = value.strip()
-        try:
-            value = json.loads(stripped) if stripped.startswith("[") else [t for t in stripped.split("|") if t.strip()]
-        except json.JSONDecodeError as error:
-            raise _FieldError(f"tags: expected a JSON list or names joined with |, found {_shown(stripped)}") from error
     if not isinstance(value, list) or not all(isinstance(tag, str) and is_unicode(tag) for tag in value):
         raise _FieldError(f"tags: expected a list of texts, found {_shown(value)}")
     return tuple(value)
@@ -147,20 +143,20 @@ def _shown(value: Any) -> str:
 Record = tuple[str, dict[str, Any] | InvalidManifestError]
 
 
-def _records(path: Path, known: Mapping[str, str]) -> Iterator[Record]:
+def _records(path: Path, column_of: Mapping[str, str]) -> Iterator[Record]:
     """(place, field -> value) of each row, or an error in its place."""
     readers = {".jsonl": _jsonl, ".csv": _csv, ".parquet": _parquet}
     reader = readers.get(path.suffix.lower())
     if reader is None:
         raise InvalidManifestError(f"{path}: unknown kind of manifest {path.suffix!r}", f"expected {FORMATS}")
     try:
-        yield from reader(path, known)
+        yield from reader(path, column_of)
     except (OSError, UnicodeDecodeError, csv.Error, pa.ArrowException) as error:
         raise InvalidManifestError(f"{path}: cannot be read: {error}", f"expected {FORMATS} in UTF-8") from error
 
 
-def _jsonl(path: Path, known: Mapping[str, str]) -> Iterator[Record]:
-    ignored: set[str] = set()
+def _jsonl(path: Path, column_of: Mapping[str, str]) -> Iterator[Record]:
+    known = set(column_of.values())
     with path.open(encoding="utf-8-sig") as lines:
         for number, line in enumerate(lines, 1):
             if not line.strip():
@@ -168,22 +164,22 @@ def _jsonl(path: Path, known: Mapping[str, str]) -> Iterator[Record]:
             place = f"line {number}"
             try:
                 record = json.loads(line)
-            except (json.JSONDecodeError, RecursionError) as error:
+            except (ValueError, RecursionError) as error:
                 yield place, InvalidManifestError(f"{path}: {place}: not JSON: {error}", "expected one object a line")
                 continue
             if not isinstance(record, dict):
                 yield place, InvalidManifestError(f"{path}: {place}: expected a JSON object, found {_shown(record)}")
                 continue
-            _name_ignored(path, [c for c in record if c not in known and c not in ignored])
-            ignored.update(c for c in record if c not in known)
-            yield place, {known[column]: value for column, value in record.items() if column in known}
+            _name_ignored(path, [column for column in record if column not in known])
+            known.update(record)
+            yield place, {field: record[column] for field, column in column_of.items() if column in record}
 
 
-def _csv(path: Path, known: Mapping[str, str]) -> Iterator[Record]:
+def _csv(path: Path, column_of: Mapping[str, str]) -> Iterator[Record]:
     with path.open(encoding="utf-8-sig", newline="") as lines:
         reader = csv.reader(lines, strict=True)
         header = next(reader, [])
-        _check_columns(path, header, known)
+        _check_columns(path, header, column_of)
         for cells in reader:
             place = f"line {reader.line_num}"
             if not cells:
@@ -196,30 +192,49 @@ def _csv(path: Path, known: Mapping[str, str]) -> Iterator[Record]:
                     ),
                 )
                 continue
-            yield place, {known[c]: v for c, v in zip(header, cells, strict=True) if c in known}
+            row = dict(zip(header, cells, strict=True))
+            record: dict[str, Any] = {field: row[column] for field, column in column_of.items() if column in row}
+            if "tags" in record:
+                record["tags"] = _tags_of_cell(record["tags"])
+            yield place, record
 
 
-def _parquet(path: Path, known: Mapping[str, str]) -> Iterator[Record]:
+def _tags_of_cell(cell: str) -> Any:
+    """A JSON list, or names joined with a bar; what is neither stays as it is, for `_tags` to refuse."""
+    stripped = cell.strip()
+    if not stripped.startswith("["):
+        return [tag for tag in stripped.split("|") if tag.strip()]
+    try:
+        return json.loads(stripped)
+    except (ValueError, RecursionError):
+        return stripped
+
+
+def _parquet(path: Path, column_of: Mapping[str, str]) -> Iterator[Record]:
     with pq.ParquetFile(path) as file:
-        _check_columns(path, file.schema_arrow.names, known)
-        columns = [name for name in file.schema_arrow.names if name in known]
+        header = file.schema_arrow.names
+        _check_columns(path, header, column_of)
+        present = {field: column for field, column in column_of.items() if column in header}
         number = 0
-        for batch in file.iter_batches(batch_size=4096, columns=columns):
+        for batch in file.iter_batches(batch_size=4096, columns=sorted(set(present.values()))):
             for record in batch.to_pylist():
                 number += 1
-                yield f"row {number}", {known[column]: value for column, value in record.items()}
+                yield f"row {number}", {field: record[column] for field, column in present.items()}
 
 
-def _check_columns(path: Path, header: Sequence[str], known: Mapping[str, str]) -> None:
-    missing = [column for column, field in known.items() if field == "video_id" and column not in header]
-    # A column named by --map must be there; an unmapped optional one need not.
-    missing += [column for column, field in known.items() if column != field and column not in header]
+def _check_columns(path: Path, header: Sequence[str], column_of: Mapping[str, str]) -> None:
+    # A column named by --map must be there; of the others only video_id.
+    needed = [column for field, column in column_of.items() if field == "video_id" or field != column]
+    missing = [column for column in needed if column not in header]
     if missing:
         raise InvalidManifestError(
             f"{path}: no column {missing[0]!r}; found {', '.join(header) or 'no columns'}",
             "rename with --map FIELD=COLUMN",
         )
-    _name_ignored(path, [column for column in header if column not in known])
+    doubled = [column for column in column_of.values() if list(header).count(column) > 1]
+    if doubled:
+        raise InvalidManifestError(f"{path}: two columns are named {doubled[0]!r}", "rename or drop one of them")
+    _name_ignored(path, [column for column in header if column not in column_of.values()])
 
 
 def _name_ignored(path: Path, columns: Sequence[str]) -> None:

@@ -42,7 +42,7 @@ from tagging.types import (
 # The channels of similar videos and what each looks at.
 SIMILAR: dict[str, Modality] = {"text": "text", "video": "frames", "audio": "audio"}
 EVIDENCE_PER_CHANNEL = 3
-TEXTS_AT_ONCE = 128
+TEXTS_AT_ONCE = 512  # sorted by length before they are batched
 MEDIA_AT_ONCE = 4
 
 

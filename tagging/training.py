@@ -81,6 +81,8 @@ def train(
     with watch("read manifests"):
         rows = list(_counted(read_labelled(manifests, columns), progress))
         kept, skipped = _choose(rows, config)
+    if not kept:
+        raise InvalidManifestError("no video with a tag is left to learn from", _left_out(skipped))
     with watch("load encoders"):
         encoders = load_encoders(config.encoders)
     with watch("extract features"):
@@ -89,9 +91,7 @@ def train(
     learnt = [place for place, embeddings in enumerate(extraction.embeddings) if embeddings.rows]
     skipped["videos_without_features"] = len(kept) - len(learnt)
     if not learnt:
-        raise InvalidManifestError(
-            "no video with a tag and something to look at is left to learn from", _left_out(skipped)
-        )
+        raise InvalidManifestError("no video that could be looked at is left to learn from", _left_out(skipped))
     with bundle_folder(out) as folder:
         with watch("build catalog"):
             catalog, tags = build_catalog([kept[place].tags for place in learnt], config.training.min_tag_count)

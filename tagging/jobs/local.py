@@ -86,8 +86,10 @@ def run_batch(
                 dead.add(_dead_row(unreadable.pop(0)))
         for error in unreadable:
             dead.add(_dead_row(error))
-    tagged.flush()
-    dead.flush()
+    if tagged.pending or not tagged.written:  # readers find the columns even where no video could be tagged
+        tagged.flush()
+    if dead.pending:
+        dead.flush()
     return BatchReport(str(out), tagged.written, dead.written)
 
 
@@ -106,9 +108,12 @@ class _Parts:
         if len(self._rows) == ROWS_A_PART:
             self.flush()
 
+    @property
+    def pending(self) -> int:
+        return len(self._rows)
+
     def flush(self) -> None:
-        if not self._rows:
-            return
+        """Write what is pending as one part, whole or not at all."""
         self._folder.mkdir(parents=True, exist_ok=True)
         name = f"part-{self._parts:05d}.parquet"
         partial = self._folder / f".{name}.partial"

@@ -71,6 +71,15 @@ def test_a_wrong_mapping_is_refused_with_the_fields_there_are(pair: str) -> None
     assert "uploader_id" in caught.value.hint
 
 
+def test_two_fields_may_come_from_one_column_but_one_field_not_from_two(tmp_path: Path) -> None:
+    path = write(tmp_path, "parquet", [{"video_id": "a", "name": "Hello"}])
+    assert list(read_videos(path, {"title": "name", "description": "name"})) == [
+        VideoRef("a", title="Hello", description="Hello")
+    ]
+    with pytest.raises(InvalidManifestError, match="title is already read from 'name'"):
+        parse_columns(["title=name", "title=other"])
+
+
 @pytest.mark.parametrize("uri", ["https://videos.example/a.mp4", "/videos/a.mp4", "file:///videos/a.mp4"])
 def test_urls_and_absolute_paths_stay_as_they_are(tmp_path: Path, uri: str) -> None:
     path = write(tmp_path, "jsonl", [{"video_id": "a", "uri": uri}])
@@ -86,6 +95,7 @@ def test_urls_and_absolute_paths_stay_as_they_are(tmp_path: Path, uri: str) -> N
         ('{"video_id": "b", "title": "\\ud800"}', r"line 2: title: expected text, found '\ud800'"),
         ('{"video_id": true}', "line 2: video_id"),
         ('{"video_id": "b", "tags": [1]}', "line 2: tags: expected a list of texts"),
+        ('{"video_id": "b", "tags": "one, two"}', "line 2: tags: expected a list of texts, found 'one, two'"),
         ('{"video_id": "b", "tags": {"a": 1}}', "line 2: tags: expected a list of texts"),
         ('{"video_id": "b"', "line 2: not JSON"),
         ('["b"]', "line 2: expected a JSON object"),
@@ -132,6 +142,8 @@ def test_a_parquet_row_is_named_by_its_number(tmp_path: Path) -> None:
         ("v.parquet", b"not parquet", "cannot be read"),
         ("v.jsonl", b'{"video_id": "\xff"}\n', "cannot be read"),
         ("v.csv", b"id,title\n1,x\n", "no column 'video_id'; found id, title"),
+        ("v.csv", b"video_id,title,title\na,x,y\n", "two columns are named 'title'"),
+        ("v.csv", b"video_id,tags\na,[1\n", "line 2: tags: expected a list of texts, found '[1'"),
         ("v.csv", b"", "no column 'video_id'; found no columns"),
         ("v.csv", b"video_id,title\na\n", "line 2: expected 2 cells as in the header, found 1"),
     ],

@@ -59,6 +59,15 @@ def test_a_folder_that_holds_something_is_refused(tiny_bundle: Path, unseen_corp
     assert (tmp_path / "part-00000.parquet").read_bytes() == b"somebody's"
 
 
+def test_an_empty_manifest_gives_an_empty_table(tiny_bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "none.jsonl").write_text("")
+    with load_tagger(tiny_bundle) as tagger:
+        run_batch(tmp_path / "none.jsonl", {}, tmp_path / "out", tagger, tagger.selection(None), Silent())
+    [part] = (tmp_path / "out").iterdir()
+    assert pq.read_table(part).schema.equals(local.TAGGED)
+    assert pq.read_table(part).num_rows == 0
+
+
 def test_a_manifest_that_cannot_be_opened_makes_no_folder(tiny_bundle: Path, tmp_path: Path) -> None:
     with load_tagger(tiny_bundle) as tagger, pytest.raises(InvalidManifestError):
         run_batch(tmp_path / "none.jsonl", {}, tmp_path / "out", tagger, tagger.selection(None), Silent())
