@@ -41,7 +41,7 @@ def decode(path: Path, config: MediaConfig, clock: Callable[[], float] = time.mo
     warnings = (*survey.cuts, *picture_warnings, *sound_warnings)
     if frames is None and sound is None:
         raise InvalidMediaError(
-            f"{path.name}: neither picture nor sound can be read ({survey.format_name}: {', '.join(warnings)})",
+            f"neither picture nor sound can be read ({survey.format_name}: {', '.join(warnings)})",
             "check that the file plays to its end",
         )
     return MediaSample(
@@ -87,7 +87,7 @@ def _survey(path: Path, config: MediaConfig, deadline: Deadline) -> _Survey:
             )
     except av.error.FFmpegError as error:
         raise InvalidMediaError(
-            f"{path.name} cannot be read as video or sound: found {_looks_like(path)}",
+            f"not readable as video or sound: found {_looks_like(path)}",
             "give a media file such as mp4, webm, mov, mkv, avi, mp3 or wav",
         ) from error
 

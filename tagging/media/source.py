@@ -30,14 +30,14 @@ def open_source(uri: str, config: MediaConfig) -> Iterator[Path]:
     # "talk: part 1.mp4" is a file name; only "://" makes a scheme.
     scheme = match[1].lower() if (match := re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", uri)) else ""
     if scheme in ("http", "https"):
-        with tempfile.NamedTemporaryFile(prefix="videotag-", suffix=".media") as file:
+        with tempfile.TemporaryFile() as file:  # it has no name: even a killed process leaves nothing on the disk
             _fetch(uri, file, config)
             file.flush()
-            yield _checked(Path(file.name), uri, config)
+            yield _checked(Path(f"/dev/fd/{file.fileno()}"), uri, config)
     elif scheme in ("", "file"):
         yield _checked(Path(uri) if not scheme else _file_url_path(uri), uri, config)
     else:
-        raise MediaNotFoundError(f"{_shown(uri)}: cannot open {scheme}:// addresses", f"give {SUPPORTED}")
+        raise MediaNotFoundError(f"{shown(uri)}: cannot open {scheme}:// addresses", f"give {SUPPORTED}")
 
 
 def content_hash(path: Path) -> str:
@@ -49,15 +49,15 @@ def content_hash(path: Path) -> str:
 def _checked(path: Path, uri: str, config: MediaConfig) -> Path:
     try:
         if path.is_dir():
-            raise MediaNotFoundError(f"{_shown(uri)} is a folder, expected a media file")
+            raise MediaNotFoundError(f"{shown(uri)} is a folder, expected a media file")
         if not path.is_file():  # also refuses pipes and devices, which may never end
-            raise MediaNotFoundError(f"no file at {_shown(uri)}", f"give {SUPPORTED}")
+            raise MediaNotFoundError(f"no file at {shown(uri)}", f"give {SUPPORTED}")
         with path.open("rb"):
             size = path.stat().st_size
     except OSError as error:
-        raise MediaNotFoundError(f"cannot read {_shown(uri)}: {error.strerror}") from error
+        raise MediaNotFoundError(f"cannot read {shown(uri)}: {error.strerror}") from error
     if not size:
-        raise InvalidMediaError(f"{_shown(uri)} has 0 bytes, expected a media file")
+        raise InvalidMediaError(f"{shown(uri)} has 0 bytes, expected a media file")
     check_bytes(size, config)
     return path
 
@@ -65,7 +65,7 @@ def _checked(path: Path, uri: str, config: MediaConfig) -> Path:
 def _file_url_path(uri: str) -> Path:
     parts = urlsplit(uri)
     if parts.netloc not in ("", "localhost"):
-        raise MediaNotFoundError(f"{_shown(uri)}: names the host {parts.netloc!r}", "write file:///absolute/path")
+        raise MediaNotFoundError(f"{shown(uri)}: names the host {parts.netloc!r}", "write file:///absolute/path")
     return Path(unquote(parts.path))
 
 
@@ -75,12 +75,12 @@ def _fetch(url: str, file: IO[bytes], config: MediaConfig) -> None:
         with _opener().open(url, timeout=config.decode_timeout_s) as response:
             _copy(response, file, deadline, config)
     except urllib.error.HTTPError as error:
-        raise MediaNotFoundError(f"{_shown(url)} answered {error.code} {error.reason}, expected 200") from error
+        raise MediaNotFoundError(f"{shown(url)} answered {error.code} {error.reason}, expected 200") from error
     except (OSError, HTTPException, ValueError) as error:  # ValueError: a URL that is none
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
         if isinstance(reason, TimeoutError):
             raise timed_out(config.decode_timeout_s) from error
-        raise MediaNotFoundError(f"cannot fetch {_shown(url)}: {reason}") from error
+        raise MediaNotFoundError(f"cannot fetch {shown(url)}: {reason}") from error
 
 
 def _copy(response: HTTPResponse, file: IO[bytes], deadline: Deadline, config: MediaConfig) -> None:
@@ -114,5 +114,5 @@ def _opener() -> urllib.request.OpenerDirector:
     return opener
 
 
-def _shown(uri: str) -> str:
+def shown(uri: str) -> str:
     return uri if len(uri) <= 200 else f"{uri[:200]}…"

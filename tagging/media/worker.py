@@ -9,15 +9,14 @@ import os
 import pickle
 import signal
 import sys
-import tempfile
 from collections.abc import Callable
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 from tagging.config import MediaConfig
-from tagging.errors import DecodeCrashError, VideotagError
+from tagging.errors import DecodeCrashError, DecodeTimeoutError, VideotagError
 from tagging.media.limits import timed_out
-from tagging.media.source import open_source
+from tagging.media.source import open_source, shown
 from tagging.types import MediaSample
 
 Decoder = Callable[[Path, MediaConfig], MediaSample]
@@ -37,17 +36,14 @@ class Worker:
         """Starts the process and does not wait for it."""
         self._timeout_s = config.decode_timeout_s
         self._limit_s = config.decode_timeout_s + grace_s
-        # Downloads go here, so that what a killed worker leaves behind can be removed.
-        self._folder = tempfile.TemporaryDirectory(prefix="videotag-", ignore_cleanup_errors=True)
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
-        arguments = (theirs, os.getpid(), self._folder.name, config, decode)
+        arguments = (theirs, os.getpid(), config, decode)
         self._process = context.Process(target=_serve, args=arguments, name="videotag-decode", daemon=True)
         try:
             self._process.start()
         except BaseException:
             self._pipe.close()
-            self._folder.cleanup()
             raise
         finally:
             theirs.close()
@@ -75,7 +71,8 @@ class Worker:
             self._pipe.send(uri)
             answer = self._hear(self._limit_s, closing)
         except TimeoutError as error:
-            raise timed_out(self._timeout_s) from error
+            told = timed_out(self._timeout_s)
+            raise DecodeTimeoutError(f"{shown(uri)}: {told.message}", told.hint) from error
         except (EOFError, OSError) as error:
             raise DecodeCrashError(
                 f"{uri}: the decoder's process died ({self._end()})",
@@ -86,11 +83,10 @@ class Worker:
         return answer
 
     def stop(self) -> None:
-        """Kills the process, waits until it is gone and removes what it left behind."""
+        """Kills the process and waits until it is gone."""
         self._process.kill()
         self._process.join()
         self._pipe.close()
-        self._folder.cleanup()
 
     def _hear(self, timeout_s: float, closing: Connection) -> object:
         heard = wait([self._pipe, closing], timeout_s)
@@ -108,11 +104,10 @@ class Worker:
         return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
 
-def _serve(pipe: Connection, parent_pid: int, folder: str, config: MediaConfig, decode: Decoder) -> None:
+def _serve(pipe: Connection, parent_pid: int, config: MediaConfig, decode: Decoder) -> None:
     """The worker's side: answers until the parent closes the pipe."""
     _die_with(parent_pid)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends its workers itself
-    tempfile.tempdir = folder
     pipe.send(None)
     while True:
         try:
@@ -129,7 +124,10 @@ def _serve(pipe: Connection, parent_pid: int, folder: str, config: MediaConfig, 
 def _answer(uri: str, config: MediaConfig, decode: Decoder) -> MediaSample | VideotagError:
     try:
         with open_source(uri, config) as path:
-            return decode(path, config)
+            try:
+                return decode(path, config)
+            except VideotagError as error:  # decode knows a local file, perhaps without a name
+                return type(error)(f"{shown(uri)}: {error.message}", error.hint)
     except VideotagError as error:
         return error
     except Exception as error:  # what nobody foresaw costs one file, not the worker

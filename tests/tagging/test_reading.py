@@ -82,7 +82,9 @@ def test_unreadable_media_leave_a_video_its_text_and_a_crash_does_not(order: Ord
     with DecodePool(CONFIG, workers=1, decode=fakes.scripted) as pool:
         refused, died = read_videos([order("refuse it", "a title"), order("die", "a title")], pool, ahead=2)
     assert isinstance(refused, ReadVideo)
-    assert refused.warnings == ("the media cannot be read, only the text was used: refused it",)
+    [warning] = refused.warnings
+    assert warning.startswith("the media cannot be read, only the text was used: ")
+    assert warning.endswith("order-0.mp4: refused it")
     assert told(died) is DecodeCrashError
 
 
