@@ -44,7 +44,7 @@ class HashedTextConfig(Branch):
     """Hashed character n-grams: no weights; for tests, and an honest baseline."""
 
     backend: Literal["hashed-ngrams"]
-    dim: PositiveInt = 256
+    dim: Annotated[int, Field(ge=16, le=65_536)] = 256
 
 
 class OpenClipConfig(Branch):
@@ -96,8 +96,8 @@ class IndexConfig(Branch):
 
 class RecallConfig(Branch):
     index: IndexConfig = IndexConfig()
-    neighbours: PositiveInt = 100  # labelled videos that vote, a channel
-    tags_per_channel: PositiveInt = 200
+    neighbours: Annotated[int, Field(ge=1, le=10_000)] = 200  # labelled videos that vote, a channel
+    tags_per_channel: Annotated[int, Field(ge=1, le=100_000)] = 200
 
 
 class RankConfig(Branch):

@@ -8,6 +8,7 @@ manifest's folder. In CSV, `tags` is a JSON list or names joined with `|`.
 import csv
 import json
 import logging
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -156,14 +157,14 @@ def _records(path: Path, column_of: Mapping[str, str]) -> Iterator[Record]:
 
 
 def _jsonl(path: Path, column_of: Mapping[str, str]) -> Iterator[Record]:
-    known = set(column_of.values())
-    with path.open(encoding="utf-8-sig") as lines:
+    known, seen = set(column_of.values()), set[str]()
+    with path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
             if not line.strip():
                 continue
             place = f"line {number}"
             try:
-                record = json.loads(line)
+                record = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
             except (ValueError, RecursionError) as error:
                 yield place, InvalidManifestError(f"{path}: {place}: not JSON: {error}", "expected one object a line")
                 continue
@@ -172,10 +173,15 @@ def _jsonl(path: Path, column_of: Mapping[str, str]) -> Iterator[Record]:
                 continue
             _name_ignored(path, [column for column in record if column not in known])
             known.update(record)
+            seen.update(record)
             yield place, {field: record[column] for field, column in column_of.items() if column in record}
+
+    if unseen := [column for field, column in column_of.items() if column != field and seen and column not in seen]:
+        yield "end", InvalidManifestError(f"{path}: no row has {unseen[0]!r}, which --map names", "check the name")
 
 
 def _csv(path: Path, column_of: Mapping[str, str]) -> Iterator[Record]:
+    csv.field_size_limit(sys.maxsize)  # a description may be longer than the 128 KiB that csv allows
     with path.open(encoding="utf-8-sig", newline="") as lines:
         reader = csv.reader(lines, strict=True)
         header = next(reader, [])

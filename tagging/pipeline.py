@@ -53,8 +53,10 @@ class Recaller:
         try:
             self.catalog = TagCatalog.load(folder / "catalog.parquet")
             self.labelled = LabelledVideos.load(folder / "videos.parquet")
+            if len(self.labelled.tags.tag_rows) and self.labelled.tags.tag_rows.max() >= len(self.catalog):
+                raise ValueError("videos.parquet names tags that catalog.parquet does not have")
             self.channels = _load_channels(folder, manifest, self.labelled)
-        except (OSError, KeyError, ValueError, RuntimeError) as error:
+        except (OSError, LookupError, TypeError, ValueError, AttributeError, RuntimeError, EOFError) as error:
             raise ArtifactCorruptError(f"{folder} cannot be loaded: {error}", "train the bundle again") from error
 
     def recall(self, videos: Sequence[VideoEmbeddings]) -> list[Candidates]:
@@ -72,7 +74,7 @@ class Tagger:
         self._ranker = ranker
         self._encoders = encoders
         self._config = config
-        self._bundle_version = bundle_version
+        self.bundle_version = bundle_version
         looks_at_media = encoders.frames is not None or encoders.audio is not None
         self._pool = DecodePool(config.media) if looks_at_media else None
 
@@ -134,7 +136,7 @@ class Tagger:
             tags=tuple(self._tag(ranked.candidates, int(place), scores, evidence) for place in chosen),
             modalities=embeddings.modalities,
             warnings=embeddings.warnings,
-            bundle_version=self._bundle_version,
+            bundle_version=self.bundle_version,
         )
 
     def _tag(

@@ -5,10 +5,17 @@ from pathlib import Path
 
 from platformdirs import user_data_path
 
+from tagging.errors import InvalidConfigError
+
 
 def home() -> Path:
     stated = os.environ.get("VIDEOTAG_HOME")
-    return Path(stated).expanduser() if stated else user_data_path("videotag")
+    if not stated:
+        return user_data_path("videotag")
+    try:
+        return Path(stated).expanduser()
+    except RuntimeError as error:
+        raise InvalidConfigError(f"VIDEOTAG_HOME={stated}: {error}") from error
 
 
 def features() -> Path:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tagging.errors import InvalidMediaError, InvalidVideoError, MediaNotFoundError, VideotagError
 from tagging.media.pool import DecodePool
+from tagging.media.source import shown
 from tagging.types import MediaSample, VideoRef
 
 
@@ -62,10 +63,16 @@ def _with_media(video: VideoRef, media: Future[MediaSample] | None) -> ReadVideo
 
 
 def _without_media(video: VideoRef) -> ReadVideo | Failure:
-    local = video.uri is not None and "://" not in video.uri
-    if local and video.uri is not None and not Path(video.uri).is_file():
-        return Failure(video, MediaNotFoundError(f"no file at {video.uri}"))
+    if video.uri is not None and "://" not in video.uri and not _is_file(video.uri):
+        return Failure(video, MediaNotFoundError(f"no file at {shown(video.uri)}"))
     return _judge(video, None)
+
+
+def _is_file(path: str) -> bool:
+    try:
+        return Path(path).is_file()
+    except (OSError, ValueError):  # no legal name, or no right to look
+        return False
 
 
 def _judge(video: VideoRef, media: MediaSample | VideotagError | None) -> ReadVideo | Failure:

@@ -1,6 +1,7 @@
 """Training a bundle: manifests → features → catalog and channel indexes → bundle."""
 
 import logging
+import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -95,6 +96,10 @@ def train(
     with bundle_folder(out) as folder:
         with watch("build catalog"):
             catalog, tags = build_catalog([kept[place].tags for place in learnt], config.training.min_tag_count)
+            if not len(catalog):
+                raise InvalidManifestError(
+                    f"no tag is on {config.training.min_tag_count} videos or more", "lower training.min_tag_count"
+                )
             catalog.save(folder / "catalog.parquet")
             LabelledVideos.of([kept[place].video for place in learnt], tags).save(folder / "videos.parquet")
         with watch("build indexes"):
@@ -118,7 +123,8 @@ def train(
 
 
 def _source(path: Path, columns: Mapping[str, str]) -> SourceEntry:
-    return SourceEntry(name=path.name, sha256=file_sha256(path), columns=dict(columns))
+    name = os.fsencode(path.name).decode("utf-8", "replace")  # a file's name may be no text at all
+    return SourceEntry(name=name, sha256=file_sha256(path), columns=dict(columns))
 
 
 def _counted(rows: Iterator[LabelledVideo], progress: Progress) -> Iterator[LabelledVideo]:

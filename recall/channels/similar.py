@@ -27,6 +27,8 @@ class SimilarVideos:
         """video_rows: (len(index),) the labelled video behind each row of the index; the rest as in `vote`."""
         if len(video_rows) != len(index):
             raise ValueError(f"{len(index)} index rows, video rows {video_rows.shape}")
+        if len(video_rows) and not 0 <= video_rows.min() <= video_rows.max() < len(tags):
+            raise ValueError(f"video rows from {video_rows.min()} to {video_rows.max()} of {len(tags)} videos")
         self.name = name
         self._modality = modality
         self._index = index

@@ -33,7 +33,10 @@ class FaissIndex:
         return SearchResult(ids, scores)
 
     def save(self, folder: Path) -> None:
-        faiss.write_index(self._index, str(folder / "index.faiss"))
+        try:
+            faiss.write_index(self._index, str(folder / "index.faiss"))
+        except RuntimeError as error:  # a full disk
+            raise OSError(f"cannot write {folder / 'index.faiss'}: {error}") from error
 
     @classmethod
     def load(cls, folder: Path) -> "FaissIndex":

@@ -13,13 +13,17 @@ from tagging.cli.console import Format, print_json, print_table, progress
 
 def command(
     manifest: Annotated[Path, typer.Argument(metavar="MANIFEST", help="JSONL, CSV or parquet table of videos.")],
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the results; must be empty or absent.")],
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Folder for the results: new, or of a run that was stopped.")
+    ],
     bundle: options.Bundle = None,
     columns: options.Columns = None,
     max_tags: options.MaxTags = None,
     output: options.Output = Format.table,
 ) -> None:
-    """Tag every video of a manifest into parquet; what fails is listed in DIR/dead_letters with its reason.
+    """Tag every video of a manifest into DIR/*.parquet; what fails is in DIR/dead_letters/ with its reason.
+
+    The same command goes on where a stopped run was.
 
     [bold]Examples[/bold]
 

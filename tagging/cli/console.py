@@ -4,6 +4,7 @@ import json
 import logging
 import sys
 import time
+import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
@@ -47,7 +48,7 @@ def print_table(rows: Sequence[dict[str, Any]], title: str = "") -> None:
     for row in rows:
         table.add_row(*(Text(_shown(value)) for value in row.values()))  # Text: a title may look like markup
     drawn = StringIO()
-    Console(file=drawn, width=None if sys.stdout.isatty() else 10_000).print(table)
+    Console(file=drawn, width=None if sys.stdout.isatty() else 1_000_000_000).print(table)
     print_lines([*(["", title] if title else []), *(line.rstrip() for line in drawn.getvalue().splitlines())])
 
 
@@ -58,7 +59,15 @@ def print_lines(lines: Sequence[str]) -> None:
 
 def printable(text: str) -> str:
     """Titles and file names are strangers' words: a control character of theirs must not reach the terminal."""
-    return "".join(char if char.isprintable() else "�" for char in text)
+    return "".join("�" if _steers(char) else char for char in text)
+
+
+def _steers(char: str) -> bool:
+    """Control characters, halves of surrogate pairs, line ends, and what reverses the direction of a whole line."""
+    return (
+        unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp")
+        or char in "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+    )
 
 
 def configure_output() -> None:
@@ -70,11 +79,17 @@ def configure_output() -> None:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.setFormatter(_PrintableFormatter("%(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     for name in ("tagging", "recall", "rank"):
         logging.getLogger(name).setLevel(logging.INFO)
     logging.getLogger("transformers").setLevel(logging.ERROR)  # it warns of each layer it did not shard
+
+
+class _PrintableFormatter(logging.Formatter):
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  the library's name
+        record.message = printable(record.message)
+        return super().formatMessage(record)
 
 
 def progress() -> Progress:

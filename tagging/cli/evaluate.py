@@ -10,6 +10,7 @@ import typer
 from tagging import places
 from tagging.cli import options
 from tagging.cli.console import Format, print_json, print_lines, print_table, progress
+from tagging.errors import OutputExistsError
 
 
 def command(
@@ -38,9 +39,12 @@ def command(
     """
     from tagging.evaluation import evaluate
     from tagging.manifest import parse_columns
+    from tagging.store.atomic import whole_text_file
     from tagging.store.features import FeatureStore
 
-    with predictions.open("w", encoding="utf-8") if predictions else nullcontext() as file:
+    if predictions and any(predictions.resolve() == path.resolve() for path in manifest):
+        raise OutputExistsError(f"{predictions} is a manifest", "write the predictions to another file")
+    with whole_text_file(predictions) if predictions else nullcontext() as file:
         report = evaluate(
             bundle or places.default_bundle(),
             manifest,

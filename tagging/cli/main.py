@@ -1,6 +1,6 @@
 """The `videotag` command. A command parses, calls one library function and prints.
 
-Exit codes: 0 done, 1 a known error told in one line and a hint, 2 wrong usage.
+Exit codes: 0 done, 1 a known error told in one line and a hint, 2 wrong usage, 130 and 143 stopped by a signal.
 """
 
 import os
@@ -31,15 +31,20 @@ app.add_typer(models.app, name="models")
 
 def main() -> None:
     configure_output()
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that what is half done is cleared away
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
     try:
         app()
     except VideotagError as error:
         _fail(error.message, error.hint)
     except OSError as error:  # a full disk, a folder without rights: the system's words are the clearest
         _fail(str(error))
-    except KeyboardInterrupt:
-        _fail("stopped", "features made so far are kept; the same command goes on from them")
+
+
+def _stop(number: int, _: object) -> None:
+    """Ends the program as an exception, so that what is half done is cleared away and what is done is kept."""
+    sys.stderr.write("stopped\n")
+    sys.exit(128 + number)
 
 
 def _fail(message: str, hint: str = "") -> None:

@@ -30,6 +30,7 @@ def command(
 
     videotag tag --title "How to tune a guitar" --max-tags 5 --format json
     """
+    video = video or None  # a script's empty variable is no video
     if video is None and not title.strip() and not description.strip():
         raise InvalidVideoError("nothing to tag", "give a video, a --title or a --description")
     if not is_unicode(title + description):

@@ -103,7 +103,7 @@ def _extract_media(
     unread = []
     with progress.track("hash media", len(with_media)) as advance:
         for video in with_media:
-            keys[place_of[video.video_id]] = key = _local_hash(video)
+            keys[place_of[video.video_id]] = key = _local_hash(video, media)
             if not key or any(key not in table for table in tables.values()):
                 unread.append(video)
             advance(1)
@@ -165,13 +165,15 @@ def _table_name(encoder: FrameEncoder | SoundEncoder, sampling: str) -> str:
     return f"{encoder.fingerprint}-{sampling}"
 
 
-def _local_hash(video: VideoRef) -> str:
+def _local_hash(video: VideoRef, media: MediaConfig) -> str:
     """sha256 of a local file; "" for a URL, and for a file whose reading will tell what is wrong with it."""
     if video.uri is None or "://" in video.uri:
         return ""
     try:
-        return content_hash(Path(video.uri))
-    except OSError:
+        path = Path(video.uri)
+        # A pipe or device may never end, and a file beyond the limit is refused before its bytes are read.
+        return content_hash(path) if path.is_file() and path.stat().st_size <= media.max_bytes else ""
+    except (OSError, ValueError):
         return ""
 
 

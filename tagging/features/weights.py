@@ -61,7 +61,10 @@ def resolve(reference: str, landmark: str) -> Path:
     """
     if reference.startswith("package:"):
         return _in_package(reference)
-    path = Path(reference).expanduser()
+    try:
+        path = Path(reference).expanduser()
+    except RuntimeError as error:  # ~ of a user there is none of
+        raise MissingWeightsError(f"no weights at {reference}: {error}", "check the path in the config") from error
     if path.exists():
         return path
     name = hub_name(reference)

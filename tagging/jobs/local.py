@@ -2,12 +2,18 @@
 
     OUT/part-00000.parquet …                a row a tagged video
     OUT/dead_letters/part-00000.parquet …   a row a video that could not be tagged, and why
+    OUT/_job.json                           what is being done; a second run of the same job goes on
 
 The manifest is streamed and parts are renamed into place whole, so memory stays flat and a part is complete.
 """
 
-from collections.abc import Iterator, Mapping
+import fcntl
+import json
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +26,11 @@ from tagging.manifest import read_videos
 from tagging.pipeline import Tagger
 from tagging.progress import Progress
 from tagging.reading import Failure
+from tagging.store.atomic import whole_text_file
 from tagging.types import RankedTags, VideoRef
 
 ROWS_A_PART = 2000
+FLUSH_AFTER_S = 60.0
 TAGGED = pa.schema(
     [
         ("video_id", pa.string()),
@@ -61,65 +69,121 @@ def run_batch(
     selection: SelectConfig,
     progress: Progress,
 ) -> BatchReport:
-    """Tag every video of the manifest; raises OutputExistsError where `out` holds anything already."""
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise OutputExistsError(f"{out} is not an empty folder", "choose another --out")
-    tagged = _Parts(out, TAGGED)
-    dead = _Parts(out / "dead_letters", DEAD)
+    """Tag every video of the manifest that `out` does not hold yet.
+
+    Raises OutputExistsError where `out` holds anything but an unfinished run of the same job.
+    """
+    rows = read_videos(manifest, columns)
+    first = list(islice(rows, 1))  # a manifest that cannot be opened is told before a folder is made
+    job = {
+        "manifest": ascii(str(manifest)),
+        "columns": dict(columns),
+        "bundle": tagger.bundle_version,
+        **selection.model_dump(),
+    }
+    with _claim(out, job):
+        return _tag_all(chain(first, rows), out, tagger, selection, progress)
+
+
+def _tag_all(
+    rows: Iterable[VideoRef | InvalidManifestError],
+    out: Path,
+    tagger: Tagger,
+    selection: SelectConfig,
+    progress: Progress,
+) -> BatchReport:
+    tagged, dead = _Parts(out, TAGGED), _Parts(out / "dead_letters", DEAD)
+    done = {*tagged.column("video_id"), *dead.column("video_id")}
+    told = set(dead.column("message"))  # rows that cannot be read have no id
     unreadable: list[InvalidManifestError] = []
 
     def videos() -> Iterator[VideoRef]:
-        for row in read_videos(manifest, columns):
-            if isinstance(row, VideoRef):
-                yield row
-            else:
+        for row in rows:
+            if isinstance(row, InvalidManifestError):
                 unreadable.append(row)
+            elif row.video_id not in done:
+                yield row
 
-    with progress.track("tag", None) as advance:
-        for result in tagger.tag_many(videos(), selection):
-            if isinstance(result, Failure):
-                dead.add(_dead_row(result.error, result.video))
-            else:
-                tagged.add(_tagged_row(result))
-            advance(1)
-            while unreadable:
-                dead.add(_dead_row(unreadable.pop(0)))
+    try:
+        with progress.track("tag", None) as advance:
+            advance(tagged.written + dead.written)
+            for result in tagger.tag_many(videos(), selection):
+                if isinstance(result, Failure):
+                    dead.add(_dead_row(result.error, result.video))
+                else:
+                    tagged.add(_tagged_row(result))
+                advance(1)
+    finally:  # also when it is stopped, or the manifest breaks off
         for error in unreadable:
-            dead.add(_dead_row(error))
-    if tagged.pending or not tagged.written:  # readers find the columns even where no video could be tagged
+            if error.message not in told:
+                dead.add(_dead_row(error))
         tagged.flush()
-    if dead.pending:
         dead.flush()
+    if not tagged.parts:  # readers find the columns even where no video could be tagged
+        tagged.write_part()
     return BatchReport(str(out), tagged.written, dead.written)
 
 
+@contextmanager
+def _claim(out: Path, job: dict[str, Any]) -> Iterator[None]:
+    """Holds the folder for this job alone; raises OutputExistsError where it is not this job's."""
+    path = out / "_job.json"
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        out.mkdir(parents=True, exist_ok=True)
+        with whole_text_file(path) as file:
+            json.dump(job, file, indent=1)
+    try:
+        begun = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        begun = None
+    if begun != job:
+        what = "the results of another job" if begun else "something else"
+        raise OutputExistsError(f"{out} is not an empty folder: it holds {what}", "choose another --out")
+    with path.open(encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise OutputExistsError(f"another run is writing into {out}", "wait for it to end") from error
+        yield
+
+
 class _Parts:
-    """A growing folder of parquet parts."""
+    """A growing folder of parquet parts; it goes on where an earlier run stopped."""
 
     def __init__(self, folder: Path, schema: pa.Schema) -> None:
         self._folder = folder
         self._schema = schema
         self._rows: list[dict[str, Any]] = []
-        self._parts = 0
-        self.written = 0
+        self._flushed_at = time.monotonic()
+        for partial in folder.glob(".*.partial"):
+            partial.unlink()
+        self._there = sorted(folder.glob("part-*.parquet"))
+        self.parts = len(self._there)
+        self.written = sum(pq.read_metadata(part).num_rows for part in self._there)
+
+    def column(self, name: str) -> Iterator[Any]:
+        """Of the rows of earlier runs."""
+        for part in self._there:
+            yield from pq.read_table(part, columns=[name])[name].to_pylist()
 
     def add(self, row: dict[str, Any]) -> None:
         self._rows.append(row)
-        if len(self._rows) == ROWS_A_PART:
+        if len(self._rows) == ROWS_A_PART or time.monotonic() - self._flushed_at > FLUSH_AFTER_S:
             self.flush()
 
-    @property
-    def pending(self) -> int:
-        return len(self._rows)
-
     def flush(self) -> None:
-        """Write what is pending as one part, whole or not at all."""
+        if self._rows:
+            self.write_part()
+
+    def write_part(self) -> None:
+        """Write what is pending, even nothing, as one part: whole or not at all."""
+        self._flushed_at = time.monotonic()
         self._folder.mkdir(parents=True, exist_ok=True)
-        name = f"part-{self._parts:05d}.parquet"
+        name = f"part-{self.parts:05d}.parquet"
         partial = self._folder / f".{name}.partial"
         pq.write_table(pa.Table.from_pylist(self._rows, self._schema), partial)
         partial.rename(self._folder / name)
-        self._parts += 1
+        self.parts += 1
         self.written += len(self._rows)
         self._rows.clear()
 

@@ -1,21 +1,23 @@
 """The quickstart: draw a corpus, train a bundle on it, measure it on videos kept aside, tag a clip."""
 
-import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from tagging.config import PROFILES, Config, FrameStatisticsConfig, SoundStatisticsConfig
+from tagging.errors import OutputExistsError
 from tagging.evaluation import EvaluationReport, evaluate
 from tagging.pipeline import load_tagger
 from tagging.progress import Progress
 from tagging.quickstart.corpus import plan_test, plan_training, write_corpus
+from tagging.store.atomic import partial_folder
 from tagging.store.features import FeatureStore
 from tagging.training import TrainingReport, train
 from tagging.types import RankedTags, VideoRef
 
 SEED = 7
+MARKER = ".videotag-quickstart"
 VIDEOS, CLIPS, TEST_CLIPS = 160, 72, 24
 
 
@@ -42,9 +44,27 @@ def quickstart_config() -> Config:
 
 
 def run_quickstart(folder: Path, progress: Progress) -> Quickstart:
-    """Everything under `folder`, anew: corpus/, test/, features/ and bundle/ are replaced."""
-    for name in ("corpus", "test", "features", "bundle"):
-        shutil.rmtree(folder / name, ignore_errors=True)
+    """All of it in `folder`; an earlier quickstart there is replaced when this one is done.
+
+    Raises OutputExistsError where the folder holds anything else.
+    """
+    if folder.exists() and not (folder / MARKER).exists() and any(folder.iterdir()):
+        raise OutputExistsError(f"{folder} holds something that no quickstart made", "choose another --out")
+    with partial_folder(folder) as work:
+        new = work / "new"
+        made = _make(new, progress)
+        (new / MARKER).write_text("Made by `videotag quickstart`, which may replace this folder.\n", encoding="utf-8")
+        if folder.exists():
+            folder.rename(work / "old")
+        new.rename(folder)
+    return replace(
+        made,
+        clip=folder / made.clip.relative_to(new),
+        training=replace(made.training, bundle=str(folder / "bundle")),
+    )
+
+
+def _make(folder: Path, progress: Progress) -> Quickstart:
     rng = np.random.default_rng(SEED)
     corpus = write_corpus(plan_training(VIDEOS, CLIPS, rng), folder / "corpus", rng, progress)
     unseen = plan_test(TEST_CLIPS, rng)

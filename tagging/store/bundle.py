@@ -8,17 +8,14 @@
 A bundle is written to a temporary sibling and renamed, so there is never half a bundle under its name.
 """
 
-import fcntl
 import hashlib
 import json
 import os
-import shutil
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -29,6 +26,7 @@ from tagging.errors import (
     ArtifactNotFoundError,
     OutputExistsError,
 )
+from tagging.store.atomic import partial_folder
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -45,7 +43,7 @@ class EncoderEntry(_Part):
 
 class ChannelEntry(_Part):
     modality: str
-    metric: str  # "inner product", of unit rows
+    metric: Literal["inner product"]  # of unit rows
     dim: int
     count: int
 
@@ -86,44 +84,27 @@ class BundleManifest(_Part):
 
 
 def require_new(out: Path) -> None:
-    """OutputExistsError where something is already; to be called before the work that leads to a bundle."""
-    if out.exists():
+    """Called before the work that leads to a bundle: OutputExistsError where something is already.
+
+    OSError where no folder can be made.
+    """
+    if os.path.lexists(out):
         raise OutputExistsError(f"{out} exists; a bundle is never written over", "choose another place, or remove it")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if not os.access(out.parent, os.W_OK):
+        raise PermissionError(f"no right to write into {out.parent}")
 
 
 @contextmanager
 def bundle_folder(out: Path) -> Iterator[Path]:
-    """A temporary sibling to write a bundle into; renamed to `out` when the block ends without an error."""
+    """A hidden sibling to write a bundle into; renamed to `out` when the block ends without an error."""
     require_new(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    prefix = f".{out.name}.partial-"
-    _remove_abandoned(out.parent, prefix)
-    partial = out.parent / f"{prefix}{uuid.uuid4().hex}"
-    partial.mkdir()
-    handle = os.open(partial, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)  # tells a later run that this folder's writer lives
+    with partial_folder(out) as partial:
         yield partial
         try:
             partial.rename(out)
         except OSError as error:  # somebody else finished first
             raise OutputExistsError(f"{out} appeared while this bundle was made", "choose another place") from error
-    finally:
-        os.close(handle)
-        shutil.rmtree(partial, ignore_errors=True)
-
-
-def _remove_abandoned(parent: Path, prefix: str) -> None:
-    for folder in parent.glob(f"{prefix}*"):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            continue
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
-        finally:
-            os.close(handle)
 
 
 def write_manifest(folder: Path, created: datetime, **parts: Any) -> BundleManifest:
@@ -133,9 +114,9 @@ def write_manifest(folder: Path, created: datetime, **parts: Any) -> BundleManif
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
-    digest = hashlib.sha256("".join(f"{name} {entry.sha256}\n" for name, entry in files.items()).encode())
-    version = f"{created:%Y%m%dT%H%M%SZ}-{digest.hexdigest()[:8]}"
-    manifest = BundleManifest(format=FORMAT, version=version, created=created, files=files, **parts)
+    unsealed = BundleManifest(format=FORMAT, version="", created=created, files=files, **parts)
+    version = f"{created:%Y%m%dT%H%M%SZ}-{seal(unsealed)}"
+    manifest = unsealed.model_copy(update={"version": version})
     for path in folder.rglob("*"):
         if path.is_file():
             _sync(path)
@@ -143,6 +124,12 @@ def write_manifest(folder: Path, created: datetime, **parts: Any) -> BundleManif
     target.write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
     _sync(target)
     return manifest
+
+
+def seal(manifest: BundleManifest) -> str:
+    """The end of a bundle's version: 8 hex digits over all that its manifest says, but for when it was made."""
+    said = manifest.model_dump(mode="json", exclude={"version", "created"})
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def read_manifest(folder: Path) -> BundleManifest:
@@ -154,7 +141,9 @@ def read_manifest(folder: Path) -> BundleManifest:
         raise ArtifactNotFoundError(
             f"{folder} is not a bundle: it has no {MANIFEST}", "make one with `videotag train` or `videotag quickstart`"
         ) from error
-    except (OSError, ValueError) as error:
+    except NotADirectoryError as error:
+        raise ArtifactNotFoundError(f"{folder} is not a bundle: it is no folder", "give a bundle's folder") from error
+    except (OSError, ValueError, RecursionError) as error:
         raise ArtifactCorruptError(
             f"{path} cannot be read: {error}", "restore the bundle, or train it again"
         ) from error
@@ -169,6 +158,10 @@ def read_manifest(folder: Path) -> BundleManifest:
         first = error.errors(include_url=False)[0]
         key = ".".join(str(part) for part in first["loc"])
         raise ArtifactCorruptError(f"{path}: {key}: {first['msg']}", "restore the bundle, or train it again") from error
+    if not manifest.version.endswith(f"-{seal(manifest)}"):
+        raise ArtifactCorruptError(
+            f"{path} was changed after the bundle {manifest.version} was made", "restore the bundle, or train it again"
+        )
     for name, entry in manifest.files.items():
         _check_file(folder, name, entry)
     return manifest

@@ -88,7 +88,7 @@ class FeatureTable:
         name = uuid.uuid4().hex
         partial = self._folder / f".{name}.partial"
         with partial.open("wb") as file:
-            pq.write_table(table, file, compression="zstd")
+            pq.write_table(table, file, compression="zstd", write_page_checksum=True)
             file.flush()
             os.fsync(file.fileno())
         partial.rename(self._folder / f"{name}.parquet")
@@ -101,21 +101,26 @@ class FeatureTable:
         wanted = set(keys)
         for shard in self._shards():
             table = _open_shard(shard)
-            names = table["key"].to_pylist()
-            here = [(row, key) for row, key in enumerate(names) if key in wanted]
-            if not here:
+            try:
+                here = list(self._rows(table, wanted))
+            except (LookupError, TypeError, ValueError, AttributeError) as error:
+                raise _damaged(shard, error) from error
+            wanted.difference_update(key for key, _ in here)
+            yield from here
+
+    def _rows(self, table: pa.Table, wanted: set[str]) -> Iterator[tuple[str, StoredFeatures]]:
+        values = table["values"].combine_chunks()
+        offsets, flat = values.offsets.to_numpy(), values.values.to_numpy()
+        lengths, warnings = table["length"].to_numpy(), table["warnings"].to_pylist()
+        for row, key in enumerate(table["key"].to_pylist()):
+            if key not in wanted:
                 continue
-            values = table["values"].combine_chunks()
-            offsets = values.offsets.to_numpy()
-            flat = values.values.to_numpy()
-            lengths = table["length"].to_numpy()
-            warnings = table["warnings"].to_pylist()
-            for row, key in here:
-                wanted.discard(key)
-                tokens = None
-                if lengths[row]:
-                    tokens = flat[offsets[row] : offsets[row + 1]].reshape(lengths[row], self._dim)
-                yield key, StoredFeatures(tokens, tuple(warnings[row]))
+            tokens = None
+            if lengths[row]:
+                tokens = flat[offsets[row] : offsets[row + 1]].reshape(lengths[row], self._dim)
+                if not np.isfinite(tokens).all():
+                    raise ValueError(f"values of {key} are not finite")
+            yield key, StoredFeatures(tokens, tuple(warnings[row]))
 
     def _shards(self) -> list[Path]:
         return sorted(self._folder.glob("*.parquet"))
@@ -148,8 +153,12 @@ def _float16_lists(rows: Sequence[NDArray[np.float16] | None]) -> pa.Array:
 
 def _open_shard(shard: Path, columns: list[str] | None = None) -> pa.Table:
     try:
-        return pq.read_table(shard, columns=columns)
+        return pq.read_table(shard, columns=columns, page_checksum_verification=True)
     except (OSError, pa.ArrowException) as error:
-        raise ArtifactCorruptError(
-            f"{shard}: damaged feature shard: {error}", "remove this file; its features are extracted again"
-        ) from error
+        raise _damaged(shard, error) from error
+
+
+def _damaged(shard: Path, error: Exception) -> ArtifactCorruptError:
+    return ArtifactCorruptError(
+        f"{shard}: damaged feature shard: {error}", "remove this file; its features are extracted again"
+    )

@@ -46,6 +46,14 @@ def test_votes_agree_with_the_plain_definition() -> None:
         assert (np.diff(got_scores) <= 0).all()
 
 
+def test_a_neighbour_a_tenth_farther_weighs_e_times_less() -> None:
+    rows, scores = vote(
+        Neighbours(np.array([0, 1]), np.array([1.0, 0.9], np.float32)), tag_lists([[5], [6]]), np.array([0, 1]), 10
+    )
+    assert rows.tolist() == [5, 6]
+    assert scores[0] / scores[1] == pytest.approx(math.e, rel=1e-4)
+
+
 def test_an_uploader_with_many_videos_has_one_vote() -> None:
     tags = tag_lists([[0]] * 5 + [[1], [1]])
     neighbours = Neighbours(np.arange(7), np.full(7, 0.8, np.float32))

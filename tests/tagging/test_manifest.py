@@ -71,6 +71,26 @@ def test_a_wrong_mapping_is_refused_with_the_fields_there_are(pair: str) -> None
     assert "uploader_id" in caught.value.hint
 
 
+def test_a_mapped_column_that_no_row_has_is_told(tmp_path: Path) -> None:
+    path = write(tmp_path, "jsonl", [{"video_id": "a", "channel_id": "c"}, {"video_id": "b"}])
+    assert len(list(read_labelled([path], {"uploader_id": "channel_id"}))) == 2
+    with pytest.raises(InvalidManifestError, match="no row has 'chanel_id'"):
+        list(read_labelled([path], {"uploader_id": "chanel_id"}))
+
+
+def test_numbers_may_be_ids(tmp_path: Path) -> None:
+    path = write(tmp_path, "parquet", [{"video_id": 12, "uploader_id": 7}])
+    assert list(read_videos(path, {})) == [VideoRef("12", uploader_id="7")]
+
+
+def test_a_long_cell_of_a_csv_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "v.csv"
+    path.write_text("video_id,title\na," + "x" * 300_000 + "\n")
+    [video] = read_videos(path, {})
+    assert isinstance(video, VideoRef)
+    assert len(video.title) == 300_000
+
+
 def test_two_fields_may_come_from_one_column_but_one_field_not_from_two(tmp_path: Path) -> None:
     path = write(tmp_path, "parquet", [{"video_id": "a", "name": "Hello"}])
     assert list(read_videos(path, {"title": "name", "description": "name"})) == [
@@ -140,7 +160,8 @@ def test_a_parquet_row_is_named_by_its_number(tmp_path: Path) -> None:
     [
         ("v.txt", b"x", "unknown kind of manifest '.txt'"),
         ("v.parquet", b"not parquet", "cannot be read"),
-        ("v.jsonl", b'{"video_id": "\xff"}\n', "cannot be read"),
+        ("v.jsonl", b'{"video_id": "\xff"}\n', "line 1: not JSON"),
+        ("v.csv", b'video_id\n"a\n', "cannot be read"),
         ("v.csv", b"id,title\n1,x\n", "no column 'video_id'; found id, title"),
         ("v.csv", b"video_id,title,title\na,x,y\n", "two columns are named 'title'"),
         ("v.csv", b"video_id,tags\na,[1\n", "line 2: tags: expected a list of texts, found '[1'"),

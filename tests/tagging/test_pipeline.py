@@ -1,16 +1,20 @@
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tagging.config import SelectConfig
 from tagging.errors import InvalidMediaError, InvalidVideoError, MediaNotFoundError
+from tagging.features.encode import encode_videos
+from tagging.features.factory import Encoders
+from tagging.features.statistics import SoundStatisticsEncoder
 from tagging.pipeline import Tagger, load_tagger
 from tagging.quickstart.corpus import Plan
-from tagging.reading import Failure
-from tagging.types import RankedTags, VideoRef
+from tagging.reading import Failure, ReadVideo
+from tagging.types import MediaSample, RankedTags, Sound, VideoRef
 
 TEN = SelectConfig(max_tags=10, min_confidence=0.0)
 
@@ -96,6 +100,31 @@ def test_a_failure_keeps_its_place_and_costs_nobody_else(tagger: Tagger, tmp_pat
     assert e.modalities == ("text",)
     assert "only the text was used" in e.warnings[0]
     assert names(e) == names(a)
+
+
+def test_a_text_that_is_cut_and_a_sound_that_is_too_short_are_told() -> None:
+    encoders = Encoders(text=FakeText(), audio=SoundStatisticsEncoder())
+    sound = Sound(np.zeros(8000, np.float32))
+    short = MediaSample("hash", 0.5, None, sound, ("no picture track",))
+    [got] = encode_videos(encoders, [ReadVideo(VideoRef("v", "v.mp4", "one two three"), short, short.warnings)])
+    assert got.audio is None
+    assert got.text is not None
+    assert got.warnings == (
+        "no picture track",
+        "not looked at, the bundle has no encoder for it: picture",
+        "only the first 2 of the text's 3 tokens were read",
+        "the sound is shorter than 0.96 s and was not used",
+    )
+
+
+class FakeText:
+    dim, fingerprint, max_tokens = 2, "fake", 2
+
+    def token_counts(self, texts: Sequence[str]) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
+        return np.array([len(text.split()) for text in texts], np.int64)
+
+    def encode(self, texts: Sequence[str]) -> "np.ndarray[tuple[int, int], np.dtype[np.float32]]":
+        return np.tile(np.array([1, 0], np.float32), (len(texts), 1))
 
 
 def test_the_number_of_tags_is_the_callers(tagger: Tagger) -> None:

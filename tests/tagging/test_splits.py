@@ -1,3 +1,5 @@
+import hashlib
+
 from tagging.splits import is_held_out
 from tagging.types import VideoRef
 
@@ -11,6 +13,17 @@ def test_an_uploader_is_held_out_with_all_its_videos() -> None:
 def test_about_the_stated_share_of_uploaders_is_held_out() -> None:
     held = sum(is_held_out(VideoRef("v", uploader_id=str(n)), 0.1, seed=3) for n in range(20_000))
     assert 1800 < held < 2200
+
+
+def test_the_draw_is_the_one_that_bundles_were_made_with() -> None:
+    held = [n for n in range(40) if is_held_out(VideoRef("v", uploader_id=f"u{n}"), 0.2, seed=7)]
+    by_hand = [
+        n
+        for n in range(40)
+        if int(hashlib.blake2b(f"7 uploader u{n}".encode(), digest_size=8).hexdigest(), 16) < 0.2 * 2**64
+    ]
+    assert held == by_hand
+    assert held
 
 
 def test_another_seed_holds_out_others_and_a_share_of_nothing_holds_out_none() -> None:

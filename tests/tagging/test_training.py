@@ -4,12 +4,18 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import Future
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 
 from tagging.config import Config
-from tagging.errors import InvalidManifestError, OutputExistsError
+from tagging.errors import InvalidManifestError, MediaNotFoundError, OutputExistsError
+from tagging.features.extract import extract
+from tagging.features.factory import load_encoders
+from tagging.media.pool import DecodePool
 from tagging.pipeline import load_tagger
 from tagging.progress import Silent
 from tagging.splits import is_held_out
@@ -17,7 +23,7 @@ from tagging.store.bundle import read_manifest
 from tagging.store.features import FeatureStore
 from tagging.store.labelled import LabelledVideos
 from tagging.training import train
-from tagging.types import VideoRef
+from tagging.types import MediaSample, VideoRef
 
 
 def with_holdout(config: Config, share: float) -> Config:
@@ -86,6 +92,68 @@ def test_media_that_cannot_be_read_leave_the_video_its_text_and_are_named(
     assert report.counts["videos_without_features"] == 1
     told = "\n".join(record.getMessage() for record in caplog.records)
     assert all(str(row["video_id"]) in told for row in rows)
+
+
+def test_media_are_decoded_once_and_their_warnings_kept(
+    tmp_path: Path, unseen_corpus: Path, tiny_config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = next(unseen_corpus.parent.glob("test-*.mp4"))
+    silent = tmp_path / "silent.mp4"
+    film(silent)
+    videos = [
+        VideoRef("a", str(clip), "a title"),
+        VideoRef("b", str(silent)),
+        VideoRef("c", str(tmp_path / "gone.mp4"), "t" * 20),
+        VideoRef("d", title="word " * 600),
+    ]
+    store = FeatureStore(tmp_path / "f")
+    first = extract(videos, load_encoders(tiny_config.encoders), tiny_config.media, store, Silent())
+    assert [e.modalities for e in first.embeddings] == [("text", "frames", "audio"), ("frames",), ("text",), ("text",)]
+    assert "no sound track" in first.embeddings[1].warnings
+    assert [failure.video.video_id for failure in first.failures] == ["c"]
+
+    decoded: list[str] = []
+    submit = DecodePool.submit
+
+    def counted(pool: DecodePool, uri: str) -> Future[MediaSample]:
+        decoded.append(uri)
+        return submit(pool, uri)
+
+    monkeypatch.setattr(DecodePool, "submit", counted)
+    again = extract(videos, load_encoders(tiny_config.encoders), tiny_config.media, store, Silent())
+    assert decoded == [str(tmp_path / "gone.mp4")]
+    for one, other in zip(first.embeddings, again.embeddings, strict=True):
+        assert one.warnings == other.warnings
+        assert all((one.rows[m] == other.rows[m]).all() for m in one.modalities)
+
+
+def film(path: Path) -> None:
+    """A second of picture without sound."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=8)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for number in range(8):
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 20 * number, np.uint8), format="rgb24")
+            frame.pts = number
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_or_a_name_that_is_none_is_a_failure_and_never_waited_for(tmp_path: Path, tiny_config: Config) -> None:
+    os.mkfifo(tmp_path / "pipe.mp4")
+    videos = [VideoRef(str(n), uri) for n, uri in enumerate([str(tmp_path / "pipe.mp4"), "a\0b.mp4", "x" * 5000])]
+    found = extract(videos, load_encoders(tiny_config.encoders), tiny_config.media, FeatureStore(tmp_path), Silent())
+    assert [type(failure.error) for failure in found.failures] == [MediaNotFoundError] * 3
+
+
+def test_a_catalog_without_tags_is_no_bundle(tmp_path: Path, tiny_config: Config) -> None:
+    rare = tiny_config.training.model_copy(update={"min_tag_count": 99})
+    config = tiny_config.model_copy(update={"training": rare})
+    manifest = text_manifest(tmp_path / "m.jsonl", 20)
+    with pytest.raises(InvalidManifestError, match="no tag is on 99 videos"):
+        train([manifest], {}, tmp_path / "b", config, FeatureStore(tmp_path / "f"), Silent())
+    assert not (tmp_path / "b").exists()
 
 
 def test_nothing_to_learn_from_is_told_with_the_reasons(tmp_path: Path, tiny_config: Config) -> None:

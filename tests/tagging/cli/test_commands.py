@@ -3,8 +3,10 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -110,6 +112,48 @@ def test_what_a_user_gets_wrong_is_one_line_and_a_hint(tmp_path: Path, corpus: P
     damaged = Path(shutil.copytree(tiny_bundle, tmp_path / "damaged"))
     (damaged / "catalog.parquet").write_bytes(b"x")
     assert "catalog.parquet differs" in told(run("tag", "--title", "x", "--bundle", damaged))[0]
+
+
+def test_nothing_of_the_users_is_overwritten(tmp_path: Path, tiny_bundle: Path, unseen_corpus: Path) -> None:
+    (tmp_path / "mine" / "test").mkdir(parents=True)
+    (tmp_path / "mine" / "test" / "precious.txt").write_text("precious")
+    assert "no quickstart made" in told(run("quickstart", "--out", tmp_path / "mine"))[0]
+    assert (tmp_path / "mine" / "test" / "precious.txt").read_text() == "precious"
+
+    manifest = Path(shutil.copy(unseen_corpus, tmp_path / "m.jsonl"))
+    content = manifest.read_bytes()
+    assert (
+        "is a manifest"
+        in told(run("evaluate", "--bundle", tiny_bundle, "--manifest", manifest, "--predictions", manifest))[0]
+    )
+    earlier = tmp_path / "p.jsonl"
+    earlier.write_text("earlier")
+    told(run("evaluate", "--bundle", tmp_path / "none", "--manifest", manifest, "--predictions", earlier))
+    assert (manifest.read_bytes(), earlier.read_text()) == (content, "earlier")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_batch_says_so_and_keeps_what_it_has(
+    tmp_path: Path, tiny_bundle: Path, number: signal.Signals
+) -> None:
+    fifo = tmp_path / "m.jsonl"  # a manifest whose end does not come
+    os.mkfifo(fifo)
+    command = [str(VIDEOTAG), "batch", str(fifo), "--out", str(tmp_path / "out"), "--bundle", str(tiny_bundle)]
+    batch = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with fifo.open("w") as lines:
+        lines.writelines(f'{{"video_id": "v{n}", "title": "Cat {n}"}}\n' for n in range(3000))
+        lines.flush()
+        while not (tmp_path / "out").exists():
+            assert batch.poll() is None
+            time.sleep(0.02)
+        time.sleep(1.0)
+        batch.send_signal(number)
+        _, stderr = batch.communicate(timeout=60)
+    assert batch.returncode == 128 + number
+    assert "stopped" in stderr
+    assert "Traceback" not in stderr
+    rows = [row for part in (tmp_path / "out").glob("*.parquet") for row in pq.read_table(part)["video_id"].to_pylist()]
+    assert len(set(rows)) == len(rows) > 0
 
 
 def test_a_bundle_without_encoders_for_media_says_what_it_did_not_look_at(tmp_path: Path, unseen_corpus: Path) -> None:

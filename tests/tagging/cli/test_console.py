@@ -13,6 +13,8 @@ def test_strangers_words_reach_the_terminal_as_words(capsys: pytest.CaptureFixtu
     assert "[bold]x[/bold] [/]" in out
     assert "a�[31mred��next" in out
     assert "\x1b" not in out
+    print_lines(["👩‍🚀　می‌خواهم\u00a0e\u0301"])
+    assert capsys.readouterr().out == "👩‍🚀　می‌خواهم\u00a0e\u0301\n"
     assert "\x07" not in out
 
 

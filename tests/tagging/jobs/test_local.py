@@ -1,4 +1,9 @@
 import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -59,11 +64,121 @@ def test_a_folder_that_holds_something_is_refused(tiny_bundle: Path, unseen_corp
     assert (tmp_path / "part-00000.parquet").read_bytes() == b"somebody's"
 
 
+def titles(path: Path, count: int, broken: str = "") -> Path:
+    rows = [json.dumps({"video_id": f"v{n}", "title": f"Cat number {n}"}) for n in range(count)]
+    path.write_text("\n".join([*rows[: count // 2], broken, *rows[count // 2 :]]) + "\n")
+    return path
+
+
+def everything(out: Path) -> tuple[list[str], list[str | None]]:
+    tagged = [row["video_id"] for p in sorted(out.glob("*.parquet")) for row in pq.read_table(p).to_pylist()]
+    dead = [row["video_id"] for p in out.glob("dead_letters/*.parquet") for row in pq.read_table(p).to_pylist()]
+    return tagged, dead
+
+
+class Interrupted(BaseException):
+    pass
+
+
+def test_a_stopped_batch_keeps_what_it_has_and_goes_on_without_losing_or_doubling_a_row(
+    tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tagging.pipeline.TEXTS_AT_ONCE", 10)
+    manifest = titles(tmp_path / "m.jsonl", 100, broken="not json")
+    out = tmp_path / "out"
+
+    class Stopping(Silent):
+        @contextmanager
+        def track(self, what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+            done = 0
+
+            def advance(units: int) -> None:
+                nonlocal done
+                done += units
+                if done == 75:
+                    raise Interrupted
+
+            yield advance
+
+    with load_tagger(tiny_bundle) as tagger:
+        with pytest.raises(Interrupted):
+            run_batch(manifest, {}, out, tagger, tagger.selection(None), Stopping())
+        assert len(everything(out)[0]) == 75
+        report = run_batch(manifest, {}, out, tagger, tagger.selection(None), Silent())
+        assert (report.tagged, report.dead_letters) == (100, 1)
+        with pytest.raises(OutputExistsError, match="another job"):
+            run_batch(manifest, {}, out, tagger, tagger.selection(1), Silent())
+    tagged, dead = everything(out)
+    assert tagged == [f"v{n}" for n in range(100)]
+    assert dead == [None]
+
+
+def test_a_killed_batch_goes_on(tiny_bundle: Path, tmp_path: Path) -> None:
+    manifest = titles(tmp_path / "m.jsonl", 3000)
+    script = f"""
+from pathlib import Path
+from tagging import pipeline
+from tagging.jobs import local
+from tagging.progress import Silent
+local.ROWS_A_PART = pipeline.TEXTS_AT_ONCE = 20
+with pipeline.load_tagger(Path({str(tiny_bundle)!r})) as tagger:
+    out = Path({str(tmp_path / "out")!r})
+    local.run_batch(Path({str(manifest)!r}), {{}}, out, tagger, tagger.selection(None), Silent())
+"""
+    run = subprocess.Popen([sys.executable, "-c", script])
+    while len(list((tmp_path / "out").glob("*.parquet"))) < 3:
+        assert run.poll() is None
+        time.sleep(0.01)
+    run.kill()
+    run.wait()
+    before = len(everything(tmp_path / "out")[0])
+    assert 60 <= before < 3000
+    with load_tagger(tiny_bundle) as tagger:
+        run_batch(manifest, {}, tmp_path / "out", tagger, tagger.selection(None), Silent())
+    assert everything(tmp_path / "out") == ([f"v{n}" for n in range(3000)], [])
+
+
+def test_two_batches_cannot_write_into_one_folder(tiny_bundle: Path, tmp_path: Path) -> None:
+    manifest = titles(tmp_path / "m.jsonl", 2)
+    refused = []
+    with load_tagger(tiny_bundle) as tagger:
+
+        class Second(Silent):
+            @contextmanager
+            def track(self, what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+                with pytest.raises(OutputExistsError, match="another run") as caught:
+                    run_batch(manifest, {}, tmp_path / "out", tagger, tagger.selection(None), Silent())
+                refused.append(caught.value)
+                yield lambda _: None
+
+        run_batch(manifest, {}, tmp_path / "out", tagger, tagger.selection(None), Second())
+    assert len(refused) == 1
+    assert everything(tmp_path / "out")[0] == ["v0", "v1"]
+
+
+def test_odd_rows_cost_themselves_alone(tiny_bundle: Path, tmp_path: Path) -> None:
+    lines = [
+        b'{"video_id": "good", "title": "Cat"}',
+        b'{"video_id": "long", "uri": "' + b"x" * 5000 + b'"}',
+        b'{"video_id": "nul", "uri": "a\\u0000b.mp4"}',
+        b'{"video_id": "\xff"}',
+        b'{"video_id": "huge", "title": "' + b"cat " * 100_000 + b'"}',
+        b'{"video_id": "last", "title": "Cat"}',
+    ]
+    (tmp_path / "m.jsonl").write_bytes(b"\n".join(lines))
+    with load_tagger(tiny_bundle) as tagger:
+        run_batch(tmp_path / "m.jsonl", {}, tmp_path / "out", tagger, tagger.selection(None), Silent())
+    tagged, dead = everything(tmp_path / "out")
+    assert tagged == ["good", "huge", "last"]
+    assert sorted(str(video_id) for video_id in dead) == ["None", "long", "nul"]
+
+
 def test_an_empty_manifest_gives_an_empty_table(tiny_bundle: Path, tmp_path: Path) -> None:
     (tmp_path / "none.jsonl").write_text("")
     with load_tagger(tiny_bundle) as tagger:
-        run_batch(tmp_path / "none.jsonl", {}, tmp_path / "out", tagger, tagger.selection(None), Silent())
-    [part] = (tmp_path / "out").iterdir()
+        for _ in range(2):  # the second run finds nothing to do
+            run_batch(tmp_path / "none.jsonl", {}, tmp_path / "out", tagger, tagger.selection(None), Silent())
+    [part] = (tmp_path / "out").glob("*.parquet")
     assert pq.read_table(part).schema.equals(local.TAGGED)
     assert pq.read_table(part).num_rows == 0
 

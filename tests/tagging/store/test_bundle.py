@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tagging.errors import (
@@ -16,7 +17,7 @@ from tagging.errors import (
     OutputExistsError,
 )
 from tagging.pipeline import load_tagger
-from tagging.store.bundle import bundle_folder, read_manifest
+from tagging.store.bundle import BundleManifest, bundle_folder, file_sha256, read_manifest, seal
 
 
 @pytest.fixture
@@ -27,6 +28,14 @@ def bundle(tiny_bundle: Path, tmp_path: Path) -> Path:
 def edit(bundle: Path, **values: object) -> None:
     path = bundle / "manifest.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+def edit_and_seal(bundle: Path, **values: object) -> None:
+    """As a writer of other values would have written it."""
+    edit(bundle, **values)
+    path = bundle / "manifest.json"
+    changed = BundleManifest.model_validate_json(path.read_text())
+    edit(bundle, version=f"20260101T000000Z-{seal(changed)}")
 
 
 def test_the_manifest_names_every_file_and_what_made_the_bundle(tiny_bundle: Path, corpus: Path) -> None:
@@ -63,12 +72,37 @@ def test_a_bundle_of_another_format_is_refused(bundle: Path) -> None:
 def test_a_bundle_of_another_encoder_is_refused(bundle: Path) -> None:
     manifest = json.loads((bundle / "manifest.json").read_text())
     manifest["encoders"]["text"]["fingerprint"] = "0123456789abcdef"
-    edit(bundle, encoders=manifest["encoders"])
+    edit_and_seal(bundle, encoders=manifest["encoders"])
     with pytest.raises(ArtifactMismatchError, match="text encoder has fingerprint 0123456789abcdef"):
         load_tagger(bundle)
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"format": 1}', '{"format": 1, "version": []}'])
+def test_a_manifest_that_was_edited_by_hand_is_refused(bundle: Path) -> None:
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    manifest["config"]["rank"]["text_weight"] = 0.0
+    edit(bundle, config=manifest["config"])
+    with pytest.raises(ArtifactCorruptError, match=r"manifest\.json was changed"):
+        load_tagger(bundle)
+
+
+def test_a_sealed_bundle_whose_parts_do_not_fit_is_refused(bundle: Path) -> None:
+    rows = bundle / "channels/video/video_rows.npy"
+    np.save(rows, np.load(rows) - 1)
+    files = json.loads((bundle / "manifest.json").read_text())["files"]
+    files["channels/video/video_rows.npy"] = {"sha256": file_sha256(rows), "bytes": rows.stat().st_size}
+    edit_and_seal(bundle, files=files)
+    with pytest.raises(ArtifactCorruptError, match="video rows from -1"):
+        load_tagger(bundle)
+
+
+def test_a_file_is_no_bundle(bundle: Path) -> None:
+    with pytest.raises(ArtifactNotFoundError, match="no folder"):
+        load_tagger(bundle / "catalog.parquet")
+
+
+@pytest.mark.parametrize(
+    "content", ["[" * 200_000, "", "{", "[]", "null", '{"format": 1}', '{"format": 1, "version": []}']
+)
 def test_a_manifest_of_nonsense_gives_one_clear_error(bundle: Path, content: str) -> None:
     (bundle / "manifest.json").write_text(content)
     with pytest.raises(ArtifactError) as caught:

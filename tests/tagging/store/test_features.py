@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from tagging.errors import ArtifactCorruptError
@@ -83,6 +84,45 @@ def test_a_damaged_shard_is_named(tmp_path: Path) -> None:
     shard.write_bytes(shard.read_bytes()[:50])
     with pytest.raises(ArtifactCorruptError, match=shard.name):
         table(tmp_path)
+
+
+def test_a_flipped_bit_is_told_and_never_trained_on(tmp_path: Path) -> None:
+    writer = table(tmp_path)
+    rng = np.random.default_rng(0)
+    for number in range(50):
+        writer.add(f"k{number}", StoredFeatures(rng.normal(size=(20, 3)).astype(HALF)))
+    writer.flush()
+    want = dict(table(tmp_path).read([f"k{n}" for n in range(50)]))
+    [shard] = (tmp_path / "frames" / "fp").glob("*.parquet")
+    whole = shard.read_bytes()
+    told = 0
+    for place in rng.integers(0, len(whole), 60):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << int(rng.integers(8))
+        shard.write_bytes(damaged)
+        try:
+            got = dict(table(tmp_path).read(list(want)))
+        except ArtifactCorruptError:
+            told += 1
+            continue
+        for key, features in got.items():
+            np.testing.assert_array_equal(np.asarray(features.tokens), np.asarray(want[key].tokens))
+    assert told > 30
+
+
+def test_shards_hold_half_precision(tmp_path: Path) -> None:
+    writer = table(tmp_path)
+    writer.add("k", StoredFeatures(np.ones((1, 3), HALF)))
+    writer.flush()
+    [shard] = (tmp_path / "frames" / "fp").glob("*.parquet")
+    assert str(pq.read_schema(shard).field("values").type.value_type) == "halffloat"
+
+
+def test_values_that_are_not_finite_are_told(tmp_path: Path) -> None:
+    writer = table(tmp_path)
+    writer.add("k", StoredFeatures(np.array([[1, np.nan, 0]], HALF)))
+    with pytest.raises(ArtifactCorruptError, match="not finite"):
+        list(writer.read(["k"]))
 
 
 WRITER = """

@@ -1,0 +1,55 @@
+"""Writing whole or not at all: into a hidden sibling that takes the name at the end.
+
+A process that is killed leaves at most the hidden sibling, which the next writer of the same name removes.
+"""
+
+import fcntl
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TextIO
+
+
+@contextmanager
+def partial_folder(out: Path) -> Iterator[Path]:
+    """A hidden sibling of `out` to fill and rename; what is still under that name at the end is removed."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    prefix = f".{out.name}.partial-"
+    _remove_abandoned(out.parent, prefix)
+    partial = out.parent / f"{prefix}{uuid.uuid4().hex}"
+    partial.mkdir()
+    handle = os.open(partial, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)  # tells a later run that this folder's writer lives
+        yield partial
+    finally:
+        os.close(handle)
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextmanager
+def whole_text_file(path: Path) -> Iterator[TextIO]:
+    """A text file that replaces `path` when the block ends without an error, and is gone otherwise."""
+    partial = path.with_name(f".{path.name}.partial-{uuid.uuid4().hex}")
+    try:
+        with partial.open("w", encoding="utf-8") as file:
+            yield file
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _remove_abandoned(parent: Path, prefix: str) -> None:
+    for path in parent.iterdir():
+        if not path.name.startswith(prefix):
+            continue
+        with suppress(FileNotFoundError, BlockingIOError):  # gone meanwhile, or its writer lives
+            handle = os.open(path, os.O_RDONLY)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(path, ignore_errors=True)
+            finally:
+                os.close(handle)
