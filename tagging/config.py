@@ -110,7 +110,7 @@ class RankConfig(Branch):
 
 class SelectConfig(Branch):
     max_tags: PositiveInt = 5
-    min_confidence: Share = 0.1
+    min_confidence: Share = 0.05
 
 
 class TrainingConfig(Branch):

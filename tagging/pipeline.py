@@ -130,14 +130,22 @@ class Tagger:
                 ),
             )
         chosen = select(ranked.candidates, scores, selection)
+        abstained = () if len(chosen) else self._abstention(ranked.candidates, scores, selection)
         evidence = self._evidence(ranked.candidates, ranked.candidates.tag_rows[chosen])
         return RankedTags(
             video_id=ranked.video.video_id,
             tags=tuple(self._tag(ranked.candidates, int(place), scores, evidence) for place in chosen),
             modalities=embeddings.modalities,
-            warnings=embeddings.warnings,
+            warnings=embeddings.warnings + abstained,
             bundle_version=self.bundle_version,
         )
+
+    def _abstention(self, candidates: Candidates, scores: TagScores, selection: SelectConfig) -> tuple[str, ...]:
+        if not len(candidates.tag_rows):
+            return ("no labelled video is near enough to propose a tag",)
+        best = int(np.argmax(scores.confidences))
+        name, found = self._recaller.catalog.names[candidates.tag_rows[best]], scores.confidences[best]
+        return (f"no tag reached the confidence {selection.min_confidence:g}; the best, {name!r}, has {found:.2g}",)
 
     def _tag(
         self, candidates: Candidates, place: int, scores: TagScores, evidence: Mapping[int, list[Evidence]]

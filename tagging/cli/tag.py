@@ -81,8 +81,6 @@ def print_answer(answer: RankedTags) -> None:
                 for tag in answer.tags
             ]
         )
-    else:
-        print_lines(["no tag is sure enough"])
     print_lines([f"looked at: {', '.join(answer.modalities)}", *(f"warning: {w}" for w in answer.warnings)])
 
 

@@ -134,6 +134,15 @@ def test_the_number_of_tags_is_the_callers(tagger: Tagger) -> None:
     assert len(tagger.tag(VideoRef("q", title="Cat"), tagger.selection(2)).tags) <= 2
 
 
+def test_an_answer_without_tags_says_why(tagger: Tagger) -> None:
+    answer = tagger.tag(VideoRef("q", title="Cat"), SelectConfig(max_tags=3, min_confidence=0.999))
+    best = tagger.tag(VideoRef("q", title="Cat"), TEN).tags[0]
+    assert answer.tags == ()
+    assert answer.warnings == (
+        f"no tag reached the confidence 0.999; the best, {best.name!r}, has {best.confidence:.2g}",
+    )
+
+
 def test_strange_titles_are_tagged_or_refused_but_never_crash(tagger: Tagger, caplog: pytest.LogCaptureFixture) -> None:
     titles = [
         "\u0000",
