@@ -26,6 +26,12 @@ UNTIMED_FORMATS = frozenset({"avi", "h264", "hevc", "mpegvideo"})
 # The duration is an estimate from the bit rate or from the last bytes, so it says nothing about a cut.
 ESTIMATED_FORMATS = frozenset({"aac", "ac3", "amr", "eac3", "h264", "hevc", "mp3", "mpeg", "mpegts", "mpegvideo"})
 
+# Only the whole file's duration is stated; ffmpeg fills it in for each track, however short the track is.
+UNDIVIDED_FORMATS = frozenset({"matroska,webm", "flv"})
+
+# After lost bytes these are read on from any packet; others from the next group, which begins with a keyframe.
+RESUMING_FORMATS = frozenset({"mpeg", "mpegts"})
+
 
 @contextmanager
 def open_container(path: Path) -> Iterator[InputContainer]:

@@ -14,7 +14,7 @@ from av.container import InputContainer
 
 from tagging.config import MediaConfig
 from tagging.errors import InvalidMediaError
-from tagging.media.container import ESTIMATED_FORMATS, open_container, picture_stream, sound_stream
+from tagging.media.container import ESTIMATED_FORMATS, UNDIVIDED_FORMATS, open_container, picture_stream, sound_stream
 from tagging.media.frames import decode_frames
 from tagging.media.limits import Deadline, check_bytes, check_duration, check_pixels, seconds
 from tagging.media.sound import decode_sound
@@ -25,6 +25,9 @@ from tagging.types import SAMPLE_RATE_HZ, Frames, MediaSample, Sound
 SILENCE = 1e-4  # highest absolute sample of a track that counts as silent
 CUT_AT_LEAST_S = 0.5  # tracks of healthy files end a little before the header's duration
 CUT_AT_LEAST = 0.02  # of the header's duration
+SHORT_AT_LEAST_S = 0.25  # decoded sound of healthy files is up to 0.04 s shorter than its packets
+SHORT_AT_LEAST = 0.02  # of the sound that should be there
+UNSEEN_AT_LEAST = 1 / 8  # of the planned pictures, where no packet was damaged: some codecs have packets without one
 
 
 def decode(path: Path, config: MediaConfig, clock: Callable[[], float] = time.monotonic) -> MediaSample:
@@ -100,7 +103,7 @@ def _cuts(container: InputContainer, timeline: Timeline) -> list[str]:
     found_picture_s = timeline.picture.duration_s if timeline.picture is not None else 0.0
     found_sound_s = timeline.sound_s or 0.0
     whole = _cut(max(found_picture_s, found_sound_s), (container.duration or 0) / av.time_base, "")
-    if whole:
+    if whole or container.format.name in UNDIVIDED_FORMATS:
         return whole
     cuts = []
     for found_s, stream, what in ((found_picture_s, picture, " of picture"), (found_sound_s, sound, " of sound")):
@@ -121,11 +124,25 @@ def _picture(path: Path, survey: _Survey, config: MediaConfig, deadline: Deadlin
     track: PictureTrack | None = survey.timeline.picture
     if track is None:
         return None, ["the picture track is empty"]
-    frames, damaged = decode_frames(path, track, plan_frames(track, config.frames), config, deadline)
+    plan = plan_frames(track, config.frames)
+    frames, damaged = decode_frames(path, track, plan, config, deadline)
     warnings = _damage(damaged, "picture")
     if frames is None:
-        warnings.append("the picture track cannot be read")
-    return frames, warnings
+        return None, [*warnings, "the picture track cannot be read"]
+    unseen = len(plan) - len(frames.pixels)
+    if unseen > (0 if damaged else UNSEEN_AT_LEAST * len(plan)):
+        warnings.append(f"{unseen} of {len(plan)} pictures could not be decoded")
+    return frames, warnings + _holes(survey.timeline.holes_s)
+
+
+def _holes(holes_s: tuple[tuple[float, float], ...]) -> list[str]:
+    if not holes_s:
+        return []
+    if len(holes_s) == 1:
+        ((start_s, end_s),) = holes_s
+        return [f"no pictures between {seconds(start_s)} s and {seconds(end_s)} s"]
+    lost_s = sum(end_s - start_s for start_s, end_s in holes_s)
+    return [f"no pictures for {seconds(lost_s)} s, in {len(holes_s)} places"]
 
 
 def _sound(path: Path, survey: _Survey, config: MediaConfig, deadline: Deadline) -> tuple[Sound | None, list[str]]:
@@ -136,6 +153,10 @@ def _sound(path: Path, survey: _Survey, config: MediaConfig, deadline: Deadline)
     there_s = survey.timeline.sound_s or 0.0
     if not len(samples):
         return None, [*warnings, "the sound track cannot be read" if there_s else "the sound track is empty"]
+    due_s = min(there_s, config.sound_max_s)
+    decoded_s = len(samples) / SAMPLE_RATE_HZ
+    if due_s - decoded_s > max(SHORT_AT_LEAST_S, SHORT_AT_LEAST * due_s):
+        warnings.append(f"{seconds(decoded_s)} s of {seconds(due_s)} s of sound could be decoded")
     if np.abs(samples).max() < SILENCE:
         return None, [*warnings, "sound track is silent"]
     if len(samples) >= round(config.sound_max_s * SAMPLE_RATE_HZ) and there_s > config.sound_max_s:

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import string
 import tempfile
 import urllib.error
 import urllib.request
@@ -10,13 +11,14 @@ from contextlib import contextmanager
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import IO
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from tagging.config import MediaConfig
 from tagging.errors import InvalidMediaError, MediaNotFoundError
 from tagging.media.limits import Deadline, check_bytes, timed_out
 
 CHUNK = 1 << 16  # bytes
+LONGEST_SHOWN = 200  # characters
 SUPPORTED = "a local path, file://, http:// or https://"
 
 
@@ -63,7 +65,10 @@ def _checked(path: Path, uri: str, config: MediaConfig) -> Path:
 
 
 def _file_url_path(uri: str) -> Path:
-    parts = urlsplit(uri)
+    try:
+        parts = urlsplit(uri)
+    except ValueError as error:
+        raise MediaNotFoundError(f"{shown(uri)}: {error}", "write file:///absolute/path") from error
     if parts.netloc not in ("", "localhost"):
         raise MediaNotFoundError(f"{shown(uri)}: names the host {parts.netloc!r}", "write file:///absolute/path")
     return Path(unquote(parts.path))
@@ -72,15 +77,16 @@ def _file_url_path(uri: str) -> Path:
 def _fetch(url: str, file: IO[bytes], config: MediaConfig) -> None:
     deadline = Deadline(config.decode_timeout_s)
     try:
-        with _opener().open(url, timeout=config.decode_timeout_s) as response:
+        with _opener().open(_quoted(url), timeout=config.decode_timeout_s) as response:
             _copy(response, file, deadline, config)
     except urllib.error.HTTPError as error:
-        raise MediaNotFoundError(f"{shown(url)} answered {error.code} {error.reason}, expected 200") from error
+        error.close()  # it holds the connection
+        raise MediaNotFoundError(f"{shown(url)} answered {error.code} {_reason(error.reason)}, expected 200") from error
     except (OSError, HTTPException, ValueError) as error:  # ValueError: a URL that is none
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
         if isinstance(reason, TimeoutError):
             raise timed_out(config.decode_timeout_s) from error
-        raise MediaNotFoundError(f"cannot fetch {shown(url)}: {reason}") from error
+        raise MediaNotFoundError(f"cannot fetch {shown(url)}: {_reason(reason)}") from error
 
 
 def _copy(response: HTTPResponse, file: IO[bytes], deadline: Deadline, config: MediaConfig) -> None:
@@ -114,5 +120,28 @@ def _opener() -> urllib.request.OpenerDirector:
     return opener
 
 
-def shown(uri: str) -> str:
-    return uri if len(uri) <= 200 else f"{uri[:200]}…"
+def _quoted(url: str) -> str:
+    """The http(s) URL as it goes over the wire: what people paste holds spaces, umlauts and stray percent signs.
+
+    Raises ValueError for a host that cannot be a domain name.
+    """
+    # Not urlsplit: it drops newlines and tabs without a word.
+    parts = re.fullmatch(r"([^:]*://)([^/?#]*?)(:[0-9]*)?([/?#].*)?", url, re.DOTALL)
+    if parts is None:
+        raise ValueError("not a URL")
+    scheme, host, port, rest = parts.groups("")
+    if not host.isascii():
+        host = host.encode("idna").decode()
+    rest = re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", rest)
+    return scheme + host + port + quote(rest, safe=string.punctuation)
+
+
+def _reason(error: object) -> str:
+    # urllib tells of a redirect loop in several lines.
+    return shown(" ".join(str(error).split()))
+
+
+def shown(text: str) -> str:
+    """Somebody else's words for a message: one line, not long, nothing that could steer a terminal."""
+    line = "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+    return line if len(line) <= LONGEST_SHOWN else f"{line[:LONGEST_SHOWN]}…"

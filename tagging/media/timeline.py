@@ -17,7 +17,8 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from tagging.media.container import UNTIMED_FORMATS
+from tagging.media.container import RESUMING_FORMATS, UNTIMED_FORMATS
+from tagging.media.holes import picture_holes
 from tagging.media.limits import Deadline
 
 
@@ -50,6 +51,7 @@ class PictureTrack:
 class Timeline:
     picture: PictureTrack | None  # None: no stream, or a stream without a single packet
     sound_s: float | None  # duration of the sound track; None likewise
+    holes_s: tuple[tuple[float, float], ...] = ()  # stretches of lost pictures: from, to; from the first frame
 
 
 def read_timeline(
@@ -64,9 +66,11 @@ def read_timeline(
     for packet in _packets(container, streams):
         deadline.check()
         (frames if packet.stream is picture else sounds).add(packet)
+    track = _picture_track(frames, picture, container.format.name) if picture is not None and frames.pts else None
     return Timeline(
-        picture=_picture_track(frames, picture, container.format.name) if picture is not None and frames.pts else None,
+        picture=track,
         sound_s=_span_s(sounds, sound.time_base) if sound is not None and sounds.pts else None,
+        holes_s=_holes_s(track, frames, sounds, sound, container.format.name) if track is not None else (),
     )
 
 
@@ -133,6 +137,25 @@ def _picture_track(table: _PacketTable, stream: VideoStream, format_name: str) -
         seek_to=stamps[keyframes],
         dts=stamps if counted else None,
     )
+
+
+def _holes_s(
+    track: PictureTrack, frames: _PacketTable, sounds: _PacketTable, sound: AudioStream | None, format_name: str
+) -> tuple[tuple[float, float], ...]:
+    if track.pts is None:  # counted frames have no times to judge by
+        return ()
+    order = np.argsort(np.array(frames.pts), kind="stable")
+    tick_s = float(track.tick_s)
+    heard = np.array(sounds.pts, np.int64)
+    sound_tick_s = float(sound.time_base or 0) if sound is not None else 0.0
+    first_s = int(track.pts[0]) * tick_s
+    found = picture_holes(
+        track.pts.astype(np.float64) * tick_s,
+        np.array(frames.durations, np.float64)[order] * tick_s,
+        np.frombuffer(bytes(frames.is_key), np.bool_)[order] | (format_name in RESUMING_FORMATS),
+        np.sort(heard[heard != NONE]).astype(np.float64) * sound_tick_s,
+    )
+    return tuple((start_s - first_s, end_s - first_s) for start_s, end_s in found)
 
 
 def _span_s(table: _PacketTable, tick_s: Fraction | None) -> float:

@@ -75,7 +75,7 @@ class Worker:
             raise DecodeTimeoutError(f"{shown(uri)}: {told.message}", told.hint) from error
         except (EOFError, OSError) as error:
             raise DecodeCrashError(
-                f"{uri}: the decoder's process died ({self._end()})",
+                f"{shown(uri)}: the decoder's process died ({self._end()})",
                 "the file may be damaged, or the machine short of memory",
             ) from error
         if not isinstance(answer, MediaSample | VideotagError):
@@ -131,7 +131,7 @@ def _answer(uri: str, config: MediaConfig, decode: Decoder) -> MediaSample | Vid
     except VideotagError as error:
         return error
     except Exception as error:  # what nobody foresaw costs one file, not the worker
-        return DecodeCrashError(f"{uri}: the decoder failed with {type(error).__name__}: {error}")
+        return DecodeCrashError(f"{shown(uri)}: the decoder failed with {type(error).__name__}: {shown(str(error))}")
 
 
 def _die_with(parent_pid: int) -> None:

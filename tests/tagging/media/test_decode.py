@@ -108,6 +108,90 @@ def test_damage_within_the_packets_is_counted_and_the_rest_is_read(tmp_path: Pat
     assert "2 damaged picture packets skipped" in sample.warnings
 
 
+def without(path: Path, start: float, size: int) -> Path:
+    """A copy that lacks `size` bytes from a share of the file on."""
+    whole = path.read_bytes()
+    first = int(len(whole) * start)
+    result = path.with_stem(path.stem + "-without")
+    result.write_bytes(whole[:first] + whole[first + size :])
+    return result
+
+
+def test_a_real_clip_that_lost_bytes_in_the_middle_says_what_is_missing(tmp_path: Path, shared_data: Path) -> None:
+    whole = shared_data / "clips_edge" / "edge_1be26e500b.webm"
+    (tmp_path / "film.webm").write_bytes(whole.read_bytes())
+    sample = decode(without(tmp_path / "film.webm", 1 / 3, 3000), MediaConfig())
+    # Seen in the packets: none between 2.43 s and 5.03 s, on either track.
+    assert sample.warnings == (
+        "no pictures between 2.4 s and 5 s",
+        "5.2 s of 7.8 s of sound could be decoded",
+    )
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "ts"])
+@pytest.mark.parametrize("tone_s", [12.0, 0.0], ids=["with sound", "picture only"])
+def test_lost_bytes_in_the_middle_leave_a_hole_that_is_told(tmp_path: Path, suffix: str, tone_s: float) -> None:
+    path = make(tmp_path / f"film.{suffix}", replace(FILM, tone_s=tone_s))
+    sample = decode(without(path, 0.4, path.stat().st_size // 4 // 188 * 188), CONFIG)
+    (hole,) = [match for w in sample.warnings if (match := re.fullmatch(r"no pictures between (.*) s and (.*) s", w))]
+    start_s, end_s = float(hole[1]), float(hole[2])
+    assert 3.5 < start_s < 5.5  # 0.4 of twelve even seconds
+    assert 1.5 < end_s - start_s < 6.0  # a quarter of them, to the next place where the reader finds its way
+    told = re.findall(r"([\d.]+) s of 12[\d.]* s of sound could be decoded", "\n".join(sample.warnings))
+    assert len(told) == bool(tone_s)
+    for decoded_s in told:
+        assert float(decoded_s) == pytest.approx(12.0 - (end_s - start_s), abs=0.7)
+
+
+def zeroed(path: Path) -> Path:
+    """The middle third overwritten with zeros."""
+    whole = path.read_bytes()
+    third = len(whole) // 3
+    path.write_bytes(whole[:third] + bytes(third) + whole[2 * third :])
+    return path
+
+
+def test_a_zeroed_middle_says_how_much_could_be_decoded(tmp_path: Path) -> None:
+    sample = decode(zeroed(faststart(tmp_path)), CONFIG)
+    assert sample.frames is not None
+    assert sample.sound is not None
+    said = "\n".join(sample.warnings)
+    (unseen,) = re.findall(r"(\d) of 8 pictures could not be decoded", said)
+    assert int(unseen) == 8 - len(sample.frames.pixels) > 0
+    (decoded_s,) = re.findall(r"([\d.]+) s of 12 s of sound could be decoded", said)
+    assert float(decoded_s) == pytest.approx(sample.sound.duration_s, abs=0.06)
+    assert 7.0 < float(decoded_s) < 10.0  # two thirds of the bytes, less the index
+    assert "cut" not in said
+
+
+@pytest.mark.parametrize("sound_max_s", [3.0, 9.0])
+def test_sound_that_is_lost_is_told_against_what_was_wanted(tmp_path: Path, sound_max_s: float) -> None:
+    sample = decode(zeroed(faststart(tmp_path)), CONFIG.model_copy(update={"sound_max_s": sound_max_s}))
+    told = [warning for warning in sample.warnings if "could be decoded" in warning or "sound cut" in warning]
+    if sound_max_s == 3.0:  # reached before the damage
+        assert told == ["sound cut at 3 s of 12 s"]
+    else:
+        (warning,) = told
+        assert re.fullmatch(r"[78][\d.]* s of 9 s of sound could be decoded", warning)
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+@pytest.mark.parametrize("tone_s", [30.0, 0.0], ids=["with sound", "picture only"])
+@pytest.mark.parametrize(
+    "times",
+    [
+        [*range(60), *range(120, 180), *range(270, 300)],  # a screen that stands still now and then
+        [*range(0, 300, 75)],  # slides
+        [0, *range(200, 300)],  # a title card
+    ],
+    ids=["screen", "slides", "title"],
+)
+def test_pictures_that_stand_still_are_no_hole(tmp_path: Path, suffix: str, tone_s: float, times: list[int]) -> None:
+    film = Film(frames=len(times), times=times, tone_s=tone_s)
+    path = make(tmp_path / f"film.{suffix}", film)
+    assert decode(path, CONFIG).warnings == (() if tone_s else ("no sound track",))
+
+
 @pytest.mark.parametrize(
     ("content", "found"),
     [

@@ -32,7 +32,7 @@ def order(tmp_path: Path) -> Order:
     numbers = iter(range(1000))
 
     def write(text: str) -> str:
-        path = tmp_path / f"order-{next(numbers)}.mp4"
+        path = tmp_path / f"order\n{next(numbers)}.mp4"  # a newline is allowed in a name, but not in a message
         path.write_text(text)
         return str(path)
 
@@ -106,8 +106,9 @@ def test_domain_errors_cross_with_their_hint(order: Order) -> None:
 def test_an_unforeseen_error_costs_one_file_and_keeps_the_worker(order: Order) -> None:
     with DecodePool(CONFIG, workers=1, decode=fakes.scripted) as pool:
         before = pool.read(order("sample")).content_hash
-        with pytest.raises(DecodeCrashError, match="ZeroDivisionError: nobody foresaw this"):
+        with pytest.raises(DecodeCrashError, match="ZeroDivisionError: nobody foresaw this") as caught:
             pool.read(order("fail"))
+        assert caught.value.message.isprintable()
         assert pool.read(order("sample")).content_hash == before
 
 
@@ -115,8 +116,9 @@ def test_an_unforeseen_error_costs_one_file_and_keeps_the_worker(order: Order) -
 def test_a_worker_that_dies_is_replaced(order: Order, text: str, message: str) -> None:
     with DecodePool(CONFIG, workers=1, decode=fakes.scripted) as pool:
         before = pool.read(order("sample")).content_hash
-        with pytest.raises(DecodeCrashError, match=message):
+        with pytest.raises(DecodeCrashError, match=message) as caught:
             pool.read(order(text))
+        assert caught.value.message.isprintable()
         assert pool.read(order("sample")).content_hash != before
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tagging.config import MediaConfig
 from tagging.errors import DecodeTimeoutError, InvalidMediaError, MediaNotFoundError, MediaTooBigError
-from tagging.media.source import content_hash, open_source
+from tagging.media.source import _quoted, content_hash, open_source, shown
 
 CONFIG = MediaConfig(max_bytes=100_000, decode_timeout_s=20.0)
 CONTENT = bytes(range(256)) * 300
@@ -29,6 +29,10 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(200, b"half", 8)
         elif self.path == "/empty":
             self._answer(200, b"", 0)
+        elif self.path.startswith("/echo"):
+            self._answer(200, self.path.encode(), None)
+        elif self.path == "/loop":
+            self._redirect("/loop")
         elif self.path == "/moved":
             self._redirect("/film")
         elif self.path == "/to-file":
@@ -108,11 +112,74 @@ def test_a_url_is_fetched_to_a_file_that_goes_away(server: str) -> None:
         ("http://127.0.0.1:9/film", "cannot fetch"),
         ("http://[broken/film", "cannot fetch"),
         ("http://bad host/film", "cannot fetch"),
+        (f"http://{'ü' * 70}.example/film", "cannot fetch"),
+        ("http://bücher..example/film", "cannot fetch"),
+        ("file://[broken/film", "Invalid IPv6 URL"),
     ],
 )
 def test_what_cannot_be_opened_is_not_found(uri: str, message: str) -> None:
     with pytest.raises(MediaNotFoundError, match=message):
         read(uri)
+
+
+@pytest.mark.parametrize(
+    ("typed", "asked"),
+    [
+        ("é.mp4", "%C3%A9.mp4"),
+        ("part 1.mp4?title=la fête", "part%201.mp4?title=la%20f%C3%AAte"),
+        ("%C3%A9 é.mp4", "%C3%A9%20%C3%A9.mp4"),
+        ("100%.mp4?x=50%25&y=%zz", "100%25.mp4?x=50%25&y=%25zz"),
+        ("a,b;c=d:e@f!(1)[2]~|^'.mp4?a=b&c=/d?e+f", "a,b;c=d:e@f!(1)[2]~|^'.mp4?a=b&c=/d?e+f"),
+        ("é#part", "%C3%A9"),
+        ("two\nlines", "two%0Alines"),
+    ],
+)
+def test_a_url_is_asked_for_as_people_paste_it(server: str, typed: str, asked: str) -> None:
+    assert read(f"{server}/echo/{typed}").decode() == f"/echo/{asked}"
+
+
+@pytest.mark.parametrize(
+    ("url", "want"),
+    [
+        ("http://bücher.example:8080/é", "http://xn--bcher-kva.example:8080/%C3%A9"),
+        ("https://bücher:80?q=ü", "https://xn--bcher-kva:80?q=%C3%BC"),
+        ("http://[::1]:80/a b", "http://[::1]:80/a%20b"),
+        ("HTTP://example.org", "HTTP://example.org"),
+    ],
+)
+def test_a_host_goes_over_the_wire_in_ascii(url: str, want: str) -> None:
+    assert _quoted(url) == want
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "/nowhere/two\nlines.mp4",
+        "/nowhere/red\x1b[31m.mp4",
+        "/nowhere/\u202egnp.4pm",
+        "/nowhere/\udc80.mp4",
+        "http://127.0.0.1:9/two\r\nlines",
+        "http://two\nlines/film",
+        "file://two\nhosts/film",
+        "s3://bucket/\x07",
+    ],
+)
+def test_a_message_is_one_printable_line_whatever_the_uri(uri: str) -> None:
+    with pytest.raises(MediaNotFoundError) as caught:
+        read(uri)
+    assert caught.value.message.isprintable()
+
+
+def test_a_redirect_loop_is_told_in_one_line(server: str) -> None:
+    with pytest.raises(MediaNotFoundError, match=r"answered 302 .* infinite loop") as caught:
+        read(f"{server}/loop")
+    assert caught.value.message.isprintable()
+
+
+def test_a_uri_is_shown_escaped_and_not_too_long() -> None:
+    assert shown("a\nb\x1b é.mp4") == "a\\nb\\x1b é.mp4"
+    assert shown("x" * 200) == "x" * 200
+    assert shown("\n" * 201) == "\\n" * 100 + "…"
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
