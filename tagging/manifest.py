@@ -131,13 +131,9 @@ def is_unicode(text: str) -> bool:
 
 
 def _shown(value: Any) -> str:
-    text = (
-        "nothing"
-        if value is None
-        else ascii(value)
-        if isinstance(value, str) and not is_unicode(value)
-        else repr(value)
-    )
+    if value is None:
+        return "nothing"
+    text = ascii(value) if isinstance(value, str) and not is_unicode(value) else repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
 
 
@@ -175,7 +171,6 @@ def _jsonl(path: Path, column_of: Mapping[str, str]) -> Iterator[Record]:
             known.update(record)
             seen.update(record)
             yield place, {field: record[column] for field, column in column_of.items() if column in record}
-
     if unseen := [column for field, column in column_of.items() if column != field and seen and column not in seen]:
         yield "end", InvalidManifestError(f"{path}: no row has {unseen[0]!r}, which --map names", "check the name")
 
@@ -191,12 +186,8 @@ def _csv(path: Path, column_of: Mapping[str, str]) -> Iterator[Record]:
             if not cells:
                 continue
             if len(cells) != len(header):
-                yield (
-                    place,
-                    InvalidManifestError(
-                        f"{path}: {place}: expected {len(header)} cells as in the header, found {len(cells)}"
-                    ),
-                )
+                found = f"expected {len(header)} cells as in the header, found {len(cells)}"
+                yield place, InvalidManifestError(f"{path}: {place}: {found}")
                 continue
             row = dict(zip(header, cells, strict=True))
             record: dict[str, Any] = {field: row[column] for field, column in column_of.items() if column in row}

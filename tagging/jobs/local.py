@@ -76,7 +76,7 @@ def run_batch(
     rows = read_videos(manifest, columns)
     first = list(islice(rows, 1))  # a manifest that cannot be opened is told before a folder is made
     job = {
-        "manifest": ascii(str(manifest)),
+        "manifest": ascii(str(manifest.resolve())),
         "columns": dict(columns),
         "bundle": tagger.bundle_version,
         **selection.model_dump(),
@@ -178,14 +178,16 @@ class _Parts:
     def write_part(self) -> None:
         """Write what is pending, even nothing, as one part: whole or not at all."""
         self._flushed_at = time.monotonic()
+        # Let go of first: a signal after the renaming must not have them written again. What is lost
+        # to a signal before it has not been written, so the next run makes it.
+        rows, self._rows = self._rows, []
         self._folder.mkdir(parents=True, exist_ok=True)
         name = f"part-{self.parts:05d}.parquet"
         partial = self._folder / f".{name}.partial"
-        pq.write_table(pa.Table.from_pylist(self._rows, self._schema), partial)
+        pq.write_table(pa.Table.from_pylist(rows, self._schema), partial)
         partial.rename(self._folder / name)
         self.parts += 1
-        self.written += len(self._rows)
-        self._rows.clear()
+        self.written += len(rows)
 
 
 def _tagged_row(answer: RankedTags) -> dict[str, Any]:
@@ -201,8 +203,13 @@ def _tagged_row(answer: RankedTags) -> dict[str, Any]:
 def _dead_row(error: VideotagError, video: VideoRef | None = None) -> dict[str, Any]:
     return {
         "video_id": video.video_id if video else None,
-        "uri": video.uri if video else None,
+        "uri": _utf8(video.uri) if video and video.uri is not None else None,
         "error": type(error).__name__,
-        "message": error.message,
+        "message": _utf8(error.message),
         "hint": error.hint,
     }
+
+
+def _utf8(text: str) -> str:
+    """A path may hold bytes that are no text; parquet may not."""
+    return text.encode("utf-8", "replace").decode("utf-8")

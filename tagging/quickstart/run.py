@@ -48,6 +48,7 @@ def run_quickstart(folder: Path, progress: Progress) -> Quickstart:
 
     Raises OutputExistsError where the folder holds anything else.
     """
+    folder = folder.resolve()  # "." has no name to swap
     if folder.exists() and not (folder / MARKER).exists() and any(folder.iterdir()):
         raise OutputExistsError(f"{folder} holds something that no quickstart made", "choose another --out")
     with partial_folder(folder) as work:

@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 import time
@@ -171,6 +172,37 @@ def test_odd_rows_cost_themselves_alone(tiny_bundle: Path, tmp_path: Path) -> No
     tagged, dead = everything(tmp_path / "out")
     assert tagged == ["good", "huge", "last"]
     assert sorted(str(video_id) for video_id in dead) == ["None", "long", "nul"]
+
+
+def test_a_folder_whose_name_is_no_text_gives_dead_letters_all_the_same(tiny_bundle: Path, tmp_path: Path) -> None:
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/dir\xff"))
+    folder.mkdir()
+    (folder / "m.jsonl").write_text('{"video_id": "gone", "uri": "gone.mp4"}\nnot json\n')
+    with load_tagger(tiny_bundle) as tagger:
+        report = run_batch(folder / "m.jsonl", {}, tmp_path / "out", tagger, tagger.selection(None), Silent())
+    assert (report.tagged, report.dead_letters) == (0, 2)
+
+
+def test_a_signal_after_a_part_is_in_place_does_not_write_it_again(
+    tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = Path.rename
+
+    def interrupted(path: Path, target: Path) -> Path:
+        result = rename(path, target)
+        if target.name == "part-00000.parquet":
+            raise Interrupted
+        return result
+
+    monkeypatch.setattr(local, "ROWS_A_PART", 5)
+    manifest = titles(tmp_path / "m.jsonl", 12)
+    with load_tagger(tiny_bundle) as tagger:
+        monkeypatch.setattr(Path, "rename", interrupted)
+        with pytest.raises(Interrupted):
+            run_batch(manifest, {}, tmp_path / "out", tagger, tagger.selection(None), Silent())
+        monkeypatch.setattr(Path, "rename", rename)
+        run_batch(manifest, {}, tmp_path / "out", tagger, tagger.selection(None), Silent())
+    assert sorted(everything(tmp_path / "out")[0]) == sorted(f"v{n}" for n in range(12))
 
 
 def test_an_empty_manifest_gives_an_empty_table(tiny_bundle: Path, tmp_path: Path) -> None:
