@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from tagging.errors import ArtifactMismatchError
-from tagging.features.weights import fingerprint
+from tagging.features.weights import fingerprint, reason_of
 from tagging.types import SAMPLE_RATE_HZ, Sound
 
 EXAMPLE_SAMPLES = 15_600  # 96 windows of 25 ms, 10 ms apart
@@ -46,8 +46,7 @@ class VggishEncoder:
             state = torch.load(file, map_location="cpu", weights_only=True)
             model.load_state_dict(state, assign=True)
         except Exception as error:  # torch and pickle raise half a dozen kinds on other files
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise ArtifactMismatchError(f"{file} is no VGGish state dict: {reason}") from error
+            raise ArtifactMismatchError(f"{file} is no VGGish state dict: {reason_of(error)}") from error
         self._model = model.float().eval().requires_grad_(False).to(device)
         self._batch_size = batch_size
         self._device = device

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tagging.errors import ArtifactMismatchError
 from tagging.features.torchvision_compat import repair_torchvision
-from tagging.features.weights import fingerprint, folder_files
+from tagging.features.weights import fingerprint, folder_files, reason_of
 
 
 class SentenceTransformerEncoder:
@@ -30,8 +30,7 @@ class SentenceTransformerEncoder:
                 model = SentenceTransformer(str(folder), device=device, local_files_only=True)
             dim = model.get_embedding_dimension()
         except Exception as error:  # transformers, tokenizers, safetensors and torch each raise their own
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise ArtifactMismatchError(f"{folder} is no sentence-transformers model: {reason}") from error
+            raise ArtifactMismatchError(f"{folder} is no sentence-transformers model: {reason_of(error)}") from error
         if dim is None:
             raise ArtifactMismatchError(f"{folder} does not say how wide its embeddings are")
         if missing := _missing_tensors(reports):  # transformers goes on with random ones

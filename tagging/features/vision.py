@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tagging.errors import ArtifactMismatchError, InvalidConfigError, MissingPackageError
 from tagging.features.torchvision_compat import repair_torchvision
-from tagging.features.weights import ClipSource, clip_folder_files, fingerprint
+from tagging.features.weights import ClipSource, clip_folder_files, fingerprint, reason_of
 from tagging.types import Frames
 
 
@@ -46,8 +46,7 @@ class OpenClipEncoder:
                     force_quick_gelu=bool(source.tag.get("quick_gelu")),
                 )
             except Exception as error:  # KeyError, AssertionError, EOFError, StopIteration and more on other files
-                reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-                raise ArtifactMismatchError(f"{source.place} is no checkpoint of {name}: {reason}") from error
+                raise ArtifactMismatchError(f"{source.place} is no checkpoint of {name}: {reason_of(error)}") from error
         preprocessing = clip.visual.preprocess_cfg
         self.dim = int(model_config["embed_dim"])
         self._transform = image_transform_v2(PreprocessCfg(**preprocessing), is_train=False)

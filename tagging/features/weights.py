@@ -12,6 +12,7 @@ missing weight is told as soon as the program starts.
 import hashlib
 import importlib.util
 import json
+import pickle
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -161,6 +162,13 @@ def clip_folder_files(folder: Path) -> dict[str, Path]:
     return {name: folder / name for name in names}
 
 
+def reason_of(error: Exception) -> str:
+    """What a library's error says, in one line."""
+    if isinstance(error, pickle.UnpicklingError):  # torch then advises to load it unsafely
+        return "not a file of tensors"
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 def fetch(config: EncodersConfig, report: Callable[[str], None]) -> None:
     """Download what the configuration names and this machine lacks, telling `report` line by line.
 
@@ -193,8 +201,9 @@ def _fetch_one(
         except VideotagError:
             raise
         except Exception as error:  # the hub's HTTP library, and so its errors, change with its version
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise MissingWeightsError(f"cannot fetch {name}: {reason}", "check the name and the network") from error
+            raise MissingWeightsError(
+                f"cannot fetch {name}: {reason_of(error)}", "check the name and the network"
+            ) from error
     report(f"{name}: now at {find()}")
 
 
