@@ -1,4 +1,4 @@
-"""Exact search by FAISS: the same answers as NumPy, several times faster."""
+"""Exact search by FAISS: the same answers as NumPy, and the family that approximate and GPU indexes come from."""
 
 from pathlib import Path
 

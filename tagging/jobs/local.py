@@ -26,7 +26,7 @@ from tagging.manifest import read_videos
 from tagging.pipeline import Tagger
 from tagging.progress import Progress
 from tagging.reading import Failure
-from tagging.store.atomic import whole_text_file
+from tagging.store.atomic import partial_file, whole_text_file
 from tagging.types import RankedTags, VideoRef
 
 ROWS_A_PART = 2000
@@ -155,7 +155,7 @@ class _Parts:
         self._schema = schema
         self._rows: list[dict[str, Any]] = []
         self._flushed_at = time.monotonic()
-        for partial in folder.glob(".*.partial"):
+        for partial in folder.glob(".part-*.partial-*"):
             partial.unlink()
         self._there = sorted(folder.glob("part-*.parquet"))
         self.parts = len(self._there)
@@ -183,9 +183,8 @@ class _Parts:
         rows, self._rows = self._rows, []
         self._folder.mkdir(parents=True, exist_ok=True)
         name = f"part-{self.parts:05d}.parquet"
-        partial = self._folder / f".{name}.partial"
-        pq.write_table(pa.Table.from_pylist(rows, self._schema), partial)
-        partial.rename(self._folder / name)
+        with partial_file(self._folder / name) as partial:
+            pq.write_table(pa.Table.from_pylist(rows, self._schema), partial)
         self.parts += 1
         self.written += len(rows)
 

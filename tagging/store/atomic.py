@@ -31,15 +31,21 @@ def partial_folder(out: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def whole_text_file(path: Path) -> Iterator[TextIO]:
-    """A text file that replaces `path` when the block ends without an error, and is gone otherwise."""
+def partial_file(path: Path) -> Iterator[Path]:
+    """A hidden sibling to write; it takes the place of `path` when the block ends, and is gone after an error."""
     partial = path.with_name(f".{path.name}.partial-{uuid.uuid4().hex}")
     try:
-        with partial.open("w", encoding="utf-8") as file:
-            yield file
+        yield partial
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_text_file(path: Path) -> Iterator[TextIO]:
+    """The same as an open UTF-8 text file."""
+    with partial_file(path) as partial, partial.open("w", encoding="utf-8") as file:
+        yield file
 
 
 def _remove_abandoned(parent: Path, prefix: str) -> None:

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from tagging.errors import ArtifactCorruptError
+from tagging.store.atomic import partial_file
 from tagging.types import Modality
 
 logger = logging.getLogger(__name__)
@@ -85,13 +86,11 @@ class FeatureTable:
                 "warnings": pa.array([list(f.warnings) for _, f in rows], pa.list_(pa.string())),
             }
         )
-        name = uuid.uuid4().hex
-        partial = self._folder / f".{name}.partial"
-        with partial.open("wb") as file:
+        shard = self._folder / f"{uuid.uuid4().hex}.parquet"
+        with partial_file(shard) as partial, partial.open("wb") as file:
             pq.write_table(table, file, compression="zstd", write_page_checksum=True)
             file.flush()
             os.fsync(file.fileno())
-        partial.rename(self._folder / f"{name}.parquet")
         self._pending.clear()
         self._held = 0
 
@@ -126,7 +125,7 @@ class FeatureTable:
         return sorted(self._folder.glob("*.parquet"))
 
     def _stored_keys(self) -> Iterator[str]:
-        for partial in self._folder.glob(".*.partial"):  # of a killed extraction; a live one renames in seconds
+        for partial in self._folder.glob(".*.partial-*"):  # of a killed extraction; a live one renames in seconds
             if time.time() - partial.stat().st_mtime > STALE_AFTER_S:
                 partial.unlink(missing_ok=True)
         for shard in self._shards():

@@ -55,7 +55,7 @@ def test_every_row_comes_out_once_tagged_or_as_a_dead_letter(
     assert [t["name"] for t in tagged[0]["tags"]] == [t.name for t in one.tags]
     assert [t["confidence"] for t in tagged[0]["tags"]] == pytest.approx([t.confidence for t in one.tags], abs=1e-5)
     assert len(list((tmp_path / "out").glob("*.parquet"))) == 2
-    assert not list((tmp_path / "out").rglob(".*partial"))
+    assert not list((tmp_path / "out").rglob(".*partial*"))
 
 
 def test_a_folder_that_holds_something_is_refused(tiny_bundle: Path, unseen_corpus: Path, tmp_path: Path) -> None:
@@ -186,10 +186,10 @@ def test_a_folder_whose_name_is_no_text_gives_dead_letters_all_the_same(tiny_bun
 def test_a_signal_after_a_part_is_in_place_does_not_write_it_again(
     tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rename = Path.rename
+    replace = Path.replace
 
     def interrupted(path: Path, target: Path) -> Path:
-        result = rename(path, target)
+        result = replace(path, target)
         if target.name == "part-00000.parquet":
             raise Interrupted
         return result
@@ -197,10 +197,10 @@ def test_a_signal_after_a_part_is_in_place_does_not_write_it_again(
     monkeypatch.setattr(local, "ROWS_A_PART", 5)
     manifest = titles(tmp_path / "m.jsonl", 12)
     with load_tagger(tiny_bundle) as tagger:
-        monkeypatch.setattr(Path, "rename", interrupted)
+        monkeypatch.setattr(Path, "replace", interrupted)
         with pytest.raises(Interrupted):
             run_batch(manifest, {}, tmp_path / "out", tagger, tagger.selection(None), Silent())
-        monkeypatch.setattr(Path, "rename", rename)
+        monkeypatch.setattr(Path, "replace", replace)
         run_batch(manifest, {}, tmp_path / "out", tagger, tagger.selection(None), Silent())
     assert sorted(everything(tmp_path / "out")[0]) == sorted(f"v{n}" for n in range(12))
 

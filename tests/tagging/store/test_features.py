@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -108,6 +109,21 @@ def test_a_flipped_bit_is_told_and_never_trained_on(tmp_path: Path) -> None:
         for key, features in got.items():
             np.testing.assert_array_equal(np.asarray(features.tokens), np.asarray(want[key].tokens))
     assert told > 30
+
+
+def test_a_disk_that_is_full_leaves_no_part_of_a_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(table: object, file: BinaryIO, **_: object) -> None:
+        file.write(b"half a shard")
+        raise OSError(28, "No space left on device")
+
+    writer = table(tmp_path)
+    writer.add("k", StoredFeatures(np.ones((1, 3), HALF)))
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space"):
+        patch.setattr("tagging.store.features.pq.write_table", full)
+        writer.flush()
+    assert list((tmp_path / "frames" / "fp").iterdir()) == []
+    writer.flush()  # there is room again, and nothing was lost
+    assert "k" in table(tmp_path)
 
 
 def test_shards_hold_half_precision(tmp_path: Path) -> None:
