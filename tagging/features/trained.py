@@ -1,0 +1,167 @@
+"""The two small encoders that this project trained itself: they look and listen without any download.
+
+Each is one safetensors file: the network, the names of the classes it was taught with more general words for each,
+and where these names lie in the text encoder's space. A token's *name vector* is the mean of the names of the ten
+likeliest classes, weighted by the network's belief in each (ConSE, Norouzi et al. 2014; here the network learns the
+weights, as DeViSE, Frome et al. 2013, learns the vector). It is at most of length 1, and the shorter the less sure the
+network is.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from tagging.errors import ArtifactMismatchError
+from tagging.features.audio import log_mel
+from tagging.features.resnet import SmallResNet
+from tagging.features.weights import fingerprint
+from tagging.types import Frames, Sound
+
+SIDE = 112
+FRAME_DIM = 256
+SOUND_DIM = 128
+PIXEL_MEAN, PIXEL_STD = 0.45, 0.27  # of all channels alike
+MEL_MEAN, MEL_STD = -3.0, 2.6  # natural log
+CLASSES_TOLD = 10  # by a name vector; the many that are hardly believed in add up to what all names have in common
+
+
+class TrainedNetwork:
+    """What the two encoders share: the network, its class names and their vectors."""
+
+    def __init__(self, file: Path, kind: str, channels: int, dim: int, device: str) -> None:
+        try:
+            with safe_open(file, "pt") as weights:
+                described = json.loads((weights.metadata() or {}).get("videotag", "{}"))
+                state = {name: weights.get_tensor(name).float() for name in weights.keys()}  # noqa: SIM118  it is no mapping
+            if described.get("kind") != kind:
+                raise ValueError(f"it is {described.get('kind', 'something else')!r}, not {kind!r}")
+            self.class_names: tuple[str, ...] = tuple(described["class_names"])
+            self.class_words = tuple(tuple(words) for words in described["class_words"])
+            self.text_fingerprint = described["text_fingerprint"]
+            self.anchors = state.pop("anchors").numpy()
+            if self.anchors.shape[0] != len(self.class_names):
+                raise ValueError(f"{len(self.class_names)} class names, anchors {self.anchors.shape}")
+            with torch.device("meta"):  # no time spent on random weights
+                network = SmallResNet(channels, dim, len(self.class_names))
+            network.load_state_dict(state, assign=True)
+        except (SafetensorError, OSError, ValueError, KeyError, RuntimeError) as error:
+            raise ArtifactMismatchError(f"{file} is no {kind} encoder of videotag: {error}") from error
+        self.network = network.eval().requires_grad_(False).to(device)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # its stubs lack it
+        self.device = device
+        self.fingerprint = fingerprint(kind, {"version": 1}, {"weights": file})
+
+    def tokens(self, inputs: Tensor) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            maps = self.network(inputs.to(self.device, memory_format=torch.channels_last))
+            tokens: NDArray[np.float32] = maps.mean(dim=1).cpu().numpy()
+        return tokens
+
+    def logits(self, tokens: NDArray[np.float32]) -> Tensor:
+        with torch.inference_mode():
+            logits: Tensor = self.network.classes(torch.from_numpy(np.ascontiguousarray(tokens)).to(self.device))
+        return logits.cpu()
+
+
+class TrainedFrameEncoder:
+    """A FrameEncoder; its classes exclude each other."""
+
+    dim = FRAME_DIM
+
+    def __init__(self, file: Path, batch_size: int, device: str = "cpu") -> None:
+        self._model = TrainedNetwork(file, "videotag-vision", 3, FRAME_DIM, device)
+        self._batch_size = batch_size
+        self.fingerprint = self._model.fingerprint
+        self.text_fingerprint = self._model.text_fingerprint
+        self.class_names = self._model.class_names
+        self.class_words = self._model.class_words
+
+    def prepare(self, frames: Frames) -> NDArray[np.float32]:
+        """T pictures -> (T, 3, 112, 112): the whole picture, whatever its shape."""
+        small = np.stack([whole(picture, SIDE) for picture in frames.pixels])
+        return normalised_pixels(small)
+
+    def encode(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(B, 3, 112, 112) -> (B, 256)."""
+        rows = np.empty((len(inputs), self.dim), np.float32)
+        for start in range(0, len(inputs), self._batch_size):
+            batch = torch.from_numpy(np.ascontiguousarray(inputs[start : start + self._batch_size]))
+            rows[start : start + len(batch)] = self._model.tokens(batch)
+        return rows
+
+    def beliefs(self, tokens: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(T, 256) -> (T, classes) probabilities that sum to 1."""
+        return self._model.logits(tokens).softmax(dim=1).numpy()
+
+    def name_vectors(self, tokens: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(T, 256) -> (T, D_text)."""
+        return mean_names(self.beliefs(tokens), self._model.anchors)
+
+
+class TrainedSoundEncoder:
+    """A SoundEncoder; several of its classes may sound at once."""
+
+    dim = SOUND_DIM
+
+    def __init__(self, file: Path, batch_size: int, device: str = "cpu") -> None:
+        self._model = TrainedNetwork(file, "videotag-audio", 1, SOUND_DIM, device)
+        self._batch_size = batch_size
+        self.fingerprint = self._model.fingerprint
+        self.text_fingerprint = self._model.text_fingerprint
+        self.class_names = self._model.class_names
+        self.class_words = self._model.class_words
+
+    def prepare(self, sound: Sound) -> NDArray[np.float32]:
+        """Sound -> (S, 96, 64) log-mel examples, framed as VGGish frames them."""
+        return log_mel(sound)
+
+    def encode(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(B, 96, 64) -> (B, 128)."""
+        rows = np.empty((len(inputs), self.dim), np.float32)
+        for start in range(0, len(inputs), self._batch_size):
+            batch = torch.from_numpy(np.ascontiguousarray(inputs[start : start + self._batch_size]))
+            rows[start : start + len(batch)] = self._model.tokens(normalised_mel(batch))
+        return rows
+
+    def beliefs(self, tokens: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(S, 128) -> (S, classes) probabilities, each on its own."""
+        return self._model.logits(tokens).sigmoid().numpy()
+
+    def name_vectors(self, tokens: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(S, 128) -> (S, D_text)."""
+        return mean_names(self.beliefs(tokens), self._model.anchors)
+
+
+def mean_names(beliefs: NDArray[np.float32], anchors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(T, C) beliefs, (C, D) names -> (T, D): the names of the CLASSES_TOLD strongest, weighted by belief.
+
+    Independent beliefs that sum to more than 1 share it.
+    """
+    told = min(CLASSES_TOLD, beliefs.shape[1])
+    strongest = np.argpartition(-beliefs, told - 1, axis=1)[:, :told]
+    kept = np.zeros_like(beliefs)
+    np.put_along_axis(kept, strongest, np.take_along_axis(beliefs, strongest, 1), 1)
+    vectors: NDArray[np.float32] = (kept / np.maximum(1.0, kept.sum(axis=1, keepdims=True))) @ anchors
+    return vectors
+
+
+def whole(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """(H, W, 3) -> (side, side, 3)."""
+    return np.asarray(Image.fromarray(pixels).resize((side, side), Image.Resampling.BILINEAR, reducing_gap=3.0))
+
+
+def normalised_pixels(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(B, H, W, 3) RGB -> (B, 3, H, W)."""
+    scaled = (pixels.transpose(0, 3, 1, 2).astype(np.float32) / 255 - PIXEL_MEAN) / PIXEL_STD
+    return scaled.astype(np.float32, copy=False)
+
+
+def normalised_mel(examples: Tensor) -> Tensor:
+    """(B, 96, 64) natural log-mel -> (B, 1, 96, 64)."""
+    return ((examples - MEL_MEAN) / MEL_STD)[:, None]
