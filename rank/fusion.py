@@ -20,6 +20,9 @@ class NoisyOr:
             "text": config.text_weight,
             "video": config.video_weight,
             "audio": config.audio_weight,
+            "written": config.written_weight,
+            "seen": config.seen_weight,
+            "heard": config.heard_weight,
         }
 
     def score(self, videos: Sequence[RankInput]) -> list[TagScores]:

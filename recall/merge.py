@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from tagging.types import Candidates, ChannelTags
+from tagging.types import Candidates, ChannelTags, Evidence
 
 
 def merge(proposed: Mapping[str, ChannelTags | None]) -> Candidates:
@@ -18,4 +18,8 @@ def merge(proposed: Mapping[str, ChannelTags | None]) -> Candidates:
         if channel is not None:
             scores[np.searchsorted(tag_rows, channel.tag_rows), column] = channel.scores
     neighbours = {name: channel.neighbours for name, channel in proposed.items() if channel is not None}
-    return Candidates(tag_rows, tuple(proposed), scores, neighbours)
+    evidence: dict[int, tuple[Evidence, ...]] = {}
+    for channel in present:
+        for row, one in zip(channel.tag_rows.tolist(), channel.evidence, strict=False):  # votes have none
+            evidence[row] = (*evidence.get(row, ()), one)
+    return Candidates(tag_rows, tuple(proposed), scores, neighbours, evidence)

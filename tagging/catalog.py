@@ -1,14 +1,12 @@
 """The tag catalog: every tag once, under the name people use most, its other spellings as aliases.
 
-Two spellings are one tag when they agree after `normalise`: NFKC, case folding, single spaces.
+Two spellings are one tag when they agree after `tagging.words.normalise`: NFKC, case folding, single spaces.
 """
 
 import hashlib
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from tagging.types import TagLists
-
-
-@lru_cache(maxsize=1 << 20)
-def normalise(tag: str) -> str:
-    """The form in which tags are compared; "" for a tag of nothing but white space."""
-    return " ".join(unicodedata.normalize("NFKC", tag).casefold().split())
+from tagging.words import normalise
 
 
 def tag_id(normalised: str) -> str:
@@ -38,9 +31,11 @@ class TagCatalog:
     names: tuple[str, ...]  # canonical: the spelling most videos use
     aliases: tuple[tuple[str, ...], ...]  # other raw spellings, most used first
     counts: NDArray[np.int64]  # (N,) labelled videos with the tag
+    hidden: NDArray[np.bool_]  # (N,) True where the tag is known and never proposed
 
     def __post_init__(self) -> None:
-        lengths = {len(self.ids), len(self.names), len(self.aliases), len(self.counts)}
+        columns = (self.ids, self.names, self.aliases, self.counts, self.hidden)
+        lengths = {len(column) for column in columns}
         if len(lengths) != 1:
             raise ValueError(f"columns of different lengths: {sorted(lengths)}")
 
@@ -48,7 +43,14 @@ class TagCatalog:
         return len(self.ids)
 
     def rows_by_normalised(self) -> dict[str, int]:
-        return {normalise(name): row for row, name in enumerate(self.names)}
+        """Every spelling's row; a canonical name goes before the aliases of others."""
+        by_alias = {normalise(alias): row for row, aliases in enumerate(self.aliases) for alias in aliases}
+        return by_alias | {normalise(name): row for row, name in enumerate(self.names)}
+
+    def spellings(self, count: int) -> list[tuple[str, ...]]:
+        """Name and aliases of each of the first `count` tags."""
+        pairs = zip(self.names[:count], self.aliases[:count], strict=True)
+        return [(name, *aliases) for name, aliases in pairs]
 
     def save(self, path: Path) -> None:
         table = pa.table(
@@ -57,6 +59,7 @@ class TagCatalog:
                 "name": pa.array(self.names, pa.string()),
                 "aliases": pa.array(self.aliases, pa.list_(pa.string())),
                 "count": pa.array(self.counts, pa.int64()),
+                "hidden": pa.array(self.hidden, pa.bool_()),
             }
         )
         pq.write_table(table, path)
@@ -69,6 +72,7 @@ class TagCatalog:
             names=tuple(table["name"].to_pylist()),
             aliases=tuple(map(tuple, table["aliases"].to_pylist())),
             counts=table["count"].to_numpy(),
+            hidden=table["hidden"].to_numpy(),
         )
 
 
@@ -100,6 +104,7 @@ def build_catalog(tags_of_videos: Iterable[Sequence[str]], min_count: int = 1) -
         names=tuple(spelled[0][0] for spelled in ranked),
         aliases=tuple(tuple(raw for raw, _ in spelled[1:]) for spelled in ranked),
         counts=np.array([counts[form] for form in forms], np.int64),
+        hidden=np.zeros(len(forms), np.bool_),
     )
     rows = [[row_of[form] for form in forms_of if form in row_of] for forms_of in per_video]
     starts = np.concatenate([[0], np.cumsum([len(r) for r in rows], dtype=np.int64)]).astype(np.int64)

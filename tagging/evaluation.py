@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rank.evaluate import ranking_row, system_row
 from rank.select import select
 from recall.evaluate import Proposal, recall_row
-from tagging.catalog import TagCatalog, normalise
+from tagging.catalog import TagCatalog
 from tagging.config import SelectConfig
 from tagging.errors import InvalidManifestError
 from tagging.features.extract import extract
@@ -24,6 +24,7 @@ from tagging.splits import is_held_out
 from tagging.store.bundle import BundleManifest, read_manifest
 from tagging.store.features import FeatureStore
 from tagging.types import Candidates, LabelledVideo, ModalityFeatures, RankInput, TagScores
+from tagging.words import normalise
 
 Rows = NDArray[np.int64]
 Row = dict[str, str | float | int]
@@ -71,7 +72,9 @@ def evaluate(
 
     encoders = load_encoders(stated.config.encoders)
     check_encoders(stated, encoders)
-    extraction = extract([row.video for row in tagged], encoders, stated.config.media, store, progress)
+    videos = [row.video for row in tagged]
+    with_beliefs = stated.names is not None
+    extraction = extract(videos, encoders, stated.config.media, store, progress, with_beliefs=with_beliefs)
     truth = _truth(tagged, recaller.catalog)
     names = [channel.name for channel in recaller.channels]
     by_channel: dict[str, list[Proposal]] = {name: [] for name in [*names, "union"]}
@@ -138,8 +141,13 @@ def _refuse_learnt(rows: Sequence[LabelledVideo], recaller: Recaller, stated: Bu
 
 def _truth(rows: Sequence[LabelledVideo], catalog: TagCatalog) -> list[Rows]:
     row_of = catalog.rows_by_normalised()
-    forms = (dict.fromkeys(filter(None, map(normalise, row.tags))) for row in rows)
-    return [np.array([row_of.get(form, -1) for form in of_video], np.int64) for of_video in forms]
+    truth = []
+    for row in rows:
+        forms = dict.fromkeys(filter(None, map(normalise, row.tags)))
+        known = dict.fromkeys(row_of[form] for form in forms if form in row_of)  # spellings of one tag count once
+        unknown = sum(form not in row_of for form in forms)
+        truth.append(np.array([*known, *[-1] * unknown], np.int64))
+    return truth
 
 
 def _inputs(rows: Sequence[LabelledVideo], candidates: Sequence[Candidates]) -> list[RankInput]:

@@ -5,6 +5,7 @@ VideoRef → MediaSample → ModalityFeatures → VideoEmbeddings → Candidates
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from rank.base import Ranker
 from rank.fusion import NoisyOr
 from rank.select import select
 from recall.channels.base import Channel
+from recall.channels.names import SensedNames, WrittenNames
 from recall.channels.similar import SimilarVideos
 from recall.index.factory import load_index
 from recall.merge import merge
@@ -26,6 +28,7 @@ from tagging.media.pool import DecodePool
 from tagging.reading import Failure, ReadVideo, read_videos
 from tagging.store.bundle import BundleManifest, read_manifest
 from tagging.store.labelled import LabelledVideos
+from tagging.store.names import load_links, load_names
 from tagging.types import (
     MODALITIES,
     Candidates,
@@ -41,6 +44,7 @@ from tagging.types import (
 
 # The channels of similar videos and what each looks at.
 SIMILAR: dict[str, Modality] = {"text": "text", "video": "frames", "audio": "audio"}
+SENSED: dict[str, Modality] = {"seen": "frames", "heard": "audio"}  # the direct sources beside "written"
 EVIDENCE_PER_CHANNEL = 3
 TEXTS_AT_ONCE = 512  # sorted by length before they are batched
 MEDIA_AT_ONCE = 4
@@ -55,13 +59,18 @@ class Recaller:
             self.labelled = LabelledVideos.load(folder / "videos.parquet")
             if len(self.labelled.tags.tag_rows) and self.labelled.tags.tag_rows.max() >= len(self.catalog):
                 raise ValueError("videos.parquet names tags that catalog.parquet does not have")
-            self.channels = _load_channels(folder, manifest, self.labelled)
+            self.channels = [
+                *_load_channels(folder, manifest, self.labelled),
+                *_load_names(folder, manifest, self.catalog),
+            ]
         except (OSError, LookupError, TypeError, ValueError, AttributeError, RuntimeError, EOFError) as error:
             raise ArtifactCorruptError(f"{folder} cannot be loaded: {error}", "train the bundle again") from error
 
     def recall(self, videos: Sequence[VideoEmbeddings]) -> list[Candidates]:
+        """The candidates of each video, without hidden tags."""
         proposed = {channel.name: channel.recall(videos) for channel in self.channels}
-        return [merge({name: tags[place] for name, tags in proposed.items()}) for place in range(len(videos))]
+        merged = [merge({name: tags[place] for name, tags in proposed.items()}) for place in range(len(videos))]
+        return [_without(one, self.catalog.hidden) for one in merged] if self.catalog.hidden.any() else merged
 
 
 class Tagger:
@@ -111,7 +120,7 @@ class Tagger:
 
     def _tag_batch(self, videos: Sequence[ReadVideo], selection: SelectConfig) -> list[RankedTags | Failure]:
         features = encode_videos(self._encoders, videos)
-        embeddings = [embed(one) for one in features]
+        embeddings = [embed(self._encoders, v.video, f) for v, f in zip(videos, features, strict=True)]
         candidates = self._recaller.recall(embeddings)
         inputs = [RankInput(v.video, f, c) for v, f, c in zip(videos, features, candidates, strict=True)]
         scores = self._ranker.score(inputs)
@@ -142,7 +151,7 @@ class Tagger:
 
     def _abstention(self, candidates: Candidates, scores: TagScores, selection: SelectConfig) -> tuple[str, ...]:
         if not len(candidates.tag_rows):
-            return ("no labelled video is near enough to propose a tag",)
+            return ("nothing the bundle knows is near enough to propose a tag",)
         best = int(np.argmax(scores.confidences))
         name, found = self._recaller.catalog.names[candidates.tag_rows[best]], scores.confidences[best]
         return (f"no tag reached the confidence {selection.min_confidence:g}; the best, {name!r}, has {found:.2g}",)
@@ -161,9 +170,9 @@ class Tagger:
         )
 
     def _evidence(self, candidates: Candidates, tag_rows: NDArray[np.int64]) -> dict[int, list[Evidence]]:
-        """The nearest labelled videos with each of the tags, EVIDENCE_PER_CHANNEL a channel."""
+        """What the video itself says, and the nearest labelled videos with each tag, EVIDENCE_PER_CHANNEL a channel."""
         labelled = self._recaller.labelled
-        spoken: dict[int, list[Evidence]] = {}
+        spoken = {row: list(candidates.evidence.get(row, ())) for row in tag_rows.tolist()}
         for channel, near in candidates.neighbours.items():
             counts: Counter[int] = Counter()
             for video, similarity in zip(near.video_rows, near.similarities, strict=True):
@@ -171,8 +180,15 @@ class Tagger:
                 for row in tags_of[np.isin(tags_of, tag_rows)].tolist():
                     if counts[row] < EVIDENCE_PER_CHANNEL:
                         counts[row] += 1
-                        one = Evidence(channel, labelled.ids[video], labelled.titles[video], float(similarity))
-                        spoken.setdefault(row, []).append(one)
+                        spoken[row].append(
+                            Evidence(
+                                channel,
+                                "video",
+                                float(similarity),
+                                video_id=labelled.ids[video],
+                                title=labelled.titles[video],
+                            )
+                        )
         return spoken
 
 
@@ -219,6 +235,29 @@ def _load_channels(folder: Path, manifest: BundleManifest, labelled: LabelledVid
             SimilarVideos(name, SIMILAR[name], index, video_rows, labelled.tags, uploaders, manifest.config.recall)
         )
     return channels
+
+
+def _load_names(folder: Path, manifest: BundleManifest, catalog: TagCatalog) -> list[Channel]:
+    """The direct sources, as far as the bundle's configuration has them."""
+    entry, config, limit = manifest.names, manifest.config.recall.names, manifest.config.recall.tags_per_channel
+    if entry is None:
+        return []
+    channels: list[Channel] = []
+    if config.written or config.literal or config.described:
+        names = load_names(folder, entry)
+        channels.append(WrittenNames(names, catalog.spellings(entry.count), config, limit))
+    for name, modality in SENSED.items():
+        strength = {"seen": config.seen, "heard": config.heard}[name]
+        if strength is not None and modality in entry.classes:
+            links = load_links(folder, modality, entry)
+            if len(links.tag_rows):
+                channels.append(SensedNames(name, modality, links, strength, limit))
+    return channels
+
+
+def _without(candidates: Candidates, hidden: NDArray[np.bool_]) -> Candidates:
+    kept = ~hidden[candidates.tag_rows]
+    return replace(candidates, tag_rows=candidates.tag_rows[kept], scores=candidates.scores[kept])
 
 
 def _batches(videos: Iterator[ReadVideo | Failure]) -> Iterator[list[ReadVideo | Failure]]:

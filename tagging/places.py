@@ -28,5 +28,5 @@ def quickstart() -> Path:
 
 
 def default_bundle() -> Path:
-    """The bundle of commands without `--bundle`: the one `videotag quickstart` makes."""
-    return quickstart() / "bundle"
+    """The bundle of commands without `--bundle`: the starter bundle, which lies in the package."""
+    return Path(__file__).parent / "starter" / "bundle"

@@ -10,23 +10,28 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recall.index.factory import build_index
-from tagging.catalog import build_catalog
-from tagging.config import Config
+from tagging.catalog import TagCatalog, build_catalog
+from tagging.config import Config, NamesConfig
 from tagging.errors import InvalidManifestError
+from tagging.features.base import TellsClasses
 from tagging.features.extract import Extraction, extract
 from tagging.features.factory import Encoders, check_weights, load_encoders
+from tagging.features.names import class_words, link, name_vectors
 from tagging.manifest import read_labelled
-from tagging.pipeline import SIMILAR
+from tagging.pipeline import SIMILAR, encoder_fingerprints
 from tagging.progress import Progress
 from tagging.splits import is_held_out
 from tagging.store.bundle import (
     BundleManifest,
     ChannelEntry,
     EncoderEntry,
+    NamesEntry,
     SourceEntry,
     TrainingEntry,
     bundle_folder,
@@ -36,12 +41,21 @@ from tagging.store.bundle import (
 )
 from tagging.store.features import FeatureStore
 from tagging.store.labelled import LabelledVideos
-from tagging.types import MODALITIES, LabelledVideo
+from tagging.store.names import save_links, save_names
+from tagging.types import MODALITIES, LabelledVideo, Modality
 
 logger = logging.getLogger(__name__)
 
 PACKAGES = ("videotag", "numpy", "torch", "sentence-transformers", "transformers", "faiss-cpu", "av")
 FAILURES_NAMED = 10
+# The direct sources and whose encoder they were fitted for.
+SOURCES: dict[str, Modality] = {
+    "literal": "text",
+    "described": "text",
+    "written": "text",
+    "seen": "frames",
+    "heard": "audio",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +118,19 @@ def train(
             LabelledVideos.of([kept[place].video for place in learnt], tags).save(folder / "videos.parquet")
         with watch("build indexes"):
             channels = _write_channels(folder, extraction, learnt, config)
+        config = fitting(config, encoders)
+        names = None
+        if any(getattr(config.recall.names, source) for source in SOURCES):
+            with watch("encode names"):
+                names = write_names(folder, catalog, encoders, config.recall.names)
         with watch("write bundle"):
             manifest = write_manifest(
                 folder,
                 created=datetime.now(UTC).replace(microsecond=0),
                 config=config,
-                encoders=_encoder_entries(encoders),
+                encoders=encoder_entries(encoders),
                 channels=channels,
+                names=names,
                 counts={"videos": len(learnt), "tags": len(catalog), "pairs": len(tags.tag_rows)},
                 training=TrainingEntry(
                     sources=[_source(path, columns) for path in manifests],
@@ -180,7 +200,51 @@ def _write_channels(
     return channels
 
 
-def _encoder_entries(encoders: Encoders) -> dict[str, EncoderEntry]:
+def fitting(config: Config, encoders: Encoders) -> Config:
+    """The configuration without the direct sources that were fitted for other encoders than these."""
+    names, present = config.recall.names, encoder_fingerprints(encoders)
+    stated = [source for source in SOURCES if getattr(names, source) is not None]
+    unfit = [
+        source
+        for source in stated
+        if (modality := SOURCES[source]) not in present
+        or names.fitted_for.get(modality, present[modality]) != present[modality]
+    ]
+    if not unfit:
+        return config
+    if told := [source for source in unfit if SOURCES[source] in present]:
+        logger.warning("no direct source %s: it was fitted for another encoder", ", ".join(told))
+    kept = names.model_copy(update=dict.fromkeys(unfit))
+    return config.model_copy(update={"recall": config.recall.model_copy(update={"names": kept})})
+
+
+def write_names(
+    folder: Path,
+    catalog: TagCatalog,
+    encoders: Encoders,
+    config: NamesConfig,
+    allowed: Mapping[Modality, NDArray[np.bool_]] = MappingProxyType({}),
+) -> NamesEntry | None:
+    """Write what the direct sources need; None, and nothing written, without a text encoder that reads the names.
+
+    allowed: (N,) True for the tags that the modality's encoder may speak for; all, where it is not given.
+    """
+    if encoders.text is None:
+        return None
+    vectors = name_vectors(catalog.names[: config.tags], encoders.text)
+    save_names(folder, vectors)
+    classes: dict[str, int] = {}
+    for modality in MODALITIES:
+        encoder = getattr(encoders, modality)
+        if isinstance(encoder, TellsClasses):
+            may = allowed.get(modality, np.ones(len(catalog), np.bool_))[: len(vectors)]
+            links = link(class_words(encoder), vectors, may, encoders.text, config.near)
+            save_links(folder, modality, links)
+            classes[modality] = links.classes
+    return NamesEntry(dim=vectors.shape[1], count=len(vectors), classes=classes)
+
+
+def encoder_entries(encoders: Encoders) -> dict[str, EncoderEntry]:
     present = {modality: getattr(encoders, modality) for modality in MODALITIES}
     return {
         modality: EncoderEntry(fingerprint=encoder.fingerprint, dim=encoder.dim)

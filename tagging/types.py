@@ -117,12 +117,20 @@ class ModalityFeatures:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VideoEmbeddings:
-    """One unit row a modality; a missing modality is absent from the mapping."""
+    """What recall looks at of one video; a modality that is missing is absent from the mappings."""
 
-    rows: Mapping[Modality, NDArray[np.float32]]
+    rows: Mapping[Modality, NDArray[np.float32]]  # a unit row a modality
     warnings: tuple[str, ...] = ()
+    # (T, classes) how far each frame, or sound example, is of each class that the encoder was taught, in [0, 1];
+    # absent where the encoder was taught none.
+    beliefs: Mapping[Modality, NDArray[np.floating]] = field(default_factory=dict)
+    title: str = ""
+    description: str = ""
 
     def __post_init__(self) -> None:
+        for modality, tokens in self.beliefs.items():
+            if tokens.ndim != 2 or not len(tokens):
+                raise ValueError(f"{modality} beliefs of shape {tokens.shape}, not (T, classes)")
         for modality, row in self.rows.items():
             norm = float(np.linalg.norm(row))
             if row.ndim != 1 or not abs(norm - 1.0) < 1e-3:  # also refuses NaN
@@ -142,16 +150,58 @@ class Neighbours:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class ClassTags:
+    """What the classes that an encoder was taught say of tags: P pairs, by tag row and then class."""
+
+    tag_rows: NDArray[np.int64]  # (P,) rows of the catalog, rising
+    class_rows: NDArray[np.int64]  # (P,)
+    weights: NDArray[np.float32]  # (P,) in (0, 1]; 1: the class is always called so
+    classes: int
+
+    def __post_init__(self) -> None:
+        if not self.tag_rows.shape == self.class_rows.shape == self.weights.shape:
+            raise ValueError(f"tags {self.tag_rows.shape}, classes {self.class_rows.shape}, {self.weights.shape}")
+        if len(self.tag_rows) and not (
+            0 <= self.class_rows.min() <= self.class_rows.max() < self.classes
+            and self.tag_rows[0] >= 0
+            and (np.diff(self.tag_rows) >= 0).all()
+        ):
+            raise ValueError(f"pairs that are not of {self.classes} classes, or not by rising tag row")
+
+
+NOBODY = Neighbours(np.zeros(0, np.int64), np.zeros(0, np.float32))
+EvidenceKind = Literal["video", "text", "frame", "sound"]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What spoke for a tag. After `similarity` come the fields of each kind, None in evidence of another."""
+
+    channel: str
+    kind: EvidenceKind
+    similarity: float  # cosine, or the strength of a name (recall/channels/names.py)
+    video_id: str | None = None  # video: a labelled one that has the tag
+    title: str | None = None  # video: its title
+    text: str | None = None  # text: the words of title or description that mean the tag
+    frame: int | None = None  # frame: the one that shows it best, counted from 1
+    frames: int | None = None  # frame: of how many, evenly spread over the video
+    start_s: float | None = None  # sound: where the 0.96 s in which it is heard best begin
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class ChannelTags:
     """What one recall channel proposes for one video, best first."""
 
     tag_rows: NDArray[np.int64]  # (n,) rows of the catalog, no repeats
     scores: NDArray[np.float32]  # (n,) in [0, 1], falling
-    neighbours: Neighbours  # whose votes these are
+    neighbours: Neighbours = NOBODY  # whose votes these are
+    evidence: tuple[Evidence, ...] = ()  # n, where no votes were counted
 
     def __post_init__(self) -> None:
         if self.tag_rows.shape != self.scores.shape:
             raise ValueError(f"tag rows {self.tag_rows.shape}, scores {self.scores.shape}")
+        if len(self.evidence) not in (0, len(self.tag_rows)):
+            raise ValueError(f"{len(self.tag_rows)} tags, {len(self.evidence)} pieces of evidence")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -161,7 +211,8 @@ class Candidates:
     tag_rows: NDArray[np.int64]  # (K,) rows of the catalog, no repeats
     channels: tuple[str, ...]  # C names
     scores: NDArray[np.float32]  # (K, C) in [0, 1]; NaN: the channel did not propose the tag
-    neighbours: Mapping[str, Neighbours] = field(default_factory=dict)
+    neighbours: Mapping[str, Neighbours] = field(default_factory=dict)  # of each channel that had what it looks at
+    evidence: Mapping[int, tuple[Evidence, ...]] = field(default_factory=dict)  # of catalog rows, beside the neighbours
 
     def __post_init__(self) -> None:
         if self.scores.shape != (len(self.tag_rows), len(self.channels)):
@@ -182,16 +233,6 @@ class TagScores:
     """The ranker's confidence in each candidate, in the order of the candidates."""
 
     confidences: NDArray[np.float32]  # (K,) in [0, 1]
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """A labelled video that spoke for a tag."""
-
-    channel: str
-    video_id: str
-    title: str
-    similarity: float  # cosine
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from tagging.config import Config, parse_config
+from tagging.distil.classes import Classes
+from tagging.distil.export import write
+from tagging.features.resnet import SmallResNet
 from tagging.progress import Silent
 from tagging.quickstart.corpus import Plan, plan_test, plan_training, write_corpus
+from tagging.starter.build import build
 from tagging.store.features import FeatureStore
 from tagging.training import train
+from tests.tagging.starter.lists import write_label_lists
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -37,6 +43,53 @@ def tiny_config() -> Config:
         },
         source="tests",
     )
+
+
+VISION_CLASSES = {"beagle": ("dog", "animal"), "tabby": ("cat", "animal"), "sports car": ("car", "vehicle")}
+AUDIO_CLASSES = {"dog barking": ("dog", "animal"), "piano": ("music",)}
+
+
+@pytest.fixture(scope="session")
+def trained_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """vision.safetensors and audio.safetensors: networks of random weights that always believe in their first class."""
+    folder = tmp_path_factory.mktemp("trained")
+    for what, taught, channels, dim in (("vision", VISION_CLASSES, 3, 256), ("audio", AUDIO_CLASSES, 1, 128)):
+        torch.manual_seed(0)
+        network = SmallResNet(channels, dim, len(taught)).requires_grad_(False)
+        network.classes.weight *= 0.01
+        network.classes.bias[:] = torch.tensor([3.0] + [-3.0] * (len(taught) - 1))
+        classes = Classes(names=tuple(taught), words=tuple(taught.values()), rows={}, implied={})
+        anchors = np.eye(len(taught), 384, dtype=np.float32)
+        write(network, what, classes, anchors, "any", folder / f"{what}.safetensors")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def direct_config(tiny_config: Config, trained_weights: Path) -> Config:
+    """Encoders that were taught classes, and every direct source open from low strengths on."""
+    tree = tiny_config.model_dump()
+    tree["encoders"]["vision"] = {"backend": "videotag-vision", "weights": str(trained_weights / "vision.safetensors")}
+    tree["encoders"]["audio"] = {"backend": "videotag-audio", "weights": str(trained_weights / "audio.safetensors")}
+    curve = {"slope": 4.0, "intercept": -2.0, "least": 0.05}
+    tree["recall"]["names"] = dict.fromkeys(("literal", "described", "seen", "heard"), curve)
+    return parse_config(tree, source="tests")
+
+
+@pytest.fixture(scope="session")
+def label_lists(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of label lists in the form of the public ones, with a handful of names each."""
+    return write_label_lists(tmp_path_factory.mktemp("annotations"))
+
+
+@pytest.fixture(scope="session")
+def tiny_starter(tmp_path_factory: pytest.TempPathFactory, label_lists: Path, direct_config: Config) -> Path:
+    """A starter bundle of the tiny lists."""
+    folder = tmp_path_factory.mktemp("starter")
+    for kind, classes in (("vision", VISION_CLASSES), ("audio", AUDIO_CLASSES)):
+        lines = [f"{name},{';'.join(words)},yes" for name, words in classes.items()]
+        (folder / f"classes_{kind}.csv").write_text("\n".join(["name,words,tag", *lines]) + "\n")
+    build(label_lists, folder / "bundle", direct_config, folder)
+    return folder / "bundle"
 
 
 @pytest.fixture(scope="session")

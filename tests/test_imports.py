@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-VALUES = {"tagging.types", "tagging.errors", "tagging.config"}
+VALUES = {"tagging.types", "tagging.errors", "tagging.config", "tagging.words"}
 
 
 def imported(path: Path) -> set[str]:

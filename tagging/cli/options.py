@@ -10,7 +10,9 @@ from tagging.config import PROFILES
 
 Bundle = Annotated[
     Path | None,
-    typer.Option("--bundle", metavar="DIR", help="Trained bundle; without it, the one `videotag quickstart` made."),
+    typer.Option(
+        "--bundle", metavar="DIR", help="Bundle to use; without it, the starter bundle that comes with videotag."
+    ),
 ]
 Manifests = Annotated[
     list[Path],

@@ -57,7 +57,7 @@ def as_json(answer: RankedTags) -> dict[str, Any]:
                 "confidence": round(tag.confidence, 4),
                 "id": tag.tag_id,
                 "channels": {name: round(score, 4) for name, score in tag.channels.items()},
-                "evidence": [{**asdict(one), "similarity": round(one.similarity, 4)} for one in tag.evidence],
+                "evidence": [_evidence_as_json(one) for one in tag.evidence],
             }
             for tag in answer.tags
         ],
@@ -67,8 +67,14 @@ def as_json(answer: RankedTags) -> dict[str, Any]:
     }
 
 
+def _evidence_as_json(one: Evidence) -> dict[str, Any]:
+    """Without the fields of other kinds of evidence."""
+    stated = {name: value for name, value in asdict(one).items() if value is not None}
+    return {**stated, "similarity": round(one.similarity, 4)}
+
+
 def print_answer(answer: RankedTags) -> None:
-    """The same for people: one line a tag, with the nearest labelled video of each channel behind it."""
+    """The same for people: one line a tag, with the best evidence of each channel behind it."""
     if answer.tags:
         print_table(
             [
@@ -76,7 +82,7 @@ def print_answer(answer: RankedTags) -> None:
                     "tag": tag.name,
                     "confidence": f"{tag.confidence:.2f}",
                     "channels": "  ".join(f"{name} {score:.2f}" for name, score in tag.channels.items()),
-                    "because it is like": "; ".join(_nearest(tag.evidence)),
+                    "because of": "; ".join(_nearest(tag.evidence)),
                 }
                 for tag in answer.tags
             ]
@@ -88,4 +94,12 @@ def _nearest(evidence: tuple[Evidence, ...]) -> list[str]:
     nearest: dict[str, Evidence] = {}
     for one in evidence:
         nearest.setdefault(one.channel, one)
-    return [f"{e.title or e.video_id} ({e.channel} {e.similarity:.2f})" for e in nearest.values()]
+    return [f"{_what(e)} ({e.channel} {e.similarity:.2f})" for e in nearest.values()]
+
+
+def _what(one: Evidence) -> str:
+    if one.kind == "frame":
+        return f"frame {one.frame} of {one.frames}"
+    if one.kind == "sound":
+        return f"sound at {one.start_s:.1f} s"
+    return f'"{one.text}"' if one.kind == "text" else one.title or one.video_id or ""

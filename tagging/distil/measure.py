@@ -46,11 +46,17 @@ class Cell:
 
 
 def tables(cells: Sequence[Cell]) -> dict[str, list[dict[str, str | float]]]:
-    """Each table as rows with a column for each thing that was measured on."""
+    """Each table as rows with a column for each thing that was measured on; "" where a row was not."""
     found: dict[str, dict[str, dict[str, str | float]]] = {}
-    for cell in cells:
-        row = found.setdefault(cell.table, {}).setdefault(cell.row, {"": cell.row})
-        row[f"{cell.column} ({cell.count})"] = cell.value
+    for table in dict.fromkeys(cell.table for cell in cells):
+        of_table = [cell for cell in cells if cell.table == table]
+        columns = dict.fromkeys(f"{cell.column} ({cell.count})" for cell in of_table)
+        rows: dict[str, dict[str, str | float]] = {
+            cell.row: {"": cell.row, **dict.fromkeys(columns, "")} for cell in of_table
+        }
+        for cell in of_table:
+            rows[cell.row][f"{cell.column} ({cell.count})"] = cell.value
+        found[table] = rows
     return {table: list(rows.values()) for table, rows in found.items()}
 
 

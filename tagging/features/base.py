@@ -5,7 +5,7 @@ rows of many videos at once, so that batches fill whatever the videos' lengths a
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +45,17 @@ class SoundEncoder(Protocol):
 
     def encode(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """(B, 96, 64) -> (B, D), one row an example."""
+
+
+@runtime_checkable
+class TellsClasses(Protocol):
+    """What a FrameEncoder or SoundEncoder has beside, if it was taught classes: then tags can be told by name."""
+
+    class_names: tuple[str, ...]
+    class_words: tuple[tuple[str, ...], ...]  # general words that are always true of each: "beagle": "dog", "animal"
+
+    def beliefs(self, tokens: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(T, D) -> (T, classes) in [0, 1]: how far each token is of each class."""
 
 
 def mean_pool(tokens: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from tagging.features.base import mean_pool
+from tagging.features.base import TellsClasses, mean_pool
 from tagging.features.factory import Encoders
 from tagging.reading import ReadVideo
-from tagging.types import Modality, ModalityFeatures, VideoEmbeddings
+from tagging.types import Modality, ModalityFeatures, VideoEmbeddings, VideoRef
 
 Rows = NDArray[np.float32]
 
@@ -42,16 +42,21 @@ def encode_videos(encoders: Encoders, videos: Sequence[ReadVideo]) -> list[Modal
     return features
 
 
-def embed(features: ModalityFeatures) -> VideoEmbeddings:
-    """One unit row for each modality that is there."""
+def embed(encoders: Encoders, video: VideoRef, features: ModalityFeatures) -> VideoEmbeddings:
+    """One unit row for each modality that is there, and what its encoder believes to be in it."""
     rows: dict[Modality, Rows] = {}
+    beliefs: dict[Modality, Rows] = {}
     if features.text is not None:
         rows["text"] = features.text
     if features.frames is not None:
         rows["frames"] = mean_pool(features.frames)
+        if isinstance(encoders.frames, TellsClasses):
+            beliefs["frames"] = encoders.frames.beliefs(features.frames)
     if features.audio is not None:
         rows["audio"] = mean_pool(features.audio)
-    return VideoEmbeddings(rows, features.warnings)
+        if isinstance(encoders.audio, TellsClasses):
+            beliefs["audio"] = encoders.audio.beliefs(features.audio)
+    return VideoEmbeddings(rows, features.warnings, beliefs, video.title, video.description)
 
 
 def cut_text_warning(tokens: int, max_tokens: int) -> tuple[str, ...]:

@@ -3,17 +3,22 @@
 from dataclasses import dataclass
 
 from tagging.config import (
+    AudioConfig,
     EncodersConfig,
     FrameStatisticsConfig,
     HashedTextConfig,
     OpenClipConfig,
     SentenceTransformersConfig,
     SoundStatisticsConfig,
+    TextConfig,
+    TrainedAudioConfig,
+    TrainedVisionConfig,
     VggishConfig,
+    VisionConfig,
 )
 from tagging.errors import InvalidConfigError
 from tagging.features.base import FrameEncoder, SoundEncoder, TextEncoder
-from tagging.features.weights import clip_source, text_folder, vggish_file
+from tagging.features.weights import clip_source, text_folder, trained_file, vggish_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +51,15 @@ def check_weights(config: EncodersConfig) -> None:
         text_folder(config.text)
     if isinstance(config.vision, OpenClipConfig):
         clip_source(config.vision)
+    if isinstance(config.vision, TrainedVisionConfig):
+        trained_file(config.vision)
     if isinstance(config.audio, VggishConfig):
         vggish_file(config.audio)
+    if isinstance(config.audio, TrainedAudioConfig):
+        trained_file(config.audio)
 
 
-def _text(config: SentenceTransformersConfig | HashedTextConfig | None, device: str) -> TextEncoder | None:
+def _text(config: TextConfig | None, device: str) -> TextEncoder | None:
     if isinstance(config, SentenceTransformersConfig):
         from tagging.features.text import SentenceTransformerEncoder
 
@@ -62,11 +71,15 @@ def _text(config: SentenceTransformersConfig | HashedTextConfig | None, device: 
     return None
 
 
-def _frames(config: OpenClipConfig | FrameStatisticsConfig | None, device: str) -> FrameEncoder | None:
+def _frames(config: VisionConfig | None, device: str) -> FrameEncoder | None:
     if isinstance(config, OpenClipConfig):
         from tagging.features.vision import OpenClipEncoder
 
         return OpenClipEncoder(clip_source(config), config.batch_size, device)
+    if isinstance(config, TrainedVisionConfig):
+        from tagging.features.trained import TrainedFrameEncoder
+
+        return TrainedFrameEncoder(trained_file(config), config.batch_size, device)
     if isinstance(config, FrameStatisticsConfig):
         from tagging.features.statistics import FrameStatisticsEncoder
 
@@ -74,11 +87,15 @@ def _frames(config: OpenClipConfig | FrameStatisticsConfig | None, device: str) 
     return None
 
 
-def _audio(config: VggishConfig | SoundStatisticsConfig | None, device: str) -> SoundEncoder | None:
+def _audio(config: AudioConfig | None, device: str) -> SoundEncoder | None:
     if isinstance(config, VggishConfig):
         from tagging.features.audio import VggishEncoder
 
         return VggishEncoder(vggish_file(config), config.batch_size, device)
+    if isinstance(config, TrainedAudioConfig):
+        from tagging.features.trained import TrainedSoundEncoder
+
+        return TrainedSoundEncoder(trained_file(config), config.batch_size, device)
     if isinstance(config, SoundStatisticsConfig):
         from tagging.features.statistics import SoundStatisticsEncoder
 
@@ -87,7 +104,7 @@ def _audio(config: VggishConfig | SoundStatisticsConfig | None, device: str) -> 
 
 
 def _device(config: EncodersConfig) -> str:
-    networks = (SentenceTransformersConfig, OpenClipConfig, VggishConfig)
+    networks = (SentenceTransformersConfig, OpenClipConfig, VggishConfig, TrainedVisionConfig, TrainedAudioConfig)
     has_network = any(isinstance(encoder, networks) for encoder in (config.text, config.vision, config.audio))
     if config.device == "cpu" or (config.device == "auto" and not has_network):
         return "cpu"

@@ -20,7 +20,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tagging.config import EncodersConfig, OpenClipConfig, SentenceTransformersConfig, VggishConfig
+from tagging.config import (
+    EncodersConfig,
+    OpenClipConfig,
+    SentenceTransformersConfig,
+    TrainedAudioConfig,
+    TrainedVisionConfig,
+    VggishConfig,
+)
 from tagging.errors import InvalidConfigError, MissingPackageError, MissingWeightsError, VideotagError
 from tagging.features.releases import (
     CLIP_CONFIG,
@@ -128,6 +135,14 @@ def vggish_file(config: VggishConfig) -> Path:
         path, hint = Path(config.weights) if is_hub_name else resolve(config.weights, ""), "name a state dict's file"
     if not path.is_file():
         raise MissingWeightsError(f"no VGGish weights at {path}: there is no such file", hint)
+    return path
+
+
+def trained_file(config: TrainedVisionConfig | TrainedAudioConfig) -> Path:
+    """The safetensors file of an encoder that this project trained."""
+    path = resolve(config.weights, "")
+    if not path.is_file():
+        raise MissingWeightsError(f"no weights at {config.weights}: it is no file", "name a model.safetensors")
     return path
 
 
@@ -279,7 +294,7 @@ def _in_package(reference: str) -> Path:
         )
     place = Path(spec.submodule_search_locations[0], subfolder)
     if not place.exists():
-        raise MissingWeightsError(f"no weights at {reference}: the installed package has no such folder")
+        raise MissingWeightsError(f"no weights at {reference}: the installed package has no such file or folder")
     return place
 
 

@@ -1,4 +1,4 @@
-"""The quickstart: draw a corpus, train a bundle on it, measure it on videos kept aside, tag a clip."""
+"""The quickstart: tag a clip with what is there; then draw a corpus, train on it, measure, and tag the clip again."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,13 +26,14 @@ class Quickstart:
     clip: Path
     title: str
     true_tags: tuple[str, ...]  # what the clip was drawn from
+    before: RankedTags  # by the starter bundle
     training: TrainingReport
     evaluation: EvaluationReport
     answer: RankedTags
 
 
 def quickstart_config() -> Config:
-    """The offline profile, with picture and sound read as plain statistics: enough for scenes this simple."""
+    """The offline profile, with picture and sound read as plain statistics: they tell drawings and tones apart."""
     offline = PROFILES["offline"]
     encoders = offline.encoders.model_copy(
         update={
@@ -40,11 +41,15 @@ def quickstart_config() -> Config:
             "audio": SoundStatisticsConfig(backend="sound-statistics"),
         }
     )
-    return offline.model_copy(update={"profile": "quickstart", "encoders": encoders})
+    names = offline.recall.names.model_copy(update={"seen": None, "heard": None})  # statistics know no names
+    recall = offline.recall.model_copy(update={"names": names})
+    return offline.model_copy(update={"profile": "quickstart", "encoders": encoders, "recall": recall})
 
 
-def run_quickstart(folder: Path, progress: Progress) -> Quickstart:
+def run_quickstart(folder: Path, progress: Progress, starter: Path) -> Quickstart:
     """All of it in `folder`; an earlier quickstart there is replaced when this one is done.
+
+    starter: the bundle that tags before anything is learnt.
 
     Raises OutputExistsError where the folder holds anything else.
     """
@@ -53,7 +58,7 @@ def run_quickstart(folder: Path, progress: Progress) -> Quickstart:
         raise OutputExistsError(f"{folder} holds something that no quickstart made", "choose another --out")
     with partial_folder(folder) as work:
         new = work / "new"
-        made = _make(new, progress)
+        made = _make(new, progress, starter)
         (new / MARKER).write_text("Made by `videotag quickstart`, which may replace this folder.\n", encoding="utf-8")
         if folder.exists():
             folder.rename(work / "old")
@@ -65,18 +70,22 @@ def run_quickstart(folder: Path, progress: Progress) -> Quickstart:
     )
 
 
-def _make(folder: Path, progress: Progress) -> Quickstart:
+def _make(folder: Path, progress: Progress, starter: Path) -> Quickstart:
     rng = np.random.default_rng(SEED)
-    corpus = write_corpus(plan_training(VIDEOS, CLIPS, rng), folder / "corpus", rng, progress)
+    planned = plan_training(VIDEOS, CLIPS, rng)
     unseen = plan_test(TEST_CLIPS, rng)
     test = write_corpus(unseen, folder / "test", rng, progress)
+    shown = unseen[0]
+    video = VideoRef(shown.video_id, str(folder / "test" / f"{shown.video_id}.mp4"), shown.title)
+    with progress.track("tag a clip with the starter bundle", 1) as advance, load_tagger(starter) as tagger:
+        before = tagger.tag(video, tagger.selection(None))
+        advance(1)
 
+    corpus = write_corpus(planned, folder / "corpus", rng, progress)
     store = FeatureStore(folder / "features")
     bundle = folder / "bundle"
     training = train([corpus], {}, bundle, quickstart_config(), store, progress)
     evaluation = evaluate(bundle, [test], {}, store, progress)
-    shown = unseen[0]
-    clip = folder / "test" / f"{shown.video_id}.mp4"
     with load_tagger(bundle) as tagger:
-        answer = tagger.tag(VideoRef(shown.video_id, str(clip), shown.title), tagger.selection(None))
-    return Quickstart(clip, shown.title, shown.tags, training, evaluation, answer)
+        answer = tagger.tag(video, tagger.selection(None))
+    return Quickstart(Path(str(video.uri)), shown.title, shown.tags, before, training, evaluation, answer)

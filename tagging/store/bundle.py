@@ -4,6 +4,8 @@
     catalog.parquet    the tags
     videos.parquet     the labelled videos that vote: id, title, tag rows
     channels/<name>/   one vector index a channel, and the labelled video of each of its rows
+    names.npy          unit rows of the names of the catalog's first tags, in the space of the text encoder
+    frames.parquet     which classes of the vision encoder speak for which tags, and audio.parquet the same
 
 A bundle is written to a temporary sibling and renamed, so there is never half a bundle under its name.
 """
@@ -28,7 +30,7 @@ from tagging.errors import (
 )
 from tagging.store.atomic import partial_folder
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
 
 
@@ -46,6 +48,14 @@ class ChannelEntry(_Part):
     metric: Literal["inner product"]  # of unit rows
     dim: int
     count: int
+
+
+class NamesEntry(_Part):
+    """Names in the space of the bundle's text encoder."""
+
+    dim: int
+    count: int
+    classes: dict[str, int]  # modality -> number of its encoder's classes
 
 
 class FileEntry(_Part):
@@ -78,6 +88,7 @@ class BundleManifest(_Part):
     config: Config
     encoders: dict[str, EncoderEntry]
     channels: dict[str, ChannelEntry]
+    names: NamesEntry | None
     counts: dict[str, int]
     training: TrainingEntry
     files: dict[str, FileEntry]

@@ -1,7 +1,7 @@
 import numpy as np
 
 from recall.merge import merge
-from tagging.types import ChannelTags, Neighbours
+from tagging.types import ChannelTags, Evidence, Neighbours
 
 NOBODY = Neighbours(np.zeros(0, np.int64), np.zeros(0, np.float32))
 
@@ -16,6 +16,15 @@ def test_the_union_keeps_every_channels_score_and_marks_what_is_missing() -> Non
     assert merged.tag_rows.tolist() == [2, 9]
     np.testing.assert_allclose(merged.scores, [[0.5, np.nan, 0.3], [0.8, np.nan, np.nan]], rtol=1e-6)
     assert set(merged.neighbours) == {"text", "audio"}
+
+
+def test_evidence_of_a_tag_is_gathered_from_all_channels() -> None:
+    spoken = [Evidence("seen", "frame", 0.9, frame=1, frames=2), Evidence("seen", "frame", 0.8, frame=2, frames=2)]
+    seen = ChannelTags(np.array([4, 2]), np.array([0.9, 0.8], np.float32), evidence=tuple(spoken))
+    heard_dog = Evidence("heard", "sound", 0.7, start_s=0.96)
+    heard = ChannelTags(np.array([2]), np.array([0.7], np.float32), evidence=(heard_dog,))
+    merged = merge({"text": channel({2: 0.5}), "seen": seen, "heard": heard})
+    assert merged.evidence == {4: (spoken[0],), 2: (spoken[1], heard_dog)}
 
 
 def test_no_channel_with_anything_to_look_at_gives_no_candidates() -> None:

@@ -3,7 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tagging.catalog import TagCatalog, build_catalog, normalise, tag_id
+from tagging.catalog import TagCatalog, build_catalog, tag_id
+from tagging.words import normalise
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,10 @@ from tagging.config import PROFILES, FrameStatisticsConfig, load_config
 from tagging.errors import InvalidConfigError
 
 
-def test_the_offline_profile_looks_at_text_alone_and_names_weights_that_ship_in_a_package() -> None:
+def test_the_offline_profile_names_weights_that_ship_in_packages() -> None:
     encoders = PROFILES["offline"].encoders
-    assert encoders.vision is None
-    assert encoders.audio is None
-    assert encoders.text is not None
-    assert getattr(encoders.text, "weights", "").startswith("package:")
+    for encoder in (encoders.text, encoders.vision, encoders.audio):
+        assert getattr(encoder, "weights", "").startswith("package:")
 
 
 def test_a_file_replaces_single_values_and_whole_backends(tmp_path: Path) -> None:
@@ -22,6 +20,14 @@ def test_a_file_replaces_single_values_and_whole_backends(tmp_path: Path) -> Non
     assert config.recall.tags_per_channel == PROFILES["production"].recall.tags_per_channel
     assert config.encoders.vision == FrameStatisticsConfig(backend="frame-statistics")
     assert config.encoders.audio == PROFILES["production"].encoders.audio
+
+
+def test_a_modality_can_be_left_unread(tmp_path: Path) -> None:
+    path = tmp_path / "c.toml"
+    path.write_text('[encoders.vision]\nbackend = "none"\n', encoding="utf-8")
+    encoders = load_config("offline", path).encoders
+    assert encoders.vision is None
+    assert encoders.audio == PROFILES["offline"].encoders.audio
 
 
 def test_weights_beside_the_file_become_absolute_and_names_stay(tmp_path: Path) -> None:

@@ -156,6 +156,35 @@ def test_a_catalog_without_tags_is_no_bundle(tmp_path: Path, tiny_config: Config
     assert not (tmp_path / "b").exists()
 
 
+def test_a_bundle_has_the_direct_sources_of_its_configuration(
+    tmp_path: Path, corpus: Path, unseen_corpus: Path, direct_config: Config
+) -> None:
+    rows = [{"video_id": "a", "title": "x", "tags": ["Dog", "animals", "vehicle"]}]
+    (tmp_path / "m.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    train([tmp_path / "m.jsonl"], {}, tmp_path / "b", direct_config, FeatureStore(tmp_path / "f"), Silent())
+    clip = next(unseen_corpus.parent.glob("*.mp4"))
+    with load_tagger(tmp_path / "b") as tagger:
+        answer = tagger.tag(VideoRef("q", str(clip), "About dogs"), tagger.selection(9))
+    [dog] = [tag for tag in answer.tags if tag.name == "Dog"]
+    assert {"written", "seen", "heard"} <= set(dog.channels)
+    assert "vehicle" not in [tag.name for tag in answer.tags if "seen" in tag.channels]
+
+
+def test_a_source_fitted_for_another_encoder_is_left_out_and_named(
+    tmp_path: Path, direct_config: Config, caplog: pytest.LogCaptureFixture
+) -> None:
+    names = direct_config.recall.names.model_copy(update={"fitted_for": {"frames": "another"}})
+    recall = direct_config.recall.model_copy(update={"names": names})
+    config = direct_config.model_copy(update={"recall": recall})
+    manifest = text_manifest(tmp_path / "m.jsonl", 3)
+    with caplog.at_level("WARNING"):
+        train([manifest], {}, tmp_path / "b", config, FeatureStore(tmp_path / "f"), Silent())
+    kept = read_manifest(tmp_path / "b").config.recall.names
+    assert kept.seen is None
+    assert kept.heard == names.heard
+    assert "no direct source seen: it was fitted for another encoder" in caplog.text
+
+
 def test_nothing_to_learn_from_is_told_with_the_reasons(tmp_path: Path, tiny_config: Config) -> None:
     manifest = text_manifest(tmp_path / "m.jsonl", 5, split="test")
     with pytest.raises(InvalidManifestError) as caught:

@@ -69,6 +69,31 @@ def test_tag_prints_the_contract(tiny_bundle: Path, unseen_corpus: Path, unseen_
     assert "looked at: text, frames, audio" in table.stdout
 
 
+def test_tag_shows_the_words_the_frame_and_the_second_behind_a_tag(tiny_starter: Path, unseen_corpus: Path) -> None:
+    clip = next(unseen_corpus.parent.glob("*.mp4"))
+    args = ("tag", clip, "--title", "Ice hockey", "--bundle", tiny_starter, "--max-tags", 20)
+    answer = json.loads(run(*args, "--format", "json").stdout)
+    evidence = {tag["name"]: tag["evidence"] for tag in answer["tags"]}
+    [words] = evidence["ice hockey"]
+    assert set(words) == {"channel", "kind", "similarity", "text"}
+    assert {tuple(one) for one in evidence["dog"]} == {
+        ("channel", "kind", "similarity", "frame", "frames"),
+        ("channel", "kind", "similarity", "start_s"),
+    }
+    table = run(*args).stdout
+    assert '"ice hockey" (written ' in table
+    assert " of 16 (seen " in table
+    assert " s (heard " in table
+
+
+def test_without_a_bundle_the_starter_is_used(tmp_path: Path) -> None:
+    result = run("tag", "--title", "My golden retriever puppy", "--format", "json", home=tmp_path)
+    assert result.returncode == 0, result.stderr
+    answer = json.loads(result.stdout)
+    assert {"golden retriever", "puppy"} <= {tag["name"] for tag in answer["tags"]}
+    assert list(tmp_path.iterdir()) == []  # nothing had to be made
+
+
 def test_train_evaluate_and_batch_work_together(
     tmp_path: Path, corpus: Path, unseen_corpus: Path, tiny_config: Config
 ) -> None:
@@ -92,11 +117,10 @@ def test_train_evaluate_and_batch_work_together(
 
 
 def test_what_a_user_gets_wrong_is_one_line_and_a_hint(tmp_path: Path, corpus: Path, tiny_bundle: Path) -> None:
-    no_home = tmp_path / "home"
-    error, hint = told(run("tag", "--title", "x", home=no_home))
+    error, hint = told(run("tag", "--title", "x", "--bundle", tmp_path))
     assert "is not a bundle" in error
-    assert "videotag quickstart" in hint
-    assert told(run("tag", home=no_home)) == [
+    assert "videotag train" in hint
+    assert told(run("tag")) == [
         "error: nothing to tag",
         "hint: give a video, a --title or a --description",
     ]
@@ -154,7 +178,10 @@ def test_a_stopped_batch_says_so_and_keeps_what_it_has(
 
 def test_a_bundle_without_encoders_for_media_says_what_it_did_not_look_at(tmp_path: Path, unseen_corpus: Path) -> None:
     toml = tmp_path / "text.toml"
-    toml.write_text('[encoders.text]\nbackend = "hashed-ngrams"\n')
+    toml.write_text(
+        '[encoders.text]\nbackend = "hashed-ngrams"\n'
+        '[encoders.vision]\nbackend = "none"\n[encoders.audio]\nbackend = "none"\n'
+    )
     manifest = tmp_path / "m.jsonl"
     manifest.write_text('{"video_id": "a", "title": "cats and dogs", "tags": ["pets"]}\n')
     trained = run("train", "--manifest", manifest, "--out", tmp_path / "b", "--config", toml, home=tmp_path)

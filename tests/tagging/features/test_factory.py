@@ -12,10 +12,13 @@ from tagging.config import (
     OpenClipConfig,
     SentenceTransformersConfig,
     SoundStatisticsConfig,
+    TrainedAudioConfig,
+    TrainedVisionConfig,
     VggishConfig,
 )
 from tagging.errors import InvalidConfigError, MissingWeightsError
-from tagging.features.factory import Encoders, load_encoders
+from tagging.features.base import TellsClasses
+from tagging.features.factory import Encoders, check_weights, load_encoders
 from tagging.types import Frames
 from tests.tagging.features.conftest import noise
 
@@ -62,6 +65,39 @@ def test_encoders_of_every_modality_load_and_encode(
     assert all(np.isfinite(row).all() for row in rows)
     fingerprints = [encoders.text.fingerprint, encoders.frames.fingerprint, encoders.audio.fingerprint]
     assert len(set(fingerprints)) == 3
+
+
+def test_encoders_that_were_trained_here_load_and_tell_classes(trained_weights: Path, pictures: Frames) -> None:
+    config = EncodersConfig(
+        text=None,
+        vision=TrainedVisionConfig(backend="videotag-vision", weights=str(trained_weights / "vision.safetensors")),
+        audio=TrainedAudioConfig(backend="videotag-audio", weights=str(trained_weights / "audio.safetensors")),
+    )
+    encoders = load_encoders(config)
+    assert isinstance(encoders.frames, TellsClasses)
+    assert isinstance(encoders.audio, TellsClasses)
+    tokens = encoders.frames.encode(encoders.frames.prepare(pictures))
+    assert tokens.shape == (5, encoders.frames.dim)
+    assert encoders.frames.beliefs(tokens).sum(axis=1) == pytest.approx(np.ones(5), abs=1e-5)
+    tokens = encoders.audio.encode(encoders.audio.prepare(noise(3.0)))
+    assert tokens.shape == (3, encoders.audio.dim)
+    assert encoders.audio.beliefs(tokens).shape == (3, len(encoders.audio.class_names))
+
+
+def test_statistics_tell_no_classes() -> None:
+    config = EncodersConfig(text=None, vision=FrameStatisticsConfig(backend="frame-statistics"))
+    assert not isinstance(load_encoders(config).frames, TellsClasses)
+
+
+@pytest.mark.parametrize("weights", ["./no/such/file", "package:tagging/models"])
+def test_trained_weights_that_are_not_there_are_told_before_anything_is_loaded(weights: str, tiny_text: Path) -> None:
+    text = SentenceTransformersConfig(weights=str(tiny_text))
+    for config in (
+        EncodersConfig(text=text, vision=TrainedVisionConfig(backend="videotag-vision", weights=weights)),
+        EncodersConfig(text=text, audio=TrainedAudioConfig(backend="videotag-audio", weights=weights)),
+    ):
+        with pytest.raises(MissingWeightsError):
+            check_weights(config)
 
 
 def test_weights_are_looked_for_before_any_encoder_is_loaded(tiny_text: Path) -> None:

