@@ -223,7 +223,10 @@ def test_a_killed_training_leaves_no_bundle_and_goes_on_from_its_features(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text_manifest(tmp_path / "m.jsonl", 400)
-    (tmp_path / "c.toml").write_text('[encoders.text]\nbackend = "hashed-ngrams"\n')
+    (tmp_path / "c.toml").write_text(
+        '[encoders.text]\nbackend = "hashed-ngrams"\n'
+        '[encoders.vision]\nbackend = "none"\n[encoders.audio]\nbackend = "none"\n'
+    )
     run = subprocess.Popen([sys.executable, "-c", SLOW_TRAINING, str(tmp_path)])
     while len(list((tmp_path / "f").rglob("*.parquet"))) < 3:
         assert run.poll() is None
