@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from tagging.distil.classes import anchors, audio_classes, vision_classes
 from tagging.distil.export import write_untrained
-from tagging.distil.pictures import LABELLED, Picture, read_pictures
+from tagging.distil.pictures import LABELLED, Picture, read_stills
 from tagging.distil.sounds import read_sounds
 from tagging.distil.teachers import CLASSES, SIDE, Mn04, MobileNet
 from tagging.distil.vision import label_key
@@ -75,7 +75,7 @@ def measure_vision(data: Path, file: Path, text: TextEncoder, work: Path) -> lis
     write_untrained("vision", classes, taught, text.fingerprint, work / "untrained-vision.safetensors")
     ours = TrainedFrameEncoder(file, 64)
     untrained = TrainedFrameEncoder(work / "untrained-vision.safetensors", 64)
-    pictures = [p for p in read_pictures(data) if p.label or (p.source == "thumbnails" and p.kept_back)]
+    pictures = [p for p in read_stills(data) if p.label or (p.source == "thumbnails" and p.kept_back)]
     teacher = MobileNet(data / "encoders" / "teachers")
     answers = [teacher.ask(whole(picture.pixels(), SIDE)) for picture in pictures]
     probabilities = np.stack([answer[0] for answer in answers])

@@ -45,6 +45,11 @@ class Picture:
 
 def read_pictures(data: Path) -> list[Picture]:
     """Every picture below the data folder, in an order that depends on nothing but the files."""
+    return [*read_stills(data), *read_frames(data)]
+
+
+def read_stills(data: Path) -> list[Picture]:
+    """The labelled pictures and the thumbnails."""
     pictures: list[Picture] = []
     for source, file in _ZIPS.items():
         archive = zipfile.ZipFile(data / "encoders" / "images" / file)
@@ -53,6 +58,12 @@ def read_pictures(data: Path) -> list[Picture]:
         for name in names:
             back = is_kept_back(source, _group(source, name))
             pictures.append(Picture(source, name, labels.get(name, ""), back, _member(archive, name)))
+    return pictures
+
+
+def read_frames(data: Path) -> list[Picture]:
+    """The sampled frames of the real clips."""
+    pictures: list[Picture] = []
     for path, media in read_clips(data):
         if media.frames is None:
             continue

@@ -1,0 +1,56 @@
+"""The encoders and the bundle that lie in the package, on real pictures and sounds that no training saw."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tagging
+from tagging import places
+from tagging.config import PROFILES
+from tagging.distil.classes import vision_classes
+from tagging.distil.pictures import read_stills
+from tagging.distil.vision import label_key
+from tagging.features.factory import load_encoders
+from tagging.features.trained import TrainedFrameEncoder
+from tagging.pipeline import load_tagger
+from tagging.types import Frames, VideoRef
+
+MODELS = Path(tagging.__file__ or "").parent / "models"
+
+
+def test_what_ships_is_small() -> None:
+    sizes = {name: (MODELS / name / "model.safetensors").stat().st_size for name in ("vision", "audio")}
+    assert max(sizes.values()) < 8.2e6
+    bundle = sum(file.stat().st_size for file in places.default_bundle().rglob("*") if file.is_file())
+    assert bundle + sum(sizes.values()) < 30e6
+
+
+def test_the_offline_profile_loads_all_three_encoders() -> None:
+    encoders = load_encoders(PROFILES["offline"].encoders)
+    assert encoders.text is not None
+    assert encoders.frames is not None
+    assert encoders.audio is not None
+    assert (encoders.frames.dim, encoders.audio.dim) == (256, 128)
+
+
+@pytest.mark.parametrize(("source", "least"), [("rooms", 0.7), ("clothing", 0.35)])
+def test_the_vision_encoder_knows_kept_back_pictures(shared_data: Path, source: str, least: float) -> None:
+    encoder = TrainedFrameEncoder(MODELS / "vision" / "model.safetensors", 64)
+    classes = vision_classes()
+    pictures = [p for p in read_stills(shared_data) if p.source == source and p.kept_back]
+    inputs = np.concatenate([encoder.prepare(Frames(p.pixels()[None], np.zeros(1))) for p in pictures])
+    best = encoder.beliefs(encoder.encode(inputs)).argmax(axis=1)
+    right = [row == classes.rows[label_key(p)] for row, p in zip(best.tolist(), pictures, strict=True)]
+    assert np.mean(right) >= least
+
+
+@pytest.mark.parametrize(
+    ("clip", "tag"),
+    [("vas_4571131b20.mp4", "dog"), ("vggsound_77789ceb8b.mp4", "baby crying"), ("misc_104c2085c3.mp4", "speech")],
+)
+def test_a_fresh_machine_names_what_is_heard(shared_data: Path, clip: str, tag: str) -> None:
+    with load_tagger(places.default_bundle()) as tagger:
+        answer = tagger.tag(VideoRef(clip, str(shared_data / "clips" / clip)), tagger.selection(10))
+    assert tag in {one.name for one in answer.tags}
+    assert answer.modalities == ("frames", "audio")
