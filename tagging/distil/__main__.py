@@ -24,6 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         asked.run(asked)
     except VideotagError as error:
         sys.exit(f"error: {error.message}\n" + (f"hint: {error.hint}" if error.hint else ""))
+    except OSError as error:  # a list or a folder that is not there, a full disk
+        sys.exit(f"error: {error}")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -9,16 +9,15 @@ import multiprocessing
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from tagging.distil import shards
 from tagging.distil.pictures import Picture
 from tagging.distil.teachers import CLASSES, SIDE, MobileNet
 from tagging.progress import Progress
-from tagging.store.atomic import partial_file
 
 STUDENT_SIDE = SIDE // 2
 CELLS = 4  # the student's last map is 4 x 4
@@ -52,14 +51,6 @@ class Crops:
     share: NDArray[np.float32]  # (n,) of the first
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Basis:
-    """Half-whitened principal components of the teacher's pooled features: (x - mean) @ axes."""
-
-    mean: NDArray[np.float32]  # (1280,)
-    axes: NDArray[np.float32]  # (1280, 256)
-
-
 def plan(pictures: Sequence[Picture], rng: np.random.Generator) -> NDArray[np.int32]:
     """(n,) the picture behind each crop, shuffled; kept-back pictures have none."""
     numbers = [n for n, picture in enumerate(pictures) if not picture.kept_back for _ in range(CROPS[picture.source])]
@@ -68,13 +59,13 @@ def plan(pictures: Sequence[Picture], rng: np.random.Generator) -> NDArray[np.in
 
 def extract(pictures: Sequence[Picture], data: Path, work: Path, seed: int, processes: int, progress: Progress) -> None:
     """Write the shards that are not there yet, and the basis before them."""
-    work.mkdir(parents=True, exist_ok=True)
     order = plan(pictures, np.random.default_rng([seed, 0]))
+    shards.claim(work, order)
     teachers = data / "encoders" / "teachers"
     if not (work / "basis.npz").exists():
-        _write_basis(_Asker(pictures, order, teachers, seed), work / "basis.npz")
+        _write_basis(_Asker(pictures, order, teachers, seed), work)
     context = multiprocessing.get_context("fork")  # the pictures are inherited, not sent
-    starts = [start for start in range(0, len(order), SHARD) if not _shard(work, start).exists()]
+    starts = [start for start in range(0, len(order), SHARD) if not shards.shard(work, start, SHARD).exists()]
     with (
         progress.track("asking the teacher", len(order)) as advance,
         context.Pool(processes, _start, (pictures, order, teachers, seed, work)) as pool,
@@ -85,13 +76,7 @@ def extract(pictures: Sequence[Picture], data: Path, work: Path, seed: int, proc
 
 
 def load(work: Path) -> Crops:
-    parts = [np.load(path) for path in sorted(work.glob("crops-*.npz"))]
-    return Crops(**{name: np.concatenate([part[name] for part in parts]) for name in Crops.__slots__})
-
-
-def load_basis(work: Path) -> Basis:
-    with np.load(work / "basis.npz") as kept:
-        return Basis(kept["mean"], kept["axes"])
+    return Crops(**shards.load(work, Crops.__slots__))
 
 
 def crop(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -164,23 +149,18 @@ class _Asker:
         return mixed, other, share
 
 
-def _write_basis(asker: _Asker, file: Path) -> None:
+def _write_basis(asker: _Asker, work: Path) -> None:
     count = min(BASIS_CROPS, len(asker.order))
     rows = np.stack([asker.teacher.ask(asker.draw(place)[0])[1] for place in range(count)]).astype(np.float64)
-    mean = rows.mean(axis=0)
-    values, vectors = np.linalg.eigh(np.cov(rows - mean, rowvar=False))
-    top = np.argsort(-values)[:DIM]
-    axes = vectors[:, top] * values[top] ** -0.25
-    axes /= np.sqrt(((rows - mean) @ axes).var(axis=0).mean())
-    _save(file, {"mean": mean.astype(np.float32), "axes": axes.astype(np.float32)})
+    shards.save_basis(work, shards.fit_basis(rows, DIM))
 
 
-_worker: tuple[_Asker, Basis, Path]  # of this process
+_worker: tuple[_Asker, shards.Basis, Path]  # of this process
 
 
 def _start(pictures: Sequence[Picture], order: NDArray[np.int32], teachers: Path, seed: int, work: Path) -> None:
     global _worker  # noqa: PLW0603  a pool hands its workers nothing else
-    _worker = (_Asker(pictures, order, teachers, seed), load_basis(work), work)
+    _worker = (_Asker(pictures, order, teachers, seed), shards.load_basis(work), work)
 
 
 def _write_shard(start: int) -> int:
@@ -200,16 +180,7 @@ def _write_shard(start: int) -> int:
         picture, out.second[row], out.share[row] = asker.draw(start + row)
         probabilities, pooled, feature_map = asker.teacher.ask(picture)
         out.pixels[row], out.probabilities[row] = halved(picture), probabilities
-        out.pooled[row] = (pooled - basis.mean) @ basis.axes
-        out.maps[row] = (cells(feature_map) - basis.mean) @ basis.axes
-    _save(_shard(work, start), {name: getattr(out, name) for name in Crops.__slots__})
+        out.pooled[row] = basis.of(pooled)
+        out.maps[row] = basis.of(cells(feature_map))
+    shards.save(shards.shard(work, start, SHARD), {name: getattr(out, name) for name in Crops.__slots__})
     return n
-
-
-def _shard(work: Path, start: int) -> Path:
-    return work / f"crops-{start // SHARD:04d}.npz"
-
-
-def _save(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
-    with partial_file(path) as partial, partial.open("wb") as file:
-        np.savez(file, allow_pickle=False, **arrays)

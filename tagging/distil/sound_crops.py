@@ -8,16 +8,15 @@ import multiprocessing
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tagging.distil import shards
 from tagging.distil.sounds import LabelledSound
 from tagging.distil.teachers import Mn04, Yamnet, yamnet_columns
 from tagging.features.audio import EXAMPLE_SAMPLES, HOP_SAMPLES, log_mel
 from tagging.progress import Progress
-from tagging.store.atomic import partial_file
 from tagging.types import Sound
 
 EXAMPLES = 3
@@ -41,14 +40,6 @@ class SoundCrops:
     share: NDArray[np.float32]  # (n,) of the first's energy
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class SoundBasis:
-    """Half-whitened principal components of mn04's features: (x - mean) @ axes."""
-
-    mean: NDArray[np.float32]  # (384,)
-    axes: NDArray[np.float32]  # (384, 128)
-
-
 def plan(sounds: Sequence[LabelledSound], rng: np.random.Generator) -> NDArray[np.int32]:
     """(n,) the sound behind each crop, shuffled; kept-back sounds have none."""
     numbers = [n for n, sound in enumerate(sounds) if not sound.kept_back for _ in range(CROPS[sound.source])]
@@ -59,12 +50,12 @@ def extract(
     sounds: Sequence[LabelledSound], data: Path, work: Path, seed: int, processes: int, progress: Progress
 ) -> None:
     """Write the shards that are not there yet, and the basis before them."""
-    work.mkdir(parents=True, exist_ok=True)
     order = plan(sounds, np.random.default_rng([seed, 0]))
+    shards.claim(work, order)
     if not (work / "basis.npz").exists():
-        _write_basis(sounds, work / "basis.npz")
+        _write_basis(sounds, work)
     teachers = data / "encoders" / "teachers"
-    starts = [start for start in range(0, len(order), SHARD) if not _shard(work, start).exists()]
+    starts = [start for start in range(0, len(order), SHARD) if not shards.shard(work, start, SHARD).exists()]
     context = multiprocessing.get_context("fork")  # the sounds are inherited, not sent
     with (
         progress.track("asking the teachers", len(order)) as advance,
@@ -76,13 +67,7 @@ def extract(
 
 
 def load(work: Path) -> SoundCrops:
-    parts = [np.load(path) for path in sorted(work.glob("crops-*.npz"))]
-    return SoundCrops(**{name: np.concatenate([part[name] for part in parts]) for name in SoundCrops.__slots__})
-
-
-def load_basis(work: Path) -> SoundBasis:
-    with np.load(work / "basis.npz") as kept:
-        return SoundBasis(kept["mean"], kept["axes"])
+    return SoundCrops(**shards.load(work, SoundCrops.__slots__))
 
 
 def crop(samples: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
@@ -117,14 +102,9 @@ def mix(
     return mixed, louder**2 / (1 + louder**2)
 
 
-def _write_basis(sounds: Sequence[LabelledSound], file: Path) -> None:
+def _write_basis(sounds: Sequence[LabelledSound], work: Path) -> None:
     rows = np.stack([s.features for s in sounds if s.features is not None and not s.kept_back]).astype(np.float64)
-    mean = rows.mean(axis=0)
-    values, vectors = np.linalg.eigh(np.cov(rows - mean, rowvar=False))
-    top = np.argsort(-values)[:DIM]
-    axes = vectors[:, top] * values[top] ** -0.25
-    axes /= np.sqrt(((rows - mean) @ axes).var(axis=0).mean())
-    _save(file, {"mean": mean.astype(np.float32), "axes": axes.astype(np.float32)})
+    shards.save_basis(work, shards.fit_basis(rows, DIM))
 
 
 class _Asker:
@@ -174,12 +154,12 @@ class _Asker:
         return self._sounds[int(self.order[place])]
 
 
-_worker: tuple[_Asker, SoundBasis, Path]  # of this process
+_worker: tuple[_Asker, shards.Basis, Path]  # of this process
 
 
 def _start(sounds: Sequence[LabelledSound], order: NDArray[np.int32], teachers: Path, seed: int, work: Path) -> None:
     global _worker  # noqa: PLW0603  a pool hands its workers nothing else
-    _worker = (_Asker(sounds, order, teachers, seed), load_basis(work), work)
+    _worker = (_Asker(sounds, order, teachers, seed), shards.load_basis(work), work)
 
 
 def _write_shard(start: int) -> int:
@@ -199,15 +179,6 @@ def _write_shard(start: int) -> int:
         probabilities, features = asker.ask(samples, asker.plain(start + row) if is_plain else None)
         out.mel[row] = log_mel(Sound(samples))
         out.probabilities[row] = probabilities
-        out.pooled[row] = (features - basis.mean) @ basis.axes
-    _save(_shard(work, start), {name: getattr(out, name) for name in SoundCrops.__slots__})
+        out.pooled[row] = basis.of(features)
+    shards.save(shards.shard(work, start, SHARD), {name: getattr(out, name) for name in SoundCrops.__slots__})
     return n
-
-
-def _shard(work: Path, start: int) -> Path:
-    return work / f"crops-{start // SHARD:04d}.npz"
-
-
-def _save(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
-    with partial_file(path) as partial, partial.open("wb") as file:
-        np.savez(file, allow_pickle=False, **arrays)
