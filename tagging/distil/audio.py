@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from tagging.distil.classes import Classes
-from tagging.distil.loop import ahead, batches, cosine, follow, learner_of, restore, save
+from tagging.distil.loop import ahead, batches, cosine, follow, learner_of, reduced, restore, save
 from tagging.distil.sound_crops import EXAMPLES, SoundCrops
 from tagging.distil.sounds import LabelledSound
 from tagging.features.resnet import SmallResNet
@@ -80,7 +80,9 @@ def train(
             for group in learner.optimizer.param_groups:
                 group["lr"] = config.learning_rate * cosine(step / steps, config.warm_up)
             inputs, pooled_target, target = (part.to(device) for part in batch)
-            tokens = learner.model(inputs.to(memory_format=torch.channels_last)).mean(dim=1)
+            with reduced(device):
+                tokens = learner.model(inputs.to(memory_format=torch.channels_last))
+            tokens = tokens.float().mean(dim=1)
             answer = functional.binary_cross_entropy_with_logits(learner.model.classes(tokens), target)
             heard = tokens.reshape(len(rows), EXAMPLES, -1).mean(dim=1)
             pooled = functional.mse_loss(heard, pooled_target)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from tagging.distil import shards
 from tagging.distil.sounds import LabelledSound
@@ -159,6 +160,7 @@ _worker: tuple[_Asker, shards.Basis, Path]  # of this process
 
 def _start(sounds: Sequence[LabelledSound], order: NDArray[np.int32], teachers: Path, seed: int, work: Path) -> None:
     global _worker  # noqa: PLW0603  a pool hands its workers nothing else
+    threadpool_limits(1)  # the processes are the parallelism; matrices of this size are quicker without threads
     _worker = (_Asker(sounds, order, teachers, seed), shards.load_basis(work), work)
 
 

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from tagging.distil.classes import Classes
-from tagging.distil.loop import ahead, batches, cosine, follow, learner_of, restore, save
+from tagging.distil.loop import ahead, batches, cosine, follow, learner_of, reduced, restore, save
 from tagging.distil.picture_crops import CELLS, DIM, Crops
 from tagging.distil.pictures import Picture
 from tagging.features.resnet import SmallResNet
@@ -30,7 +30,7 @@ from tagging.progress import Progress
 logger = logging.getLogger(__name__)
 
 # How much a picture's own labels say beside the teacher: more where the teacher has no such class.
-_TRUST = {"imagenet_sample": 0.5, "tiny_imagenet": 0.5, "cifar100": 0.8, "clothing": 0.8, "rooms": 0.8}
+_TRUST = {"imagenet_sample": 0.5, "tiny_imagenet": 0.5, "cifar100": 0.8, "clothing": 0.8, "rooms": 0.5}
 _TRUST_THUMBNAIL = 0.7
 
 
@@ -106,7 +106,9 @@ def train(
             for group in optimizer.param_groups:
                 group["lr"] = config.learning_rate * cosine(step / steps, config.warm_up)
             inputs, pooled_target, target, maps = (part.to(device) for part in batch)
-            tokens = model(inputs.to(memory_format=torch.channels_last))
+            with reduced(device):
+                tokens = model(inputs.to(memory_format=torch.channels_last))
+            tokens = tokens.float()
             cells = math.isqrt(tokens.shape[1])
             maps = functional.adaptive_avg_pool2d(maps, cells).flatten(2).transpose(1, 2)
             token = tokens.mean(dim=1)
@@ -175,8 +177,9 @@ def _batch(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Inputs (B, 3, side, side), pooled features (B, D), targets (B, C) and feature maps (B, D, 4, 4) of a step."""
     side = config.small_side if step < config.small_share * steps else config.side
-    pixels = torch.from_numpy(normalised_pixels(crops.pixels[rows]))
-    inputs = functional.interpolate(pixels, side, mode="bilinear", antialias=True)
+    pixels = torch.from_numpy(crops.pixels[rows]).permute(0, 3, 1, 2)
+    smaller = functional.interpolate(pixels, side, mode="bilinear", antialias=True)
+    inputs = torch.from_numpy(normalised_pixels(smaller.permute(0, 2, 3, 1).numpy()))
     maps = torch.from_numpy(crops.maps[rows].astype(np.float32)).transpose(1, 2).reshape(-1, DIM, CELLS, CELLS)
     if step % 2:  # every other batch is mirrored
         inputs, maps = inputs.flip(3), maps.flip(3)
