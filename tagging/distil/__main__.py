@@ -42,6 +42,13 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("--epochs", type=float, metavar="N", help="over the crops")
         one.add_argument("--processes", type=int, default=2, metavar="N", help="that ask the teachers")
         one.set_defaults(run=run)
+    one = commands.add_parser(
+        "curves", help="train the vision encoder shortly, with fewer pictures and at half the width"
+    )
+    one.add_argument("--data", type=Path, required=True, metavar="DIR")
+    one.add_argument("--work", type=Path, required=True, metavar="DIR", help="of the vision training, with its crops")
+    one.add_argument("--processes", type=int, default=2, metavar="N", help="that ask the teacher")
+    one.set_defaults(run=_curves)
     one = commands.add_parser("measure", help="print every table of the model cards")
     one.add_argument("--data", type=Path, required=True, metavar="DIR")
     one.add_argument("--work", type=Path, required=True, metavar="DIR")
@@ -64,6 +71,18 @@ def _vision(asked: argparse.Namespace) -> None:
     crops = picture_crops.load(asked.work)
     network = vision.train(crops, pictures, classes, _thumbnail_words(), config, asked.work, device, progress())
     write(network, "vision", classes, anchors(classes, text), text.fingerprint, asked.out)
+
+
+def _curves(asked: argparse.Namespace) -> None:
+    from tagging.distil import curves, picture_crops, vision
+    from tagging.distil.classes import vision_classes
+    from tagging.distil.pictures import read_pictures
+
+    config = replace(vision.VisionTraining(), small_share=1.0)
+    pictures, classes = read_pictures(asked.data), vision_classes()
+    picture_crops.extract(pictures, asked.data, asked.work, config.seed, asked.processes, progress())
+    crops, words = picture_crops.load(asked.work), _thumbnail_words()
+    print_table(curves.curves(crops, pictures, classes, words, asked.work, _device(), progress(), config), "curves")
 
 
 def _audio(asked: argparse.Namespace) -> None:

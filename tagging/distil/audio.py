@@ -7,7 +7,6 @@ features for the whole crop, on the basis of `sound_crops`. Bands and stretches 
 (SpecAugment, Park et al. 2019).
 """
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,14 +18,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from tagging.distil.classes import Classes
-from tagging.distil.loop import ahead, batches, cosine, follow, learner_of, reduced, restore, save
+from tagging.distil.loop import batches, cosine, follow, learner_of, reduced, restore, save, tell
 from tagging.distil.sound_crops import EXAMPLES, SoundCrops
 from tagging.distil.sounds import LabelledSound
 from tagging.features.resnet import SmallResNet
 from tagging.features.trained import MEL_MEAN, SOUND_DIM, normalised_mel
 from tagging.progress import Progress
 
-logger = logging.getLogger(__name__)
 _TRUST = 0.8  # in a label: some are file names that nobody checked
 
 
@@ -75,11 +73,10 @@ def train(
     learner.model.train()
     with progress.track("training the audio encoder", steps) as advance:
         advance(first)
-        drawn = batches(len(crops.first), config.batch, first, steps, config.seed)
-        for (step, rows), batch in ahead(drawn, lambda one: _batch(*one, crops, labels, config)):
+        for step, rows in batches(len(crops.first), config.batch, first, steps, config.seed):
             for group in learner.optimizer.param_groups:
                 group["lr"] = config.learning_rate * cosine(step / steps, config.warm_up)
-            inputs, pooled_target, target = (part.to(device) for part in batch)
+            inputs, pooled_target, target = (part.to(device) for part in _batch(step, rows, crops, labels, config))
             with reduced(device):
                 tokens = learner.model(inputs.to(memory_format=torch.channels_last))
             tokens = tokens.float().mean(dim=1)
@@ -93,8 +90,7 @@ def train(
             advance(1)
             if (step + 1) % config.checkpoint_every == 0 or step + 1 == steps:
                 save(checkpoint, step + 1, learner, repr(config))
-                measured = {"bce": answer.item(), "pooled": pooled.item()}
-                logger.info("step", extra={"step": step + 1, **measured})
+                tell(step + 1, {"bce": answer.item(), "pooled": pooled.item()})
     return learner.average.eval()
 
 

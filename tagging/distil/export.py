@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from tagging.distil.classes import Classes
 from tagging.features.resnet import SmallResNet
@@ -31,8 +31,8 @@ def write(
     }
     file.parent.mkdir(parents=True, exist_ok=True)
     with partial_file(file) as partial:
-        partial.touch()  # with the usual rights; the library would keep it from everyone else
-        save_file(halves, partial, {"videotag": json.dumps(described)})  # one entry: the library shuffles several
+        # Bytes, as a file of the library's is closed to everyone else; one entry, as it shuffles several.
+        partial.write_bytes(save(halves, {"videotag": json.dumps(described)}))
 
 
 def write_untrained(

@@ -1,13 +1,11 @@
 """What the two trainings share: batches, the learning rate, the average of the weights, checkpoints."""
 
 import copy
+import logging
 import math
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -16,8 +14,7 @@ from numpy.typing import NDArray
 from tagging.features.resnet import SmallResNet
 from tagging.store.atomic import partial_file
 
-_In = TypeVar("_In")
-_Out = TypeVar("_Out")
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,19 +49,6 @@ def batches(count: int, batch: int, first: int, steps: int, seed: int) -> Iterat
         yield step, np.sort(order[start : start + batch])
 
 
-def ahead(items: Iterator[_In], prepare: Callable[[_In], _Out]) -> Iterator[tuple[_In, _Out]]:
-    """Each item with what `prepare` makes of it, made by another thread while the one before is used."""
-    with ThreadPoolExecutor(1) as pool:
-        waiting: deque[tuple[_In, Future[_Out]]] = deque()
-        for item in items:
-            waiting.append((item, pool.submit(prepare, item)))
-            if len(waiting) > 1:
-                first, made = waiting.popleft()
-                yield first, made.result()
-        for last, made in waiting:
-            yield last, made.result()
-
-
 def cosine(done: float, warm_up: float) -> float:
     """The share of the highest learning rate after a share of the steps."""
     return done / warm_up if done < warm_up else 0.5 + 0.5 * math.cos(math.pi * (done - warm_up) / (1 - warm_up))
@@ -86,6 +70,10 @@ def follow(learner: Learner, keep: float) -> None:
                 mean.lerp_(now, 1 - keep)
             else:
                 mean.copy_(now)
+
+
+def tell(step: int, measured: Mapping[str, float]) -> None:
+    logger.info("step %d: %s", step, ", ".join(f"{name} {value:.3f}" for name, value in measured.items()))
 
 
 def save(file: Path, step: int, learner: Learner, config: str) -> None:

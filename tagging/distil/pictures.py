@@ -86,8 +86,12 @@ def read_clips(data: Path) -> list[tuple[Path, MediaSample]]:
 
 
 def is_kept_back(source: str, group: str) -> bool:
-    digest = hashlib.blake2b(f"{source}/{group}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") < KEPT_BACK[source] * 2**64
+    return hashed_share(f"{source}/{group}") < KEPT_BACK[source]
+
+
+def hashed_share(name: str) -> float:
+    """A number in [0, 1) that depends on nothing but the name."""
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big") / 2**64
 
 
 def _group(source: str, name: str) -> str:

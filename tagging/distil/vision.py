@@ -7,7 +7,6 @@ teacher's features for the whole crop and for each field of it (Romero et al. 20
 `picture_crops`. The first part of the steps runs on smaller pictures, which is cheaper and loses nothing.
 """
 
-import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,14 +19,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from tagging.distil.classes import Classes
-from tagging.distil.loop import ahead, batches, cosine, follow, learner_of, reduced, restore, save
+from tagging.distil.loop import batches, cosine, follow, learner_of, reduced, restore, save, tell
 from tagging.distil.picture_crops import CELLS, DIM, Crops
 from tagging.distil.pictures import Picture
-from tagging.features.resnet import SmallResNet
+from tagging.features.resnet import WIDTHS, SmallResNet
 from tagging.features.trained import FRAME_DIM, SIDE, normalised_pixels, whole
 from tagging.progress import Progress
-
-logger = logging.getLogger(__name__)
 
 # How much a picture's own labels say beside the teacher: more where the teacher has no such class.
 _TRUST = {"imagenet_sample": 0.5, "tiny_imagenet": 0.5, "cifar100": 0.8, "clothing": 0.8, "rooms": 0.5}
@@ -36,7 +33,7 @@ _TRUST_THUMBNAIL = 0.7
 
 @dataclass(frozen=True, slots=True)
 class VisionTraining:
-    epochs: float = 3.5
+    epochs: float = 11.0
     batch: int = 64
     learning_rate: float = 2e-3
     weight_decay: float = 0.05
@@ -44,6 +41,7 @@ class VisionTraining:
     small_side: int = 72  # pixels of the first pictures
     small_share: float = 0.6  # of the steps
     side: int = 96  # of the others; looking at 112 afterwards makes up for crops that enlarge (FixRes, Touvron 2019)
+    widths: tuple[int, ...] = WIDTHS  # channels of the network's stages
     averaging: float = 0.998  # of the weights, a step
     checkpoint_every: int = 250
     seed: int = 7
@@ -88,9 +86,8 @@ def train(
     """The network, from its checkpoint in the work folder if there is one of the same training."""
     checkpoint = work / "checkpoint.pt"
     torch.manual_seed(config.seed)  # for the first weights; batches have a generator of their own
-    learner = learner_of(
-        SmallResNet(3, FRAME_DIM, len(classes.names)).to(device), config.learning_rate, config.weight_decay
-    )
+    network = SmallResNet(3, FRAME_DIM, len(classes.names), config.widths).to(device)
+    learner = learner_of(network, config.learning_rate, config.weight_decay)
     model, average, optimizer = learner.model, learner.average, learner.optimizer
     labels, trust = targets_of_pictures(pictures, classes, thumbnails)
     spread = float(crops.maps[:2000].astype(np.float32).var())
@@ -101,11 +98,12 @@ def train(
     model.train()
     with progress.track("training the vision encoder", steps) as advance:
         advance(first)
-        drawn = batches(len(crops.first), config.batch, first, steps, config.seed)
-        for (step, _), batch in ahead(drawn, lambda one: _batch(*one, steps, crops, labels, trust, config)):
+        for step, rows in batches(len(crops.first), config.batch, first, steps, config.seed):
             for group in optimizer.param_groups:
                 group["lr"] = config.learning_rate * cosine(step / steps, config.warm_up)
-            inputs, pooled_target, target, maps = (part.to(device) for part in batch)
+            inputs, pooled_target, target, maps = (
+                part.to(device) for part in _batch(step, rows, steps, crops, labels, trust, config)
+            )
             with reduced(device):
                 tokens = model(inputs.to(memory_format=torch.channels_last))
             tokens = tokens.float()
@@ -122,17 +120,8 @@ def train(
             advance(1)
             if (step + 1) % config.checkpoint_every == 0 or step + 1 == steps:
                 save(checkpoint, step + 1, learner, repr(config))
-                measured = kept_back.accuracy(average, device)
-                logger.info(
-                    "step",
-                    extra={
-                        "step": step + 1,
-                        "ce": answer.item(),
-                        "pooled": pooled.item(),
-                        "dense": dense.item(),
-                        **measured,
-                    },
-                )
+                losses = {"ce": answer.item(), "pooled": pooled.item(), "dense": dense.item()}
+                tell(step + 1, losses | kept_back.accuracy(average, device))
     return average.eval()
 
 

@@ -5,6 +5,8 @@ run at several times the arithmetic rate of depthwise ones on a CPU, in training
 timm has this network, too; it needs torchvision, which the offline profile does without.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -15,24 +17,25 @@ HEAD = 768
 class SmallResNet(nn.Module):
     """Pictures, or log-mel examples as pictures of one channel, to a map of tokens.
 
-    channels: of the input. dim: of a token. classes: names the tokens are scored against.
+    channels: of the input. dim: of a token. classes: names the tokens are scored against. widths: channels of the
+    four stages.
     """
 
-    def __init__(self, channels: int, dim: int, classes: int) -> None:
+    def __init__(self, channels: int, dim: int, classes: int, widths: Sequence[int] = WIDTHS) -> None:
         super().__init__()
         self.entry = nn.Sequential(
-            _convolution(channels, WIDTHS[0] // 2, stride=2),
-            _convolution(WIDTHS[0] // 2, WIDTHS[0] // 2),
-            _convolution(WIDTHS[0] // 2, WIDTHS[0]),
+            _convolution(channels, widths[0] // 2, stride=2),
+            _convolution(widths[0] // 2, widths[0] // 2),
+            _convolution(widths[0] // 2, widths[0]),
             nn.MaxPool2d(3, stride=2, padding=1),
         )
         blocks: list[nn.Module] = []
-        before = WIDTHS[0]
-        for stage, width in enumerate(WIDTHS):
+        before = widths[0]
+        for stage, width in enumerate(widths):
             blocks += [Block(before, width, stride=2 if stage else 1), Block(width, width)]
             before = width
         self.blocks = nn.Sequential(*blocks)
-        self.head = _convolution(WIDTHS[-1], HEAD, size=1)
+        self.head = _convolution(widths[-1], HEAD, size=1)
         self.token = nn.Linear(HEAD, dim)
         self.classes = nn.Linear(dim, classes)
 

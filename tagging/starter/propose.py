@@ -8,6 +8,7 @@ from typing import Literal
 
 from tagging.catalog import TagCatalog
 from tagging.config import NamesConfig, RecallConfig, StrengthConfig
+from tagging.errors import MediaNotFoundError
 from tagging.features.encode import embed, encode_videos
 from tagging.features.factory import load_encoders
 from tagging.media.pool import DecodePool
@@ -39,7 +40,8 @@ def propose(
 ) -> list[Proposed]:
     """The `most` strongest names of each clip of a folder, by source.
 
-    share: of the tokens that count, instead of the bundle's. Clips that cannot be read are left out.
+    share: of the tokens that count, instead of the bundle's. Clips that cannot be read are left out;
+    MediaNotFoundError where there is none at all.
     """
     manifest = read_manifest(bundle)
     names = manifest.config.recall.names
@@ -53,6 +55,8 @@ def propose(
     check_encoders(manifest, encoders)
 
     files = sorted(path for path in clips.iterdir() if path.suffix.lower() in MEDIA)
+    if not files:
+        raise MediaNotFoundError(f"no clip lies in {clips}", f"clips are files with one of {', '.join(sorted(MEDIA))}")
     proposed: list[Proposed] = []
     with progress.track("propose", len(files)) as advance, DecodePool(config.media) as pool:
         videos = (VideoRef(file.name, str(file)) for file in files)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from tagging.distil import audio, vision
+from tagging.distil import audio, curves, vision
 from tagging.distil.classes import Classes
 from tagging.distil.export import write
 from tagging.distil.loop import batches, cosine
@@ -167,6 +167,28 @@ def test_a_trained_network_comes_back_from_its_file(tmp_path: Path) -> None:
         again = tmp_path / "again.safetensors"
         write(network, what, CLASSES, rows, "text-1", again)
         assert again.read_bytes() == file.read_bytes()
+        plain = tmp_path / "plain"
+        plain.touch()
+        assert file.stat().st_mode == plain.stat().st_mode
         encoder = TrainedFrameEncoder(file, 2) if what == "vision" else TrainedSoundEncoder(file, 2)
         assert (encoder.class_names, encoder.class_words) == (CLASSES.names, CLASSES.words)
         assert encoder.text_fingerprint == "text-1"
+
+
+def test_the_curves_train_on_nested_parts_of_the_pictures_and_at_half_the_width(tmp_path: Path) -> None:
+    pictures = [*PICTURES, *(picture("clips", f"c{n}", "") for n in range(40))]
+    free = np.array([n for n, one in enumerate(pictures) if not one.kept_back], np.int32)
+    some = replace(crops(88), first=np.resize(free, 88), second=np.resize(free[::-1], 88))
+    parts = [curves.of_part(some, pictures, part) for part in curves.PARTS]
+    seen = [set(part.first.tolist()) | set(part.second.tolist()) for part in parts]
+    assert seen[0] < seen[1] < seen[2] == set(free.tolist())
+
+    config = replace(VISION, small_share=1.0)
+    table = curves.curves(some, pictures, CLASSES, {}, tmp_path, "cpu", Silent(), config, steps=3)
+    assert [row["pictures"] for row in table] == [0.25, 0.5, 1.0, 1.0]
+    assert [row["steps"] for row in table] == [3] * 4
+    whole, narrow = table[2]["parameters"], table[3]["parameters"]
+    assert isinstance(whole, int)
+    assert isinstance(narrow, int)
+    assert narrow < 0.4 * whole
+    assert {"top5_imagenet_sample", "top5_rooms"} <= set(table[0])

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tagging.config import NamesConfig, StrengthConfig
+from tagging.errors import MediaNotFoundError
 from tagging.progress import Silent
 from tagging.starter.calibrate import Judged, calibrated, judged_clips, judged_titles
 from tagging.starter.propose import COLUMNS, Proposed, propose, write_proposed
@@ -27,6 +28,11 @@ def test_every_clip_has_its_strongest_names_with_nothing_held_back(proposed: lis
     assert {one.tag for one in seen} >= {"beagle", "tabby", "vehicle"}  # the unlikely ones, too
     assert seen[0].tag in ("animal", "dog", "beagle")
     assert seen[0].where.startswith("frame ")
+
+
+def test_a_folder_without_clips_is_told(tiny_starter: Path, tmp_path: Path) -> None:
+    with pytest.raises(MediaNotFoundError, match="no clip lies in"):
+        propose(tmp_path, tiny_starter, Silent())
 
 
 def test_judgements_are_joined_with_the_strengths_of_now(tmp_path: Path, proposed: list[Proposed]) -> None:
