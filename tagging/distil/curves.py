@@ -18,7 +18,7 @@ from tagging.distil.pictures import Picture, hashed_share
 from tagging.features.resnet import WIDTHS
 from tagging.progress import Progress
 
-STEPS = 3000
+STEPS = 2000
 PARTS = (0.25, 0.5, 1.0)  # of the pictures
 HALF = (16, 32, 64, 128)  # widths
 

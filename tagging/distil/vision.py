@@ -33,7 +33,7 @@ _TRUST_THUMBNAIL = 0.7
 
 @dataclass(frozen=True, slots=True)
 class VisionTraining:
-    epochs: float = 11.0
+    epochs: float = 9.0
     batch: int = 64
     learning_rate: float = 2e-3
     weight_decay: float = 0.05

@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from tagging.cli.console import print_table, progress
 from tagging.config import CALIBRATION, NamesConfig, load_config
 from tagging.errors import VideotagError
 from tagging.manifest import parse_columns
 from tagging.progress import Silent
 from tagging.starter.build import ANCHORS, BUNDLE, build
 from tagging.starter.calibrate import EVERY, Judged, calibrated, judged_clips, judged_titles, with_share
+from tagging.starter.clips import name_clips, read_labels
 from tagging.starter.propose import propose, write_proposed
 
 
@@ -46,12 +48,22 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--share", type=float, help="of the frames and examples that count (default: the bundle's)")
     one.set_defaults(run=_propose)
 
+    one = commands.add_parser("clips", help="what the bundle calls clips, beside their labels")
+    one.add_argument("clips", type=Path, metavar="DIR")
+    one.add_argument("--labels", type=Path, required=True, metavar="CSV", help="columns file, label, caption")
+    one.add_argument("--open", action="store_true", help="hold nothing back, however unsure")
+    one.add_argument("--bundle", type=Path, default=BUNDLE, metavar="DIR")
+    one.set_defaults(run=_clips)
+
     one = commands.add_parser("calibrate", help="thresholds and probabilities from judged clips, or from real titles")
     one.add_argument("--judged", type=Path, metavar="CSV", help="what `propose` wrote, with right and part filled in")
-    one.add_argument("--clips", type=Path, metavar="DIR", help="the clips that were judged")
+    one.add_argument(
+        "--clips", type=Path, action="append", default=[], metavar="DIR", help="what was judged; more than once"
+    )
     one.add_argument("--titles", type=Path, metavar="FILE", help="manifest of videos with their creators' tags")
     one.add_argument("--map", action="append", default=[], metavar="FIELD=COLUMN", help="columns of --titles")
     one.add_argument("--share", type=float, help="of the frames and examples that count (default: the bundle's)")
+    one.add_argument("--source", action="append", choices=("seen", "heard"), help="of --judged (default: both)")
     one.add_argument("--precision", type=float, default=0.75, help="of what is shown, to be kept (default: 0.75)")
     one.add_argument("--bundle", type=Path, default=BUNDLE, metavar="DIR")
     one.add_argument("--out", type=Path, default=CALIBRATION, metavar="JSON")
@@ -70,6 +82,15 @@ def _propose(asked: argparse.Namespace) -> None:
     sys.stdout.write(f"{len(proposed)} proposals in {asked.out}\n")
 
 
+def _clips(asked: argparse.Namespace) -> None:
+    named = name_clips(asked.clips, read_labels(asked.labels), asked.bundle, asked.open, progress())
+    print_table(
+        [{"clip": one.file, "said": one.said, "tags": ", ".join(one.tags), "agrees": one.agrees} for one in named]
+    )
+    agree = sum(one.agrees for one in named)
+    sys.stdout.write(f"a word of the label or caption is among the tags of {agree} of {len(named)} clips\n")
+
+
 def _calibrate(asked: argparse.Namespace) -> None:
     names = NamesConfig.model_validate_json(CALIBRATION.read_text(encoding="utf-8"))
     judged: dict[str, Judged] = {}
@@ -78,7 +99,11 @@ def _calibrate(asked: argparse.Namespace) -> None:
     if asked.judged:
         if asked.share:
             names = with_share(names, asked.share)
-        judged |= judged_clips(asked.judged, propose(asked.clips, asked.bundle, Silent(), asked.share, most=EVERY))
+        proposed = [
+            one for clips in asked.clips for one in propose(clips, asked.bundle, Silent(), asked.share, most=EVERY)
+        ]
+        found = judged_clips(asked.judged, proposed)
+        judged |= {source: one for source, one in found.items() if source in (asked.source or found)}
     names, reports = calibrated(names, judged, asked.bundle, asked.precision)
     text = names.model_dump_json(exclude_defaults=True, indent=1)
     asked.out.write_text(text + "\n", encoding="utf-8")

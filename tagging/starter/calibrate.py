@@ -6,7 +6,8 @@ for the report.
 """
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from tagging.types import LabelledVideo, VideoEmbeddings
 from tagging.words import normalise, singular, split_words
 
 SEED = 7
+TUNE = "tune"
 TITLES_AT_ONCE = 256
 FAR = 0.35  # cosine below which no name is near in meaning to a title
 EVERY = 100_000
@@ -37,27 +39,34 @@ class Judged:
 
     strengths: NDArray[np.float32]  # (n,)
     right: NDArray[np.bool_]  # (n,)
-    tune: NDArray[np.bool_]  # (n,) True: to fit on; the others are for the report
-    videos: tuple[int, int]  # looked at, to fit on and for the report
+    parts: NDArray[np.str_]  # (n,) TUNE to fit on; the others are for the report, each part on its own
+    videos: Mapping[str, int]  # looked at, by part
+
+
+@dataclass(frozen=True, slots=True)
+class PartReport:
+    """What is shown of one part, and the share of it that is right; None where nothing is shown."""
+
+    precision: float | None
+    shown: int
+    shown_a_video: float
 
 
 @dataclass(frozen=True, slots=True)
 class SourceReport:
-    """What a source's threshold does; the figures are None where no threshold has the precision."""
+    """What a source's threshold does, by part; no threshold and no part where none has the precision."""
 
     source: str
     judged: int
     least: float | None
-    tune_precision: float | None
-    test_precision: float | None
-    test_shown: int
-    test_shown_a_video: float | None
+    parts: Mapping[str, PartReport]
 
 
 def judged_clips(judgements: Path, proposed: Sequence[Proposed]) -> dict[str, Judged]:
-    """By source. The judgements are the CSV of `propose` with `right` (0 or 1) and `part` (tune or test) filled in.
+    """By source. The judgements are the CSV of `propose` with `right` (0 or 1) and `part` filled in.
 
-    Rows without a judgement are left out. Strengths are those of `proposed`, so that encoders may have changed since.
+    part: "tune", or what a set of clips for the report is called. Rows without a judgement are left out. Strengths are
+    those of `proposed`, so that encoders may have changed since.
     """
     strengths = {(one.file, one.modality, one.tag): one.strength for one in proposed}
     with judgements.open(encoding="utf-8", newline="") as file:
@@ -66,12 +75,12 @@ def judged_clips(judgements: Path, proposed: Sequence[Proposed]) -> dict[str, Ju
     for source in ("seen", "heard"):
         of_source = [row for row in rows if row["modality"] == source]
         known = [row for row in of_source if (row["file"], source, row["tag"]) in strengths]
-        clips = [{row["file"] for row in of_source if row["part"] == part} for part in ("tune", "test")]
+        parts = sorted({row["part"] for row in of_source})
         found[source] = Judged(
             np.array([strengths[row["file"], source, row["tag"]] for row in known], np.float32),
             np.array([row["right"] == "1" for row in known], np.bool_),
-            np.array([row["part"] == "tune" for row in known], np.bool_),
-            (len(clips[0]), len(clips[1])),
+            np.array([row["part"] for row in known], np.str_),
+            {part: len({row["file"] for row in of_source if row["part"] == part}) for part in parts},
         )
     return found
 
@@ -107,7 +116,7 @@ def _judge_titles(
     spellings = [[_key(form) for form in forms] for forms in recaller.catalog.spellings(len(recaller.catalog))]
     cosines: list[float] = []
     right: list[bool] = []
-    tune: list[bool] = []
+    parts: list[str] = []
     for video, embedded in _embedded(videos, encoders, with_description=source == "described"):
         [tags] = channel.recall([embedded])
         if tags is None:
@@ -118,10 +127,17 @@ def _judge_titles(
             if source == "literal" or not stands_in_title:
                 cosines.append(one.similarity)
                 right.append(any(f" {form} " in tag for form in spellings[row] for tag in own))
-                tune.append(not is_held_out(video.video, 0.5, SEED))
-    held_out = sum(is_held_out(video.video, 0.5, SEED) for video in videos)
-    parts = (len(videos) - held_out, held_out)
-    return Judged(np.array(cosines, np.float32), np.array(right, np.bool_), np.array(tune, np.bool_), parts)
+                parts.append(_part(video))
+    return Judged(
+        np.array(cosines, np.float32),
+        np.array(right, np.bool_),
+        np.array(parts, np.str_),
+        dict(Counter(_part(video) for video in videos)),
+    )
+
+
+def _part(video: LabelledVideo) -> str:
+    return "test" if is_held_out(video.video, 0.5, SEED) else TUNE
 
 
 def _embedded(
@@ -147,7 +163,7 @@ def calibrated(
     fitted: dict[str, StrengthConfig | None] = {}
     reports = []
     for source, one in judged.items():
-        curve = fit(one.strengths[one.tune], one.right[one.tune], precision)
+        curve = fit(one.strengths[one.parts == TUNE], one.right[one.parts == TUNE], precision)
         kept = getattr(before, source) or open_source("max" if source == "heard" else "sum")
         fitted[source] = None if curve is None else kept.model_copy(update=asdict(curve))
         reports.append(_report(source, one, None if curve is None else curve.least))
@@ -161,19 +177,13 @@ def with_share(names: NamesConfig, share: float) -> NamesConfig:
 
 
 def _report(source: str, judged: Judged, least: float | None) -> SourceReport:
-    if least is None:
-        return SourceReport(source, len(judged.right), None, None, None, 0, None)
-    shown = judged.strengths >= least
-    tune, test = judged.right[shown & judged.tune], judged.right[shown & ~judged.tune]
-    return SourceReport(
-        source,
-        judged=len(judged.right),
-        least=least,
-        tune_precision=round(float(tune.mean()), 3),
-        test_precision=round(float(test.mean()), 3) if len(test) else None,
-        test_shown=len(test),
-        test_shown_a_video=round(len(test) / max(judged.videos[1], 1), 2),
-    )
+    parts: dict[str, PartReport] = {}
+    if least is not None:
+        for part, videos in judged.videos.items():
+            right = judged.right[(judged.strengths >= least) & (judged.parts == part)]
+            precision = round(float(right.mean()), 3) if len(right) else None
+            parts[part] = PartReport(precision, len(right), round(len(right) / videos, 2))
+    return SourceReport(source, len(judged.right), least, parts)
 
 
 def _key(text: str) -> str:

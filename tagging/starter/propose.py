@@ -1,25 +1,29 @@
 """What the direct sources would say of clips, with nothing held back: for people who judge it."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+from PIL import Image
+
 from tagging.catalog import TagCatalog
-from tagging.config import NamesConfig, RecallConfig, StrengthConfig
+from tagging.config import MediaConfig, NamesConfig, RecallConfig, StrengthConfig
 from tagging.errors import MediaNotFoundError
 from tagging.features.encode import embed, encode_videos
 from tagging.features.factory import load_encoders
 from tagging.media.pool import DecodePool
 from tagging.pipeline import Recaller, check_encoders
 from tagging.progress import Progress
-from tagging.reading import Failure, read_videos
-from tagging.store.bundle import read_manifest
-from tagging.types import ChannelTags, VideoRef
+from tagging.reading import ReadVideo, read_videos
+from tagging.store.bundle import file_sha256, read_manifest
+from tagging.types import ChannelTags, Frames, MediaSample, VideoRef
 
 COLUMNS = ("file", "modality", "rank", "tag", "strength", "where", "right", "part")
 MEDIA = frozenset((".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"))
+STILLS = frozenset((".jpeg", ".jpg", ".png"))  # thumbnails: a clip of one frame
 SHOWN = 15
 
 
@@ -38,7 +42,7 @@ class Proposed:
 def propose(
     clips: Path, bundle: Path, progress: Progress, share: float | None = None, most: int = SHOWN
 ) -> list[Proposed]:
-    """The `most` strongest names of each clip of a folder, by source.
+    """The `most` strongest names of each clip, and each picture, of a folder, by source.
 
     share: of the tokens that count, instead of the bundle's. Clips that cannot be read are left out;
     MediaNotFoundError where there is none at all.
@@ -54,16 +58,13 @@ def propose(
     encoders = load_encoders(config.encoders)
     check_encoders(manifest, encoders)
 
-    files = sorted(path for path in clips.iterdir() if path.suffix.lower() in MEDIA)
+    files = sorted(path for path in clips.iterdir() if path.suffix.lower() in MEDIA | STILLS)
     if not files:
         raise MediaNotFoundError(f"no clip lies in {clips}", f"clips are files with one of {', '.join(sorted(MEDIA))}")
     proposed: list[Proposed] = []
-    with progress.track("propose", len(files)) as advance, DecodePool(config.media) as pool:
-        videos = (VideoRef(file.name, str(file)) for file in files)
-        for video in read_videos(videos, pool, ahead=2 * config.media.workers):
+    with progress.track("propose", len(files)) as advance:
+        for video in _read(files, config.media):
             advance(1)
-            if isinstance(video, Failure):
-                continue
             [features] = encode_videos(encoders, [video])
             embedded = embed(encoders, video.video, features)
             for channel in recaller.channels:
@@ -88,6 +89,18 @@ def open_source(
     """A source that holds nothing back; `together` where there is no configuration that says."""
     kept = config or StrengthConfig(slope=1.0, intercept=0.0, least=0.0, together=together)
     return kept.model_copy(update={"slope": 1.0, "intercept": 0.0, "least": 0.0, "share": share or kept.share})
+
+
+def _read(files: Sequence[Path], config: MediaConfig) -> Iterator[ReadVideo]:
+    for path in (path for path in files if path.suffix.lower() in STILLS):
+        with Image.open(path) as image:
+            frames = Frames(np.asarray(image.convert("RGB"))[None], np.zeros(1))
+        yield ReadVideo(VideoRef(path.name), MediaSample(file_sha256(path), 0.0, frames, None))
+    videos = (VideoRef(path.name, str(path)) for path in files if path.suffix.lower() in MEDIA)
+    with DecodePool(config) as pool:
+        for video in read_videos(videos, pool, ahead=2 * config.workers):
+            if isinstance(video, ReadVideo):
+                yield video
 
 
 def _rows(file: str, source: str, tags: ChannelTags, catalog: TagCatalog) -> list[Proposed]:

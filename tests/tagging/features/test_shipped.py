@@ -34,7 +34,9 @@ def test_the_offline_profile_loads_all_three_encoders() -> None:
     assert (encoders.frames.dim, encoders.audio.dim) == (256, 128)
 
 
-@pytest.mark.parametrize(("source", "least"), [("rooms", 0.7), ("clothing", 0.35)])
+@pytest.mark.parametrize(
+    ("source", "least"), [("rooms", 0.75), ("clothing", 0.5), ("cifar100", 0.2), ("tiny_imagenet", 0.12)]
+)
 def test_the_vision_encoder_knows_kept_back_pictures(shared_data: Path, source: str, least: float) -> None:
     encoder = TrainedFrameEncoder(MODELS / "vision" / "model.safetensors", 64)
     classes = vision_classes()
@@ -47,10 +49,15 @@ def test_the_vision_encoder_knows_kept_back_pictures(shared_data: Path, source: 
 
 @pytest.mark.parametrize(
     ("clip", "tag"),
-    [("vas_4571131b20.mp4", "dog"), ("vggsound_77789ceb8b.mp4", "baby crying"), ("misc_104c2085c3.mp4", "speech")],
+    [
+        ("vas_4571131b20.mp4", "dog"),
+        ("vggsound_77789ceb8b.mp4", "baby crying"),
+        ("misc_104c2085c3.mp4", "speech"),
+        ("panda_f01335a47f.mp4", "sea"),
+    ],
 )
-def test_a_fresh_machine_names_what_is_heard(shared_data: Path, clip: str, tag: str) -> None:
+def test_a_fresh_machine_names_what_is_seen_and_heard(shared_data: Path, clip: str, tag: str) -> None:
     with load_tagger(places.default_bundle()) as tagger:
         answer = tagger.tag(VideoRef(clip, str(shared_data / "clips" / clip)), tagger.selection(10))
     assert tag in {one.name for one in answer.tags}
-    assert answer.modalities == ("frames", "audio")
+    assert "frames" in answer.modalities

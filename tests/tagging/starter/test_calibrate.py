@@ -6,11 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tagging.config import NamesConfig, StrengthConfig
 from tagging.errors import MediaNotFoundError
 from tagging.progress import Silent
 from tagging.starter.calibrate import Judged, calibrated, judged_clips, judged_titles
+from tagging.starter.clips import name_clips, read_labels
 from tagging.starter.propose import COLUMNS, Proposed, propose, write_proposed
 from tagging.store.bundle import read_manifest
 
@@ -51,6 +53,35 @@ def test_judgements_are_joined_with_the_strengths_of_now(tmp_path: Path, propose
     want = [one for one in proposed if one.modality == "seen" and one.tag != "car"]
     assert found["seen"].strengths.tolist() == pytest.approx([one.strength for one in want])
     assert found["seen"].right.tolist() == [one.tag in ("dog", "animal") for one in want]
+    assert set(found["seen"].parts) == {"tune", "test"}
+    assert found["seen"].videos == {"test": 8, "tune": 8}
+
+
+def test_a_picture_is_a_clip_of_one_frame(tiny_starter: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (64, 36), (200, 30, 30)).save(tmp_path / "still.jpg")
+    rows = propose(tmp_path, tiny_starter, Silent())
+    assert {(one.file, one.modality, one.where) for one in rows} == {("still.jpg", "seen", "frame 1 of 1")}
+
+
+def test_clips_are_named_beside_their_labels(tiny_starter: Path, unseen_corpus: Path, tmp_path: Path) -> None:
+    files = sorted(path.name for path in unseen_corpus.parent.glob("*.mp4"))[:2]
+    labels = tmp_path / "labels.csv"
+    lines = [
+        "file,label,caption",
+        f"{files[0]},no_such_word,",
+        f"{files[1]},,An animal runs",
+        "gone.mp4,dog,",
+        "x.mp4,,",
+    ]
+    labels.write_text("\n".join(lines), encoding="utf-8")
+    said = read_labels(labels)
+    assert said == {files[0]: "no such word", files[1]: "An animal runs", "gone.mp4": "dog"}
+    held = name_clips(unseen_corpus.parent, said, tiny_starter, False, Silent())
+    free = name_clips(unseen_corpus.parent, said, tiny_starter, True, Silent())
+    assert [one.file for one in held] == [one.file for one in free] == files  # "gone" cannot be read
+    assert all(set(one.tags) <= set(other.tags) for one, other in zip(held, free, strict=True))
+    assert not free[0].agrees
+    assert free[1].agrees == ("animal" in " ".join(free[1].tags))
 
 
 def test_titles_are_right_where_the_creator_says_so(tmp_path: Path, tiny_starter: Path) -> None:
@@ -69,12 +100,12 @@ def test_titles_are_right_where_the_creator_says_so(tmp_path: Path, tiny_starter
     found = judged_titles(path, {}, tiny_starter)
     assert found["literal"].right.tolist() == [True, False, True]
     assert found["described"].right.tolist() == [False]
-    assert sum(found["literal"].videos) == 2
+    assert sum(found["literal"].videos.values()) == 2
 
 
 def judged(strengths: list[float], right: list[bool]) -> Judged:
-    tune = np.arange(len(right)) % 2 == 0
-    return Judged(np.array(strengths, np.float32), np.array(right, np.bool_), tune, (10, 10))
+    parts = np.where(np.arange(len(right)) % 2 == 0, "tune", "stills")
+    return Judged(np.array(strengths, np.float32), np.array(right, np.bool_), parts, {"tune": 10, "stills": 10})
 
 
 def test_a_source_is_fitted_on_one_half_and_reported_on_the_other(tiny_starter: Path) -> None:
@@ -89,11 +120,14 @@ def test_a_source_is_fitted_on_one_half_and_reported_on_the_other(tiny_starter: 
     assert heard.least is None
     assert names.seen is not None
     assert seen.least == names.seen.least
-    assert seen.tune_precision is not None
-    assert seen.tune_precision >= 0.9
+    tuned, stills = seen.parts["tune"], seen.parts["stills"]
+    assert tuned.precision is not None
+    assert tuned.precision >= 0.9
     shown = [t for s, t in list(zip(strengths, truth, strict=True))[1::2] if s >= names.seen.least]
-    assert seen.test_precision == pytest.approx(np.mean(shown), abs=1e-3)
-    assert seen.test_shown_a_video == pytest.approx(len(shown) / 10)
+    assert stills.precision == pytest.approx(np.mean(shown), abs=1e-3)
+    assert stills.shown == len(shown)
+    assert stills.shown_a_video == pytest.approx(len(shown) / 10)
+    assert heard.parts == {}
     entries = read_manifest(tiny_starter).encoders
     assert names.fitted_for == {name: entries[name].fingerprint for name in ("frames", "audio")}
 
