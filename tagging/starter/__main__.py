@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tagging.cli.console import print_table, progress
 from tagging.config import CALIBRATION, NamesConfig, load_config
-from tagging.errors import VideotagError
+from tagging.errors import InvalidConfigError, VideotagError
 from tagging.manifest import parse_columns
 from tagging.progress import Silent
 from tagging.starter.build import ANCHORS, BUNDLE, build
@@ -97,6 +97,8 @@ def _calibrate(asked: argparse.Namespace) -> None:
     if asked.titles:
         judged |= judged_titles(asked.titles, parse_columns(asked.map), asked.bundle)
     if asked.judged:
+        if not asked.clips:
+            raise InvalidConfigError("--judged without --clips", "give the folders of what was judged with --clips")
         if asked.share:
             names = with_share(names, asked.share)
         proposed = [

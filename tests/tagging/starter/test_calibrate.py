@@ -142,4 +142,7 @@ def test_the_commands_explain_themselves_and_known_errors_are_one_line(tmp_path:
     wrong = starter("propose", tmp_path, "--out", tmp_path / "p.csv", "--bundle", tmp_path)
     assert wrong.returncode == 1
     assert wrong.stderr.startswith("error: ")
+    blind = starter("calibrate", "--judged", tmp_path / "j.csv", "--bundle", tiny_starter, "--out", tmp_path / "c.json")
+    assert (blind.returncode, (tmp_path / "c.json").exists()) == (1, False)
+    assert "--clips" in blind.stderr
     assert "Traceback" not in wrong.stderr
