@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagging.config import NamesConfig, StrengthConfig
+from tagging.errors import InvalidManifestError
 from tagging.features.factory import Encoders, load_encoders
 from tagging.manifest import read_labelled
 from tagging.pipeline import Recaller, check_encoders
@@ -70,7 +71,10 @@ def judged_clips(judgements: Path, proposed: Sequence[Proposed]) -> dict[str, Ju
     """
     strengths = {(one.file, one.modality, one.tag): one.strength for one in proposed}
     with judgements.open(encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["right"] in ("0", "1")]
+        table = csv.DictReader(file)
+        if missing := {"file", "modality", "tag", "right", "part"} - set(table.fieldnames or ()):
+            raise InvalidManifestError(f"{judgements} has no column {', '.join(sorted(missing))}", "see `propose`")
+        rows = [row for row in table if row["right"] in ("0", "1")]
     found: dict[str, Judged] = {}
     for source in ("seen", "heard"):
         of_source = [row for row in rows if row["modality"] == source]

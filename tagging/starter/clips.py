@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recall.channels.words import EMPTY
+from tagging.errors import InvalidManifestError
 from tagging.features.factory import load_encoders
 from tagging.pipeline import Recaller, Tagger, load_ranker
 from tagging.progress import Progress
@@ -27,11 +28,12 @@ class NamedClip:
 
 def read_labels(file: Path) -> dict[str, str]:
     """Label and caption by file name, of the rows that have either: a CSV with the columns file, label, caption."""
-    with file.open(encoding="utf-8", newline="") as rows:
-        said = {
-            row["file"]: f"{row['label']} {row['caption']}".replace("_", " ").strip() for row in csv.DictReader(rows)
-        }
-    return {name: text for name, text in said.items() if text}
+    with file.open(encoding="utf-8", newline="") as lines:
+        rows = csv.DictReader(lines)
+        if missing := {"file", "label", "caption"} - set(rows.fieldnames or ()):
+            raise InvalidManifestError(f"{file} has no column {', '.join(sorted(missing))}", "give it a header")
+        said = {row["file"]: f"{row['label'] or ''} {row['caption'] or ''}".strip() for row in rows}
+    return {name: text.replace("_", " ") for name, text in said.items() if text}
 
 
 def name_clips(clips: Path, said: Mapping[str, str], bundle: Path, opened: bool, progress: Progress) -> list[NamedClip]:

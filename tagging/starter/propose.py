@@ -93,8 +93,11 @@ def open_source(
 
 def _read(files: Sequence[Path], config: MediaConfig) -> Iterator[ReadVideo]:
     for path in (path for path in files if path.suffix.lower() in STILLS):
-        with Image.open(path) as image:
-            frames = Frames(np.asarray(image.convert("RGB"))[None], np.zeros(1))
+        try:
+            with Image.open(path) as image:
+                frames = Frames(np.asarray(image.convert("RGB"))[None], np.zeros(1))
+        except OSError:  # no picture, or the half of one
+            continue
         yield ReadVideo(VideoRef(path.name), MediaSample(file_sha256(path), 0.0, frames, None))
     videos = (VideoRef(path.name, str(path)) for path in files if path.suffix.lower() in MEDIA)
     with DecodePool(config) as pool:

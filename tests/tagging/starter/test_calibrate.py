@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from tagging.config import NamesConfig, StrengthConfig
-from tagging.errors import MediaNotFoundError
+from tagging.errors import InvalidManifestError, MediaNotFoundError
 from tagging.progress import Silent
 from tagging.starter.calibrate import Judged, calibrated, judged_clips, judged_titles
 from tagging.starter.clips import name_clips, read_labels
@@ -59,6 +59,7 @@ def test_judgements_are_joined_with_the_strengths_of_now(tmp_path: Path, propose
 
 def test_a_picture_is_a_clip_of_one_frame(tiny_starter: Path, tmp_path: Path) -> None:
     Image.new("RGB", (64, 36), (200, 30, 30)).save(tmp_path / "still.jpg")
+    (tmp_path / "half.jpg").write_bytes((tmp_path / "still.jpg").read_bytes()[:200])
     rows = propose(tmp_path, tiny_starter, Silent())
     assert {(one.file, one.modality, one.where) for one in rows} == {("still.jpg", "seen", "frame 1 of 1")}
 
@@ -82,6 +83,15 @@ def test_clips_are_named_beside_their_labels(tiny_starter: Path, unseen_corpus: 
     assert all(set(one.tags) <= set(other.tags) for one, other in zip(held, free, strict=True))
     assert not free[0].agrees
     assert free[1].agrees == ("animal" in " ".join(free[1].tags))
+
+
+def test_tables_without_their_columns_are_told(tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text("file,label\na.mp4,dog\n", encoding="utf-8")
+    with pytest.raises(InvalidManifestError, match="no column caption"):
+        read_labels(table)
+    with pytest.raises(InvalidManifestError, match="no column modality, part, right, tag"):
+        judged_clips(table, [])
 
 
 def test_titles_are_right_where_the_creator_says_so(tmp_path: Path, tiny_starter: Path) -> None:
