@@ -6,29 +6,9 @@ A text of W words costs at most W times the longest name's words in dictionary l
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from tagging.words import normalise, singular, split_words
+from tagging.words import EMPTY, normalise, singular, split_words
 
 WORDS_READ = 2000
-
-# Names that say nothing of a video, though people use them as tags.
-EMPTY = frozenset(
-    split_words("""
-    a about after again all also always am an and another any anyone anything are around as at away back be
-    because been before behind being below best better between big both but by call came can come could day days
-    did different do does doing done down each easy end enough even ever every everyone everything extra far few
-    find first for free from full fun get getting give go goes going gone gonna good got great had happy hard
-    has have having he here hey hi high him his hit hot how i if in inside into is it its just keep know large
-    last least left less let life like little live long look lot lots love made make making man many may me mean
-    might more most much must my near need never new next nice no non not nothing now of off official ok old on
-    once one only open or other our out over own part people perfect play playing please put ready real really
-    right same say see seen set she should show simple small so some someone something soon special start still
-    stop stuff such super sure take taking than that the their them then there these they thing things this
-    those three through time to today together tomorrow tonight too top total try trying turn two type under
-    until up update us use used using very video videos vs want was watch watching way we well went were what
-    when where which while who whole why will wish with without word words work working world would wow year
-    years yes yesterday yet you your yours
-    """)
-)
 
 
 @dataclass(frozen=True, slots=True)

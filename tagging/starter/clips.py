@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from recall.channels.words import EMPTY
 from tagging.errors import InvalidManifestError
 from tagging.features.factory import load_encoders
 from tagging.pipeline import Recaller, Tagger, load_ranker
@@ -13,7 +12,7 @@ from tagging.progress import Progress
 from tagging.reading import Failure
 from tagging.store.bundle import BundleManifest, read_manifest
 from tagging.types import VideoRef
-from tagging.words import normalise, singular, split_words
+from tagging.words import EMPTY, normalise, singular, split_words
 
 TAGS = 10
 

@@ -178,7 +178,7 @@ def test_a_trained_network_comes_back_from_its_file(tmp_path: Path) -> None:
 def test_the_curves_train_on_nested_parts_of_the_pictures_and_at_half_the_width(tmp_path: Path) -> None:
     pictures = [*PICTURES, *(picture("clips", f"c{n}", "") for n in range(40))]
     free = np.array([n for n, one in enumerate(pictures) if not one.kept_back], np.int32)
-    some = replace(crops(88), first=np.resize(free, 88), second=np.resize(free[::-1], 88))
+    some = replace(crops(len(free) ** 2), first=np.repeat(free, len(free)), second=np.tile(free, len(free)))
     parts = [curves.of_part(some, pictures, part) for part in curves.PARTS]
     seen = [set(part.first.tolist()) | set(part.second.tolist()) for part in parts]
     assert seen[0] < seen[1] < seen[2] == set(free.tolist())

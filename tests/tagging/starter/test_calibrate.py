@@ -65,7 +65,7 @@ def test_a_picture_is_a_clip_of_one_frame(tiny_starter: Path, tmp_path: Path) ->
 
 
 def test_clips_are_named_beside_their_labels(tiny_starter: Path, unseen_corpus: Path, tmp_path: Path) -> None:
-    files = sorted(path.name for path in unseen_corpus.parent.glob("*.mp4"))[:2]
+    files = sorted(path.name for path in unseen_corpus.parent.glob("test-*.mp4"))[:2]
     labels = tmp_path / "labels.csv"
     lines = [
         "file,label,caption",
