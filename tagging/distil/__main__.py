@@ -40,14 +40,14 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("--work", type=Path, required=True, metavar="DIR", help="for crops and checkpoints; kept")
         one.add_argument("--out", type=Path, default=MODELS / name / "model.safetensors", metavar="FILE")
         one.add_argument("--epochs", type=float, metavar="N", help="over the crops")
-        one.add_argument("--processes", type=int, default=2, metavar="N", help="that ask the teachers")
+        one.add_argument("--processes", type=_at_least_one, default=2, metavar="N", help="that ask the teachers")
         one.set_defaults(run=run)
     one = commands.add_parser(
         "curves", help="train the vision encoder shortly, with fewer pictures and at half the width"
     )
     one.add_argument("--data", type=Path, required=True, metavar="DIR")
     one.add_argument("--work", type=Path, required=True, metavar="DIR", help="of the vision training, with its crops")
-    one.add_argument("--processes", type=int, default=2, metavar="N", help="that ask the teacher")
+    one.add_argument("--processes", type=_at_least_one, default=2, metavar="N", help="that ask the teacher")
     one.set_defaults(run=_curves)
     one = commands.add_parser("measure", help="print every table of the model cards")
     one.add_argument("--data", type=Path, required=True, metavar="DIR")
@@ -55,6 +55,12 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--models", type=Path, default=MODELS, metavar="DIR")
     one.set_defaults(run=_measure)
     return parser
+
+
+def _at_least_one(text: str) -> int:
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{number} is less than 1")
+    return number
 
 
 def _vision(asked: argparse.Namespace) -> None:

@@ -83,12 +83,15 @@ def _propose(asked: argparse.Namespace) -> None:
 
 
 def _clips(asked: argparse.Namespace) -> None:
-    named = name_clips(asked.clips, read_labels(asked.labels), asked.bundle, asked.open, progress())
+    said = read_labels(asked.labels)
+    named = name_clips(asked.clips, said, asked.bundle, asked.open, progress())
     print_table(
         [{"clip": one.file, "said": one.said, "tags": ", ".join(one.tags), "agrees": one.agrees} for one in named]
     )
     agree = sum(one.agrees for one in named)
     sys.stdout.write(f"a word of the label or caption is among the tags of {agree} of {len(named)} clips\n")
+    if left := len(said) - len(named):
+        sys.stdout.write(f"{left} clips could not be read\n")
 
 
 def _calibrate(asked: argparse.Namespace) -> None:

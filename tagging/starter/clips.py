@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tagging.errors import InvalidManifestError
+from tagging.errors import InvalidManifestError, MediaNotFoundError
 from tagging.features.factory import load_encoders
 from tagging.pipeline import Recaller, Tagger, load_ranker
 from tagging.progress import Progress
@@ -36,7 +36,10 @@ def read_labels(file: Path) -> dict[str, str]:
 
 
 def name_clips(clips: Path, said: Mapping[str, str], bundle: Path, opened: bool, progress: Progress) -> list[NamedClip]:
-    """The clips that can be read. opened: frames and sound hold nothing back, however unsure."""
+    """The clips that can be read; MediaNotFoundError where there is none.
+
+    opened: frames and sound hold nothing back, however unsure.
+    """
     manifest = read_manifest(bundle)
     if opened:
         manifest = _opened(manifest)
@@ -54,6 +57,8 @@ def name_clips(clips: Path, said: Mapping[str, str], bundle: Path, opened: bool,
             tags = tuple(tag.name for tag in answer.tags)
             shared = _words(said[answer.video_id]) & {word for tag in tags for word in _words(tag)}
             named.append(NamedClip(answer.video_id, said[answer.video_id], tags, bool(shared)))
+    if not named:
+        raise MediaNotFoundError(f"no clip of the labels can be read in {clips}", "give the folder they lie in")
     return named
 
 

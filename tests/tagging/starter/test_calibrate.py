@@ -81,6 +81,8 @@ def test_clips_are_named_beside_their_labels(tiny_starter: Path, unseen_corpus: 
     free = name_clips(unseen_corpus.parent, said, tiny_starter, True, Silent())
     assert [one.file for one in held] == [one.file for one in free] == files  # "gone" cannot be read
     assert all(set(one.tags) <= set(other.tags) for one, other in zip(held, free, strict=True))
+    with pytest.raises(MediaNotFoundError, match="no clip of the labels"):
+        name_clips(tmp_path, said, tiny_starter, False, Silent())
     assert not free[0].agrees
     assert free[1].agrees == ("animal" in " ".join(free[1].tags))
 
