@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import sys
 import time
 import unicodedata
@@ -24,6 +25,7 @@ from rich.progress import Progress as RichProgress
 from rich.table import Table
 from rich.text import Text
 
+from tagging.errors import VideotagError
 from tagging.progress import Advance, Progress
 
 LINE_EVERY_S = 10.0
@@ -68,6 +70,26 @@ def _steers(char: str) -> bool:
         unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp")
         or char in "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
     )
+
+
+@contextmanager
+def errors_in_one_line() -> Iterator[None]:
+    """A known error becomes one line on stderr, a hint, and exit code 1."""
+    try:
+        yield
+    except VideotagError as error:
+        _fail(error.message, error.hint)
+    except OSError as error:  # a full disk, a folder without rights: the system's words are the clearest
+        _fail(str(error))
+
+
+def _fail(message: str, hint: str = "") -> None:
+    sys.stderr.write(f"error: {printable(message)}\n" + (f"hint: {printable(hint)}\n" if hint else ""))
+    try:
+        sys.stdout.flush()
+    except OSError:  # what could not be written is lost with this; the error above told so
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(1)
 
 
 def configure_output() -> None:

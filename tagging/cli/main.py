@@ -3,15 +3,13 @@
 Exit codes: 0 done, 1 a known error told in one line and a hint, 2 wrong usage, 130 and 143 stopped by a signal.
 """
 
-import os
 import signal
 import sys
 
 import typer
 
 from tagging.cli import batch, evaluate, models, quickstart, tag, train
-from tagging.cli.console import configure_output, printable
-from tagging.errors import VideotagError
+from tagging.cli.console import configure_output, errors_in_one_line
 
 app = typer.Typer(
     help="Tags videos from what is seen, heard and written, and shows why.",
@@ -33,24 +31,11 @@ def main() -> None:
     configure_output()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
-    try:
+    with errors_in_one_line():
         app()
-    except VideotagError as error:
-        _fail(error.message, error.hint)
-    except OSError as error:  # a full disk, a folder without rights: the system's words are the clearest
-        _fail(str(error))
 
 
 def _stop(number: int, _: object) -> None:
     """Ends the program as an exception, so that what is half done is cleared away and what is done is kept."""
     sys.stderr.write("stopped\n")
     sys.exit(128 + number)
-
-
-def _fail(message: str, hint: str = "") -> None:
-    sys.stderr.write(f"error: {printable(message)}\n" + (f"hint: {printable(hint)}\n" if hint else ""))
-    try:
-        sys.stdout.flush()
-    except OSError:  # what could not be written is lost with this; the error above told so
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    sys.exit(1)

@@ -3,15 +3,13 @@
 import argparse
 import csv
 import logging
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
-from tagging.cli.console import configure_output, print_table, progress
+from tagging.cli.console import configure_output, errors_in_one_line, print_table, progress
 from tagging.config import load_config
-from tagging.errors import VideotagError
 from tagging.features.base import TextEncoder
 
 MODELS = Path(__file__).parents[1] / "models"
@@ -20,12 +18,8 @@ MODELS = Path(__file__).parents[1] / "models"
 def main(arguments: Sequence[str] | None = None) -> None:
     asked = _parser().parse_args(arguments)
     configure_output()
-    try:
+    with errors_in_one_line():
         asked.run(asked)
-    except VideotagError as error:
-        sys.exit(f"error: {error.message}\n" + (f"hint: {error.hint}" if error.hint else ""))
-    except OSError as error:  # a list or a folder that is not there, a full disk
-        sys.exit(f"error: {error}")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from tagging.errors import InvalidConfigError
 from tagging.features.resnet import SmallResNet
 from tagging.store.atomic import partial_file
 
@@ -38,8 +39,13 @@ def learner_of(model: SmallResNet, learning_rate: float, weight_decay: float) ->
 
 
 def batches(count: int, batch: int, first: int, steps: int, seed: int) -> Iterator[tuple[int, NDArray[np.int64]]]:
-    """(step, rows): every crop once an epoch, in an order of its own; the same batches after a restart."""
+    """(step, rows): every crop once an epoch, in an order of its own; the same batches after a restart.
+
+    Raises InvalidConfigError where the crops do not fill one batch.
+    """
     per_epoch = count // batch
+    if not per_epoch:
+        raise InvalidConfigError(f"{count} crops do not fill a batch of {batch}", "give a --data with more pictures")
     order, epoch = np.zeros(0, np.int64), -1
     for step in range(first, steps):
         if step // per_epoch != epoch:

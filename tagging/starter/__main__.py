@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from tagging.cli.console import print_table, progress
+from tagging.cli.console import errors_in_one_line, print_table, progress
 from tagging.config import CALIBRATION, NamesConfig, load_config
-from tagging.errors import InvalidConfigError, VideotagError
+from tagging.errors import InvalidConfigError
 from tagging.manifest import parse_columns
 from tagging.progress import Silent
 from tagging.starter.build import ANCHORS, BUNDLE, build
@@ -22,12 +22,8 @@ from tagging.starter.propose import propose, write_proposed
 def main(arguments: Sequence[str] | None = None) -> None:
     asked = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING)
-    try:
+    with errors_in_one_line():
         asked.run(asked)
-    except VideotagError as error:
-        sys.exit(f"error: {error.message}\n" + (f"hint: {error.hint}" if error.hint else ""))
-    except OSError as error:  # a list or a folder that is not there, a full disk
-        sys.exit(f"error: {error}")
 
 
 def _parser() -> argparse.ArgumentParser:

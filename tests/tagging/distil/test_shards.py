@@ -36,6 +36,9 @@ def test_a_work_folder_is_of_one_plan(tmp_path: Path) -> None:
         shards.claim(tmp_path, order)
 
 
-def test_data_that_is_not_there_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(SystemExit, match="imagenet_sample_1000"):
+def test_data_that_is_not_there_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
         main(["vision", "--data", str(tmp_path), "--work", str(tmp_path / "work")])
+    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert len(told) == 1
+    assert "imagenet_sample_1000" in told[0]

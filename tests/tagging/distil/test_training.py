@@ -16,6 +16,7 @@ from tagging.distil.pictures import Picture
 from tagging.distil.sound_crops import DIM as SOUND_DIM
 from tagging.distil.sound_crops import EXAMPLES, SoundCrops
 from tagging.distil.sounds import LabelledSound
+from tagging.errors import InvalidConfigError
 from tagging.features.resnet import SmallResNet
 from tagging.features.trained import TrainedFrameEncoder, TrainedSoundEncoder
 from tagging.progress import Silent
@@ -112,6 +113,11 @@ def test_batches_go_over_everything_once_an_epoch_and_are_the_same_after_a_resta
     for (_, want), (_, got) in zip(whole[4:], batches(10, 3, 4, 7, seed=1), strict=True):
         np.testing.assert_array_equal(got, want)
     assert any((a != b).any() for (_, a), (_, b) in zip(whole, batches(10, 3, 0, 7, seed=2), strict=True))
+
+
+def test_too_few_crops_for_a_batch_are_told() -> None:
+    with pytest.raises(InvalidConfigError, match="3 crops do not fill a batch of 4"):
+        next(batches(3, 4, 0, 1, seed=1))
 
 
 def test_the_learning_rate_rises_then_falls_to_nothing() -> None:
