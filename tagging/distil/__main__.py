@@ -36,11 +36,10 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("--epochs", type=float, metavar="N", help="over the crops")
         one.add_argument("--processes", type=_at_least_one, default=2, metavar="N", help="that ask the teachers")
         one.set_defaults(run=run)
-    one = commands.add_parser(
-        "curves", help="train the vision encoder shortly, with fewer pictures and at half the width"
-    )
+    one = commands.add_parser("curves", help="train the vision encoder with fewer pictures and at half the width")
     one.add_argument("--data", type=Path, required=True, metavar="DIR")
     one.add_argument("--work", type=Path, required=True, metavar="DIR", help="of the vision training, with its crops")
+    one.add_argument("--epochs", type=float, metavar="N", help="over the crops, in each training")
     one.add_argument("--processes", type=_at_least_one, default=2, metavar="N", help="that ask the teacher")
     one.set_defaults(run=_curves)
     one = commands.add_parser("measure", help="print every table of the model cards")
@@ -78,7 +77,8 @@ def _curves(asked: argparse.Namespace) -> None:
     from tagging.distil.classes import vision_classes
     from tagging.distil.pictures import read_pictures
 
-    config = replace(vision.VisionTraining(), small_share=1.0)
+    config = vision.VisionTraining()
+    config = config if asked.epochs is None else replace(config, epochs=asked.epochs)
     pictures, classes = read_pictures(asked.data), vision_classes()
     picture_crops.extract(pictures, asked.data, asked.work, config.seed, asked.processes, progress())
     crops, words = picture_crops.load(asked.work), _thumbnail_words()

@@ -1,7 +1,8 @@
-"""Would more pictures, or a larger network, do better? The same number of steps with less of either.
+"""Would more pictures, or a larger network, do better? The same training with less of either.
 
-A part of the pictures is chosen by the hash of their names, so a smaller part is in every larger one. A mixed crop
-belongs to a part if both of its pictures do.
+Every training sees its crops equally often, so one with fewer pictures has fewer steps: at the same number of steps
+it would only learn its few pictures by heart. A part of the pictures is chosen by the hash of their names, so a
+smaller part is in every larger one. A mixed crop belongs to a part if both of its pictures do.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +19,6 @@ from tagging.distil.pictures import Picture, hashed_share
 from tagging.features.resnet import WIDTHS
 from tagging.progress import Progress
 
-STEPS = 2000
 PARTS = (0.25, 0.5, 1.0)  # of the pictures
 HALF = (16, 32, 64, 128)  # widths
 
@@ -32,7 +32,6 @@ def curves(
     device: str,
     progress: Progress,
     config: vision.VisionTraining,
-    steps: int = STEPS,
 ) -> list[dict[str, str | float]]:
     """A row a training: what it had, and how often a kept-back picture's label is among its first five classes."""
     kept_back = vision.KeptBack.of(pictures, classes)
@@ -40,12 +39,13 @@ def curves(
     for part, widths in [*((part, WIDTHS) for part in PARTS), (1.0, HALF)]:
         some = of_part(crops, pictures, part)
         count = len(some.first)
-        one = replace(config, epochs=steps * config.batch / count, widths=widths)
+        one = replace(config, widths=widths)
         folder = work / f"curves-{part:g}-{widths[0]}"
         folder.mkdir(parents=True, exist_ok=True)
         network = vision.train(some, pictures, classes, thumbnails, one, folder, device, progress)
         size = sum(parameter.numel() for parameter in network.parameters())
         accuracy = {name: round(value, 3) for name, value in kept_back.accuracy(network, device).items()}
+        steps = int(one.epochs * count / one.batch)
         rows.append({"pictures": part, "crops": count, "parameters": size, "steps": steps, **accuracy})
     return rows
 
