@@ -20,14 +20,29 @@ class SearchResult:
             raise ValueError(f"ids {self.ids.shape}, scores {self.scores.shape}")
 
 
-class VectorIndex(Protocol):
-    is_exact: bool
-    dim: int
+class Searchable(Protocol):
+    """Rows that can be searched, whether they are fixed or come and go."""
+
+    @property
+    def is_exact(self) -> bool: ...
+
+    @property
+    def dim(self) -> int: ...
 
     def __len__(self) -> int: ...
 
     def search(self, queries: NDArray[np.float32], k: int) -> SearchResult:
-        """(Q, D) unit rows -> ids (Q, k) and scores (Q, k); ValueError on another width or on NaN."""
+        """(Q, D) unit rows -> ids (Q, k) and scores (Q, k); ValueError on another width or on NaN.
+
+        No place is a pad while there are rows that the answer lacks, in approximate indexes either.
+        """
+
+
+class VectorIndex(Searchable, Protocol):
+    """Rows as they were built: none is added or removed, and the id of a row is its place."""
+
+    def rows(self) -> NDArray[np.float32]:
+        """(n, D) the rows in their places, as exactly as the index keeps them."""
 
     def save(self, folder: Path) -> None:
         """Write the index into an existing folder."""

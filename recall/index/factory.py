@@ -1,6 +1,7 @@
 """The one place that knows which index backends there are."""
 
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,16 +9,25 @@ from numpy.typing import NDArray
 from recall.index.base import VectorIndex
 from recall.index.flat import FlatIndex
 from tagging.config import IndexConfig
-from tagging.errors import ArtifactMismatchError
+from tagging.errors import ArtifactMismatchError, MissingPackageError
+
+SEED = 7
 
 
-def build_index(rows: NDArray[np.float32], config: IndexConfig) -> VectorIndex:
-    """An index over (n, D) unit rows; the id of a row is its place."""
+def build_index(rows: NDArray[np.float32], config: IndexConfig, seed: int = SEED) -> VectorIndex:
+    """An index over (n, D) unit rows; the id of a row is its place. Backends that learn from the rows use the seed."""
     if config.backend == "flat":
         return FlatIndex(rows)
-    from recall.index.faiss import FaissIndex
+    if config.uri is not None:
+        index: VectorIndex = _milvus().MilvusIndex.build(rows, config.uri)
+        return index
+    from recall.index import faiss
 
-    return FaissIndex.build(rows)
+    if config.backend == "hnsw":
+        return faiss.build_hnsw(rows)
+    if config.backend == "ivf-pq":
+        return faiss.build_ivf_pq(rows, seed)
+    return faiss.build_flat(rows)
 
 
 def load_index(folder: Path, config: IndexConfig, dim: int, count: int) -> VectorIndex:
@@ -25,13 +35,31 @@ def load_index(folder: Path, config: IndexConfig, dim: int, count: int) -> Vecto
     index: VectorIndex
     if config.backend == "flat":
         index = FlatIndex.load(folder)
+    elif config.uri is not None:
+        index = _milvus().MilvusIndex.load(folder, config.uri)
     else:
-        from recall.index.faiss import FaissIndex
+        from recall.index import faiss
 
-        index = FaissIndex.load(folder)
+        index = faiss.load(folder)
     if (index.dim, len(index)) != (dim, count):
         raise ArtifactMismatchError(
             f"{folder}: index of {len(index)} rows of width {index.dim}, the manifest says {count} of {dim}",
             "restore the bundle, or train it again",
         )
     return index
+
+
+def drop_index(folder: Path, config: IndexConfig) -> None:
+    """Remove what a saved index keeps outside its folder, before the folder is removed; only Milvus keeps anything."""
+    if config.uri is not None:
+        _milvus().MilvusIndex.load(folder, config.uri).drop()
+
+
+def _milvus() -> ModuleType:
+    try:
+        from recall.index import milvus
+    except ModuleNotFoundError as error:
+        raise MissingPackageError(
+            f"the index backend milvus needs {error.name}", 'install it with: pip install "videotag[milvus]"'
+        ) from error
+    return milvus

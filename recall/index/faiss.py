@@ -1,43 +1,181 @@
-"""Exact search by FAISS: the same answers as NumPy, and the family that approximate and GPU indexes come from."""
+"""FAISS: exact search, the HNSW graph, and IVF-PQ (Jégou et al. 2011).
 
+A saved file says itself which of them it holds, and never that a GPU was there.
+"""
+
+import logging
+import math
 from pathlib import Path
+from typing import Any
 
 import faiss
 import numpy as np
 from numpy.typing import NDArray
 
 from recall.index.base import SearchResult, check_rows
+from recall.index.gpu import copy_to_gpu
+from recall.index.hnsw import BUILD_BEAM, LINKS, beam
+from tagging.errors import ArtifactCorruptError, ArtifactMismatchError
+
+logger = logging.getLogger(__name__)
+
+FILE = "index.faiss"
+Rows = NDArray[np.float32]
+Found = tuple[NDArray[np.float32], NDArray[np.int64]]  # scores (Q, k) and ids (Q, k), -1 where there are none
+
+# IVF-PQ: k-means wants 39 rows a centroid or warns, and each codebook has 256 centroids.
+ROWS_A_CENTROID = 39
+LEAST_ROWS = 256 * ROWS_A_CENTROID
+MOST_ROWS_A_CENTROID = 64  # that are learnt from: FAISS' own 256 take four times as long
+LEAST_PROBES = 64
+PROBED_SHARE = 16  # one cell in so many
+LEAST_CANDIDATES = 400
+
+
+def build_flat(rows: Rows) -> "FaissIndex":
+    rows = check_rows(rows)
+    index = faiss.IndexFlatIP(rows.shape[1])
+    index.add(rows)
+    return FaissIndex(index)
+
+
+def build_hnsw(rows: Rows) -> "HnswIndex":
+    rows = check_rows(rows)
+    index = faiss.IndexHNSWFlat(rows.shape[1], LINKS, faiss.METRIC_INNER_PRODUCT)  # its default is L2
+    index.hnsw.efConstruction = BUILD_BEAM
+    index.add(rows)
+    return HnswIndex(index)
+
+
+def build_ivf_pq(rows: Rows, seed: int) -> "FaissIndex":
+    """Fewer than LEAST_ROWS rows teach a codebook nothing: they are searched exactly, and a warning says so."""
+    rows = check_rows(rows)
+    if len(rows) < LEAST_ROWS:
+        logger.warning("ivf-pq needs %d rows to learn from; these %d are searched exactly", LEAST_ROWS, len(rows))
+        return build_flat(rows)
+    dim = rows.shape[1]
+    cells = min(round(4 * math.sqrt(len(rows))), len(rows) // ROWS_A_CENTROID)
+    parts = dim // next(width for width in range(8, 0, -1) if dim % width == 0)
+    coarse = faiss.IndexFlatIP(dim)
+    quantised = faiss.IndexIVFPQ(coarse, dim, cells, parts, 8, faiss.METRIC_INNER_PRODUCT)
+    for learning in (quantised.cp, quantised.pq.cp):
+        learning.seed = seed
+        learning.max_points_per_centroid = MOST_ROWS_A_CENTROID
+    quantised.nprobe = max(LEAST_PROBES, cells // PROBED_SHARE)
+    half = faiss.IndexScalarQuantizer(dim, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
+    index = faiss.IndexRefine(quantised, half)
+    index.train(rows)
+    index.add(rows)
+    return IvfPqIndex(index)
 
 
 class FaissIndex:
+    """Exact inner product, on the GPU where FAISS sees one."""
+
     is_exact = True
 
-    def __init__(self, index: faiss.Index) -> None:
+    def __init__(self, index: Any) -> None:
         self._index = index
+        self._gpu = copy_to_gpu(index)
         self.dim = int(index.d)
-
-    @classmethod
-    def build(cls, rows: NDArray[np.float32]) -> "FaissIndex":
-        rows = check_rows(rows)
-        index = faiss.IndexFlatIP(rows.shape[1])
-        index.add(rows)
-        return cls(index)
 
     def __len__(self) -> int:
         return int(self._index.ntotal)
 
-    def search(self, queries: NDArray[np.float32], k: int) -> SearchResult:
+    def search(self, queries: Rows, k: int) -> SearchResult:
         queries = check_rows(queries, self.dim)
-        scores, ids = self._index.search(queries, k)
-        scores[ids < 0] = -np.inf  # FAISS pads with the lowest float32
+        ids = np.full((len(queries), k), -1, np.int64)
+        scores = np.full((len(queries), k), -np.inf, np.float32)
+        found = min(k, len(self))
+        if not found or not len(queries):
+            return SearchResult(ids, scores)
+        scores[:, :found], ids[:, :found] = self._nearest(queries, found)
+        # -1: the cells that were probed, or the part of the graph that was reached, hold fewer than k
+        short = np.flatnonzero((ids[:, :found] < 0).any(axis=1))
+        if len(short):
+            scores[short, :found], ids[short, :found] = self._among_all(queries[short], found)
         return SearchResult(ids, scores)
+
+    def rows(self) -> Rows:
+        return np.asarray(self._index.reconstruct_n(0, len(self)), np.float32)
 
     def save(self, folder: Path) -> None:
         try:
-            faiss.write_index(self._index, str(folder / "index.faiss"))
+            faiss.write_index(self._index, str(folder / FILE))
         except RuntimeError as error:  # a full disk
-            raise OSError(f"cannot write {folder / 'index.faiss'}: {error}") from error
+            raise OSError(f"cannot write {folder / FILE}: {error}") from error
 
-    @classmethod
-    def load(cls, folder: Path) -> "FaissIndex":
-        return cls(faiss.read_index(str(folder / "index.faiss")))
+    def _nearest(self, queries: Rows, k: int) -> Found:
+        if self._gpu is not None and k <= self._gpu.most:
+            return self._gpu.search(queries, k)
+        return self._among_all(queries, k)
+
+    def _among_all(self, queries: Rows, k: int) -> Found:
+        scores, ids = self._index.search(queries, k)
+        return scores, ids
+
+
+class HnswIndex(FaissIndex):
+    """A graph of near rows, always on the CPU.
+
+    Its levels are drawn with a fixed seed, but threads link rows in the order in which they come to them, so two
+    builds may differ in which rare neighbour they miss.
+    """
+
+    is_exact = False
+
+    def _nearest(self, queries: Rows, k: int) -> Found:
+        scores, ids = self._index.search(queries, k, params=faiss.SearchParametersHNSW(efSearch=beam(k)))
+        return scores, ids
+
+    def _among_all(self, queries: Rows, k: int) -> Found:
+        scores, ids = faiss.downcast_index(self._index.storage).search(queries, k)
+        return scores, ids
+
+
+class IvfPqIndex(FaissIndex):
+    """Cells of product-quantised rows give candidates; the same rows in half precision put them in order.
+
+    Without that second look 60 to 71 of 100 of the ten nearest are found, with it 98. Scores are good to 5e-4.
+    """
+
+    is_exact = False
+
+    def _nearest(self, queries: Rows, k: int) -> Found:
+        candidates = max(LEAST_CANDIDATES, 4 * k)
+        look = faiss.IndexRefineSearchParameters(k_factor=candidates / k)
+        if self._gpu is not None and candidates <= self._gpu.most:
+            return self._gpu.search(queries, k, look)
+        scores, ids = self._index.search(queries, k, params=look)
+        return scores, ids
+
+    def _among_all(self, queries: Rows, k: int) -> Found:
+        scores, ids = faiss.downcast_index(self._index.refine_index).search(queries, k)
+        return scores, ids
+
+
+KINDS: dict[type, type[FaissIndex]] = {
+    faiss.IndexFlatIP: FaissIndex,
+    faiss.IndexHNSWFlat: HnswIndex,
+    faiss.IndexRefine: IvfPqIndex,
+}
+
+
+def load(folder: Path) -> FaissIndex:
+    """Whichever FAISS index was saved in the folder."""
+    path = folder / FILE
+    try:
+        index = faiss.read_index(str(path))
+    except RuntimeError as error:
+        reason = str(error).rpartition("Error: ")[2]
+        raise ArtifactCorruptError(
+            f"{path} cannot be read: {reason}", "restore it, or build the index again"
+        ) from error
+    kind = KINDS.get(type(index))
+    if kind is None or index.metric_type != faiss.METRIC_INNER_PRODUCT:
+        raise ArtifactMismatchError(
+            f"{path} holds a FAISS {type(index).__name__} of metric {index.metric_type}, expected one of "
+            f"{', '.join(known.__name__ for known in KINDS)} of metric {faiss.METRIC_INNER_PRODUCT}",
+            "restore it, or build the index again",
+        )
+    return kind(index)

@@ -21,21 +21,10 @@ class FlatIndex:
         return len(self._rows)
 
     def search(self, queries: NDArray[np.float32], k: int) -> SearchResult:
-        queries = check_rows(queries, self.dim)
-        ids = np.full((len(queries), k), -1, np.int64)
-        scores = np.full((len(queries), k), -np.inf, np.float32)
-        found = min(k, len(self))
-        if not found:
-            return SearchResult(ids, scores)
-        step = max(1, SCORES_AT_ONCE // len(self))
-        for start in range(0, len(queries), step):
-            block = queries[start : start + step] @ self._rows.T
-            top = np.argpartition(-block, found - 1, axis=1)[:, :found]
-            top_scores = np.take_along_axis(block, top, axis=1)
-            order = np.lexsort((top, -top_scores), axis=1)  # equal scores: lower id first
-            ids[start : start + step, :found] = np.take_along_axis(top, order, axis=1)
-            scores[start : start + step, :found] = np.take_along_axis(top_scores, order, axis=1)
-        return SearchResult(ids, scores)
+        return nearest(check_rows(queries, self.dim), self._rows, k)
+
+    def rows(self) -> NDArray[np.float32]:
+        return self._rows
 
     def save(self, folder: Path) -> None:
         np.save(folder / "rows.npy", self._rows, allow_pickle=False)
@@ -43,3 +32,21 @@ class FlatIndex:
     @classmethod
     def load(cls, folder: Path) -> "FlatIndex":
         return cls(np.load(folder / "rows.npy", allow_pickle=False))
+
+
+def nearest(queries: NDArray[np.float32], rows: NDArray[np.float32], k: int) -> SearchResult:
+    """The k of (n, D) rows nearest to each of (Q, D) queries, both of them checked; ids are places."""
+    ids = np.full((len(queries), k), -1, np.int64)
+    scores = np.full((len(queries), k), -np.inf, np.float32)
+    found = min(k, len(rows))
+    if not found:
+        return SearchResult(ids, scores)
+    step = max(1, SCORES_AT_ONCE // len(rows))
+    for start in range(0, len(queries), step):
+        block = queries[start : start + step] @ rows.T
+        top = np.argpartition(-block, found - 1, axis=1)[:, :found]
+        top_scores = np.take_along_axis(block, top, axis=1)
+        order = np.lexsort((top, -top_scores), axis=1)  # equal scores: lower id first
+        ids[start : start + step, :found] = np.take_along_axis(top, order, axis=1)
+        scores[start : start + step, :found] = np.take_along_axis(top_scores, order, axis=1)
+    return SearchResult(ids, scores)

@@ -1,0 +1,175 @@
+"""Milvus, where one machine is not enough: a server by its URL, or milvus-lite in a folder whose name ends in .db.
+
+The rows stay in Milvus; what is saved beside the other files of a bundle is the name of their collection. Each build
+makes a collection of its own, so a new bundle never changes what an older one finds. It goes when `drop` is called, or
+when an operator removes it: Milvus does not know which bundles are left.
+"""
+
+import json
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pymilvus import DataType, MilvusClient, MilvusException
+
+from recall.index.base import SearchResult, check_rows
+from recall.index.hnsw import BUILD_BEAM, LINKS, beam
+from tagging.errors import ArtifactCorruptError, ArtifactNotFoundError
+
+FILE = "milvus.json"
+TOKEN = "VIDEOTAG_MILVUS_TOKEN"  # "user:password" or an API key: a secret has no place in a bundle's configuration
+MOST = 16_384  # rows of one answer, and queries of one request; a server gives no more
+BYTES_AT_ONCE = 4 * 2**20  # of rows in one message
+ANSWERS_AT_ONCE = 2**18  # rows in all answers of one request
+TIMEOUT_S = 60.0  # of one request; without one the client tries again for minutes
+LONG_S = 3_600.0  # of those that wait until all rows are written or in memory
+STRONG = "Strong"  # sees all that was inserted before
+
+
+class MilvusIndex:
+    is_exact = False
+
+    def __init__(self, client: MilvusClient, uri: str, collection: str, dim: int, count: int) -> None:
+        self._client = client
+        self._uri = uri
+        self._collection = collection
+        self._count = count
+        self.dim = dim
+
+    @classmethod
+    def build(cls, rows: NDArray[np.float32], uri: str) -> "MilvusIndex":
+        """A new collection of the rows. Raises ArtifactNotFoundError where Milvus does not answer."""
+        rows = check_rows(rows)
+        with _errors_of(uri):
+            client = _connect(uri)
+            index = cls(client, uri, f"videotag_{uuid.uuid4().hex}", rows.shape[1], len(rows))
+            schema = client.create_schema(auto_id=False)
+            schema.add_field("id", DataType.INT64, is_primary=True)
+            schema.add_field("row", DataType.FLOAT_VECTOR, dim=index.dim)
+            found_by = client.prepare_index_params()
+            links = {"M": LINKS, "efConstruction": BUILD_BEAM}
+            found_by.add_index("row", index_type="HNSW", metric_type="IP", params=links)
+            client.create_collection(index._collection, schema=schema, index_params=found_by, timeout=TIMEOUT_S)
+            try:
+                index._insert(rows)
+            except BaseException:
+                index.drop()
+                raise
+        return index
+
+    @classmethod
+    def load(cls, folder: Path, uri: str) -> "MilvusIndex":
+        """The saved collection as it is found at `uri`, which need not be where it was built: servers move."""
+        path = folder / FILE
+        try:
+            saved = json.loads(path.read_text(encoding="utf-8"))
+            collection, built_at = str(saved["collection"]), str(saved["uri"])
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise ArtifactCorruptError(f"{path} cannot be read: {error!r}", "restore it, or train again") from error
+        if uri.endswith(".db") and not Path(uri).exists():  # milvus-lite would make an empty one
+            raise ArtifactNotFoundError(f"there is no Milvus at {uri}", "restore it, or correct recall.index.uri")
+        with _errors_of(uri):
+            client = _connect(uri)
+            if not client.has_collection(collection, timeout=TIMEOUT_S):
+                raise ArtifactNotFoundError(
+                    f"Milvus at {uri} has no collection {collection}; it was built at {built_at}",
+                    "correct recall.index.uri, or train again",
+                )
+            client.load_collection(collection, timeout=LONG_S)
+            fields = client.describe_collection(collection, timeout=TIMEOUT_S)["fields"]
+            [dim] = [int(field["params"]["dim"]) for field in fields if field["name"] == "row"]
+            index = cls(client, uri, collection, dim, 0)
+            index._count = index._stored()
+        return index
+
+    def __len__(self) -> int:
+        return self._count
+
+    def search(self, queries: NDArray[np.float32], k: int) -> SearchResult:
+        queries = check_rows(queries, self.dim)
+        ids = np.full((len(queries), k), -1, np.int64)
+        scores = np.full((len(queries), k), -np.inf, np.float32)
+        found = min(k, len(self))
+        if found > MOST:
+            raise ValueError(f"Milvus gives at most {MOST} rows a query, {found} were asked for")
+        if not found:
+            return SearchResult(ids, scores)
+        step = min(MOST, ANSWERS_AT_ONCE // found)
+        with _errors_of(self._uri):
+            for start in range(0, len(queries), step):
+                answers = self._client.search(
+                    self._collection,
+                    data=list(queries[start : start + step]),
+                    anns_field="row",
+                    limit=found,
+                    search_params={"metric_type": "IP", "params": {"ef": beam(found)}},
+                    output_fields=["id"],  # with none stated milvus-lite sends the rows along
+                    timeout=TIMEOUT_S,
+                )
+                for place, hits in enumerate(answers, start):
+                    ids[place, : len(hits)] = [hit["id"] for hit in hits]
+                    scores[place, : len(hits)] = [hit["distance"] for hit in hits]  # of metric IP: higher is closer
+        return SearchResult(ids, scores)
+
+    def rows(self) -> NDArray[np.float32]:
+        rows = np.empty((len(self), self.dim), np.float32)
+        with _errors_of(self._uri):
+            for start in range(0, len(self), self._step):
+                asked = list(range(start, min(start + self._step, len(self))))
+                for row in self._client.query(
+                    self._collection, ids=asked, output_fields=["id", "row"], timeout=TIMEOUT_S
+                ):
+                    rows[row["id"]] = row["row"]
+        return rows
+
+    def save(self, folder: Path) -> None:
+        """Where the rows are; how many and how wide they are is asked of Milvus itself when the index is loaded."""
+        saved = {"uri": self._uri, "collection": self._collection}
+        (folder / FILE).write_text(json.dumps(saved) + "\n", encoding="utf-8")
+
+    def drop(self) -> None:
+        """Remove the rows from Milvus; there is no index any more."""
+        with _errors_of(self._uri):
+            self._client.drop_collection(self._collection, timeout=TIMEOUT_S)
+
+    @property
+    def _step(self) -> int:
+        """Rows of one message."""
+        return min(MOST, max(1, BYTES_AT_ONCE // (4 * self.dim)))
+
+    def _stored(self) -> int:
+        [counted] = self._client.query(
+            self._collection, output_fields=["count(*)"], consistency_level=STRONG, timeout=TIMEOUT_S
+        )
+        return int(counted["count(*)"])
+
+    def _insert(self, rows: NDArray[np.float32]) -> None:
+        for start in range(0, len(rows), self._step):
+            batch = [{"id": start + place, "row": row} for place, row in enumerate(rows[start : start + self._step])]
+            self._client.insert(self._collection, batch, timeout=TIMEOUT_S)
+        self._client.flush(self._collection, timeout=LONG_S)
+        if (stored := self._stored()) != len(rows):
+            raise ArtifactCorruptError(f"Milvus at {self._uri} keeps {stored} of {len(rows)} rows", "look at its log")
+
+
+def _connect(uri: str) -> MilvusClient:
+    # milvus-lite hangs up on clients that ask every ten seconds whether it is there, as they do unless told not to.
+    quiet = {"grpc.keepalive_time_ms": 2**31 - 1} if uri.endswith(".db") else {}
+    return MilvusClient(uri=uri, token=os.environ.get(TOKEN, ""), timeout=TIMEOUT_S, grpc_options=quiet)
+
+
+@contextmanager
+def _errors_of(uri: str) -> Iterator[None]:
+    """The client's own errors as one that names the server."""
+    try:
+        yield
+    except MilvusException as error:
+        raise ArtifactNotFoundError(
+            f"Milvus at {uri} does not do what it is asked: {error.message}",
+            f"see that it runs, that recall.index.uri is right and, if it asks for one, that {TOKEN} holds its token; "
+            "a milvus-lite folder serves one process at a time",
+        ) from error
