@@ -5,9 +5,11 @@ Two spellings are one tag when they agree after `tagging.words.normalise`: NFKC,
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
@@ -25,19 +27,32 @@ def tag_id(normalised: str) -> str:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TagCatalog:
-    """N tags; a tag's row is its place in every array here and in every bundle file that speaks of tags."""
+    """N tags; a tag's row is its place in every array here and in every bundle file that speaks of tags.
+
+    A tag is active or hidden; there is no third status, so it is kept as a bool.
+    """
 
     ids: tuple[str, ...]
     names: tuple[str, ...]  # canonical: the spelling most videos use
     aliases: tuple[tuple[str, ...], ...]  # other raw spellings, most used first
     counts: NDArray[np.int64]  # (N,) labelled videos with the tag
     hidden: NDArray[np.bool_]  # (N,) True where the tag is known and never proposed
+    parents: tuple[tuple[int, ...], ...] = ()  # rows of the tags that each is a kind of; left out: none has any
+    languages: tuple[str, ...] = ()  # BCP 47, "" where unknown; left out: all unknown
 
     def __post_init__(self) -> None:
-        columns = (self.ids, self.names, self.aliases, self.counts, self.hidden)
+        # Also for the bundles of before there were these two columns.
+        if not self.parents:
+            object.__setattr__(self, "parents", ((),) * len(self.ids))
+        if not self.languages:
+            object.__setattr__(self, "languages", ("",) * len(self.ids))
+        columns = (self.ids, self.names, self.aliases, self.counts, self.hidden, self.parents, self.languages)
         lengths = {len(column) for column in columns}
         if len(lengths) != 1:
             raise ValueError(f"columns of different lengths: {sorted(lengths)}")
+        for row, parents in enumerate(self.parents):
+            if any(parent == row or not 0 <= parent < len(self) for parent in parents):
+                raise ValueError(f"tag {self.names[row]!r} has parents {parents}, not other rows of {len(self)} tags")
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -60,6 +75,8 @@ class TagCatalog:
                 "aliases": pa.array(self.aliases, pa.list_(pa.string())),
                 "count": pa.array(self.counts, pa.int64()),
                 "hidden": pa.array(self.hidden, pa.bool_()),
+                "parents": pa.array(self.parents, pa.list_(pa.int32())),
+                "language": pa.array(self.languages, pa.string()),
             }
         )
         pq.write_table(table, path)
@@ -67,20 +84,28 @@ class TagCatalog:
     @classmethod
     def load(cls, path: Path) -> "TagCatalog":
         table = pq.read_table(path)
+        has = set(table.column_names)
         return cls(
             ids=tuple(table["id"].to_pylist()),
             names=tuple(table["name"].to_pylist()),
             aliases=tuple(map(tuple, table["aliases"].to_pylist())),
             counts=table["count"].to_numpy(),
             hidden=table["hidden"].to_numpy(),
+            parents=tuple(map(tuple, table["parents"].to_pylist())) if "parents" in has else (),
+            languages=tuple(table["language"].to_pylist()) if "language" in has else (),
         )
 
 
-def build_catalog(tags_of_videos: Iterable[Sequence[str]], min_count: int = 1) -> tuple[TagCatalog, TagLists]:
+def build_catalog(
+    tags_of_videos: Iterable[Sequence[str]],
+    min_count: int = 1,
+    same_as: Mapping[str, str] = MappingProxyType({}),
+) -> tuple[TagCatalog, TagLists]:
     """The catalog of the raw tags of V videos, and each video's tags as catalog rows.
 
     A tag repeated inside one video counts once; tags on fewer than min_count videos are left out.
     Tags come out by falling count, then by name, so equal input gives an equal catalog.
+    same_as: normalised spelling -> that of the tag it is an alias of (`tagging.aliases.read_accepted`).
     """
     spellings: dict[str, Counter[str]] = {}
     counts: Counter[str] = Counter()
@@ -90,7 +115,7 @@ def build_catalog(tags_of_videos: Iterable[Sequence[str]], min_count: int = 1) -
         for tag in tags:
             raw = " ".join(tag.split())
             if form := normalise(raw):
-                by_form.setdefault(form, raw)
+                by_form.setdefault(same_as.get(form, form), raw)
         for form, raw in by_form.items():
             spellings.setdefault(form, Counter())[raw] += 1
         counts.update(by_form.keys())
@@ -98,7 +123,7 @@ def build_catalog(tags_of_videos: Iterable[Sequence[str]], min_count: int = 1) -
 
     forms = sorted((form for form, n in counts.items() if n >= min_count), key=lambda form: (-counts[form], form))
     row_of = {form: row for row, form in enumerate(forms)}
-    ranked = [sorted(spellings[form].items(), key=lambda item: (-item[1], item[0])) for form in forms]
+    ranked = [sorted(spellings[form].items(), key=partial(_before, form)) for form in forms]
     catalog = TagCatalog(
         ids=tuple(map(tag_id, forms)),
         names=tuple(spelled[0][0] for spelled in ranked),
@@ -109,3 +134,9 @@ def build_catalog(tags_of_videos: Iterable[Sequence[str]], min_count: int = 1) -
     rows = [[row_of[form] for form in forms_of if form in row_of] for forms_of in per_video]
     starts = np.concatenate([[0], np.cumsum([len(r) for r in rows], dtype=np.int64)]).astype(np.int64)
     return catalog, TagLists(starts, np.array([row for r in rows for row in r], np.int64))
+
+
+def _before(form: str, spelling: tuple[str, int]) -> tuple[bool, int, str]:
+    """A tag's own spellings go before those of its aliases, then the more used ones."""
+    raw, count = spelling
+    return normalise(raw) != form, -count, raw

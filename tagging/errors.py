@@ -26,6 +26,10 @@ class InvalidManifestError(VideotagError):
     """A manifest row or column that cannot be read."""
 
 
+class InvalidAliasesError(VideotagError):
+    """A table of accepted aliases that cannot be read, or that contradicts itself or the videos."""
+
+
 class InvalidVideoError(VideotagError):
     """A video with nothing that can be tagged."""
 

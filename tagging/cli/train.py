@@ -22,6 +22,12 @@ def command(
         float | None,
         typer.Option("--holdout", min=0, max=0.99, help="Share of uploaders kept out, for `evaluate --held-out`."),
     ] = None,
+    aliases: Annotated[
+        Path | None,
+        typer.Option(
+            "--aliases", metavar="FILE", help="CSV of `videotag tags aliases`: rows with accept = yes are merged."
+        ),
+    ] = None,
     features: options.Features = None,
     output: options.Output = Format.table,
 ) -> None:
@@ -42,7 +48,7 @@ def command(
         training = settings.training.model_copy(update={"holdout": holdout})
         settings = settings.model_copy(update={"training": training})
     store = FeatureStore(features or places.features())
-    report = train(manifest, parse_columns(columns or []), out, settings, store, progress())
+    report = train(manifest, parse_columns(columns or []), out, settings, store, progress(), aliases)
     if output is Format.json:
         print_json(asdict(report))
         return

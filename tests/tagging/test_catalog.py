@@ -1,8 +1,11 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
+from tagging import places
 from tagging.catalog import TagCatalog, build_catalog, tag_id
 from tagging.words import normalise
 
@@ -48,6 +51,66 @@ def test_a_catalog_survives_the_disk(tmp_path: Path) -> None:
     loaded = TagCatalog.load(tmp_path / "c.parquet")
     assert (loaded.ids, loaded.names, loaded.aliases) == (catalog.ids, catalog.names, catalog.aliases)
     np.testing.assert_array_equal(loaded.counts, catalog.counts)
+
+
+def test_parents_languages_and_what_is_hidden_survive_the_disk(tmp_path: Path) -> None:
+    catalog, _ = build_catalog([["dog", "animal", "perro"]])
+    changed = replace(
+        catalog,
+        parents=((), (0,), (0, 1)),
+        languages=("en", "", "es"),
+        hidden=np.array([False, True, False]),
+    )
+    changed.save(tmp_path / "c.parquet")
+    loaded = TagCatalog.load(tmp_path / "c.parquet")
+    assert (loaded.parents, loaded.languages) == (changed.parents, changed.languages)
+    assert loaded.hidden.tolist() == [False, True, False]
+
+
+def test_a_catalog_of_before_parents_and_languages_has_none_of_them(tmp_path: Path) -> None:
+    catalog, _ = build_catalog([["Rock", "pop"]])
+    catalog.save(tmp_path / "c.parquet")
+    pq.write_table(pq.read_table(tmp_path / "c.parquet").drop(["parents", "language"]), tmp_path / "old.parquet")
+    loaded = TagCatalog.load(tmp_path / "old.parquet")
+    assert loaded.names == catalog.names
+    assert (loaded.parents, loaded.languages) == (((), ()), ("", ""))
+
+
+def test_the_catalog_of_the_package_loads() -> None:
+    catalog = TagCatalog.load(places.default_bundle() / "catalog.parquet")
+    assert len(catalog.parents) == len(catalog.languages) == len(catalog) > 5000
+
+
+@pytest.mark.parametrize("parents", [((0,), ()), ((2,), ()), ((-1,), ())])
+def test_a_parent_is_another_tag_of_the_catalog(parents: tuple[tuple[int, ...], ...]) -> None:
+    catalog, _ = build_catalog([["a", "b"]])
+    with pytest.raises(ValueError, match="parents"):
+        replace(catalog, parents=parents)
+
+
+def test_columns_of_different_lengths_are_refused() -> None:
+    catalog, _ = build_catalog([["a", "b"]])
+    with pytest.raises(ValueError, match="different lengths"):
+        replace(catalog, languages=("en",))
+
+
+def test_an_alias_is_merged_into_its_tag_before_anything_is_counted() -> None:
+    videos = [["Mario Bros", "nes"], ["mariobros"], ["mariobros", "mario bros"], ["MarioBros"], ["rare"]]
+    catalog, tags = build_catalog(videos, 2, {"mariobros": "mario bros"})
+    assert catalog.names == ("Mario Bros",)
+    assert catalog.counts.tolist() == [4]
+    assert catalog.aliases == (("mariobros", "MarioBros"),)
+    assert catalog.ids == (tag_id("mario bros"),)
+    assert [tags.of(v).tolist() for v in range(5)] == [[0], [0], [0], [0], []]
+    rows = catalog.rows_by_normalised()
+    assert rows["mariobros"] == rows["mario bros"] == 0
+
+
+def test_the_tag_gives_the_name_though_its_alias_is_used_more() -> None:
+    catalog, _ = build_catalog([["lol"], ["LoL"], ["lol"], ["League of Legends"]], 1, {"lol": "league of legends"})
+    assert catalog.names == ("League of Legends",)
+    assert catalog.aliases == (("lol", "LoL"),)
+    assert catalog.counts.tolist() == [4]
 
 
 def test_counts_agree_with_a_plain_count(shared_data: Path) -> None:

@@ -1,0 +1,127 @@
+"""Spellings that the catalog keeps apart and people use for one tag, proposed as aliases with their evidence.
+
+None is applied unasked: `AliasRule` says which are accepted by themselves, an editor judges the others
+(`tagging.store.aliases`), and `build_catalog` merges what was accepted.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import PositiveInt
+
+from tagging.catalog import TagCatalog
+from tagging.config import Branch
+from tagging.graph import TagGraph, build_graph
+from tagging.spelling import Difference, find_pairs, fold
+from tagging.store.bundle import read_manifest
+from tagging.store.labelled import LabelledVideos
+from tagging.types import TagLists
+from tagging.words import normalise
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A tag, a spelling that may be its alias, and what is known of the two."""
+
+    tag: str  # the more used of the two
+    alias: str
+    differences: tuple[Difference, ...]  # all of them have to be folded away to make the two alike
+    letters: int  # and digits, of what they are then
+    tag_videos: int
+    alias_videos: int
+    tag_uploaders: int
+    alias_uploaders: int
+    together: int  # videos with both
+    similarity: float  # Jaccard of the tags that each stands beside, in [0, 1]
+    tag_title: str  # of a video with it and, if there is one, without the other
+    alias_title: str
+
+
+class AliasNeed(Branch):
+    """From how many letters on a difference may be overlooked. None: never."""
+
+    met: PositiveInt | None  # where a video has both spellings
+    apart: PositiveInt | None
+
+
+class AliasRule(Branch):
+    """Which proposals are accepted without an editor: those whose every difference may be overlooked.
+
+    The defaults come from judging proposals of YouTube's trending videos by eye: short spellings collide ("ka", "k.a";
+    "more", "moře"), what is written apart may be two words ("az rap", "azrap"), and a plural may be a name.
+    """
+
+    hashtag: AliasNeed = AliasNeed(met=4, apart=4)
+    hyphen: AliasNeed = AliasNeed(met=2, apart=2)
+    punctuation: AliasNeed = AliasNeed(met=6, apart=6)
+    diacritics: AliasNeed = AliasNeed(met=6, apart=6)
+    plural: AliasNeed = AliasNeed(met=None, apart=None)
+    spacing: AliasNeed = AliasNeed(met=6, apart=10)
+
+    def accepts(self, proposal: Proposal) -> bool:
+        needs: list[AliasNeed] = [getattr(self, difference) for difference in proposal.differences]
+        least = [need.met if proposal.together else need.apart for need in needs]
+        return all(letters is not None and proposal.letters >= letters for letters in least)
+
+
+def propose_for(bundle: Path) -> list[Proposal]:
+    """The proposals of a bundle's catalog; raises ArtifactError for a bundle that is missing or damaged."""
+    read_manifest(bundle)
+    catalog, labelled = TagCatalog.load(bundle / "catalog.parquet"), LabelledVideos.load(bundle / "videos.parquet")
+    uploaders = labelled.uploader_numbers()
+    graph = build_graph(labelled.tags, len(catalog), uploaders)
+    return propose(catalog, labelled.tags, uploaders, labelled.titles, graph)
+
+
+def propose(
+    catalog: TagCatalog, tags: TagLists, uploaders: NDArray[np.integer], titles: Sequence[str], graph: TagGraph
+) -> list[Proposal]:
+    """The pairs of the catalog with what V labelled videos say of them, the most used tags first.
+
+    uploaders: (V,) equal for videos of one uploader; titles: V; graph: of the same videos.
+    """
+    videos = _videos_of_tags(tags, len(catalog))
+    found: list[Proposal] = []
+    for tag, alias, differences in find_pairs(catalog.names):
+        of_tag, of_alias = videos.of(tag), videos.of(alias)
+        near, near_alias = graph.neighbours(tag), graph.neighbours(alias)
+        found.append(
+            Proposal(
+                tag=catalog.names[tag],
+                alias=catalog.names[alias],
+                differences=differences,
+                letters=sum(char.isalnum() for char in fold(normalise(catalog.names[tag]), differences)),
+                tag_videos=len(of_tag),
+                alias_videos=len(of_alias),
+                tag_uploaders=len(np.unique(uploaders[of_tag])),
+                alias_uploaders=len(np.unique(uploaders[of_alias])),
+                together=int(near.videos[near.rows == alias].sum()),
+                similarity=_jaccard(near.rows, near_alias.rows, alias),
+                tag_title=_title(titles, of_tag, of_alias),
+                alias_title=_title(titles, of_alias, of_tag),
+            )
+        )
+    return found
+
+
+def _videos_of_tags(tags: TagLists, count: int) -> TagLists:
+    """The same pairs from the other side: the videos of each tag, rising."""
+    order = np.argsort(tags.tag_rows, kind="stable")
+    videos = np.repeat(np.arange(len(tags)), np.diff(tags.starts))[order]
+    return TagLists(np.searchsorted(tags.tag_rows[order], np.arange(count + 1)), videos)
+
+
+def _jaccard(near: NDArray[np.integer], near_alias: NDArray[np.integer], alias: int) -> float:
+    """Of what the two stand beside, themselves left out; 0 where they stand alone."""
+    both = len(np.intersect1d(near, near_alias, assume_unique=True))
+    joined = int((near == alias).any())  # then each is among the other's
+    either = len(near) + len(near_alias) - 2 * joined - both
+    return both / either if either else 0.0
+
+
+def _title(titles: Sequence[str], videos: NDArray[np.int64], others: NDArray[np.int64]) -> str:
+    alone = np.setdiff1d(videos, others, assume_unique=True)
+    return titles[int(alone[0] if len(alone) else videos[0])] if len(videos) else ""

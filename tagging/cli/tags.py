@@ -1,0 +1,65 @@
+"""`videotag tags`"""
+
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tagging import places
+from tagging.cli import options
+from tagging.cli.console import Format, print_json, print_lines, print_table
+
+SHOWN = 30
+
+app = typer.Typer(help="The tags of a bundle.", no_args_is_help=True)
+
+
+@app.callback()
+def tags() -> None:
+    """The tags of a bundle."""
+
+
+@app.command("aliases")
+def aliases_command(
+    bundle: options.Bundle = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Write all proposals as CSV, for an editor; new.")
+    ] = None,
+    output: options.Output = Format.table,
+) -> None:
+    """Propose spellings that are one tag, with what speaks for each. `train --aliases FILE` merges the accepted ones.
+
+    In the file, `accept` is yes already where the rule is sure; fill in yes or no elsewhere.
+
+    [bold]Examples[/bold]
+
+    videotag tags aliases --bundle bundles/news
+
+    videotag tags aliases --bundle bundles/news --out aliases.csv
+    """
+    from tagging.aliases import AliasRule, propose_for
+    from tagging.store.aliases import require_no_table, write_proposals
+
+    if out is not None:
+        require_no_table(out)
+    rule = AliasRule()
+    proposals = propose_for(bundle or places.default_bundle())
+    if out is not None:
+        write_proposals(out, proposals, rule)
+    rows = [{"accept": "yes" if rule.accepts(one) else "", **asdict(one)} for one in proposals]
+    kinds = Counter(" + ".join(one.differences) for one in proposals)
+    sure = Counter(" + ".join(one.differences) for one in proposals if rule.accepts(one))
+    counts = [{"difference": kind, "proposals": n, "accepted": sure[kind]} for kind, n in kinds.most_common()]
+    if output is Format.json:
+        print_json({"differences": counts, "proposals": rows})
+        return
+    if not proposals:
+        print_lines(["no two tags look like spellings of one"])
+        return
+    print_table(counts)
+    shown = ("accept", "tag", "alias", "tag_videos", "alias_videos", "together")
+    print_table([{name: row[name] for name in shown} for row in rows[:SHOWN]], "The most used")
+    if len(rows) > SHOWN and out is None:
+        print_lines([f"... {len(rows) - SHOWN:,} more: --out FILE writes all of them"])
