@@ -1,10 +1,11 @@
 """How much of the truth recall brings: the seed's Table 1.
 
 Means are over videos with at least one true tag, and every true tag is in the divisor, also those that no closed
-vocabulary can reach (row -1). Figures ending in `_in_vocabulary` leave those out, with the videos that then have none.
+vocabulary can reach: -1, or a row beyond the catalog where the video's own words named it. Figures ending in
+`_in_vocabulary` leave those out, with the videos that then have none.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +20,8 @@ class Proposal:
     """The tags a channel, or the union of all, proposed for one video; None where it had nothing to look at."""
 
     rows: Rows | None
-    true: Rows  # at least one, -1 for each tag outside the catalog
+    true: Rows  # at least one
+    tags: int  # in the catalog
 
 
 def recall_at_k(proposed: Rows, true: Rows, k: int) -> float:
@@ -38,10 +40,27 @@ def recall_row(name: str, proposals: Sequence[Proposal]) -> dict[str, str | floa
     }
     for k in AT:
         figures[f"recall_at_{k}"] = _mean([recall_at_k(r, p.true, k) for r, p in zip(rows, proposals, strict=True)])
-    reachable = [(r, p.true[p.true >= 0]) for r, p in zip(rows, proposals, strict=True) if (p.true >= 0).any()]
+    known = [p.true[(p.true >= 0) & (p.true < p.tags)] for p in proposals]
+    reachable = [(r, true) for r, true in zip(rows, known, strict=True) if len(true)]
     for k in AT:
         figures[f"recall_at_{k}_in_vocabulary"] = _mean([recall_at_k(r, true, k) for r, true in reachable])
     return figures
+
+
+def lost_without(channels: Mapping[str, Sequence[Proposal]], union: Sequence[Proposal]) -> dict[str, float]:
+    """Of the true tags, the share that the union has and no channel but this one proposed, in a mean over videos.
+
+    An upper bound: what would take the place of those candidates in the budget might be right, too.
+    """
+    lost: dict[str, list[float]] = {name: [] for name in channels}
+    for place, joined in enumerate(union):
+        said = {name: some[place].rows for name, some in channels.items()}
+        found = joined.true[np.isin(joined.true, [] if joined.rows is None else joined.rows)]
+        by_name = {name: np.isin(found, [] if rows is None else rows) for name, rows in said.items()}
+        voices = np.sum(list(by_name.values()), axis=0)
+        for name, proposed in by_name.items():
+            lost[name].append(float((proposed & (voices == 1)).sum()) / len(joined.true))
+    return {name: _mean(shares) for name, shares in lost.items()}
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -22,4 +22,5 @@ def merge(proposed: Mapping[str, ChannelTags | None]) -> Candidates:
     for channel in present:
         for row, one in zip(channel.tag_rows.tolist(), channel.evidence, strict=False):  # votes have none
             evidence[row] = (*evidence.get(row, ()), one)
-    return Candidates(tag_rows, tuple(proposed), scores, neighbours, evidence)
+    new = {row: name for channel in present for row, name in channel.new.items()}
+    return Candidates(tag_rows, tuple(proposed), scores, neighbours, evidence, new)

@@ -4,11 +4,21 @@ A profile is a whole configuration; a TOML file given with `--config` replaces s
 Each part of the program receives only its own branch. A bundle keeps the tree it was trained with.
 """
 
+import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
 
 from tagging.errors import InvalidConfigError
 
@@ -108,7 +118,18 @@ class EncodersConfig(Branch):
 
 
 class IndexConfig(Branch):
-    backend: Literal["flat", "faiss"] = "faiss"
+    """`uri` is for milvus alone: http(s)://HOST:PORT, or an absolute path ending in .db for milvus-lite."""
+
+    backend: Literal["flat", "faiss", "hnsw", "ivf-pq", "milvus"] = "faiss"
+    uri: str | None = None
+
+    @model_validator(mode="after")
+    def _names_milvus(self) -> Self:
+        if (self.backend == "milvus") != (self.uri is not None):
+            raise ValueError("the backend milvus needs a uri, and no other backend has one")
+        if self.uri is not None and not re.fullmatch(r"https?://[^/@\s]+/?|/.*\.db", self.uri):
+            raise ValueError("uri must be http(s)://HOST:PORT without a password, or an absolute path ending in .db")
+        return self
 
 
 class StrengthConfig(Branch):
@@ -140,11 +161,50 @@ class NamesConfig(Branch):
     heard: StrengthConfig | None = None
 
 
+class NgramConfig(Branch):
+    """Words, pairs of words and pieces of words in at least `least` texts; of pieces the `at_most` most frequent."""
+
+    least: PositiveInt = 3
+    at_most: PositiveInt = 400_000
+
+
+class LearntConfig(Branch):
+    """What recall learns from labelled videos (recall/train.py)."""
+
+    ngrams: NgramConfig = NgramConfig()
+    width: PositiveInt = 256  # of every learnt vector
+    epochs: PositiveFloat = 3.0
+    batch: Annotated[int, Field(ge=2)] = 256
+    negatives: PositiveInt = 8000  # labels drawn beside those of the batch
+    likened: PositiveInt = 2000  # of these, those that the tag tower reads in a step
+    least_uploaders: PositiveInt = 2  # that use a tag of the linear branch
+    loss: Literal["softmax", "decoupled", "asymmetric"] = "softmax"
+    contrastive: Annotated[float, Field(ge=0)] = 0.2  # weight of that loss
+    temperature: PositiveFloat = 0.1
+    dropout: Fraction = 0.2
+    ngram_dropout: Fraction = 0.2
+    view_dropout: Fraction = 0.3
+    rate: PositiveFloat = 1e-3
+    table_rate: PositiveFloat = 0.05
+
+
+class BlendConfig(Branch):
+    """How likely a proposed tag is, all channels together (recall/blend.py), and how many go on to ranking."""
+
+    budget: PositiveInt = 200
+    trees: PositiveInt = 200
+    leaves: Annotated[int, Field(ge=2)] = 15
+    rate: PositiveFloat = 0.1
+    least_in_leaf: PositiveInt = 100
+
+
 class RecallConfig(Branch):
     index: IndexConfig = IndexConfig()
     names: NamesConfig = NamesConfig()
-    neighbours: Annotated[int, Field(ge=1, le=10_000)] = 200  # labelled videos that vote, a channel
-    tags_per_channel: Annotated[int, Field(ge=1, le=100_000)] = 200
+    learnt: LearntConfig | None = LearntConfig()  # None: nothing is learnt, channels are joined by rank alone
+    blend: BlendConfig = BlendConfig()
+    neighbours: Annotated[int, Field(ge=1, le=10_000)] = 300  # labelled videos that vote, a channel
+    tags_per_channel: Annotated[int, Field(ge=1, le=100_000)] = 500
 
 
 class RankConfig(Branch):
@@ -164,10 +224,16 @@ class SelectConfig(Branch):
 
 
 class TrainingConfig(Branch):
-    """`holdout` is the share of uploaders (of videos, where no uploader is given) kept out of training."""
+    """`holdout` is the share of uploaders (of videos, where no uploader is given) kept out of training.
+
+    About `blended` videos, of whole uploaders and at most a fifth of all, vote and are not learnt from: the blend is
+    fitted on them. With fewer than `least_videos` to learn from nothing is learnt: neighbours vote.
+    """
 
     holdout: Fraction = 0.0
     min_tag_count: PositiveInt = 1
+    blended: PositiveInt = 4000
+    least_videos: PositiveInt = 500
     seed: NonNegativeInt = 7
 
 

@@ -2,34 +2,39 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rank.base import Ranker
 from rank.evaluate import ranking_row, system_row
 from rank.select import select
-from recall.evaluate import Proposal, recall_row
+from recall.channels.uploader import UsualTags
+from recall.evaluate import Proposal, lost_without, recall_row
 from tagging.catalog import TagCatalog
 from tagging.config import SelectConfig
 from tagging.errors import InvalidManifestError
 from tagging.features.extract import extract
 from tagging.features.factory import load_encoders
 from tagging.manifest import read_labelled
-from tagging.pipeline import Recaller, check_encoders, load_ranker
+from tagging.pipeline import check_encoders, load_ranker
 from tagging.progress import Progress
+from tagging.recaller import Recaller
 from tagging.splits import is_held_out
 from tagging.store.bundle import BundleManifest, read_manifest
 from tagging.store.features import FeatureStore
-from tagging.types import Candidates, LabelledVideo, ModalityFeatures, RankInput, TagScores
+from tagging.types import Candidates, LabelledVideo, ModalityFeatures, RankInput, TagScores, VideoEmbeddings
 from tagging.words import normalise
 
 Rows = NDArray[np.int64]
 Row = dict[str, str | float | int]
 AT_ONCE = 256
 DEEPEST = 200  # of the written predictions
+TOLD = " with uploader"
 EVERYTHING = SelectConfig(max_tags=1_000_000, min_confidence=0.0)
 
 
@@ -55,17 +60,17 @@ def evaluate(
     *,
     held_out: bool = False,
     split: str | None = None,
-    predictions: TextIO | None = None,
+    predictions: Path | None = None,
 ) -> EvaluationReport:
     """Score a bundle on the videos of the manifests, all of them or those that `held_out` and `split` choose.
 
-    predictions: where to write the 200 best tags of each video, a JSON line a video.
+    predictions: a folder for the 200 best tags of each video, a JSON line a video: union.jsonl, and CHANNEL.jsonl.
     Raises InvalidManifestError where a video is one of those the bundle learnt from, or none is left.
     """
     stated = read_manifest(bundle)
     rows = _choose(list(read_labelled(manifests, columns)), stated, held_out, split)
     tagged = [row for row in rows if any(tag.strip() for tag in row.tags)]
-    recaller = Recaller(bundle, stated)
+    recaller = Recaller.load(bundle, stated)
     _refuse_learnt(tagged, recaller, stated)
     if not tagged:
         raise InvalidManifestError("no video with a tag is left to evaluate on")
@@ -76,38 +81,48 @@ def evaluate(
     with_beliefs = stated.names is not None
     extraction = extract(videos, encoders, stated.config.media, store, progress, with_beliefs=with_beliefs)
     truth = _truth(tagged, recaller.catalog)
-    names = [channel.name for channel in recaller.channels]
-    by_channel: dict[str, list[Proposal]] = {name: [] for name in [*names, "union"]}
+    silent = [replace(video, uploader_id=None) for video in extraction.embeddings]
+    tables: dict[str, Sequence[VideoEmbeddings]] = {
+        "": silent
+    }  # what is told of whose video it is changes what is measured, so it is measured apart
+    if any(isinstance(channel, UsualTags) for channel in recaller.channels):
+        tables[TOLD] = extraction.embeddings
+    proposals: dict[str, list[Proposal]] = {}
+    truths: list[Rows] = []
     ranked: list[Rows] = []
     answered: list[Rows] = []
     ranker = load_ranker(stated)
-    with progress.track("recall and rank", len(tagged)) as advance:
-        for start in range(0, len(tagged), AT_ONCE):
-            some = slice(start, start + AT_ONCE)
-            candidates = recaller.recall(extraction.embeddings[some])
-            scores = ranker.score(_inputs(tagged[some], candidates))
-            for row, true, one, score, embeddings in zip(
-                tagged[some], truth[some], candidates, scores, extraction.embeddings[some], strict=True
-            ):
-                order = one.tag_rows[select(one, score, EVERYTHING)]
-                for name in names:
-                    by_channel[name].append(Proposal(_channel_order(one, name), true))
-                by_channel["union"].append(Proposal(order if embeddings.rows else None, true))
-                ranked.append(order)
-                answered.append(one.tag_rows[select(one, score, stated.config.select)])
-                if predictions is not None:
-                    _write_prediction(predictions, row, one, score, recaller.catalog)
-            advance(len(candidates))
+    with ExitStack() as stack, progress.track("recall and rank", len(tables) * len(tagged)) as advance:
+        files: dict[str, TextIO] = {}
+        for told, videos_told in tables.items():
+            for start in range(0, len(tagged), AT_ONCE):
+                some = slice(start, start + AT_ONCE)
+                answers = _answers(recaller, ranker, tagged[some], videos_told[some])
+                for row, labels, answer in zip(tagged[some], truth[some], answers, strict=True):
+                    true = labels.rows(answer.new)
+                    for name, best in answer.by_name(told).items():
+                        proposals.setdefault(name, []).append(
+                            Proposal(None if best is None else best.rows, true, len(recaller.catalog))
+                        )
+                        if predictions is not None and best is not None:
+                            if name not in files:
+                                files[name] = stack.enter_context(_jsonl(predictions, name))
+                            _write_prediction(files[name], row, best, answer.new, recaller.catalog)
+                    if not told:
+                        truths.append(true)
+                        ranked.append(answer.union.rows)
+                        answered.append(answer.chosen(stated.config.select))
+                advance(len(answers))
 
-    system = "recall + noisy-or"
+    system = "recall + noisy-or" if stated.learnt is None else "recall"
     return EvaluationReport(
         bundle=stated.version,
         videos=len(tagged),
         videos_without_tags=len(rows) - len(tagged),
         videos_without_features=sum(not e.rows for e in extraction.embeddings),
-        recall=[recall_row(name, proposals) for name, proposals in by_channel.items()],
-        ranking=[ranking_row(system, ranked, truth)],
-        systems=[system_row(system, answered, truth)],
+        recall=_recall_table(proposals),
+        ranking=[ranking_row(system, ranked, truths)],
+        systems=[system_row(system, answered, truths)],
     )
 
 
@@ -139,35 +154,96 @@ def _refuse_learnt(rows: Sequence[LabelledVideo], recaller: Recaller, stated: Bu
         )
 
 
-def _truth(rows: Sequence[LabelledVideo], catalog: TagCatalog) -> list[Rows]:
+def _recall_table(proposals: Mapping[str, Sequence[Proposal]]) -> list[Row]:
+    """A row a channel and union; a channel's says what the union would lose without it."""
+    union = list(proposals).index("union")
+    channels = {name: proposals[name] for name in list(proposals)[:union]}
+    lost = lost_without(channels, proposals["union"])
+    rows = [recall_row(name, some) for name, some in proposals.items()]
+    return [row | {"lost_without": lost[str(row["channel"])]} if row["channel"] in lost else row for row in rows]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Truth:
+    known: Rows  # of the catalog; spellings of one tag count once
+    unknown: tuple[str, ...]  # normalised
+
+    def rows(self, new: Mapping[int, str]) -> Rows:
+        """A row for every true tag: its own, that of the new tag that names it, or -1."""
+        proposed = {normalise(name): row for row, name in new.items()}
+        return np.array([*self.known, *(proposed.get(form, -1) for form in self.unknown)], np.int64)
+
+
+def _truth(rows: Sequence[LabelledVideo], catalog: TagCatalog) -> list[_Truth]:
     row_of = catalog.rows_by_normalised()
     truth = []
     for row in rows:
         forms = dict.fromkeys(filter(None, map(normalise, row.tags)))
-        known = dict.fromkeys(row_of[form] for form in forms if form in row_of)  # spellings of one tag count once
-        unknown = sum(form not in row_of for form in forms)
-        truth.append(np.array([*known, *[-1] * unknown], np.int64))
+        known = dict.fromkeys(row_of[form] for form in forms if form in row_of)
+        unknown = tuple(form for form in forms if form not in row_of)
+        truth.append(_Truth(np.array([*known], np.int64), unknown))
     return truth
 
 
-def _inputs(rows: Sequence[LabelledVideo], candidates: Sequence[Candidates]) -> list[RankInput]:
-    return [RankInput(row.video, ModalityFeatures(), one) for row, one in zip(rows, candidates, strict=True)]
+@dataclass(frozen=True, slots=True, eq=False)
+class _Best:
+    rows: Rows  # best first
+    scores: NDArray[np.float32]
 
 
-def _channel_order(candidates: Candidates, channel: str) -> Rows | None:
-    if channel not in candidates.neighbours:
-        return None
-    scores = candidates.scores[:, candidates.channels.index(channel)]
-    order = np.lexsort((candidates.tag_rows, -np.nan_to_num(scores, nan=-1.0)))
-    return candidates.tag_rows[order[: np.isfinite(scores).sum()]]
+@dataclass(frozen=True, slots=True, eq=False)
+class _Answer:
+    channels: Mapping[str, _Best | None]
+    candidates: Candidates
+    scores: TagScores
+    new: Mapping[int, str]  # names beyond the catalog's, of the channels and the candidates
+    looked_at: bool
+
+    @property
+    def union(self) -> _Best:
+        order = select(self.candidates, self.scores, EVERYTHING)
+        return _Best(self.candidates.tag_rows[order], self.scores.confidences[order])
+
+    def chosen(self, selection: SelectConfig) -> Rows:
+        return self.candidates.tag_rows[select(self.candidates, self.scores, selection)]
+
+    def by_name(self, told: str) -> dict[str, _Best | None]:
+        """What goes into the table: everything, or the uploader's habits and the union with them."""
+        union = self.union if self.looked_at else None
+        if told:
+            return {UsualTags.name: self.channels[UsualTags.name], f"union{told}": union}
+        return {name: best for name, best in self.channels.items() if name != UsualTags.name} | {"union": union}
+
+
+def _answers(
+    recaller: Recaller, ranker: Ranker, rows: Sequence[LabelledVideo], videos: Sequence[VideoEmbeddings]
+) -> list[_Answer]:
+    proposed = recaller.propose(videos)
+    candidates = [recaller.unite(*pair) for pair in zip(videos, proposed, strict=True)]
+    scores = ranker.score(
+        [RankInput(row.video, ModalityFeatures(), one) for row, one in zip(rows, candidates, strict=True)]
+    )
+    return [
+        _Answer(
+            {name: None if tags is None else _Best(tags.tag_rows, tags.scores) for name, tags in by_channel.items()},
+            one,
+            score,
+            {row: name for tags in by_channel.values() if tags is not None for row, name in tags.new.items()},
+            looked_at=bool(video.rows) or bool(len(one.tag_rows)),
+        )
+        for by_channel, one, score, video in zip(proposed, candidates, scores, videos, strict=True)
+    ]
+
+
+def _jsonl(folder: Path, name: str) -> TextIO:
+    return (folder / f"{name.replace(' ', '-')}.jsonl").open("w", encoding="utf-8")
 
 
 def _write_prediction(
-    out: TextIO, row: LabelledVideo, candidates: Candidates, scores: TagScores, catalog: TagCatalog
+    out: TextIO, row: LabelledVideo, best: _Best, new: Mapping[int, str], catalog: TagCatalog
 ) -> None:
-    best = select(candidates, scores, SelectConfig(max_tags=DEEPEST, min_confidence=0.0))
     tags = [
-        {"name": catalog.names[candidates.tag_rows[place]], "confidence": round(float(scores.confidences[place]), 6)}
-        for place in best
+        {"name": new[tag] if tag in new else catalog.names[tag], "confidence": round(float(score), 6)}
+        for tag, score in zip(best.rows[:DEEPEST].tolist(), best.scores[:DEEPEST], strict=True)
     ]
     out.write(json.dumps({"video_id": row.video.video_id, "tags": tags}, ensure_ascii=False) + "\n")

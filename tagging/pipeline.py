@@ -5,7 +5,6 @@ VideoRef → MediaSample → ModalityFeatures → VideoEmbeddings → Candidates
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,22 +12,17 @@ from numpy.typing import NDArray
 
 from rank.base import Ranker
 from rank.fusion import NoisyOr
+from rank.likely import Likely
 from rank.select import select
-from recall.channels.base import Channel
-from recall.channels.names import SensedNames, WrittenNames
-from recall.channels.similar import SimilarVideos
-from recall.index.factory import load_index
-from recall.merge import merge
-from tagging.catalog import TagCatalog
+from tagging.catalog import tag_id
 from tagging.config import Config, SelectConfig
-from tagging.errors import ArtifactCorruptError, ArtifactMismatchError, InvalidVideoError
+from tagging.errors import ArtifactMismatchError, InvalidVideoError
 from tagging.features.encode import embed, encode_videos
 from tagging.features.factory import Encoders, load_encoders
 from tagging.media.pool import DecodePool
 from tagging.reading import Failure, ReadVideo, read_videos
+from tagging.recaller import Recaller
 from tagging.store.bundle import BundleManifest, read_manifest
-from tagging.store.labelled import LabelledVideos
-from tagging.store.names import load_links, load_names
 from tagging.types import (
     MODALITIES,
     Candidates,
@@ -41,36 +35,11 @@ from tagging.types import (
     VideoEmbeddings,
     VideoRef,
 )
+from tagging.words import normalise
 
-# The channels of similar videos and what each looks at.
-SIMILAR: dict[str, Modality] = {"text": "text", "video": "frames", "audio": "audio"}
-SENSED: dict[str, Modality] = {"seen": "frames", "heard": "audio"}  # the direct sources beside "written"
 EVIDENCE_PER_CHANNEL = 3
 TEXTS_AT_ONCE = 512  # sorted by length before they are batched
 MEDIA_AT_ONCE = 4
-
-
-class Recaller:
-    """The recall channels of a bundle and the labelled videos behind them."""
-
-    def __init__(self, folder: Path, manifest: BundleManifest) -> None:
-        try:
-            self.catalog = TagCatalog.load(folder / "catalog.parquet")
-            self.labelled = LabelledVideos.load(folder / "videos.parquet")
-            if len(self.labelled.tags.tag_rows) and self.labelled.tags.tag_rows.max() >= len(self.catalog):
-                raise ValueError("videos.parquet names tags that catalog.parquet does not have")
-            self.channels = [
-                *_load_channels(folder, manifest, self.labelled),
-                *_load_names(folder, manifest, self.catalog),
-            ]
-        except (OSError, LookupError, TypeError, ValueError, AttributeError, RuntimeError, EOFError) as error:
-            raise ArtifactCorruptError(f"{folder} cannot be loaded: {error}", "train the bundle again") from error
-
-    def recall(self, videos: Sequence[VideoEmbeddings]) -> list[Candidates]:
-        """The candidates of each video, without hidden tags."""
-        proposed = {channel.name: channel.recall(videos) for channel in self.channels}
-        merged = [merge({name: tags[place] for name, tags in proposed.items()}) for place in range(len(videos))]
-        return [_without(one, self.catalog.hidden) for one in merged] if self.catalog.hidden.any() else merged
 
 
 class Tagger:
@@ -153,7 +122,7 @@ class Tagger:
         if not len(candidates.tag_rows):
             return ("nothing the bundle knows is near enough to propose a tag",)
         best = int(np.argmax(scores.confidences))
-        name, found = self._recaller.catalog.names[candidates.tag_rows[best]], scores.confidences[best]
+        name, found = self._recaller.name(candidates, int(candidates.tag_rows[best])), scores.confidences[best]
         return (f"no tag reached the confidence {selection.min_confidence:g}; the best, {name!r}, has {found:.2g}",)
 
     def _tag(
@@ -161,12 +130,14 @@ class Tagger:
     ) -> RankedTag:
         row = int(candidates.tag_rows[place])
         by_channel = zip(candidates.channels, candidates.scores[place], strict=True)
+        name = self._recaller.name(candidates, row)
         return RankedTag(
-            tag_id=self._recaller.catalog.ids[row],
-            name=self._recaller.catalog.names[row],
+            tag_id=tag_id(normalise(name)) if row in candidates.new else self._recaller.catalog.ids[row],
+            name=name,
             confidence=float(scores.confidences[place]),
             channels={name: float(score) for name, score in by_channel if not np.isnan(score)},
             evidence=tuple(evidence.get(row, ())),
+            is_new=row in candidates.new,
         )
 
     def _evidence(self, candidates: Candidates, tag_rows: NDArray[np.int64]) -> dict[int, list[Evidence]]:
@@ -201,11 +172,11 @@ def load_tagger(folder: Path) -> Tagger:
     manifest = read_manifest(folder)
     encoders = load_encoders(manifest.config.encoders)
     check_encoders(manifest, encoders)
-    return Tagger(Recaller(folder, manifest), load_ranker(manifest), encoders, manifest.config, manifest.version)
+    return Tagger(Recaller.load(folder, manifest), load_ranker(manifest), encoders, manifest.config, manifest.version)
 
 
 def load_ranker(manifest: BundleManifest) -> Ranker:
-    return NoisyOr(manifest.config.rank)
+    return NoisyOr(manifest.config.rank) if manifest.learnt is None else Likely()
 
 
 def check_encoders(manifest: BundleManifest, encoders: Encoders) -> None:
@@ -222,42 +193,6 @@ def check_encoders(manifest: BundleManifest, encoders: Encoders) -> None:
 def encoder_fingerprints(encoders: Encoders) -> Mapping[Modality, str]:
     present = {m: getattr(encoders, m) for m in MODALITIES}
     return {modality: encoder.fingerprint for modality, encoder in present.items() if encoder is not None}
-
-
-def _load_channels(folder: Path, manifest: BundleManifest, labelled: LabelledVideos) -> list[Channel]:
-    uploaders = labelled.uploader_numbers()
-    channels: list[Channel] = []
-    for name, entry in manifest.channels.items():
-        place = folder / "channels" / name
-        index = load_index(place, manifest.config.recall.index, entry.dim, entry.count)
-        video_rows = np.load(place / "video_rows.npy", allow_pickle=False)
-        channels.append(
-            SimilarVideos(name, SIMILAR[name], index, video_rows, labelled.tags, uploaders, manifest.config.recall)
-        )
-    return channels
-
-
-def _load_names(folder: Path, manifest: BundleManifest, catalog: TagCatalog) -> list[Channel]:
-    """The direct sources, as far as the bundle's configuration has them."""
-    entry, config, limit = manifest.names, manifest.config.recall.names, manifest.config.recall.tags_per_channel
-    if entry is None:
-        return []
-    channels: list[Channel] = []
-    if config.written or config.literal or config.described:
-        names = load_names(folder, entry)
-        channels.append(WrittenNames(names, catalog.spellings(entry.count), config, limit))
-    for name, modality in SENSED.items():
-        strength = {"seen": config.seen, "heard": config.heard}[name]
-        if strength is not None and modality in entry.classes:
-            links = load_links(folder, modality, entry)
-            if len(links.tag_rows):
-                channels.append(SensedNames(name, modality, links, strength, limit))
-    return channels
-
-
-def _without(candidates: Candidates, hidden: NDArray[np.bool_]) -> Candidates:
-    kept = ~hidden[candidates.tag_rows]
-    return replace(candidates, tag_rows=candidates.tag_rows[kept], scores=candidates.scores[kept])
 
 
 def _batches(videos: Iterator[ReadVideo | Failure]) -> Iterator[list[ReadVideo | Failure]]:

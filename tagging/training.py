@@ -15,7 +15,6 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from recall.index.factory import build_index
 from tagging.catalog import TagCatalog, build_catalog
 from tagging.config import Config, NamesConfig
 from tagging.errors import InvalidManifestError
@@ -23,20 +22,23 @@ from tagging.features.base import TellsClasses
 from tagging.features.extract import Extraction, extract
 from tagging.features.factory import Encoders, check_weights, load_encoders
 from tagging.features.names import class_words, link, name_vectors
+from tagging.learning import Learning, index_views, learn_recall
 from tagging.manifest import read_labelled
-from tagging.pipeline import SIMILAR, encoder_fingerprints
+from tagging.pipeline import encoder_fingerprints
 from tagging.progress import Progress
+from tagging.recaller import SIMILAR, Indexed, named_channels
 from tagging.splits import is_held_out
+from tagging.store.aliases import read_accepted, require_known
+from tagging.store.atomic import new_folder, require_new
 from tagging.store.bundle import (
     BundleManifest,
     ChannelEntry,
     EncoderEntry,
+    LearntEntry,
     NamesEntry,
     SourceEntry,
     TrainingEntry,
-    bundle_folder,
     file_sha256,
-    require_new,
     write_manifest,
 )
 from tagging.store.features import FeatureStore
@@ -46,7 +48,17 @@ from tagging.types import MODALITIES, LabelledVideo, Modality
 
 logger = logging.getLogger(__name__)
 
-PACKAGES = ("videotag", "numpy", "torch", "sentence-transformers", "transformers", "faiss-cpu", "av")
+PACKAGES = (
+    "videotag",
+    "numpy",
+    "torch",
+    "sentence-transformers",
+    "transformers",
+    "faiss-cpu",
+    "scikit-learn",
+    "lightgbm",
+    "av",
+)
 FAILURES_NAMED = 10
 # The direct sources and whose encoder they were fitted for.
 SOURCES: dict[str, Modality] = {
@@ -84,13 +96,17 @@ def train(
     config: Config,
     store: FeatureStore,
     progress: Progress,
+    aliases: Path | None = None,
 ) -> TrainingReport:
     """Learn a bundle from the labelled videos of the manifests and write it to `out`.
 
+    aliases: a table of accepted aliases, which are merged into their tags.
     Rows of another split than "train" (or none) and the held-out uploaders are read and left alone. Raises
-    InvalidManifestError where no labelled video remains, OutputExistsError before any work where `out` exists.
+    InvalidManifestError where no labelled video remains, InvalidAliasesError, and OutputExistsError before any work
+    where `out` exists.
     """
     require_new(out)
+    same_as = read_accepted(aliases) if aliases else {}
     check_weights(config.encoders)  # before minutes of reading
     watch = _Stopwatch()
     with watch("read manifests"):
@@ -98,6 +114,8 @@ def train(
         kept, skipped = _choose(rows, config)
     if not kept:
         raise InvalidManifestError("no video with a tag is left to learn from", _left_out(skipped))
+    if aliases:
+        require_known(aliases, same_as, (row.tags for row in kept))
     with watch("load encoders"):
         encoders = load_encoders(config.encoders)
     with watch("extract features"):
@@ -107,22 +125,31 @@ def train(
     skipped["videos_without_features"] = len(kept) - len(learnt)
     if not learnt:
         raise InvalidManifestError("no video that could be looked at is left to learn from", _left_out(skipped))
-    with bundle_folder(out) as folder:
+    with new_folder(out) as folder:
         with watch("build catalog"):
-            catalog, tags = build_catalog([kept[place].tags for place in learnt], config.training.min_tag_count)
+            tag_lists = [kept[place].tags for place in learnt]
+            catalog, tags = build_catalog(tag_lists, config.training.min_tag_count, same_as)
             if not len(catalog):
                 raise InvalidManifestError(
                     f"no tag is on {config.training.min_tag_count} videos or more", "lower training.min_tag_count"
                 )
             catalog.save(folder / "catalog.parquet")
-            LabelledVideos.of([kept[place].video for place in learnt], tags).save(folder / "videos.parquet")
-        with watch("build indexes"):
-            channels = _write_channels(folder, extraction, learnt, config)
+            labelled = LabelledVideos.of([kept[place].video for place in learnt], tags)
+            labelled.save(folder / "videos.parquet")
         config = fitting(config, encoders)
         names = None
         if any(getattr(config.recall.names, source) for source in SOURCES):
             with watch("encode names"):
                 names = write_names(folder, catalog, encoders, config.recall.names)
+        embeddings = [extraction.embeddings[place] for place in learnt]
+        with watch("learn recall"):
+            named = named_channels(folder, names, config.recall, catalog)
+            learning = learn_recall(embeddings, labelled, catalog, named, config, progress)
+            if learning is not None:
+                _write_learning(folder / "learnt", learning)
+        with watch("build indexes"):
+            seen = embeddings if learning is None else learning.embeddings
+            channels = _write_channels(folder, index_views(seen, config.recall))
         with watch("write bundle"):
             manifest = write_manifest(
                 folder,
@@ -131,9 +158,13 @@ def train(
                 encoders=encoder_entries(encoders),
                 channels=channels,
                 names=names,
+                learnt=_learnt_entry(learning),
                 counts={"videos": len(learnt), "tags": len(catalog), "pairs": len(tags.tag_rows)},
                 training=TrainingEntry(
-                    sources=[_source(path, columns) for path in manifests],
+                    sources=[
+                        *(_source(path, columns) for path in manifests),
+                        *([_source(aliases, {})] if aliases else []),
+                    ],
                     packages={name: version(name) for name in PACKAGES},
                     videos_read=len(rows),
                     **skipped,
@@ -181,23 +212,38 @@ def _name_failures(extraction: Extraction, videos: int) -> None:
         logger.warning("media of %d of %d videos were left out", len(extraction.failures), videos)
 
 
-def _write_channels(
-    folder: Path, extraction: Extraction, learnt: Sequence[int], config: Config
-) -> dict[str, ChannelEntry]:
+def _write_channels(folder: Path, indexes: Mapping[str, Indexed]) -> dict[str, ChannelEntry]:
     channels: dict[str, ChannelEntry] = {}
-    for name, modality in SIMILAR.items():
-        rows = [extraction.embeddings[place].rows.get(modality) for place in learnt]
-        present = [row for row in rows if row is not None]
-        if not present:
-            continue
-        index = build_index(np.stack(present), config.recall.index)
+    for name, one in indexes.items():
         place = folder / "channels" / name
         place.mkdir(parents=True)
-        index.save(place)
-        video_rows = np.array([video for video, row in enumerate(rows) if row is not None], np.int64)
-        np.save(place / "video_rows.npy", video_rows, allow_pickle=False)
-        channels[name] = ChannelEntry(modality=modality, metric="inner product", dim=index.dim, count=len(index))
+        one.index.save(place)
+        np.save(place / "video_rows.npy", one.video_rows, allow_pickle=False)
+        channels[name] = ChannelEntry(
+            view=SIMILAR[name], metric="inner product", dim=one.index.dim, count=len(one.index)
+        )
     return channels
+
+
+def _write_learning(folder: Path, learning: Learning) -> None:
+    folder.mkdir()
+    learning.parts.save(folder)
+    learning.blend.save(folder / "blend.txt")
+    if learning.extractor is not None:
+        learning.extractor.save(folder / "extract")
+
+
+def _learnt_entry(learning: Learning | None) -> LearntEntry | None:
+    if learning is None:
+        return None
+    learnt = learning.parts.learnt
+    return LearntEntry(
+        labels=len(learnt.labels),
+        ngrams=learnt.features.width,
+        videos=learning.videos,
+        blended_on=learning.blended_on,
+        extracts=learning.extractor is not None,
+    )
 
 
 def fitting(config: Config, encoders: Encoders) -> Config:

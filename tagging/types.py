@@ -119,22 +119,27 @@ class ModalityFeatures:
 class VideoEmbeddings:
     """What recall looks at of one video; a modality that is missing is absent from the mappings."""
 
-    rows: Mapping[Modality, NDArray[np.float32]]  # a unit row a modality
+    rows: Mapping[
+        str, NDArray[np.float32]
+    ]  # a unit row of each modality, and "multimodal": of all, where it was learnt
     warnings: tuple[str, ...] = ()
     # (T, classes) how far each frame, or sound example, is of each class that the encoder was taught, in [0, 1];
     # absent where the encoder was taught none.
     beliefs: Mapping[Modality, NDArray[np.floating]] = field(default_factory=dict)
     title: str = ""
     description: str = ""
+    uploader_id: str | None = None
+    hidden: NDArray[np.float32] | None = None  # (D,) of the video tower (recall/learnt.py); its direction is a row
+    attention: Mapping[str, float] = field(default_factory=dict)  # what that rests on; shares that sum to 1
 
     def __post_init__(self) -> None:
         for modality, tokens in self.beliefs.items():
             if tokens.ndim != 2 or not len(tokens):
                 raise ValueError(f"{modality} beliefs of shape {tokens.shape}, not (T, classes)")
-        for modality, row in self.rows.items():
+        for view, row in self.rows.items():
             norm = float(np.linalg.norm(row))
             if row.ndim != 1 or not abs(norm - 1.0) < 1e-3:  # also refuses NaN
-                raise ValueError(f"{modality} embedding of shape {row.shape} and norm {norm}, not a unit row")
+                raise ValueError(f"{view} embedding of shape {row.shape} and norm {norm}, not a unit row")
 
     @property
     def modalities(self) -> tuple[Modality, ...]:
@@ -170,7 +175,7 @@ class ClassTags:
 
 
 NOBODY = Neighbours(np.zeros(0, np.int64), np.zeros(0, np.float32))
-EvidenceKind = Literal["video", "text", "frame", "sound"]
+EvidenceKind = Literal["video", "text", "frame", "sound", "uploader"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +187,7 @@ class Evidence:
     similarity: float  # cosine, or the strength of a name (recall/channels/names.py)
     video_id: str | None = None  # video: a labelled one that has the tag
     title: str | None = None  # video: its title
-    text: str | None = None  # text: the words of title or description that mean the tag
+    text: str | None = None  # text: the words of title or description that mean the tag; uploader: how often it used it
     frame: int | None = None  # frame: the one that shows it best, counted from 1
     frames: int | None = None  # frame: of how many, evenly spread over the video
     start_s: float | None = None  # sound: where the 0.96 s in which it is heard best begin
@@ -196,6 +201,7 @@ class ChannelTags:
     scores: NDArray[np.float32]  # (n,) in [0, 1], falling
     neighbours: Neighbours = NOBODY  # whose votes these are
     evidence: tuple[Evidence, ...] = ()  # n, where no votes were counted
+    new: Mapping[int, str] = field(default_factory=dict)  # names of the rows beyond the catalog's
 
     def __post_init__(self) -> None:
         if self.tag_rows.shape != self.scores.shape:
@@ -213,6 +219,8 @@ class Candidates:
     scores: NDArray[np.float32]  # (K, C) in [0, 1]; NaN: the channel did not propose the tag
     neighbours: Mapping[str, Neighbours] = field(default_factory=dict)  # of each channel that had what it looks at
     evidence: Mapping[int, tuple[Evidence, ...]] = field(default_factory=dict)  # of catalog rows, beside the neighbours
+    new: Mapping[int, str] = field(default_factory=dict)  # names of the rows beyond the catalog's, for this video alone
+    likely: NDArray[np.float32] | None = None  # (K,) in [0, 1], of all channels together, where the bundle learnt it
 
     def __post_init__(self) -> None:
         if self.scores.shape != (len(self.tag_rows), len(self.channels)):
@@ -244,6 +252,7 @@ class RankedTag:
     confidence: float  # in [0, 1]
     channels: Mapping[str, float]  # score of each channel that proposed it
     evidence: tuple[Evidence, ...] = ()
+    is_new: bool = False  # True: a phrase of the text that the catalog does not have
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,16 +8,16 @@ from numpy.typing import NDArray
 from recall.index.base import VectorIndex
 from recall.vote import vote
 from tagging.config import RecallConfig
-from tagging.types import ChannelTags, Modality, Neighbours, TagLists, VideoEmbeddings
+from tagging.types import ChannelTags, Neighbours, TagLists, VideoEmbeddings
 
 
 class SimilarVideos:
-    """Text, video and audio channel alike; only the modality and the index differ."""
+    """Text, video, audio and multimodal channel alike; only the view and the index differ."""
 
     def __init__(
         self,
         name: str,
-        modality: Modality,
+        view: str,
         index: VectorIndex,
         video_rows: NDArray[np.int64],
         tags: TagLists,
@@ -30,7 +30,7 @@ class SimilarVideos:
         if len(video_rows) and not 0 <= video_rows.min() <= video_rows.max() < len(tags):
             raise ValueError(f"video rows from {video_rows.min()} to {video_rows.max()} of {len(tags)} videos")
         self.name = name
-        self._modality = modality
+        self._view = view
         self._index = index
         self._video_rows = video_rows
         self._tags = tags
@@ -39,10 +39,10 @@ class SimilarVideos:
 
     def recall(self, videos: Sequence[VideoEmbeddings]) -> list[ChannelTags | None]:
         proposed: list[ChannelTags | None] = [None] * len(videos)
-        present = [place for place, video in enumerate(videos) if self._modality in video.rows]
+        present = [place for place, video in enumerate(videos) if self._view in video.rows]
         if not present:
             return proposed
-        queries = np.stack([videos[place].rows[self._modality] for place in present])
+        queries = np.stack([videos[place].rows[self._view] for place in present])
         result = self._index.search(queries, self._config.neighbours)
         for place, ids, scores in zip(present, result.ids, result.scores, strict=True):
             found = ids >= 0  # the index pads with -1

@@ -10,7 +10,6 @@ import typer
 from tagging import places
 from tagging.cli import options
 from tagging.cli.console import Format, print_json, print_lines, print_table, progress
-from tagging.errors import OutputExistsError
 
 
 def command(
@@ -22,7 +21,12 @@ def command(
     ] = False,
     split: Annotated[str | None, typer.Option("--split", help="Only rows whose split is this.")] = None,
     predictions: Annotated[
-        Path | None, typer.Option("--predictions", metavar="FILE", help="Write the 200 best tags of each video, JSONL.")
+        Path | None,
+        typer.Option(
+            "--predictions",
+            metavar="DIR",
+            help="Write the 200 best tags of each video: union.jsonl, and one of each channel. New.",
+        ),
     ] = None,
     features: options.Features = None,
     output: options.Output = Format.table,
@@ -39,12 +43,10 @@ def command(
     """
     from tagging.evaluation import evaluate
     from tagging.manifest import parse_columns
-    from tagging.store.atomic import whole_text_file
+    from tagging.store.atomic import new_folder
     from tagging.store.features import FeatureStore
 
-    if predictions and any(predictions.resolve() == path.resolve() for path in manifest):
-        raise OutputExistsError(f"{predictions} is a manifest", "write the predictions to another file")
-    with whole_text_file(predictions) if predictions else nullcontext() as file:
+    with new_folder(predictions) if predictions else nullcontext() as folder:
         report = evaluate(
             bundle or places.default_bundle(),
             manifest,
@@ -53,7 +55,7 @@ def command(
             progress(),
             held_out=held_out,
             split=split,
-            predictions=file,
+            predictions=folder,
         )
     if output is Format.json:
         print_json(asdict(report))

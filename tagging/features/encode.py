@@ -44,7 +44,7 @@ def encode_videos(encoders: Encoders, videos: Sequence[ReadVideo]) -> list[Modal
 
 def embed(encoders: Encoders, video: VideoRef, features: ModalityFeatures) -> VideoEmbeddings:
     """One unit row for each modality that is there, and what its encoder believes to be in it."""
-    rows: dict[Modality, Rows] = {}
+    rows: dict[str, Rows] = {}
     beliefs: dict[Modality, Rows] = {}
     if features.text is not None:
         rows["text"] = features.text
@@ -56,7 +56,7 @@ def embed(encoders: Encoders, video: VideoRef, features: ModalityFeatures) -> Vi
         rows["audio"] = mean_pool(features.audio)
         if isinstance(encoders.audio, TellsClasses):
             beliefs["audio"] = encoders.audio.beliefs(features.audio)
-    return VideoEmbeddings(rows, features.warnings, beliefs, video.title, video.description)
+    return VideoEmbeddings(rows, features.warnings, beliefs, video.title, video.description, video.uploader_id)
 
 
 def cut_text_warning(tokens: int, max_tokens: int) -> tuple[str, ...]:

@@ -42,7 +42,7 @@ class Extraction:
 class _Found:
     """What has been gathered of one video so far."""
 
-    rows: dict[Modality, NDArray[np.float32]] = field(default_factory=dict)
+    rows: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     beliefs: dict[Modality, NDArray[np.float16]] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
@@ -64,7 +64,7 @@ def extract(
     if encoders.frames is not None or encoders.audio is not None:
         failures = _extract_media(videos, encoders, media, store, progress, found, with_beliefs)
     embeddings = tuple(
-        VideoEmbeddings(one.rows, one.warnings, one.beliefs, video.title, video.description)
+        VideoEmbeddings(one.rows, one.warnings, one.beliefs, video.title, video.description, video.uploader_id)
         for video, one in zip(videos, found, strict=True)
     )
     return Extraction(embeddings, tuple(failures))

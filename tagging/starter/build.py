@@ -17,13 +17,12 @@ from tagging.catalog import TagCatalog, tag_id
 from tagging.config import Config
 from tagging.features.factory import check_weights, load_encoders
 from tagging.starter.vocabulary import Entry, merge, read_anchors, read_lists
+from tagging.store.atomic import new_folder, require_new
 from tagging.store.bundle import (
     NamesEntry,
     SourceEntry,
     TrainingEntry,
-    bundle_folder,
     file_sha256,
-    require_new,
     write_manifest,
 )
 from tagging.store.labelled import LabelledVideos
@@ -66,7 +65,7 @@ def build(annotations: Path, out: Path, config: Config, anchors: Path = ANCHORS)
     }
     encoders = load_encoders(config.encoders)
     config = fitting(config, encoders)
-    with bundle_folder(out) as folder:
+    with new_folder(out) as folder:
         catalog.save(folder / "catalog.parquet")
         names = write_names(folder, catalog, encoders, config.recall.names, allowed)
         LabelledVideos.of([], TagLists(np.zeros(1, np.int64), np.zeros(0, np.int64))).save(folder / "videos.parquet")
@@ -77,6 +76,7 @@ def build(annotations: Path, out: Path, config: Config, anchors: Path = ANCHORS)
             encoders=encoder_entries(encoders),
             channels={},
             names=names,
+            learnt=None,
             counts={"videos": 0, "tags": len(catalog), "pairs": 0},
             training=TrainingEntry(
                 sources=[_source(annotations, name) for name in lists],

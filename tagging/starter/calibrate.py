@@ -18,7 +18,8 @@ from tagging.config import NamesConfig, StrengthConfig
 from tagging.errors import InvalidManifestError
 from tagging.features.factory import Encoders, load_encoders
 from tagging.manifest import read_labelled
-from tagging.pipeline import Recaller, check_encoders
+from tagging.pipeline import check_encoders
+from tagging.recaller import Recaller
 from tagging.splits import is_held_out
 from tagging.starter.fit import fit
 from tagging.starter.propose import Proposed, open_source
@@ -115,7 +116,7 @@ def _judge_titles(
 ) -> Judged:
     recall = stated.config.recall.model_copy(update={"names": _TITLE_SOURCES[source], "tags_per_channel": EVERY})
     config = stated.config.model_copy(update={"recall": recall})
-    recaller = Recaller(bundle, stated.model_copy(update={"config": config}))
+    recaller = Recaller.load(bundle, stated.model_copy(update={"config": config}))
     [channel] = [channel for channel in recaller.channels if channel.name == "written"]
     spellings = [[_key(form) for form in forms] for forms in recaller.catalog.spellings(len(recaller.catalog))]
     cosines: list[float] = []

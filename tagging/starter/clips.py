@@ -7,9 +7,10 @@ from pathlib import Path
 
 from tagging.errors import InvalidManifestError, MediaNotFoundError
 from tagging.features.factory import load_encoders
-from tagging.pipeline import Recaller, Tagger, load_ranker
+from tagging.pipeline import Tagger, load_ranker
 from tagging.progress import Progress
 from tagging.reading import Failure
+from tagging.recaller import Recaller
 from tagging.store.bundle import BundleManifest, read_manifest
 from tagging.types import VideoRef
 from tagging.words import EMPTY, normalise, singular, split_words
@@ -47,7 +48,7 @@ def name_clips(clips: Path, said: Mapping[str, str], bundle: Path, opened: bool,
     named: list[NamedClip] = []
     with (
         progress.track("name clips", len(said)) as advance,
-        Tagger(Recaller(bundle, manifest), ranker, encoders, manifest.config, manifest.version) as tagger,
+        Tagger(Recaller.load(bundle, manifest), ranker, encoders, manifest.config, manifest.version) as tagger,
     ):
         videos = (VideoRef(file, str(clips / file)) for file in sorted(said))
         for answer in tagger.tag_many(videos, tagger.selection(TAGS)):

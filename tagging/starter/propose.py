@@ -15,9 +15,10 @@ from tagging.errors import MediaNotFoundError
 from tagging.features.encode import embed, encode_videos
 from tagging.features.factory import load_encoders
 from tagging.media.pool import DecodePool
-from tagging.pipeline import Recaller, check_encoders
+from tagging.pipeline import check_encoders
 from tagging.progress import Progress
 from tagging.reading import ReadVideo, read_videos
+from tagging.recaller import Recaller
 from tagging.store.bundle import file_sha256, read_manifest
 from tagging.types import ChannelTags, Frames, MediaSample, VideoRef
 
@@ -54,7 +55,7 @@ def propose(
     )
     recall = RecallConfig(names=opened, tags_per_channel=most)
     config = manifest.config.model_copy(update={"recall": recall})
-    recaller = Recaller(bundle, manifest.model_copy(update={"config": config}))
+    recaller = Recaller.load(bundle, manifest.model_copy(update={"config": config}))
     encoders = load_encoders(config.encoders)
     check_encoders(manifest, encoders)
 

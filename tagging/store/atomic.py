@@ -12,6 +12,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
+from tagging.errors import OutputExistsError
+
 
 @contextmanager
 def partial_folder(out: Path) -> Iterator[Path]:
@@ -28,6 +30,30 @@ def partial_folder(out: Path) -> Iterator[Path]:
     finally:
         os.close(handle)
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def require_new(out: Path) -> None:
+    """Called before the work that leads to a folder: OutputExistsError where something is already.
+
+    OSError where no folder can be made.
+    """
+    if os.path.lexists(out):
+        raise OutputExistsError(f"{out} exists; a folder is never written over", "choose another place, or remove it")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if not os.access(out.parent, os.W_OK):
+        raise PermissionError(f"no right to write into {out.parent}")
+
+
+@contextmanager
+def new_folder(out: Path) -> Iterator[Path]:
+    """A hidden sibling to fill; renamed to `out` when the block ends without an error."""
+    require_new(out)
+    with partial_folder(out) as partial:
+        yield partial
+        try:
+            partial.rename(out)
+        except OSError as error:  # somebody else finished first
+            raise OutputExistsError(f"{out} appeared while it was made", "choose another place") from error
 
 
 @contextmanager

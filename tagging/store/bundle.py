@@ -5,6 +5,7 @@
     videos.parquet     the labelled videos that vote: id, title, tag rows
     channels/<name>/   one vector index a channel, and the labelled video of each of its rows
     names.npy          unit rows of the names of the catalog's first tags, in the space of the text encoder
+    learnt/            n-grams, towers, classifier and blend, the names and labelled texts as they see them
     frames.parquet     which classes of the vision encoder speak for which tags, and audio.parquet the same
 
 A bundle is written to a temporary sibling and renamed, so there is never half a bundle under its name.
@@ -13,8 +14,6 @@ A bundle is written to a temporary sibling and renamed, so there is never half a
 import hashlib
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -26,11 +25,9 @@ from tagging.errors import (
     ArtifactCorruptError,
     ArtifactMismatchError,
     ArtifactNotFoundError,
-    OutputExistsError,
 )
-from tagging.store.atomic import partial_folder
 
-FORMAT = 2
+FORMAT = 3
 MANIFEST = "manifest.json"
 
 
@@ -44,7 +41,7 @@ class EncoderEntry(_Part):
 
 
 class ChannelEntry(_Part):
-    modality: str
+    view: str
     metric: Literal["inner product"]  # of unit rows
     dim: int
     count: int
@@ -56,6 +53,16 @@ class NamesEntry(_Part):
     dim: int
     count: int
     classes: dict[str, int]  # modality -> number of its encoder's classes
+
+
+class LearntEntry(_Part):
+    """What recall learnt: L labels of the linear branch, F n-grams, and the videos that the blend was fitted on."""
+
+    labels: int
+    ngrams: int
+    videos: int
+    blended_on: int
+    extracts: bool  # new tags from texts; not where no text names a tag of its video
 
 
 class FileEntry(_Part):
@@ -89,33 +96,10 @@ class BundleManifest(_Part):
     encoders: dict[str, EncoderEntry]
     channels: dict[str, ChannelEntry]
     names: NamesEntry | None
+    learnt: LearntEntry | None
     counts: dict[str, int]
     training: TrainingEntry
     files: dict[str, FileEntry]
-
-
-def require_new(out: Path) -> None:
-    """Called before the work that leads to a bundle: OutputExistsError where something is already.
-
-    OSError where no folder can be made.
-    """
-    if os.path.lexists(out):
-        raise OutputExistsError(f"{out} exists; a bundle is never written over", "choose another place, or remove it")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    if not os.access(out.parent, os.W_OK):
-        raise PermissionError(f"no right to write into {out.parent}")
-
-
-@contextmanager
-def bundle_folder(out: Path) -> Iterator[Path]:
-    """A hidden sibling to write a bundle into; renamed to `out` when the block ends without an error."""
-    require_new(out)
-    with partial_folder(out) as partial:
-        yield partial
-        try:
-            partial.rename(out)
-        except OSError as error:  # somebody else finished first
-            raise OutputExistsError(f"{out} appeared while this bundle was made", "choose another place") from error
 
 
 def write_manifest(folder: Path, created: datetime, **parts: Any) -> BundleManifest:

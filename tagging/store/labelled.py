@@ -41,6 +41,17 @@ class LabelledVideos:
         keys = ((row,) if uploader is None else uploader for row, uploader in enumerate(self.uploader_ids))
         return np.array([numbers.setdefault(key, len(numbers)) for key in keys], np.int64)
 
+    def only(self, rows: NDArray[np.int64]) -> "LabelledVideos":
+        """Some of the videos, in the order of their rows."""
+        lists = [self.tags.of(row) for row in rows.tolist()]
+        starts = np.concatenate([[0], np.cumsum([len(one) for one in lists])]).astype(np.int64)
+        return LabelledVideos(
+            tuple(self.ids[row] for row in rows),
+            tuple(self.titles[row] for row in rows),
+            tuple(self.uploader_ids[row] for row in rows),
+            TagLists(starts, np.concatenate([np.zeros(0, np.int64), *lists])),
+        )
+
     def save(self, path: Path) -> None:
         starts = pa.array(self.tags.starts, pa.int64())
         table = pa.table(

@@ -1,4 +1,3 @@
-import io
 import json
 import subprocess
 import sys
@@ -9,7 +8,7 @@ import pandas as pd
 import pytest
 
 from rank.evaluate import ranking_row, system_row
-from recall.evaluate import Proposal, recall_row
+from recall.evaluate import Proposal, lost_without, recall_row
 from tagging.config import Config
 from tagging.errors import InvalidManifestError
 from tagging.evaluation import EvaluationReport, evaluate
@@ -26,10 +25,10 @@ def test_recall_counts_unreachable_tags_and_videos_that_could_not_be_looked_at()
     table = recall_row(
         "text",
         [
-            Proposal(rows(4, 1, 7), rows(1, 4, -1, 9)),  # 2 of 4, 2 of 3 in the vocabulary
-            Proposal(None, rows(2)),
-            Proposal(rows(*range(100, 106), 3), rows(3)),  # only beyond the fifth
-            Proposal(rows(5), rows(-1)),  # nothing in the vocabulary
+            Proposal(rows(4, 1, 7), rows(1, 4, -1, 9), 200),  # 2 of 4, 2 of 3 in the vocabulary
+            Proposal(None, rows(2), 200),
+            Proposal(rows(*range(100, 106), 3), rows(3), 200),  # only beyond the fifth
+            Proposal(rows(5), rows(-1, 250), 200),  # nothing in the vocabulary
         ],
     )
     assert table["videos"] == 4
@@ -101,6 +100,14 @@ def test_held_out_and_split_choose_the_videos(tmp_path: Path, tiny_config: Confi
     assert evaluate(tmp_path / "b", [manifest], {}, store, Silent(), split="a").videos == 60
 
 
+def test_what_the_union_would_lose_without_a_channel() -> None:
+    true = rows(1, 2, 3, 4)
+    by_channel = {"a": [Proposal(rows(1, 2), true, 9)], "b": [Proposal(rows(2, 3), true, 9)]}
+    both = [Proposal(rows(1, 2, 3), true, 9)]
+    assert lost_without(by_channel, both) == {"a": 0.25, "b": 0.25}  # 2 is found by either, 4 by none
+    assert lost_without(by_channel, [Proposal(rows(1, 2), true, 9)]) == {"a": 0.25, "b": 0.0}  # 3 fell to the budget
+
+
 def test_figures_agree_with_the_shared_scorer(shared_data: Path, tmp_path: Path, tiny_config: Config) -> None:
     """One definition of recall and precision: the scorer that all of this project's benchmarks use."""
     talks = pd.read_parquet(shared_data / "metadata/ted_talks.parquet").rename(columns={"item_id": "video_id"})
@@ -111,13 +118,14 @@ def test_figures_agree_with_the_shared_scorer(shared_data: Path, tmp_path: Path,
         part[["video_id", "title", "description", "tags"]].to_parquet(tmp_path / f"{name}.parquet")
     store = FeatureStore(tmp_path / "f")
     train([tmp_path / "train.parquet"], {}, tmp_path / "b", tiny_config, store, Silent())
-    predictions = io.StringIO()
-    ours = evaluate(tmp_path / "b", [tmp_path / "test.parquet"], {}, store, Silent(), predictions=predictions)
-    (tmp_path / "p.jsonl").write_text(predictions.getvalue(), encoding="utf-8")
+    (tmp_path / "p").mkdir()
+    ours = evaluate(tmp_path / "b", [tmp_path / "test.parquet"], {}, store, Silent(), predictions=tmp_path / "p")
 
     scorer = shared_data.parent / "tools/eval_tags.py"
     command = [sys.executable, str(scorer), "--truth", str(tmp_path / "test.parquet"), "--bootstrap", "10"]
-    theirs = json.loads(subprocess.check_output([*command, "--predictions", str(tmp_path / "p.jsonl")], text=True))
+    theirs = json.loads(
+        subprocess.check_output([*command, "--predictions", str(tmp_path / "p/union.jsonl")], text=True)
+    )
     union, ranking = ours.recall[-1], ours.ranking[0]
     assert ours.videos == theirs["videos"]
     assert theirs["R@200"] > 0.1

@@ -146,7 +146,7 @@ def test_nothing_of_the_users_is_overwritten(tmp_path: Path, tiny_bundle: Path, 
     manifest = Path(shutil.copy(unseen_corpus, tmp_path / "m.jsonl"))
     content = manifest.read_bytes()
     assert (
-        "is a manifest"
+        "exists; a folder is never written over"
         in told(run("evaluate", "--bundle", tiny_bundle, "--manifest", manifest, "--predictions", manifest))[0]
     )
     earlier = tmp_path / "p.jsonl"

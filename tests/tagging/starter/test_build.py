@@ -78,11 +78,11 @@ def test_a_starter_bundle_is_never_written_over(tiny_starter: Path, label_lists:
 def test_hidden_tags_are_never_proposed(tiny_starter: Path, tmp_path: Path) -> None:
     from dataclasses import replace
 
-    from tagging.pipeline import Recaller
+    from tagging.recaller import Recaller
     from tagging.types import VideoEmbeddings
 
     manifest = read_manifest(tiny_starter)
-    recaller = Recaller(tiny_starter, manifest)
+    recaller = Recaller.load(tiny_starter, manifest)
     row = recaller.catalog.rows_by_normalised()["dog"]
     beliefs = {"frames": np.array([[0.9, 0.0, 0.0]], np.float32)}
     video = VideoEmbeddings({}, beliefs=beliefs)  # type: ignore[arg-type]

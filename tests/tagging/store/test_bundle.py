@@ -17,7 +17,8 @@ from tagging.errors import (
     OutputExistsError,
 )
 from tagging.pipeline import load_tagger
-from tagging.store.bundle import BundleManifest, bundle_folder, file_sha256, read_manifest, seal
+from tagging.store.atomic import new_folder
+from tagging.store.bundle import BundleManifest, file_sha256, read_manifest, seal
 
 
 @pytest.fixture
@@ -117,12 +118,12 @@ def test_a_folder_without_a_manifest_is_no_bundle(tmp_path: Path) -> None:
 
 
 def test_a_bundle_is_never_written_over(bundle: Path) -> None:
-    with pytest.raises(OutputExistsError, match="never written over"), bundle_folder(bundle):
+    with pytest.raises(OutputExistsError, match="never written over"), new_folder(bundle):
         pass
 
 
 def test_an_error_while_writing_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), bundle_folder(tmp_path / "b") as folder:
+    with pytest.raises(ZeroDivisionError), new_folder(tmp_path / "b") as folder:
         (folder / "half").write_text("x")
         raise ZeroDivisionError
     assert list(tmp_path.iterdir()) == []
@@ -131,8 +132,8 @@ def test_an_error_while_writing_leaves_nothing(tmp_path: Path) -> None:
 WRITER = """
 import sys, time
 from pathlib import Path
-from tagging.store.bundle import bundle_folder
-with bundle_folder(Path(sys.argv[1])) as folder:
+from tagging.store.atomic import new_folder
+with new_folder(Path(sys.argv[1])) as folder:
     (folder / "half").write_text("x")
     print("writing", flush=True)
     time.sleep(60)
@@ -153,7 +154,7 @@ def test_what_a_killed_writer_left_is_removed_by_the_next_and_a_living_ones_is_n
         os.kill(killed.pid, signal.SIGKILL)
         killed.wait()
         assert not out.exists()
-        with bundle_folder(out) as folder:
+        with new_folder(out) as folder:
             assert len(list(tmp_path.iterdir())) == 2  # this one's and the living one's
             (folder / "whole").write_text("x")
         assert [p.name for p in out.iterdir()] == ["whole"]
@@ -167,8 +168,8 @@ def test_what_a_killed_writer_left_is_removed_by_the_next_and_a_living_ones_is_n
 
 def test_two_writers_of_one_bundle_cannot_both_win(tmp_path: Path) -> None:
     out = tmp_path / "b"
-    with pytest.raises(OutputExistsError, match="appeared"), bundle_folder(out) as slow:
+    with pytest.raises(OutputExistsError, match="appeared"), new_folder(out) as slow:
         (slow / "slow").write_text("x")
-        with bundle_folder(out) as fast:
+        with new_folder(out) as fast:
             (fast / "fast").write_text("x")
     assert [p.name for p in out.iterdir()] == ["fast"]

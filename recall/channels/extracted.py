@@ -1,0 +1,43 @@
+"""The open vocabulary: phrases of the text that look like tags, known to the catalog or not.
+
+A phrase that the catalog knows is a candidate like any other; one that it does not know gets a row of its own beyond
+the catalog's, for this video alone, and is marked as new until an editor or a rule takes it into the catalog.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from recall.extract import TagExtractor
+from recall.learnt import text_of
+from tagging.types import ChannelTags, Evidence, VideoEmbeddings
+from tagging.words import normalise
+
+
+class Extracted:
+    name = "extracted"
+
+    def __init__(self, extractor: TagExtractor, rows: Mapping[str, int], tags: int, limit: int) -> None:
+        """rows: normalised spelling -> catalog row, of a catalog of so many tags."""
+        self._extractor = extractor
+        self._rows = rows
+        self._tags = tags
+        self._limit = limit
+
+    def recall(self, videos: Sequence[VideoEmbeddings]) -> list[ChannelTags | None]:
+        return [self._recall(video) if text_of(video) else None for video in videos]
+
+    def _recall(self, video: VideoEmbeddings) -> ChannelTags:
+        scores: dict[int, float] = {}
+        evidence: list[Evidence] = []
+        new: dict[int, str] = {}
+        for phrase in self._extractor.propose(video.title, video.description, self._limit):  # likeliest first
+            row = self._rows.get(normalise(phrase.name))
+            if row is None:
+                row = self._tags + len(new)
+                new[row] = phrase.name
+            if row not in scores:  # two spellings of one tag
+                scores[row] = phrase.probability
+                evidence.append(Evidence(self.name, "text", phrase.probability, text=phrase.text))
+        rows = np.array(list(scores), np.int64)
+        return ChannelTags(rows, np.array(list(scores.values()), np.float32), evidence=tuple(evidence), new=new)

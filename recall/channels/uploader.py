@@ -1,0 +1,45 @@
+"""What this uploader usually puts on its videos; only where the caller says whose video it is.
+
+A third of the tags that can be known at all are an uploader's habit. It says nothing of the video itself, so what is
+measured with it is always reported apart.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tagging.types import ChannelTags, Evidence, TagLists, VideoEmbeddings
+
+
+class UsualTags:
+    """Tags by the share of the uploader's labelled videos that have them: n / (videos + 1)."""
+
+    name = "uploader"
+
+    def __init__(self, uploader_ids: Sequence[str | None], tags: TagLists, limit: int) -> None:
+        """uploader_ids: of each of the V labelled videos."""
+        rows: dict[str, list[int]] = {}
+        for row, uploader in enumerate(uploader_ids):
+            if uploader is not None:
+                rows.setdefault(uploader, []).append(row)
+        self._rows: Mapping[str, list[int]] = rows
+        self._tags = tags
+        self._limit = limit
+
+    def recall(self, videos: Sequence[VideoEmbeddings]) -> list[ChannelTags | None]:
+        known = [self._rows.get(video.uploader_id) if video.uploader_id is not None else None for video in videos]
+        return [None if rows is None else self._recall(rows) for rows in known]
+
+    def _recall(self, rows: Sequence[int]) -> ChannelTags:
+        voted: NDArray[np.int64] = np.concatenate([self._tags.of(row) for row in rows])
+        tags, counts = np.unique(voted, return_counts=True)
+        best = np.lexsort((tags, -counts))[: self._limit]
+        scores = (counts[best] / (len(rows) + 1)).astype(np.float32)
+        evidence = tuple(
+            Evidence(
+                self.name, "uploader", float(score), text=f"on {count} of the uploader's {len(rows)} labelled videos"
+            )
+            for score, count in zip(scores, counts[best].tolist(), strict=True)
+        )
+        return ChannelTags(tags[best], scores, evidence=evidence)

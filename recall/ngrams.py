@@ -1,0 +1,89 @@
+"""The lexical view of a text: words, pairs of words and pieces of words, weighted by TF-IDF.
+
+Titles are short, in every script, and full of names that no pre-trained encoder has read. Pieces (2 to 5 characters,
+not across spaces) serve Thai and Chinese, which write no spaces, and every spelling variant. The counting is
+scikit-learn's; what it learnt is kept as two columns of a parquet file, so that a bundle holds nothing to unpickle.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from scipy import sparse
+from sklearn.feature_extraction.text import TfidfVectorizer
+
+from tagging.config import NgramConfig
+from tagging.words import normalise
+
+KINDS = {
+    "words": {"analyzer": "word", "token_pattern": r"(?u)\w+", "ngram_range": (1, 2)},
+    "pieces": {"analyzer": "char_wb", "ngram_range": (2, 5)},
+}
+
+
+class NgramFeatures:
+    """Texts to sparse rows; each kind of n-gram fills half of the row's squared length."""
+
+    def __init__(self, idf: dict[str, dict[str, float]]) -> None:
+        """idf: of each n-gram of each kind, in the order of the columns."""
+        self._idf = idf
+        self._vectorizers = [_vectorizer(kind, known) for kind, known in idf.items() if known]
+        self.width = sum(map(len, idf.values()))
+
+    @classmethod
+    def fit(cls, texts: Sequence[str], config: NgramConfig) -> "NgramFeatures":
+        """Learn from texts which n-grams there are; ValueError where no text has two of a kind."""
+        idf: dict[str, dict[str, float]] = {}
+        for kind, options in KINDS.items():
+            at_most = config.at_most if kind == "pieces" else None
+            counter = TfidfVectorizer(
+                preprocessor=normalise, min_df=config.least, max_features=at_most, sublinear_tf=True, **options
+            )
+            try:
+                counter.fit(texts)
+            except ValueError:  # no n-gram of this kind is frequent enough
+                idf[kind] = {}
+                continue
+            idf[kind] = dict(zip(counter.get_feature_names_out().tolist(), counter.idf_.tolist(), strict=True))
+        return cls(idf)
+
+    def transform(self, texts: Sequence[str]) -> sparse.csr_matrix:
+        """(n, width) float32, unit rows; a row of a text without a known n-gram is empty."""
+        if not self._vectorizers or not texts:
+            return sparse.csr_matrix((len(texts), self.width), dtype=np.float32)
+        rows = sparse.hstack([one.transform(texts) for one in self._vectorizers], format="csr", dtype=np.float32)
+        norms = np.sqrt(np.asarray(rows.multiply(rows).sum(axis=1)).ravel())
+        rows.data /= np.repeat(np.maximum(norms, 1e-12), np.diff(rows.indptr)).astype(np.float32)
+        return rows
+
+    def save(self, path: Path) -> None:
+        columns = [(kind, text, idf) for kind, known in self._idf.items() for text, idf in known.items()]
+        kinds, texts, idf = zip(*columns, strict=True) if columns else ((), (), ())
+        table = pa.table(
+            {
+                "kind": pa.array(kinds, pa.string()),
+                "ngram": pa.array(texts, pa.string()),
+                "idf": pa.array(idf, pa.float64()),
+            }
+        )
+        pq.write_table(table, path)
+
+    @classmethod
+    def load(cls, path: Path) -> "NgramFeatures":
+        table = pq.read_table(path)
+        idf: dict[str, dict[str, float]] = {kind: {} for kind in KINDS}
+        for kind, text, value in zip(*(table[name].to_pylist() for name in ("kind", "ngram", "idf")), strict=True):
+            idf[kind][text] = value
+        return cls(idf)
+
+
+def _vectorizer(kind: str, idf: dict[str, float]) -> TfidfVectorizer:
+    vectorizer = TfidfVectorizer(
+        preprocessor=normalise, vocabulary=list(idf), sublinear_tf=True, dtype=np.float32, **KINDS[kind]
+    )
+    weights: NDArray[np.float64] = np.array(list(idf.values()))
+    vectorizer.idf_ = weights
+    return vectorizer

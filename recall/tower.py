@@ -1,0 +1,55 @@
+"""A tower: whatever views there are of a thing, n-grams, text, frames, sound, become one vector.
+
+Each view m becomes a token x_m; attention weighs those that are present (Wang et al. 2022, section 3.3: "attention
+fusion" of a title's metadata, with a mask for what is missing):
+
+    e_m = z · tanh(P x_m + b),   α = softmax(e over the views present),   h = x + MLP(x) with x = Σ_m α_m x_m
+
+α says what the vector rests on and is shown as evidence. Videos have a tower, tags another.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+NGRAMS = "ngrams"
+
+
+class Tower(nn.Module):
+    """h of B things. The n-grams' vectors lie outside, in a table of which a batch touches a few rows."""
+
+    def __init__(self, dims: Mapping[str, int], width: int, dropout: float) -> None:
+        """dims: the width of every view but the n-grams, whose vectors have the tower's own width."""
+        super().__init__()
+        self.dims = dict(dims)
+        self.views = (NGRAMS, *dims)
+        self.enter = nn.ModuleDict({view: nn.Linear(dim, width) for view, dim in dims.items()})
+        self.norms = nn.ModuleDict({view: nn.LayerNorm(width) for view in self.views})
+        self.attend = nn.Sequential(nn.Linear(width, width // 2), nn.Tanh(), nn.Linear(width // 2, 1, bias=False))
+        self.mix = nn.Sequential(
+            nn.Linear(width, 2 * width), nn.GELU(), nn.Dropout(dropout), nn.Linear(2 * width, width)
+        )
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, values: Mapping[str, Tensor], present: Tensor) -> tuple[Tensor, Tensor]:
+        """h (B, width) and α (B, views).
+
+        values:  (B, dim) of each view; zeros where it is missing
+        present: (B, views) True where there is the view, in the order of `views`; at least one a row
+        """
+        tokens = torch.stack([self._token(view, values[view]) for view in self.views], dim=1)
+        energy = self.attend(tokens).squeeze(2).masked_fill(~present, -torch.inf)
+        weights = energy.softmax(dim=1)
+        joined = self.dropout(torch.einsum("bm,bmd->bd", weights, tokens))
+        return self.dropout(joined + self.mix(joined)), weights
+
+    def _token(self, view: str, values: Tensor) -> Tensor:
+        entered = self.enter[view](values) if view in self.enter else values
+        return torch.as_tensor(self.norms[view](entered))
+
+
+def without_some(present: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """Modality dropout: each view goes with this chance, never the last one of a row."""
+    kept = present & (torch.rand(present.shape, generator=generator) >= share)
+    return torch.where(kept.any(dim=1, keepdim=True), kept, present)

@@ -1,0 +1,155 @@
+"""What recall learns from labelled videos, and how its channels are weighed against each other.
+
+The videos of some uploaders are kept from the learning: all channels propose tags for them as they would for a new
+uploader, and the blend is fitted on that. A few videos of the other uploaders are kept, too, half of them with their
+uploader told, so that the blend knows what habits are worth. Then all of these vote like the others.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recall.blend import Blend, fit_blend
+from recall.channels.base import Channel
+from recall.channels.extracted import Extracted
+from recall.extract import TagExtractor
+from recall.index.factory import build_index
+from recall.learnt import text_of
+from recall.lexical import NameWords
+from recall.merge import merge
+from recall.train import TagTexts, learn
+from tagging.catalog import TagCatalog
+from tagging.config import Config, RecallConfig
+from tagging.progress import Progress
+from tagging.recaller import (
+    SIMILAR,
+    Indexed,
+    LearntParts,
+    Recaller,
+    extracted_channels,
+    learnt_channels,
+    similar_channels,
+    uses,
+)
+from tagging.splits import is_held_out
+from tagging.store.labelled import LabelledVideos
+from tagging.types import ChannelTags, VideoEmbeddings, VideoRef
+
+logger = logging.getLogger(__name__)
+
+AT_ONCE = 256
+LEAST_BLENDED = 50  # videos
+MOST_BLENDED = 0.2
+RETURNING = 0.25  # videos of known uploaders for one of a new one
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Learning:
+    parts: LearntParts
+    embeddings: list[VideoEmbeddings]  # of all labelled videos, with what the video tower makes of them
+    blend: Blend
+    extractor: TagExtractor | None
+    videos: int
+    blended_on: int
+
+
+def learn_recall(
+    embeddings: Sequence[VideoEmbeddings],
+    labelled: LabelledVideos,
+    catalog: TagCatalog,
+    named: Sequence[Channel],
+    config: Config,
+    progress: Progress,
+) -> Learning | None:
+    """None where the configuration wants nothing learnt, or there are too few videos, which is told.
+
+    named: the direct sources, which need no learning but are part of what is blended
+    """
+    recall, training = config.recall, config.training
+    if recall.learnt is None:
+        return None
+    share = min(MOST_BLENDED, training.blended / len(labelled.ids))
+    new = np.array([_is_kept(labelled, row, share, training.seed) for row in range(len(labelled.ids))])
+    returning = ~new & _returning(labelled, share * RETURNING, training.seed)
+    voting, blended = np.flatnonzero(~new & ~returning), np.flatnonzero(new | returning)
+    if len(voting) < training.least_videos or len(blended) < LEAST_BLENDED:
+        logger.info(
+            "nothing is learnt: %d videos to learn from and %d to fit the blend on, needed %d and %d",
+            len(voting), len(blended), training.least_videos, LEAST_BLENDED,
+        )  # fmt: skip
+        return None
+    some = labelled.only(voting)
+    tag_texts = TagTexts(catalog.names, {})
+    learnt = learn(
+        [embeddings[row] for row in voting.tolist()], some.tags, some.uploader_numbers(), tag_texts, recall.learnt,
+        training.seed, progress,
+    )  # fmt: skip
+    seen = learnt.with_hidden(embeddings)
+    texts = learnt.features.transform([text_of(video) for video in seen])
+    tags = learnt.tag_rows(catalog.names, {})
+    words, weights = NameWords(catalog.names), uses(some, len(catalog))
+    channels = [
+        *similar_channels(index_views([seen[row] for row in voting.tolist()], recall), some, recall),
+        *named,
+        *learnt_channels(LearntParts(learnt, tags, texts[voting]), words, some, recall),
+    ]
+    extractor = _extractor(some, catalog, training.seed)
+    channels += extracted_channels(extractor, catalog, recall)
+    recaller = Recaller(catalog, some, channels, None, None, recall.blend.budget)
+    examples = []
+    with progress.track("recall for the blend", len(blended)) as advance:
+        for start in range(0, len(blended), AT_ONCE):
+            rows = blended[start : start + AT_ONCE]
+            videos = [seen[row] if row % 2 else replace(seen[row], uploader_id=None) for row in rows.tolist()]
+            for row, video, proposed in zip(rows, videos, recaller.propose(videos), strict=True):
+                candidates = merge({name: _voted(name, tags, weights) for name, tags in proposed.items()})
+                examples.append((candidates, text_of(video), labelled.tags.of(int(row))))
+            advance(len(rows))
+    blend = fit_blend(examples, words, weights, recall.blend, training.seed)
+    return Learning(LearntParts(learnt, tags, texts), seen, blend, extractor, len(voting), len(blended))
+
+
+def _extractor(labelled: LabelledVideos, catalog: TagCatalog, seed: int) -> TagExtractor | None:
+    tags = [[catalog.names[tag] for tag in labelled.tags.of(row)] for row in range(len(labelled.ids))]
+    uploaders = [str(number) for number in labelled.uploader_numbers()]
+    try:
+        return TagExtractor.fit(labelled.titles, tags, uploaders, np.random.default_rng([seed, 2]))
+    except ValueError as error:
+        logger.info("no new tags will be proposed: %s", error)
+        return None
+
+
+def _voted(channel: str, tags: ChannelTags | None, uses: NDArray[np.float32]) -> ChannelTags | None:
+    """Without the tags that only the kept videos brought into the catalog: none but extraction could know them."""
+    if tags is None or channel == Extracted.name:
+        return tags
+    kept = uses[tags.tag_rows, 1] > 0
+    evidence = tuple(one for one, is_kept in zip(tags.evidence, kept, strict=False) if is_kept)
+    return ChannelTags(tags.tag_rows[kept], tags.scores[kept], tags.neighbours, evidence)
+
+
+def index_views(embeddings: Sequence[VideoEmbeddings], config: RecallConfig) -> dict[str, Indexed]:
+    """An index of each view that any of the labelled videos has."""
+    indexes: dict[str, Indexed] = {}
+    for name, view in SIMILAR.items():
+        present = [(place, video.rows[view]) for place, video in enumerate(embeddings) if view in video.rows]
+        if present:
+            places: NDArray[np.int64] = np.array([place for place, _ in present])
+            indexes[name] = Indexed(build_index(np.stack([row for _, row in present]), config.index), places)
+    return indexes
+
+
+def _is_kept(labelled: LabelledVideos, row: int, share: float, seed: int) -> bool:
+    video = VideoRef(labelled.ids[row], uploader_id=labelled.uploader_ids[row])
+    return is_held_out(video, share, seed + 1)  # another draw than the holdout's
+
+
+def _returning(labelled: LabelledVideos, share: float, seed: int) -> NDArray[np.bool_]:
+    """(V,) True for some of the videos whose uploader has others."""
+    numbers = labelled.uploader_numbers()
+    has_others = np.bincount(numbers)[numbers] > 1
+    drawn = [is_held_out(VideoRef(video_id), share, seed + 2) for video_id in labelled.ids]
+    return np.asarray(has_others & np.array(drawn))

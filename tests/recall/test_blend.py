@@ -1,0 +1,87 @@
+"""How likely a candidate is, all channels together."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from recall.blend import Blend, budgeted, fit_blend, uses_of
+from recall.lexical import NameWords
+from tagging.config import BlendConfig
+from tagging.types import Candidates
+
+NAMES = ["alpha", "beta", "gamma", "delta"]
+WORDS = NameWords(NAMES)
+USES = np.array([[5, 9], [4, 8], [1, 1], [1, 1]], np.float32)
+CONFIG = BlendConfig(trees=20, least_in_leaf=5)
+
+
+def candidates(scores: list[list[float]], channels: tuple[str, ...] = ("good", "noise")) -> Candidates:
+    return Candidates(np.arange(len(scores)), channels, np.array(scores, np.float32))
+
+
+def example(generator: np.random.Generator) -> tuple[Candidates, str, np.ndarray]:
+    """The channel "good" gives a high score to what is right, "noise" to anything."""
+    true = generator.choice(4, 1)
+    good = np.where(np.isin(np.arange(4), true), 0.8, 0.1) + 0.05 * generator.random(4)
+    noise = np.where(generator.random(4) < 0.3, np.nan, generator.random(4))
+    return candidates(np.stack([good, noise], axis=1).tolist()), "no name", true
+
+
+@pytest.fixture(scope="module")
+def blend() -> Blend:
+    generator = np.random.default_rng(0)
+    return fit_blend([example(generator) for _ in range(200)], WORDS, USES, CONFIG, seed=1)
+
+
+def test_it_believes_the_channel_that_was_right_and_is_near_a_probability(blend: Blend) -> None:
+    weighed = blend.weigh(candidates([[0.85, 0.1], [0.1, 0.95], [0.12, np.nan], [0.11, 0.5]]), "no name")
+    assert weighed.likely is not None
+    assert weighed.likely.argmax() == 0
+    assert weighed.likely[0] > 0.8
+    assert weighed.likely[1:].max() < 0.2
+
+
+def test_saved_and_loaded_it_says_the_same(blend: Blend, tmp_path: Path) -> None:
+    blend.save(tmp_path / "blend.txt")
+    loaded = Blend.load(tmp_path / "blend.txt", WORDS, USES)
+    some = candidates([[0.85, 0.1], [0.1, np.nan]])
+    np.testing.assert_array_equal(loaded.weigh(some, "x").likely, blend.weigh(some, "x").likely)
+
+
+def test_the_same_seed_gives_the_same_trees(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        generator = np.random.default_rng(0)
+        fit_blend([example(generator) for _ in range(60)], WORDS, USES, CONFIG, seed=1).save(tmp_path / name)
+    assert (tmp_path / "one").read_text() == (tmp_path / "two").read_text()
+
+
+def test_other_channels_than_it_was_fitted_for_are_refused(blend: Blend) -> None:
+    with pytest.raises(ValueError, match=r"fitted for other channels: .*'other'"):
+        blend.weigh(candidates([[0.5, 0.5]], ("good", "other")), "x")
+
+
+def test_no_candidates_are_no_error(blend: Blend) -> None:
+    none = Candidates(np.zeros(0, np.int64), ("good", "noise"), np.zeros((0, 2), np.float32))
+    weighed = blend.weigh(none, "x")
+    assert weighed.likely is not None
+    assert not len(weighed.likely)
+
+
+def test_nothing_right_is_nothing_to_learn_from() -> None:
+    with pytest.raises(ValueError, match="0 of 1 candidates are right"):
+        fit_blend([(candidates([[0.5, 0.5]]), "x", np.array([3]))], WORDS, USES, CONFIG, seed=1)
+
+
+def test_the_budget_keeps_the_likeliest_by_rising_row() -> None:
+    some = candidates([[0.1, 0.1], [0.9, 0.9], [0.3, 0.3], [0.7, 0.7]])
+    some = Candidates(some.tag_rows, some.channels, some.scores, likely=np.array([0.1, 0.9, 0.3, 0.7], np.float32))
+    kept = budgeted(some, 2)
+    assert kept.tag_rows.tolist() == [1, 3]
+    assert kept.scores[:, 0].tolist() == pytest.approx([0.9, 0.7])
+    assert budgeted(some, 4) is some
+
+
+def test_uses_count_an_uploader_once() -> None:
+    uses = uses_of(np.array([0, 0, 1, 0]), np.array([7, 7, 7, 8]), 3)
+    assert uses.tolist() == [[2, 3], [1, 1], [0, 0]]

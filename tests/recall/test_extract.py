@@ -1,0 +1,230 @@
+import json
+import string
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from recall.extract import _NOBODY, NewTag, TagExtractor, _count, _videos, hashed
+from recall.spans import tokens
+from tagging.errors import ArtifactCorruptError, ArtifactMismatchError, ArtifactNotFoundError
+from tagging.words import normalise
+
+Table = tuple[list[str], list[list[str]], list[str]]
+
+
+def invented(rng: np.random.Generator) -> str:
+    """A name that nobody has."""
+    letters = rng.choice(list(string.ascii_lowercase), int(rng.integers(4, 9)))
+    return "".join(letters).capitalize()
+
+
+def songs(count: int, uploaders: int, seed: int) -> Table:
+    """Titles "Artist - Song (Official Video)": artist and song are tags, and "<artist> lyrics"; the rest never is."""
+    rng = np.random.default_rng(seed)
+    titles, tags, owners = [], [], []
+    for place in range(count):
+        artist, song = invented(rng), f"{invented(rng)} {invented(rng)}"
+        titles.append(f"{artist} - {song} (Official Video)")
+        tags.append([artist.lower(), song, f"{artist} lyrics", "music"])
+        owners.append(f"u{place % uploaders}")
+    return titles, tags, owners
+
+
+@pytest.fixture(scope="module")
+def extractor() -> TagExtractor:
+    return TagExtractor.fit(*songs(150, 50, seed=1), np.random.default_rng(0))
+
+
+def test_it_learns_which_spans_and_compositions_are_tags(extractor: TagExtractor) -> None:
+    titles, tags, _ = songs(20, 20, seed=2)
+    for title, true in zip(titles, tags, strict=True):
+        got = [normalise(tag.name) for tag in extractor.propose(title, "", 3)]
+        assert set(got) == set(map(normalise, true[:3])), title
+
+
+def test_names_are_spelled_as_in_the_title_and_rest_on_its_text(extractor: TagExtractor) -> None:
+    best = {tag.name: tag for tag in extractor.propose("Zorbaq - Miplo Quent (Official Video)", "", 5)}
+    assert best["Miplo Quent"].text == "Miplo Quent"
+    assert best["Zorbaq lyrics"].text == "Zorbaq"
+    assert all(0 <= tag.probability <= 1 for tag in best.values())
+
+
+def test_the_likeliest_come_first_and_no_more_than_the_limit(extractor: TagExtractor) -> None:
+    every = extractor.propose("Zorbaq - Miplo Quent (Official Video)", "", 1000)
+    chances = [tag.probability for tag in every]
+    assert chances == sorted(chances, reverse=True)
+    assert len({normalise(tag.name) for tag in every}) == len(every)
+    assert extractor.propose("Zorbaq - Miplo Quent (Official Video)", "", 4) == every[:4]
+    assert extractor.propose("Zorbaq - Miplo Quent (Official Video)", "", 0) == []
+
+
+def test_an_accented_span_is_proposed_with_and_without_accents(extractor: TagExtractor) -> None:
+    got = {normalise(tag.name): tag for tag in extractor.propose("Zorbaq - Miénteme (Official Video)", "", 1000)}
+    assert {"miénteme", "mienteme"} <= got.keys()
+    assert got["mienteme"].text == "Miénteme"
+
+
+def test_two_spans_are_united_in_either_order(extractor: TagExtractor) -> None:
+    got = {tag.name: tag.text for tag in extractor.propose("Zorbaq - Miplo (Official Video)", "", 1000)}
+    united = {name.removesuffix(" Zorbaq") for name in got if name.endswith(" Zorbaq")}
+    assert united
+    assert all(f" {some} " in " Miplo Official Video " for some in united)
+    assert all(got[f"{some} Zorbaq"].startswith("Zorbaq - ") for some in united)
+
+
+def test_known_names_are_proposed_too(extractor: TagExtractor) -> None:
+    got = [normalise(tag.name) for tag in extractor.propose("Music - Miplo Quent (Official Video)", "", 5)]
+    assert "music" in got
+
+
+def test_a_description_is_read_where_there_is_no_title(extractor: TagExtractor) -> None:
+    title = "Zorbaq - Miplo Quent (Official Video)"
+    assert extractor.propose("  ", f"\n{title}\nmore of it", 9) == extractor.propose(title, "", 9)
+    assert extractor.propose(title, "another text", 9) == extractor.propose(title, "", 9)
+
+
+def test_what_is_saved_is_what_is_loaded(extractor: TagExtractor, tmp_path: Path) -> None:
+    extractor.save(tmp_path / "extract")
+    again = TagExtractor.load(tmp_path / "extract")
+    for title in ("Zorbaq - Miplo Quent (Official Video)", "жил был - Ёж", "米津玄師 - 海の幽霊"):
+        assert again.propose(title, "", 100) == extractor.propose(title, "", 100)
+
+
+def test_a_folder_that_holds_no_extractor_is_told_apart(extractor: TagExtractor, tmp_path: Path) -> None:
+    with pytest.raises(ArtifactNotFoundError):
+        TagExtractor.load(tmp_path)
+    extractor.save(tmp_path)
+    arrays = (tmp_path / "extract.npz").read_bytes()
+    (tmp_path / "extract.npz").write_bytes(arrays[: len(arrays) // 2])
+    with pytest.raises(ArtifactCorruptError):
+        TagExtractor.load(tmp_path)
+    words = json.loads((tmp_path / "extract.json").read_text(encoding="utf-8"))
+    (tmp_path / "extract.json").write_text(json.dumps(words | {"format": 99}), encoding="utf-8")
+    with pytest.raises(ArtifactMismatchError):
+        TagExtractor.load(tmp_path)
+    (tmp_path / "extract.json").write_text("[", encoding="utf-8")
+    with pytest.raises(ArtifactCorruptError):
+        TagExtractor.load(tmp_path)
+
+
+def test_equal_seeds_give_equal_extractors() -> None:
+    some = songs(40, 20, seed=3)
+    one, other = (TagExtractor.fit(*some, np.random.default_rng(5)) for _ in range(2))
+    title = "Zorbaq - Miplo Quent (Official Video)"
+    assert one.propose(title, "", 50) == other.propose(title, "", 50)
+
+
+def mixed() -> Table:
+    """Words and tags that uploaders share, and some of their own."""
+    rng = np.random.default_rng(4)
+    words = [invented(rng) for _ in range(12)]
+    titles, tags, owners = [], [], []
+    for place in range(200):
+        some = rng.choice(words, 4)
+        titles.append(f"{some[0]} {some[1]} | {some[2]} é {some[3]}")
+        tags.append([some[0], f"{some[0]} {some[1]}", f"{some[2]} lyrics", f"best {some[1]}", f"own{place % 20}"])
+        owners.append(f"u{place % 20}")
+    return titles, tags, owners
+
+
+def test_statistics_leave_the_own_uploader_out() -> None:
+    titles, tags, owners = mixed()
+    counted, owns = _count(_videos(titles, tags, owners))
+    for uploader in ("u0", "u7"):
+        kept = [place for place, owner in enumerate(owners) if owner != uploader]
+        videos = _videos([titles[p] for p in kept], [tags[p] for p in kept], [owners[p] for p in kept])
+        without, _ = _count(videos)
+        assert set(counted.templates) == set(without.templates)  # or the plain count would not be comparable
+        for title in [title for title, owner in zip(titles, owners, strict=True) if owner == uploader][:5]:
+            words = tokens(title)
+            found, got = counted.spans(title, words, owns[uploader])
+            want_found, want = without.spans(title, words, _NOBODY)
+            np.testing.assert_array_equal(got.features, want.features)
+            odds = np.random.default_rng(0).normal(size=(len(found), 2)).astype(np.float32)
+            composed = counted.compositions(words, found, got, odds, owns[uploader])
+            want_composed = without.compositions(words, want_found, want, odds, _NOBODY)
+            order = np.argsort(composed.names)
+            want_order = np.argsort(want_composed.names)
+            assert sorted(composed.names) == sorted(want_composed.names)
+            np.testing.assert_allclose(composed.features[order], want_composed.features[want_order], rtol=1e-5)
+
+
+def test_a_tag_of_the_own_uploader_alone_is_unknown_to_its_videos() -> None:
+    counted, owns = _count(_videos(*mixed()))
+    tag = hashed(["own7"])
+    assert counted.tables["tag"].of(tag, _NOBODY.tables["tag"]).tolist() == [1.0]
+    assert counted.tables["tag"].of(tag, owns["u7"].tables["tag"]).tolist() == [0.0]
+    assert counted.tables["tag"].of(tag, owns["u8"].tables["tag"]).tolist() == [1.0]
+
+
+def test_an_uploader_counts_once() -> None:
+    titles, tags, _ = mixed()
+    once, _ = _count(_videos(titles, tags, ["one"] * len(titles)))
+    assert {int(counts.uploaders.max(initial=1)) for counts in once.tables.values()} == {1}
+    assert once.templates == ()
+
+
+def test_counting_agrees_with_the_plain_definition() -> None:
+    titles = ["Red Cat - new", "red cat, old", "red dog", "blue"]
+    tags = [["red cat"], ["Red Cat", "old cat song"], ["red cat"], ["blue", "red cat food"]]
+    counted, _ = _count(_videos(titles, tags, ["a", "b", "b", "c"]))
+
+    def uploaders(table: str, key: str) -> float:
+        return float(counted.tables[table].of(hashed([key]), _NOBODY.tables[table])[0])
+
+    assert uploaders("tag", "red cat") == 2  # a, b
+    assert uploaders("title", "red") == 2
+    assert uploaders("both", "red cat") == 2
+    assert uploaders("begin", "red") == uploaders("end", "cat") == uploaders("join", "red cat") == 2
+    assert uploaders("part", "cat") == 3
+    assert uploaders("title", "dog") == 0  # one uploader alone is not kept
+    assert uploaders("tag", "old cat song") == 1  # but tags are
+
+
+HOSTILE = ["", "  ", "🔥🔥", "!!!", "\ud83d", "\u200f\u202e", "\x00"]
+
+
+@pytest.mark.parametrize("title", HOSTILE)
+def test_nothing_to_read_gives_nothing(extractor: TagExtractor, title: str) -> None:
+    assert extractor.propose(title, "", 10) == []
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "one",
+        "x\ud83dy z",
+        "\u202eabc\u202c سلام",
+        "word " * 2000,
+        "漢字かな" * 2500,
+        "#a" * 5000,
+        "a | " * 3000,
+        "й" * 10_000,
+    ],
+)
+def test_any_title_gives_names_that_can_be_written_in_bounded_time(extractor: TagExtractor, title: str) -> None:
+    started = time.perf_counter()
+    got = extractor.propose(title, "", 10_000)
+    assert time.perf_counter() - started < 5.0
+    assert 0 < len(got) < 1000
+    for tag in got:
+        assert isinstance(tag, NewTag)
+        assert normalise(tag.name)
+        (tag.name + tag.text).encode("utf-8")
+
+
+def test_videos_without_words_or_tags_are_left_out() -> None:
+    videos = _videos(["a b", "🔥", "c", ""], [["x"], ["x"], [" "], ["x"]], ["u"] * 4)
+    assert [video.text for video in videos] == ["a b"]
+
+
+def test_nothing_to_learn_from_is_an_error() -> None:
+    rng = np.random.default_rng(0)
+    with pytest.raises(ValueError, match="no tag stands in its title"):
+        TagExtractor.fit(["a b", "c d"], [["x"], ["y"]], ["u", "v"], rng)
+    with pytest.raises(ValueError, match="no tag stands in its title"):
+        TagExtractor.fit([], [], [], rng)
+    with pytest.raises(ValueError, match="2 titles, tags of 1 videos, 2 uploaders"):
+        TagExtractor.fit(["a", "b"], [["x"]], ["u", "v"], rng)

@@ -1,0 +1,144 @@
+"""What recall learns: the towers, both branches of the classifier, and the training of all."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from recall.channels.learnt import Classifier, LikeNames
+from recall.learnt import Learnt
+from recall.tower import NGRAMS, Tower, without_some
+from recall.train import TagTexts, learn
+from tagging.config import LearntConfig, NgramConfig
+from tagging.progress import Silent
+from tagging.types import VideoEmbeddings
+from tests.recall.topics import NAMES, Topics, lists, topics
+
+CONFIG = LearntConfig(
+    ngrams=NgramConfig(least=1), width=16, epochs=30, batch=32, negatives=8, likened=32, rate=3e-3, table_rate=0.1
+)
+
+
+def learnt_from(data: Topics, config: LearntConfig = CONFIG, seed: int = 7) -> Learnt:
+    return learn(data.videos, data.tags, data.uploaders, TagTexts(NAMES, {}), config, seed, Silent())
+
+
+@pytest.fixture(scope="module")
+def learnt() -> Learnt:
+    return learnt_from(topics(160, seed=1, frames=True))
+
+
+def share_right(named: list[str], true: list[str]) -> float:
+    return float(np.mean([one == other for one, other in zip(named, true, strict=True)]))
+
+
+def test_unseen_titles_get_their_topic_from_both_branches_and_from_neighbours(learnt: Learnt) -> None:
+    fresh = topics(40, seed=2)
+    videos = learnt.with_hidden(fresh.videos)
+    similar = LikeNames(learnt, learnt.tag_rows(NAMES, {}), 3)
+    for channel, least in ((Classifier(learnt, 3), 0.95), (similar, 0.8)):
+        answers = channel.recall(videos)
+        right = [
+            answer is not None and NAMES[answer.tag_rows[0]] == t
+            for answer, t in zip(answers, fresh.topics, strict=True)
+        ]
+        assert np.mean(right) >= least, channel.name
+    rows = np.stack([video.rows["multimodal"] for video in videos])
+    cosines = rows @ rows.T - 2 * np.eye(len(rows))
+    assert (
+        np.mean([fresh.topics[near] == t for near, t in zip(cosines.argmax(axis=1), fresh.topics, strict=True)]) > 0.9
+    )
+
+
+def test_a_video_with_frames_alone_is_recognised(learnt: Learnt) -> None:
+    looks = np.eye(8, dtype=np.float32)[1]
+    [video] = learnt.with_hidden([VideoEmbeddings({"frames": looks})])
+    [answer] = Classifier(learnt, 1).recall([video])
+    assert answer is not None
+    assert NAMES[answer.tag_rows[0]] == "cars"
+    assert video.attention == {NGRAMS: 0.0, "frames": 1.0}
+
+
+def test_attention_is_shared_among_the_views_that_are_there(learnt: Learnt) -> None:
+    looks = np.eye(8, dtype=np.float32)[1]
+    [video] = learnt.with_hidden([VideoEmbeddings({"frames": looks}, title="engine racing")])
+    assert sum(video.attention.values()) == pytest.approx(1.0)
+    assert min(video.attention.values()) > 0
+
+
+def test_a_tag_of_one_uploader_is_no_label_and_is_still_reached_by_its_name(learnt: Learnt) -> None:
+    assert [NAMES[row] for row in learnt.labels] == ["cats", "cars", "food", "music"]
+    [video] = learnt.with_hidden([VideoEmbeddings({}, title="kitten recipe")])
+    [answer] = LikeNames(learnt, learnt.tag_rows(NAMES, {}), len(NAMES)).recall([video])
+    assert answer is not None
+    assert NAMES.index("kitten recipe") in answer.tag_rows
+
+
+def test_nothing_known_is_an_honest_nothing(learnt: Learnt) -> None:
+    [video] = learnt.with_hidden([VideoEmbeddings({}, title="≈≈≈")])
+    assert video.hidden is None
+    assert Classifier(learnt, 3).recall([video]) == [None]
+    assert not learnt.tag_rows(["≈≈≈"], {}).any()
+
+
+def test_an_embedding_of_another_width_is_refused(learnt: Learnt) -> None:
+    with pytest.raises(ValueError, match=r"frames embedding of shape \(4,\), the tower was taught \(8,\)"):
+        learnt.with_hidden([VideoEmbeddings({"frames": np.eye(4, dtype=np.float32)[0]})])
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_does_not() -> None:
+    data = topics(64, seed=1)
+    short = CONFIG.model_copy(update={"epochs": 1})
+    first, again, other = (learnt_from(data, short, seed) for seed in (3, 3, 4))
+    assert torch.equal(first.table, again.table)
+    assert torch.equal(first.weights, again.weights)
+    assert not torch.equal(first.table, other.table)
+
+
+def test_saved_and_loaded_it_says_the_same(learnt: Learnt, tmp_path: Path) -> None:
+    learnt.save(tmp_path)
+    loaded = Learnt.load(tmp_path)
+    fresh = topics(8, seed=5, frames=True).videos
+    for one, two in zip(learnt.with_hidden(fresh), loaded.with_hidden(fresh), strict=True):
+        assert one.hidden is not None
+        assert two.hidden is not None
+        np.testing.assert_allclose(one.hidden, two.hidden, atol=2e-2)  # tables are kept in half precision
+    first, second = (Classifier(x, 4).recall(x.with_hidden(fresh)) for x in (learnt, loaded))
+    assert [a.tag_rows[0] for a in first if a] == [a.tag_rows[0] for a in second if a]
+
+
+def test_weights_that_do_not_fit_their_ngrams_are_refused(learnt: Learnt, tmp_path: Path) -> None:
+    learnt.save(tmp_path)
+    replace(learnt, features=type(learnt.features)({"words": {"one": 1.0}, "pieces": {}})).features.save(
+        tmp_path / "ngrams.parquet"
+    )
+    with pytest.raises(ValueError, match="n-gram vectors, 1 n-grams"):
+        Learnt.load(tmp_path)
+
+
+def test_without_a_tag_that_two_uploaders_use_there_is_nothing_to_learn() -> None:
+    videos = [VideoEmbeddings({}, title="one"), VideoEmbeddings({}, title="two")]
+    data = Topics(videos, lists([[0], [1]]), np.array([0, 1]), ["", ""])
+    with pytest.raises(ValueError, match="no tag is used by 2 uploaders"):
+        learnt_from(data)
+
+
+def test_a_missing_view_changes_nothing_whatever_its_values() -> None:
+    torch.manual_seed(0)
+    tower = Tower({"frames": 4}, 8, dropout=0.0).eval()
+    present = torch.tensor([[True, False]])
+    ngrams = torch.randn(1, 8)
+    h, weights = tower({NGRAMS: ngrams, "frames": torch.zeros(1, 4)}, present)
+    other, _ = tower({NGRAMS: ngrams, "frames": torch.full((1, 4), 9.0)}, present)
+    assert torch.equal(h, other)
+    assert weights.tolist() == [[1.0, 0.0]]
+
+
+def test_view_dropout_never_takes_the_last_view() -> None:
+    present = torch.tensor([[True, False], [True, True], [False, True]]).repeat(200, 1)
+    kept = without_some(present, 0.5, torch.Generator().manual_seed(0))
+    assert kept.any(dim=1).all()
+    assert not (kept & ~present).any()
+    assert 0 < (present & ~kept).sum() < present.sum()

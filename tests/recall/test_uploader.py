@@ -1,0 +1,20 @@
+"""What an uploader usually puts on its videos."""
+
+import pytest
+
+from recall.channels.uploader import UsualTags
+from tagging.types import VideoEmbeddings
+from tests.recall.topics import lists
+
+
+def test_tags_come_by_the_share_of_the_uploaders_videos() -> None:
+    channel = UsualTags(["a", "a", "b", None], lists([[0, 1], [0], [2], [3]]), limit=5)
+    told, unknown, silent = channel.recall(
+        [VideoEmbeddings({}, uploader_id="a"), VideoEmbeddings({}, uploader_id="c"), VideoEmbeddings({}, title="x")]
+    )
+    assert unknown is None
+    assert silent is None
+    assert told is not None
+    assert told.tag_rows.tolist() == [0, 1]
+    assert told.scores.tolist() == pytest.approx([2 / 3, 1 / 3])
+    assert told.evidence[0].text == "on 2 of the uploader's 2 labelled videos"
