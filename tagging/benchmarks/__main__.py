@@ -1,0 +1,172 @@
+"""`python -m tagging.benchmarks`: recall on real tags, ours and the peers', by a scorer that is none of ours."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tagging import places
+from tagging.benchmarks.composite import CLIPS
+from tagging.benchmarks.datasets import DATASETS
+from tagging.benchmarks.folder import TESTS, BenchmarkFolder
+from tagging.benchmarks.linear import MIN_COUNT
+from tagging.benchmarks.markdown import markdown_table
+from tagging.benchmarks.peers import PEERS
+from tagging.benchmarks.scorer import SAMPLE, SEED, Scorer
+from tagging.benchmarks.split import SEED as SPLIT_SEED
+from tagging.cli.console import configure_output, errors_in_one_line, print_json, print_table, progress
+from tagging.types import LabelledVideo
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    asked = _parser().parse_args(arguments)
+    configure_output()
+    with errors_in_one_line():
+        asked.run(asked)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tagging.benchmarks", description=__doc__)
+    commands = parser.add_subparsers(required=True)
+
+    one = commands.add_parser("split", help="divide a table of labelled videos into train and tests")
+    one.add_argument("kind", choices=DATASETS)
+    one.add_argument("table", type=Path, metavar="PARQUET")
+    one.add_argument("--out", type=Path, required=True, metavar="DIR")
+    one.add_argument("--seed", type=int, default=SPLIT_SEED)
+    one.set_defaults(run=_split)
+
+    one = _on_folder(commands.add_parser("peers", help="predictions of what anyone would try first"))
+    one.add_argument("--peer", action="append", choices=PEERS, help="(default: all)")
+    one.add_argument("--features", type=Path, metavar="DIR", help="the feature store")
+    one.add_argument("--xr-python", type=Path, metavar="FILE", help="a Python that has libpecos (default: made)")
+    one.add_argument("--xr-min-count", type=_at_least_one, default=MIN_COUNT, metavar="N", help="videos of a tag")
+    one.set_defaults(run=_peers)
+
+    one = _on_folder(commands.add_parser("ours", help="train videotag and predict with it"))
+    one.add_argument("--bundle", type=Path, metavar="DIR", help="trained unless it is there (default: in the folder)")
+    one.add_argument("--profile", default="offline")
+    one.add_argument("--config", type=Path, metavar="FILE", help="TOML over the profile")
+    one.add_argument("--features", type=Path, metavar="DIR", help="the feature store")
+    one.set_defaults(run=_ours)
+
+    one = _on_folder(commands.add_parser("score", help="every system before the scorer"))
+    _with_format(one)
+    one.set_defaults(run=_score)
+
+    one = commands.add_parser("composite", help="clips whose tags are each carried by one known modality")
+    one.add_argument("--data", type=Path, required=True, metavar="DIR", help="pictures, sounds and talks")
+    one.add_argument("--out", type=Path, required=True, metavar="DIR", help="goes on where a killed run was")
+    one.add_argument("--clips", type=_at_least_one, default=CLIPS, metavar="N", help=f"at most (default: {CLIPS})")
+    one.add_argument("--seed", type=int, default=SEED)
+    one.set_defaults(run=_composite)
+
+    one = commands.add_parser("composite-score", help="what each channel recovers of what each modality carries")
+    one.add_argument("folder", type=Path, metavar="DIR", help="that `composite` wrote and `ours` answered")
+    _with_format(one)
+    one.set_defaults(run=_composite_score)
+    return parser
+
+
+def _on_folder(one: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    one.add_argument("folder", type=Path, metavar="DIR", help="that `split` wrote")
+    one.add_argument("--test", action="append", default=[], choices=TESTS, help="(default: those that are there)")
+    one.add_argument("--scorer", type=Path, metavar="FILE", help="whose sample is answered; without it every video is")
+    one.add_argument("--sample", type=_at_least_one, default=SAMPLE, metavar="N", help="of the scorer")
+    one.add_argument("--seed", type=int, default=SEED, help="of the scorer")
+    return one
+
+
+def _with_format(one: argparse.ArgumentParser) -> None:
+    one.add_argument("--format", choices=("table", "markdown", "json"), default="table")
+
+
+def _at_least_one(text: str) -> int:
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{number} is less than 1")
+    return number
+
+
+def _split(asked: argparse.Namespace) -> None:
+    from tagging.benchmarks.datasets import read_dataset
+    from tagging.benchmarks.split import write_split
+
+    dataset = read_dataset(asked.kind, asked.table)
+    rows = write_split(dataset, asked.out, asked.seed)
+    print_table([{"count": name, "": number} for name, number in dataset.counts.items()])
+    print_table(rows, "parts")
+
+
+def _peers(asked: argparse.Namespace) -> None:
+    from tagging.benchmarks.peers import PeerOptions, run_peers
+    from tagging.store.features import FeatureStore
+
+    folder = _folder(asked)
+    store = FeatureStore(asked.features or places.features())
+    options = PeerOptions(store, folder.root / "xr-environment", asked.xr_python, asked.xr_min_count)
+    _print_written(run_peers(folder, _videos(asked, folder), asked.peer or list(PEERS), options, progress()))
+
+
+def _ours(asked: argparse.Namespace) -> None:
+    from tagging.benchmarks.ours import OursOptions, run_ours
+
+    folder = _folder(asked)
+    options = OursOptions(asked.bundle or folder.root / "bundle", asked.profile, asked.config, asked.features)
+    _print_written(run_ours(folder, _videos(asked, folder), options))
+
+
+def _score(asked: argparse.Namespace) -> None:
+    from tagging.benchmarks.score import score
+    from tagging.errors import VideotagError
+
+    scorer = _scorer(asked)
+    if scorer is None:
+        raise VideotagError("score needs a scorer", "name it with --scorer FILE")
+    folder = _folder(asked)
+    _print_tables(score(folder, folder.tests(asked.test), scorer, progress()), asked.format)
+
+
+def _composite(asked: argparse.Namespace) -> None:
+    from tagging.benchmarks.composite import write_composite
+
+    report = write_composite(asked.data, asked.out, asked.clips, asked.seed, progress())
+    print_table([{"count": name, "": number} for name, number in report.items()])
+
+
+def _composite_score(asked: argparse.Namespace) -> None:
+    from tagging.benchmarks.composite_score import composite_score
+
+    _print_tables({"carried by": composite_score(BenchmarkFolder(asked.folder.resolve()))}, asked.format)
+
+
+def _folder(asked: argparse.Namespace) -> BenchmarkFolder:
+    return BenchmarkFolder(asked.folder.resolve())
+
+
+def _scorer(asked: argparse.Namespace) -> Scorer | None:
+    return Scorer(asked.scorer, asked.sample, asked.seed) if asked.scorer else None
+
+
+def _videos(asked: argparse.Namespace, folder: BenchmarkFolder) -> dict[str, list[LabelledVideo]]:
+    from tagging.benchmarks.scorer import chosen_videos
+
+    return {test: chosen_videos(_scorer(asked), folder.table(test)) for test in folder.tests(asked.test)}
+
+
+def _print_written(files: Sequence[Path]) -> None:
+    print_table([{"written": str(path)} for path in files])
+
+
+def _print_tables(tables: dict[str, list[dict[str, Any]]], form: str) -> None:
+    if form == "json":
+        print_json(tables)
+    elif form == "markdown":
+        sys.stdout.write("\n".join(markdown_table(rows, title) for title, rows in tables.items()))
+    else:
+        for title, rows in tables.items():
+            print_table(rows, title)
+
+
+if __name__ == "__main__":
+    main()

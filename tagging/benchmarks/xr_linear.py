@@ -1,0 +1,44 @@
+"""XR-Linear of PECOS (Yu et al. 2022), trained and asked. Run by a Python of its own, where libpecos is installed.
+
+    python xr_linear.py FOLDER THREADS
+    FOLDER/train_x.npz (V, F), train_y.npz (V, N), test_x.npz (Q, F), scipy CSR  ->  FOLDER/scores.npz (Q, N)
+
+It imports nothing of videotag: libpecos needs numpy below 2.
+"""
+
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import scipy.sparse as sp
+from pecos.xmc import Indexer, LabelEmbeddingFactory
+from pecos.xmc.xlinear.model import XLinearModel
+
+DEEPEST = 200
+BEAM = 50  # clusters kept at each level; the library's 10 cannot hold 200 tags of many clusters
+SEED = 7
+
+
+def main(folder: Path, threads: int) -> None:
+    names = ("train_x", "train_y", "test_x")
+    x, y, queries = (sp.load_npz(folder / f"{name}.npz").astype(np.float32) for name in names)
+    started = time.monotonic()
+    labels = LabelEmbeddingFactory.create(y, x, method="pifa")
+    clusters = Indexer.gen(labels, indexer_type="hierarchicalkmeans", seed=SEED, threads=threads)
+    del labels
+    _told("clustered", started)
+    model = XLinearModel.train(x, y, C=clusters, threads=threads)
+    _told("trained", started)
+    scores = model.predict(queries, beam_size=BEAM, only_topk=DEEPEST, threads=threads)
+    sp.save_npz(folder / "scores.npz", sp.csr_matrix(scores, dtype=np.float32))
+    _told("answered", started)
+
+
+def _told(what: str, started: float) -> None:
+    sys.stderr.write(f"XR-Linear: {what} after {time.monotonic() - started:.0f} s\n")
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))
