@@ -676,7 +676,7 @@ def _train(
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
-        logger.info("extractor epoch", extra={"epoch": epoch, "loss": loss.item(), "rows": len(x)})
+        logger.debug("extractor epoch %d: loss %.4f over %d rows", epoch, loss.item(), len(x))
     return Net(mean, scale, layers[0].detach().numpy(), layers[1].detach().numpy())
 
 

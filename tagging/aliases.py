@@ -26,7 +26,7 @@ from tagging.words import normalise
 class Proposal:
     """A tag, a spelling that may be its alias, and what is known of the two."""
 
-    tag: str  # the more used of the two
+    tag: str  # the one that more uploaders use, or if equally many do, that is on more videos
     alias: str
     differences: tuple[Difference, ...]  # all of them have to be folded away to make the two alike
     letters: int  # and digits, of what they are then
@@ -84,8 +84,11 @@ def propose(
     uploaders: (V,) equal for videos of one uploader; titles: V; graph: of the same videos.
     """
     videos = _videos_of_tags(tags, len(catalog))
+    users = _uploaders_of_tags(tags, len(catalog), uploaders)
+    order = np.lexsort((-catalog.counts, -users))  # not by videos alone: one channel's "News;" may be on hundreds
     found: list[Proposal] = []
-    for tag, alias, differences in find_pairs(catalog.names):
+    for first, second, differences in find_pairs([catalog.names[row] for row in order]):
+        tag, alias = int(order[first]), int(order[second])
         of_tag, of_alias = videos.of(tag), videos.of(alias)
         near, near_alias = graph.neighbours(tag), graph.neighbours(alias)
         found.append(
@@ -96,8 +99,8 @@ def propose(
                 letters=sum(char.isalnum() for char in fold(normalise(catalog.names[tag]), differences)),
                 tag_videos=len(of_tag),
                 alias_videos=len(of_alias),
-                tag_uploaders=len(np.unique(uploaders[of_tag])),
-                alias_uploaders=len(np.unique(uploaders[of_alias])),
+                tag_uploaders=int(users[tag]),
+                alias_uploaders=int(users[alias]),
                 together=int(near.videos[near.rows == alias].sum()),
                 similarity=_jaccard(near.rows, near_alias.rows, alias),
                 tag_title=_title(titles, of_tag, of_alias),
@@ -112,6 +115,13 @@ def _videos_of_tags(tags: TagLists, count: int) -> TagLists:
     order = np.argsort(tags.tag_rows, kind="stable")
     videos = np.repeat(np.arange(len(tags)), np.diff(tags.starts))[order]
     return TagLists(np.searchsorted(tags.tag_rows[order], np.arange(count + 1)), videos)
+
+
+def _uploaders_of_tags(tags: TagLists, count: int, uploaders: NDArray[np.integer]) -> NDArray[np.int64]:
+    """(count,) how many uploaders use each tag."""
+    names, owners = np.unique(uploaders, return_inverse=True)
+    used = np.unique(tags.tag_rows * len(names) + np.repeat(owners, np.diff(tags.starts)))
+    return np.bincount(used // max(len(names), 1), minlength=count)
 
 
 def _jaccard(near: NDArray[np.integer], near_alias: NDArray[np.integer], alias: int) -> float:

@@ -32,9 +32,9 @@ def fold(form: str, differences: Collection[Difference]) -> str:
 
 
 def find_pairs(names: Sequence[str]) -> list[tuple[int, int, tuple[Difference, ...]]]:
-    """(row of a tag, row of what may be its alias, how they differ) among names of which the more used come first.
+    """(row of a tag, row of what may be its alias, how they differ) among names of which the preferred come first.
 
-    An alias goes to the most used of those that the least folding makes its equals, and to no other. So there may be
+    An alias goes to the first of those that the least folding makes its equals, and to no other. So there may be
     chains and no circles: "#cats" is a spelling of "cats", and "cats" of "cat".
     """
     forms = [normalise(name) for name in names]

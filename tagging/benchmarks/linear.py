@@ -26,8 +26,8 @@ def make_environment(folder: Path, progress: Progress) -> Path:
 
     Raises MissingPackageError where it cannot be installed.
     """
-    python = folder / "bin" / "python"
-    if not python.exists():
+    python, ready = folder / "bin" / "python", folder / "ready"
+    if not ready.exists():  # a killed installation leaves a Python without libraries
         with progress.track("environment of XR-Linear", 3) as advance:
             for command in (
                 [sys.executable, "-m", "venv", str(folder)],
@@ -41,6 +41,7 @@ def make_environment(folder: Path, progress: Progress) -> Path:
                         "name the Python of an environment that has it with --xr-python",
                     )
                 advance(1)
+        ready.touch()
     return python
 
 

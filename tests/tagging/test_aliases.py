@@ -46,6 +46,14 @@ def test_a_proposal_tells_what_the_videos_say() -> None:
     ]
 
 
+def test_the_tag_is_the_spelling_of_more_uploaders_though_one_of_them_repeats_another() -> None:
+    videos = [("one", str(n), ["Nuevo Álbum"]) for n in range(9)] + [(who, who, ["nuevo album"]) for who in "abc"]
+    [found] = proposals(videos)
+    assert (found.tag, found.alias) == ("nuevo album", "Nuevo Álbum")
+    assert (found.tag_videos, found.alias_videos) == (3, 9)
+    assert (found.tag_uploaders, found.alias_uploaders) == (3, 1)
+
+
 def test_spellings_that_never_stand_apart_show_a_video_with_both() -> None:
     [one] = proposals([("ann", "only", ["lo-fi", "lo fi"])])
     assert (one.tag_title, one.alias_title) == ("only", "only")

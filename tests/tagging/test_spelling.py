@@ -70,7 +70,7 @@ def test_every_difference_that_a_pair_needs_is_named_and_no_other() -> None:
     assert find_pairs(["Clásicas rancheras", "clasica ranchera"]) == [(0, 1, ("diacritics", "plural"))]
 
 
-def test_an_alias_goes_to_the_most_used_of_those_it_is_nearest_to() -> None:
+def test_an_alias_goes_to_the_first_of_those_it_is_nearest_to() -> None:
     names = ["cat", "cats", "#cats", "# cats", "#Cat"]
     assert find_pairs(names) == [(0, 1, ("plural",)), (0, 4, ("hashtag",)), (1, 2, ("hashtag",))]
 

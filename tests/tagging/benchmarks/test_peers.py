@@ -173,11 +173,22 @@ def test_a_python_without_libpecos_is_one_error(tmp_path: Path) -> None:
         linear.xr_linear(tmp_path / "no-python", x, tags, x, Silent(), min_count=1)
 
 
-def test_an_environment_that_cannot_be_made_is_one_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    refused = SimpleNamespace(returncode=1, stderr="Collecting\nERROR: nothing matches\n")
-    monkeypatch.setattr(subprocess, "run", lambda *_, **__: refused)
+def test_an_environment_is_made_once_and_one_that_was_not_finished_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = iter([(0, ""), (1, "Collecting\nERROR: nothing matches\n"), (0, ""), (0, ""), (0, "")])
+
+    def run(*_: object, **__: object) -> SimpleNamespace:
+        (tmp_path / "env").mkdir(exist_ok=True)
+        code, said = next(answers)
+        return SimpleNamespace(returncode=code, stderr=said)
+
+    monkeypatch.setattr(subprocess, "run", run)
     with pytest.raises(MissingPackageError, match="ERROR: nothing matches"):
         linear.make_environment(tmp_path / "env", Silent())
+    for _ in range(2):
+        assert linear.make_environment(tmp_path / "env", Silent()) == tmp_path / "env" / "bin" / "python"
+    assert next(answers, None) is None
 
 
 def test_predictions_in_both_of_the_scorers_forms_are_read(tmp_path: Path) -> None:

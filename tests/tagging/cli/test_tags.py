@@ -98,26 +98,6 @@ def test_what_a_user_gets_wrong_is_one_line_and_a_hint(tmp_path: Path, bundle: P
 
     out = tmp_path / "out"
     assert "no video to learn from has the tag 'a', nor 1 more" in train(tmp_path, out, "--aliases", path)[0]
-    path.write_text("tag,alias\n")
-    assert "no column 'accept'" in train(tmp_path, out, "--aliases", path)[0]
     path.write_text("accept,tag,alias\nyes,game,games\nyes,games,game\n")
     assert "aliases in a circle" in train(tmp_path, out, "--aliases", path)[0]
-    path.write_text("accept,tag,alias\nyes,game,games\nyes,nes,games\n")
-    assert "an alias of 'game' and of 'nes'" in train(tmp_path, out, "--aliases", path)[0]
-    assert "cannot be read" in train(tmp_path, out, "--aliases", tmp_path / "none.csv")[0]
     assert not out.exists()
-
-
-def test_a_bundle_without_variants_says_so(tmp_path: Path) -> None:
-    (tmp_path / "one").mkdir()
-    only = tmp_path / "one" / "videos.jsonl"
-    only.write_text(json.dumps({"video_id": "v", "title": "t", "tags": ["cat", "dog"]}) + "\n")
-    toml = tmp_path / "c.toml"
-    toml.write_text(
-        '[encoders.text]\nbackend = "hashed-ngrams"\n'
-        '[encoders.vision]\nbackend = "none"\n[encoders.audio]\nbackend = "none"\n'
-    )
-    trained = run("train", "--manifest", only, "--config", toml, "--out", tmp_path / "b", "--features", tmp_path / "f")
-    assert trained.returncode == 0, trained.stderr
-    result = run("tags", "aliases", "--bundle", tmp_path / "b")
-    assert result.stdout == "no two tags look like spellings of one\n"
