@@ -56,6 +56,7 @@ def as_json(answer: RankedTags) -> dict[str, Any]:
                 "name": tag.name,
                 "confidence": round(tag.confidence, 4),
                 "id": tag.tag_id,
+                "is_new": tag.is_new,
                 "channels": {name: round(score, 4) for name, score in tag.channels.items()},
                 "evidence": [_evidence_as_json(one) for one in tag.evidence],
             }
@@ -79,7 +80,7 @@ def print_answer(answer: RankedTags) -> None:
         print_table(
             [
                 {
-                    "tag": tag.name,
+                    "tag": f"{tag.name} (new)" if tag.is_new else tag.name,
                     "confidence": f"{tag.confidence:.2f}",
                     "channels": "  ".join(f"{name} {score:.2f}" for name, score in tag.channels.items()),
                     "because of": "; ".join(_nearest(tag.evidence)),
@@ -102,4 +103,6 @@ def _what(one: Evidence) -> str:
         return f"frame {one.frame} of {one.frames}"
     if one.kind == "sound":
         return f"sound at {one.start_s:.1f} s"
+    if one.kind == "uploader":
+        return one.text or ""
     return f'"{one.text}"' if one.kind == "text" else one.title or one.video_id or ""

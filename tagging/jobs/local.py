@@ -36,7 +36,11 @@ TAGGED = pa.schema(
         ("video_id", pa.string()),
         (
             "tags",
-            pa.list_(pa.struct([("name", pa.string()), ("confidence", pa.float32()), ("id", pa.string())])),
+            pa.list_(
+                pa.struct(
+                    [("name", pa.string()), ("confidence", pa.float32()), ("id", pa.string()), ("is_new", pa.bool_())]
+                )
+            ),
         ),
         ("modalities", pa.list_(pa.string())),
         ("warnings", pa.list_(pa.string())),
@@ -192,7 +196,10 @@ class _Parts:
 def _tagged_row(answer: RankedTags) -> dict[str, Any]:
     return {
         "video_id": answer.video_id,
-        "tags": [{"name": tag.name, "confidence": tag.confidence, "id": tag.tag_id} for tag in answer.tags],
+        "tags": [
+            {"name": tag.name, "confidence": tag.confidence, "id": tag.tag_id, "is_new": tag.is_new}
+            for tag in answer.tags
+        ],
         "modalities": list(answer.modalities),
         "warnings": list(answer.warnings),
         "bundle": answer.bundle_version,

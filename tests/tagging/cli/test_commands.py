@@ -58,7 +58,7 @@ def test_tag_prints_the_contract(tiny_bundle: Path, unseen_corpus: Path, unseen_
     answer = json.loads(result.stdout)
     assert answer["modalities"] == ["text", "frames", "audio"]
     assert 1 <= len(answer["tags"]) <= 4
-    assert set(answer["tags"][0]) == {"name", "confidence", "id", "channels", "evidence"}
+    assert set(answer["tags"][0]) == {"name", "confidence", "id", "is_new", "channels", "evidence"}
     assert plan.scene in [tag["name"] for tag in answer["tags"]]
     assert isinstance(answer["warnings"], list)
 
