@@ -1,8 +1,7 @@
 """Tag embeddings from the tag graph: DeepWalk (Perozzi et al. 2014), random walks read by skip-gram.
 
 Skip-gram with negative sampling (Mikolov et al. 2013) is written out here, in torch, because no library fits: gensim is
-LGPL, fastText is archived and calls NumPy 1, floret has had no release since 2023 and none of its wheels is for Python
-3.13. One batch of walks is a few matrix products, so it is also faster than fastText's loop.
+LGPL, fastText is archived, and its fork floret has had no release since 2023.
 """
 
 from collections.abc import Iterator
@@ -20,6 +19,8 @@ from torch.nn import functional
 from tagging.config import Branch
 from tagging.graph import TagGraph
 from tagging.progress import Progress
+
+WALKS_AT_ONCE = 4096  # NumPy takes the same step of so many
 
 
 class DeepWalkConfig(Branch):
@@ -60,10 +61,13 @@ def embed_tags(
     total = config.walks * int(known.sum())
     done = 0
     with _one_thread(), progress.track("walk the tag graph", total) as advance:
-        for starts in _starts(np.flatnonzero(known), config, rng):
-            walks = walker.walk(starts, config.length, rng)
+        for starts in _starts(np.flatnonzero(known), config.walks, rng):
+            walks = torch.from_numpy(walker.walk(starts, config.length, rng)).to(device)
             drawn = np.searchsorted(noise, rng.random((len(starts), config.noise)) * noise[-1], side="right")
-            skip_gram.step(torch.from_numpy(walks).to(device), torch.from_numpy(drawn).to(device), 1 - done / total)
+            beside = torch.from_numpy(drawn).to(device)
+            for first in range(0, len(starts), config.batch):
+                here = slice(first, first + config.batch)
+                skip_gram.step(walks[here], beside[here], 1 - (done + first) / total)
             done += len(starts)
             advance(len(starts))
     rows[known] = functional.normalize(skip_gram.centres.vectors, dim=1).cpu().numpy()[known]
@@ -92,11 +96,10 @@ class Walker:
         return walks
 
 
-def _starts(tags: NDArray[np.int64], config: DeepWalkConfig, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
-    """Every tag `config.walks` times, in batches, shuffled anew each time."""
-    for _ in range(config.walks):
-        shuffled = rng.permutation(tags)
-        yield from np.split(shuffled, range(config.batch, len(shuffled), config.batch))
+def _starts(tags: NDArray[np.int64], walks: int, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
+    """Every tag so many times, shuffled anew each time, in parts."""
+    for _ in range(walks):
+        yield from np.split(rng.permutation(tags), range(WALKS_AT_ONCE, len(tags), WALKS_AT_ONCE))
 
 
 class _Table:
