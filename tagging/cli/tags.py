@@ -51,7 +51,8 @@ def aliases_command(
     rows = [{"accept": "yes" if rule.accepts(one) else "", **asdict(one)} for one in proposals]
     kinds = Counter(" + ".join(one.differences) for one in proposals)
     sure = Counter(" + ".join(one.differences) for one in proposals if rule.accepts(one))
-    counts = [{"difference": kind, "proposals": n, "accepted": sure[kind]} for kind, n in kinds.most_common()]
+    ordered = sorted(kinds.items(), key=lambda item: (-item[1], item[0]))
+    counts = [{"difference": kind, "proposals": n, "accepted": sure[kind]} for kind, n in ordered]
     if output is Format.json:
         print_json({"differences": counts, "proposals": rows})
         return
