@@ -52,12 +52,14 @@ class AliasRule(Branch):
 
     The defaults come from judging proposals of YouTube's trending videos by eye: short spellings collide ("ka", "k.a";
     "more", "moře"), what is written apart may be two words ("az rap", "azrap"), and a plural may be a name.
+    Diacritics are an editor's: overlooked from six letters on, 39 of 40 fresh proposals were right ("militar" is not
+    "Militär"), and 0.98 is asked for.
     """
 
     hashtag: AliasNeed = AliasNeed(met=4, apart=4)
     hyphen: AliasNeed = AliasNeed(met=2, apart=2)
     punctuation: AliasNeed = AliasNeed(met=6, apart=6)
-    diacritics: AliasNeed = AliasNeed(met=6, apart=6)
+    diacritics: AliasNeed = AliasNeed(met=None, apart=None)
     plural: AliasNeed = AliasNeed(met=None, apart=None)
     spacing: AliasNeed = AliasNeed(met=6, apart=10)
 
