@@ -102,8 +102,11 @@ class Learnt:
             wrong = [row.shape for row in rows if row is not None and row.shape != (dim,)]
             if wrong:
                 raise ValueError(f"{view} embedding of shape {wrong[0]}, the tower was taught ({dim},)")
-            dense[view] = np.stack([np.zeros(dim, np.float32) if row is None else row for row in rows])
-            present.append(np.array([row is not None for row in rows]))
+            there = np.array([row is not None for row in rows], np.bool_)
+            dense[view] = np.zeros((len(rows), dim), np.float32)
+            for place in np.flatnonzero(there):
+                dense[view][place] = rows[place]
+            present.append(there)
         return Views(views.ngrams, dense, np.stack(present, axis=1))
 
     @torch.inference_mode()

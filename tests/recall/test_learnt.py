@@ -83,6 +83,11 @@ def test_nothing_known_is_an_honest_nothing(learnt: Learnt) -> None:
     assert not learnt.tag_rows(["≈≈≈"], {}).any()
 
 
+def test_no_videos_are_no_error(learnt: Learnt) -> None:
+    assert learnt.with_hidden([]) == []
+    assert Classifier(learnt, 3).recall([]) == []
+
+
 def test_an_embedding_of_another_width_is_refused(learnt: Learnt) -> None:
     with pytest.raises(ValueError, match=r"frames embedding of shape \(4,\), the tower was taught \(8,\)"):
         learnt.with_hidden([VideoEmbeddings({"frames": np.eye(4, dtype=np.float32)[0]})])

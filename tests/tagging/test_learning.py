@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from tagging.config import BlendConfig, Config, LearntConfig, NgramConfig
+from tagging.errors import InvalidVideoError
 from tagging.evaluation import evaluate
 from tagging.pipeline import load_tagger
 from tagging.progress import Silent
+from tagging.reading import Failure
 from tagging.store.bundle import read_manifest
 from tagging.store.features import FeatureStore
 from tagging.training import train
@@ -78,6 +80,20 @@ def test_a_video_is_tagged_with_a_probability(bundle: Path) -> None:
     assert answer.tags[0].name == "cats"
     assert answer.tags[0].confidence > 0.8
     assert set(answer.tags[0].channels) >= {"classifier", "multimodal", "lexical"}
+
+
+def test_a_video_of_which_nothing_is_known_is_one_error_and_the_others_are_tagged(bundle: Path) -> None:
+    with load_tagger(bundle) as tagger:
+        nothing = VideoRef("nothing")
+        with pytest.raises(InvalidVideoError, match="nothing"):
+            tagger.tag(nothing, tagger.selection(3))
+        failure, answer, silent = tagger.tag_many(
+            [nothing, VideoRef("x", title="purring kitten"), VideoRef("y", title="🎉🎉")], tagger.selection(3)
+        )
+    assert isinstance(failure, Failure)
+    assert not isinstance(answer, Failure)
+    assert answer.tags
+    assert not isinstance(silent, Failure)
 
 
 def test_the_same_input_gives_the_same_learnt_bundle(bundle: Path, config: Config, tmp_path: Path) -> None:
