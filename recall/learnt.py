@@ -8,9 +8,11 @@ A video's h meets tags in two ways, which see different things:
 and h itself, at unit length, is what labelled videos are compared by in the multimodal channel.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -44,17 +46,22 @@ class Views:
         return Views(self.ngrams[rows], {view: values[rows] for view, values in self.dense.items()}, self.present[rows])
 
 
-def views_of(texts: Sequence[str], dense: Mapping[str, Sequence[Floats | None]], features: NgramFeatures) -> Views:
-    """dense: of each view the row of each thing, None where it is missing; each view is there at least once."""
+def views_of(texts: Sequence[str], dense: Mapping[str, Floats], features: NgramFeatures) -> Views:
+    """dense: (n, dim) of each view, zeros where a thing lacks it."""
     ngrams = features.transform(texts)
-    present = [np.diff(ngrams.indptr) > 0]
-    values: dict[str, Floats] = {}
-    for view, rows in dense.items():
-        there = np.array([row is not None for row in rows])
-        dim = len(next(row for row in rows if row is not None))
-        values[view] = np.stack([np.zeros(dim, np.float32) if row is None else row for row in rows])
-        present.append(there)
-    return Views(ngrams, values, np.stack(present, axis=1))
+    present = [np.diff(ngrams.indptr) > 0, *(rows.any(axis=1) for rows in dense.values())]
+    return Views(ngrams, dense, np.stack(present, axis=1))
+
+
+def dense_rows(videos: Sequence[VideoEmbeddings], view: str, dim: int) -> Floats:
+    """(n, dim) what the videos have of a view, zeros where they lack it; ValueError for another width."""
+    rows = np.zeros((len(videos), dim), np.float32)
+    for place, video in enumerate(videos):
+        if (row := video.rows.get(view)) is not None:
+            if row.shape != (dim,):
+                raise ValueError(f"{view} embedding of shape {row.shape}, the tower was taught ({dim},)")
+            rows[place] = row
+    return rows
 
 
 def text_of(video: VideoEmbeddings) -> str:
@@ -94,20 +101,8 @@ class Learnt:
 
     def video_views(self, videos: Sequence[VideoEmbeddings]) -> Views:
         """The views of videos, those that the tower was not taught left out."""
-        views = views_of([text_of(video) for video in videos], {}, self.features)
-        dense: dict[str, Floats] = {}
-        present = [views.present[:, 0]]
-        for view, dim in self.videos.dims.items():
-            rows = [video.rows.get(view) for video in videos]
-            wrong = [row.shape for row in rows if row is not None and row.shape != (dim,)]
-            if wrong:
-                raise ValueError(f"{view} embedding of shape {wrong[0]}, the tower was taught ({dim},)")
-            there = np.array([row is not None for row in rows], np.bool_)
-            dense[view] = np.zeros((len(rows), dim), np.float32)
-            for place in np.flatnonzero(there):
-                dense[view][place] = rows[place]
-            present.append(there)
-        return Views(views.ngrams, dense, np.stack(present, axis=1))
+        dense = {view: dense_rows(videos, view, dim) for view, dim in self.videos.dims.items()}
+        return views_of([text_of(video) for video in videos], dense, self.features)
 
     @torch.inference_mode()
     def embed(self, tower: Tower, views: Views) -> tuple[Floats, Floats]:
@@ -139,10 +134,31 @@ class Learnt:
             for video, h, weights in zip(videos, hidden, attention, strict=True)
         ]
 
-    def tag_rows(self, names: Sequence[str], dense: Mapping[str, Sequence[Floats | None]]) -> Floats:
-        """(N, D) unit rows of the tag tower; zeros for a name of which nothing is known."""
-        rows, _ = self.embed(self.tags, views_of(names, dense, self.features))
+    def tag_rows(self, names: Sequence[str], dense: Mapping[str, Floats] = MappingProxyType({})) -> Floats:
+        """(N, D) unit rows of the tag tower; zeros for a name of which nothing is known.
+
+        dense: (N, dim) of the views that are at hand, zeros where a tag lacks one; a view left out is lacking for all.
+        """
+        zeros = {view: np.zeros((len(names), dim), np.float32) for view, dim in self.tags.dims.items()}
+        rows, _ = self.embed(
+            self.tags, views_of(names, {view: dense.get(view, zeros[view]) for view in zeros}, self.features)
+        )
         return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9), np.float32)
+
+    def tag_points(self, tags: Floats, rows: NDArray[np.int64]) -> Floats:
+        """(n, D + 1) points of these of the (N, D) tags, whose products with those of videos are the logits."""
+        bias = self.tag_bias.numpy()[rows, None]
+        return np.concatenate([self.head.scale().item() * tags[rows], bias], axis=1)
+
+    @torch.inference_mode()
+    def video_points(self, hidden: Floats) -> Floats:
+        """(n, D) h -> (n, D + 1)"""
+        projected = functional.normalize(self.head.project(torch.from_numpy(hidden)), dim=1).numpy()
+        return np.concatenate([projected, np.ones((len(hidden), 1), np.float32)], axis=1)
+
+    def longest(self) -> float:
+        """No point of a tag is longer."""
+        return math.hypot(self.head.scale().item(), self.tag_bias.abs().max().item())
 
     def save(self, folder: Path) -> None:
         self.features.save(folder / "ngrams.parquet")

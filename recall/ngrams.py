@@ -50,6 +50,11 @@ class NgramFeatures:
             idf[kind] = dict(zip(counter.get_feature_names_out().tolist(), counter.idf_.tolist(), strict=True))
         return cls(idf)
 
+    @classmethod
+    def none(cls) -> "NgramFeatures":
+        """Features that know no n-gram."""
+        return cls({kind: {} for kind in KINDS})
+
     def transform(self, texts: Sequence[str]) -> sparse.csr_matrix:
         """(n, width) float32, unit rows; a row of a text without a known n-gram is empty."""
         if not self._vectorizers or not texts:

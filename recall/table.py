@@ -19,7 +19,7 @@ class RowAdagrad:
 
     def step(self, rows: Tensor, gradient: Tensor, share: float) -> None:
         """Move each of the rows, which do not repeat, against its gradient, by a share of the rate."""
-        flat = gradient.reshape(len(rows), -1)
+        flat = gradient[:, None] if gradient.ndim == 1 else gradient
         self._squares[rows] += flat.square().mean(dim=1)
         scale = share * self._rate / (self._squares[rows].sqrt() + 1e-8)
         self.table[rows] -= (flat * scale[:, None]).reshape(gradient.shape)

@@ -20,7 +20,7 @@ from scipy import sparse
 from torch import Tensor, nn
 from torch.nn import functional
 
-from recall.learnt import Floats, Head, Learnt, Views, text_of, views_of
+from recall.learnt import Floats, Head, Learnt, Views, dense_rows, text_of, views_of
 from recall.loss import LOSSES, Loss, contrastive, softmax
 from recall.ngrams import NgramFeatures
 from recall.table import RowAdagrad
@@ -36,18 +36,19 @@ TELL_EVERY = 200
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class TagTexts:
-    """What is known of the catalog's N tags beside who uses them."""
+class Tags:
+    """What is known of the catalog's N tags beside who uses them: "text", their names read by the text encoder, and
+    "graph", where they stand in the tag graph. A new tag has no place in the graph, so views drop out in training."""
 
     names: Sequence[str]
-    dense: Mapping[str, Sequence[Floats | None]]  # view -> a row of each tag, None where there is none
+    dense: Mapping[str, Floats]  # view -> (N, dim), zeros for a tag without
 
 
 def learn(
     videos: Sequence[VideoEmbeddings],
     tags: TagLists,
     uploaders: Rows,
-    catalog: TagTexts,
+    catalog: Tags,
     config: LearntConfig,
     seed: int,
     progress: Progress,
@@ -58,9 +59,9 @@ def learn(
     uploaders: (V,) equal numbers for videos of one uploader
     """
     texts = [text_of(video) for video in videos]
-    features = NgramFeatures.fit(texts, config.ngrams)
-    dense = {m: [video.rows.get(m) for video in videos] for m in MODALITIES}
-    views = views_of(texts, {m: rows for m, rows in dense.items() if any(row is not None for row in rows)}, features)
+    features = NgramFeatures.fit(texts, config.ngrams) if config.ngrams else NgramFeatures.none()
+    dims = {m: next((len(video.rows[m]) for video in videos if m in video.rows), 0) for m in MODALITIES}
+    views = views_of(texts, {m: dense_rows(videos, m, dim) for m, dim in dims.items() if dim}, features)
     tag_views = views_of(catalog.names, catalog.dense, features)
     return _fit(_Data.of(views, tag_views, tags, uploaders, config), features, config, seed, progress)
 
@@ -190,7 +191,8 @@ def _fit(data: _Data, features: NgramFeatures, config: LearntConfig, seed: int, 
             tag_sums = torch.from_numpy(batch.tag_ngrams @ vectors).requires_grad_()
             present = without_some(torch.from_numpy(batch.videos.present), config.view_dropout, view_drops)
             h, _ = learnt.videos(_values(video_sums, batch.videos), present)
-            tags, _ = learnt.tags(_values(tag_sums, batch.tags), _at_least_ngrams(batch.tags))
+            present = without_some(_at_least_ngrams(batch.tags), config.view_dropout, view_drops)
+            tags, _ = learnt.tags(_values(tag_sums, batch.tags), present)
 
             label_vectors, label_bias = (x[batch.labels].requires_grad_() for x in (learnt.weights, learnt.bias))
             logits = h[:size] @ label_vectors.T + label_bias - log_drawn[data.labels[batch.labels]]
@@ -200,7 +202,7 @@ def _fit(data: _Data, features: NgramFeatures, config: LearntConfig, seed: int, 
             units = functional.normalize(h, dim=1)
             near = contrastive(units[:size], units[size:], batch.alike, config.temperature)
             near = (near * batch.weight * batch.has_partner).mean()
-            loss = linear + similarity + config.contrastive * near
+            loss = config.linear * linear + config.similarity * similarity + config.contrastive * near
 
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]

@@ -168,10 +168,29 @@ class NgramConfig(Branch):
     at_most: PositiveInt = 400_000
 
 
+class DeepWalkConfig(Branch):
+    """`weight` is what a walk chooses its next tag by. Counting videos, as the edges do, walks circle in the tags that
+    one channel repeats: on YouTube's trending videos counting uploaders foretells other channels' pairs better.
+    """
+
+    weight: Literal["uploaders", "videos"] = "uploaders"
+    dim: PositiveInt = 128
+    walks: PositiveInt = 10  # from each tag
+    length: PositiveInt = 100  # tags of a walk
+    window: PositiveInt = 5  # a tag's context: so many tags before it and after it
+    negatives: PositiveFloat = 5.0  # weight of the noise beside one tag of context
+    noise: PositiveInt = 32  # tags drawn a walk that stand for the noise
+    rate: PositiveFloat = 0.1  # of Adagrad at the first walk; falls to zero at the last
+    batch: PositiveInt = 16  # walks a step; many small steps serve small graphs, and cost no more
+
+
 class LearntConfig(Branch):
     """What recall learns from labelled videos (recall/train.py)."""
 
-    ngrams: NgramConfig = NgramConfig()
+    ngrams: NgramConfig | None = NgramConfig()  # None: text is what the encoder makes of it, and nothing else
+    tag_views: tuple[Literal["text", "graph"], ...] = ("text", "graph")  # of tags, beside the n-grams of their names
+    edge_uploaders: PositiveInt = 2  # that speak for an edge of the tag graph
+    walks: DeepWalkConfig = DeepWalkConfig(walks=4)
     width: PositiveInt = 256  # of every learnt vector
     epochs: PositiveFloat = 3.0
     batch: Annotated[int, Field(ge=2)] = 256
@@ -179,7 +198,9 @@ class LearntConfig(Branch):
     likened: PositiveInt = 2000  # of these, those that the tag tower reads in a step
     least_uploaders: PositiveInt = 2  # that use a tag of the linear branch
     loss: Literal["softmax", "decoupled", "asymmetric"] = "softmax"
-    contrastive: Annotated[float, Field(ge=0)] = 0.2  # weight of that loss
+    linear: Annotated[float, Field(ge=0)] = 1.0  # weights of the losses; zero: not learnt, and no such channel
+    similarity: Annotated[float, Field(ge=0)] = 1.0
+    contrastive: Annotated[float, Field(ge=0)] = 0.2
     temperature: PositiveFloat = 0.1
     dropout: Fraction = 0.2
     ngram_dropout: Fraction = 0.2

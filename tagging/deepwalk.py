@@ -7,36 +7,18 @@ LGPL, fastText is archived, and its fork floret has had no release since 2023.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor
 from torch.nn import functional
 
-from tagging.config import Branch
+from tagging.config import DeepWalkConfig
 from tagging.graph import TagGraph
 from tagging.progress import Progress
 
 WALKS_AT_ONCE = 4096  # NumPy takes the same step of so many
-
-
-class DeepWalkConfig(Branch):
-    """`weight` is what a walk chooses its next tag by. Counting videos, as the edges do, walks circle in the tags that
-    one channel repeats: on YouTube's trending videos counting uploaders foretells other channels' pairs better.
-    """
-
-    weight: Literal["uploaders", "videos"] = "uploaders"
-    dim: PositiveInt = 128
-    walks: PositiveInt = 10  # from each tag
-    length: PositiveInt = 100  # tags of a walk
-    window: PositiveInt = 5  # a tag's context: so many tags before it and after it
-    negatives: PositiveFloat = 5.0  # weight of the noise beside one tag of context
-    noise: PositiveInt = 32  # tags drawn a walk that stand for the noise
-    rate: PositiveFloat = 0.1  # of Adagrad at the first walk; falls to zero at the last
-    batch: PositiveInt = 16  # walks a step; many small steps serve small graphs, and cost no more
 
 
 @dataclass(frozen=True, slots=True, eq=False)

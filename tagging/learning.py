@@ -15,14 +15,17 @@ from numpy.typing import NDArray
 from recall.blend import Blend, fit_blend
 from recall.channels.base import Channel
 from recall.channels.extracted import Extracted
+from recall.channels.learnt import LikeNames
 from recall.extract import TagExtractor
 from recall.index.factory import build_index
-from recall.learnt import text_of
+from recall.learnt import Learnt, text_of
 from recall.lexical import NameWords
 from recall.merge import merge
-from recall.train import TagTexts, learn
+from recall.train import Tags, learn
 from tagging.catalog import TagCatalog
-from tagging.config import Config, RecallConfig
+from tagging.config import Config, LearntConfig, RecallConfig
+from tagging.deepwalk import embed_tags
+from tagging.graph import build_graph
 from tagging.progress import Progress
 from tagging.recaller import (
     SIMILAR,
@@ -45,10 +48,13 @@ LEAST_BLENDED = 50  # videos
 MOST_BLENDED = 0.2
 RETURNING = 0.25  # videos of known uploaders for one of a new one
 
+Floats = NDArray[np.float32]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Learning:
     parts: LearntParts
+    tags: Floats  # (N, D) unit rows of the tag tower, zeros where nothing of a name is known
     embeddings: list[VideoEmbeddings]  # of all labelled videos, with what the video tower makes of them
     blend: Blend
     extractor: TagExtractor | None
@@ -60,12 +66,14 @@ def learn_recall(
     embeddings: Sequence[VideoEmbeddings],
     labelled: LabelledVideos,
     catalog: TagCatalog,
+    names: Floats | None,
     named: Sequence[Channel],
     config: Config,
     progress: Progress,
 ) -> Learning | None:
     """None where the configuration wants nothing learnt, or there are too few videos, which is told.
 
+    names: rows of the first tags' names by the text encoder
     named: the direct sources, which need no learning but are part of what is blended
     """
     recall, training = config.recall, config.training
@@ -82,19 +90,20 @@ def learn_recall(
         )  # fmt: skip
         return None
     some = labelled.only(voting)
-    tag_texts = TagTexts(catalog.names, {})
+    tags = _tags(catalog, names, some, recall.learnt, training.seed, progress)
     learnt = learn(
-        [embeddings[row] for row in voting.tolist()], some.tags, some.uploader_numbers(), tag_texts, recall.learnt,
+        [embeddings[row] for row in voting.tolist()], some.tags, some.uploader_numbers(), tags, recall.learnt,
         training.seed, progress,
     )  # fmt: skip
     seen = learnt.with_hidden(embeddings)
     texts = learnt.features.transform([text_of(video) for video in seen])
-    tags = learnt.tag_rows(catalog.names, {})
+    tag_rows = learnt.tag_rows(tags.names, tags.dense)
+    parts = LearntParts(learnt, index_tags(learnt, tag_rows, recall, training.seed), texts)
     words, weights = NameWords(catalog.names), uses(some, len(catalog))
     channels = [
-        *similar_channels(index_views([seen[row] for row in voting.tolist()], recall), some, recall),
+        *similar_channels(index_views([seen[row] for row in voting.tolist()], recall, training.seed), some, recall),
         *named,
-        *learnt_channels(LearntParts(learnt, tags, texts[voting]), words, some, recall),
+        *learnt_channels(replace(parts, texts=texts[voting]), words, some, recall),
     ]
     extractor = _extractor(some, catalog, training.seed)
     channels += extracted_channels(extractor, catalog, recall)
@@ -109,7 +118,28 @@ def learn_recall(
                 examples.append((candidates, text_of(video), labelled.tags.of(int(row))))
             advance(len(rows))
     blend = fit_blend(examples, words, weights, recall.blend, training.seed)
-    return Learning(LearntParts(learnt, tags, texts), seen, blend, extractor, len(voting), len(blended))
+    return Learning(parts, tag_rows, seen, blend, extractor, len(voting), len(blended))
+
+
+def _tags(
+    catalog: TagCatalog,
+    names: Floats | None,
+    labelled: LabelledVideos,
+    config: LearntConfig,
+    seed: int,
+    progress: Progress,
+) -> Tags:
+    """What the tag tower reads of each tag: its name, the text encoder's row of it, its place in the tag graph."""
+    dense: dict[str, Floats] = {}
+    if "text" in config.tag_views and names is not None:
+        dense["text"] = np.zeros((len(catalog), names.shape[1]), np.float32)
+        dense["text"][: len(names)] = names
+    if "graph" in config.tag_views:
+        graph = build_graph(labelled.tags, len(catalog), labelled.uploader_numbers())
+        graph = graph.with_least(uploaders=config.edge_uploaders)
+        if graph.edges:
+            dense["graph"] = embed_tags(graph, config.walks, np.random.default_rng([seed, 3]), progress).rows
+    return Tags(catalog.names, dense)
 
 
 def _extractor(labelled: LabelledVideos, catalog: TagCatalog, seed: int) -> TagExtractor | None:
@@ -131,15 +161,23 @@ def _voted(channel: str, tags: ChannelTags | None, uses: NDArray[np.float32]) ->
     return ChannelTags(tags.tag_rows[kept], tags.scores[kept], tags.neighbours, evidence)
 
 
-def index_views(embeddings: Sequence[VideoEmbeddings], config: RecallConfig) -> dict[str, Indexed]:
+def index_views(embeddings: Sequence[VideoEmbeddings], config: RecallConfig, seed: int) -> dict[str, Indexed]:
     """An index of each view that any of the labelled videos has."""
     indexes: dict[str, Indexed] = {}
     for name, view in SIMILAR.items():
         present = [(place, video.rows[view]) for place, video in enumerate(embeddings) if view in video.rows]
         if present:
             places: NDArray[np.int64] = np.array([place for place, _ in present])
-            indexes[name] = Indexed(build_index(np.stack([row for _, row in present]), config.index), places)
+            indexes[name] = Indexed(build_index(np.stack([row for _, row in present]), config.index, seed), places)
     return indexes
+
+
+def index_tags(learnt: Learnt, tags: Floats, config: RecallConfig, seed: int) -> Indexed | None:
+    """An index of the tags as the similarity branch sees them; None where it is not learnt."""
+    if config.learnt is None or not config.learnt.similarity:
+        return None
+    points, tag_rows = LikeNames.rows(learnt, tags)
+    return Indexed(build_index(points, config.index, seed), tag_rows)
 
 
 def _is_kept(labelled: LabelledVideos, row: int, share: float, seed: int) -> bool:

@@ -37,10 +37,10 @@ SENSED: dict[str, Modality] = {"seen": "frames", "heard": "audio"}  # the direct
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Indexed:
-    """One view of the labelled videos: an index, and the labelled video behind each of its rows."""
+    """An index, and the labelled video, or for the similarity branch the tag, behind each of its rows."""
 
     index: VectorIndex
-    video_rows: NDArray[np.int64]
+    rows: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,18 +48,8 @@ class LearntParts:
     """What recall learnt, and what follows from it for the catalog and the labelled videos."""
 
     learnt: Learnt
-    tags: NDArray[np.float32]  # (N, D) unit rows of the tag tower
+    tags: Indexed | None  # as the similarity branch sees them; None where it was not learnt
     texts: sparse.csr_matrix  # (V, F) n-grams of the labelled videos
-
-    def save(self, folder: Path) -> None:
-        self.learnt.save(folder)
-        np.save(folder / "tags.npy", self.tags.astype(np.float16), allow_pickle=False)
-        sparse.save_npz(folder / "texts.npz", self.texts.astype(np.float32), compressed=False)
-
-    @classmethod
-    def load(cls, folder: Path) -> "LearntParts":
-        tags = np.load(folder / "tags.npy", allow_pickle=False).astype(np.float32)
-        return cls(Learnt.load(folder), tags, sparse.load_npz(folder / "texts.npz"))
 
 
 class Recaller:
@@ -90,14 +80,14 @@ class Recaller:
             labelled = LabelledVideos.load(folder / "videos.parquet")
             if len(labelled.tags.tag_rows) and labelled.tags.tag_rows.max() >= len(catalog):
                 raise ValueError("videos.parquet names tags that catalog.parquet does not have")
-            learnt = LearntParts.load(folder / "learnt") if manifest.learnt is not None else None
             indexes = {
                 name: Indexed(
                     load_index(folder / "channels" / name, config.index, entry.dim, entry.count),
-                    np.load(folder / "channels" / name / "video_rows.npy", allow_pickle=False),
+                    np.load(folder / "channels" / name / "rows.npy", allow_pickle=False),
                 )
                 for name, entry in manifest.channels.items()
             }
+            learnt = _load_learnt(folder / "learnt", indexes) if manifest.learnt is not None else None
             words = NameWords(catalog.names) if learnt is not None else None
             extracts = manifest.learnt is not None and manifest.learnt.extracts
             extractor = TagExtractor.load(folder / "learnt" / "extract") if extracts else None
@@ -139,27 +129,36 @@ class Recaller:
         return budgeted(self.blend.weigh(candidates, text_of(video)), self._budget)
 
 
+def _load_learnt(folder: Path, indexes: Mapping[str, Indexed]) -> LearntParts:
+    return LearntParts(Learnt.load(folder), indexes.get(LikeNames.name), sparse.load_npz(folder / "texts.npz"))
+
+
 def similar_channels(indexes: Mapping[str, Indexed], labelled: LabelledVideos, config: RecallConfig) -> list[Channel]:
     uploaders = labelled.uploader_numbers()
     return [
-        SimilarVideos(name, SIMILAR[name], one.index, one.video_rows, labelled.tags, uploaders, config)
+        SimilarVideos(name, SIMILAR[name], one.index, one.rows, labelled.tags, uploaders, config)
         for name, one in indexes.items()
+        if name in SIMILAR
     ]
 
 
 def learnt_channels(
     parts: LearntParts | None, words: NameWords | None, labelled: LabelledVideos, config: RecallConfig
 ) -> list[Channel]:
-    if parts is None or words is None:
+    learning = config.learnt
+    if parts is None or words is None or learning is None:
         return []
     limit = config.tags_per_channel
-    return [
+    channels: list[Channel] = [
         SimilarTexts(parts.learnt.features, parts.texts, labelled.tags, labelled.uploader_numbers(), config),
         NamesWithin(words, limit),
-        Classifier(parts.learnt, limit),
-        LikeNames(parts.learnt, parts.tags, limit),
         UsualTags(labelled.uploader_ids, labelled.tags, limit),
     ]
+    if learning.linear:
+        channels.append(Classifier(parts.learnt, limit))
+    if parts.tags is not None:
+        channels.append(LikeNames(parts.learnt, parts.tags.index, parts.tags.rows, limit))
+    return channels
 
 
 def extracted_channels(extractor: TagExtractor | None, catalog: TagCatalog, config: RecallConfig) -> list[Channel]:

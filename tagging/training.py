@@ -14,9 +14,11 @@ from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
+from recall.channels.learnt import LikeNames
 from tagging.catalog import TagCatalog, build_catalog
-from tagging.config import Config, NamesConfig
+from tagging.config import Config, NamesConfig, RecallConfig
 from tagging.errors import InvalidManifestError
 from tagging.features.base import TellsClasses
 from tagging.features.extract import Extraction, extract
@@ -26,7 +28,7 @@ from tagging.learning import Learning, index_views, learn_recall
 from tagging.manifest import read_labelled
 from tagging.pipeline import encoder_fingerprints
 from tagging.progress import Progress
-from tagging.recaller import SIMILAR, Indexed, named_channels
+from tagging.recaller import Indexed, named_channels
 from tagging.splits import is_held_out
 from tagging.store.aliases import read_accepted, require_known
 from tagging.store.atomic import new_folder, require_new
@@ -43,7 +45,7 @@ from tagging.store.bundle import (
 )
 from tagging.store.features import FeatureStore
 from tagging.store.labelled import LabelledVideos
-from tagging.store.names import save_links, save_names
+from tagging.store.names import load_names, save_links, save_names
 from tagging.types import MODALITIES, LabelledVideo, Modality
 
 logger = logging.getLogger(__name__)
@@ -138,18 +140,22 @@ def train(
             labelled.save(folder / "videos.parquet")
         config = fitting(config, encoders)
         names = None
-        if any(getattr(config.recall.names, source) for source in SOURCES):
+        if _reads_names(config.recall):
             with watch("encode names"):
                 names = write_names(folder, catalog, encoders, config.recall.names)
         embeddings = [extraction.embeddings[place] for place in learnt]
         with watch("learn recall"):
             named = named_channels(folder, names, config.recall, catalog)
-            learning = learn_recall(embeddings, labelled, catalog, named, config, progress)
+            vectors = load_names(folder, names) if names else None
+            learning = learn_recall(embeddings, labelled, catalog, vectors, named, config, progress)
             if learning is not None:
                 _write_learning(folder / "learnt", learning)
         with watch("build indexes"):
             seen = embeddings if learning is None else learning.embeddings
-            channels = _write_channels(folder, index_views(seen, config.recall))
+            indexes = index_views(seen, config.recall, config.training.seed)
+            if learning is not None and learning.parts.tags is not None:
+                indexes[LikeNames.name] = learning.parts.tags
+            channels = _write_channels(folder, indexes)
         with watch("write bundle"):
             manifest = write_manifest(
                 folder,
@@ -218,16 +224,22 @@ def _write_channels(folder: Path, indexes: Mapping[str, Indexed]) -> dict[str, C
         place = folder / "channels" / name
         place.mkdir(parents=True)
         one.index.save(place)
-        np.save(place / "video_rows.npy", one.video_rows, allow_pickle=False)
-        channels[name] = ChannelEntry(
-            view=SIMILAR[name], metric="inner product", dim=one.index.dim, count=len(one.index)
-        )
+        np.save(place / "rows.npy", one.rows, allow_pickle=False)
+        channels[name] = ChannelEntry(metric="inner product", dim=one.index.dim, count=len(one.index))
     return channels
+
+
+def _reads_names(config: RecallConfig) -> bool:
+    """Whether the text encoder is to read the tags' names, for the direct sources or for the tag tower."""
+    learns = config.learnt is not None and "text" in config.learnt.tag_views
+    return learns or any(getattr(config.names, source) for source in SOURCES)
 
 
 def _write_learning(folder: Path, learning: Learning) -> None:
     folder.mkdir()
-    learning.parts.save(folder)
+    learning.parts.learnt.save(folder)
+    np.save(folder / "tags.npy", learning.tags.astype(np.float16), allow_pickle=False)
+    sparse.save_npz(folder / "texts.npz", learning.parts.texts.astype(np.float32), compressed=False)
     learning.blend.save(folder / "blend.txt")
     if learning.extractor is not None:
         learning.extractor.save(folder / "extract")

@@ -1,12 +1,14 @@
 """Channel 4, the multimodal classifier: its linear branch over known tags, and its similarity branch over all names."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.nn import functional
 
+from recall.best import best
+from recall.index.base import Searchable
+from recall.index.products import unit_queries, unit_rows
 from recall.learnt import Floats, Learnt
 from tagging.types import ChannelTags, VideoEmbeddings
 
@@ -23,7 +25,15 @@ class Classifier:
         self._limit = limit
 
     def recall(self, videos: Sequence[VideoEmbeddings]) -> list[ChannelTags | None]:
-        return _recall(videos, self._probabilities, self._learnt.labels, self._limit)
+        proposed: list[ChannelTags | None] = [None] * len(videos)
+        places, hidden = _hidden(videos)
+        labels = self._learnt.labels
+        for start in range(0, len(places), AT_ONCE):
+            likely = self._probabilities(hidden[start : start + AT_ONCE])
+            for place, one in zip(places[start : start + AT_ONCE], likely, strict=True):
+                chosen = best(one, labels, self._limit)
+                proposed[place] = ChannelTags(labels[chosen], one[chosen])
+        return proposed
 
     @torch.inference_mode()
     def _probabilities(self, hidden: Floats) -> Floats:
@@ -32,39 +42,49 @@ class Classifier:
 
 
 class LikeNames:
-    """Every tag of the catalog by the tag tower's reading of its name, known from training or not."""
+    """Every tag of the catalog by the tag tower's reading of its name, known from training or not.
+
+    Scores are probabilities among the tags that are proposed, as an index does not see the others.
+    """
 
     name = "similarity"
 
-    def __init__(self, learnt: Learnt, tags: Floats, limit: int) -> None:
-        """tags: (N, D) unit rows of the tag tower, zeros where nothing of a name is known."""
+    def __init__(self, learnt: Learnt, index: Searchable, tag_rows: NDArray[np.int64], limit: int) -> None:
+        """index: of the rows that `rows` makes; tag_rows: (len(index),) the tag behind each of them."""
+        if len(tag_rows) != len(index):
+            raise ValueError(f"{len(index)} index rows, tag rows {tag_rows.shape}")
         self._learnt = learnt
-        self._tags = torch.from_numpy(tags)
-        self._bias = learnt.tag_bias.masked_fill(~self._tags.any(dim=1), -torch.inf)
+        self._index = index
+        self._tag_rows = tag_rows
         self._limit = limit
 
+    @staticmethod
+    def rows(learnt: Learnt, tags: Floats) -> tuple[Floats, NDArray[np.int64]]:
+        """What an index for this channel holds, and the tag behind each of its rows.
+
+        tags: (N, D) unit rows of the tag tower; those of which nothing is known are zeros and are left out.
+        """
+        tag_rows = np.flatnonzero(tags.any(axis=1))
+        return unit_rows(learnt.tag_points(tags, tag_rows), learnt.longest()), tag_rows
+
     def recall(self, videos: Sequence[VideoEmbeddings]) -> list[ChannelTags | None]:
-        return _recall(videos, self._probabilities, np.arange(len(self._tags)), self._limit)
+        proposed: list[ChannelTags | None] = [None] * len(videos)
+        places, hidden = _hidden(videos)
+        if not len(places):
+            return proposed
+        points = self._learnt.video_points(hidden)
+        result = self._index.search(unit_queries(points), self._limit)
+        lengths = self._learnt.longest() * np.linalg.norm(points, axis=1)
+        for place, ids, cosines, length in zip(places, result.ids, result.scores, lengths, strict=True):
+            found = ids >= 0  # the index pads with -1
+            likely = np.exp((cosines[found] - cosines[found].max(initial=-1.0)) * length)
+            proposed[place] = ChannelTags(self._tag_rows[ids[found]], likely / max(likely.sum(), 1.0))
+        return proposed
 
-    @torch.inference_mode()
-    def _probabilities(self, hidden: Floats) -> Floats:
-        head = self._learnt.head
-        projected = functional.normalize(head.project(torch.from_numpy(hidden)), dim=1)
-        logits = projected @ self._tags.T * head.scale() + self._bias
-        return np.asarray(logits.softmax(dim=1).numpy())
 
-
-def _recall(
-    videos: Sequence[VideoEmbeddings], probabilities: Callable[[Floats], Floats], rows: NDArray[np.int64], limit: int
-) -> list[ChannelTags | None]:
-    proposed: list[ChannelTags | None] = [None] * len(videos)
+def _hidden(videos: Sequence[VideoEmbeddings]) -> tuple[list[int], Floats]:
+    """Which videos have an h, and these (n, D)."""
     present = [(place, video.hidden) for place, video in enumerate(videos) if video.hidden is not None]
-    for start in range(0, len(present), AT_ONCE):
-        some = present[start : start + AT_ONCE]
-        hidden = np.stack([one for _, one in some])
-        for (place, _), likely in zip(some, probabilities(hidden), strict=True):
-            count = min(limit, len(likely))
-            best = np.argpartition(-likely, count - 1)[:count]
-            best = best[np.lexsort((rows[best], -likely[best]))]
-            proposed[place] = ChannelTags(rows[best], likely[best])
-    return proposed
+    if not present:
+        return [], np.zeros((0, 0), np.float32)
+    return [place for place, _ in present], np.stack([hidden for _, hidden in present])

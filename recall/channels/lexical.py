@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from recall.best import best
 from recall.learnt import text_of
 from recall.lexical import NameWords
 from recall.ngrams import NgramFeatures
@@ -49,7 +50,7 @@ class SimilarTexts:
                 proposed.append(None)
                 continue
             cosines = query @ self._videos_of
-            order = np.lexsort((cosines.indices, -cosines.data))[: self._config.neighbours]
+            order = best(cosines.data, cosines.indices, self._config.neighbours)
             near = Neighbours(cosines.indices[order].astype(np.int64), cosines.data[order].astype(np.float32))
             rows, scores = vote(near, self._tags, self._uploaders, self._config.tags_per_channel)
             proposed.append(ChannelTags(rows, scores, near))
@@ -70,7 +71,7 @@ class NamesWithin:
 
     def _recall(self, video: VideoEmbeddings) -> ChannelTags:
         rows, covered = self._words.within(text_of(video))
-        best = np.lexsort((rows, -covered))[: self._limit]
+        chosen = best(covered, rows, self._limit)
         whole = " ".join((video.title.strip() or video.description).split())
-        evidence = tuple(Evidence(self.name, "text", float(covered[place]), text=whole) for place in best)
-        return ChannelTags(rows[best], covered[best], evidence=evidence)
+        evidence = tuple(Evidence(self.name, "text", float(covered[place]), text=whole) for place in chosen)
+        return ChannelTags(rows[chosen], covered[chosen], evidence=evidence)

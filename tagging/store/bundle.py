@@ -3,7 +3,7 @@
     manifest.json      what is inside, how it was made, sha256 of every other file
     catalog.parquet    the tags
     videos.parquet     the labelled videos that vote: id, title, tag rows
-    channels/<name>/   one vector index a channel, and the labelled video of each of its rows
+    channels/<name>/   one vector index a channel, and the labelled video, or tag, behind each of its rows
     names.npy          unit rows of the names of the catalog's first tags, in the space of the text encoder
     learnt/            n-grams, towers, classifier and blend, the names and labelled texts as they see them
     frames.parquet     which classes of the vision encoder speak for which tags, and audio.parquet the same
@@ -27,7 +27,7 @@ from tagging.errors import (
     ArtifactNotFoundError,
 )
 
-FORMAT = 3
+FORMAT = 4
 MANIFEST = "manifest.json"
 
 
@@ -41,7 +41,6 @@ class EncoderEntry(_Part):
 
 
 class ChannelEntry(_Part):
-    view: str
     metric: Literal["inner product"]  # of unit rows
     dim: int
     count: int

@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from recall.channels.learnt import Classifier, LikeNames
+from recall.index.flat import FlatIndex
 from recall.learnt import Learnt
 from recall.tower import NGRAMS, Tower, without_some
-from recall.train import TagTexts, learn
+from recall.train import Tags, learn
 from tagging.config import LearntConfig, NgramConfig
 from tagging.progress import Silent
 from tagging.types import VideoEmbeddings
@@ -22,7 +23,12 @@ CONFIG = LearntConfig(
 
 
 def learnt_from(data: Topics, config: LearntConfig = CONFIG, seed: int = 7) -> Learnt:
-    return learn(data.videos, data.tags, data.uploaders, TagTexts(NAMES, {}), config, seed, Silent())
+    return learn(data.videos, data.tags, data.uploaders, Tags(NAMES, {}), config, seed, Silent())
+
+
+def like_names(learnt: Learnt, limit: int) -> LikeNames:
+    rows, tag_rows = LikeNames.rows(learnt, learnt.tag_rows(NAMES))
+    return LikeNames(learnt, FlatIndex(rows), tag_rows, limit)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +43,7 @@ def share_right(named: list[str], true: list[str]) -> float:
 def test_unseen_titles_get_their_topic_from_both_branches_and_from_neighbours(learnt: Learnt) -> None:
     fresh = topics(40, seed=2)
     videos = learnt.with_hidden(fresh.videos)
-    similar = LikeNames(learnt, learnt.tag_rows(NAMES, {}), 3)
+    similar = like_names(learnt, 3)
     for channel, least in ((Classifier(learnt, 3), 0.95), (similar, 0.8)):
         answers = channel.recall(videos)
         right = [
@@ -71,16 +77,29 @@ def test_attention_is_shared_among_the_views_that_are_there(learnt: Learnt) -> N
 def test_a_tag_of_one_uploader_is_no_label_and_is_still_reached_by_its_name(learnt: Learnt) -> None:
     assert [NAMES[row] for row in learnt.labels] == ["cats", "cars", "food", "music"]
     [video] = learnt.with_hidden([VideoEmbeddings({}, title="kitten recipe")])
-    [answer] = LikeNames(learnt, learnt.tag_rows(NAMES, {}), len(NAMES)).recall([video])
+    [answer] = like_names(learnt, len(NAMES)).recall([video])
     assert answer is not None
     assert NAMES.index("kitten recipe") in answer.tag_rows
+
+
+def test_the_index_of_tags_gives_the_branchs_own_logits(learnt: Learnt) -> None:
+    videos = learnt.with_hidden(topics(8, seed=3).videos)
+    tags = learnt.tag_rows(NAMES)
+    answers = like_names(learnt, 5).recall(videos)
+    for video, answer in zip(videos, answers, strict=True):
+        assert video.hidden is not None
+        assert answer is not None
+        logits = learnt.head(torch.from_numpy(video.hidden[None]), torch.from_numpy(tags))[0] + learnt.tag_bias
+        best = logits.topk(5)
+        np.testing.assert_array_equal(answer.tag_rows, best.indices.numpy())
+        np.testing.assert_allclose(answer.scores, best.values.softmax(0).detach().numpy(), rtol=1e-4)
 
 
 def test_nothing_known_is_an_honest_nothing(learnt: Learnt) -> None:
     [video] = learnt.with_hidden([VideoEmbeddings({}, title="≈≈≈")])
     assert video.hidden is None
     assert Classifier(learnt, 3).recall([video]) == [None]
-    assert not learnt.tag_rows(["≈≈≈"], {}).any()
+    assert not learnt.tag_rows(["≈≈≈"]).any()
 
 
 def test_no_videos_are_no_error(learnt: Learnt) -> None:
@@ -147,3 +166,28 @@ def test_view_dropout_never_takes_the_last_view() -> None:
     assert kept.any(dim=1).all()
     assert not (kept & ~present).any()
     assert 0 < (present & ~kept).sum() < present.sum()
+
+
+def test_a_tag_without_a_place_in_the_graph_is_reached_by_one_who_learnt_from_the_graph() -> None:
+    data = topics(160, seed=1)
+    places = np.random.default_rng(0).standard_normal((len(NAMES), 4)).astype(np.float32)
+    learnt = learn(data.videos, data.tags, data.uploaders, Tags(NAMES, {"graph": places}), CONFIG, 7, Silent())
+    assert set(learnt.tags.dims) == {"graph"}
+    [video] = learnt.with_hidden([VideoEmbeddings({}, title="kitten purr")])
+    rows, tag_rows = LikeNames.rows(learnt, learnt.tag_rows(NAMES))  # as if all of them were new
+    [answer] = LikeNames(learnt, FlatIndex(rows), tag_rows, 2).recall([video])
+    assert answer is not None
+    assert NAMES[answer.tag_rows[0]] == "cats"
+    with_places = learnt.tag_rows(NAMES, {"graph": places})
+    assert not np.allclose(with_places, learnt.tag_rows(NAMES), atol=1e-3)
+
+
+def test_without_ngrams_the_dense_views_alone_are_learnt() -> None:
+    data = topics(160, seed=1, frames=True)
+    learnt = learnt_from(data, CONFIG.model_copy(update={"ngrams": None}))
+    assert learnt.features.width == 0
+    [words, looks] = learnt.with_hidden(
+        [VideoEmbeddings({}, title="kitten"), VideoEmbeddings({"frames": np.eye(8, dtype=np.float32)[1]})]
+    )
+    assert words.hidden is None
+    assert looks.hidden is not None

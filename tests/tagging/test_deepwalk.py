@@ -7,7 +7,8 @@ import torch
 from numpy.typing import NDArray
 
 from tagging.catalog import build_catalog
-from tagging.deepwalk import DeepWalkConfig, TagEmbeddings, Walker, embed_tags, skip_gram_gradients
+from tagging.config import DeepWalkConfig
+from tagging.deepwalk import TagEmbeddings, Walker, embed_tags, skip_gram_gradients
 from tagging.graph import TagGraph, build_graph
 from tagging.progress import Silent
 from tagging.types import TagLists

@@ -87,10 +87,10 @@ def test_a_manifest_that_was_edited_by_hand_is_refused(bundle: Path) -> None:
 
 
 def test_a_sealed_bundle_whose_parts_do_not_fit_is_refused(bundle: Path) -> None:
-    rows = bundle / "channels/video/video_rows.npy"
+    rows = bundle / "channels/video/rows.npy"
     np.save(rows, np.load(rows) - 1)
     files = json.loads((bundle / "manifest.json").read_text())["files"]
-    files["channels/video/video_rows.npy"] = {"sha256": file_sha256(rows), "bytes": rows.stat().st_size}
+    files["channels/video/rows.npy"] = {"sha256": file_sha256(rows), "bytes": rows.stat().st_size}
     edit_and_seal(bundle, files=files)
     with pytest.raises(ArtifactCorruptError, match="video rows from -1"):
         load_tagger(bundle)

@@ -1,0 +1,34 @@
+"""The greatest inner products as the nearest unit rows, which is what every index here finds.
+
+A row x no longer than L becomes (x / L, √(1 - |x|² / L²)), a query q becomes (q / |q|, 0). Their product is
+x · q / (L |q|), so the order is that of x · q (Bachrach et al. 2014, "Speeding up the Xbox recommender system").
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+MULTIPLE = 8  # of the width, filled with zeros: product quantisation divides rows into parts of so many
+
+Rows = NDArray[np.float32]
+
+
+def unit_rows(rows: Rows, longest: float) -> Rows:
+    """(n, D) rows none of which is longer than `longest` -> (n, W) unit rows."""
+    lengths = np.square(rows / longest).sum(axis=1)
+    if (lengths > 1 + 1e-4).any():
+        raise ValueError(f"a row of length {longest * np.sqrt(lengths.max()):.3f}, the longest was to be {longest:.3f}")
+    lifted = _filled(rows / longest)
+    lifted[:, rows.shape[1]] = np.sqrt(np.maximum(1 - lengths, 0))
+    return lifted
+
+
+def unit_queries(queries: Rows) -> Rows:
+    """(n, D) queries, none of them zero -> (n, W) unit rows."""
+    return _filled(queries / np.linalg.norm(queries, axis=1, keepdims=True))
+
+
+def _filled(rows: Rows) -> Rows:
+    width = -(-(rows.shape[1] + 1) // MULTIPLE) * MULTIPLE
+    filled = np.zeros((len(rows), width), np.float32)
+    filled[:, : rows.shape[1]] = rows
+    return filled
