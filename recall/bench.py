@@ -59,22 +59,26 @@ class Measured:
 
 def grow(real: Rows, count: int, rng: np.random.Generator) -> Rows:
     """(count, D) unit rows: the real ones first, then such as lie between two near ones. The page's top says how."""
-    rows = np.empty((count, real.shape[1]), np.float32)
-    rows[: len(real)] = real[:count]
-    if count <= len(real):
-        return rows
+    parents = rng.integers(0, len(real), max(0, count - len(real)))
+    return np.concatenate([real[:count], between(real, parents, rng)])
+
+
+def between(real: Rows, parents: NDArray[np.int64], rng: np.random.Generator) -> Rows:
+    """(n, D) unit rows, each between the real row that is its parent and one of that one's nearest."""
+    if not len(parents):
+        return np.zeros((0, real.shape[1]), np.float32)
     index = build_index(real, EXACT)
     near = np.concatenate(
         [index.search(real[start : start + 1_024], NEAR + 1).ids[:, 1:] for start in range(0, len(real), 1_024)]
     )
-    for start in range(len(real), count, ROWS_AT_ONCE):
-        size = min(ROWS_AT_ONCE, count - start)
-        one = rng.integers(0, len(real), size)
-        other = near[one, rng.integers(0, NEAR, size)]
-        share = rng.random((size, 1), np.float32)
-        between = _unit(share * real[one] + (1 - share) * real[other])
-        noise = _unit(rng.standard_normal((size, real.shape[1]), np.float32))
-        rows[start : start + size] = _unit(between + NOISE * noise)
+    rows = np.empty((len(parents), real.shape[1]), np.float32)
+    for start in range(0, len(parents), ROWS_AT_ONCE):
+        one = parents[start : start + ROWS_AT_ONCE]
+        other = near[one, rng.integers(0, NEAR, len(one))]
+        share = rng.random((len(one), 1), np.float32)
+        middle = _unit(share * real[one] + (1 - share) * real[other])
+        noise = _unit(rng.standard_normal(middle.shape, np.float32))
+        rows[start : start + len(one)] = _unit(middle + NOISE * noise)
     return rows
 
 
@@ -154,6 +158,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.stdout.write(table(measure(rows, queries, asked.k, configs, asked.seed), asked.k))
 
 
+def share_found(rows: Rows, queries: Rows, found: NDArray[np.int64]) -> float:
+    """How many of the nearest rows are among those found (Q, k); twins of the same score stand for each other."""
+    nearest = np.full((len(queries), found.shape[1]), -np.inf, np.float32)
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        scores = np.concatenate([nearest, queries @ rows[start : start + ROWS_AT_ONCE].T], axis=1)
+        nearest = -np.partition(-scores, found.shape[1] - 1, axis=1)[:, : found.shape[1]]
+    scores = np.array([rows[one] @ query for one, query in zip(found, queries, strict=True)])
+    return float((scores >= nearest.min(axis=1, keepdims=True) - SAME).mean())
+
+
 def _unit(rows: Rows) -> Rows:
     return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
 
@@ -194,13 +208,13 @@ def _resident_mib(index: VectorIndex, config: IndexConfig, query: Rows, k: int) 
 
 def _grown_by_mib(folder: Path, config: IndexConfig, dim: int, count: int, query: Rows, k: int) -> float:
     build_index(query, EXACT)  # imports what the backends need
-    before = _now_mib()
+    before = now_mib()
     index = load_index(folder, config, dim, count)
     index.search(query, k)
-    return _now_mib() - before
+    return now_mib() - before
 
 
-def _now_mib() -> float:
+def now_mib() -> float:
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     return pages * resource.getpagesize() / 2**20
 

@@ -27,16 +27,7 @@ from tagging.config import Config, LearntConfig, RecallConfig
 from tagging.deepwalk import embed_tags
 from tagging.graph import build_graph
 from tagging.progress import Progress
-from tagging.recaller import (
-    SIMILAR,
-    Indexed,
-    LearntParts,
-    Recaller,
-    extracted_channels,
-    learnt_channels,
-    similar_channels,
-    uses,
-)
+from tagging.recaller import SIMILAR, Indexed, LearntParts, Recaller, RecallParts
 from tagging.splits import is_held_out
 from tagging.store.labelled import LabelledVideos
 from tagging.types import ChannelTags, VideoEmbeddings, VideoRef
@@ -57,7 +48,6 @@ class Learning:
     tags: Floats  # (N, D) unit rows of the tag tower, zeros where nothing of a name is known
     embeddings: list[VideoEmbeddings]  # of all labelled videos, with what the video tower makes of them
     blend: Blend
-    extractor: TagExtractor | None
     videos: int
     blended_on: int
 
@@ -98,16 +88,13 @@ def learn_recall(
     seen = learnt.with_hidden(embeddings)
     texts = learnt.features.transform([text_of(video) for video in seen])
     tag_rows = learnt.tag_rows(tags.names, tags.dense)
-    parts = LearntParts(learnt, index_tags(learnt, tag_rows, recall, training.seed), texts)
-    words, weights = NameWords(catalog.names), uses(some, len(catalog))
-    channels = [
-        *similar_channels(index_views([seen[row] for row in voting.tolist()], recall, training.seed), some, recall),
-        *named,
-        *learnt_channels(replace(parts, texts=texts[voting]), words, some, recall),
-    ]
-    extractor = _extractor(some, catalog, training.seed)
-    channels += extracted_channels(extractor, catalog, recall)
-    recaller = Recaller(catalog, some, channels, None, None, recall.blend.budget)
+    parts = LearntParts(
+        learnt, index_tags(learnt, tag_rows, recall, training.seed), texts, _extractor(some, catalog, training.seed)
+    )
+    views = index_views([seen[row] for row in voting.tolist()], recall, training.seed)
+    words = NameWords(catalog.names)
+    voters = RecallParts(catalog, words, some, views, named, replace(parts, texts=texts[voting]))
+    recaller, weights = Recaller(voters, None, recall), voters.uses()
     examples = []
     with progress.track("recall for the blend", len(blended)) as advance:
         for start in range(0, len(blended), AT_ONCE):
@@ -118,7 +105,7 @@ def learn_recall(
                 examples.append((candidates, text_of(video), labelled.tags.of(int(row))))
             advance(len(rows))
     blend = fit_blend(examples, words, weights, recall.blend, training.seed)
-    return Learning(parts, tag_rows, seen, blend, extractor, len(voting), len(blended))
+    return Learning(parts, tag_rows, seen, blend, len(voting), len(blended))
 
 
 def _tags(

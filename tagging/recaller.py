@@ -1,6 +1,7 @@
 """The recall stage of a bundle: its channels, and the labelled videos and tags behind them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -50,32 +51,54 @@ class LearntParts:
     learnt: Learnt
     tags: Indexed | None  # as the similarity branch sees them; None where it was not learnt
     texts: sparse.csr_matrix  # (V, F) n-grams of the labelled videos
+    extractor: TagExtractor | None  # None: no text of a labelled video names a tag of it
 
 
-class Recaller:
-    """Channels side by side, their union, and the likeliest of it within the budget."""
+@dataclass(frozen=True, slots=True, eq=False)
+class RecallParts:
+    """What channels are made of."""
 
-    def __init__(
-        self,
-        catalog: TagCatalog,
-        labelled: LabelledVideos,
-        channels: Sequence[Channel],
-        learnt: Learnt | None,
-        blend: Blend | None,
-        budget: int,
-    ) -> None:
-        self.catalog = catalog
-        self.labelled = labelled
-        self.channels = channels
-        self.blend = blend
-        self._learnt = learnt
-        self._budget = budget
+    catalog: TagCatalog
+    words: NameWords  # of the catalog's names
+    labelled: LabelledVideos
+    views: Mapping[str, Indexed]  # of the labelled videos, by channel
+    named: Sequence[Channel]  # the direct sources
+    learnt: LearntParts | None
+
+    def channels(self, config: RecallConfig) -> list[Channel]:
+        """In the order in which tables show them."""
+        uploaders, limit = self.labelled.uploader_numbers(), config.tags_per_channel
+        channels: list[Channel] = [
+            SimilarVideos(name, SIMILAR[name], one.index, one.rows, self.labelled.tags, uploaders, config)
+            for name, one in self.views.items()
+        ]
+        channels += self.named
+        if self.learnt is None or config.learnt is None:
+            return channels
+        learnt = self.learnt.learnt
+        channels.append(SimilarTexts(learnt.features, self.learnt.texts, self.labelled.tags, uploaders, config))
+        channels.append(NamesWithin(self.words, limit))
+        if config.learnt.linear:
+            channels.append(Classifier(learnt, limit))
+        if self.learnt.tags is not None:
+            channels.append(LikeNames(learnt, self.learnt.tags.index, self.learnt.tags.rows, limit))
+        channels.append(UsualTags(self.labelled.uploader_ids, self.labelled.tags, limit))
+        if self.learnt.extractor is not None:
+            spelled = self.catalog.rows_by_normalised()
+            channels.append(Extracted(self.learnt.extractor, spelled, len(self.catalog), limit))
+        return channels
+
+    def uses(self) -> NDArray[np.float32]:
+        """(N, 2) uploaders and labelled videos of each tag."""
+        lengths = np.diff(self.labelled.tags.starts)
+        uploaders = np.repeat(self.labelled.uploader_numbers(), lengths)
+        return uses_of(self.labelled.tags.tag_rows, uploaders, len(self.catalog))
 
     @classmethod
-    def load(cls, folder: Path, manifest: BundleManifest) -> "Recaller":
-        """The recall stage of a bundle; ArtifactCorruptError where a file is not what it should be."""
+    def load(cls, folder: Path, manifest: BundleManifest) -> "RecallParts":
+        """Those of a bundle; ArtifactCorruptError where a file is not what it should be."""
         config = manifest.config.recall
-        try:
+        with _only_what_it_should_be(folder):
             catalog = TagCatalog.load(folder / "catalog.parquet")
             labelled = LabelledVideos.load(folder / "videos.parquet")
             if len(labelled.tags.tag_rows) and labelled.tags.tag_rows.max() >= len(catalog):
@@ -87,22 +110,35 @@ class Recaller:
                 )
                 for name, entry in manifest.channels.items()
             }
-            learnt = _load_learnt(folder / "learnt", indexes) if manifest.learnt is not None else None
-            words = NameWords(catalog.names) if learnt is not None else None
-            extracts = manifest.learnt is not None and manifest.learnt.extracts
-            extractor = TagExtractor.load(folder / "learnt" / "extract") if extracts else None
-            channels = [
-                *similar_channels(indexes, labelled, config),
-                *named_channels(folder, manifest.names, config, catalog),
-                *learnt_channels(learnt, words, labelled, config),
-                *extracted_channels(extractor, catalog, config),
-            ]
-            blend = None
-            if learnt is not None and words is not None:
-                blend = Blend.load(folder / "learnt" / "blend.txt", words, uses(labelled, len(catalog)))
-        except (OSError, LookupError, TypeError, ValueError, AttributeError, RuntimeError, EOFError) as error:
-            raise ArtifactCorruptError(f"{folder} cannot be loaded: {error}", "train the bundle again") from error
-        return cls(catalog, labelled, channels, learnt.learnt if learnt else None, blend, config.blend.budget)
+            learnt = None
+            if manifest.learnt is not None:
+                learnt = LearntParts(
+                    Learnt.load(folder / "learnt"),
+                    indexes.pop(LikeNames.name, None),
+                    sparse.load_npz(folder / "learnt" / "texts.npz"),
+                    TagExtractor.load(folder / "learnt" / "extract") if manifest.learnt.extracts else None,
+                )
+            named = named_channels(folder, manifest.names, config, catalog)
+            return cls(catalog, NameWords(catalog.names), labelled, indexes, named, learnt)
+
+
+class Recaller:
+    """Channels side by side, their union, and the likeliest of it within the budget."""
+
+    def __init__(self, parts: RecallParts, blend: Blend | None, config: RecallConfig) -> None:
+        self.catalog = parts.catalog
+        self.labelled = parts.labelled
+        self.channels = parts.channels(config)
+        self.blend = blend
+        self._learnt = parts.learnt.learnt if parts.learnt is not None else None
+        self._budget = config.blend.budget
+
+    @classmethod
+    def load(cls, folder: Path, manifest: BundleManifest) -> "Recaller":
+        """The recall stage of a bundle; ArtifactCorruptError where a file is not what it should be."""
+        parts = RecallParts.load(folder, manifest)
+        with _only_what_it_should_be(folder):
+            return cls(parts, load_blend(folder, parts), manifest.config.recall)
 
     def recall(self, videos: Sequence[VideoEmbeddings]) -> list[Candidates]:
         """The candidates of each video, without hidden tags, within the budget."""
@@ -111,10 +147,13 @@ class Recaller:
 
     def propose(self, videos: Sequence[VideoEmbeddings]) -> list[dict[str, ChannelTags | None]]:
         """What each channel says of each video."""
-        if self._learnt is not None:
-            videos = self._learnt.with_hidden(videos)
+        videos = self.prepared(videos)
         by_channel = {channel.name: channel.recall(videos) for channel in self.channels}
         return [{name: tags[place] for name, tags in by_channel.items()} for place in range(len(videos))]
+
+    def prepared(self, videos: Sequence[VideoEmbeddings]) -> Sequence[VideoEmbeddings]:
+        """The videos as channels want them: with what the video tower makes of them, where there is one."""
+        return videos if self._learnt is None else self._learnt.with_hidden(videos)
 
     def name(self, candidates: Candidates, row: int) -> str:
         """The name of a candidate, whether the catalog has it or not."""
@@ -129,48 +168,11 @@ class Recaller:
         return budgeted(self.blend.weigh(candidates, text_of(video)), self._budget)
 
 
-def _load_learnt(folder: Path, indexes: Mapping[str, Indexed]) -> LearntParts:
-    return LearntParts(Learnt.load(folder), indexes.get(LikeNames.name), sparse.load_npz(folder / "texts.npz"))
-
-
-def similar_channels(indexes: Mapping[str, Indexed], labelled: LabelledVideos, config: RecallConfig) -> list[Channel]:
-    uploaders = labelled.uploader_numbers()
-    return [
-        SimilarVideos(name, SIMILAR[name], one.index, one.rows, labelled.tags, uploaders, config)
-        for name, one in indexes.items()
-        if name in SIMILAR
-    ]
-
-
-def learnt_channels(
-    parts: LearntParts | None, words: NameWords | None, labelled: LabelledVideos, config: RecallConfig
-) -> list[Channel]:
-    learning = config.learnt
-    if parts is None or words is None or learning is None:
-        return []
-    limit = config.tags_per_channel
-    channels: list[Channel] = [
-        SimilarTexts(parts.learnt.features, parts.texts, labelled.tags, labelled.uploader_numbers(), config),
-        NamesWithin(words, limit),
-        UsualTags(labelled.uploader_ids, labelled.tags, limit),
-    ]
-    if learning.linear:
-        channels.append(Classifier(parts.learnt, limit))
-    if parts.tags is not None:
-        channels.append(LikeNames(parts.learnt, parts.tags.index, parts.tags.rows, limit))
-    return channels
-
-
-def extracted_channels(extractor: TagExtractor | None, catalog: TagCatalog, config: RecallConfig) -> list[Channel]:
-    if extractor is None:
-        return []
-    return [Extracted(extractor, catalog.rows_by_normalised(), len(catalog), config.tags_per_channel)]
-
-
-def uses(labelled: LabelledVideos, tags: int) -> NDArray[np.float32]:
-    """(N, 2) uploaders and labelled videos of each tag."""
-    lengths = np.diff(labelled.tags.starts)
-    return uses_of(labelled.tags.tag_rows, np.repeat(labelled.uploader_numbers(), lengths), tags)
+def load_blend(folder: Path, parts: RecallParts) -> Blend | None:
+    """How the channels of a bundle are weighed; None where nothing was learnt."""
+    if parts.learnt is None:
+        return None
+    return Blend.load(folder / "learnt" / "blend.txt", parts.words, parts.uses())
 
 
 def named_channels(folder: Path, entry: NamesEntry | None, recall: RecallConfig, catalog: TagCatalog) -> list[Channel]:
@@ -189,6 +191,14 @@ def named_channels(folder: Path, entry: NamesEntry | None, recall: RecallConfig,
             if len(links.tag_rows):
                 channels.append(SensedNames(name, modality, links, strength, limit))
     return channels
+
+
+@contextmanager
+def _only_what_it_should_be(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, LookupError, TypeError, ValueError, AttributeError, RuntimeError, EOFError) as error:
+        raise ArtifactCorruptError(f"{folder} cannot be loaded: {error}", "train the bundle again") from error
 
 
 def _without(candidates: Candidates, hidden: NDArray[np.bool_]) -> Candidates:

@@ -241,8 +241,8 @@ def _write_learning(folder: Path, learning: Learning) -> None:
     np.save(folder / "tags.npy", learning.tags.astype(np.float16), allow_pickle=False)
     sparse.save_npz(folder / "texts.npz", learning.parts.texts.astype(np.float32), compressed=False)
     learning.blend.save(folder / "blend.txt")
-    if learning.extractor is not None:
-        learning.extractor.save(folder / "extract")
+    if learning.parts.extractor is not None:
+        learning.parts.extractor.save(folder / "extract")
 
 
 def _learnt_entry(learning: Learning | None) -> LearntEntry | None:
@@ -254,7 +254,7 @@ def _learnt_entry(learning: Learning | None) -> LearntEntry | None:
         ngrams=learnt.features.width,
         videos=learning.videos,
         blended_on=learning.blended_on,
-        extracts=learning.extractor is not None,
+        extracts=learning.parts.extractor is not None,
     )
 
 

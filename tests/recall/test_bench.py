@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recall.bench import grow, main
+from recall.bench import grow, main, share_found
 from tests.recall.embeddings import clustered
 
 
@@ -41,3 +41,13 @@ def test_embeddings_of_another_width_are_refused(tmp_path: Path, capsys: pytest.
     with pytest.raises(SystemExit):
         main([str(path), "--rows", "600", "--dim", "33", "--backend", "hnsw"])
     assert "expected (20 or more, 33)" in capsys.readouterr().err
+
+
+def test_the_share_found_is_counted_against_every_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("recall.bench.ROWS_AT_ONCE", 64)
+    rng = np.random.default_rng(0)
+    rows, queries = clustered(rng, 300), clustered(rng, 10)
+    nearest = np.argsort(-queries @ rows.T, axis=1)[:, :8]
+    assert share_found(rows, queries, nearest) == 1
+    nearest[:, 4:] = np.argsort(queries @ rows.T, axis=1)[:, :4]
+    assert share_found(rows, queries, nearest) == 0.5

@@ -1,0 +1,149 @@
+"""How long each stage of recall takes for one video, with the bundle as it is or grown to many more labelled videos.
+
+A grown video has a real one as its parent, whose title and tags it shares; its embeddings lie between the parent's and
+those of a near video (recall/bench.py), and its uploader is a copy of the parent's. So channels search as many rows and
+count as many votes as they would; what they find is not measured here.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recall.bench import between, now_mib, share_found
+from recall.index.base import VectorIndex
+from recall.index.factory import build_index
+from tagging.config import IndexConfig, RecallConfig
+from tagging.features.extract import extract
+from tagging.features.factory import load_encoders
+from tagging.pipeline import check_encoders
+from tagging.progress import Progress
+from tagging.recaller import SIMILAR, Indexed, Recaller, RecallParts, load_blend
+from tagging.store.bundle import read_manifest
+from tagging.store.features import FeatureStore
+from tagging.store.labelled import LabelledVideos
+from tagging.types import TagLists, VideoEmbeddings, VideoRef
+
+WARM = 5  # videos that are recalled before any is timed
+Floats = NDArray[np.float32]
+Rows = NDArray[np.int64]
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    videos: int
+    index: IndexConfig
+    seed: int
+
+
+def recall_times(
+    bundle: Path, videos: Sequence[VideoRef], growth: Growth | None, store: FeatureStore, progress: Progress
+) -> dict[str, list[Row]]:
+    """Tables: the indexes, where they are built anew, the time of every stage, and what all of it is and takes."""
+    stated = read_manifest(bundle)
+    encoders = load_encoders(stated.config.encoders)
+    check_encoders(stated, encoders)
+    queries = extract(videos, encoders, stated.config.media, store, progress).embeddings
+    before, started = now_mib(), time.perf_counter()
+    parts, config = RecallParts.load(bundle, stated), stated.config.recall
+    blend = load_blend(bundle, parts)
+    tables: dict[str, list[Row]] = {}
+    figures = {"load the bundle, s": time.perf_counter() - started}
+    if growth is not None:
+        asked = Recaller(parts, blend, config).prepared(queries)
+        parts, tables["indexes"] = grown(parts, growth, config, asked, progress)
+    tables["one video"] = _stages(Recaller(parts, blend, config), queries, progress)
+    figures |= {"labelled videos": len(parts.labelled.ids), "tags": len(parts.catalog), "videos asked": len(queries)}
+    tables["all"] = [{"": name, "value": value} for name, value in {**figures, "MiB": now_mib() - before}.items()]
+    return tables
+
+
+def _stages(recaller: Recaller, queries: Sequence[VideoEmbeddings], progress: Progress) -> list[Row]:
+    times: dict[str, list[float]] = {}
+    with progress.track("recall one by one", len(queries)) as advance:
+        for place, query in enumerate(queries):
+            if place == WARM:
+                times.clear()
+            clock = [("", time.perf_counter())]
+            videos = recaller.prepared([query])
+            clock.append(("video tower", time.perf_counter()))
+            proposed = {}
+            for channel in recaller.channels:
+                [proposed[channel.name]] = channel.recall(videos)
+                clock.append((channel.name, time.perf_counter()))
+            recaller.unite(videos[0], proposed)
+            clock.append(("union", time.perf_counter()))
+            for (_, began), (stage, ended) in pairwise(clock):
+                times.setdefault(stage, []).append(1e3 * (ended - began))
+            times.setdefault("whole", []).append(1e3 * (clock[-1][1] - clock[0][1]))
+            advance(1)
+    return [
+        {"stage": stage, "p50 ms": float(np.percentile(ms, 50)), "p99 ms": float(np.percentile(ms, 99))}
+        for stage, ms in times.items()
+    ]
+
+
+def grown(
+    parts: RecallParts, growth: Growth, config: RecallConfig, asked: Sequence[VideoEmbeddings], progress: Progress
+) -> tuple[RecallParts, list[Row]]:
+    """The same over so many videos, with indexes of another kind, and how those fare."""
+    rng = np.random.default_rng(growth.seed)
+    real = len(parts.labelled.ids)
+    parents = np.r_[np.arange(real), rng.integers(0, real, max(0, growth.videos - real))]
+    report: list[Row] = []
+
+    def built(name: str, rows: Floats, queries: Sequence[Floats]) -> VectorIndex:
+        started = time.perf_counter()
+        index = build_index(rows, growth.index, growth.seed)
+        report.append({"index": name, "rows": len(rows), "build s": time.perf_counter() - started})
+        if queries:
+            found = index.search(np.stack(queries), config.neighbours).ids
+            report[-1]["found of the nearest"] = share_found(rows, np.stack(queries), found)
+        return index
+
+    views = {}
+    with progress.track("build indexes", len(parts.views) + 1) as advance:
+        for name, one in parts.views.items():
+            rows, places = _grown_rows(one, parents, rng)
+            queries = [video.rows[SIMILAR[name]] for video in asked if SIMILAR[name] in video.rows]
+            views[name] = Indexed(built(name, rows, queries), places)
+            advance(1)
+        learnt = parts.learnt
+        if learnt is not None:
+            tags = learnt.tags
+            if tags is not None:
+                tags = replace(tags, index=built("similarity", tags.index.rows(), []))
+            learnt = replace(learnt, tags=tags, texts=learnt.texts.tocsr()[parents])
+        advance(1)
+    return replace(parts, labelled=_grown_videos(parts.labelled, parents), views=views, learnt=learnt), report
+
+
+def _grown_rows(one: Indexed, parents: Rows, rng: np.random.Generator) -> tuple[Floats, Rows]:
+    """Rows of the real videos that have the view, then of the grown ones whose parent has it; whose each row is."""
+    real = one.index.rows()
+    place = np.full(parents.max(initial=-1) + 1, -1)
+    place[one.rows] = np.arange(len(real))
+    born = np.flatnonzero(place[parents] >= 0)
+    born = born[born > one.rows.max(initial=-1)]
+    return np.concatenate([real, between(real, place[parents[born]], rng)]), np.r_[one.rows, born]
+
+
+def _grown_videos(labelled: LabelledVideos, parents: Rows) -> LabelledVideos:
+    copies = np.arange(len(parents)) // max(len(labelled.ids), 1)
+    uploaders = (labelled.uploader_ids[parent] for parent in parents)
+    lengths = np.diff(labelled.tags.starts)[parents]
+    starts = np.r_[0, np.cumsum(lengths)]
+    within = np.arange(starts[-1]) - np.repeat(starts[:-1], lengths)
+    tag_rows = labelled.tags.tag_rows[np.repeat(labelled.tags.starts[parents], lengths) + within]
+    return LabelledVideos(
+        tuple(f"{labelled.ids[parent]}+{row}" for row, parent in enumerate(parents)),
+        tuple(labelled.titles[parent] for parent in parents),
+        tuple(None if one is None else f"{one}+{copy}" for one, copy in zip(uploaders, copies, strict=True)),
+        TagLists(starts, tag_rows),
+    )
