@@ -103,7 +103,7 @@ class FaissIndex:
         try:
             faiss.write_index(self._index, str(folder / FILE))
         except RuntimeError as error:  # a full disk
-            raise OSError(f"cannot write {folder / FILE}: {error}") from error
+            raise OSError(f"cannot write {folder / FILE}: {_reason(error)}") from error
 
     def _nearest(self, queries: Rows, k: int) -> Found:
         if self._gpu is not None and k <= self._gpu.most:
@@ -167,9 +167,8 @@ def load(folder: Path) -> FaissIndex:
     try:
         index = faiss.read_index(str(path))
     except RuntimeError as error:
-        reason = str(error).rpartition("Error: ")[2]
         raise ArtifactCorruptError(
-            f"{path} cannot be read: {reason}", "restore it, or build the index again"
+            f"{path} cannot be read: {_reason(error)}", "restore it, or build the index again"
         ) from error
     kind = KINDS.get(type(index))
     if kind is None or index.metric_type != faiss.METRIC_INNER_PRODUCT:
@@ -179,3 +178,8 @@ def load(folder: Path) -> FaissIndex:
             "restore it, or build the index again",
         )
     return kind(index)
+
+
+def _reason(error: RuntimeError) -> str:
+    """Without the place in FAISS' source before it."""
+    return str(error).rpartition("Error: ")[2]
