@@ -1,6 +1,6 @@
 """The configuration tree, and the profiles it starts from.
 
-A profile is a whole configuration; a TOML file given with `--config` replaces single values of it.
+A profile is a whole configuration; TOML files given with `--config` replace single values of it.
 Each part of the program receives only its own branch. A bundle keeps the tree it was trained with.
 """
 
@@ -295,8 +295,8 @@ PROFILES: dict[str, Config] = {
 }
 
 
-def load_config(profile: str = "offline", path: Path | None = None) -> Config:
-    """The profile's configuration with the values of a TOML file laid over it.
+def load_config(profile: str = "offline", *paths: Path) -> Config:
+    """The profile's configuration with the values of TOML files laid over it, each over those before it.
 
     A table with a `backend` key replaces the profile's table whole: options of one backend mean nothing to another.
     The backend "none" leaves a modality unread, which TOML has no other word for.
@@ -305,13 +305,13 @@ def load_config(profile: str = "offline", path: Path | None = None) -> Config:
     if profile not in PROFILES:
         raise InvalidConfigError(f"unknown profile {profile!r}", f"known profiles: {', '.join(PROFILES)}")
     tree = PROFILES[profile].model_dump(mode="json")
-    if path is not None:
+    for path in paths:
         try:
             over = tomllib.loads(path.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise InvalidConfigError(f"cannot read {path}: {error}") from error
         tree = _overlay(tree, _with_absolute_weights(over, path.parent))
-    return parse_config(tree, source=str(path or profile))
+    return parse_config(tree, source=", ".join(map(str, paths)) or profile)
 
 
 def parse_config(tree: dict[str, Any], source: str) -> Config:

@@ -15,7 +15,7 @@ def models() -> None:
 
 
 @app.command("fetch")
-def fetch_command(profile: options.Profile = "production", config: options.ConfigFile = None) -> None:
+def fetch_command(profile: options.Profile = "production", config: options.ConfigFiles = None) -> None:
     """Download the weights a profile names, so that nothing has to be fetched while serving.
 
     [bold]Examples[/bold]
@@ -26,4 +26,4 @@ def fetch_command(profile: options.Profile = "production", config: options.Confi
     """
     from tagging.features.weights import fetch
 
-    fetch(load_config(profile, config).encoders, lambda line: print_lines([line]))
+    fetch(load_config(profile, *(config or [])).encoders, lambda line: print_lines([line]))

@@ -23,8 +23,9 @@ Columns = Annotated[
     typer.Option("--map", metavar="FIELD=COLUMN", help="Read a field from a column of another name; may be repeated."),
 ]
 Profile = Annotated[str, typer.Option("--profile", help=f"What to start from: {' or '.join(PROFILES)}.")]
-ConfigFile = Annotated[
-    Path | None, typer.Option("--config", metavar="FILE", help="TOML file whose values replace the profile's.")
+ConfigFiles = Annotated[
+    list[Path] | None,
+    typer.Option("--config", metavar="FILE", help="TOML file whose values replace the profile's; may be repeated."),
 ]
 Features = Annotated[
     Path | None,

@@ -16,7 +16,7 @@ def command(
     manifest: options.Manifests,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The bundle to write; must not exist.")],
     profile: options.Profile = "offline",
-    config: options.ConfigFile = None,
+    config: options.ConfigFiles = None,
     columns: options.Columns = None,
     holdout: Annotated[
         float | None,
@@ -43,7 +43,7 @@ def command(
     from tagging.store.features import FeatureStore
     from tagging.training import train
 
-    settings = load_config(profile, config)
+    settings = load_config(profile, *(config or []))
     if holdout is not None:
         training = settings.training.model_copy(update={"holdout": holdout})
         settings = settings.model_copy(update={"training": training})

@@ -34,7 +34,9 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--annotations", type=Path, required=True, metavar="DIR", help="the label lists")
     one.add_argument("--out", type=Path, default=BUNDLE, metavar="DIR", help="must not exist")
     one.add_argument("--anchors", type=Path, default=ANCHORS, metavar="DIR", help="names of the encoders' classes")
-    one.add_argument("--config", type=Path, metavar="FILE", help="TOML over the offline profile")
+    one.add_argument(
+        "--config", type=Path, action="append", default=[], metavar="FILE", help="TOML over the offline profile"
+    )
     one.set_defaults(run=_build)
 
     one = commands.add_parser("propose", help="what frames and sound of clips would be called, nothing held back")
@@ -68,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _build(asked: argparse.Namespace) -> None:
-    report = build(asked.annotations, asked.out, load_config("offline", asked.config), asked.anchors)
+    report = build(asked.annotations, asked.out, load_config("offline", *asked.config), asked.anchors)
     sys.stdout.write(json.dumps(asdict(report), indent=1) + "\n")
 
 

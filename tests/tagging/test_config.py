@@ -22,6 +22,15 @@ def test_a_file_replaces_single_values_and_whole_backends(tmp_path: Path) -> Non
     assert config.encoders.audio == PROFILES["production"].encoders.audio
 
 
+def test_of_several_files_the_later_lies_over_the_earlier(tmp_path: Path) -> None:
+    first, second = tmp_path / "a.toml", tmp_path / "b.toml"
+    first.write_text("[recall]\nneighbours = 7\ntags_per_channel = 9\n", encoding="utf-8")
+    second.write_text("[recall]\nneighbours = 8\n", encoding="utf-8")
+    recall = load_config("offline", first, second).recall
+    assert (recall.neighbours, recall.tags_per_channel) == (8, 9)
+    assert load_config("offline", second, first).recall.neighbours == 7
+
+
 def test_a_modality_can_be_left_unread(tmp_path: Path) -> None:
     path = tmp_path / "c.toml"
     path.write_text('[encoders.vision]\nbackend = "none"\n', encoding="utf-8")
