@@ -15,15 +15,13 @@ from tagging.benchmarks.markdown import markdown_table
 from tagging.benchmarks.peers import PEERS
 from tagging.benchmarks.scorer import SAMPLE, SEED, Scorer
 from tagging.benchmarks.split import SEED as SPLIT_SEED
-from tagging.cli.console import configure_output, errors_in_one_line, print_json, print_table, progress
+from tagging.cli.console import print_json, print_table, progress
+from tagging.cli.module import at_least_one, run
 from tagging.types import LabelledVideo
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    asked = _parser().parse_args(arguments)
-    configure_output()
-    with errors_in_one_line():
-        asked.run(asked)
+    run(_parser(), arguments)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -41,7 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--peer", action="append", choices=PEERS, help="(default: all)")
     one.add_argument("--features", type=Path, metavar="DIR", help="the feature store")
     one.add_argument("--xr-python", type=Path, metavar="FILE", help="a Python that has libpecos (default: made)")
-    one.add_argument("--xr-min-count", type=_at_least_one, default=MIN_COUNT, metavar="N", help="videos of a tag")
+    one.add_argument("--xr-min-count", type=at_least_one, default=MIN_COUNT, metavar="N", help="videos of a tag")
     one.set_defaults(run=_peers)
 
     one = _on_folder(commands.add_parser("ours", help="train videotag and predict with it"))
@@ -58,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     one = commands.add_parser("composite", help="clips whose tags are each carried by one known modality")
     one.add_argument("--data", type=Path, required=True, metavar="DIR", help="pictures, sounds and talks")
     one.add_argument("--out", type=Path, required=True, metavar="DIR", help="goes on where a killed run was")
-    one.add_argument("--clips", type=_at_least_one, default=CLIPS, metavar="N", help=f"at most (default: {CLIPS})")
+    one.add_argument("--clips", type=at_least_one, default=CLIPS, metavar="N", help=f"at most (default: {CLIPS})")
     one.add_argument("--seed", type=int, default=SEED)
     one.set_defaults(run=_composite)
 
@@ -73,19 +71,13 @@ def _on_folder(one: argparse.ArgumentParser) -> argparse.ArgumentParser:
     one.add_argument("folder", type=Path, metavar="DIR", help="that `split` wrote")
     one.add_argument("--test", action="append", default=[], choices=TESTS, help="(default: those that are there)")
     one.add_argument("--scorer", type=Path, metavar="FILE", help="whose sample is answered; without it every video is")
-    one.add_argument("--sample", type=_at_least_one, default=SAMPLE, metavar="N", help="of the scorer")
+    one.add_argument("--sample", type=at_least_one, default=SAMPLE, metavar="N", help="of the scorer")
     one.add_argument("--seed", type=int, default=SEED, help="of the scorer")
     return one
 
 
 def _with_format(one: argparse.ArgumentParser) -> None:
     one.add_argument("--format", choices=("table", "markdown", "json"), default="table")
-
-
-def _at_least_one(text: str) -> int:
-    if (number := int(text)) < 1:
-        raise argparse.ArgumentTypeError(f"{number} is less than 1")
-    return number
 
 
 def _split(asked: argparse.Namespace) -> None:

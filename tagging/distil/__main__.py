@@ -8,7 +8,8 @@ from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
-from tagging.cli.console import configure_output, errors_in_one_line, print_table, progress
+from tagging.cli.console import print_table, progress
+from tagging.cli.module import at_least_one, run
 from tagging.config import load_config
 from tagging.features.base import TextEncoder
 
@@ -16,16 +17,13 @@ MODELS = Path(__file__).parents[1] / "models"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    asked = _parser().parse_args(arguments)
-    configure_output()
-    with errors_in_one_line():
-        asked.run(asked)
+    run(_parser(), arguments)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tagging.distil", description=__doc__)
     commands = parser.add_subparsers(required=True)
-    for name, run, what in (
+    for name, command, what in (
         ("vision", _vision, "train the vision encoder"),
         ("audio", _audio, "train the audio encoder"),
     ):
@@ -34,13 +32,13 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("--work", type=Path, required=True, metavar="DIR", help="for crops and checkpoints; kept")
         one.add_argument("--out", type=Path, default=MODELS / name / "model.safetensors", metavar="FILE")
         one.add_argument("--epochs", type=float, metavar="N", help="over the crops")
-        one.add_argument("--processes", type=_at_least_one, default=2, metavar="N", help="that ask the teachers")
-        one.set_defaults(run=run)
+        one.add_argument("--processes", type=at_least_one, default=2, metavar="N", help="that ask the teachers")
+        one.set_defaults(run=command)
     one = commands.add_parser("curves", help="train the vision encoder with fewer pictures and at half the width")
     one.add_argument("--data", type=Path, required=True, metavar="DIR")
     one.add_argument("--work", type=Path, required=True, metavar="DIR", help="of the vision training, with its crops")
     one.add_argument("--epochs", type=float, metavar="N", help="over the crops, in each training")
-    one.add_argument("--processes", type=_at_least_one, default=2, metavar="N", help="that ask the teacher")
+    one.add_argument("--processes", type=at_least_one, default=2, metavar="N", help="that ask the teacher")
     one.set_defaults(run=_curves)
     one = commands.add_parser("measure", help="print every table of the model cards")
     one.add_argument("--data", type=Path, required=True, metavar="DIR")
@@ -48,12 +46,6 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--models", type=Path, default=MODELS, metavar="DIR")
     one.set_defaults(run=_measure)
     return parser
-
-
-def _at_least_one(text: str) -> int:
-    if (number := int(text)) < 1:
-        raise argparse.ArgumentTypeError(f"{number} is less than 1")
-    return number
 
 
 def _vision(asked: argparse.Namespace) -> None:

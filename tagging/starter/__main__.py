@@ -2,13 +2,13 @@
 
 import argparse
 import json
-import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from tagging.cli.console import errors_in_one_line, print_table, progress
+from tagging.cli.console import print_table, progress
+from tagging.cli.module import run
 from tagging.config import CALIBRATION, NamesConfig, load_config
 from tagging.errors import InvalidConfigError
 from tagging.manifest import parse_columns
@@ -20,10 +20,7 @@ from tagging.starter.propose import propose, write_proposed
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    asked = _parser().parse_args(arguments)
-    logging.basicConfig(level=logging.WARNING)
-    with errors_in_one_line():
-        asked.run(asked)
+    run(_parser(), arguments)
 
 
 def _parser() -> argparse.ArgumentParser:
