@@ -44,9 +44,7 @@ def _parser() -> argparse.ArgumentParser:
 
     one = _on_folder(commands.add_parser("ours", help="train videotag and predict with it"))
     one.add_argument("--bundle", type=Path, metavar="DIR", help="trained unless it is there (default: in the folder)")
-    one.add_argument("--profile", default="offline")
-    one.add_argument("--config", type=Path, metavar="FILE", help="TOML over the profile")
-    one.add_argument("--features", type=Path, metavar="DIR", help="the feature store")
+    _with_training(one)
     one.set_defaults(run=_ours)
 
     one = _on_folder(commands.add_parser("score", help="every system before the scorer"))
@@ -74,6 +72,12 @@ def _on_folder(one: argparse.ArgumentParser) -> argparse.ArgumentParser:
     one.add_argument("--sample", type=at_least_one, default=SAMPLE, metavar="N", help="of the scorer")
     one.add_argument("--seed", type=int, default=SEED, help="of the scorer")
     return one
+
+
+def _with_training(one: argparse.ArgumentParser) -> None:
+    one.add_argument("--profile", default="offline")
+    one.add_argument("--config", type=Path, action="append", default=[], metavar="FILE", help="TOML over the profile")
+    one.add_argument("--features", type=Path, metavar="DIR", help="the feature store")
 
 
 def _with_format(one: argparse.ArgumentParser) -> None:
@@ -104,7 +108,7 @@ def _ours(asked: argparse.Namespace) -> None:
     from tagging.benchmarks.ours import OursOptions, run_ours
 
     folder = _folder(asked)
-    options = OursOptions(asked.bundle or folder.root / "bundle", asked.profile, asked.config, asked.features)
+    options = OursOptions(asked.bundle or folder.root / "bundle", asked.profile, tuple(asked.config), asked.features)
     _print_written(run_ours(folder, _videos(asked, folder), options))
 
 

@@ -52,6 +52,11 @@ def read_table(path: Path) -> list[LabelledVideo]:
     return list(read_labelled([path], {}))
 
 
+def as_row(one: LabelledVideo) -> Row:
+    video = one.video
+    return Row(video.video_id, video.title, video.description, one.tags, video.uploader_id, video.uri)
+
+
 def write_table(rows: Iterable[Row], path: Path) -> None:
     """A manifest of videotag; uploaders stand in channel_id as well, the name by which the scorer draws intervals."""
     rows = list(rows)

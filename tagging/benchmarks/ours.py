@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tagging.benchmarks.datasets import Row
-from tagging.benchmarks.folder import BenchmarkFolder, write_table
+from tagging.benchmarks.folder import BenchmarkFolder, as_row, write_table
 from tagging.benchmarks.predictions import prediction_files, read_predictions, write_predictions
 from tagging.errors import VideotagError
 from tagging.types import LabelledVideo
@@ -20,38 +19,43 @@ COMMAND = (sys.executable, "-c", "from tagging.cli.main import main; main()")
 class OursOptions:
     bundle: Path  # trained unless it exists
     profile: str = "offline"
-    config: Path | None = None
+    configs: tuple[Path, ...] = ()  # TOML over the profile, each over those before it
     features: Path | None = None  # the feature store; None: the user's
 
 
 def run_ours(folder: BenchmarkFolder, tests: Mapping[str, Sequence[LabelledVideo]], options: OursOptions) -> list[Path]:
-    """Train on the folder's train.parquet, then answer the videos of each test.
+    """Train on the folder's train.parquet, then answer the videos of each test; what `train` and `predict` raise."""
+    train(folder.train, options)
+    return [path for test, videos in tests.items() for path in predict(videos, folder.predictions(test), options)]
 
-    Whatever files of predictions `videotag evaluate` writes become `videotag-NAME.jsonl.gz`, NAME being `union` or
-    a channel. Raises VideotagError where a command fails; what it said stands on stderr.
-    """
-    features = ["--features", str(options.features)] if options.features else []
+
+def train(manifest: Path, options: OursOptions) -> None:
+    """The bundle of the options, unless it is there. Raises VideotagError where the command fails; it told why."""
     if not options.bundle.exists():
-        config = ["--config", str(options.config)] if options.config else []
-        where = ["--manifest", str(folder.train), "--out", str(options.bundle)]
-        _videotag("train", *where, "--profile", options.profile, *config, *features)
+        where = ["--manifest", str(manifest), "--out", str(options.bundle), "--profile", options.profile]
+        _videotag("train", *where, *(f"--config={path}" for path in options.configs), *_features(options))
+
+
+def predict(videos: Sequence[LabelledVideo], out: Path, options: OursOptions) -> list[Path]:
+    """Whatever files of predictions `videotag evaluate` writes, as `videotag-NAME.jsonl.gz`, NAME being `union` or a
+    channel. Raises VideotagError where the command fails; it told why.
+    """
+    out.mkdir(parents=True, exist_ok=True)
     written = []
-    for test, videos in tests.items():
-        with tempfile.TemporaryDirectory(dir=folder.root, prefix=".ours-") as name:
-            manifest, answers = Path(name) / "test.parquet", Path(name) / "predictions"
-            write_table(map(_row, videos), manifest)
-            where = ["--bundle", str(options.bundle), "--manifest", str(manifest), "--predictions", str(answers)]
-            _videotag("evaluate", *where, "--format", "json", *features)
-            for system, file in prediction_files(answers).items():
-                path = folder.predictions(test) / f"videotag-{system}.jsonl.gz"
-                write_predictions(read_predictions(file).items(), path)
-                written.append(path)
+    with tempfile.TemporaryDirectory(dir=out, prefix=".ours-") as name:
+        manifest, answers = Path(name) / "test.parquet", Path(name) / "predictions"
+        write_table(map(as_row, videos), manifest)
+        where = ["--bundle", str(options.bundle), "--manifest", str(manifest), "--predictions", str(answers)]
+        _videotag("evaluate", *where, "--format", "json", *_features(options))
+        for system, file in prediction_files(answers).items():
+            path = out / f"videotag-{system}.jsonl.gz"
+            write_predictions(read_predictions(file).items(), path)
+            written.append(path)
     return written
 
 
-def _row(one: LabelledVideo) -> Row:
-    video = one.video
-    return Row(video.video_id, video.title, video.description, one.tags, video.uploader_id, video.uri)
+def _features(options: OursOptions) -> list[str]:
+    return ["--features", str(options.features)] if options.features else []
 
 
 def _videotag(*arguments: str) -> None:

@@ -6,7 +6,7 @@ training has seen (`R@200 known`), by the same scorer on a truth without the oth
 """
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,18 @@ def score(folder: BenchmarkFolder, tests: Sequence[str], scorer: Scorer, progres
         raise ArtifactNotFoundError(
             f"{folder.predictions(unanswered[0])}: no predictions", "make some with the commands peers and ours"
         )
-    learnt = {normalise(tag) for row in read_table(folder.train) for tag in row.tags}
+    return score_files(folder, found, folder.train, scorer, progress)
+
+
+def score_files(
+    folder: BenchmarkFolder,
+    found: Mapping[str, Mapping[str, Path]],
+    train: Path,
+    scorer: Scorer,
+    progress: Progress,
+) -> Tables:
+    """The same tables of any files of predictions: test -> system -> file, all learnt from the table `train`."""
+    learnt = {normalise(tag) for row in read_table(train) for tag in row.tags}
     tables: Tables = {"recall": [], "bands": [], "scripts": []}
     total = 2 * sum(map(len, found.values()))
     with progress.track("score", total) as advance, tempfile.TemporaryDirectory() as name:
@@ -39,9 +50,9 @@ def score(folder: BenchmarkFolder, tests: Sequence[str], scorer: Scorer, progres
             truth = folder.table(test)
             known = _known_truth(truth, learnt, scorer, Path(name) / f"{test}.parquet")
             for system, path in files.items():
-                answer = scorer.score(truth, folder.train, path)
+                answer = scorer.score(truth, train, path)
                 advance(1)
-                among_known = scorer.score(known, folder.train, path)
+                among_known = scorer.score(known, train, path)
                 advance(1)
                 start = {"test": test, "system": system}
                 try:

@@ -38,7 +38,7 @@ def test_ours_is_trained_once_and_leaves_its_predictions_beside_the_peers(tmp_pa
         found = read_predictions(folder.predictions(test) / "videotag-union.jsonl.gz")
         tagged = {row.video.video_id for row in read_table(folder.table(test)) if row.tags}
         assert set(found) == tagged
-    assert not list(folder.root.glob(".ours-*"))
+    assert not list(folder.root.rglob(".ours-*"))
 
 
 def test_a_training_that_fails_is_one_error(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
