@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tagging import places
+from tagging.benchmarks.ablation import PARTS
 from tagging.benchmarks.composite import CLIPS
 from tagging.benchmarks.datasets import DATASETS
 from tagging.benchmarks.folder import TESTS, BenchmarkFolder
@@ -17,6 +18,7 @@ from tagging.benchmarks.scorer import SAMPLE, SEED, Scorer
 from tagging.benchmarks.split import SEED as SPLIT_SEED
 from tagging.cli.console import print_json, print_table, progress
 from tagging.cli.module import at_least_one, run
+from tagging.errors import VideotagError
 from tagging.types import LabelledVideo
 
 
@@ -50,6 +52,14 @@ def _parser() -> argparse.ArgumentParser:
     one = _on_folder(commands.add_parser("score", help="every system before the scorer"))
     _with_format(one)
     one.set_defaults(run=_score)
+
+    one = _on_folder(commands.add_parser("ablate", help="what each part of the learnt model is worth"))
+    one.add_argument("--part", action="append", default=[], choices=PARTS, help="beside the whole (default: all)")
+    one.add_argument("--videos", type=at_least_one, metavar="N", help="about so many are learnt from (default: all)")
+    one.add_argument("--out", type=Path, metavar="DIR", help="goes on where a killed run was (default: in the folder)")
+    _with_training(one)
+    _with_format(one)
+    one.set_defaults(run=_ablate)
 
     one = commands.add_parser("composite", help="clips whose tags are each carried by one known modality")
     one.add_argument("--data", type=Path, required=True, metavar="DIR", help="pictures, sounds and talks")
@@ -114,13 +124,19 @@ def _ours(asked: argparse.Namespace) -> None:
 
 def _score(asked: argparse.Namespace) -> None:
     from tagging.benchmarks.score import score
-    from tagging.errors import VideotagError
 
-    scorer = _scorer(asked)
-    if scorer is None:
-        raise VideotagError("score needs a scorer", "name it with --scorer FILE")
-    folder = _folder(asked)
+    scorer, folder = _needed_scorer(asked), _folder(asked)
     _print_tables(score(folder, folder.tests(asked.test), scorer, progress()), asked.format)
+
+
+def _ablate(asked: argparse.Namespace) -> None:
+    from tagging.benchmarks.ablation import AblationOptions, ablate
+
+    folder, scorer = _folder(asked), _needed_scorer(asked)
+    out = asked.out.resolve() if asked.out else folder.root / "ablation"
+    options = AblationOptions(out, asked.videos, asked.profile, tuple(asked.config), asked.features)
+    tables = ablate(folder, _videos(asked, folder), asked.part or list(PARTS), scorer, options, progress())
+    _print_tables(tables, asked.format)
 
 
 def _composite(asked: argparse.Namespace) -> None:
@@ -142,6 +158,12 @@ def _folder(asked: argparse.Namespace) -> BenchmarkFolder:
 
 def _scorer(asked: argparse.Namespace) -> Scorer | None:
     return Scorer(asked.scorer, asked.sample, asked.seed) if asked.scorer else None
+
+
+def _needed_scorer(asked: argparse.Namespace) -> Scorer:
+    if (scorer := _scorer(asked)) is None:
+        raise VideotagError("no scorer", "name it with --scorer FILE")
+    return scorer
 
 
 def _videos(asked: argparse.Namespace, folder: BenchmarkFolder) -> dict[str, list[LabelledVideo]]:

@@ -21,6 +21,7 @@ class OursOptions:
     profile: str = "offline"
     configs: tuple[Path, ...] = ()  # TOML over the profile, each over those before it
     features: Path | None = None  # the feature store; None: the user's
+    command: Sequence[str] = COMMAND
 
 
 def run_ours(folder: BenchmarkFolder, tests: Mapping[str, Sequence[LabelledVideo]], options: OursOptions) -> list[Path]:
@@ -33,7 +34,7 @@ def train(manifest: Path, options: OursOptions) -> None:
     """The bundle of the options, unless it is there. Raises VideotagError where the command fails; it told why."""
     if not options.bundle.exists():
         where = ["--manifest", str(manifest), "--out", str(options.bundle), "--profile", options.profile]
-        _videotag("train", *where, *(f"--config={path}" for path in options.configs), *_features(options))
+        _videotag(options, "train", *where, *(f"--config={path}" for path in options.configs), *_features(options))
 
 
 def predict(videos: Sequence[LabelledVideo], out: Path, options: OursOptions) -> list[Path]:
@@ -46,7 +47,7 @@ def predict(videos: Sequence[LabelledVideo], out: Path, options: OursOptions) ->
         manifest, answers = Path(name) / "test.parquet", Path(name) / "predictions"
         write_table(map(as_row, videos), manifest)
         where = ["--bundle", str(options.bundle), "--manifest", str(manifest), "--predictions", str(answers)]
-        _videotag("evaluate", *where, "--format", "json", *_features(options))
+        _videotag(options, "evaluate", *where, "--format", "json", *_features(options))
         for system, file in prediction_files(answers).items():
             path = out / f"videotag-{system}.jsonl.gz"
             write_predictions(read_predictions(file).items(), path)
@@ -58,8 +59,8 @@ def _features(options: OursOptions) -> list[str]:
     return ["--features", str(options.features)] if options.features else []
 
 
-def _videotag(*arguments: str) -> None:
+def _videotag(options: OursOptions, *arguments: str) -> None:
     """stdout is not ours to fill: the figures of `evaluate` are other figures than the scorer's."""
-    done = subprocess.run([*COMMAND, *arguments], stdout=subprocess.DEVNULL, check=False)
+    done = subprocess.run([*options.command, *arguments], stdout=subprocess.DEVNULL, check=False)
     if done.returncode:
         raise VideotagError(f"videotag {arguments[0]} failed with exit code {done.returncode}", "it told why above")

@@ -156,4 +156,6 @@ def _of(count: int, total: int | None) -> str:
 def _shown(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.4g}" if abs(value) < 1000 else f"{value:,.0f}"
+    if value is None:
+        return ""
     return f"{value:,}" if isinstance(value, int) else printable(str(value))

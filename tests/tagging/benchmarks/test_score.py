@@ -15,7 +15,7 @@ from tagging.benchmarks.scorer import Scorer, chosen_videos
 from tagging.benchmarks.split import write_split
 from tagging.errors import ArtifactNotFoundError, VideotagError
 from tagging.progress import Silent
-from tests.tagging.benchmarks.toys import write_youtube
+from tests.tagging.benchmarks.toys import stand_in, write_youtube
 
 SCORER = Path(__file__).resolve().parents[4] / "shared" / "tools" / "eval_tags.py"
 NEEDS_SCORER = pytest.mark.skipif(not SCORER.is_file(), reason="the scorer beside the checkout is missing")
@@ -98,23 +98,6 @@ def test_markdown_keeps_every_row_on_one_line() -> None:
         "### t", "", "| system | n | R@20 |", "| --- | ---: | ---: |", "| a\\|b | 3 | 0.5000 |", "| c | 4 |  |",
     ]  # fmt: skip
     assert markdown_table([], "t") == "### t\n"
-
-
-def stand_in(tmp_path: Path, body: str) -> Scorer:
-    """A scorer that can choose a sample, and whose answer is `body`."""
-    program = f"""
-import json, sys
-from pathlib import Path
-import pyarrow.parquet as pq
-asked = dict(zip(sys.argv[1::2], sys.argv[2::2]))
-if "--write-sample" in asked:
-    ids = pq.read_table(asked["--truth"])["video_id"].to_pylist()
-    Path(asked["--write-sample"]).write_text("".join(json.dumps({{"video_id": i}}) + "\\n" for i in ids))
-    sys.exit()
-{body}
-"""
-    (tmp_path / "scorer.py").write_text(program)
-    return Scorer(tmp_path / "scorer.py")
 
 
 @pytest.mark.parametrize(

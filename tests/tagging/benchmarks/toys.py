@@ -14,6 +14,8 @@ import pyarrow.parquet as pq
 import soundfile
 from PIL import Image
 
+from tagging.benchmarks.scorer import Scorer
+
 TOPICS = {
     "cooking": ("soup", "recipe", "kitchen"),
     "football": ("goals", "derby", "sport"),
@@ -50,6 +52,41 @@ def write_predictions_file(path: Path, rows: Iterable[tuple[str, Sequence[Any]]]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(json.dumps({"video_id": v, "tags": list(t)}) + "\n" for v, t in rows), encoding="utf-8")
     return path
+
+
+def stand_in(tmp_path: Path, body: str) -> Scorer:
+    """A scorer that can choose a sample, and whose answer is `body`."""
+    program = f"""
+import json, sys
+from pathlib import Path
+import pyarrow.parquet as pq
+asked = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+if "--write-sample" in asked:
+    ids = pq.read_table(asked["--truth"])["video_id"].to_pylist()
+    Path(asked["--write-sample"]).write_text("".join(json.dumps({{"video_id": i}}) + "\\n" for i in ids))
+    sys.exit()
+{body}
+"""
+    (tmp_path / "scorer.py").write_text(program)
+    return Scorer(tmp_path / "scorer.py")
+
+
+PLAIN = """
+import gzip
+lines = map(json.loads, gzip.open(asked["--predictions"], "rt", encoding="utf-8"))
+best = {line["video_id"]: [tag.casefold() for tag in line["tags"]] for line in lines}
+true = {row["video_id"]: {tag.casefold() for tag in row["tags"]} for row in pq.read_table(asked["--truth"]).to_pylist()}
+true = {video: tags for video, tags in true.items() if tags}
+
+def mean(depth, divisor):
+    hits = [len(tags & set(best.get(video, [])[:depth])) / (divisor or len(tags)) for video, tags in true.items()]
+    return round(sum(hits) / len(hits), 4)
+
+said = {f"R@{k}": mean(k, 0) for k in (20, 50, 200)} | {f"P@{k}": mean(k, k) for k in (5, 10)}
+said |= {"nDCG@10": 0.0, "PSP@5": 0.0, "videos": len(true), "videos_without_prediction": len(true.keys() - best)}
+said |= {"R@20_interval95": [0, 1], "P@5_interval95": [0, 1], "R@20_by_train_count": {}, "by_title_script": {}}
+print(json.dumps(said))
+"""  # what a scorer does, with stand_in
 
 
 PICTURES = {  # zip -> labels of which it holds pictures, and how its files are named

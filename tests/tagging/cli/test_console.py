@@ -19,10 +19,10 @@ def test_strangers_words_reach_the_terminal_as_words(capsys: pytest.CaptureFixtu
 
 
 def test_a_table_in_a_file_keeps_every_row_on_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    print_table([{"name": "x" * 500, "count": 1234, "share": 0.25}], title="Long")
+    print_table([{"name": "x" * 500, "count": 1234, "nothing": None, "share": 0.25}], title="Long")
     blank, title, header, row = capsys.readouterr().out.splitlines()
     assert (blank, title) == ("", "Long")
-    assert header.split() == ["name", "count", "share"]
+    assert header.split() == ["name", "count", "nothing", "share"]
     assert row.split() == ["x" * 500, "1,234", "0.25"]
 
 
