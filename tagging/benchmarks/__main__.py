@@ -61,6 +61,17 @@ def _parser() -> argparse.ArgumentParser:
     _with_format(one)
     one.set_defaults(run=_ablate)
 
+    one = commands.add_parser("times", help="how long each stage of recall takes for one video")
+    one.add_argument("bundle", type=Path, metavar="BUNDLE")
+    one.add_argument("--manifest", type=Path, required=True, metavar="FILE", help="videos to recall tags for")
+    one.add_argument("--videos", type=at_least_one, default=500, metavar="N", help="the first of them (500)")
+    one.add_argument("--grow-to", type=at_least_one, metavar="V", help="labelled videos, with an index built anew")
+    one.add_argument("--backend", choices=("flat", "faiss", "hnsw", "ivf-pq"), default="ivf-pq", help="of that index")
+    one.add_argument("--seed", type=int, default=SEED, help="of the growing")
+    one.add_argument("--features", type=Path, metavar="DIR", help="the feature store")
+    _with_format(one)
+    one.set_defaults(run=_times)
+
     one = commands.add_parser("composite", help="clips whose tags are each carried by one known modality")
     one.add_argument("--data", type=Path, required=True, metavar="DIR", help="pictures, sounds and talks")
     one.add_argument("--out", type=Path, required=True, metavar="DIR", help="goes on where a killed run was")
@@ -137,6 +148,20 @@ def _ablate(asked: argparse.Namespace) -> None:
     options = AblationOptions(out, asked.videos, asked.profile, tuple(asked.config), asked.features)
     tables = ablate(folder, _videos(asked, folder), asked.part or list(PARTS), scorer, options, progress())
     _print_tables(tables, asked.format)
+
+
+def _times(asked: argparse.Namespace) -> None:
+    from itertools import islice
+
+    from tagging.benchmarks.times import Growth, recall_times
+    from tagging.config import IndexConfig
+    from tagging.manifest import read_labelled
+    from tagging.store.features import FeatureStore
+
+    videos = [row.video for row in islice(read_labelled([asked.manifest], {}), asked.videos)]
+    growth = Growth(asked.grow_to, IndexConfig(backend=asked.backend), asked.seed) if asked.grow_to else None
+    store = FeatureStore(asked.features or places.features())
+    _print_tables(recall_times(asked.bundle, videos, growth, store, progress()), asked.format)
 
 
 def _composite(asked: argparse.Namespace) -> None:

@@ -54,13 +54,15 @@ def recall_times(
     parts, config = RecallParts.load(bundle, stated), stated.config.recall
     blend = load_blend(bundle, parts)
     tables: dict[str, list[Row]] = {}
-    figures = {"load the bundle, s": time.perf_counter() - started}
+    figures = {"load the bundle, s": round(time.perf_counter() - started, 1)}
     if growth is not None:
         asked = Recaller(parts, blend, config).prepared(queries)
         parts, tables["indexes"] = grown(parts, growth, config, asked, progress)
     tables["one video"] = _stages(Recaller(parts, blend, config), queries, progress)
     figures |= {"labelled videos": len(parts.labelled.ids), "tags": len(parts.catalog), "videos asked": len(queries)}
-    tables["all"] = [{"": name, "value": value} for name, value in {**figures, "MiB": now_mib() - before}.items()]
+    tables["all"] = [
+        {"": name, "value": value} for name, value in {**figures, "MiB": round(now_mib() - before)}.items()
+    ]
     return tables
 
 
@@ -84,7 +86,11 @@ def _stages(recaller: Recaller, queries: Sequence[VideoEmbeddings], progress: Pr
             times.setdefault("whole", []).append(1e3 * (clock[-1][1] - clock[0][1]))
             advance(1)
     return [
-        {"stage": stage, "p50 ms": float(np.percentile(ms, 50)), "p99 ms": float(np.percentile(ms, 99))}
+        {
+            "stage": stage,
+            "p50 ms": round(float(np.percentile(ms, 50)), 2),
+            "p99 ms": round(float(np.percentile(ms, 99)), 2),
+        }
         for stage, ms in times.items()
     ]
 
@@ -101,10 +107,10 @@ def grown(
     def built(name: str, rows: Floats, queries: Sequence[Floats]) -> VectorIndex:
         started = time.perf_counter()
         index = build_index(rows, growth.index, growth.seed)
-        report.append({"index": name, "rows": len(rows), "build s": time.perf_counter() - started})
+        report.append({"index": name, "rows": len(rows), "build s": round(time.perf_counter() - started, 1)})
         if queries:
             found = index.search(np.stack(queries), config.neighbours).ids
-            report[-1]["found of the nearest"] = share_found(rows, np.stack(queries), found)
+            report[-1]["found of the nearest"] = round(share_found(rows, np.stack(queries), found), 4)
         return index
 
     views = {}
