@@ -74,6 +74,10 @@ class MissingPackageError(VideotagError):
     """An optional library that a chosen backend needs."""
 
 
+class BackendUnavailableError(VideotagError):
+    """A server that this process relies on and that does not do what it is asked; trying again may help."""
+
+
 class ArtifactError(VideotagError):
     """A bundle or feature store that cannot be used."""
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from recall.index.base import VectorIndex
+from recall.index.base import Searchable
 from recall.vote import vote
 from tagging.config import RecallConfig
 from tagging.types import ChannelTags, Neighbours, TagLists, VideoEmbeddings
@@ -18,7 +18,7 @@ class SimilarVideos:
         self,
         name: str,
         view: str,
-        index: VectorIndex,
+        index: Searchable,
         video_rows: NDArray[np.int64],
         tags: TagLists,
         uploaders: NDArray[np.int64],

@@ -18,7 +18,7 @@ from pymilvus import DataType, MilvusClient, MilvusException
 
 from recall.index.base import SearchResult, check_rows
 from recall.index.hnsw import BUILD_BEAM, LINKS, beam
-from tagging.errors import ArtifactCorruptError, ArtifactNotFoundError
+from tagging.errors import ArtifactCorruptError, ArtifactNotFoundError, BackendUnavailableError
 
 FILE = "milvus.json"
 TOKEN = "VIDEOTAG_MILVUS_TOKEN"  # "user:password" or an API key: a secret has no place in a bundle's configuration
@@ -42,7 +42,7 @@ class MilvusIndex:
 
     @classmethod
     def build(cls, rows: NDArray[np.float32], uri: str) -> "MilvusIndex":
-        """A new collection of the rows. Raises ArtifactNotFoundError where Milvus does not answer."""
+        """A new collection of the rows. Raises BackendUnavailableError where Milvus does not answer."""
         rows = check_rows(rows)
         with _errors_of(uri):
             client = _connect(uri)
@@ -168,7 +168,7 @@ def _errors_of(uri: str) -> Iterator[None]:
     try:
         yield
     except MilvusException as error:
-        raise ArtifactNotFoundError(
+        raise BackendUnavailableError(
             f"Milvus at {uri} does not do what it is asked: {error.message}",
             f"see that it runs, that recall.index.uri is right and, if it asks for one, that {TOKEN} holds its token; "
             "a milvus-lite folder serves one process at a time",

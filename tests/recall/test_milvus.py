@@ -12,7 +12,7 @@ from recall.index.base import VectorIndex
 from recall.index.factory import build_index, drop_index, load_index
 from recall.index.online import GrowingIndex
 from tagging.config import IndexConfig
-from tagging.errors import ArtifactCorruptError, ArtifactNotFoundError
+from tagging.errors import ArtifactCorruptError, ArtifactNotFoundError, BackendUnavailableError
 from tests.recall.embeddings import clustered
 
 pytestmark = pytest.mark.milvus
@@ -69,13 +69,13 @@ def test_a_build_that_fails_leaves_no_collection(
         raise pymilvus.MilvusException(message="disk full")
 
     monkeypatch.setattr(pymilvus.MilvusClient, "flush", full)
-    with pytest.raises(ArtifactNotFoundError, match="disk full"):
+    with pytest.raises(BackendUnavailableError, match="disk full"):
         build_index(clustered(np.random.default_rng(2), 5), config)
     assert len(client.list_collections()) == 1
 
 
 def test_a_server_that_does_not_answer_is_one_clear_error() -> None:
-    with pytest.raises(ArtifactNotFoundError, match=r"Milvus at http://127\.0\.0\.1:1 ") as caught:
+    with pytest.raises(BackendUnavailableError, match=r"Milvus at http://127\.0\.0\.1:1 ") as caught:
         build_index(np.zeros((1, 2), np.float32), IndexConfig(backend="milvus", uri="http://127.0.0.1:1"))
     assert "VIDEOTAG_MILVUS_TOKEN" in caught.value.hint
 
