@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from types import MappingProxyType
 
@@ -53,6 +54,11 @@ class TagCatalog:
         for row, parents in enumerate(self.parents):
             if any(parent == row or not 0 <= parent < len(self) for parent in parents):
                 raise ValueError(f"tag {self.names[row]!r} has parents {parents}, not other rows of {len(self)} tags")
+        try:
+            TopologicalSorter({row: parents for row, parents in enumerate(self.parents) if parents}).prepare()
+        except CycleError as error:
+            circle = " < ".join(self.names[row] for row in error.args[1])
+            raise ValueError(f"tags are their own ancestors: {circle}") from error
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -124,3 +124,9 @@ def test_counts_agree_with_a_plain_count(shared_data: Path) -> None:
             plain[form] = plain.get(form, 0) + 1
     assert {normalise(n): int(c) for n, c in zip(catalog.names, catalog.counts, strict=True)} == plain
     assert len(tags) == len(lists)
+
+
+def test_no_tag_is_its_own_ancestor() -> None:
+    catalog, _ = build_catalog([["cat", "pet", "animal"]])
+    with pytest.raises(ValueError, match="their own ancestors: .*(animal|cat|pet) < "):
+        replace(catalog, parents=((1,), (2,), (0,)))
