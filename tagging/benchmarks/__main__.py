@@ -50,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     one.set_defaults(run=_ours)
 
     one = _on_folder(commands.add_parser("score", help="every system before the scorer"))
+    one.add_argument("--system", action="append", default=[], metavar="NAME", help="(default: all that answered)")
     _with_format(one)
     one.set_defaults(run=_score)
 
@@ -137,7 +138,7 @@ def _score(asked: argparse.Namespace) -> None:
     from tagging.benchmarks.score import score
 
     scorer, folder = _needed_scorer(asked), _folder(asked)
-    _print_tables(score(folder, folder.tests(asked.test), scorer, progress()), asked.format)
+    _print_tables(score(folder, folder.tests(asked.test), asked.system, scorer, progress()), asked.format)
 
 
 def _ablate(asked: argparse.Namespace) -> None:

@@ -23,14 +23,20 @@ TableRow = dict[str, Any]
 Tables = dict[str, list[TableRow]]
 
 
-def score(folder: BenchmarkFolder, tests: Sequence[str], scorer: Scorer, progress: Progress) -> Tables:
-    """The three tables. Raises ArtifactNotFoundError where a test has no predictions, and what the scorer raises."""
+def score(
+    folder: BenchmarkFolder, tests: Sequence[str], systems: Sequence[str], scorer: Scorer, progress: Progress
+) -> Tables:
+    """The three tables, of the systems that are named, or of all. Raises ArtifactNotFoundError where a test has no
+    predictions, or none of a named system, and what the scorer raises."""
     found = {test: prediction_files(folder.predictions(test)) for test in tests}
-    unanswered = [test for test, files in found.items() if not files]
-    if unanswered:
-        raise ArtifactNotFoundError(
-            f"{folder.predictions(unanswered[0])}: no predictions", "make some with the commands peers and ours"
-        )
+    for test, files in found.items():
+        missing = [name for name in systems if name not in files]
+        if missing or not files:
+            of = f" of {', '.join(missing)}" if missing else ""
+            raise ArtifactNotFoundError(
+                f"{folder.predictions(test)}: no predictions{of}", "make some with the commands peers and ours"
+            )
+        found[test] = {name: files[name] for name in systems or files}
     return score_files(folder, found, folder.train, scorer, progress)
 
 

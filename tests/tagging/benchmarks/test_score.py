@@ -40,7 +40,7 @@ def by_system(tables: Tables, table: str, test: str) -> dict[str, dict[str, obje
 
 @NEEDS_SCORER
 def test_every_system_of_every_test_is_scored(folder: BenchmarkFolder) -> None:
-    tables = score(folder, folder.tests(), Scorer(SCORER), Silent())
+    tables = score(folder, folder.tests(), [], Scorer(SCORER), Silent())
     for test in ("unseen", "seen"):
         found = by_system(tables, "recall", test)
         tagged = sum(bool(row.tags) for row in read_table(folder.table(test)))
@@ -61,7 +61,7 @@ def test_known_recall_leaves_out_what_training_never_saw(folder: BenchmarkFolder
     rows = read_table(folder.table("unseen"))
     answers = [(row.video.video_id, [tag for tag in row.tags if not tag.startswith("by ")]) for row in rows]
     write_predictions(answers, folder.predictions("unseen") / "closed.jsonl.gz")
-    closed = by_system(score(folder, ["unseen"], Scorer(SCORER), Silent()), "recall", "unseen")["closed"]
+    closed = by_system(score(folder, ["unseen"], ["closed"], Scorer(SCORER), Silent()), "recall", "unseen")["closed"]
     assert closed["R@200"] == pytest.approx(2 / 3, abs=1e-4)
     assert closed["R@200 known"] == 1.0
 
@@ -72,7 +72,7 @@ def test_the_sample_that_is_answered_is_the_one_that_is_scored(folder: Benchmark
     chosen = chosen_videos(scorer, folder.table("seen"))
     answers = [(row.video.video_id, row.tags) for row in chosen]
     write_predictions(answers, folder.predictions("seen") / "sampled.jsonl.gz")
-    row = by_system(score(folder, ["seen"], scorer, Silent()), "recall", "seen")["sampled"]
+    row = by_system(score(folder, ["seen"], [], scorer, Silent()), "recall", "seen")["sampled"]
     assert (row["videos"], row["unanswered"], row["R@200"], row["R@200 known"]) == (3, 0, 1.0, 1.0)
     assert all(one.tags for one in chosen)
 
@@ -111,13 +111,18 @@ def test_markdown_keeps_every_row_on_one_line() -> None:
 )
 def test_what_a_scorer_fails_with_is_one_error(body: str, said: str, folder: BenchmarkFolder, tmp_path: Path) -> None:
     with pytest.raises(VideotagError, match=said):
-        score(folder, ["seen"], stand_in(tmp_path, body), Silent())
+        score(folder, ["seen"], [], stand_in(tmp_path, body), Silent())
 
 
 def test_no_scorer_and_no_predictions_are_one_error_each(folder: BenchmarkFolder, tmp_path: Path) -> None:
     with pytest.raises(VideotagError, match="no such scorer"):
-        score(folder, ["seen"], Scorer(tmp_path / "none.py"), Silent())
+        score(folder, ["seen"], [], Scorer(tmp_path / "none.py"), Silent())
     for path in folder.predictions("seen").iterdir():
         path.unlink()
     with pytest.raises(ArtifactNotFoundError, match="no predictions"):
-        score(folder, ["seen"], Scorer(tmp_path / "none.py"), Silent())
+        score(folder, ["seen"], [], Scorer(tmp_path / "none.py"), Silent())
+
+
+def test_a_named_system_that_did_not_answer_is_one_error(folder: BenchmarkFolder) -> None:
+    with pytest.raises(ArtifactNotFoundError, match="no predictions of nobody"):
+        score(folder, ["seen"], ["nobody"], Scorer(SCORER), Silent())
