@@ -165,7 +165,7 @@ class _Batch:
 
 def _fit(data: _Data, features: NgramFeatures, config: LearntConfig, seed: int, progress: Progress) -> Learnt:
     size = min(config.batch, len(data.usable))
-    steps = max(1, round(config.epochs * (len(data.usable) // size)))
+    steps = max(config.least_steps, round(config.epochs * (len(data.usable) // size)))
     generator = np.random.default_rng([seed, 1])
     view_drops = torch.Generator().manual_seed(seed)
     log_drawn = torch.from_numpy(data.log_drawn(size, config.negatives))

@@ -193,6 +193,7 @@ class LearntConfig(Branch):
     walks: DeepWalkConfig = DeepWalkConfig(walks=4)
     width: PositiveInt = 256  # of every learnt vector
     epochs: PositiveFloat = 3.0
+    least_steps: PositiveInt = 150  # so few videos are gone through more often
     batch: Annotated[int, Field(ge=2)] = 256
     negatives: PositiveInt = 8000  # labels drawn beside those of the batch
     likened: PositiveInt = 2000  # of these, those that the tag tower reads in a step

@@ -18,7 +18,15 @@ from tagging.types import VideoEmbeddings
 from tests.recall.topics import NAMES, Topics, lists, topics
 
 CONFIG = LearntConfig(
-    ngrams=NgramConfig(least=1), width=16, epochs=30, batch=32, negatives=8, likened=32, rate=3e-3, table_rate=0.1
+    ngrams=NgramConfig(least=1),
+    width=16,
+    epochs=30,
+    least_steps=1,
+    batch=32,
+    negatives=8,
+    likened=32,
+    rate=3e-3,
+    table_rate=0.1,
 )
 
 

@@ -24,7 +24,15 @@ CHANNELS = ["text", "multimodal", "lexical", "words", "classifier", "similarity"
 @pytest.fixture(scope="module")
 def config(tiny_config: Config) -> Config:
     learnt = LearntConfig(
-        ngrams=NgramConfig(least=1), width=16, epochs=20, batch=32, negatives=8, likened=32, rate=3e-3, table_rate=0.1
+        ngrams=NgramConfig(least=1),
+        width=16,
+        epochs=20,
+        least_steps=1,
+        batch=32,
+        negatives=8,
+        likened=32,
+        rate=3e-3,
+        table_rate=0.1,
     )
     recall = tiny_config.recall.model_copy(update={"learnt": learnt, "blend": BlendConfig(trees=20, least_in_leaf=5)})
     training = tiny_config.training.model_copy(update={"least_videos": 100})

@@ -189,6 +189,7 @@ least_videos = 100
 [recall.learnt]
 width = 16
 epochs = 2
+least_steps = 1
 [encoders.text]
 backend = "hashed-ngrams"
 dim = 64

@@ -22,7 +22,9 @@ QUERIES = [
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, tiny_config: Config) -> Path:
-    learnt = LearntConfig(ngrams=NgramConfig(least=1), width=16, epochs=2, batch=32, negatives=8, likened=32)
+    learnt = LearntConfig(
+        ngrams=NgramConfig(least=1), width=16, epochs=2, least_steps=1, batch=32, negatives=8, likened=32
+    )
     recall = tiny_config.recall.model_copy(
         update={"learnt": learnt, "blend": BlendConfig(trees=5, least_in_leaf=5), "neighbours": 20}
     )
