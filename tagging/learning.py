@@ -16,7 +16,7 @@ from recall.blend import Blend, fit_blend
 from recall.channels.base import Channel
 from recall.channels.extracted import Extracted
 from recall.channels.learnt import LikeNames
-from recall.extract import TagExtractor
+from recall.extract.extractor import TagExtractor
 from recall.index.factory import build_index
 from recall.learnt import Learnt, text_of
 from recall.lexical import NameWords

@@ -17,7 +17,7 @@ from recall.channels.lexical import NamesWithin, SimilarTexts
 from recall.channels.names import SensedNames, WrittenNames
 from recall.channels.similar import SimilarVideos
 from recall.channels.uploader import UsualTags
-from recall.extract import TagExtractor
+from recall.extract.extractor import TagExtractor
 from recall.index.base import VectorIndex
 from recall.index.factory import load_index
 from recall.learnt import Learnt, text_of

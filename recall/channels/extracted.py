@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from recall.extract import TagExtractor
+from recall.extract.extractor import TagExtractor
 from recall.learnt import text_of
 from tagging.types import ChannelTags, Evidence, VideoEmbeddings
 from tagging.words import normalise

@@ -7,7 +7,7 @@ import pytest
 
 from recall.blend import budgeted, fit_blend
 from recall.channels.extracted import Extracted
-from recall.extract import NewTag, TagExtractor
+from recall.extract.extractor import NewTag, TagExtractor
 from recall.lexical import NameWords
 from recall.merge import merge
 from tagging.config import BlendConfig

@@ -1,35 +1,14 @@
 import json
-import string
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from recall.extract import _NOBODY, NewTag, TagExtractor, _count, _videos, hashed
-from recall.spans import tokens
+from recall.extract.extractor import NewTag, TagExtractor
 from tagging.errors import ArtifactCorruptError, ArtifactMismatchError, ArtifactNotFoundError
 from tagging.words import normalise
-
-Table = tuple[list[str], list[list[str]], list[str]]
-
-
-def invented(rng: np.random.Generator) -> str:
-    """A name that nobody has."""
-    letters = rng.choice(list(string.ascii_lowercase), int(rng.integers(4, 9)))
-    return "".join(letters).capitalize()
-
-
-def songs(count: int, uploaders: int, seed: int) -> Table:
-    """Titles "Artist - Song (Official Video)": artist and song are tags, and "<artist> lyrics"; the rest never is."""
-    rng = np.random.default_rng(seed)
-    titles, tags, owners = [], [], []
-    for place in range(count):
-        artist, song = invented(rng), f"{invented(rng)} {invented(rng)}"
-        titles.append(f"{artist} - {song} (Official Video)")
-        tags.append([artist.lower(), song, f"{artist} lyrics", "music"])
-        owners.append(f"u{place % uploaders}")
-    return titles, tags, owners
+from tests.recall.extract.titles import songs
 
 
 @pytest.fixture(scope="module")
@@ -116,73 +95,6 @@ def test_equal_seeds_give_equal_extractors() -> None:
     assert one.propose(title, "", 50) == other.propose(title, "", 50)
 
 
-def mixed() -> Table:
-    """Words and tags that uploaders share, and some of their own."""
-    rng = np.random.default_rng(4)
-    words = [invented(rng) for _ in range(12)]
-    titles, tags, owners = [], [], []
-    for place in range(200):
-        some = rng.choice(words, 4)
-        titles.append(f"{some[0]} {some[1]} | {some[2]} é {some[3]}")
-        tags.append([some[0], f"{some[0]} {some[1]}", f"{some[2]} lyrics", f"best {some[1]}", f"own{place % 20}"])
-        owners.append(f"u{place % 20}")
-    return titles, tags, owners
-
-
-def test_statistics_leave_the_own_uploader_out() -> None:
-    titles, tags, owners = mixed()
-    counted, owns = _count(_videos(titles, tags, owners))
-    for uploader in ("u0", "u7"):
-        kept = [place for place, owner in enumerate(owners) if owner != uploader]
-        videos = _videos([titles[p] for p in kept], [tags[p] for p in kept], [owners[p] for p in kept])
-        without, _ = _count(videos)
-        assert set(counted.templates) == set(without.templates)  # or the plain count would not be comparable
-        for title in [title for title, owner in zip(titles, owners, strict=True) if owner == uploader][:5]:
-            words = tokens(title)
-            found, got = counted.spans(title, words, owns[uploader])
-            want_found, want = without.spans(title, words, _NOBODY)
-            np.testing.assert_array_equal(got.features, want.features)
-            odds = np.random.default_rng(0).normal(size=(len(found), 2)).astype(np.float32)
-            composed = counted.compositions(words, found, got, odds, owns[uploader])
-            want_composed = without.compositions(words, want_found, want, odds, _NOBODY)
-            order = np.argsort(composed.names)
-            want_order = np.argsort(want_composed.names)
-            assert sorted(composed.names) == sorted(want_composed.names)
-            np.testing.assert_allclose(composed.features[order], want_composed.features[want_order], rtol=1e-5)
-
-
-def test_a_tag_of_the_own_uploader_alone_is_unknown_to_its_videos() -> None:
-    counted, owns = _count(_videos(*mixed()))
-    tag = hashed(["own7"])
-    assert counted.tables["tag"].of(tag, _NOBODY.tables["tag"]).tolist() == [1.0]
-    assert counted.tables["tag"].of(tag, owns["u7"].tables["tag"]).tolist() == [0.0]
-    assert counted.tables["tag"].of(tag, owns["u8"].tables["tag"]).tolist() == [1.0]
-
-
-def test_an_uploader_counts_once() -> None:
-    titles, tags, _ = mixed()
-    once, _ = _count(_videos(titles, tags, ["one"] * len(titles)))
-    assert {int(counts.uploaders.max(initial=1)) for counts in once.tables.values()} == {1}
-    assert once.templates == ()
-
-
-def test_counting_agrees_with_the_plain_definition() -> None:
-    titles = ["Red Cat - new", "red cat, old", "red dog", "blue"]
-    tags = [["red cat"], ["Red Cat", "old cat song"], ["red cat"], ["blue", "red cat food"]]
-    counted, _ = _count(_videos(titles, tags, ["a", "b", "b", "c"]))
-
-    def uploaders(table: str, key: str) -> float:
-        return float(counted.tables[table].of(hashed([key]), _NOBODY.tables[table])[0])
-
-    assert uploaders("tag", "red cat") == 2  # a, b
-    assert uploaders("title", "red") == 2
-    assert uploaders("both", "red cat") == 2
-    assert uploaders("begin", "red") == uploaders("end", "cat") == uploaders("join", "red cat") == 2
-    assert uploaders("part", "cat") == 3
-    assert uploaders("title", "dog") == 0  # one uploader alone is not kept
-    assert uploaders("tag", "old cat song") == 1  # but tags are
-
-
 HOSTILE = ["", "  ", "🔥🔥", "!!!", "\ud83d", "\u200f\u202e", "\x00"]
 
 
@@ -213,11 +125,6 @@ def test_any_title_gives_names_that_can_be_written_in_bounded_time(extractor: Ta
         assert isinstance(tag, NewTag)
         assert normalise(tag.name)
         (tag.name + tag.text).encode("utf-8")
-
-
-def test_videos_without_words_or_tags_are_left_out() -> None:
-    videos = _videos(["a b", "🔥", "c", ""], [["x"], ["x"], [" "], ["x"]], ["u"] * 4)
-    assert [video.text for video in videos] == ["a b"]
 
 
 def test_nothing_to_learn_from_is_an_error() -> None:

@@ -1,0 +1,164 @@
+"""The spans of a title as names, with and without accents, and the features that tell which of them are tags."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recall.extract.counting import Counted
+from recall.extract.counts import TABLES, Floats, Own, hashed
+from recall.extract.templates import SAYS_NOTHING
+from recall.spans import SCRIPTS, Gap, Span, Token, spans, unaccented
+
+PHRASE = 2 + 4 + 1 + 1 + 1 + 7 + 7  # leading columns of a span's features that its compositions are given
+# How usual it is, of all words of titles (of spans for "both"): what is believed of a word that was never there.
+USUAL = {
+    "both": 0.05,
+    "inside": 0.15,
+    "begin": 0.08,
+    "end": 0.08,
+    "before": 0.06,
+    "after": 0.06,
+    "join": 0.1,
+    "cut": 0.1,
+}
+PRIOR = 3.0  # uploaders that this belief weighs
+# Latin, Cyrillic, Arabic, Indic, Hangul; a token of another kind of script has that as its own.
+ALPHABETS = (("a", "\u024f"), ("\u0400", "\u052f"), ("\u0600", "\u06ff"), ("\u0900", "\u0dff"), ("\uac00", "\ud7a3"))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Names:
+    """n names for one video, and what a network looks at."""
+
+    names: list[str]
+    keys: list[str]
+    places: list[tuple[int, int]]  # tokens of the title that a name rests on, first to last, the last excluded
+    features: Floats  # (n, F)
+
+
+def named_spans(counted: Counted, text: str, words: list[Token], own: Own) -> tuple[list[Span], Names]:
+    """Every span; after them those with accents again, without."""
+    found = list(spans(text, words))
+    columns = _span_features(counted, words, found, own)
+    names = [span.name for span in found]
+    accented = [place for place, name in enumerate(names) if unaccented(name) != name]
+    rows = [*range(len(found)), *accented]
+    is_plain = np.arange(len(rows)) >= len(found)
+    features = np.column_stack([is_plain, np.isin(rows, accented), columns[rows]]).astype(np.float32)
+    names += [unaccented(names[place]) for place in accented]
+    found = [found[row] for row in rows]
+    return found, Names(names, [s.key for s in found], [(s.first, s.last) for s in found], features)
+
+
+def _span_features(counted: Counted, words: list[Token], found: list[Span], own: Own) -> NDArray[np.float64]:
+    """(n, F): of the phrase (the first PHRASE - 2), of its place, of its words, those beside it and all others."""
+    first = np.array([span.first for span in found])
+    last = np.array([span.last for span in found])
+    count, length = len(words), last - first
+    segment = np.array([word.segment for word in words])
+    phrase = hashed(span.key for span in found)
+    tag, part, title, both = (
+        counted.tables[table].of(phrase, own.tables[table]) for table in ("tag", "part", "title", "both")
+    )
+    phrase_columns = [
+        *(np.log1p(counts) for counts in (tag, part, title, both)),
+        tag > 0,
+        _log_odds(both, title, USUAL["both"]),
+        np.log([len(span.name) for span in found]),
+        *((np.minimum(length, 7) == size) for size in range(1, 8)),
+        [span.is_segment for span in found],
+        length == count,
+        segment[first] == 0,
+        segment[last - 1] == segment[-1],
+        segment[last - 1] - segment[first],
+        np.full(len(found), segment[-1]),
+        np.full(len(found), count),
+    ]
+    gaps = np.eye(len(Gap))
+    place_columns = [
+        gaps[[words[place].before for place in first]],
+        gaps[[words[place].after for place in last - 1]],
+        first,
+        first / count,
+        (count - last) / count,
+        np.bincount(segment)[segment[first]],
+    ]
+    about = _word_features(counted, words, own)  # (count, f)
+    between = _pair_features(counted, words, own)  # (count + 1, p): before each word, and after the last
+    sums = np.vstack([np.zeros(about.shape[1]), about.cumsum(axis=0)])
+    edged = np.vstack([np.zeros(about.shape[1]), about, np.zeros(about.shape[1])])  # word w is row w + 1
+    inner_low, inner_mean = _within(between, first + 1, last)
+    return np.column_stack(
+        [
+            *phrase_columns,
+            *place_columns,
+            (sums[last] - sums[first]) / length[:, None],
+            _within(about, first, last)[0],
+            about[first],
+            about[last - 1],
+            edged[first],
+            edged[last + 1],
+            np.broadcast_to(about.mean(axis=0), (len(found), about.shape[1])),
+            between[first],
+            between[last],
+            inner_low,
+            inner_mean,
+        ]
+    )
+
+
+def _word_features(counted: Counted, words: list[Token], own: Own) -> NDArray[np.float64]:
+    """(words, f)"""
+    keys = hashed(word.key for word in words)
+    counts = {table: counted.tables[table].of(keys, own.tables[table]) for table in TABLES[:9]}
+    kinds = [
+        (
+            word.text.isupper() and len(word.text) > 1,
+            word.text[:1].isupper(),
+            any(character.isdigit() for character in word.text),
+            word.key.isdecimal(),
+            word.key in SAYS_NOTHING,
+            word.before == Gap.HASH,
+            word.before == Gap.AT,
+            len(word.text),
+            *(word.script == script for script in SCRIPTS),
+            *(low <= word.key[0] <= high for low, high in ALPHABETS),
+        )
+        for word in words
+    ]
+    rates = [_log_odds(counts[table], counts["title"], USUAL[table]) for table in TABLES[3:9]]
+    heard = [np.log1p(counts[table]) for table in ("tag", "part", "title")]
+    return np.column_stack([*rates, *heard, np.array(kinds, np.float64)])
+
+
+def _pair_features(counted: Counted, words: list[Token], own: Own) -> NDArray[np.float64]:
+    """(words + 1, 4); zeros before the first and after the last."""
+    pairs = hashed(f"{left.key} {right.key}" for left, right in pairwise(words))
+    join, cut, title, part = (
+        counted.tables[table].of(pairs, own.tables[table]) for table in ("join", "cut", "title", "part")
+    )
+    rates = [_log_odds(counts, title, USUAL[table]) for table, counts in (("join", join), ("cut", cut))]
+    inner = np.column_stack([*rates, np.log1p(title), np.log1p(part)])
+    return np.vstack([np.zeros(4), inner, np.zeros(4)])
+
+
+def _log_odds(part: Floats, whole: Floats, usual: float) -> Floats:
+    """Log of how much likelier than usual, where `PRIOR` uploaders say usual."""
+    share = ((part + PRIOR * usual) / (np.maximum(whole, part) + PRIOR)).clip(1e-4, 1 - 1e-4)
+    return np.asarray(np.log(share / (1 - share)) - np.log(usual / (1 - usual)), np.float32)
+
+
+def _within(
+    rows: NDArray[np.float64], first: NDArray[np.integer], last: NDArray[np.integer]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(n, f) least and mean of rows[first:last] of each of n runs; zeros for empty ones."""
+    least, total = np.full((len(first), rows.shape[1]), np.inf), np.zeros((len(first), rows.shape[1]))
+    length = last - first
+    for offset in range(int(length.max())):
+        inside = (offset < length)[:, None]
+        row = rows[np.minimum(first + offset, len(rows) - 1)]
+        least = np.where(inside, np.minimum(least, row), least)
+        total += np.where(inside, row, 0.0)
+    return np.where(length[:, None] > 0, least, 0.0), total / np.maximum(length, 1)[:, None]

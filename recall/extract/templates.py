@@ -1,0 +1,90 @@
+"""Words around a span that make another tag of it, "<span> letra", and which of them a title calls for."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from recall.extract.counts import NO_ROWS, Counts, Floats, Ints, Keys, Own, look_up
+from recall.spans import Token, fold, key_of, tokens
+from tagging.words import EMPTY, normalise
+
+CUE_PRIOR = 10.0  # uploaders that the belief in the usual share weighs
+SAYS_NOTHING = frozenset(map(fold, EMPTY))
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """Words around a span that make another tag of it; one of the two may be ""."""
+
+    prefix: str
+    suffix: str
+
+    def around(self, name: str) -> str:
+        return f"{self.prefix} {name} {self.suffix}".strip()
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return key_of(self.prefix), key_of(self.suffix)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cues:
+    """Which templates uploaders use on videos whose titles have a cue: a word, or a letter beyond ASCII."""
+
+    cues: Counts
+    starts: Ints  # (cues + 1,)
+    templates: Ints  # (pairs,) of cue c from starts[c] to starts[c + 1]
+    together: Ints  # (pairs,) uploaders
+    users: Ints  # (T,) uploaders that use the template
+    everyone: int  # uploaders
+
+    def lifts(self, cues: Keys, own: Own) -> Floats:
+        """(T, 4): log of the usual share, and sum, mean and largest of its log lifts by these cues."""
+        size = len(self.users)
+        users = self.users - np.isin(np.arange(size), own.templates)
+        usual = users / (self.everyone - bool(len(own.cues)))  # every uploader has some
+        total, largest = np.zeros(size), np.zeros(size)
+        places, found = look_up(self.cues.keys, cues)
+        counts = self.cues.of(cues[found], own.cues)
+        for place, count in zip(places[found][counts > 0], counts[counts > 0], strict=True):
+            rows = self.templates[self.starts[place] : self.starts[place + 1]]
+            together = self.together[self.starts[place] : self.starts[place + 1]].astype(np.float64)
+            together -= look_up(own.pairs, place * size + rows)[1]
+            together[together < 2] = 0.0
+            lift = np.full(size, np.log(CUE_PRIOR / (count + CUE_PRIOR)))
+            lift[rows] = np.log((together + CUE_PRIOR * usual[rows]) / (count + CUE_PRIOR) / usual[rows])
+            total += lift
+            largest = np.maximum(largest, lift)
+        mean = total / max(int((counts > 0).sum()), 1)
+        return np.stack([np.log(usual), total, mean, largest], axis=1).astype(np.float32)
+
+
+def taken_apart(tags: Iterable[str], title_words: Sequence[Token]) -> Iterator[tuple[Template, str]]:
+    """For each tag that is a phrase of the title with one or two words around it: these, and the phrase's key."""
+    title = f" {' '.join(word.key for word in title_words)} "
+    for tag in sorted(tags):
+        words = tokens(tag)
+        keys = [word.key for word in words]
+        if len(keys) < 2 or f" {' '.join(keys)} " in title:
+            continue
+        runs = ((i, i + n) for n in range(len(keys) - 1, max(0, len(keys) - 3), -1) for i in range(len(keys) - n + 1))
+        for i, j in runs:
+            base = " ".join(keys[i:j])
+            if f" {base} " in title and not all(key in SAYS_NOTHING for key in keys[i:j]):
+                around = (words[:i], words[j:])
+                yield Template(*(" ".join(normalise(word.text) for word in some) for some in around)), base
+                break
+
+
+def cues_of(words: Sequence[Token]) -> set[str]:
+    """Words, and the letters that tell languages apart."""
+    letters = {character for word in words for character in word.text.casefold() if not character.isascii()}
+    return {word.key for word in words} | {f" {letter}" for letter in letters}  # no word begins with a space
+
+
+def cue_counts(cues: Counts, users: Sequence[int], owns: Mapping[str, Own]) -> Cues:
+    codes, together = np.unique(np.concatenate([NO_ROWS, *(own.pairs for own in owns.values())]), return_counts=True)
+    codes, together = codes[together >= 2], together[together >= 2]
+    starts = np.searchsorted(codes, np.arange(len(cues.keys) + 1) * len(users))
+    return Cues(cues, starts, codes % max(len(users), 1), together, np.array(users, np.int64), len(owns))

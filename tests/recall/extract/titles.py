@@ -1,0 +1,38 @@
+"""Made-up titles, their tags and uploaders."""
+
+import string
+
+import numpy as np
+
+Table = tuple[list[str], list[list[str]], list[str]]
+
+
+def invented(rng: np.random.Generator) -> str:
+    """A name that nobody has."""
+    letters = rng.choice(list(string.ascii_lowercase), int(rng.integers(4, 9)))
+    return "".join(letters).capitalize()
+
+
+def songs(count: int, uploaders: int, seed: int) -> Table:
+    """Titles "Artist - Song (Official Video)": artist and song are tags, and "<artist> lyrics"; the rest never is."""
+    rng = np.random.default_rng(seed)
+    titles, tags, owners = [], [], []
+    for place in range(count):
+        artist, song = invented(rng), f"{invented(rng)} {invented(rng)}"
+        titles.append(f"{artist} - {song} (Official Video)")
+        tags.append([artist.lower(), song, f"{artist} lyrics", "music"])
+        owners.append(f"u{place % uploaders}")
+    return titles, tags, owners
+
+
+def mixed() -> Table:
+    """Words and tags that uploaders share, and some of their own."""
+    rng = np.random.default_rng(4)
+    words = [invented(rng) for _ in range(12)]
+    titles, tags, owners = [], [], []
+    for place in range(200):
+        some = rng.choice(words, 4)
+        titles.append(f"{some[0]} {some[1]} | {some[2]} é {some[3]}")
+        tags.append([some[0], f"{some[0]} {some[1]}", f"{some[2]} lyrics", f"best {some[1]}", f"own{place % 20}"])
+        owners.append(f"u{place % 20}")
+    return titles, tags, owners
