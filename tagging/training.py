@@ -1,7 +1,6 @@
 """Training a bundle: manifests → features → catalog and channel indexes → bundle."""
 
 import logging
-import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -40,7 +39,6 @@ from tagging.store.bundle import (
     NamesEntry,
     SourceEntry,
     TrainingEntry,
-    file_sha256,
     write_manifest,
 )
 from tagging.store.features import FeatureStore
@@ -168,8 +166,8 @@ def train(
                 counts={"videos": len(learnt), "tags": len(catalog), "pairs": len(tags.tag_rows)},
                 training=TrainingEntry(
                     sources=[
-                        *(_source(path, columns) for path in manifests),
-                        *([_source(aliases, {})] if aliases else []),
+                        *(SourceEntry.of(path, columns) for path in manifests),
+                        *([SourceEntry.of(aliases, {})] if aliases else []),
                     ],
                     packages={name: version(name) for name in PACKAGES},
                     videos_read=len(rows),
@@ -177,11 +175,6 @@ def train(
                 ),
             )
     return _report(out, manifest, watch)
-
-
-def _source(path: Path, columns: Mapping[str, str]) -> SourceEntry:
-    name = os.fsencode(path.name).decode("utf-8", "replace")  # a file's name may be no text at all
-    return SourceEntry(name=name, sha256=file_sha256(path), columns=dict(columns))
 
 
 def _counted(rows: Iterator[LabelledVideo], progress: Progress) -> Iterator[LabelledVideo]:

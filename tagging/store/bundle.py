@@ -4,7 +4,7 @@
     catalog.parquet    the tags
     videos.parquet     the labelled videos that vote: id, title, tag rows
     channels/<name>/   one vector index a channel, and the labelled video, or tag, behind each of its rows
-    names.npy          unit rows of the names of the catalog's first tags, in the space of the text encoder
+    names.npy          unit rows of the names of the catalog's first tags and of the added ones, by the text encoder
     learnt/            n-grams, towers, classifier and blend, the names and labelled texts as they see them
     frames.parquet     which classes of the vision encoder speak for which tags, and audio.parquet the same
 
@@ -14,10 +14,13 @@ A bundle is written to a temporary sibling and renamed, so there is never half a
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tagging.config import Config
@@ -52,6 +55,13 @@ class NamesEntry(_Part):
     dim: int
     count: int
     classes: dict[str, int]  # modality -> number of its encoder's classes
+    unnamed: tuple[int, int] = (0, 0)  # catalog rows [start, end) without a name, where tags were added behind them
+
+    def rows(self) -> NDArray[np.int64]:
+        """(count,) the catalog row of each name, rising."""
+        places = np.arange(self.count)
+        start, end = self.unnamed
+        return places + (places >= start) * (end - start)
 
 
 class LearntEntry(_Part):
@@ -70,11 +80,16 @@ class FileEntry(_Part):
 
 
 class SourceEntry(_Part):
-    """A manifest the bundle was trained on."""
+    """A table the bundle was made from."""
 
     name: str
     sha256: str
     columns: dict[str, str]
+
+    @classmethod
+    def of(cls, path: Path, columns: Mapping[str, str]) -> "SourceEntry":
+        name = os.fsencode(path.name).decode("utf-8", "replace")  # a file's name may be no text at all
+        return cls(name=name, sha256=file_sha256(path), columns=dict(columns))
 
 
 class TrainingEntry(_Part):
@@ -85,6 +100,14 @@ class TrainingEntry(_Part):
     videos_of_other_splits: int
     videos_without_tags: int
     videos_without_features: int
+
+
+class AdditionEntry(_Part):
+    """Tags that were added to the catalog without training."""
+
+    bundle: str  # version of the bundle that they were added to
+    tags: int  # the catalog's last then
+    sources: list[SourceEntry]  # tables of judged tags; none where they were named by hand
 
 
 class BundleManifest(_Part):
@@ -98,6 +121,7 @@ class BundleManifest(_Part):
     learnt: LearntEntry | None
     counts: dict[str, int]
     training: TrainingEntry
+    additions: list[AdditionEntry] = []  # first to last
     files: dict[str, FileEntry]
 
 
@@ -109,7 +133,8 @@ def write_manifest(folder: Path, created: datetime, **parts: Any) -> BundleManif
         if path.is_file()
     }
     unsealed = BundleManifest(format=FORMAT, version="", created=created, files=files, **parts)
-    version = f"{created:%Y%m%dT%H%M%SZ}-{seal(unsealed)}"
+    said = unsealed.model_dump(mode="json")
+    version = f"{created:%Y%m%dT%H%M%SZ}-{seal(said)}"
     manifest = unsealed.model_copy(update={"version": version})
     for path in folder.rglob("*"):
         if path.is_file():
@@ -120,9 +145,12 @@ def write_manifest(folder: Path, created: datetime, **parts: Any) -> BundleManif
     return manifest
 
 
-def seal(manifest: BundleManifest) -> str:
-    """The end of a bundle's version: 8 hex digits over all that its manifest says, but for when it was made."""
-    said = manifest.model_dump(mode="json", exclude={"version", "created"})
+def seal(manifest: Mapping[str, Any]) -> str:
+    """The end of a bundle's version: 8 hex digits over all that its manifest says, but for when it was made.
+
+    Over what stands in the file, so that a field with a default may be added without a new format.
+    """
+    said = {key: value for key, value in manifest.items() if key not in ("version", "created")}
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:8]
 
 
@@ -152,7 +180,7 @@ def read_manifest(folder: Path) -> BundleManifest:
         first = error.errors(include_url=False)[0]
         key = ".".join(str(part) for part in first["loc"])
         raise ArtifactCorruptError(f"{path}: {key}: {first['msg']}", "restore the bundle, or train it again") from error
-    if not manifest.version.endswith(f"-{seal(manifest)}"):
+    if not manifest.version.endswith(f"-{seal(tree)}"):
         raise ArtifactCorruptError(
             f"{path} was changed after the bundle {manifest.version} was made", "restore the bundle, or train it again"
         )

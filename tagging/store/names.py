@@ -37,8 +37,8 @@ def save_links(folder: Path, modality: Modality, links: ClassTags) -> None:
 def load_links(folder: Path, modality: Modality, entry: NamesEntry) -> ClassTags:
     table = pq.read_table(folder / f"{modality}.parquet")
     tag_rows = table["tag"].to_numpy().astype(np.int64)
-    if len(tag_rows) and tag_rows.max() >= entry.count:
-        raise ValueError(f"{modality}.parquet names tags beyond the {entry.count} with names")
+    if not np.isin(tag_rows, entry.rows()).all():
+        raise ValueError(f"{modality}.parquet names tags that are not among the {entry.count} with names")
     return ClassTags(
         tag_rows=tag_rows,
         class_rows=table["class"].to_numpy().astype(np.int64),

@@ -18,7 +18,7 @@ from tagging.errors import (
 )
 from tagging.pipeline import load_tagger
 from tagging.store.atomic import new_folder
-from tagging.store.bundle import BundleManifest, file_sha256, read_manifest, seal
+from tagging.store.bundle import file_sha256, read_manifest, seal
 
 
 @pytest.fixture
@@ -35,8 +35,7 @@ def edit_and_seal(bundle: Path, **values: object) -> None:
     """As a writer of other values would have written it."""
     edit(bundle, **values)
     path = bundle / "manifest.json"
-    changed = BundleManifest.model_validate_json(path.read_text())
-    edit(bundle, version=f"20260101T000000Z-{seal(changed)}")
+    edit(bundle, version=f"20260101T000000Z-{seal(json.loads(path.read_text()))}")
 
 
 def test_the_manifest_names_every_file_and_what_made_the_bundle(tiny_bundle: Path, corpus: Path) -> None:
