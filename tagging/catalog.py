@@ -68,10 +68,25 @@ class TagCatalog:
         by_alias = {normalise(alias): row for row, aliases in enumerate(self.aliases) for alias in aliases}
         return by_alias | {normalise(name): row for row, name in enumerate(self.names)}
 
-    def spellings(self, count: int) -> list[tuple[str, ...]]:
-        """Name and aliases of each of the first `count` tags."""
-        pairs = zip(self.names[:count], self.aliases[:count], strict=True)
-        return [(name, *aliases) for name, aliases in pairs]
+    def spellings(self, rows: Iterable[int]) -> list[tuple[str, ...]]:
+        """Name and aliases of each of these tags."""
+        return [(self.names[row], *self.aliases[row]) for row in rows]
+
+    def with_added(self, names: Sequence[str]) -> "TagCatalog":
+        """The same rows, and behind them tags of these names, which no video has.
+
+        names: of tags that the catalog does not have, single spaces between their words.
+        """
+        nothing = ((),) * len(names)
+        return TagCatalog(
+            ids=(*self.ids, *(tag_id(normalise(name)) for name in names)),
+            names=(*self.names, *names),
+            aliases=self.aliases + nothing,
+            counts=np.append(self.counts, np.zeros(len(names), np.int64)),
+            hidden=np.append(self.hidden, np.zeros(len(names), np.bool_)),
+            parents=self.parents + nothing,
+            languages=self.languages + ("",) * len(names),
+        )
 
     def save(self, path: Path) -> None:
         table = pa.table(

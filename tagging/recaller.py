@@ -182,8 +182,8 @@ def named_channels(folder: Path, entry: NamesEntry | None, recall: RecallConfig,
         return []
     channels: list[Channel] = []
     if config.written or config.literal or config.described:
-        names = load_names(folder, entry)
-        channels.append(WrittenNames(names, catalog.spellings(entry.count), config, limit))
+        names, rows = load_names(folder, entry), entry.rows()
+        channels.append(WrittenNames(names, rows, catalog.spellings(rows.tolist()), config, limit))
     for name, modality in SENSED.items():
         strength = {"seen": config.seen, "heard": config.heard}[name]
         if strength is not None and modality in entry.classes:

@@ -104,15 +104,16 @@ class WrittenNames:
     def __init__(
         self,
         names: NDArray[np.float32],
+        tag_rows: Rows,
         spellings: Sequence[Sequence[str]],
         config: NamesConfig,
         limit: int,
     ) -> None:
-        """names: (n, D) unit rows of the catalog's first n tags; spellings: (n) their names and aliases."""
-        if len(names) != len(spellings):
-            raise ValueError(f"names {names.shape}, spellings of {len(spellings)} tags")
+        """names: (n, D) unit rows; tag_rows: (n,) their catalog rows; spellings: (n) names and aliases."""
+        if not len(names) == len(tag_rows) == len(spellings):
+            raise ValueError(f"names {names.shape} of {len(tag_rows)} tags, spellings of {len(spellings)}")
         self._names = names
-        self._tag_rows = np.arange(len(names))
+        self._tag_rows = tag_rows
         self._lexicon = Lexicon(spellings)
         self._config = config
         self._limit = limit
@@ -135,9 +136,9 @@ class WrittenNames:
         best = _best(likely, cosines, self._tag_rows, self._limit)
         whole = " ".join((video.title.strip() or video.description).split())
         evidence = tuple(
-            Evidence(self.name, "text", float(cosines[row]), text=words.get(row, whole)) for row in best.tolist()
+            Evidence(self.name, "text", float(cosines[place]), text=words.get(place, whole)) for place in best.tolist()
         )
-        return ChannelTags(best, likely[best], evidence=evidence)
+        return ChannelTags(self._tag_rows[best], likely[best], evidence=evidence)
 
     def _parts(self, video: VideoEmbeddings) -> list[tuple[str, StrengthConfig]]:
         """The texts to look for names in, the title last; a description alone is read as a title is."""

@@ -118,7 +118,7 @@ def _judge_titles(
     config = stated.config.model_copy(update={"recall": recall})
     recaller = Recaller.load(bundle, stated.model_copy(update={"config": config}))
     [channel] = [channel for channel in recaller.channels if channel.name == "written"]
-    spellings = [[_key(form) for form in forms] for forms in recaller.catalog.spellings(len(recaller.catalog))]
+    spellings = [[_key(form) for form in forms] for forms in recaller.catalog.spellings(range(len(recaller.catalog)))]
     cosines: list[float] = []
     right: list[bool] = []
     parts: list[str] = []

@@ -113,7 +113,7 @@ def written(
 ) -> dict[int, str | None]:
     row = np.array(text or [0.5, 0.5, 0.5, 0.5], np.float32)
     given = VideoEmbeddings({"text": row / np.linalg.norm(row)}, title=title, description=description)
-    [tags] = WrittenNames(NAMES, SPELLINGS, config, limit=10).recall([given])
+    [tags] = WrittenNames(NAMES, np.arange(4), SPELLINGS, config, limit=10).recall([given])
     assert tags is not None
     assert all(e.kind == "text" and e.channel == "written" for e in tags.evidence)
     return {row: one.text for row, one in zip(tags.tag_rows.tolist(), tags.evidence, strict=True)}
@@ -143,5 +143,5 @@ def test_a_name_near_in_meaning_shows_the_whole_title() -> None:
 
 
 def test_text_that_no_encoder_read_is_not_looked_at() -> None:
-    channel = WrittenNames(NAMES, SPELLINGS, NamesConfig(literal=EASY), limit=10)
+    channel = WrittenNames(NAMES, np.arange(4), SPELLINGS, NamesConfig(literal=EASY), limit=10)
     assert channel.recall([VideoEmbeddings({}, title="hockey")]) == [None]
