@@ -40,7 +40,8 @@ def aliases_command(
     videotag tags aliases --bundle bundles/news --out aliases.csv
     """
     from tagging.aliases import AliasRule, propose_for
-    from tagging.store.aliases import require_no_table, write_proposals
+    from tagging.store.aliases import write_proposals
+    from tagging.store.judged import require_no_table
 
     if out is not None:
         require_no_table(out)
