@@ -30,6 +30,14 @@ class InvalidAliasesError(VideotagError):
     """A table of accepted aliases that cannot be read, or that contradicts itself or the videos."""
 
 
+class InvalidTagsError(VideotagError):
+    """Names that cannot become tags of a catalog, or a table of them that cannot be read."""
+
+
+class InvalidResultsError(VideotagError):
+    """A folder that does not hold what `videotag batch` writes."""
+
+
 class InvalidVideoError(VideotagError):
     """A video with nothing that can be tagged."""
 
