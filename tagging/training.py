@@ -153,7 +153,7 @@ def train(
             indexes = index_views(seen, config.recall, config.training.seed)
             if learning is not None and learning.parts.tags is not None:
                 indexes[LikeNames.name] = learning.parts.tags
-            channels = _write_channels(folder, indexes)
+            channels = write_channels(folder, indexes)
         with watch("write bundle"):
             manifest = write_manifest(
                 folder,
@@ -211,7 +211,7 @@ def _name_failures(extraction: Extraction, videos: int) -> None:
         logger.warning("media of %d of %d videos were left out", len(extraction.failures), videos)
 
 
-def _write_channels(folder: Path, indexes: Mapping[str, Indexed]) -> dict[str, ChannelEntry]:
+def write_channels(folder: Path, indexes: Mapping[str, Indexed]) -> dict[str, ChannelEntry]:
     channels: dict[str, ChannelEntry] = {}
     for name, one in indexes.items():
         place = folder / "channels" / name
@@ -231,11 +231,16 @@ def _reads_names(config: RecallConfig) -> bool:
 def _write_learning(folder: Path, learning: Learning) -> None:
     folder.mkdir()
     learning.parts.learnt.save(folder)
-    np.save(folder / "tags.npy", learning.tags.astype(np.float16), allow_pickle=False)
+    save_tag_rows(folder, learning.tags)
     sparse.save_npz(folder / "texts.npz", learning.parts.texts.astype(np.float32), compressed=False)
     learning.blend.save(folder / "blend.txt")
     if learning.parts.extractor is not None:
         learning.parts.extractor.save(folder / "extract")
+
+
+def save_tag_rows(folder: Path, rows: NDArray[np.float32]) -> None:
+    """rows: (N, D) of the tag tower, zeros where nothing of a name is known."""
+    np.save(folder / "tags.npy", rows.astype(np.float16), allow_pickle=False)
 
 
 def _learnt_entry(learning: Learning | None) -> LearntEntry | None:

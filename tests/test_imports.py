@@ -42,7 +42,8 @@ def test_recall_and_rank_know_the_values_and_not_each_other(package: str, other:
 
 
 def test_only_the_joining_modules_of_tagging_know_recall_or_rank() -> None:
-    joining = {"tagging/pipeline.py", "tagging/recaller.py", "tagging/learning.py", "tagging/evaluation.py"}
+    modules = ("pipeline", "recaller", "learning", "training", "additions", "evaluation")
+    joining = {f"tagging/{module}.py" for module in modules}
     for path in sorted((ROOT / "tagging").rglob("*.py")):
         names = imported(path)
         if own(names, "recall") or own(names, "rank"):

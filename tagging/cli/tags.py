@@ -8,12 +8,14 @@ from typing import Annotated
 import typer
 
 from tagging import places
-from tagging.cli import options
+from tagging.cli import options, promotion
 from tagging.cli.console import Format, print_json, print_lines, print_table
 
 SHOWN = 30
 
 app = typer.Typer(help="The tags of a bundle.", no_args_is_help=True)
+app.command("new")(promotion.new_command)
+app.command("add")(promotion.add_command)
 
 
 @app.callback()

@@ -4,9 +4,12 @@ import csv
 import json
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tagging.catalog import TagCatalog
+from tagging.jobs.local import TAGGED
 from tagging.store.bundle import read_manifest
 from tests.tagging.cli.test_commands import run, told
 
@@ -48,10 +51,11 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "bundle"
 
 
-def test_help_explains_itself_with_examples() -> None:
-    result = run("tags", "aliases", "--help")
+@pytest.mark.parametrize("command", ["aliases", "new", "add"])
+def test_help_explains_itself_with_examples(command: str) -> None:
+    result = run("tags", command, "--help")
     assert result.returncode == 0
-    assert "videotag tags aliases" in result.stdout
+    assert f"videotag tags {command}" in result.stdout
 
 
 def test_spellings_are_proposed_judged_and_merged(tmp_path: Path, bundle: Path) -> None:
@@ -101,3 +105,61 @@ def test_what_a_user_gets_wrong_is_one_line_and_a_hint(tmp_path: Path, bundle: P
     path.write_text("accept,tag,alias\nyes,game,games\nyes,games,game\n")
     assert "aliases in a circle" in train(tmp_path, out, "--aliases", path)[0]
     assert not out.exists()
+
+
+def backlog(folder: Path) -> tuple[Path, Path]:
+    """What a batch wrote, and the manifest that it read."""
+    rows, videos = [], []
+    for n, names in enumerate([["gravel bike", "GAME"], ["Gravel  Bike", "games"], ["gravel bike"], ["rain cover"]]):
+        tags = [{"name": name, "confidence": 0.6, "id": "", "is_new": True} for name in names]
+        rows.append({"video_id": f"b{n}", "tags": tags})
+        videos.append({"id": f"b{n}", "title": f"Ride {n}", "uploader_id": f"u{n}"})
+    (folder / "tagged").mkdir()
+    pq.write_table(pa.Table.from_pylist(rows, TAGGED), folder / "tagged" / "part-00000.parquet")
+    (folder / "backlog.jsonl").write_text("".join(json.dumps(video) + "\n" for video in videos))
+    return folder / "tagged", folder / "backlog.jsonl"
+
+
+def test_new_tags_are_judged_added_and_recalled(tmp_path: Path, bundle: Path) -> None:
+    tagged, videos = backlog(tmp_path)
+    listed = ("tags", "new", tagged, "--manifest", videos, "--map", "video_id=id")
+    result = run(*listed, "--bundle", bundle, "--format", "json")
+    assert result.returncode == 0, result.stderr
+    answer = json.loads(result.stdout)
+    assert (answer["new_tags"], answer["accepted"], answer["uploaders"]) == (2, 1, "by the manifest")
+    bike, cover = answer["tags"]
+    assert (bike["tag"], bike["accept"], bike["videos"], bike["uploaders"]) == ("gravel bike", "yes", 3, 3)
+    assert (bike["video_ids"], bike["titles"]) == (["b0", "b1", "b2"], ["Ride 0", "Ride 1", "Ride 2"])
+    assert (cover["tag"], cover["accept"]) == ("rain cover", "")
+
+    path = tmp_path / "new.csv"
+    assert "gravel bike" in run(*listed, "--out", path).stdout  # of the bundle that comes with videotag
+    path.write_text(path.read_text().replace(",rain cover,,", "yes,rain cover,,"))  # the editor's work
+    result = run("tags", "add", "bikepacking", "--from", path, "--out", tmp_path / "mine", "--format", "json")
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["added"] == 3
+    result = run("tag", "--title", "Gravel bikes", "--bundle", tmp_path / "mine", "--format", "json")
+    assert "gravel bike" in {tag["name"] for tag in json.loads(result.stdout)["tags"]}
+    result = run("tags", "new", tagged, "--bundle", tmp_path / "mine")
+    assert (result.returncode, result.stdout) == (0, "no tag is new to the bundle\n")
+
+
+def test_without_a_manifest_uploaders_are_unknown_and_that_is_said(tmp_path: Path, bundle: Path) -> None:
+    tagged, _ = backlog(tmp_path)
+    result = run("tags", "new", tagged, "--bundle", bundle)
+    assert result.returncode == 0, result.stderr
+    assert "unknown, every video counts as another's" in result.stdout
+
+
+def test_what_a_user_gets_wrong_with_new_tags_is_one_line_and_a_hint(tmp_path: Path, bundle: Path) -> None:
+    tagged, _ = backlog(tmp_path)
+    assert "holds no results" in told(run("tags", "new", tmp_path, "--bundle", bundle))[0]
+    assert "cannot be read" in told(run("tags", "new", tagged, "--manifest", tmp_path / "no.csv"))[0]
+    assert run("tags", "new", tagged, "--map", "video_id=id").returncode == 2
+    assert run("tags", "add", "--out", tmp_path / "out").returncode == 2
+    add = ("tags", "add", "--bundle", bundle, "--out", tmp_path / "out")
+    assert "'GAME' is in the catalog already, as the tag 'game'" in told(run(*add, "GAME"))[0]
+    assert "is empty" in told(run(*add, " "))[0]
+    assert "no.csv: cannot be read" in told(run(*add, "--from", tmp_path / "no.csv"))[0]
+    assert "exists" in told(run(*add[:-1], tagged, "a"))[0]
+    assert not (tmp_path / "out").exists()
