@@ -197,6 +197,11 @@ dim = 64
 backend = "none"
 [encoders.audio]
 backend = "none"
+[recall.learnt.walks]
+walks = 1
+length = 10
+[recall.blend]
+trees = 20
 """
 
 
