@@ -9,6 +9,8 @@ from tagging.errors import OutputExistsError, VideotagError
 from tagging.store.atomic import whole_text_file
 
 T = TypeVar("T")
+FORMULA = ("=", "+", "-", "@")  # a spreadsheet runs a cell that begins so, and names come from strangers
+QUOTE = "'"  # before such a cell, as spreadsheets themselves have it
 
 
 def require_no_table(path: Path) -> None:
@@ -66,14 +68,19 @@ def _rows(
                 if cells and len(cells) != len(header):
                     raise error(f"{place}: expected {len(header)} cells as in the header, found {len(cells)}")
                 if cells:
-                    yield place, dict(zip(header, cells, strict=True))
+                    yield place, dict(zip(header, map(_unquoted, cells), strict=True))
     except (OSError, UnicodeDecodeError, csv.Error) as cause:
         raise error(f"{path}: cannot be read: {cause}", "expected a CSV table in UTF-8") from cause
 
 
 def _cell(value: object) -> object:
     if isinstance(value, tuple):
-        return " ".join(map(str, map(_cell, value)))
+        return _cell(" ".join(map(str, value)))
     if isinstance(value, str):
-        return " ".join(value.split())  # a title may have lines
+        text = " ".join(value.split())  # a title may have lines
+        return QUOTE + text if text.startswith((QUOTE, *FORMULA)) else text
     return round(value, 3) if isinstance(value, float) else value
+
+
+def _unquoted(cell: str) -> str:
+    return cell[1:] if cell.startswith(QUOTE) and cell[1:].startswith((QUOTE, *FORMULA)) else cell
