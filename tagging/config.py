@@ -188,7 +188,7 @@ class LearntConfig(Branch):
     """What recall learns from labelled videos (recall/train.py)."""
 
     ngrams: NgramConfig | None = NgramConfig()  # None: text is what the encoder makes of it, and nothing else
-    tag_views: tuple[Literal["text", "graph"], ...] = ("text", "graph")  # of tags, beside the n-grams of their names
+    tag_views: tuple[Literal["text", "graph"], ...] = ()  # of tags, beside the n-grams of their names
     edge_uploaders: PositiveInt = 2  # that speak for an edge of the tag graph
     walks: DeepWalkConfig = DeepWalkConfig(walks=4)
     width: PositiveInt = 256  # of every learnt vector
