@@ -16,10 +16,10 @@ from scipy import sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from tagging.config import NgramConfig
-from tagging.words import normalise
+from tagging.words import MARKS, normalise
 
 KINDS = {
-    "words": {"analyzer": "word", "token_pattern": r"(?u)\w+", "ngram_range": (1, 2)},
+    "words": {"analyzer": "word", "token_pattern": rf"(?u)(?:\w[{MARKS}]*)+", "ngram_range": (1, 2)},
     "pieces": {"analyzer": "char_wb", "ngram_range": (2, 5)},
 }
 

@@ -8,9 +8,12 @@ import re
 import unicodedata
 from functools import lru_cache
 
+# Vowel signs and accents stand behind a letter and belong to its word, which `\w` does not know. Not so what only says
+# how a sign before it is drawn: variation selectors.
+MARKS = "".join(chr(code) for code in range(0x0300, 0xFE00) if unicodedata.category(chr(code)) in ("Mn", "Mc"))
 # Scripts that write without spaces count each character as a word.
 _NO_SPACES = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff"
-_WORD = re.compile(rf"[{_NO_SPACES}]|[^\W_{_NO_SPACES}]+")
+_WORD = re.compile(rf"(?![{MARKS}])[{_NO_SPACES}][{MARKS}]*|(?:[^\W_{_NO_SPACES}][{MARKS}]*)+")
 _POSSESSIVE = re.compile(r"['’]s?\b")
 
 _NO_PLURALS = frozenset(("arts", "glasses", "goods", "lens", "means", "news", "species", "series"))

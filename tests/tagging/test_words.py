@@ -1,5 +1,7 @@
 import pytest
 
+from recall.ngrams import NgramFeatures
+from tagging.config import NgramConfig
 from tagging.words import normalise, singular, split_words
 
 
@@ -41,6 +43,22 @@ def test_words_are_letters_and_digits_without_the_possessive() -> None:
         "2nd",
         "half",
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("हिन्दी गाने", ("हिन्दी", "गाने")),
+        ("தமிழ் பாடல்", ("தமிழ்", "பாடல்")),
+        ("مُحَمَّد صلاح", ("مُحَمَّد", "صلاح")),
+        ("İstanbul", ("i\u0307stanbul",)),
+        ("ใหม่", ("ใ", "ห", "ม่")),
+        ("1\ufe0f\u20e3 top ❤\ufe0f", ("1", "top")),
+    ],
+)
+def test_vowel_signs_and_accents_belong_to_their_word(text: str, words: tuple[str, ...]) -> None:
+    assert split_words(normalise(text)) == words
+    assert NgramFeatures.fit([text, text, "other words"], NgramConfig(least=1)).transform([words[0]]).nnz
 
 
 def test_scripts_without_spaces_fall_into_characters() -> None:
