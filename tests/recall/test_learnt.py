@@ -12,25 +12,13 @@ from recall.index.flat import FlatIndex
 from recall.learnt import Learnt
 from recall.tower import NGRAMS, Tower, without_some
 from recall.train import Tags, learn
-from tagging.config import LearntConfig, NgramConfig
+from tagging.config import LearntConfig
 from tagging.progress import Silent
 from tagging.types import VideoEmbeddings
-from tests.recall.topics import NAMES, Topics, lists, topics
-
-CONFIG = LearntConfig(
-    ngrams=NgramConfig(least=1),
-    width=16,
-    epochs=30,
-    least_steps=1,
-    batch=32,
-    negatives=8,
-    likened=32,
-    rate=3e-3,
-    table_rate=0.1,
-)
+from tests.recall.topics import LEARNT, NAMES, Topics, lists, topics
 
 
-def learnt_from(data: Topics, config: LearntConfig = CONFIG, seed: int = 7) -> Learnt:
+def learnt_from(data: Topics, config: LearntConfig = LEARNT, seed: int = 7) -> Learnt:
     return learn(data.videos, data.tags, data.uploaders, Tags(NAMES, {}), config, seed, Silent())
 
 
@@ -122,7 +110,7 @@ def test_an_embedding_of_another_width_is_refused(learnt: Learnt) -> None:
 
 def test_the_same_seed_gives_the_same_weights_and_another_does_not() -> None:
     data = topics(64, seed=1)
-    short = CONFIG.model_copy(update={"epochs": 1})
+    short = LEARNT.model_copy(update={"epochs": 1})
     first, again, other = (learnt_from(data, short, seed) for seed in (3, 3, 4))
     assert torch.equal(first.table, again.table)
     assert torch.equal(first.weights, again.weights)
@@ -179,7 +167,7 @@ def test_view_dropout_never_takes_the_last_view() -> None:
 def test_a_tag_without_a_place_in_the_graph_is_reached_by_one_who_learnt_from_the_graph() -> None:
     data = topics(160, seed=1)
     places = np.random.default_rng(0).standard_normal((len(NAMES), 4)).astype(np.float32)
-    learnt = learn(data.videos, data.tags, data.uploaders, Tags(NAMES, {"graph": places}), CONFIG, 7, Silent())
+    learnt = learn(data.videos, data.tags, data.uploaders, Tags(NAMES, {"graph": places}), LEARNT, 7, Silent())
     assert set(learnt.tags.dims) == {"graph"}
     [video] = learnt.with_hidden([VideoEmbeddings({}, title="kitten purr")])
     rows, tag_rows = LikeNames.rows(learnt, learnt.tag_rows(NAMES))  # as if all of them were new
@@ -192,7 +180,7 @@ def test_a_tag_without_a_place_in_the_graph_is_reached_by_one_who_learnt_from_th
 
 def test_without_ngrams_the_dense_views_alone_are_learnt() -> None:
     data = topics(160, seed=1, frames=True)
-    learnt = learnt_from(data, CONFIG.model_copy(update={"ngrams": None}))
+    learnt = learnt_from(data, LEARNT.model_copy(update={"ngrams": None}))
     assert learnt.features.width == 0
     [words, looks] = learnt.with_hidden(
         [VideoEmbeddings({}, title="kitten"), VideoEmbeddings({"frames": np.eye(8, dtype=np.float32)[1]})]

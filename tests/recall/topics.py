@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tagging.config import LearntConfig, NgramConfig
 from tagging.types import TagLists, VideoEmbeddings
 
 WORDS = {
@@ -14,6 +15,18 @@ WORDS = {
     "food": ["recipe", "oven", "pasta", "sauce", "рецепт"],
     "music": ["guitar", "chords", "singing", "melody", "песня"],
 }
+LEARNT = LearntConfig(
+    ngrams=NgramConfig(least=1),
+    width=16,
+    epochs=30,
+    least_steps=1,
+    batch=32,
+    negatives=8,
+    likened=32,
+    rate=3e-3,
+    table_rate=0.1,
+)
+
 NAMES = (*WORDS, "channel 0", "channel 1", "kitten recipe")  # the last is on no video
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tagging.config import BlendConfig, Config, LearntConfig, NgramConfig
+from tagging.config import BlendConfig, Config
 from tagging.errors import InvalidVideoError
 from tagging.evaluation import evaluate
 from tagging.pipeline import load_tagger
@@ -16,24 +16,14 @@ from tagging.store.bundle import read_manifest
 from tagging.store.features import FeatureStore
 from tagging.training import train
 from tagging.types import VideoRef
-from tests.recall.topics import NAMES, topics
+from tests.recall.topics import LEARNT, NAMES, topics
 
 CHANNELS = ["text", "multimodal", "lexical", "words", "classifier", "similarity"]
 
 
 @pytest.fixture(scope="module")
 def config(tiny_config: Config) -> Config:
-    learnt = LearntConfig(
-        ngrams=NgramConfig(least=1),
-        width=16,
-        epochs=20,
-        least_steps=1,
-        batch=32,
-        negatives=8,
-        likened=32,
-        rate=3e-3,
-        table_rate=0.1,
-    )
+    learnt = LEARNT.model_copy(update={"epochs": 20})
     recall = tiny_config.recall.model_copy(update={"learnt": learnt, "blend": BlendConfig(trees=20, least_in_leaf=5)})
     training = tiny_config.training.model_copy(update={"least_videos": 100})
     return tiny_config.model_copy(update={"recall": recall, "training": training})
