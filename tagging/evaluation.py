@@ -1,6 +1,7 @@
 """Evaluation of a bundle on labelled videos it has not learnt from."""
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -10,8 +11,7 @@ from typing import TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from rank.base import Ranker
-from rank.evaluate import ranking_row, system_row
+from rank.evaluate import system_row
 from rank.select import select
 from recall.channels.uploader import UsualTags
 from recall.evaluate import Proposal, lost_without, recall_row
@@ -21,13 +21,14 @@ from tagging.errors import InvalidManifestError
 from tagging.features.extract import extract
 from tagging.features.factory import load_encoders
 from tagging.manifest import read_labelled
-from tagging.pipeline import check_encoders, load_ranker
+from tagging.pipeline import check_encoders, load_ranker, only, rank_inputs
 from tagging.progress import Progress
 from tagging.recaller import Recaller
 from tagging.splits import is_held_out
 from tagging.store.bundle import BundleManifest, read_manifest
 from tagging.store.features import FeatureStore
-from tagging.types import Candidates, LabelledVideo, ModalityFeatures, RankInput, TagScores, VideoEmbeddings
+from tagging.systems import Systems
+from tagging.types import Candidates, ChannelTags, LabelledVideo, TagScores, VideoEmbeddings
 from tagging.words import normalise
 
 Rows = NDArray[np.int64]
@@ -79,7 +80,10 @@ def evaluate(
     check_encoders(stated, encoders)
     videos = [row.video for row in tagged]
     with_beliefs = stated.names is not None
-    extraction = extract(videos, encoders, stated.config.media, store, progress, with_beliefs=with_beliefs)
+    extraction = extract(
+        videos, encoders, stated.config.media, store, progress,
+        with_beliefs=with_beliefs, with_tokens=stated.ranker is not None,
+    )  # fmt: skip
     truth = _truth(tagged, recaller.catalog)
     silent = [replace(video, uploader_id=None) for video in extraction.embeddings]
     tables: dict[str, Sequence[VideoEmbeddings]] = {
@@ -89,15 +93,26 @@ def evaluate(
         tables[TOLD] = extraction.embeddings
     proposals: dict[str, list[Proposal]] = {}
     truths: list[Rows] = []
-    ranked: list[Rows] = []
     answered: list[Rows] = []
-    ranker = load_ranker(stated)
+    ranker = load_ranker(bundle, stated)
+    systems = Systems(recaller, ranker)
     with ExitStack() as stack, progress.track("recall and rank", len(tables) * len(tagged)) as advance:
         files: dict[str, TextIO] = {}
         for told, videos_told in tables.items():
             for start in range(0, len(tagged), AT_ONCE):
                 some = slice(start, start + AT_ONCE)
-                answers = _answers(recaller, ranker, tagged[some], videos_told[some])
+                here = only(extraction.tokens, np.arange(len(tagged))[some])
+                started = time.perf_counter()
+                proposed = recaller.propose(videos_told[some])
+                candidates = [recaller.unite(*pair) for pair in zip(videos_told[some], proposed, strict=True)]
+                recalled = time.perf_counter()
+                inputs = rank_inputs(videos[some], here, candidates)
+                scores = ranker.score(inputs)
+                if not told:
+                    systems.add(videos_told[some], inputs, scores, recalled - started, time.perf_counter() - recalled)
+                answers = [
+                    _Answer.of(*parts) for parts in zip(videos_told[some], proposed, candidates, scores, strict=True)
+                ]
                 for row, labels, answer in zip(tagged[some], truth[some], answers, strict=True):
                     true = labels.rows(answer.new)
                     for name, best in answer.by_name(told).items():
@@ -110,19 +125,20 @@ def evaluate(
                             _write_prediction(files[name], row, best, answer.new, recaller.catalog)
                     if not told:
                         truths.append(true)
-                        ranked.append(answer.union.rows)
                         answered.append(answer.chosen(stated.config.select))
                 advance(len(answers))
 
-    system = "recall + noisy-or" if stated.learnt is None else "recall"
     return EvaluationReport(
         bundle=stated.version,
         videos=len(tagged),
         videos_without_tags=len(rows) - len(tagged),
         videos_without_features=sum(not e.rows for e in extraction.embeddings),
         recall=_recall_table(proposals),
-        ranking=[ranking_row(system, ranked, truths)],
-        systems=[system_row(system, answered, truths)],
+        ranking=systems.ranking(truths),
+        systems=[
+            system_row(f"{systems.name}, as answered", answered, truths, systems.seconds()),
+            *systems.compared(truths),
+        ],
     )
 
 
@@ -199,6 +215,22 @@ class _Answer:
     new: Mapping[int, str]  # names beyond the catalog's, of the channels and the candidates
     looked_at: bool
 
+    @classmethod
+    def of(
+        cls,
+        video: VideoEmbeddings,
+        proposed: Mapping[str, ChannelTags | None],
+        candidates: Candidates,
+        scores: TagScores,
+    ) -> "_Answer":
+        return cls(
+            {name: None if tags is None else _Best(tags.tag_rows, tags.scores) for name, tags in proposed.items()},
+            candidates,
+            scores,
+            {row: name for tags in proposed.values() if tags is not None for row, name in tags.new.items()},
+            looked_at=bool(video.rows) or bool(len(candidates.tag_rows)),
+        )
+
     @property
     def union(self) -> _Best:
         order = select(self.candidates, self.scores, EVERYTHING)
@@ -213,26 +245,6 @@ class _Answer:
         if told:
             return {UsualTags.name: self.channels[UsualTags.name], f"union{told}": union}
         return {name: best for name, best in self.channels.items() if name != UsualTags.name} | {"union": union}
-
-
-def _answers(
-    recaller: Recaller, ranker: Ranker, rows: Sequence[LabelledVideo], videos: Sequence[VideoEmbeddings]
-) -> list[_Answer]:
-    proposed = recaller.propose(videos)
-    candidates = [recaller.unite(*pair) for pair in zip(videos, proposed, strict=True)]
-    scores = ranker.score(
-        [RankInput(row.video, ModalityFeatures(), one) for row, one in zip(rows, candidates, strict=True)]
-    )
-    return [
-        _Answer(
-            {name: None if tags is None else _Best(tags.tag_rows, tags.scores) for name, tags in by_channel.items()},
-            one,
-            score,
-            {row: name for tags in by_channel.values() if tags is not None for row, name in tags.new.items()},
-            looked_at=bool(video.rows) or bool(len(one.tag_rows)),
-        )
-        for by_channel, one, score, video in zip(proposed, candidates, scores, videos, strict=True)
-    ]
 
 
 def _jsonl(folder: Path, name: str) -> TextIO:

@@ -2,7 +2,8 @@
 
 The videos of some uploaders are kept from the learning: all channels propose tags for them as they would for a new
 uploader, and the blend is fitted on that. A few videos of the other uploaders are kept, too, half of them with their
-uploader told, so that the blend knows what habits are worth. Then all of these vote like the others.
+uploader told, so that the blend knows what habits are worth. Of yet other uploaders nothing is fitted on the videos:
+what recall says of those is as it will be of any new uploader's. Then all of these vote like the others.
 """
 
 import logging
@@ -12,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from recall.blend import Blend, fit_blend
+from recall.blend import Blend, budgeted, cross_fitted, fit_blend
 from recall.channels.base import Channel
 from recall.channels.extracted import Extracted
 from recall.channels.learnt import LikeNames
@@ -30,16 +31,26 @@ from tagging.progress import Progress
 from tagging.recaller import SIMILAR, Indexed, LearntParts, Recaller, RecallParts
 from tagging.splits import is_held_out
 from tagging.store.labelled import LabelledVideos
-from tagging.types import ChannelTags, VideoEmbeddings, VideoRef
+from tagging.types import Candidates, ChannelTags, VideoEmbeddings, VideoRef
 
 logger = logging.getLogger(__name__)
 
 AT_ONCE = 256
 LEAST_BLENDED = 50  # videos
 MOST_BLENDED = 0.2
+MOST_PROMISED = 0.1
 RETURNING = 0.25  # videos of known uploaders for one of a new one
 
 Floats = NDArray[np.float32]
+Example = tuple[Candidates, str, NDArray[np.int64]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recalled:
+    """What recall says of labelled videos that its channels did not learn from, and whose blend did not either."""
+
+    rows: NDArray[np.int64]  # (n,) of the labelled videos
+    candidates: list[Candidates]  # n, within the budget
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,8 +59,9 @@ class Learning:
     tags: Floats  # (N, D) unit rows of the tag tower, zeros where nothing of a name is known
     embeddings: list[VideoEmbeddings]  # of all labelled videos, with what the video tower makes of them
     blend: Blend
-    videos: int
-    blended_on: int
+    learnt_from: NDArray[np.int64]  # rows of the labelled videos
+    blended: Recalled
+    promised: Recalled
 
 
 def learn_recall(
@@ -70,9 +82,11 @@ def learn_recall(
     if recall.learnt is None:
         return None
     share = min(MOST_BLENDED, training.blended / len(labelled.ids))
-    new = np.array([_is_kept(labelled, row, share, training.seed) for row in range(len(labelled.ids))])
-    returning = ~new & _returning(labelled, share * RETURNING, training.seed)
-    voting, blended = np.flatnonzero(~new & ~returning), np.flatnonzero(new | returning)
+    new = _kept(labelled, share, training.seed + 1)
+    share_promised = min(MOST_PROMISED, training.promised / len(labelled.ids))
+    is_promised = ~new & _kept(labelled, share_promised, training.seed + 3)
+    returning = ~new & ~is_promised & _returning(labelled, share * RETURNING, training.seed)
+    voting, blended = np.flatnonzero(~new & ~is_promised & ~returning), np.flatnonzero(new | returning)
     if len(voting) < training.least_videos or len(blended) < LEAST_BLENDED:
         logger.info(
             "nothing is learnt: %d videos to learn from and %d to fit the blend on, needed %d and %d",
@@ -95,17 +109,35 @@ def learn_recall(
     words = NameWords(catalog.names)
     voters = RecallParts(catalog, words, some, views, named, replace(parts, texts=texts[voting]))
     recaller, weights = Recaller(voters, None, recall), voters.uses()
-    examples = []
-    with progress.track("recall for the blend", len(blended)) as advance:
-        for start in range(0, len(blended), AT_ONCE):
-            rows = blended[start : start + AT_ONCE]
-            videos = [seen[row] if row % 2 else replace(seen[row], uploader_id=None) for row in rows.tolist()]
-            for row, video, proposed in zip(rows, videos, recaller.propose(videos), strict=True):
-                candidates = merge({name: _voted(name, tags, weights) for name, tags in proposed.items()})
-                examples.append((candidates, text_of(video), labelled.tags.of(int(row))))
-            advance(len(rows))
+    numbers = labelled.uploader_numbers()
+
+    def recalled(what: str, rows: NDArray[np.int64], told: NDArray[np.bool_]) -> list[Example]:
+        """The united candidates, text and true tags of labelled videos; told: whether their uploader is."""
+        examples: list[Example] = []
+        with progress.track(what, len(rows)) as advance:
+            for start in range(0, len(rows), AT_ONCE):
+                some = rows[start : start + AT_ONCE].tolist()
+                videos = [seen[row] if told[row] else replace(seen[row], uploader_id=None) for row in some]
+                for row, video, proposed in zip(some, videos, recaller.propose(videos), strict=True):
+                    candidates = merge({name: _voted(name, tags, weights) for name, tags in proposed.items()})
+                    examples.append((candidates, text_of(video), labelled.tags.of(row)))
+                advance(len(some))
+        return examples
+
+    told = np.arange(len(labelled.ids)) % 2 == 1
+    examples = recalled("recall for the blend", blended, told)
     blend = fit_blend(examples, words, weights, recall.blend, training.seed)
-    return Learning(parts, tag_rows, seen, blend, len(voting), len(blended))
+    fair = cross_fitted(examples, numbers[blended], words, weights, recall.blend, training.seed)
+    promised = np.flatnonzero(is_promised)
+    weighed = [
+        blend.weigh(candidates, text)
+        for candidates, text, _ in recalled("recall for the promise", promised, np.zeros_like(told))
+    ]
+    return Learning(
+        parts, tag_rows, seen, blend, voting,
+        Recalled(blended, [budgeted(one, recall.blend.budget) for one in fair]),
+        Recalled(promised, [budgeted(one, recall.blend.budget) for one in weighed]),
+    )  # fmt: skip
 
 
 def _tags(
@@ -167,9 +199,10 @@ def index_tags(learnt: Learnt, tags: Floats, config: RecallConfig, seed: int) ->
     return Indexed(build_index(points, config.index, seed), tag_rows)
 
 
-def _is_kept(labelled: LabelledVideos, row: int, share: float, seed: int) -> bool:
-    video = VideoRef(labelled.ids[row], uploader_id=labelled.uploader_ids[row])
-    return is_held_out(video, share, seed + 1)  # another draw than the holdout's
+def _kept(labelled: LabelledVideos, share: float, seed: int) -> NDArray[np.bool_]:
+    """(V,) True for all videos of some uploaders; each seed is another draw than the holdout's."""
+    owners = zip(labelled.ids, labelled.uploader_ids, strict=True)
+    return np.array([is_held_out(VideoRef(one, uploader_id=owner), share, seed) for one, owner in owners])
 
 
 def _returning(labelled: LabelledVideos, share: float, seed: int) -> NDArray[np.bool_]:

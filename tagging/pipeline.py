@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rank.base import Ranker
+from rank.contrastive import Contrastive
 from rank.fusion import NoisyOr
 from rank.likely import Likely
 from rank.select import select
@@ -21,17 +22,19 @@ from tagging.features.encode import embed, encode_videos
 from tagging.features.factory import Encoders, load_encoders
 from tagging.media.pool import DecodePool
 from tagging.reading import Failure, ReadVideo, read_videos
-from tagging.recaller import Recaller
+from tagging.recaller import Recaller, only_what_it_should_be
 from tagging.store.bundle import BundleManifest, read_manifest
 from tagging.types import (
     MODALITIES,
     Candidates,
     Evidence,
     Modality,
+    ModalityFeatures,
     RankedTag,
     RankedTags,
     RankInput,
     TagScores,
+    Tokens,
     VideoEmbeddings,
     VideoRef,
 )
@@ -172,11 +175,38 @@ def load_tagger(folder: Path) -> Tagger:
     manifest = read_manifest(folder)
     encoders = load_encoders(manifest.config.encoders)
     check_encoders(manifest, encoders)
-    return Tagger(Recaller.load(folder, manifest), load_ranker(manifest), encoders, manifest.config, manifest.version)
+    return Tagger(
+        Recaller.load(folder, manifest), load_ranker(folder, manifest), encoders, manifest.config, manifest.version
+    )
 
 
-def load_ranker(manifest: BundleManifest) -> Ranker:
-    return NoisyOr(manifest.config.rank) if manifest.learnt is None else Likely()
+def load_ranker(folder: Path, manifest: BundleManifest) -> Ranker:
+    """The ranker that was trained; without one candidates are as sure as recall says, or as its channels together."""
+    config = manifest.config.rank
+    if manifest.ranker is not None and config.ranker is not None:
+        with only_what_it_should_be(folder):
+            return Contrastive.load(folder / "rank", config.ranker)
+    return NoisyOr(config.fusion) if manifest.learnt is None else Likely()
+
+
+def rank_inputs(
+    videos: Sequence[VideoRef], tokens: Mapping[Modality, Tokens], candidates: Sequence[Candidates]
+) -> list[RankInput]:
+    """What a ranker looks at, from the stored tokens of n videos."""
+    return [
+        RankInput(video, _features(tokens, place), proposed)
+        for place, (video, proposed) in enumerate(zip(videos, candidates, strict=True))
+    ]
+
+
+def _features(tokens: Mapping[Modality, Tokens], place: int) -> ModalityFeatures:
+    at = {name: one.at(place) for name, one in tokens.items()}
+    return ModalityFeatures(frames=at.get("frames"), audio=at.get("audio"))
+
+
+def only(tokens: Mapping[Modality, Tokens], rows: NDArray[np.int64]) -> dict[Modality, Tokens]:
+    """Those of some of the videos."""
+    return {name: one.only(rows) for name, one in tokens.items()}
 
 
 def check_encoders(manifest: BundleManifest, encoders: Encoders) -> None:

@@ -98,7 +98,7 @@ class RecallParts:
     def load(cls, folder: Path, manifest: BundleManifest) -> "RecallParts":
         """Those of a bundle; ArtifactCorruptError where a file is not what it should be."""
         config = manifest.config.recall
-        with _only_what_it_should_be(folder):
+        with only_what_it_should_be(folder):
             catalog = TagCatalog.load(folder / "catalog.parquet")
             labelled = LabelledVideos.load(folder / "videos.parquet")
             if len(labelled.tags.tag_rows) and labelled.tags.tag_rows.max() >= len(catalog):
@@ -137,7 +137,7 @@ class Recaller:
     def load(cls, folder: Path, manifest: BundleManifest) -> "Recaller":
         """The recall stage of a bundle; ArtifactCorruptError where a file is not what it should be."""
         parts = RecallParts.load(folder, manifest)
-        with _only_what_it_should_be(folder):
+        with only_what_it_should_be(folder):
             return cls(parts, load_blend(folder, parts), manifest.config.recall)
 
     def recall(self, videos: Sequence[VideoEmbeddings]) -> list[Candidates]:
@@ -194,7 +194,8 @@ def named_channels(folder: Path, entry: NamesEntry | None, recall: RecallConfig,
 
 
 @contextmanager
-def _only_what_it_should_be(folder: Path) -> Iterator[None]:
+def only_what_it_should_be(folder: Path) -> Iterator[None]:
+    """ArtifactCorruptError where a file of a bundle is not what its name says."""
     try:
         yield
     except (OSError, LookupError, TypeError, ValueError, AttributeError, RuntimeError, EOFError) as error:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +26,9 @@ from tagging.features.factory import Encoders, check_weights, load_encoders
 from tagging.features.names import class_words, link, name_vectors
 from tagging.learning import Learning, index_views, learn_recall
 from tagging.manifest import read_labelled
-from tagging.pipeline import encoder_fingerprints
+from tagging.pipeline import encoder_fingerprints, only
 from tagging.progress import Progress
+from tagging.ranking import learn_rank
 from tagging.recaller import Indexed, named_channels
 from tagging.splits import is_held_out
 from tagging.store.aliases import read_accepted, require_known
@@ -44,7 +46,7 @@ from tagging.store.bundle import (
 from tagging.store.features import FeatureStore
 from tagging.store.labelled import LabelledVideos
 from tagging.store.names import load_names, save_links, save_names
-from tagging.types import MODALITIES, LabelledVideo, Modality
+from tagging.types import MODALITIES, LabelledVideo, Modality, VideoRef
 
 logger = logging.getLogger(__name__)
 
@@ -119,7 +121,10 @@ def train(
     with watch("load encoders"):
         encoders = load_encoders(config.encoders)
     with watch("extract features"):
-        extraction = extract([row.video for row in kept], encoders, config.media, store, progress)
+        with_tokens = config.recall.learnt is not None and config.rank.ranker is not None
+        extraction = extract(
+            [row.video for row in kept], encoders, config.media, store, progress, with_tokens=with_tokens
+        )
         _name_failures(extraction, len(kept))
     learnt = [place for place, embeddings in enumerate(extraction.embeddings) if embeddings.rows]
     skipped["videos_without_features"] = len(kept) - len(learnt)
@@ -141,28 +146,19 @@ def train(
         if _reads_names(config.recall):
             with watch("encode names"):
                 names = write_names(folder, catalog, encoders, config.recall.names)
-        embeddings = [extraction.embeddings[place] for place in learnt]
-        with watch("learn recall"):
-            named = named_channels(folder, names, config.recall, catalog)
-            vectors = load_names(folder, names) if names else None
-            learning = learn_recall(embeddings, labelled, catalog, vectors, named, config, progress)
-            if learning is not None:
-                _write_learning(folder / "learnt", learning)
-        with watch("build indexes"):
-            seen = embeddings if learning is None else learning.embeddings
-            indexes = index_views(seen, config.recall, config.training.seed)
-            if learning is not None and learning.parts.tags is not None:
-                indexes[LikeNames.name] = learning.parts.tags
-            channels = write_channels(folder, indexes)
+        seen = Extraction(
+            tuple(extraction.embeddings[place] for place in learnt), (), only(extraction.tokens, np.array(learnt))
+        )
+        videos = [kept[place].video for place in learnt]
+        parts = _learn(folder, videos, seen, labelled, catalog, names, config, progress, watch)
         with watch("write bundle"):
             manifest = write_manifest(
                 folder,
                 created=datetime.now(UTC).replace(microsecond=0),
                 config=config,
                 encoders=encoder_entries(encoders),
-                channels=channels,
                 names=names,
-                learnt=_learnt_entry(learning),
+                **parts,
                 counts={"videos": len(learnt), "tags": len(catalog), "pairs": len(tags.tag_rows)},
                 training=TrainingEntry(
                     sources=[
@@ -175,6 +171,45 @@ def train(
                 ),
             )
     return _report(out, manifest, watch)
+
+
+def _learn(
+    folder: Path,
+    videos: Sequence[VideoRef],
+    extraction: Extraction,
+    labelled: LabelledVideos,
+    catalog: TagCatalog,
+    names: NamesEntry | None,
+    config: Config,
+    progress: Progress,
+    watch: "_Stopwatch",
+) -> dict[str, Any]:
+    """Write what recall and rank learn from V videos, and the indexes; what the manifest says of them."""
+    embeddings = extraction.embeddings
+    with watch("learn recall"):
+        named = named_channels(folder, names, config.recall, catalog)
+        vectors = load_names(folder, names) if names else None
+        learning = learn_recall(embeddings, labelled, catalog, vectors, named, config, progress)
+        if learning is not None:
+            _write_learning(folder / "learnt", learning)
+    ranking = None
+    if learning is not None:
+        with watch("learn rank"):
+            ranking = learn_rank(videos, extraction.tokens, labelled, catalog, learning, config, progress)
+            if ranking is not None:
+                ranking.save(folder)
+    with watch("build indexes"):
+        indexes = index_views(
+            embeddings if learning is None else learning.embeddings, config.recall, config.training.seed
+        )
+        if learning is not None and learning.parts.tags is not None:
+            indexes[LikeNames.name] = learning.parts.tags
+        channels = write_channels(folder, indexes)
+    return {
+        "channels": channels,
+        "learnt": _learnt_entry(learning),
+        "ranker": ranking.entry() if ranking is not None else None,
+    }
 
 
 def _counted(rows: Iterator[LabelledVideo], progress: Progress) -> Iterator[LabelledVideo]:
@@ -250,8 +285,9 @@ def _learnt_entry(learning: Learning | None) -> LearntEntry | None:
     return LearntEntry(
         labels=len(learnt.labels),
         ngrams=learnt.features.width,
-        videos=learning.videos,
-        blended_on=learning.blended_on,
+        videos=len(learning.learnt_from),
+        blended_on=len(learning.blended.rows),
+        kept_for_promises=len(learning.promised.rows),
         extracts=learning.parts.extractor is not None,
     )
 

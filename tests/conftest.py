@@ -40,6 +40,16 @@ def tiny_config() -> Config:
                 "vision": {"backend": "frame-statistics"},
                 "audio": {"backend": "sound-statistics"},
             },
+            "rank": {
+                "ranker": {
+                    "towers": {"width": 32, "clusters": 4, "groups": 2},
+                    "walks": {"walks": 1, "dim": 8, "length": 10},
+                    "negatives": {"drawn": 10, "two_hop": 2, "recalled": 0},
+                    "batch": 32,
+                    "epochs": 1,
+                    "least_steps": 40,
+                }
+            },
         },
         source="tests",
     )

@@ -42,7 +42,17 @@ def test_recall_and_rank_know_the_values_and_not_each_other(package: str, other:
 
 
 def test_only_the_joining_modules_of_tagging_know_recall_or_rank() -> None:
-    modules = ("pipeline", "recaller", "learning", "training", "additions", "evaluation", "benchmarks/times")
+    modules = (
+        "pipeline",
+        "recaller",
+        "learning",
+        "training",
+        "additions",
+        "evaluation",
+        "benchmarks/times",
+        "ranking",
+        "systems",
+    )
     joining = {f"tagging/{module}.py" for module in modules}
     for path in sorted((ROOT / "tagging").rglob("*.py")):
         names = imported(path)

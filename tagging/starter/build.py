@@ -77,6 +77,7 @@ def build(annotations: Path, out: Path, config: Config, anchors: Path = ANCHORS)
             channels={},
             names=names,
             learnt=None,
+            ranker=None,
             counts={"videos": 0, "tags": len(catalog), "pairs": 0},
             training=TrainingEntry(
                 sources=[_source(annotations, name) for name in lists],

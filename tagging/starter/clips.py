@@ -44,7 +44,7 @@ def name_clips(clips: Path, said: Mapping[str, str], bundle: Path, opened: bool,
     manifest = read_manifest(bundle)
     if opened:
         manifest = _opened(manifest)
-    encoders, ranker = load_encoders(manifest.config.encoders), load_ranker(manifest)
+    encoders, ranker = load_encoders(manifest.config.encoders), load_ranker(bundle, manifest)
     named: list[NamedClip] = []
     with (
         progress.track("name clips", len(said)) as advance,

@@ -6,6 +6,8 @@
     channels/<name>/   one vector index a channel, and the labelled video, or tag, behind each of its rows
     names.npy          unit rows of the names of the catalog's first tags and of the added ones, by the text encoder
     learnt/            n-grams, towers, classifier and blend, the names and labelled texts as they see them
+    graph.parquet      which tags stand together on labelled videos
+    rank/              the towers, the catalog as they see it, and how sure that makes a candidate
     frames.parquet     which classes of the vision encoder speak for which tags, and audio.parquet the same
 
 A bundle is written to a temporary sibling and renamed, so there is never half a bundle under its name.
@@ -30,7 +32,7 @@ from tagging.errors import (
     ArtifactNotFoundError,
 )
 
-FORMAT = 4
+FORMAT = 5
 MANIFEST = "manifest.json"
 
 
@@ -65,13 +67,23 @@ class NamesEntry(_Part):
 
 
 class LearntEntry(_Part):
-    """What recall learnt: L labels of the linear branch, F n-grams, and the videos that the blend was fitted on."""
+    """What recall learnt: L labels of the linear branch, F n-grams, from how many videos; on how many others the blend
+    and the confidence were fitted, and how many nothing was fitted on.
+    """
 
     labels: int
     ngrams: int
     videos: int
     blended_on: int
+    kept_for_promises: int
     extracts: bool  # new tags from texts; not where no text names a tag of its video
+
+
+class RankerEntry(_Part):
+    """What rank learnt: from how many videos, and the edges of the tag graph."""
+
+    videos: int
+    edges: int
 
 
 class FileEntry(_Part):
@@ -119,6 +131,7 @@ class BundleManifest(_Part):
     channels: dict[str, ChannelEntry]
     names: NamesEntry | None
     learnt: LearntEntry | None
+    ranker: RankerEntry | None
     counts: dict[str, int]
     training: TrainingEntry
     additions: list[AdditionEntry] = []  # first to last

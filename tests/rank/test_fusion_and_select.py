@@ -3,7 +3,7 @@ import pytest
 
 from rank.fusion import NoisyOr
 from rank.select import select
-from tagging.config import RankConfig, SelectConfig
+from tagging.config import FusionConfig, SelectConfig
 from tagging.types import Candidates, ModalityFeatures, RankInput, TagScores, VideoRef
 
 NAN = float("nan")
@@ -13,7 +13,7 @@ def candidates(scores: list[list[float]]) -> Candidates:
     return Candidates(np.arange(len(scores)), ("text", "video", "audio"), np.array(scores, np.float32).reshape(-1, 3))
 
 
-def confidences(scores: list[list[float]], config: RankConfig) -> list[float]:
+def confidences(scores: list[list[float]], config: FusionConfig) -> list[float]:
     given = RankInput(VideoRef("v"), ModalityFeatures(), candidates(scores))
     [result] = NoisyOr(config).score([given])
     return [float(c) for c in result.confidences]
@@ -21,18 +21,18 @@ def confidences(scores: list[list[float]], config: RankConfig) -> list[float]:
 
 def test_confidence_is_one_minus_the_chance_that_every_channel_errs() -> None:
     got = confidences(
-        [[0.5, 0.4, NAN], [NAN, NAN, 0.2]], RankConfig(text_weight=1, video_weight=0.5, audio_weight=0.25)
+        [[0.5, 0.4, NAN], [NAN, NAN, 0.2]], FusionConfig(text_weight=1, video_weight=0.5, audio_weight=0.25)
     )
     assert got == pytest.approx([1 - 0.5 * 0.8, 0.05], rel=1e-5)
 
 
 def test_a_channel_that_agrees_never_lowers_the_confidence() -> None:
-    alone, together = confidences([[0.6, NAN, NAN], [0.6, 0.1, 0.01]], RankConfig())
+    alone, together = confidences([[0.6, NAN, NAN], [0.6, 0.1, 0.01]], FusionConfig())
     assert alone < together <= 1
 
 
 def test_no_candidates_give_no_scores() -> None:
-    assert confidences([], RankConfig()) == []
+    assert confidences([], FusionConfig()) == []
 
 
 def test_selection_is_by_confidence_within_the_limits_and_ties_go_to_the_commoner_tag() -> None:

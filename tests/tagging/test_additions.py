@@ -22,7 +22,7 @@ from tagging.types import RankedTags, VideoRef
 from tests.tagging.test_learning import write
 from tests.tagging.test_training import text_manifest
 
-GROWN = {"catalog.parquet", "names.npy", "learnt/model.safetensors", "learnt/tags.npy"} | {
+GROWN = {"catalog.parquet", "names.npy", "learnt/model.safetensors", "learnt/tags.npy", "rank/tags.npy"} | {
     f"channels/similarity/{name}" for name in ("index.faiss", "rows.npy")
 }
 LINKS = {"frames.parquet", "audio.parquet"}

@@ -48,10 +48,11 @@ def test_ranking_agrees_with_figures_by_hand() -> None:
 
 
 def test_tag_accuracy_is_over_the_tags_that_were_answered() -> None:
-    table = system_row("s", [rows(1, 2, 3), rows(), rows(8)], [rows(3), rows(5), rows(8)])
+    table = system_row("s", [rows(1, 2, 3), rows(), rows(8)], [rows(3), rows(5), rows(8)], seconds=0.3)
     assert table["tag_accuracy"] == 0.5
     assert table["tags_per_video"] == pytest.approx(4 / 3, abs=1e-4)
     assert table["videos_without_answer"] == 1
+    assert table["ms_per_video"] == 100
 
 
 @pytest.fixture(scope="module")

@@ -51,7 +51,8 @@ def bundle(tmp_path_factory: pytest.TempPathFactory, config: Config) -> Path:
 def test_the_bundle_says_what_was_learnt_from_how_many(bundle: Path) -> None:
     entry = read_manifest(bundle).learnt
     assert entry is not None
-    assert entry.videos + entry.blended_on == 400
+    assert entry.videos + entry.blended_on + entry.kept_for_promises == 400
+    assert 10 <= entry.kept_for_promises <= 80
     assert 50 <= entry.blended_on <= 130
     assert entry.labels == 6
 

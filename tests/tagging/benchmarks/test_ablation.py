@@ -197,6 +197,8 @@ dim = 64
 backend = "none"
 [encoders.audio]
 backend = "none"
+[rank.ranker]
+backend = "none"
 [recall.learnt.walks]
 walks = 1
 length = 10

@@ -1,0 +1,156 @@
+"""The trained ranker: towers, the catalog's vectors, and how sure that makes a candidate."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
+
+from rank.bert import Bert, BertShape, Reader, lower_states
+from rank.confidence import Confidence
+from rank.padded import padded
+from rank.towers import TagInput, Towers, VideoInput
+from tagging.config import RankerConfig
+from tagging.types import Candidates, Modality, RankInput, TagScores, Tokens
+
+AT_ONCE = 256
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TowerReader:
+    """The towers over what they read: texts and tokens to unit rows."""
+
+    towers: Towers
+    reader: Reader
+
+    def texts(self, texts: Sequence[str]) -> Tokens:
+        """What BERT's lower layers make of texts; nothing of one without a letter or sign."""
+        told = [place for place, text in enumerate(texts) if text.strip()]
+        states = lower_states(self.towers.bert, self.reader, [texts[place] for place in told], self.towers.lower)
+        lengths = np.zeros(len(texts), np.int64)
+        lengths[told] = np.diff(states.starts)
+        return Tokens(np.concatenate([[0], np.cumsum(lengths)]), states.values)
+
+    @torch.inference_mode()
+    def videos(self, text: Tokens, media: Mapping[Modality, Tokens]) -> Floats:
+        """(B, D) unit rows; zeros for a video of which nothing is there."""
+        rows = np.zeros((len(text), self.towers.width), np.float32)
+        for start in range(0, len(text), AT_ONCE):
+            some = np.arange(start, min(start + AT_ONCE, len(text)))
+            given = VideoInput(
+                padded(text.only(some)), {name: padded(media[name].only(some)) for name in self.towers.media_dims}
+            )
+            present = given.present()
+            rows[some] = (self.towers.videos(given, present) * present.any(dim=1, keepdim=True)).numpy()
+        return rows
+
+    @torch.inference_mode()
+    def tags(self, names: Tokens, graph: Floats) -> Floats:
+        """(N, D) unit rows; graph: (N, G), zeros for a tag without a place in the graph."""
+        rows = np.zeros((len(names), self.towers.width), np.float32)
+        for start in range(0, len(names), AT_ONCE):
+            some = np.arange(start, min(start + AT_ONCE, len(names)))
+            given = TagInput(padded(names.only(some)), torch.from_numpy(graph[some]))
+            rows[some] = self.towers.tags(given).numpy()
+        return rows
+
+    def names(self, names: Sequence[str]) -> Floats:
+        """(n, D) of tags that have no place in the graph."""
+        return self.tags(self.texts(names), np.zeros((len(names), self.towers.graph_dim), np.float32))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Matching:
+    """Videos against tags. Tags beyond the catalog, which a video's own text names, are read as they come."""
+
+    reading: TowerReader
+    tags: Floats  # (N, D) unit rows of the catalog
+
+    def rows(self, videos: Sequence[RankInput]) -> Floats:
+        """(B, D) unit rows; zeros for a video of which nothing is there."""
+        media = {
+            name: Tokens.of([getattr(video.features, name) for video in videos], dim)
+            for name, dim in self.reading.towers.media_dims.items()
+        }
+        return self.reading.videos(self.reading.texts([video.video.text for video in videos]), media)
+
+    def cosines(self, videos: Sequence[RankInput]) -> list[Floats]:
+        """(K,) cosine of each video with each of its candidates."""
+        rows = self.rows(videos)
+        return [self.near(row, video.candidates) for row, video in zip(rows, videos, strict=True)]
+
+    def nearest(self, rows: Floats, hidden: NDArray[np.bool_], k: int) -> tuple[NDArray[np.int64], Floats]:
+        """(B, D) unit rows of videos -> the (B, k) nearest tags of the whole catalog, and their cosines, best first.
+
+        hidden: (N,) True for tags that are never answered
+        """
+        cosines = rows @ self.tags.T
+        cosines[:, hidden] = -np.inf
+        k = min(k, len(self.tags))
+        some = np.argpartition(-cosines, k - 1, axis=1)[:, :k]
+        order = np.argsort(-np.take_along_axis(cosines, some, axis=1), axis=1, kind="stable")
+        best = np.take_along_axis(some, order, axis=1)
+        return best, np.take_along_axis(cosines, best, axis=1)
+
+    def near(self, row: Floats, candidates: Candidates) -> Floats:
+        """(K,) cosine of a video's (D,) unit row with each candidate."""
+        known = candidates.tag_rows < len(self.tags)
+        cosines = np.empty(len(known), np.float32)
+        cosines[known] = self.tags[candidates.tag_rows[known]] @ row
+        if not known.all():
+            names = [candidates.new[tag] for tag in candidates.tag_rows[~known].tolist()]
+            cosines[~known] = self.reading.names(names) @ row
+        return cosines
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Contrastive:
+    """A Ranker."""
+
+    matching: Matching
+    confidence: Confidence
+
+    def score(self, videos: Sequence[RankInput]) -> list[TagScores]:
+        cosines = self.matching.cosines(videos)
+        return [
+            TagScores(self.confidence.weigh(video.candidates, near))
+            for video, near in zip(videos, cosines, strict=True)
+        ]
+
+    def save(self, folder: Path) -> None:
+        towers = self.matching.reading.towers
+        shape = towers.bert.shape
+        about: dict[str, object] = {"bert": [getattr(shape, name) for name in BertShape.__slots__]}
+        about |= {"media": towers.media_dims, "graph": towers.graph_dim}
+        state = {
+            name: value.half() if name.startswith("bert.") else value for name, value in towers.state_dict().items()
+        }
+        save_file({name: value.contiguous() for name, value in state.items()}, folder / "towers.safetensors")
+        (folder / "towers.json").write_text(json.dumps(about) + "\n", encoding="utf-8")
+        self.matching.reading.reader.save(folder / "tokenizer.json")
+        save_tags(folder, self.matching.tags)
+        self.confidence.save(folder / "confidence.json")
+
+    @classmethod
+    def load(cls, folder: Path, config: RankerConfig) -> "Contrastive":
+        """That of a folder; an OSError, LookupError, ValueError or RuntimeError where it is none of these."""
+        about = json.loads((folder / "towers.json").read_text(encoding="utf-8"))
+        towers = Towers(Bert(BertShape(*about["bert"])), about["media"], about["graph"], config.towers)
+        towers.load_state_dict(
+            {name: value.float() for name, value in load_file(folder / "towers.safetensors").items()}
+        )
+        reader = Reader(Tokenizer.from_file(str(folder / "tokenizer.json")), config.bert.max_tokens)
+        tags = np.load(folder / "tags.npy", allow_pickle=False).astype(np.float32)
+        return cls(Matching(TowerReader(towers.eval(), reader), tags), Confidence.load(folder / "confidence.json"))
+
+
+def save_tags(folder: Path, tags: Floats) -> None:
+    """tags: (N, D) unit rows of the catalog."""
+    np.save(folder / "tags.npy", tags.astype(np.float16), allow_pickle=False)

@@ -1,0 +1,66 @@
+"""NextVLAD: frame tokens of any number to one vector (Lin, Xiao, Fan 2018, "NeXtVLAD", eq. 2-5)."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+def aggregate(groups: Tensor, attention: Tensor, assignment: Tensor, clusters: Tensor, mask: Tensor) -> Tensor:
+    """Residuals to the cluster centres, summed over tokens and groups, each cluster's of unit length (eq. 2 and 4).
+
+    groups:     (B, T, G, C) the tokens, widened and cut into G parts
+    attention:  (B, T, G) in [0, 1], how much a part matters
+    assignment: (B, T, G, K) shares that sum to 1 over the clusters
+    clusters:   (K, C)
+    mask:       (B, T) True where there is a token
+    Returns (B, K, C); zeros for a thing without a token.
+    """
+    weights = assignment * (attention * mask[:, :, None])[..., None]
+    sums = torch.einsum("btgk,btgc->bkc", weights, groups)
+    residuals = sums - weights.sum(dim=(1, 2))[..., None] * clusters
+    return functional.normalize(residuals, dim=2)
+
+
+class NextVLAD(nn.Module):
+    """(B, T, D) and its mask -> (B, width); the bias-free part of a thing without a token is zero."""
+
+    def __init__(self, dim: int, width: int, clusters: int, groups: int, expansion: int, dropout: float) -> None:
+        super().__init__()
+        wide = expansion * dim
+        if wide % groups:
+            raise ValueError(f"{expansion} times {dim} dimensions do not fall into {groups} groups")
+        self.groups, self.clusters = groups, clusters
+        self.enter = nn.LayerNorm(dim)
+        self.expand = nn.Linear(dim, wide)
+        self.attend = nn.Linear(wide, groups)
+        self.assign = nn.Linear(wide, groups * clusters)
+        self.centres = nn.Parameter(torch.randn(clusters, wide // groups) * (wide // groups) ** -0.5)
+        self.dropout = nn.Dropout(dropout)
+        self.leave = nn.Linear(clusters * wide // groups, width)
+
+    def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        wide = self.expand(self.enter(tokens))
+        batch, steps, _ = wide.shape
+        attention = self.attend(wide).sigmoid()
+        assignment = self.assign(wide).reshape(batch, steps, self.groups, self.clusters).softmax(dim=3)
+        groups = wide.reshape(batch, steps, self.groups, -1)
+        vlad = aggregate(groups, attention, assignment, self.centres, mask)
+        return torch.as_tensor(self.leave(self.dropout(vlad.flatten(1))))
+
+
+class ContextGating(nn.Module):
+    """x ⊙ σ(W2 relu(norm(W1 x))): which dimensions count, given all of them (the same, fig. 5: SE context gating)."""
+
+    def __init__(self, width: int, reduction: int = 8) -> None:
+        super().__init__()
+        narrow = max(1, width // reduction)
+        self.gate = nn.Sequential(
+            nn.Linear(width, narrow, bias=False),
+            nn.LayerNorm(narrow),
+            nn.ReLU(),
+            nn.Linear(narrow, width),
+            nn.Sigmoid(),
+        )
+
+    def forward(self, values: Tensor) -> Tensor:
+        return torch.as_tensor(values * self.gate(values))

@@ -1,0 +1,19 @@
+"""Packed tokens as the rectangles that networks read."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tagging.types import Tokens
+
+Padded = tuple[Tensor, Tensor]  # (n, T, D) and (n, T)
+
+
+def padded(tokens: Tokens) -> Padded:
+    """(n, T, D) float32, zeros behind the shorter ones, and (n, T) True where there is a token; T is 1 or more."""
+    lengths = np.diff(tokens.starts)
+    longest = max(1, int(lengths.max(initial=1)))
+    mask = np.arange(longest) < lengths[:, None]
+    values = np.zeros((len(tokens), longest, tokens.dim), np.float32)
+    values[mask] = tokens.values
+    return torch.from_numpy(values), torch.from_numpy(mask)
