@@ -86,6 +86,12 @@ class Answers:
         confidences = np.concatenate([np.zeros(0, np.float32), *(one for one, _ in videos)])
         return cls(starts, confidences, np.concatenate([np.zeros(0, np.bool_), *(one for _, one in videos)]), uploaders)
 
+    def first(self, most: int) -> "Answers":
+        """The same, at most so many candidates a video: a promise holds for answers cut as those it is taken from."""
+        kept = np.arange(len(self.confidences)) - self.starts[self.videos] < most
+        starts = np.cumsum([0, *np.minimum(np.diff(self.starts), most)], dtype=np.int64)
+        return Answers(starts, self.confidences[kept], self.right[kept], self.uploaders)
+
     def save(self, path: Path) -> None:
         starts = pa.array(self.starts, pa.int64())
         table = pa.table(

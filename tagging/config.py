@@ -300,8 +300,10 @@ class RankConfig(Branch):
 
 
 class SelectConfig(Branch):
+    """`min_confidence` above 1 answers nothing."""
+
     max_tags: PositiveInt = 5
-    min_confidence: Share = 0.05
+    min_confidence: Annotated[float, Field(ge=0)] = 0.05
 
 
 class TrainingConfig(Branch):

@@ -38,6 +38,10 @@ class InvalidResultsError(VideotagError):
     """A folder that does not hold what `videotag batch` writes."""
 
 
+class InvalidSelectionError(VideotagError):
+    """An answer is asked for that the bundle cannot choose."""
+
+
 class InvalidVideoError(VideotagError):
     """A video with nothing that can be tagged."""
 

@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rank.evaluate import system_row
-from rank.select import select
+from rank.promise import Answers, outcome
+from rank.reliability import Reliability, draw_reliability, reliability
+from rank.select import best_first, resolved, select
 from recall.channels.uploader import UsualTags
 from recall.evaluate import Proposal, lost_without, recall_row
 from tagging.catalog import TagCatalog
@@ -21,12 +23,13 @@ from tagging.errors import InvalidManifestError
 from tagging.features.extract import extract
 from tagging.features.factory import load_encoders
 from tagging.manifest import read_labelled
-from tagging.pipeline import check_encoders, load_ranker, only, rank_inputs
+from tagging.pipeline import check_encoders, load_answers, load_ranker, only, promised_confidence, rank_inputs
 from tagging.progress import Progress
 from tagging.recaller import Recaller
 from tagging.splits import is_held_out
 from tagging.store.bundle import BundleManifest, read_manifest
 from tagging.store.features import FeatureStore
+from tagging.store.labelled import uploader_numbers
 from tagging.systems import Systems
 from tagging.types import Candidates, ChannelTags, LabelledVideo, TagScores, VideoEmbeddings
 from tagging.words import normalise
@@ -36,12 +39,12 @@ Row = dict[str, str | float | int]
 AT_ONCE = 256
 DEEPEST = 200  # of the written predictions
 TOLD = " with uploader"
-EVERYTHING = SelectConfig(max_tags=1_000_000, min_confidence=0.0)
+PRECISIONS = (0.7, 0.8, 0.9)  # whose promises are tried
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluationReport:
-    """The three tables, and what they rest on. Where labels are incomplete, a wrong tag may be a missing label."""
+    """The tables, and what they rest on. Where labels are incomplete, a wrong tag may be a missing label."""
 
     bundle: str
     videos: int  # with at least one tag, all of which are scored
@@ -50,6 +53,8 @@ class EvaluationReport:
     recall: list[Row]
     ranking: list[Row]
     systems: list[Row]
+    calibration: list[Row]  # of the tags that may be answered
+    promises: list[Row]  # none for a bundle that kept no videos aside
 
 
 def evaluate(
@@ -62,10 +67,12 @@ def evaluate(
     held_out: bool = False,
     split: str | None = None,
     predictions: Path | None = None,
+    figure: Path | None = None,
 ) -> EvaluationReport:
     """Score a bundle on the videos of the manifests, all of them or those that `held_out` and `split` choose.
 
     predictions: a folder for the 200 best tags of each video, a JSON line a video: union.jsonl, and CHANNEL.jsonl.
+    figure: a PNG of the reliability diagram
     Raises InvalidManifestError where a video is one of those the bundle learnt from, or none is left.
     """
     stated = read_manifest(bundle)
@@ -94,6 +101,8 @@ def evaluate(
     proposals: dict[str, list[Proposal]] = {}
     truths: list[Rows] = []
     answered: list[Rows] = []
+    shown: list[tuple[NDArray[np.float32], NDArray[np.bool_]]] = []
+    select_config, parents = stated.config.select, recaller.catalog.parents
     ranker = load_ranker(bundle, stated)
     systems = Systems(recaller, ranker)
     with ExitStack() as stack, progress.track("recall and rank", len(tables) * len(tagged)) as advance:
@@ -125,9 +134,18 @@ def evaluate(
                             _write_prediction(files[name], row, best, answer.new, recaller.catalog)
                     if not told:
                         truths.append(true)
-                        answered.append(answer.chosen(stated.config.select))
+                        answered.append(answer.candidates.tag_rows[answer.chosen(select_config, parents)])
+                        places = resolved(answer.candidates, answer.scores, parents, select_config.max_tags)
+                        right = np.isin(answer.candidates.tag_rows[places], true)
+                        shown.append((answer.scores.confidences[places], right))
                 advance(len(answers))
 
+    measured = Answers.of(shown, uploader_numbers([video.uploader_id for video in videos]))
+    reliable = None
+    if len(measured.confidences):
+        reliable = reliability(measured.confidences, measured.right)
+        if figure is not None:
+            draw_reliability({systems.name: reliable}, figure)
     return EvaluationReport(
         bundle=stated.version,
         videos=len(tagged),
@@ -139,6 +157,8 @@ def evaluate(
             system_row(f"{systems.name}, as answered", answered, truths, systems.seconds()),
             *systems.compared(truths),
         ],
+        calibration=[] if reliable is None else [_calibration_row(systems.name, reliable)],
+        promises=_promises(load_answers(bundle, stated), measured, stated),
     )
 
 
@@ -168,6 +188,39 @@ def _refuse_learnt(rows: Sequence[LabelledVideo], recaller: Recaller, stated: Bu
             "their figures would mean nothing",
             "add --held-out to score only what training kept aside" if has_holdout else "evaluate on other videos",
         )
+
+
+def _calibration_row(name: str, one: Reliability) -> Row:
+    return {
+        "system": name,
+        "tags": int(one.count.sum()),
+        "right": round(float((one.right * one.count).sum() / one.count.sum()), 4),
+        "mean_confidence": round(float((one.confidence * one.count).sum() / one.count.sum()), 4),
+        "calibration_error": round(one.calibration_error, 4),
+        "brier": round(one.brier, 4),
+    }
+
+
+def _promises(kept_aside: Answers | None, measured: Answers, stated: BundleManifest) -> list[Row]:
+    """What each promise comes to on the videos at hand; the bundle's own videos chose the confidence."""
+    if kept_aside is None:
+        return []
+    rows: list[Row] = []
+    for precision in PRECISIONS:
+        max_tags, seed = stated.config.select.max_tags, stated.config.training.seed
+        least = promised_confidence(kept_aside, max_tags, precision, seed)
+        found = outcome(measured, least)
+        given = int((measured.confidences >= least).sum())
+        rows.append(
+            {
+                "promised_precision": precision,
+                "least_confidence": "none" if least > 1 else round(least, 4),
+                "precision": "" if found.precision is None else round(found.precision, 4),
+                "share_answered": round(found.answered, 4),
+                "tags_per_video": round(given / len(measured), 4),
+            }
+        )
+    return rows
 
 
 def _recall_table(proposals: Mapping[str, Sequence[Proposal]]) -> list[Row]:
@@ -233,11 +286,12 @@ class _Answer:
 
     @property
     def union(self) -> _Best:
-        order = select(self.candidates, self.scores, EVERYTHING)
+        order = best_first(self.candidates, self.scores)
         return _Best(self.candidates.tag_rows[order], self.scores.confidences[order])
 
-    def chosen(self, selection: SelectConfig) -> Rows:
-        return self.candidates.tag_rows[select(self.candidates, self.scores, selection)]
+    def chosen(self, selection: SelectConfig, parents: Sequence[Sequence[int]]) -> Rows:
+        """Places of the candidates that are answered."""
+        return select(self.candidates, self.scores, parents, selection)
 
     def by_name(self, told: str) -> dict[str, _Best | None]:
         """What goes into the table: everything, or the uploader's habits and the union with them."""

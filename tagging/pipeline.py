@@ -14,10 +14,11 @@ from rank.base import Ranker
 from rank.contrastive import Contrastive
 from rank.fusion import NoisyOr
 from rank.likely import Likely
+from rank.promise import DOUBT, Answers, least_threshold
 from rank.select import select
 from tagging.catalog import tag_id
 from tagging.config import Config, SelectConfig
-from tagging.errors import ArtifactMismatchError, InvalidVideoError
+from tagging.errors import ArtifactMismatchError, InvalidSelectionError, InvalidVideoError
 from tagging.features.encode import embed, encode_videos
 from tagging.features.factory import Encoders, load_encoders
 from tagging.media.pool import DecodePool
@@ -43,18 +44,27 @@ from tagging.words import normalise
 EVIDENCE_PER_CHANNEL = 3
 TEXTS_AT_ONCE = 512  # sorted by length before they are batched
 MEDIA_AT_ONCE = 4
+NOTHING = 2.0  # a least confidence that no tag has
 
 
 class Tagger:
     """A bundle ready to tag; a context manager, as it may own decoder processes."""
 
     def __init__(
-        self, recaller: Recaller, ranker: Ranker, encoders: Encoders, config: Config, bundle_version: str
+        self,
+        recaller: Recaller,
+        ranker: Ranker,
+        encoders: Encoders,
+        config: Config,
+        bundle_version: str,
+        answers: Answers | None = None,
     ) -> None:
+        """answers: of videos that nothing was fitted on; without them no precision can be promised."""
         self._recaller = recaller
         self._ranker = ranker
         self._encoders = encoders
         self._config = config
+        self._answers = answers
         self.bundle_version = bundle_version
         looks_at_media = encoders.frames is not None or encoders.audio is not None
         self._pool = DecodePool(config.media) if looks_at_media else None
@@ -69,10 +79,25 @@ class Tagger:
         if self._pool is not None:
             self._pool.close()
 
-    def selection(self, max_tags: int | None) -> SelectConfig:
-        """The bundle's own selection, with another number of tags where one is given."""
+    def selection(self, max_tags: int | None, precision: float | None = None) -> SelectConfig:
+        """The bundle's own selection, with another number of tags where one is given.
+
+        precision: the share of the answered tags that is to be right at least, in place of the bundle's least
+        confidence (rank/promise.py says what that means). Raises InvalidSelectionError for a bundle without held-out
+        videos; where none of the confidences keeps the promise, no video is answered.
+        """
         stated = self._config.select
-        return stated if max_tags is None else stated.model_copy(update={"max_tags": max_tags})
+        if max_tags is not None:
+            stated = stated.model_copy(update={"max_tags": max_tags})
+        if precision is None:
+            return stated
+        if self._answers is None:
+            raise InvalidSelectionError(
+                "this bundle kept no videos aside that could say what precision it reaches",
+                "give a least confidence instead, or train a bundle on more videos",
+            )
+        least = promised_confidence(self._answers, stated.max_tags, precision, self._config.training.seed)
+        return stated.model_copy(update={"min_confidence": least})
 
     def tag(self, video: VideoRef, selection: SelectConfig) -> RankedTags:
         """The tags of one video; raises the VideotagError that keeps it from being tagged."""
@@ -110,7 +135,7 @@ class Tagger:
                     "give a title, or use a bundle with encoders for picture and sound",
                 ),
             )
-        chosen = select(ranked.candidates, scores, selection)
+        chosen = select(ranked.candidates, scores, self._recaller.catalog.parents, selection)
         abstained = () if len(chosen) else self._abstention(ranked.candidates, scores, selection)
         evidence = self._evidence(ranked.candidates, ranked.candidates.tag_rows[chosen])
         return RankedTags(
@@ -126,6 +151,8 @@ class Tagger:
             return ("nothing the bundle knows is near enough to propose a tag",)
         best = int(np.argmax(scores.confidences))
         name, found = self._recaller.name(candidates, int(candidates.tag_rows[best])), scores.confidences[best]
+        if selection.min_confidence > 1:
+            return (f"no confidence keeps the promised precision; the best tag, {name!r}, has {found:.2g}",)
         return (f"no tag reached the confidence {selection.min_confidence:g}; the best, {name!r}, has {found:.2g}",)
 
     def _tag(
@@ -176,8 +203,23 @@ def load_tagger(folder: Path) -> Tagger:
     encoders = load_encoders(manifest.config.encoders)
     check_encoders(manifest, encoders)
     return Tagger(
-        Recaller.load(folder, manifest), load_ranker(folder, manifest), encoders, manifest.config, manifest.version
-    )
+        Recaller.load(folder, manifest), load_ranker(folder, manifest), encoders, manifest.config, manifest.version,
+        load_answers(folder, manifest),
+    )  # fmt: skip
+
+
+def load_answers(folder: Path, manifest: BundleManifest) -> Answers | None:
+    """What the bundle would answer videos that nothing of it was fitted on."""
+    if manifest.learnt is None or not manifest.learnt.kept_for_promises:
+        return None
+    with only_what_it_should_be(folder):
+        return Answers.load(folder / "answers.parquet")
+
+
+def promised_confidence(answers: Answers, max_tags: int, precision: float, seed: int) -> float:
+    """The least confidence that keeps a precision; above 1 where none does."""
+    found = least_threshold(answers.first(max_tags), precision, DOUBT, np.random.default_rng([seed, 6]))
+    return NOTHING if found is None else found
 
 
 def load_ranker(folder: Path, manifest: BundleManifest) -> Ranker:

@@ -13,10 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from rank.base import Ranker
 from rank.bert import load_bert, load_reader
 from rank.confidence import fit_confidence
 from rank.contrastive import Contrastive, Matching, TowerReader
 from rank.negatives import Negatives, kept_out, kin_of, strongest
+from rank.promise import Answers
+from rank.select import resolved
 from rank.towers import Towers
 from rank.train import RankData, train_ranker
 from tagging.catalog import TagCatalog
@@ -24,7 +27,7 @@ from tagging.config import Config, RankerConfig
 from tagging.deepwalk import embed_tags
 from tagging.features.weights import resolve
 from tagging.graph import TagGraph, build_graph
-from tagging.learning import Learning
+from tagging.learning import Learning, Recalled
 from tagging.pipeline import only, rank_inputs
 from tagging.progress import Progress
 from tagging.store.bundle import RankerEntry
@@ -33,6 +36,8 @@ from tagging.types import Modality, Tokens, VideoRef
 from tagging.words import normalise
 
 logger = logging.getLogger(__name__)
+
+LONGEST_ANSWER = 50  # tags that a promise can be kept for
 
 Floats = NDArray[np.float32]
 
@@ -94,6 +99,27 @@ def learn_rank(
     true = [labelled.tags.of(row) for row in blended.rows.tolist()]
     confidence = fit_confidence(list(zip(blended.candidates, matching.cosines(inputs), true, strict=True)))
     return Ranking(Contrastive(matching, confidence), graph, len(learnt_from))
+
+
+def held_out_answers(
+    ranker: Ranker,
+    videos: Sequence[VideoRef],
+    tokens: Mapping[Modality, Tokens],
+    labelled: LabelledVideos,
+    catalog: TagCatalog,
+    promised: Recalled,
+) -> Answers | None:
+    """What the bundle would answer the videos that nothing was fitted on; None where there are none."""
+    rows = promised.rows.tolist()
+    if not rows:
+        return None
+    scores = ranker.score(rank_inputs([videos[row] for row in rows], only(tokens, promised.rows), promised.candidates))
+    answers = []
+    for row, candidates, score in zip(rows, promised.candidates, scores, strict=True):
+        places = resolved(candidates, score, catalog.parents, LONGEST_ANSWER)
+        right = np.isin(candidates.tag_rows[places], labelled.tags.of(row))
+        answers.append((score.confidences[places], right))
+    return Answers.of(answers, labelled.uploader_numbers()[promised.rows])
 
 
 def spelled(catalog: TagCatalog) -> list[str]:

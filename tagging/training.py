@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from rank.likely import Likely
 from recall.channels.learnt import LikeNames
 from tagging.catalog import TagCatalog, build_catalog
 from tagging.config import Config, NamesConfig, RecallConfig
@@ -28,7 +29,7 @@ from tagging.learning import Learning, index_views, learn_recall
 from tagging.manifest import read_labelled
 from tagging.pipeline import encoder_fingerprints, only
 from tagging.progress import Progress
-from tagging.ranking import learn_rank
+from tagging.ranking import held_out_answers, learn_rank
 from tagging.recaller import Indexed, named_channels
 from tagging.splits import is_held_out
 from tagging.store.aliases import read_accepted, require_known
@@ -198,6 +199,10 @@ def _learn(
             ranking = learn_rank(videos, extraction.tokens, labelled, catalog, learning, config, progress)
             if ranking is not None:
                 ranking.save(folder)
+            ranker = Likely() if ranking is None else ranking.ranker
+            answers = held_out_answers(ranker, videos, extraction.tokens, labelled, catalog, learning.promised)
+            if answers is not None:
+                answers.save(folder / "answers.parquet")
     with watch("build indexes"):
         indexes = index_views(
             embeddings if learning is None else learning.embeddings, config.recall, config.training.seed

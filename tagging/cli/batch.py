@@ -19,6 +19,7 @@ def command(
     bundle: options.Bundle = None,
     columns: options.Columns = None,
     max_tags: options.MaxTags = None,
+    precision: options.Precision = None,
     output: options.Output = Format.table,
 ) -> None:
     """Tag every video of a manifest into DIR/*.parquet; what fails is in DIR/dead_letters/ with its reason.
@@ -37,7 +38,7 @@ def command(
 
     renamed = parse_columns(columns or [])
     with load_tagger(bundle or places.default_bundle()) as tagger:
-        report = run_batch(manifest, renamed, out, tagger, tagger.selection(max_tags), progress())
+        report = run_batch(manifest, renamed, out, tagger, tagger.selection(max_tags, precision), progress())
     if output is Format.json:
         print_json(asdict(report))
     else:

@@ -28,12 +28,18 @@ def command(
             help="Write the 200 best tags of each video: union.jsonl, and one of each channel. New.",
         ),
     ] = None,
+    figure: Annotated[
+        Path | None,
+        typer.Option("--figure", metavar="FILE.png", help="Draw how often a tag is right, by its confidence."),
+    ] = None,
     features: options.Features = None,
     output: options.Output = Format.table,
 ) -> None:
     """Measure a bundle on labelled videos it has not learnt from.
 
-    Tables: recall of each channel and of their union; the ranked order; what a user is answered.
+    Tables: recall of each channel and of their union; the ranked order; what a user is answered, beside what the
+    classifier alone and the ranker without recall would answer; how far confidences are probabilities; what promises
+    of precision come to.
 
     [bold]Examples[/bold]
 
@@ -56,6 +62,7 @@ def command(
             held_out=held_out,
             split=split,
             predictions=folder,
+            figure=figure,
         )
     if output is Format.json:
         print_json(asdict(report))
@@ -64,3 +71,6 @@ def command(
     print_table(report.recall, "Recall")
     print_table(report.ranking, "Ranking")
     print_table(report.systems, "Systems")
+    print_table(report.calibration, "Calibration of the tags that may be answered")
+    if report.promises:
+        print_table(report.promises, "Promises of precision")

@@ -36,6 +36,17 @@ Features = Annotated[
     ),
 ]
 Output = Annotated[Format, typer.Option("--format", help="How the result is printed on stdout.")]
+Precision = Annotated[
+    float | None,
+    typer.Option(
+        "--precision",
+        min=0.01,
+        max=0.99,
+        metavar="P",
+        help="Answer only what keeps this share of right tags, on videos of uploaders like those trained on; "
+        "where nothing does, answer nothing.",
+    ),
+]
 MaxTags = Annotated[
     int | None,
     typer.Option("--max-tags", min=1, metavar="N", help="At most N tags a video (default: the bundle's setting)."),

@@ -20,6 +20,7 @@ def command(
     description: Annotated[str, typer.Option("--description", help="The video's description.")] = "",
     bundle: options.Bundle = None,
     max_tags: options.MaxTags = None,
+    precision: options.Precision = None,
     output: options.Output = Format.table,
 ) -> None:
     """Tag one video, and show what speaks for each tag.
@@ -40,7 +41,7 @@ def command(
     with load_tagger(bundle or places.default_bundle()) as tagger:
         # A file's name may be no text at all; the id is shown, so it must be.
         video_id = os.fsencode(video).decode("utf-8", "replace") if video else title.strip() or description.strip()
-        answer = tagger.tag(VideoRef(video_id, video, title, description), tagger.selection(max_tags))
+        answer = tagger.tag(VideoRef(video_id, video, title, description), tagger.selection(max_tags, precision))
     if output is Format.json:
         print_json(as_json(answer))
     else:

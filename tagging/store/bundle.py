@@ -8,6 +8,7 @@
     learnt/            n-grams, towers, classifier and blend, the names and labelled texts as they see them
     graph.parquet      which tags stand together on labelled videos
     rank/              the towers, the catalog as they see it, and how sure that makes a candidate
+    answers.parquet    what it would answer labelled videos that nothing was fitted on, for promises
     frames.parquet     which classes of the vision encoder speak for which tags, and audio.parquet the same
 
 A bundle is written to a temporary sibling and renamed, so there is never half a bundle under its name.

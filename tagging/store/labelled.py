@@ -37,9 +37,7 @@ class LabelledVideos:
 
     def uploader_numbers(self) -> NDArray[np.int64]:
         """(V,) equal for videos of one uploader; a video without uploader has a number of its own."""
-        numbers: dict[object, int] = {}
-        keys = ((row,) if uploader is None else uploader for row, uploader in enumerate(self.uploader_ids))
-        return np.array([numbers.setdefault(key, len(numbers)) for key in keys], np.int64)
+        return uploader_numbers(self.uploader_ids)
 
     def only(self, rows: NDArray[np.int64]) -> "LabelledVideos":
         """Some of the videos, in the order of their rows."""
@@ -75,3 +73,10 @@ class LabelledVideos:
             uploader_ids=tuple(table["uploader_id"].to_pylist()),
             tags=TagLists(starts, lists.values.to_numpy().astype(np.int64)),
         )
+
+
+def uploader_numbers(uploader_ids: Sequence[str | None]) -> NDArray[np.int64]:
+    """(V,) equal for videos of one uploader; a video without uploader has a number of its own."""
+    numbers: dict[object, int] = {}
+    keys = ((row,) if uploader is None else uploader for row, uploader in enumerate(uploader_ids))
+    return np.array([numbers.setdefault(key, len(numbers)) for key in keys], np.int64)

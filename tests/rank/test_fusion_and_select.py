@@ -38,11 +38,11 @@ def test_no_candidates_give_no_scores() -> None:
 def test_selection_is_by_confidence_within_the_limits_and_ties_go_to_the_commoner_tag() -> None:
     given = candidates([[0.1] * 3] * 5)
     scores = TagScores(np.array([0.3, 0.9, 0.3, 0.01, 0.9], np.float32))
-    assert select(given, scores, SelectConfig(max_tags=3, min_confidence=0.05)).tolist() == [1, 4, 0]
-    assert select(given, scores, SelectConfig(max_tags=10, min_confidence=0.05)).tolist() == [1, 4, 0, 2]
-    assert select(given, scores, SelectConfig(max_tags=10, min_confidence=0.95)).tolist() == []
+    assert select(given, scores, (), SelectConfig(max_tags=3, min_confidence=0.05)).tolist() == [1, 4, 0]
+    assert select(given, scores, (), SelectConfig(max_tags=10, min_confidence=0.05)).tolist() == [1, 4, 0, 2]
+    assert select(given, scores, (), SelectConfig(max_tags=10, min_confidence=0.95)).tolist() == []
 
 
 def test_scores_of_other_candidates_are_refused() -> None:
     with pytest.raises(ValueError, match="2 candidates"):
-        select(candidates([[0.1] * 3] * 2), TagScores(np.zeros(3, np.float32)), SelectConfig())
+        select(candidates([[0.1] * 3] * 2), TagScores(np.zeros(3, np.float32)), (), SelectConfig())
