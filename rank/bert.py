@@ -14,13 +14,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
-from tokenizers import BertWordPieceTokenizer, Encoding, Tokenizer
+from tokenizers import BertWordPieceTokenizer, Tokenizer
 from torch import Tensor, nn
 
 from tagging.errors import ArtifactMismatchError
 from tagging.types import Tokens
 
 AT_ONCE = 64  # texts of like length
+# What torch's layers compute; of other models some have the same names for their weights (RoBERTa).
+SAME = {"model_type": "bert", "hidden_act": "gelu", "position_embedding_type": "absolute", "layer_norm_eps": 1e-12}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ class Bert(nn.Module):
 
 
 class Reader:
-    """Texts to token ids; a text longer than `max_tokens` is cut, and `cut` says which were."""
+    """Texts to token ids; a text longer than `max_tokens` is cut, its last token kept; `lengths` tells which are."""
 
     def __init__(self, tokenizer: Tokenizer, max_tokens: int) -> None:
         self.max_tokens = max_tokens
@@ -70,8 +72,10 @@ class Reader:
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
 
-    def ids(self, texts: Sequence[str]) -> list[NDArray[np.int64]]:
-        return [self._cut(encoding) for encoding in self._tokenizer.encode_batch(list(texts))]
+    def ids(self, texts: Sequence[str], most: int) -> list[NDArray[np.int64]]:
+        """most: tokens that whoever reads them has places for."""
+        most = min(most, self.max_tokens)
+        return [_cut(np.array(one.ids, np.int64), most) for one in self._tokenizer.encode_batch(list(texts))]
 
     def lengths(self, texts: Sequence[str]) -> NDArray[np.int64]:
         """(B,) tokens of each text before any cut."""
@@ -80,16 +84,15 @@ class Reader:
     def save(self, path: Path) -> None:
         self._tokenizer.save(str(path), pretty=False)
 
-    def _cut(self, encoding: Encoding) -> NDArray[np.int64]:
-        ids = np.array(encoding.ids, np.int64)
-        return ids if len(ids) <= self.max_tokens else np.append(ids[: self.max_tokens - 1], ids[-1])
-
 
 def load_reader(path: Path, max_tokens: int) -> Reader:
-    """The tokenizer of a file, tokenizer.json or vocab.txt."""
-    if path.name == "vocab.txt":
-        return Reader(BertWordPieceTokenizer(str(path))._tokenizer, max_tokens)
-    return Reader(Tokenizer.from_file(str(path)), max_tokens)
+    """The tokenizer of a file, tokenizer.json or vocab.txt. Raises ArtifactMismatchError where it holds none."""
+    try:
+        if path.name == "vocab.txt":
+            return Reader(BertWordPieceTokenizer(str(path))._tokenizer, max_tokens)
+        return Reader(Tokenizer.from_file(str(path)), max_tokens)
+    except Exception as error:  # tokenizers raises no class of its own
+        raise ArtifactMismatchError(f"{path} is no tokenizer: {_one_line(error)}") from error
 
 
 @torch.inference_mode()
@@ -98,20 +101,23 @@ def lower_states(bert: Bert, reader: Reader, texts: Sequence[str], layers: int) 
 
     A text without a word has its two end tokens.
     """
-    ids = reader.ids(texts)
-    order = np.argsort([len(one) for one in ids], kind="stable")
-    states: list[NDArray[np.float16] | None] = [None] * len(texts)
+    ids = reader.ids(texts, bert.shape.positions)
+    lengths = np.array([len(one) for one in ids], np.int64)
+    order = np.argsort(lengths, kind="stable")
+    is_last = layers == bert.shape.layers
+    starts = np.concatenate([[0], np.cumsum(np.minimum(lengths, 1) if is_last else lengths)])
+    values = np.empty((starts[-1], bert.shape.width), np.float16)
     device = bert.words.weight.device
     for start in range(0, len(order), AT_ONCE):
         rows = order[start : start + AT_ONCE]
         padded, mask = _padded([ids[row] for row in rows])
         padded, mask = padded.to(device), mask.to(device)
         here = bert.through(bert.enter(padded), mask, slice(layers))
-        if layers == bert.shape.layers:
+        if is_last:
             here, mask = pooled(here, mask)[:, None], mask[:, :1]
-        for row, values, there in zip(rows.tolist(), here.half().cpu().numpy(), mask.cpu().numpy(), strict=True):
-            states[row] = values[there]
-    return Tokens.of(states, bert.shape.width)
+        for row, states, there in zip(rows.tolist(), here.half().cpu().numpy(), mask.cpu().numpy(), strict=True):
+            values[starts[row] : starts[row + 1]] = states[there]
+    return Tokens(starts, values)
 
 
 def pooled(states: Tensor, mask: Tensor) -> Tensor:
@@ -128,7 +134,11 @@ def load_bert(folder: Path, layers: Sequence[int]) -> tuple[Bert, Path]:
     try:
         said = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         tensors = _tensors(folder)
-        tokenizer = next(path for name in ("tokenizer.json", "vocab.txt") if (path := folder / name).exists())
+        tokenizers = [folder / name for name in ("tokenizer.json", "vocab.txt") if (folder / name).exists()]
+        if not tokenizers:
+            raise ValueError("it has no tokenizer")
+        if other := {name: said[name] for name, value in SAME.items() if said.get(name, value) != value}:
+            raise ValueError(f"its config.json says {other}")
         if max(layers) >= said["num_hidden_layers"]:
             raise ValueError(f"it has {said['num_hidden_layers']} layers")
         bert = Bert(
@@ -138,18 +148,23 @@ def load_bert(folder: Path, layers: Sequence[int]) -> tuple[Bert, Path]:
             )
         )  # fmt: skip
         bert.load_state_dict(_renamed(tensors, layers))
-    except (OSError, LookupError, TypeError, ValueError, StopIteration, RuntimeError) as error:
+    except Exception as error:  # json, safetensors, pickle and torch each raise their own
         raise ArtifactMismatchError(
-            f"{folder} is no BERT that layers {list(layers)} could be taken of: {error}",
+            f"{folder} is no BERT that layers {list(layers)} could be taken of: {_one_line(error)}",
             "name a folder with config.json, model.safetensors or pytorch_model.bin, and tokenizer.json or vocab.txt",
         ) from error
-    return bert.eval(), tokenizer
+    return bert.eval(), tokenizers[0]
 
 
 def _tensors(folder: Path) -> dict[str, Tensor]:
     whole = folder / "model.safetensors"
     tensors = load_file(whole) if whole.exists() else torch.load(folder / "pytorch_model.bin", "cpu", weights_only=True)
-    return {name.removeprefix("bert."): value.float() for name, value in tensors.items()}
+    return {_today(name.removeprefix("bert.")): value.float() for name, value in tensors.items()}
+
+
+def _today(name: str) -> str:
+    """The oldest BERTs, Google's own among them, call the weights of norms as TensorFlow did."""
+    return name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
 
 
 def _renamed(tensors: dict[str, Tensor], layers: Sequence[int]) -> dict[str, Tensor]:
@@ -177,6 +192,14 @@ def _renamed(tensors: dict[str, Tensor], layers: Sequence[int]) -> dict[str, Ten
             for mine, name in parts.items():
                 state[f"{ours}{mine}.{kind}"] = tensors[f"{theirs}{name}.{kind}"]
     return state
+
+
+def _cut(ids: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    return ids if len(ids) <= most else np.append(ids[: most - 1], ids[-1])
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _padded(ids: Sequence[NDArray[np.int64]]) -> tuple[Tensor, Tensor]:
