@@ -1,4 +1,4 @@
-"""NextVLAD: frame tokens of any number to one vector (Lin, Xiao, Fan 2018, "NeXtVLAD", eq. 2-5)."""
+"""NextVLAD: frame tokens of any number to one vector (Lin, Xiao, Fan 2018, "NeXtVLAD", section 3.2)."""
 
 import torch
 from torch import Tensor, nn
@@ -6,7 +6,7 @@ from torch.nn import functional
 
 
 def aggregate(groups: Tensor, attention: Tensor, assignment: Tensor, clusters: Tensor, mask: Tensor) -> Tensor:
-    """Residuals to the cluster centres, summed over tokens and groups, each cluster's of unit length (eq. 2 and 4).
+    """Residuals to the cluster centres, summed over tokens and groups, each cluster's of unit length.
 
     groups:     (B, T, G, C) the tokens, widened and cut into G parts
     attention:  (B, T, G) in [0, 1], how much a part matters
@@ -49,16 +49,22 @@ class NextVLAD(nn.Module):
 
 
 class ContextGating(nn.Module):
-    """x ⊙ σ(W2 relu(norm(W1 x))): which dimensions count, given all of them (the same, fig. 5: SE context gating)."""
+    """x ⊙ σ(W2 relu(norm(W1 x))): which dimensions count, given all of them (the same, section 3.3: SE context gating).
+
+    At first all count the same.
+    """
 
     def __init__(self, width: int, reduction: int = 8) -> None:
         super().__init__()
         narrow = max(1, width // reduction)
+        leave = nn.Linear(narrow, width)
+        nn.init.zeros_(leave.weight)
+        nn.init.zeros_(leave.bias)
         self.gate = nn.Sequential(
             nn.Linear(width, narrow, bias=False),
             nn.LayerNorm(narrow),
             nn.ReLU(),
-            nn.Linear(narrow, width),
+            leave,
             nn.Sigmoid(),
         )
 

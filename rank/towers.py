@@ -48,6 +48,8 @@ class Towers(nn.Module):
         super().__init__()
         self.bert = bert
         self.lower = bert.shape.layers - config.trained_layers
+        if self.lower < 0:
+            raise ValueError(f"{config.trained_layers} layers to train of a BERT of {bert.shape.layers}")
         for frozen in (bert.words, bert.positions, bert.norm, *bert.layers[: self.lower]):
             frozen.requires_grad_(False)
         self.width = width = config.width
@@ -74,7 +76,7 @@ class Towers(nn.Module):
         """(B, D) unit rows; present: (B, 1 + media) True where a modality that is there is looked at."""
         states, mask = given.text
         parts = [self.video_text(self._read(states, mask))]
-        parts += [self.media[name](*given.media[name]) for name in self.media_dims]
+        parts += [self.media[name](*tokens) for name, tokens in given.media.items()]  # in the order of `present`
         joined = torch.stack(parts, dim=1) * present[..., None]
         return functional.normalize(self.gating(self.dropout(joined.sum(dim=1))), dim=1)
 
@@ -82,13 +84,22 @@ class Towers(nn.Module):
         """(M, D) unit rows; graph_dropout: the share of tags whose place in the graph is not looked at."""
         rows = self.tag_text(self._read(*given.text))
         if self.graph is not None:
-            kept = torch.rand(len(rows), 1, device=rows.device) >= graph_dropout
-            rows = rows + self.graph(given.graph) * kept
+            places = self.graph(given.graph)
+            if graph_dropout:
+                places = places * (torch.rand(len(rows), 1, device=rows.device) >= graph_dropout)
+            rows = rows + places
         return functional.normalize(self.dropout(rows), dim=1)
 
     def scale(self) -> Tensor:
-        """1 / temperature, at most 100 as in CLIP (Radford et al. 2021)."""
-        return self.log_scale.clamp(max=math.log(100.0)).exp()
+        """1 / temperature."""
+        return self.log_scale.exp()
+
+    def clamp_scale(self) -> None:
+        """To 100 at most, after each step, as CLIP does (Radford et al. 2021); clamped where it is read, a scale that
+        once went beyond would have no gradient to come back by.
+        """
+        with torch.no_grad():
+            self.log_scale.clamp_(max=math.log(100.0))
 
     def _read(self, states: Tensor, mask: Tensor) -> Tensor:
         # A text without a word would make attention divide by nothing; it is read as one empty word, and masked later.
