@@ -5,7 +5,8 @@ of forty tags pushes none of them down. Of p true and the negatives N of a video
 
     loss(p) = log(1 + Σ_{n in N} exp(s_n - c_n - s_p))
 
-c corrects for how negatives were drawn: log(N_tags · chance), zero for even draws (logQ, Bengio & Senécal 2008).
+c corrects for how n of all N tags were drawn: log(N / n · chance), where chance is that of a tag to be among them; zero
+for an even draw (logQ, Bengio & Senécal 2008).
 """
 
 import torch
@@ -39,6 +40,6 @@ def likely_missing(cosines: Tensor, pairs: tuple[Tensor, Tensor], margin: float)
     Nothing is where the true tags' mean is not above zero: then the towers know too little to say so.
     """
     rows, columns = pairs
-    sums = torch.zeros(len(cosines), dtype=cosines.dtype).index_add(0, rows, cosines[rows, columns])
+    sums = cosines.new_zeros(len(cosines)).index_add(0, rows, cosines[rows, columns])
     means = sums / torch.bincount(rows, minlength=len(cosines)).clamp(min=1)
     return (cosines > margin * means[:, None]) & (means[:, None] > 0)

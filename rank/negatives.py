@@ -33,60 +33,100 @@ class Draw:
     correction: NDArray[np.float32]  # (B, M)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Negatives:
-    """Sources of negatives for V videos over N tags."""
+    """Sources of negatives for V videos over N tags. A draw costs what it draws, not what there is to draw from."""
 
-    known: sparse.csr_array  # (V, N) true where a video has a tag
-    never: sparse.csr_array  # (V, N) true where a tag must not be a negative: known, and what `kept_out` adds
-    edges: sparse.csr_array  # (N, N) what walks choose their next tag by
-    recalled: TagLists | None  # V
-    config: NegativesConfig
+    def __init__(
+        self,
+        known: sparse.csr_array,
+        never: sparse.csr_array,
+        edges: sparse.csr_array,
+        recalled: TagLists | None,
+        config: NegativesConfig,
+    ) -> None:
+        """
+        known:    (V, N) true where a video has a tag
+        never:    (V, N) true where a tag must not be a negative: known, and what `kept_out` adds
+        edges:    (N, N) what walks choose their next tag by, the same both ways
+        recalled: V
+        """
+        self.known = known
+        self.config = config
+        self._never = never.sorted_indices()
+        self._edges = edges.sorted_indices()
+        self._ends = np.concatenate([[0.0], np.cumsum(self._edges.data, dtype=np.float64)])  # of the edges, end to end
+        self._recalled = recalled
+        tags = known.shape[1]
+        self._drawn = min(config.drawn, tags)
+        uses = np.bincount(known.indices, minlength=tags) + 1.0
+        self._popular = np.cumsum(uses / uses.sum())
+        self._log_drawn = np.zeros(tags)  # of each tag's chance to be among the drawn, over that of an even draw
+        if self._by_popularity:
+            among = -np.expm1(self._drawn * np.log1p(-uses / uses.sum()))
+            self._log_drawn = np.log(among * tags / self._drawn)
 
-    @property
-    def chances(self) -> NDArray[np.float64]:
-        """(N,) of each tag to be drawn once."""
-        tags = self.known.shape[1]
-        if self.config.by == "uniform":
-            return np.full(tags, 1 / tags)
-        uses = np.bincount(self.known.indices, minlength=tags) + 1.0
-        return np.asarray(uses / uses.sum())
-
-    def draw(self, videos: Rows, chances: NDArray[np.float64], generator: np.random.Generator) -> Draw:
-        """chances: those of `chances`, which a caller computes once."""
-        tags = self.known.shape[1]
-        true = [_some(_row(self.known, video), self.config.positives, generator) for video in videos.tolist()]
-        if self.config.drawn >= tags:
-            drawn = np.arange(tags)
-        elif self.config.by == "uniform":
-            drawn = generator.choice(tags, self.config.drawn, replace=False)
-        else:
-            drawn = np.unique(generator.choice(tags, self.config.drawn, p=chances))
-        hops = [self._two_hops(video, generator) for video in videos.tolist()]
-        recalled = [self._recalled(video, generator) for video in videos.tolist()]
+    def draw(self, videos: Rows, generator: np.random.Generator) -> Draw:
+        """What these videos meet in a step; a hop or a recalled tag that must not be a negative is passed over."""
+        never = [_row(self._never, video) for video in videos.tolist()]
+        own = [_row(self.known, video).astype(np.int64) for video in videos.tolist()]
+        true = [_some(tags, self.config.positives, generator) for tags in own]
+        drawn = self._draw_for_all(generator)
+        hops = [
+            _some(tags[~_within(out, tags)], self.config.two_hop, generator)
+            for tags, out in zip(self._two_hops(own, generator), never, strict=True)
+        ]
+        recalled = [
+            _some(tags[~_within(out, tags)], self.config.recalled, generator)
+            for tags, out in zip(map(self._recalled_for, videos.tolist()), never, strict=True)
+        ]
         columns = np.unique(np.concatenate([drawn, *true, *hops, *recalled]))
 
         source = np.full((len(videos), len(columns)), -1, np.int8)
         source[:, np.searchsorted(columns, drawn)] = SOURCES.index("drawn")
-        for place, own in ((SOURCES.index("two hops"), hops), (SOURCES.index("recalled"), recalled)):
-            source[_places(columns, own)] = place
-        source[(self.never[videos][:, columns]).toarray()] = -1
-        correction = np.where(source == 0, np.log(tags * chances[columns]), 0.0).astype(np.float32)
+        for place, of_each in ((SOURCES.index("two hops"), hops), (SOURCES.index("recalled"), recalled)):
+            source[_places(columns, of_each)] = place
+        source[_places(columns, [columns[_within(out, columns)] for out in never])] = -1
+        correction = np.where(source == 0, self._log_drawn[columns], 0.0).astype(np.float32)
         return Draw(columns, _places(columns, true), source, correction)
 
-    def _two_hops(self, video: int, generator: np.random.Generator) -> Rows:
-        wanted, tags = self.config.two_hop, _row(self.known, video)
-        if not wanted or not len(tags):
-            return np.zeros(0, np.int64)
-        walks = generator.choice(tags, TRIES * wanted)
-        ends = _step(self.edges, _step(self.edges, walks, generator), generator)
-        near = np.concatenate([tags, *(_row(self.edges, tag) for tag in tags.tolist())])
-        return _some(np.unique(ends[(ends >= 0) & ~np.isin(ends, near)]), wanted, generator)
+    @property
+    def _by_popularity(self) -> bool:
+        return self.config.by == "popularity" and self._drawn < self.known.shape[1]
 
-    def _recalled(self, video: int, generator: np.random.Generator) -> Rows:
-        if self.recalled is None or not self.config.recalled:
-            return np.zeros(0, np.int64)
-        return _some(self.recalled.of(video), self.config.recalled, generator)
+    def _draw_for_all(self, generator: np.random.Generator) -> Rows:
+        if self._by_popularity:
+            points = generator.random(self._drawn) * self._popular[-1]
+            return np.unique(np.searchsorted(self._popular, points, side="right"))
+        return np.asarray(generator.choice(self.known.shape[1], self._drawn, replace=False), np.int64)
+
+    def _two_hops(self, own: Sequence[Rows], generator: np.random.Generator) -> list[Rows]:
+        """Rising tags at distance two from each video's own."""
+        walks = TRIES * self.config.two_hop
+        starts = [generator.choice(tags, walks) if len(tags) else np.full(walks, -1) for tags in own]
+        ends = self._step(self._step(np.concatenate(starts), generator), generator)
+        return [self._beyond(tags, np.unique(some)) for tags, some in zip(own, np.split(ends, len(own)), strict=True)]
+
+    def _beyond(self, tags: Rows, ends: Rows) -> Rows:
+        """The ends that are none of the tags and stand beside none of them."""
+        near = (ends < 0) | np.isin(ends, tags)
+        for tag in tags.tolist():
+            near |= _within(_row(self._edges, tag), ends)
+        return ends[~near]
+
+    def _step(self, tags: Rows, generator: np.random.Generator) -> Rows:
+        """The tag that each walk goes on to, chosen by the edges' weights; -1 where it ended or cannot go on."""
+        first, last = self._edges.indptr[tags], self._edges.indptr[tags + 1] - 1
+        low, high = self._ends[first], self._ends[last + 1]
+        points = low + generator.random(len(tags)) * (high - low)
+        going = np.flatnonzero((tags >= 0) & (first <= last))
+        going = going[np.argsort(points[going])]  # a search that jumps about in millions of edges waits for memory
+        edge = np.searchsorted(self._ends, points[going], side="right") - 1
+        out = np.full(len(tags), -1)
+        out[going] = self._edges.indices[np.clip(edge, first[going], last[going])]
+        return out
+
+    def _recalled_for(self, video: int) -> Rows:
+        return np.zeros(0, np.int64) if self._recalled is None else self._recalled.of(video)
 
 
 def kept_out(known: sparse.csr_array, kin: sparse.csr_array, twins: sparse.csr_array) -> sparse.csr_array:
@@ -126,18 +166,16 @@ def strongest(edges: sparse.csr_array, most: int) -> sparse.csr_array:
     return sparse.csr_array(one_way.maximum(one_way.T))
 
 
-def _step(edges: sparse.csr_array, tags: Rows, generator: np.random.Generator) -> Rows:
-    """The tag that each walk goes on to, chosen by the edges' weights; -1 where it ended or cannot go on."""
-    totals = np.concatenate([[0.0], np.cumsum(edges.data, dtype=np.float64)])
-    starts, ends = edges.indptr[tags], edges.indptr[tags + 1]
-    points = totals[starts] + generator.random(len(tags)) * (totals[ends] - totals[starts])
-    edge = np.clip(np.searchsorted(totals, points, side="right") - 1, starts, np.maximum(ends - 1, starts))
-    can = (tags >= 0) & (ends > starts)
-    return np.where(can, edges.indices[np.where(can, edge, 0)] if len(edges.indices) else -1, -1)
+def _row(matrix: sparse.csr_array, row: int) -> NDArray[np.integer]:
+    return np.asarray(matrix.indices[matrix.indptr[row] : matrix.indptr[row + 1]])
 
 
-def _row(matrix: sparse.csr_array, row: int) -> Rows:
-    return np.asarray(matrix.indices[matrix.indptr[row] : matrix.indptr[row + 1]], np.int64)
+def _within(rising: NDArray[np.integer], tags: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """Which of the tags are among the rising ones."""
+    if not len(rising):
+        return np.zeros(len(tags), np.bool_)
+    places = np.searchsorted(rising, tags.astype(rising.dtype))  # of one type, else it copies all that are rising
+    return np.asarray(rising[np.minimum(places, len(rising) - 1)] == tags)
 
 
 def _some(tags: Rows, most: int, generator: np.random.Generator) -> Rows:

@@ -70,7 +70,6 @@ def train_ranker(
         raise ValueError("no video with a tag and something to look at")
     size = min(config.batch, len(usable))
     steps = max(config.least_steps, round(config.epochs * (len(usable) // size)))
-    chances = negatives.chances
     with torch.random.fork_rng(), progress.track("training the ranker", steps) as advance:
         torch.manual_seed(seed)
         media = {name: tokens.dim for name, tokens in data.media.items()}
@@ -84,7 +83,7 @@ def train_ranker(
             generator = np.random.default_rng([seed, step])
             torch.manual_seed(int(generator.integers(2**62)))  # of dropout
             rows = _rows(usable, size, step, seed)
-            draw = negatives.draw(rows, chances, generator)
+            draw = negatives.draw(rows, generator)
             share = _cosine(step / steps)
             for group in optimizer.param_groups:
                 group["lr"] = group["highest"] * share
