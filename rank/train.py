@@ -1,10 +1,11 @@
 """Training of the ranker: one loop, from a batch of videos and the tags they are told apart from to a step.
 
-A run is reproducible: batches, negatives, dropout and first weights come from the seed, and a checkpoint carries the
-step and the state of every generator, so that a killed training goes on to the same weights, bit for bit.
+A run is reproducible: batches, negatives, dropout and first weights come from the seed, each step's from a generator of
+its own, so that a killed training goes on from a checkpoint to the same weights, bit for bit.
 """
 
 import copy
+import hashlib
 import logging
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -76,7 +77,7 @@ def train_ranker(
         towers = Towers(copy.deepcopy(bert), media, data.graph.shape[1], config.towers)
         towers.train()
         optimizer = torch.optim.AdamW(_groups(towers, config))
-        run = f"{config.model_dump_json()} {seed} {steps} {len(usable)}"
+        run = f"{config.model_dump_json()} {seed} {_digest(data, negatives)}"
         first = _restore(checkpoint, run, towers, optimizer)
         advance(first)
         for step in range(first, steps):
@@ -84,7 +85,7 @@ def train_ranker(
             torch.manual_seed(int(generator.integers(2**62)))  # of dropout
             rows = _rows(usable, size, step, seed)
             draw = negatives.draw(rows, generator)
-            share = _cosine(step / steps)
+            share = _cosine((step + 0.5) / steps)
             for group in optimizer.param_groups:
                 group["lr"] = group["highest"] * share
             filtering = step >= TRUSTED_FROM * steps
@@ -92,6 +93,7 @@ def train_ranker(
             measured = _backward(towers, data, rows, draw, config, filtering)
             norm = torch.nn.utils.clip_grad_norm_(towers.parameters(), config.max_norm)
             optimizer.step()
+            towers.clamp_scale()
             advance(1)
             if (step + 1) % TELL_EVERY == 0 or step + 1 == steps:
                 told = measured | {"gradient": norm.item(), "scale": towers.scale().item()}
@@ -191,7 +193,7 @@ def _rows(usable: NDArray[np.int64], size: int, step: int, seed: int) -> NDArray
     """The videos of a step: each once an epoch, in an order of its own; the same after a restart."""
     per_epoch = len(usable) // size
     epoch, place = divmod(step, per_epoch)
-    order = np.random.default_rng([seed, 1, epoch]).permutation(usable)
+    order = np.random.default_rng([seed, epoch, 1]).permutation(usable)  # [seed, 1, 0] would be [seed, 1], of a step
     return np.sort(order[place * size : (place + 1) * size])
 
 
@@ -212,6 +214,19 @@ def _groups(towers: Towers, config: RankerConfig) -> list[dict[str, object]]:
 def _cosine(done: float) -> float:
     """The share of the highest learning rate after a share of the steps."""
     return done / WARM_UP if done < WARM_UP else 0.5 + 0.5 * math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP))
+
+
+def _digest(data: RankData, negatives: Negatives) -> str:
+    """Tells apart what is learnt from; what may be gigabytes, by about a thousand of its rows."""
+    kinds = {"text": data.text, "names": data.names, **data.media}
+    large: list[NDArray[np.floating]] = [data.graph, *(tokens.values for tokens in kinds.values())]
+    parts: list[NDArray[np.generic]] = [values[:: 1 + len(values) // 1000] for values in large]
+    parts += [negatives.known.indptr, negatives.known.indices, data.weights]
+    parts += [tokens.starts for tokens in kinds.values()]
+    digest = hashlib.sha256(f"{[*kinds]} {[part.shape for part in parts]}".encode())
+    for part in parts:
+        digest.update(part.tobytes())
+    return digest.hexdigest()
 
 
 def _save(file: Path, run: str, step: int, towers: Towers, optimizer: torch.optim.Optimizer) -> None:
