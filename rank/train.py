@@ -218,7 +218,8 @@ def _cosine(done: float) -> float:
 
 def _digest(data: RankData, negatives: Negatives) -> str:
     """Tells apart what is learnt from; what may be gigabytes, by about a thousand of its rows."""
-    kinds = {"text": data.text, "names": data.names, **data.media}
+    kinds: dict[str, Tokens] = {"text": data.text, "names": data.names}
+    kinds.update({str(name): tokens for name, tokens in data.media.items()})
     large: list[NDArray[np.floating]] = [data.graph, *(tokens.values for tokens in kinds.values())]
     parts: list[NDArray[np.generic]] = [values[:: 1 + len(values) // 1000] for values in large]
     parts += [negatives.known.indptr, negatives.known.indices, data.weights]

@@ -11,9 +11,10 @@ from typing import TextIO
 import numpy as np
 from numpy.typing import NDArray
 
+from rank.base import Ranker
 from rank.evaluate import system_row
-from rank.promise import Answers, outcome
-from rank.reliability import Reliability, draw_reliability, reliability
+from rank.promise import Answers
+from rank.reliability import draw_reliability, reliability
 from rank.select import best_first, resolved, select
 from recall.channels.uploader import UsualTags
 from recall.evaluate import Proposal, lost_without, recall_row
@@ -23,7 +24,7 @@ from tagging.errors import InvalidManifestError
 from tagging.features.extract import extract
 from tagging.features.factory import load_encoders
 from tagging.manifest import read_labelled
-from tagging.pipeline import check_encoders, load_answers, load_ranker, only, promised_confidence, rank_inputs
+from tagging.pipeline import check_encoders, load_answers, load_ranker, only, rank_inputs
 from tagging.progress import Progress
 from tagging.recaller import Recaller
 from tagging.splits import is_held_out
@@ -31,7 +32,8 @@ from tagging.store.bundle import BundleManifest, read_manifest
 from tagging.store.features import FeatureStore
 from tagging.store.labelled import uploader_numbers
 from tagging.systems import Systems
-from tagging.types import Candidates, ChannelTags, LabelledVideo, TagScores, VideoEmbeddings
+from tagging.trust import calibration_row, promise_rows
+from tagging.types import Candidates, ChannelTags, LabelledVideo, Modality, TagScores, Tokens, VideoEmbeddings
 from tagging.words import normalise
 
 Rows = NDArray[np.int64]
@@ -39,7 +41,6 @@ Row = dict[str, str | float | int]
 AT_ONCE = 256
 DEEPEST = 200  # of the written predictions
 TOLD = " with uploader"
-PRECISIONS = (0.7, 0.8, 0.9)  # whose promises are tried
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,68 +99,96 @@ def evaluate(
     }  # what is told of whose video it is changes what is measured, so it is measured apart
     if any(isinstance(channel, UsualTags) for channel in recaller.channels):
         tables[TOLD] = extraction.embeddings
-    proposals: dict[str, list[Proposal]] = {}
-    truths: list[Rows] = []
-    answered: list[Rows] = []
-    shown: list[tuple[NDArray[np.float32], NDArray[np.bool_]]] = []
-    select_config, parents = stated.config.select, recaller.catalog.parents
-    ranker = load_ranker(bundle, stated)
-    systems = Systems(recaller, ranker)
     with ExitStack() as stack, progress.track("recall and rank", len(tables) * len(tagged)) as advance:
-        files: dict[str, TextIO] = {}
+        gathered = _Gathered(recaller, load_ranker(bundle, stated), stated.config.select, predictions, stack)
         for told, videos_told in tables.items():
             for start in range(0, len(tagged), AT_ONCE):
-                some = slice(start, start + AT_ONCE)
-                here = only(extraction.tokens, np.arange(len(tagged))[some])
-                started = time.perf_counter()
-                proposed = recaller.propose(videos_told[some])
-                candidates = [recaller.unite(*pair) for pair in zip(videos_told[some], proposed, strict=True)]
-                recalled = time.perf_counter()
-                inputs = rank_inputs(videos[some], here, candidates)
-                scores = ranker.score(inputs)
-                if not told:
-                    systems.add(videos_told[some], inputs, scores, recalled - started, time.perf_counter() - recalled)
-                answers = [
-                    _Answer.of(*parts) for parts in zip(videos_told[some], proposed, candidates, scores, strict=True)
-                ]
-                for row, labels, answer in zip(tagged[some], truth[some], answers, strict=True):
-                    true = labels.rows(answer.new)
-                    for name, best in answer.by_name(told).items():
-                        proposals.setdefault(name, []).append(
-                            Proposal(None if best is None else best.rows, true, len(recaller.catalog))
-                        )
-                        if predictions is not None and best is not None:
-                            if name not in files:
-                                files[name] = stack.enter_context(_jsonl(predictions, name))
-                            _write_prediction(files[name], row, best, answer.new, recaller.catalog)
-                    if not told:
-                        truths.append(true)
-                        answered.append(answer.candidates.tag_rows[answer.chosen(select_config, parents)])
-                        places = resolved(answer.candidates, answer.scores, parents, select_config.max_tags)
-                        right = np.isin(answer.candidates.tag_rows[places], true)
-                        shown.append((answer.scores.confidences[places], right))
-                advance(len(answers))
+                some = np.arange(start, min(start + AT_ONCE, len(tagged)))
+                rows_here = [(tagged[place], truth[place], videos_told[place]) for place in some.tolist()]
+                gathered.add(told, rows_here, only(extraction.tokens, some))
+                advance(len(some))
 
-    measured = Answers.of(shown, uploader_numbers([video.uploader_id for video in videos]))
-    reliable = None
-    if len(measured.confidences):
-        reliable = reliability(measured.confidences, measured.right)
-        if figure is not None:
-            draw_reliability({systems.name: reliable}, figure)
+    measured = Answers.of(gathered.shown, uploader_numbers([video.uploader_id for video in videos]))
+    reliable = reliability(measured.confidences, measured.right) if len(measured.confidences) else None
+    if reliable is not None and figure is not None:
+        draw_reliability({gathered.systems.name: reliable}, figure)
     return EvaluationReport(
         bundle=stated.version,
         videos=len(tagged),
         videos_without_tags=len(rows) - len(tagged),
         videos_without_features=sum(not e.rows for e in extraction.embeddings),
-        recall=_recall_table(proposals),
-        ranking=systems.ranking(truths),
-        systems=[
-            system_row(f"{systems.name}, as answered", answered, truths, systems.seconds()),
-            *systems.compared(truths),
-        ],
-        calibration=[] if reliable is None else [_calibration_row(systems.name, reliable)],
-        promises=_promises(load_answers(bundle, stated), measured, stated),
+        recall=_recall_table(gathered.proposals),
+        ranking=gathered.systems.ranking(gathered.truths),
+        systems=gathered.system_rows(),
+        calibration=[] if reliable is None else [calibration_row(gathered.systems.name, reliable)],
+        promises=promise_rows(load_answers(bundle, stated), measured, stated),
     )
+
+
+class _Gathered:
+    """What the tables are made of, batch by batch."""
+
+    def __init__(
+        self, recaller: Recaller, ranker: Ranker, selection: SelectConfig, predictions: Path | None, stack: ExitStack
+    ) -> None:
+        self.systems = Systems(recaller, ranker)
+        self.proposals: dict[str, list[Proposal]] = {}
+        self.truths: list[Rows] = []
+        self.shown: list[tuple[NDArray[np.float32], NDArray[np.bool_]]] = []  # what may be answered, and whether right
+        self._answered: list[Rows] = []
+        self._recaller = recaller
+        self._ranker = ranker
+        self._selection = selection
+        self._predictions = predictions
+        self._stack = stack
+        self._files: dict[str, TextIO] = {}
+
+    def add(
+        self,
+        told: str,
+        rows: Sequence[tuple[LabelledVideo, "_Truth", VideoEmbeddings]],
+        tokens: Mapping[Modality, Tokens],
+    ) -> None:
+        """told: what is added to the names in the tables where videos come with their uploader; else "" """
+        videos = [video for _, _, video in rows]
+        started = time.perf_counter()
+        proposed = self._recaller.propose(videos)
+        candidates = [self._recaller.unite(*pair) for pair in zip(videos, proposed, strict=True)]
+        recalled = time.perf_counter()
+        inputs = rank_inputs([row.video for row, _, _ in rows], tokens, candidates)
+        scores = self._ranker.score(inputs)
+        if not told:
+            self.systems.add(videos, inputs, scores, recalled - started, time.perf_counter() - recalled)
+        for (row, labels, video), said, united, score in zip(rows, proposed, candidates, scores, strict=True):
+            answer = _Answer.of(video, said, united, score)
+            true = labels.rows(answer.new)
+            for name, best in answer.by_name(told).items():
+                found = Proposal(None if best is None else best.rows, true, len(self._recaller.catalog))
+                self.proposals.setdefault(name, []).append(found)
+                if best is not None:
+                    self._write(name, row, best, answer.new)
+            if not told:
+                self.truths.append(true)
+                self._show(answer, true)
+
+    def system_rows(self) -> list[Row]:
+        """The bundle's own answers, and all systems at one number of tags."""
+        own = f"{self.systems.name}, as answered"
+        first = system_row(own, self._answered, self.truths, self.systems.seconds())
+        return [first, *self.systems.compared(self.truths)]
+
+    def _show(self, answer: "_Answer", true: Rows) -> None:
+        parents, rows = self._recaller.catalog.parents, answer.candidates.tag_rows
+        places = resolved(answer.candidates, answer.scores, parents, self._selection.max_tags)
+        self.shown.append((answer.scores.confidences[places], np.isin(rows[places], true)))
+        self._answered.append(rows[select(answer.candidates, answer.scores, parents, self._selection)])
+
+    def _write(self, name: str, row: LabelledVideo, best: "_Best", new: Mapping[int, str]) -> None:
+        if self._predictions is None:
+            return
+        if name not in self._files:
+            self._files[name] = self._stack.enter_context(_jsonl(self._predictions, name))
+        _write_prediction(self._files[name], row, best, new, self._recaller.catalog)
 
 
 def _choose(
@@ -188,39 +217,6 @@ def _refuse_learnt(rows: Sequence[LabelledVideo], recaller: Recaller, stated: Bu
             "their figures would mean nothing",
             "add --held-out to score only what training kept aside" if has_holdout else "evaluate on other videos",
         )
-
-
-def _calibration_row(name: str, one: Reliability) -> Row:
-    return {
-        "system": name,
-        "tags": int(one.count.sum()),
-        "right": round(float((one.right * one.count).sum() / one.count.sum()), 4),
-        "mean_confidence": round(float((one.confidence * one.count).sum() / one.count.sum()), 4),
-        "calibration_error": round(one.calibration_error, 4),
-        "brier": round(one.brier, 4),
-    }
-
-
-def _promises(kept_aside: Answers | None, measured: Answers, stated: BundleManifest) -> list[Row]:
-    """What each promise comes to on the videos at hand; the bundle's own videos chose the confidence."""
-    if kept_aside is None:
-        return []
-    rows: list[Row] = []
-    for precision in PRECISIONS:
-        max_tags, seed = stated.config.select.max_tags, stated.config.training.seed
-        least = promised_confidence(kept_aside, max_tags, precision, seed)
-        found = outcome(measured, least)
-        given = int((measured.confidences >= least).sum())
-        rows.append(
-            {
-                "promised_precision": precision,
-                "least_confidence": "none" if least > 1 else round(least, 4),
-                "precision": "" if found.precision is None else round(found.precision, 4),
-                "share_answered": round(found.answered, 4),
-                "tags_per_video": round(given / len(measured), 4),
-            }
-        )
-    return rows
 
 
 def _recall_table(proposals: Mapping[str, Sequence[Proposal]]) -> list[Row]:
@@ -288,10 +284,6 @@ class _Answer:
     def union(self) -> _Best:
         order = best_first(self.candidates, self.scores)
         return _Best(self.candidates.tag_rows[order], self.scores.confidences[order])
-
-    def chosen(self, selection: SelectConfig, parents: Sequence[Sequence[int]]) -> Rows:
-        """Places of the candidates that are answered."""
-        return select(self.candidates, self.scores, parents, selection)
 
     def by_name(self, told: str) -> dict[str, _Best | None]:
         """What goes into the table: everything, or the uploader's habits and the union with them."""

@@ -5,6 +5,7 @@ on, and neither from those that say what a promise is worth (tagging/learning.py
 """
 
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,7 @@ from tagging.words import normalise
 logger = logging.getLogger(__name__)
 
 LONGEST_ANSWER = 50  # tags that a promise can be kept for
+MOST_TWINS = 50
 
 Floats = NDArray[np.float32]
 
@@ -150,9 +152,11 @@ def _negatives(
 
 
 def _twins(videos: list[VideoRef]) -> sparse.csr_array:
-    """(V, V) true where two videos say the same."""
-    texts: dict[str, int] = {}
-    numbers = np.array([texts.setdefault(normalise(video.text) or f"\n{row}", row) for row, video in enumerate(videos)])
-    ones = np.ones(len(videos), np.bool_)
-    same = sparse.csr_array((ones, (np.arange(len(videos)), numbers)), shape=(len(videos), len(videos)))
+    """(V, V) true where two videos say the same; a text that more than MOST_TWINS share says nothing of any."""
+    texts = [normalise(video.text) for video in videos]
+    counts = Counter(texts)
+    numbers = {text: number for number, text in enumerate(counts)}
+    rows = np.array([row for row, text in enumerate(texts) if text and 1 < counts[text] <= MOST_TWINS], np.int64)
+    columns = np.array([numbers[texts[row]] for row in rows.tolist()], np.int64)
+    same = sparse.csr_array((np.ones(len(rows), np.bool_), (rows, columns)), shape=(len(videos), len(counts)))
     return sparse.csr_array(same @ same.T)

@@ -11,11 +11,11 @@ from rank.bert import pooled
 from rank.padded import padded
 from rank.towers import TagInput, Towers, VideoInput
 from tagging.config import TowersConfig
-from tagging.types import Tokens
+from tagging.types import MODALITIES, Modality, Tokens
 from tests.rank.tiny import SHAPE, tiny_bert, tokens_of
 
 CONFIG = TowersConfig(width=24, trained_layers=1, clusters=4, groups=2, expansion=1, dropout=0.3)
-MEDIA = {"frames": 6, "audio": 4}
+MEDIA: dict[Modality, int] = {"frames": 6, "audio": 4}
 
 
 def towers_of(config: TowersConfig = CONFIG, graph: int = 5) -> Towers:
@@ -24,7 +24,7 @@ def towers_of(config: TowersConfig = CONFIG, graph: int = 5) -> Towers:
 
 
 def given(text: Tokens, **media: Tokens) -> VideoInput:
-    return VideoInput(padded(text), {name: padded(tokens) for name, tokens in media.items()})
+    return VideoInput(padded(text), {name: padded(media[name]) for name in MODALITIES if name in media})
 
 
 def some_videos() -> VideoInput:

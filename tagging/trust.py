@@ -1,0 +1,45 @@
+"""How far a bundle's confidences can be trusted, on videos at hand: calibration, and what promises come to."""
+
+import numpy as np
+
+from rank.promise import Answers, outcome
+from rank.reliability import Reliability
+from tagging.pipeline import promised_confidence
+from tagging.store.bundle import BundleManifest
+
+Row = dict[str, str | float | int]
+PRECISIONS = (0.7, 0.8, 0.9)  # whose promises are tried
+
+
+def calibration_row(name: str, one: Reliability) -> Row:
+    share = one.count / one.count.sum()
+    return {
+        "system": name,
+        "tags": int(one.count.sum()),
+        "right": round(float(np.dot(one.right, share)), 4),
+        "mean_confidence": round(float(np.dot(one.confidence, share)), 4),
+        "calibration_error": round(one.calibration_error, 4),
+        "brier": round(one.brier, 4),
+    }
+
+
+def promise_rows(kept_aside: Answers | None, measured: Answers, stated: BundleManifest) -> list[Row]:
+    """What each promise comes to on the videos at hand; those that the bundle kept aside chose the confidence."""
+    if kept_aside is None:
+        return []
+    rows: list[Row] = []
+    for precision in PRECISIONS:
+        max_tags, seed = stated.config.select.max_tags, stated.config.training.seed
+        least = promised_confidence(kept_aside, max_tags, precision, seed)
+        found = outcome(measured, least)
+        given = int((measured.confidences >= least).sum())
+        rows.append(
+            {
+                "promised_precision": precision,
+                "least_confidence": "none" if least > 1 else round(least, 4),
+                "precision": "" if found.precision is None else round(found.precision, 4),
+                "share_answered": round(found.answered, 4),
+                "tags_per_video": round(given / len(measured), 4),
+            }
+        )
+    return rows
