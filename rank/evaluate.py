@@ -1,4 +1,4 @@
-"""How good an order is: precision, recall and nDCG of ranked tags, with binary gains."""
+"""How good an order is: precision, recall, reciprocal rank and nDCG of ranked tags, with binary gains."""
 
 from collections.abc import Sequence
 
@@ -19,6 +19,7 @@ def ranking_row(name: str, ranked: Sequence[Rows], true: Sequence[Rows]) -> dict
         figures[f"precision_at_{k}"] = _mean([hit[:k].sum() / k for hit in hits])
     for k in RECALL_AT:
         figures[f"recall_at_{k}"] = _mean([hit[:k].sum() / len(tags) for hit, tags in zip(hits, true, strict=True)])
+    figures["mrr"] = _mean([1 / (1 + int(hit.argmax())) if hit.any() else 0.0 for hit in hits])
     figures[f"ndcg_at_{NDCG_AT}"] = _mean([_ndcg(hit, len(tags)) for hit, tags in zip(hits, true, strict=True)])
     return figures
 
@@ -37,6 +38,16 @@ def system_row(
         "videos_without_answer": sum(not len(rows) for rows in answered),
         "ms_per_video": round(1000 * seconds / max(1, len(answered)), 2),
     }
+
+
+def above_hard(scores: NDArray[np.floating], true: Rows, hard: Rows) -> float | None:
+    """Of all pairs of a true tag and a hard one, the share with the true tag above; None where there is no pair.
+
+    scores: (N,) of one video for every tag
+    """
+    if not len(true) or not len(hard):
+        return None
+    return float((scores[true][:, None] > scores[hard][None]).mean())
 
 
 def most_confident(ranked: Sequence[Rows], confidences: Sequence[NDArray[np.floating]], per_video: float) -> list[Rows]:

@@ -166,6 +166,13 @@ def strongest(edges: sparse.csr_array, most: int) -> sparse.csr_array:
     return sparse.csr_array(one_way.maximum(one_way.T))
 
 
+def at_two_hops(edges: sparse.csr_array, tags: Rows) -> Rows:
+    """Rising tags at distance exactly two from the nearest of the given ones: what is easily taken for them."""
+    near = np.unique(edges[tags].indices)
+    far = np.unique(edges[near].indices)
+    return np.asarray(far[~np.isin(far, near) & ~np.isin(far, tags)], np.int64)
+
+
 def _row(matrix: sparse.csr_array, row: int) -> NDArray[np.integer]:
     return np.asarray(matrix.indices[matrix.indptr[row] : matrix.indptr[row + 1]])
 

@@ -311,7 +311,8 @@ class TrainingConfig(Branch):
 
     About `blended` videos, of whole uploaders and at most a fifth of all, vote and are not learnt from: the blend and
     the confidence are fitted on them. About `promised` others, at most a tenth of all, are fitted on by nothing: they
-    say which confidence keeps which precision. With fewer than `least_videos` to learn from nothing is learnt:
+    say which confidence keeps which precision. For `recalled` of those learnt from rank is told what recall proposes,
+    to tell it from what is true. With fewer than `least_videos` to learn from nothing is learnt:
     neighbours vote.
     """
 
@@ -319,6 +320,7 @@ class TrainingConfig(Branch):
     min_tag_count: PositiveInt = 1
     blended: PositiveInt = 4000
     promised: PositiveInt = 2000
+    recalled: NonNegativeInt = 4000
     least_videos: PositiveInt = 500
     seed: NonNegativeInt = 7
 

@@ -7,7 +7,7 @@ what recall says of those is as it will be of any new uploader's. Then all of th
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -31,7 +31,7 @@ from tagging.progress import Progress
 from tagging.recaller import SIMILAR, Indexed, LearntParts, Recaller, RecallParts
 from tagging.splits import is_held_out
 from tagging.store.labelled import LabelledVideos
-from tagging.types import Candidates, ChannelTags, VideoEmbeddings, VideoRef
+from tagging.types import Candidates, ChannelTags, TagLists, VideoEmbeddings, VideoRef
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +62,7 @@ class Learning:
     learnt_from: NDArray[np.int64]  # rows of the labelled videos
     blended: Recalled
     promised: Recalled
+    recalled: TagLists  # of those learnt from: what recall proposes for some of them, which rank is to tell apart
 
 
 def learn_recall(
@@ -133,10 +134,16 @@ def learn_recall(
         blend.weigh(candidates, text)
         for candidates, text, _ in recalled("recall for the promise", promised, np.zeros_like(told))
     ]
+    some_learnt = np.sort(np.random.default_rng([training.seed, 7]).permutation(voting)[: training.recalled])
+    proposed = [
+        budgeted(blend.weigh(candidates, text), recall.blend.budget).tag_rows
+        for candidates, text, _ in recalled("recall for rank", some_learnt, np.zeros_like(told))
+    ]
     return Learning(
         parts, tag_rows, seen, blend, voting,
         Recalled(blended, [budgeted(one, recall.blend.budget) for one in fair]),
         Recalled(promised, [budgeted(one, recall.blend.budget) for one in weighed]),
+        _lists(dict(zip(some_learnt.tolist(), proposed, strict=True)), voting, len(catalog)),
     )  # fmt: skip
 
 
@@ -197,6 +204,13 @@ def index_tags(learnt: Learnt, tags: Floats, config: RecallConfig, seed: int) ->
         return None
     points, tag_rows = LikeNames.rows(learnt, tags)
     return Indexed(build_index(points, config.index, seed), tag_rows)
+
+
+def _lists(proposed: Mapping[int, NDArray[np.int64]], rows: NDArray[np.int64], tags: int) -> TagLists:
+    """The tags of the catalog among those proposed for each of the rows, none where nothing was asked for."""
+    nothing = np.zeros(0, np.int64)
+    lists = [some[some < tags] for some in (proposed.get(row, nothing) for row in rows.tolist())]
+    return TagLists(np.cumsum([0, *map(len, lists)], dtype=np.int64), np.concatenate([nothing, *lists]))
 
 
 def _kept(labelled: LabelledVideos, share: float, seed: int) -> NDArray[np.bool_]:

@@ -1,0 +1,59 @@
+"""`videotag ablate`"""
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from tagging import places
+from tagging.cli import options
+from tagging.cli.console import Format, print_json, print_lines, print_table, progress
+
+app = typer.Typer(help="What a part of the system is worth.", no_args_is_help=True)
+
+
+@app.command("negatives")
+def negatives(
+    manifest: options.Manifests,
+    columns: options.Columns = None,
+    profile: options.Profile = "offline",
+    config: options.ConfigFiles = None,
+    holdout: Annotated[
+        float, typer.Option("--holdout", min=0.01, max=0.9, help="Share of the uploaders that are tested on.")
+    ] = 0.15,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Trainings of each setting.")] = 3,
+    example: Annotated[
+        str | None, typer.Option("--example", metavar="VIDEO_ID", help="Held-out video whose first tags are shown.")
+    ] = None,
+    features: options.Features = None,
+    output: options.Output = Format.table,
+) -> None:
+    """Train the ranker against 10 negatives, 400, 400 and 2-hop ones, and as configured, and compare.
+
+    [bold]Example[/bold]
+
+    videotag ablate negatives --manifest talks.parquet --seeds 3
+    """
+    from tagging.ablation import ablate_negatives
+    from tagging.config import load_config
+    from tagging.manifest import parse_columns
+    from tagging.store.features import FeatureStore
+
+    settings = load_config(profile, *(config or []))
+    training = settings.training.model_copy(update={"holdout": holdout})
+    first = training.seed
+    report = ablate_negatives(
+        manifest,
+        parse_columns(columns or []),
+        settings.model_copy(update={"training": training}),
+        FeatureStore(features or places.features()),
+        progress(),
+        range(first, first + seeds),
+        example,
+    )
+    if output is Format.json:
+        print_json(asdict(report))
+        return
+    print_lines([f"{report.videos:,} videos to learn from, {report.tested:,} to test on, {report.tags:,} tags"])
+    print_table(report.table, "Negatives: means over the seeds, with their standard deviation as spread")
+    print_table(report.example_tags, f"First tags of {report.example!r}")
