@@ -15,7 +15,7 @@ from rank.negatives import Negatives, kept_out, kin_of, strongest
 from rank.towers import Towers
 from rank.train import RankData, train_ranker
 from tagging.catalog import TagCatalog
-from tagging.config import RankerConfig
+from tagging.config import NegativesConfig, RankerConfig
 from tagging.deepwalk import embed_tags
 from tagging.features.weights import resolve
 from tagging.graph import TagGraph, build_graph
@@ -50,11 +50,13 @@ class Lessons:
         checkpoint: Path | None = None,
     ) -> Matching:
         """recalled: V, what recall proposed for each video"""
-        edges = strongest(self.edges, config.negatives.edges)
-        negatives = Negatives(self.known, self.never, edges, recalled, config.negatives)
+        negatives = self.negatives(config.negatives, recalled)
         towers = train_ranker(self.data, negatives, self.bert, config, seed, progress, checkpoint)
         reading = TowerReader(towers, self.reading.reader)
         return Matching(reading, reading.tags(self.data.names, self.data.graph))
+
+    def negatives(self, config: NegativesConfig, recalled: TagLists | None = None) -> Negatives:
+        return Negatives(self.known, self.never, strongest(self.edges, config.edges), recalled, config)
 
 
 def lessons(

@@ -100,10 +100,12 @@ def train(
     store: FeatureStore,
     progress: Progress,
     aliases: Path | None = None,
+    checkpoint: Path | None = None,
 ) -> TrainingReport:
     """Learn a bundle from the labelled videos of the manifests and write it to `out`.
 
     aliases: a table of accepted aliases, which are merged into their tags.
+    checkpoint: a file that the ranker's training is kept in, and goes on from; it is left there.
     Rows of another split than "train" (or none) and the held-out uploaders are read and left alone. Raises
     InvalidManifestError where no labelled video remains, InvalidAliasesError, and OutputExistsError before any work
     where `out` exists.
@@ -151,7 +153,7 @@ def train(
             tuple(extraction.embeddings[place] for place in learnt), (), only(extraction.tokens, np.array(learnt))
         )
         videos = [kept[place].video for place in learnt]
-        parts = _learn(folder, videos, seen, labelled, catalog, names, config, progress, watch)
+        parts = _learn(folder, videos, seen, labelled, catalog, names, config, progress, watch, checkpoint)
         with watch("write bundle"):
             manifest = write_manifest(
                 folder,
@@ -184,6 +186,7 @@ def _learn(
     config: Config,
     progress: Progress,
     watch: "_Stopwatch",
+    checkpoint: Path | None,
 ) -> dict[str, Any]:
     """Write what recall and rank learn from V videos, and the indexes; what the manifest says of them."""
     embeddings = extraction.embeddings
@@ -196,7 +199,7 @@ def _learn(
     ranking = None
     if learning is not None:
         with watch("learn rank"):
-            ranking = learn_rank(videos, extraction.tokens, labelled, catalog, learning, config, progress)
+            ranking = learn_rank(videos, extraction.tokens, labelled, catalog, learning, config, progress, checkpoint)
             if ranking is not None:
                 ranking.save(folder)
             ranker = Likely() if ranking is None else ranking.ranker

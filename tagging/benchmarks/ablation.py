@@ -32,6 +32,7 @@ from tagging.types import LabelledVideo
 logger = logging.getLogger(__name__)
 
 WHOLE = "whole"
+RECALL_ALONE = '[rank.ranker]\nbackend = "none"\n'  # a ranker's order would hide what a part of recall is worth
 # What is written under [recall.learnt], and nothing else.
 PARTS = {
     WHOLE: "",
@@ -95,7 +96,7 @@ def configuration(part: str, options: AblationOptions) -> Config:
     """Of the part's training; the file that makes it differ from the whole's is written."""
     over = _over(part, options.out)
     over.parent.mkdir(parents=True, exist_ok=True)
-    over.write_text(f"[recall.learnt]\n{PARTS[part]}\n" if PARTS[part] else "", encoding="utf-8")
+    over.write_text(f"{RECALL_ALONE}[recall.learnt]\n{PARTS[part]}\n", encoding="utf-8")
     if load_config(options.profile, *options.configs).recall.learnt is None:
         raise InvalidConfigError("the configuration has nothing learnt that a part could be taken from")
     return load_config(options.profile, *options.configs, over)

@@ -1,6 +1,7 @@
 """`videotag ablate`"""
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,7 +10,7 @@ from tagging import places
 from tagging.cli import options
 from tagging.cli.console import Format, print_json, print_lines, print_table, progress
 
-app = typer.Typer(help="What a part of the system is worth.", no_args_is_help=True)
+app = typer.Typer(help="What a part of the system is worth, and what it gets wrong.", no_args_is_help=True)
 
 
 @app.command("negatives")
@@ -57,3 +58,34 @@ def negatives(
     print_lines([f"{report.videos:,} videos to learn from, {report.tested:,} to test on, {report.tags:,} tags"])
     print_table(report.table, "Negatives: means over the seeds, with their standard deviation as spread")
     print_table(report.example_tags, f"First tags of {report.example!r}")
+
+
+@app.command("false-negatives")
+def false_negatives(
+    manifest: options.Manifests,
+    out: Annotated[Path, typer.Option("--out", metavar="FILE.csv", help="200 drawn pairs for a person to judge. New.")],
+    columns: options.Columns = None,
+    profile: options.Profile = "offline",
+    config: options.ConfigFiles = None,
+    features: options.Features = None,
+    output: options.Output = Format.table,
+) -> None:
+    """Hide some labels from a training, and count how often they are drawn as negatives, by source.
+
+    [bold]Example[/bold]
+
+    videotag ablate false-negatives --manifest talks.parquet --out pairs.csv
+    """
+    from tagging.audit import audit_negatives
+    from tagging.config import load_config
+    from tagging.manifest import parse_columns
+    from tagging.store.features import FeatureStore
+
+    settings = load_config(profile, *(config or []))
+    store = FeatureStore(features or places.features())
+    report = audit_negatives(manifest, parse_columns(columns or []), settings, store, progress(), out)
+    if output is Format.json:
+        print_json(asdict(report))
+        return
+    print_lines([f"{report.hidden:,} labels of {report.videos:,} videos hidden; pairs to judge: {report.sample}"])
+    print_table(report.table, "Negatives that are hidden labels")

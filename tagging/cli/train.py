@@ -28,6 +28,14 @@ def command(
             "--aliases", metavar="FILE", help="CSV of `videotag tags aliases`: rows with accept = yes are merged."
         ),
     ] = None,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(
+            "--checkpoint",
+            metavar="FILE",
+            help="Keep the ranker's training in this file; after a kill the same command goes on from it.",
+        ),
+    ] = None,
     features: options.Features = None,
     output: options.Output = Format.table,
 ) -> None:
@@ -48,7 +56,7 @@ def command(
         training = settings.training.model_copy(update={"holdout": holdout})
         settings = settings.model_copy(update={"training": training})
     store = FeatureStore(features or places.features())
-    report = train(manifest, parse_columns(columns or []), out, settings, store, progress(), aliases)
+    report = train(manifest, parse_columns(columns or []), out, settings, store, progress(), aliases, checkpoint)
     if output is Format.json:
         print_json(asdict(report))
         return

@@ -32,8 +32,8 @@ def write_table(
         table.writerow((*decision, "by", *evidence))
         for one in proposals:
             accept, by = ("yes", "rule") if accepts(one) else ("", "")
-            judged = (_cell(getattr(one, name)) for name in decision[1:])
-            table.writerow((accept, *judged, by, *(_cell(getattr(one, name)) for name in evidence)))
+            judged = (cell(getattr(one, name)) for name in decision[1:])
+            table.writerow((accept, *judged, by, *(cell(getattr(one, name)) for name in evidence)))
 
 
 def accepted_rows(
@@ -73,9 +73,9 @@ def _rows(
         raise error(f"{path}: cannot be read: {cause}", "expected a CSV table in UTF-8") from cause
 
 
-def _cell(value: object) -> object:
+def cell(value: object) -> object:
     if isinstance(value, tuple):
-        return _cell(" ".join(map(str, value)))
+        return cell(" ".join(map(str, value)))
     if isinstance(value, str):
         text = " ".join(value.split())  # a title may have lines
         return QUOTE + text if text.startswith((QUOTE, *FORMULA)) else text

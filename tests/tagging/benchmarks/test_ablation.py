@@ -197,8 +197,6 @@ dim = 64
 backend = "none"
 [encoders.audio]
 backend = "none"
-[rank.ranker]
-backend = "none"
 [recall.learnt.walks]
 walks = 1
 length = 10
