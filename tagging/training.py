@@ -25,6 +25,7 @@ from tagging.features.base import TellsClasses
 from tagging.features.extract import Extraction, extract
 from tagging.features.factory import Encoders, check_weights, load_encoders
 from tagging.features.names import class_words, link, name_vectors
+from tagging.features.weights import bert_folder
 from tagging.learning import Learning, index_views, learn_recall
 from tagging.manifest import read_labelled
 from tagging.pipeline import encoder_fingerprints, only
@@ -113,6 +114,8 @@ def train(
     require_new(out)
     same_as = read_accepted(aliases) if aliases else {}
     check_weights(config.encoders)  # before minutes of reading
+    if config.recall.learnt is not None and config.rank.ranker is not None:
+        bert_folder(config.rank.ranker.bert)
     watch = _Stopwatch()
     with watch("read manifests"):
         rows = list(_counted(read_labelled(manifests, columns), progress))

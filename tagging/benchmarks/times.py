@@ -1,4 +1,4 @@
-"""How long each stage of recall takes for one video, with the bundle as it is or grown to many more labelled videos.
+"""How long each stage takes for one video, with the bundle as it is or grown to many more labelled videos.
 
 A grown video has a real one as its parent, whose title and tags it shares; its embeddings lie between the parent's and
 those of a near video (recall/bench.py), and its uploader is a copy of the parent's. So channels search as many rows and
@@ -6,28 +6,31 @@ count as many votes as they would; what they find is not measured here.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from rank.contrastive import Contrastive
 from recall.bench import between, now_mib, share_found
 from recall.index.base import VectorIndex
 from recall.index.factory import build_index
 from tagging.config import IndexConfig, RecallConfig
 from tagging.features.extract import extract
 from tagging.features.factory import load_encoders
-from tagging.pipeline import check_encoders
+from tagging.pipeline import check_encoders, load_ranker, rank_inputs
 from tagging.progress import Progress
 from tagging.recaller import SIMILAR, Indexed, Recaller, RecallParts, load_blend
 from tagging.store.bundle import read_manifest
 from tagging.store.features import FeatureStore
 from tagging.store.labelled import LabelledVideos
-from tagging.types import TagLists, VideoEmbeddings, VideoRef
+from tagging.types import Candidates, RankInput, TagLists, VideoEmbeddings, VideoRef
 
 WARM = 5  # videos that are recalled before any is timed
 Floats = NDArray[np.float32]
@@ -49,7 +52,9 @@ def recall_times(
     stated = read_manifest(bundle)
     encoders = load_encoders(stated.config.encoders)
     check_encoders(stated, encoders)
-    queries = extract(videos, encoders, stated.config.media, store, progress).embeddings
+    extraction = extract(videos, encoders, stated.config.media, store, progress, with_tokens=stated.ranker is not None)
+    queries = extraction.embeddings
+    ranker = load_ranker(bundle, stated)
     before, started = now_mib(), time.perf_counter()
     parts, config = RecallParts.load(bundle, stated), stated.config.recall
     blend = load_blend(bundle, parts)
@@ -58,7 +63,11 @@ def recall_times(
     if growth is not None:
         asked = Recaller(parts, blend, config).prepared(queries)
         parts, tables["indexes"] = grown(parts, growth, config, asked, progress)
-    tables["one video"] = _stages(Recaller(parts, blend, config), queries, progress)
+    recaller = Recaller(parts, blend, config)
+    tables["one video"], candidates = _stages(recaller, queries, progress)
+    if isinstance(ranker, Contrastive):
+        inputs = rank_inputs(videos, extraction.tokens, candidates)
+        tables["one video"] += _rank_stages(ranker, inputs, parts.catalog.hidden, progress)
     figures |= {"labelled videos": len(parts.labelled.ids), "tags": len(parts.catalog), "videos asked": len(queries)}
     tables["all"] = [
         {"": name, "value": value} for name, value in {**figures, "MiB": round(now_mib() - before)}.items()
@@ -66,7 +75,10 @@ def recall_times(
     return tables
 
 
-def _stages(recaller: Recaller, queries: Sequence[VideoEmbeddings], progress: Progress) -> list[Row]:
+def _stages(
+    recaller: Recaller, queries: Sequence[VideoEmbeddings], progress: Progress
+) -> tuple[list[Row], list[Candidates]]:
+    found: list[Candidates] = []
     times: dict[str, list[float]] = {}
     with progress.track("recall one by one", len(queries)) as advance:
         for place, query in enumerate(queries):
@@ -79,12 +91,51 @@ def _stages(recaller: Recaller, queries: Sequence[VideoEmbeddings], progress: Pr
             for channel in recaller.channels:
                 [proposed[channel.name]] = channel.recall(videos)
                 clock.append((channel.name, time.perf_counter()))
-            recaller.unite(videos[0], proposed)
+            found.append(recaller.unite(videos[0], proposed))
             clock.append(("union", time.perf_counter()))
             for (_, began), (stage, ended) in pairwise(clock):
                 times.setdefault(stage, []).append(1e3 * (ended - began))
-            times.setdefault("whole", []).append(1e3 * (clock[-1][1] - clock[0][1]))
+            times.setdefault("recall", []).append(1e3 * (clock[-1][1] - clock[0][1]))
             advance(1)
+    return _percentiles(times), found
+
+
+def _rank_stages(
+    ranker: Contrastive, inputs: Sequence[RankInput], hidden: NDArray[np.bool_], progress: Progress
+) -> list[Row]:
+    """One thread, as one video of a service has it."""
+    times: dict[str, list[float]] = {}
+    with progress.track("rank one by one", len(inputs)) as advance, threads(1):
+        for place, one in enumerate(inputs):
+            if place == WARM:
+                times.clear()
+            clock = [("", time.perf_counter())]
+            [row] = ranker.matching.rows([one])
+            clock.append(("rank: the video's tower", time.perf_counter()))
+            cosines = ranker.matching.near(row, one.candidates)
+            ranker.confidence.weigh(one.candidates, cosines)
+            clock.append(
+                (f"rank: its candidates, {'with' if one.candidates.new else 'without'} new names", time.perf_counter())
+            )
+            ranker.matching.nearest(row[None], hidden, len(cosines) or 1)
+            clock.append(("rank: the whole catalog instead", time.perf_counter()))
+            for (_, began), (stage, ended) in pairwise(clock):
+                times.setdefault(stage, []).append(1e3 * (ended - began))
+            advance(1)
+    return _percentiles(times)
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _percentiles(times: Mapping[str, Sequence[float]]) -> list[Row]:
     return [
         {
             "stage": stage,

@@ -26,4 +26,6 @@ def fetch_command(profile: options.Profile = "production", config: options.Confi
     """
     from tagging.features.weights import fetch
 
-    fetch(load_config(profile, *(config or [])).encoders, lambda line: print_lines([line]))
+    settings = load_config(profile, *(config or []))
+    ranker = settings.rank.ranker
+    fetch(settings.encoders, None if ranker is None else ranker.bert, lambda line: print_lines([line]))

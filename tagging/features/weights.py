@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from tagging.config import (
+    BertConfig,
     EncodersConfig,
     OpenClipConfig,
     SentenceTransformersConfig,
@@ -40,6 +41,7 @@ from tagging.features.releases import (
 
 FETCH_HINT = "fetch it beforehand: videotag models fetch --profile PROFILE (or --config FILE)"
 TEXT_CONFIG = "modules.json"
+BERT_CONFIG = "config.json"
 _TOKENIZERS = (
     "tokenizer.json",
     "vocab.txt",
@@ -97,6 +99,17 @@ def text_folder(config: SentenceTransformersConfig) -> Path:
     if gap := _gap_in_text_folder(folder):
         hint = FETCH_HINT if hub_name(config.weights) else "name a folder that SentenceTransformer.save wrote"
         raise MissingWeightsError(f"{config.weights} is no complete sentence-transformers model: no {gap}", hint)
+    return folder
+
+
+def bert_folder(config: BertConfig) -> Path:
+    """The complete folder of the BERT that a ranker begins with."""
+    folder = resolve(config.weights, BERT_CONFIG)
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    for any_of in ((BERT_CONFIG,), ("model.safetensors", "pytorch_model.bin"), ("tokenizer.json", "vocab.txt")):
+        if not names.intersection(any_of):
+            hint = FETCH_HINT if hub_name(config.weights) else "name a folder that transformers wrote"
+            raise MissingWeightsError(f"{config.weights} is no complete BERT: no {any_of[0]}", hint)
     return folder
 
 
@@ -184,15 +197,19 @@ def reason_of(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
-def fetch(config: EncodersConfig, report: Callable[[str], None]) -> None:
+def fetch(config: EncodersConfig, bert: BertConfig | None, report: Callable[[str], None]) -> None:
     """Download what the configuration names and this machine lacks, telling `report` line by line.
+
+    bert: what the ranker begins with; only a training needs it
 
     Raises MissingWeightsError where the network is away or does not have it, and for paths and packages,
     which cannot be fetched.
     """
     if isinstance(config.text, SentenceTransformersConfig):
         text = config.text
-        _fetch_one(text.weights, lambda: text_folder(text), lambda: _fetch_text(text), report)
+        _fetch_one(text.weights, lambda: text_folder(text), lambda: _fetch_folder(text.weights), report)
+    if bert is not None:
+        _fetch_one(bert.weights, lambda: bert_folder(bert), lambda: _fetch_folder(bert.weights), report)
     if isinstance(config.vision, OpenClipConfig):
         vision = config.vision
         name = f"{vision.model} {vision.weights}".strip()
@@ -222,8 +239,8 @@ def _fetch_one(
     report(f"{name}: now at {find()}")
 
 
-def _fetch_text(config: SentenceTransformersConfig) -> bool:
-    name = hub_name(config.weights)
+def _fetch_folder(weights: str) -> bool:
+    name = hub_name(weights)
     if name is None:
         return False
     from huggingface_hub import snapshot_download

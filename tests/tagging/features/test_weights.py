@@ -13,7 +13,14 @@ from typing import Any
 import pytest
 import torch
 
-from tagging.config import PROFILES, EncodersConfig, OpenClipConfig, SentenceTransformersConfig, VggishConfig
+from tagging.config import (
+    PROFILES,
+    BertConfig,
+    EncodersConfig,
+    OpenClipConfig,
+    SentenceTransformersConfig,
+    VggishConfig,
+)
 from tagging.errors import InvalidConfigError, MissingPackageError, MissingWeightsError
 from tagging.features import releases, weights
 from tests.tagging.features.conftest import put_in_hub_cache
@@ -181,14 +188,14 @@ def test_fetching_skips_what_is_there(tiny_clip: Path, vggish_weights: Path) -> 
         vision=clip("tiny-clip", str(tiny_clip)),
         audio=vggish(str(vggish_weights)),
     )
-    weights.fetch(config, lines.append)
+    weights.fetch(config, None, lines.append)
     assert [": already at" in line for line in lines] == [True, True, True]
 
 
 def test_what_cannot_be_fetched_is_told_as_missing() -> None:
     config = EncodersConfig(text=None, audio=vggish("/no/where.pth"))
     with pytest.raises(MissingWeightsError, match=r"/no/where\.pth"):
-        weights.fetch(config, lambda line: None)
+        weights.fetch(config, None, lambda line: None)
 
 
 def test_the_vggish_release_is_fetched_into_torch_hubs_folder(
@@ -197,7 +204,7 @@ def test_the_vggish_release_is_fetched_into_torch_hubs_folder(
     monkeypatch.setattr("torch.hub._hub_dir", str(tmp_path))
     for module in (releases, weights):
         monkeypatch.setattr(module, "vggish_url", vggish_weights.as_uri)
-    weights.fetch(EncodersConfig(text=None, audio=vggish()), lambda line: None)
+    weights.fetch(EncodersConfig(text=None, audio=vggish()), None, lambda line: None)
     assert (tmp_path / "checkpoints" / vggish_weights.name).read_bytes() == vggish_weights.read_bytes()
 
 
@@ -271,7 +278,7 @@ def fetch_elsewhere(encoders: dict[str, Any], endpoint: str, home: Path) -> list
         "from tagging.errors import MissingWeightsError\n"
         "from tagging.features.weights import fetch\n"
         f"config = EncodersConfig.model_validate({encoders!r})\n"
-        "try: fetch(config, print)\n"
+        "try: fetch(config, None, print)\n"
         "except MissingWeightsError as error: print('error:', error)"
     )
     environment = os.environ | {"HF_ENDPOINT": endpoint, "HF_HOME": str(home)}
@@ -309,3 +316,16 @@ def test_a_name_that_the_hub_does_not_have_is_one_clear_error(hub: str, tmp_path
 def test_without_a_network_fetching_is_one_clear_error(tmp_path: Path) -> None:
     *_, last = fetch_elsewhere(HUB_MODELS, "http://127.0.0.1:9", tmp_path)
     assert last.startswith("error: cannot fetch some/text: ")
+
+
+def test_a_bert_that_lacks_a_part_is_told_before_any_work(tmp_path: Path) -> None:
+    missing = BertConfig(weights="owner/not-a-model")
+    with pytest.raises(MissingWeightsError, match="owner/not-a-model") as raised:
+        weights.bert_folder(missing)
+    assert "models fetch" in str(raised.value.hint)
+    for name in ("config.json", "vocab.txt"):
+        (tmp_path / name).write_text("{}")
+    with pytest.raises(MissingWeightsError, match=r"no model\.safetensors"):
+        weights.bert_folder(BertConfig(weights=str(tmp_path)))
+    (tmp_path / "pytorch_model.bin").write_bytes(b"")
+    assert weights.bert_folder(BertConfig(weights=str(tmp_path))) == tmp_path
