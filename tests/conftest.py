@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from tagging.config import Config, parse_config
+from tagging.config import Config
 from tagging.distil.classes import Classes
 from tagging.distil.export import write
 from tagging.features.resnet import SmallResNet
+from tagging.profiles import parse_config
 from tagging.progress import Silent
 from tagging.quickstart.corpus import Plan, plan_test, plan_training, write_corpus
 from tagging.starter.build import build

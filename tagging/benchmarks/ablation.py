@@ -21,8 +21,9 @@ from tagging.benchmarks.ours import COMMAND, OursOptions, predict, train
 from tagging.benchmarks.predictions import prediction_files
 from tagging.benchmarks.score import TableRow, Tables, score_files
 from tagging.benchmarks.scorer import Scorer
-from tagging.config import Config, load_config
+from tagging.config import Config
 from tagging.errors import InvalidConfigError, InvalidManifestError, OutputExistsError
+from tagging.profiles import load_config
 from tagging.progress import Progress
 from tagging.splits import is_held_out
 from tagging.store.atomic import new_folder, whole_text_file

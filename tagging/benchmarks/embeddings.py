@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tagging.config import load_config
 from tagging.features.extract import extract
 from tagging.features.factory import load_encoders
+from tagging.profiles import load_config
 from tagging.progress import Progress
 from tagging.store.features import FeatureStore
 from tagging.types import LabelledVideo

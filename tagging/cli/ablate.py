@@ -36,8 +36,8 @@ def negatives(
     videotag ablate negatives --manifest talks.parquet --seeds 3
     """
     from tagging.ablation import ablate_negatives
-    from tagging.config import load_config
     from tagging.manifest import parse_columns
+    from tagging.profiles import load_config
     from tagging.store.features import FeatureStore
 
     settings = load_config(profile, *(config or []))
@@ -77,8 +77,8 @@ def false_negatives(
     videotag ablate false-negatives --manifest talks.parquet --out pairs.csv
     """
     from tagging.audit import audit_negatives
-    from tagging.config import load_config
     from tagging.manifest import parse_columns
+    from tagging.profiles import load_config
     from tagging.store.features import FeatureStore
 
     settings = load_config(profile, *(config or []))

@@ -4,7 +4,7 @@ import typer
 
 from tagging.cli import options
 from tagging.cli.console import print_lines
-from tagging.config import load_config
+from tagging.profiles import load_config
 
 app = typer.Typer(help="The encoders' weights.", no_args_is_help=True)
 

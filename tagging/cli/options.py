@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from tagging.cli.console import Format
-from tagging.config import PROFILES
+from tagging.profiles import PROFILES
 
 Bundle = Annotated[
     Path | None,

@@ -9,7 +9,7 @@ import typer
 from tagging import places
 from tagging.cli import options
 from tagging.cli.console import Format, print_json, print_table, progress
-from tagging.config import load_config
+from tagging.profiles import load_config
 
 
 def command(

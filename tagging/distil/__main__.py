@@ -10,8 +10,8 @@ from pathlib import Path
 
 from tagging.cli.console import print_table, progress
 from tagging.cli.module import at_least_one, run
-from tagging.config import load_config
 from tagging.features.base import TextEncoder
+from tagging.profiles import load_config
 
 MODELS = Path(__file__).parents[1] / "models"
 

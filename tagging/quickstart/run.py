@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from tagging.config import PROFILES, Config, FrameStatisticsConfig, SoundStatisticsConfig
+from tagging.config import Config, FrameStatisticsConfig, SoundStatisticsConfig
 from tagging.errors import OutputExistsError
 from tagging.evaluation import EvaluationReport, evaluate
 from tagging.pipeline import load_tagger
+from tagging.profiles import PROFILES
 from tagging.progress import Progress
 from tagging.quickstart.corpus import plan_test, plan_training, write_corpus
 from tagging.store.atomic import partial_folder

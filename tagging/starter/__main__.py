@@ -9,9 +9,10 @@ from pathlib import Path
 
 from tagging.cli.console import print_table, progress
 from tagging.cli.module import run
-from tagging.config import CALIBRATION, NamesConfig, load_config
+from tagging.config import NamesConfig
 from tagging.errors import InvalidConfigError
 from tagging.manifest import parse_columns
+from tagging.profiles import CALIBRATION, load_config
 from tagging.progress import Silent
 from tagging.starter.build import ANCHORS, BUNDLE, build
 from tagging.starter.calibrate import EVERY, Judged, calibrated, judged_clips, judged_titles, with_share

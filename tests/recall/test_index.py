@@ -15,8 +15,9 @@ import recall.index
 from recall.index.base import Searchable, VectorIndex
 from recall.index.factory import build_index, load_index
 from recall.index.online import GrowingIndex
-from tagging.config import IndexConfig, parse_config
+from tagging.config import IndexConfig
 from tagging.errors import ArtifactCorruptError, ArtifactMismatchError, InvalidConfigError, MissingPackageError
+from tagging.profiles import parse_config
 from tests.recall.embeddings import Rows, clustered, nearest_ids, recall_at, unit
 
 DIM = 32

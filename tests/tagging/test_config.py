@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from tagging.config import PROFILES, FrameStatisticsConfig, load_config
+from tagging.config import FrameStatisticsConfig
 from tagging.errors import InvalidConfigError
+from tagging.profiles import PROFILES, load_config
 
 
 def test_the_offline_profile_names_weights_that_ship_in_packages() -> None:

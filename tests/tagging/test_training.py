@@ -210,7 +210,7 @@ def slowly(self, texts):
     time.sleep(0.2)
     return encode(self, texts)
 statistics.HashedTextEncoder.encode = slowly
-from tagging.config import load_config
+from tagging.profiles import load_config
 from tagging.progress import Silent
 from tagging.training import train
 folder = Path(sys.argv[1])
@@ -235,8 +235,8 @@ def test_a_killed_training_leaves_no_bundle_and_goes_on_from_its_features(
     run.wait()
     assert not (tmp_path / "b").exists()
 
-    from tagging.config import load_config
     from tagging.features import statistics
+    from tagging.profiles import load_config
 
     encoded: list[str] = []
     encode = statistics.HashedTextEncoder.encode

@@ -25,7 +25,7 @@ VIDEOTAG = """
 import argparse, json, sys
 from pathlib import Path
 import pyarrow.parquet as pq
-from tagging.config import load_config
+from tagging.profiles import load_config
 
 parser = argparse.ArgumentParser()
 parser.add_argument("verb")

@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from tagging.config import (
-    PROFILES,
     EncodersConfig,
     FrameStatisticsConfig,
     HashedTextConfig,
@@ -19,6 +18,7 @@ from tagging.config import (
 from tagging.errors import InvalidConfigError, MissingWeightsError
 from tagging.features.base import TellsClasses
 from tagging.features.factory import Encoders, check_weights, load_encoders
+from tagging.profiles import PROFILES
 from tagging.types import Frames
 from tests.tagging.features.conftest import noise
 

@@ -7,13 +7,13 @@ import pytest
 
 import tagging
 from tagging import places
-from tagging.config import PROFILES
 from tagging.distil.classes import vision_classes
 from tagging.distil.pictures import read_stills
 from tagging.distil.vision import label_key
 from tagging.features.factory import load_encoders
 from tagging.features.trained import TrainedFrameEncoder
 from tagging.pipeline import load_tagger
+from tagging.profiles import PROFILES
 from tagging.types import Frames, VideoRef
 
 MODELS = Path(tagging.__file__ or "").parent / "models"

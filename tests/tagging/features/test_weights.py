@@ -13,16 +13,10 @@ from typing import Any
 import pytest
 import torch
 
-from tagging.config import (
-    PROFILES,
-    BertConfig,
-    EncodersConfig,
-    OpenClipConfig,
-    SentenceTransformersConfig,
-    VggishConfig,
-)
+from tagging.config import BertConfig, EncodersConfig, OpenClipConfig, SentenceTransformersConfig, VggishConfig
 from tagging.errors import InvalidConfigError, MissingPackageError, MissingWeightsError
 from tagging.features import releases, weights
+from tagging.profiles import PROFILES
 from tests.tagging.features.conftest import put_in_hub_cache
 
 ABSENT = "nobody/no-such-model"
