@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 
+from tagging.errors import NothingToLearnError
 from tagging.types import Candidates
 
 Floats = NDArray[np.float32]
@@ -44,12 +45,12 @@ class Confidence:
 def fit_confidence(videos: Sequence[tuple[Candidates, Floats, NDArray[np.int64]]]) -> Confidence:
     """Fit on (candidates, cosines, true catalog rows) of videos that nothing before was fitted on.
 
-    Raises ValueError where all candidates are right, or none is.
+    Raises NothingToLearnError where all candidates are right, or none is.
     """
     signs = np.concatenate([signs_of(candidates, cosines) for candidates, cosines, _ in videos])
     right = np.concatenate([np.isin(candidates.tag_rows, true) for candidates, _, true in videos])
     if not 0 < right.sum() < len(right):
-        raise ValueError(f"{right.sum()} of {len(right)} candidates are right: nothing to learn from")
+        raise NothingToLearnError(f"{right.sum()} of {len(right)} candidates are right: nothing to learn from")
     model = LogisticRegression(C=1.0, max_iter=1000).fit(signs, right)
     likely, cosine, new = map(float, model.coef_[0])
     return Confidence(likely, cosine, new, float(model.intercept_[0]))

@@ -23,6 +23,7 @@ from rank.negatives import Draw, Negatives
 from rank.padded import padded
 from rank.towers import TagInput, Towers, VideoInput
 from tagging.config import RankerConfig
+from tagging.errors import NothingToLearnError
 from tagging.progress import Progress
 from tagging.store.atomic import partial_file
 from tagging.types import Modality, Tokens
@@ -62,13 +63,13 @@ def train_ranker(
     progress: Progress,
     checkpoint: Path | None = None,
 ) -> Towers:
-    """The trained towers; ValueError where no video has a tag.
+    """The trained towers; NothingToLearnError where no video has a tag.
 
     checkpoint: a file that is written every SAVE_EVERY steps, and gone on from where it is of this very run.
     """
     usable = np.flatnonzero((np.diff(negatives.known.indptr) > 0) & _visible(data))
     if not len(usable):
-        raise ValueError("no video with a tag and something to look at")
+        raise NothingToLearnError("no video with a tag and something to look at")
     size = min(config.batch, len(usable))
     steps = max(config.least_steps, round(config.epochs * (len(usable) // size)))
     with torch.random.fork_rng(), progress.track("training the ranker", steps) as advance:

@@ -20,7 +20,10 @@ from numpy.typing import NDArray
 
 from recall.lexical import SIGNS, NameWords
 from tagging.config import BlendConfig
+from tagging.errors import NothingToLearnError
 from tagging.types import Candidates
+
+LEAST_HALF = 0.25  # of the videos
 
 Floats = NDArray[np.float32]
 
@@ -63,7 +66,7 @@ def fit_blend(
     signs = np.concatenate([signs_of(candidates, text, words, uses) for candidates, text, _ in videos])
     right = np.concatenate([np.isin(candidates.tag_rows, true) for candidates, _, true in videos])
     if not 0 < right.sum() < len(right):
-        raise ValueError(f"{right.sum()} of {len(right)} candidates are right: nothing to learn from")
+        raise NothingToLearnError(f"{right.sum()} of {len(right)} candidates are right: nothing to learn from")
     options = {
         "objective": "binary",
         "learning_rate": config.rate,
@@ -93,8 +96,11 @@ def cross_fitted(
     What comes after recall learns from these: a blend is too sure of the videos that it was fitted on.
     groups: (V,) equal for videos of one uploader
     """
+    generator = np.random.default_rng([seed, 4])
     _, number = np.unique(groups, return_inverse=True)
-    half = np.random.default_rng([seed, 4]).permutation(number.max() + 1)[number] % 2
+    half = generator.permutation(number.max() + 1)[number] % 2
+    if not LEAST_HALF <= half.mean() <= 1 - LEAST_HALF:  # most videos are of one uploader, who cannot be halved
+        half = generator.permutation(len(videos)) % 2
     blends = [
         fit_blend([videos[row] for row in np.flatnonzero(half != side).tolist()], words, uses, config, seed)
         for side in (0, 1)

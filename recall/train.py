@@ -26,6 +26,7 @@ from recall.ngrams import NgramFeatures
 from recall.table import RowAdagrad
 from recall.tower import NGRAMS, Tower, without_some
 from tagging.config import LearntConfig
+from tagging.errors import NothingToLearnError
 from tagging.progress import Progress
 from tagging.types import MODALITIES, TagLists, VideoEmbeddings
 
@@ -53,7 +54,7 @@ def learn(
     seed: int,
     progress: Progress,
 ) -> Learnt:
-    """Weights from V labelled videos; ValueError where no tag is used by enough of them to learn from.
+    """Weights from V labelled videos; NothingToLearnError where no tag is used by enough of them to learn from.
 
     tags:      catalog rows of each video
     uploaders: (V,) equal numbers for videos of one uploader
@@ -87,7 +88,7 @@ class _Data:
         by_uploader = sparse.csr_matrix((np.ones(len(number)), (number, np.arange(len(number))))) @ known
         labels = np.flatnonzero(by_uploader.getnnz(axis=0) >= config.least_uploaders)
         if not len(labels):
-            raise ValueError(f"no tag is used by {config.least_uploaders} uploaders")
+            raise NothingToLearnError(f"no tag is used by {config.least_uploaders} uploaders")
         place = np.full(len(tags), -1)
         place[labels] = np.arange(len(labels))
         visible = np.asarray(videos.present.any(axis=1))

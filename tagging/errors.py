@@ -108,3 +108,7 @@ class ArtifactMismatchError(ArtifactError):
 
 class OutputExistsError(VideotagError):
     """An output place that already holds something."""
+
+
+class NothingToLearnError(ValueError):
+    """Labelled videos that say nothing of what is to be learnt; training tells it and goes on without."""

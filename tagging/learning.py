@@ -26,6 +26,7 @@ from recall.train import Tags, learn
 from tagging.catalog import TagCatalog
 from tagging.config import Config, LearntConfig, RecallConfig
 from tagging.deepwalk import embed_tags
+from tagging.errors import NothingToLearnError
 from tagging.graph import build_graph
 from tagging.progress import Progress
 from tagging.recaller import SIMILAR, Indexed, LearntParts, Recaller, RecallParts
@@ -74,14 +75,31 @@ def learn_recall(
     config: Config,
     progress: Progress,
 ) -> Learning | None:
-    """None where the configuration wants nothing learnt, or there are too few videos, which is told.
+    """None where the configuration wants nothing learnt, or the videos are too few or teach nothing, which is told.
 
     names: rows of the first tags' names by the text encoder
     named: the direct sources, which need no learning but are part of what is blended
     """
-    recall, training = config.recall, config.training
-    if recall.learnt is None:
+    if config.recall.learnt is None:
         return None
+    try:
+        return _learning(embeddings, labelled, catalog, names, named, config, config.recall.learnt, progress)
+    except NothingToLearnError as error:
+        logger.info("nothing is learnt: %s", error)
+        return None
+
+
+def _learning(
+    embeddings: Sequence[VideoEmbeddings],
+    labelled: LabelledVideos,
+    catalog: TagCatalog,
+    names: Floats | None,
+    named: Sequence[Channel],
+    config: Config,
+    learnt_config: LearntConfig,
+    progress: Progress,
+) -> Learning:
+    recall, training = config.recall, config.training
     share = min(MOST_BLENDED, training.blended / len(labelled.ids))
     new = _kept(labelled, share, training.seed + 1)
     share_promised = min(MOST_PROMISED, training.promised / len(labelled.ids))
@@ -89,15 +107,14 @@ def learn_recall(
     returning = ~new & ~is_promised & _returning(labelled, share * RETURNING, training.seed)
     voting, blended = np.flatnonzero(~new & ~is_promised & ~returning), np.flatnonzero(new | returning)
     if len(voting) < training.least_videos or len(blended) < LEAST_BLENDED:
-        logger.info(
-            "nothing is learnt: %d videos to learn from and %d to fit the blend on, needed %d and %d",
-            len(voting), len(blended), training.least_videos, LEAST_BLENDED,
-        )  # fmt: skip
-        return None
+        raise NothingToLearnError(
+            f"{len(voting)} videos to learn from and {len(blended)} to fit the blend on, "
+            f"needed {training.least_videos} and {LEAST_BLENDED}"
+        )
     some = labelled.only(voting)
-    tags = _tags(catalog, names, some, recall.learnt, training.seed, progress)
+    tags = _tags(catalog, names, some, learnt_config, training.seed, progress)
     learnt = learn(
-        [embeddings[row] for row in voting.tolist()], some.tags, some.uploader_numbers(), tags, recall.learnt,
+        [embeddings[row] for row in voting.tolist()], some.tags, some.uploader_numbers(), tags, learnt_config,
         training.seed, progress,
     )  # fmt: skip
     seen = learnt.with_hidden(embeddings)

@@ -4,6 +4,7 @@ Towers learn from the videos that recall's channels learnt from, confidence from
 on, and neither from those that say what a promise is worth (tagging/learning.py).
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from rank.promise import Answers
 from rank.select import resolved
 from tagging.catalog import TagCatalog
 from tagging.config import Config
+from tagging.errors import NothingToLearnError
 from tagging.graph import TagGraph
 from tagging.learning import Learning, Recalled
 from tagging.lessons import lessons
@@ -25,6 +27,8 @@ from tagging.progress import Progress
 from tagging.store.bundle import RankerEntry
 from tagging.store.labelled import LabelledVideos
 from tagging.types import Modality, Tokens, VideoRef
+
+logger = logging.getLogger(__name__)
 
 LONGEST_ANSWER = 50  # tags that a promise can be kept for
 
@@ -54,11 +58,32 @@ def learn_rank(
     progress: Progress,
     checkpoint: Path | None = None,
 ) -> Ranking | None:
-    """None where the configuration wants no ranker. videos, tokens, labelled: V."""
+    """None where the configuration wants no ranker, or the videos teach it nothing, which is told.
+
+    videos, tokens, labelled: V
+    """
+    if config.rank.ranker is None:
+        return None
+    try:
+        return _ranking(videos, tokens, labelled, catalog, learning, config, progress, checkpoint)
+    except NothingToLearnError as error:
+        logger.info("no ranker is trained: %s", error)
+        return None
+
+
+def _ranking(
+    videos: Sequence[VideoRef],
+    tokens: Mapping[Modality, Tokens],
+    labelled: LabelledVideos,
+    catalog: TagCatalog,
+    learning: Learning,
+    config: Config,
+    progress: Progress,
+    checkpoint: Path | None,
+) -> Ranking:
     learnt_from, blended = learning.learnt_from, learning.blended
     ranker, seed = config.rank.ranker, config.training.seed
-    if ranker is None:
-        return None
+    assert ranker is not None
     prepared = lessons(
         [videos[row] for row in learnt_from.tolist()], only(tokens, learnt_from), labelled.only(learnt_from), catalog,
         ranker, seed, progress,

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recall.blend import Blend, budgeted, fit_blend, uses_of
+from recall.blend import Blend, budgeted, cross_fitted, fit_blend, uses_of
 from recall.lexical import NameWords
 from tagging.config import BlendConfig
 from tagging.types import Candidates
@@ -71,6 +71,35 @@ def test_no_candidates_are_no_error(blend: Blend) -> None:
 def test_nothing_right_is_nothing_to_learn_from() -> None:
     with pytest.raises(ValueError, match="0 of 1 candidates are right"):
         fit_blend([(candidates([[0.5, 0.5]]), "x", np.array([3]))], WORDS, USES, CONFIG, seed=1)
+
+
+@pytest.mark.parametrize("owners", [60, 3])
+def test_a_video_is_weighed_by_what_was_fitted_on_other_uploaders(owners: int) -> None:
+    """Labels turned about for one uploader change what others are weighed by, and nothing of its own."""
+    generator = np.random.default_rng(0)
+    some, groups = [example(generator) for _ in range(120)], np.arange(120) % owners
+    turned = [
+        (one, text, np.delete(np.arange(4), true) if group == 0 else true)
+        for (one, text, true), group in zip(some, groups, strict=True)
+    ]
+    before, after = (cross_fitted(videos, groups, WORDS, USES, CONFIG, seed=1) for videos in (some, turned))
+    differ = []
+    for one, other in zip(before, after, strict=True):
+        assert one.likely is not None
+        assert other.likely is not None
+        differ.append(not np.array_equal(one.likely, other.likely))
+    assert not any(np.array(differ)[groups == 0])
+    assert any(differ)
+
+
+@pytest.mark.parametrize("small", [0, 1, 5])
+def test_where_most_videos_are_of_one_uploader_they_are_weighed_all_the_same(small: int) -> None:
+    generator = np.random.default_rng(0)
+    some = [example(generator) for _ in range(60)]
+    groups = np.where(np.arange(60) < small, np.arange(60) % 2, 7)
+    for candidates, (_, _, true) in zip(cross_fitted(some, groups, WORDS, USES, CONFIG, 1), some, strict=True):
+        assert candidates.likely is not None
+        assert candidates.likely.argmax() == true[0]
 
 
 def test_the_budget_keeps_the_likeliest_by_rising_row() -> None:
