@@ -138,7 +138,7 @@ def _learning(
                 videos = [seen[row] if told[row] else replace(seen[row], uploader_id=None) for row in some]
                 for row, video, proposed in zip(some, videos, recaller.propose(videos), strict=True):
                     candidates = merge({name: _voted(name, tags, weights) for name, tags in proposed.items()})
-                    examples.append((candidates, text_of(video), labelled.tags.of(row)))
+                    examples.append((_as_new(candidates, catalog, weights), text_of(video), labelled.tags.of(row)))
                 advance(len(some))
         return examples
 
@@ -202,6 +202,16 @@ def _voted(channel: str, tags: ChannelTags | None, uses: NDArray[np.float32]) ->
     kept = uses[tags.tag_rows, 1] > 0
     evidence = tuple(one for one, is_kept in zip(tags.evidence, kept, strict=False) if is_kept)
     return ChannelTags(tags.tag_rows[kept], tags.scores[kept], tags.neighbours, evidence)
+
+
+def _as_new(candidates: Candidates, catalog: TagCatalog, uses: Floats) -> Candidates:
+    """With the tags that only the kept videos brought into the catalog marked as new, as to a bundle they would be.
+
+    Or no new tag were ever right: those of the kept videos are all in the catalog.
+    """
+    known = candidates.tag_rows[candidates.tag_rows < len(catalog)]
+    new = {row: catalog.names[row] for row in known[uses[known, 1] == 0].tolist()}
+    return replace(candidates, new={**candidates.new, **new})
 
 
 def index_views(embeddings: Sequence[VideoEmbeddings], config: RecallConfig, seed: int) -> dict[str, Indexed]:
