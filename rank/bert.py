@@ -21,6 +21,7 @@ from tagging.errors import ArtifactMismatchError
 from tagging.types import Tokens
 
 AT_ONCE = 64  # texts of like length
+TOKENIZED_AT_ONCE = 4096  # a tokenizer says much more of each token than its id
 # What torch's layers compute; of other models some have the same names for their weights (RoBERTa).
 SAME = {"model_type": "bert", "hidden_act": "gelu", "position_embedding_type": "absolute", "layer_norm_eps": 1e-12}
 
@@ -75,7 +76,11 @@ class Reader:
     def ids(self, texts: Sequence[str], most: int) -> list[NDArray[np.int64]]:
         """most: tokens that whoever reads them has places for."""
         most = min(most, self.max_tokens)
-        return [_cut(np.array(one.ids, np.int64), most) for one in self._tokenizer.encode_batch(list(texts))]
+        return [
+            _cut(np.array(one.ids, np.int64), most)
+            for start in range(0, len(texts), TOKENIZED_AT_ONCE)
+            for one in self._tokenizer.encode_batch(list(texts[start : start + TOKENIZED_AT_ONCE]))
+        ]
 
     def lengths(self, texts: Sequence[str]) -> NDArray[np.int64]:
         """(B,) tokens of each text before any cut."""

@@ -1,9 +1,10 @@
 """The trained ranker: towers, the catalog's vectors, and how sure that makes a candidate."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -19,7 +20,9 @@ from tagging.config import RankerConfig
 from tagging.types import Candidates, Modality, RankInput, TagScores, Tokens
 
 AT_ONCE = 256
+COSINES_AT_ONCE = 8_000_000  # of videos with the whole catalog
 
+T = TypeVar("T")
 Floats = NDArray[np.float32]
 
 
@@ -89,15 +92,20 @@ class Matching:
     def nearest(self, rows: Floats, hidden: NDArray[np.bool_], k: int) -> tuple[NDArray[np.int64], Floats]:
         """(B, D) unit rows of videos -> the (B, k) nearest tags of the whole catalog, and their cosines, best first.
 
-        hidden: (N,) True for tags that are never answered
+        hidden: (N,) True for tags that are never answered; fewer than k, where there are fewer others
         """
-        cosines = rows @ self.tags.T
-        cosines[:, hidden] = -np.inf
-        k = min(k, len(self.tags))
-        some = np.argpartition(-cosines, k - 1, axis=1)[:, :k]
-        order = np.argsort(-np.take_along_axis(cosines, some, axis=1), axis=1, kind="stable")
-        best = np.take_along_axis(some, order, axis=1)
-        return best, np.take_along_axis(cosines, best, axis=1)
+        k = min(k, int((~hidden).sum()))
+        best, near = np.zeros((len(rows), k), np.int64), np.zeros((len(rows), k), np.float32)
+        at_once = max(1, COSINES_AT_ONCE // len(self.tags))
+        for start in range(0, len(rows) if k else 0, at_once):
+            here = slice(start, start + at_once)
+            cosines = rows[here] @ self.tags.T
+            cosines[:, hidden] = -np.inf
+            some = np.argpartition(-cosines, k - 1, axis=1)[:, :k]
+            order = np.argsort(-np.take_along_axis(cosines, some, axis=1), axis=1, kind="stable")
+            best[here] = np.take_along_axis(some, order, axis=1)
+            near[here] = np.take_along_axis(cosines, best[here], axis=1)
+        return best, near
 
     def near(self, row: Floats, candidates: Candidates) -> Floats:
         """(K,) cosine of a video's (D,) unit row with each candidate."""
@@ -143,14 +151,22 @@ class Contrastive:
         """That of a folder; an OSError, LookupError, ValueError or RuntimeError where it is none of these."""
         about = json.loads((folder / "towers.json").read_text(encoding="utf-8"))
         towers = Towers(Bert(BertShape(*about["bert"])), about["media"], about["graph"], config.towers)
-        towers.load_state_dict(
-            {name: value.float() for name, value in load_file(folder / "towers.safetensors").items()}
-        )
-        reader = Reader(Tokenizer.from_file(str(folder / "tokenizer.json")), config.bert.max_tokens)
+        state = _read(load_file, folder / "towers.safetensors")
+        towers.load_state_dict({name: value.float() for name, value in state.items()})
+        reader = Reader(_read(Tokenizer.from_file, folder / "tokenizer.json"), config.bert.max_tokens)
         tags = np.load(folder / "tags.npy", allow_pickle=False).astype(np.float32)
+        if tags.ndim != 2 or tags.shape[1] != towers.width:
+            raise ValueError(f"tags {tags.shape}, towers of width {towers.width}")
         return cls(Matching(TowerReader(towers.eval(), reader), tags), Confidence.load(folder / "confidence.json"))
 
 
 def save_tags(folder: Path, tags: Floats) -> None:
     """tags: (N, D) unit rows of the catalog."""
     np.save(folder / "tags.npy", tags.astype(np.float16), allow_pickle=False)
+
+
+def _read(read: Callable[[str], T], path: Path) -> T:
+    try:
+        return read(str(path))
+    except Exception as error:  # tokenizers raises no class of its own, safetensors one that is nobody's child
+        raise ValueError(f"{path.name} cannot be read: {error}") from error

@@ -59,8 +59,8 @@ def most_confident(ranked: Sequence[Rows], confidences: Sequence[NDArray[np.floa
     count = min(len(every), round(per_video * len(ranked)))
     chosen = np.zeros(len(every), np.bool_)
     chosen[np.argsort(-every, kind="stable")[:count]] = True
-    ends = np.cumsum([len(rows) for rows in ranked])[:-1]
-    return [rows[kept] for rows, kept in zip(ranked, np.split(chosen, ends), strict=True)]
+    ends = np.cumsum([len(rows) for rows in ranked], dtype=np.int64)
+    return [rows[kept] for rows, kept in zip(ranked, np.split(chosen, ends)[:-1], strict=True)]
 
 
 def _ndcg(hit: NDArray[np.bool_], relevant: int) -> float:

@@ -1,0 +1,285 @@
+"""The trained ranker over tiny towers, against towers that read one thing at a time."""
+
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from rank.bert import load_reader
+from rank.confidence import Confidence
+from rank.contrastive import Contrastive, Matching, TowerReader
+from rank.towers import TagInput, Towers, VideoInput
+from tagging.config import BertConfig, Config, RankConfig, RankerConfig, TowersConfig
+from tagging.errors import ArtifactCorruptError
+from tagging.pipeline import load_ranker
+from tagging.store.bundle import BundleManifest, RankerEntry
+from tagging.types import Candidates, ModalityFeatures, RankInput, Tokens, VideoRef
+from tests.rank.tiny import tiny_bert
+
+WORDS = ["the", "cat", "dog", "plays", "piano", "red", "car", "engine", "oven", "pasta", "guitar", "!"]
+CONFIG = RankerConfig(
+    bert=BertConfig(max_tokens=12),
+    towers=TowersConfig(width=24, trained_layers=1, clusters=4, groups=2, expansion=1),
+)
+TAGS = 30
+GRAPH = 5
+
+Floats = NDArray[np.float32]
+
+
+@pytest.fixture(scope="module")
+def reading(tmp_path_factory: pytest.TempPathFactory) -> TowerReader:
+    vocabulary = tmp_path_factory.mktemp("words") / "vocab.txt"
+    vocabulary.write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]) + "\n")
+    torch.manual_seed(0)
+    towers = Towers(tiny_bert(), {"frames": 6, "audio": 4}, GRAPH, CONFIG.towers)
+    for name, value in towers.named_parameters():
+        if name.startswith("bert.") or name == "graph.weight":
+            torch.nn.init.normal_(value, std=0.3)  # else all texts are much the same, and the graph says nothing
+    return TowerReader(towers.eval(), load_reader(vocabulary, CONFIG.bert.max_tokens))
+
+
+def names_of(count: int, seed: int) -> list[str]:
+    generator = np.random.default_rng(seed)
+    return [" ".join(generator.choice(WORDS, generator.integers(1, 5))) for _ in range(count)]
+
+
+@pytest.fixture(scope="module")
+def places() -> Floats:
+    return np.random.default_rng(5).standard_normal((TAGS, GRAPH)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def matching(reading: TowerReader, places: Floats) -> Matching:
+    return Matching(reading, reading.tags(reading.texts(names_of(TAGS, 1)), places))
+
+
+def video(seed: int, text: str, frames: int = 0, audio: int = 0, new: Sequence[str] = ()) -> RankInput:
+    """Five candidates of the catalog, and these that it does not have."""
+    generator = np.random.default_rng(seed)
+    seen, heard = (
+        generator.standard_normal((count, dim)).astype(np.float16).astype(np.float32) if count else None
+        for count, dim in ((frames, 6), (audio, 4))
+    )
+    known = np.sort(generator.choice(TAGS, 5, replace=False))
+    rows = np.concatenate([known, TAGS + np.arange(len(new))])
+    likely = generator.random(len(rows)).astype(np.float32)
+    candidates = Candidates(
+        rows, ("text",), likely[:, None], new={TAGS + n: name for n, name in enumerate(new)}, likely=likely
+    )
+    return RankInput(VideoRef(f"v{seed}", title=text), ModalityFeatures(frames=seen, audio=heard), candidates)
+
+
+def videos() -> list[RankInput]:
+    return [
+        video(0, "the cat plays", frames=3, audio=2, new=["red piano", "dog"]),
+        video(1, "red car engine " * 9),  # beyond max_tokens
+        video(2, "", frames=4),
+        video(3, "pasta oven", audio=1, new=["dog"]),
+        video(4, ""),
+        video(5, " \n", new=["red car"]),
+        video(6, "🎉", frames=1),
+    ]
+
+
+@torch.inference_mode()
+def states(reading: TowerReader, text: str) -> tuple[Tensor, Tensor]:
+    """What the lower layers make of one text, kept as halves; one masked word where there is none."""
+    if not text.strip():
+        return torch.zeros(1, 1, reading.towers.bert.shape.width), torch.zeros(1, 1, dtype=torch.bool)
+    bert = reading.towers.bert
+    [ids] = reading.reader.ids([text], 99)
+    mask = torch.ones(1, len(ids), dtype=torch.bool)
+    return bert.through(bert.enter(torch.from_numpy(ids)[None]), mask, slice(2)).half().float(), mask
+
+
+@torch.inference_mode()
+def seen_alone(reading: TowerReader, one: RankInput) -> NDArray[np.float32]:
+    """The video's row, of those of its modalities that there are."""
+    media = {
+        name: (torch.from_numpy(tokens)[None], torch.ones(1, len(tokens), dtype=torch.bool))
+        if tokens is not None
+        else (torch.zeros(1, 1, dim), torch.zeros(1, 1, dtype=torch.bool))
+        for name, dim, tokens in (("frames", 6, one.features.frames), ("audio", 4, one.features.audio))
+    }
+    given = VideoInput(states(reading, one.video.text), media)  # type: ignore[arg-type]
+    if not given.present().any():
+        return np.zeros(reading.towers.width, np.float32)
+    return np.asarray(reading.towers.videos(given, given.present())[0].numpy())
+
+
+@torch.inference_mode()
+def named_alone(reading: TowerReader, name: str, place: Floats | None = None) -> NDArray[np.float32]:
+    graph = torch.from_numpy(np.zeros(GRAPH, np.float32) if place is None else place)[None]
+    return np.asarray(reading.towers.tags(TagInput(states(reading, name), graph))[0].numpy())
+
+
+def test_cosines_are_those_of_each_video_and_name_read_alone(matching: Matching, places: Floats) -> None:
+    names = names_of(TAGS, 1)
+    spread = []
+    for one, got in zip(videos(), matching.cosines(videos()), strict=True):
+        row = seen_alone(matching.reading, one)
+        tags = [
+            named_alone(matching.reading, one.candidates.new[tag])
+            if tag in one.candidates.new
+            else named_alone(matching.reading, names[tag], places[tag])
+            for tag in one.candidates.tag_rows.tolist()
+        ]
+        np.testing.assert_allclose(got, np.stack(tags) @ row, atol=2e-3)  # of halves, in batches of other lengths
+        spread.append(np.ptp(got))
+    assert max(spread) > 0.3
+
+
+def test_a_video_of_which_nothing_is_there_is_near_nothing(matching: Matching) -> None:
+    _, _, _, _, empty, blank, _ = matching.cosines(videos())
+    assert not empty.any()
+    assert not blank.any()
+    assert matching.cosines(videos())[2].any()  # frames alone are something
+
+
+def test_with_whom_a_video_is_read_does_not_matter(matching: Matching) -> None:
+    some = videos()
+    together = matching.cosines(some)
+    for order in ([6, 5, 4, 3, 2, 1, 0], [3], [1, 4], [2, 2, 0]):
+        for row, got in zip(order, matching.cosines([some[row] for row in order]), strict=True):
+            np.testing.assert_allclose(got, together[row], atol=2e-3)
+    assert matching.cosines([]) == []
+
+
+def test_more_than_are_read_at_once_keep_their_order(matching: Matching, monkeypatch: pytest.MonkeyPatch) -> None:
+    some = [*videos(), *videos()]
+    whole, names = matching.rows(some), matching.reading.names(names_of(9, 3))
+    for name in ("AT_ONCE", "COSINES_AT_ONCE"):
+        monkeypatch.setattr(f"rank.contrastive.{name}", 4 if name == "AT_ONCE" else 3 * TAGS)
+    np.testing.assert_allclose(matching.rows(some), whole, atol=2e-3)
+    np.testing.assert_allclose(matching.reading.names(names_of(9, 3)), names, atol=2e-3)
+    nothing_hidden = np.zeros(TAGS, np.bool_)
+    best, near = matching.nearest(whole, nothing_hidden, 4)
+    np.testing.assert_array_equal(best[:3], matching.nearest(whole[:3], nothing_hidden, 4)[0])
+    np.testing.assert_allclose(near[-2:], matching.nearest(whole[-2:], nothing_hidden, 4)[1], atol=1e-6)
+
+
+@pytest.mark.parametrize("k", [1, 7, TAGS, 100])
+def test_the_nearest_are_those_of_a_sort_and_hidden_tags_never_come(matching: Matching, k: int) -> None:
+    rows = np.random.default_rng(0).standard_normal((11, matching.tags.shape[1])).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    for share in (0.0, 0.4, 0.95, 1.0):
+        hidden = np.arange(TAGS) < share * TAGS
+        best, near = matching.nearest(rows, hidden, k)
+        visible = np.flatnonzero(~hidden)
+        want = visible[np.argsort(-(rows @ matching.tags[visible].T), axis=1)][:, :k]
+        np.testing.assert_array_equal(best, want)
+        np.testing.assert_allclose(near, np.take_along_axis(rows @ matching.tags.T, want, axis=1), atol=1e-6)
+    assert matching.nearest(rows[:0], np.zeros(TAGS, np.bool_), k)[0].shape == (0, min(k, TAGS))
+
+
+@pytest.fixture(scope="module")
+def ranker(matching: Matching) -> Contrastive:
+    return Contrastive(matching, Confidence(likely=0.9, cosine=4.0, new=-0.5, bias=-0.3))
+
+
+@pytest.fixture(scope="module")
+def saved(ranker: Contrastive, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("saved")
+    (folder / "rank").mkdir()
+    ranker.save(folder / "rank")
+    return folder
+
+
+def test_a_score_is_the_confidence_of_likelihood_and_cosine(ranker: Contrastive) -> None:
+    some = videos()
+    for one, score, cosines in zip(some, ranker.score(some), ranker.matching.cosines(some), strict=True):
+        np.testing.assert_array_equal(score.confidences, ranker.confidence.weigh(one.candidates, cosines))
+    assert ranker.score([]) == []
+
+
+def test_saved_and_loaded_it_says_the_same_up_to_halves(ranker: Contrastive, saved: Path, tmp_path: Path) -> None:
+    loaded = Contrastive.load(saved / "rank", CONFIG)
+    for one, other in zip(ranker.score(videos()), loaded.score(videos()), strict=True):
+        np.testing.assert_allclose(one.confidences, other.confidences, atol=5e-3)
+    loaded.save(tmp_path)  # once they are halves nothing changes any more
+    for path in (saved / "rank").iterdir():
+        assert (tmp_path / path.name).read_bytes() == path.read_bytes()
+    again = Contrastive.load(tmp_path, CONFIG)
+    for one, other in zip(loaded.score(videos()), again.score(videos()), strict=True):
+        np.testing.assert_array_equal(one.confidences, other.confidences)
+
+
+def manifest(config: Config) -> BundleManifest:
+    """Of a bundle of which only the ranker is looked at."""
+    config = config.model_copy(update={"rank": RankConfig(ranker=CONFIG)})
+    return BundleManifest.model_construct(config=config, ranker=RankerEntry(videos=1, edges=0), learnt=None)
+
+
+def lost(name: str) -> Callable[[Path], None]:
+    return lambda folder: (folder / name).unlink()
+
+
+def holding(name: str, content: bytes) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        (folder / name).write_bytes(content)
+
+    return change
+
+
+def cut_short(name: str) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        (folder / name).write_bytes((folder / name).read_bytes()[:-100])
+
+    return change
+
+
+def tags_of(tags: NDArray[np.generic]) -> Callable[[Path], None]:
+    return lambda folder: np.save(folder / "tags.npy", tags)
+
+
+def lacking_a_tensor(folder: Path) -> None:
+    tensors = load_file(folder / "towers.safetensors")
+    del tensors["video_text.bias"]
+    save_file(tensors, folder / "towers.safetensors")
+
+
+FILES = ["towers.safetensors", "towers.json", "tokenizer.json", "tags.npy", "confidence.json"]
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        *(lost(name) for name in FILES),
+        *(holding(name, b"\xff{") for name in FILES),
+        *(cut_short(name) for name in FILES[:4] if name != "towers.json"),
+        holding("towers.json", b"[]"),
+        holding("towers.json", b'{"bert": [40, 16, 32, 2, 48, 3], "media": {"frames": 6}, "graph": 5}'),
+        holding("confidence.json", b'{"likely": 1.0}'),
+        tags_of(np.zeros((TAGS, 8), np.float16)),
+        tags_of(np.zeros(TAGS, np.float16)),
+        lacking_a_tensor,
+        shutil.rmtree,
+    ],
+)
+def test_a_damaged_file_is_one_known_error(
+    saved: Path, tmp_path: Path, tiny_config: Config, spoil: Callable[[Path], None]
+) -> None:
+    folder = Path(shutil.copytree(saved, tmp_path / "copy"))
+    assert isinstance(load_ranker(folder, manifest(tiny_config)), Contrastive)
+    spoil(folder / "rank")
+    with pytest.raises(ArtifactCorruptError, match="copy cannot be loaded"):
+        load_ranker(folder, manifest(tiny_config))
+
+
+def test_texts_are_packed_in_their_order_and_blank_ones_have_nothing(reading: TowerReader) -> None:
+    texts = ["", "the cat", " \n ", "piano", "dog " * 40]
+    kept: Tokens = reading.texts(texts)
+    assert np.diff(kept.starts).tolist() == [0, 4, 0, 3, 12]
+    for row, text in enumerate(texts):
+        if text.strip():
+            values = kept.values[kept.starts[row] : kept.starts[row + 1]]
+            np.testing.assert_allclose(values, states(reading, text)[0][0].numpy(), atol=4e-3)
+    assert len(reading.texts([])) == 0
+    assert len(reading.names([])) == 0
