@@ -45,6 +45,7 @@ EVIDENCE_PER_CHANNEL = 3
 TEXTS_AT_ONCE = 512  # sorted by length before they are batched
 MEDIA_AT_ONCE = 4
 NOTHING = 2.0  # a least confidence that no tag has
+LONGEST_ANSWER = 50  # tags that a promise can be kept for
 
 
 class Tagger:
@@ -84,7 +85,8 @@ class Tagger:
 
         precision: the share of the answered tags that is to be right at least, in place of the bundle's least
         confidence (rank/promise.py says what that means). Raises InvalidSelectionError for a bundle without held-out
-        videos; where none of the confidences keeps the promise, no video is answered.
+        videos; where none of the confidences keeps the promise, no video is answered. It holds for answers of
+        LONGEST_ANSWER tags at most.
         """
         stated = self._config.select
         if max_tags is not None:
@@ -96,8 +98,9 @@ class Tagger:
                 "this bundle kept no videos aside that could say what precision it reaches",
                 "give a least confidence instead, or train a bundle on more videos",
             )
-        least = promised_confidence(self._answers, stated.max_tags, precision, self._config.training.seed)
-        return stated.model_copy(update={"min_confidence": least})
+        most = min(stated.max_tags, LONGEST_ANSWER)
+        least = promised_confidence(self._answers, most, precision, self._config.training.seed)
+        return stated.model_copy(update={"max_tags": most, "min_confidence": least})
 
     def tag(self, video: VideoRef, selection: SelectConfig) -> RankedTags:
         """The tags of one video; raises the VideotagError that keeps it from being tagged."""

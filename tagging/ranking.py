@@ -22,15 +22,13 @@ from tagging.errors import NothingToLearnError
 from tagging.graph import TagGraph
 from tagging.learning import Learning, Recalled
 from tagging.lessons import lessons
-from tagging.pipeline import only, rank_inputs
+from tagging.pipeline import LONGEST_ANSWER, only, rank_inputs
 from tagging.progress import Progress
 from tagging.store.bundle import RankerEntry
 from tagging.store.labelled import LabelledVideos
 from tagging.types import Modality, Tokens, VideoRef
 
 logger = logging.getLogger(__name__)
-
-LONGEST_ANSWER = 50  # tags that a promise can be kept for
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,7 +4,7 @@ import numpy as np
 
 from rank.promise import Answers, outcome
 from rank.reliability import Reliability
-from tagging.pipeline import promised_confidence
+from tagging.pipeline import LONGEST_ANSWER, promised_confidence
 from tagging.store.bundle import BundleManifest
 
 Row = dict[str, str | float | int]
@@ -28,8 +28,9 @@ def promise_rows(kept_aside: Answers | None, measured: Answers, stated: BundleMa
     if kept_aside is None:
         return []
     rows: list[Row] = []
+    max_tags, seed = min(stated.config.select.max_tags, LONGEST_ANSWER), stated.config.training.seed
+    measured = measured.first(max_tags)
     for precision in PRECISIONS:
-        max_tags, seed = stated.config.select.max_tags, stated.config.training.seed
         least = promised_confidence(kept_aside, max_tags, precision, seed)
         found = outcome(measured, least)
         given = int((measured.confidences >= least).sum())
