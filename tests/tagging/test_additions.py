@@ -6,13 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rank.contrastive import Contrastive
 from recall.learnt import Learnt
 from tagging import places
 from tagging.additions import add_tags, new_names
 from tagging.catalog import TagCatalog
 from tagging.config import BlendConfig, Config, LearntConfig, NgramConfig
 from tagging.errors import ArtifactNotFoundError, InvalidTagsError, OutputExistsError
-from tagging.pipeline import load_tagger
+from tagging.pipeline import load_ranker, load_tagger
 from tagging.progress import Silent
 from tagging.store.bundle import file_sha256, read_manifest
 from tagging.store.features import FeatureStore
@@ -110,6 +111,29 @@ def test_the_tag_tower_reads_a_name_whose_words_it_knows(added: Path) -> None:
     by_name = {tag.name: tag for tag in answer(added, VideoRef("v", title="kitten purring, wheels, gearbox")).tags}
     assert "similarity" in by_name["purring engine"].channels
     assert "words" not in by_name["purring engine"].channels
+
+
+def test_an_added_tag_is_ranked_at_once_by_its_name(added: Path) -> None:
+    found = answer(added, VideoRef("v", title="A zebra crossing in the rain")).tags
+    names = [tag.name for tag in found]
+    assert names.index("Zebra crossing") < min(
+        place for place, name in enumerate(names) if name in ("cats", "cars", "food", "music", "Dog")
+    )
+
+
+def test_the_ranker_sees_the_added_tags_behind_the_others_by_their_names_alone(learnt: Path, added: Path) -> None:
+    rows, more = (np.load(folder / "rank" / "tags.npy") for folder in (learnt, added))
+    assert len(more) == len(rows) + 3
+    np.testing.assert_array_equal(more[: len(rows)], rows)
+    ranker = load_ranker(learnt, read_manifest(learnt))
+    assert isinstance(ranker, Contrastive)
+    for row, name in zip(more[-3:], ["Zebra crossing", "purring engine", "Dog"], strict=True):
+        np.testing.assert_allclose(row, ranker.matching.reading.names([name])[0], atol=2e-3)
+
+
+def test_promises_of_a_bundle_outlive_its_additions(learnt: Path, added: Path) -> None:
+    with load_tagger(learnt) as before, load_tagger(added) as after:
+        assert before.selection(None, 0.5) == after.selection(None, 0.5)
 
 
 def test_a_channel_that_the_blend_has_not_met_is_not_opened(learnt: Path, added: Path) -> None:

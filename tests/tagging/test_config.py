@@ -40,6 +40,14 @@ def test_a_modality_can_be_left_unread(tmp_path: Path) -> None:
     assert encoders.audio == PROFILES["offline"].encoders.audio
 
 
+def test_a_bundle_can_go_without_a_ranker_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "c.toml"
+    path.write_text('[rank.ranker]\nbackend = "none"\n', encoding="utf-8")
+    rank = load_config("offline", path).rank
+    assert rank.ranker is None
+    assert rank.fusion == PROFILES["offline"].rank.fusion
+
+
 def test_weights_beside_the_file_become_absolute_and_names_stay(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     path = tmp_path / "c.toml"
