@@ -84,9 +84,8 @@ class Tagger:
         """The bundle's own selection, with another number of tags where one is given.
 
         precision: the share of the answered tags that is to be right at least, in place of the bundle's least
-        confidence (rank/promise.py says what that means). Raises InvalidSelectionError for a bundle without held-out
-        videos; where none of the confidences keeps the promise, no video is answered. It holds for answers of
-        LONGEST_ANSWER tags at most.
+        confidence (rank/promise.py says what that means); where none of the confidences keeps it, no video is answered.
+        Raises InvalidSelectionError for a bundle without held-out videos, and for more than LONGEST_ANSWER tags.
         """
         stated = self._config.select
         if max_tags is not None:
@@ -98,9 +97,12 @@ class Tagger:
                 "this bundle kept no videos aside that could say what precision it reaches",
                 "give a least confidence instead, or train a bundle on more videos",
             )
-        most = min(stated.max_tags, LONGEST_ANSWER)
-        least = promised_confidence(self._answers, most, precision, self._config.training.seed)
-        return stated.model_copy(update={"max_tags": most, "min_confidence": least})
+        if stated.max_tags > LONGEST_ANSWER:
+            raise InvalidSelectionError(
+                f"no precision is known of answers of {stated.max_tags} tags", f"ask for {LONGEST_ANSWER} tags at most"
+            )
+        least = promised_confidence(self._answers, stated.max_tags, precision, self._config.training.seed)
+        return stated.model_copy(update={"min_confidence": least})
 
     def tag(self, video: VideoRef, selection: SelectConfig) -> RankedTags:
         """The tags of one video; raises the VideotagError that keeps it from being tagged."""
