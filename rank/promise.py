@@ -86,6 +86,12 @@ class Answers:
         confidences = np.concatenate([np.zeros(0, np.float32), *(one for one, _ in videos)])
         return cls(starts, confidences, np.concatenate([np.zeros(0, np.bool_), *(one for _, one in videos)]), uploaders)
 
+    def only(self, chosen: NDArray[np.bool_]) -> "Answers":
+        """Those of some of the videos; chosen: (V,)"""
+        here = chosen[self.videos]
+        starts = np.cumsum([0, *np.diff(self.starts)[chosen]], dtype=np.int64)
+        return Answers(starts, self.confidences[here], self.right[here], self.uploaders[chosen])
+
     def first(self, most: int) -> "Answers":
         """The same, at most so many candidates a video: a promise holds for answers cut as those it is taken from."""
         kept = np.arange(len(self.confidences)) - self.starts[self.videos] < most
@@ -147,6 +153,28 @@ def least_threshold(answers: Answers, precision: float, doubt: float, generator:
             break
         kept = grid[row]
     return kept
+
+
+def over_resplits(
+    answers: Answers, precision: float, doubt: float, times: int, generator: np.random.Generator
+) -> tuple[float, float]:
+    """How often a threshold from a random half of the uploaders keeps its promise on the other half, and how often it
+    answers there at all: shares of `times`. A half that is not answered keeps it.
+
+    The other half is no population: where a promise is just kept, it looks broken there nearly half of the time.
+    """
+    uploader = np.unique(answers.uploaders, return_inverse=True)[1]
+    kept = answered = 0
+    for _ in range(times):
+        is_first = generator.permutation(uploader.max() + 1)[uploader] % 2 == 0
+        if is_first.all():
+            kept += 1
+            continue
+        least = least_threshold(answers.only(is_first), precision, doubt, generator)
+        found = outcome(answers.only(~is_first), least).precision
+        kept += found is None or found >= precision
+        answered += found is not None
+    return kept / times, answered / times
 
 
 def p_value(wrong: Floats, answered: Floats, risk: float, doubt: float) -> float:

@@ -2,13 +2,14 @@
 
 import numpy as np
 
-from rank.promise import Answers, outcome
+from rank.promise import DOUBT, Answers, outcome, over_resplits
 from rank.reliability import Reliability
 from tagging.pipeline import LONGEST_ANSWER, promised_confidence
 from tagging.store.bundle import BundleManifest
 
 Row = dict[str, str | float | int]
 PRECISIONS = (0.7, 0.8, 0.9)  # whose promises are tried
+RESPLITS = 100
 
 
 def calibration_row(name: str, one: Reliability) -> Row:
@@ -24,7 +25,10 @@ def calibration_row(name: str, one: Reliability) -> Row:
 
 
 def promise_rows(kept_aside: Answers | None, measured: Answers, stated: BundleManifest) -> list[Row]:
-    """What each promise comes to on the videos at hand; those that the bundle kept aside chose the confidence."""
+    """What each promise comes to on the videos at hand; those that the bundle kept aside chose the confidence.
+
+    Beside it, how promises fare that one half of the uploaders at hand makes and the other half checks.
+    """
     if kept_aside is None:
         return []
     rows: list[Row] = []
@@ -33,6 +37,7 @@ def promise_rows(kept_aside: Answers | None, measured: Answers, stated: BundleMa
     for precision in PRECISIONS:
         least = promised_confidence(kept_aside, max_tags, precision, seed)
         found = outcome(measured, least)
+        kept, answered = over_resplits(measured, precision, DOUBT, RESPLITS, np.random.default_rng([seed, 9]))
         given = int((measured.confidences >= least).sum())
         rows.append(
             {
@@ -41,6 +46,8 @@ def promise_rows(kept_aside: Answers | None, measured: Answers, stated: BundleMa
                 "precision": "" if found.precision is None else round(found.precision, 4),
                 "share_answered": round(found.answered, 4),
                 "tags_per_video": round(given / len(measured), 4),
+                "kept_in_resplits": round(kept, 3),
+                "answered_in_resplits": round(answered, 3),
             }
         )
     return rows

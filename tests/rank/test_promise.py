@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import binom
 
-from rank.promise import Answers, least_threshold, outcome, p_value, uploader_losses
+from rank.promise import Answers, least_threshold, outcome, over_resplits, p_value, uploader_losses
 
 DOUBT = 0.1
 Floats = NDArray[np.float64]
@@ -252,3 +252,29 @@ def test_answers_that_do_not_fit_together_are_refused(changed: dict[str, NDArray
     Answers(**fields)
     with pytest.raises(ValueError, match=message):
         Answers(**{**fields, **changed})
+
+
+def test_resplits_keep_what_is_honest_and_easy_and_answer_nothing_where_all_is_wrong() -> None:
+    generator = np.random.default_rng(5)
+    certain = single(generator.uniform(0.5, 1, 400), np.ones(400, np.bool_))
+    assert over_resplits(certain, 0.8, DOUBT, 5, generator) == (1.0, 1.0)
+    hopeless = single(generator.uniform(0.5, 1, 400), np.zeros(400, np.bool_))
+    assert over_resplits(hopeless, 0.8, DOUBT, 5, generator) == (1.0, 0.0)
+
+
+def test_resplits_tell_of_a_promise_that_the_other_half_breaks() -> None:
+    """Where there is no doubt too great, any precision is promised, and uploaders right half of the time break it."""
+    generator = np.random.default_rng(6)
+    coins = single(np.full(400, 0.9), generator.random(400) < 0.5)
+    kept, answered = over_resplits(coins, 0.6, 0.9999, 20, generator)
+    assert answered > 0.5
+    assert kept < 0.6
+
+
+def test_some_of_the_videos_keep_their_candidates_and_uploaders() -> None:
+    given = drawn(np.random.default_rng(7), 30)
+    chosen = np.random.default_rng(8).random(len(given)) < 0.5
+    some = given.only(chosen)
+    want = [given.confidences[given.starts[v] : given.starts[v + 1]].tolist() for v in np.flatnonzero(chosen)]
+    assert [some.confidences[some.starts[v] : some.starts[v + 1]].tolist() for v in range(len(some))] == want
+    assert some.uploaders.tolist() == given.uploaders[chosen].tolist()
