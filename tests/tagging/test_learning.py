@@ -275,7 +275,8 @@ def test_a_video_that_is_seen_and_not_told_of_is_ranked(config: Config, tmp_path
     assert config.rank.ranker is not None
     ranker = config.rank.ranker.model_copy(update={"least_steps": 5, "epochs": 0.1})
     config = config.model_copy(update={"rank": config.rank.model_copy(update={"ranker": ranker})})
-    clips = sorted(unseen_corpus.parent.glob("*.mp4"))[:4]
+    said = [json.loads(line) for line in unseen_corpus.read_text(encoding="utf-8").splitlines()]
+    clips = [unseen_corpus.parent / uri for uri in sorted(str(one["uri"]) for one in said)[:4]]
     manifest = write(tmp_path / "train.jsonl", 300, seed=1, clips=clips)
     train([manifest], {}, tmp_path / "b", config, FeatureStore(tmp_path / "f"), Silent())
     about = json.loads((tmp_path / "b" / "rank" / "towers.json").read_text())

@@ -65,7 +65,7 @@ def test_a_damaged_file_is_named(bundle: Path, name: str, damage: str) -> None:
 
 def test_a_bundle_of_another_format_is_refused(bundle: Path) -> None:
     edit(bundle, format=99)
-    with pytest.raises(ArtifactMismatchError, match="format 99, this videotag reads format 4"):
+    with pytest.raises(ArtifactMismatchError, match="format 99, this videotag reads format 5"):
         load_tagger(bundle)
 
 
@@ -79,7 +79,7 @@ def test_a_bundle_of_another_encoder_is_refused(bundle: Path) -> None:
 
 def test_a_manifest_that_was_edited_by_hand_is_refused(bundle: Path) -> None:
     manifest = json.loads((bundle / "manifest.json").read_text())
-    manifest["config"]["rank"]["text_weight"] = 0.0
+    manifest["config"]["rank"]["fusion"]["text_weight"] = 0.0
     edit(bundle, config=manifest["config"])
     with pytest.raises(ArtifactCorruptError, match=r"manifest\.json was changed"):
         load_tagger(bundle)
