@@ -23,7 +23,7 @@ from rank.negatives import Draw, Negatives
 from rank.padded import padded
 from rank.towers import TagInput, Towers, VideoInput
 from tagging.config import RankerConfig
-from tagging.errors import NothingToLearnError
+from tagging.errors import ArtifactCorruptError, NothingToLearnError
 from tagging.progress import Progress
 from tagging.store.atomic import partial_file
 from tagging.types import Modality, Tokens
@@ -241,8 +241,14 @@ def _restore(file: Path | None, run: str, towers: Towers, optimizer: torch.optim
     """The step to go on with; 0 where there is no checkpoint of this very run."""
     if file is None or not file.exists():
         return 0
-    state = torch.load(file, weights_only=True)
-    if state["run"] != run:
+    try:
+        state = torch.load(file, weights_only=True)
+        is_of_this_run = state["run"] == run
+    except Exception as error:  # a folder, a torn file, another's file: pickle, zip, torch and Python raise their own
+        raise ArtifactCorruptError(
+            f"{file} is no checkpoint of a ranker's training", "remove it, or name another file"
+        ) from error
+    if not is_of_this_run:
         return 0
     towers.load_state_dict(state["towers"])
     optimizer.load_state_dict(state["optimizer"])
