@@ -50,8 +50,9 @@ class TowerReader:
             given = VideoInput(
                 padded(text.only(some)), {name: padded(media[name].only(some)) for name in self.towers.media_dims}
             )
+            given = given.to(self.towers.device)
             present = given.present()
-            rows[some] = (self.towers.videos(given, present) * present.any(dim=1, keepdim=True)).numpy()
+            rows[some] = (self.towers.videos(given, present) * present.any(dim=1, keepdim=True)).cpu().numpy()
         return rows
 
     @torch.inference_mode()
@@ -60,8 +61,8 @@ class TowerReader:
         rows = np.zeros((len(names), self.towers.width), np.float32)
         for start in range(0, len(names), AT_ONCE):
             some = np.arange(start, min(start + AT_ONCE, len(names)))
-            given = TagInput(padded(names.only(some)), torch.from_numpy(graph[some]))
-            rows[some] = self.towers.tags(given).numpy()
+            given = TagInput(padded(names.only(some)), torch.from_numpy(graph[some])).to(self.towers.device)
+            rows[some] = self.towers.tags(given).cpu().numpy()
         return rows
 
     def names(self, names: Sequence[str]) -> Floats:
@@ -140,14 +141,14 @@ class Contrastive:
         state = {
             name: value.half() if name.startswith("bert.") else value for name, value in towers.state_dict().items()
         }
-        save_file({name: value.contiguous() for name, value in state.items()}, folder / "towers.safetensors")
+        save_file({name: value.cpu().contiguous() for name, value in state.items()}, folder / "towers.safetensors")
         (folder / "towers.json").write_text(json.dumps(about) + "\n", encoding="utf-8")
         self.matching.reading.reader.save(folder / "tokenizer.json")
         save_tags(folder, self.matching.tags)
         self.confidence.save(folder / "confidence.json")
 
     @classmethod
-    def load(cls, folder: Path, config: RankerConfig) -> "Contrastive":
+    def load(cls, folder: Path, config: RankerConfig, device: str = "cpu") -> "Contrastive":
         """That of a folder; an OSError, LookupError, ValueError or RuntimeError where it is none of these."""
         about = json.loads((folder / "towers.json").read_text(encoding="utf-8"))
         towers = Towers(Bert(BertShape(*about["bert"])), about["media"], about["graph"], config.towers)
@@ -157,7 +158,9 @@ class Contrastive:
         tags = np.load(folder / "tags.npy", allow_pickle=False).astype(np.float32)
         if tags.ndim != 2 or tags.shape[1] != towers.width:
             raise ValueError(f"tags {tags.shape}, towers of width {towers.width}")
-        return cls(Matching(TowerReader(towers.eval(), reader), tags), Confidence.load(folder / "confidence.json"))
+        return cls(
+            Matching(TowerReader(towers.eval().to(device), reader), tags), Confidence.load(folder / "confidence.json")
+        )
 
 
 def save_tags(folder: Path, tags: Floats) -> None:

@@ -17,3 +17,7 @@ def padded(tokens: Tokens) -> Padded:
     values = np.zeros((len(tokens), longest, tokens.dim), np.float32)
     values[mask] = tokens.values
     return torch.from_numpy(values), torch.from_numpy(mask)
+
+
+def moved(padded: Padded, device: torch.device) -> Padded:
+    return padded[0].to(device), padded[1].to(device)

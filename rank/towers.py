@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from rank.bert import Bert, pooled
 from rank.nextvlad import ContextGating, NextVLAD
-from rank.padded import Padded
+from rank.padded import Padded, moved
 from tagging.config import TowersConfig
 from tagging.types import Modality
 
@@ -33,6 +33,9 @@ class VideoInput:
         """(B, 1 + media) True where there is the modality, text first."""
         return torch.stack([mask.any(dim=1) for _, mask in (self.text, *self.media.values())], dim=1)
 
+    def to(self, device: torch.device) -> "VideoInput":
+        return VideoInput(moved(self.text, device), {name: moved(one, device) for name, one in self.media.items()})
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TagInput:
@@ -40,6 +43,9 @@ class TagInput:
 
     text: Padded
     graph: Tensor  # (M, G), zeros for a tag without a place
+
+    def to(self, device: torch.device) -> "TagInput":
+        return TagInput(moved(self.text, device), self.graph.to(device))
 
 
 class Towers(nn.Module):
@@ -72,13 +78,23 @@ class Towers(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         self.log_scale = nn.Parameter(torch.tensor(math.log(20.0)))
 
+    @property
+    def device(self) -> torch.device:
+        return self.log_scale.device
+
+    def forward(
+        self, videos: VideoInput, present: Tensor, tags: TagInput, graph_dropout: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """What a step of training takes: videos (B, D), tags (M, D), and the scale (1,), all float32."""
+        return self.videos(videos, present), self.tags(tags, graph_dropout), self.scale()[None]
+
     def videos(self, given: VideoInput, present: Tensor) -> Tensor:
         """(B, D) unit rows; present: (B, 1 + media) True where a modality that is there is looked at."""
         states, mask = given.text
         parts = [self.video_text(self._read(states, mask))]
         parts += [self.media[name](*tokens) for name, tokens in given.media.items()]  # in the order of `present`
         joined = torch.stack(parts, dim=1) * present[..., None]
-        return functional.normalize(self.gating(self.dropout(joined.sum(dim=1))), dim=1)
+        return functional.normalize(self.gating(self.dropout(joined.sum(dim=1))).float(), dim=1)
 
     def tags(self, given: TagInput, graph_dropout: float = 0.0) -> Tensor:
         """(M, D) unit rows; graph_dropout: the share of tags whose place in the graph is not looked at."""
@@ -88,7 +104,7 @@ class Towers(nn.Module):
             if graph_dropout:
                 places = places * (torch.rand(len(rows), 1, device=rows.device) >= graph_dropout)
             rows = rows + places
-        return functional.normalize(self.dropout(rows), dim=1)
+        return functional.normalize(self.dropout(rows).float(), dim=1)
 
     def scale(self) -> Tensor:
         """1 / temperature."""

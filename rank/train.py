@@ -8,27 +8,33 @@ import copy
 import hashlib
 import logging
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from rank.bert import Bert
+from rank.checkpoint import restore, save
+from rank.gradcache import backward
 from rank.loss import decoupled_contrastive, likely_missing
 from rank.negatives import Draw, Negatives
 from rank.padded import padded
+from rank.team import Hardware, Team, together
 from rank.towers import TagInput, Towers, VideoInput
 from tagging.config import RankerConfig
-from tagging.errors import ArtifactCorruptError, NothingToLearnError
+from tagging.errors import NothingToLearnError
 from tagging.progress import Progress
-from tagging.store.atomic import partial_file
 from tagging.types import Modality, Tokens
 
 logger = logging.getLogger(__name__)
+
+Part = tuple[NDArray[np.int64], NDArray[np.int64]]  # videos and tags that are encoded together
 
 TELL_EVERY = 100
 SAVE_EVERY = 500
@@ -70,28 +76,53 @@ def train_ranker(
     usable = np.flatnonzero((np.diff(negatives.known.indptr) > 0) & _visible(data))
     if not len(usable):
         raise NothingToLearnError("no video with a tag and something to look at")
+    hardware = Hardware.of(config)
+    logger.info("the ranker is trained on %s", hardware)
+    name = f"{config.model_dump_json()} {hardware} {seed} {_digest(data, negatives)}"
+    run = _Run(name, data, negatives, usable, bert, config, hardware.bfloat16, seed, checkpoint)
+    return together(_train, hardware, run, progress)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Run:
+    """What each of the processes is given."""
+
+    name: str  # tells it from any other
+    data: RankData
+    negatives: Negatives
+    usable: NDArray[np.int64]  # videos
+    bert: Bert
+    config: RankerConfig
+    bfloat16: bool
+    seed: int
+    checkpoint: Path | None
+
+
+def _train(team: Team, run: _Run, progress: Progress) -> Towers:
+    config, usable, seed = run.config, run.usable, run.seed
     size = min(config.batch, len(usable))
     steps = max(config.least_steps, round(config.epochs * (len(usable) // size)))
-    with torch.random.fork_rng(), progress.track("training the ranker", steps) as advance:
+    gpus = [team.device] if team.device.type == "cuda" else []
+    with torch.random.fork_rng(gpus), progress.track("training the ranker", steps) as advance:
         torch.manual_seed(seed)
-        media = {name: tokens.dim for name, tokens in data.media.items()}
-        towers = Towers(copy.deepcopy(bert), media, data.graph.shape[1], config.towers)
+        media = {name: tokens.dim for name, tokens in run.data.media.items()}
+        towers = Towers(copy.deepcopy(run.bert), media, run.data.graph.shape[1], config.towers).to(team.device)
         towers.train()
+        model = team.model(towers)
         optimizer = torch.optim.AdamW(_groups(towers, config))
-        run = f"{config.model_dump_json()} {seed} {_digest(data, negatives)}"
-        first = _restore(checkpoint, run, towers, optimizer)
+        first = restore(run.checkpoint, run.name, towers, optimizer)
         advance(first)
         for step in range(first, steps):
             generator = np.random.default_rng([seed, step])
-            torch.manual_seed(int(generator.integers(2**62)))  # of dropout
+            torch.manual_seed(int(generator.integers(2**62)) + team.rank)  # of dropout
             rows = _rows(usable, size, step, seed)
-            draw = negatives.draw(rows, generator)
+            draw = run.negatives.draw(rows, generator)
             share = _cosine((step + 0.5) / steps)
             for group in optimizer.param_groups:
                 group["lr"] = group["highest"] * share
             filtering = step >= TRUSTED_FROM * steps
             optimizer.zero_grad(set_to_none=True)
-            measured = _backward(towers, data, rows, draw, config, filtering)
+            measured = _backward(team, model, run, rows, draw, filtering)
             norm = torch.nn.utils.clip_grad_norm_(towers.parameters(), config.max_norm)
             optimizer.step()
             towers.clamp_scale()
@@ -99,28 +130,32 @@ def train_ranker(
             if (step + 1) % TELL_EVERY == 0 or step + 1 == steps:
                 told = measured | {"gradient": norm.item(), "scale": towers.scale().item()}
                 logger.info("step %d: %s", step + 1, ", ".join(f"{name} {value:.3f}" for name, value in told.items()))
-            if checkpoint is not None and (step + 1) % SAVE_EVERY == 0:
-                _save(checkpoint, run, step + 1, towers, optimizer)
+            if run.checkpoint is not None and team.rank == 0 and (step + 1) % SAVE_EVERY == 0:
+                save(run.checkpoint, run.name, step + 1, towers, optimizer)
     return towers.eval()
 
 
 def _backward(
-    towers: Towers, data: RankData, rows: NDArray[np.int64], draw: Draw, config: RankerConfig, filtering: bool
+    team: Team, model: nn.Module, run: _Run, rows: NDArray[np.int64], draw: Draw, filtering: bool
 ) -> dict[str, float]:
     """Gradients of a step, and what it measured."""
-    pairs = (torch.from_numpy(draw.pairs[0]), torch.from_numpy(draw.pairs[1]))
-    source, correction = torch.from_numpy(draw.source), torch.from_numpy(draw.correction)
-    weight = torch.from_numpy(data.weights[rows])
+    config, data = run.config, run.data
+    pairs = (_on(team.device, draw.pairs[0]), _on(team.device, draw.pairs[1]))
+    source, correction = _on(team.device, draw.source), _on(team.device, draw.correction)
+    weight = _on(team.device, data.weights[rows])
     measured: dict[str, float] = {}
 
-    def video_rows(some: NDArray[np.int64]) -> Tensor:
-        given = data.videos(some)
-        return towers.videos(given, without_some(given.present(), config.view_dropout))
+    def encode(part: Part) -> tuple[Tensor, Tensor, Tensor]:
+        videos, tags = data.videos(part[0]), data.tags(part[1])
+        present = without_some(videos.present(), config.view_dropout).to(team.device)
+        with torch.autocast(team.device.type, torch.bfloat16, enabled=run.bfloat16):
+            encoded: tuple[Tensor, Tensor, Tensor] = model(
+                videos.to(team.device), present, tags.to(team.device), config.graph_dropout
+            )
+        return encoded
 
-    def tag_rows(some: NDArray[np.int64]) -> Tensor:
-        return towers.tags(data.tags(some), config.graph_dropout)
-
-    def loss(videos: Tensor, tags: Tensor) -> Tensor:
+    def loss(own_videos: Tensor, own_tags: Tensor, scale: Tensor) -> Tensor:
+        videos, tags = team.gather(own_videos, len(rows)), team.gather(own_tags, len(draw.tags))
         cosines = videos @ tags.T
         negative = source >= 0
         if filtering:
@@ -128,50 +163,13 @@ def _backward(
             own = (source > 0).sum().item()
             measured["left out of own"] = missing.sum().item() / own if own else 0.0
             negative = negative & ~missing
-        value = decoupled_contrastive(towers.scale() * cosines, pairs, negative, correction, weight)
+        value = decoupled_contrastive(scale[0] * cosines, pairs, negative, correction, weight)
         measured["loss"] = value.item()
         return value
 
-    backward([video_rows, tag_rows], [rows, draw.tags], loss, config.at_once)
+    parts = _parts(team.share(rows), team.share(draw.tags), config.at_once)
+    backward(encode, parts, loss, model.no_sync if isinstance(model, DistributedDataParallel) else nullcontext)
     return measured
-
-
-def backward(
-    encoders: Sequence[Callable[[NDArray[np.int64]], Tensor]],
-    rows: Sequence[NDArray[np.int64]],
-    loss: Callable[..., Tensor],
-    at_once: int,
-) -> None:
-    """Gradients of loss(encoder(rows), …) in memory for `at_once` rows (GradCache, Gao et al. 2021, section 3.2).
-
-    Rows are encoded without a graph, the loss is differentiated by their vectors, and each part is encoded a second
-    time with the same dropout to carry those gradients on. Where everything fits, once is enough.
-    """
-    parts = [
-        (place, some) for place, all_rows in enumerate(rows) for some in _parts(all_rows, at_once)
-    ]  # which encoder, and what it reads
-    if len(parts) == len(encoders):
-        torch.autograd.backward(loss(*(encode(some) for encode, some in zip(encoders, rows, strict=True))))
-        return
-    states, vectors = [], []
-    with torch.no_grad():
-        for place, some in parts:
-            states.append(torch.get_rng_state())
-            vectors.append(encoders[place](some))
-    leaves = [
-        torch.cat([value for (place, _), value in zip(parts, vectors, strict=True) if place == one]).requires_grad_()
-        for one in range(len(encoders))
-    ]
-    torch.autograd.backward(loss(*leaves))
-    after = torch.get_rng_state()
-    gone = [0] * len(encoders)
-    for (place, some), state in zip(parts, states, strict=True):
-        torch.set_rng_state(state)
-        gradient = leaves[place].grad
-        assert gradient is not None
-        torch.autograd.backward(encoders[place](some), gradient[gone[place] : gone[place] + len(some)])
-        gone[place] += len(some)
-    torch.set_rng_state(after)
 
 
 def without_some(present: Tensor, share: float) -> Tensor:
@@ -180,9 +178,14 @@ def without_some(present: Tensor, share: float) -> Tensor:
     return torch.where(kept.any(dim=1, keepdim=True), kept, present)
 
 
-def _parts(rows: NDArray[np.int64], at_once: int) -> Iterator[NDArray[np.int64]]:
-    for start in range(0, len(rows), at_once):
-        yield rows[start : start + at_once]
+def _parts(videos: NDArray[np.int64], tags: NDArray[np.int64], at_once: int) -> list[Part]:
+    """As many parts of the videos as of the tags, none of more than `at_once`; some may have no video, or no tag."""
+    count = max(1, -(-max(len(videos), len(tags)) // at_once))
+    return list(zip(np.array_split(videos, count), np.array_split(tags, count), strict=True))
+
+
+def _on(device: torch.device, array: NDArray[np.generic]) -> Tensor:
+    return torch.from_numpy(array).to(device)
 
 
 def _visible(data: RankData) -> NDArray[np.bool_]:
@@ -229,27 +232,3 @@ def _digest(data: RankData, negatives: Negatives) -> str:
     for part in parts:
         digest.update(part.tobytes())
     return digest.hexdigest()
-
-
-def _save(file: Path, run: str, step: int, towers: Towers, optimizer: torch.optim.Optimizer) -> None:
-    state = {"run": run, "step": step, "towers": towers.state_dict(), "optimizer": optimizer.state_dict()}
-    with partial_file(file) as partial:
-        torch.save(state, partial)
-
-
-def _restore(file: Path | None, run: str, towers: Towers, optimizer: torch.optim.Optimizer) -> int:
-    """The step to go on with; 0 where there is no checkpoint of this very run."""
-    if file is None or not file.exists():
-        return 0
-    try:
-        state = torch.load(file, weights_only=True)
-        is_of_this_run = state["run"] == run
-    except Exception as error:  # a folder, a torn file, another's file: pickle, zip, torch and Python raise their own
-        raise ArtifactCorruptError(
-            f"{file} is no checkpoint of a ranker's training", "remove it, or name another file"
-        ) from error
-    if not is_of_this_run:
-        return 0
-    towers.load_state_dict(state["towers"])
-    optimizer.load_state_dict(state["optimizer"])
-    return int(state["step"])

@@ -278,6 +278,9 @@ class RankerConfig(Branch):
     edge_uploaders: PositiveInt = 2  # that speak for an edge of the tag graph
     batch: Annotated[int, Field(ge=2)] = 64
     at_once: PositiveInt = 4096  # videos or tags in memory together; more in a step are gone through twice (GradCache)
+    device: Literal["auto", "cpu", "cuda"] = "auto"  # auto: a GPU where torch sees one
+    processes: PositiveInt | None = None  # that train together, on GPUs one each; None: all GPUs, on a CPU one
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"  # of training; auto: bfloat16 on a GPU that has it
     epochs: PositiveFloat = 6.0
     least_steps: PositiveInt = 300
     rate: PositiveFloat = 1e-3

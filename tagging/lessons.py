@@ -17,6 +17,7 @@ from rank.train import RankData, train_ranker
 from tagging.catalog import TagCatalog
 from tagging.config import NegativesConfig, RankerConfig
 from tagging.deepwalk import embed_tags
+from tagging.device import torch_device
 from tagging.features.weights import bert_folder
 from tagging.graph import TagGraph, build_graph
 from tagging.progress import Progress
@@ -70,6 +71,7 @@ def lessons(
 ) -> Lessons:
     """videos, tokens, labelled: V, those to learn from."""
     bert, tokenizer = load_bert(bert_folder(config.bert), config.bert.layers)
+    bert = bert.to(torch_device(config.device, "rank.ranker.device"))
     reading = TowerReader(Towers(bert, {}, 0, config.towers), load_reader(tokenizer, config.bert.max_tokens))
     with progress.track("read titles and names", 2) as advance:
         text = reading.texts([video.text for video in videos])

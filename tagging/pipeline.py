@@ -18,6 +18,7 @@ from rank.promise import DOUBT, Answers, least_threshold
 from rank.select import select
 from tagging.catalog import tag_id
 from tagging.config import Config, SelectConfig
+from tagging.device import torch_device
 from tagging.errors import ArtifactMismatchError, InvalidSelectionError, InvalidVideoError
 from tagging.features.encode import embed, encode_videos
 from tagging.features.factory import Encoders, load_encoders
@@ -231,8 +232,9 @@ def load_ranker(folder: Path, manifest: BundleManifest) -> Ranker:
     """The ranker that was trained; without one candidates are as sure as recall says, or as its channels together."""
     config = manifest.config.rank
     if manifest.ranker is not None and config.ranker is not None:
+        device = torch_device(config.ranker.device, "rank.ranker.device")
         with only_what_it_should_be(folder):
-            return Contrastive.load(folder / "rank", config.ranker)
+            return Contrastive.load(folder / "rank", config.ranker, device)
     return NoisyOr(config.fusion) if manifest.learnt is None else Likely()
 
 

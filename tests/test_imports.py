@@ -10,6 +10,7 @@ VALUES = {"tagging.types", "tagging.errors", "tagging.config", "tagging.words"}
 TOOLS = {
     "tagging.store.atomic",  # how anything is written whole, which an index that grows must be
     "tagging.progress",  # how long work is told
+    "tagging.device",  # what torch computes on
 }
 
 

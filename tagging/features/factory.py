@@ -16,7 +16,7 @@ from tagging.config import (
     VggishConfig,
     VisionConfig,
 )
-from tagging.errors import InvalidConfigError
+from tagging.device import torch_device
 from tagging.features.base import FrameEncoder, SoundEncoder, TextEncoder
 from tagging.features.weights import clip_source, text_folder, trained_file, vggish_file
 
@@ -106,15 +106,6 @@ def _audio(config: AudioConfig | None, device: str) -> SoundEncoder | None:
 def _device(config: EncodersConfig) -> str:
     networks = (SentenceTransformersConfig, OpenClipConfig, VggishConfig, TrainedVisionConfig, TrainedAudioConfig)
     has_network = any(isinstance(encoder, networks) for encoder in (config.text, config.vision, config.audio))
-    if config.device == "cpu" or (config.device == "auto" and not has_network):
+    if config.device == "auto" and not has_network:
         return "cpu"
-    import torch
-
-    if torch.cuda.is_available():
-        return "cuda"
-    if config.device == "auto":
-        return "cpu"
-    raise InvalidConfigError(
-        "encoders.device is cuda, and torch sees no CUDA device",
-        "set encoders.device to auto or cpu, or install CUDA torch",
-    )
+    return torch_device(config.device, "encoders.device")

@@ -1,15 +1,77 @@
-"""A checkpoint that is none is one clear error."""
+"""A killed training goes on; a checkpoint that is none is one clear error."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from scipy import sparse
 
+from rank import train
+from rank.checkpoint import restore
 from rank.towers import Towers
-from rank.train import _restore
-from tagging.config import TowersConfig
+from tagging.config import RankerConfig, TowersConfig
 from tagging.errors import ArtifactCorruptError
 from tests.rank.tiny import tiny_bert
+from tests.rank.toy import CONFIG, Counting, KilledError, Toy, same, toy, trained
+
+
+@pytest.mark.parametrize("trained_layers", [0, 1])
+def test_a_killed_training_goes_on_to_the_same_weights_bit_for_bit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trained_layers: int
+) -> None:
+    monkeypatch.setattr(train, "SAVE_EVERY", 3)
+    towers = CONFIG.towers.model_copy(update={"trained_layers": trained_layers})
+    config = CONFIG.model_copy(update={"towers": towers})
+    some = toy(40, seed=1, lower=3 - trained_layers)
+    straight = trained(some, config)
+    with pytest.raises(KilledError):
+        trained(some, config, progress=Counting(dies_at=5), checkpoint=tmp_path / "training.pt")
+    second = Counting()
+    resumed = trained(some, config, progress=second, checkpoint=tmp_path / "training.pt")
+    assert second.calls == [3, *(8 - 3) * [1]]
+    assert same(straight, resumed)
+    assert [path.name for path in tmp_path.iterdir()] == ["training.pt"]
+
+
+def other_config(some: Toy) -> tuple[Toy, RankerConfig, int]:
+    return some, CONFIG.model_copy(update={"rate": 1e-3}), 7
+
+
+def other_seed(some: Toy) -> tuple[Toy, RankerConfig, int]:
+    return some, CONFIG, 8
+
+
+def other_labels(some: Toy) -> tuple[Toy, RankerConfig, int]:
+    known = some.known.toarray()
+    known[0] = ~known[0]
+    return replace(some, known=sparse.csr_array(known)), CONFIG, 7
+
+
+def other_frames(some: Toy) -> tuple[Toy, RankerConfig, int]:
+    frames = some.data.media["frames"]
+    other = replace(frames, values=frames.values[:, ::-1])
+    return replace(some, data=replace(some.data, media={"frames": other})), CONFIG, 7
+
+
+def one_more_modality(some: Toy) -> tuple[Toy, RankerConfig, int]:
+    frames = some.data.media["frames"]
+    return replace(some, data=replace(some.data, media={"frames": frames, "audio": frames})), CONFIG, 7
+
+
+@pytest.mark.parametrize("change", [other_config, other_seed, other_labels, other_frames, one_more_modality])
+def test_a_checkpoint_of_another_run_is_not_gone_on_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[Toy], tuple[Toy, RankerConfig, int]]
+) -> None:
+    monkeypatch.setattr(train, "SAVE_EVERY", 3)
+    some = toy(40, seed=1)
+    trained(some, checkpoint=tmp_path / "training.pt")
+    other, config, seed = change(some)
+    counting = Counting()
+    fresh = trained(other, config, seed, progress=counting, checkpoint=tmp_path / "training.pt")
+    assert counting.calls[0] == 0
+    assert same(fresh, trained(other, config, seed))
 
 
 @pytest.mark.parametrize("kind", ["junk", "empty", "folder", "other"])
@@ -23,4 +85,4 @@ def test_what_is_no_checkpoint_is_named(kind: str, tmp_path: Path) -> None:
         place.write_bytes(b"junk" if kind == "junk" else b"")
     towers = Towers(tiny_bert(), {}, 0, TowersConfig(width=16, clusters=2, groups=1))
     with pytest.raises(ArtifactCorruptError, match="no checkpoint"):
-        _restore(place, "run", towers, torch.optim.AdamW(towers.parameters()))
+        restore(place, "run", towers, torch.optim.AdamW(towers.parameters()))
