@@ -25,7 +25,8 @@ from tagging.errors import InvalidTagsError
 from tagging.features.base import TellsClasses
 from tagging.features.factory import Encoders, load_encoders
 from tagging.features.names import class_words, link, name_vectors
-from tagging.learning import index_tags
+from tagging.indexed import index_tags
+from tagging.learning import save_tag_rows
 from tagging.manifest import is_unicode
 from tagging.pipeline import check_encoders, load_ranker
 from tagging.store.atomic import new_folder, require_new
@@ -40,7 +41,6 @@ from tagging.store.bundle import (
 )
 from tagging.store.names import load_links, load_names, save_links, save_names
 from tagging.store.promotion import read_accepted_tags
-from tagging.training import save_tag_rows, write_channels
 from tagging.types import MODALITIES, ClassTags, Modality
 from tagging.words import normalise
 
@@ -164,7 +164,10 @@ def _extend_learnt(
     rows = np.concatenate([before, learnt.tag_rows(added, known)])
     save_tag_rows(folder / "learnt", rows)
     index = index_tags(learnt, rows, config.recall, config.training.seed)
-    return {} if index is None else write_channels(folder, {LikeNames.name: index})
+    if index is None:
+        return {}
+    index.save(folder / "channels" / LikeNames.name)
+    return {LikeNames.name: index.entry()}
 
 
 def _extend_rank(bundle: Path, folder: Path, manifest: BundleManifest, added: Sequence[str]) -> None:

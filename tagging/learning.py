@@ -9,28 +9,30 @@ what recall says of those is as it will be of any new uploader's. Then all of th
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from recall.blend import Blend, budgeted, cross_fitted, fit_blend
 from recall.channels.base import Channel
 from recall.channels.extracted import Extracted
-from recall.channels.learnt import LikeNames
 from recall.extract.extractor import TagExtractor
-from recall.index.factory import build_index
-from recall.learnt import Learnt, text_of
+from recall.learnt import text_of
 from recall.lexical import NameWords
 from recall.merge import merge
 from recall.train import Tags, learn
 from tagging.catalog import TagCatalog
-from tagging.config import Config, LearntConfig, RecallConfig
+from tagging.config import Config, LearntConfig
 from tagging.deepwalk import embed_tags
 from tagging.errors import NothingToLearnError
 from tagging.graph import build_graph
+from tagging.indexed import index_tags, index_views
 from tagging.progress import Progress
-from tagging.recaller import SIMILAR, Indexed, LearntParts, Recaller, RecallParts
+from tagging.recaller import LearntParts, Recaller, RecallParts
 from tagging.splits import is_held_out
+from tagging.store.bundle import LearntEntry
 from tagging.store.labelled import LabelledVideos
 from tagging.types import Candidates, ChannelTags, TagLists, VideoEmbeddings, VideoRef
 
@@ -64,6 +66,32 @@ class Learning:
     blended: Recalled
     promised: Recalled
     recalled: TagLists  # of those learnt from: what recall proposes for some of them, which rank is to tell apart
+
+    def save(self, folder: Path) -> None:
+        """Into a folder that is made for it."""
+        folder.mkdir()
+        self.parts.learnt.save(folder)
+        save_tag_rows(folder, self.tags)
+        sparse.save_npz(folder / "texts.npz", self.parts.texts.astype(np.float32), compressed=False)
+        self.blend.save(folder / "blend.txt")
+        if self.parts.extractor is not None:
+            self.parts.extractor.save(folder / "extract")
+
+    def entry(self) -> LearntEntry:
+        learnt = self.parts.learnt
+        return LearntEntry(
+            labels=len(learnt.labels),
+            ngrams=learnt.features.width,
+            videos=len(self.learnt_from),
+            blended_on=len(self.blended.rows),
+            kept_for_promises=len(self.promised.rows),
+            extracts=self.parts.extractor is not None,
+        )
+
+
+def save_tag_rows(folder: Path, rows: Floats) -> None:
+    """rows: (N, D) of the tag tower, zeros where nothing of a name is known."""
+    np.save(folder / "tags.npy", rows.astype(np.float16), allow_pickle=False)
 
 
 def learn_recall(
@@ -212,25 +240,6 @@ def _as_new(candidates: Candidates, catalog: TagCatalog, uses: Floats) -> Candid
     known = candidates.tag_rows[candidates.tag_rows < len(catalog)]
     new = {row: catalog.names[row] for row in known[uses[known, 1] == 0].tolist()}
     return replace(candidates, new={**candidates.new, **new})
-
-
-def index_views(embeddings: Sequence[VideoEmbeddings], config: RecallConfig, seed: int) -> dict[str, Indexed]:
-    """An index of each view that any of the labelled videos has."""
-    indexes: dict[str, Indexed] = {}
-    for name, view in SIMILAR.items():
-        present = [(place, video.rows[view]) for place, video in enumerate(embeddings) if view in video.rows]
-        if present:
-            places: NDArray[np.int64] = np.array([place for place, _ in present])
-            indexes[name] = Indexed(build_index(np.stack([row for _, row in present]), config.index, seed), places)
-    return indexes
-
-
-def index_tags(learnt: Learnt, tags: Floats, config: RecallConfig, seed: int) -> Indexed | None:
-    """An index of the tags as the similarity branch sees them; None where it is not learnt."""
-    if config.learnt is None or not config.learnt.similarity:
-        return None
-    points, tag_rows = LikeNames.rows(learnt, tags)
-    return Indexed(build_index(points, config.index, seed), tag_rows)
 
 
 def _lists(proposed: Mapping[int, NDArray[np.int64]], rows: NDArray[np.int64], tags: int) -> TagLists:

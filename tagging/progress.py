@@ -1,7 +1,9 @@
-"""How long work tells how far it is; whoever starts the work decides where that shows."""
+"""How long work tells how far it is, wherever who started it wants that shown, and where the time went."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
 from typing import Protocol
 
 Advance = Callable[[int], None]  # called with the number of units done since the last call
@@ -18,3 +20,16 @@ class Silent:
     @contextmanager
     def track(self, what: str, total: int | None) -> Iterator[Advance]:
         yield lambda _: None
+
+
+@dataclass(slots=True)
+class Stopwatch:
+    """`with watch("load encoders"): ...`"""
+
+    seconds: dict[str, float] = field(default_factory=dict)  # of each stage
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        self.seconds[stage] = round(time.perf_counter() - started, 2)

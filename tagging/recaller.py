@@ -18,30 +18,19 @@ from recall.channels.names import SensedNames, WrittenNames
 from recall.channels.similar import SimilarVideos
 from recall.channels.uploader import UsualTags
 from recall.extract.extractor import TagExtractor
-from recall.index.base import VectorIndex
-from recall.index.factory import load_index
 from recall.learnt import Learnt, text_of
 from recall.lexical import NameWords
 from recall.merge import merge
 from tagging.catalog import TagCatalog
 from tagging.config import RecallConfig
 from tagging.errors import ArtifactCorruptError
+from tagging.indexed import SIMILAR, Indexed
 from tagging.store.bundle import BundleManifest, NamesEntry
 from tagging.store.labelled import LabelledVideos
 from tagging.store.names import load_links, load_names
 from tagging.types import Candidates, ChannelTags, Modality, VideoEmbeddings
 
-# The channels of similar videos and what each looks at.
-SIMILAR: dict[str, str] = {"text": "text", "video": "frames", "audio": "audio", "multimodal": "multimodal"}
 SENSED: dict[str, Modality] = {"seen": "frames", "heard": "audio"}  # the direct sources beside "written"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Indexed:
-    """An index, and the labelled video, or for the similarity branch the tag, behind each of its rows."""
-
-    index: VectorIndex
-    rows: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,10 +93,7 @@ class RecallParts:
             if len(labelled.tags.tag_rows) and labelled.tags.tag_rows.max() >= len(catalog):
                 raise ValueError("videos.parquet names tags that catalog.parquet does not have")
             indexes = {
-                name: Indexed(
-                    load_index(folder / "channels" / name, config.index, entry.dim, entry.count),
-                    np.load(folder / "channels" / name / "rows.npy", allow_pickle=False),
-                )
+                name: Indexed.load(folder / "channels" / name, config.index, entry)
                 for name, entry in manifest.channels.items()
             }
             learnt = None

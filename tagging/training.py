@@ -1,45 +1,38 @@
 """Training a bundle: manifests → features → catalog and channel indexes → bundle."""
 
 import logging
-import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import sparse
 
 from rank.likely import Likely
 from recall.channels.learnt import LikeNames
 from tagging.catalog import TagCatalog, build_catalog
-from tagging.config import Config, NamesConfig, RecallConfig
+from tagging.config import Config
+from tagging.direct import fitting, reads_names, write_names
 from tagging.errors import InvalidManifestError
-from tagging.features.base import TellsClasses
 from tagging.features.extract import Extraction, extract
 from tagging.features.factory import Encoders, check_weights, load_encoders
-from tagging.features.names import class_words, link, name_vectors
 from tagging.features.weights import bert_folder
-from tagging.learning import Learning, index_views, learn_recall
+from tagging.indexed import index_views
+from tagging.learning import learn_recall
 from tagging.manifest import read_labelled
-from tagging.pipeline import encoder_fingerprints, only
-from tagging.progress import Progress
+from tagging.pipeline import only
+from tagging.progress import Progress, Stopwatch
 from tagging.ranking import held_out_answers, learn_rank
-from tagging.recaller import Indexed, named_channels
+from tagging.recaller import named_channels
 from tagging.splits import is_held_out
 from tagging.store.aliases import read_accepted, require_known
 from tagging.store.atomic import new_folder, require_new
 from tagging.store.bundle import (
     BundleManifest,
-    ChannelEntry,
     EncoderEntry,
-    LearntEntry,
     NamesEntry,
     SourceEntry,
     TrainingEntry,
@@ -47,8 +40,8 @@ from tagging.store.bundle import (
 )
 from tagging.store.features import FeatureStore
 from tagging.store.labelled import LabelledVideos
-from tagging.store.names import load_names, save_links, save_names
-from tagging.types import MODALITIES, LabelledVideo, Modality, VideoRef
+from tagging.store.names import load_names
+from tagging.types import MODALITIES, LabelledVideo, VideoRef
 
 logger = logging.getLogger(__name__)
 
@@ -64,14 +57,6 @@ PACKAGES = (
     "av",
 )
 FAILURES_NAMED = 10
-# The direct sources and whose encoder they were fitted for.
-SOURCES: dict[str, Modality] = {
-    "literal": "text",
-    "described": "text",
-    "written": "text",
-    "seen": "frames",
-    "heard": "audio",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,17 +65,6 @@ class TrainingReport:
     version: str
     counts: Mapping[str, int]
     seconds: Mapping[str, float]  # where the time went, stage by stage
-
-
-@dataclass(slots=True)
-class _Stopwatch:
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def __call__(self, stage: str) -> Iterator[None]:
-        started = time.perf_counter()
-        yield
-        self.seconds[stage] = round(time.perf_counter() - started, 2)
 
 
 def train(
@@ -114,9 +88,10 @@ def train(
     require_new(out)
     same_as = read_accepted(aliases) if aliases else {}
     check_weights(config.encoders)  # before minutes of reading
-    if config.recall.learnt is not None and config.rank.ranker is not None:
-        bert_folder(config.rank.ranker.bert)
-    watch = _Stopwatch()
+    ranker = config.rank.ranker if config.recall.learnt is not None else None
+    if ranker is not None:
+        bert_folder(ranker.bert)
+    watch = Stopwatch()
     with watch("read manifests"):
         rows = list(_counted(read_labelled(manifests, columns), progress))
         kept, skipped = _choose(rows, config)
@@ -127,35 +102,34 @@ def train(
     with watch("load encoders"):
         encoders = load_encoders(config.encoders)
     with watch("extract features"):
-        with_tokens = config.recall.learnt is not None and config.rank.ranker is not None
-        extraction = extract(
-            [row.video for row in kept], encoders, config.media, store, progress, with_tokens=with_tokens
-        )
+        videos = [row.video for row in kept]
+        extraction = extract(videos, encoders, config.media, store, progress, with_tokens=ranker is not None)
         _name_failures(extraction, len(kept))
     learnt = [place for place, embeddings in enumerate(extraction.embeddings) if embeddings.rows]
     skipped["videos_without_features"] = len(kept) - len(learnt)
     if not learnt:
         raise InvalidManifestError("no video that could be looked at is left to learn from", _left_out(skipped))
+    videos = [videos[place] for place in learnt]
     with new_folder(out) as folder:
         with watch("build catalog"):
-            tag_lists = [kept[place].tags for place in learnt]
-            catalog, tags = build_catalog(tag_lists, config.training.min_tag_count, same_as)
+            catalog, tags = build_catalog(
+                [kept[place].tags for place in learnt], config.training.min_tag_count, same_as
+            )
             if not len(catalog):
                 raise InvalidManifestError(
                     f"no tag is on {config.training.min_tag_count} videos or more", "lower training.min_tag_count"
                 )
             catalog.save(folder / "catalog.parquet")
-            labelled = LabelledVideos.of([kept[place].video for place in learnt], tags)
+            labelled = LabelledVideos.of(videos, tags)
             labelled.save(folder / "videos.parquet")
         config = fitting(config, encoders)
         names = None
-        if _reads_names(config.recall):
+        if reads_names(config.recall):
             with watch("encode names"):
                 names = write_names(folder, catalog, encoders, config.recall.names)
         seen = Extraction(
             tuple(extraction.embeddings[place] for place in learnt), (), only(extraction.tokens, np.array(learnt))
         )
-        videos = [kept[place].video for place in learnt]
         parts = _learn(folder, videos, seen, labelled, catalog, names, config, progress, watch, checkpoint)
         with watch("write bundle"):
             manifest = write_manifest(
@@ -188,7 +162,7 @@ def _learn(
     names: NamesEntry | None,
     config: Config,
     progress: Progress,
-    watch: "_Stopwatch",
+    watch: Stopwatch,
     checkpoint: Path | None,
 ) -> dict[str, Any]:
     """Write what recall and rank learn from V videos, and the indexes; what the manifest says of them."""
@@ -198,7 +172,7 @@ def _learn(
         vectors = load_names(folder, names) if names else None
         learning = learn_recall(embeddings, labelled, catalog, vectors, named, config, progress)
         if learning is not None:
-            _write_learning(folder / "learnt", learning)
+            learning.save(folder / "learnt")
     ranking = None
     if learning is not None:
         with watch("learn rank"):
@@ -215,10 +189,11 @@ def _learn(
         )
         if learning is not None and learning.parts.tags is not None:
             indexes[LikeNames.name] = learning.parts.tags
-        channels = write_channels(folder, indexes)
+        for name, one in indexes.items():
+            one.save(folder / "channels" / name)
     return {
-        "channels": channels,
-        "learnt": _learnt_entry(learning),
+        "channels": {name: one.entry() for name, one in indexes.items()},
+        "learnt": learning.entry() if learning is not None else None,
         "ranker": ranking.entry() if ranking is not None else None,
     }
 
@@ -257,96 +232,6 @@ def _name_failures(extraction: Extraction, videos: int) -> None:
         logger.warning("media of %d of %d videos were left out", len(extraction.failures), videos)
 
 
-def write_channels(folder: Path, indexes: Mapping[str, Indexed]) -> dict[str, ChannelEntry]:
-    channels: dict[str, ChannelEntry] = {}
-    for name, one in indexes.items():
-        place = folder / "channels" / name
-        place.mkdir(parents=True)
-        one.index.save(place)
-        np.save(place / "rows.npy", one.rows, allow_pickle=False)
-        channels[name] = ChannelEntry(metric="inner product", dim=one.index.dim, count=len(one.index))
-    return channels
-
-
-def _reads_names(config: RecallConfig) -> bool:
-    """Whether the text encoder is to read the tags' names, for the direct sources or for the tag tower."""
-    learns = config.learnt is not None and "text" in config.learnt.tag_views
-    return learns or any(getattr(config.names, source) for source in SOURCES)
-
-
-def _write_learning(folder: Path, learning: Learning) -> None:
-    folder.mkdir()
-    learning.parts.learnt.save(folder)
-    save_tag_rows(folder, learning.tags)
-    sparse.save_npz(folder / "texts.npz", learning.parts.texts.astype(np.float32), compressed=False)
-    learning.blend.save(folder / "blend.txt")
-    if learning.parts.extractor is not None:
-        learning.parts.extractor.save(folder / "extract")
-
-
-def save_tag_rows(folder: Path, rows: NDArray[np.float32]) -> None:
-    """rows: (N, D) of the tag tower, zeros where nothing of a name is known."""
-    np.save(folder / "tags.npy", rows.astype(np.float16), allow_pickle=False)
-
-
-def _learnt_entry(learning: Learning | None) -> LearntEntry | None:
-    if learning is None:
-        return None
-    learnt = learning.parts.learnt
-    return LearntEntry(
-        labels=len(learnt.labels),
-        ngrams=learnt.features.width,
-        videos=len(learning.learnt_from),
-        blended_on=len(learning.blended.rows),
-        kept_for_promises=len(learning.promised.rows),
-        extracts=learning.parts.extractor is not None,
-    )
-
-
-def fitting(config: Config, encoders: Encoders) -> Config:
-    """The configuration without the direct sources that were fitted for other encoders than these."""
-    names, present = config.recall.names, encoder_fingerprints(encoders)
-    stated = [source for source in SOURCES if getattr(names, source) is not None]
-    unfit = [
-        source
-        for source in stated
-        if (modality := SOURCES[source]) not in present
-        or names.fitted_for.get(modality, present[modality]) != present[modality]
-    ]
-    if not unfit:
-        return config
-    if told := [source for source in unfit if SOURCES[source] in present]:
-        logger.warning("no direct source %s: it was fitted for another encoder", ", ".join(told))
-    kept = names.model_copy(update=dict.fromkeys(unfit))
-    return config.model_copy(update={"recall": config.recall.model_copy(update={"names": kept})})
-
-
-def write_names(
-    folder: Path,
-    catalog: TagCatalog,
-    encoders: Encoders,
-    config: NamesConfig,
-    allowed: Mapping[Modality, NDArray[np.bool_]] = MappingProxyType({}),
-) -> NamesEntry | None:
-    """Write what the direct sources need; None, and nothing written, without a text encoder that reads the names.
-
-    allowed: (N,) True for the tags that the modality's encoder may speak for; all, where it is not given.
-    """
-    if encoders.text is None:
-        return None
-    vectors = name_vectors(catalog.names[: config.tags], encoders.text)
-    save_names(folder, vectors)
-    classes: dict[str, int] = {}
-    for modality in MODALITIES:
-        encoder = getattr(encoders, modality)
-        if isinstance(encoder, TellsClasses):
-            may = allowed.get(modality, np.ones(len(catalog), np.bool_))[: len(vectors)]
-            links = link(class_words(encoder), vectors, may, encoders.text, config.near)
-            save_links(folder, modality, links)
-            classes[modality] = links.classes
-    return NamesEntry(dim=vectors.shape[1], count=len(vectors), classes=classes)
-
-
 def encoder_entries(encoders: Encoders) -> dict[str, EncoderEntry]:
     present = {modality: getattr(encoders, modality) for modality in MODALITIES}
     return {
@@ -356,6 +241,6 @@ def encoder_entries(encoders: Encoders) -> dict[str, EncoderEntry]:
     }
 
 
-def _report(out: Path, manifest: BundleManifest, watch: _Stopwatch) -> TrainingReport:
+def _report(out: Path, manifest: BundleManifest, watch: Stopwatch) -> TrainingReport:
     training = manifest.training.model_dump(exclude={"sources", "packages"})
     return TrainingReport(str(out), manifest.version, {**manifest.counts, **training}, watch.seconds)

@@ -24,9 +24,10 @@ from recall.index.factory import build_index
 from tagging.config import IndexConfig, RecallConfig
 from tagging.features.extract import extract
 from tagging.features.factory import load_encoders
+from tagging.indexed import SIMILAR, Indexed
 from tagging.pipeline import check_encoders, load_ranker, rank_inputs
 from tagging.progress import Progress
-from tagging.recaller import SIMILAR, Indexed, Recaller, RecallParts, load_blend
+from tagging.recaller import Recaller, RecallParts, load_blend
 from tagging.store.bundle import read_manifest
 from tagging.store.features import FeatureStore
 from tagging.store.labelled import LabelledVideos

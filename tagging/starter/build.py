@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from tagging import places
 from tagging.catalog import TagCatalog, tag_id
 from tagging.config import Config
+from tagging.direct import fitting, write_names
 from tagging.features.factory import check_weights, load_encoders
 from tagging.starter.vocabulary import Entry, merge, read_anchors, read_lists
 from tagging.store.atomic import new_folder, require_new
@@ -27,7 +28,7 @@ from tagging.store.bundle import (
 )
 from tagging.store.labelled import LabelledVideos
 from tagging.store.names import load_links
-from tagging.training import PACKAGES, encoder_entries, fitting, write_names
+from tagging.training import PACKAGES, encoder_entries
 from tagging.types import Modality, TagLists
 from tagging.words import normalise
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagging.config import NamesConfig, StrengthConfig
+from tagging.direct import SOURCES
 from tagging.errors import InvalidManifestError
 from tagging.features.factory import Encoders, load_encoders
 from tagging.manifest import read_labelled
@@ -24,7 +25,6 @@ from tagging.splits import is_held_out
 from tagging.starter.fit import fit
 from tagging.starter.propose import Proposed, open_source
 from tagging.store.bundle import BundleManifest, read_manifest
-from tagging.training import SOURCES
 from tagging.types import LabelledVideo, VideoEmbeddings
 from tagging.words import normalise, singular, split_words
 
