@@ -102,32 +102,15 @@ def learn_recall(
     named: Sequence[Channel],
     config: Config,
     progress: Progress,
-) -> Learning | None:
-    """None where the configuration wants nothing learnt, or the videos are too few or teach nothing, which is told.
+) -> Learning:
+    """What recall learns by a configuration that wants it to; NothingToLearnError where the videos teach nothing.
 
     names: rows of the first tags' names by the text encoder
     named: the direct sources, which need no learning but are part of what is blended
     """
-    if config.recall.learnt is None:
-        return None
-    try:
-        return _learning(embeddings, labelled, catalog, names, named, config, config.recall.learnt, progress)
-    except NothingToLearnError as error:
-        logger.info("nothing is learnt: %s", error)
-        return None
-
-
-def _learning(
-    embeddings: Sequence[VideoEmbeddings],
-    labelled: LabelledVideos,
-    catalog: TagCatalog,
-    names: Floats | None,
-    named: Sequence[Channel],
-    config: Config,
-    learnt_config: LearntConfig,
-    progress: Progress,
-) -> Learning:
     recall, training = config.recall, config.training
+    learnt_config = recall.learnt
+    assert learnt_config is not None
     share = min(MOST_BLENDED, training.blended / len(labelled.ids))
     new = _kept(labelled, share, training.seed + 1)
     share_promised = min(MOST_PROMISED, training.promised / len(labelled.ids))

@@ -27,7 +27,6 @@ from tagging.reading import Failure, ReadVideo, read_videos
 from tagging.recaller import Recaller, only_what_it_should_be
 from tagging.store.bundle import BundleManifest, read_manifest
 from tagging.types import (
-    MODALITIES,
     Candidates,
     Evidence,
     Modality,
@@ -270,8 +269,7 @@ def check_encoders(manifest: BundleManifest, encoders: Encoders) -> None:
 
 
 def encoder_fingerprints(encoders: Encoders) -> Mapping[Modality, str]:
-    present = {m: getattr(encoders, m) for m in MODALITIES}
-    return {modality: encoder.fingerprint for modality, encoder in present.items() if encoder is not None}
+    return {modality: encoder.fingerprint for modality, encoder in encoders.present().items()}
 
 
 def _batches(videos: Iterator[ReadVideo | Failure]) -> Iterator[list[ReadVideo | Failure]]:

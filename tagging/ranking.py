@@ -4,7 +4,6 @@ Towers learn from the videos that recall's channels learnt from, confidence from
 on, and neither from those that say what a promise is worth (tagging/learning.py).
 """
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,6 @@ from rank.promise import Answers
 from rank.select import resolved
 from tagging.catalog import TagCatalog
 from tagging.config import Config
-from tagging.errors import NothingToLearnError
 from tagging.graph import TagGraph
 from tagging.learning import Learning, Recalled
 from tagging.lessons import lessons
@@ -27,8 +25,6 @@ from tagging.progress import Progress
 from tagging.store.bundle import RankerEntry
 from tagging.store.labelled import LabelledVideos
 from tagging.types import Modality, Tokens, VideoRef
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,30 +51,11 @@ def learn_rank(
     config: Config,
     progress: Progress,
     checkpoint: Path | None = None,
-) -> Ranking | None:
-    """None where the configuration wants no ranker, or the videos teach it nothing, which is told.
+) -> Ranking:
+    """What rank learns by a configuration with a ranker; NothingToLearnError where the videos teach it nothing.
 
     videos, tokens, labelled: V
     """
-    if config.rank.ranker is None:
-        return None
-    try:
-        return _ranking(videos, tokens, labelled, catalog, learning, config, progress, checkpoint)
-    except NothingToLearnError as error:
-        logger.info("no ranker is trained: %s", error)
-        return None
-
-
-def _ranking(
-    videos: Sequence[VideoRef],
-    tokens: Mapping[Modality, Tokens],
-    labelled: LabelledVideos,
-    catalog: TagCatalog,
-    learning: Learning,
-    config: Config,
-    progress: Progress,
-    checkpoint: Path | None,
-) -> Ranking:
     learnt_from, blended = learning.learnt_from, learning.blended
     ranker, seed = config.rank.ranker, config.training.seed
     assert ranker is not None

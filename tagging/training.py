@@ -3,6 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -16,7 +17,7 @@ from recall.channels.learnt import LikeNames
 from tagging.catalog import TagCatalog, build_catalog
 from tagging.config import Config
 from tagging.direct import fitting, reads_names, write_names
-from tagging.errors import InvalidManifestError
+from tagging.errors import InvalidManifestError, NothingToLearnError
 from tagging.features.extract import Extraction, extract
 from tagging.features.factory import Encoders, check_weights, load_encoders
 from tagging.features.weights import bert_folder
@@ -31,7 +32,6 @@ from tagging.splits import is_held_out
 from tagging.store.aliases import read_accepted, require_known
 from tagging.store.atomic import new_folder, require_new
 from tagging.store.bundle import (
-    BundleManifest,
     EncoderEntry,
     NamesEntry,
     SourceEntry,
@@ -41,7 +41,7 @@ from tagging.store.bundle import (
 from tagging.store.features import FeatureStore
 from tagging.store.labelled import LabelledVideos
 from tagging.store.names import load_names
-from tagging.types import MODALITIES, LabelledVideo, VideoRef
+from tagging.types import LabelledVideo, VideoRef
 
 logger = logging.getLogger(__name__)
 
@@ -150,7 +150,8 @@ def train(
                     **skipped,
                 ),
             )
-    return _report(out, manifest, watch)
+    told = manifest.training.model_dump(exclude={"sources", "packages"})
+    return TrainingReport(str(out), manifest.version, {**manifest.counts, **told}, watch.seconds)
 
 
 def _learn(
@@ -166,21 +167,22 @@ def _learn(
     checkpoint: Path | None,
 ) -> dict[str, Any]:
     """Write what recall and rank learn from V videos, and the indexes; what the manifest says of them."""
-    embeddings = extraction.embeddings
-    with watch("learn recall"):
-        named = named_channels(folder, names, config.recall, catalog)
-        vectors = load_names(folder, names) if names else None
-        learning = learn_recall(embeddings, labelled, catalog, vectors, named, config, progress)
-        if learning is not None:
+    embeddings, tokens = extraction.embeddings, extraction.tokens
+    learning = ranking = None
+    with watch("learn recall"), _telling("nothing is learnt"):
+        if config.recall.learnt is not None:
+            named = named_channels(folder, names, config.recall, catalog)
+            vectors = load_names(folder, names) if names else None
+            learning = learn_recall(embeddings, labelled, catalog, vectors, named, config, progress)
             learning.save(folder / "learnt")
-    ranking = None
     if learning is not None:
         with watch("learn rank"):
-            ranking = learn_rank(videos, extraction.tokens, labelled, catalog, learning, config, progress, checkpoint)
-            if ranking is not None:
-                ranking.save(folder)
+            with _telling("no ranker is trained"):
+                if config.rank.ranker is not None:
+                    ranking = learn_rank(videos, tokens, labelled, catalog, learning, config, progress, checkpoint)
+                    ranking.save(folder)
             ranker = Likely() if ranking is None else ranking.ranker
-            answers = held_out_answers(ranker, videos, extraction.tokens, labelled, catalog, learning.promised)
+            answers = held_out_answers(ranker, videos, tokens, labelled, catalog, learning.promised)
             if answers is not None:
                 answers.save(folder / "answers.parquet")
     with watch("build indexes"):
@@ -196,6 +198,15 @@ def _learn(
         "learnt": learning.entry() if learning is not None else None,
         "ranker": ranking.entry() if ranking is not None else None,
     }
+
+
+@contextmanager
+def _telling(what: str) -> Iterator[None]:
+    """Where there is nothing to learn, that is told, and the training goes on without."""
+    try:
+        yield
+    except NothingToLearnError as error:
+        logger.info("%s: %s", what, error)
 
 
 def _counted(rows: Iterator[LabelledVideo], progress: Progress) -> Iterator[LabelledVideo]:
@@ -233,14 +244,5 @@ def _name_failures(extraction: Extraction, videos: int) -> None:
 
 
 def encoder_entries(encoders: Encoders) -> dict[str, EncoderEntry]:
-    present = {modality: getattr(encoders, modality) for modality in MODALITIES}
-    return {
-        modality: EncoderEntry(fingerprint=encoder.fingerprint, dim=encoder.dim)
-        for modality, encoder in present.items()
-        if encoder is not None
-    }
-
-
-def _report(out: Path, manifest: BundleManifest, watch: Stopwatch) -> TrainingReport:
-    training = manifest.training.model_dump(exclude={"sources", "packages"})
-    return TrainingReport(str(out), manifest.version, {**manifest.counts, **training}, watch.seconds)
+    present = encoders.present().items()
+    return {modality: EncoderEntry(fingerprint=one.fingerprint, dim=one.dim) for modality, one in present}

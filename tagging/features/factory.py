@@ -19,6 +19,7 @@ from tagging.config import (
 from tagging.device import torch_device
 from tagging.features.base import FrameEncoder, SoundEncoder, TextEncoder
 from tagging.features.weights import clip_source, text_folder, trained_file, vggish_file
+from tagging.types import MODALITIES, Modality
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,10 @@ class Encoders:
     text: TextEncoder | None = None
     frames: FrameEncoder | None = None
     audio: SoundEncoder | None = None
+
+    def present(self) -> dict[Modality, TextEncoder | FrameEncoder | SoundEncoder]:
+        every = zip(MODALITIES, (self.text, self.frames, self.audio), strict=True)
+        return {modality: encoder for modality, encoder in every if encoder is not None}
 
 
 def load_encoders(config: EncodersConfig) -> Encoders:

@@ -216,9 +216,7 @@ def learning_of(videos: Sequence[VideoEmbeddings], tags: Sequence[Sequence[str]]
     owners = tuple(video.uploader_id for video in videos)
     ids = tuple(f"v{row}" for row in range(len(videos)))
     labelled = LabelledVideos(ids, tuple(video.title for video in videos), owners, lists)
-    learning = learn_recall(videos, labelled, catalog, None, [], config, Silent())
-    assert learning is not None
-    return learning
+    return learn_recall(videos, labelled, catalog, None, [], config, Silent())
 
 
 def test_nothing_is_fitted_on_the_uploaders_that_promises_rest_on(config: Config) -> None:
