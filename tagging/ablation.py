@@ -19,10 +19,11 @@ from tagging.config import Config, NegativesConfig
 from tagging.errors import InvalidConfigError, InvalidManifestError
 from tagging.features.extract import extract
 from tagging.features.factory import load_encoders
-from tagging.lessons import Lessons, lessons
+from tagging.lessons import Lessons
 from tagging.manifest import read_labelled
 from tagging.pipeline import only
 from tagging.progress import Progress
+from tagging.rehearsal import rehearse
 from tagging.splits import is_held_out
 from tagging.store.features import FeatureStore
 from tagging.store.labelled import LabelledVideos
@@ -49,13 +50,13 @@ class NegativesReport:
 
 
 def settings(config: NegativesConfig) -> dict[str, NegativesConfig]:
-    """What is compared: the seed's three, and the configuration's own."""
+    """What is compared: the seed's three, and the configuration's own, which by default are also drawn from recall."""
     plain = config.model_copy(update={"drawn": 400, "by": "uniform", "two_hop": 0, "recalled": 0})
     return {
         "10": plain.model_copy(update={"drawn": 10}),
         "400": plain,
         "400 + 2-hop": plain.model_copy(update={"two_hop": max(40, config.two_hop)}),
-        "configured": config.model_copy(update={"recalled": 0}),
+        "configured": config,
     }
 
 
@@ -89,22 +90,24 @@ def ablate_negatives(
     known = [rows[place] for place in learnt_from.tolist()]
     catalog, tags = build_catalog([row.tags for row in known], training.min_tag_count)
     labelled = LabelledVideos.of([row.video for row in known], tags)
-    prepared = lessons(
-        [row.video for row in known], only(extraction.tokens, learnt_from), labelled, catalog, ranker, training.seed,
-        progress,
-    )  # fmt: skip
+    taught = rehearse(
+        [row.video for row in known], extraction.only(learnt_from), labelled, catalog, config, ranker, progress
+    )
+    prepared = taught.lessons
     test = _Test.of([rows[place] for place in tested.tolist()], only(extraction.tokens, tested), catalog, prepared)
     table, examples = [], []
     for name, negatives in settings(ranker.negatives).items():
         own = ranker.model_copy(update={"negatives": negatives})
         found: list[Row] = []
         for seed in seeds:
-            matching = prepared.train(own, seed, progress)
+            matching = prepared.train(own, seed, progress, taught.recalled)
             if not found:
                 examples.append(test.example(name, matching, shown, catalog))
             found.append(test.figures(name, matching))
         table.append(_over_seeds(name, found))
-    return NegativesReport(len(known), len(tested), len(catalog), table, rows[tested[shown]].video.title, examples)
+    return NegativesReport(
+        len(taught.rows), len(tested), len(catalog), table, rows[tested[shown]].video.title, examples
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

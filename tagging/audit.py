@@ -23,9 +23,9 @@ from tagging.config import Config
 from tagging.errors import InvalidConfigError, InvalidManifestError
 from tagging.features.extract import extract
 from tagging.features.factory import load_encoders
-from tagging.lessons import lessons
 from tagging.manifest import read_labelled
 from tagging.progress import Progress
+from tagging.rehearsal import rehearse
 from tagging.store.atomic import whole_text_file
 from tagging.store.features import FeatureStore
 from tagging.store.judged import cell, require_no_table
@@ -78,11 +78,12 @@ def audit_negatives(
         raise InvalidManifestError(f"no video has {LEAST} tags or more, of which one could be hidden")
     videos = [row.video for row in rows]
     extraction = extract(videos, load_encoders(config.encoders), config.media, store, progress, with_tokens=True)
-    labelled = LabelledVideos.of(videos, tags)
-    prepared = lessons(videos, extraction.tokens, labelled, catalog, ranker, seed, progress)
-    matching = prepared.train(ranker, seed, progress)
+    taught = rehearse(videos, extraction, LabelledVideos.of(videos, tags), catalog, config, ranker, progress)
+    prepared = taught.lessons
+    rows, hidden = ([of_all[row] for row in taught.rows.tolist()] for of_all in (rows, hidden))
+    matching = prepared.train(ranker, seed, progress, taught.recalled)
     vectors = matching.reading.videos(prepared.data.text, prepared.data.media)
-    negatives = prepared.negatives(ranker.negatives)
+    negatives = prepared.negatives(ranker.negatives, taught.recalled)
     pairs = _drawn(negatives, vectors, matching, hidden, ranker.batch, ranker.negatives.margin, generator)
     found = {name: np.concatenate(some) for name, some in pairs.items()}
     _write(out, found, rows, catalog, generator)

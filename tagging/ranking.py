@@ -15,8 +15,9 @@ from rank.confidence import fit_confidence
 from rank.contrastive import Contrastive
 from rank.promise import Answers
 from rank.select import resolved
+from rank.team import Hardware
 from tagging.catalog import TagCatalog
-from tagging.config import Config
+from tagging.config import Config, RankerConfig
 from tagging.graph import TagGraph
 from tagging.learning import Learning, Recalled
 from tagging.lessons import lessons
@@ -40,6 +41,17 @@ class Ranking:
 
     def entry(self) -> RankerEntry:
         return RankerEntry(videos=self.videos, edges=self.graph.edges)
+
+
+def for_this_machine(config: Config, ranker: RankerConfig) -> Config:
+    """With how many processes train the ranker here and how precisely, so that a bundle says how it was trained.
+
+    Raises InvalidConfigError where this machine cannot do what the configuration wants.
+    """
+    hardware = Hardware.of(ranker)
+    precision = "bfloat16" if hardware.bfloat16 else "float32"
+    settled = ranker.model_copy(update={"processes": hardware.processes, "precision": precision})
+    return config.model_copy(update={"rank": config.rank.model_copy(update={"ranker": settled})})
 
 
 def learn_rank(

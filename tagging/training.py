@@ -24,9 +24,8 @@ from tagging.features.weights import bert_folder
 from tagging.indexed import index_views
 from tagging.learning import learn_recall
 from tagging.manifest import read_labelled
-from tagging.pipeline import only
 from tagging.progress import Progress, Stopwatch
-from tagging.ranking import held_out_answers, learn_rank
+from tagging.ranking import for_this_machine, held_out_answers, learn_rank
 from tagging.recaller import named_channels
 from tagging.splits import is_held_out
 from tagging.store.aliases import read_accepted, require_known
@@ -91,6 +90,7 @@ def train(
     ranker = config.rank.ranker if config.recall.learnt is not None else None
     if ranker is not None:
         bert_folder(ranker.bert)
+        config = for_this_machine(config, ranker)
     watch = Stopwatch()
     with watch("read manifests"):
         rows = list(_counted(read_labelled(manifests, columns), progress))
@@ -127,9 +127,7 @@ def train(
         if reads_names(config.recall):
             with watch("encode names"):
                 names = write_names(folder, catalog, encoders, config.recall.names)
-        seen = Extraction(
-            tuple(extraction.embeddings[place] for place in learnt), (), only(extraction.tokens, np.array(learnt))
-        )
+        seen = extraction.only(np.array(learnt))
         parts = _learn(folder, videos, seen, labelled, catalog, names, config, progress, watch, checkpoint)
         with watch("write bundle"):
             manifest = write_manifest(

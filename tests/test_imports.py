@@ -47,6 +47,7 @@ def test_only_the_joining_modules_of_tagging_know_recall_or_rank() -> None:
         "pipeline",
         "recaller",
         "learning",
+        "indexed",
         "training",
         "additions",
         "evaluation",
@@ -55,6 +56,7 @@ def test_only_the_joining_modules_of_tagging_know_recall_or_rank() -> None:
         "ranking",
         "systems",
         "trust",
+        "rehearsal",
         "ablation",
         "audit",
     )

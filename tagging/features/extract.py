@@ -38,6 +38,11 @@ class Extraction:
     failures: tuple[Failure, ...]  # media that could not be used, whether or not there was text instead
     tokens: Mapping[Modality, Tokens]  # frames and sound of the V videos, where they were asked for
 
+    def only(self, rows: NDArray[np.int64]) -> "Extraction":
+        """What could be had of some of the videos; what failed has been told."""
+        tokens = {name: one.only(rows) for name, one in self.tokens.items()}
+        return Extraction(tuple(self.embeddings[row] for row in rows.tolist()), (), tokens)
+
 
 @dataclass(slots=True)
 class _Found:

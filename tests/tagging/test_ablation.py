@@ -10,11 +10,12 @@ from rank.evaluate import above_hard
 from rank.negatives import at_two_hops
 from tagging.ablation import NegativesReport, ablate_negatives, settings
 from tagging.audit import COLUMNS, AuditReport, audit_negatives
-from tagging.config import Config, NegativesConfig
+from tagging.config import BlendConfig, Config, NegativesConfig
 from tagging.errors import InvalidConfigError, InvalidManifestError, OutputExistsError
 from tagging.progress import Silent
 from tagging.store.features import FeatureStore
 from tests.rank.test_negatives import matrix
+from tests.recall.topics import LEARNT
 from tests.tagging.test_learning import write
 
 
@@ -80,18 +81,22 @@ def test_two_hops_are_what_two_steps_and_no_fewer_reach() -> None:
     assert at_two_hops(matrix(beside, 5), np.array([4])).tolist() == []
 
 
-@pytest.fixture(scope="module")
-def three_tags(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def write_three_tags(path: Path, count: int, uploaders: int) -> Path:
     """Videos of three tags each, so that one can be hidden."""
-    path = tmp_path_factory.mktemp("audit") / "m.csv"
     with path.open("w", encoding="utf-8", newline="") as file:
         out = csv.writer(file)
         out.writerow(("video_id", "title", "tags", "uploader_id"))
-        for row in range(120):
+        for row in range(count):
             topic = row % 4
             tags = [f"topic {topic} {part}" for part in ("red", "green", "blue")]
-            out.writerow((f"v{row}", f"topic {topic} again {row}", str(tags).replace("'", '"'), f"u{row % 12}"))
+            title = f"topic {topic} again {row}"
+            out.writerow((f"v{row}", title, str(tags).replace("'", '"'), f"u{row % uploaders}"))
     return path
+
+
+@pytest.fixture(scope="module")
+def three_tags(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_three_tags(tmp_path_factory.mktemp("audit") / "m.csv", 120, uploaders=12)
 
 
 @pytest.fixture(scope="module")
@@ -124,3 +129,26 @@ def test_a_sample_is_never_written_over(audited: AuditReport, three_tags: Path, 
         audit_negatives(
             [three_tags], {}, tiny_config, FeatureStore(three_tags.parent / "f"), Silent(), Path(audited.sample)
         )
+
+
+def test_negatives_of_recall_are_compared_and_audited_where_there_is_enough_to_learn_from(
+    tmp_path: Path, config: Config
+) -> None:
+    ranker = config.rank.ranker
+    assert ranker is not None
+    negatives = ranker.negatives.model_copy(update={"drawn": 2, "two_hop": 1, "recalled": 5})
+    ranked = config.model_copy(
+        update={
+            "recall": config.recall.model_copy(
+                update={"learnt": LEARNT, "blend": BlendConfig(trees=5, least_in_leaf=5)}
+            ),
+            "rank": config.rank.model_copy(update={"ranker": ranker.model_copy(update={"negatives": negatives})}),
+            "training": config.training.model_copy(update={"least_videos": 100}),
+        }
+    )
+    manifest, store = write_three_tags(tmp_path / "m.csv", 400, uploaders=101), FeatureStore(tmp_path / "f")
+    audited = audit_negatives([manifest], {}, ranked, store, Silent(), tmp_path / "pairs.csv")
+    assert "recalled" in {row["source"] for row in audited.table}
+    assert audited.videos < 400  # recall keeps some from learning
+    report = ablate_negatives([manifest], {}, ranked, store, Silent(), (1,))
+    assert report.videos + report.tested < 400
