@@ -87,8 +87,13 @@ class Matching:
 
     def cosines(self, videos: Sequence[RankInput]) -> list[Floats]:
         """(K,) cosine of each video with each of its candidates."""
-        rows = self.rows(videos)
-        return [self.near(row, video.candidates) for row, video in zip(rows, videos, strict=True)]
+        rows, names = self.rows(videos), self.new_names([video.candidates for video in videos])
+        return [self.near(row, video.candidates, names) for row, video in zip(rows, videos, strict=True)]
+
+    def new_names(self, candidates: Sequence[Candidates]) -> dict[str, Floats]:
+        """(D,) unit row of each tag beyond the catalog, by its name; read together, which is faster than one by one."""
+        names = list(dict.fromkeys(name for one in candidates for name in one.new.values()))
+        return dict(zip(names, self.reading.names(names), strict=True))
 
     def nearest(self, rows: Floats, hidden: NDArray[np.bool_], k: int) -> tuple[NDArray[np.int64], Floats]:
         """(B, D) unit rows of videos -> the (B, k) nearest tags of the whole catalog, and their cosines, best first.
@@ -108,14 +113,13 @@ class Matching:
             near[here] = np.take_along_axis(cosines, best[here], axis=1)
         return best, near
 
-    def near(self, row: Floats, candidates: Candidates) -> Floats:
-        """(K,) cosine of a video's (D,) unit row with each candidate."""
+    def near(self, row: Floats, candidates: Candidates, names: Mapping[str, Floats]) -> Floats:
+        """(K,) cosine of a video's (D,) unit row with each candidate; names: rows of those beyond the catalog."""
         known = candidates.tag_rows < len(self.tags)
         cosines = np.empty(len(known), np.float32)
         cosines[known] = self.tags[candidates.tag_rows[known]] @ row
-        if not known.all():
-            names = [candidates.new[tag] for tag in candidates.tag_rows[~known].tolist()]
-            cosines[~known] = self.reading.names(names) @ row
+        for place in np.flatnonzero(~known).tolist():
+            cosines[place] = names[candidates.new[int(candidates.tag_rows[place])]] @ row
         return cosines
 
 

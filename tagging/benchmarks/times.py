@@ -113,11 +113,11 @@ def _rank_stages(
             clock = [("", time.perf_counter())]
             [row] = ranker.matching.rows([one])
             clock.append(("rank: the video's tower", time.perf_counter()))
-            cosines = ranker.matching.near(row, one.candidates)
+            names = ranker.matching.new_names([one.candidates])
+            clock.append((f"rank: the tag tower, {'some' if names else 'no'} new names", time.perf_counter()))
+            cosines = ranker.matching.near(row, one.candidates, names)
             ranker.confidence.weigh(one.candidates, cosines)
-            clock.append(
-                (f"rank: its candidates, {'with' if one.candidates.new else 'without'} new names", time.perf_counter())
-            )
+            clock.append(("rank: its candidates", time.perf_counter()))
             ranker.matching.nearest(row[None], hidden, len(cosines) or 1)
             clock.append(("rank: the whole catalog instead", time.perf_counter()))
             for (_, began), (stage, ended) in pairwise(clock):
