@@ -11,7 +11,7 @@ lint:
 	$(BIN)/mypy
 
 test:
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto
 
 format:
 	$(BIN)/ruff check --fix .

@@ -23,7 +23,7 @@ def test_the_readme_has_exactly_two_commands() -> None:
     setup, tests = commands()
     assert "\n" not in setup
     assert setup.endswith(".venv/bin/videotag quickstart")
-    assert tests == ".venv/bin/pytest"
+    assert tests == ".venv/bin/pytest -n auto"
 
 
 def test_every_videotag_command_of_the_readme_is_one_there_is() -> None:
