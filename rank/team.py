@@ -40,6 +40,9 @@ class Hardware:
     processes: int
     bfloat16: bool
 
+    def __str__(self) -> str:
+        return f"{self.processes} × {self.device} in {'bfloat16' if self.bfloat16 else 'float32'}"
+
     @classmethod
     def of(cls, config: RankerConfig) -> "Hardware":
         """Raises InvalidConfigError where this machine has no GPU, or fewer than processes."""

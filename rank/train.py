@@ -77,9 +77,9 @@ def train_ranker(
     if not len(usable):
         raise NothingToLearnError("no video with a tag and something to look at")
     hardware = Hardware.of(config)
-    logger.info("the ranker is trained on %s", hardware)
+    logger.info("training the ranker on %s", hardware)
     name = f"{config.model_dump_json()} {hardware} {seed} {_digest(data, negatives)}"
-    run = _Run(name, data, negatives, usable, bert, config, hardware.bfloat16, seed, checkpoint)
+    run = _Run(name, data, negatives, usable, copy.deepcopy(bert).cpu(), config, hardware.bfloat16, seed, checkpoint)
     return together(_train, hardware, run, progress)
 
 
@@ -91,7 +91,7 @@ class _Run:
     data: RankData
     negatives: Negatives
     usable: NDArray[np.int64]  # videos
-    bert: Bert
+    bert: Bert  # a copy, which is trained
     config: RankerConfig
     bfloat16: bool
     seed: int
@@ -106,7 +106,7 @@ def _train(team: Team, run: _Run, progress: Progress) -> Towers:
     with torch.random.fork_rng(gpus), progress.track("training the ranker", steps) as advance:
         torch.manual_seed(seed)
         media = {name: tokens.dim for name, tokens in run.data.media.items()}
-        towers = Towers(copy.deepcopy(run.bert), media, run.data.graph.shape[1], config.towers).to(team.device)
+        towers = Towers(run.bert, media, run.data.graph.shape[1], config.towers).to(team.device)
         towers.train()
         model = team.model(towers)
         optimizer = torch.optim.AdamW(_groups(towers, config))
