@@ -14,6 +14,7 @@ from tokenizers import Tokenizer
 
 from rank.bert import Bert, BertShape, Reader, lower_states
 from rank.confidence import Confidence
+from rank.order import Order
 from rank.padded import padded
 from rank.towers import TagInput, Towers, VideoInput
 from tagging.config import RankerConfig
@@ -128,14 +129,16 @@ class Contrastive:
     """A Ranker."""
 
     matching: Matching
+    order: Order
     confidence: Confidence
 
     def score(self, videos: Sequence[RankInput]) -> list[TagScores]:
         cosines = self.matching.cosines(videos)
-        return [
-            TagScores(self.confidence.weigh(video.candidates, near))
-            for video, near in zip(videos, cosines, strict=True)
-        ]
+        return [TagScores(self.sure(video.candidates, near)) for video, near in zip(videos, cosines, strict=True)]
+
+    def sure(self, candidates: Candidates, cosines: Floats) -> Floats:
+        """(K,) how sure each candidate of a video is; cosines: (K,)"""
+        return self.confidence.weigh(candidates, cosines, self.order.score(candidates, cosines))
 
     def save(self, folder: Path) -> None:
         towers = self.matching.reading.towers
@@ -149,6 +152,7 @@ class Contrastive:
         (folder / "towers.json").write_text(json.dumps(about) + "\n", encoding="utf-8")
         self.matching.reading.reader.save(folder / "tokenizer.json")
         save_tags(folder, self.matching.tags)
+        self.order.save(folder / "order.txt")
         self.confidence.save(folder / "confidence.json")
 
     @classmethod
@@ -162,9 +166,9 @@ class Contrastive:
         tags = np.load(folder / "tags.npy", allow_pickle=False).astype(np.float32)
         if tags.ndim != 2 or tags.shape[1] != towers.width:
             raise ValueError(f"tags {tags.shape}, towers of width {towers.width}")
-        return cls(
-            Matching(TowerReader(towers.eval().to(device), reader), tags), Confidence.load(folder / "confidence.json")
-        )
+        matching = Matching(TowerReader(towers.eval().to(device), reader), tags)
+        order = _read(lambda path: Order.load(Path(path)), folder / "order.txt")
+        return cls(matching, order, Confidence.load(folder / "confidence.json"))
 
 
 def save_tags(folder: Path, tags: Floats) -> None:

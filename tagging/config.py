@@ -268,6 +268,15 @@ class NegativesConfig(Branch):
     positives: PositiveInt = 8  # of a video, drawn anew in each step
 
 
+class OrderConfig(Branch):
+    """Boosted trees that order a video's candidates by what every channel says (rank/order.py)."""
+
+    trees: PositiveInt = 60
+    leaves: Annotated[int, Field(ge=2)] = 8
+    rate: PositiveFloat = 0.1
+    least_in_leaf: PositiveInt = 100
+
+
 class RankerConfig(Branch):
     """The contrastive ranker and its training (rank/train.py)."""
 
@@ -276,6 +285,7 @@ class RankerConfig(Branch):
     negatives: NegativesConfig = NegativesConfig()
     walks: DeepWalkConfig = DeepWalkConfig(walks=4)  # the tag graph's vectors
     edge_uploaders: PositiveInt = 2  # that speak for an edge of the tag graph
+    order: OrderConfig = OrderConfig()
     batch: Annotated[int, Field(ge=2)] = 64
     at_once: PositiveInt = 4096  # videos or tags in memory together; more in a step are gone through twice (GradCache)
     device: Literal["auto", "cpu", "cuda"] = "auto"  # auto: a GPU where torch sees one

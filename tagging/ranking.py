@@ -13,6 +13,7 @@ import numpy as np
 from rank.base import Ranker
 from rank.confidence import fit_confidence
 from rank.contrastive import Contrastive
+from rank.order import cross_fitted, fit_order
 from rank.promise import Answers
 from rank.select import resolved
 from rank.team import Hardware
@@ -78,8 +79,10 @@ def learn_rank(
     matching = prepared.train(ranker, seed, progress, learning.recalled, checkpoint)
     inputs = rank_inputs([videos[row] for row in blended.rows.tolist()], only(tokens, blended.rows), blended.candidates)
     true = [labelled.tags.of(row) for row in blended.rows.tolist()]
-    confidence = fit_confidence(list(zip(blended.candidates, matching.cosines(inputs), true, strict=True)))
-    return Ranking(Contrastive(matching, confidence), prepared.graph, len(learnt_from))
+    examples = list(zip(blended.candidates, matching.cosines(inputs), true, strict=True))
+    ordered = cross_fitted(examples, labelled.uploader_numbers()[blended.rows], ranker.order, seed)
+    confidence, order = fit_confidence(examples, ordered), fit_order(examples, ranker.order, seed)
+    return Ranking(Contrastive(matching, order, confidence), prepared.graph, len(learnt_from))
 
 
 def held_out_answers(

@@ -116,7 +116,7 @@ def _rank_stages(
             names = ranker.matching.new_names([one.candidates])
             clock.append((f"rank: the tag tower, {'some' if names else 'no'} new names", time.perf_counter()))
             cosines = ranker.matching.near(row, one.candidates, names)
-            ranker.confidence.weigh(one.candidates, cosines)
+            ranker.sure(one.candidates, cosines)
             clock.append(("rank: its candidates", time.perf_counter()))
             ranker.matching.nearest(row[None], hidden, len(cosines) or 1)
             clock.append(("rank: the whole catalog instead", time.perf_counter()))

@@ -33,7 +33,7 @@ from tagging.errors import (
     ArtifactNotFoundError,
 )
 
-FORMAT = 5
+FORMAT = 6
 MANIFEST = "manifest.json"
 
 

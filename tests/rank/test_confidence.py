@@ -9,10 +9,11 @@ import pytest
 from numpy.typing import NDArray
 
 from rank.confidence import Confidence, fit_confidence, signs_of
+from rank.order import Example
+from tagging.errors import NothingToLearnError
 from tagging.types import Candidates
 
-SOME = Confidence(likely=0.8, cosine=3.0, new=-0.5, bias=-1.0)
-Fitted = tuple[Candidates, NDArray[np.float32], NDArray[np.int64]]
+SOME = Confidence(likely=0.8, cosine=3.0, new=-0.5, order=0.4, bias=-1.0)
 
 
 def candidates(likely: Sequence[float] | None, new: Sequence[int] = (), count: int = 0) -> Candidates:
@@ -30,84 +31,101 @@ def cosines(*values: float) -> NDArray[np.float32]:
     return np.array(values, np.float32)
 
 
-def test_it_is_a_logistic_curve_over_log_odds_cosine_and_newness() -> None:
-    likely, near, new = [0.2, 0.9, 0.5, 1e-4], [0.3, -0.1, 0.9, 0.0], [2, 3]
-    got = SOME.weigh(candidates(likely, new), cosines(*near))
-    for row, (p, cosine) in enumerate(zip(likely, near, strict=True)):
-        odds = 0.8 * math.log(p / (1 - p)) + 3.0 * cosine - 0.5 * (row in new) - 1.0
+def test_it_is_a_logistic_curve_over_log_odds_cosine_newness_and_order() -> None:
+    likely, near, new, ordered = [0.2, 0.9, 0.5, 1e-4], [0.3, -0.1, 0.9, 0.0], [2, 3], [1.5, -2.0, 0.0, 0.3]
+    got = SOME.weigh(candidates(likely, new), cosines(*near), cosines(*ordered))
+    for row, (p, cosine, score) in enumerate(zip(likely, near, ordered, strict=True)):
+        odds = 0.8 * math.log(p / (1 - p)) + 3.0 * cosine - 0.5 * (row in new) + 0.4 * score - 1.0
         assert got[row] == pytest.approx(1 / (1 + math.exp(-odds)), rel=1e-4)
     assert got.dtype == np.float32
 
 
-def test_a_surer_recall_and_a_nearer_tag_are_never_less_sure() -> None:
-    by_recall = SOME.weigh(candidates(np.linspace(0, 1, 50).tolist()), cosines(*[0.3] * 50))
-    by_cosine = SOME.weigh(candidates([0.3] * 50), np.linspace(-1, 1, 50, dtype=np.float32))
-    for sure in (by_recall, by_cosine):
+def test_each_sign_alone_makes_surer_and_never_certain() -> None:
+    rising, same = np.linspace(-1, 1, 50, dtype=np.float32), np.full(50, 0.3, np.float32)
+    by_recall = SOME.weigh(candidates(np.linspace(0, 1, 50).tolist()), same, same)
+    by_cosine = SOME.weigh(candidates([0.3] * 50), rising, same)
+    by_order = SOME.weigh(candidates([0.3] * 50), same, rising)
+    for sure in (by_recall, by_cosine, by_order):
         assert (np.diff(sure) >= 0).all()
         assert sure[0] < sure[-1]
         assert ((sure >= 0) & (sure <= 1)).all()  # a likelihood of 0 or 1 is no infinity
 
 
 def test_no_candidates_have_no_confidence() -> None:
-    assert SOME.weigh(candidates([]), cosines()).shape == (0,)
+    assert SOME.weigh(candidates([]), cosines(), cosines()).shape == (0,)
 
 
 def test_candidates_without_a_likelihood_are_refused() -> None:
     with pytest.raises(ValueError, match="their recall learnt none"):
-        SOME.weigh(candidates(None, count=2), cosines(0.1, 0.2))
+        SOME.weigh(candidates(None, count=2), cosines(0.1, 0.2), cosines(0, 0))
 
 
 def test_saved_and_loaded_it_is_the_same(tmp_path: Path) -> None:
-    odd = Confidence(1 / 3, math.pi, -1e-17, 2e9)
+    odd = Confidence(1 / 3, math.pi, -1e-17, 5.0, 2e9)
     odd.save(tmp_path / "c.json")
     assert Confidence.load(tmp_path / "c.json") == odd
 
 
-def drawn(generator: np.random.Generator, videos: int, weights: Sequence[float]) -> list[Fitted]:
-    """Videos of six candidates, each right as often as these weights (likely, cosine, new, bias) say."""
-    fitted: list[Fitted] = []
-    for _ in range(videos):
+Drawn = tuple[list[Example], list[NDArray[np.float32]]]
+
+
+def drawn(generator: np.random.Generator, videos: int, weights: Sequence[float]) -> Drawn:
+    """Videos of six candidates, each right as often as these weights (likely, cosine, new, order, bias) say, and what
+    an order made of them.
+    """
+    fitted: list[Example] = []
+    ordered = [generator.normal(size=6).astype(np.float32) for _ in range(videos)]
+    for scores in ordered:
         likely, near = generator.uniform(0.02, 0.98, 6), generator.uniform(-1, 1, 6).astype(np.float32)
         new = np.flatnonzero(generator.random(6) < 0.3)
         is_new = np.isin(np.arange(6), new)
-        odds = np.stack([np.log(likely / (1 - likely)), near, is_new, np.ones(6)], axis=1) @ np.array(weights)
+        odds = np.stack([np.log(likely / (1 - likely)), near, is_new, scores, np.ones(6)], axis=1) @ np.array(weights)
         right = np.flatnonzero(generator.random(6) < 1 / (1 + np.exp(-odds)))
         fitted.append((candidates(likely.tolist(), new.tolist()), near, right))
-    return fitted
+    return fitted, ordered
 
 
 def test_the_weights_that_made_the_labels_are_found() -> None:
-    weights = (0.7, 2.0, 1.0, -1.0)
-    found = fit_confidence(drawn(np.random.default_rng(0), 3000, weights))
-    np.testing.assert_allclose([found.likely, found.cosine, found.new, found.bias], weights, atol=0.15)
+    weights = (0.7, 2.0, 1.0, 0.6, -1.0)
+    found = fit_confidence(*drawn(np.random.default_rng(0), 3000, weights))
+    np.testing.assert_allclose([found.likely, found.cosine, found.new, found.order, found.bias], weights, atol=0.15)
 
 
 def test_on_the_whole_as_many_are_right_as_it_says() -> None:
-    some = drawn(np.random.default_rng(1), 500, (0.7, 2.0, 1.0, -1.0))
-    found = fit_confidence(some)
-    said = sum(float(found.weigh(one, near).sum()) for one, near, _ in some)
+    some, ordered = drawn(np.random.default_rng(1), 500, (0.7, 2.0, 1.0, 0.6, -1.0))
+    found = fit_confidence(some, ordered)
+    said = sum(float(found.weigh(one, near, score).sum()) for (one, near, _), score in zip(some, ordered, strict=True))
     assert said == pytest.approx(sum(len(right) for _, _, right in some), rel=1e-3)
 
 
+def test_an_order_that_says_nothing_gets_no_weight() -> None:
+    some, _ = drawn(np.random.default_rng(3), 2000, (0.7, 2.0, 1.0, 0.0, -1.0))
+    noise = np.random.default_rng(4)
+    found = fit_confidence(some, [noise.normal(size=6).astype(np.float32) for _ in some])
+    assert abs(found.order) < 0.1 < found.likely
+
+
 def test_where_the_cosine_alone_tells_right_from_wrong_it_gets_the_weight() -> None:
-    videos: list[Fitted] = [(candidates([0.4, 0.4, 0.4]), cosines(0.8, 0.1, -0.3), np.array([0])) for _ in range(20)]
-    found = fit_confidence(videos)
+    videos: list[Example] = [(candidates([0.4, 0.4, 0.4]), cosines(0.8, 0.1, -0.3), np.array([0])) for _ in range(20)]
+    found = fit_confidence(videos, [cosines(0, 0, 0)] * 20)
     assert found.cosine > 1
-    sure = found.weigh(*videos[0][:2])
+    sure = found.weigh(*videos[0][:2], cosines(0, 0, 0))
     assert sure[0] > 0.5 > sure[1] > sure[2]
 
 
 @pytest.mark.parametrize("true", [[0, 1], []])
 def test_only_right_or_only_wrong_candidates_teach_nothing(true: list[int]) -> None:
     nothing = (candidates([]), cosines(), np.array([5]))
-    with pytest.raises(ValueError, match=f"{len(true)} of 2 candidates are right"):
-        fit_confidence([(candidates([0.3, 0.6]), cosines(0.1, 0.2), np.array(true, np.int64)), nothing])
-    with pytest.raises(ValueError, match="0 of 0 candidates are right"):
-        fit_confidence([nothing])
+    some = (candidates([0.3, 0.6]), cosines(0.1, 0.2), np.array(true, np.int64))
+    with pytest.raises(NothingToLearnError, match=f"{len(true)} of 2 candidates are right"):
+        fit_confidence([some, nothing], [cosines(0, 0), cosines()])
+    with pytest.raises(NothingToLearnError, match="0 of 0 candidates are right"):
+        fit_confidence([nothing], [cosines()])
 
 
 def test_videos_without_candidates_change_nothing() -> None:
-    some = drawn(np.random.default_rng(2), 50, (0.7, 2.0, 1.0, -1.0))
+    some, ordered = drawn(np.random.default_rng(2), 50, (0.7, 2.0, 1.0, 0.5, -1.0))
     nothing = (candidates([]), cosines(), np.array([5]))
-    assert fit_confidence([nothing, *some, nothing]) == fit_confidence(some)
-    assert signs_of(*nothing[:2]).shape == (0, 3)
+    with_them = fit_confidence([nothing, *some, nothing], [cosines(), *ordered, cosines()])
+    assert with_them == fit_confidence(some, ordered)
+    assert signs_of(*nothing[:2], cosines()).shape == (0, 4)

@@ -14,8 +14,9 @@ from torch import Tensor
 from rank.bert import load_reader
 from rank.confidence import Confidence
 from rank.contrastive import Contrastive, Matching, TowerReader
+from rank.order import fit_order
 from rank.towers import TagInput, Towers, VideoInput
-from tagging.config import BertConfig, Config, RankConfig, RankerConfig, TowersConfig
+from tagging.config import BertConfig, Config, OrderConfig, RankConfig, RankerConfig, TowersConfig
 from tagging.errors import ArtifactCorruptError
 from tagging.pipeline import load_ranker
 from tagging.store.bundle import BundleManifest, RankerEntry
@@ -181,7 +182,14 @@ def test_the_nearest_are_those_of_a_sort_and_hidden_tags_never_come(matching: Ma
 
 @pytest.fixture(scope="module")
 def ranker(matching: Matching) -> Contrastive:
-    return Contrastive(matching, Confidence(likely=0.9, cosine=4.0, new=-0.5, bias=-0.3))
+    some, generator = videos(), np.random.default_rng(3)
+    examples = [
+        (one.candidates, near, generator.choice(one.candidates.tag_rows, 1))
+        for one, near in zip(some, matching.cosines(some), strict=True)
+        if len(near)
+    ]
+    order = fit_order(examples, OrderConfig(trees=5, leaves=3, least_in_leaf=2), 7)
+    return Contrastive(matching, order, Confidence(likely=0.9, cosine=4.0, new=-0.5, order=0.2, bias=-0.3))
 
 
 @pytest.fixture(scope="module")
@@ -192,10 +200,11 @@ def saved(ranker: Contrastive, tmp_path_factory: pytest.TempPathFactory) -> Path
     return folder
 
 
-def test_a_score_is_the_confidence_of_likelihood_and_cosine(ranker: Contrastive) -> None:
+def test_a_score_is_the_confidence_of_likelihood_cosine_and_order(ranker: Contrastive) -> None:
     some = videos()
     for one, score, cosines in zip(some, ranker.score(some), ranker.matching.cosines(some), strict=True):
-        np.testing.assert_array_equal(score.confidences, ranker.confidence.weigh(one.candidates, cosines))
+        ordered = ranker.order.score(one.candidates, cosines)
+        np.testing.assert_array_equal(score.confidences, ranker.confidence.weigh(one.candidates, cosines, ordered))
     assert ranker.score([]) == []
 
 
