@@ -27,7 +27,7 @@ from recall.index.factory import drop_index, load_index
 from recall.index.journal import Journal, read_journal
 from recall.index.live import Ids, LiveRows, Rows
 from tagging.config import IndexConfig
-from tagging.errors import ArtifactCorruptError, ArtifactError, ArtifactMismatchError
+from tagging.errors import ArtifactCorruptError, ArtifactError, ArtifactMismatchError, VideotagError
 
 logger = logging.getLogger(__name__)
 
@@ -167,7 +167,7 @@ def discard(folder: Path) -> None:
         header = json.loads(read_journal(journal(folder))[0][0])
         if "index" in header:
             drop_index(folder / "base", IndexConfig.model_validate(header["index"]))
-    except (ArtifactError, OSError) as error:
+    except (VideotagError, OSError) as error:
         logger.warning("%s counts no more, and cannot be removed: %s", folder, error)
         return
     shutil.rmtree(folder, ignore_errors=True)

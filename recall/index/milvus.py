@@ -6,6 +6,7 @@ when an operator removes it: Milvus does not know which bundles are left.
 """
 
 import json
+import logging
 import os
 import uuid
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ from pymilvus import DataType, MilvusClient, MilvusException
 from recall.index.base import SearchResult, check_rows
 from recall.index.hnsw import BUILD_BEAM, LINKS, beam
 from tagging.errors import ArtifactCorruptError, ArtifactNotFoundError, BackendUnavailableError
+
+logger = logging.getLogger(__name__)
 
 FILE = "milvus.json"
 TOKEN = "VIDEOTAG_MILVUS_TOKEN"  # "user:password" or an API key: a secret has no place in a bundle's configuration
@@ -53,11 +56,11 @@ class MilvusIndex:
             found_by = client.prepare_index_params()
             links = {"M": LINKS, "efConstruction": BUILD_BEAM}
             found_by.add_index("row", index_type="HNSW", metric_type="IP", params=links)
-            client.create_collection(index._collection, schema=schema, index_params=found_by, timeout=TIMEOUT_S)
             try:
+                client.create_collection(index._collection, schema=schema, index_params=found_by, timeout=TIMEOUT_S)
                 index._insert(rows)
-            except BaseException:
-                index.drop()
+            except BaseException:  # a stop, too: nobody but this build knows the collection's name
+                index._abandon()
                 raise
         return index
 
@@ -135,6 +138,13 @@ class MilvusIndex:
         """Remove the rows from Milvus; there is no index any more."""
         with _errors_of(self._uri):
             self._client.drop_collection(self._collection, timeout=TIMEOUT_S)
+
+    def _abandon(self) -> None:
+        """Drop what could not be built; where that fails as well, the first error is still the one to tell."""
+        try:
+            self.drop()
+        except BackendUnavailableError as error:
+            logger.warning("the collection %s may be left in Milvus: %s", self._collection, error.message)
 
     @property
     def _step(self) -> int:

@@ -56,7 +56,8 @@ class GrowingIndex:
         """
         folder.mkdir(parents=True, exist_ok=True)
         lock = generations.lock(folder)
-        try:
+        with ExitStack() as undo:
+            undo.callback(os.close, lock)
             if not generations.numbers(folder):
                 base = first()
                 with partial_folder(generation(folder, 0)) as partial:
@@ -65,9 +66,7 @@ class GrowingIndex:
             number = generations.numbers(folder)[-1]
             live = generations.read(generation(folder, number), over, first)
             index = cls(folder, config, lock, over, number, live)
-        except BaseException:
-            os.close(lock)
-            raise
+            undo.pop_all()
         index._discard_before(number)
         return index
 

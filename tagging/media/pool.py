@@ -98,7 +98,7 @@ class DecodePool:
                         worker = None
                         worker = self._start()
                     answer = worker.ask(job.uri, self._closing)
-                except Exception as error:
+                except Exception as error:  # whatever it is, it is raised where the answer is waited for
                     _stop(worker)
                     worker = None
                     closed = CancelledError("the decode pool was closed")
@@ -118,7 +118,7 @@ class DecodePool:
         worker = Worker(self._config, self._decode, self._grace_s)
         try:
             worker.wait_until_ready(self._closing)
-        except BaseException:
+        except BaseException:  # nobody else knows of the process
             worker.stop()
             raise
         return worker

@@ -9,7 +9,9 @@ import os
 import pickle
 import signal
 import sys
+import traceback
 from collections.abc import Callable
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
@@ -29,6 +31,10 @@ class PoolClosingError(Exception):
     """The wait was ended because the pool is being closed."""
 
 
+class DecoderTracebackError(Exception):
+    """The cause of an error that nobody foresaw: the traceback that it had in the decoder's process, as text."""
+
+
 class Worker:
     """The parent's side. Any error that its methods raise leaves the worker fit only for `stop`."""
 
@@ -42,7 +48,7 @@ class Worker:
         self._process = context.Process(target=_serve, args=arguments, name="videotag-decode", daemon=True)
         try:
             self._process.start()
-        except BaseException:
+        except BaseException:  # without a process there is no worker to stop, and nobody else to close it
             self._pipe.close()
             raise
         finally:
@@ -78,6 +84,9 @@ class Worker:
                 f"{shown(uri)}: the decoder's process died ({self._end()})",
                 "the file may be damaged, or the machine short of memory",
             ) from error
+        if isinstance(answer, _Unforeseen):
+            answer.told.__cause__ = DecoderTracebackError(answer.trace)
+            answer = answer.told
         if not isinstance(answer, MediaSample | VideotagError):
             raise TypeError(f"a decode worker answered with {type(answer).__name__}")
         return answer
@@ -121,7 +130,13 @@ def _serve(pipe: Connection, parent_pid: int, config: MediaConfig, decode: Decod
             return
 
 
-def _answer(uri: str, config: MediaConfig, decode: Decoder) -> MediaSample | VideotagError:
+@dataclass(frozen=True, slots=True)
+class _Unforeseen:
+    told: DecodeCrashError
+    trace: str  # no traceback crosses a process border by itself
+
+
+def _answer(uri: str, config: MediaConfig, decode: Decoder) -> MediaSample | VideotagError | _Unforeseen:
     try:
         with open_source(uri, config) as path:
             try:
@@ -131,7 +146,8 @@ def _answer(uri: str, config: MediaConfig, decode: Decoder) -> MediaSample | Vid
     except VideotagError as error:
         return error
     except Exception as error:  # what nobody foresaw costs one file, not the worker
-        return DecodeCrashError(f"{shown(uri)}: the decoder failed with {type(error).__name__}: {shown(str(error))}")
+        what = f"{type(error).__name__}: {shown(str(error))}"
+        return _Unforeseen(DecodeCrashError(f"{shown(uri)}: the decoder failed with {what}"), traceback.format_exc())
 
 
 def _die_with(parent_pid: int) -> None:

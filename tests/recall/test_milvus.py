@@ -74,6 +74,34 @@ def test_a_build_that_fails_leaves_no_collection(
     assert len(client.list_collections()) == 1
 
 
+def test_a_build_that_is_stopped_while_milvus_fails_is_still_stopped(
+    config: IndexConfig, saved: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def stop(*_: object, **__: object) -> None:
+        raise SystemExit(143)
+
+    def gone(*_: object, **__: object) -> None:
+        raise pymilvus.MilvusException(message="not there")
+
+    monkeypatch.setattr(pymilvus.MilvusClient, "flush", stop)
+    monkeypatch.setattr(pymilvus.MilvusClient, "drop_collection", gone)
+    with pytest.raises(SystemExit):
+        build_index(clustered(np.random.default_rng(2), 5), config)
+    assert "may be left in Milvus" in caplog.text
+
+
+def test_a_collection_that_cannot_be_read_after_it_was_made_does_not_stay(
+    config: IndexConfig, saved: Path, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise pymilvus.MilvusException(message="no memory")
+
+    monkeypatch.setattr(pymilvus.MilvusClient, "load_collection", full)
+    with pytest.raises(BackendUnavailableError, match="no memory"):
+        build_index(clustered(np.random.default_rng(2), 5), config)
+    assert len(client.list_collections()) == 1
+
+
 def test_a_server_that_does_not_answer_is_one_clear_error() -> None:
     with pytest.raises(BackendUnavailableError, match=r"Milvus at http://127\.0\.0\.1:1 ") as caught:
         build_index(np.zeros((1, 2), np.float32), IndexConfig(backend="milvus", uri="http://127.0.0.1:1"))

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from recall.index import online
+from recall.index import generations, online
 from recall.index.base import VectorIndex
 from recall.index.factory import build_index
 from recall.index.flat import FlatIndex
 from recall.index.online import GrowingIndex
 from tagging.config import IndexConfig
-from tagging.errors import ArtifactCorruptError, ArtifactError, ArtifactMismatchError
+from tagging.errors import ArtifactCorruptError, ArtifactError, ArtifactMismatchError, BackendUnavailableError
 from tests.recall.embeddings import Rows, clustered, nearest_ids
 
 DIM = 8
@@ -200,6 +200,25 @@ def during_build(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object])
         return build_index(built, config)
 
     monkeypatch.setattr(online, "build_index", build)
+
+
+def test_a_generation_that_a_server_does_not_remove_now_is_left_for_later(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def gone(*_: object) -> None:
+        raise BackendUnavailableError("nobody answers")
+
+    with reopened(folder) as index:
+        index.snapshot()
+        with monkeypatch.context() as meanwhile:
+            meanwhile.setattr(generations, "drop_index", gone)
+            index.snapshot()
+            index.snapshot()
+        assert "counts no more, and cannot be removed: nobody answers" in caplog.text
+        assert (folder / "000001").exists()
+        index.snapshot()
+        assert not (folder / "000001").exists()
+        assert found(index).tolist() == LIVE
 
 
 def test_what_changes_while_a_snapshot_is_built_is_not_lost(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -109,6 +109,7 @@ def test_an_unforeseen_error_costs_one_file_and_keeps_the_worker(order: Order) -
         with pytest.raises(DecodeCrashError, match="ZeroDivisionError: nobody foresaw this") as caught:
             pool.read(order("fail"))
         assert caught.value.message.isprintable()
+        assert "in scripted" in str(caught.value.__cause__)  # the traceback from the other process
         assert pool.read(order("sample")).content_hash == before
 
 
