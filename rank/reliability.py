@@ -15,7 +15,8 @@ from textwrap import fill
 import numpy as np
 from numpy.typing import NDArray
 
-from tagging.store.atomic import partial_file
+from tagging.errors import OutputUnwritableError
+from tagging.store.atomic import partial_file, require_file
 
 Z95 = 1.959964  # a normal variable is within as many standard deviations 95 times in 100
 WIDTHS = 20
@@ -77,6 +78,13 @@ def wilson(successes: Floats, trials: Floats, z: float) -> tuple[Floats, Floats]
     middle = share + extra / 2
     half = np.sqrt(extra * (share * (1 - share) + extra / 4))
     return (middle - half) / (1 + extra), (middle + half) / (1 + extra)
+
+
+def require_figure(path: Path) -> None:
+    """Called before the work that leads to a figure: OutputUnwritableError where none could be written."""
+    if path.suffix.lower() != ".png":
+        raise OutputUnwritableError(f"{path} does not end in .png, and a figure is a PNG", "name a file that does")
+    require_file(path)
 
 
 def draw_reliability(given: Mapping[str, Reliability], path: Path) -> None:

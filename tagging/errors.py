@@ -110,5 +110,9 @@ class OutputExistsError(VideotagError):
     """An output place that already holds something."""
 
 
+class OutputUnwritableError(VideotagError):
+    """An output place where nothing can be written: no right, no room, or something that is no file."""
+
+
 class NothingToLearnError(ValueError):
     """Labelled videos that say nothing of what is to be learnt; training tells it and goes on without."""

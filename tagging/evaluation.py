@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rank.base import Ranker
 from rank.evaluate import system_row
 from rank.promise import Answers
-from rank.reliability import draw_reliability, reliability
+from rank.reliability import draw_reliability, reliability, require_figure
 from rank.select import best_first, resolved, select
 from recall.channels.uploader import UsualTags
 from recall.evaluate import Proposal, lost_without, recall_row
@@ -73,9 +73,12 @@ def evaluate(
     """Score a bundle on the videos of the manifests, all of them or those that `held_out` and `split` choose.
 
     predictions: a folder for the 200 best tags of each video, a JSON line a video: union.jsonl, and CHANNEL.jsonl.
-    figure: a PNG of the reliability diagram
-    Raises InvalidManifestError where a video is one of those the bundle learnt from, or none is left.
+    figure: a PNG of the reliability diagram, written over where it is there
+    Raises OutputUnwritableError before any work where no figure can be written, InvalidManifestError where a video is
+    one of those the bundle learnt from, or none is left.
     """
+    if figure is not None:
+        require_figure(figure)
     stated = read_manifest(bundle)
     rows = _choose(list(read_labelled(manifests, columns)), stated, held_out, split)
     tagged = [row for row in rows if any(tag.strip() for tag in row.tags)]

@@ -29,7 +29,7 @@ from tagging.ranking import for_this_machine, held_out_answers, learn_rank
 from tagging.recaller import named_channels
 from tagging.splits import is_held_out
 from tagging.store.aliases import read_accepted, require_known
-from tagging.store.atomic import new_folder, require_new
+from tagging.store.atomic import new_folder, require_file, require_new
 from tagging.store.bundle import (
     EncoderEntry,
     NamesEntry,
@@ -81,8 +81,8 @@ def train(
     aliases: a table of accepted aliases, which are merged into their tags.
     checkpoint: a file that the ranker's training is kept in, and goes on from; it is left there.
     Rows of another split than "train" (or none) and the held-out uploaders are read and left alone. Raises
-    InvalidManifestError where no labelled video remains, InvalidAliasesError, and OutputExistsError before any work
-    where `out` exists.
+    InvalidManifestError where no labelled video remains, InvalidAliasesError, and before any work OutputExistsError
+    where `out` exists and OutputUnwritableError where it or the checkpoint cannot be written.
     """
     require_new(out)
     same_as = read_accepted(aliases) if aliases else {}
@@ -91,6 +91,8 @@ def train(
     if ranker is not None:
         bert_folder(ranker.bert)
         config = for_this_machine(config, ranker)
+        if checkpoint is not None:
+            require_file(checkpoint)
     watch = Stopwatch()
     with watch("read manifests"):
         rows = list(_counted(read_labelled(manifests, columns), progress))

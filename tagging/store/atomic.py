@@ -3,6 +3,7 @@
 A process that is killed leaves at most the hidden sibling, which the next writer of the same name removes.
 """
 
+import errno
 import fcntl
 import os
 import shutil
@@ -12,7 +13,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
-from tagging.errors import OutputExistsError
+from tagging.errors import OutputExistsError, OutputUnwritableError, VideotagError
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+NO_ROOM = 2**16  # bytes; less than that no file system fills
 
 
 @contextmanager
@@ -26,7 +30,8 @@ def partial_folder(out: Path) -> Iterator[Path]:
     handle = os.open(partial, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)  # tells a later run that this folder's writer lives
-        yield partial
+        with _telling_no_room(out):
+            yield partial
     finally:
         os.close(handle)
         shutil.rmtree(partial, ignore_errors=True)
@@ -35,13 +40,25 @@ def partial_folder(out: Path) -> Iterator[Path]:
 def require_new(out: Path) -> None:
     """Called before the work that leads to a folder: OutputExistsError where something is already.
 
-    OSError where no folder can be made.
+    OutputUnwritableError where no folder can be made.
     """
     if os.path.lexists(out):
         raise OutputExistsError(f"{out} exists; a folder is never written over", "choose another place, or remove it")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    if not os.access(out.parent, os.W_OK):
-        raise PermissionError(f"no right to write into {out.parent}")
+    with _telling_refusal(out):
+        _try_to_write(out)
+
+
+def require_file(path: Path) -> None:
+    """Called before the work that leads to a file, new or in place of another: OutputUnwritableError where none can be.
+
+    A folder, or a device that the file would take the place of, is refused as well.
+    """
+    with _telling_refusal(path):
+        if path.exists() and not path.is_file():
+            raise OutputUnwritableError(f"{path} is {'a folder' if path.is_dir() else 'no file'}", "name a file")
+        if path.exists() and not os.access(path, os.W_OK):  # taking its place would need no right to it
+            raise OutputUnwritableError(f"{path} is write-protected", "choose another place")
+        _try_to_write(path)
 
 
 @contextmanager
@@ -61,8 +78,9 @@ def partial_file(path: Path) -> Iterator[Path]:
     """A hidden sibling to write; it takes the place of `path` when the block ends, and is gone after an error."""
     partial = path.with_name(f".{path.name}.partial-{uuid.uuid4().hex}")
     try:
-        yield partial
-        partial.replace(path)
+        with _telling_no_room(path):
+            yield partial
+            partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
 
@@ -72,6 +90,50 @@ def whole_text_file(path: Path) -> Iterator[TextIO]:
     """The same as an open UTF-8 text file."""
     with partial_file(path) as partial, partial.open("w", encoding="utf-8") as file:
         yield file
+
+
+def _try_to_write(out: Path) -> None:
+    """Neither the rights of a folder nor those of its file system say all."""
+    if out.parent.is_file():
+        raise OutputUnwritableError(f"{out} cannot be written: {out.parent} is no folder", "choose another place")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    partial = out.with_name(f".{out.name}.partial-{uuid.uuid4().hex}")
+    partial.touch()
+    partial.unlink()
+
+
+@contextmanager
+def _telling_refusal(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputUnwritableError(f"{out} cannot be written: {error.strerror}", "choose another place") from error
+
+
+@contextmanager
+def _telling_no_room(out: Path) -> Iterator[None]:
+    """A full disk as one known error that names what was written.
+
+    Libraries tell it in words of their own - torch in a RuntimeError that does not name it, safetensors in an error
+    that is nobody's child, NumPy in an OSError without a number - so the disk is asked, too.
+    """
+    try:
+        yield
+    except VideotagError:
+        raise
+    except Exception as error:
+        said = isinstance(error, OSError) and error.errno in FULL
+        if said or os.strerror(errno.ENOSPC) in str(error) or _is_full(out.parent):
+            raise OutputUnwritableError(
+                f"{out} cannot be written: {os.strerror(errno.ENOSPC)}", "make room, then run the same command again"
+            ) from error
+        raise
+
+
+def _is_full(folder: Path) -> bool:
+    with suppress(OSError):
+        return shutil.disk_usage(folder).free < NO_ROOM
+    return False
 
 
 def _remove_abandoned(parent: Path, prefix: str) -> None:

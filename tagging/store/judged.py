@@ -1,12 +1,13 @@
 """Proposals on disk for an editor to judge: a CSV whose column `accept` is filled in, and what was accepted in it."""
 
 import csv
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from tagging.errors import OutputExistsError, VideotagError
-from tagging.store.atomic import whole_text_file
+from tagging.store.atomic import require_file, whole_text_file
 
 T = TypeVar("T")
 FORMULA = ("=", "+", "-", "@")  # a spreadsheet runs a cell that begins so, and names come from strangers
@@ -14,9 +15,13 @@ QUOTE = "'"  # before such a cell, as spreadsheets themselves have it
 
 
 def require_no_table(path: Path) -> None:
-    """Called before the work that leads to a table: OutputExistsError where something is, maybe an editor's work."""
-    if path.exists():
+    """Called before the work that leads to a table: OutputExistsError where something is, maybe an editor's work.
+
+    OutputUnwritableError where none can be written.
+    """
+    if os.path.lexists(path):
         raise OutputExistsError(f"{path} exists; proposals are never written over", "choose another file, or remove it")
+    require_file(path)
 
 
 def write_table(

@@ -155,6 +155,25 @@ def test_nothing_of_the_users_is_overwritten(tmp_path: Path, tiny_bundle: Path, 
     assert (manifest.read_bytes(), earlier.read_text()) == (content, "earlier")
 
 
+def test_an_output_that_cannot_be_written_is_told_before_any_work(tmp_path: Path) -> None:
+    """Before the manifest is looked for, which is not there."""
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "file").write_text("precious")
+    evaluated = ("evaluate", "--manifest", tmp_path / "none.jsonl", "--figure")
+    trained = ("train", "--manifest", tmp_path / "none.jsonl", "--out", tmp_path / "b", "--checkpoint")
+    audited = ("ablate", "false-negatives", "--manifest", tmp_path / "none.jsonl", "--out")
+    for command in (evaluated, trained, audited):
+        [error, hint] = told(run(*command, tmp_path / "file" / "out.png"))
+        assert error.endswith("file is no folder")
+        assert hint == "hint: choose another place"
+    for command in (evaluated, trained):
+        assert "is a folder" in told(run(*command, tmp_path / "folder.png"))[0]
+    [error, hint] = told(run(*evaluated, tmp_path / "file"))
+    assert "does not end in .png" in error
+    assert (tmp_path / "file").read_text() == "precious"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder.png"]
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_batch_says_so_and_keeps_what_it_has(
     tmp_path: Path, tiny_bundle: Path, number: signal.Signals

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from tagging.errors import ArtifactCorruptError
+from tagging.errors import ArtifactCorruptError, OutputUnwritableError
 from tagging.store.features import FeatureStore, FeatureTable, StoredFeatures
 
 HALF = np.float16
@@ -118,7 +118,7 @@ def test_a_disk_that_is_full_leaves_no_part_of_a_shard(tmp_path: Path, monkeypat
 
     writer = table(tmp_path)
     writer.add("k", StoredFeatures(np.ones((1, 3), HALF)))
-    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space"):
+    with monkeypatch.context() as patch, pytest.raises(OutputUnwritableError, match="No space"):
         patch.setattr("tagging.store.features.pq.write_table", full)
         writer.flush()
     assert list((tmp_path / "frames" / "fp").iterdir()) == []
