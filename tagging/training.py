@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from rank.checkpoint import require_checkpoint
 from rank.likely import Likely
 from recall.channels.learnt import LikeNames
 from tagging.catalog import TagCatalog, build_catalog
@@ -29,7 +30,7 @@ from tagging.ranking import for_this_machine, held_out_answers, learn_rank
 from tagging.recaller import named_channels
 from tagging.splits import is_held_out
 from tagging.store.aliases import read_accepted, require_known
-from tagging.store.atomic import new_folder, require_file, require_new
+from tagging.store.atomic import new_folder, require_new
 from tagging.store.bundle import (
     EncoderEntry,
     NamesEntry,
@@ -92,7 +93,7 @@ def train(
         bert_folder(ranker.bert)
         config = for_this_machine(config, ranker)
         if checkpoint is not None:
-            require_file(checkpoint)
+            require_checkpoint(checkpoint)
     watch = Stopwatch()
     with watch("read manifests"):
         rows = list(_counted(read_labelled(manifests, columns), progress))

@@ -9,10 +9,10 @@ import torch
 from scipy import sparse
 
 from rank import train
-from rank.checkpoint import restore
+from rank.checkpoint import require_checkpoint, restore
 from rank.towers import Towers
 from tagging.config import RankerConfig, TowersConfig
-from tagging.errors import ArtifactCorruptError
+from tagging.errors import ArtifactCorruptError, OutputUnwritableError
 from tests.rank.tiny import tiny_bert
 from tests.rank.toy import CONFIG, Counting, KilledError, Toy, same, toy, trained
 
@@ -74,15 +74,34 @@ def test_a_checkpoint_of_another_run_is_not_gone_on_from(
     assert same(fresh, trained(other, config, seed))
 
 
-@pytest.mark.parametrize("kind", ["junk", "empty", "folder", "other"])
-def test_what_is_no_checkpoint_is_named(kind: str, tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_run_is_told_before_it_is_written_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(train, "SAVE_EVERY", 3)
+    some, place = toy(40, seed=1), tmp_path / "training.pt"
+    trained(some, checkpoint=place)
+    assert not caplog.records
+    trained(some, seed=8, checkpoint=place)
+    [told] = [record.message for record in caplog.records]
+    assert told == f"{place} is of another training, or of other data; it will be written over"
+
+
+@pytest.mark.parametrize("kind", ["junk", "empty", "folder", "list", "other"])
+def test_what_is_no_checkpoint_is_named_before_the_work_and_after(kind: str, tmp_path: Path) -> None:
     place = tmp_path / "c.pt"
     if kind == "folder":
         place.mkdir()
-    elif kind == "other":
-        torch.save([1, 2], place)
+    elif kind in ("list", "other"):
+        torch.save([1, 2] if kind == "list" else {"run": "run", "step": 3}, place)
     else:
         place.write_bytes(b"junk" if kind == "junk" else b"")
     towers = Towers(tiny_bert(), {}, 0, TowersConfig(width=16, clusters=2, groups=1))
     with pytest.raises(ArtifactCorruptError, match="no checkpoint"):
         restore(place, "run", towers, torch.optim.AdamW(towers.parameters()))
+    with pytest.raises(OutputUnwritableError if kind == "folder" else ArtifactCorruptError):
+        require_checkpoint(place)
+
+
+def test_a_place_for_a_checkpoint_may_be_empty(tmp_path: Path) -> None:
+    require_checkpoint(tmp_path / "c.pt")
+    assert not list(tmp_path.iterdir())
