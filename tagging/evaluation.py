@@ -1,6 +1,7 @@
 """Evaluation of a bundle on labelled videos it has not learnt from."""
 
 import json
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -39,6 +40,8 @@ from tagging.words import normalise
 Rows = NDArray[np.int64]
 Row = dict[str, str | float | int]
 AT_ONCE = 256
+logger = logging.getLogger(__name__)
+
 DEEPEST = 200  # of the written predictions
 TOLD = " with uploader"
 
@@ -113,7 +116,9 @@ def evaluate(
 
     measured = Answers.of(gathered.shown, uploader_numbers([video.uploader_id for video in videos]))
     reliable = reliability(measured.confidences, measured.right) if len(measured.confidences) else None
-    if reliable is not None and figure is not None:
+    if figure is not None and reliable is None:
+        logger.warning("%s is not drawn: no video has a tag with a confidence", figure)
+    elif figure is not None and reliable is not None:
         draw_reliability({gathered.systems.name: reliable}, figure)
     return EvaluationReport(
         bundle=stated.version,
