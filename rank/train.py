@@ -91,7 +91,7 @@ class _Run:
     data: RankData
     negatives: Negatives
     usable: NDArray[np.int64]  # videos
-    bert: Bert  # a copy, which is trained
+    bert: Bert
     config: RankerConfig
     bfloat16: bool
     seed: int
@@ -106,7 +106,8 @@ def _train(team: Team, run: _Run, progress: Progress) -> Towers:
     with torch.random.fork_rng(gpus), progress.track("training the ranker", steps) as advance:
         torch.manual_seed(seed)
         media = {name: tokens.dim for name, tokens in run.data.media.items()}
-        towers = Towers(run.bert, media, run.data.graph.shape[1], config.towers).to(team.device)
+        # Processes are given weights by sharing their memory: each trains a copy of its own.
+        towers = Towers(copy.deepcopy(run.bert), media, run.data.graph.shape[1], config.towers).to(team.device)
         towers.train()
         model = team.model(towers)
         optimizer = torch.optim.AdamW(_groups(towers, config))
