@@ -15,9 +15,8 @@ from scipy.special import logit
 
 from tagging.config import OrderConfig
 from tagging.errors import NothingToLearnError
+from tagging.splits import halves
 from tagging.types import Candidates
-
-LEAST_HALF = 0.25  # of the videos
 
 Floats = NDArray[np.float32]
 Example = tuple[Candidates, Floats, NDArray[np.int64]]  # candidates, their cosines, the true catalog rows
@@ -79,11 +78,7 @@ def cross_fitted(videos: Sequence[Example], groups: NDArray[np.int64], config: O
     How sure they make a candidate is learnt from these: an order is too sure of the videos that it was fitted on.
     groups: (V,) equal for videos of one uploader
     """
-    generator = np.random.default_rng([seed, 9])
-    _, number = np.unique(groups, return_inverse=True)
-    half = generator.permutation(number.max() + 1)[number] % 2
-    if not LEAST_HALF <= half.mean() <= 1 - LEAST_HALF:  # most videos are of one uploader, who cannot be halved
-        half = generator.permutation(len(videos)) % 2
+    half = halves(groups, np.random.default_rng([seed, 9]))
     orders = [
         fit_order([videos[row] for row in np.flatnonzero(half != side).tolist()], config, seed) for side in (0, 1)
     ]

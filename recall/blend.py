@@ -21,9 +21,8 @@ from numpy.typing import NDArray
 from recall.lexical import SIGNS, NameWords
 from tagging.config import BlendConfig
 from tagging.errors import NothingToLearnError
+from tagging.splits import halves
 from tagging.types import Candidates
-
-LEAST_HALF = 0.25  # of the videos
 
 Floats = NDArray[np.float32]
 
@@ -96,11 +95,7 @@ def cross_fitted(
     What comes after recall learns from these: a blend is too sure of the videos that it was fitted on.
     groups: (V,) equal for videos of one uploader
     """
-    generator = np.random.default_rng([seed, 4])
-    _, number = np.unique(groups, return_inverse=True)
-    half = generator.permutation(number.max() + 1)[number] % 2
-    if not LEAST_HALF <= half.mean() <= 1 - LEAST_HALF:  # most videos are of one uploader, who cannot be halved
-        half = generator.permutation(len(videos)) % 2
+    half = halves(groups, np.random.default_rng([seed, 4]))
     blends = [
         fit_blend([videos[row] for row in np.flatnonzero(half != side).tolist()], words, uses, config, seed)
         for side in (0, 1)

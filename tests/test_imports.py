@@ -11,6 +11,7 @@ TOOLS = {
     "tagging.store.atomic",  # how anything is written whole, which an index that grows must be
     "tagging.progress",  # how long work is told
     "tagging.device",  # what torch computes on
+    "tagging.splits",  # how uploaders are kept together
 }
 
 

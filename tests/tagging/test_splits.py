@@ -1,6 +1,8 @@
 import hashlib
 
-from tagging.splits import is_held_out
+import numpy as np
+
+from tagging.splits import halves, is_held_out
 from tagging.types import VideoRef
 
 
@@ -36,3 +38,12 @@ def test_an_uploader_and_a_video_of_the_same_name_are_drawn_apart() -> None:
     names = [str(n) for n in range(200)]
     by_uploader = [is_held_out(VideoRef("v", uploader_id=n), 0.5, 1) for n in names]
     assert by_uploader != [is_held_out(VideoRef(n), 0.5, 1) for n in names]
+
+
+def test_halves_keep_uploaders_together_unless_one_has_most_videos() -> None:
+    groups = np.repeat(np.arange(50), 3)
+    half = halves(groups, np.random.default_rng(1))
+    assert all(len(set(half[groups == group].tolist())) == 1 for group in range(50))
+    assert half.mean() == 0.5
+    one = halves(np.zeros(40, np.int64), np.random.default_rng(1))
+    assert one.mean() == 0.5
