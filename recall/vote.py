@@ -9,32 +9,28 @@ neighbours cannot be sure of anything.
 import numpy as np
 from numpy.typing import NDArray
 
-from tagging.types import Neighbours, TagLists
+from recall.voters import Voters
+from tagging.types import Neighbours
 
 TEMPERATURE = 0.1
 
 
-def vote(
-    neighbours: Neighbours, tags: TagLists, uploaders: NDArray[np.int64], limit: int
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """At most `limit` tags of the neighbours and their scores in [0, 1], best first, equal scores by row.
-
-    tags:      of all V labelled videos
-    uploaders: (V,) equal numbers for videos of one uploader
-    """
+def vote(neighbours: Neighbours, voters: Voters, limit: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """At most `limit` tags of the neighbours and their scores in [0, 1], best first, equal scores by row."""
     rows, similarities = neighbours.video_rows, neighbours.similarities.astype(np.float64)
     if not len(rows) or similarities[0] <= 0:
         return np.zeros(0, np.int64), np.zeros(0, np.float32)
     weights = np.exp((similarities - similarities[0]) / TEMPERATURE)
-    _, first_of_uploader = np.unique(uploaders[rows], return_index=True)  # nearest first, so each one's largest
+    uploaders = voters.uploaders_of(rows)
+    _, first_of_uploader = np.unique(uploaders, return_index=True)  # nearest first, so each one's largest
     possible = weights[first_of_uploader].sum()
 
-    lists = [tags.of(int(row)) for row in rows]
+    lists = [voters.tags_of(row) for row in rows.tolist()]
     voted = np.concatenate(lists)
     if not len(voted):
         return np.zeros(0, np.int64), np.zeros(0, np.float32)
     lengths = [len(one) for one in lists]
-    votes = np.stack([voted, np.repeat(uploaders[rows], lengths)])
+    votes = np.stack([voted, np.repeat(uploaders, lengths)])
     _, first = np.unique(votes, axis=1, return_index=True)
     tag_rows, slot = np.unique(voted[first], return_inverse=True)
     shares = np.bincount(slot, weights=np.repeat(weights, lengths)[first]) / possible

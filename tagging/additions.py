@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from shutil import copyfile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +35,7 @@ from tagging.store.bundle import (
     ChannelEntry,
     NamesEntry,
     SourceEntry,
+    copy_rest,
     read_manifest,
     write_manifest,
 )
@@ -46,7 +46,7 @@ from tagging.words import normalise
 
 logger = logging.getLogger(__name__)
 
-KEPT = ("config", "encoders", "learnt", "ranker", "training")  # of the manifest
+KEPT = ("config", "encoders", "learnt", "ranker", "training", "foldings")  # of the manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def add_tags(bundle: Path, names: Sequence[str], out: Path, table: Path | None =
             channels = {**channels, **_extend_learnt(bundle, folder, manifest.config, added, vectors)}
         if manifest.ranker is not None:
             _extend_rank(bundle, folder, manifest, added)
-        _copy_the_rest(bundle, folder, manifest)
+        copy_rest(bundle, folder, manifest)
         spoken = {m: _spoken_for(folder, m, entry, len(before)) for m in MODALITIES}
         addition = AdditionEntry(
             bundle=manifest.version, tags=len(added), sources=[SourceEntry.of(table, {})] if table else []
@@ -187,14 +187,6 @@ def _joined(links: ClassTags, new: ClassTags, tags: int) -> ClassTags:
         np.concatenate([links.weights, new.weights]),
         links.classes,
     )
-
-
-def _copy_the_rest(bundle: Path, folder: Path, manifest: BundleManifest) -> None:
-    for name in manifest.files:
-        place = folder / name
-        if not place.exists():
-            place.parent.mkdir(parents=True, exist_ok=True)
-            copyfile(bundle / name, place)  # not its mode: a package may be read-only
 
 
 def _spoken_for(folder: Path, modality: Modality, entry: NamesEntry | None, tags: int) -> int:

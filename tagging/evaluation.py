@@ -216,8 +216,8 @@ def _choose(
 
 
 def _refuse_learnt(rows: Sequence[LabelledVideo], recaller: Recaller, stated: BundleManifest) -> None:
-    learnt = set(recaller.labelled.ids)
-    known = [row.video.video_id for row in rows if row.video.video_id in learnt]
+    voters = recaller.electorate.voters
+    known = [row.video.video_id for row in rows if voters.row_of(row.video.video_id) is not None]
     if known:
         has_holdout = stated.config.training.holdout > 0
         raise InvalidManifestError(

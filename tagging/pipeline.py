@@ -22,11 +22,14 @@ from tagging.device import torch_device
 from tagging.errors import ArtifactMismatchError, InvalidSelectionError, InvalidVideoError
 from tagging.features.encode import embed, encode_videos
 from tagging.features.factory import Encoders, load_encoders
+from tagging.latecomers import JoinReport, join
 from tagging.media.pool import DecodePool
 from tagging.reading import Failure, ReadVideo, read_videos
 from tagging.recaller import Recaller, only_what_it_should_be
 from tagging.store.bundle import BundleManifest, read_manifest
+from tagging.store.latecomers import Entry
 from tagging.types import (
+    MODALITIES,
     Candidates,
     Evidence,
     Modality,
@@ -79,6 +82,10 @@ class Tagger:
     def close(self) -> None:
         if self._pool is not None:
             self._pool.close()
+
+    def join(self, entries: Mapping[str, Entry]) -> JoinReport:
+        """Let labelled videos vote from now on, or leave; by video. Safe while others are tagged."""
+        return join(self._recaller, entries, encoder_fingerprints(self._encoders))
 
     def selection(self, max_tags: int | None, precision: float | None = None) -> SelectConfig:
         """The bundle's own selection, with another number of tags where one is given.
@@ -177,12 +184,12 @@ class Tagger:
 
     def _evidence(self, candidates: Candidates, tag_rows: NDArray[np.int64]) -> dict[int, list[Evidence]]:
         """What the video itself says, and the nearest labelled videos with each tag, EVIDENCE_PER_CHANNEL a channel."""
-        labelled = self._recaller.labelled
+        voters = self._recaller.electorate.voters
         spoken = {row: list(candidates.evidence.get(row, ())) for row in tag_rows.tolist()}
         for channel, near in candidates.neighbours.items():
             counts: Counter[int] = Counter()
             for video, similarity in zip(near.video_rows, near.similarities, strict=True):
-                tags_of = labelled.tags.of(int(video))
+                tags_of = voters.tags_of(int(video))
                 for row in tags_of[np.isin(tags_of, tag_rows)].tolist():
                     if counts[row] < EVIDENCE_PER_CHANNEL:
                         counts[row] += 1
@@ -191,8 +198,8 @@ class Tagger:
                                 channel,
                                 "video",
                                 float(similarity),
-                                video_id=labelled.ids[video],
-                                title=labelled.titles[video],
+                                video_id=voters.id_of(int(video)),
+                                title=voters.title_of(int(video)),
                             )
                         )
         return spoken
@@ -259,13 +266,19 @@ def only(tokens: Mapping[Modality, Tokens], rows: NDArray[np.int64]) -> dict[Mod
 
 def check_encoders(manifest: BundleManifest, encoders: Encoders) -> None:
     """The encoders at hand are those whose vectors the bundle holds, or ArtifactMismatchError."""
+    stated = stated_fingerprints(manifest)
     for modality, found in encoder_fingerprints(encoders).items():
-        stated = manifest.encoders[modality].fingerprint if modality in manifest.encoders else None
-        if found != stated:
+        if found != stated.get(modality):
             raise ArtifactMismatchError(
-                f"bundle {manifest.version}: its {modality} encoder has fingerprint {stated}, the one here {found}",
+                f"bundle {manifest.version}: its {modality} encoder has fingerprint {stated.get(modality)}, "
+                f"the one here {found}",
                 "install the weights and packages the bundle was trained with, or train it again",
             )
+
+
+def stated_fingerprints(manifest: BundleManifest) -> dict[Modality, str]:
+    """Of the encoders that a bundle was made with."""
+    return {one: manifest.encoders[one].fingerprint for one in MODALITIES if one in manifest.encoders}
 
 
 def encoder_fingerprints(encoders: Encoders) -> Mapping[Modality, str]:

@@ -17,10 +17,14 @@ from recall.channels.lexical import NamesWithin, SimilarTexts
 from recall.channels.names import SensedNames, WrittenNames
 from recall.channels.similar import SimilarVideos
 from recall.channels.uploader import UsualTags
+from recall.electorate import Electorate
 from recall.extract.extractor import TagExtractor
+from recall.index.flat import FlatIndex
 from recall.learnt import Learnt, text_of
 from recall.lexical import NameWords
 from recall.merge import merge
+from recall.near import NearTexts, NearVideos
+from recall.voters import Voters
 from tagging.catalog import TagCatalog
 from tagging.config import RecallConfig
 from tagging.errors import ArtifactCorruptError
@@ -30,6 +34,7 @@ from tagging.store.labelled import LabelledVideos
 from tagging.store.names import load_links, load_names
 from tagging.types import Candidates, ChannelTags, Modality, VideoEmbeddings
 
+TagRows = NDArray[np.int64]
 SENSED: dict[str, Modality] = {"seen": "frames", "heard": "audio"}  # the direct sources beside "written"
 
 
@@ -54,24 +59,32 @@ class RecallParts:
     named: Sequence[Channel]  # the direct sources
     learnt: LearntParts | None
 
-    def channels(self, config: RecallConfig) -> list[Channel]:
+    def electorate(self) -> Electorate:
+        """The labelled videos as channels go by them; others may join."""
+        labelled = self.labelled
+        voters = Voters(
+            labelled.ids, labelled.titles, labelled.uploader_ids, labelled.uploader_numbers(), labelled.tags
+        )
+        near = {name: NearVideos(SIMILAR[name], one.index, one.rows) for name, one in self.views.items()}
+        texts = None if self.learnt is None else NearTexts(self.learnt.learnt.features, self.learnt.texts)
+        return Electorate(voters, near, texts)
+
+    def channels(self, electorate: Electorate, config: RecallConfig) -> list[Channel]:
         """In the order in which tables show them."""
-        uploaders, limit = self.labelled.uploader_numbers(), config.tags_per_channel
-        channels: list[Channel] = [
-            SimilarVideos(name, SIMILAR[name], one.index, one.rows, self.labelled.tags, uploaders, config)
-            for name, one in self.views.items()
-        ]
+        voters, limit = electorate.voters, config.tags_per_channel
+        channels: list[Channel] = [SimilarVideos(name, near, voters, config) for name, near in electorate.near.items()]
         channels += self.named
         if self.learnt is None or config.learnt is None:
             return channels
         learnt = self.learnt.learnt
-        channels.append(SimilarTexts(learnt.features, self.learnt.texts, self.labelled.tags, uploaders, config))
+        assert electorate.texts is not None
+        channels.append(SimilarTexts(electorate.texts, voters, config))
         channels.append(NamesWithin(self.words, limit))
         if config.learnt.linear:
             channels.append(Classifier(learnt, limit))
         if self.learnt.tags is not None:
             channels.append(LikeNames(learnt, self.learnt.tags.index, self.learnt.tags.rows, limit))
-        channels.append(UsualTags(self.labelled.uploader_ids, self.labelled.tags, limit))
+        channels.append(UsualTags(voters, limit))
         if self.learnt.extractor is not None:
             spelled = self.catalog.rows_by_normalised()
             channels.append(Extracted(self.learnt.extractor, spelled, len(self.catalog), limit))
@@ -105,6 +118,8 @@ class RecallParts:
                     TagExtractor.load(folder / "learnt" / "extract") if manifest.learnt.extracts else None,
                 )
             named = named_channels(folder, manifest.names, config, catalog)
+            if learnt is None:  # what is learnt has weighed the channels there are, and no other
+                indexes = {**_nobody(manifest), **indexes}
             return cls(catalog, NameWords(catalog.names), labelled, indexes, named, learnt)
 
 
@@ -113,8 +128,8 @@ class Recaller:
 
     def __init__(self, parts: RecallParts, blend: Blend | None, config: RecallConfig) -> None:
         self.catalog = parts.catalog
-        self.labelled = parts.labelled
-        self.channels = parts.channels(config)
+        self.electorate = parts.electorate()
+        self.channels = parts.channels(self.electorate, config)
         self.blend = blend
         self._learnt = parts.learnt.learnt if parts.learnt is not None else None
         self._budget = config.blend.budget
@@ -140,6 +155,16 @@ class Recaller:
     def prepared(self, videos: Sequence[VideoEmbeddings]) -> Sequence[VideoEmbeddings]:
         """The videos as channels want them: with what the video tower makes of them, where there is one."""
         return videos if self._learnt is None else self._learnt.with_hidden(videos)
+
+    def admit(self, video_ids: Sequence[str], videos: Sequence[VideoEmbeddings], tags: Sequence[TagRows]) -> None:
+        """Let labelled videos vote from now on, each in place of the one of that id; without tags it has no vote."""
+        voting = [place for place, rows in enumerate(tags) if len(rows)]
+        for video_id, rows in zip(video_ids, tags, strict=True):
+            if not len(rows):
+                self.electorate.remove(video_id)
+        prepared = self.prepared([videos[place] for place in voting])
+        for place, video in zip(voting, prepared, strict=True):
+            self.electorate.add(video_ids[place], video, tags[place])
 
     def name(self, candidates: Candidates, row: int) -> str:
         """The name of a candidate, whether the catalog has it or not."""
@@ -186,6 +211,16 @@ def only_what_it_should_be(folder: Path) -> Iterator[None]:
         yield
     except (OSError, LookupError, TypeError, ValueError, AttributeError, RuntimeError, EOFError) as error:
         raise ArtifactCorruptError(f"{folder} cannot be loaded: {error}", "train the bundle again") from error
+
+
+def _nobody(manifest: BundleManifest) -> dict[str, Indexed]:
+    """A channel for each encoder, in which labelled videos may come to vote."""
+    nothing = np.zeros(0, np.int64)
+    return {
+        name: Indexed(FlatIndex(np.zeros((0, manifest.encoders[view].dim), np.float32)), nothing)
+        for name, view in SIMILAR.items()
+        if view in manifest.encoders
+    }
 
 
 def _without(candidates: Candidates, hidden: NDArray[np.bool_]) -> Candidates:

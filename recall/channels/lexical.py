@@ -6,54 +6,34 @@ On real titles TF-IDF neighbours find more of the tags than neighbours by a pre-
 
 from collections.abc import Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-from scipy import sparse
-
 from recall.best import best
 from recall.learnt import text_of
 from recall.lexical import NameWords
-from recall.ngrams import NgramFeatures
+from recall.near import NearTexts
 from recall.vote import vote
+from recall.voters import Voters
 from tagging.config import RecallConfig
-from tagging.types import ChannelTags, Evidence, Neighbours, TagLists, VideoEmbeddings
+from tagging.types import ChannelTags, Evidence, VideoEmbeddings
 
 
 class SimilarTexts:
-    """Labelled videos whose texts share rare n-grams with the query's; cosine of TF-IDF rows."""
+    """Labelled videos whose texts share rare n-grams with the query's."""
 
     name = "lexical"
 
-    def __init__(
-        self,
-        features: NgramFeatures,
-        texts: sparse.csr_matrix,
-        tags: TagLists,
-        uploaders: NDArray[np.int64],
-        config: RecallConfig,
-    ) -> None:
-        """texts: (V, F) unit rows of the labelled videos; the rest as in `vote`."""
-        if texts.shape != (len(tags), features.width):
-            raise ValueError(f"texts {texts.shape} of {len(tags)} videos and {features.width} n-grams")
-        self._features = features
-        self._videos_of = texts.T.tocsr()  # n-gram -> videos, as in any text index
-        self._tags = tags
-        self._uploaders = uploaders
+    def __init__(self, near: NearTexts, voters: Voters, config: RecallConfig) -> None:
+        self._near = near
+        self._voters = voters
         self._config = config
 
     def recall(self, videos: Sequence[VideoEmbeddings]) -> list[ChannelTags | None]:
-        queries = self._features.transform([text_of(video) for video in videos])
         proposed: list[ChannelTags | None] = []
-        for place in range(len(videos)):
-            query = queries[place]
-            if not query.nnz:
+        for neighbours in self._near.nearest([text_of(video) for video in videos], self._config.neighbours):
+            if neighbours is None:
                 proposed.append(None)
                 continue
-            cosines = query @ self._videos_of
-            order = best(cosines.data, cosines.indices, self._config.neighbours)
-            near = Neighbours(cosines.indices[order].astype(np.int64), cosines.data[order].astype(np.float32))
-            rows, scores = vote(near, self._tags, self._uploaders, self._config.tags_per_channel)
-            proposed.append(ChannelTags(rows, scores, near))
+            rows, scores = vote(neighbours, self._voters, self._config.tags_per_channel)
+            proposed.append(ChannelTags(rows, scores, neighbours))
         return proposed
 
 

@@ -4,12 +4,13 @@ A third of the tags that can be known at all are an uploader's habit. It says no
 measured with it is always reported apart.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tagging.types import ChannelTags, Evidence, TagLists, VideoEmbeddings
+from recall.voters import Voters
+from tagging.types import ChannelTags, Evidence, VideoEmbeddings
 
 
 class UsualTags:
@@ -17,22 +18,16 @@ class UsualTags:
 
     name = "uploader"
 
-    def __init__(self, uploader_ids: Sequence[str | None], tags: TagLists, limit: int) -> None:
-        """uploader_ids: of each of the V labelled videos."""
-        rows: dict[str, list[int]] = {}
-        for row, uploader in enumerate(uploader_ids):
-            if uploader is not None:
-                rows.setdefault(uploader, []).append(row)
-        self._rows: Mapping[str, list[int]] = rows
-        self._tags = tags
+    def __init__(self, voters: Voters, limit: int) -> None:
+        self._voters = voters
         self._limit = limit
 
     def recall(self, videos: Sequence[VideoEmbeddings]) -> list[ChannelTags | None]:
-        known = [self._rows.get(video.uploader_id) if video.uploader_id is not None else None for video in videos]
-        return [None if rows is None else self._recall(rows) for rows in known]
+        rows = [self._voters.rows_of(video.uploader_id) if video.uploader_id is not None else () for video in videos]
+        return [self._recall(some) if some else None for some in rows]
 
     def _recall(self, rows: Sequence[int]) -> ChannelTags:
-        voted: NDArray[np.int64] = np.concatenate([self._tags.of(row) for row in rows])
+        voted: NDArray[np.int64] = np.concatenate([self._voters.tags_of(row) for row in rows])
         tags, counts = np.unique(voted, return_counts=True)
         best = np.lexsort((tags, -counts))[: self._limit]
         scores = (counts[best] / (len(rows) + 1)).astype(np.float32)

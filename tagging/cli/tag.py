@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -19,6 +20,10 @@ def command(
     title: Annotated[str, typer.Option("--title", help="The video's title.")] = "",
     description: Annotated[str, typer.Option("--description", help="The video's description.")] = "",
     bundle: options.Bundle = None,
+    labelled: Annotated[
+        Path | None,
+        typer.Option("--labelled", metavar="FILE", help="Let the videos of a `videotag labelled` log vote as well."),
+    ] = None,
     max_tags: options.MaxTags = None,
     precision: options.Precision = None,
     output: options.Output = Format.table,
@@ -37,8 +42,11 @@ def command(
     if not is_unicode(title + description):
         raise InvalidVideoError("the title or description is not UTF-8 text")
     from tagging.pipeline import load_tagger
+    from tagging.store.latecomers import read_latecomers
 
     with load_tagger(bundle or places.default_bundle()) as tagger:
+        if labelled is not None:
+            tagger.join(read_latecomers(labelled))
         # A file's name may be no text at all; the id is shown, so it must be.
         video_id = os.fsencode(video).decode("utf-8", "replace") if video else title.strip() or description.strip()
         answer = tagger.tag(VideoRef(video_id, video, title, description), tagger.selection(max_tags, precision))

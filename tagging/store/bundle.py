@@ -20,6 +20,7 @@ import os
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
+from shutil import copyfile
 from typing import Any, Literal
 
 import numpy as np
@@ -123,6 +124,15 @@ class AdditionEntry(_Part):
     sources: list[SourceEntry]  # tables of judged tags; none where they were named by hand
 
 
+class FoldingEntry(_Part):
+    """Labelled videos that came to vote, or left, without training."""
+
+    bundle: str  # version of the bundle that they were folded into
+    joined: int
+    left: int
+    source: SourceEntry
+
+
 class BundleManifest(_Part):
     format: int
     version: str
@@ -136,6 +146,7 @@ class BundleManifest(_Part):
     counts: dict[str, int]
     training: TrainingEntry
     additions: list[AdditionEntry] = []  # first to last
+    foldings: list[FoldingEntry] = []  # first to last
     files: dict[str, FileEntry]
 
 
@@ -157,6 +168,15 @@ def write_manifest(folder: Path, created: datetime, **parts: Any) -> BundleManif
     target.write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
     _sync(target)
     return manifest
+
+
+def copy_rest(bundle: Path, folder: Path, manifest: BundleManifest) -> None:
+    """What a bundle holds and the folder, which is to become another one, does not yet."""
+    for name in manifest.files:
+        place = folder / name
+        if not place.exists():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            copyfile(bundle / name, place)  # not its mode: a package may be read-only
 
 
 def seal(manifest: Mapping[str, Any]) -> str:

@@ -7,10 +7,11 @@ import pytest
 
 from recall.channels.lexical import NamesWithin, SimilarTexts
 from recall.lexical import SIGNS, NameWords, script
+from recall.near import NearTexts
 from recall.ngrams import NgramFeatures
 from tagging.config import NgramConfig, RecallConfig
 from tagging.types import VideoEmbeddings
-from tests.recall.topics import lists
+from tests.recall.topics import lists, voters
 
 TEXTS = ["Minecraft house tutorial", "minecraft HOUSE build", "приготовить борщ", "สอนทำอาหารไทย", "สอนทำอาหาร"]
 
@@ -42,8 +43,8 @@ def test_ngrams_saved_and_loaded_are_the_same(features: NgramFeatures, tmp_path:
 
 
 def test_similar_texts_vote(features: NgramFeatures) -> None:
-    tags = lists([[0], [0, 1], [2], [3], [3]])
-    channel = SimilarTexts(features, features.transform(TEXTS), tags, np.arange(5), RecallConfig())
+    voting = voters(lists([[0], [0, 1], [2], [3], [3]]), range(5))
+    channel = SimilarTexts(NearTexts(features, features.transform(TEXTS)), voting, RecallConfig())
     cooking, nothing = channel.recall([VideoEmbeddings({}, title="ทำอาหาร"), VideoEmbeddings({}, title="⁂")])
     assert nothing is None
     assert cooking is not None

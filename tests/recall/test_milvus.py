@@ -8,9 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recall.index.base import VectorIndex
 from recall.index.factory import build_index, drop_index, load_index
-from recall.index.online import GrowingIndex
 from tagging.config import IndexConfig
 from tagging.errors import ArtifactCorruptError, ArtifactNotFoundError, BackendUnavailableError
 from tests.recall.embeddings import clustered
@@ -129,22 +127,3 @@ def test_more_rows_than_a_server_gives_are_refused(config: IndexConfig, monkeypa
     assert index.search(rows, k=8).ids.min() >= 0
     with pytest.raises(ValueError, match="at most 8 rows a query, 9 were asked for"):
         index.search(rows, k=20)
-
-
-def test_snapshots_of_a_growing_index_drop_the_collections_that_count_no_more(
-    config: IndexConfig, saved: Path, client: Any, tmp_path: Path
-) -> None:
-    """But never the collection of the index that it grew from: that is a bundle's."""
-    [of_bundle] = client.list_collections()
-
-    def first() -> VectorIndex:
-        return load_index(saved, config, dim=32, count=10)
-
-    with GrowingIndex.open(tmp_path / "growing", "bundle", first, config) as growing:
-        for _ in range(4):
-            growing.snapshot()
-        assert len(client.list_collections()) == 3  # the bundle's, this snapshot's and the one before
-    with GrowingIndex.open(tmp_path / "growing", "bundle", first, config) as growing:
-        assert len(growing) == 10
-        assert len(client.list_collections()) == 2
-    assert of_bundle in client.list_collections()

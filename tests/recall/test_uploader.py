@@ -1,14 +1,17 @@
 """What an uploader usually puts on its videos."""
 
+import numpy as np
 import pytest
 
 from recall.channels.uploader import UsualTags
+from recall.voters import Voters
 from tagging.types import VideoEmbeddings
 from tests.recall.topics import lists
 
 
 def test_tags_come_by_the_share_of_the_uploaders_videos() -> None:
-    channel = UsualTags(["a", "a", "b", None], lists([[0, 1], [0], [2], [3]]), limit=5)
+    names, whose = ["1", "2", "3", "4"], ["a", "a", "b", None]
+    channel = UsualTags(Voters(names, names, whose, np.array([0, 0, 1, 2]), lists([[0, 1], [0], [2], [3]])), limit=5)
     told, unknown, silent = channel.recall(
         [VideoEmbeddings({}, uploader_id="a"), VideoEmbeddings({}, uploader_id="c"), VideoEmbeddings({}, title="x")]
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from recall.voters import Voters
 from tagging.config import LearntConfig, NgramConfig
 from tagging.types import TagLists, VideoEmbeddings
 
@@ -53,6 +54,12 @@ def topics(count: int, seed: int, frames: bool = False) -> Topics:
         uploaders.append(uploader)
         chosen.append(topic)
     return Topics(videos, lists(rows), np.array(uploaders), chosen)
+
+
+def voters(tags: TagLists, uploaders: Sequence[int]) -> Voters:
+    """Videos v0, v1, … of uploaders u0, u1, …"""
+    names = [f"v{row}" for row in range(len(tags))]
+    return Voters(names, names, [f"u{one}" for one in uploaders], np.array(uploaders, np.int64), tags)
 
 
 def lists(rows: Sequence[Sequence[int]]) -> TagLists:

@@ -33,7 +33,19 @@ def told(result: "subprocess.CompletedProcess[str]") -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["train"], ["evaluate"], ["tag"], ["batch"], ["quickstart"], ["models", "fetch"]]
+    "command",
+    [
+        [],
+        ["train"],
+        ["evaluate"],
+        ["tag"],
+        ["batch"],
+        ["quickstart"],
+        ["models", "fetch"],
+        ["labelled", "add"],
+        ["labelled", "remove"],
+        ["labelled", "fold"],
+    ],
 )
 def test_every_command_explains_itself_with_examples(command: list[str]) -> None:
     result = run(*command, "--help")

@@ -1,0 +1,98 @@
+"""`videotag labelled`: labelled videos that come after a bundle was made."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tagging import places
+from tagging.cli import options
+from tagging.cli.console import Format, print_json, print_table, progress
+
+app = typer.Typer(help="Labelled videos that come after a bundle was made.", no_args_is_help=True)
+Log = Annotated[Path, typer.Option("--log", metavar="FILE", help="The log of such videos; a new one is begun.")]
+OldLog = Annotated[Path, typer.Option("--log", metavar="FILE", help="The log of such videos.")]
+
+
+@app.callback()
+def labelled() -> None:
+    """Labelled videos that come after a bundle was made, and vote without a training."""
+
+
+@app.command("add")
+def add_command(
+    log: Log,
+    manifest: options.Manifests,
+    bundle: options.Bundle = None,
+    columns: options.Columns = None,
+    features: options.Features = None,
+    output: options.Output = Format.table,
+) -> None:
+    """Append labelled videos to a log. A killed run goes on where it was; a video given again replaces the earlier one.
+
+    With `videotag tag --labelled FILE` they vote at once, in any bundle of the same encoders.
+
+    [bold]Examples[/bold]
+
+    videotag labelled add --manifest today.jsonl --bundle bundles/news --log late.log
+
+    videotag tag --title "How to tune a guitar" --bundle bundles/news --labelled late.log
+    """
+    from tagging.labelling import append_labelled
+    from tagging.manifest import parse_columns
+    from tagging.store.features import FeatureStore
+
+    store = FeatureStore(features or places.features())
+    report = append_labelled(
+        bundle or places.default_bundle(), manifest, parse_columns(columns or []), log, store, progress()
+    )
+    if output is Format.json:
+        print_json(asdict(report))
+    else:
+        print_table([asdict(report)])
+
+
+@app.command("remove")
+def remove_command(
+    log: Log,
+    video_ids: Annotated[list[str], typer.Argument(metavar="VIDEO_ID...", help="Videos that are to vote no more.")],
+    output: options.Output = Format.table,
+) -> None:
+    """Let labelled videos vote no more, whether they are in the bundle or in the log.
+
+    [bold]Examples[/bold]
+
+    videotag labelled remove clip-17 clip-18 --log late.log
+    """
+    from tagging.labelling import append_departures
+
+    report = {"log": str(log), "removed": append_departures(log, video_ids)}
+    if output is Format.json:
+        print_json(report)
+    else:
+        print_table([report])
+
+
+@app.command("fold")
+def fold_command(
+    log: OldLog,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The bundle to write; must not exist.")],
+    bundle: options.Bundle = None,
+    output: options.Output = Format.table,
+) -> None:
+    """Write a bundle in which the videos of a log vote, with indexes built anew and nothing learnt.
+
+    The log may be removed once no bundle before the new one serves any more.
+
+    [bold]Examples[/bold]
+
+    videotag labelled fold --bundle bundles/news --log late.log --out bundles/news-2
+    """
+    from tagging.folding import fold
+
+    report = fold(bundle or places.default_bundle(), log, out, progress())
+    if output is Format.json:
+        print_json(asdict(report))
+    else:
+        print_table([asdict(report)])

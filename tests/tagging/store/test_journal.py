@@ -1,0 +1,111 @@
+from pathlib import Path
+
+import pytest
+
+from tagging.errors import ArtifactCorruptError, ArtifactError, OutputUnwritableError
+from tagging.store.journal import Journal, read_journal
+
+RECORDS = [b"first", b"", b"the third, VTJ1 in it", bytes(range(256))]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "journal"
+    journal, before = Journal.open(path)
+    assert before == []
+    with journal:
+        for record in RECORDS:
+            journal.append(record)
+    return path
+
+
+def reopened(path: Path) -> list[bytes]:
+    journal, payloads = Journal.open(path)
+    journal.close()
+    return payloads
+
+
+def test_what_was_appended_is_read_in_its_order(path: Path) -> None:
+    assert read_journal(path) == (RECORDS, 0)
+    assert reopened(path) == RECORDS
+
+
+def test_a_last_record_torn_at_any_byte_is_passed_over_and_the_next_writer_cuts_it_off(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = path.read_bytes()
+    last = 16 + len(RECORDS[-1])
+    for kept in range(1, last):
+        path.write_bytes(whole[: len(whole) - last + kept])
+        assert read_journal(path) == (RECORDS[:-1], kept)
+        assert read_journal(path) == (RECORDS[:-1], kept)  # a reader changes nothing
+        assert reopened(path) == RECORDS[:-1]
+        assert f"its {kept} bytes were cut off" in caplog.text
+        assert read_journal(path) == (RECORDS[:-1], 0)
+    path.write_bytes(whole[:-last] + bytes(last))  # the length reached the disk, the bytes did not
+    assert read_journal(path) == (RECORDS[:-1], last)
+
+
+def test_a_journal_goes_on_after_a_cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+    journal, _ = Journal.open(path)
+    with journal:
+        journal.append(b"next")
+    assert read_journal(path) == ([*RECORDS[:-1], b"next"], 0)
+
+
+def test_a_record_damaged_at_any_byte_before_intact_ones_is_an_error_and_nothing_is_cut(path: Path) -> None:
+    whole = path.read_bytes()
+    for place in range(len(whole) - 16 - len(RECORDS[-1])):
+        damaged = bytearray(whole)
+        damaged[place] ^= 0xFF
+        path.write_bytes(damaged)
+        with pytest.raises(ArtifactCorruptError, match=r"record [123] at byte \d+ of \d+ is damaged|is no journal"):
+            reopened(path)
+        assert path.read_bytes() == damaged
+
+
+@pytest.mark.parametrize("content", [b"", b"V", b"VTJ1", b"VTJ1" + bytes(40), bytes(60)])
+def test_a_journal_killed_in_its_first_record_begins_anew(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "journal"
+    path.write_bytes(content)
+    assert read_journal(path) == ([], len(content))
+    assert reopened(path) == []
+    assert path.read_bytes() == b""
+
+
+@pytest.mark.parametrize("content", [b"junk", b'{"video_id": "1"}\n', b"VTJ2" + bytes(40)])
+def test_another_file_is_refused_and_left_as_it_is(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "videos.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(ArtifactCorruptError, match="is no journal of videotag"):
+        reopened(path)
+    assert path.read_bytes() == content
+
+
+def test_a_journal_has_one_writer_and_any_readers(path: Path) -> None:
+    journal, _ = Journal.open(path)
+    with journal:
+        with pytest.raises(ArtifactError, match="is being written elsewhere"):
+            Journal.open(path)
+        assert read_journal(path) == (RECORDS, 0)
+    assert reopened(path) == RECORDS
+
+
+def test_a_place_where_nothing_can_be_written_is_one_clear_error(tmp_path: Path) -> None:
+    for place in (tmp_path, tmp_path / "no" / "such"):
+        with pytest.raises(OutputUnwritableError, match="cannot be written"):
+            Journal.open(place)
+
+
+def test_after_a_write_that_failed_a_journal_takes_no_more(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    journal, _ = Journal.open(path)
+    with monkeypatch.context() as patched:
+        patched.setattr("os.fsync", full)
+        with pytest.raises(OutputUnwritableError, match="No space left"):
+            journal.append(b"lost")
+    with pytest.raises(OutputUnwritableError, match="an earlier write failed"):
+        journal.append(b"behind a record that may be torn")
