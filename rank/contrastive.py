@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -77,6 +77,9 @@ class Matching:
 
     reading: TowerReader
     tags: Floats  # (N, D) unit rows of the catalog
+    known: Mapping[str, Floats] = field(
+        default_factory=dict
+    )  # (D,) of tags beyond the catalog that were read before, by name
 
     def rows(self, videos: Sequence[RankInput]) -> Floats:
         """(B, D) unit rows; zeros for a video of which nothing is there."""
@@ -93,8 +96,8 @@ class Matching:
 
     def new_names(self, candidates: Sequence[Candidates]) -> dict[str, Floats]:
         """(D,) unit row of each tag beyond the catalog, by its name; read together, which is faster than one by one."""
-        names = list(dict.fromkeys(name for one in candidates for name in one.new.values()))
-        return dict(zip(names, self.reading.names(names), strict=True))
+        names = list(dict.fromkeys(name for one in candidates for name in one.new.values() if name not in self.known))
+        return {**self.known, **dict(zip(names, self.reading.names(names), strict=True))}
 
     def nearest(self, rows: Floats, hidden: NDArray[np.bool_], k: int) -> tuple[NDArray[np.int64], Floats]:
         """(B, D) unit rows of videos -> the (B, k) nearest tags of the whole catalog, and their cosines, best first.
@@ -135,6 +138,10 @@ class Contrastive:
     def score(self, videos: Sequence[RankInput]) -> list[TagScores]:
         cosines = self.matching.cosines(videos)
         return [TagScores(self.sure(video.candidates, near)) for video, near in zip(videos, cosines, strict=True)]
+
+    def knowing(self, names: Mapping[str, Floats]) -> "Contrastive":
+        """The same with (D,) rows of some tags beyond the catalog, by name, which are not read each time."""
+        return replace(self, matching=replace(self.matching, known=names))
 
     def sure(self, candidates: Candidates, cosines: Floats) -> Floats:
         """(K,) how sure each candidate of a video is; cosines: (K,)"""

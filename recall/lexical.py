@@ -6,7 +6,7 @@ words stand there, in any order, are proposed: "maria becerra letra" from "Maria
 """
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +53,15 @@ class NameWords:
         covered = [self._weights[self._words[self._starts[row] : self._starts[row + 1]]].sum() for row in rows.tolist()]
         return rows, (np.array(covered, np.float32) / max(said, 1e-9)).clip(0.0, 1.0).astype(np.float32)
 
+    @property
+    def rarest(self) -> float:
+        """Weight of a word that no name has."""
+        return float(np.log1p(len(self._names)))
+
+    def weights(self, words: Iterable[str]) -> dict[str, float]:
+        """Of those of the words that any name has."""
+        return {word: float(self._weights[self._number[word]]) for word in words if word in self._number}
+
     def signs(self, text: str, rows: Rows) -> Floats:
         """(n, 7) SIGNS of names and text; scripts are compared by most letters."""
         normalised = normalise(text)
@@ -86,6 +95,25 @@ class NameWords:
         places = np.repeat(self._starts[rows] - np.cumsum(lengths) + lengths, lengths) + np.arange(lengths.sum())
         sums = np.bincount(np.repeat(np.arange(len(rows)), lengths), present[self._words[places]], len(rows))
         return (sums / np.maximum(lengths, 1)).astype(np.float32)
+
+
+class MoreNames:
+    """A few names more, weighed as among those that there were: found by the same rule, one name after the other."""
+
+    def __init__(self, names: Sequence[str], there_were: NameWords) -> None:
+        self._words = [frozenset(split_words(normalise(name))) for name in names]
+        self._there_were = there_were
+
+    def within(self, text: str) -> tuple[Rows, Floats]:
+        """As `NameWords.within`."""
+        said = frozenset(split_words(normalise(text)))
+        known = self._there_were.weights(said)
+        of_new = {word for words in self._words for word in words & said}
+        weights = dict.fromkeys(of_new, self._there_were.rarest) | known
+        total = max(sum(weights.values()), 1e-9)
+        rows = [row for row, words in enumerate(self._words) if words and words <= said]
+        covered = [min(sum(weights[word] for word in self._words[row]) / total, 1.0) for row in rows]
+        return np.array(rows, np.int64), np.array(covered, np.float32)
 
 
 def script(text: str) -> str:

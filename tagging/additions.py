@@ -23,7 +23,7 @@ from tagging.config import Config
 from tagging.errors import InvalidTagsError
 from tagging.features.base import TellsClasses
 from tagging.features.factory import Encoders, load_encoders
-from tagging.features.names import class_words, link, name_vectors
+from tagging.features.names import Linker, class_words, name_vectors
 from tagging.indexed import index_tags
 from tagging.learning import save_tag_rows
 from tagging.manifest import is_unicode
@@ -147,7 +147,7 @@ def _extend_names(
         if manifest.learnt is not None and not len(links.tag_rows):
             continue  # there would be a channel that the blend has not met
         every = np.ones(len(vectors), np.bool_)
-        new = link(class_words(encoder), vectors, every, encoders.text, manifest.config.recall.names.near)
+        new = Linker(class_words(encoder), encoders.text, manifest.config.recall.names.near).link(vectors, every)
         save_links(folder, modality, _joined(links, new, tags))
     return more
 

@@ -16,7 +16,7 @@ from tagging.catalog import TagCatalog
 from tagging.config import Config, NamesConfig, RecallConfig
 from tagging.features.base import TellsClasses
 from tagging.features.factory import Encoders
-from tagging.features.names import class_words, link, name_vectors
+from tagging.features.names import Linker, class_words, name_vectors
 from tagging.pipeline import encoder_fingerprints
 from tagging.store.bundle import NamesEntry
 from tagging.store.names import save_links, save_names
@@ -78,7 +78,7 @@ def write_names(
         encoder = getattr(encoders, modality)
         if isinstance(encoder, TellsClasses):
             may = allowed.get(modality, np.ones(len(catalog), np.bool_))[: len(vectors)]
-            links = link(class_words(encoder), vectors, may, encoders.text, config.near)
+            links = Linker(class_words(encoder), encoders.text, config.near).link(vectors, may)
             save_links(folder, modality, links)
             classes[modality] = links.classes
     return NamesEntry(dim=vectors.shape[1], count=len(vectors), classes=classes)

@@ -4,6 +4,8 @@ Every message states what was found and what was expected; `hint` says what to d
 The command line prints both and exits with 1; the service maps each class to one status.
 """
 
+from collections.abc import Mapping
+
 
 class VideotagError(Exception):
     """A known error: one line for the user, and optionally a hint."""
@@ -112,6 +114,67 @@ class OutputExistsError(VideotagError):
 
 class OutputUnwritableError(VideotagError):
     """An output place where nothing can be written: no right, no room, or something that is no file."""
+
+
+class InvalidRequestError(VideotagError):
+    """Fields of a request that are not what its description asks for; `violations` says of each what is wrong."""
+
+    def __init__(self, message: str, hint: str = "", violations: Mapping[str, str] | None = None) -> None:
+        super().__init__(message, hint)
+        self.violations = dict(violations or {})
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.message, self.hint, self.violations)
+
+
+class UnauthenticatedError(VideotagError):
+    """A caller that does not show who it is."""
+
+
+class ForbiddenError(VideotagError):
+    """A caller that may not do what it asks for."""
+
+
+class UnknownIdError(VideotagError):
+    """An id in a request that means nothing here: of a tag, an edit, a stored answer."""
+
+
+class AlreadyExistsError(VideotagError):
+    """Something else has the name that a request gives; `existing_id` is its id."""
+
+    def __init__(self, message: str, hint: str = "", existing_id: str = "") -> None:
+        super().__init__(message, hint)
+        self.existing_id = existing_id
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.message, self.hint, self.existing_id)
+
+
+class ConflictError(VideotagError):
+    """A change that the present state rules out: a tag as its own ancestor, an edit that later ones rest on."""
+
+
+class BusyError(VideotagError):
+    """Something that is done once at a time, and is being done: loading a bundle."""
+
+
+class OverloadedError(VideotagError):
+    """More work than the service takes on; trying again helps, `retry_after_s` seconds later."""
+
+    def __init__(self, message: str, hint: str = "", retry_after_s: float = 1.0) -> None:
+        super().__init__(message, hint)
+        self.retry_after_s = retry_after_s
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.message, self.hint, self.retry_after_s)
+
+
+class QuotaExceededError(OverloadedError):
+    """More calls than this caller may make."""
+
+
+class DeadlineExceededError(VideotagError):
+    """The time that the caller gave is over before the work is done."""
 
 
 class NothingToLearnError(ValueError):

@@ -5,6 +5,7 @@ VideoRef → MediaSample → ModalityFeatures → VideoEmbeddings → Candidates
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,8 @@ from rank.select import select
 from tagging.catalog import tag_id
 from tagging.config import Config, SelectConfig
 from tagging.device import torch_device
+from tagging.editing import Editor
+from tagging.edits.tags import EditedTags
 from tagging.errors import ArtifactMismatchError, InvalidSelectionError, InvalidVideoError
 from tagging.features.encode import embed, encode_videos
 from tagging.features.factory import Encoders, load_encoders
@@ -69,6 +72,7 @@ class Tagger:
         self._encoders = encoders
         self._config = config
         self._answers = answers
+        self._editor = Editor(recaller, ranker, encoders)
         self.bundle_version = bundle_version
         looks_at_media = encoders.frames is not None or encoders.audio is not None
         self._pool = DecodePool(config.media) if looks_at_media else None
@@ -86,6 +90,12 @@ class Tagger:
     def join(self, entries: Mapping[str, Entry]) -> JoinReport:
         """Let labelled videos vote from now on, or leave; by video. Safe while others are tagged."""
         return join(self._recaller, entries, encoder_fingerprints(self._encoders))
+
+    def edited(self, tags: EditedTags) -> "Tagger":
+        """The same bundle, labelled videos and decoders under edited tags; this one goes on as it is."""
+        other = copy(self)
+        other._recaller, other._ranker = self._editor.edited(tags)
+        return other
 
     def selection(self, max_tags: int | None, precision: float | None = None) -> SelectConfig:
         """The bundle's own selection, with another number of tags where one is given.
@@ -172,14 +182,14 @@ class Tagger:
     ) -> RankedTag:
         row = int(candidates.tag_rows[place])
         by_channel = zip(candidates.channels, candidates.scores[place], strict=True)
-        name = self._recaller.name(candidates, row)
+        name, is_new = self._recaller.name(candidates, row), row >= len(self._recaller.catalog)
         return RankedTag(
-            tag_id=tag_id(normalise(name)) if row in candidates.new else self._recaller.catalog.ids[row],
+            tag_id=tag_id(normalise(name)) if is_new else self._recaller.catalog.ids[row],
             name=name,
             confidence=float(scores.confidences[place]),
             channels={name: float(score) for name, score in by_channel if not np.isnan(score)},
             evidence=tuple(evidence.get(row, ())),
-            is_new=row in candidates.new,
+            is_new=is_new,
         )
 
     def _evidence(self, candidates: Candidates, tag_rows: NDArray[np.int64]) -> dict[int, list[Evidence]]:
@@ -189,7 +199,7 @@ class Tagger:
         for channel, near in candidates.neighbours.items():
             counts: Counter[int] = Counter()
             for video, similarity in zip(near.video_rows, near.similarities, strict=True):
-                tags_of = voters.tags_of(int(video))
+                tags_of = self._recaller.tags_of(int(video))
                 for row in tags_of[np.isin(tags_of, tag_rows)].tolist():
                     if counts[row] < EVIDENCE_PER_CHANNEL:
                         counts[row] += 1

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from scipy import sparse
 
 from recall.blend import Blend, budgeted, uses_of
 from recall.channels.base import Channel
+from recall.channels.edited import redirected
 from recall.channels.extracted import Extracted
 from recall.channels.learnt import Classifier, LikeNames
 from recall.channels.lexical import NamesWithin, SimilarTexts
@@ -33,6 +35,7 @@ from tagging.store.bundle import BundleManifest, NamesEntry
 from tagging.store.labelled import LabelledVideos
 from tagging.store.names import load_links, load_names
 from tagging.types import Candidates, ChannelTags, Modality, VideoEmbeddings
+from tagging.words import normalise
 
 TagRows = NDArray[np.int64]
 SENSED: dict[str, Modality] = {"seen": "frames", "heard": "audio"}  # the direct sources beside "written"
@@ -79,7 +82,7 @@ class RecallParts:
         learnt = self.learnt.learnt
         assert electorate.texts is not None
         channels.append(SimilarTexts(electorate.texts, voters, config))
-        channels.append(NamesWithin(self.words, limit))
+        channels.append(NamesWithin(self.words, np.arange(len(self.catalog)), limit))
         if config.learnt.linear:
             channels.append(Classifier(learnt, limit))
         if self.learnt.tags is not None:
@@ -87,7 +90,9 @@ class RecallParts:
         channels.append(UsualTags(voters, limit))
         if self.learnt.extractor is not None:
             spelled = self.catalog.rows_by_normalised()
-            channels.append(Extracted(self.learnt.extractor, spelled, len(self.catalog), limit))
+            channels.append(
+                Extracted(self.learnt.extractor, lambda name: spelled.get(normalise(name)), len(self.catalog), limit)
+            )
         return channels
 
     def uses(self) -> NDArray[np.float32]:
@@ -127,12 +132,14 @@ class Recaller:
     """Channels side by side, their union, and the likeliest of it within the budget."""
 
     def __init__(self, parts: RecallParts, blend: Blend | None, config: RecallConfig) -> None:
+        self.parts = parts
         self.catalog = parts.catalog
         self.electorate = parts.electorate()
-        self.channels = parts.channels(self.electorate, config)
+        self.channels: Sequence[Channel] = parts.channels(self.electorate, config)
         self.blend = blend
+        self.config = config
         self._learnt = parts.learnt.learnt if parts.learnt is not None else None
-        self._budget = config.blend.budget
+        self._redirects: Mapping[int, int] = {}
 
     @classmethod
     def load(cls, folder: Path, manifest: BundleManifest) -> "Recaller":
@@ -140,6 +147,15 @@ class Recaller:
         parts = RecallParts.load(folder, manifest)
         with only_what_it_should_be(folder):
             return cls(parts, load_blend(folder, parts), manifest.config.recall)
+
+    def edited(self, catalog: TagCatalog, channels: Sequence[Channel], redirects: Mapping[int, int]) -> "Recaller":
+        """The same labelled videos under edited tags.
+
+        catalog: the bundle's rows, and created tags behind them; redirects: rows of merged tags, what they became
+        """
+        other = copy(self)
+        other.catalog, other.channels, other._redirects = catalog, channels, redirects
+        return other
 
     def recall(self, videos: Sequence[VideoEmbeddings]) -> list[Candidates]:
         """The candidates of each video, without hidden tags, within the budget."""
@@ -149,7 +165,7 @@ class Recaller:
     def propose(self, videos: Sequence[VideoEmbeddings]) -> list[dict[str, ChannelTags | None]]:
         """What each channel says of each video."""
         videos = self.prepared(videos)
-        by_channel = {channel.name: channel.recall(videos) for channel in self.channels}
+        by_channel = {channel.name: self._resolved(channel.recall(videos)) for channel in self.channels}
         return [{name: tags[place] for name, tags in by_channel.items()} for place in range(len(videos))]
 
     def prepared(self, videos: Sequence[VideoEmbeddings]) -> Sequence[VideoEmbeddings]:
@@ -168,15 +184,30 @@ class Recaller:
 
     def name(self, candidates: Candidates, row: int) -> str:
         """The name of a candidate, whether the catalog has it or not."""
-        return candidates.new[row] if row in candidates.new else self.catalog.names[row]
+        return self.catalog.names[row] if row < len(self.catalog) else candidates.new[row]
+
+    def tags_of(self, video_row: int) -> NDArray[np.int64]:
+        """Of a labelled video, as they are now."""
+        rows = self.electorate.voters.tags_of(video_row)
+        if not self._redirects:
+            return rows
+        return np.array([self._redirects.get(row, row) for row in rows.tolist()], np.int64)
 
     def unite(self, video: VideoEmbeddings, proposed: Mapping[str, ChannelTags | None]) -> Candidates:
         candidates = merge(proposed)
         if self.catalog.hidden.any():
             candidates = _without(candidates, self.catalog.hidden)
+        if len(self.catalog) > len(self.parts.catalog):  # blend and rank know created tags by their names alone
+            created = candidates.tag_rows[candidates.tag_rows >= len(self.parts.catalog)].tolist()
+            candidates = replace(candidates, new={row: self.name(candidates, row) for row in created})
         if self.blend is None:
             return candidates
-        return budgeted(self.blend.weigh(candidates, text_of(video)), self._budget)
+        return budgeted(self.blend.weigh(candidates, text_of(video)), self.config.blend.budget)
+
+    def _resolved(self, proposed: list[ChannelTags | None]) -> list[ChannelTags | None]:
+        if not self._redirects:
+            return proposed
+        return [None if tags is None else redirected(tags, self._redirects) for tags in proposed]
 
 
 def load_blend(folder: Path, parts: RecallParts) -> Blend | None:

@@ -51,6 +51,7 @@ def test_only_the_joining_modules_of_tagging_know_recall_or_rank() -> None:
         "indexed",
         "training",
         "additions",
+        "editing",
         "folding",
         "evaluation",
         "benchmarks/times",

@@ -4,25 +4,30 @@ A phrase that the catalog knows is a candidate like any other; one that it does 
 the catalog's, for this video alone, and is marked as new until an editor or a rule takes it into the catalog.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from recall.extract.extractor import TagExtractor
 from recall.learnt import text_of
 from tagging.types import ChannelTags, Evidence, VideoEmbeddings
-from tagging.words import normalise
+
+Spelled = Callable[[str], int | None]
 
 
 class Extracted:
     name = "extracted"
 
-    def __init__(self, extractor: TagExtractor, rows: Mapping[str, int], tags: int, limit: int) -> None:
-        """rows: normalised spelling -> catalog row, of a catalog of so many tags."""
+    def __init__(self, extractor: TagExtractor, row_spelled: Spelled, tags: int, limit: int) -> None:
+        """row_spelled: the catalog's row of a spelling, of so many tags; None for one that it does not know"""
         self._extractor = extractor
-        self._rows = rows
+        self._row_spelled = row_spelled
         self._tags = tags
         self._limit = limit
+
+    def spelled_otherwise(self, row_spelled: Spelled, tags: int) -> "Extracted":
+        """The same over a catalog that was edited."""
+        return Extracted(self._extractor, row_spelled, tags, self._limit)
 
     def recall(self, videos: Sequence[VideoEmbeddings]) -> list[ChannelTags | None]:
         return [self._recall(video) if text_of(video) else None for video in videos]
@@ -32,7 +37,7 @@ class Extracted:
         evidence: list[Evidence] = []
         new: dict[int, str] = {}
         for phrase in self._extractor.propose(video.title, video.description, self._limit):  # likeliest first
-            row = self._rows.get(normalise(phrase.name))
+            row = self._row_spelled(phrase.name)
             if row is None:
                 row = self._tags + len(new)
                 new[row] = phrase.name

@@ -58,6 +58,10 @@ class LikeNames:
         self._tag_rows = tag_rows
         self._limit = limit
 
+    def over(self, index: Searchable, tag_rows: NDArray[np.int64]) -> "LikeNames":
+        """The same over other tags."""
+        return LikeNames(self._learnt, index, tag_rows, self._limit)
+
     @staticmethod
     def rows(learnt: Learnt, tags: Floats) -> tuple[Floats, NDArray[np.int64]]:
         """What an index for this channel holds, and the tag behind each of its rows.

@@ -6,9 +6,12 @@ On real titles TF-IDF neighbours find more of the tags than neighbours by a pre-
 
 from collections.abc import Sequence
 
-from recall.best import best
+import numpy as np
+from numpy.typing import NDArray
+
+from recall.best import best, first_of_each
 from recall.learnt import text_of
-from recall.lexical import NameWords
+from recall.lexical import MoreNames, NameWords
 from recall.near import NearTexts
 from recall.vote import vote
 from recall.voters import Voters
@@ -42,15 +45,18 @@ class NamesWithin:
 
     name = "words"
 
-    def __init__(self, words: NameWords, limit: int) -> None:
+    def __init__(self, words: NameWords | MoreNames, tag_rows: NDArray[np.int64], limit: int) -> None:
+        """tag_rows: of the tag behind each name"""
         self._words = words
+        self._tag_rows = tag_rows
         self._limit = limit
 
     def recall(self, videos: Sequence[VideoEmbeddings]) -> list[ChannelTags | None]:
         return [self._recall(video) if text_of(video) else None for video in videos]
 
     def _recall(self, video: VideoEmbeddings) -> ChannelTags:
-        rows, covered = self._words.within(text_of(video))
+        places, covered = self._words.within(text_of(video))
+        rows, covered = first_of_each(self._tag_rows[places], covered)
         chosen = best(covered, rows, self._limit)
         whole = " ".join((video.title.strip() or video.description).split())
         evidence = tuple(Evidence(self.name, "text", float(covered[place]), text=whole) for place in chosen)

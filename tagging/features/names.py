@@ -26,37 +26,42 @@ def class_words(encoder: TellsClasses) -> list[tuple[str, ...]]:
     return [(name, *words) for name, words in zip(encoder.class_names, encoder.class_words, strict=True)]
 
 
-def link(
-    words: Sequence[Sequence[str]],
-    vectors: NDArray[np.float32],
-    allowed: NDArray[np.bool_],
-    text: TextEncoder,
-    near: float,
-) -> ClassTags:
-    """What each class (its `words`) says of each of N tags.
+class Linker:
+    """The classes of one encoder, whose words are read once."""
 
-    vectors: (N, D_text) unit rows of the tags' names; allowed: (N,) True for tags that a class may speak for.
-    The weight of a pair rises from 0 at a cosine of `near` to 1 at 1, for the class's word that is nearest to the tag.
-    """
-    vocabulary = {word: place for place, word in enumerate(dict.fromkeys(w for of_class in words for w in of_class))}
-    spoken = name_vectors(list(vocabulary), text)
-    classes_of: Mapping[int, list[int]] = {place: [] for place in vocabulary.values()}
-    for row, of_class in enumerate(words):
-        for word in dict.fromkeys(of_class):
-            classes_of[vocabulary[word]].append(row)
-    weights: dict[tuple[int, int], float] = {}
-    for start in range(0, len(vectors), ROWS_AT_ONCE):
-        agreement = (vectors[start : start + ROWS_AT_ONCE] @ spoken.T - near) / max(1.0 - near, 1e-6)
-        agreement[~allowed[start : start + ROWS_AT_ONCE]] = 0.0
-        for tag, place in np.argwhere(agreement > 0).tolist():
-            weight = min(float(agreement[tag, place]), 1.0)
-            for row in classes_of[place]:
-                pair = (start + tag, row)
-                weights[pair] = max(weights.get(pair, 0.0), weight)
-    pairs = sorted(weights)
-    return ClassTags(
-        tag_rows=np.array([tag for tag, _ in pairs], np.int64),
-        class_rows=np.array([row for _, row in pairs], np.int64),
-        weights=np.array([weights[pair] for pair in pairs], np.float32),
-        classes=len(words),
-    )
+    def __init__(self, words: Sequence[Sequence[str]], text: TextEncoder, near: float) -> None:
+        """words: of each class; near: the cosine from which on a tag means what a word does"""
+        vocabulary = {
+            word: place for place, word in enumerate(dict.fromkeys(w for of_class in words for w in of_class))
+        }
+        self._classes = len(words)
+        self._near = near
+        self._spoken = name_vectors(list(vocabulary), text)
+        self._classes_of: Mapping[int, list[int]] = {place: [] for place in vocabulary.values()}
+        for row, of_class in enumerate(words):
+            for word in dict.fromkeys(of_class):
+                self._classes_of[vocabulary[word]].append(row)
+
+    def link(self, vectors: NDArray[np.float32], allowed: NDArray[np.bool_]) -> ClassTags:
+        """What each class says of each of N tags.
+
+        vectors: (N, D_text) unit rows of the tags' names; allowed: (N,) True for tags that a class may speak for.
+        The weight of a pair rises from 0 at a cosine of `near` to 1 at 1, for the class's word nearest to the tag.
+        """
+        weights: dict[tuple[int, int], float] = {}
+        for start in range(0, len(vectors), ROWS_AT_ONCE):
+            agreement = vectors[start : start + ROWS_AT_ONCE] @ self._spoken.T
+            agreement = (agreement - self._near) / max(1.0 - self._near, 1e-6)
+            agreement[~allowed[start : start + ROWS_AT_ONCE]] = 0.0
+            for tag, place in np.argwhere(agreement > 0).tolist():
+                weight = min(float(agreement[tag, place]), 1.0)
+                for row in self._classes_of[place]:
+                    pair = (start + tag, row)
+                    weights[pair] = max(weights.get(pair, 0.0), weight)
+        pairs = sorted(weights)
+        return ClassTags(
+            tag_rows=np.array([tag for tag, _ in pairs], np.int64),
+            class_rows=np.array([row for _, row in pairs], np.int64),
+            weights=np.array([weights[pair] for pair in pairs], np.float32),
+            classes=self._classes,
+        )

@@ -12,6 +12,7 @@ from recall.lexical import NameWords
 from recall.merge import merge
 from tagging.config import BlendConfig
 from tagging.types import Candidates, ChannelTags, VideoEmbeddings
+from tagging.words import normalise
 
 CATALOG = ["cats", "dogs"]
 
@@ -26,7 +27,7 @@ class Reader:
 
 def channel(limit: int = 10) -> Extracted:
     rows = {"cats": 0, "dogs": 1, "hounds": 1}
-    return Extracted(cast(TagExtractor, Reader()), rows, len(CATALOG), limit)
+    return Extracted(cast(TagExtractor, Reader()), lambda name: rows.get(normalise(name)), len(CATALOG), limit)
 
 
 def test_known_phrases_are_catalog_rows_and_unknown_ones_lie_beyond() -> None:

@@ -54,12 +54,14 @@ def test_similar_texts_vote(features: NgramFeatures) -> None:
 
 def test_names_all_of_whose_words_stand_in_the_text_are_proposed_in_any_order() -> None:
     words = NameWords(["letra becerra", "maria becerra", "becerra", "TINI", "maria callas", "!!!"])
-    [tags] = NamesWithin(words, 10).recall([VideoEmbeddings({}, title="TINI, Maria Becerra - Miénteme (Letra)")])
+    [tags] = NamesWithin(words, np.arange(6), 10).recall(
+        [VideoEmbeddings({}, title="TINI, Maria Becerra - Miénteme (Letra)")]
+    )
     assert tags is not None
     assert set(tags.tag_rows.tolist()) == {0, 1, 2, 3}
     assert tags.scores[0] == tags.scores.max() <= 1
     assert tags.evidence[0].text == "TINI, Maria Becerra - Miénteme (Letra)"
-    assert NamesWithin(words, 10).recall([VideoEmbeddings({})]) == [None]
+    assert NamesWithin(words, np.arange(6), 10).recall([VideoEmbeddings({})]) == [None]
 
 
 def test_signs_tell_how_a_name_stands_in_the_text() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tagging.features.names import link
+from tagging.features.names import Linker
 
 VECTORS = {"beagle": 0, "dog": 10, "puppy": 20, "car": 90}  # degrees on a circle; their cosines are known
 
@@ -21,7 +21,7 @@ class Compass:
 
 
 def weights(words: list[tuple[str, ...]], tags: list[str], allowed: list[bool]) -> dict[tuple[str, int], float]:
-    links = link(words, Compass().encode(tags), np.array(allowed), Compass(), near=0.9)
+    links = Linker(words, Compass(), near=0.9).link(Compass().encode(tags), np.array(allowed))
     assert links.classes == len(words)
     pairs = zip(links.tag_rows.tolist(), links.class_rows.tolist(), strict=True)
     return {(tags[tag], row): float(w) for (tag, row), w in zip(pairs, links.weights, strict=True)}

@@ -1,0 +1,155 @@
+"""Edits of tags over a bundle that tags: a created tag is recalled and ranked from its names at once.
+
+The bundle stays as it is. Channels that go by names get a small one of their kind beside them for the spellings that
+were added; towers read a created tag's names once. So an edit costs what was edited, not what the catalog holds.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rank.base import Ranker
+from rank.contrastive import Contrastive
+from recall.channels.base import Channel
+from recall.channels.edited import Joined, WithoutSpellings
+from recall.channels.extracted import Extracted
+from recall.channels.learnt import LikeNames
+from recall.channels.lexical import NamesWithin
+from recall.channels.names import SensedNames, WrittenNames
+from recall.index.growing import GrowingIndex
+from recall.index.products import unit_rows
+from recall.lexical import MoreNames
+from tagging.edits.tags import EditedTags
+from tagging.features.base import TellsClasses
+from tagging.features.factory import Encoders
+from tagging.features.names import Linker, class_words, name_vectors
+from tagging.recaller import SENSED, Recaller
+from tagging.types import ClassTags
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class _Spelled:
+    """Spellings that were added, of tags that are not gone."""
+
+    rows: NDArray[np.int64]  # (n,) of the tags, each once
+    names: tuple[tuple[str, ...], ...]  # (n) what was added of each
+
+
+class Editor:
+    """Of one bundle; reads every name once. Not for several threads."""
+
+    def __init__(self, recaller: Recaller, ranker: Ranker, encoders: Encoders) -> None:
+        self._recaller = recaller
+        self._ranker = ranker
+        self._encoders = encoders
+        self._vectors: dict[str, Floats] = {}  # by the text encoder
+        self._ranked: dict[str, Floats] = {}  # by the ranker's tag tower
+        self._towered: dict[str, Floats] = {}  # by recall's
+        self._linkers: dict[str, Linker] = {}
+
+    def warm(self) -> None:
+        """What the first edit would wait for."""
+        for name, modality in SENSED.items():
+            if any(channel.name == name for channel in self._recaller.channels):
+                self._linker(modality)
+
+    def edited(self, tags: EditedTags) -> tuple[Recaller, Ranker]:
+        """Recall and rank of the bundle under edited tags; those of before go on as they are."""
+        catalog, spelled = tags.catalog(), _spelled(tags)
+        created = [row for row in tags.created if not tags.is_gone(row)]
+        channels = [self._edited(channel, tags, spelled, created) for channel in self._recaller.channels]
+        recaller = self._recaller.edited(catalog, channels, tags.redirects)
+        ranker = self._ranker
+        if isinstance(ranker, Contrastive):
+            said = {tags.name_of(row): _said(tags, row) for row in created}
+            _read(self._ranked, list(said.values()), ranker.matching.reading.names)
+            ranker = ranker.knowing({name: self._ranked[one] for name, one in said.items()})
+        return recaller, ranker
+
+    def _edited(self, channel: Channel, tags: EditedTags, spelled: _Spelled, created: Sequence[int]) -> Channel:
+        limit = self._recaller.config.tags_per_channel
+        if isinstance(channel, Extracted):
+            return channel.spelled_otherwise(tags.row_spelled, len(tags))
+        if isinstance(channel, LikeNames) and created:
+            return self._like_names(channel, tags, created)
+        if isinstance(channel, WrittenNames) and tags.unspelled:
+            channel = WithoutSpellings(channel, tags.unspelled)
+        if len(spelled.rows) and (more := self._more(channel.name, tags, spelled)) is not None:
+            return Joined(channel, more, limit)
+        return channel
+
+    def _more(self, name: str, tags: EditedTags, spelled: _Spelled) -> Channel | None:
+        """What the channel of that name says of added spellings."""
+        config, text = self._recaller.config, self._encoders.text
+        if name == NamesWithin.name:
+            rows = np.repeat(spelled.rows, [len(names) for names in spelled.names])
+            names = [one for names in spelled.names for one in names]
+            return NamesWithin(MoreNames(names, self._recaller.parts.words), rows, config.tags_per_channel)
+        if text is None or name not in (WrittenNames.name, *SENSED):
+            return None
+        _read(self._vectors, [names[0] for names in spelled.names], lambda names: name_vectors(names, text))
+        vectors = np.stack([self._vectors[names[0]] for names in spelled.names])
+        if name == WrittenNames.name:
+            return WrittenNames(vectors, spelled.rows, spelled.names, config.names, config.tags_per_channel)
+        strength = {"seen": config.names.seen, "heard": config.names.heard}[name]
+        links = self._linker(SENSED[name]).link(vectors, np.ones(len(vectors), np.bool_))
+        if strength is None or not len(links.tag_rows):
+            return None
+        order = np.argsort(spelled.rows[links.tag_rows], kind="stable")
+        of_rows = ClassTags(
+            spelled.rows[links.tag_rows][order], links.class_rows[order], links.weights[order], links.classes
+        )
+        return SensedNames(name, SENSED[name], of_rows, strength, config.tags_per_channel)
+
+    def _like_names(self, channel: LikeNames, tags: EditedTags, created: Sequence[int]) -> Channel:
+        parts = self._recaller.parts.learnt
+        assert parts is not None
+        assert parts.tags is not None
+        learnt = parts.learnt
+        said = [_said(tags, row) for row in created]
+        _read(self._towered, said, learnt.tag_rows)
+        rows = np.stack([self._towered[one] for one in said])
+        known = rows.any(axis=1)
+        if not known.any():
+            return channel
+        # As if one video had the tag, the least that the index has room for.
+        bias = np.full((len(rows), 1), learnt.tag_bias.min().item(), np.float32)
+        points = np.concatenate([learnt.head.scale().item() * rows, bias], axis=1)[known]
+        index = GrowingIndex(parts.tags.index)
+        index.add(unit_rows(points, learnt.longest()))
+        return channel.over(index, np.concatenate([parts.tags.rows, np.array(created, np.int64)[known]]))
+
+    def _linker(self, modality: str) -> Linker:
+        if modality not in self._linkers:
+            encoder, text = getattr(self._encoders, modality), self._encoders.text
+            assert isinstance(encoder, TellsClasses)
+            assert text is not None
+            self._linkers[modality] = Linker(class_words(encoder), text, self._recaller.config.names.near)
+        return self._linkers[modality]
+
+
+def _spelled(tags: EditedTags) -> _Spelled:
+    names: dict[int, list[str]] = defaultdict(list)
+    for form, row in tags.spellings.items():
+        if not tags.is_gone(tags.became(row)):
+            names[tags.became(row)].append(form)
+    rows = sorted(names)
+    return _Spelled(np.array(rows, np.int64), tuple(tuple(names[row]) for row in rows))
+
+
+def _said(tags: EditedTags, row: int) -> str:
+    """What towers read of a created tag."""
+    said = ", ".join([tags.name_of(row), *tags.aliases_of(row)])
+    description = tags.description_of(row)
+    return f"{said}. {description}" if description else said
+
+
+def _read(known: dict[str, Floats], names: Sequence[str], read: Callable[[list[str]], Floats]) -> None:
+    unread = [name for name in dict.fromkeys(names) if name not in known]
+    if unread:
+        known.update(zip(unread, read(unread), strict=True))
