@@ -1,7 +1,7 @@
 # `make check` is what CI runs on top of the README's set-up.
 BIN := .venv/bin
 
-.PHONY: check lint test format
+.PHONY: check lint test format protos
 
 check: lint test
 
@@ -16,3 +16,6 @@ test:
 format:
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+protos: # the stubs, after a change of a .proto
+	$(BIN)/python protos/regenerate.py

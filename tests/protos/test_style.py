@@ -1,0 +1,98 @@
+"""The protos read as STANDARD and COMMENTS of buf ask, and their comments say what a caller has to know."""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import regenerate
+from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto, FileDescriptorProto, FileDescriptorSet
+
+NUMBERS = {
+    FieldDescriptorProto.TYPE_INT32,
+    FieldDescriptorProto.TYPE_INT64,
+    FieldDescriptorProto.TYPE_FLOAT,
+    FieldDescriptorProto.TYPE_DOUBLE,
+}
+RANGE = re.compile(r"in [\[(]|from [01]\b|at least 1\b|, from the start .* from 0")
+UNSET = re.compile(r"Required|Default|[Dd]efault:|the default")
+MESSAGES, FIELDS = 4, 2  # numbers of `message_type` and `field` in paths of source info
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("image") / "protos.binpb"
+    regenerate.write_image(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def proto(image: Path) -> FileDescriptorProto:
+    return own_of(FileDescriptorSet.FromString(image.read_bytes()))
+
+
+def own_of(read: FileDescriptorSet) -> FileDescriptorProto:
+    [own] = [file for file in read.file if file.package == "videotag.v1"]
+    return own
+
+
+def fields_with_comments(proto: FileDescriptorProto) -> Iterator[tuple[DescriptorProto, FieldDescriptorProto, str]]:
+    comments = {tuple(place.path): place.leading_comments for place in proto.source_code_info.location}
+    for row, message in enumerate(proto.message_type):
+        if not message.options.map_entry:
+            for place, field in enumerate(message.field):
+                told = comments[(MESSAGES, row, FIELDS, place)]
+                yield message, field, " ".join(told.split())
+
+
+def lint(image: Path) -> subprocess.CompletedProcess[str]:
+    buf = shutil.which("buf", path=regenerate.BIN)
+    if buf is None:
+        pytest.skip("buf is not installed: pip install buf-bin")
+    config = str(regenerate.PROTOS / "buf.yaml")
+    return subprocess.run([buf, "lint", image, "--config", config], capture_output=True, text=True, check=False)
+
+
+def test_buf_finds_nothing_to_complain_of(image: Path) -> None:
+    told = lint(image)
+    assert told.returncode == 0, told.stdout + told.stderr
+
+
+def test_buf_would_complain(image: Path, tmp_path: Path) -> None:
+    read = FileDescriptorSet.FromString(image.read_bytes())
+    own = own_of(read)
+    own.message_type[0].field[0].name = "videoId"
+    own.enum_type[0].value[0].name = "MODALITY_NONE"
+    for place in own.source_code_info.location:
+        if tuple(place.path) == (MESSAGES, 1, FIELDS, 0):
+            place.ClearField("leading_comments")
+    (tmp_path / "worse.binpb").write_bytes(read.SerializeToString())
+    told = lint(tmp_path / "worse.binpb")
+    assert told.returncode != 0
+    complaints = ("lower_snake_case", "_UNSPECIFIED", "non-empty comment")
+    assert all(complaint in told.stdout for complaint in complaints), told.stdout
+
+
+def test_the_comment_of_every_number_says_its_range(proto: FileDescriptorProto) -> None:
+    numbers = [(m.name, f.name, told) for m, f, told in fields_with_comments(proto) if f.type in NUMBERS]
+    assert len(numbers) > 20
+    assert [one for one in numbers if not RANGE.search(one[2])] == []
+
+
+def test_the_comment_of_every_field_of_a_request_says_what_leaving_it_out_means(proto: FileDescriptorProto) -> None:
+    asked = [
+        (message.name, field.name, told)
+        for message, field, told in fields_with_comments(proto)
+        # members of a oneof are explained by the oneof; a single optional is one of its own
+        if message.name.endswith(("Request", "Options"))
+        and (not field.HasField("oneof_index") or field.proto3_optional)
+    ]
+    assert len(asked) > 40
+    assert [one for one in asked if not UNSET.search(one[2])] == []
+
+
+def test_no_text_of_the_protos_is_wider_than_the_code() -> None:
+    for path in regenerate.PROTOS.rglob("*.proto"):
+        assert max(map(len, path.read_text(encoding="utf-8").splitlines())) <= 120
