@@ -33,8 +33,9 @@ class TaggingServiceStub:
     CANCELLED, UNAVAILABLE (not warm yet, draining, or a server behind it is away) and INTERNAL (nobody foresaw it; the
     text is fixed, the log says more). The comments below name what each answers besides.
 
-    Errors carry google.rpc details: ErrorInfo always, with the domain "videotag", a reason, and in metadata a "hint"
-    where there is one; BadRequest where fields are wrong, all of them at once; RetryInfo where waiting helps.
+    Errors carry google.rpc details: ErrorInfo always, with the domain "videotag", a reason as MEDIA_TOO_BIG, and in
+    metadata a "hint" where there is one; BadRequest where fields are wrong, all of them at once ("media" stands for uri
+    and content); RetryInfo where waiting helps. Long texts are cut, so that they fit into gRPC's metadata.
 
     A call may be sent again after any status: nothing is done twice. Its comment says what makes it the same call.
     """
@@ -135,8 +136,9 @@ class TaggingServiceServicer:
     CANCELLED, UNAVAILABLE (not warm yet, draining, or a server behind it is away) and INTERNAL (nobody foresaw it; the
     text is fixed, the log says more). The comments below name what each answers besides.
 
-    Errors carry google.rpc details: ErrorInfo always, with the domain "videotag", a reason, and in metadata a "hint"
-    where there is one; BadRequest where fields are wrong, all of them at once; RetryInfo where waiting helps.
+    Errors carry google.rpc details: ErrorInfo always, with the domain "videotag", a reason as MEDIA_TOO_BIG, and in
+    metadata a "hint" where there is one; BadRequest where fields are wrong, all of them at once ("media" stands for uri
+    and content); RetryInfo where waiting helps. Long texts are cut, so that they fit into gRPC's metadata.
 
     A call may be sent again after any status: nothing is done twice. Its comment says what makes it the same call.
     """
@@ -179,9 +181,9 @@ class TaggingServiceServicer:
 
     def ListTags(self, request, context):
         """Lists the tags of the active bundle with all edits applied, the most used first, then by id. Reads only.
+        A tag that changes its place while a listing goes on may be missing from it, or be in it twice.
 
         INVALID_ARGUMENT: fields, or a page_token of another listing.
-        ABORTED: the catalog changed too much under the listing; begin it anew.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -190,7 +192,7 @@ class TaggingServiceServicer:
     def CreateTag(self, request, context):
         """Creates a tag, which is recalled and ranked from its names and description within a second, without training.
 
-        Sent again it is answered with ALREADY_EXISTS, whose ErrorInfo has the tag's id as metadata "tag_id".
+        Sent again it is answered with ALREADY_EXISTS, whose ErrorInfo has the tag's id as metadata "existing_id".
 
         INVALID_ARGUMENT: fields. NOT_FOUND: a parent. ALREADY_EXISTS: a spelling is a tag's or an alias of one.
         """
@@ -409,8 +411,9 @@ class TaggingService:
     CANCELLED, UNAVAILABLE (not warm yet, draining, or a server behind it is away) and INTERNAL (nobody foresaw it; the
     text is fixed, the log says more). The comments below name what each answers besides.
 
-    Errors carry google.rpc details: ErrorInfo always, with the domain "videotag", a reason, and in metadata a "hint"
-    where there is one; BadRequest where fields are wrong, all of them at once; RetryInfo where waiting helps.
+    Errors carry google.rpc details: ErrorInfo always, with the domain "videotag", a reason as MEDIA_TOO_BIG, and in
+    metadata a "hint" where there is one; BadRequest where fields are wrong, all of them at once ("media" stands for uri
+    and content); RetryInfo where waiting helps. Long texts are cut, so that they fit into gRPC's metadata.
 
     A call may be sent again after any status: nothing is done twice. Its comment says what makes it the same call.
     """

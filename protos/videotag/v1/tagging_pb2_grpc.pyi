@@ -34,8 +34,9 @@ class TaggingServiceStub:
     CANCELLED, UNAVAILABLE (not warm yet, draining, or a server behind it is away) and INTERNAL (nobody foresaw it; the
     text is fixed, the log says more). The comments below name what each answers besides.
 
-    Errors carry google.rpc details: ErrorInfo always, with the domain "videotag", a reason, and in metadata a "hint"
-    where there is one; BadRequest where fields are wrong, all of them at once; RetryInfo where waiting helps.
+    Errors carry google.rpc details: ErrorInfo always, with the domain "videotag", a reason as MEDIA_TOO_BIG, and in
+    metadata a "hint" where there is one; BadRequest where fields are wrong, all of them at once ("media" stands for uri
+    and content); RetryInfo where waiting helps. Long texts are cut, so that they fit into gRPC's metadata.
 
     A call may be sent again after any status: nothing is done twice. Its comment says what makes it the same call.
     """
@@ -70,14 +71,14 @@ class TaggingServiceStub:
     """
     ListTags: _grpc.UnaryUnaryMultiCallable[_tagging_pb2.ListTagsRequest, _tagging_pb2.ListTagsResponse]
     """Lists the tags of the active bundle with all edits applied, the most used first, then by id. Reads only.
+    A tag that changes its place while a listing goes on may be missing from it, or be in it twice.
 
     INVALID_ARGUMENT: fields, or a page_token of another listing.
-    ABORTED: the catalog changed too much under the listing; begin it anew.
     """
     CreateTag: _grpc.UnaryUnaryMultiCallable[_tagging_pb2.CreateTagRequest, _tagging_pb2.CreateTagResponse]
     """Creates a tag, which is recalled and ranked from its names and description within a second, without training.
 
-    Sent again it is answered with ALREADY_EXISTS, whose ErrorInfo has the tag's id as metadata "tag_id".
+    Sent again it is answered with ALREADY_EXISTS, whose ErrorInfo has the tag's id as metadata "existing_id".
 
     INVALID_ARGUMENT: fields. NOT_FOUND: a parent. ALREADY_EXISTS: a spelling is a tag's or an alias of one.
     """
@@ -158,8 +159,9 @@ class TaggingServiceAsyncStub(TaggingServiceStub):
     CANCELLED, UNAVAILABLE (not warm yet, draining, or a server behind it is away) and INTERNAL (nobody foresaw it; the
     text is fixed, the log says more). The comments below name what each answers besides.
 
-    Errors carry google.rpc details: ErrorInfo always, with the domain "videotag", a reason, and in metadata a "hint"
-    where there is one; BadRequest where fields are wrong, all of them at once; RetryInfo where waiting helps.
+    Errors carry google.rpc details: ErrorInfo always, with the domain "videotag", a reason as MEDIA_TOO_BIG, and in
+    metadata a "hint" where there is one; BadRequest where fields are wrong, all of them at once ("media" stands for uri
+    and content); RetryInfo where waiting helps. Long texts are cut, so that they fit into gRPC's metadata.
 
     A call may be sent again after any status: nothing is done twice. Its comment says what makes it the same call.
     """
@@ -191,14 +193,14 @@ class TaggingServiceAsyncStub(TaggingServiceStub):
     """
     ListTags: _aio.UnaryUnaryMultiCallable[_tagging_pb2.ListTagsRequest, _tagging_pb2.ListTagsResponse]  # type: ignore[assignment]
     """Lists the tags of the active bundle with all edits applied, the most used first, then by id. Reads only.
+    A tag that changes its place while a listing goes on may be missing from it, or be in it twice.
 
     INVALID_ARGUMENT: fields, or a page_token of another listing.
-    ABORTED: the catalog changed too much under the listing; begin it anew.
     """
     CreateTag: _aio.UnaryUnaryMultiCallable[_tagging_pb2.CreateTagRequest, _tagging_pb2.CreateTagResponse]  # type: ignore[assignment]
     """Creates a tag, which is recalled and ranked from its names and description within a second, without training.
 
-    Sent again it is answered with ALREADY_EXISTS, whose ErrorInfo has the tag's id as metadata "tag_id".
+    Sent again it is answered with ALREADY_EXISTS, whose ErrorInfo has the tag's id as metadata "existing_id".
 
     INVALID_ARGUMENT: fields. NOT_FOUND: a parent. ALREADY_EXISTS: a spelling is a tag's or an alias of one.
     """
@@ -278,8 +280,9 @@ class TaggingServiceServicer(metaclass=_abc_1.ABCMeta):
     CANCELLED, UNAVAILABLE (not warm yet, draining, or a server behind it is away) and INTERNAL (nobody foresaw it; the
     text is fixed, the log says more). The comments below name what each answers besides.
 
-    Errors carry google.rpc details: ErrorInfo always, with the domain "videotag", a reason, and in metadata a "hint"
-    where there is one; BadRequest where fields are wrong, all of them at once; RetryInfo where waiting helps.
+    Errors carry google.rpc details: ErrorInfo always, with the domain "videotag", a reason as MEDIA_TOO_BIG, and in
+    metadata a "hint" where there is one; BadRequest where fields are wrong, all of them at once ("media" stands for uri
+    and content); RetryInfo where waiting helps. Long texts are cut, so that they fit into gRPC's metadata.
 
     A call may be sent again after any status: nothing is done twice. Its comment says what makes it the same call.
     """
@@ -333,9 +336,9 @@ class TaggingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_tagging_pb2.ListTagsResponse, _abc.Awaitable[_tagging_pb2.ListTagsResponse]]:
         """Lists the tags of the active bundle with all edits applied, the most used first, then by id. Reads only.
+        A tag that changes its place while a listing goes on may be missing from it, or be in it twice.
 
         INVALID_ARGUMENT: fields, or a page_token of another listing.
-        ABORTED: the catalog changed too much under the listing; begin it anew.
         """
 
     @_abc_1.abstractmethod
@@ -346,7 +349,7 @@ class TaggingServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_tagging_pb2.CreateTagResponse, _abc.Awaitable[_tagging_pb2.CreateTagResponse]]:
         """Creates a tag, which is recalled and ranked from its names and description within a second, without training.
 
-        Sent again it is answered with ALREADY_EXISTS, whose ErrorInfo has the tag's id as metadata "tag_id".
+        Sent again it is answered with ALREADY_EXISTS, whose ErrorInfo has the tag's id as metadata "existing_id".
 
         INVALID_ARGUMENT: fields. NOT_FOUND: a parent. ALREADY_EXISTS: a spelling is a tag's or an alias of one.
         """
