@@ -76,6 +76,13 @@ def test_the_values_import_only_the_standard_library_and_numpy() -> None:
         assert {n.split(".")[0] for n in names} <= {"numpy", "dataclasses", "typing", "collections"}
 
 
+def test_only_the_service_knows_the_messages_of_its_clients() -> None:
+    for package in ("tagging", "recall", "rank"):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            if not path.relative_to(ROOT).as_posix().startswith("tagging/service/"):
+                assert not own(imported(path), "videotag"), path
+
+
 def test_nothing_but_the_command_line_prints_or_knows_the_terminal() -> None:
     for package in ("tagging", "recall", "rank"):
         for path in sorted((ROOT / package).rglob("*.py")):

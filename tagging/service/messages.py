@@ -1,0 +1,193 @@
+"""From messages to values and back; what a client may say is checked here, by the comments of the proto."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+from google.rpc.status_pb2 import Status
+from videotag.v1 import tagging_pb2 as pb
+
+from tagging.service.fields import Fields
+from tagging.service.texts import sendable
+from tagging.types import Evidence, Modality, RankedTag, RankedTags, VideoRef
+
+T = TypeVar("T")
+
+LONGEST_ID = 256
+LONGEST_URI = 4096
+LONGEST_TITLE = 10_000
+LONGEST_DESCRIPTION = 100_000
+MOST_TAGS = 50
+LEAST_PRECISION, MOST_PRECISION = 0.01, 0.99  # as on the command line
+ROUNDING = 1e-3  # by which a sum of floats may miss the end of its range
+
+MODALITY: Mapping[Modality, pb.Modality.ValueType] = {
+    "text": pb.MODALITY_TEXT,
+    "frames": pb.MODALITY_FRAMES,
+    "audio": pb.MODALITY_AUDIO,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a caller wants to be answered; None: as the bundle has it. Of the last two at most one is given."""
+
+    max_tags: int | None = None
+    min_confidence: float | None = None  # in [0, 1]
+    precision: float | None = None  # in [0.01, 0.99]
+
+
+@dataclass(frozen=True, slots=True)
+class TagRequest:
+    """A video to tag, as a client described it."""
+
+    video: VideoRef
+    content: bytes | None  # the media themselves, where there is no uri
+    wish: Wish
+    evidence: bool  # False: it is not to be sent
+
+
+def read_tag_request(message: pb.TagVideoRequest) -> TagRequest:
+    """The request as values; raises InvalidRequestError, which names every field that is wrong."""
+    fields = Fields()
+    media = message.WhichOneof("media")
+    fields.line("video_id", message.video_id, LONGEST_ID)
+    if media == "uri":
+        fields.line("uri", message.uri, LONGEST_URI)
+    content = message.content if media == "content" else None  # once: each look copies it
+    if content == b"":
+        fields.wrong("content", "0 bytes, expected a file")
+    fields.text("title", message.title, LONGEST_TITLE)
+    fields.text("description", message.description, LONGEST_DESCRIPTION)
+    if message.HasField("uploader_id"):
+        fields.line("uploader_id", message.uploader_id, LONGEST_ID)
+    video = VideoRef(
+        video_id=message.video_id,
+        uri=message.uri if media == "uri" else None,
+        title=message.title,
+        description=message.description,
+        uploader_id=message.uploader_id if message.HasField("uploader_id") else None,
+    )
+    if media is None and not video.text:
+        fields.wrong("title", "it says nothing, nor does the description, and there is no uri and no content")
+    wish = _read_wish(message.options, fields)
+    fields.finish()
+    return TagRequest(video, content, wish, message.options.evidence)
+
+
+def _read_wish(options: pb.TagVideoOptions, fields: Fields) -> Wish:
+    threshold = options.WhichOneof("threshold")
+    if options.HasField("max_tags"):
+        fields.number("options.max_tags", options.max_tags, 1, MOST_TAGS)
+    if threshold == "min_confidence":
+        fields.number("options.min_confidence", options.min_confidence, 0, 1)
+    if threshold == "precision":
+        fields.number("options.precision", options.precision, LEAST_PRECISION, MOST_PRECISION)
+    return Wish(
+        max_tags=options.max_tags if options.HasField("max_tags") else None,
+        min_confidence=options.min_confidence if threshold == "min_confidence" else None,
+        precision=options.precision if threshold == "precision" else None,
+    )
+
+
+def content_hash(video: VideoRef, media_sha256: str | None) -> str:
+    """SHA-256, hex, of all that may shape a video's tags; neither its id nor where it lies does.
+
+    media_sha256: of the file's bytes, hex; None: there are no media
+    """
+    parts = [media_sha256, video.title, video.description, video.uploader_id]
+    return hashlib.sha256(json.dumps(parts).encode("ascii")).hexdigest()
+
+
+def tag_response(
+    answer: RankedTags, content: str, tagged_at: datetime, last_edit: int, from_store: bool, evidence: bool
+) -> pb.TagVideoResponse:
+    """The answer as a message.
+
+    content: its content_hash; tagged_at: with a time zone; evidence: False leaves it out
+    Raises ValueError for numbers that are not what the proto promises.
+    """
+    return pb.TagVideoResponse(
+        video_id=sendable(answer.video_id),
+        tags=[_ranked_tag(tag, evidence) for tag in answer.tags],
+        modalities=[MODALITY[modality] for modality in answer.modalities],
+        warnings=map(sendable, answer.warnings),
+        bundle_version=sendable(answer.bundle_version),
+        content_hash=content,
+        from_store=from_store,
+        tagged_at=timestamp(tagged_at),
+        last_edit=last_edit,
+    )
+
+
+def stream_response(index: int, video_id: str, outcome: pb.TagVideoResponse | Status) -> pb.StreamTagVideosResponse:
+    """What became of the request with that index of a stream."""
+    if isinstance(outcome, Status):
+        return pb.StreamTagVideosResponse(index=index, video_id=video_id, error=outcome)
+    return pb.StreamTagVideosResponse(index=index, video_id=video_id, tagging=outcome)
+
+
+def timestamp(when: datetime) -> Timestamp:
+    """when: with a time zone, or ValueError: protobuf would take another one for UTC."""
+    if when.tzinfo is None:
+        raise ValueError(f"{when} has no time zone")
+    message = Timestamp()
+    message.FromDatetime(when)
+    return message
+
+
+def _ranked_tag(tag: RankedTag, evidence: bool) -> pb.RankedTag:
+    best_first = sorted(tag.channels.items(), key=lambda channel: (-channel[1], channel[0]))
+    return pb.RankedTag(
+        id=sendable(tag.tag_id),
+        name=sendable(tag.name),
+        confidence=_within(0, 1, tag.confidence, "confidence"),
+        is_new=tag.is_new,
+        channels=[
+            pb.ChannelScore(channel=sendable(name), score=_within(0, 1, score, name)) for name, score in best_first
+        ],
+        evidence=map(_evidence, tag.evidence) if evidence else (),
+    )
+
+
+def _evidence(one: Evidence) -> pb.Evidence:
+    message = pb.Evidence(
+        channel=sendable(one.channel), similarity=_within(-1, 1, one.similarity, f"similarity of {one.channel}")
+    )
+    match one.kind:
+        case "video":
+            message.video.video_id = sendable(_stated(one.video_id, one))
+            message.video.title = sendable(one.title or "")
+        case "text":
+            message.text.text = sendable(_stated(one.text, one))
+        case "frame":
+            message.frame.frame, message.frame.frames = _stated(one.frame, one), _stated(one.frames, one)
+        case "sound":
+            message.sound.start.CopyFrom(_duration(_stated(one.start_s, one)))
+        case "uploader":
+            message.uploader.text = sendable(_stated(one.text, one))
+    return message
+
+
+def _duration(seconds: float) -> Duration:
+    message = Duration()
+    message.FromTimedelta(timedelta(seconds=seconds))
+    return message
+
+
+def _stated(value: T | None, of: Evidence) -> T:
+    if value is None:
+        raise ValueError(f"evidence of kind {of.kind!r} lacks one of its fields: {of}")
+    return value
+
+
+def _within(least: float, most: float, value: float, what: str) -> float:
+    """The value, where rounding carried it past an end of its range that end."""
+    if not least - ROUNDING <= value <= most + ROUNDING:  # also refuses NaN
+        raise ValueError(f"{what} is {value}, not in [{least}, {most}]")
+    return min(max(value, least), most)
