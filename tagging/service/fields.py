@@ -1,8 +1,11 @@
 """What is wrong with the fields of a request, all of it told at once."""
 
+import re
 import unicodedata
+from collections.abc import Sequence
 
 from tagging.errors import InvalidRequestError
+from tagging.service.texts import shortened
 
 
 class Fields:
@@ -31,6 +34,19 @@ class Fields:
         control = next((place for place, char in enumerate(value, 1) if unicodedata.category(char) == "Cc"), None)
         if control is not None:
             self.wrong(field, f"U+{ord(value[control - 1]):04X} at character {control}, a control character")
+
+    def pattern(self, field: str, value: str, pattern: re.Pattern[str], told: str) -> None:
+        """A text that is all of the pattern; told: what that is."""
+        if not pattern.fullmatch(value):
+            self.wrong(field, f"{shortened(value, 60)!r}, expected {told}" if value else "required, and left out")
+
+    def lines(self, field: str, values: Sequence[str], longest: int, most: int) -> None:
+        """So many lines at most."""
+        if len(values) > most:
+            self.wrong(field, f"{len(values)} of them, at most {most} are taken")
+            return
+        for place, value in enumerate(values):
+            self.line(f"{field}[{place}]", value, longest)
 
     def number(self, field: str, value: float, least: float, most: float) -> None:
         if not least <= value <= most:  # also refuses NaN

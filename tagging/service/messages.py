@@ -1,4 +1,4 @@
-"""From messages to values and back; what a client may say is checked here, by the comments of the proto."""
+"""From the messages of a tagging to its values, and back."""
 
 import hashlib
 import json
@@ -12,18 +12,12 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc.status_pb2 import Status
 from videotag.v1 import tagging_pb2 as pb
 
-from tagging.service.fields import Fields
+from tagging.service.requests import check
 from tagging.service.texts import sendable
-from tagging.types import Evidence, Modality, RankedTag, RankedTags, VideoRef
+from tagging.types import Evidence, LabelledVideo, Modality, RankedTag, RankedTags, VideoRef
 
 T = TypeVar("T")
 
-LONGEST_ID = 256
-LONGEST_URI = 4096
-LONGEST_TITLE = 10_000
-LONGEST_DESCRIPTION = 100_000
-MOST_TAGS = 50
-LEAST_PRECISION, MOST_PRECISION = 0.01, 0.99  # as on the command line
 ROUNDING = 1e-3  # by which a sum of floats may miss the end of its range
 
 MODALITY: Mapping[Modality, pb.Modality.ValueType] = {
@@ -54,45 +48,35 @@ class TagRequest:
 
 def read_tag_request(message: pb.TagVideoRequest) -> TagRequest:
     """The request as values; raises InvalidRequestError, which names every field that is wrong."""
-    fields = Fields()
-    media = message.WhichOneof("media")
-    fields.line("video_id", message.video_id, LONGEST_ID)
-    if media == "uri":
-        fields.line("uri", message.uri, LONGEST_URI)
-    content = message.content if media == "content" else None  # once: each look copies it
-    if content == b"":
-        fields.wrong("content", "0 bytes, expected a file")
-    fields.text("title", message.title, LONGEST_TITLE)
-    fields.text("description", message.description, LONGEST_DESCRIPTION)
-    if message.HasField("uploader_id"):
-        fields.line("uploader_id", message.uploader_id, LONGEST_ID)
-    video = VideoRef(
-        video_id=message.video_id,
-        uri=message.uri if media == "uri" else None,
-        title=message.title,
-        description=message.description,
-        uploader_id=message.uploader_id if message.HasField("uploader_id") else None,
-    )
-    if media is None and not video.text:
-        fields.wrong("title", "it says nothing, nor does the description, and there is no uri and no content")
-    wish = _read_wish(message.options, fields)
-    fields.finish()
-    return TagRequest(video, content, wish, message.options.evidence)
-
-
-def _read_wish(options: pb.TagVideoOptions, fields: Fields) -> Wish:
+    check(message)
+    options = message.options
     threshold = options.WhichOneof("threshold")
-    if options.HasField("max_tags"):
-        fields.number("options.max_tags", options.max_tags, 1, MOST_TAGS)
-    if threshold == "min_confidence":
-        fields.number("options.min_confidence", options.min_confidence, 0, 1)
-    if threshold == "precision":
-        fields.number("options.precision", options.precision, LEAST_PRECISION, MOST_PRECISION)
-    return Wish(
+    wish = Wish(
         max_tags=options.max_tags if options.HasField("max_tags") else None,
         min_confidence=options.min_confidence if threshold == "min_confidence" else None,
         precision=options.precision if threshold == "precision" else None,
     )
+    return TagRequest(_video(message), _content(message), wish, options.evidence)
+
+
+def read_labelled(message: pb.AddLabelledVideoRequest) -> tuple[LabelledVideo, bytes | None]:
+    """The labelled video and its content, where it has no uri; raises InvalidRequestError as read_tag_request does."""
+    check(message)
+    return LabelledVideo(_video(message), tuple(message.tags)), _content(message)
+
+
+def _video(message: pb.TagVideoRequest | pb.AddLabelledVideoRequest) -> VideoRef:
+    return VideoRef(
+        video_id=message.video_id,
+        uri=message.uri if message.HasField("uri") else None,
+        title=message.title,
+        description=message.description,
+        uploader_id=message.uploader_id if message.HasField("uploader_id") else None,
+    )
+
+
+def _content(message: pb.TagVideoRequest | pb.AddLabelledVideoRequest) -> bytes | None:
+    return message.content if message.HasField("content") else None
 
 
 def content_hash(video: VideoRef, media_sha256: str | None) -> str:

@@ -138,8 +138,8 @@ Global___TagEditKind: _TypeAlias = TagEditKind  # noqa: Y015
 class TagVideoRequest(_message.Message):
     """A video to tag. At least one of uri, content, title and description says something.
 
-    In every request text is without U+0000, and lengths are in characters (code points). Ids are without control
-    characters and are not white space alone.
+    In every request text is without U+0000, and lengths are in characters (code points). Ids, URLs and spellings are on
+    one line, without control characters, and not white space alone.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -628,7 +628,9 @@ class GetTaggingRequest(_message.Message):
     content_hash: _builtins.str
     """Only an answer for this content, 64 hexadecimal digits. Default: any."""
     bundle_version: _builtins.str
-    """Only an answer of this bundle. Default: any that was answered with; those of a shadow bundle only by its version."""
+    """Only an answer of the bundle of this version, 1 to 128 characters. Default: of any that answered; what a shadow
+    bundle stored is given only by its version.
+    """
     evidence: _builtins.bool
     """Whether to say what speaks for each tag. Default: no."""
     def __init__(
@@ -749,7 +751,9 @@ class ListTagsRequest(_message.Message):
     page_size: _builtins.int
     """The most tags of an answer, in [0, 1000]. 0, the default: 100. There may be fewer before the last page."""
     page_token: _builtins.str
-    """next_page_token of the answer before, with all else as it was then. Default: from the first."""
+    """next_page_token of the answer before, with all else as it was then; up to 1,024 characters. Default: from the
+    first.
+    """
     text: _builtins.str
     """Only tags with a spelling that contains this, as tags are compared: without case, width and double spaces; up to
     200 characters. Default: all.
@@ -810,7 +814,7 @@ Global___ListTagsResponse: _TypeAlias = ListTagsResponse  # noqa: Y015
 
 @_typing.final
 class CreateTagRequest(_message.Message):
-    """A tag to create. Names and aliases are spellings: 1 to 200 characters, not white space alone, on one line."""
+    """A tag to create. Names and aliases are spellings: 1 to 200 characters."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -822,7 +826,7 @@ class CreateTagRequest(_message.Message):
     name: _builtins.str
     """The spelling that is shown. Required."""
     language: _builtins.str
-    """BCP 47, up to 35 characters. Default: unknown."""
+    """BCP 47, as "pt-BR", up to 35 characters. Default: unknown."""
     description: _builtins.str
     """What it means, up to 1,000 characters; with the names it says which videos are near. Default: none."""
     @_builtins.property
@@ -899,7 +903,7 @@ class UpdateTagRequest(_message.Message):
     DESCRIPTION_FIELD_NUMBER: _builtins.int
     STATUS_FIELD_NUMBER: _builtins.int
     tag_id: _builtins.str
-    """The tag. Required."""
+    """The tag, 16 hexadecimal digits, as every id of a tag. Required."""
     name: _builtins.str
     """The spelling that is shown, as in CreateTagRequest; one of its aliases is taken from them. Default: as it is."""
     description: _builtins.str
@@ -1176,9 +1180,11 @@ class ListTagEditsRequest(_message.Message):
     page_size: _builtins.int
     """The most edits of an answer, in [0, 1000]. 0, the default: 100. There may be fewer before the last page."""
     page_token: _builtins.str
-    """next_page_token of the answer before, with all else as it was then. Default: from the latest."""
+    """next_page_token of the answer before, with all else as it was then; up to 1,024 characters. Default: from the
+    latest.
+    """
     tag_id: _builtins.str
-    """Only edits of this tag. Default: of all."""
+    """Only edits of this tag, 16 hexadecimal digits. Default: of all."""
     def __init__(
         self,
         *,
@@ -1394,18 +1400,18 @@ class SubmitFeedbackRequest(_message.Message):
     video_id: _builtins.str
     """The video, 1 to 256 characters. Required."""
     bundle_version: _builtins.str
-    """The bundle whose answer was judged. Default: that of the latest answer."""
+    """The bundle whose answer was judged, 1 to 128 characters. Default: that of the latest answer."""
     feedback_id: _builtins.str
     """The caller's name for this feedback, 1 to 128 characters; sent again it is stored once. Default: the service makes
     one up, and feedback that is sent again counts again.
     """
     @_builtins.property
     def accepted_tag_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Tags of the answer that are right, up to 100 ids, as it gave them. Default: none."""
+        """Tags of the answer that are right, up to 100 ids as it gave them. Default: none."""
 
     @_builtins.property
     def rejected_tag_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Tags of the answer that are wrong, up to 100 ids, as it gave them. Default: none."""
+        """Tags of the answer that are wrong, up to 100 ids as it gave them. Default: none."""
 
     @_builtins.property
     def added_tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -1418,15 +1424,20 @@ class SubmitFeedbackRequest(_message.Message):
         accepted_tag_ids: _abc.Iterable[_builtins.str] | None = ...,
         rejected_tag_ids: _abc.Iterable[_builtins.str] | None = ...,
         added_tags: _abc.Iterable[_builtins.str] | None = ...,
-        bundle_version: _builtins.str = ...,
+        bundle_version: _builtins.str | None = ...,
         feedback_id: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_feedback_id", b"_feedback_id", "feedback_id", b"feedback_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_bundle_version", b"_bundle_version", "_feedback_id", b"_feedback_id", "bundle_version", b"bundle_version", "feedback_id", b"feedback_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_feedback_id", b"_feedback_id", "accepted_tag_ids", b"accepted_tag_ids", "added_tags", b"added_tags", "bundle_version", b"bundle_version", "feedback_id", b"feedback_id", "rejected_tag_ids", b"rejected_tag_ids", "video_id", b"video_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bundle_version", b"_bundle_version", "_feedback_id", b"_feedback_id", "accepted_tag_ids", b"accepted_tag_ids", "added_tags", b"added_tags", "bundle_version", b"bundle_version", "feedback_id", b"feedback_id", "rejected_tag_ids", b"rejected_tag_ids", "video_id", b"video_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__bundle_version: _TypeAlias = _typing.Literal["bundle_version"]  # noqa: Y015
+    _WhichOneofArgType__bundle_version: _TypeAlias = _typing.Literal["_bundle_version", b"_bundle_version"]  # noqa: Y015
     _WhichOneofReturnType__feedback_id: _TypeAlias = _typing.Literal["feedback_id"]  # noqa: Y015
     _WhichOneofArgType__feedback_id: _TypeAlias = _typing.Literal["_feedback_id", b"_feedback_id"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__bundle_version) -> _WhichOneofReturnType__bundle_version | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__feedback_id) -> _WhichOneofReturnType__feedback_id | None: ...
 
 Global___SubmitFeedbackRequest: _TypeAlias = SubmitFeedbackRequest  # noqa: Y015
@@ -1623,9 +1634,9 @@ class ActivateBundleRequest(_message.Message):
     FOLDER_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     folder: _builtins.str
-    """A folder's name under the configured folder, 1 to 255 characters, without a slash."""
+    """A folder's name under the configured folder, 1 to 255 characters, without a slash, and not "." or ".."."""
     version: _builtins.str
-    """The version of the previous, the shadow, or any bundle under the configured folder."""
+    """The version of the previous, the shadow, or any bundle under the configured folder, 1 to 128 characters."""
     def __init__(
         self,
         *,
@@ -1681,9 +1692,9 @@ class ShadowBundleRequest(_message.Message):
     FOLDER_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     folder: _builtins.str
-    """A folder's name under the configured folder, 1 to 255 characters, without a slash."""
+    """A folder's name under the configured folder, 1 to 255 characters, without a slash, and not "." or ".."."""
     version: _builtins.str
-    """The version of the previous, the shadow, or any bundle under the configured folder."""
+    """The version of the previous, the shadow, or any bundle under the configured folder, 1 to 128 characters."""
     def __init__(
         self,
         *,
@@ -1740,7 +1751,9 @@ class GetChurnRequest(_message.Message):
     """The most tags of the answer, in [1, 1000]. Default: 20."""
     @_builtins.property
     def since(self) -> _timestamp_pb2.Timestamp:
-        """Only answers from this time on, UTC. Default: since the shadow bundle is the shadow of the active one."""
+        """Only answers from this time on, UTC, of the years 1 to 9999. Default: since the shadow bundle is the shadow of the
+        active one.
+        """
 
     def __init__(
         self,

@@ -7,29 +7,22 @@ import sys
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-import regenerate
 from google.protobuf.message import DecodeError
 from google.rpc.status_pb2 import Status
 from videotag.v1 import tagging_pb2 as pb
 
 from tagging.errors import InvalidRequestError
 from tagging.service.messages import (
-    LEAST_PRECISION,
-    LONGEST_DESCRIPTION,
-    LONGEST_ID,
-    LONGEST_TITLE,
-    LONGEST_URI,
-    MOST_PRECISION,
-    MOST_TAGS,
     TagRequest,
     Wish,
     content_hash,
+    read_labelled,
     read_tag_request,
     stream_response,
     tag_response,
     timestamp,
 )
-from tagging.types import MODALITIES, Evidence, RankedTag, RankedTags, VideoRef
+from tagging.types import MODALITIES, Evidence, LabelledVideo, RankedTag, RankedTags, VideoRef
 
 NOON = datetime(2026, 1, 2, 12, 0, 0, 250_000, UTC)
 EVIDENCE = (
@@ -53,10 +46,6 @@ def sent(answer: RankedTags, evidence: bool = True) -> pb.TagVideoResponse:
 
 def with_tag(**changed: object) -> RankedTags:
     return dataclasses.replace(ANSWER, tags=(dataclasses.replace(GUITAR, **changed),))  # type: ignore[arg-type]
-
-
-def with_options(**options: float) -> pb.TagVideoRequest:
-    return pb.TagVideoRequest(video_id="v", title="T", options=pb.TagVideoOptions(**options))  # type: ignore[arg-type]
 
 
 def violations(message: pb.TagVideoRequest) -> dict[str, str]:
@@ -102,51 +91,17 @@ def test_content_comes_beside_a_video_without_a_uri() -> None:
     assert (request.content, request.video.uri) == (b"\0mp4", None)
 
 
-@pytest.mark.parametrize(
-    ("request_", "fields"),
-    [
-        (pb.TagVideoRequest(), ["title", "video_id"]),
-        (pb.TagVideoRequest(video_id="v", title=" \n", description="\t"), ["title"]),
-        (pb.TagVideoRequest(video_id=" ", title="T"), ["video_id"]),
-        (pb.TagVideoRequest(video_id="v" * 257, title="T"), ["video_id"]),
-        (pb.TagVideoRequest(video_id="v\n", title="T"), ["video_id"]),
-        (pb.TagVideoRequest(video_id="v", uri=""), ["uri"]),
-        (pb.TagVideoRequest(video_id="v", uri="a" * 4097), ["uri"]),
-        (pb.TagVideoRequest(video_id="v", uri="file\0"), ["uri"]),
-        (pb.TagVideoRequest(video_id="v", content=b""), ["content"]),
-        (pb.TagVideoRequest(video_id="v", title="T" * 10_001), ["title"]),
-        (pb.TagVideoRequest(video_id="v", title="T\0"), ["title"]),
-        (pb.TagVideoRequest(video_id="v", description="D" * 100_001), ["description"]),
-        (pb.TagVideoRequest(video_id="v", title="T", uploader_id=""), ["uploader_id"]),
-        (with_options(max_tags=51), ["options.max_tags"]),
-        (with_options(max_tags=-1), ["options.max_tags"]),
-        (with_options(min_confidence=1.01), ["options.min_confidence"]),
-        (with_options(precision=1.0), ["options.precision"]),
-        (with_options(precision=float("nan")), ["options.precision"]),
-        (pb.TagVideoRequest(uri="", title="\0"), ["title", "uri", "video_id"]),
-    ],
-)
-def test_each_field_that_is_wrong_is_named_and_no_other(request_: pb.TagVideoRequest, fields: list[str]) -> None:
-    assert sorted(violations(request_)) == fields
-
-
-def test_the_longest_fields_are_taken() -> None:
-    video = pb.TagVideoRequest(
-        video_id="🎬" * 256, uri="u" * 4096, title="語" * 10_000, description="D" * 100_000, uploader_id="u" * 256,
-        options=pb.TagVideoOptions(max_tags=50, min_confidence=1.0),
-    )  # fmt: skip
-    assert read_tag_request(video).wish == Wish(max_tags=50, min_confidence=1.0)
-
-
-def test_the_limits_are_those_that_the_proto_states() -> None:
-    proto = (regenerate.PROTOS / "videotag/v1/tagging.proto").read_text(encoding="utf-8")
-    request = proto[proto.index("message TagVideoRequest {") : proto.index("message TagVideoResponse {")]
-    assert f"1 to {LONGEST_ID} characters. Required" in request
-    assert f"1 to {LONGEST_URI:,} characters" in request
-    assert f"Up to {LONGEST_TITLE:,} characters. Default: none.\n  string title" in request
-    assert f"Up to {LONGEST_DESCRIPTION:,} characters. Default: none.\n  string description" in request
-    assert f"in [1, {MOST_TAGS}]" in request
-    assert f"in [{LEAST_PRECISION}, {MOST_PRECISION}]" in request
+def test_a_labelled_video_keeps_the_spellings_and_their_order() -> None:
+    asked = pb.AddLabelledVideoRequest(
+        video_id="v1", uri="b.mp4", title="T", uploader_id="u", tags=["Jazz", "a", "jazz"]
+    )
+    video = LabelledVideo(VideoRef("v1", "b.mp4", "T", "", "u"), ("Jazz", "a", "jazz"))
+    assert read_labelled(asked) == (video, None)
+    asked.content = b"mp4"
+    assert read_labelled(asked) == (dataclasses.replace(video, video=VideoRef("v1", None, "T", "", "u")), b"mp4")
+    asked.ClearField("tags")
+    with pytest.raises(InvalidRequestError):
+        read_labelled(asked)
 
 
 def test_no_bytes_that_parse_as_a_request_do_more_than_be_refused() -> None:
