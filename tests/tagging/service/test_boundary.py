@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
+from types import SimpleNamespace
 from typing import Any
 
 import grpc
@@ -210,3 +211,30 @@ def test_a_handler_stops_when_its_client_is_gone_and_nothing_is_logged(
 ) -> None:
     assert asyncio.run(leave(call)) == ["cancelled", "ended"]
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+def test_a_stream_that_is_dropped_between_two_answers_is_closed_at_once() -> None:
+    ended: list[str] = []
+
+    async def stream(requests: AsyncIterator[bytes], _: None) -> AsyncIterator[bytes]:
+        try:
+            async for request in requests:
+                yield request
+        finally:
+            ended.append("handler")
+
+    async def handler_of(_: object) -> Any:
+        return grpc.stream_stream_rpc_method_handler(stream)
+
+    async def two() -> AsyncIterator[bytes]:
+        yield b"1"
+        yield b"2"
+
+    async def drop() -> list[str]:
+        details = SimpleNamespace(method="/s/Stream", invocation_metadata=())
+        answers = (await Boundary().intercept_service(handler_of, details)).stream_stream(two(), None)
+        assert await anext(answers) == b"1"
+        await answers.aclose()
+        return list(ended)
+
+    assert asyncio.run(drop()) == ["handler"]
