@@ -5,7 +5,9 @@ VideoRef → MediaSample → ModalityFeatures → VideoEmbeddings → Candidates
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from copy import copy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,11 +32,13 @@ from tagging.media.pool import DecodePool
 from tagging.reading import Failure, ReadVideo, read_videos
 from tagging.recaller import Recaller, only_what_it_should_be
 from tagging.store.bundle import BundleManifest, read_manifest
-from tagging.store.latecomers import Entry
+from tagging.store.latecomers import Entry, Latecomer
 from tagging.types import (
     MODALITIES,
     Candidates,
     Evidence,
+    LabelledVideo,
+    MediaSample,
     Modality,
     ModalityFeatures,
     RankedTag,
@@ -133,30 +137,39 @@ class Tagger:
         ahead = 2 * self._config.media.workers + MEDIA_AT_ONCE
         for batch in _batches(read_videos(videos, self._pool, ahead)):
             read = [one for one in batch if isinstance(one, ReadVideo)]
-            tagged = iter(self._tag_batch(read, selection))
+            tagged = iter(self.tag_read(read, [selection] * len(read)))
             for one in batch:
                 yield one if isinstance(one, Failure) else next(tagged)
 
-    def _tag_batch(self, videos: Sequence[ReadVideo], selection: SelectConfig) -> list[RankedTags | Failure]:
+    def tag_read(self, videos: Sequence[ReadVideo], selections: Sequence[SelectConfig]) -> list[RankedTags | Failure]:
+        """Tags or the failure of each video, whose media are in memory; what each is to be answered may differ."""
         features = encode_videos(self._encoders, videos)
         embeddings = [embed(self._encoders, v.video, f) for v, f in zip(videos, features, strict=True)]
         candidates = self._recaller.recall(embeddings)
         inputs = [RankInput(v.video, f, c) for v, f, c in zip(videos, features, candidates, strict=True)]
         scores = self._ranker.score(inputs)
-        return [self._answer(*parts, selection) for parts in zip(inputs, embeddings, scores, strict=True)]
+        return [self._answer(*parts) for parts in zip(inputs, embeddings, scores, selections, strict=True)]
+
+    def late(self, labelled: LabelledVideo, read: ReadVideo) -> tuple[Latecomer, tuple[str, ...]]:
+        """A labelled video as a log keeps it, and warnings; InvalidVideoError where nothing of it can be looked at."""
+        [features] = encode_videos(self._encoders, [read])
+        seen = embed(self._encoders, read.video, features)
+        if not seen.rows:
+            raise _blank(read.video, features.warnings)
+        fingerprints = encoder_fingerprints(self._encoders)
+        rows: dict[Modality, NDArray[np.float32]] = {modality: seen.rows[modality] for modality in seen.modalities}
+        made_by = {modality: fingerprints[modality] for modality in rows}
+        return Latecomer(replace(read.video, uri=None), labelled.tags, rows, made_by), seen.warnings
+
+    def submit(self, source: str) -> "Future[MediaSample] | None":
+        """Begin to decode, as `DecodePool.submit` does; None where no encoder looks at media."""
+        return None if self._pool is None else self._pool.submit(source)
 
     def _answer(
         self, ranked: RankInput, embeddings: VideoEmbeddings, scores: TagScores, selection: SelectConfig
     ) -> RankedTags | Failure:
         if not embeddings.rows:
-            why = "; ".join(ranked.features.warnings) or "no modality is there"
-            return Failure(
-                ranked.video,
-                InvalidVideoError(
-                    f"nothing of video {ranked.video.video_id!r} could be looked at: {why}",
-                    "give a title, or use a bundle with encoders for picture and sound",
-                ),
-            )
+            return Failure(ranked.video, _blank(ranked.video, ranked.features.warnings))
         chosen = select(ranked.candidates, scores, self._recaller.catalog.parents, selection)
         abstained = () if len(chosen) else self._abstention(ranked.candidates, scores, selection)
         evidence = self._evidence(ranked.candidates, ranked.candidates.tag_rows[chosen])
@@ -213,6 +226,14 @@ class Tagger:
                             )
                         )
         return spoken
+
+
+def _blank(video: VideoRef, warnings: Sequence[str]) -> InvalidVideoError:
+    why = "; ".join(warnings) or "no modality is there"
+    return InvalidVideoError(
+        f"nothing of video {video.video_id!r} could be looked at: {why}",
+        "give a title, or use a bundle with encoders for picture and sound",
+    )
 
 
 def load_tagger(folder: Path) -> Tagger:
