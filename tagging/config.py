@@ -13,6 +13,7 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    SecretStr,
     model_validator,
 )
 
@@ -330,6 +331,22 @@ class TrainingConfig(Branch):
     recalled: NonNegativeInt = 4000
     least_videos: PositiveInt = 500
     seed: NonNegativeInt = 7
+
+
+class DatabaseConfig(Branch):
+    """Where the service keeps results, feedback, tag edits and labelled videos (store/database/).
+
+    `url` is sqlite:///FILE, with four slashes for an absolute path, or postgresql://USER:PASSWORD@HOST:PORT/NAME
+    (store/database/address.py). It may hold a password, so it is shown nowhere, and no bundle keeps it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    url: SecretStr
+    connections: PositiveInt = 5  # at once, a process; who needs another waits
+    wait_timeout_s: PositiveFloat = 5.0  # for a connection, and for what another writer has locked
+    connect_timeout_s: PositiveFloat = 5.0
+    statement_timeout_s: PositiveFloat = 30.0  # PostgreSQL alone
 
 
 class Config(Branch):

@@ -92,6 +92,18 @@ class BackendUnavailableError(VideotagError):
     """A server that this process relies on and that does not do what it is asked; trying again may help."""
 
 
+class InvalidRecordError(VideotagError):
+    """Something that the database cannot keep as it is, or that contradicts what it keeps already."""
+
+
+class OvertakenError(VideotagError):
+    """A change based on what others changed meanwhile; reading on and trying again helps."""
+
+
+class DatabaseMismatchError(VideotagError):
+    """A database whose tables are not those of this version of videotag."""
+
+
 class ArtifactError(VideotagError):
     """A bundle or feature store that cannot be used."""
 

@@ -1,5 +1,6 @@
 """Fixtures that every part of the suite shares."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from tagging.quickstart.corpus import Plan, plan_test, plan_training, write_corp
 from tagging.starter.build import build
 from tagging.store.features import FeatureStore
 from tagging.training import train
+from tests.postgres import PostgresServer, binaries
 from tests.tagging.starter.lists import write_label_lists
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -28,6 +30,21 @@ def shared_data() -> Path:
     if not data.is_dir():
         pytest.skip("the real data folder beside the checkout is missing")
     return data
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A server that is up; a test that stops it starts it again."""
+    if binaries() is None:
+        pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
+    server = PostgresServer()
+    yield server
+    server.remove()
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,86 @@
+"""Where the database is: the URL of its configuration, taken apart.
+
+No message repeats the URL, not even what is wrong in it: with an @ or a ? that is not escaped, a piece of the password
+lies where a host or an option is looked for.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from tagging.config import DatabaseConfig
+from tagging.errors import InvalidConfigError
+
+HINT = (
+    "it is sqlite:///FILE or postgresql://USER:PASSWORD@HOST:PORT/NAME, with ?sslmode=… or ?host=SOCKET_FOLDER "
+    "if needed; in user and password write @ as %40, : as %3A, / as %2F, ? as %3F"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """`shown` is what messages and logs call the database; `file` is of SQLite alone."""
+
+    url: URL
+    shown: str
+    file: Path | None
+    arguments: Mapping[str, Any]  # of the driver
+
+
+def address_of(config: DatabaseConfig) -> Address:
+    """Raises InvalidConfigError for a URL that names no database of either kind."""
+    try:
+        url = make_url(config.url.get_secret_value())
+    except (ArgumentError, ValueError):
+        raise InvalidConfigError("the database's URL cannot be read", HINT) from None  # its words may hold the password
+    if url.drivername == "sqlite":
+        return _file(url, config)
+    if url.drivername in ("postgresql", "postgres"):
+        return _server(url, config)
+    raise InvalidConfigError("the database's URL is neither of SQLite nor of PostgreSQL", HINT)
+
+
+def _file(url: URL, config: DatabaseConfig) -> Address:
+    if not url.database or ":memory:" in url.database or url.query or url.host:
+        raise InvalidConfigError("the database's URL names no file", HINT)
+    return Address(
+        url.set(drivername="sqlite+aiosqlite"),
+        url.database,
+        Path(url.database),
+        # Python's own transactions begin at the first write alone, and not for tables; database.py begins them instead.
+        {"isolation_level": None, "timeout": config.wait_timeout_s},
+    )
+
+
+def _server(url: URL, config: DatabaseConfig) -> Address:
+    options = dict(url.query)
+    encryption = options.pop("sslmode", None)
+    if options.keys() - {"host", "port"} or "@" in (url.host or "") or not url.database:
+        raise InvalidConfigError("the database's URL has something that belongs to no URL of PostgreSQL", HINT)
+    host = url.host or options.get("host") or "localhost"
+    port = url.port or options.get("port") or 5432
+    arguments: dict[str, Any] = {
+        "timeout": config.connect_timeout_s,
+        # The driver's own limit holds where the server does not answer at all; the server's spares it the work.
+        "command_timeout": config.statement_timeout_s + 1,
+        "server_settings": {
+            "application_name": "videotag",
+            "statement_timeout": _milliseconds(config.statement_timeout_s),
+            "lock_timeout": _milliseconds(config.wait_timeout_s),
+            # Of a process that stopped in the middle; others wait for what it has locked.
+            "idle_in_transaction_session_timeout": _milliseconds(config.statement_timeout_s),
+        },
+    }
+    if encryption is not None:
+        arguments["ssl"] = encryption
+    return Address(
+        url.set(drivername="postgresql+asyncpg", query=options), f"{host}:{port}/{url.database}", None, arguments
+    )
+
+
+def _milliseconds(seconds: float) -> str:
+    return str(max(1, round(seconds * 1000)))  # 0 would be no limit

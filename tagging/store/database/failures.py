@@ -1,0 +1,85 @@
+"""What a driver says when it fails, as known errors. What says nothing of the database itself is passed on."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as NoConnectionLeftError
+
+from tagging.errors import ArtifactCorruptError, BackendUnavailableError, OutputUnwritableError, VideotagError
+
+AGAIN = "try again in a while"
+
+# https://www.sqlite.org/rescode.html
+OF_FILE: dict[int, tuple[type[VideotagError], str]] = {
+    sqlite3.SQLITE_BUSY: (BackendUnavailableError, f"another writer is at it for long; {AGAIN}"),
+    sqlite3.SQLITE_LOCKED: (BackendUnavailableError, f"another writer is at it for long; {AGAIN}"),
+    sqlite3.SQLITE_IOERR: (BackendUnavailableError, "is its disk full, or gone?"),
+    sqlite3.SQLITE_FULL: (OutputUnwritableError, "make room on its disk"),
+    sqlite3.SQLITE_READONLY: (OutputUnwritableError, "give this user the right to write the file and its folder"),
+    sqlite3.SQLITE_PERM: (OutputUnwritableError, "give this user the right to write the file and its folder"),
+    sqlite3.SQLITE_CANTOPEN: (OutputUnwritableError, "does its folder exist, and may this user write there?"),
+    sqlite3.SQLITE_CORRUPT: (ArtifactCorruptError, "restore the file from a backup"),
+    sqlite3.SQLITE_NOTADB: (ArtifactCorruptError, "name a database of SQLite, or restore the file from a backup"),
+}
+
+# PostgreSQL's codes, or their first two letters: https://www.postgresql.org/docs/current/errcodes-appendix.html
+UNWRITABLE = {
+    "53100": "make room on the server's disk",
+    "25006": "name the server that may write, not one that follows it",
+}
+UNAVAILABLE = {
+    "08": "is the server up?",  # connections
+    "28": "are the user and the password of its URL right?",
+    "3D": "make it with createdb, or name another in its URL",  # there is no such database
+    "40": AGAIN,  # transactions that got in each other's way
+    "53": "give the server more of it, or open fewer connections",  # what the server has too little of
+    "55P03": f"another writer is at it for long; {AGAIN}",  # a lock that was not given in time
+    "57": AGAIN,  # shut down, crashed, cancelled, starting
+    "58": "look into the server's log",  # its system
+}
+
+
+@contextmanager
+def telling(shown: str) -> Iterator[None]:
+    """shown: what to call the database."""
+    try:
+        yield
+    except NoConnectionLeftError as error:
+        raise BackendUnavailableError(f"the database {shown} is busy: no connection was free in time", AGAIN) from error
+    except DBAPIError as error:
+        known = _of_file(error.orig, shown) if isinstance(error.orig, sqlite3.Error) else _of_server(error, shown)
+        if known is None:
+            raise
+        raise known from error
+    except OSError as error:  # also of the driver's own time limits
+        said = error.strerror or "no answer in time"
+        raise BackendUnavailableError(f"the database {shown} cannot be reached: {said}", UNAVAILABLE["08"]) from error
+
+
+def _of_file(error: sqlite3.Error, shown: str) -> VideotagError | None:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the rest of it specifies these eight bits
+    if code not in OF_FILE:
+        return None
+    kind, hint = OF_FILE[code]
+    return kind(f"the database {shown} failed: {error}", hint)
+
+
+def _of_server(error: DBAPIError, shown: str) -> VideotagError | None:
+    code = getattr(error.orig, "sqlstate", None) or ""
+    said = f"the database {shown} failed: {_words(error)}"
+    for known in (code, code[:2]):
+        if known in UNWRITABLE:
+            return OutputUnwritableError(said, UNWRITABLE[known])
+        if known in UNAVAILABLE:
+            return BackendUnavailableError(said, UNAVAILABLE[known])
+    if error.connection_invalidated or not code:  # the driver's own: the server said nothing
+        return BackendUnavailableError(said, UNAVAILABLE["08"])
+    return None
+
+
+def _words(error: DBAPIError) -> str:
+    """The driver's first line, without the class that SQLAlchemy puts before it."""
+    lines = str(error.orig).splitlines() or [type(error).__name__]
+    return lines[0].split(">: ")[-1]

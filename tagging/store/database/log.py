@@ -1,0 +1,126 @@
+"""Logs: rows of rising number, of which a reader that goes on from the last number it saw misses none.
+
+A sequence does not do that: it may give 7 before 8, and 8 be committed first; a reader that saw 8 never asks for 7.
+Here a row of `log_ends` holds the last number, and who appends locks it until the end of the transaction. So rows are
+seen in the order of their numbers, at the price of one writer at a time a log.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
+
+from sqlalchemy import RowMapping, Select, Table, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tagging.errors import InvalidRecordError, OvertakenError
+from tagging.store.database.database import Database
+from tagging.store.database.schema import log_ends
+
+PAGE = 100
+
+
+class Record(Protocol):
+    """A frozen dataclass. A second one of the same request is the same one sent again."""
+
+    @property
+    def request_id(self) -> str: ...
+
+    @property
+    def at(self) -> datetime: ...
+
+
+T = TypeVar("T", bound=Record)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry(Generic[T]):
+    number: int  # from 1
+    record: T
+
+
+class Log(ABC, Generic[T]):
+    """One log; Database says what each method raises besides."""
+
+    table: ClassVar[Table]
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def append(self, record: T, seen: int | None = None) -> Entry[T]:
+        """The record with its number, on the disk; what the same request appended earlier, if it did.
+
+        seen: the last number that the record takes into account; None: it rests on no other.
+        Raises OvertakenError where others were appended after `seen`, and InvalidRecordError where the request
+        appended something else, or something that contradicts the log; then nothing is appended.
+        """
+        async with self._database.writing() as connection:
+            last = await self._lock(connection)
+            stored = await self._of_request(connection, record.request_id)
+            if stored is not None:
+                if replace(self._comparable(stored.record), at=record.at) != record:  # type: ignore[type-var]
+                    raise InvalidRecordError(
+                        f"request {record.request_id!r} stored something else before",
+                        "give each request an id of its own",
+                    )
+                return stored
+            if seen is not None and seen < last:
+                raise OvertakenError(f"{self.table.name} ends at {last}, not at {seen}", "read on, then try again")
+            await self._check(connection, record)
+            number = last + 1
+            end = update(log_ends).where(log_ends.c.log == self.table.name)
+            await connection.execute(end.values(last=number))
+            await connection.execute(insert(self.table).values(number=number, **self._row(record)))
+        return Entry(number, record)
+
+    async def after(self, number: int, limit: int = PAGE) -> tuple[Entry[T], ...]:
+        """The first entries of a higher number, by number; none where the log has ended."""
+        statement = self._select().where(self.table.c.number > number).order_by(self.table.c.number).limit(limit)
+        async with self._database.reading() as connection:
+            rows = (await connection.execute(statement)).mappings().all()
+        return tuple(self._entry(row) for row in rows)
+
+    async def all_after(self, number: int = 0) -> AsyncIterator[Entry[T]]:
+        """Every entry of a higher number, by number; a page of them is in memory at a time."""
+        while page := await self.after(number):
+            for entry in page:
+                yield entry
+            number = page[-1].number
+
+    async def last(self) -> int:
+        """The number of the last entry; 0 where there is none."""
+        async with self._database.reading() as connection:
+            return int((await connection.execute(self._end())).scalar_one())
+
+    @abstractmethod
+    def _row(self, record: T) -> Mapping[str, Any]:
+        """The table's columns, without the number."""
+
+    @abstractmethod
+    def _record(self, row: RowMapping) -> T: ...
+
+    def _select(self) -> Select[Any]:
+        return select(self.table)
+
+    def _comparable(self, record: T) -> T:
+        """Without what was not given when it was appended."""
+        return record
+
+    async def _check(self, connection: AsyncConnection, record: T) -> None:
+        """Raises InvalidRecordError for a record that the log does not take; nobody else appends meanwhile."""
+
+    async def _lock(self, connection: AsyncConnection) -> int:
+        """The last number. Until the transaction ends nobody else gives one."""
+        return int((await connection.execute(self._end().with_for_update())).scalar_one())
+
+    def _end(self) -> Select[Any]:
+        return select(log_ends.c.last).where(log_ends.c.log == self.table.name)
+
+    async def _of_request(self, connection: AsyncConnection, request_id: str) -> Entry[T] | None:
+        statement = self._select().where(self.table.c.request_id == request_id)
+        row = (await connection.execute(statement)).mappings().one_or_none()
+        return self._entry(row) if row else None
+
+    def _entry(self, row: RowMapping) -> Entry[T]:
+        return Entry(row["number"], self._record(row))

@@ -1,0 +1,40 @@
+"""What both databases can keep as it is; PostgreSQL refuses a zero byte, UTF-8 half a surrogate."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from tagging.errors import InvalidRecordError
+
+ID_BYTES = 1024  # PostgreSQL indexes rows of up to 2,704 bytes
+NAME_BYTES = 256
+JSON_BYTES = 2**20
+
+
+def require_text(what: str, text: str, at_most: int = NAME_BYTES) -> None:
+    """InvalidRecordError for nothing, more than `at_most` bytes of UTF-8, and what no database keeps."""
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError as error:
+        raise InvalidRecordError(f"{what} is no Unicode text") from error
+    if not text or size > at_most or "\x00" in text:
+        found = "a zero character in it" if "\x00" in text else f"{size} bytes"
+        raise InvalidRecordError(f"{what} has {found}; expected 1 to {at_most} bytes of UTF-8 without zeros")
+
+
+def require_zone(at: datetime) -> None:
+    if at.tzinfo is None:
+        raise ValueError(f"{at} has no time zone")
+
+
+def plain_json(what: str, value: Mapping[str, Any]) -> dict[str, Any]:
+    """The same as JSON gives it back: lists for tuples. InvalidRecordError for what JSON lacks, and for too much."""
+    try:
+        text = json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise InvalidRecordError(f"{what} cannot be written as JSON: {error}") from error
+    if len(text) > JSON_BYTES:
+        raise InvalidRecordError(f"{what} has {len(text)} bytes of JSON; expected at most {JSON_BYTES}")
+    plain: dict[str, Any] = json.loads(text)
+    return plain

@@ -1,0 +1,110 @@
+"""A PostgreSQL server of the tests' own, from Debian's package, as a user who is not root."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+OWNER = "postgres"  # a user that Debian's package makes
+PASSWORD = "s3cr3t/@:?"  # with what a URL must not show, and what it has to escape
+ESCAPED = "s3cr3t%2F%40%3A%3F"
+START_TIMEOUT_S = 60
+
+
+def binaries() -> Path | None:
+    """The folder of the newest release that is installed."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[4]))
+    return found[-1].parent if found else None
+
+
+class PostgresServer:
+    """Ends with the process that started it, killed or not."""
+
+    def __init__(self) -> None:
+        found = binaries()
+        assert found is not None
+        self._binaries = found
+        self.folder = Path(tempfile.mkdtemp(prefix="videotag-postgres-"))  # short: a socket's path has 107 characters
+        password = self.folder / "password"
+        password.write_text(PASSWORD)
+        if os.geteuid() == 0:
+            shutil.chown(self.folder, OWNER, OWNER)
+            shutil.chown(password, OWNER, OWNER)
+        self._data = self.folder / "data"
+        options = ("--auth=scram-sha-256", f"--pwfile={password}", "--encoding=UTF8", "--locale=C", "--no-sync")
+        self._run("initdb", "-D", self._data, "-U", OWNER, *options)
+        self.port = _free_port()
+        self._made = 0
+        self.start()
+
+    def start(self) -> None:
+        options = {
+            "port": self.port,
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": self.folder,
+            "fsync": "off",  # a crash of the server loses nothing by that, one of the machine would
+            "max_connections": 50,
+        }
+        arguments = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [*self._as_owner(), self._binaries / "postgres", "-D", self._data, *arguments], stdout=log, stderr=log
+            )
+        deadline = time.monotonic() + START_TIMEOUT_S
+        ready = [str(self._binaries / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        while subprocess.run(ready, check=False).returncode:
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"PostgreSQL does not start: {(self.folder / 'log').read_text()[-2000:]}")
+            time.sleep(0.05)
+
+    def crash(self) -> None:
+        """As if all its processes were killed: nothing is written any more."""
+        self._process.send_signal(signal.SIGQUIT)
+        self._process.wait(START_TIMEOUT_S)
+
+    def remove(self) -> None:
+        if self._process.poll() is None:
+            self.crash()
+        shutil.rmtree(self.folder)
+
+    @contextlib.contextmanager
+    def new_database(self, options: str = "") -> Iterator[str]:
+        """The URL of one, empty; it is dropped again."""
+        self._made += 1
+        name = f"t{self._made}"
+        self.sql(f"CREATE DATABASE {name} {options}")
+        yield self.url(name)
+        self.sql(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def url(self, database: str, password: str = ESCAPED) -> str:
+        return f"postgresql://{OWNER}:{password}@127.0.0.1:{self.port}/{database}"
+
+    def sql(self, *statements: str, database: str = OWNER) -> str:
+        """What psql prints, each statement a transaction."""
+        arguments = [part for statement in statements for part in ("-c", statement)]
+        command = ["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", str(self.port), "-U", OWNER]
+        return self._run(*command, "-d", database, *arguments)
+
+    def _run(self, program: str, *arguments: object) -> str:
+        environment = {**os.environ, "PGPASSWORD": PASSWORD}
+        command = [*self._as_owner(), self._binaries / program, *map(str, arguments)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd="/")
+        if done.returncode:
+            raise RuntimeError(f"{program}: {done.stderr}")
+        return done.stdout.strip()
+
+    def _as_owner(self) -> list[str | Path]:
+        drop = [f"--reuid={OWNER}", f"--regid={OWNER}", "--clear-groups"] if os.geteuid() == 0 else []
+        return ["setpriv", "--pdeathsig", "QUIT", *drop]
+
+
+def _free_port() -> int:
+    with contextlib.closing(socket.socket()) as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])

@@ -1,0 +1,153 @@
+import asyncio
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, inspect, text
+
+from tagging.config import DatabaseConfig
+from tagging.errors import DatabaseMismatchError, OutputUnwritableError
+from tagging.store.database.database import Database
+from tagging.store.database.log import Log
+from tagging.store.database.migrate import REVISIONS, migrate, require_current, revert
+from tagging.store.database.schema import metadata
+from tests.tagging.store.database.records import LOGS, database_at, edit
+
+pytestmark = pytest.mark.anyio
+T = TypeVar("T")
+
+
+async def look(config: DatabaseConfig, what: Callable[[Connection], T]) -> T:
+    database = Database(config)
+    try:
+        async with database.writing() as connection:
+            return await connection.run_sync(what)
+    finally:
+        await database.close()
+
+
+def tables(connection: Connection) -> dict[str, Any]:
+    """All that the database itself says of its tables."""
+    inspector = inspect(connection)
+    found = {}
+    for table in set(inspector.get_table_names()) - {REVISIONS}:
+        columns = [{**column, "type": repr(column["type"])} for column in inspector.get_columns(table)]
+        keys = (inspector.get_pk_constraint, inspector.get_unique_constraints, inspector.get_foreign_keys)
+        indexes = sorted(inspector.get_indexes(table), key=str)
+        found[table] = (columns, *(key(table) for key in keys), indexes, inspector.get_check_constraints(table))
+    return found
+
+
+async def test_the_migrations_end_at_the_models(empty: DatabaseConfig) -> None:
+    await migrate(empty)
+    differences = await look(
+        empty,
+        lambda c: compare_metadata(MigrationContext.configure(c, opts={"version_table": REVISIONS}), metadata),
+    )
+    assert differences == []
+
+
+async def test_the_migrations_make_what_the_models_would_make(empty: DatabaseConfig) -> None:
+    await look(empty, metadata.create_all)
+    wanted = await look(empty, tables)
+    await look(empty, metadata.drop_all)
+    await migrate(empty)
+    assert await look(empty, tables) == wanted
+    assert wanted.keys() == metadata.tables.keys()
+
+
+async def test_every_log_begins_at_zero(database: Database) -> None:
+    assert [await log(database).last() for log, _ in LOGS] == [0] * len(Log.__subclasses__())
+
+
+async def test_migrating_twice_changes_nothing(config: DatabaseConfig, database: Database) -> None:
+    log, make = LOGS[0]
+    await log(database).append(make("r1"))
+    await migrate(config)
+    assert await log(database).last() == 1
+
+
+async def test_back_and_forth_again(config: DatabaseConfig) -> None:
+    await revert(config, "base")
+    assert await look(config, tables) == {}
+    await migrate(config)
+    assert (await look(config, tables)).keys() == metadata.tables.keys()
+
+
+async def test_a_migration_that_fails_leaves_nothing(empty: DatabaseConfig) -> None:
+    await look(empty, lambda c: c.execute(text("CREATE TABLE labelled_videos (mine int)")))  # made last
+    with pytest.raises(Exception, match="already exists"):
+        await migrate(empty)
+    assert (await look(empty, tables)).keys() == {"labelled_videos"}
+    await look(empty, lambda c: c.execute(text("DROP TABLE labelled_videos")))
+    await migrate(empty)
+
+
+async def test_a_database_of_a_newer_version_is_refused(config: DatabaseConfig, database: Database) -> None:
+    await look(config, lambda c: c.execute(text(f"UPDATE {REVISIONS} SET version_num = '9999'")))
+    for refused in (require_current(database), migrate(config), revert(config, "base")):
+        with pytest.raises(DatabaseMismatchError, match="revision 9999") as caught:
+            await refused
+        assert "newer version" in caught.value.hint
+    assert (await look(config, tables)).keys() == metadata.tables.keys()
+
+
+async def test_a_database_of_an_older_version_is_refused_until_it_is_migrated(empty: DatabaseConfig) -> None:
+    database = Database(empty)
+    with pytest.raises(DatabaseMismatchError, match="no "):
+        await require_current(database)
+    await migrate(empty)
+    await require_current(database)
+    await revert(empty, "base")
+    with pytest.raises(DatabaseMismatchError, match="no tables"):
+        await require_current(database)
+    await database.close()
+
+
+async def test_asking_makes_no_file(tmp_path: Path) -> None:
+    database = Database(database_at(f"sqlite:///{tmp_path}/new/videotag.db"))
+    with pytest.raises(DatabaseMismatchError, match="there is no database"):
+        await require_current(database)
+    await database.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_folder_is_made_where_one_can_be(tmp_path: Path) -> None:
+    await migrate(database_at(f"sqlite:///{tmp_path}/new/100%/videotag.db"))
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputUnwritableError):
+        await migrate(database_at(f"sqlite:///{tmp_path}/file/videotag.db"))
+
+
+async def test_several_processes_migrate_at_once(empty: DatabaseConfig) -> None:
+    script = (
+        "import asyncio, sys\n"
+        "from tagging.store.database.migrate import migrate\n"
+        "from tests.tagging.store.database.records import database_at\n"
+        "print('ready', flush=True); sys.stdin.readline()\n"
+        "asyncio.run(migrate(database_at(sys.argv[1])))\n"
+    )
+    command = [sys.executable, "-W", "error", "-c", script, empty.url.get_secret_value()]
+    processes = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    for process in processes:
+        assert process.stdout is not None
+        process.stdout.readline()
+    outcomes = [
+        (stderr, process.returncode)
+        for process, (_, stderr) in zip(
+            processes, await asyncio.gather(*(asyncio.to_thread(p.communicate, "go\n") for p in processes)), strict=True
+        )
+    ]
+    assert outcomes == [("", 0)] * 4
+    database = Database(empty)
+    await require_current(database)
+    assert (await LOGS[0][0](database).append(edit("r1"))).number == 1
+    await database.close()

@@ -1,0 +1,176 @@
+import asyncio
+import json
+import random
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from tagging.config import DatabaseConfig
+from tagging.errors import InvalidRecordError
+from tagging.store.database.answers import answer_from_json, answer_to_json
+from tagging.store.database.database import Database
+from tagging.store.database.taggings import Asked, Tagging, TaggingKey, Taggings
+from tagging.types import Evidence
+from tests.tagging.store.database.records import EVERYTHING, NOON, tagging
+
+pytestmark = pytest.mark.anyio
+
+
+def test_an_answer_becomes_json_and_the_same_again() -> None:
+    assert answer_from_json(json.loads(json.dumps(answer_to_json(EVERYTHING)))) == EVERYTHING
+
+
+def test_evidence_as_json_has_no_fields_of_other_kinds() -> None:
+    [first, *_] = answer_to_json(EVERYTHING)["tags"][0]["evidence"]
+    assert first.keys() == {"channel", "kind", "similarity", "video_id", "title"}
+
+
+def test_what_a_newer_version_adds_to_an_answer_is_left_out() -> None:
+    tree = answer_to_json(EVERYTHING)
+    tree["newer"] = tree["tags"][0]["newer"] = tree["tags"][0]["evidence"][0]["newer"] = 1
+    assert answer_from_json(tree) == EVERYTHING
+
+
+async def test_an_answer_comes_back_to_the_last_digit(database: Database) -> None:
+    taggings = Taggings(database)
+    key = TaggingKey("v1", "abc", "b1", Asked(3, 0.1 + 0.2, 0.9))
+    stored = await taggings.put(Tagging(key, EVERYTHING, NOON))
+    assert await taggings.get(key) == stored == Tagging(key, EVERYTHING, NOON)
+
+
+async def test_what_was_stored_first_stays(database: Database) -> None:
+    taggings = Taggings(database)
+    first = await taggings.put(tagging(name="cat"))
+    assert await taggings.put(tagging(name="dog", minutes=5)) == first
+    assert await taggings.get(first.key) == first
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        tagging(video_id="v2"),
+        tagging(bundle="b2"),
+        tagging(role="shadow"),
+        tagging(content_hash="abd"),
+        tagging(asked=Asked(max_tags=5)),
+        tagging(asked=Asked(min_confidence=0.5)),
+        tagging(asked=Asked(precision=0.5)),
+    ],
+)
+async def test_another_request_is_stored_beside_it(database: Database, other: Tagging) -> None:
+    taggings = Taggings(database)
+    one = await taggings.put(tagging())
+    assert await taggings.get(other.key) is None
+    assert await taggings.put(other) == other
+    assert (await taggings.get(one.key), await taggings.get(other.key)) == (one, other)
+
+
+def test_equal_wishes_have_equal_texts_and_others_have_not() -> None:
+    assert Asked(5, 1, None).text == Asked(5, 1.0).text
+    wishes = [Asked(), Asked(0), Asked(1), Asked(None, 1), Asked(None, None, 1), Asked(1, 1), Asked(None, 0.1 + 0.2)]
+    assert len({wish.text for wish in [*wishes, Asked(None, 0.3)]}) == len(wishes) + 1
+
+
+async def test_the_longest_key_can_be_stored(database: Database) -> None:
+    random_text = "".join(chr(random.Random(0).randrange(0x4E00, 0x9FFF)) for _ in range(341))  # three bytes each
+    asked = Asked(2**31, 0.1 + 0.2, 0.1 + 0.7)
+    one = tagging(random_text, "b" * 256, content_hash="銀" * 85, asked=asked)
+    assert await Taggings(database).put(one) == one
+    with pytest.raises(InvalidRecordError, match="video_id"):
+        tagging(random_text + "銀")
+
+
+async def test_the_latest_answer_is_the_one_stored_last(database: Database) -> None:
+    taggings = Taggings(database)
+    assert await taggings.latest("v1") is None
+    old = await taggings.put(tagging(bundle="b1", minutes=9))  # clocks of machines differ
+    new = await taggings.put(tagging(bundle="b2", content_hash="new"))
+    await taggings.put(tagging(bundle="b3", role="shadow"))
+    await taggings.put(tagging("v2"))
+    assert await taggings.latest("v1") == new
+    assert await taggings.latest("v1", content_hash="abc") == old
+    assert await taggings.latest("v1", bundle_version="b1") == old
+    assert await taggings.latest("v1", "abc", "b2") is None
+    assert await taggings.latest("v1", bundle_version="b3") is None
+
+
+async def test_pairs_are_the_requests_that_both_bundles_answered(database: Database) -> None:
+    taggings = Taggings(database)
+    wanted = []
+    for n in range(230):
+        active = tagging(f"v{n}", "b1", minutes=n, name="cat")
+        shadow = tagging(f"v{n}", "b2", "shadow", minutes=n, name="dog")
+        for one in random.Random(n).sample([active, shadow], 2):  # either may be faster
+            await taggings.put(one)
+        if n >= 10:
+            wanted.append((active, shadow))
+    await taggings.put(tagging("alone", "b1", minutes=99))
+    await taggings.put(tagging("alone too", "b2", "shadow", minutes=99))
+    await taggings.put(tagging("v20", "b3", minutes=99))  # another bundle was active, too
+    await taggings.put(tagging("v20", "b2", "shadow", content_hash="changed", minutes=99))
+    await taggings.put(tagging("v20", "b2", "shadow", asked=Asked(1), minutes=99))
+    since = NOON.astimezone(timezone(timedelta(hours=5))) + timedelta(minutes=10)
+    assert [(pair.active, pair.shadow) async for pair in taggings.pairs("b1", "b2", since)] == wanted
+
+
+WRITER = """
+import asyncio, sys
+from tagging.store.database.database import Database
+from tagging.store.database.taggings import Taggings
+from tests.tagging.store.database.records import database_at, tagging
+
+async def write(url, name):
+    database = Database(database_at(url, wait_timeout_s=60))
+    taggings = Taggings(database)
+    print("ready", flush=True)
+    sys.stdin.readline()
+    for n in range(60):
+        stored = await taggings.put(tagging(f"v{n}", name=name))
+        print(stored.answer.tags[0].name)
+    await database.close()
+
+asyncio.run(write(*sys.argv[1:]))
+"""
+
+
+async def test_processes_that_store_the_same_are_all_told_of_the_first(config: DatabaseConfig) -> None:
+    command = [sys.executable, "-c", WRITER, config.url.get_secret_value()]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    writers = [subprocess.Popen([*command, f"w{n}"], **pipes) for n in range(4)]  # type: ignore[call-overload]
+    for writer in writers:
+        writer.stdout.readline()
+    told = await asyncio.gather(*(asyncio.to_thread(writer.communicate, "go\n") for writer in writers))
+    assert [writer.returncode for writer in writers] == [0] * 4
+    database = Database(config)
+    stored = [await Taggings(database).get(tagging(f"v{n}").key) for n in range(60)]
+    names = [one.answer.tags[0].name for one in stored if one is not None]
+    assert [output.split() for output, _ in told] == [names] * 4
+    await database.close()
+
+
+async def test_tasks_beyond_the_connections_wait_their_turn(database: Database) -> None:
+    taggings = Taggings(database)
+    await asyncio.gather(*(taggings.put(tagging(f"v{n % 50}", name=f"t{n}")) for n in range(200)))
+    assert all([await taggings.get(tagging(f"v{n}").key) for n in range(50)])
+
+
+@pytest.mark.parametrize("asked", [{"min_confidence": float("nan")}, {"precision": float("inf")}])
+def test_a_wish_that_is_no_number_is_a_mistake(asked: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=next(iter(asked))):
+        Asked(**asked)  # type: ignore[arg-type]
+
+
+def test_an_answer_of_another_video_is_a_mistake() -> None:
+    one = tagging()
+    with pytest.raises(ValueError, match="under"):
+        replace(one, answer=replace(one.answer, video_id="v2"))
+    with pytest.raises(ValueError, match="no time zone"):
+        replace(one, at=datetime(2026, 1, 1))
+
+
+def test_every_field_of_evidence_is_tested() -> None:
+    stated = {name for tag in answer_to_json(EVERYTHING)["tags"] for one in tag["evidence"] for name in one}
+    assert stated == set(Evidence.__dataclass_fields__)
