@@ -337,12 +337,13 @@ class DatabaseConfig(Branch):
     """Where the service keeps results, feedback, tag edits and labelled videos (store/database/).
 
     `url` is sqlite:///FILE, with four slashes for an absolute path, or postgresql://USER:PASSWORD@HOST:PORT/NAME
-    (store/database/address.py). It may hold a password, so it is shown nowhere, and no bundle keeps it.
+    (store/database/address.py); None: the file that tagging/places.py names. It may hold a password, so it is shown
+    nowhere, and no bundle keeps it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    url: SecretStr
+    url: SecretStr | None = None
     connections: PositiveInt = 5  # at once, a process; who needs another waits
     wait_timeout_s: PositiveFloat = 5.0  # for a connection, and for what another writer has locked
     connect_timeout_s: PositiveFloat = 5.0

@@ -23,6 +23,11 @@ def features() -> Path:
     return home() / "features"
 
 
+def database() -> Path:
+    """The file of a service to which no other database was named."""
+    return home() / "service" / "videotag.db"
+
+
 def quickstart() -> Path:
     return home() / "quickstart"
 

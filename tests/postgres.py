@@ -63,14 +63,16 @@ class PostgresServer:
                 raise RuntimeError(f"PostgreSQL does not start: {(self.folder / 'log').read_text()[-2000:]}")
             time.sleep(0.05)
 
-    def crash(self) -> None:
-        """As if all its processes were killed: nothing is written any more."""
-        self._process.send_signal(signal.SIGQUIT)
-        self._process.wait(START_TIMEOUT_S)
+    @contextlib.contextmanager
+    def crashed(self) -> Iterator[None]:
+        self._crash()
+        try:
+            yield
+        finally:
+            self.start()
 
     def remove(self) -> None:
-        if self._process.poll() is None:
-            self.crash()
+        self._crash()
         shutil.rmtree(self.folder)
 
     @contextlib.contextmanager
@@ -83,13 +85,18 @@ class PostgresServer:
         self.sql(f"DROP DATABASE {name} WITH (FORCE)")
 
     def url(self, database: str, password: str = ESCAPED) -> str:
-        return f"postgresql://{OWNER}:{password}@127.0.0.1:{self.port}/{database}"
+        return f"postgresql://{OWNER}:{password}@127.0.0.1:{self.port}/{database}?sslmode=disable"
 
     def sql(self, *statements: str, database: str = OWNER) -> str:
         """What psql prints, each statement a transaction."""
         arguments = [part for statement in statements for part in ("-c", statement)]
         command = ["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", str(self.port), "-U", OWNER]
         return self._run(*command, "-d", database, *arguments)
+
+    def _crash(self) -> None:
+        """As if all its processes were killed: nothing is written any more."""
+        self._process.send_signal(signal.SIGQUIT)
+        self._process.wait(START_TIMEOUT_S)
 
     def _run(self, program: str, *arguments: object) -> str:
         environment = {**os.environ, "PGPASSWORD": PASSWORD}

@@ -1,7 +1,7 @@
 """Where the database is: the URL of its configuration, taken apart.
 
-No message repeats the URL, not even what is wrong in it: with an @ or a ? that is not escaped, a piece of the password
-lies where a host or an option is looked for.
+No message repeats the URL, not even what is wrong in it: with an @ that is not escaped, a piece of the password lies
+where a host is looked for.
 """
 
 from collections.abc import Mapping
@@ -12,12 +12,13 @@ from typing import Any
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from tagging import places
 from tagging.config import DatabaseConfig
 from tagging.errors import InvalidConfigError
 
 HINT = (
     "it is sqlite:///FILE or postgresql://USER:PASSWORD@HOST:PORT/NAME, with ?sslmode=… or ?host=SOCKET_FOLDER "
-    "if needed; in user and password write @ as %40, : as %3A, / as %2F, ? as %3F"
+    "if needed; in user and password write @ as %40, : as %3A, % as %25"
 )
 
 
@@ -33,6 +34,8 @@ class Address:
 
 def address_of(config: DatabaseConfig) -> Address:
     """Raises InvalidConfigError for a URL that names no database of either kind."""
+    if config.url is None:
+        return _file(URL.create("sqlite", database=str(places.database())), config)
     try:
         url = make_url(config.url.get_secret_value())
     except (ArgumentError, ValueError):

@@ -1,9 +1,11 @@
 """An open database: connections, transactions, and known errors in place of the driver's."""
 
 import json
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, event
@@ -43,6 +45,7 @@ class Database:
             **isolation,
         )
         if self.file:
+            event.listen(self._engine.sync_engine, "do_connect", partial(_try_file, self.file))
             event.listen(self._engine.sync_engine, "connect", _set_up_file)
             event.listen(self._engine.sync_engine, "begin", _begin_file)
         self._writer = self._engine.execution_options(writes=True)
@@ -65,15 +68,27 @@ class Database:
         await self._engine.dispose()
 
 
+PRAGMAS = (
+    "journal_mode = WAL",  # readers go on while one writes
+    "synchronous = FULL",  # each commit is synced; some builds have NORMAL, whose last ones a power cut loses
+    "foreign_keys = ON",
+)
+
+
+def _try_file(path: Path, *_: object) -> None:
+    # The driver's thread for a file that cannot be opened would outlive the event loop, and complain of that.
+    sqlite3.connect(path).close()
+
+
 def _set_up_file(connection: Any, _: ConnectionPoolEntry) -> None:
-    cursor = connection.cursor()
-    for pragma in (
-        "journal_mode = WAL",  # readers go on while one writes
-        "synchronous = FULL",  # each commit is synced; some builds have NORMAL, whose last ones a power cut loses
-        "foreign_keys = ON",
-    ):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
+    try:
+        cursor = connection.cursor()
+        for pragma in PRAGMAS:
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+    except sqlite3.Error:
+        connection.close()  # the pool forgets it, and its thread would stay
+        raise
 
 
 def _begin_file(connection: Connection) -> None:

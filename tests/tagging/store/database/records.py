@@ -20,6 +20,11 @@ def database_at(url: str, **changed: float) -> DatabaseConfig:
     return DatabaseConfig.model_validate({"url": url, **changed})
 
 
+def url_of(config: DatabaseConfig) -> str:
+    assert config.url is not None
+    return config.url.get_secret_value()
+
+
 def edit(request_id: str, **changed: Any) -> TagEdit:
     one = TagEdit(request_id, "create", "00ff", {}, {"name": "gümüş 銀"}, "editor@example.com", NOON)
     return replace(one, **changed)

@@ -14,7 +14,7 @@ from tagging.errors import InvalidRecordError, OvertakenError
 from tagging.store.database.database import Database
 from tagging.store.database.log import Entry, Log
 from tagging.store.database.tag_edits import TagEdit, TagEdits
-from tests.tagging.store.database.records import LOGS, NOON, edit
+from tests.tagging.store.database.records import LOGS, NOON, edit, url_of
 
 pytestmark = pytest.mark.anyio
 every_log = pytest.mark.parametrize(("kind", "make"), LOGS)
@@ -131,7 +131,7 @@ asyncio.run(write(sys.argv[1], sys.argv[2], int(sys.argv[3])))
 
 
 async def test_a_follower_of_several_writing_processes_misses_nothing(config: DatabaseConfig) -> None:
-    url, count = config.url.get_secret_value(), 40
+    url, count = url_of(config), 40
     writers = [subprocess.Popen([sys.executable, "-c", WRITER, url, f"w{n}", str(count)]) for n in range(4)]
     database = Database(config)
     log, seen, looks = TagEdits(database), list[Entry[TagEdit]](), 0

@@ -16,7 +16,7 @@ from tagging.store.database.database import Database
 from tagging.store.database.log import Log
 from tagging.store.database.migrate import REVISIONS, migrate, require_current, revert
 from tagging.store.database.schema import metadata
-from tests.tagging.store.database.records import LOGS, database_at, edit
+from tests.tagging.store.database.records import LOGS, database_at, edit, url_of
 
 pytestmark = pytest.mark.anyio
 T = TypeVar("T")
@@ -132,7 +132,7 @@ async def test_several_processes_migrate_at_once(empty: DatabaseConfig) -> None:
         "print('ready', flush=True); sys.stdin.readline()\n"
         "asyncio.run(migrate(database_at(sys.argv[1])))\n"
     )
-    command = [sys.executable, "-W", "error", "-c", script, empty.url.get_secret_value()]
+    command = [sys.executable, "-W", "error", "-c", script, url_of(empty)]
     processes = [
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for _ in range(4)

@@ -14,7 +14,7 @@ from tagging.store.database.answers import answer_from_json, answer_to_json
 from tagging.store.database.database import Database
 from tagging.store.database.taggings import Asked, Tagging, TaggingKey, Taggings
 from tagging.types import Evidence
-from tests.tagging.store.database.records import EVERYTHING, NOON, tagging
+from tests.tagging.store.database.records import EVERYTHING, NOON, tagging, url_of
 
 pytestmark = pytest.mark.anyio
 
@@ -137,7 +137,7 @@ asyncio.run(write(*sys.argv[1:]))
 
 
 async def test_processes_that_store_the_same_are_all_told_of_the_first(config: DatabaseConfig) -> None:
-    command = [sys.executable, "-c", WRITER, config.url.get_secret_value()]
+    command = [sys.executable, "-c", WRITER, url_of(config)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     writers = [subprocess.Popen([*command, f"w{n}"], **pipes) for n in range(4)]  # type: ignore[call-overload]
     for writer in writers:

@@ -1,0 +1,409 @@
+import asyncio
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import tempfile
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import event, text
+from sqlalchemy.pool import Pool
+
+from tagging.config import DatabaseConfig
+from tagging.errors import ArtifactCorruptError, BackendUnavailableError, OutputUnwritableError, VideotagError
+from tagging.store.database.database import Database
+from tagging.store.database.labelled_videos import LabelledLog
+from tagging.store.database.migrate import migrate, require_current
+from tagging.store.database.tag_edits import TagEdits
+from tagging.store.database.taggings import Taggings
+from tests.postgres import PostgresServer
+from tests.tagging.store.database.records import database_at, edit, labelled, tagging, url_of
+
+pytestmark = pytest.mark.anyio
+postgres_only = pytest.mark.parametrize("empty", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True)
+sqlite_only = pytest.mark.parametrize("empty", ["sqlite"], indirect=True)
+
+
+@asynccontextmanager
+async def opened(config: DatabaseConfig, **changed: float) -> AsyncIterator[Database]:
+    database = Database(config.model_copy(update=changed))
+    yield database
+    await database.close()
+
+
+async def refused(database: Database, kind: type[VideotagError], said: str = "") -> VideotagError:
+    """The error of a write."""
+    with pytest.raises(kind) as caught:
+        await TagEdits(database).append(edit("refused"))
+    assert caught.value.hint
+    assert database.shown in caught.value.message
+    assert said in caught.value.message
+    return caught.value
+
+
+def file_of(config: DatabaseConfig) -> Path:
+    return Path(url_of(config).removeprefix("sqlite:///"))
+
+
+# Away
+
+
+async def test_a_server_that_is_not_there_is_told_at_once() -> None:
+    with closing(socket.socket()) as taken:
+        taken.bind(("127.0.0.1", 0))  # and does not listen
+        port = taken.getsockname()[1]
+        async with opened(database_at(f"postgresql://me:pw@127.0.0.1:{port}/tags")) as database:
+            await refused(database, BackendUnavailableError, "cannot be reached")
+            with pytest.raises(BackendUnavailableError):
+                await Taggings(database).latest("v1")
+            with pytest.raises(BackendUnavailableError):
+                await require_current(database)
+
+
+async def test_a_host_without_an_address_is_told() -> None:
+    async with opened(database_at("postgresql://me:pw@no.such.host.invalid/tags")) as database:
+        await refused(database, BackendUnavailableError, "cannot be reached")
+
+
+async def test_a_server_that_does_not_answer_is_given_up() -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as silent:
+        url = f"postgresql://me:pw@127.0.0.1:{silent.getsockname()[1]}/tags"
+        async with opened(database_at(url, connect_timeout_s=0.3)) as database:
+            await refused(database, BackendUnavailableError, "no answer in time")
+
+
+async def test_something_that_speaks_otherwise_is_told() -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as web:
+
+        def answer() -> None:
+            connection, _ = web.accept()
+            connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            connection.close()
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        async with opened(database_at(f"postgresql://me:pw@127.0.0.1:{web.getsockname()[1]}/tags")) as database:
+            await refused(database, BackendUnavailableError)
+        thread.join()
+
+
+@pytest.mark.postgres
+async def test_who_is_not_let_in_is_told_why(postgres: PostgresServer) -> None:
+    async with opened(database_at(postgres.url("postgres", password="wrong"))) as database:
+        error = await refused(database, BackendUnavailableError, "password authentication failed")
+        assert "password" in error.hint
+    async with opened(database_at(postgres.url("nowhere"))) as database:
+        error = await refused(database, BackendUnavailableError, "does not exist")
+        assert "createdb" in error.hint
+
+
+@postgres_only
+async def test_a_server_that_comes_back_is_used_again(config: DatabaseConfig, postgres: PostgresServer) -> None:
+    async with opened(config) as database:
+        edits = TagEdits(database)
+        await asyncio.gather(*(edits.append(edit(f"r{n}")) for n in range(10)))  # several connections are open
+        with postgres.crashed():
+            await refused(database, BackendUnavailableError)
+            await refused(database, BackendUnavailableError, "cannot be reached")
+        assert (await edits.append(edit("after"))).number == 11
+        assert len(await edits.after(0)) == 11
+
+
+@postgres_only
+async def test_what_was_stored_before_a_crash_is_there(config: DatabaseConfig, postgres: PostgresServer) -> None:
+    async with opened(config) as database:
+        stored = await Taggings(database).put(tagging())
+        sleeping = asyncio.create_task(sleep(database, 60))
+        while not postgres.sql("SELECT pid FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'"):
+            await asyncio.sleep(0.05)
+        with postgres.crashed(), pytest.raises(BackendUnavailableError):
+            await sleeping
+        assert await Taggings(database).latest("v1") == stored
+
+
+async def sleep(database: Database, seconds: float) -> None:
+    async with database.writing() as connection:
+        await connection.execute(text("SELECT pg_sleep(:s)"), {"s": seconds})
+
+
+@postgres_only
+async def test_a_connection_that_breaks_before_the_commit_leaves_nothing(
+    config: DatabaseConfig, postgres: PostgresServer
+) -> None:
+    async with opened(config) as database:
+        with pytest.raises(BackendUnavailableError):
+            async with database.writing() as connection:
+                await connection.execute(text("UPDATE log_ends SET last = 99"))
+                pid = (await connection.execute(text("SELECT pg_backend_pid()"))).scalar_one()
+                postgres.sql(f"SELECT pg_terminate_backend({pid})")
+                await connection.execute(text("SELECT 1"))
+        assert await TagEdits(database).last() == 0
+        assert (await TagEdits(database).append(edit("r1"))).number == 1
+
+
+# Slow, or busy
+
+
+@postgres_only
+async def test_a_statement_that_takes_too_long_is_cut(config: DatabaseConfig) -> None:
+    async with opened(config, statement_timeout_s=0.3) as database:
+        with pytest.raises(BackendUnavailableError, match="statement timeout"):
+            await sleep(database, 60)
+        assert await TagEdits(database).last() == 0
+
+
+@postgres_only
+async def test_a_server_that_stops_answering_in_the_middle_is_given_up(config: DatabaseConfig) -> None:
+    async with opened(config, statement_timeout_s=0.2) as database:
+        async with database.reading() as connection:
+            pid = (await connection.execute(text("SELECT pg_backend_pid()"))).scalar_one()
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            with pytest.raises(BackendUnavailableError):
+                await TagEdits(database).last()
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        assert (await TagEdits(database).append(edit("r1"))).number == 1
+
+
+async def test_a_writer_that_waits_too_long_for_another_is_told(config: DatabaseConfig) -> None:
+    async with opened(config) as one, opened(config, wait_timeout_s=0.3) as other:
+        async with one.writing() as connection:
+            await connection.execute(text("UPDATE log_ends SET last = last"))
+            await refused(other, BackendUnavailableError, "lock")
+            assert await TagEdits(other).after(0) == ()  # readers do not wait
+        assert (await TagEdits(other).append(edit("r1"))).number == 1
+
+
+@postgres_only
+async def test_a_writer_that_froze_does_not_hold_up_others_for_ever(config: DatabaseConfig) -> None:
+    async with opened(config, statement_timeout_s=0.5) as frozen, opened(config) as other:
+        with pytest.raises(BackendUnavailableError):
+            async with frozen.writing() as connection:
+                await connection.execute(text("UPDATE log_ends SET last = 99"))
+                assert (await TagEdits(other).append(edit("r1"))).number == 1
+                await connection.execute(text("SELECT 1"))
+        assert await TagEdits(frozen).last() == 1
+
+
+async def test_who_finds_no_free_connection_is_told(config: DatabaseConfig) -> None:
+    async with opened(config, connections=1, wait_timeout_s=0.2) as database:
+        async with database.reading():
+            await refused(database, BackendUnavailableError, "no connection was free")
+        assert (await TagEdits(database).append(edit("r1"))).number == 1
+
+
+async def test_writers_who_were_cancelled_leave_nothing_half_done(config: DatabaseConfig) -> None:
+    async with opened(config, connections=3) as database:
+        edits, done = TagEdits(database), 0
+        for n in range(60):
+            task = asyncio.create_task(edits.append(edit(f"r{n}")))
+            for _ in range(n % 25):
+                await asyncio.sleep(0)
+            if n % 3 == 0:
+                await asyncio.sleep(0.002 * (n % 7))
+            task.cancel()
+            outcome = (await asyncio.gather(task, return_exceptions=True))[0]
+            done += not isinstance(outcome, asyncio.CancelledError)
+        entries = [entry async for entry in edits.all_after()]
+        assert [entry.number for entry in entries] == list(range(1, len(entries) + 1))
+        assert done <= len(entries) < 60  # a commit may have gone through whose writer was not told
+        assert await edits.last() == len(entries)
+        again = await asyncio.gather(*(edits.append(edit(f"r{n}")) for n in range(60)))
+        assert sorted(entry.number for entry in again) == list(range(1, 61))
+
+
+# No room, no right
+
+
+@contextmanager
+def tiny_disk(folder: Path, megabytes: int) -> Iterator[Path]:
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=777", "tmpfs", folder], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("a small disk can be mounted by root alone")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+async def fill(database: Database) -> int:
+    """How many records went in before the disk was full."""
+    log = LabelledLog(database)
+    with pytest.raises(OutputUnwritableError) as caught:
+        for n in range(1000):
+            await log.append(labelled(f"r{n}", payload=os.urandom(100_000)))
+    assert "make room" in caught.value.hint
+    return n
+
+
+async def test_a_file_on_a_full_disk_takes_nothing_and_loses_nothing(tmp_path: Path) -> None:
+    with tiny_disk(tmp_path / "disk", 4) as disk:
+        config = database_at(f"sqlite:///{disk}/videotag.db")
+        await migrate(config)
+        (disk / "ballast").write_bytes(bytes(2**20))
+        async with opened(config) as database:
+            stored = await fill(database)
+            assert stored == await LabelledLog(database).last() == len(await LabelledLog(database).after(0)) > 0
+            (disk / "ballast").unlink()
+            assert (await LabelledLog(database).append(labelled(f"r{stored}"))).number == stored + 1
+        with closing(sqlite3.connect(file_of(config))) as plain:
+            assert plain.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+@pytest.mark.postgres
+async def test_a_server_on_a_full_disk_takes_nothing_and_loses_nothing(
+    postgres: PostgresServer, tmp_path: Path
+) -> None:
+    with tiny_disk(postgres.folder / "disk", 24) as disk:
+        folder = disk / "space"
+        folder.mkdir()
+        folder.chmod(0o700)
+        owner = (postgres.folder / "data").stat()
+        os.chown(folder, owner.st_uid, owner.st_gid)
+        postgres.sql(f"CREATE TABLESPACE tiny LOCATION '{folder}'")
+        with postgres.new_database("TABLESPACE tiny") as url:
+            config = database_at(url)
+            await migrate(config)
+            (disk / "ballast").write_bytes(bytes(2**20))
+            async with opened(config) as database:
+                stored = await fill(database)
+                assert stored == await LabelledLog(database).last() == len(await LabelledLog(database).after(0, 1000))
+                (disk / "ballast").unlink()
+                assert (await LabelledLog(database).append(labelled(f"r{stored}"))).number == stored + 1
+        postgres.sql("DROP TABLESPACE tiny")
+
+
+@sqlite_only
+async def test_a_file_that_may_not_grow_takes_nothing_and_loses_nothing(config: DatabaseConfig) -> None:
+    def limit(connection: Any, _: object) -> None:
+        connection.execute("PRAGMA max_page_count = 200")  # of 4 KiB
+
+    event.listen(Pool, "connect", limit)  # as a small disk would, where none can be mounted
+    try:
+        async with opened(config) as database:
+            stored = await fill(database)
+    finally:
+        event.remove(Pool, "connect", limit)
+    async with opened(config) as database:
+        assert stored == await LabelledLog(database).last() == len(await LabelledLog(database).after(0)) > 0
+        assert (await LabelledLog(database).append(labelled(f"r{stored}"))).number == stored + 1
+
+
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    """Root has every right."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.setegid(65534)
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+
+
+async def test_a_file_without_the_right_to_write_it_is_told() -> None:
+    with tempfile.TemporaryDirectory() as name:  # others cannot get into pytest's folders
+        folder = Path(name)
+        config = database_at(f"sqlite:///{folder}/videotag.db")
+        await migrate(config)
+        for path, mode in ((folder / "videotag.db", 0o444), (folder, 0o555)):
+            path.chmod(mode)
+        with as_nobody():
+            async with opened(config) as database:
+                error = await refused(database, OutputUnwritableError)
+                assert "user" in error.hint
+        folder.chmod(0o755)
+        (folder / "videotag.db").chmod(0o644)
+        async with opened(config) as database:
+            assert (await TagEdits(database).append(edit("r1"))).number == 1
+
+
+@postgres_only
+async def test_a_server_that_only_follows_another_is_told(config: DatabaseConfig, postgres: PostgresServer) -> None:
+    name = url_of(config).rsplit("/", 1)[1].partition("?")[0]
+    postgres.sql(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    async with opened(config) as database:
+        await refused(database, OutputUnwritableError, "read-only transaction")
+        assert await TagEdits(database).after(0) == ()
+
+
+# Damage
+
+
+async def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
+    (tmp_path / "videotag.db").write_text("title,tags\n" * 1000)
+    async with opened(database_at(f"sqlite:///{tmp_path}/videotag.db")) as database:
+        await refused(database, ArtifactCorruptError, "not a database")
+
+
+async def test_connections_that_fail_leave_no_threads(tmp_path: Path) -> None:
+    (tmp_path / "videotag.db").write_text("title,tags\n" * 1000)
+    before = threading.active_count()
+    for path in (tmp_path / "videotag.db", tmp_path):
+        async with opened(database_at(f"sqlite:///{path}")) as database:
+            for _ in range(20):
+                await refused(database, VideotagError)
+    assert threading.active_count() == before
+
+
+async def test_a_folder_in_the_place_of_a_file_is_told(tmp_path: Path) -> None:
+    async with opened(database_at(f"sqlite:///{tmp_path}")) as database:
+        await refused(database, OutputUnwritableError, "unable to open")
+
+
+@sqlite_only
+async def test_a_damaged_file_is_told(config: DatabaseConfig) -> None:
+    async with opened(config) as database:
+        for n in range(50):
+            await TagEdits(database).append(edit(f"r{n}"))
+    path = file_of(config)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:8192] + b"\xff" * (len(whole) - 8192))
+    async with opened(config) as database:
+        await refused(database, ArtifactCorruptError, "malformed")
+
+
+# Secrets
+
+
+@postgres_only
+async def test_no_error_and_no_log_tells_the_password(
+    config: DatabaseConfig, postgres: PostgresServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    wrong = "topsecret"
+    shown = []
+    for url in (
+        postgres.url("postgres", password=wrong),
+        f"postgresql://me:{wrong}@127.0.0.1:1/tags",
+        f"postgresql://me:{wrong}@no.such.host.invalid/tags",
+    ):
+        async with opened(database_at(url)) as database:
+            error = await refused(database, BackendUnavailableError)
+            shown += [*chain(error), repr(vars(database))]
+    async with opened(config) as database:
+        await TagEdits(database).append(edit("r1"))
+    shown += [caplog.text, *(repr(vars(record)) for record in caplog.records)]
+    for text_shown in shown:
+        assert wrong not in text_shown
+        assert "s3cr3t" not in text_shown
+
+
+def chain(error: BaseException | None) -> Iterator[str]:
+    """What a traceback shows of an error and of those behind it."""
+    while error is not None:
+        yield repr(error) + str(error) + repr(vars(error))
+        error = error.__cause__ or error.__context__

@@ -1,0 +1,124 @@
+"""Processes that write are killed, and the server under them."""
+
+import asyncio
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tagging.config import DatabaseConfig
+from tagging.store.database.database import Database
+from tagging.store.database.migrate import migrate, require_current
+from tagging.store.database.tag_edits import TagEdits
+from tagging.store.database.taggings import Taggings
+from tests.postgres import PostgresServer
+from tests.tagging.store.database.records import database_at, edit, tagging, url_of
+
+pytestmark = pytest.mark.anyio
+
+WRITER = """
+import asyncio, sys
+from tagging.errors import BackendUnavailableError
+from tagging.store.database.database import Database
+from tagging.store.database.tag_edits import TagEdits
+from tagging.store.database.taggings import Taggings
+from tests.tagging.store.database.records import database_at, edit, tagging
+
+async def again_until_done(make):
+    while True:
+        try:
+            return await make()
+        except BackendUnavailableError:
+            await asyncio.sleep(0.02)
+
+async def write(url, name, count):
+    database = Database(database_at(url, wait_timeout_s=60))
+    for n in range(count):
+        stored = await again_until_done(lambda: TagEdits(database).append(edit(f"{name}-{n}")))
+        await again_until_done(lambda: Taggings(database).put(tagging(f"{name}-{n}", name=str(n))))
+        print(stored.number, f"{name}-{n}", flush=True)
+    await database.close()
+
+asyncio.run(write(sys.argv[1], sys.argv[2], int(sys.argv[3])))
+"""
+
+
+def writer(config: DatabaseConfig, name: str, count: int) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", WRITER, url_of(config), name, str(count)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def told(line: str) -> tuple[int, str]:
+    number, request_id = line.split()
+    return int(number), request_id
+
+
+async def test_what_a_killed_writer_was_told_is_there_and_a_retry_doubles_nothing(config: DatabaseConfig) -> None:
+    acknowledged: set[tuple[int, str]] = set()
+    for round_ in range(3):
+        process = writer(config, f"w{round_}", 10_000)
+        assert process.stdout is not None
+        for _ in range(20):
+            acknowledged.add(told(process.stdout.readline()))
+        await asyncio.sleep(random.Random(round_).random() * 0.05)  # anywhere in a write
+        process.kill()
+        acknowledged |= {told(line) for line in process.stdout.read().splitlines(keepends=True) if line.endswith("\n")}
+        process.wait()
+        process.stdout.close()
+
+    database = Database(config)
+    edits, taggings = TagEdits(database), Taggings(database)
+    stored = {(entry.number, entry.record.request_id) async for entry in edits.all_after()}
+    assert acknowledged <= stored
+    assert len(stored) - len(acknowledged) <= 3  # one a kill: committed, and not told
+    for number, request_id in acknowledged:
+        assert (await edits.append(edit(request_id))).number == number
+        assert await taggings.latest(request_id) is not None
+    assert [entry.number async for entry in edits.all_after()] == list(range(1, len(stored) + 1))
+    await database.close()
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("empty", ["postgres"], indirect=True)
+async def test_a_writer_goes_on_when_the_server_crashed_and_came_back(
+    config: DatabaseConfig, postgres: PostgresServer
+) -> None:
+    process = writer(config, "w", 80)
+    assert process.stdout is not None
+    lines = []
+    for _ in range(2):
+        lines += [await asyncio.to_thread(process.stdout.readline) for _ in range(20)]
+        with postgres.crashed():
+            await asyncio.sleep(0.1)
+    lines += await asyncio.to_thread(process.stdout.readlines)
+    assert process.wait() == 0
+    process.stdout.close()
+    assert [told(line) for line in lines] == [(n + 1, f"w-{n}") for n in range(80)]
+    database = Database(config)
+    stored = [(entry.number, entry.record.request_id) async for entry in TagEdits(database).all_after()]
+    assert stored == [told(line) for line in lines]
+    await database.close()
+
+
+async def test_a_migration_that_is_killed_leaves_all_or_nothing(tmp_path: Path) -> None:
+    script = "import asyncio, sys\nfrom tagging.store.database.migrate import migrate\n"
+    script += "from tests.tagging.store.database.records import database_at\n"
+    script += "print('ready', flush=True)\nasyncio.run(migrate(database_at(sys.argv[1])))\n"
+    for n in range(5):
+        config = database_at(f"sqlite:///{tmp_path}/{n}.db")
+        command = [sys.executable, "-c", script, url_of(config)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        process.stdout.readline()
+        await asyncio.sleep(0.04 * n)
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        await migrate(config)
+        database = Database(config)
+        await require_current(database)
+        assert (await TagEdits(database).append(edit("r1"))).number == 1
+        assert await Taggings(database).put(tagging()) == tagging()
+        await database.close()
