@@ -39,7 +39,7 @@ class Database:
             pool_size=config.connections,
             max_overflow=0,
             pool_timeout=config.wait_timeout_s,
-            pool_pre_ping=True,  # a connection that the server closed meanwhile is replaced before it is used
+            pool_pre_ping=not self.file,  # a connection that the server closed meanwhile is replaced before it is used
             hide_parameters=True,  # errors go to logs, and what people wrote does not
             json_serializer=partial(json.dumps, allow_nan=False),
             **isolation,
@@ -49,12 +49,14 @@ class Database:
             event.listen(self._engine.sync_engine, "connect", _set_up_file)
             event.listen(self._engine.sync_engine, "begin", _begin_file)
         self._writer = self._engine.execution_options(writes=True)
+        # One statement needs no transaction, whose beginning and end would be two more ways to the server.
+        self._reader = self._engine if self.file else self._engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction that writes nothing."""
+        """A connection for statements that write nothing; each sees what is committed when it begins."""
         with telling(self.shown):
-            async with self._engine.connect() as connection:
+            async with self._reader.connect() as connection:
                 yield connection
 
     @asynccontextmanager
@@ -68,30 +70,23 @@ class Database:
         await self._engine.dispose()
 
 
-PRAGMAS = (
-    "journal_mode = WAL",  # readers go on while one writes
-    "synchronous = FULL",  # each commit is synced; some builds have NORMAL, whose last ones a power cut loses
-    "foreign_keys = ON",
-)
-
-
 def _try_file(path: Path, *_: object) -> None:
     # The driver's thread for a file that cannot be opened would outlive the event loop, and complain of that.
     sqlite3.connect(path).close()
 
 
 def _set_up_file(connection: Any, _: ConnectionPoolEntry) -> None:
-    try:
-        cursor = connection.cursor()
-        for pragma in PRAGMAS:
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-    except sqlite3.Error:
-        connection.close()  # the pool forgets it, and its thread would stay
-        raise
+    cursor = connection.cursor()
+    for pragma in (
+        "journal_mode = WAL",  # readers go on while one writes
+        "synchronous = FULL",  # each commit is synced; some builds have NORMAL, whose last ones a power cut loses
+        "foreign_keys = ON",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
 
 
 def _begin_file(connection: Connection) -> None:
     # A writer that began as a reader fails at once, without waiting, where another has written meanwhile.
-    writes = connection.get_execution_options().get("writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    if connection.get_execution_options().get("writes", False):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")

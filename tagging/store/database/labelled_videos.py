@@ -10,7 +10,7 @@ from sqlalchemy import RowMapping
 from tagging.errors import InvalidRecordError
 from tagging.store.database.log import Log
 from tagging.store.database.schema import labelled_videos
-from tagging.store.database.texts import ID_BYTES, require_text, require_zone
+from tagging.store.database.texts import ID_BYTES, require_moment, require_text
 
 PAYLOAD_BYTES = 4 * 2**20
 
@@ -33,7 +33,7 @@ class LabelledRecord:
             raise ValueError(f"no kind of record: {self.kind!r}")
         if len(self.payload) > PAYLOAD_BYTES:
             raise InvalidRecordError(f"a payload of {len(self.payload)} bytes; expected at most {PAYLOAD_BYTES}")
-        require_zone(self.at)
+        require_moment(self.at)
 
 
 class LabelledLog(Log[LabelledRecord]):

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from tagging.errors import InvalidRecordError
 from tagging.store.database.log import Entry, Log
 from tagging.store.database.schema import tag_edits
-from tagging.store.database.texts import plain_json, require_text, require_zone
+from tagging.store.database.texts import plain_json, require_moment, require_text
 
 EditKind = Literal[
     "create", "rename", "alias", "unalias", "merge", "hide", "show", "parent", "unparent", "describe", "undo"
@@ -43,7 +43,7 @@ class TagEdit:
             raise ValueError(f"no kind of edit: {self.kind!r}")
         if (self.kind == "undo") != (self.undoes is not None):
             raise ValueError(f"kind {self.kind!r} that undoes {self.undoes}")
-        require_zone(self.at)
+        require_moment(self.at)
         for name in ("before", "after"):
             object.__setattr__(self, name, plain_json(name, getattr(self, name)))
 

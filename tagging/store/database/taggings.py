@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from tagging.store.database.answers import answer_from_json, answer_to_json
 from tagging.store.database.database import Database
 from tagging.store.database.schema import taggings
-from tagging.store.database.texts import ID_BYTES, require_text, require_zone
+from tagging.store.database.texts import ID_BYTES, require_moment, require_text
 from tagging.types import RankedTags
 
 PAGE = 100
@@ -65,7 +65,7 @@ class Tagging:
     at: datetime
 
     def __post_init__(self) -> None:
-        require_zone(self.at)
+        require_moment(self.at)
         of = (self.answer.video_id, self.answer.bundle_version)
         if of != (self.key.video_id, self.key.bundle_version):
             raise ValueError(f"an answer of {of} under {self.key}")
@@ -114,8 +114,15 @@ class Taggings:
     async def latest(
         self, video_id: str, content_hash: str | None = None, bundle_version: str | None = None
     ) -> Tagging | None:
-        """The last answer given for a video; where stated, of this content and by this bundle."""
+        """The last answer given for a video; where stated, of this content and by this bundle.
+
+        Raises InvalidRecordError for what no key can be.
+        """
+        require_text("video_id", video_id, ID_BYTES)
         narrower = {"content_hash": content_hash, "bundle_version": bundle_version}
+        for name, value in narrower.items():
+            if value is not None:
+                require_text(name, value)
         statement = (
             select(taggings)
             .where(taggings.c.video_id == video_id, taggings.c.role == "active")
@@ -128,7 +135,12 @@ class Taggings:
         return _tagging(row) if row else None
 
     async def pairs(self, active_version: str, shadow_version: str, since: datetime) -> AsyncIterator[Pair]:
-        """The requests that both bundles answered, the shadow since then; in the order in which it did, about."""
+        """The requests that both bundles answered, the shadow since then; in the order in which it did, about.
+
+        Raises InvalidRecordError for what no version can be.
+        """
+        require_text("active_version", active_version)
+        require_text("shadow_version", shadow_version)
         active, shadow = taggings.alias("active"), taggings.alias("shadow")
         same = and_(
             *(active.c[name] == shadow.c[name] for name in ("video_id", "content_hash", "asked")),

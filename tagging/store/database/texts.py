@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from tagging.errors import InvalidRecordError
@@ -10,6 +10,7 @@ from tagging.errors import InvalidRecordError
 ID_BYTES = 1024  # PostgreSQL indexes rows of up to 2,704 bytes
 NAME_BYTES = 256
 JSON_BYTES = 2**20
+EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 
 
 def require_text(what: str, text: str, at_most: int = NAME_BYTES) -> None:
@@ -23,9 +24,10 @@ def require_text(what: str, text: str, at_most: int = NAME_BYTES) -> None:
         raise InvalidRecordError(f"{what} has {found}; expected 1 to {at_most} bytes of UTF-8 without zeros")
 
 
-def require_zone(at: datetime) -> None:
-    if at.tzinfo is None:
-        raise ValueError(f"{at} has no time zone")
+def require_moment(at: datetime) -> None:
+    # The ends of the calendar go in, and cannot be read: in another time zone they have no year, or mean infinity.
+    if at.tzinfo is None or not EARLIEST <= at < LATEST:
+        raise ValueError(f"{at} has no time zone, or a year beyond 1970 to 8999")
 
 
 def plain_json(what: str, value: Mapping[str, Any]) -> dict[str, Any]:

@@ -116,6 +116,18 @@ async def test_a_server_that_comes_back_is_used_again(config: DatabaseConfig, po
 
 
 @postgres_only
+async def test_a_server_that_was_away_while_nobody_asked_is_not_noticed(
+    config: DatabaseConfig, postgres: PostgresServer
+) -> None:
+    async with opened(config) as database:
+        edits = TagEdits(database)
+        await asyncio.gather(*(edits.append(edit(f"r{n}")) for n in range(10)))
+        with postgres.crashed():
+            pass
+        assert (await edits.append(edit("after"))).number == 11
+
+
+@postgres_only
 async def test_what_was_stored_before_a_crash_is_there(config: DatabaseConfig, postgres: PostgresServer) -> None:
     async with opened(config) as database:
         stored = await Taggings(database).put(tagging())

@@ -3,7 +3,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -164,6 +164,25 @@ def test_what_no_database_keeps_is_refused(kind: type[Log[Any]], make: Make, cha
 
 
 @every_log
-def test_a_time_without_a_zone_is_no_moment(kind: type[Log[Any]], make: Make) -> None:
-    with pytest.raises(ValueError, match="no time zone"):
-        make("r1", at=NOON.replace(tzinfo=None))
+@pytest.mark.parametrize("at", [NOON.replace(tzinfo=None), NOON.replace(year=1), NOON.replace(year=9999)])
+def test_a_time_without_a_zone_or_at_an_end_of_the_calendar_is_refused(
+    kind: type[Log[Any]], make: Make, at: datetime
+) -> None:
+    with pytest.raises(ValueError, match="no time zone, or a year"):
+        make("r1", at=at)
+
+
+async def test_a_moment_that_is_taken_comes_back_whatever_its_zone(database: Database) -> None:
+    edits, taken = TagEdits(database), 0
+    for hour in range(72):
+        for start in (datetime(1969, 12, 31), datetime(8999, 12, 31)):
+            for zone in (-14, 14):
+                at = (start + timedelta(hours=hour)).replace(tzinfo=timezone(timedelta(hours=zone)))
+                try:
+                    record = edit(f"{at}", at=at)
+                except ValueError:
+                    continue
+                stored = await edits.append(record)
+                taken += 1
+                assert await edits.get(stored.number) == stored
+    assert taken == 62 + 34 + 10 + 38  # the hours that lie between in UTC

@@ -1,7 +1,9 @@
 import asyncio
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +18,7 @@ from tagging.store.database.database import Database
 from tagging.store.database.log import Log
 from tagging.store.database.migrate import REVISIONS, migrate, require_current, revert
 from tagging.store.database.schema import metadata
+from tagging.store.database.tag_edits import TagEdits
 from tests.tagging.store.database.records import LOGS, database_at, edit, url_of
 
 pytestmark = pytest.mark.anyio
@@ -107,6 +110,24 @@ async def test_a_database_of_an_older_version_is_refused_until_it_is_migrated(em
     with pytest.raises(DatabaseMismatchError, match="no tables"):
         await require_current(database)
     await database.close()
+
+
+@pytest.mark.parametrize("empty", ["sqlite"], indirect=True)
+async def test_a_backup_of_a_file_that_is_written_is_whole(
+    empty: DatabaseConfig, database: Database, tmp_path: Path
+) -> None:
+    edits = TagEdits(database)
+    for n in range(20):
+        await edits.append(edit(f"r{n}"))
+    with (
+        closing(sqlite3.connect(tmp_path / "videotag.db")) as live,
+        closing(sqlite3.connect(tmp_path / "copy")) as copy,
+    ):
+        live.backup(copy)
+    restored = Database(database_at(f"sqlite:///{tmp_path}/copy"))
+    await require_current(restored)
+    assert (await TagEdits(restored).append(edit("after"))).number == 21
+    await restored.close()
 
 
 async def test_asking_makes_no_file(tmp_path: Path) -> None:

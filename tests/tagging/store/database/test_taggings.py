@@ -157,6 +157,19 @@ async def test_tasks_beyond_the_connections_wait_their_turn(database: Database) 
     assert all([await taggings.get(tagging(f"v{n}").key) for n in range(50)])
 
 
+@pytest.mark.parametrize("hostile", ["", "zero \x00", "half \ud800", "x" * 1025])
+async def test_what_no_key_can_be_is_refused_and_not_looked_for(database: Database, hostile: str) -> None:
+    taggings = Taggings(database)
+    with pytest.raises(InvalidRecordError, match="video_id"):
+        await taggings.latest(hostile)
+    with pytest.raises(InvalidRecordError, match="content_hash"):
+        await taggings.latest("v1", content_hash=hostile)
+    with pytest.raises(InvalidRecordError, match="bundle_version"):
+        await taggings.latest("v1", bundle_version=hostile)
+    with pytest.raises(InvalidRecordError, match="shadow_version"):
+        [pair async for pair in taggings.pairs("b1", hostile, NOON)]
+
+
 @pytest.mark.parametrize("asked", [{"min_confidence": float("nan")}, {"precision": float("inf")}])
 def test_a_wish_that_is_no_number_is_a_mistake(asked: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(asked))):
