@@ -14,6 +14,7 @@ from videotag.v1 import tagging_pb2 as pb
 
 from tagging.service.requests import check
 from tagging.service.texts import sendable
+from tagging.store.database.taggings import Asked
 from tagging.types import Evidence, LabelledVideo, Modality, RankedTag, RankedTags, VideoRef
 
 T = TypeVar("T")
@@ -28,21 +29,12 @@ MODALITY: Mapping[Modality, pb.Modality.ValueType] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """What a caller wants to be answered; None: as the bundle has it. Of the last two at most one is given."""
-
-    max_tags: int | None = None
-    min_confidence: float | None = None  # in [0, 1]
-    precision: float | None = None  # in [0.01, 0.99]
-
-
-@dataclass(frozen=True, slots=True)
 class TagRequest:
     """A video to tag, as a client described it."""
 
     video: VideoRef
     content: bytes | None  # the media themselves, where there is no uri
-    wish: Wish
+    asked: Asked
     evidence: bool  # False: it is not to be sent
 
 
@@ -51,12 +43,12 @@ def read_tag_request(message: pb.TagVideoRequest) -> TagRequest:
     check(message)
     options = message.options
     threshold = options.WhichOneof("threshold")
-    wish = Wish(
+    asked = Asked(
         max_tags=options.max_tags if options.HasField("max_tags") else None,
         min_confidence=options.min_confidence if threshold == "min_confidence" else None,
         precision=options.precision if threshold == "precision" else None,
     )
-    return TagRequest(_video(message), _content(message), wish, options.evidence)
+    return TagRequest(_video(message), _content(message), asked, options.evidence)
 
 
 def read_labelled(message: pb.AddLabelledVideoRequest) -> tuple[LabelledVideo, bytes | None]:

@@ -41,6 +41,7 @@ CODES: Mapping[type[errors.VideotagError], StatusCode] = {
     errors.DecodeCrashError: StatusCode.INVALID_ARGUMENT,  # and kill the decoder again
     errors.MediaNotFoundError: StatusCode.NOT_FOUND,
     errors.UnknownIdError: StatusCode.NOT_FOUND,
+    errors.InvalidRecordError: StatusCode.INVALID_ARGUMENT,
     errors.AlreadyExistsError: StatusCode.ALREADY_EXISTS,
     errors.OutputExistsError: StatusCode.ALREADY_EXISTS,
     errors.ConflictError: StatusCode.FAILED_PRECONDITION,
@@ -56,10 +57,12 @@ CODES: Mapping[type[errors.VideotagError], StatusCode] = {
     errors.ArtifactNotFoundError: StatusCode.NOT_FOUND,
     errors.ArtifactCorruptError: StatusCode.FAILED_PRECONDITION,
     errors.ArtifactMismatchError: StatusCode.FAILED_PRECONDITION,
+    errors.DatabaseMismatchError: StatusCode.FAILED_PRECONDITION,
     # wait, then try again
     errors.OverloadedError: StatusCode.RESOURCE_EXHAUSTED,
     errors.QuotaExceededError: StatusCode.RESOURCE_EXHAUSTED,
     errors.BusyError: StatusCode.ABORTED,
+    errors.OvertakenError: StatusCode.ABORTED,
     errors.BackendUnavailableError: StatusCode.UNAVAILABLE,
     errors.OutputUnwritableError: StatusCode.UNAVAILABLE,  # a disk that is full now
     # give more time

@@ -6,19 +6,16 @@ An undo is an edit like others, which names the one that it undoes. The edit tha
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from sqlalchemy import RowMapping, Select, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from tagging.edits.edit import EditKind
 from tagging.errors import InvalidRecordError
 from tagging.store.database.log import Entry, Log
 from tagging.store.database.schema import tag_edits
 from tagging.store.database.texts import plain_json, require_moment, require_text
-
-EditKind = Literal[
-    "create", "rename", "alias", "unalias", "merge", "hide", "show", "parent", "unparent", "describe", "undo"
-]
 
 
 @dataclass(frozen=True, slots=True)

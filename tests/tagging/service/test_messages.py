@@ -14,7 +14,6 @@ from videotag.v1 import tagging_pb2 as pb
 from tagging.errors import InvalidRequestError
 from tagging.service.messages import (
     TagRequest,
-    Wish,
     content_hash,
     read_labelled,
     read_tag_request,
@@ -22,6 +21,7 @@ from tagging.service.messages import (
     tag_response,
     timestamp,
 )
+from tagging.store.database.taggings import Asked
 from tagging.types import MODALITIES, Evidence, LabelledVideo, RankedTag, RankedTags, VideoRef
 
 NOON = datetime(2026, 1, 2, 12, 0, 0, 250_000, UTC)
@@ -60,20 +60,20 @@ def test_a_request_says_what_the_client_said() -> None:
         video_id=" v1 ", uri="https://a/b.mp4", title="T", description="D\n", uploader_id="u", options=options
     )
     assert read_tag_request(asked) == TagRequest(
-        VideoRef(" v1 ", "https://a/b.mp4", "T", "D\n", "u"), None, Wish(max_tags=7, precision=0.9), evidence=True
+        VideoRef(" v1 ", "https://a/b.mp4", "T", "D\n", "u"), None, Asked(max_tags=7, precision=0.9), evidence=True
     )
 
 
 def test_what_a_client_leaves_out_is_left_to_the_bundle() -> None:
     assert read_tag_request(pb.TagVideoRequest(video_id="v1", title="T")) == TagRequest(
-        VideoRef("v1", title="T"), None, Wish(), evidence=False
+        VideoRef("v1", title="T"), None, Asked(), evidence=False
     )
 
 
 def test_zero_is_not_the_same_as_nothing() -> None:
     options = pb.TagVideoOptions(min_confidence=0.0)
-    wish = read_tag_request(pb.TagVideoRequest(video_id="v1", title="T", options=options)).wish
-    assert wish == Wish(min_confidence=0.0)
+    wish = read_tag_request(pb.TagVideoRequest(video_id="v1", title="T", options=options)).asked
+    assert wish == Asked(min_confidence=0.0)
     assert violations(pb.TagVideoRequest(video_id="v1", title="T", options=pb.TagVideoOptions(max_tags=0))) == {
         "options.max_tags": "0, expected a number in [1, 50]"
     }
@@ -83,7 +83,7 @@ def test_zero_is_not_the_same_as_nothing() -> None:
 def test_a_threshold_arrives_as_it_was_asked_for_to_the_last_bit(asked: float) -> None:
     options = pb.TagVideoOptions(precision=asked)
     request = pb.TagVideoRequest(video_id="v1", title="T", options=options)
-    assert read_tag_request(pb.TagVideoRequest.FromString(request.SerializeToString())).wish.precision == asked
+    assert read_tag_request(pb.TagVideoRequest.FromString(request.SerializeToString())).asked.precision == asked
 
 
 def test_content_comes_beside_a_video_without_a_uri() -> None:

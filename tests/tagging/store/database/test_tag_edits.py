@@ -4,6 +4,7 @@ from typing import Any, get_args
 import pytest
 
 from tagging.config import DatabaseConfig
+from tagging.edits.edit import EditKind
 from tagging.errors import InvalidRecordError
 from tagging.store.database.database import Database
 from tagging.store.database.tag_edits import EditKind, TagEdits
