@@ -19,7 +19,7 @@ from rank.fusion import NoisyOr
 from rank.likely import Likely
 from rank.promise import DOUBT, Answers, least_threshold
 from rank.select import select
-from tagging.catalog import tag_id
+from tagging.catalog import TagCatalog, tag_id
 from tagging.config import Config, SelectConfig
 from tagging.device import torch_device
 from tagging.editing import Editor
@@ -90,6 +90,14 @@ class Tagger:
     def close(self) -> None:
         if self._pool is not None:
             self._pool.close()
+
+    @property
+    def catalog(self) -> TagCatalog:
+        return self._recaller.catalog
+
+    def warm(self) -> None:
+        """What the first edit would wait for."""
+        self._editor.warm()
 
     def join(self, entries: Mapping[str, Entry]) -> JoinReport:
         """Let labelled videos vote from now on, or leave; by video. Safe while others are tagged."""

@@ -113,7 +113,7 @@ def to_bytes(entry: Entry) -> bytes:
     return _packed(said, b"".join(row.astype("<f4").tobytes() for row in entry.rows.values()))
 
 
-def from_bytes(payload: bytes, source: Path) -> Entry:
+def from_bytes(payload: bytes, source: object) -> Entry:
     """source: what the payload stands in, for the ArtifactCorruptError where it is no entry."""
     try:
         [length] = LENGTH.unpack_from(payload)

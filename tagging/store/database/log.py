@@ -6,7 +6,7 @@ seen in the order of their numbers, at the price of one writer at a time a log.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
@@ -49,30 +49,37 @@ class Log(ABC, Generic[T]):
         self._database = database
 
     async def append(self, record: T, seen: int | None = None) -> Entry[T]:
-        """The record with its number, on the disk; what the same request appended earlier, if it did.
+        """As `append_all`, of one record."""
+        [entry] = await self.append_all([record], seen)
+        return entry
 
-        seen: the last number that the record takes into account; None: it rests on no other.
+    async def append_all(self, records: Sequence[T], seen: int | None = None) -> tuple[Entry[T], ...]:
+        """The records with their numbers, all on the disk; what the same requests appended earlier, if they did.
+
+        seen: the last number that the records take into account; None: they rest on no other.
         Raises OvertakenError where others were appended after `seen`, and InvalidRecordError where the request
         appended something else, or something that contradicts the log; then nothing is appended.
         """
         async with self._database.writing() as connection:
             last = await self._lock(connection)
-            stored = await self._of_request(connection, record.request_id)
-            if stored is not None:
-                if replace(self._comparable(stored.record), at=record.at) != record:  # type: ignore[type-var]
-                    raise InvalidRecordError(
-                        f"request {record.request_id!r} stored something else before",
-                        "give each request an id of its own",
-                    )
-                return stored
+            stored = [entry for one in records if (entry := await self._stored(connection, one)) is not None]
+            if stored and len(stored) == len(records):
+                return tuple(stored)
+            if stored:
+                raise InvalidRecordError(
+                    f"request {stored[0].record.request_id!r} was stored before, and others beside it were not",
+                    "give each request an id of its own",
+                )
             if seen is not None and seen < last:
                 raise OvertakenError(f"{self.table.name} ends at {last}, not at {seen}", "read on, then try again")
-            await self._check(connection, record)
-            number = last + 1
+            entries = []
+            for number, record in enumerate(records, last + 1):
+                await self._check(connection, record)
+                await connection.execute(insert(self.table).values(number=number, **self._row(record)))
+                entries.append(Entry(number, record))
             end = update(log_ends).where(log_ends.c.log == self.table.name)
-            await connection.execute(end.values(last=number))
-            await connection.execute(insert(self.table).values(number=number, **self._row(record)))
-        return Entry(number, record)
+            await connection.execute(end.values(last=last + len(entries)))
+        return tuple(entries)
 
     async def after(self, number: int, limit: int = PAGE) -> tuple[Entry[T], ...]:
         """The first entries of a higher number, by number; none where the log has ended."""
@@ -116,6 +123,15 @@ class Log(ABC, Generic[T]):
 
     def _end(self) -> Select[Any]:
         return select(log_ends.c.last).where(log_ends.c.log == self.table.name)
+
+    async def _stored(self, connection: AsyncConnection, record: T) -> Entry[T] | None:
+        """What its request appended before; InvalidRecordError where that is something else."""
+        stored = await self._of_request(connection, record.request_id)
+        if stored is not None and replace(self._comparable(stored.record), at=record.at) != record:  # type: ignore[type-var]
+            raise InvalidRecordError(
+                f"request {record.request_id!r} stored something else before", "give each request an id of its own"
+            )
+        return stored
 
     async def _of_request(self, connection: AsyncConnection, request_id: str) -> Entry[T] | None:
         statement = self._select().where(self.table.c.request_id == request_id)

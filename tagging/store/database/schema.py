@@ -60,6 +60,7 @@ taggings = Table(
     Column("bundle_version", Text, nullable=False),
     Column("role", Text, nullable=False),
     Column("answer", JSON, nullable=False),
+    Column("last_edit", BigInteger, nullable=False),  # number of the last tag edit that it knew
     Column("at", UtcTime, nullable=False),
     UniqueConstraint("video_id", "content_hash", "asked", "bundle_version", "role"),
     Index(None, "bundle_version", "role", "number"),

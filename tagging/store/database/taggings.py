@@ -63,6 +63,7 @@ class Tagging:
     key: TaggingKey
     answer: RankedTags
     at: datetime
+    last_edit: int = 0  # number of the last tag edit that the answer knew; 0: there was none
 
     def __post_init__(self) -> None:
         require_moment(self.at)
@@ -95,6 +96,7 @@ class Taggings:
             "bundle_version": key.bundle_version,
             "role": key.role,
             "answer": answer_to_json(tagging.answer),
+            "last_edit": tagging.last_edit,
             "at": tagging.at,
         }
         async with self._database.writing() as connection:
@@ -114,7 +116,7 @@ class Taggings:
     async def latest(
         self, video_id: str, content_hash: str | None = None, bundle_version: str | None = None
     ) -> Tagging | None:
-        """The last answer given for a video; where stated, of this content and by this bundle.
+        """The last answer given for a video; where stated, of this content and by this bundle, also in its shadow.
 
         Raises InvalidRecordError for what no key can be.
         """
@@ -125,7 +127,8 @@ class Taggings:
                 require_text(name, value)
         statement = (
             select(taggings)
-            .where(taggings.c.video_id == video_id, taggings.c.role == "active")
+            .where(taggings.c.video_id == video_id)
+            .where(*(() if bundle_version else (taggings.c.role == "active",)))
             .where(*(taggings.c[name] == value for name, value in narrower.items() if value is not None))
             .order_by(taggings.c.number.desc())
             .limit(1)
@@ -181,4 +184,4 @@ def _tagging(row: RowMapping, prefix: str = "") -> Tagging:
 
     asked = Asked(**json.loads(at("asked")))
     key = TaggingKey(at("video_id"), at("content_hash"), at("bundle_version"), asked, at("role"))
-    return Tagging(key, answer_from_json(at("answer")), at("at"))
+    return Tagging(key, answer_from_json(at("answer")), at("at"), at("last_edit"))

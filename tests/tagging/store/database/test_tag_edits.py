@@ -7,7 +7,7 @@ from tagging.config import DatabaseConfig
 from tagging.edits.edit import EditKind
 from tagging.errors import InvalidRecordError
 from tagging.store.database.database import Database
-from tagging.store.database.tag_edits import EditKind, TagEdits
+from tagging.store.database.tag_edits import TagEdits
 from tests.tagging.store.database.records import edit
 
 pytestmark = pytest.mark.anyio

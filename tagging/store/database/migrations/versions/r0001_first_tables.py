@@ -21,6 +21,7 @@ def upgrade() -> None:
         sa.Column("bundle_version", sa.Text, nullable=False),
         sa.Column("role", sa.Text, nullable=False),
         sa.Column("answer", sa.JSON, nullable=False),
+        sa.Column("last_edit", sa.BigInteger, nullable=False),
         sa.Column("at", TIME, nullable=False),
         sa.UniqueConstraint("video_id", "content_hash", "asked", "bundle_version", "role"),
     )

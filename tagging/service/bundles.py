@@ -1,0 +1,234 @@
+"""The bundles that a service holds: one that answers, the one before it, and one that tags in its shadow.
+
+Each stands under the tag edits and the labelled videos of the database, which it follows by their numbers. Switching
+is giving another bundle to the calls that begin from then on: who began with one ends with it, and it is closed after
+the last of them.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from tagging.edits.edit import Edit, NumberedEdit
+from tagging.edits.history import History
+from tagging.edits.tags import CatalogIndex, EditedTags
+from tagging.errors import ArtifactNotFoundError, BusyError, ConflictError
+from tagging.pipeline import Tagger, load_tagger
+from tagging.store.bundle import MANIFEST, BundleManifest, read_manifest
+from tagging.store.database.labelled_videos import LabelledLog
+from tagging.store.database.tag_edits import TagEdit, TagEdits
+from tagging.store.latecomers import Departure, Entry, from_bytes
+from tagging.types import VideoRef
+
+logger = logging.getLogger(__name__)
+
+LABELLED_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Moment:
+    """A bundle as one call sees it."""
+
+    tagger: Tagger
+    tags: EditedTags
+    version: str
+    last_edit: int
+
+
+class Held:
+    """One bundle in memory."""
+
+    def __init__(self, folder: Path, manifest: BundleManifest, tagger: Tagger, since: datetime) -> None:
+        """tagger: of the bundle as it was made"""
+        self.folder = folder
+        self.manifest = manifest
+        self.since = since
+        self._first = tagger
+        self._history = History.over(CatalogIndex(tagger.catalog))
+        self._tagger = tagger
+        self._labelled_seen = 0
+        self._following = asyncio.Lock()
+        self._users = 0
+        self._let_go = False
+
+    @property
+    def now(self) -> Moment:
+        return Moment(self._tagger, self._history.tags, self.manifest.version, self._history.last)
+
+    @property
+    def history(self) -> History:
+        return self._history
+
+    @asynccontextmanager
+    async def used(self) -> AsyncIterator[Moment]:
+        """The bundle as it is now, not closed before the context ends."""
+        self._users += 1
+        try:
+            yield self.now
+        finally:
+            self._users -= 1
+            await self._close_if_unused()
+
+    async def let_go(self) -> None:
+        """To be closed as soon as nobody uses it."""
+        self._let_go = True
+        await self._close_if_unused()
+
+    async def follow(self, edits: TagEdits, labelled: LabelledLog) -> None:
+        """Read on in both logs to their ends."""
+        async with self._following:
+            more = [entry async for entry in edits.all_after(self._history.last)]
+            if more:
+                numbered = [NumberedEdit(entry.number, _edit(entry.record)) for entry in more]
+                self._tagger, self._history = await asyncio.to_thread(self._edited, numbered)
+            while page := await labelled.after(self._labelled_seen, LABELLED_AT_ONCE):
+                latest: dict[str, Entry] = {}
+                for one in page:
+                    is_there = one.record.kind == "added"
+                    latest[one.record.video_id] = (
+                        from_bytes(one.record.payload, "the database") if is_there else Departure(one.record.video_id)
+                    )
+                await asyncio.to_thread(self._tagger.join, latest)
+                self._labelled_seen = page[-1].number
+
+    def _edited(self, more: list[NumberedEdit]) -> tuple[Tagger, History]:
+        history = self._history.then(more)
+        return self._first.edited(history.tags), history
+
+    async def _close_if_unused(self) -> None:
+        if self._let_go and not self._users:
+            self._let_go = False  # once
+            await asyncio.to_thread(self._first.close)
+
+
+class Bundles:
+    """Of one event loop. `start` before anything else."""
+
+    def __init__(
+        self, root: Path | None, edits: TagEdits, labelled: LabelledLog, clock: Callable[[], datetime]
+    ) -> None:
+        """root: the folder whose bundles may be activated; None: none may"""
+        self._root = root
+        self._edits = edits
+        self._labelled = labelled
+        self._clock = clock
+        self._loading = asyncio.Lock()
+        self.active: Held
+        self.previous: Held | None = None
+        self.shadow: Held | None = None
+
+    async def start(self, folder: Path) -> None:
+        """Load the bundle that answers first; raises what load_tagger does."""
+        self.active = await self._load(folder)
+
+    async def close(self) -> None:
+        for held in self._all():
+            await held.let_go()
+
+    async def follow(self) -> None:
+        """All bundles read on in the logs; others may have written, too."""
+        for held in self._all():
+            await held.follow(self._edits, self._labelled)
+
+    async def activate(self, folder: str | None, version: str | None) -> None:
+        """Let the bundle of a folder, or of a version, answer the calls that begin from now on.
+
+        Raises ArtifactNotFoundError and what load_tagger raises, BusyError while another one is being loaded.
+        """
+        async with self._one_at_a_time():
+            wanted = await asyncio.to_thread(self._find, folder, version)
+            if wanted == self.active.folder:
+                return
+            held = next((one for one in (self.previous, self.shadow) if one and one.folder == wanted), None)
+            if held is None:
+                held = await self._load(wanted)
+            if held is self.shadow:
+                self.shadow = None
+            await held.follow(self._edits, self._labelled)
+            gone = self.previous if held is not self.previous else None
+            held.since = self._clock()
+            self.active, self.previous = held, self.active
+            logger.info("bundle activated", extra={"version": held.manifest.version})
+            if gone is not None:
+                await gone.let_go()
+
+    async def cast(self, folder: str | None, version: str | None) -> None:
+        """Let a bundle tag in the shadow of the active one; with neither given, none. Raises as `activate` does,
+        and ConflictError for the active one.
+        """
+        async with self._one_at_a_time():
+            held: Held | None = None
+            if folder is not None or version is not None:
+                wanted = await asyncio.to_thread(self._find, folder, version)
+                if wanted == self.active.folder:
+                    raise ConflictError("the active bundle would be its own shadow", "name another")
+                if self.shadow is not None and self.shadow.folder == wanted:
+                    return
+                held = await self._load(wanted)
+            gone, self.shadow = self.shadow, held
+            if gone is not None:
+                await gone.let_go()
+
+    async def _load(self, folder: Path) -> Held:
+        manifest = await asyncio.to_thread(read_manifest, folder)
+        tagger = await asyncio.to_thread(load_tagger, folder)
+        held = Held(folder, manifest, tagger, self._clock())
+        try:
+            await asyncio.to_thread(_warm, tagger)
+            await held.follow(self._edits, self._labelled)
+        except BaseException:
+            await held.let_go()
+            raise
+        return held
+
+    def _find(self, folder: str | None, version: str | None) -> Path:
+        for held in self._all():
+            if version is not None and held.manifest.version == version:
+                return held.folder
+        if self._root is None:
+            raise ArtifactNotFoundError(
+                "this service has no folder of bundles", 'start it with service.bundles = "FOLDER"'
+            )
+        if folder is not None:
+            place = self._root / folder
+            if not (place / MANIFEST).is_file():
+                raise ArtifactNotFoundError(f"there is no bundle {folder!r}", "GetBundle says which are held")
+            return place.resolve()
+        for place in sorted(self._root.iterdir()):
+            if _version_of(place) == version:
+                return place.resolve()
+        raise ArtifactNotFoundError(f"there is no bundle of version {version!r}", "GetBundle says which are held")
+
+    @asynccontextmanager
+    async def _one_at_a_time(self) -> AsyncIterator[None]:
+        if self._loading.locked():
+            raise BusyError("another bundle is being loaded", "try again when it is")
+        async with self._loading:
+            yield
+
+    def _all(self) -> list[Held]:
+        return [held for held in (self.active, self.previous, self.shadow) if held is not None]
+
+
+def _warm(tagger: Tagger) -> None:
+    """What the first call would wait for."""
+    tagger.warm()
+    tagger.tag(VideoRef("warm", title="a video to warm up with"), tagger.selection(None))
+
+
+def _edit(record: TagEdit) -> Edit:
+    return Edit(record.kind, record.tag_id, record.before, record.after, record.undoes)
+
+
+def _version_of(folder: Path) -> str | None:
+    """As its manifest states it; None for a folder that is no bundle."""
+    with suppress(OSError, ValueError):
+        tree = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        if isinstance(tree, dict) and isinstance(tree.get("version"), str):
+            return str(tree["version"])
+    return None
