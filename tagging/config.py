@@ -36,6 +36,7 @@ class MediaConfig(Branch):
     max_duration_s: PositiveFloat = 6 * 3600.0
     max_pixels: PositiveInt = 8192 * 4320
     decode_timeout_s: PositiveFloat = 120.0
+    decode_memory_bytes: Annotated[int, Field(ge=2**28)] = 4 * 2**30  # of each worker
     workers: PositiveInt = 2
 
 

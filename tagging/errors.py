@@ -56,6 +56,10 @@ class MediaNotFoundError(VideotagError):
     """No file or URL at the given place, or no right to read it."""
 
 
+class SourceNotAllowedError(VideotagError):
+    """A uri that this service may not open: its scheme, host, address or folder is on no list of its operator."""
+
+
 class MediaLimitError(VideotagError):
     """Media beyond a stated limit; the subclasses name the limit."""
 
@@ -74,6 +78,10 @@ class MediaTooManyPixelsError(MediaLimitError):
 
 class DecodeTimeoutError(MediaLimitError):
     """Decoding took longer than `media.decode_timeout_s`."""
+
+
+class DecodeMemoryError(MediaLimitError):
+    """Decoding needed more memory than `media.decode_memory_bytes`."""
 
 
 class DecodeCrashError(VideotagError):

@@ -4,7 +4,13 @@ import time
 from collections.abc import Callable
 
 from tagging.config import MediaConfig
-from tagging.errors import DecodeTimeoutError, MediaTooBigError, MediaTooLongError, MediaTooManyPixelsError
+from tagging.errors import (
+    DecodeMemoryError,
+    DecodeTimeoutError,
+    MediaTooBigError,
+    MediaTooLongError,
+    MediaTooManyPixelsError,
+)
 
 
 class Deadline:
@@ -27,6 +33,13 @@ class Deadline:
 def timed_out(timeout_s: float) -> DecodeTimeoutError:
     return DecodeTimeoutError(
         f"reading the file was not done within {seconds(timeout_s)} s", "raise media.decode_timeout_s to allow more"
+    )
+
+
+def out_of_memory(memory_bytes: int, name: str) -> DecodeMemoryError:
+    return DecodeMemoryError(
+        f"{name}: decoding the file takes more than {memory_bytes} bytes of memory",
+        "raise media.decode_memory_bytes to allow more",
     )
 
 

@@ -1,29 +1,27 @@
 """Decoding in worker processes: a file that hangs or kills the decoder costs one worker, never the program.
 
-A thread of the parent drives each worker, so decoding overlaps with whatever the caller does.
+A thread of the parent drives each worker, so decoding overlaps with whatever the caller does. Nothing is decoded that
+nobody waits for: a cancelled future frees its worker, by the only means that stops any decoder, the worker's end.
 """
 
-import multiprocessing
+import os
 import queue
 import threading
+from collections.abc import Iterator
 from concurrent.futures import CancelledError, Future
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
 from tagging.config import MediaConfig
-from tagging.errors import VideotagError
+from tagging.errors import DecodeMemoryError
 from tagging.media.decode import decode
-from tagging.media.worker import Decoder, PoolClosingError, Worker
+from tagging.media.source import OpenFile
+from tagging.media.worker import Decoder, NotWantedError, Wanted, Worker
 from tagging.types import MediaSample
 
 GRACE_S = 5.0  # past decode_timeout_s, for the worker to say itself that time is over
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    uri: str
-    future: Future[MediaSample]
 
 
 class DecodePool:
@@ -41,8 +39,6 @@ class DecodePool:
         self._decode = decode
         self._grace_s = grace_s
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        # Closing one end wakes every driver that waits on the other.
-        self._closing, self._close = multiprocessing.Pipe(duplex=False)
         self._lock = threading.Lock()
         self._closed = False
         count = config.workers if workers is None else workers
@@ -60,15 +56,23 @@ class DecodePool:
     ) -> None:
         self.close()
 
-    def read(self, uri: str) -> MediaSample:
-        """One path or URL. Raises the errors of open_source and decode, DecodeTimeoutError and DecodeCrashError."""
-        return self.submit(uri).result()
+    def read(self, source: str | OpenFile) -> MediaSample:
+        """One path, URL or open file.
 
-    def submit(self, uri: str) -> Future[MediaSample]:
-        """As `read`, without waiting."""
-        job = _Job(uri, Future())
+        Raises the errors of open_source and decode, DecodeTimeoutError, DecodeMemoryError and DecodeCrashError.
+        """
+        return self.submit(source).result()
+
+    def submit(self, source: str | OpenFile) -> Future[MediaSample]:
+        """As `read`, without waiting; the file may be closed as soon as this returns.
+
+        Until the answer is there, `cancel` of the future always succeeds; in asyncio, so does that of a task which
+        awaits `asyncio.wrap_future` of it. A worker that had begun is killed, and the next job gets a new one.
+        """
+        job = _Job(source)
         with self._lock:
             if self._closed:
+                job.future.cancel()
                 raise RuntimeError("the decode pool is closed")
             self._jobs.put(job)
         return job.future
@@ -78,50 +82,101 @@ class DecodePool:
         with self._lock:
             if not self._closed:
                 self._closed = True
-                self._close.close()
                 for _ in self._drivers:
                     self._jobs.put(None)
         for driver in self._drivers:
             driver.join()
-        self._closing.close()
 
     def _drive(self) -> None:
         """The life of one driver: its worker is started with the first job, and again after every death."""
         worker: Worker | None = None
         try:
             while (job := self._jobs.get()) is not None:
-                if not job.future.set_running_or_notify_cancel():
-                    continue
-                try:
-                    if worker is None or not worker.is_alive():
-                        _stop(worker)
-                        worker = None
-                        worker = self._start()
-                    answer = worker.ask(job.uri, self._closing)
-                except Exception as error:  # whatever it is, it is raised where the answer is waited for
-                    _stop(worker)
-                    worker = None
-                    closed = CancelledError("the decode pool was closed")
-                    job.future.set_exception(closed if isinstance(error, PoolClosingError) else error)
-                else:
-                    if isinstance(answer, VideotagError):
-                        job.future.set_exception(answer)
-                    else:
-                        job.future.set_result(answer)
-                    del answer, job  # an idle driver must not keep the frames of its last file
+                worker = self._do(job, worker)
+                del job  # an idle driver must not keep the frames of its last file
         finally:
             _stop(worker)
 
-    def _start(self) -> Worker:
-        if self._closed:
-            raise PoolClosingError
+    def _do(self, job: "_Job", worker: Worker | None) -> Worker | None:
+        """Answers one job with the worker at hand, if there is one; returns the worker for the next job."""
+
+        def wanted() -> bool:
+            return not self._closed and not job.future.cancelled()
+
+        answer: MediaSample | Exception
+        if not wanted():
+            answer = NotWantedError()
+        else:
+            try:
+                if worker is None or not worker.is_alive():
+                    _stop(worker)
+                    worker = None
+                    worker = self._start(wanted)
+                with job.source() as source:
+                    answer = worker.ask(source, wanted)
+            except Exception as error:  # whatever it is, it is raised where the answer is waited for
+                answer = error
+                _stop(worker)
+                worker = None
+        if isinstance(answer, DecodeMemoryError):  # what memory it has left may be in pieces
+            _stop(worker)
+            worker = None
+        if isinstance(answer, NotWantedError):
+            answer = CancelledError("the decode pool was closed")
+        # Only now can it be cancelled no more: a future that runs cannot be.
+        if job.future.set_running_or_notify_cancel():
+            if isinstance(answer, MediaSample):
+                job.future.set_result(answer)
+            else:
+                job.future.set_exception(answer)
+        return worker
+
+    def _start(self, wanted: Wanted) -> Worker:
         worker = Worker(self._config, self._decode, self._grace_s)
         try:
-            worker.wait_until_ready(self._closing)
+            worker.wait_until_ready(wanted)
         except BaseException:  # nobody else knows of the process
             worker.stop()
             raise
         return worker
+
+
+class _Job:
+    """One source and the answer that is waited for. Of an open file it has a descriptor of its own, until it is asked
+    or nobody waits any more: a cancelled job that is still queued keeps no file on the disk."""
+
+    def __init__(self, source: str | OpenFile) -> None:
+        self.future: Future[MediaSample] = Future()
+        self._source = source
+        self._lock = threading.Lock()  # a descriptor is closed once: its number may be another file's by then
+        self._descriptor: int | None = None
+        if isinstance(source, OpenFile):
+            self._descriptor = os.dup(source.descriptor)
+            self.future.add_done_callback(lambda _: self._close(self._take()))
+
+    @contextmanager
+    def source(self) -> Iterator[str | OpenFile]:
+        """To be asked for once. Raises NotWantedError."""
+        if isinstance(self._source, str):
+            yield self._source
+            return
+        descriptor = self._take()
+        if descriptor is None:
+            raise NotWantedError
+        try:
+            yield replace(self._source, descriptor=descriptor)
+        finally:
+            self._close(descriptor)
+
+    def _take(self) -> int | None:
+        with self._lock:
+            descriptor, self._descriptor = self._descriptor, None
+            return descriptor
+
+    @staticmethod
+    def _close(descriptor: int | None) -> None:
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 def _stop(worker: Worker | None) -> None:

@@ -31,6 +31,8 @@ def decode_sound(path: Path, config: MediaConfig, deadline: Deadline) -> tuple[N
             deadline.check()
             try:
                 packet = next(packets, None)
+            except av.error.MemoryError:  # an FFmpegError, but no damage of the file
+                raise
             except av.error.FFmpegError:  # the file ends here
                 break
             if packet is None:
@@ -39,6 +41,8 @@ def decode_sound(path: Path, config: MediaConfig, deadline: Deadline) -> tuple[N
                 heard = [part for frame in packet.decode() for part in mixer.mix(frame)]
             except av.error.EOFError:
                 break
+            except av.error.MemoryError:
+                raise
             except (av.error.FFmpegError, ValueError):
                 damaged += 1
                 continue

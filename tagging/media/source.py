@@ -1,4 +1,4 @@
-"""From where a video lies (path, file:// or http(s) URL) to a local file."""
+"""From where a video lies (path, file:// or http(s) URL, or a file already open) to a local file."""
 
 import hashlib
 import re
@@ -8,6 +8,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import IO
@@ -22,13 +23,30 @@ LONGEST_SHOWN = 200  # characters
 SUPPORTED = "a local path, file://, http:// or https://"
 
 
+@dataclass(frozen=True, slots=True)
+class OpenFile:
+    """A file that somebody opened who decides what may be read; it needs no name on the disk."""
+
+    descriptor: int
+    name: str  # what messages call it
+
+
+def name_of(source: str | OpenFile) -> str:
+    """For a message."""
+    return shown(source if isinstance(source, str) else source.name)
+
+
 @contextmanager
-def open_source(uri: str, config: MediaConfig) -> Iterator[Path]:
-    """A local file with the bytes of `uri`, for as long as the context lasts.
+def open_source(source: str | OpenFile, config: MediaConfig) -> Iterator[Path]:
+    """A local file with the bytes of a uri or an open file, for as long as the context lasts.
 
     Raises MediaNotFoundError, MediaTooBigError, DecodeTimeoutError (a download that is not done within
     decode_timeout_s) and InvalidMediaError (no bytes at all).
     """
+    if isinstance(source, OpenFile):
+        yield _checked(Path(f"/dev/fd/{source.descriptor}"), source.name, config)
+        return
+    uri = source
     # "talk: part 1.mp4" is a file name; only "://" makes a scheme.
     scheme = match[1].lower() if (match := re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", uri)) else ""
     if scheme in ("http", "https"):

@@ -1,34 +1,43 @@
-"""One decode worker: a process of its own that answers one URI after another over a pipe.
+"""One decode worker: a process of its own that answers one source after another over a pipe.
 
-It never outlives its parent: the pipe's end tells it, and on Linux the kernel kills it should it be busy.
+It never outlives its parent: the pipe's end tells it, and on Linux the kernel kills it should it be busy. What a file
+makes it allocate is bounded, so that no file can take the machine's memory.
 """
 
 import ctypes
 import multiprocessing
 import os
 import pickle
+import re
+import resource
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
-from multiprocessing.connection import Connection, wait
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection
+from multiprocessing.reduction import recv_handle, send_handle
 from pathlib import Path
 
 from tagging.config import MediaConfig
 from tagging.errors import DecodeCrashError, DecodeTimeoutError, VideotagError
-from tagging.media.limits import timed_out
-from tagging.media.source import open_source, shown
+from tagging.media.limits import out_of_memory, timed_out
+from tagging.media.source import OpenFile, name_of, open_source, shown
 from tagging.types import MediaSample
 
 Decoder = Callable[[Path, MediaConfig], MediaSample]
+Wanted = Callable[[], bool]  # whether anybody still waits for the answer
 
 START_TIMEOUT_S = 60.0  # a new interpreter, on a busy machine
+LOOK_EVERY_S = 0.05  # at whether the answer is still wanted, and how much memory the worker has
+BEYOND_THE_LIMIT = 2  # times it may be allocated: ffmpeg calls a refused allocation damage, so the parent has to see it
 PR_SET_PDEATHSIG = 1
 
 
-class PoolClosingError(Exception):
-    """The wait was ended because the pool is being closed."""
+class NotWantedError(Exception):
+    """Nobody waits for the answer any more."""
 
 
 class DecoderTracebackError(Exception):
@@ -42,6 +51,7 @@ class Worker:
         """Starts the process and does not wait for it."""
         self._timeout_s = config.decode_timeout_s
         self._limit_s = config.decode_timeout_s + grace_s
+        self._memory_bytes = config.decode_memory_bytes
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         arguments = (theirs, os.getpid(), config, decode)
@@ -61,27 +71,31 @@ class Worker:
     def is_alive(self) -> bool:
         return self._process.is_alive()
 
-    def wait_until_ready(self, closing: Connection) -> None:
-        """Raises DecodeCrashError and PoolClosingError."""
+    def wait_until_ready(self, wanted: Wanted) -> None:
+        """Raises DecodeCrashError and NotWantedError."""
         try:
-            self._hear(START_TIMEOUT_S, closing)
+            self._hear(START_TIMEOUT_S, wanted)
         except (TimeoutError, EOFError, OSError) as error:
             raise DecodeCrashError(
                 f"no decode process could be started ({self._end()})",
                 'a script that decodes needs `if __name__ == "__main__":` around its main part',
             ) from error
 
-    def ask(self, uri: str, closing: Connection) -> MediaSample | VideotagError:
-        """Raises DecodeTimeoutError, DecodeCrashError and PoolClosingError."""
+    def ask(self, source: str | OpenFile, wanted: Wanted) -> MediaSample | VideotagError:
+        """Raises DecodeTimeoutError, DecodeMemoryError, DecodeCrashError and NotWantedError."""
         try:
-            self._pipe.send(uri)
-            answer = self._hear(self._limit_s, closing)
+            self._pipe.send(source)
+            if isinstance(source, OpenFile):
+                send_handle(self._pipe, source.descriptor, self._process.pid)
+            answer = self._hear(self._limit_s, wanted)
         except TimeoutError as error:
             told = timed_out(self._timeout_s)
-            raise DecodeTimeoutError(f"{shown(uri)}: {told.message}", told.hint) from error
+            raise DecodeTimeoutError(f"{name_of(source)}: {told.message}", told.hint) from error
+        except MemoryError as error:
+            raise out_of_memory(self._memory_bytes, name_of(source)) from error
         except (EOFError, OSError) as error:
             raise DecodeCrashError(
-                f"{shown(uri)}: the decoder's process died ({self._end()})",
+                f"{name_of(source)}: the decoder's process died ({self._end()})",
                 "the file may be damaged, or the machine short of memory",
             ) from error
         if isinstance(answer, _Unforeseen):
@@ -95,15 +109,27 @@ class Worker:
         """Kills the process and waits until it is gone."""
         self._process.kill()
         self._process.join()
+        self._process.close()  # its descriptors would else live as long as the traceback of its last error
         self._pipe.close()
 
-    def _hear(self, timeout_s: float, closing: Connection) -> object:
-        heard = wait([self._pipe, closing], timeout_s)
-        if not heard:
-            raise TimeoutError
-        if self._pipe not in heard:
-            raise PoolClosingError
+    def _hear(self, timeout_s: float, wanted: Wanted) -> object:
+        end_s = time.monotonic() + timeout_s
+        while not self._pipe.poll(max(0.0, min(LOOK_EVERY_S, end_s - time.monotonic()))):
+            if not wanted():
+                raise NotWantedError
+            if self._memory() > self._memory_bytes:
+                raise MemoryError
+            if time.monotonic() >= end_s:
+                raise TimeoutError
         return pickle.loads(self._pipe.recv_bytes())
+
+    def _memory(self) -> int:
+        """Bytes in use, without what is mapped from files; 0 where nobody says."""
+        try:
+            status = Path(f"/proc/{self._process.pid}/status").read_text()
+        except OSError:
+            return 0
+        return 1024 * sum(int(kib) for kib in re.findall(r"^(?:RssAnon|VmSwap):\s*(\d+) kB$", status, re.MULTILINE))
 
     def _end(self) -> str:
         self._process.join(1.0)  # the pipe closes a moment before the process ends
@@ -117,17 +143,26 @@ def _serve(pipe: Connection, parent_pid: int, config: MediaConfig, decode: Decod
     """The worker's side: answers until the parent closes the pipe."""
     _die_with(parent_pid)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends its workers itself
+    _limit(config.decode_memory_bytes)
     pipe.send(None)
     while True:
         try:
-            uri = pipe.recv()
+            source = _next(pipe)
         except (EOFError, OSError):
             return
-        answer = pickle.dumps(_answer(uri, config, decode), protocol=5)
+        answer = _packed(source, config, decode)
+        if isinstance(source, OpenFile):
+            os.close(source.descriptor)
         try:
             pipe.send_bytes(answer)
         except OSError:
             return
+
+
+def _next(pipe: Connection) -> str | OpenFile:
+    source: str | OpenFile = pipe.recv()
+    # The number that came along is the parent's; the descriptor itself follows.
+    return replace(source, descriptor=recv_handle(pipe)) if isinstance(source, OpenFile) else source
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,18 +171,40 @@ class _Unforeseen:
     trace: str  # no traceback crosses a process border by itself
 
 
-def _answer(uri: str, config: MediaConfig, decode: Decoder) -> MediaSample | VideotagError | _Unforeseen:
+def _packed(source: str | OpenFile, config: MediaConfig, decode: Decoder) -> bytes:
     try:
-        with open_source(uri, config) as path:
+        return pickle.dumps(_answer(source, config, decode), protocol=5)
+    except MemoryError:
+        return pickle.dumps(out_of_memory(config.decode_memory_bytes, name_of(source)), protocol=5)
+
+
+def _answer(source: str | OpenFile, config: MediaConfig, decode: Decoder) -> MediaSample | VideotagError | _Unforeseen:
+    try:
+        with open_source(source, config) as path:
             try:
                 return decode(path, config)
             except VideotagError as error:  # decode knows a local file, perhaps without a name
-                return type(error)(f"{shown(uri)}: {error.message}", error.hint)
+                return type(error)(f"{name_of(source)}: {error.message}", error.hint)
     except VideotagError as error:
         return error
+    except MemoryError:
+        raise
     except Exception as error:  # what nobody foresaw costs one file, not the worker
-        what = f"{type(error).__name__}: {shown(str(error))}"
-        return _Unforeseen(DecodeCrashError(f"{shown(uri)}: the decoder failed with {what}"), traceback.format_exc())
+        what = f"the decoder failed with {type(error).__name__}: {shown(str(error))}"
+        return _Unforeseen(DecodeCrashError(f"{name_of(source)}: {what}"), traceback.format_exc())
+
+
+def _limit(memory_bytes: int) -> None:
+    """Bounds what may be allocated faster than the parent looks; and leaves no core file, which would hold a video."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # Not RLIMIT_AS: libraries and the threads' arenas reserve far more addresses than memory is ever used.
+    with suppress(OSError):  # where there is no such file, there is no such limit either
+        stated = re.search(r"^VmData:\s*(\d+) kB$", Path("/proc/self/status").read_text(), re.MULTILINE)
+        if stated is not None:
+            limit = int(stated[1]) * 1024 + BEYOND_THE_LIMIT * memory_bytes
+            hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+            limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+            resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 
 
 def _die_with(parent_pid: int) -> None:

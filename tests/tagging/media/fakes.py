@@ -1,6 +1,8 @@
 """Decoders for the pool's tests; worker processes import them by name."""
 
+import ctypes
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -15,12 +17,7 @@ from tagging.types import Frames, MediaSample
 def scripted(path: Path, config: MediaConfig) -> MediaSample:
     """Does what the file's text says; a sample carries the worker's process id as its hash."""
     order, _, argument = path.read_text().partition(" ")
-    if order == "die":
-        os.kill(os.getpid(), signal.SIGKILL)
-    if order == "exit":
-        os._exit(3)
-    if order == "hang":
-        time.sleep(1000)
+    _ruin(order)
     if order == "refuse":
         raise InvalidMediaError(f"refused {argument}", "a hint")
     if order == "fail":
@@ -45,3 +42,25 @@ def starting_hang(path: Path, config: MediaConfig) -> MediaSample:
     path.with_suffix(f".{os.getpid()}.begun").touch()
     time.sleep(1000)
     raise AssertionError
+
+
+def _ruin(order: str) -> None:
+    """What costs the process its life."""
+    if order == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if order == "exit":
+        os._exit(3)
+    if order == "abort":
+        os.abort()
+    if order == "segfault":
+        ctypes.string_at(0)
+    if order == "hang":
+        time.sleep(1000)
+    if order == "spin":  # in C, and without letting any other thread of the process run
+        re.fullmatch("(a|aa)+", "a" * 1000 + "b")
+    if order == "grow":
+        hoard = [b"x" * (1 << 24)]
+        while True:
+            hoard.append(b"x" * (1 << 24))
+    if order == "leap":
+        np.ones(1 << 40, np.uint8)

@@ -1,3 +1,4 @@
+import asyncio
 import multiprocessing
 import os
 import signal
@@ -14,9 +15,17 @@ import numpy as np
 import pytest
 
 from tagging.config import MediaConfig
-from tagging.errors import DecodeCrashError, DecodeTimeoutError, InvalidMediaError, MediaNotFoundError
+from tagging.errors import (
+    DecodeCrashError,
+    DecodeMemoryError,
+    DecodeTimeoutError,
+    InvalidMediaError,
+    MediaLimitError,
+    MediaNotFoundError,
+)
 from tagging.media.decode import decode
 from tagging.media.pool import DecodePool
+from tagging.media.source import OpenFile
 from tests.tagging.media import fakes
 from tests.tagging.media.make import Film, make
 
@@ -61,6 +70,14 @@ def until(condition: Callable[[], bool]) -> None:
             return
         time.sleep(0.01)
     raise AssertionError("waited for a minute in vain")
+
+
+def begun(folder: Path) -> int:
+    """The process that `fakes.starting_hang` hangs in, once it does."""
+    until(lambda: len(list(folder.glob("*.begun"))) == 1)
+    [mark] = folder.glob("*.begun")
+    mark.unlink()
+    return int(mark.suffixes[-2].removeprefix("."))
 
 
 def test_a_video_comes_back_from_the_worker_as_decoding_here_gives_it(tmp_path: Path) -> None:
@@ -113,22 +130,32 @@ def test_an_unforeseen_error_costs_one_file_and_keeps_the_worker(order: Order) -
         assert pool.read(order("sample")).content_hash == before
 
 
-@pytest.mark.parametrize(("text", "message"), [("die", "signal SIGKILL"), ("exit", "exit code 3")])
-def test_a_worker_that_dies_is_replaced(order: Order, text: str, message: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("die", "signal SIGKILL"),
+        ("exit", "exit code 3"),
+        ("abort", "signal SIGABRT"),
+        ("segfault", "signal SIGSEGV"),
+    ],
+)
+def test_a_worker_that_dies_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: Order, text: str, message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)  # where a core file would lie
     with DecodePool(CONFIG, workers=1, decode=fakes.scripted) as pool:
         before = pool.read(order("sample")).content_hash
         with pytest.raises(DecodeCrashError, match=message) as caught:
             pool.read(order(text))
         assert caught.value.message.isprintable()
         assert pool.read(order("sample")).content_hash != before
+    assert not list(tmp_path.glob("*core*"))
 
 
 def test_a_worker_killed_from_outside_in_the_middle_of_a_file_is_a_crash(tmp_path: Path, order: Order) -> None:
-    with DecodePool(CONFIG, workers=1, decode=fakes.scripted) as pool:
-        pid = int(pool.read(order("sample")).content_hash)
-        future = pool.submit(order(f"wait {tmp_path / 'never'}"))
-        until(future.running)
-        os.kill(pid, signal.SIGKILL)
+    with DecodePool(CONFIG, workers=1, decode=fakes.starting_hang) as pool:
+        future = pool.submit(order("begin"))
+        os.kill(begun(tmp_path), signal.SIGKILL)
         with pytest.raises(DecodeCrashError, match="SIGKILL"):
             future.result()
 
@@ -141,14 +168,161 @@ def test_a_worker_killed_while_it_is_idle_costs_no_file(order: Order) -> None:
         assert pool.read(order("sample")).content_hash != str(pid)
 
 
-def test_a_worker_that_hangs_is_killed_and_replaced(order: Order) -> None:
+@pytest.mark.parametrize("text", ["hang", "spin"])
+def test_a_worker_that_hangs_is_killed_and_replaced(order: Order, text: str) -> None:
     with DecodePool(HASTY, workers=1, decode=fakes.scripted, grace_s=0.2) as pool:
         before = int(pool.read(order("sample")).content_hash)
         with pytest.raises(DecodeTimeoutError, match=r"not done within 0\.2 s") as caught:
-            pool.read(order("hang"))
+            pool.read(order(text))
         assert "media.decode_timeout_s" in caught.value.hint
         assert not alive(before)
         assert pool.read(order("sample")).content_hash != str(before)
+
+
+SMALL = CONFIG.model_copy(update={"decode_memory_bytes": 256 << 20})
+
+
+@pytest.mark.parametrize("text", ["grow", "leap"])
+def test_memory_beyond_the_limit_is_an_error_of_its_own_and_a_new_worker(order: Order, text: str) -> None:
+    with DecodePool(SMALL, workers=1, decode=fakes.scripted) as pool:
+        before = pool.read(order("sample")).content_hash
+        with pytest.raises(DecodeMemoryError, match=r"mp4: .* more than 268435456 bytes") as caught:
+            pool.read(order(text))
+        assert caught.value.message.isprintable()
+        assert "media.decode_memory_bytes" in caught.value.hint
+        assert pool.read(order("sample")).content_hash != before
+
+
+def test_pictures_beyond_the_memory_limit_are_not_called_damaged(tmp_path: Path) -> None:
+    # H.264 keeps up to sixteen pictures to refer to: here of 18 MB each, in a file of some KB.
+    options = {"preset": "ultrafast", "refs": "16", "bf": "0", "g": "100"}
+    wide = Film(frames=24, paint=lambda _: np.zeros((3000, 4000, 3), np.uint8), options=options)
+    path = make(tmp_path / "wide.mp4", wide)
+    with DecodePool(SMALL, workers=1) as pool, pytest.raises(DecodeMemoryError, match=r"wide\.mp4"):
+        pool.read(str(path))
+    with DecodePool(CONFIG, workers=1) as pool:
+        assert pool.read(str(path)).frames is not None
+
+
+def test_files_beside_one_that_ruins_its_worker_are_read(order: Order) -> None:
+    config = HASTY.model_copy(update={"decode_memory_bytes": 300 << 20})
+    with DecodePool(config, workers=2, decode=fakes.scripted, grace_s=0.2) as pool:
+        ruined = [pool.submit(order(text)) for text in ("spin", "abort", "grow", "segfault")]
+        beside = [pool.submit(order("sample")) for _ in range(8)]
+        assert [future.result().warnings for future in beside] == [("sample",)] * 8
+        assert all(isinstance(future.exception(), DecodeCrashError | MediaLimitError) for future in ruined)
+
+
+def test_a_cancelled_decode_frees_its_worker_at_once(tmp_path: Path, order: Order) -> None:
+    with DecodePool(CONFIG, workers=1, decode=fakes.starting_hang) as pool:
+        future, waiting = pool.submit(order("begin")), pool.submit(order("begin"))
+        pid = begun(tmp_path)
+        assert future.cancel()
+        second = begun(tmp_path)  # what waited has its turn, in a process of its own
+        assert second != pid
+        assert not alive(pid)
+        assert waiting.cancel()
+        until(lambda: not alive(second))
+        with pytest.raises(CancelledError):
+            future.result()
+
+
+def test_a_job_cancelled_before_its_turn_costs_no_worker(tmp_path: Path, order: Order) -> None:
+    with DecodePool(CONFIG, workers=1, decode=fakes.scripted) as pool:
+        go = tmp_path / "go"
+        first = pool.submit(order(f"wait {go}"))
+        second, third = pool.submit(order("die")), pool.submit(order("sample"))
+        assert second.cancel()
+        go.touch()
+        assert third.result().content_hash == first.result().content_hash
+
+
+def test_a_task_whose_deadline_passes_frees_the_worker(tmp_path: Path, order: Order) -> None:
+    async def asked(pool: DecodePool) -> None:
+        async with asyncio.timeout(None) as deadline:
+            task = asyncio.wrap_future(pool.submit(order("begin")))
+            await asyncio.to_thread(begun, tmp_path)
+            deadline.reschedule(0)
+            await task
+
+    with DecodePool(CONFIG, workers=1, decode=fakes.starting_hang) as pool:
+        with pytest.raises(TimeoutError):
+            asyncio.run(asked(pool))
+        until(lambda: multiprocessing.active_children() == [])
+
+
+def test_cancelling_at_any_moment_loses_no_other_answer(order: Order) -> None:
+    wait_s = np.random.default_rng(3).uniform(0, 0.004, 60)
+    cancelled = 0
+    with DecodePool(CONFIG, workers=2, decode=fakes.scripted) as pool:
+        pool.read(order("sample"))
+        for moment_s in wait_s.tolist():
+            future = pool.submit(order("sample"))
+            time.sleep(moment_s)
+            if future.cancel():
+                cancelled += 1
+            else:
+                assert future.result().warnings == ("sample",)
+        assert [pool.submit(order("sample")).result().warnings for _ in range(4)] == [("sample",)] * 4
+    assert 0 < cancelled < 60  # both happened
+
+
+def descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_an_open_file_is_read_though_it_has_no_name_and_may_be_closed_at_once(tmp_path: Path) -> None:
+    path = make(tmp_path / "film.mp4", Film(frames=5))
+    want = decode(path, CONFIG)
+    with DecodePool(CONFIG, workers=1) as pool:
+        with path.open("rb") as file:
+            path.unlink()
+            future = pool.submit(OpenFile(file.fileno(), "a film"))
+        assert future.result().content_hash == want.content_hash
+        with (tmp_path / "junk").open("wb+") as file:
+            file.write(b"junk")
+            file.flush()
+            with pytest.raises(InvalidMediaError, match=r"^a film: not readable"):
+                pool.read(OpenFile(file.fileno(), "a film"))
+
+
+def test_open_files_leave_no_descriptor_behind_however_they_end(tmp_path: Path, order: Order) -> None:
+    go = tmp_path / "go"
+    with DecodePool(HASTY, workers=1, decode=fakes.scripted, grace_s=0.2) as pool:
+        pool.read(order("sample"))
+        before = descriptors()
+        for text in ("sample", "refuse it", "die", "hang", "sample"):
+            with Path(order(text)).open("rb") as file:
+                future = pool.submit(OpenFile(file.fileno(), text))
+            assert (future.exception() is None) == (text == "sample")
+        assert descriptors() == before
+    with DecodePool(CONFIG, workers=1, decode=fakes.scripted) as pool:
+        busy = pool.submit(order(f"wait {go}"))
+        until(lambda: len(multiprocessing.active_children()) == 1)
+        before = descriptors()
+        with Path(order("sample")).open("rb") as file:
+            queued = [pool.submit(OpenFile(file.fileno(), "queued")) for _ in range(20)]
+        assert descriptors() == before + 20
+        for future in queued:
+            future.cancel()
+        assert descriptors() == before  # and not only when their turn comes
+        go.touch()
+        busy.result()
+    with Path(order("sample")).open("rb") as file:
+        before = descriptors()
+        with pytest.raises(RuntimeError, match="closed"):
+            pool.submit(OpenFile(file.fileno(), "late"))
+        assert descriptors() == before
+
+
+def test_a_pipe_or_a_folder_that_was_opened_is_no_media_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    with DecodePool(CONFIG, workers=1) as pool:
+        for path in (tmp_path / "fifo", tmp_path, Path("/dev/zero")):
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+            with pytest.raises(MediaNotFoundError, match="something"):
+                pool.read(OpenFile(descriptor, "something"))
+            os.close(descriptor)
 
 
 def test_closing_ends_busy_workers_and_tells_those_who_wait(tmp_path: Path, order: Order) -> None:
