@@ -10,6 +10,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    IPvAnyNetwork,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
@@ -38,6 +39,26 @@ class MediaConfig(Branch):
     decode_timeout_s: PositiveFloat = 120.0
     decode_memory_bytes: Annotated[int, Field(ge=2**28)] = 4 * 2**30  # of each worker
     workers: PositiveInt = 2
+
+
+Folder = Annotated[str, Field(pattern=r"^(/[^/]+)+$")]
+WebOrigin = Annotated[str, Field(pattern=r"^https?://((\*\.)?[a-z0-9._-]+|\[[0-9a-f:]+\])(:[1-9][0-9]{0,4})?$")]
+
+
+class SourcesConfig(Branch):
+    """What a service opens for those who call it; by default nothing but the bytes that they send.
+
+    `folders` are absolute. `origins` are SCHEME://HOST[:PORT], in lower case; HOST may be `*.example.com`: any name
+    below. A host may lie at public addresses alone, and in `networks`, such as "10.1.0.0/16".
+    """
+
+    folders: tuple[Folder, ...] = ()
+    origins: tuple[WebOrigin, ...] = ()
+    networks: tuple[IPvAnyNetwork, ...] = ()
+    max_bytes: PositiveInt = 2**30
+    timeout_s: PositiveFloat = 60.0  # for a whole download
+    idle_timeout_s: PositiveFloat = 10.0  # without a byte
+    redirects: NonNegativeInt = 3
 
 
 class SentenceTransformersConfig(Branch):

@@ -37,6 +37,11 @@ def large(path: Path, config: MediaConfig) -> MediaSample:
     return MediaSample("", 1.0, Frames(pixels, np.arange(16.0)), None)
 
 
+def sleeping(path: Path, config: MediaConfig) -> MediaSample:
+    time.sleep(1000)
+    raise AssertionError
+
+
 def starting_hang(path: Path, config: MediaConfig) -> MediaSample:
     """Says on disk that it has begun, then never ends."""
     path.with_suffix(f".{os.getpid()}.begun").touch()
