@@ -88,8 +88,6 @@ def _survey(path: Path, config: MediaConfig, deadline: Deadline) -> _Survey:
                 timeline=timeline,
                 cuts=tuple(_cuts(container, timeline)),
             )
-    except av.error.MemoryError:  # an FFmpegError, but no damage of the file
-        raise
     except av.error.FFmpegError as error:
         raise InvalidMediaError(
             f"not readable as video or sound: found {_looks_like(path)}",

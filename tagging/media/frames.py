@@ -88,8 +88,6 @@ class _Reader:
         """To a keyframe by its number, or to an earlier one. Raises SeekMissedError."""
         try:
             self._container.seek(int(self.track.seek_to[keyframe]), stream=self._stream)
-        except av.error.MemoryError:
-            raise
         except av.error.FFmpegError as error:
             raise SeekMissedError from error
         self._count_from_packet = self.track.pts is None
@@ -102,8 +100,6 @@ class _Reader:
             self._shape = _Shape(frame, aspect, self._config.max_side_px)
         try:
             return self._shape.convert(frame)
-        except av.error.MemoryError:
-            raise
         except (av.error.FFmpegError, ValueError):
             self.damaged += 1
             return None
@@ -123,8 +119,6 @@ class _Reader:
                     frames = packet.decode()
                 except av.error.EOFError:
                     return
-                except av.error.MemoryError:  # an FFmpegError, but no damage of the file
-                    raise
                 except av.error.FFmpegError:
                     self.damaged += 1
                     continue
@@ -132,8 +126,6 @@ class _Reader:
                     check_pixels(frame.width, frame.height, self._config)
                     self._place = self._place_of(frame)
                     yield self._place, frame
-        except av.error.MemoryError:
-            raise
         except av.error.FFmpegError:  # the file ends here
             return
 

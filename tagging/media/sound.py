@@ -31,8 +31,6 @@ def decode_sound(path: Path, config: MediaConfig, deadline: Deadline) -> tuple[N
             deadline.check()
             try:
                 packet = next(packets, None)
-            except av.error.MemoryError:  # an FFmpegError, but no damage of the file
-                raise
             except av.error.FFmpegError:  # the file ends here
                 break
             if packet is None:
@@ -41,15 +39,16 @@ def decode_sound(path: Path, config: MediaConfig, deadline: Deadline) -> tuple[N
                 heard = [part for frame in packet.decode() for part in mixer.mix(frame)]
             except av.error.EOFError:
                 break
-            except av.error.MemoryError:
-                raise
             except (av.error.FFmpegError, ValueError):
                 damaged += 1
                 continue
             parts += heard
             count += sum(len(part) for part in heard)
         if count < most:
-            parts += mixer.flush()
+            try:
+                parts += mixer.flush()
+            except (av.error.FFmpegError, ValueError):  # what made no sense to the resampler makes none at the end
+                damaged += 1
     samples = np.concatenate(parts)[:most] if parts else np.empty(0, np.float32)
     return np.clip(np.nan_to_num(samples), -1.0, 1.0), damaged
 

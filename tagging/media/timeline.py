@@ -108,8 +108,6 @@ def _packets(container: InputContainer, streams: list[VideoStream | AudioStream]
         for packet in container.demux(streams):
             if packet.size:  # the last ones are empty and flush the decoders
                 yield packet
-    except av.error.MemoryError:  # an FFmpegError, but no damage of the file
-        raise
     except av.error.FFmpegError:
         return
 

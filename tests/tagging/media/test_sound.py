@@ -6,6 +6,8 @@ import pytest
 
 from tagging.config import MediaConfig
 from tagging.media.decode import decode
+from tagging.media.limits import Deadline
+from tagging.media.sound import decode_sound
 from tests.tagging.media.make import Film, make
 
 CONFIG = MediaConfig(frames=2)
@@ -90,3 +92,13 @@ def test_any_number_of_channels_is_averaged(tmp_path: Path, channels: int) -> No
     assert sound is not None
     assert sound.samples.shape == (16000,)
     np.testing.assert_allclose(sound.samples, levels.mean() / 32768, atol=1e-4)
+
+
+def test_a_sample_rate_that_no_resampler_takes_is_a_damaged_track(tmp_path: Path) -> None:
+    path = make(tmp_path / "sound.wav", Film(tone_s=0.5, tone_codec="pcm_s16le"))
+    data = bytearray(path.read_bytes())
+    data[24:28] = (0x7FFFFFFF).to_bytes(4, "little")  # Hz, in the header
+    path.write_bytes(data)
+    samples, damaged = decode_sound(path, MediaConfig(), Deadline(60.0))
+    assert not len(samples)
+    assert damaged
