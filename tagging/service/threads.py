@@ -2,10 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TypeVar
 
 Result = TypeVar("Result")
+
+# Not asyncio's own threads: those resolve names, and wait for as long as somebody's name server likes.
+FILES = ThreadPoolExecutor(8, thread_name_prefix="files")
 
 
 async def in_thread(work: Callable[[], Result]) -> Result:
@@ -13,7 +17,7 @@ async def in_thread(work: Callable[[], Result]) -> Result:
 
     So a file that is closed after this is a file that nobody works on any more. `work` has to be short.
     """
-    task = asyncio.ensure_future(asyncio.to_thread(work))
+    task = asyncio.get_running_loop().run_in_executor(FILES, work)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
