@@ -29,6 +29,7 @@ from tagging.features.encode import embed, encode_videos
 from tagging.features.factory import Encoders, load_encoders
 from tagging.latecomers import JoinReport, join
 from tagging.media.pool import DecodePool
+from tagging.media.source import OpenFile
 from tagging.reading import Failure, ReadVideo, read_videos
 from tagging.recaller import Recaller, only_what_it_should_be
 from tagging.store.bundle import BundleManifest, read_manifest
@@ -169,7 +170,7 @@ class Tagger:
         made_by = {modality: fingerprints[modality] for modality in rows}
         return Latecomer(replace(read.video, uri=None), labelled.tags, rows, made_by), seen.warnings
 
-    def submit(self, source: str) -> "Future[MediaSample] | None":
+    def submit(self, source: str | OpenFile) -> "Future[MediaSample] | None":
         """Begin to decode, as `DecodePool.submit` does; None where no encoder looks at media."""
         return None if self._pool is None else self._pool.submit(source)
 

@@ -39,6 +39,7 @@ CODES: Mapping[type[errors.VideotagError], StatusCode] = {
     errors.MediaTooManyPixelsError: StatusCode.INVALID_ARGUMENT,
     errors.DecodeTimeoutError: StatusCode.INVALID_ARGUMENT,  # the file would take as long again
     errors.DecodeCrashError: StatusCode.INVALID_ARGUMENT,  # and kill the decoder again
+    errors.DecodeMemoryError: StatusCode.INVALID_ARGUMENT,
     errors.MediaNotFoundError: StatusCode.NOT_FOUND,
     errors.UnknownIdError: StatusCode.NOT_FOUND,
     errors.InvalidRecordError: StatusCode.INVALID_ARGUMENT,
@@ -48,6 +49,7 @@ CODES: Mapping[type[errors.VideotagError], StatusCode] = {
     errors.InvalidSelectionError: StatusCode.FAILED_PRECONDITION,  # by the bundle, not by the request alone
     errors.UnauthenticatedError: StatusCode.UNAUTHENTICATED,
     errors.ForbiddenError: StatusCode.PERMISSION_DENIED,
+    errors.SourceNotAllowedError: StatusCode.PERMISSION_DENIED,
     # an operator can fix it
     errors.InvalidConfigError: StatusCode.FAILED_PRECONDITION,
     errors.InvalidResultsError: StatusCode.FAILED_PRECONDITION,
