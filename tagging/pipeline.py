@@ -77,6 +77,7 @@ class Tagger:
         self._encoders = encoders
         self._config = config
         self._answers = answers
+        self._promised: dict[tuple[int, float], float] = {}  # least confidences that were looked for
         self._editor = Editor(recaller, ranker, encoders)
         self.bundle_version = bundle_version
         looks_at_media = encoders.frames is not None or encoders.audio is not None
@@ -96,6 +97,9 @@ class Tagger:
     def catalog(self) -> TagCatalog:
         return self._recaller.catalog
 
+    def has_labelled(self, video_id: str) -> bool:
+        return self._recaller.electorate.voters.row_of(video_id) is not None
+
     def warm(self) -> None:
         """What the first edit would wait for."""
         self._editor.warm()
@@ -110,8 +114,10 @@ class Tagger:
         other._recaller, other._ranker = self._editor.edited(tags)
         return other
 
-    def selection(self, max_tags: int | None, precision: float | None = None) -> SelectConfig:
-        """The bundle's own selection, with another number of tags where one is given.
+    def selection(
+        self, max_tags: int | None, precision: float | None = None, min_confidence: float | None = None
+    ) -> SelectConfig:
+        """The bundle's own selection, with another number of tags and another least confidence where they are given.
 
         precision: the share of the answered tags that is to be right at least, in place of the bundle's least
         confidence (rank/promise.py says what that means); where none of the confidences keeps it, no video is answered.
@@ -120,6 +126,8 @@ class Tagger:
         stated = self._config.select
         if max_tags is not None:
             stated = stated.model_copy(update={"max_tags": max_tags})
+        if min_confidence is not None:
+            stated = stated.model_copy(update={"min_confidence": min_confidence})
         if precision is None:
             return stated
         if self._answers is None:
@@ -131,8 +139,11 @@ class Tagger:
             raise InvalidSelectionError(
                 f"no precision is known of answers of {stated.max_tags} tags", f"ask for {LONGEST_ANSWER} tags at most"
             )
-        least = promised_confidence(self._answers, stated.max_tags, precision, self._config.training.seed)
-        return stated.model_copy(update={"min_confidence": least})
+        asked = stated.max_tags, precision
+        if asked not in self._promised:
+            seed = self._config.training.seed
+            self._promised[asked] = promised_confidence(self._answers, *asked, seed)
+        return stated.model_copy(update={"min_confidence": self._promised[asked]})
 
     def tag(self, video: VideoRef, selection: SelectConfig) -> RankedTags:
         """The tags of one video; raises the VideotagError that keeps it from being tagged."""

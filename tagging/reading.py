@@ -55,17 +55,17 @@ def read_videos(videos: Iterable[VideoRef], pool: DecodePool | None, ahead: int)
 
 def _with_media(video: VideoRef, media: Future[MediaSample] | None) -> ReadVideo | Failure:
     if media is None:
-        return _judge(video, None)
+        return judged(video, None)
     try:
-        return _judge(video, media.result())
+        return judged(video, media.result())
     except VideotagError as error:
-        return _judge(video, error)
+        return judged(video, error)
 
 
 def _without_media(video: VideoRef) -> ReadVideo | Failure:
     if video.uri is not None and "://" not in video.uri and not _is_file(video.uri):
         return Failure(video, MediaNotFoundError(f"no file at {shown(video.uri)}"))
-    return _judge(video, None)
+    return judged(video, None)
 
 
 def _is_file(path: str) -> bool:
@@ -75,7 +75,8 @@ def _is_file(path: str) -> bool:
         return False
 
 
-def _judge(video: VideoRef, media: MediaSample | VideotagError | None) -> ReadVideo | Failure:
+def judged(video: VideoRef, media: MediaSample | VideotagError | None) -> ReadVideo | Failure:
+    """What a video is with what came of its media: without them text is enough, but a limit always fails it."""
     if isinstance(media, MediaSample):
         return ReadVideo(video, media, media.warnings)
     if isinstance(media, InvalidMediaError) and video.text:

@@ -159,3 +159,9 @@ def _shown(value: object) -> str:
     if value is None:
         return ""
     return f"{value:,}" if isinstance(value, int) else printable(str(value))
+
+
+def tell(line: str) -> None:
+    """To whoever watches, beside the results."""
+    sys.stderr.write(f"{printable(line)}\n")
+    sys.stderr.flush()

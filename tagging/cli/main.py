@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from tagging.cli import ablate, batch, evaluate, labelled, models, quickstart, tag, tags, train
+from tagging.cli import ablate, batch, evaluate, labelled, models, quickstart, serve, tag, tags, train
 from tagging.cli.console import configure_output, errors_in_one_line
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app.command("train")(train.command)
 app.command("evaluate")(evaluate.command)
 app.command("tag")(tag.command)
 app.command("batch")(batch.command)
+app.command("serve")(serve.command)
 app.add_typer(ablate.app, name="ablate")
 app.add_typer(tags.app, name="tags")
 app.add_typer(labelled.app, name="labelled")

@@ -63,6 +63,11 @@ class EditedTags:
             raise UnknownIdError(f"there is no tag {tag_id!r}", "ListTags says which there are")
         return self.became(row)
 
+    def find(self, tag_id: str) -> int | None:
+        """As `row_of`; None where there is none, or its creation was taken back."""
+        row = self._ids.get(tag_id, self.index.rows_by_id.get(tag_id))
+        return None if row is None else self.became(row)
+
     def became(self, row: int) -> int:
         """The row that it was merged into, or itself."""
         while row in self._became:
@@ -89,6 +94,11 @@ class EditedTags:
 
     def is_hidden(self, row: int) -> bool:
         return self._hidden.get(row, row < self._base and bool(self.index.catalog.hidden[row]))
+
+    def is_hidden_id(self, tag_id: str) -> bool:
+        """False for an id that the catalog does not have."""
+        row = self._ids.get(tag_id, self.index.rows_by_id.get(tag_id))
+        return row is not None and self.is_hidden(self.became(row))
 
     def language_of(self, row: int) -> str:
         return self.index.catalog.languages[row] if row < self._base else self._created[row - self._base][1]

@@ -17,8 +17,9 @@ from pathlib import Path
 from tagging.edits.edit import Edit, NumberedEdit
 from tagging.edits.history import History
 from tagging.edits.tags import CatalogIndex, EditedTags
-from tagging.errors import ArtifactNotFoundError, BusyError, ConflictError
+from tagging.errors import ArtifactNotFoundError, BackendUnavailableError, BusyError, ConflictError, InvalidVideoError
 from tagging.pipeline import Tagger, load_tagger
+from tagging.places import default_bundle
 from tagging.store.bundle import MANIFEST, BundleManifest, read_manifest
 from tagging.store.database.labelled_videos import LabelledLog
 from tagging.store.database.tag_edits import TagEdit, TagEdits
@@ -55,6 +56,11 @@ class Held:
         self._following = asyncio.Lock()
         self._users = 0
         self._let_go = False
+
+    @property
+    def name(self) -> str:
+        """The folder's, as clients name it; empty for the bundle that comes with videotag."""
+        return "" if self.folder == default_bundle() else self.folder.name
 
     @property
     def now(self) -> Moment:
@@ -118,13 +124,19 @@ class Bundles:
         self._labelled = labelled
         self._clock = clock
         self._loading = asyncio.Lock()
-        self.active: Held
+        self._active: Held | None = None
         self.previous: Held | None = None
         self.shadow: Held | None = None
 
     async def start(self, folder: Path) -> None:
         """Load the bundle that answers first; raises what load_tagger does."""
-        self.active = await self._load(folder)
+        self._active = await self._load(folder.resolve())
+
+    @property
+    def active(self) -> Held:
+        if self._active is None:
+            raise BackendUnavailableError("no bundle is loaded yet", "wait until the service's health is SERVING")
+        return self._active
 
     async def close(self) -> None:
         for held in self._all():
@@ -152,7 +164,7 @@ class Bundles:
             await held.follow(self._edits, self._labelled)
             gone = self.previous if held is not self.previous else None
             held.since = self._clock()
-            self.active, self.previous = held, self.active
+            self._active, self.previous = held, self.active
             logger.info("bundle activated", extra={"version": held.manifest.version})
             if gone is not None:
                 await gone.let_go()
@@ -212,13 +224,14 @@ class Bundles:
             yield
 
     def _all(self) -> list[Held]:
-        return [held for held in (self.active, self.previous, self.shadow) if held is not None]
+        return [held for held in (self._active, self.previous, self.shadow) if held is not None]
 
 
 def _warm(tagger: Tagger) -> None:
     """What the first call would wait for."""
     tagger.warm()
-    tagger.tag(VideoRef("warm", title="a video to warm up with"), tagger.selection(None))
+    with suppress(InvalidVideoError):  # of a bundle that reads no text
+        tagger.tag(VideoRef("warm", title="a video to warm up with"), tagger.selection(None))
 
 
 def _edit(record: TagEdit) -> Edit:

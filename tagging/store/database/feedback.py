@@ -9,7 +9,7 @@ from sqlalchemy import RowMapping
 
 from tagging.store.database.log import Log
 from tagging.store.database.schema import feedback
-from tagging.store.database.texts import ID_BYTES, plain_json, require_moment, require_text
+from tagging.store.database.texts import ID_BYTES, plain_json, require_moment, require_text, require_who
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Feedback:
         require_text("request_id", self.request_id)
         require_text("video_id", self.video_id, ID_BYTES)
         require_text("bundle_version", self.bundle_version)
-        require_text("who", self.who)
+        require_who(self.who)
         require_moment(self.at)
         plain_json("feedback", _tags(self))
 

@@ -10,7 +10,7 @@ from sqlalchemy import RowMapping
 from tagging.errors import InvalidRecordError
 from tagging.store.database.log import Log
 from tagging.store.database.schema import labelled_videos
-from tagging.store.database.texts import ID_BYTES, require_moment, require_text
+from tagging.store.database.texts import ID_BYTES, require_moment, require_text, require_who
 
 PAYLOAD_BYTES = 4 * 2**20
 
@@ -28,7 +28,7 @@ class LabelledRecord:
         """Raises InvalidRecordError."""
         require_text("request_id", self.request_id)
         require_text("video_id", self.video_id, ID_BYTES)
-        require_text("who", self.who)
+        require_who(self.who)
         if self.kind not in ("added", "removed"):
             raise ValueError(f"no kind of record: {self.kind!r}")
         if len(self.payload) > PAYLOAD_BYTES:

@@ -59,6 +59,7 @@ taggings = Table(
     Column("asked", Text, nullable=False),
     Column("bundle_version", Text, nullable=False),
     Column("role", Text, nullable=False),
+    Column("video", JSON, nullable=False),  # what the caller said of it
     Column("answer", JSON, nullable=False),
     Column("last_edit", BigInteger, nullable=False),  # number of the last tag edit that it knew
     Column("at", UtcTime, nullable=False),

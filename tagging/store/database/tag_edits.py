@@ -15,7 +15,7 @@ from tagging.edits.edit import EditKind
 from tagging.errors import InvalidRecordError
 from tagging.store.database.log import Entry, Log
 from tagging.store.database.schema import tag_edits
-from tagging.store.database.texts import plain_json, require_moment, require_text
+from tagging.store.database.texts import plain_json, require_moment, require_text, require_who
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +34,9 @@ class TagEdit:
 
     def __post_init__(self) -> None:
         """Raises InvalidRecordError."""
-        for name in ("request_id", "tag_id", "who"):
+        for name in ("request_id", "tag_id"):
             require_text(name, getattr(self, name))
+        require_who(self.who)
         if self.kind not in get_args(EditKind):
             raise ValueError(f"no kind of edit: {self.kind!r}")
         if (self.kind == "undo") != (self.undoes is not None):

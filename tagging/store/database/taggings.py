@@ -14,7 +14,7 @@ from tagging.store.database.answers import answer_from_json, answer_to_json
 from tagging.store.database.database import Database
 from tagging.store.database.schema import taggings
 from tagging.store.database.texts import ID_BYTES, require_moment, require_text
-from tagging.types import RankedTags
+from tagging.types import RankedTags, VideoRef
 
 PAGE = 100
 Role = Literal["active", "shadow"]
@@ -61,6 +61,7 @@ class TaggingKey:
 @dataclass(frozen=True, slots=True)
 class Tagging:
     key: TaggingKey
+    video: VideoRef  # as its caller described it; content that was sent is not kept
     answer: RankedTags
     at: datetime
     last_edit: int = 0  # number of the last tag edit that the answer knew; 0: there was none
@@ -68,7 +69,7 @@ class Tagging:
     def __post_init__(self) -> None:
         require_moment(self.at)
         of = (self.answer.video_id, self.answer.bundle_version)
-        if of != (self.key.video_id, self.key.bundle_version):
+        if of != (self.key.video_id, self.key.bundle_version) or self.video.video_id != self.key.video_id:
             raise ValueError(f"an answer of {of} under {self.key}")
 
 
@@ -95,6 +96,7 @@ class Taggings:
             "asked": key.asked.text,
             "bundle_version": key.bundle_version,
             "role": key.role,
+            "video": asdict(tagging.video),
             "answer": answer_to_json(tagging.answer),
             "last_edit": tagging.last_edit,
             "at": tagging.at,
@@ -184,4 +186,4 @@ def _tagging(row: RowMapping, prefix: str = "") -> Tagging:
 
     asked = Asked(**json.loads(at("asked")))
     key = TaggingKey(at("video_id"), at("content_hash"), at("bundle_version"), asked, at("role"))
-    return Tagging(key, answer_from_json(at("answer")), at("at"), at("last_edit"))
+    return Tagging(key, VideoRef(**at("video")), answer_from_json(at("answer")), at("at"), at("last_edit"))

@@ -13,6 +13,12 @@ JSON_BYTES = 2**20
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 
 
+def require_who(who: str) -> None:
+    """As `require_text`, of a client; a service that asks nobody who they are knows of none."""
+    if who:
+        require_text("who", who)
+
+
 def require_text(what: str, text: str, at_most: int = NAME_BYTES) -> None:
     """InvalidRecordError for nothing, more than `at_most` bytes of UTF-8, and what no database keeps."""
     try:

@@ -11,7 +11,7 @@ from tagging.store.database.labelled_videos import LabelledLog, LabelledRecord
 from tagging.store.database.log import Log
 from tagging.store.database.tag_edits import TagEdit, TagEdits
 from tagging.store.database.taggings import Asked, Role, Tagging, TaggingKey
-from tagging.types import Evidence, RankedTag, RankedTags
+from tagging.types import Evidence, RankedTag, RankedTags, VideoRef
 
 NOON = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 
@@ -59,7 +59,8 @@ def tagging(
     """minutes: after noon."""
     answer = RankedTags(video_id, (RankedTag("1", name, 0.1 + 0.2, {"text": 1 / 3}),), ("text",), (), bundle)
     key = TaggingKey(video_id, content_hash, bundle, asked, role)
-    return Tagging(key, answer, NOON + timedelta(minutes=minutes))
+    video = VideoRef(video_id, None, "title", uploader_id="u")
+    return Tagging(key, video, answer, NOON + timedelta(minutes=minutes), last_edit=3)
 
 
 EVERY_EVIDENCE = (

@@ -13,7 +13,7 @@ from tagging.errors import InvalidRecordError
 from tagging.store.database.answers import answer_from_json, answer_to_json
 from tagging.store.database.database import Database
 from tagging.store.database.taggings import Asked, Tagging, TaggingKey, Taggings
-from tagging.types import Evidence
+from tagging.types import Evidence, VideoRef
 from tests.tagging.store.database.records import EVERYTHING, NOON, tagging, url_of
 
 pytestmark = pytest.mark.anyio
@@ -37,8 +37,8 @@ def test_what_a_newer_version_adds_to_an_answer_is_left_out() -> None:
 async def test_an_answer_comes_back_to_the_last_digit(database: Database) -> None:
     taggings = Taggings(database)
     key = TaggingKey("v1", "abc", "b1", Asked(3, 0.1 + 0.2, 0.9))
-    stored = await taggings.put(Tagging(key, EVERYTHING, NOON))
-    assert await taggings.get(key) == stored == Tagging(key, EVERYTHING, NOON)
+    stored = await taggings.put(Tagging(key, VideoRef("v1", None, "\ud83d \x00"), EVERYTHING, NOON))
+    assert await taggings.get(key) == stored == Tagging(key, VideoRef("v1", None, "\ud83d \x00"), EVERYTHING, NOON)
 
 
 async def test_what_was_stored_first_stays(database: Database) -> None:

@@ -20,6 +20,7 @@ def upgrade() -> None:
         sa.Column("asked", sa.Text, nullable=False),
         sa.Column("bundle_version", sa.Text, nullable=False),
         sa.Column("role", sa.Text, nullable=False),
+        sa.Column("video", sa.JSON, nullable=False),
         sa.Column("answer", sa.JSON, nullable=False),
         sa.Column("last_edit", sa.BigInteger, nullable=False),
         sa.Column("at", TIME, nullable=False),

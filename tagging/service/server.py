@@ -1,0 +1,130 @@
+"""The service as one value: it is built, warmed, answers, and drains."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from videotag.v1 import tagging_pb2 as pb
+from videotag.v1 import tagging_pb2_grpc as rpc
+
+from tagging.errors import InvalidConfigError, VideotagError
+from tagging.service.boundary import Boundary
+from tagging.service.bundles import Bundles
+from tagging.service.feedback import FeedbackCalls
+from tagging.service.model import ModelThread
+from tagging.service.servicer import Parts, Servicer
+from tagging.service.settings import ServiceConfig
+from tagging.service.shadow import Shadow
+from tagging.service.sources import Sources
+from tagging.service.tags import Tags
+from tagging.service.videos import Videos
+from tagging.store.database.database import Database
+from tagging.store.database.feedback import FeedbackLog
+from tagging.store.database.labelled_videos import LabelledLog
+from tagging.store.database.migrate import migrate
+from tagging.store.database.tag_edits import TagEdits
+from tagging.store.database.taggings import Taggings
+
+logger = logging.getLogger(__name__)
+
+SERVICE = pb.DESCRIPTOR.services_by_name["TaggingService"].full_name
+STREAM_AT_ONCE = 8
+SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    port: int
+    bundle_version: str
+
+
+@asynccontextmanager
+async def serving(
+    bundle: Path, config: ServiceConfig, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+) -> AsyncIterator[Running]:
+    """The service answers while the context lasts; at its end it says NOT_SERVING, and running calls may end.
+
+    Raises InvalidConfigError for an address that cannot be listened on, and what loading and the database raise.
+    """
+    async with _listening(config) as (server, checks, servicer, port), AsyncExitStack() as stack:
+        await migrate(config.database)
+        database = Database(config.database)
+        stack.push_async_callback(database.close)
+        taggings, edits, labelled = Taggings(database), TagEdits(database), LabelledLog(database)
+        bundles = Bundles(config.bundles, edits, labelled, clock)
+        stack.push_async_callback(bundles.close)
+        await bundles.start(bundle)
+        model = ModelThread()
+        stack.push_async_callback(model.close)
+        shadow = Shadow(bundles, model, taggings, config.shadow_waiting, clock)
+        stack.push_async_callback(shadow.close)
+        videos = Videos(bundles, model, Sources(config.sources), taggings, labelled, shadow, clock)
+        feedback = FeedbackCalls(bundles, taggings, FeedbackLog(database), clock)
+        following = asyncio.create_task(_following(bundles, config.follow_s))
+        stack.push_async_callback(_ended, following)
+        tags = Tags(bundles, edits, clock)
+        servicer.open(Parts(videos, tags, feedback, bundles, shadow, taggings, STREAM_AT_ONCE))
+        stack.push_async_callback(server.stop, config.drain_s)
+        stack.push_async_callback(_set, checks, NOT_SERVING)
+        await _set(checks, SERVING)
+        logger.info("serving", extra={"port": port, "version": bundles.active.manifest.version})
+        yield Running(port, bundles.active.manifest.version)
+
+
+@asynccontextmanager
+async def _listening(
+    config: ServiceConfig,
+) -> AsyncIterator[tuple[grpc.aio.Server, health.aio.HealthServicer, Servicer, int]]:
+    """A server whose health is NOT_SERVING, and whose calls are told to come back."""
+    size = config.message_bytes
+    server = grpc.aio.server(
+        interceptors=[Boundary()],
+        options=[
+            ("grpc.max_receive_message_length", size),
+            ("grpc.max_send_message_length", size),
+            ("grpc.so_reuseport", 0),  # two services on one port would share the calls without a word
+        ],
+    )
+    checks, servicer = health.aio.HealthServicer(), Servicer()
+    await _set(checks, NOT_SERVING)
+    health_pb2_grpc.add_HealthServicer_to_server(checks, server)
+    rpc.add_TaggingServiceServicer_to_server(servicer, server)
+    reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+    try:
+        port = server.add_insecure_port(config.listen)
+    except RuntimeError as error:
+        raise InvalidConfigError(f"{config.listen} cannot be listened on", "is another service there?") from error
+    await server.start()
+    try:
+        yield server, checks, servicer, port
+    finally:
+        await server.stop(None)
+
+
+async def _set(checks: health.aio.HealthServicer, status: Any) -> None:
+    for name in ("", SERVICE):
+        await checks.set(name, status)
+
+
+async def _following(bundles: Bundles, every_s: float) -> None:
+    """Look again and again for what other processes wrote; a database that is away is looked for again, too."""
+    while True:
+        await asyncio.sleep(every_s)
+        try:
+            await bundles.follow()
+        except VideotagError as error:
+            logger.warning("the logs cannot be followed: %s", error.message)
+
+
+async def _ended(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task

@@ -1,0 +1,37 @@
+"""What a service is configured by: a TOML file, read once when it starts."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, PositiveFloat, PositiveInt, ValidationError
+
+from tagging.config import Branch, DatabaseConfig, SourcesConfig
+from tagging.errors import InvalidConfigError
+
+
+class ServiceConfig(Branch):
+    listen: str = "127.0.0.1:50051"  # port 0: any that is free
+    bundles: Path | None = None  # the folder whose bundles may be activated
+    message_bytes: Annotated[int, Field(ge=2**16, le=2**30)] = 64 * 2**20  # the longest request
+    follow_s: PositiveFloat = 0.5  # between looks for what other processes wrote into the database
+    drain_s: PositiveFloat = 30.0  # for the calls that are running when it is told to stop
+    shadow_waiting: PositiveInt = 32  # videos for the shadow bundle; more are left out and counted
+    database: DatabaseConfig = DatabaseConfig()
+    sources: SourcesConfig = SourcesConfig()
+
+
+def read_settings(path: Path | None) -> ServiceConfig:
+    """Those of a file, or the defaults; InvalidConfigError names the file and the key that is wrong."""
+    if path is None:
+        return ServiceConfig()
+    try:
+        tree = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InvalidConfigError(f"{path} cannot be read: {error}", "it is TOML, in UTF-8") from error
+    try:
+        return ServiceConfig.model_validate(tree)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise InvalidConfigError(f"{path}: {key}: {first['msg']}") from error

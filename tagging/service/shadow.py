@@ -1,0 +1,74 @@
+"""What the shadow bundle would have answered: tagged when there is time, stored, and never given."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from tagging.errors import VideotagError
+from tagging.reading import ReadVideo
+from tagging.service.bundles import Bundles
+from tagging.service.model import ModelThread
+from tagging.store.database.taggings import Tagging, Taggings
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class ShadowCounts:
+    failures: int = 0  # videos that the active bundle could tag
+    left_out: int = 0  # for there were too many
+
+
+class Shadow:
+    """Of one event loop."""
+
+    def __init__(
+        self, bundles: Bundles, model: ModelThread, taggings: Taggings, waiting: int, clock: Callable[[], datetime]
+    ) -> None:
+        """waiting: the most videos that wait, with their media"""
+        self._bundles = bundles
+        self._model = model
+        self._taggings = taggings
+        self._clock = clock
+        self._queue: asyncio.Queue[tuple[ReadVideo, Tagging]] = asyncio.Queue(waiting)
+        self._counts: dict[str, ShadowCounts] = {}
+        self._task = asyncio.create_task(self._work())
+
+    def counts(self, version: str) -> ShadowCounts:
+        """Of a bundle, since the service began."""
+        return self._counts.setdefault(version, ShadowCounts())
+
+    def offer(self, read: ReadVideo, given: Tagging) -> None:
+        """A video, and what was answered."""
+        if self._bundles.shadow is None:
+            return
+        try:
+            self._queue.put_nowait((read, given))
+        except asyncio.QueueFull:
+            self.counts(self._bundles.shadow.manifest.version).left_out += 1
+
+    async def close(self) -> None:
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _work(self) -> None:
+        while True:
+            read, given = await self._queue.get()
+            held = self._bundles.shadow
+            if held is None:
+                continue
+            try:
+                async with held.used() as moment:
+                    asked = given.key.asked
+                    selection = moment.tagger.selection(asked.max_tags, asked.precision, asked.min_confidence)
+                    answer = await self._model.tag(moment.tagger, read, selection)
+                key = replace(given.key, bundle_version=moment.version, role="shadow")
+                await self._taggings.put(Tagging(key, given.video, answer, self._clock(), moment.last_edit))
+            except VideotagError as error:
+                self.counts(held.manifest.version).failures += 1
+                logger.warning("the shadow bundle could not tag a video: %s", error.message)
+            except Exception:
+                self.counts(held.manifest.version).failures += 1
+                logger.exception("the shadow bundle failed as nobody foresaw")

@@ -1,0 +1,187 @@
+"""Calls about videos: to tag one, to look up what was answered, to let a labelled one vote or leave."""
+
+import asyncio
+import hashlib
+import os
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, TypeVar
+from uuid import uuid4
+
+from tagging.edits.tags import EditedTags
+from tagging.errors import InvalidRequestError, UnknownIdError, VideotagError
+from tagging.media.source import OpenFile
+from tagging.pipeline import Tagger
+from tagging.reading import Failure, ReadVideo, judged
+from tagging.service.bundles import Bundles
+from tagging.service.messages import TagRequest, content_hash
+from tagging.service.model import ModelThread
+from tagging.service.shadow import Shadow
+from tagging.service.sources import Sources
+from tagging.service.threads import in_thread
+from tagging.store.database.labelled_videos import LabelledLog, LabelledRecord
+from tagging.store.database.taggings import Tagging, TaggingKey, Taggings
+from tagging.store.latecomers import to_bytes
+from tagging.types import LabelledVideo, Modality, RankedTags, VideoRef
+
+T = TypeVar("T")
+
+CHUNK = 1 << 20  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a call is answered, and whether it was stored before."""
+
+    tagging: Tagging
+    from_store: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Voter:
+    """A labelled video as it was stored."""
+
+    tag_ids: tuple[str, ...]
+    unknown_tags: tuple[str, ...]
+    modalities: tuple[Modality, ...]
+    warnings: tuple[str, ...]
+    bundle_version: str
+    content_hash: str
+
+
+class Videos:
+    def __init__(
+        self,
+        bundles: Bundles,
+        model: ModelThread,
+        sources: Sources,
+        taggings: Taggings,
+        labelled: LabelledLog,
+        shadow: Shadow,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._bundles = bundles
+        self._model = model
+        self._sources = sources
+        self._taggings = taggings
+        self._labelled = labelled
+        self._shadow = shadow
+        self._clock = clock
+
+    async def tag(self, request: TagRequest) -> Answer:
+        """What is stored for the same content, limits and bundle, or what the active bundle answers, which is then
+        stored. Raises what keeps the video from being tagged.
+        """
+        async with self._bundles.active.used() as moment, self._media(request.video, request.content) as file:
+            content = content_hash(request.video, await _sha256(file))
+            key = TaggingKey(request.video.video_id, content, moment.version, request.asked)
+            stored = await self._taggings.get(key)
+            if stored is not None:
+                return Answer(_without_hidden(stored, moment.tags), from_store=True)
+            asked = request.asked
+            selection = moment.tagger.selection(asked.max_tags, asked.precision, asked.min_confidence)
+            read = await _read(moment.tagger, request.video, file)
+            answer = await self._model.tag(moment.tagger, read, selection)
+        tagging = Tagging(key, request.video, answer, self._clock(), moment.last_edit)
+        kept = await _whole(self._taggings.put(tagging))
+        if kept is not tagging:  # somebody asked for the same meanwhile
+            return Answer(_without_hidden(kept, moment.tags), from_store=True)
+        self._shadow.offer(read, tagging)
+        return Answer(tagging, from_store=False)
+
+    async def stored(self, video_id: str, content: str | None, bundle_version: str | None) -> Answer:
+        """The latest answer that is described so; UnknownIdError where none is stored."""
+        tagging = await self._taggings.latest(video_id, content, bundle_version)
+        if tagging is None:
+            raise UnknownIdError(f"no such answer is stored for the video {video_id!r}", "tag it first")
+        return Answer(tagging, from_store=True)
+
+    async def add_labelled(self, labelled: LabelledVideo, content: bytes | None, who: str) -> Voter:
+        """Let a labelled video vote, in place of the one of that id; it is on the disk, and found, from then on."""
+        async with self._bundles.active.used() as moment, self._media(labelled.video, content) as file:
+            known = {tag: moment.tags.row_spelled(tag) for tag in labelled.tags}
+            rows = dict.fromkeys(row for row in known.values() if row is not None)
+            if not rows:
+                raise InvalidRequestError(
+                    "the catalog has none of the tags", "create them first", {"tags": "none of them is in the catalog"}
+                )
+            hashed = content_hash(labelled.video, await _sha256(file))
+            read = await _read(moment.tagger, labelled.video, file)
+            late, warnings = await self._model.run(lambda: moment.tagger.late(labelled, read))
+        record = LabelledRecord(str(uuid4()), labelled.video.video_id, "added", to_bytes(late), who, self._clock())
+        await _whole(self._labelled.append(record))
+        await self._bundles.follow()
+        return Voter(
+            tuple(moment.tags.id_of(row) for row in rows),
+            tuple(tag for tag, row in known.items() if row is None),
+            tuple(late.rows),
+            warnings,
+            moment.version,
+            hashed,
+        )
+
+    async def remove_labelled(self, video_id: str, who: str) -> bool:
+        """Whether the video voted."""
+        async with self._bundles.active.used() as moment:
+            was_there = moment.tagger.has_labelled(video_id)
+        if was_there:
+            record = LabelledRecord(str(uuid4()), video_id, "removed", b"", who, self._clock())
+            await _whole(self._labelled.append(record))
+            await self._bundles.follow()
+        return was_there
+
+    @asynccontextmanager
+    async def _media(self, video: VideoRef, content: bytes | None) -> AsyncIterator[OpenFile | None]:
+        if content is not None:
+            async with self._sources.hold(content) as file:
+                yield file
+        elif video.uri is not None:
+            async with self._sources.open(video.uri) as file:
+                yield file
+        else:
+            yield None
+
+
+async def _read(tagger: Tagger, video: VideoRef, file: OpenFile | None) -> ReadVideo:
+    """With its media decoded, where there are some and the bundle looks at them."""
+    if file is not None and video.uri is None:
+        video = replace(video, uri=file.name)  # content that was sent, as if it lay somewhere
+    decoding = None if file is None else tagger.submit(file)
+    media = None
+    if decoding is not None:
+        try:
+            media = await asyncio.wrap_future(decoding)
+        except VideotagError as error:
+            return _unless_failed(judged(video, error))
+    return _unless_failed(judged(video, media))
+
+
+def _unless_failed(read: ReadVideo | Failure) -> ReadVideo:
+    if isinstance(read, Failure):
+        raise read.error
+    return read
+
+
+async def _sha256(file: OpenFile | None) -> str | None:
+    """Hex; the descriptor's place in the file stays where it was."""
+    if file is None:
+        return None
+    digest, place = hashlib.sha256(), 0
+    while chunk := await in_thread(lambda: os.pread(file.descriptor, CHUNK, place)):  # noqa: B023 - awaited at once
+        digest.update(chunk)
+        place += len(chunk)
+    return digest.hexdigest()
+
+
+def _without_hidden(tagging: Tagging, tags: EditedTags) -> Tagging:
+    """Without the tags that were hidden since."""
+    kept = tuple(tag for tag in tagging.answer.tags if not tags.is_hidden_id(tag.tag_id))
+    answer: RankedTags = replace(tagging.answer, tags=kept)
+    return replace(tagging, answer=answer)
+
+
+async def _whole(writing: Coroutine[Any, Any, T]) -> T:
+    """Ends also where nobody waits any more: what was begun to be written is not thrown away half way."""
+    return await asyncio.shield(asyncio.ensure_future(writing))
