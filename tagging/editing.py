@@ -4,7 +4,6 @@ The bundle stays as it is. Channels that go by names get a small one of their ki
 were added; towers read a created tag's names once. So an edit costs what was edited, not what the catalog holds.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -36,8 +35,8 @@ Floats = NDArray[np.float32]
 class _Spelled:
     """Spellings that were added, of tags that are not gone."""
 
-    rows: NDArray[np.int64]  # (n,) of the tags, each once
-    names: tuple[tuple[str, ...], ...]  # (n) what was added of each
+    rows: NDArray[np.int64]  # (n,) of the tags, rising; a tag may have several spellings
+    names: tuple[str, ...]  # (n)
 
 
 class Editor:
@@ -87,24 +86,20 @@ class Editor:
         """What the channel of that name says of added spellings."""
         config, text = self._recaller.config, self._encoders.text
         if name == NamesWithin.name:
-            rows = np.repeat(spelled.rows, [len(names) for names in spelled.names])
-            names = [one for names in spelled.names for one in names]
-            return NamesWithin(MoreNames(names, self._recaller.parts.words), rows, config.tags_per_channel)
+            words = MoreNames(spelled.names, self._recaller.parts.words)
+            return NamesWithin(words, spelled.rows, config.tags_per_channel)
         if text is None or name not in (WrittenNames.name, *SENSED):
             return None
-        _read(self._vectors, [names[0] for names in spelled.names], lambda names: name_vectors(names, text))
-        vectors = np.stack([self._vectors[names[0]] for names in spelled.names])
+        _read(self._vectors, spelled.names, lambda names: name_vectors(names, text))
+        vectors = np.stack([self._vectors[name] for name in spelled.names])
         if name == WrittenNames.name:
-            return WrittenNames(vectors, spelled.rows, spelled.names, config.names, config.tags_per_channel)
+            spellings = [(name,) for name in spelled.names]
+            return WrittenNames(vectors, spelled.rows, spellings, config.names, config.tags_per_channel)
         strength = {"seen": config.names.seen, "heard": config.names.heard}[name]
-        links = self._linker(SENSED[name]).link(vectors, np.ones(len(vectors), np.bool_))
+        links = _of_rows(self._linker(SENSED[name]).link(vectors, np.ones(len(vectors), np.bool_)), spelled.rows)
         if strength is None or not len(links.tag_rows):
             return None
-        order = np.argsort(spelled.rows[links.tag_rows], kind="stable")
-        of_rows = ClassTags(
-            spelled.rows[links.tag_rows][order], links.class_rows[order], links.weights[order], links.classes
-        )
-        return SensedNames(name, SENSED[name], of_rows, strength, config.tags_per_channel)
+        return SensedNames(name, SENSED[name], links, strength, config.tags_per_channel)
 
     def _like_names(self, channel: LikeNames, tags: EditedTags, created: Sequence[int]) -> Channel:
         parts = self._recaller.parts.learnt
@@ -134,12 +129,24 @@ class Editor:
 
 
 def _spelled(tags: EditedTags) -> _Spelled:
-    names: dict[int, list[str]] = defaultdict(list)
-    for form, row in tags.spellings.items():
-        if not tags.is_gone(tags.became(row)):
-            names[tags.became(row)].append(form)
-    rows = sorted(names)
-    return _Spelled(np.array(rows, np.int64), tuple(tuple(names[row]) for row in rows))
+    of = sorted((tags.became(row), form) for form, row in tags.spellings.items() if not tags.is_gone(tags.became(row)))
+    return _Spelled(np.array([row for row, _ in of], np.int64), tuple(form for _, form in of))
+
+
+def _of_rows(links: ClassTags, rows: NDArray[np.int64]) -> ClassTags:
+    """Links of spellings as links of their tags; rows: rising, of each spelling. The strongest of each pair counts."""
+    weights: dict[tuple[int, int], float] = {}
+    for row, of_class, weight in zip(
+        rows[links.tag_rows].tolist(), links.class_rows.tolist(), links.weights, strict=True
+    ):
+        weights[row, of_class] = max(weights.get((row, of_class), 0.0), float(weight))
+    pairs = sorted(weights)
+    return ClassTags(
+        np.array([row for row, _ in pairs], np.int64),
+        np.array([of_class for _, of_class in pairs], np.int64),
+        np.array([weights[pair] for pair in pairs], np.float32),
+        links.classes,
+    )
 
 
 def _said(tags: EditedTags, row: int) -> str:

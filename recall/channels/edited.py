@@ -10,9 +10,11 @@ from recall.channels.base import Channel
 from tagging.types import ChannelTags, VideoEmbeddings
 from tagging.words import normalise
 
+NOTHING = ChannelTags(np.zeros(0, np.int64), np.zeros(0, np.float32))
+
 
 class Joined:
-    """A channel, and what one of its kind says of spellings that were added."""
+    """A channel, and what one of its kind says of spellings that were added, of which a tag may have several."""
 
     def __init__(self, channel: Channel, more: Channel, limit: int) -> None:
         self.name = channel.name
@@ -22,9 +24,7 @@ class Joined:
 
     def recall(self, videos: Sequence[VideoEmbeddings]) -> list[ChannelTags | None]:
         pairs = zip(self._channel.recall(videos), self._more.recall(videos), strict=True)
-        return [
-            more if tags is None else tags if more is None else joined(tags, more, self._limit) for tags, more in pairs
-        ]
+        return [tags if more is None else joined(tags or NOTHING, more, self._limit) for tags, more in pairs]
 
 
 class WithoutSpellings:

@@ -68,8 +68,7 @@ async def serving(
         stack.push_async_callback(shadow.close)
         videos = Videos(bundles, model, Sources(config.sources), taggings, labelled, shadow, clock)
         feedback = FeedbackCalls(bundles, taggings, FeedbackLog(database), clock)
-        following = asyncio.create_task(_following(bundles, config.follow_s))
-        stack.push_async_callback(_ended, following)
+        await stack.enter_async_context(_following(bundles, config.follow_s))
         tags = Tags(bundles, edits, clock)
         servicer.open(Parts(videos, tags, feedback, bundles, shadow, taggings, STREAM_AT_ONCE))
         stack.push_async_callback(server.stop, config.drain_s)
@@ -114,17 +113,24 @@ async def _set(checks: health.aio.HealthServicer, status: Any) -> None:
         await checks.set(name, status)
 
 
-async def _following(bundles: Bundles, every_s: float) -> None:
-    """Look again and again for what other processes wrote; a database that is away is looked for again, too."""
-    while True:
-        await asyncio.sleep(every_s)
-        try:
-            await bundles.follow()
-        except VideotagError as error:
-            logger.warning("the logs cannot be followed: %s", error.message)
+@asynccontextmanager
+async def _following(bundles: Bundles, every_s: float) -> AsyncIterator[None]:
+    """Looks again and again for what other processes wrote; a database that is away is looked for again, too."""
+    stop = asyncio.Event()
 
+    async def follow() -> None:
+        while not stop.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), every_s)
+                return
+            try:
+                await bundles.follow()
+            except VideotagError as error:
+                logger.warning("the logs cannot be followed: %s", error.message)
 
-async def _ended(task: "asyncio.Task[None]") -> None:
-    task.cancel()
-    with suppress(asyncio.CancelledError):
+    task = asyncio.create_task(follow())
+    try:
+        yield
+    finally:
+        stop.set()  # not cancelled: it may be in the middle of reading
         await task

@@ -32,7 +32,8 @@ class Shadow:
         self._model = model
         self._taggings = taggings
         self._clock = clock
-        self._queue: asyncio.Queue[tuple[ReadVideo, Tagging]] = asyncio.Queue(waiting)
+        self._queue: asyncio.Queue[tuple[ReadVideo, Tagging] | None] = asyncio.Queue(waiting + 1)
+        self._waiting = waiting
         self._counts: dict[str, ShadowCounts] = {}
         self._task = asyncio.create_task(self._work())
 
@@ -44,18 +45,21 @@ class Shadow:
         """A video, and what was answered."""
         if self._bundles.shadow is None:
             return
-        try:
+        if self._queue.qsize() < self._waiting:
             self._queue.put_nowait((read, given))
-        except asyncio.QueueFull:
+        else:
             self.counts(self._bundles.shadow.manifest.version).left_out += 1
 
     async def close(self) -> None:
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        """Ends after the video that is being tagged; those that wait are left out."""
+        while not self._queue.empty():
+            self._queue.get_nowait()
+        self._queue.put_nowait(None)
+        await self._task
 
     async def _work(self) -> None:
-        while True:
-            read, given = await self._queue.get()
+        while (offered := await self._queue.get()) is not None:
+            read, given = offered
             held = self._bundles.shadow
             if held is None:
                 continue

@@ -131,6 +131,9 @@ def test_an_alias_and_a_new_name_are_read_in_the_text_and_the_new_name_is_shown(
     by_alias = desk.tag(name, "a fnord in the xyzzy")
     assert by_alias.tag_id == tag
     assert {"written", "words"} & by_alias.channels.keys()
+    desk.do(lambda c: c.update(tag, add_aliases=["quux", "a longer spelling"]))
+    for spelling in ("fnord", "quux", "a longer spelling"):
+        assert desk.tag(name, f"the {spelling}").channels.get("written", 0) > 0, spelling
     desk.do(lambda c: c.update(tag, name="Xyzzy"))
     assert desk.tag("Xyzzy", "the xyzzy").tag_id == tag
     assert name not in desk.names("the xyzzy")
