@@ -25,7 +25,7 @@ from rich.progress import Progress as RichProgress
 from rich.table import Table
 from rich.text import Text
 
-from tagging.errors import VideotagError
+from tagging.errors import MissingPackageError, VideotagError
 from tagging.progress import Advance, Progress
 
 LINE_EVERY_S = 10.0
@@ -159,6 +159,17 @@ def _shown(value: object) -> str:
     if value is None:
         return ""
     return f"{value:,}" if isinstance(value, int) else printable(str(value))
+
+
+@contextmanager
+def needs_extra(extra: str) -> Iterator[None]:
+    """Around imports: a library that is missing is one known error that names what to install."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise MissingPackageError(
+            f"this command needs {error.name}", f'install it with: pip install "videotag[{extra}]"'
+        ) from error
 
 
 def tell(line: str) -> None:

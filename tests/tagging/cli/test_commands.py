@@ -45,6 +45,8 @@ def told(result: "subprocess.CompletedProcess[str]") -> list[str]:
         ["labelled", "add"],
         ["labelled", "remove"],
         ["labelled", "fold"],
+        ["serve"],
+        ["feedback", "export"],
     ],
 )
 def test_every_command_explains_itself_with_examples(command: list[str]) -> None:

@@ -19,7 +19,9 @@ from videotag.v1 import tagging_pb2 as pb
 from videotag.v1 import tagging_pb2_grpc as rpc
 
 from tagging.additions import add_tags
-from tagging.errors import ArtifactNotFoundError, InvalidConfigError
+from tagging.errors import ArtifactNotFoundError, InvalidConfigError, OutputExistsError
+from tagging.feedback import export_feedback
+from tagging.manifest import read_labelled
 from tagging.pipeline import Tagger, load_tagger
 from tagging.service.server import SERVICE, serving
 from tagging.service.settings import ServiceConfig
@@ -299,6 +301,26 @@ async def test_feedback_is_stored_once(client: Client) -> None:
         await client.stub.SubmitFeedback(pb.SubmitFeedbackRequest(video_id="v2", accepted_tag_ids=[first]))
     async with refused(grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST"):
         await client.stub.SubmitFeedback(pb.SubmitFeedbackRequest(video_id="v1", accepted_tag_ids=["0" * 16]))
+
+
+async def test_feedback_becomes_a_manifest_to_train_from(client: Client, tmp_path: Path) -> None:
+    answers = [await client.tag(f"v{n}", "a dog and a cat", uploader_id="u") for n in range(3)]
+    first, second = (tag for tag in answers[0].tags[:2])
+
+    async def say(video_id: str, **said: Any) -> None:
+        await client.stub.SubmitFeedback(pb.SubmitFeedbackRequest(video_id=video_id, **said))
+
+    await say("v0", accepted_tag_ids=[first.id], rejected_tag_ids=[second.id], added_tags=["fnord"])
+    await say("v1", rejected_tag_ids=[first.id])
+    await say("v2", accepted_tag_ids=[first.id])
+    await say("v2", rejected_tag_ids=[first.id], added_tags=["quux"])  # the last word counts
+    report = await export_feedback(client.config.database, tmp_path / "out.jsonl")
+    assert (report.feedback, report.videos, report.tags, report.rejected, report.without_tags) == (4, 2, 3, 2, 1)
+    rows = list(read_labelled([tmp_path / "out.jsonl"], {}))
+    assert [(row.video.video_id, row.tags) for row in rows] == [("v0", (first.name, "fnord")), ("v2", ("quux",))]
+    assert (rows[0].video.title, rows[0].video.uploader_id) == ("a dog and a cat", "u")
+    with pytest.raises(OutputExistsError):
+        await export_feedback(client.config.database, tmp_path / "out.jsonl")
 
 
 async def test_bundles_are_switched_and_switched_back_under_load_with_no_failed_call(client: Client) -> None:

@@ -1,0 +1,45 @@
+"""`videotag feedback`"""
+
+import asyncio
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tagging.cli import options
+from tagging.cli.console import Format, needs_extra, print_json, print_table
+
+app = typer.Typer(help="What people made of a service's answers.", no_args_is_help=True)
+
+
+@app.callback()
+def feedback() -> None:
+    """What people made of a service's answers."""
+
+
+@app.command("export")
+def export_command(
+    out: Annotated[Path, typer.Option("--out", metavar="FILE.jsonl", help="The manifest to write; must not exist.")],
+    config: Annotated[
+        Path | None, typer.Option("--config", metavar="FILE", help="The service's TOML file, which names its database.")
+    ] = None,
+    output: options.Output = Format.table,
+) -> None:
+    """Write accepted and added tags as a manifest to train from, with the rejected ones beside them.
+
+    [bold]Examples[/bold]
+
+    videotag feedback export --config service.toml --out feedback.jsonl
+
+    videotag train --manifest videos.parquet --manifest feedback.jsonl --out bundles/next
+    """
+    with needs_extra("service"):
+        from tagging.feedback import export_feedback
+    from tagging.service.settings import read_settings
+
+    report = asyncio.run(export_feedback(read_settings(config).database, out))
+    if output is Format.json:
+        print_json(asdict(report))
+    else:
+        print_table([asdict(report)])
