@@ -2,10 +2,8 @@
 
 import asyncio
 import signal
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -13,9 +11,6 @@ from tagging import places
 from tagging.cli import options
 from tagging.cli.console import needs_extra, tell
 from tagging.service.settings import ServiceConfig, read_settings
-
-if TYPE_CHECKING:
-    from tagging.service.server import Running
 
 
 def command(
@@ -38,17 +33,13 @@ def command(
     settings = read_settings(config)
     if listen is not None:
         settings = settings.model_copy(update={"listen": listen})
+    asyncio.run(_serve(bundle or places.default_bundle(), settings))
+
+
+async def _serve(bundle: Path, settings: ServiceConfig) -> None:
     with needs_extra("service"):
         from tagging.service.server import serving
 
-    asyncio.run(_serve(serving, bundle or places.default_bundle(), settings))
-
-
-async def _serve(
-    serving: "Callable[[Path, ServiceConfig], AbstractAsyncContextManager[Running]]",
-    bundle: Path,
-    settings: ServiceConfig,
-) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
