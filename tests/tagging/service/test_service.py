@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import re
 import shutil
+import sys
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,8 +14,10 @@ from typing import Any
 
 import grpc
 import pytest
+from google.protobuf.descriptor_pool import DescriptorPool
 from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 from grpc_status import rpc_status
 from videotag.v1 import tagging_pb2 as pb
 from videotag.v1 import tagging_pb2_grpc as rpc
@@ -36,6 +40,7 @@ class Client:
     channel: grpc.aio.Channel
     bundle: Path
     config: ServiceConfig
+    port: int
 
     async def tag(self, video_id: str, title: str = "", **said: Any) -> pb.TagVideoResponse:
         answer = await self.stub.TagVideo(pb.TagVideoRequest(video_id=video_id, title=title, **said))
@@ -77,7 +82,7 @@ async def running(config: ServiceConfig) -> AsyncIterator[Client]:
     bundle = config.bundles / "one"
     async with serving(bundle, config) as service:  # noqa: SIM117 - the service outlives its client
         async with grpc.aio.insecure_channel(f"127.0.0.1:{service.port}") as channel:
-            yield Client(rpc.TaggingServiceStub(channel), channel, bundle, config)
+            yield Client(rpc.TaggingServiceStub(channel), channel, bundle, config, service.port)
 
 
 @pytest.fixture
@@ -397,3 +402,30 @@ async def test_a_service_that_cannot_start_says_why(config: ServiceConfig, tmp_p
         with pytest.raises(InvalidConfigError, match="cannot be listened on"):
             async with serving(client.bundle, port):
                 pass
+
+
+async def test_the_readmes_client_says_what_the_service_answers(client: Client) -> None:
+    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    [example] = [block for block in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "TagVideo" in block]
+    assert "127.0.0.1:50051" in example
+    program = example.replace("50051", str(client.port))
+    run = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    told, wrong = await run.communicate()
+    assert run.returncode == 0, wrong
+    answer = await client.tag("clip-17", "How to tune a guitar")
+    assert answer.from_store
+    assert told.decode().splitlines() == [f"{tag.confidence:.2f}  {tag.name}" for tag in answer.tags]
+
+
+async def test_reflection_tells_the_whole_proto(client: Client) -> None:
+    with grpc.insecure_channel(f"127.0.0.1:{client.port}") as channel:
+
+        def described() -> list[str]:
+            database = ProtoReflectionDescriptorDatabase(channel)
+            service = DescriptorPool(database).FindServiceByName(SERVICE)
+            return sorted(method.name for method in service.methods)
+
+        names = await asyncio.to_thread(described)
+    assert names == sorted(method.name for method in pb.DESCRIPTOR.services_by_name["TaggingService"].methods)
