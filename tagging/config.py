@@ -282,7 +282,7 @@ class TowersConfig(Branch):
 class NegativesConfig(Branch):
     """Which tags a video is trained against (rank/negatives.py)."""
 
-    drawn: PositiveInt = 400  # the seed's negative_num; as many as there are tags, or more: all of them
+    drawn: PositiveInt = 4000  # the seed's negative_num; as many as there are tags, or more: all of them
     by: Literal["uniform", "popularity"] = "uniform"
     two_hop: NonNegativeInt = 40  # a video
     recalled: NonNegativeInt = 40  # a video

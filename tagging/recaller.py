@@ -12,7 +12,7 @@ from scipy import sparse
 
 from recall.blend import Blend, budgeted, uses_of
 from recall.channels.base import Channel
-from recall.channels.edited import redirected
+from recall.channels.edited import only, redirected
 from recall.channels.extracted import Extracted
 from recall.channels.learnt import Classifier, LikeNames
 from recall.channels.lexical import NamesWithin, SimilarTexts
@@ -189,6 +189,7 @@ class Recaller:
     def tags_of(self, video_row: int) -> NDArray[np.int64]:
         """Of a labelled video, as they are now."""
         rows = self.electorate.voters.tags_of(video_row)
+        rows = rows[rows < len(self.catalog)]
         if not self._redirects:
             return rows
         return np.array([self._redirects.get(row, row) for row in rows.tolist()], np.int64)
@@ -205,9 +206,13 @@ class Recaller:
         return budgeted(self.blend.weigh(candidates, text_of(video)), self.config.blend.budget)
 
     def _resolved(self, proposed: list[ChannelTags | None]) -> list[ChannelTags | None]:
-        if not self._redirects:
-            return proposed
-        return [None if tags is None else redirected(tags, self._redirects) for tags in proposed]
+        return [None if tags is None else self._known(tags) for tags in proposed]
+
+    def _known(self, tags: ChannelTags) -> ChannelTags:
+        """Merged tags as what they became. A labelled video may vote for a tag that was created after these edits."""
+        if not tags.new and len(tags.tag_rows) and tags.tag_rows.max() >= len(self.catalog):
+            tags = only(tags, np.flatnonzero(tags.tag_rows < len(self.catalog)).tolist())
+        return redirected(tags, self._redirects) if self._redirects else tags
 
 
 def load_blend(folder: Path, parts: RecallParts) -> Blend | None:

@@ -8,11 +8,13 @@ the last of them.
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from tagging.edits.edit import Edit, NumberedEdit
 from tagging.edits.history import History
@@ -20,6 +22,7 @@ from tagging.edits.tags import CatalogIndex, EditedTags
 from tagging.errors import ArtifactNotFoundError, BackendUnavailableError, BusyError, ConflictError, InvalidVideoError
 from tagging.pipeline import Tagger, load_tagger
 from tagging.places import default_bundle
+from tagging.service.model import ModelThread
 from tagging.store.bundle import MANIFEST, BundleManifest, read_manifest
 from tagging.store.database.labelled_videos import LabelledLog
 from tagging.store.database.tag_edits import TagEdit, TagEdits
@@ -28,7 +31,9 @@ from tagging.types import VideoRef
 
 logger = logging.getLogger(__name__)
 
-LABELLED_AT_ONCE = 500
+LABELLED_AT_ONCE = 100  # calls wait for so many to join
+
+Run = Callable[[Callable[[], Any]], Awaitable[Any]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,13 +90,16 @@ class Held:
         self._let_go = True
         await self._close_if_unused()
 
-    async def follow(self, edits: TagEdits, labelled: LabelledLog) -> None:
-        """Read on in both logs to their ends."""
+    async def follow(self, edits: TagEdits, labelled: LabelledLog, run: Run) -> None:
+        """Read on in both logs to their ends.
+
+        run: where the models are used; tokenizers are not for two threads
+        """
         async with self._following:
             more = [entry async for entry in edits.all_after(self._history.last)]
             if more:
                 numbered = [NumberedEdit(entry.number, _edit(entry.record)) for entry in more]
-                self._tagger, self._history = await asyncio.to_thread(self._edited, numbered)
+                self._tagger, self._history = await run(lambda: self._edited(numbered))
             while page := await labelled.after(self._labelled_seen, LABELLED_AT_ONCE):
                 latest: dict[str, Entry] = {}
                 for one in page:
@@ -99,7 +107,7 @@ class Held:
                     latest[one.record.video_id] = (
                         from_bytes(one.record.payload, "the database") if is_there else Departure(one.record.video_id)
                     )
-                await asyncio.to_thread(self._tagger.join, latest)
+                await run(partial(self._tagger.join, latest))
                 self._labelled_seen = page[-1].number
 
     def _edited(self, more: list[NumberedEdit]) -> tuple[Tagger, History]:
@@ -116,10 +124,16 @@ class Bundles:
     """Of one event loop. `start` before anything else."""
 
     def __init__(
-        self, root: Path | None, edits: TagEdits, labelled: LabelledLog, clock: Callable[[], datetime]
+        self,
+        root: Path | None,
+        model: ModelThread,
+        edits: TagEdits,
+        labelled: LabelledLog,
+        clock: Callable[[], datetime],
     ) -> None:
         """root: the folder whose bundles may be activated; None: none may"""
         self._root = root
+        self._model = model
         self._edits = edits
         self._labelled = labelled
         self._clock = clock
@@ -145,7 +159,7 @@ class Bundles:
     async def follow(self) -> None:
         """All bundles read on in the logs; others may have written, too."""
         for held in self._all():
-            await held.follow(self._edits, self._labelled)
+            await held.follow(self._edits, self._labelled, self._model.run)
 
     async def activate(self, folder: str | None, version: str | None) -> None:
         """Let the bundle of a folder, or of a version, answer the calls that begin from now on.
@@ -161,7 +175,7 @@ class Bundles:
                 held = await self._load(wanted)
             if held is self.shadow:
                 self.shadow = None
-            await held.follow(self._edits, self._labelled)
+            await held.follow(self._edits, self._labelled, self._model.run)
             gone = self.previous if held is not self.previous else None
             held.since = self._clock()
             self._active, self.previous = held, self.active
@@ -192,7 +206,7 @@ class Bundles:
         held = Held(folder, manifest, tagger, self._clock())
         try:
             await asyncio.to_thread(_warm, tagger)
-            await held.follow(self._edits, self._labelled)
+            await held.follow(self._edits, self._labelled, asyncio.to_thread)  # nobody else uses it yet
         except BaseException:
             await held.let_go()
             raise

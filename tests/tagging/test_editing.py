@@ -191,6 +191,9 @@ def test_a_labelled_video_votes_for_a_created_tag(desk: Desk) -> None:
     tag = desk.tag("fnord", "kitten purring")
     assert [one.video_id for one in tag.evidence if one.channel == "text"] == ["late"]
     assert not tag.is_new
+    before = answer(desk.first, VideoRef("q", None, "kitten purring fnord"))  # which knows nothing of the tag
+    assert not [one for one in before.tags if one.name == "fnord" and not one.is_new]
+    assert not [one for tag in before.tags if tag.is_new for one in tag.evidence if one.kind == "video"]
     desk.do(lambda c: c.create("another"))  # the row stays whose it was
     assert desk.tag("fnord", "kitten purring").channels.keys() == tag.channels.keys()
 
