@@ -4,6 +4,7 @@ Each part of the program receives only its own branch. A bundle keeps the tree i
 """
 
 import re
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import (
@@ -355,6 +356,83 @@ class TrainingConfig(Branch):
     seed: NonNegativeInt = 7
 
 
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+ClientName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$")]
+
+
+Role = Literal["tag", "label", "edit", "admin"]
+Rate = Annotated[float, Field(ge=1e-4, le=1e12)]
+
+
+class QuotasConfig(Branch):
+    """How much one client may ask for; None: any amount. What was not used in `burst_s` seconds may be used at once.
+
+    `media_s_per_s` is seconds of media a second: 60 is an hour of video a minute.
+    """
+
+    calls_per_s: Rate | None = None
+    bytes_per_s: Rate | None = None
+    media_s_per_s: Rate | None = None
+    burst_s: Annotated[float, Field(gt=0, le=86_400)] = 10.0
+
+
+class ClientConfig(Branch):
+    """A client of the service, in the file of clients: how it is recognised, what it may do, and how often.
+
+    Of tokens the file has hashes alone; two of them while one token replaces another. `certificates` are names that
+    certificates of clients have. service/roles.py says what each role may.
+    """
+
+    tokens_sha256: tuple[Digest, ...] = ()
+    certificates: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    roles: Annotated[frozenset[Role], Field(min_length=1)]
+    quotas: QuotasConfig = QuotasConfig()
+
+
+class ClientsConfig(Branch):
+    """The file of clients, by name."""
+
+    clients: Annotated[dict[ClientName, ClientConfig], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _tells_them_apart(self) -> Self:
+        for each in ("tokens_sha256", "certificates"):
+            shown = [known for client in self.clients.values() for known in getattr(client, each)]
+            if len(set(shown)) < len(shown):
+                raise ValueError(f"two of the {each} are the same, each may be one client's")
+        for name, client in self.clients.items():
+            if not client.tokens_sha256 and not client.certificates:
+                raise ValueError(f"{name} has neither tokens_sha256 nor certificates, so nobody can be it")
+        return self
+
+
+class TlsConfig(Branch):
+    """PEM files, read again when they change. With `client_ca` a client has to show a certificate that it signed."""
+
+    certificate: Path  # the server's, and those between it and its authority
+    key: Path
+    client_ca: Path | None = None
+
+
+class ListenConfig(Branch):
+    """HOST:PORT, where [::1]:50051 is an IPv6 one. Beyond this machine it takes `clients` or TLS with `client_ca`."""
+
+    address: Annotated[str, Field(pattern=r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}$")] = "127.0.0.1:50051"
+    tls: TlsConfig | None = None
+    clients: Path | None = None  # read again when it changes
+    message_bytes: PositiveInt = 64 * 2**20  # the largest request
+    header_bytes: Annotated[int, Field(ge=1024)] = 8 * 2**10  # of a call
+    streams_per_connection: PositiveInt = 100  # calls at a time
+    connections: PositiveInt = 1000
+
+
+class AdmissionConfig(Branch):
+    """How much is worked on at once, and how much may wait for that; bytes are those of content in requests."""
+
+    videos: PositiveInt = 8
+    content_bytes: PositiveInt = 256 * 2**20
+    waiting: NonNegativeInt = 64
+    waiting_bytes: NonNegativeInt = 512 * 2**20
 class DatabaseConfig(Branch):
     """Where the service keeps results, feedback, tag edits and labelled videos (store/database/).
 

@@ -1,0 +1,47 @@
+"""Time that tests turn."""
+
+import asyncio
+import selectors
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class Clock:
+    """Stands still until it is told to go on."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class _Leaping(selectors.SelectSelector):
+    """Waits for nothing: time leaps to when the next timer is due."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is None:
+            raise RuntimeError("all tasks wait, and no timer: a deadlock")
+        self.now += max(timeout, 0.0)
+        return super().select(0)
+
+
+class _LeapingLoop(asyncio.SelectorEventLoop):
+    def __init__(self) -> None:
+        self._leaping = _Leaping()
+        super().__init__(self._leaping)
+
+    def time(self) -> float:
+        return self._leaping.now
+
+
+def run_leaping(main: Coroutine[Any, Any, T]) -> T:
+    """As asyncio.run, on a loop where sleeping takes no time; its clock begins at zero."""
+    with asyncio.Runner(loop_factory=_LeapingLoop) as runner:
+        return runner.run(main)
