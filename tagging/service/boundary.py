@@ -60,9 +60,12 @@ def _guarded(call: str, handler: Handler) -> Callable[[bytes, Context], Awaitabl
 
 def _guarded_stream(call: str, handler: Handler) -> Callable[[AsyncIterator[bytes], Context], AsyncIterator[Any]]:
     async def answer(requests: AsyncIterator[bytes], context: Context) -> AsyncIterator[Any]:
-        parsed = (_parsed(call, handler, request) async for request in requests)
+        async def parsed() -> AsyncIterator[Any]:
+            async for request in requests:  # begun by who reads: gRPC warns of a reader that is begun and not used
+                yield _parsed(call, handler, request)
+
         try:
-            async with aclosing(handler.stream_stream(parsed, context)) as responses:
+            async with aclosing(handler.stream_stream(parsed(), context)) as responses:
                 async for response in responses:
                     yield response
         except Exception as error:
