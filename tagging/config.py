@@ -358,8 +358,6 @@ class TrainingConfig(Branch):
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 ClientName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$")]
-
-
 Role = Literal["tag", "label", "edit", "admin"]
 Rate = Annotated[float, Field(ge=1e-4, le=1e12)]
 
@@ -415,15 +413,19 @@ class TlsConfig(Branch):
 
 
 class ListenConfig(Branch):
-    """HOST:PORT, where [::1]:50051 is an IPv6 one. Beyond this machine it takes `clients` or TLS with `client_ca`."""
+    """HOST:PORT, where [::1]:50051 is an IPv6 one. Beyond this machine it takes `clients` or TLS with `client_ca`.
+
+    gRPC reads the first message of a call before anybody can say who sent it. So callers without a token may make it
+    hold message_bytes for each call of each connection; with `client_ca` they get no connection.
+    """
 
     address: Annotated[str, Field(pattern=r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}$")] = "127.0.0.1:50051"
     tls: TlsConfig | None = None
     clients: Path | None = None  # read again when it changes
-    message_bytes: PositiveInt = 64 * 2**20  # the largest request
+    message_bytes: PositiveInt = 32 * 2**20  # the largest request
     header_bytes: Annotated[int, Field(ge=1024)] = 8 * 2**10  # of a call
-    streams_per_connection: PositiveInt = 100  # calls at a time
-    connections: PositiveInt = 1000
+    streams_per_connection: PositiveInt = 32  # calls at a time
+    connections: PositiveInt = 256
 
 
 class AdmissionConfig(Branch):

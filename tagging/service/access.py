@@ -8,7 +8,6 @@ from typing import Any
 
 import grpc
 
-from tagging.errors import VideotagError
 from tagging.service.boundary import Context, Handler
 from tagging.service.clients import Client, Clients
 from tagging.service.quotas import Quotas
@@ -28,8 +27,9 @@ def caller() -> Client:
 class Access(grpc.aio.ServerInterceptor):
     """Put it behind the Boundary, which makes statuses of what it raises.
 
-    A bad token is refused before the request is read. Messages of a stream are counted one by one and held back, where
-    a call would be refused; each time it is looked whether the client may still call.
+    A bad token is refused before the request is parsed; gRPC has read its first message by then. Messages of a stream
+    are counted one by one and held back, where a call would be refused, and each finds out whether the client may still
+    call.
 
     sleep: of so many seconds
     """
@@ -50,12 +50,9 @@ class Access(grpc.aio.ServerInterceptor):
         handler = await continuation(handler_call_details)
         if handler is None or call.startswith(f"/{HEALTH}/"):
             return handler
-        try:
-            known = self._clients.by_metadata(handler_call_details.invocation_metadata)
-            if known is not None:
-                check(known, call)
-        except VideotagError as error:
-            return _refusing(error)
+        known = self._clients.by_metadata(handler_call_details.invocation_metadata)
+        if known is not None:
+            check(known, call)
         if handler.unary_unary is not None:
             return grpc.unary_unary_rpc_method_handler(
                 self._one(call, handler), handler.request_deserializer, handler.response_serializer
@@ -100,13 +97,3 @@ class Access(grpc.aio.ServerInterceptor):
             client = self._clients.by_certificate(name.decode("utf-8", "replace") for name in names if name)
         check(client, call)
         return client
-
-
-def _refusing(error: VideotagError) -> Handler:
-    """A handler that raises the error. It is one for streams, as for others gRPC reads the request first."""
-
-    async def refuse(_: AsyncIterator[Any], __: Context) -> AsyncIterator[Any]:
-        raise error
-        yield
-
-    return grpc.stream_stream_rpc_method_handler(refuse)

@@ -9,6 +9,7 @@ import grpc
 from tagging.config import ListenConfig
 from tagging.errors import InvalidConfigError
 from tagging.service.clients import Clients, ListedClients, OpenClients
+from tagging.service.grpc_log import keep_headers_out
 from tagging.service.tls import server_credentials
 
 logger = logging.getLogger(__name__)
@@ -50,6 +51,7 @@ def server_options(config: ListenConfig) -> list[tuple[str, Any]]:
 
 def open_port(server: grpc.aio.Server, config: ListenConfig) -> int:
     """Lets the server listen, before it is started; the port. Raises InvalidConfigError."""
+    keep_headers_out()
     credentials = server_credentials(config.tls) if config.tls else None
     try:
         if credentials is None:

@@ -298,26 +298,6 @@ def test_tokens_are_never_logged(path: Path, caplog: pytest.LogCaptureFixture) -
     assert other not in caplog.text
 
 
-def test_a_request_without_a_token_is_refused_before_it_is_read(path: Path) -> None:
-    """Of a stream of endless messages, and of one that is announced and does not come."""
-
-    async def endless() -> AsyncIterator[bytes]:
-        while True:
-            yield b"x" * 2**20
-
-    async def main() -> StatusCode:
-        async with serving(ListedClients(path)) as address, grpc.aio.insecure_channel(address) as channel:
-            # to the server a call of one message and of many look alike
-            many: grpc.aio.StreamUnaryMultiCallable[bytes, bytes] = channel.stream_unary(TAG)
-            try:
-                await many(endless(), timeout=30)
-            except grpc.aio.AioRpcError as error:
-                return error.code()
-        raise AssertionError("it was let in")
-
-    assert asyncio.run(main()) == StatusCode.UNAUTHENTICATED
-
-
 def test_a_client_that_is_refused_never_reaches_the_handler(path: Path) -> None:
     class NobodyKnown(OpenClients):
         def by_certificate(self, names: Any) -> Any:
