@@ -435,6 +435,8 @@ class AdmissionConfig(Branch):
     content_bytes: PositiveInt = 256 * 2**20
     waiting: NonNegativeInt = 64
     waiting_bytes: NonNegativeInt = 512 * 2**20
+
+
 class DatabaseConfig(Branch):
     """Where the service keeps results, feedback, tag edits and labelled videos (store/database/).
 

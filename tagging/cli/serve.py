@@ -10,7 +10,7 @@ import typer
 from tagging import places
 from tagging.cli import options
 from tagging.cli.console import needs_extra, tell
-from tagging.service.settings import ServiceConfig, read_settings
+from tagging.service.settings import ServiceConfig, listening, read_settings
 
 
 def command(
@@ -32,7 +32,7 @@ def command(
     """
     settings = read_settings(config)
     if listen is not None:
-        settings = settings.model_copy(update={"listen": listen})
+        settings = settings.model_copy(update={"listen": listening(settings.listen, listen)})
     asyncio.run(_serve(bundle or places.default_bundle(), settings))
 
 

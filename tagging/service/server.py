@@ -15,11 +15,15 @@ from grpc_reflection.v1alpha import reflection
 from videotag.v1 import tagging_pb2 as pb
 from videotag.v1 import tagging_pb2_grpc as rpc
 
-from tagging.errors import InvalidConfigError, VideotagError
+from tagging.errors import VideotagError
+from tagging.service.access import Access
+from tagging.service.admission import Admission
 from tagging.service.boundary import Boundary
 from tagging.service.bundles import Bundles
 from tagging.service.feedback import FeedbackCalls
+from tagging.service.listen import known_clients, open_port, server_options
 from tagging.service.model import ModelThread
+from tagging.service.quotas import Quotas
 from tagging.service.servicer import Parts, Servicer
 from tagging.service.settings import ServiceConfig
 from tagging.service.shadow import Shadow
@@ -54,7 +58,8 @@ async def serving(
 
     Raises InvalidConfigError for an address that cannot be listened on, and what loading and the database raise.
     """
-    async with _listening(config) as (server, checks, servicer, port), AsyncExitStack() as stack:
+    quotas = Quotas()
+    async with _listening(config, quotas) as (server, checks, servicer, port), AsyncExitStack() as stack:
         await migrate(config.database)
         database = Database(config.database)
         stack.push_async_callback(database.close)
@@ -66,7 +71,17 @@ async def serving(
         await bundles.start(bundle)
         shadow = Shadow(bundles, model, taggings, config.shadow_waiting, clock)
         stack.push_async_callback(shadow.close)
-        videos = Videos(bundles, model, Sources(config.sources), taggings, labelled, shadow, clock)
+        videos = Videos(
+            bundles,
+            model,
+            Sources(config.sources),
+            Admission(config.admission),
+            quotas,
+            taggings,
+            labelled,
+            shadow,
+            clock,
+        )
         feedback = FeedbackCalls(bundles, taggings, FeedbackLog(database), clock)
         await stack.enter_async_context(_following(bundles, config.follow_s))
         tags = Tags(bundles, edits, clock)
@@ -80,27 +95,17 @@ async def serving(
 
 @asynccontextmanager
 async def _listening(
-    config: ServiceConfig,
+    config: ServiceConfig, quotas: Quotas
 ) -> AsyncIterator[tuple[grpc.aio.Server, health.aio.HealthServicer, Servicer, int]]:
     """A server whose health is NOT_SERVING, and whose calls are told to come back."""
-    size = config.message_bytes
-    server = grpc.aio.server(
-        interceptors=[Boundary()],
-        options=[
-            ("grpc.max_receive_message_length", size),
-            ("grpc.max_send_message_length", size),
-            ("grpc.so_reuseport", 0),  # two services on one port would share the calls without a word
-        ],
-    )
+    access = Access(known_clients(config.listen), quotas)
+    server = grpc.aio.server(interceptors=[Boundary(), access], options=server_options(config.listen))
     checks, servicer = health.aio.HealthServicer(), Servicer()
     await _set(checks, NOT_SERVING)
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
     rpc.add_TaggingServiceServicer_to_server(servicer, server)
     reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
-    try:
-        port = server.add_insecure_port(config.listen)
-    except RuntimeError as error:
-        raise InvalidConfigError(f"{config.listen} cannot be listened on", "is another service there?") from error
+    port = open_port(server, config.listen)
     await server.start()
     try:
         yield server, checks, servicer, port

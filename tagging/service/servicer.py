@@ -13,8 +13,8 @@ from videotag.v1 import tagging_pb2_grpc as rpc
 
 from tagging.edits.changes import Change
 from tagging.errors import BackendUnavailableError, ConflictError, VideotagError
+from tagging.service.access import caller
 from tagging.service.bundles import Bundles
-from tagging.service.caller import CALLER
 from tagging.service.churn import churn_of
 from tagging.service.feedback import FeedbackCalls, Judged
 from tagging.service.messages import MODALITY, read_labelled, read_tag_request, stream_response, tag_response
@@ -103,7 +103,7 @@ class Servicer(rpc.TaggingServiceServicer):
                 change.create(request.name, request.aliases, request.parent_ids, request.language, request.description)
             ]
 
-        changed = await self._parts.tags.change(ask, CALLER.get())
+        changed = await self._parts.tags.change(ask, caller().name)
         return pb.CreateTagResponse(
             tag=_tag(changed, made[0]), edits=edit_messages(changed.edits), bundle_version=changed.bundle_version
         )
@@ -123,7 +123,7 @@ class Servicer(rpc.TaggingServiceServicer):
                 hidden=_hidden(request.status),
             )
 
-        changed = await self._parts.tags.change(ask, CALLER.get())
+        changed = await self._parts.tags.change(ask, caller().name)
         return pb.UpdateTagResponse(
             tag=_tag(changed, request.tag_id),
             edits=edit_messages(changed.edits),
@@ -133,7 +133,7 @@ class Servicer(rpc.TaggingServiceServicer):
     async def MergeTags(self, request: pb.MergeTagsRequest, context: Context) -> pb.MergeTagsResponse:
         check(request)
         changed = await self._parts.tags.change(
-            lambda change: change.merge(request.target_id, request.source_ids), CALLER.get()
+            lambda change: change.merge(request.target_id, request.source_ids), caller().name
         )
         return pb.MergeTagsResponse(
             tag=_tag(changed, request.target_id),
@@ -143,7 +143,7 @@ class Servicer(rpc.TaggingServiceServicer):
 
     async def UndoTagEdit(self, request: pb.UndoTagEditRequest, context: Context) -> pb.UndoTagEditResponse:
         check(request)
-        changed = await self._parts.tags.undo(request.number, CALLER.get())
+        changed = await self._parts.tags.undo(request.number, caller().name)
         [entry] = changed.edits
         tags = changed.tags
         there = tags.find(entry.record.tag_id)
@@ -162,7 +162,7 @@ class Servicer(rpc.TaggingServiceServicer):
         self, request: pb.AddLabelledVideoRequest, context: Context
     ) -> pb.AddLabelledVideoResponse:
         labelled, content = read_labelled(request)
-        voter = await self._parts.videos.add_labelled(labelled, content, CALLER.get())
+        voter = await self._parts.videos.add_labelled(labelled, content, caller().name)
         return pb.AddLabelledVideoResponse(
             video_id=request.video_id,
             tag_ids=voter.tag_ids,
@@ -177,7 +177,7 @@ class Servicer(rpc.TaggingServiceServicer):
         self, request: pb.RemoveLabelledVideoRequest, context: Context
     ) -> pb.RemoveLabelledVideoResponse:
         check(request)
-        removed = await self._parts.videos.remove_labelled(request.video_id, CALLER.get())
+        removed = await self._parts.videos.remove_labelled(request.video_id, caller().name)
         return pb.RemoveLabelledVideoResponse(removed=removed, bundle_version=self._parts.bundles.active.now.version)
 
     async def SubmitFeedback(self, request: pb.SubmitFeedbackRequest, context: Context) -> pb.SubmitFeedbackResponse:
@@ -187,7 +187,7 @@ class Servicer(rpc.TaggingServiceServicer):
             request.bundle_version if request.HasField("bundle_version") else None,
             request.feedback_id if request.HasField("feedback_id") else None,
         )  # fmt: skip
-        stored = await self._parts.feedback.submit(judged, CALLER.get())
+        stored = await self._parts.feedback.submit(judged, caller().name)
         return pb.SubmitFeedbackResponse(feedback_id=stored.request_id, bundle_version=stored.bundle_version)
 
     async def GetBundle(self, request: pb.GetBundleRequest, context: Context) -> pb.GetBundleResponse:

@@ -2,18 +2,17 @@
 
 import tomllib
 from pathlib import Path
-from typing import Annotated
 
-from pydantic import Field, PositiveFloat, PositiveInt, ValidationError
+from pydantic import PositiveFloat, PositiveInt, ValidationError
 
-from tagging.config import Branch, DatabaseConfig, SourcesConfig
+from tagging.config import AdmissionConfig, Branch, DatabaseConfig, ListenConfig, SourcesConfig
 from tagging.errors import InvalidConfigError
 
 
 class ServiceConfig(Branch):
-    listen: str = "127.0.0.1:50051"  # port 0: any that is free
+    listen: ListenConfig = ListenConfig()
+    admission: AdmissionConfig = AdmissionConfig()
     bundles: Path | None = None  # the folder whose bundles may be activated
-    message_bytes: Annotated[int, Field(ge=2**16, le=2**30)] = 64 * 2**20  # the longest request
     follow_s: PositiveFloat = 0.5  # between looks for what other processes wrote into the database
     drain_s: PositiveFloat = 30.0  # for the calls that are running when it is told to stop
     shadow_waiting: PositiveInt = 32  # videos for the shadow bundle; more are left out and counted
@@ -35,3 +34,11 @@ def read_settings(path: Path | None) -> ServiceConfig:
         first = error.errors(include_url=False, include_input=False)[0]
         key = ".".join(str(part) for part in first["loc"])
         raise InvalidConfigError(f"{path}: {key}: {first['msg']}") from error
+
+
+def listening(config: ListenConfig, address: str) -> ListenConfig:
+    """The same at another address; InvalidConfigError for what is none."""
+    try:
+        return ListenConfig.model_validate({**config.model_dump(), "address": address})
+    except ValidationError as error:
+        raise InvalidConfigError(f"{address!r} is no HOST:PORT", "as 127.0.0.1:50051 or [::1]:50051") from error

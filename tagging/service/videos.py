@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import os
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeVar
@@ -15,9 +15,12 @@ from tagging.errors import InvalidRequestError, UnknownIdError, VideotagError
 from tagging.media.source import OpenFile
 from tagging.pipeline import Tagger
 from tagging.reading import Failure, ReadVideo, judged
+from tagging.service.access import caller
+from tagging.service.admission import Admission
 from tagging.service.bundles import Bundles
 from tagging.service.messages import TagRequest, content_hash
 from tagging.service.model import ModelThread
+from tagging.service.quotas import Quotas
 from tagging.service.shadow import Shadow
 from tagging.service.sources import Sources
 from tagging.service.threads import in_thread
@@ -57,6 +60,8 @@ class Videos:
         bundles: Bundles,
         model: ModelThread,
         sources: Sources,
+        admission: Admission,
+        quotas: Quotas,
         taggings: Taggings,
         labelled: LabelledLog,
         shadow: Shadow,
@@ -65,6 +70,8 @@ class Videos:
         self._bundles = bundles
         self._model = model
         self._sources = sources
+        self._admission = admission
+        self._quotas = quotas
         self._taggings = taggings
         self._labelled = labelled
         self._shadow = shadow
@@ -74,7 +81,11 @@ class Videos:
         """What is stored for the same content, limits and bundle, or what the active bundle answers, which is then
         stored. Raises what keeps the video from being tagged.
         """
-        async with self._bundles.active.used() as moment, self._media(request.video, request.content) as file:
+        async with (
+            self._admitted(request.content),
+            self._bundles.active.used() as moment,
+            self._media(request.video, request.content) as file,
+        ):
             content = content_hash(request.video, await _sha256(file))
             key = TaggingKey(request.video.video_id, content, moment.version, request.asked)
             stored = await self._taggings.get(key)
@@ -82,7 +93,7 @@ class Videos:
                 return Answer(_without_hidden(stored, moment.tags), from_store=True)
             asked = request.asked
             selection = moment.tagger.selection(asked.max_tags, asked.precision, asked.min_confidence)
-            read = await _read(moment.tagger, request.video, file)
+            read = await self._read(moment.tagger, request.video, file)
             answer = await self._model.tag(moment.tagger, read, selection)
         tagging = Tagging(key, request.video, answer, self._clock(), moment.last_edit)
         kept = await _whole(self._taggings.put(tagging))
@@ -100,7 +111,11 @@ class Videos:
 
     async def add_labelled(self, labelled: LabelledVideo, content: bytes | None, who: str) -> Voter:
         """Let a labelled video vote, in place of the one of that id; it is on the disk, and found, from then on."""
-        async with self._bundles.active.used() as moment, self._media(labelled.video, content) as file:
+        async with (
+            self._admitted(content),
+            self._bundles.active.used() as moment,
+            self._media(labelled.video, content) as file,
+        ):
             known = {tag: moment.tags.row_spelled(tag) for tag in labelled.tags}
             rows = dict.fromkeys(row for row in known.values() if row is not None)
             if not rows:
@@ -108,7 +123,7 @@ class Videos:
                     "the catalog has none of the tags", "create them first", {"tags": "none of them is in the catalog"}
                 )
             hashed = content_hash(labelled.video, await _sha256(file))
-            read = await _read(moment.tagger, labelled.video, file)
+            read = await self._read(moment.tagger, labelled.video, file)
             late, warnings = await self._model.run(lambda: moment.tagger.late(labelled, read))
         record = LabelledRecord(str(uuid4()), labelled.video.video_id, "added", to_bytes(late), who, self._clock())
         await _whole(self._labelled.append(record))
@@ -131,6 +146,16 @@ class Videos:
             await _whole(self._labelled.append(record))
             await self._bundles.follow()
         return was_there
+
+    def _admitted(self, content: bytes | None) -> AbstractAsyncContextManager[None]:
+        """A place among those that are worked on. A call whose deadline passes is cancelled, and waits no more."""
+        return self._admission.admit(caller().name, len(content or b""), None)
+
+    async def _read(self, tagger: Tagger, video: VideoRef, file: OpenFile | None) -> ReadVideo:
+        read = await _read(tagger, video, file)
+        if read.media is not None:
+            self._quotas.used_media(caller(), read.media.duration_s)
+        return read
 
     @asynccontextmanager
     async def _media(self, video: VideoRef, content: bytes | None) -> AsyncIterator[OpenFile | None]:

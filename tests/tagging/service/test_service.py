@@ -28,7 +28,7 @@ from tagging.feedback import export_feedback
 from tagging.manifest import read_labelled
 from tagging.pipeline import Tagger, load_tagger
 from tagging.service.server import SERVICE, serving
-from tagging.service.settings import ServiceConfig
+from tagging.service.settings import ServiceConfig, listening
 from tagging.types import VideoRef
 
 pytestmark = pytest.mark.anyio
@@ -66,7 +66,7 @@ def config(tmp_path: Path, tiny_starter: Path, unseen_corpus: Path) -> ServiceCo
     shutil.copytree(tiny_starter, bundles / "one")
     return ServiceConfig.model_validate(
         {
-            "listen": "127.0.0.1:0",
+            "listen": {"address": "127.0.0.1:0"},
             "bundles": str(bundles),
             "database": {"url": f"sqlite:///{tmp_path}/service.db"},
             "sources": {"folders": [str(unseen_corpus.parent)]},
@@ -398,10 +398,16 @@ async def test_a_service_that_cannot_start_says_why(config: ServiceConfig, tmp_p
         async with serving(tmp_path / "nothing", config):
             pass
     async with running(config) as client:
-        port = client.config.model_copy(update={"listen": "256.0.0.1:1"})
-        with pytest.raises(InvalidConfigError, match="cannot be listened on"):
-            async with serving(client.bundle, port):
+        taken = listening(client.config.listen, f"127.0.0.1:{client.port}")
+        with pytest.raises(InvalidConfigError, match="cannot listen at"):
+            async with serving(client.bundle, client.config.model_copy(update={"listen": taken})):
                 pass
+    open_to_all = listening(config.listen, "0.0.0.0:0")
+    with pytest.raises(InvalidConfigError, match="nobody would be asked who calls"):
+        async with serving(tmp_path, config.model_copy(update={"listen": open_to_all})):
+            pass
+    with pytest.raises(InvalidConfigError, match="is no HOST:PORT"):
+        listening(config.listen, "nowhere")
 
 
 async def test_the_readmes_client_says_what_the_service_answers(client: Client) -> None:
