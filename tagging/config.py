@@ -356,6 +356,50 @@ class TrainingConfig(Branch):
     seed: NonNegativeInt = 7
 
 
+Address = Annotated[str, Field(pattern=r"^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}$")]
+
+
+class LogsConfig(Branch):
+    """Lines of JSON on stderr; `level` is that of videotag's own, other libraries' begin at warnings."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class MetricsConfig(Branch):
+    """Where Prometheus asks, at /metrics, without a password: an address that only it reaches. None: nowhere."""
+
+    listen: Address | None = "127.0.0.1:9464"
+    timeout_s: PositiveFloat = 10.0  # for one answer, a slow reader's included
+    connections: PositiveInt = 16  # at once; more are closed
+
+
+class TracesConfig(Branch):
+    """`endpoint` is an OpenTelemetry collector's for gRPC, as "http://localhost:4317"; https:// for TLS. None: none.
+
+    Headers that it asks for are read from the variable OTEL_EXPORTER_OTLP_HEADERS.
+    """
+
+    endpoint: Annotated[str, Field(pattern=r"^https?://[^/@\s]+$")] | None = None
+    share: Share = 0.01  # of the traces that begin here; those of a caller are kept where the caller keeps them
+    timeout_s: PositiveFloat = 5.0
+
+
+class HealthConfig(Branch):
+    """From when on what the service cannot work without is away, and back again."""
+
+    check_every_s: PositiveFloat = 5.0
+    check_timeout_s: PositiveFloat = 3.0
+    away_after_s: PositiveFloat = 15.0  # of failing checks alone
+    back_after_s: PositiveFloat = 10.0  # of checks that all went well
+
+
+class ObserveConfig(Branch):
+    """What a service tells of itself (service/observe/)."""
+
+    logs: LogsConfig = LogsConfig()
+    metrics: MetricsConfig = MetricsConfig()
+    traces: TracesConfig = TracesConfig()
+    health: HealthConfig = HealthConfig()
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 ClientName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$")]
 Role = Literal["tag", "label", "edit", "admin"]

@@ -13,6 +13,7 @@ from google.protobuf.message import DecodeError
 from grpc_status import rpc_status
 
 from tagging.errors import InvalidRequestError, VideotagError
+from tagging.service.observe.call import note_error
 from tagging.service.status import status_of
 
 logger = logging.getLogger(__name__)
@@ -22,7 +23,7 @@ Handler = Any  # grpc.RpcMethodHandler, of which the types know the handlers tha
 
 
 class Boundary(grpc.aio.ServerInterceptor):
-    """Put it first among the interceptors: what the others raise passes through it, too.
+    """Put it before all interceptors but the Observer: what they raise passes through it, too.
 
     Handlers, and these interceptors, raise VideotagError. A handler is unary, or an async generator over a stream.
     """
@@ -60,6 +61,8 @@ def _guarded(call: str, handler: Handler) -> Callable[[bytes, Context], Awaitabl
 
 def _guarded_stream(call: str, handler: Handler) -> Callable[[AsyncIterator[bytes], Context], AsyncIterator[Any]]:
     async def answer(requests: AsyncIterator[bytes], context: Context) -> AsyncIterator[Any]:
+        async def parsed() -> AsyncIterator[Any]:  # no generator expression: it would begin to read at once
+            async for request in requests:
         async def parsed() -> AsyncIterator[Any]:
             async for request in requests:  # begun by who reads: gRPC warns of a reader that is begun and not used
                 yield _parsed(call, handler, request)
@@ -93,6 +96,7 @@ def _parsed(call: str, handler: Handler, request: bytes) -> Any:
 async def _abort(call: str, error: Exception, context: Context) -> None:
     if isinstance(error, grpc.aio.BaseError):  # a status that is given already, or a connection that is gone
         raise error
+    note_error(error)
     if not isinstance(error, VideotagError):
         logger.error("a call failed as nobody foresaw", exc_info=error, extra={"call": call})
     await context.abort_with_status(rpc_status.to_status(status_of(error)))

@@ -1,0 +1,100 @@
+"""Where Prometheus asks: GET /metrics over HTTP, on an address of its own.
+
+Beside the service's event loop and never in its way: the numbers are written in a thread of their own, one answer has
+so much time, and only so many are given at once. prometheus_client's own server has a thread for each connection and
+waits for slow clients without end.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+
+from tagging.config import MetricsConfig
+from tagging.errors import InvalidConfigError
+
+LONGEST_HEAD = 8192  # bytes
+
+logger = logging.getLogger(__name__)
+
+
+@asynccontextmanager
+async def metrics_endpoint(registry: CollectorRegistry, config: MetricsConfig) -> AsyncIterator[int | None]:
+    """Answers until the end; gives the port. Raises InvalidConfigError where it cannot listen."""
+    if config.listen is None:
+        yield None
+        return
+    host, _, port = config.listen.rpartition(":")
+    with ThreadPoolExecutor(1, "metrics") as writer:
+        endpoint = _Endpoint(registry, config, writer)
+        try:
+            server = await asyncio.start_server(endpoint.meet, host.strip("[]"), int(port), limit=LONGEST_HEAD)
+        except (OSError, OverflowError) as error:
+            raise InvalidConfigError(
+                f"metrics cannot be served at {config.listen}: {error}", "choose another observe.metrics.listen"
+            ) from error
+        try:
+            yield server.sockets[0].getsockname()[1]
+        finally:
+            server.close()
+            await endpoint.close()
+
+
+class _Endpoint:
+    def __init__(self, registry: CollectorRegistry, config: MetricsConfig, writer: ThreadPoolExecutor) -> None:
+        self._registry = registry
+        self._config = config
+        self._writer = writer
+        self._met: set[asyncio.Task[None]] = set()
+
+    def meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if len(self._met) >= self._config.connections:
+            writer.transport.abort()
+            return
+        task = asyncio.get_running_loop().create_task(self._answer(reader, writer))
+        self._met.add(task)
+        task.add_done_callback(self._met.discard)
+
+    async def close(self) -> None:
+        for task in self._met:
+            task.cancel()
+        await asyncio.gather(*self._met, return_exceptions=True)
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.transport.set_write_buffer_limits(0)  # so that draining waits until all is handed to the system
+        try:
+            async with asyncio.timeout(self._config.timeout_s):
+                head = await reader.readuntil(b"\r\n\r\n")
+                writer.write(await self._answer_to(head))
+                await writer.drain()
+        except (TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, OSError):
+            writer.transport.abort()  # a client that is slow, gone, or speaks something else
+        except Exception:
+            logger.exception("metrics could not be answered")
+            writer.transport.abort()
+        finally:
+            writer.close()
+
+    async def _answer_to(self, head: bytes) -> bytes:
+        request, *lines = head.decode("latin-1").split("\r\n")
+        method, _, rest = request.partition(" ")
+        path = rest.partition(" ")[0].partition("?")[0]
+        if path != "/metrics":
+            return _response("404 Not Found", "text/plain", b"metrics are at /metrics\n")
+        if method != "GET":
+            return _response("405 Method Not Allowed", "text/plain", b"only GET\n")
+        headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        write, content_type = choose_encoder(headers.get("accept", ""))
+        body = await asyncio.get_running_loop().run_in_executor(self._writer, write, self._registry)
+        return _response("200 OK", content_type, body)
+
+
+def _response(status: str, content_type: str, body: bytes) -> bytes:
+    head = (
+        f"HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    )
+    return head.encode("ascii") + body

@@ -1,0 +1,86 @@
+"""grpc.health.v1: SERVING once everything is warm and nothing essential is away, NOT_SERVING before and while draining.
+
+The servicer is our own: that of grpcio-health-checking forgets all watchers of a service when one of them leaves, and
+says SERVING of "" before anybody asked it to.
+"""
+
+import asyncio
+import logging
+from typing import Any, NoReturn
+
+import grpc
+from grpc_health.v1 import health_pb2 as pb
+from grpc_health.v1.health_pb2_grpc import HealthServicer
+
+from tagging.service.observe.metrics import SERVICE
+
+SERVICES = ("", SERVICE)  # "": the server as a whole, as Kubernetes asks
+
+logger = logging.getLogger(__name__)
+_Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class Health(HealthServicer):
+    """Add it to the server before the port opens: it begins as NOT_SERVING. To be used from the event loop alone."""
+
+    def __init__(self) -> None:
+        self._warm = False
+        self._draining = False
+        self._missing: frozenset[str] = frozenset()
+        self._told = False
+        self._changed = asyncio.Event()
+
+    @property
+    def serving(self) -> bool:
+        return self._warm and not self._draining and not self._missing
+
+    def warm(self) -> None:
+        """Everything is loaded and has worked once."""
+        self._warm = True
+        self._tell()
+
+    def lacking(self, missing: frozenset[str]) -> None:
+        """Names of what the service cannot work without, and has not; none of them: it can work."""
+        self._missing = missing
+        self._tell()
+
+    def drain(self) -> None:
+        """For good; the first thing of a shutdown, so that balancers look elsewhere while calls are still answered."""
+        self._draining = True
+        self._tell()
+
+    def _tell(self) -> None:
+        if self.serving == self._told:
+            return
+        self._told = self.serving
+        self._changed.set()
+        self._changed = asyncio.Event()
+        missing = ", ".join(sorted(self._missing))
+        logger.warning(
+            "health changed", extra={"serving": self.serving, "draining": self._draining, "missing": missing}
+        )
+
+    async def Check(self, request: pb.HealthCheckRequest, context: Any) -> pb.HealthCheckResponse:  # noqa: N802
+        if request.service not in SERVICES:
+            await _refuse(context)
+        return pb.HealthCheckResponse(status=self._status(request.service))
+
+    async def Watch(self, request: pb.HealthCheckRequest, context: Any) -> None:  # noqa: N802
+        """Now, and at every change; of a service that there is not once SERVICE_UNKNOWN, as the protocol wants it."""
+        sent = None
+        while True:
+            changed, status = self._changed, self._status(request.service)
+            if status != sent:
+                await context.write(pb.HealthCheckResponse(status=status))
+                sent = status
+            await changed.wait()
+
+    def _status(self, service: str) -> int:
+        if service not in SERVICES:
+            return pb.HealthCheckResponse.SERVICE_UNKNOWN
+        return pb.HealthCheckResponse.SERVING if self.serving else pb.HealthCheckResponse.NOT_SERVING
+
+
+async def _refuse(context: _Context) -> NoReturn:
+    await context.abort(grpc.StatusCode.NOT_FOUND, "no such service")
+    raise AssertionError("abort raises")

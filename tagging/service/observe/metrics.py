@@ -1,0 +1,92 @@
+"""What is counted and timed, for Prometheus.
+
+Every label comes from a closed set, so what clients send makes no series: ids, names and texts belong into logs.
+"""
+
+from collections.abc import Mapping
+from typing import Literal, get_args
+
+from grpc import StatusCode
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from videotag.v1 import tagging_pb2 as pb
+
+from tagging import errors
+from tagging.service.status import CODES, reason_of
+from tagging.stages import Stage
+
+SERVICE = pb.DESCRIPTOR.services_by_name["TaggingService"].full_name
+METHODS = tuple(method.name for method in pb.DESCRIPTOR.services_by_name["TaggingService"].methods)
+OTHER = "other"
+UNFORESEEN = "INTERNAL"
+
+# tagged: with at least one tag; untagged: answered without any; stored: answered from the store.
+Outcome = Literal["tagged", "untagged", "stored", "failed"]
+# What the service does not take on, whatever the request says.
+REJECTING: Mapping[type[errors.VideotagError], str] = {
+    kind: reason_of(kind)
+    for kind, code in CODES.items()
+    if code in (StatusCode.RESOURCE_EXHAUSTED, StatusCode.UNAUTHENTICATED, StatusCode.PERMISSION_DENIED)
+}
+
+# In seconds, up to a limit for decoding; what is stored answers in milliseconds.
+REQUEST_BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
+STAGE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0)
+
+
+class Metrics:
+    """In a registry of the caller's. What others keep count of is read when it is asked for: readings.py."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.request_seconds = Histogram(
+            "tagging_request_seconds",
+            "From a call's arrival to its last byte.",
+            ("method", "code"),
+            registry=registry,
+            buckets=REQUEST_BUCKETS,
+        )
+        self.in_flight = Gauge("tagging_in_flight", "Calls being answered.", ("method",), registry=registry)
+        self.stage_seconds = Histogram(
+            "tagging_stage_seconds", "One stage once.", ("stage",), registry=registry, buckets=STAGE_BUCKETS
+        )
+        self.stage_errors = Counter(
+            "tagging_stage_errors", "Stages that ended with an error.", ("stage", "reason"), registry=registry
+        )
+        self.videos = Counter("tagging_videos", "Videos that were answered.", ("outcome",), registry=registry)
+        self._rejected = Counter(
+            "tagging_rejected", "Calls, and videos of a stream, that were not taken on.", ("reason",), registry=registry
+        )
+        self.database_errors = Counter(
+            "tagging_database_errors", "What was asked of the database and failed.", registry=registry
+        )
+        self._begin_at_zero()
+
+    def rejected(self, error: Exception) -> None:
+        """Counts it, where it is one of those that reject; others are what a request is answered."""
+        kind = next((kind for kind in type(error).__mro__ if kind in REJECTING), None)
+        if kind is not None:
+            self._rejected.labels(REJECTING[kind]).inc()
+
+    def _begin_at_zero(self) -> None:
+        """A rate knows of a first event only if the series was there before it."""
+        for method in (*METHODS, OTHER):
+            self.in_flight.labels(method)
+        for method in METHODS:
+            self.request_seconds.labels(method, StatusCode.OK.name)
+        for stage in get_args(Stage):
+            self.stage_seconds.labels(stage)
+        for outcome in get_args(Outcome):
+            self.videos.labels(outcome)
+        for reason in REJECTING.values():
+            self._rejected.labels(reason)
+
+
+def method_of(path: str) -> str:
+    """ "/videotag.v1.TaggingService/TagVideo" -> "TagVideo"; "other" for what is no call of this service."""
+    name = path.removeprefix(f"/{SERVICE}/")
+    return name if name in METHODS and name != path else OTHER
+
+
+def error_reason(error: BaseException) -> str:
+    """As clients read it in ErrorInfo."""
+    kind = next((kind for kind in type(error).__mro__ if kind in CODES), None)
+    return UNFORESEEN if kind is None else reason_of(kind)

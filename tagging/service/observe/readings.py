@@ -1,0 +1,75 @@
+"""What other parts keep count of, read when Prometheus asks: queues, bundles, workers."""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from prometheus_client import GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector, CollectorRegistry
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """Each is called from another thread at every scrape, so it only looks: no waiting, no database.
+
+    bundles: role ("active", "previous", "shadow") -> version, of those that are held
+    """
+
+    serving: Callable[[], bool]
+    admission_waiting: Callable[[], int]
+    bundles: Callable[[], Mapping[str, str]]
+    labelled_videos: Callable[[], int]
+    tag_edits: Callable[[], int]
+    decode_workers: Callable[[], int]  # that are alive
+    decode_workers_killed: Callable[[], int]  # since the start
+
+
+class ReadingsCollector(Collector):
+    """A reading that fails is left out, and told; the others are there."""
+
+    def __init__(self, readings: Readings) -> None:
+        self._readings = readings
+
+    def collect(self) -> Iterable[Metric]:
+        read = self._readings
+        for family, number in (
+            (GaugeMetricFamily("tagging_serving", "1 where health says SERVING."), read.serving),
+            (GaugeMetricFamily("tagging_admission_waiting", "Videos that wait to be let in."), read.admission_waiting),
+            (GaugeMetricFamily("tagging_labelled_videos", "Labelled videos that vote."), read.labelled_videos),
+            (GaugeMetricFamily("tagging_tag_edits", "Number of the last edit that is applied."), read.tag_edits),
+            (GaugeMetricFamily("tagging_decode_workers", "Decode processes that are alive."), read.decode_workers),
+            (
+                CounterMetricFamily("tagging_decode_workers_killed", "Decode processes that hung or died."),
+                read.decode_workers_killed,
+            ),
+        ):
+            try:
+                family.add_metric((), float(number()))
+            except Exception:
+                _tell(family)
+            else:
+                yield family
+        held = GaugeMetricFamily("tagging_bundle_info", "The bundles that are held.", labels=("version", "role"))
+        try:
+            for role, version in read.bundles().items():
+                held.add_metric((version, role), 1.0)
+        except Exception:
+            _tell(held)
+        else:
+            yield held
+
+
+def _tell(family: Metric) -> None:
+    logger.exception("a metric could not be read", extra={"metric": family.name})
+
+
+def register(registry: CollectorRegistry, readings: Readings) -> None:
+    """The readings, and those of the process: CPU, memory, open files, the garbage collector."""
+    registry.register(ReadingsCollector(readings))
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    GCCollector(registry=registry)

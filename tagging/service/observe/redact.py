@@ -1,0 +1,66 @@
+"""What no log may hold is taken out: passwords and queries of URLs, tokens, and what exceptions quote.
+
+An exception that nobody foresaw quotes the data it stumbled on: a title, a path, a row. So its text loses all that
+stands in quotes, and keeps its type, the frames with their lines of code, and the words around the quotes.
+"""
+
+import re
+import traceback
+from collections.abc import Iterator
+
+HIDDEN = "…"
+LONGEST = 8_000  # characters of one text
+LONGEST_TRACE = 32_000
+FRAMES = 40  # of one exception, the innermost
+
+# Every repetition is bounded by what it must not contain, so no text takes more than linear time.
+_USER = re.compile(r"(?<=://)[^/\s\"'<>]*@")
+_QUERY = re.compile(r"(?<=://)([^?#\s\"'<>]*)[?#][^\s\"'<>]*")
+_BEARER = re.compile(r"\b(bearer|basic)[ \t]+[^\s,;\"']+", re.IGNORECASE)
+_SECRET = re.compile(
+    r"\b((?:authorization|password|passwd|secret|api[_-]?key|(?:access[_-])?token)[\"']?[ \t]*[=:][ \t]*)"
+    r"(?!(?:bearer|basic)\b)(?:\"[^\"]*\"?|'[^']*'?|[^\s\"',;&)]+)",
+    re.IGNORECASE,
+)
+_QUOTED = re.compile(r"(?<![A-Za-z0-9_])([A-Za-z]{0,2})([\"'])(?:\\.|(?!\2)[^\\])*(?:\2|\\?\Z)", re.DOTALL)
+
+
+def redact(text: str) -> str:
+    """A text for the log, cut to LONGEST characters."""
+    text = text[: 8 * LONGEST]
+    if "://" in text:
+        text = _QUERY.sub(rf"\1?{HIDDEN}", _USER.sub(f"{HIDDEN}@", text))
+    text = _SECRET.sub(rf"\1{HIDDEN}", _BEARER.sub(rf"\1 {HIDDEN}", text))
+    return _cut(text, LONGEST)
+
+
+def traced(error: BaseException) -> str:
+    """A traceback without what the exceptions quote, and with those that caused it first."""
+    return _cut("\n".join(_lines(error, set())), LONGEST_TRACE)
+
+
+def _lines(error: BaseException, told: set[int]) -> Iterator[str]:
+    told.add(id(error))
+    before = error.__cause__ if error.__cause__ is not None or error.__suppress_context__ else error.__context__
+    if before is not None and id(before) not in told:
+        yield from _lines(before, told)
+        yield "which led to"
+    yield from "".join(traceback.format_tb(error.__traceback__, -FRAMES)).splitlines()
+    yield f"{type(error).__module__}.{type(error).__qualname__}: {_said(error)}"
+    for member in error.exceptions if isinstance(error, BaseExceptionGroup) else ():
+        if id(member) not in told:
+            yield "in which"
+            yield from _lines(member, told)
+
+
+def _said(error: BaseException) -> str:
+    try:
+        text = str(error)
+    except Exception:  # whatever its author did, the error itself must reach the log
+        return "an exception that cannot be written"
+    # Quotes first: redacting may cut, and half a pair of quotes would show what the whole one hides.
+    return redact(_QUOTED.sub(lambda found: found[1] + found[2] + HIDDEN + found[2], text[: 8 * LONGEST]))
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else text[:longest] + HIDDEN

@@ -1,0 +1,66 @@
+"""Traces: a span for each call and each stage, sent to an OpenTelemetry collector. By default there are none.
+
+The provider is a value that is handed on, never the library's global one.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+
+from opentelemetry.context import Context
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
+from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
+from opentelemetry.trace import NoOpTracer, Tracer
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from tagging.config import TracesConfig
+from tagging.errors import MissingPackageError
+from tagging.service.observe.call import Metadata
+
+NAME = "videotag"
+_PROPAGATOR = TraceContextTextMapPropagator()
+
+
+@contextmanager
+def tracing(config: TracesConfig) -> Iterator[Tracer]:
+    """What spans are made with; at the end the last of them are sent, for which `config.timeout_s` is given.
+
+    Raises MissingPackageError where traces are asked for without the extra `traces`.
+    """
+    if config.endpoint is None:
+        yield NoOpTracer()
+        return
+    with traced_to(BatchSpanProcessor(_exporter(config.endpoint, config.timeout_s)), config.share) as tracer:
+        yield tracer
+
+
+@contextmanager
+def traced_to(processor: SpanProcessor, share: float) -> Iterator[Tracer]:
+    """share: of the traces that begin here; those of a caller are kept where the caller keeps them."""
+    resource = Resource.create({"service.name": NAME, "service.version": version("videotag")})
+    sampler = ParentBased(root=TraceIdRatioBased(share))
+    provider = TracerProvider(resource=resource, sampler=sampler, shutdown_on_exit=False)
+    provider.add_span_processor(processor)
+    try:
+        yield provider.get_tracer(NAME)
+    finally:
+        provider.shutdown()
+
+
+def caller_of(metadata: Metadata) -> Context | None:
+    """The trace that a call belongs to, of its W3C traceparent; None where it has none, or a wrong one."""
+    told = {key: value for key, value in metadata if key in _PROPAGATOR.fields and isinstance(value, str)}
+    return _PROPAGATOR.extract(told) if told else None
+
+
+def _exporter(endpoint: str, timeout_s: float) -> SpanExporter:
+    try:
+        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+    except ImportError as error:
+        raise MissingPackageError(
+            "traces are sent with opentelemetry-exporter-otlp-proto-grpc, which is not installed",
+            'install it: pip install "videotag[traces]"',
+        ) from error
+    return OTLPSpanExporter(endpoint=endpoint, insecure=endpoint.startswith("http://"), timeout=timeout_s)
