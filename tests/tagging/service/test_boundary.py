@@ -1,6 +1,7 @@
 """Whatever a handler raises and whatever a client sends, the client gets a status that the proto promises."""
 
 import asyncio
+import gc
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from types import SimpleNamespace
@@ -125,6 +126,18 @@ def test_a_known_error_ends_a_stream_after_what_was_answered() -> None:
 
     found = asyncio.run(answered("StreamTagVideos", [ITEM, ITEM], stream=break_down))
     assert found == (StatusCode.RESOURCE_EXHAUSTED, "draining", ["v1"])
+
+
+def test_a_stream_that_is_refused_unread_leaves_nothing_behind() -> None:
+    async def refuse(
+        _: AsyncIterator[pb.StreamTagVideosRequest], __: Context
+    ) -> AsyncIterator[pb.StreamTagVideosResponse]:
+        raise OverloadedError("full")
+        yield
+
+    found = asyncio.run(answered("StreamTagVideos", [ITEM], stream=refuse))
+    assert found == (StatusCode.RESOURCE_EXHAUSTED, "full", [])
+    gc.collect()  # a reader that was begun and never awaited warns here, which is an error
 
 
 def test_what_nobody_foresaw_is_told_to_the_log_alone(caplog: pytest.LogCaptureFixture) -> None:
