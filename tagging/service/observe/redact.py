@@ -13,9 +13,8 @@ LONGEST = 8_000  # characters of one text
 LONGEST_TRACE = 32_000
 FRAMES = 40  # of one exception, the innermost
 
-# Every repetition is bounded by what it must not contain, so no text takes more than linear time.
-_USER = re.compile(r"(?<=://)[^/\s\"'<>]*@")
-_QUERY = re.compile(r"(?<=://)([^?#\s\"'<>]*)[?#][^\s\"'<>]*")
+# Each eats what it has looked at, match or end, so that no text takes more than linear time.
+_ADDRESS = re.compile(r"(?<=://)[^\s\"'<>]+")
 _BEARER = re.compile(r"\b(bearer|basic)[ \t]+[^\s,;\"']+", re.IGNORECASE)
 _SECRET = re.compile(
     r"\b((?:authorization|password|passwd|secret|api[_-]?key|(?:access[_-])?token)[\"']?[ \t]*[=:][ \t]*)"
@@ -29,7 +28,7 @@ def redact(text: str) -> str:
     """A text for the log, cut to LONGEST characters."""
     text = text[: 8 * LONGEST]
     if "://" in text:
-        text = _QUERY.sub(rf"\1?{HIDDEN}", _USER.sub(f"{HIDDEN}@", text))
+        text = _ADDRESS.sub(lambda found: _address(found[0]), text)
     text = _SECRET.sub(rf"\1{HIDDEN}", _BEARER.sub(rf"\1 {HIDDEN}", text))
     return _cut(text, LONGEST)
 
@@ -37,6 +36,13 @@ def redact(text: str) -> str:
 def traced(error: BaseException) -> str:
     """A traceback without what the exceptions quote, and with those that caused it first."""
     return _cut("\n".join(_lines(error, set())), LONGEST_TRACE)
+
+
+def _address(told: str) -> str:
+    """What follows the :// of a URL, without who asks and what for; URLs may stand in the path of another."""
+    place, *rest = re.split(r"[?#]", told, maxsplit=1)
+    parts = (part if "@" not in part else f"{HIDDEN}@{part.rpartition('@')[2]}" for part in place.split("/"))
+    return "/".join(parts) + (f"?{HIDDEN}" if rest else "")
 
 
 def _lines(error: BaseException, told: set[int]) -> Iterator[str]:

@@ -1,0 +1,249 @@
+"""Prometheus is answered; whoever is slow, wrong or many disturbs neither it nor the service."""
+
+import asyncio
+import threading
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
+
+from tagging.config import MetricsConfig
+from tagging.errors import InvalidConfigError
+from tagging.service.observe.endpoint import metrics_endpoint
+
+GET = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+def config(**others: Any) -> MetricsConfig:
+    return MetricsConfig.model_validate({"listen": "127.0.0.1:0", **others})
+
+
+@pytest.fixture
+def registry() -> CollectorRegistry:
+    registry = CollectorRegistry()
+    Gauge("tagging_example", "An example.", registry=registry).set(42)
+    return registry
+
+
+async def sent(port: int | None, request: bytes, *, end: bool = False) -> bytes:
+    """All that is answered."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(request)
+        if end:
+            writer.write_eof()
+        async with asyncio.timeout(30):
+            return await reader.read()
+    except ConnectionError:
+        return b""
+    finally:
+        writer.close()
+
+
+def test_the_numbers_are_at_metrics(registry: CollectorRegistry) -> None:
+    async def ask() -> bytes:
+        async with metrics_endpoint(registry, config()) as port:
+            return await sent(port, GET)
+
+    head, _, body = asyncio.run(ask()).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert f"Content-Length: {len(body)}".encode() in head
+    [family] = text_string_to_metric_families(body.decode())
+    assert [(sample.name, sample.value) for sample in family.samples] == [("tagging_example", 42.0)]
+
+
+def test_a_scraper_that_wants_openmetrics_gets_it(registry: CollectorRegistry) -> None:
+    async def ask() -> bytes:
+        async with metrics_endpoint(registry, config()) as port:
+            accept = b"ACCEPT: application/openmetrics-text;version=1.0.0\r\n"
+            return await sent(port, b"GET /metrics?x=1 HTTP/1.1\r\n" + accept + b"\r\n")
+
+    answer = asyncio.run(ask())
+    assert b"Content-Type: application/openmetrics-text" in answer
+    assert answer.endswith(b"# EOF\n")
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"GET / HTTP/1.1\r\n\r\n", b"404"),
+        (b"GET /metrics/../etc/passwd HTTP/1.1\r\n\r\n", b"404"),
+        (b"POST /metrics HTTP/1.1\r\nContent-Length: 0\r\n\r\n", b"405"),
+        (b"\x16\x03\x01\xff\xfe\r\n\r\n", b"404"),
+        (b"\r\n\r\n", b"404"),
+        (b"GET\r\n\r\n", b"404"),
+    ],
+)
+def test_anything_else_is_refused(registry: CollectorRegistry, request_: bytes, status: bytes) -> None:
+    async def ask() -> tuple[bytes, bytes]:
+        async with metrics_endpoint(registry, config()) as port:
+            return await sent(port, request_), await sent(port, GET)
+
+    answer, after = asyncio.run(ask())
+    assert answer.split()[1] == status
+    assert b"tagging_example 42.0" in after
+
+
+def test_a_head_without_end_is_cut_off(registry: CollectorRegistry) -> None:
+    async def ask() -> tuple[bytes, bytes, bytes]:
+        async with metrics_endpoint(registry, config()) as port:
+            long = await sent(port, b"GET /metrics HTTP/1.1\r\n" + b"X: y\r\n" * 100_000)
+            cut = await sent(port, b"GET /metr", end=True)
+            return long, cut, await sent(port, GET)
+
+    long, cut, after = asyncio.run(ask())
+    assert (long, cut) == (b"", b"")
+    assert b"tagging_example 42.0" in after
+
+
+def test_clients_that_say_nothing_lose_their_places_and_the_others_are_answered(registry: CollectorRegistry) -> None:
+    async def ask() -> bytes:
+        async with metrics_endpoint(registry, config(timeout_s=0.2, connections=2)) as port:
+            silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
+            assert await sent(port, GET) == b""  # a third is closed at once
+            for reader, _ in silent:
+                assert await asyncio.wait_for(reader.read(), 30) == b""
+            answer = await sent(port, GET)
+            for _, writer in silent:
+                writer.close()
+            return answer
+
+    assert b"tagging_example 42.0" in asyncio.run(ask())
+
+
+class Huge(Collector):
+    def collect(self) -> Iterable[Metric]:
+        family = GaugeMetricFamily("tagging_huge", "More than the buffers of two sockets.", labels=("n",))
+        for n in range(60_000):
+            family.add_metric((f"{n:0200d}",), 1.0)
+        yield family
+
+
+def test_a_client_that_does_not_read_its_answer_is_cut_off() -> None:
+    registry = CollectorRegistry()
+    registry.register(Huge())
+
+    async def ask() -> tuple[bytes, bytes]:
+        async with metrics_endpoint(registry, config(timeout_s=2.0, connections=1)) as port:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1)
+            writer.write(GET)
+            async with asyncio.timeout(60):
+                while not (after := await sent(port, b"GET / HTTP/1.1\r\n\r\n")):
+                    await asyncio.sleep(0.05)  # the only place is still taken
+                got = b""
+                with suppress(ConnectionResetError):
+                    while some := await reader.read(1_000_000):
+                        got += some
+            writer.close()
+            return got, after
+
+    got, after = asyncio.run(ask())
+    head, _, body = got.partition(b"\r\n\r\n")
+    whole = int(head.partition(b"Content-Length: ")[2].split()[0])
+    assert len(body) < whole
+    assert after.startswith(b"HTTP/1.1 404")
+
+
+class Held(Collector):
+    """Takes until it is let go."""
+
+    def __init__(self) -> None:
+        self.begun, self.go_on = threading.Event(), threading.Event()
+
+    def collect(self) -> Iterable[Metric]:
+        self.begun.set()
+        self.go_on.wait(30)
+        yield GaugeMetricFamily("tagging_held", "Late.", value=1.0)
+
+
+def test_the_service_goes_on_while_numbers_are_gathered() -> None:
+    registry, held = CollectorRegistry(), Held()
+    registry.register(held)
+    held.begun.clear()
+
+    async def ask() -> bytes:
+        async with metrics_endpoint(registry, config()) as port:
+            asked = asyncio.create_task(sent(port, GET))
+            while not held.begun.is_set():
+                await asyncio.sleep(0.001)
+            held.go_on.set()  # only a loop that is free gets here
+            return await asked
+
+    held.go_on.set()
+    list(registry.collect())
+    held.go_on.clear()
+    held.begun.clear()
+    assert b"tagging_held 1.0" in asyncio.run(ask())
+
+
+def test_numbers_that_cannot_be_gathered_are_told_and_the_endpoint_lives(
+    registry: CollectorRegistry, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Once(Collector):
+        def __init__(self) -> None:
+            self.broken = False
+
+        def collect(self) -> Iterable[Metric]:
+            if self.broken:
+                raise RuntimeError("no numbers")
+            return []
+
+    once = Once()
+    registry.register(once)
+
+    async def ask() -> tuple[bytes, bytes]:
+        async with metrics_endpoint(registry, config()) as port:
+            once.broken = True
+            first = await sent(port, GET)
+            once.broken = False
+            return first, await sent(port, GET)
+
+    first, second = asyncio.run(ask())
+    assert first == b""
+    assert b"tagging_example 42.0" in second
+    assert [record.getMessage() for record in caplog.records] == ["metrics could not be answered"]
+
+
+def test_it_may_be_nowhere_and_an_address_that_is_taken_is_told() -> None:
+    async def twice() -> None:
+        async with metrics_endpoint(CollectorRegistry(), MetricsConfig(listen=None)) as port:
+            assert port is None
+        async with metrics_endpoint(CollectorRegistry(), config()) as port:
+            with pytest.raises(InvalidConfigError, match="cannot be served"):
+                async with metrics_endpoint(CollectorRegistry(), config(listen=f"127.0.0.1:{port}")):
+                    pass
+        with pytest.raises(InvalidConfigError, match="cannot be served"):
+            async with metrics_endpoint(CollectorRegistry(), config(listen="127.0.0.1:99999")):
+                pass
+
+    asyncio.run(twice())
+
+
+def test_the_end_does_not_wait_for_clients(registry: CollectorRegistry) -> None:
+    async def stop() -> bytes:
+        async with metrics_endpoint(registry, config(timeout_s=600.0)) as port:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"GET ")
+            await asyncio.sleep(0.05)
+        async with asyncio.timeout(30):
+            rest = await reader.read()
+        writer.close()
+        return rest
+
+    assert asyncio.run(stop()) == b""
+
+
+@pytest.mark.parametrize("listen", ["127.0.0.1", ":9464", "0.0.0.0:", "http://x:1", "a b:1", "x:123456", "::1:9464"])
+def test_what_is_no_address_is_refused_by_the_configuration(listen: str) -> None:
+    with pytest.raises(ValueError, match="listen"):
+        MetricsConfig(listen=listen)
+
+
+def test_an_address_may_be_one_of_ipv6(registry: CollectorRegistry) -> None:
+    assert MetricsConfig(listen="[::1]:9464").listen == "[::1]:9464"

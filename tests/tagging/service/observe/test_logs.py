@@ -1,0 +1,218 @@
+"""Every line is JSON, whoever logs whatever; the rest of the process is left as it was."""
+
+import json
+import logging
+import threading
+import warnings
+from datetime import UTC, datetime
+from io import StringIO
+from typing import Any
+
+import numpy as np
+import pytest
+from pydantic import SecretStr
+
+from tagging.config import LogsConfig
+from tagging.service.observe.call import Call, begin, followed
+from tagging.service.observe.logs import adopt_libraries, json_logs
+
+
+def lines(stream: StringIO) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def logged(level: int, message: str, *arguments: Any, **options: Any) -> dict[str, Any]:
+    stream = StringIO()
+    with json_logs(LogsConfig(level="debug"), stream):
+        logging.getLogger("tagging.tests").log(level, message, *arguments, **options)
+    [line] = lines(stream)
+    return line
+
+
+def test_a_line_says_when_how_bad_where_and_what() -> None:
+    before = datetime.now(UTC)
+    line = logged(logging.INFO, "index loaded: %s", "faiss", extra={"tags": 7, "version": "v1"})
+    assert line.keys() == {"time", "level", "logger", "message", "tags", "version"}
+    assert (line["level"], line["logger"], line["message"]) == ("INFO", "tagging.tests", "index loaded: faiss")
+    assert (line["tags"], line["version"]) == (7, "v1")
+    assert line["time"].endswith("Z")
+    assert abs((datetime.fromisoformat(line["time"]) - before).total_seconds()) < 60
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (None, None),
+        (True, True),
+        (2.5, 2.5),
+        (float("nan"), "nan"),
+        (float("-inf"), "-inf"),
+        ((1, "a"), [1, "a"]),
+        ({"a": [1.5], 2: None}, {"a": [1.5], "2": None}),
+        (b"\xff", "b'\\xff'"),
+        (np.float32(1.5), "1.5"),
+        (SecretStr("hunter2"), "**********"),
+        ({"uri": ["https://x/y?z=1"]}, {"uri": ["https://x/y?…"]}),
+        ("\ud800\u202e\n\x1b[31m😀", "\ud800\u202e\n\x1b[31m😀"),
+    ],
+)
+def test_a_field_may_hold_anything(value: object, shown: object) -> None:
+    assert logged(logging.INFO, "event", extra={"found": value})["found"] == shown
+
+
+def test_a_field_that_holds_itself_or_cannot_be_written_is_no_reason_to_fail() -> None:
+    class Mute:
+        def __str__(self) -> str:
+            raise RuntimeError("no words")
+
+    endless: list[Any] = []
+    endless.append(endless)
+    assert logged(logging.INFO, "event", extra={"found": endless})["found"]
+    assert logged(logging.INFO, "event", extra={"found": [Mute()]})["found"] == ["a Mute that cannot be written"]
+
+
+def test_a_field_cannot_pose_as_what_a_line_always_has() -> None:
+    line = logged(logging.INFO, "event", extra={"level": "DEBUG", "time": "never", "logger": "me"})
+    assert (line["level"], line["logger"]) == ("INFO", "tagging.tests")
+    assert line["time"] != "never"
+
+
+def test_one_record_is_one_line_of_ascii_whatever_it_says() -> None:
+    stream = StringIO()
+    with json_logs(LogsConfig(), stream):
+        logging.getLogger("tagging").info('a\r\n{"level": "ERROR"}\u2028\x85\ud800ü', extra={"b\nc": "d\ne"})
+    text = stream.getvalue()
+    assert text.count("\n") == 1
+    assert text.isascii()
+
+
+def test_arguments_that_do_not_fit_are_told_in_a_line() -> None:
+    line = logged(logging.WARNING, "%d of %d", "seven")
+    assert line["message"] == "%d of %d (with arguments that do not fit)"
+
+
+def test_a_traceback_is_one_field() -> None:
+    title = "my title"  # the line of code is told, the value is not
+    try:
+        raise KeyError(title)
+    except KeyError as error:
+        line = logged(logging.ERROR, "failed", exc_info=error)
+    assert line["error"].splitlines()[-1] == "builtins.KeyError: '…'"
+    assert "test_a_traceback_is_one_field" in line["error"]
+    assert "my title" not in json.dumps(line)
+
+
+def test_the_call_is_told_in_its_own_context_alone() -> None:
+    stream = StringIO()
+
+    def tell(what: str) -> None:
+        logging.getLogger("tagging").info(what)
+
+    def work() -> None:
+        begin(Call("r1", "TagVideo", client="ingest"))
+        logging.getLogger("tagging").info("within")
+        thread = threading.Thread(target=followed(tell), args=("in a thread",))
+        thread.start()
+        thread.join()
+
+    with json_logs(LogsConfig(), stream):
+        followed(work)()
+        logging.getLogger("tagging").info("outside")
+    within, in_thread, outside = lines(stream)
+    for line in (within, in_thread):
+        assert (line["request_id"], line["method"], line["client"]) == ("r1", "TagVideo", "ingest")
+    assert not {"request_id", "method", "client"} & outside.keys()
+
+
+@pytest.mark.parametrize(
+    ("level", "own", "others"),
+    [
+        ("debug", "debug", "warning"),
+        ("info", "info", "warning"),
+        ("warning", "warning", "warning"),
+        ("error", "error", "error"),
+    ],
+)
+def test_our_own_events_begin_at_the_level_and_others_at_warnings(level: str, own: str, others: str) -> None:
+    stream = StringIO()
+    order = ["debug", "info", "warning", "error"]
+    with json_logs(LogsConfig.model_validate({"level": level}), stream):
+        for name in ("tagging.x", "recall.x", "rank.x", "library"):
+            for step in order:
+                getattr(logging.getLogger(name), step)(step)
+    for name, first in (("tagging.x", own), ("recall.x", own), ("rank.x", own), ("library", others)):
+        told = [line["message"] for line in lines(stream) if line["logger"] == name]
+        assert told == order[order.index(first) :]
+
+
+def test_libraries_with_handlers_of_their_own_log_in_json_alone() -> None:
+    theirs, stream = StringIO(), StringIO()
+    library = logging.getLogger("a_library")
+    library.addHandler(logging.StreamHandler(theirs))
+    library.propagate = False
+    with json_logs(LogsConfig(), stream):
+        library.warning("before it was loaded")
+        library.addHandler(logging.StreamHandler(theirs))
+        library.propagate = False
+        adopt_libraries()
+        library.warning("after")
+    assert [line["message"] for line in lines(stream)] == ["before it was loaded", "after"]
+    assert theirs.getvalue() == ""
+
+
+def test_warnings_and_dying_threads_are_lines_too() -> None:
+    def die() -> None:
+        raise KeyError("my title")
+
+    stream = StringIO()
+    with json_logs(LogsConfig(), stream), warnings.catch_warnings():
+        warnings.simplefilter("always")
+        logging.captureWarnings(True)  # pytest takes warnings for itself
+        warnings.warn("old", UserWarning, stacklevel=1)
+        thread = threading.Thread(target=die, name="decode-1")
+        thread.start()
+        thread.join()
+        for silent in (SystemExit(0), SystemExit("bye")):
+            quiet = threading.Thread(target=exec, args=("raise error", {"error": silent}))
+            quiet.start()
+            quiet.join()
+    warning, died = lines(stream)
+    assert warning["logger"] == "py.warnings"
+    assert "UserWarning: old" in warning["message"]
+    assert (died["message"], died["thread_name"]) == ("a thread died", "decode-1")
+    assert died["error"].endswith("builtins.KeyError: '…'")
+
+
+def test_at_the_end_logging_is_as_it_was() -> None:
+    def state() -> tuple[Any, ...]:
+        root = logging.getLogger()
+        return (
+            root.handlers[:],
+            root.level,
+            logging.getLogger("tagging").level,
+            threading.excepthook,
+            warnings.showwarning,
+        )
+
+    before = state()
+    with pytest.raises(KeyError), json_logs(LogsConfig(level="debug"), StringIO()):
+        assert state() != before
+        raise KeyError
+    assert state() == before
+
+
+def test_threads_that_log_at_once_keep_their_lines_apart() -> None:
+    stream = StringIO()
+
+    def work(n: int) -> None:
+        for _ in range(200):
+            logging.getLogger("tagging").info("x" * 300, extra={"n": n})
+
+    with json_logs(LogsConfig(), stream):
+        threads = [threading.Thread(target=work, args=(n,)) for n in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    counts = [line["n"] for line in lines(stream)]
+    assert sorted(counts) == sorted(list(range(8)) * 200)
