@@ -379,6 +379,8 @@ class TracesConfig(Branch):
     Headers that it asks for are read from the variable OTEL_EXPORTER_OTLP_HEADERS.
     """
 
+    model_config = ConfigDict(hide_input_in_errors=True)  # somebody may have written a password into it
+
     endpoint: Annotated[str, Field(pattern=r"^https?://[^/@\s]+$")] | None = None
     share: Share = 0.01  # of the traces that begin here; those of a caller are kept where the caller keeps them
     timeout_s: PositiveFloat = 5.0

@@ -3,7 +3,8 @@
 The provider is a value that is handed on, never the library's global one.
 """
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 
@@ -24,16 +25,27 @@ _PROPAGATOR = TraceContextTextMapPropagator()
 
 
 @contextmanager
-def tracing(config: TracesConfig) -> Iterator[Tracer]:
+def tracing(config: TracesConfig, make: Callable[[str, float], SpanExporter] | None = None) -> Iterator[Tracer]:
     """What spans are made with; at the end the last of them are sent, for which `config.timeout_s` is given.
 
+    To be entered outside the event loop, as its end waits. make: the exporter, of an endpoint and a timeout in
+    seconds; None: OpenTelemetry's own for gRPC.
     Raises MissingPackageError where traces are asked for without the extra `traces`.
     """
     if config.endpoint is None:
         yield NoOpTracer()
         return
-    with traced_to(BatchSpanProcessor(_exporter(config.endpoint, config.timeout_s)), config.share) as tracer:
-        yield tracer
+    exporter = (make or _exporter)(config.endpoint, config.timeout_s)
+    # Of itself the processor waits half a minute for a collector that is away, longer than a drain may take.
+    enough = threading.Timer(config.timeout_s, exporter.shutdown)
+    try:
+        with traced_to(BatchSpanProcessor(exporter), config.share) as tracer:
+            try:
+                yield tracer
+            finally:
+                enough.start()
+    finally:
+        enough.cancel()
 
 
 @contextmanager

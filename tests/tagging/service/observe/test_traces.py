@@ -1,0 +1,132 @@
+"""Spans reach a collector, and one that is away holds up nothing."""
+
+import builtins
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import grpc
+import pytest
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as pb
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import NoOpTracer, get_tracer_provider
+from pydantic import ValidationError
+
+from tagging.config import TracesConfig
+from tagging.errors import MissingPackageError
+from tagging.service.observe.traces import traced_to, tracing
+
+
+@contextmanager
+def collector() -> Iterator[tuple[str, list[Any]]]:
+    """A collector's endpoint, and what it was sent."""
+    received: list[Any] = []
+
+    def export(request: Any, _: grpc.ServicerContext) -> Any:
+        received.append(request)
+        return pb.ExportTraceServiceResponse()
+
+    server = grpc.server(ThreadPoolExecutor(1))
+    handler = grpc.unary_unary_rpc_method_handler(
+        export, pb.ExportTraceServiceRequest.FromString, pb.ExportTraceServiceResponse.SerializeToString
+    )
+    name = "opentelemetry.proto.collector.trace.v1.TraceService"
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(name, {"Export": handler}),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        yield f"http://127.0.0.1:{port}", received
+    finally:
+        server.stop(None)
+
+
+def test_a_collector_gets_every_span_before_the_end() -> None:
+    with collector() as (endpoint, received):
+        with tracing(TracesConfig(endpoint=endpoint, share=1.0)) as tracer:
+            for n in range(3):
+                with tracer.start_as_current_span(f"span{n}"):
+                    pass
+        spans = [s for r in received for of in r.resource_spans for scope in of.scope_spans for s in scope.spans]
+        assert {span.name for span in spans} == {"span0", "span1", "span2"}
+        [resource] = {str(of.resource) for r in received for of in r.resource_spans}
+        assert '"videotag"' in resource
+
+
+def test_a_collector_that_is_away_loses_spans_and_nothing_else() -> None:
+    done = 0
+    with tracing(TracesConfig(endpoint="http://127.0.0.1:1", share=1.0, timeout_s=0.5)) as tracer:
+        for _ in range(5000):  # more than are kept waiting
+            with tracer.start_as_current_span("span"):
+                done += 1
+    assert done == 5000
+
+
+class Stuck(SpanExporter):
+    """Exports until it is shut down; notes who did that."""
+
+    def __init__(self) -> None:
+        self._over = threading.Event()
+        self.ended_by: list[threading.Thread] = []
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        self._over.wait(60)
+        return SpanExportResult.FAILURE
+
+    def shutdown(self) -> None:
+        self.ended_by.append(threading.current_thread())
+        self._over.set()
+
+
+def test_a_collector_that_hangs_is_given_up_after_the_timeout() -> None:
+    stuck = Stuck()
+    with tracing(TracesConfig(endpoint="http://any", share=1.0, timeout_s=0.1), lambda _, __: stuck) as tracer:
+        for _ in range(2000):
+            tracer.start_span("span").end()
+    # Without it the processor would end the exporter itself, and only after half a minute.
+    assert isinstance(stuck.ended_by[0], threading.Timer)
+
+
+def test_without_an_endpoint_nothing_is_traced_and_nothing_is_global() -> None:
+    before = get_tracer_provider()
+    with tracing(TracesConfig()) as tracer:
+        assert isinstance(tracer, NoOpTracer)
+    with traced_to(SimpleSpanProcessor(InMemorySpanExporter()), 1.0):
+        assert get_tracer_provider() is before
+
+
+def test_about_the_share_of_traces_is_kept_and_each_whole() -> None:
+    spans = InMemorySpanExporter()
+    with traced_to(SimpleSpanProcessor(spans), 0.25) as tracer:
+        for _ in range(2000):
+            with tracer.start_as_current_span("call"), tracer.start_as_current_span("stage"):
+                pass
+    kept = spans.get_finished_spans()
+    assert len([s for s in kept if s.name == "call"]) == len([s for s in kept if s.name == "stage"])
+    assert 350 < len(kept) / 2 < 650  # seven standard deviations about 500
+
+
+def test_a_missing_exporter_is_told_with_the_extra_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = builtins.__import__
+
+    def without(name: str, *rest: Any) -> Any:
+        if name.startswith("opentelemetry.exporter.otlp"):
+            raise ImportError(name)
+        return real(name, *rest)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(MissingPackageError) as raised, tracing(TracesConfig(endpoint="http://127.0.0.1:4317")):
+        pass
+    assert "videotag[traces]" in raised.value.hint
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["localhost:4317", "http://me:pass@host:4317", "http://host/path", "ftp://host", ""]
+)
+def test_what_is_no_collector_is_refused_by_the_configuration(endpoint: str) -> None:
+    with pytest.raises(ValidationError) as raised:
+        TracesConfig(endpoint=endpoint)
+    assert "pass" not in str(raised.value)
