@@ -32,6 +32,7 @@ from tagging.media.pool import DecodePool
 from tagging.media.source import OpenFile
 from tagging.reading import Failure, ReadVideo, read_videos
 from tagging.recaller import Recaller, only_what_it_should_be
+from tagging.stages import Stages, untimed
 from tagging.store.bundle import BundleManifest, read_manifest
 from tagging.store.latecomers import Entry, Latecomer
 from tagging.types import (
@@ -70,13 +71,18 @@ class Tagger:
         config: Config,
         bundle_version: str,
         answers: Answers | None = None,
+        stages: Stages = untimed,
     ) -> None:
-        """answers: of videos that nothing was fitted on; without them no precision can be promised."""
+        """answers: of videos that nothing was fitted on; without them no precision can be promised.
+
+        stages: told of "encode", "recall", "rank" and "select", each once for a batch.
+        """
         self._recaller = recaller
         self._ranker = ranker
         self._encoders = encoders
         self._config = config
         self._answers = answers
+        self._stages = stages
         self._promised: dict[tuple[int, float], float] = {}  # least confidences that were looked for
         self._editor = Editor(recaller, ranker, encoders)
         self.bundle_version = bundle_version
@@ -161,6 +167,17 @@ class Tagger:
             for one in batch:
                 yield one if isinstance(one, Failure) else next(tagged)
 
+    def _tag_batch(self, videos: Sequence[ReadVideo], selection: SelectConfig) -> list[RankedTags | Failure]:
+        with self._stages("encode"):
+            features = encode_videos(self._encoders, videos)
+            embeddings = [embed(self._encoders, v.video, f) for v, f in zip(videos, features, strict=True)]
+        with self._stages("recall"):
+            candidates = self._recaller.recall(embeddings)
+        inputs = [RankInput(v.video, f, c) for v, f, c in zip(videos, features, candidates, strict=True)]
+        with self._stages("rank"):
+            scores = self._ranker.score(inputs)
+        with self._stages("select"):
+            return [self._answer(*parts, selection) for parts in zip(inputs, embeddings, scores, strict=True)]
     def tag_read(self, videos: Sequence[ReadVideo], selections: Sequence[SelectConfig]) -> list[RankedTags | Failure]:
         """Tags or the failure of each video, whose media are in memory; what each is to be answered may differ."""
         features = encode_videos(self._encoders, videos)
@@ -248,6 +265,7 @@ class Tagger:
         return spoken
 
 
+def load_tagger(folder: Path, stages: Stages = untimed) -> Tagger:
 def _blank(video: VideoRef, warnings: Sequence[str]) -> InvalidVideoError:
     why = "; ".join(warnings) or "no modality is there"
     return InvalidVideoError(
@@ -259,6 +277,7 @@ def _blank(video: VideoRef, warnings: Sequence[str]) -> InvalidVideoError:
 def load_tagger(folder: Path) -> Tagger:
     """Everything of a bundle that tagging needs, checked against its manifest.
 
+    stages: whoever listens to how long each takes
     Raises ArtifactError for a bundle that is missing, damaged, of another format or made with other encoders, and
     MissingWeightsError where an encoder of it is not on this machine.
     """
@@ -267,7 +286,7 @@ def load_tagger(folder: Path) -> Tagger:
     check_encoders(manifest, encoders)
     return Tagger(
         Recaller.load(folder, manifest), load_ranker(folder, manifest), encoders, manifest.config, manifest.version,
-        load_answers(folder, manifest),
+        load_answers(folder, manifest), stages,
     )  # fmt: skip
 
 

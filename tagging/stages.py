@@ -10,7 +10,7 @@ Stage = Literal["source", "decode", "encode", "recall", "rank", "select", "store
 
 
 class Stages(Protocol):
-    def __call__(self, stage: Stage) -> AbstractContextManager[None]:
+    def __call__(self, stage: Stage, /) -> AbstractContextManager[None]:
         """Around the work of one stage, in any thread; within another stage, too."""
 
 

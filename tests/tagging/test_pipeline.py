@@ -1,6 +1,7 @@
 import json
 import logging
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from tagging.features.statistics import SoundStatisticsEncoder
 from tagging.pipeline import Tagger, load_tagger
 from tagging.quickstart.corpus import Plan
 from tagging.reading import Failure, ReadVideo
+from tagging.stages import Stage
 from tagging.types import MediaSample, RankedTags, Sound, VideoRef
 
 TEN = SelectConfig(max_tags=10, min_confidence=0.0)
@@ -141,6 +143,21 @@ def test_an_answer_without_tags_says_why(tagger: Tagger) -> None:
     assert answer.warnings == (
         f"no tag reached the confidence 0.999; the best, {best.name!r}, has {best.confidence:.2g}",
     )
+
+
+def test_whoever_listens_hears_of_each_stage_once_a_batch(tiny_bundle: Path) -> None:
+    heard: list[str] = []
+
+    @contextmanager
+    def listen(stage: Stage) -> Iterator[None]:
+        heard.append(stage)
+        yield
+        heard.append(f"after {stage}")
+
+    once = [word for stage in ("encode", "recall", "rank", "select") for word in (stage, f"after {stage}")]
+    with load_tagger(tiny_bundle, listen) as tagger:
+        list(tagger.tag_many([VideoRef("a", title="Cat"), VideoRef("b", title="Dog")], TEN))
+        assert heard == once
 
 
 def test_strange_titles_are_tagged_or_refused_but_never_crash(tagger: Tagger, caplog: pytest.LogCaptureFixture) -> None:

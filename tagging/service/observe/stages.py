@@ -21,7 +21,7 @@ class TimedStages:
         self._tracer = tracer
         self._clock = clock
 
-    def __call__(self, stage: Stage) -> AbstractContextManager[None]:
+    def __call__(self, stage: Stage, /) -> AbstractContextManager[None]:
         """A stage that is cancelled is timed and is no error: nobody waited for it any more."""
         return self._timed(stage)
 
