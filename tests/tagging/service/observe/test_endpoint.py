@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
@@ -180,6 +181,24 @@ def test_the_service_goes_on_while_numbers_are_gathered() -> None:
     held.go_on.clear()
     held.begun.clear()
     assert b"tagging_held 1.0" in asyncio.run(ask())
+
+
+def test_numbers_do_not_wait_for_the_threads_of_the_service(registry: CollectorRegistry) -> None:
+    let_go = threading.Event()
+
+    async def ask() -> bytes:
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(1))
+        busy = asyncio.create_task(asyncio.to_thread(let_go.wait, 60))
+        await asyncio.sleep(0)
+        async with metrics_endpoint(registry, config()) as port:
+            try:
+                return await sent(port, GET)
+            finally:
+                let_go.set()
+                await busy
+
+    assert b"tagging_example 42.0" in asyncio.run(ask())
 
 
 def test_numbers_that_cannot_be_gathered_are_told_and_the_endpoint_lives(
