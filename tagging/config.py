@@ -402,6 +402,8 @@ class ObserveConfig(Branch):
     metrics: MetricsConfig = MetricsConfig()
     traces: TracesConfig = TracesConfig()
     health: HealthConfig = HealthConfig()
+
+
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 ClientName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$")]
 Role = Literal["tag", "label", "edit", "admin"]

@@ -103,6 +103,16 @@ class Tagger:
     def catalog(self) -> TagCatalog:
         return self._recaller.catalog
 
+    @property
+    def decode_workers(self) -> tuple[int, int]:
+        """That are alive, and that were killed since the start."""
+        return (0, 0) if self._pool is None else (self._pool.alive, self._pool.killed)
+
+    @property
+    def labelled_videos(self) -> int:
+        """That vote."""
+        return len(self._recaller.electorate.voters.live())
+
     def has_labelled(self, video_id: str) -> bool:
         return self._recaller.electorate.voters.row_of(video_id) is not None
 
@@ -167,7 +177,8 @@ class Tagger:
             for one in batch:
                 yield one if isinstance(one, Failure) else next(tagged)
 
-    def _tag_batch(self, videos: Sequence[ReadVideo], selection: SelectConfig) -> list[RankedTags | Failure]:
+    def tag_read(self, videos: Sequence[ReadVideo], selections: Sequence[SelectConfig]) -> list[RankedTags | Failure]:
+        """Tags or the failure of each video, whose media are in memory; what each is to be answered may differ."""
         with self._stages("encode"):
             features = encode_videos(self._encoders, videos)
             embeddings = [embed(self._encoders, v.video, f) for v, f in zip(videos, features, strict=True)]
@@ -177,15 +188,7 @@ class Tagger:
         with self._stages("rank"):
             scores = self._ranker.score(inputs)
         with self._stages("select"):
-            return [self._answer(*parts, selection) for parts in zip(inputs, embeddings, scores, strict=True)]
-    def tag_read(self, videos: Sequence[ReadVideo], selections: Sequence[SelectConfig]) -> list[RankedTags | Failure]:
-        """Tags or the failure of each video, whose media are in memory; what each is to be answered may differ."""
-        features = encode_videos(self._encoders, videos)
-        embeddings = [embed(self._encoders, v.video, f) for v, f in zip(videos, features, strict=True)]
-        candidates = self._recaller.recall(embeddings)
-        inputs = [RankInput(v.video, f, c) for v, f, c in zip(videos, features, candidates, strict=True)]
-        scores = self._ranker.score(inputs)
-        return [self._answer(*parts) for parts in zip(inputs, embeddings, scores, selections, strict=True)]
+            return [self._answer(*parts) for parts in zip(inputs, embeddings, scores, selections, strict=True)]
 
     def late(self, labelled: LabelledVideo, read: ReadVideo) -> tuple[Latecomer, tuple[str, ...]]:
         """A labelled video as a log keeps it, and warnings; InvalidVideoError where nothing of it can be looked at."""
@@ -265,7 +268,6 @@ class Tagger:
         return spoken
 
 
-def load_tagger(folder: Path, stages: Stages = untimed) -> Tagger:
 def _blank(video: VideoRef, warnings: Sequence[str]) -> InvalidVideoError:
     why = "; ".join(warnings) or "no modality is there"
     return InvalidVideoError(
@@ -274,7 +276,7 @@ def _blank(video: VideoRef, warnings: Sequence[str]) -> InvalidVideoError:
     )
 
 
-def load_tagger(folder: Path) -> Tagger:
+def load_tagger(folder: Path, stages: Stages = untimed) -> Tagger:
     """Everything of a bundle that tagging needs, checked against its manifest.
 
     stages: whoever listens to how long each takes

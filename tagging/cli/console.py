@@ -170,9 +170,3 @@ def needs_extra(extra: str) -> Iterator[None]:
         raise MissingPackageError(
             f"this command needs {error.name}", f'install it with: pip install "videotag[{extra}]"'
         ) from error
-
-
-def tell(line: str) -> None:
-    """To whoever watches, beside the results."""
-    sys.stderr.write(f"{printable(line)}\n")
-    sys.stderr.flush()

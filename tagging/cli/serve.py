@@ -2,15 +2,19 @@
 
 import asyncio
 import signal
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tagging import places
 from tagging.cli import options
-from tagging.cli.console import needs_extra, tell
+from tagging.cli.console import needs_extra, print_lines
 from tagging.service.settings import ServiceConfig, listening, read_settings
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Tracer
 
 
 def command(
@@ -33,17 +37,20 @@ def command(
     settings = read_settings(config)
     if listen is not None:
         settings = settings.model_copy(update={"listen": listening(settings.listen, listen)})
-    asyncio.run(_serve(bundle or places.default_bundle(), settings))
-
-
-async def _serve(bundle: Path, settings: ServiceConfig) -> None:
     with needs_extra("service"):
-        from tagging.service.server import serving
+        from tagging.service.observe.logs import json_logs
+        from tagging.service.observe.traces import tracing
+
+    with json_logs(settings.observe.logs, sys.stderr), tracing(settings.observe.traces) as tracer:
+        asyncio.run(_serve(bundle or places.default_bundle(), settings, tracer))
+
+
+async def _serve(bundle: Path, settings: ServiceConfig, tracer: "Tracer") -> None:
+    from tagging.service.server import serving
 
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with serving(bundle, settings) as running:
-        tell(f"serving bundle {running.bundle_version} on port {running.port}")
+    async with serving(bundle, settings, tracer) as running:
+        print_lines([f"serving bundle {running.bundle_version} on port {running.port}"])
         await stop.wait()
-        tell("draining")

@@ -41,6 +41,8 @@ class DecodePool:
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._closed = False
+        self._alive: set[Worker] = set()
+        self.killed = 0  # workers that hung, died or were no longer wanted
         count = config.workers if workers is None else workers
         if count < 1:
             raise ValueError(f"{count} decode workers, expected at least 1")
@@ -77,6 +79,11 @@ class DecodePool:
             self._jobs.put(job)
         return job.future
 
+    @property
+    def alive(self) -> int:
+        """Workers that are there."""
+        return len(self._alive)
+
     def close(self) -> None:
         """Ends the workers, busy ones too, and waits until they are gone; unread jobs raise CancelledError."""
         with self._lock:
@@ -95,7 +102,7 @@ class DecodePool:
                 worker = self._do(job, worker)
                 del job  # an idle driver must not keep the frames of its last file
         finally:
-            _stop(worker)
+            self._stop(worker)
 
     def _do(self, job: "_Job", worker: Worker | None) -> Worker | None:
         """Answers one job with the worker at hand, if there is one; returns the worker for the next job."""
@@ -109,17 +116,17 @@ class DecodePool:
         else:
             try:
                 if worker is None or not worker.is_alive():
-                    _stop(worker)
+                    self._kill(worker)
                     worker = None
                     worker = self._start(wanted)
                 with job.source() as source:
                     answer = worker.ask(source, wanted)
             except Exception as error:  # whatever it is, it is raised where the answer is waited for
                 answer = error
-                _stop(worker)
+                self._kill(worker)
                 worker = None
         if isinstance(answer, DecodeMemoryError):  # what memory it has left may be in pieces
-            _stop(worker)
+            self._kill(worker)
             worker = None
         if isinstance(answer, NotWantedError):
             answer = CancelledError("the decode pool was closed")
@@ -138,7 +145,21 @@ class DecodePool:
         except BaseException:  # nobody else knows of the process
             worker.stop()
             raise
+        with self._lock:
+            self._alive.add(worker)
         return worker
+
+    def _kill(self, worker: Worker | None) -> None:
+        if worker is not None:
+            with self._lock:
+                self.killed += 1
+        self._stop(worker)
+
+    def _stop(self, worker: Worker | None) -> None:
+        if worker is not None:
+            with self._lock:
+                self._alive.discard(worker)
+            worker.stop()
 
 
 class _Job:
@@ -177,8 +198,3 @@ class _Job:
     def _close(descriptor: int | None) -> None:
         if descriptor is not None:
             os.close(descriptor)
-
-
-def _stop(worker: Worker | None) -> None:
-    if worker is not None:
-        worker.stop()

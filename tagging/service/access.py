@@ -10,6 +10,7 @@ import grpc
 
 from tagging.service.boundary import Context, Handler
 from tagging.service.clients import Client, Clients
+from tagging.service.observe.call import note_client
 from tagging.service.quotas import Quotas
 from tagging.service.roles import check
 from tagging.service.tokens import Metadata
@@ -68,6 +69,7 @@ class Access(grpc.aio.ServerInterceptor):
             client = self._client(call, context)
             self._quotas.take(client, request.ByteSize())
             _CALLER.set(client)
+            note_client(client.name)
             return await handler.unary_unary(request, context)
 
         return answer
@@ -83,6 +85,7 @@ class Access(grpc.aio.ServerInterceptor):
 
         async def answer(requests: AsyncIterator[Any], context: Context) -> AsyncIterator[Any]:
             _CALLER.set(self._client(call, context))
+            note_client(caller().name)
             async with aclosing(handler.stream_stream(counted(requests, context), context)) as responses:
                 async for response in responses:
                     yield response

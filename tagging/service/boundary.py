@@ -61,8 +61,6 @@ def _guarded(call: str, handler: Handler) -> Callable[[bytes, Context], Awaitabl
 
 def _guarded_stream(call: str, handler: Handler) -> Callable[[AsyncIterator[bytes], Context], AsyncIterator[Any]]:
     async def answer(requests: AsyncIterator[bytes], context: Context) -> AsyncIterator[Any]:
-        async def parsed() -> AsyncIterator[Any]:  # no generator expression: it would begin to read at once
-            async for request in requests:
         async def parsed() -> AsyncIterator[Any]:
             async for request in requests:  # begun by who reads: gRPC warns of a reader that is begun and not used
                 yield _parsed(call, handler, request)

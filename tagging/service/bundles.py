@@ -23,6 +23,7 @@ from tagging.errors import ArtifactNotFoundError, BackendUnavailableError, BusyE
 from tagging.pipeline import Tagger, load_tagger
 from tagging.places import default_bundle
 from tagging.service.model import ModelThread
+from tagging.stages import Stages, untimed
 from tagging.store.bundle import MANIFEST, BundleManifest, read_manifest
 from tagging.store.database.labelled_videos import LabelledLog
 from tagging.store.database.tag_edits import TagEdit, TagEdits
@@ -130,10 +131,12 @@ class Bundles:
         edits: TagEdits,
         labelled: LabelledLog,
         clock: Callable[[], datetime],
+        stages: Stages = untimed,
     ) -> None:
         """root: the folder whose bundles may be activated; None: none may"""
         self._root = root
         self._model = model
+        self._stages = stages
         self._edits = edits
         self._labelled = labelled
         self._clock = clock
@@ -195,14 +198,14 @@ class Bundles:
                     raise ConflictError("the active bundle would be its own shadow", "name another")
                 if self.shadow is not None and self.shadow.folder == wanted:
                     return
-                held = await self._load(wanted)
+                held = await self._load(wanted, untimed)
             gone, self.shadow = self.shadow, held
             if gone is not None:
                 await gone.let_go()
 
-    async def _load(self, folder: Path) -> Held:
+    async def _load(self, folder: Path, stages: Stages | None = None) -> Held:
         manifest = await asyncio.to_thread(read_manifest, folder)
-        tagger = await asyncio.to_thread(load_tagger, folder)
+        tagger = await asyncio.to_thread(load_tagger, folder, stages or self._stages)
         held = Held(folder, manifest, tagger, self._clock())
         try:
             await asyncio.to_thread(_warm, tagger)
@@ -211,6 +214,12 @@ class Bundles:
             await held.let_go()
             raise
         return held
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Of the bundles that are held, by role."""
+        roles = {"active": self._active, "previous": self.previous, "shadow": self.shadow}
+        return {role: held.manifest.version for role, held in roles.items() if held is not None}
 
     def _find(self, folder: str | None, version: str | None) -> Path:
         for held in self._all():

@@ -7,29 +7,38 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
-from videotag.v1 import tagging_pb2 as pb
+from opentelemetry.trace import NoOpTracer, Tracer
+from prometheus_client import CollectorRegistry
 from videotag.v1 import tagging_pb2_grpc as rpc
 
+from tagging.config import HealthConfig, ListenConfig
 from tagging.errors import VideotagError
-from tagging.service.access import Access
+from tagging.service.access import HEALTH, Access
 from tagging.service.admission import Admission
 from tagging.service.boundary import Boundary
 from tagging.service.bundles import Bundles
 from tagging.service.feedback import FeedbackCalls
 from tagging.service.listen import known_clients, open_port, server_options
 from tagging.service.model import ModelThread
+from tagging.service.observe.endpoint import metrics_endpoint
+from tagging.service.observe.health import Health
+from tagging.service.observe.logs import adopt_libraries
+from tagging.service.observe.metrics import SERVICE, Metrics
+from tagging.service.observe.observer import Observer
+from tagging.service.observe.readings import Readings, register
+from tagging.service.observe.stages import TimedStages
+from tagging.service.observe.watch import watch
 from tagging.service.quotas import Quotas
 from tagging.service.servicer import Parts, Servicer
 from tagging.service.settings import ServiceConfig
 from tagging.service.shadow import Shadow
 from tagging.service.sources import Sources
 from tagging.service.tags import Tags
-from tagging.service.videos import Videos
+from tagging.service.videos import Told, Videos
 from tagging.store.database.database import Database
 from tagging.store.database.feedback import FeedbackLog
 from tagging.store.database.labelled_videos import LabelledLog
@@ -39,9 +48,7 @@ from tagging.store.database.taggings import Taggings
 
 logger = logging.getLogger(__name__)
 
-SERVICE = pb.DESCRIPTOR.services_by_name["TaggingService"].full_name
 STREAM_AT_ONCE = 8
-SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,74 +59,100 @@ class Running:
 
 @asynccontextmanager
 async def serving(
-    bundle: Path, config: ServiceConfig, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    bundle: Path,
+    config: ServiceConfig,
+    tracer: Tracer | None = None,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> AsyncIterator[Running]:
     """The service answers while the context lasts; at its end it says NOT_SERVING, and running calls may end.
 
+    tracer: None: nothing is traced
     Raises InvalidConfigError for an address that cannot be listened on, and what loading and the database raise.
     """
-    quotas = Quotas()
-    async with _listening(config, quotas) as (server, checks, servicer, port), AsyncExitStack() as stack:
+    registry, health, quotas = CollectorRegistry(), Health(), Quotas()
+    metrics, tracer = Metrics(registry), tracer or NoOpTracer()
+    stages = TimedStages(metrics, tracer)
+    interceptors = [Observer(metrics, tracer), Boundary(), Access(known_clients(config.listen), quotas)]
+    async with _listening(config.listen, interceptors, health) as (server, servicer, port), AsyncExitStack() as stack:
         await migrate(config.database)
         database = Database(config.database)
         stack.push_async_callback(database.close)
         taggings, edits, labelled = Taggings(database), TagEdits(database), LabelledLog(database)
         model = ModelThread()
         stack.push_async_callback(model.close)
-        bundles = Bundles(config.bundles, model, edits, labelled, clock)
+        bundles = Bundles(config.bundles, model, edits, labelled, clock, stages)
         stack.push_async_callback(bundles.close)
         await bundles.start(bundle)
-        shadow = Shadow(bundles, model, taggings, config.shadow_waiting, clock)
+        adopt_libraries()
+        shadow = Shadow(bundles, model, taggings, config.shadow_waiting, stages, clock)
         stack.push_async_callback(shadow.close)
+        admission = Admission(config.admission)
+        sources = Sources(config.sources)
         videos = Videos(
-            bundles,
-            model,
-            Sources(config.sources),
-            Admission(config.admission),
-            quotas,
-            taggings,
-            labelled,
-            shadow,
-            clock,
+            bundles, model, sources, admission, quotas, taggings, labelled, shadow, Told(metrics, stages), clock
         )
         feedback = FeedbackCalls(bundles, taggings, FeedbackLog(database), clock)
-        await stack.enter_async_context(_following(bundles, config.follow_s))
+        await stack.enter_async_context(_following(bundles, metrics, config.follow_s))
         tags = Tags(bundles, edits, clock)
         servicer.open(Parts(videos, tags, feedback, bundles, shadow, taggings, STREAM_AT_ONCE))
+        register(registry, _readings(health, admission, bundles))
+        metrics_port = await stack.enter_async_context(metrics_endpoint(registry, config.observe.metrics))
+        await stack.enter_async_context(_watching(edits, health, config.observe.health))
         stack.push_async_callback(server.stop, config.drain_s)
-        stack.push_async_callback(_set, checks, NOT_SERVING)
-        await _set(checks, SERVING)
-        logger.info("serving", extra={"port": port, "version": bundles.active.manifest.version})
-        yield Running(port, bundles.active.manifest.version)
+        stack.callback(health.drain)
+        health.warm()
+        version = bundles.active.manifest.version
+        logger.info("serving", extra={"port": port, "metrics_port": metrics_port, "version": version})
+        yield Running(port, version)
 
 
 @asynccontextmanager
 async def _listening(
-    config: ServiceConfig, quotas: Quotas
-) -> AsyncIterator[tuple[grpc.aio.Server, health.aio.HealthServicer, Servicer, int]]:
+    config: ListenConfig, interceptors: list[grpc.aio.ServerInterceptor], health: Health
+) -> AsyncIterator[tuple[grpc.aio.Server, Servicer, int]]:
     """A server whose health is NOT_SERVING, and whose calls are told to come back."""
-    access = Access(known_clients(config.listen), quotas)
-    server = grpc.aio.server(interceptors=[Boundary(), access], options=server_options(config.listen))
-    checks, servicer = health.aio.HealthServicer(), Servicer()
-    await _set(checks, NOT_SERVING)
-    health_pb2_grpc.add_HealthServicer_to_server(checks, server)
+    server, servicer = grpc.aio.server(interceptors=interceptors, options=server_options(config)), Servicer()
+    health_pb2_grpc.add_HealthServicer_to_server(health, server)
     rpc.add_TaggingServiceServicer_to_server(servicer, server)
-    reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
-    port = open_port(server, config.listen)
+    reflection.enable_server_reflection((SERVICE, HEALTH, reflection.SERVICE_NAME), server)
+    port = open_port(server, config)
     await server.start()
     try:
-        yield server, checks, servicer, port
+        yield server, servicer, port
     finally:
         await server.stop(None)
 
 
-async def _set(checks: health.aio.HealthServicer, status: Any) -> None:
-    for name in ("", SERVICE):
-        await checks.set(name, status)
+def _readings(health: Health, admission: Admission, bundles: Bundles) -> Readings:
+    return Readings(
+        serving=lambda: health.serving,
+        admission_waiting=lambda: admission.waiting,
+        bundles=lambda: bundles.versions,
+        labelled_videos=lambda: bundles.active.now.tagger.labelled_videos,
+        tag_edits=lambda: bundles.active.now.last_edit,
+        decode_workers=lambda: bundles.active.now.tagger.decode_workers[0],
+        decode_workers_killed=lambda: bundles.active.now.tagger.decode_workers[1],
+    )
 
 
 @asynccontextmanager
-async def _following(bundles: Bundles, every_s: float) -> AsyncIterator[None]:
+async def _watching(edits: TagEdits, health: Health, config: HealthConfig) -> AsyncIterator[None]:
+    """Without its database the service can answer nothing."""
+
+    async def database() -> bool:
+        await edits.last()
+        return True
+
+    task = asyncio.create_task(watch({"database": database}, health, config))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@asynccontextmanager
+async def _following(bundles: Bundles, metrics: Metrics, every_s: float) -> AsyncIterator[None]:
     """Looks again and again for what other processes wrote; a database that is away is looked for again, too."""
     stop = asyncio.Event()
 
@@ -131,6 +164,7 @@ async def _following(bundles: Bundles, every_s: float) -> AsyncIterator[None]:
             try:
                 await bundles.follow()
             except VideotagError as error:
+                metrics.database_errors.inc()
                 logger.warning("the logs cannot be followed: %s", error.message)
 
     task = asyncio.create_task(follow())

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import PositiveFloat, PositiveInt, ValidationError
 
-from tagging.config import AdmissionConfig, Branch, DatabaseConfig, ListenConfig, SourcesConfig
+from tagging.config import AdmissionConfig, Branch, DatabaseConfig, ListenConfig, ObserveConfig, SourcesConfig
 from tagging.errors import InvalidConfigError
 
 
@@ -18,6 +18,7 @@ class ServiceConfig(Branch):
     shadow_waiting: PositiveInt = 32  # videos for the shadow bundle; more are left out and counted
     database: DatabaseConfig = DatabaseConfig()
     sources: SourcesConfig = SourcesConfig()
+    observe: ObserveConfig = ObserveConfig()
 
 
 def read_settings(path: Path | None) -> ServiceConfig:

@@ -10,6 +10,7 @@ from tagging.errors import VideotagError
 from tagging.reading import ReadVideo
 from tagging.service.bundles import Bundles
 from tagging.service.model import ModelThread
+from tagging.stages import Stages
 from tagging.store.database.taggings import Tagging, Taggings
 
 logger = logging.getLogger(__name__)
@@ -25,12 +26,19 @@ class Shadow:
     """Of one event loop."""
 
     def __init__(
-        self, bundles: Bundles, model: ModelThread, taggings: Taggings, waiting: int, clock: Callable[[], datetime]
+        self,
+        bundles: Bundles,
+        model: ModelThread,
+        taggings: Taggings,
+        waiting: int,
+        stages: Stages,
+        clock: Callable[[], datetime],
     ) -> None:
         """waiting: the most videos that wait, with their media"""
         self._bundles = bundles
         self._model = model
         self._taggings = taggings
+        self._stages = stages
         self._clock = clock
         self._queue: asyncio.Queue[tuple[ReadVideo, Tagging] | None] = asyncio.Queue(waiting + 1)
         self._waiting = waiting
@@ -67,7 +75,8 @@ class Shadow:
                 async with held.used() as moment:
                     asked = given.key.asked
                     selection = moment.tagger.selection(asked.max_tags, asked.precision, asked.min_confidence)
-                    answer = await self._model.tag(moment.tagger, read, selection)
+                    with self._stages("shadow"):
+                        answer = await self._model.tag(moment.tagger, read, selection)
                 key = replace(given.key, bundle_version=moment.version, role="shadow")
                 await self._taggings.put(Tagging(key, given.video, answer, self._clock(), moment.last_edit))
             except VideotagError as error:

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import os
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeVar
@@ -20,10 +20,12 @@ from tagging.service.admission import Admission
 from tagging.service.bundles import Bundles
 from tagging.service.messages import TagRequest, content_hash
 from tagging.service.model import ModelThread
+from tagging.service.observe.metrics import Metrics
 from tagging.service.quotas import Quotas
 from tagging.service.shadow import Shadow
 from tagging.service.sources import Sources
 from tagging.service.threads import in_thread
+from tagging.stages import Stages
 from tagging.store.database.labelled_videos import LabelledLog, LabelledRecord
 from tagging.store.database.taggings import Tagging, TaggingKey, Taggings
 from tagging.store.latecomers import to_bytes
@@ -54,6 +56,14 @@ class Voter:
     content_hash: str
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Told:
+    """Who is told what becomes of videos."""
+
+    metrics: Metrics
+    stages: Stages
+
+
 class Videos:
     def __init__(
         self,
@@ -65,6 +75,7 @@ class Videos:
         taggings: Taggings,
         labelled: LabelledLog,
         shadow: Shadow,
+        told: Told,
         clock: Callable[[], datetime],
     ) -> None:
         self._bundles = bundles
@@ -75,12 +86,23 @@ class Videos:
         self._taggings = taggings
         self._labelled = labelled
         self._shadow = shadow
+        self._told = told
         self._clock = clock
 
     async def tag(self, request: TagRequest) -> Answer:
         """What is stored for the same content, limits and bundle, or what the active bundle answers, which is then
         stored. Raises what keeps the video from being tagged.
         """
+        count = self._told.metrics.videos.labels
+        try:
+            answer = await self._tag(request)
+        except VideotagError:
+            count("failed").inc()
+            raise
+        count("stored" if answer.from_store else "tagged" if answer.tagging.answer.tags else "untagged").inc()
+        return answer
+
+    async def _tag(self, request: TagRequest) -> Answer:
         async with (
             self._admitted(request.content),
             self._bundles.active.used() as moment,
@@ -88,7 +110,8 @@ class Videos:
         ):
             content = content_hash(request.video, await _sha256(file))
             key = TaggingKey(request.video.video_id, content, moment.version, request.asked)
-            stored = await self._taggings.get(key)
+            with self._told.stages("store"):
+                stored = await self._taggings.get(key)
             if stored is not None:
                 return Answer(_without_hidden(stored, moment.tags), from_store=True)
             asked = request.asked
@@ -96,7 +119,8 @@ class Videos:
             read = await self._read(moment.tagger, request.video, file)
             answer = await self._model.tag(moment.tagger, read, selection)
         tagging = Tagging(key, request.video, answer, self._clock(), moment.last_edit)
-        kept = await _whole(self._taggings.put(tagging))
+        with self._told.stages("store"):
+            kept = await _whole(self._taggings.put(tagging))
         if kept is not tagging:  # somebody asked for the same meanwhile
             return Answer(_without_hidden(kept, moment.tags), from_store=True)
         self._shadow.offer(read, tagging)
@@ -152,7 +176,8 @@ class Videos:
         return self._admission.admit(caller().name, len(content or b""), None)
 
     async def _read(self, tagger: Tagger, video: VideoRef, file: OpenFile | None) -> ReadVideo:
-        read = await _read(tagger, video, file)
+        with self._told.stages("decode") if file is not None else nullcontext():
+            read = await _read(tagger, video, file)
         if read.media is not None:
             self._quotas.used_media(caller(), read.media.duration_s)
         return read
@@ -163,7 +188,9 @@ class Videos:
             async with self._sources.hold(content) as file:
                 yield file
         elif video.uri is not None:
-            async with self._sources.open(video.uri) as file:
+            async with AsyncExitStack() as stack:
+                with self._told.stages("source"):
+                    file = await stack.enter_async_context(self._sources.open(video.uri))
                 yield file
         else:
             yield None

@@ -177,7 +177,9 @@ def test_who_does_not_show_who_it_is_is_refused(path: Path, call: str, entries: 
     )
 
 
-@pytest.mark.parametrize(("call", "token"), [(CREATE, TAGGER), (TAG, EDITOR), (STREAM, EDITOR)])
+@pytest.mark.parametrize(
+    ("call", "token"), [(CREATE, TAGGER), (TAG, EDITOR), (STREAM, EDITOR)], ids=["create", "tag", "stream"]
+)  # the tokens are drawn anew in each process
 def test_who_may_not_is_forbidden(path: Path, call: str, token: str) -> None:
     code, details, received = ask(path, call, f"Bearer {token}")
     assert (code, received) == (StatusCode.PERMISSION_DENIED, [])

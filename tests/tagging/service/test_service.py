@@ -27,7 +27,8 @@ from tagging.errors import ArtifactNotFoundError, InvalidConfigError, OutputExis
 from tagging.feedback import export_feedback
 from tagging.manifest import read_labelled
 from tagging.pipeline import Tagger, load_tagger
-from tagging.service.server import SERVICE, serving
+from tagging.service.observe.metrics import SERVICE
+from tagging.service.server import serving
 from tagging.service.settings import ServiceConfig, listening
 from tagging.types import VideoRef
 
@@ -72,6 +73,7 @@ def config(tmp_path: Path, tiny_starter: Path, unseen_corpus: Path) -> ServiceCo
             "sources": {"folders": [str(unseen_corpus.parent)]},
             "follow_s": 0.1,
             "drain_s": 5.0,
+            "observe": {"metrics": {"listen": None}},
         }
     )
 
