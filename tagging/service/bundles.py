@@ -29,6 +29,7 @@ from tagging.store.database.labelled_videos import LabelledLog
 from tagging.store.database.tag_edits import TagEdit, TagEdits
 from tagging.store.latecomers import Departure, Entry, from_bytes
 from tagging.types import VideoRef
+from tagging.unbroken import Unbroken
 
 logger = logging.getLogger(__name__)
 
@@ -122,7 +123,11 @@ class Held:
 
 
 class Bundles:
-    """Of one event loop. `start` before anything else."""
+    """Of one event loop. `start` before anything else.
+
+    What it has begun it ends, also for a caller that went: nobody else is to find a bundle half loaded, or videos that
+    join while nobody knows.
+    """
 
     def __init__(
         self,
@@ -141,6 +146,7 @@ class Bundles:
         self._labelled = labelled
         self._clock = clock
         self._loading = asyncio.Lock()
+        self._unbroken = Unbroken()
         self._active: Held | None = None
         self.previous: Held | None = None
         self.shadow: Held | None = None
@@ -156,19 +162,32 @@ class Bundles:
         return self._active
 
     async def close(self) -> None:
+        await self._unbroken.rest()
         for held in self._all():
             await held.let_go()
 
     async def follow(self) -> None:
         """All bundles read on in the logs; others may have written, too."""
-        for held in self._all():
-            await held.follow(self._edits, self._labelled, self._model.run)
+        await self._unbroken.run(self._follow())
 
     async def activate(self, folder: str | None, version: str | None) -> None:
         """Let the bundle of a folder, or of a version, answer the calls that begin from now on.
 
         Raises ArtifactNotFoundError and what load_tagger raises, BusyError while another one is being loaded.
         """
+        await self._unbroken.run(self._activate(folder, version))
+
+    async def cast(self, folder: str | None, version: str | None) -> None:
+        """Let a bundle tag in the shadow of the active one; with neither given, none. Raises as `activate` does,
+        and ConflictError for the active one.
+        """
+        await self._unbroken.run(self._cast(folder, version))
+
+    async def _follow(self) -> None:
+        for held in self._all():
+            await held.follow(self._edits, self._labelled, self._model.run)
+
+    async def _activate(self, folder: str | None, version: str | None) -> None:
         async with self._one_at_a_time():
             wanted = await asyncio.to_thread(self._find, folder, version)
             if wanted == self.active.folder:
@@ -186,10 +205,7 @@ class Bundles:
             if gone is not None:
                 await gone.let_go()
 
-    async def cast(self, folder: str | None, version: str | None) -> None:
-        """Let a bundle tag in the shadow of the active one; with neither given, none. Raises as `activate` does,
-        and ConflictError for the active one.
-        """
+    async def _cast(self, folder: str | None, version: str | None) -> None:
         async with self._one_at_a_time():
             held: Held | None = None
             if folder is not None or version is not None:

@@ -201,7 +201,7 @@ class Servicer(rpc.TaggingServiceServicer):
 
     async def ActivateBundle(self, request: pb.ActivateBundleRequest, context: Context) -> pb.ActivateBundleResponse:
         check(request)
-        await _to_its_end(self._parts.bundles.activate(*_named(request)))
+        await self._parts.bundles.activate(*_named(request))
         bundles = self._parts.bundles
         return pb.ActivateBundleResponse(
             active=bundle_message(bundles.active), previous=bundle_message(bundles.previous)
@@ -209,7 +209,7 @@ class Servicer(rpc.TaggingServiceServicer):
 
     async def ShadowBundle(self, request: pb.ShadowBundleRequest, context: Context) -> pb.ShadowBundleResponse:
         check(request)
-        await _to_its_end(self._parts.bundles.cast(*_named(request)))
+        await self._parts.bundles.cast(*_named(request))
         bundles = self._parts.bundles
         return pb.ShadowBundleResponse(shadow=bundle_message(bundles.shadow), bundle_version=bundles.active.now.version)
 
@@ -259,11 +259,6 @@ async def _side_by_side(
         for task in rest:
             task.cancel()
         await asyncio.gather(*rest, return_exceptions=True)
-
-
-async def _to_its_end(work: Any) -> None:
-    """A bundle that is being loaded is not thrown away for a caller that went."""
-    await asyncio.shield(asyncio.ensure_future(work))
 
 
 def _tagged(answer: Answer, evidence: bool) -> pb.TagVideoResponse:

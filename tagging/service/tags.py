@@ -132,7 +132,7 @@ class Tags:
             TagEdit(f"{request}/{place}", one.kind, one.tag_id, one.before, one.after, who, at, one.undoes)
             for place, one in enumerate(edits)
         ]
-        entries = await asyncio.shield(asyncio.ensure_future(self._edits.append_all(records, seen=history.last)))
+        entries = await self._edits.append_all(records, seen=history.last)
         await self._bundles.follow()
         return self._changed(entries)
 

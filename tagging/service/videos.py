@@ -3,11 +3,10 @@
 import asyncio
 import hashlib
 import os
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, TypeVar
 from uuid import uuid4
 
 from tagging.edits.tags import EditedTags
@@ -30,8 +29,6 @@ from tagging.store.database.labelled_videos import LabelledLog, LabelledRecord
 from tagging.store.database.taggings import Tagging, TaggingKey, Taggings
 from tagging.store.latecomers import to_bytes
 from tagging.types import LabelledVideo, Modality, RankedTags, VideoRef
-
-T = TypeVar("T")
 
 CHUNK = 1 << 20  # bytes
 
@@ -120,7 +117,7 @@ class Videos:
             answer = await self._model.tag(moment.tagger, read, selection)
         tagging = Tagging(key, request.video, answer, self._clock(), moment.last_edit)
         with self._told.stages("store"):
-            kept = await _whole(self._taggings.put(tagging))
+            kept = await self._taggings.put(tagging)
         if kept is not tagging:  # somebody asked for the same meanwhile
             return Answer(_without_hidden(kept, moment.tags), from_store=True)
         self._shadow.offer(read, tagging)
@@ -150,7 +147,7 @@ class Videos:
             read = await self._read(moment.tagger, labelled.video, file)
             late, warnings = await self._model.run(lambda: moment.tagger.late(labelled, read))
         record = LabelledRecord(str(uuid4()), labelled.video.video_id, "added", to_bytes(late), who, self._clock())
-        await _whole(self._labelled.append(record))
+        await self._labelled.append(record)
         await self._bundles.follow()
         return Voter(
             tuple(moment.tags.id_of(row) for row in rows),
@@ -167,7 +164,7 @@ class Videos:
             was_there = moment.tagger.has_labelled(video_id)
         if was_there:
             record = LabelledRecord(str(uuid4()), video_id, "removed", b"", who, self._clock())
-            await _whole(self._labelled.append(record))
+            await self._labelled.append(record)
             await self._bundles.follow()
         return was_there
 
@@ -232,8 +229,3 @@ def _without_hidden(tagging: Tagging, tags: EditedTags) -> Tagging:
     kept = tuple(tag for tag in tagging.answer.tags if not tags.is_hidden_id(tag.tag_id))
     answer: RankedTags = replace(tagging.answer, tags=kept)
     return replace(tagging, answer=answer)
-
-
-async def _whole(writing: Coroutine[Any, Any, T]) -> T:
-    """Ends also where nobody waits any more: what was begun to be written is not thrown away half way."""
-    return await asyncio.shield(asyncio.ensure_future(writing))

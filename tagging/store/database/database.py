@@ -2,11 +2,11 @@
 
 import json
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from functools import partial
+from functools import partial, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from sqlalchemy import Connection, event
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
@@ -15,6 +15,10 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from tagging.config import DatabaseConfig
 from tagging.store.database.address import address_of
 from tagging.store.database.failures import telling
+from tagging.unbroken import Unbroken
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Database:
@@ -23,10 +27,13 @@ class Database:
     A transaction raises BackendUnavailableError where the database is away, busy or slow: trying again helps, and the
     connections mend themselves. OutputUnwritableError where it takes nothing: no room, no right. ArtifactCorruptError
     for a damaged file. What was written in a transaction that ends in an error is undone whole.
+
+    No transaction is to be cancelled: methods that have one are `whole`.
     """
 
     def __init__(self, config: DatabaseConfig) -> None:
         """Raises InvalidConfigError for a URL that cannot be used."""
+        self.unbroken = Unbroken()
         address = address_of(config)
         self.shown = address.shown
         self.file = address.file
@@ -67,7 +74,30 @@ class Database:
                 yield connection
 
     async def close(self) -> None:
+        await self.unbroken.rest()
         await self._engine.dispose()
+
+
+class _OnDatabase(Protocol):
+    _database: Database
+
+
+Store = TypeVar("Store", bound=_OnDatabase)
+
+
+def whole(
+    method: Callable[Concatenate[Store, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[Store, P], Coroutine[Any, Any, T]]:
+    """A method that ends, also where nobody waits for it any more.
+
+    A driver that is interrupted leaves a connection that nobody can use, and on a file a thread and descriptors, too.
+    """
+
+    @wraps(method)
+    async def run(store: Store, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await store._database.unbroken.run(method(store, *args, **kwargs))
+
+    return run
 
 
 def _try_file(path: Path, *_: object) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy import RowMapping, Select, Table, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tagging.errors import InvalidRecordError, OvertakenError
-from tagging.store.database.database import Database
+from tagging.store.database.database import Database, whole
 from tagging.store.database.schema import log_ends
 
 PAGE = 100
@@ -53,6 +53,7 @@ class Log(ABC, Generic[T]):
         [entry] = await self.append_all([record], seen)
         return entry
 
+    @whole
     async def append_all(self, records: Sequence[T], seen: int | None = None) -> tuple[Entry[T], ...]:
         """The records with their numbers, all on the disk; what the same requests appended earlier, if they did.
 
@@ -81,6 +82,7 @@ class Log(ABC, Generic[T]):
             await connection.execute(end.values(last=last + len(entries)))
         return tuple(entries)
 
+    @whole
     async def after(self, number: int, limit: int = PAGE) -> tuple[Entry[T], ...]:
         """The first entries of a higher number, by number; none where the log has ended."""
         statement = self._select().where(self.table.c.number > number).order_by(self.table.c.number).limit(limit)
@@ -95,6 +97,7 @@ class Log(ABC, Generic[T]):
                 yield entry
             number = page[-1].number
 
+    @whole
     async def last(self) -> int:
         """The number of the last entry; 0 where there is none."""
         async with self._database.reading() as connection:

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tagging.edits.edit import EditKind
 from tagging.errors import InvalidRecordError
+from tagging.store.database.database import whole
 from tagging.store.database.log import Entry, Log
 from tagging.store.database.schema import tag_edits
 from tagging.store.database.texts import plain_json, require_moment, require_text, require_who
@@ -49,6 +50,7 @@ class TagEdit:
 class TagEdits(Log[TagEdit]):
     table = tag_edits
 
+    @whole
     async def get(self, number: int) -> Entry[TagEdit] | None:
         statement = self._select().where(tag_edits.c.number == number)
         async with self._database.reading() as connection:

@@ -2,16 +2,16 @@
 
 import json
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, RowMapping, and_, select
+from sqlalchemy import ColumnElement, RowMapping, Select, and_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tagging.store.database.answers import answer_from_json, answer_to_json
-from tagging.store.database.database import Database
+from tagging.store.database.database import Database, whole
 from tagging.store.database.schema import taggings
 from tagging.store.database.texts import ID_BYTES, require_moment, require_text
 from tagging.types import RankedTags, VideoRef
@@ -87,6 +87,7 @@ class Taggings:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @whole
     async def put(self, tagging: Tagging) -> Tagging:
         """What is stored under the key, on the disk: this, or what somebody stored before, which is left as it is."""
         key = tagging.key
@@ -110,11 +111,13 @@ class Taggings:
             stored = await connection.execute(select(taggings).where(_is(key)))
             return _tagging(stored.mappings().one())
 
+    @whole
     async def get(self, key: TaggingKey) -> Tagging | None:
         async with self._database.reading() as connection:
             row = (await connection.execute(select(taggings).where(_is(key)))).mappings().one_or_none()
         return _tagging(row) if row else None
 
+    @whole
     async def latest(
         self, video_id: str, content_hash: str | None = None, bundle_version: str | None = None
     ) -> Tagging | None:
@@ -152,7 +155,7 @@ class Taggings:
             active.c.bundle_version == active_version,
             active.c.role == "active",
         )
-        statement = (
+        asked = (
             select(active, *(column.label(f"shadow_{column.name}") for column in shadow.c))
             .select_from(shadow.join(active, same))
             .where(shadow.c.bundle_version == shadow_version, shadow.c.role == "shadow", shadow.c.at >= since)
@@ -161,13 +164,18 @@ class Taggings:
         )
         number = 0
         while True:
-            async with self._database.reading() as connection:
-                page = (await connection.execute(statement.where(shadow.c.number > number))).mappings().all()
+            page = await self._rows(asked.where(shadow.c.number > number))
             for row in page:
                 yield Pair(_tagging(row), _tagging(row, "shadow_"))
             if len(page) < PAGE:
                 return
             number = page[-1]["shadow_number"]
+
+    @whole
+    async def _rows(self, statement: Select[Any]) -> Sequence[RowMapping]:
+        async with self._database.reading() as connection:
+            rows: Sequence[RowMapping] = (await connection.execute(statement)).mappings().all()
+        return rows
 
 
 def _is(key: TaggingKey) -> ColumnElement[bool]:
