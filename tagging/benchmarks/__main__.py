@@ -1,4 +1,4 @@
-"""`python -m tagging.benchmarks`: recall on real tags, ours and the peers', by a scorer that is none of ours."""
+"""`python -m tagging.benchmarks`: recall on real tags, by a scorer that is none of ours, and the service under load."""
 
 import argparse
 import sys
@@ -16,7 +16,7 @@ from tagging.benchmarks.markdown import markdown_table
 from tagging.benchmarks.peers import PEERS
 from tagging.benchmarks.scorer import SAMPLE, SEED, Scorer
 from tagging.benchmarks.split import SEED as SPLIT_SEED
-from tagging.cli.console import print_json, print_table, progress
+from tagging.cli.console import needs_extra, print_json, print_table, progress
 from tagging.cli.module import at_least_one, run
 from tagging.errors import VideotagError
 from tagging.types import LabelledVideo
@@ -73,6 +73,8 @@ def _parser() -> argparse.ArgumentParser:
     _with_format(one)
     one.set_defaults(run=_times)
 
+    _with_load(commands.add_parser("serve", help="the service under load, for long, or attacked"))
+
     one = commands.add_parser("composite", help="clips whose tags are each carried by one known modality")
     one.add_argument("--data", type=Path, required=True, metavar="DIR", help="pictures, sounds and talks")
     one.add_argument("--out", type=Path, required=True, metavar="DIR", help="goes on where a killed run was")
@@ -94,6 +96,22 @@ def _on_folder(one: argparse.ArgumentParser) -> argparse.ArgumentParser:
     one.add_argument("--sample", type=at_least_one, default=SAMPLE, metavar="N", help="of the scorer")
     one.add_argument("--seed", type=int, default=SEED, help="of the scorer")
     return one
+
+
+def _with_load(one: argparse.ArgumentParser) -> None:
+    one.add_argument("bundle", type=Path, metavar="BUNDLE")
+    one.add_argument("--manifest", type=Path, required=True, metavar="FILE", help="videos to tag")
+    one.add_argument("--videos", type=at_least_one, default=500, metavar="N", help="the first of them (500)")
+    one.add_argument("--clips", action="store_true", help="with their media, not by their texts alone")
+    one.add_argument("--database", metavar="URL", help="(default: a file of SQLite that is gone afterwards)")
+    one.add_argument("--seconds", type=at_least_one, default=10, metavar="S", help="for each number of callers (10)")
+    one.add_argument("--pairs", type=at_least_one, default=200, metavar="N", help="of a call and the pipeline (200)")
+    what = one.add_mutually_exclusive_group()
+    what.add_argument("--soak", type=at_least_one, metavar="MINUTES", help="instead: is its memory flat?")
+    what.add_argument("--hostile", type=at_least_one, metavar="N", help="instead: so many inputs that mean it ill")
+    one.add_argument("--seed", type=int, default=SEED, help="of the hostile inputs")
+    _with_format(one)
+    one.set_defaults(run=_serve)
 
 
 def _with_training(one: argparse.ArgumentParser) -> None:
@@ -163,6 +181,21 @@ def _times(asked: argparse.Namespace) -> None:
     growth = Growth(asked.grow_to, IndexConfig(backend=asked.backend), asked.seed) if asked.grow_to else None
     store = FeatureStore(asked.features or places.features())
     _print_tables(recall_times(asked.bundle, videos, growth, store, progress()), asked.format)
+
+
+def _serve(asked: argparse.Namespace) -> None:
+    with needs_extra("service"):
+        from tagging.service.bench import run
+
+    videos = run.videos_of(asked.manifest, asked.videos, with_media=asked.clips or asked.hostile is not None)
+    load = run.Asked(asked.bundle, videos, asked.database)
+    if asked.soak is not None:
+        tables = run.soaked(load, asked.soak)
+    elif asked.hostile is not None:
+        tables = run.attacked(load, asked.hostile, asked.seed, run.media_of(videos), progress())
+    else:
+        tables = run.sweep(load, asked.seconds, asked.pairs, progress())
+    _print_tables(tables, asked.format)
 
 
 def _composite(asked: argparse.Namespace) -> None:

@@ -10,8 +10,9 @@ from tagging.config import MediaConfig
 from tagging.errors import InvalidMediaError, MediaLimitError
 from tagging.media.pool import DecodePool
 from tagging.media.source import OpenFile
+from tagging.service.bench.mutate import mutant
 from tagging.types import MediaSample
-from tests.tagging.media.mutate import clips, mutant
+from tests.tagging.media.healthy import clips
 
 CONFIG = MediaConfig(frames=4, decode_timeout_s=30.0)
 ROUNDS, AT_ONCE = 50, 8

@@ -25,10 +25,10 @@ from tagging.errors import (
 )
 from tagging.media.pool import DecodePool
 from tagging.media.source import OpenFile
+from tagging.service.bench.escapes import hostile_uris
 from tagging.service.sources import Sources
 from tests.tagging.media import fakes
 from tests.tagging.media.make import Film, make
-from tests.tagging.service.hostile import hostile_uris
 from tests.tagging.service.web import Names, Web, moved, only_here, page, serving
 
 GOOD, SECRET = b"good", b"classified"

@@ -1,0 +1,145 @@
+"""The real service in a process of its own, on a free port of loopback, and what it holds of the machine (Linux)."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from tagging.errors import BackendUnavailableError
+
+START_TIMEOUT_S = 300.0  # a large bundle on a busy machine
+STOP_TIMEOUT_S = 60.0
+LOOK_EVERY_S = 0.05
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+_SERVING = re.compile(r"^serving bundle .* on port (\d+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """What a process and all its descendants hold together."""
+
+    resident_mib: float  # pages that processes share are counted in each
+    descriptors: int
+    threads: int
+    processes: int
+
+
+class ServiceProcess:
+    """`videotag serve`, which answers."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
+        self._process = process
+        self.port = port
+        self._log = log
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def is_alive(self) -> bool:
+        return self._process.poll() is None
+
+    @property
+    def log(self) -> str:
+        """What it wrote to stderr."""
+        return self._log.read_text(errors="replace")
+
+    def pids(self) -> set[int]:
+        """Its own, and those of its descendants."""
+        return {self._process.pid, *_descendants(self._process.pid)}
+
+    def footprint(self) -> Footprint:
+        resident = descriptors = threads = processes = 0
+        for pid in self.pids():
+            with suppress(OSError):  # it ended meanwhile
+                resident += int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE_BYTES
+                descriptors += len(os.listdir(f"/proc/{pid}/fd"))  # noqa: PTH208 - names alone
+                threads += len(os.listdir(f"/proc/{pid}/task"))  # noqa: PTH208
+                processes += 1
+        return Footprint(resident / 2**20, descriptors, threads, processes)
+
+    def terminate(self) -> None:
+        """Ask it to drain and end."""
+        self._process.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """It ends here and now."""
+        self._process.kill()
+        self._process.wait()
+
+    def wait(self) -> int:
+        """Its exit status; raises TimeoutExpired."""
+        return self._process.wait(STOP_TIMEOUT_S)
+
+
+@contextmanager
+def service_process(
+    bundle: Path, folder: Path, database: str, settings: Mapping[str, object] | None = None, folders: Sequence[str] = ()
+) -> Iterator[ServiceProcess]:
+    """The service, once it is SERVING; it is told to stop at the end of the context, where it still runs.
+
+    folder: for its settings and its log; database: a URL; settings: further top-level keys of its file;
+    folders: absolute, that it may open files of. Raises BackendUnavailableError, with what it said last,
+    where it does not start.
+    """
+    file, log = folder / "service.toml", folder / "service.log"
+    file.write_text(_toml({"listen": "127.0.0.1:0", **(settings or {})}, database, folders), encoding="utf-8")
+    run = "from tagging.cli.main import main; main()"
+    command = [sys.executable, "-c", run, "serve", "--bundle", str(bundle), "--config", str(file)]
+    with log.open("wb") as stderr:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=stderr)
+    try:
+        yield ServiceProcess(process, _port(process, log), log)
+    finally:
+        if process.poll() is None:
+            process.terminate()
+        try:
+            process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _port(process: "subprocess.Popen[bytes]", log: Path) -> int:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while True:
+        ended = process.poll() is not None  # looked at first: what it said before its end is in the log then
+        told = log.read_text(errors="replace")
+        if found := _SERVING.search(told):
+            return int(found[1])
+        if ended or time.monotonic() > deadline:
+            last = " ".join(told.split("\n")[-3:]).strip()
+            raise BackendUnavailableError(f"the service does not start: {last or 'it said nothing'}")
+        time.sleep(LOOK_EVERY_S)
+
+
+def _toml(top: Mapping[str, object], database: str, folders: Sequence[str]) -> str:
+    """A string of JSON is one of TOML, too; so are numbers and lists of strings."""
+    lines = [f"{key} = {json.dumps(value)}" for key, value in top.items()]
+    lines += ["[database]", f"url = {json.dumps(database)}", "[sources]", f"folders = {json.dumps(list(folders))}"]
+    return "\n".join(lines) + "\n"
+
+
+def _descendants(pid: int) -> set[int]:
+    children: dict[int, list[int]] = {}
+    for name in os.listdir("/proc"):  # noqa: PTH208
+        with suppress(OSError, ValueError, IndexError):
+            # The name of the program, in brackets, may have brackets and spaces in it.
+            parent = int(Path(f"/proc/{int(name)}/stat").read_text(errors="replace").rpartition(")")[2].split()[1])
+            children.setdefault(parent, []).append(int(name))
+    found: set[int] = set()
+    waiting = [pid]
+    while waiting:
+        born = set(children.get(waiting.pop(), ())) - found
+        found |= born
+        waiting += born
+    return found
