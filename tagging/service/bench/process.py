@@ -50,7 +50,7 @@ class ServiceProcess:
 
     @property
     def log(self) -> str:
-        """What it wrote to stderr."""
+        """What it wrote."""
         return self._log.read_text(errors="replace")
 
     def pids(self) -> set[int]:
@@ -83,20 +83,20 @@ class ServiceProcess:
 
 @contextmanager
 def service_process(
-    bundle: Path, folder: Path, database: str, settings: Mapping[str, object] | None = None, folders: Sequence[str] = ()
+    bundle: Path, folder: Path, database: str, listen: Mapping[str, object] | None = None, folders: Sequence[str] = ()
 ) -> Iterator[ServiceProcess]:
     """The service, once it is SERVING; it is told to stop at the end of the context, where it still runs.
 
-    folder: for its settings and its log; database: a URL; settings: further top-level keys of its file;
+    folder: for its settings and its log; database: a URL; listen: further keys of that table of its file;
     folders: absolute, that it may open files of. Raises BackendUnavailableError, with what it said last,
     where it does not start.
     """
     file, log = folder / "service.toml", folder / "service.log"
-    file.write_text(_toml({"listen": "127.0.0.1:0", **(settings or {})}, database, folders), encoding="utf-8")
+    file.write_text(_toml(listen or {}, database, folders), encoding="utf-8")
     run = "from tagging.cli.main import main; main()"
     command = [sys.executable, "-c", run, "serve", "--bundle", str(bundle), "--config", str(file)]
     with log.open("wb") as stderr:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=stderr)
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr)
     try:
         yield ServiceProcess(process, _port(process, log), log)
     finally:
@@ -122,11 +122,18 @@ def _port(process: "subprocess.Popen[bytes]", log: Path) -> int:
         time.sleep(LOOK_EVERY_S)
 
 
-def _toml(top: Mapping[str, object], database: str, folders: Sequence[str]) -> str:
+def _toml(listen: Mapping[str, object], database: str, folders: Sequence[str]) -> str:
     """A string of JSON is one of TOML, too; so are numbers and lists of strings."""
-    lines = [f"{key} = {json.dumps(value)}" for key, value in top.items()]
-    lines += ["[database]", f"url = {json.dumps(database)}", "[sources]", f"folders = {json.dumps(list(folders))}"]
-    return "\n".join(lines) + "\n"
+    tables: dict[str, dict[str, object]] = {
+        "listen": {"address": "127.0.0.1:0", **listen},
+        "observe.metrics": {"listen": "127.0.0.1:0"},
+        "database": {"url": database},
+        "sources": {"folders": list(folders)},
+    }
+    lines = [
+        f"[{name}]\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in keys.items()) for name, keys in tables.items()
+    ]
+    return "".join(lines)
 
 
 def _descendants(pid: int) -> set[int]:

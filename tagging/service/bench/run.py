@@ -80,8 +80,8 @@ def attacked(asked: Asked, count: int, seed: int, media: Sequence[bytes], progre
     """
     with tempfile.TemporaryDirectory(prefix="videotag-") as name:
         place = build_place(Path(name), media[0])
-        settings = {"message_bytes": MESSAGE_BYTES}
-        with _started(asked, settings, [str(place / "allowed")]) as service:
+        listen = {"message_bytes": MESSAGE_BYTES}
+        with _started(asked, listen, [str(place / "allowed")]) as service:
             attacks = Attacks(np.random.default_rng(seed), media, place)
             outcome = asyncio.run(attack_all(service, attacks.draw(count), count, progress))
     return judged(outcome)
@@ -124,13 +124,13 @@ async def _soaked(asked: Asked, service: ServiceProcess, minutes: float) -> Tabl
 
 @contextmanager
 def _started(
-    asked: Asked, settings: Mapping[str, object] | None = None, folders: Sequence[str] = ()
+    asked: Asked, listen: Mapping[str, object] | None = None, folders: Sequence[str] = ()
 ) -> Iterator[ServiceProcess]:
     with tempfile.TemporaryDirectory(prefix="videotag-") as name:
         folder = Path(name)
         allowed = {str(Path(video.uri).parent) for video in asked.videos if video.uri is not None} | set(folders)
         database = asked.database or f"sqlite:///{folder}/service.db"
-        with service_process(asked.bundle.resolve(), folder, database, settings, sorted(allowed)) as service:
+        with service_process(asked.bundle.resolve(), folder, database, listen, sorted(allowed)) as service:
             yield service
 
 

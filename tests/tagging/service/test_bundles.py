@@ -8,6 +8,7 @@ import pytest
 
 from tagging.errors import ArtifactNotFoundError
 from tagging.service.bundles import Bundles
+from tagging.service.model import ModelThread
 from tests.tagging.store.database.records import NOON
 
 pytestmark = pytest.mark.anyio
@@ -34,7 +35,7 @@ async def test_a_switch_that_fails_when_its_caller_is_gone_is_not_told_as_a_forg
     told: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
     empty: Any = Empty()
-    bundles = Bundles(None, empty, empty, lambda: NOON)
+    bundles = Bundles(None, ModelThread(), empty, empty, lambda: NOON)
     with pytest.raises(ArtifactNotFoundError):
         await bundles.activate("one", None)
     for wait in range(5):
@@ -49,7 +50,7 @@ async def test_a_switch_that_fails_when_its_caller_is_gone_is_not_told_as_a_forg
 
 async def test_following_goes_on_when_its_caller_is_gone(tiny_starter: Path) -> None:
     empty: Any = Empty()
-    bundles = Bundles(None, empty, empty, lambda: NOON)
+    bundles = Bundles(None, ModelThread(), empty, empty, lambda: NOON)
     empty.go_on.set()
     await bundles.start(tiny_starter)
     empty.go_on.clear()
