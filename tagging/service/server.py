@@ -21,6 +21,7 @@ from tagging.service.access import HEALTH, Access
 from tagging.service.admission import Admission
 from tagging.service.boundary import Boundary
 from tagging.service.bundles import Bundles
+from tagging.service.door import Door
 from tagging.service.feedback import FeedbackCalls
 from tagging.service.listen import known_clients, open_port, server_options
 from tagging.service.model import ModelThread
@@ -49,6 +50,7 @@ from tagging.store.database.taggings import Taggings
 logger = logging.getLogger(__name__)
 
 STREAM_AT_ONCE = 8
+LEAVE_S = 0.5  # for answers on their way, when no call runs any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,8 @@ async def serving(
     registry, health, quotas = CollectorRegistry(), Health(), Quotas()
     metrics, tracer = Metrics(registry), tracer or NoOpTracer()
     stages = TimedStages(metrics, tracer)
-    interceptors = [Observer(metrics, tracer), Boundary(), Access(known_clients(config.listen), quotas)]
+    door, access = Door(SERVICE), Access(known_clients(config.listen), quotas)
+    interceptors = [Observer(metrics, tracer), Boundary(), door, access]
     async with _listening(config.listen, interceptors, health) as (server, servicer, port), AsyncExitStack() as stack:
         await migrate(config.database)
         database = Database(config.database)
@@ -98,7 +101,8 @@ async def serving(
         register(registry, _readings(health, admission, bundles))
         metrics_port = await stack.enter_async_context(metrics_endpoint(registry, config.observe.metrics))
         await stack.enter_async_context(_watching(edits, health, config.observe.health))
-        stack.push_async_callback(server.stop, config.drain_s)
+        stack.push_async_callback(server.stop, LEAVE_S)
+        stack.push_async_callback(door.close, config.drain_s)
         stack.callback(health.drain)
         health.warm()
         version = bundles.active.manifest.version

@@ -1,0 +1,82 @@
+"""Who may still come in, and who is waited for, when a service stops."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+import pytest
+
+from tagging.errors import BackendUnavailableError
+from tagging.service.door import Door
+
+pytestmark = pytest.mark.anyio
+
+
+class Details:
+    def __init__(self, method: str) -> None:
+        self.method = method
+
+
+async def entered(door: Door, method: str, handler: Any) -> Any:
+    async def continuation(_: Any) -> Any:
+        return handler
+
+    return await door.intercept_service(continuation, Details(method))  # type: ignore[arg-type]
+
+
+async def test_running_calls_end_and_later_ones_are_sent_away() -> None:
+    door, go_on = Door("s.S"), asyncio.Event()
+
+    async def one(request: str, _: Any) -> str:
+        await go_on.wait()
+        return request
+
+    async def many(requests: AsyncIterator[str], _: Any) -> AsyncIterator[str]:
+        async for request in requests:
+            await go_on.wait()
+            yield request
+
+    async def requests() -> AsyncIterator[str]:
+        for request in "ab":
+            yield request
+
+    async def heard(stream: AsyncIterator[str]) -> list[str]:
+        return [answer async for answer in stream]
+
+    unary = await entered(door, "/s.S/One", grpc.unary_unary_rpc_method_handler(one))
+    stream = await entered(door, "/s.S/Many", grpc.stream_stream_rpc_method_handler(many))
+    nobody: Any = None
+    answered = asyncio.create_task(unary.unary_unary("x", nobody))
+    streamed = asyncio.create_task(heard(stream.stream_stream(requests(), nobody)))
+    await asyncio.sleep(0)
+    closing = asyncio.create_task(door.close(60.0))
+    await asyncio.sleep(0)
+    with pytest.raises(BackendUnavailableError):
+        await entered(door, "/s.S/One", grpc.unary_unary_rpc_method_handler(one))
+    assert await entered(door, "/other/Watch", grpc.unary_unary_rpc_method_handler(one)) is not None
+    assert await entered(door, "/s.S/None", None) is None
+    assert not closing.done()
+    go_on.set()
+    assert (await answered, await streamed) == ("x", ["a", "b"])
+    await closing
+
+
+async def test_it_waits_no_longer_than_it_is_told() -> None:
+    door = Door("s.S")
+
+    async def never(_: str, __: Any) -> None:
+        await asyncio.Event().wait()
+
+    handler = await entered(door, "/s.S/One", grpc.unary_unary_rpc_method_handler(never))
+    running = asyncio.create_task(handler.unary_unary("x", None))
+    await asyncio.sleep(0)
+    await door.close(0.01)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    await door.close(60.0)  # nobody is inside
+
+
+async def test_a_door_with_nobody_inside_closes_at_once() -> None:
+    await Door("s.S").close(60.0)
