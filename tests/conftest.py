@@ -1,5 +1,6 @@
 """Fixtures that every part of the suite shares."""
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,13 @@ from tests.postgres import PostgresServer, binaries
 from tests.tagging.starter.lists import write_label_lists
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(autouse=True)
+def _our_loggers_as_they_are_by_themselves() -> None:
+    """A command that a test runs in this process sets their levels, for good."""
+    for name in ("tagging", "recall", "rank"):
+        logging.getLogger(name).setLevel(logging.NOTSET)
 
 
 @pytest.fixture(scope="session")

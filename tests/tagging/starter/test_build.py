@@ -66,8 +66,11 @@ def test_a_clip_is_tagged_with_what_is_written_seen_and_heard(
 
 def test_a_bundle_without_labelled_videos_is_evaluated(tiny_starter: Path, unseen_corpus: Path, tmp_path: Path) -> None:
     report = evaluate(tiny_starter, [unseen_corpus], {}, FeatureStore(tmp_path), Silent())
-    assert [row["channel"] for row in report.recall] == ["written", "seen", "heard", "union"]
-    assert [row["videos_looked_at"] for row in report.recall] == [8, 8, 8, 8]
+    assert [row["channel"] for row in report.recall] == [
+        "text", "video", "audio", "written", "seen", "heard", "union"
+    ]  # fmt: skip
+    assert [row["videos_looked_at"] for row in report.recall] == [8] * 7
+    assert [row["tags_proposed"] for row in report.recall[:3]] == [0] * 3  # nobody votes yet
 
 
 def test_a_starter_bundle_is_never_written_over(tiny_starter: Path, label_lists: Path, direct_config: Config) -> None:

@@ -88,13 +88,13 @@ async def test_the_latest_answer_is_the_one_stored_last(database: Database) -> N
     assert await taggings.latest("v1") is None
     old = await taggings.put(tagging(bundle="b1", minutes=9))  # clocks of machines differ
     new = await taggings.put(tagging(bundle="b2", content_hash="new"))
-    await taggings.put(tagging(bundle="b3", role="shadow"))
+    shadow = await taggings.put(tagging(bundle="b3", role="shadow"))
     await taggings.put(tagging("v2"))
     assert await taggings.latest("v1") == new
     assert await taggings.latest("v1", content_hash="abc") == old
     assert await taggings.latest("v1", bundle_version="b1") == old
     assert await taggings.latest("v1", "abc", "b2") is None
-    assert await taggings.latest("v1", bundle_version="b3") is None
+    assert await taggings.latest("v1", bundle_version="b3") == shadow  # by its version alone
 
 
 async def test_pairs_are_the_requests_that_both_bundles_answered(database: Database) -> None:
