@@ -144,7 +144,8 @@ async def _is_kept(stub: Any, story: Story) -> None:
         again = await stub.TagVideo(story.video)
         assert (again.from_store, again.tagged_at) == (True, story.told["tagging"].tagged_at)
     if "tag" in story.told:
-        [tag] = (await stub.ListTags(pb.ListTagsRequest(text=f"tag {story.name}", page_size=1))).tags
+        listed = (await stub.ListTags(pb.ListTagsRequest(text=f"tag {story.name}", page_size=1000))).tags
+        [tag] = [one for one in listed if one.name == f"tag {story.name}"]  # others begin so, too
         assert tag.id == story.told["tag"]
     if "feedback" in story.told:
         assert await stub.SubmitFeedback(story.feedback) == story.told["feedback"]
