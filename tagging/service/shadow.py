@@ -57,6 +57,7 @@ class Shadow:
             self._queue.put_nowait((read, given))
         else:
             self.counts(self._bundles.shadow.manifest.version).left_out += 1
+            logger.warning("too many videos wait for the shadow bundle, one is left out of the churn")
 
     async def close(self) -> None:
         """Ends after the video that is being tagged; those that wait are left out."""

@@ -121,11 +121,6 @@ class Tags:
         more = len(found) > len(shown)
         return EditPage(tuple(shown), _write_token([shown[-1].number], {"tag_id": tag_id}) if more else "")
 
-    def videos_of(self, tags: EditedTags, row: int) -> int:
-        """Labelled videos that have a tag, as the bundle counted them."""
-        counts = tags.index.catalog.counts
-        return int(counts[row]) if row < len(counts) else 0
-
     async def _store(self, edits: Sequence[Edit], history: History, who: str) -> Changed:
         request, at = str(uuid4()), self._clock()
         records = [

@@ -79,4 +79,7 @@ async def test_it_waits_no_longer_than_it_is_told() -> None:
 
 
 async def test_a_door_with_nobody_inside_closes_at_once() -> None:
-    await Door("s.S").close(60.0)
+    closing = asyncio.create_task(Door("s.S").close(60.0))
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert closing.done()
