@@ -14,8 +14,12 @@ from videotag.v1 import tagging_pb2 as pb
 from tagging.service.bench.escapes import hostile_uris
 from tagging.service.bench.mutate import mutant
 from tagging.service.bench.oddities import ODD_TEXTS, UNREADABLE
+from tagging.service.tokens import PREFIX
 
 T = TypeVar("T")
+
+TOKEN = PREFIX + "hostile".ljust(43, "0")  # of a client that may do all: what follows it gets further in
+METADATA = (("authorization", f"Bearer {TOKEN}"),)
 
 SERVICE = "/videotag.v1.TaggingService/"
 METHODS = tuple(method.name for method in pb.DESCRIPTOR.services_by_name["TaggingService"].methods)
@@ -57,7 +61,7 @@ class Attack:
     method: str  # with its service; empty: the first message goes to the port as it is
     messages: tuple[bytes, ...]
     right: frozenset[StatusCode]
-    metadata: tuple[tuple[str, str | bytes], ...] = ()
+    metadata: tuple[tuple[str, str | bytes], ...] = METADATA
     timeout_s: float | None = None
     cancel_after_s: float | None = None
     half_closed: bool = True  # False: a stream that never says that it has ended
@@ -146,7 +150,8 @@ class Attacks:
             ]
         )
         method = self._one_of([one for one in METHODS if one != STREAM])
-        return self._call("wrong token", method, self._healthy()[method], metadata=metadata)
+        right = frozenset({StatusCode.UNAUTHENTICATED}) | BUSY  # too many headers, too
+        return self._call("no good token", method, self._healthy()[method], right, metadata)
 
     def _size(self) -> Attack:
         method = self._one_of(METHODS)
@@ -200,7 +205,7 @@ class Attacks:
         method: str,
         message: bytes,
         right: frozenset[StatusCode] = ANSWERS,
-        metadata: tuple[tuple[str, str | bytes], ...] = (),
+        metadata: tuple[tuple[str, str | bytes], ...] = METADATA,
         timeout_s: float | None = None,
         cancel_after_s: float | None = None,
     ) -> Attack:

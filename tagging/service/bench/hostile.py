@@ -17,7 +17,7 @@ from videotag.v1 import tagging_pb2 as pb
 from videotag.v1 import tagging_pb2_grpc as rpc
 
 from tagging.progress import Advance, Progress
-from tagging.service.bench.attacks import SERVICE, STREAM, Attack
+from tagging.service.bench.attacks import METADATA, SERVICE, STREAM, TOKEN, Attack
 from tagging.service.bench.process import Footprint, ServiceProcess
 
 AT_ONCE = 8
@@ -71,7 +71,7 @@ async def attack_all(service: ServiceProcess, attacks: Iterator[Attack], count: 
         if became > was + more:
             outcome.fault(f"{what}: {was:.0f} became {became:.0f}")
     log = service.log
-    for what in ("Traceback", "never retrieved", "as nobody foresaw"):
+    for what in ("Traceback", "never retrieved", "as nobody foresaw", TOKEN):
         if what in log:
             outcome.fault(f"the log has {what!r}: {log[log.index(what) :][-600:]}")
     return outcome
@@ -168,7 +168,7 @@ async def _probe(service: ServiceProcess, outcome: Outcome, when: str) -> None:
             if answer.status != health_pb2.HealthCheckResponse.SERVING:
                 outcome.fault(f"health is {answer.status} {when}")
             video = pb.TagVideoRequest(video_id=f"probe-{time.monotonic_ns()}", title="a dog barks at night")
-            await rpc.TaggingServiceStub(channel).TagVideo(video, timeout=ANSWER_S)
+            await rpc.TaggingServiceStub(channel).TagVideo(video, timeout=ANSWER_S, metadata=METADATA)
         except grpc.aio.AioRpcError as error:
             outcome.fault(f"an ordinary call is answered with {error.code().name} {when}: {error.details()}")
 

@@ -16,16 +16,22 @@ from tagging.errors import InvalidManifestError, VideotagError
 from tagging.manifest import read_videos
 from tagging.pipeline import Tagger, load_tagger
 from tagging.progress import Progress
-from tagging.service.bench.attacks import MEDIA_BYTES, MESSAGE_BYTES, Attacks, build_place
+from tagging.service.bench.attacks import MEDIA_BYTES, MESSAGE_BYTES, TOKEN, Attacks, build_place
 from tagging.service.bench.hostile import Outcome, attack_all
 from tagging.service.bench.load import Row, drive, overhead, requests
 from tagging.service.bench.process import Footprint, ServiceProcess, service_process
 from tagging.service.bench.soak import soak
+from tagging.service.tokens import token_sha256
 from tagging.types import VideoRef
 
 CONCURRENCY = (1, 2, 4, 8, 16, 32)
 WARM = 20  # calls
 SOAK_CONCURRENCY = 4
+# Of the service that is attacked, as of any that others can reach.
+CLIENTS = f'''[clients.hostile]
+roles = ["tag", "label", "edit", "admin"]
+tokens_sha256 = ["{token_sha256(TOKEN)}"]
+'''
 
 Tables = dict[str, list[Row]]
 
@@ -80,7 +86,9 @@ def attacked(asked: Asked, count: int, seed: int, media: Sequence[bytes], progre
     """
     with tempfile.TemporaryDirectory(prefix="videotag-") as name:
         place = build_place(Path(name), media[0])
-        listen = {"message_bytes": MESSAGE_BYTES}
+        clients = Path(name) / "clients.toml"
+        clients.write_text(CLIENTS, encoding="utf-8")
+        listen = {"message_bytes": MESSAGE_BYTES, "clients": str(clients)}
         with _started(asked, listen, [str(place / "allowed")]) as service:
             attacks = Attacks(np.random.default_rng(seed), media, place)
             outcome = asyncio.run(attack_all(service, attacks.draw(count), count, progress))
