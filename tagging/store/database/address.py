@@ -51,10 +51,10 @@ def _file(url: URL, config: DatabaseConfig) -> Address:
     if not url.database or ":memory:" in url.database or url.query or url.host:
         raise InvalidConfigError("the database's URL names no file", HINT)
     return Address(
-        url.set(drivername="sqlite+aiosqlite"),
+        url.set(drivername="sqlite"),
         url.database,
         Path(url.database),
-        # Python's own transactions begin at the first write alone, and not for tables; database.py begins them instead.
+        # Python's own transactions begin at the first write alone, and not for tables; file.py begins them instead.
         {"isolation_level": None, "timeout": config.wait_timeout_s},
     )
 

@@ -11,11 +11,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
-from sqlalchemy import RowMapping, Select, Table, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, RowMapping, Select, Table, insert, select, update
 
 from tagging.errors import InvalidRecordError, OvertakenError
-from tagging.store.database.database import Database, whole
+from tagging.store.database.database import Database
 from tagging.store.database.schema import log_ends
 
 PAGE = 100
@@ -53,7 +52,6 @@ class Log(ABC, Generic[T]):
         [entry] = await self.append_all([record], seen)
         return entry
 
-    @whole
     async def append_all(self, records: Sequence[T], seen: int | None = None) -> tuple[Entry[T], ...]:
         """The records with their numbers, all on the disk; what the same requests appended earlier, if they did.
 
@@ -61,9 +59,10 @@ class Log(ABC, Generic[T]):
         Raises OvertakenError where others were appended after `seen`, and InvalidRecordError where the request
         appended something else, or something that contradicts the log; then nothing is appended.
         """
-        async with self._database.writing() as connection:
-            last = await self._lock(connection)
-            stored = [entry for one in records if (entry := await self._stored(connection, one)) is not None]
+
+        def work(connection: Connection) -> tuple[Entry[T], ...]:
+            last = self._lock(connection)
+            stored = [entry for one in records if (entry := self._stored(connection, one)) is not None]
             if stored and len(stored) == len(records):
                 return tuple(stored)
             if stored:
@@ -75,20 +74,21 @@ class Log(ABC, Generic[T]):
                 raise OvertakenError(f"{self.table.name} ends at {last}, not at {seen}", "read on, then try again")
             entries = []
             for number, record in enumerate(records, last + 1):
-                await self._check(connection, record)
-                await connection.execute(insert(self.table).values(number=number, **self._row(record)))
+                self._check(connection, record)
+                connection.execute(insert(self.table).values(number=number, **self._row(record)))
                 entries.append(Entry(number, record))
             end = update(log_ends).where(log_ends.c.log == self.table.name)
-            await connection.execute(end.values(last=last + len(entries)))
-        return tuple(entries)
+            connection.execute(end.values(last=last + len(entries)))
+            return tuple(entries)
 
-    @whole
+        return await self._database.write(work)
+
     async def after(self, number: int, limit: int = PAGE) -> tuple[Entry[T], ...]:
         """The first entries of a higher number, by number; none where the log has ended."""
         statement = self._select().where(self.table.c.number > number).order_by(self.table.c.number).limit(limit)
-        async with self._database.reading() as connection:
-            rows = (await connection.execute(statement)).mappings().all()
-        return tuple(self._entry(row) for row in rows)
+        return await self._database.read(
+            lambda connection: tuple(map(self._entry, connection.execute(statement).mappings()))
+        )
 
     async def all_after(self, number: int = 0) -> AsyncIterator[Entry[T]]:
         """Every entry of a higher number, by number; a page of them is in memory at a time."""
@@ -97,11 +97,9 @@ class Log(ABC, Generic[T]):
                 yield entry
             number = page[-1].number
 
-    @whole
     async def last(self) -> int:
         """The number of the last entry; 0 where there is none."""
-        async with self._database.reading() as connection:
-            return int((await connection.execute(self._end())).scalar_one())
+        return await self._database.read(lambda connection: int(connection.execute(self._end()).scalar_one()))
 
     @abstractmethod
     def _row(self, record: T) -> Mapping[str, Any]:
@@ -117,28 +115,28 @@ class Log(ABC, Generic[T]):
         """Without what was not given when it was appended."""
         return record
 
-    async def _check(self, connection: AsyncConnection, record: T) -> None:
+    def _check(self, connection: Connection, record: T) -> None:
         """Raises InvalidRecordError for a record that the log does not take; nobody else appends meanwhile."""
 
-    async def _lock(self, connection: AsyncConnection) -> int:
+    def _lock(self, connection: Connection) -> int:
         """The last number. Until the transaction ends nobody else gives one."""
-        return int((await connection.execute(self._end().with_for_update())).scalar_one())
+        return int(connection.execute(self._end().with_for_update()).scalar_one())
 
     def _end(self) -> Select[Any]:
         return select(log_ends.c.last).where(log_ends.c.log == self.table.name)
 
-    async def _stored(self, connection: AsyncConnection, record: T) -> Entry[T] | None:
+    def _stored(self, connection: Connection, record: T) -> Entry[T] | None:
         """What its request appended before; InvalidRecordError where that is something else."""
-        stored = await self._of_request(connection, record.request_id)
+        stored = self._of_request(connection, record.request_id)
         if stored is not None and replace(self._comparable(stored.record), at=record.at) != record:  # type: ignore[type-var]
             raise InvalidRecordError(
                 f"request {record.request_id!r} stored something else before", "give each request an id of its own"
             )
         return stored
 
-    async def _of_request(self, connection: AsyncConnection, request_id: str) -> Entry[T] | None:
+    def _of_request(self, connection: Connection, request_id: str) -> Entry[T] | None:
         statement = self._select().where(self.table.c.request_id == request_id)
-        row = (await connection.execute(statement)).mappings().one_or_none()
+        row = connection.execute(statement).mappings().one_or_none()
         return self._entry(row) if row else None
 
     def _entry(self, row: RowMapping) -> Entry[T]:

@@ -38,8 +38,7 @@ async def require_current(database: Database) -> None:
     """Raises DatabaseMismatchError where the tables are not those of this version, and what Database raises."""
     if database.file and not database.file.exists():  # which connecting would make
         raise DatabaseMismatchError(f"there is no database {database.shown}", "migrate it first")
-    async with database.reading() as connection:
-        found = await connection.run_sync(_revision)
+    found = await database.read(_revision)
     wanted = _scripts().get_current_head()
     if found != wanted:
         _require_known(found, database.shown)
@@ -64,8 +63,7 @@ async def _change(config: DatabaseConfig, change: Callable[[AlembicConfig, str],
     try:
         if database.file:
             _make_folder(database.file.parent)
-        async with database.writing() as connection:
-            await connection.run_sync(run)
+        await database.write(run)
     finally:
         await database.close()
 

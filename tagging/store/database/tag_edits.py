@@ -8,12 +8,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, get_args
 
-from sqlalchemy import RowMapping, Select, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, RowMapping, Select, select
 
 from tagging.edits.edit import EditKind
 from tagging.errors import InvalidRecordError
-from tagging.store.database.database import whole
 from tagging.store.database.log import Entry, Log
 from tagging.store.database.schema import tag_edits
 from tagging.store.database.texts import plain_json, require_moment, require_text, require_who
@@ -50,11 +48,9 @@ class TagEdit:
 class TagEdits(Log[TagEdit]):
     table = tag_edits
 
-    @whole
     async def get(self, number: int) -> Entry[TagEdit] | None:
         statement = self._select().where(tag_edits.c.number == number)
-        async with self._database.reading() as connection:
-            row = (await connection.execute(statement)).mappings().one_or_none()
+        row = await self._database.read(lambda connection: connection.execute(statement).mappings().one_or_none())
         return self._entry(row) if row else None
 
     def _row(self, record: TagEdit) -> Mapping[str, Any]:
@@ -90,11 +86,11 @@ class TagEdits(Log[TagEdit]):
     def _comparable(self, record: TagEdit) -> TagEdit:
         return replace(record, undone_by=None)
 
-    async def _check(self, connection: AsyncConnection, record: TagEdit) -> None:
+    def _check(self, connection: Connection, record: TagEdit) -> None:
         if record.undoes is None:
             return
         statement = self._select().where(tag_edits.c.number == record.undoes)
-        row = (await connection.execute(statement)).mappings().one_or_none()
+        row = connection.execute(statement).mappings().one_or_none()
         if row is None:
             raise InvalidRecordError(f"there is no edit {record.undoes} to undo")
         if row["undone_by"] is not None:

@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, RowMapping, Select, and_, select
+from sqlalchemy import Connection, RowMapping, Select, and_, bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tagging.store.database.answers import answer_from_json, answer_to_json
-from tagging.store.database.database import Database, whole
+from tagging.store.database.database import Database
 from tagging.store.database.schema import taggings
 from tagging.store.database.texts import ID_BYTES, require_moment, require_text
 from tagging.types import RankedTags, VideoRef
@@ -87,37 +87,29 @@ class Taggings:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    @whole
     async def put(self, tagging: Tagging) -> Tagging:
         """What is stored under the key, on the disk: this, or what somebody stored before, which is left as it is."""
-        key = tagging.key
-        row = {
-            "video_id": key.video_id,
-            "content_hash": key.content_hash,
-            "asked": key.asked.text,
-            "bundle_version": key.bundle_version,
-            "role": key.role,
+        row = _wanted(tagging.key) | {
             "video": asdict(tagging.video),
             "answer": answer_to_json(tagging.answer),
             "last_edit": tagging.last_edit,
             "at": tagging.at,
         }
-        async with self._database.writing() as connection:
-            # Waits for a writer of the same key; sees what that one has committed.
-            make = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-            inserted = make(taggings).values(row).on_conflict_do_nothing().returning(taggings.c.number)
-            if (await connection.execute(inserted)).scalar_one_or_none() is not None:
-                return tagging
-            stored = await connection.execute(select(taggings).where(_is(key)))
-            return _tagging(stored.mappings().one())
 
-    @whole
+        def work(connection: Connection) -> RowMapping | None:
+            # Waits for a writer of the same key; sees what that one has committed.
+            inserted = connection.execute(_PUT[connection.dialect.name], row).scalar_one_or_none()
+            return None if inserted is not None else connection.execute(_GET, _wanted(tagging.key)).mappings().one()
+
+        stored = await self._database.write(work)
+        return tagging if stored is None else _tagging(stored)
+
     async def get(self, key: TaggingKey) -> Tagging | None:
-        async with self._database.reading() as connection:
-            row = (await connection.execute(select(taggings).where(_is(key)))).mappings().one_or_none()
+        row = await self._database.read(
+            lambda connection: connection.execute(_GET, _wanted(key)).mappings().one_or_none()
+        )
         return _tagging(row) if row else None
 
-    @whole
     async def latest(
         self, video_id: str, content_hash: str | None = None, bundle_version: str | None = None
     ) -> Tagging | None:
@@ -138,8 +130,7 @@ class Taggings:
             .order_by(taggings.c.number.desc())
             .limit(1)
         )
-        async with self._database.reading() as connection:
-            row = (await connection.execute(statement)).mappings().one_or_none()
+        row = await self._database.read(lambda connection: connection.execute(statement).mappings().one_or_none())
         return _tagging(row) if row else None
 
     async def pairs(self, active_version: str, shadow_version: str, since: datetime) -> AsyncIterator[Pair]:
@@ -171,21 +162,28 @@ class Taggings:
                 return
             number = page[-1]["shadow_number"]
 
-    @whole
     async def _rows(self, statement: Select[Any]) -> Sequence[RowMapping]:
-        async with self._database.reading() as connection:
-            rows: Sequence[RowMapping] = (await connection.execute(statement)).mappings().all()
-        return rows
+        return await self._database.read(lambda connection: connection.execute(statement).mappings().all())
 
 
-def _is(key: TaggingKey) -> ColumnElement[bool]:
-    return and_(
-        taggings.c.video_id == key.video_id,
-        taggings.c.content_hash == key.content_hash,
-        taggings.c.asked == key.asked.text,
-        taggings.c.bundle_version == key.bundle_version,
-        taggings.c.role == key.role,
-    )
+# Put together once: that takes longer than SQLite needs to execute them.
+_KEY = ("video_id", "content_hash", "asked", "bundle_version", "role")
+_GET = select(taggings).where(*(taggings.c[name] == bindparam(name) for name in _KEY))
+_PUT = {
+    name: dialect.insert(taggings).on_conflict_do_nothing().returning(taggings.c.number)
+    for name, dialect in {"sqlite": sqlite, "postgresql": postgresql}.items()
+}
+
+
+def _wanted(key: TaggingKey) -> dict[str, Any]:
+    """What _GET is given."""
+    return {
+        "video_id": key.video_id,
+        "content_hash": key.content_hash,
+        "asked": key.asked.text,
+        "bundle_version": key.bundle_version,
+        "role": key.role,
+    }
 
 
 def _tagging(row: RowMapping, prefix: str = "") -> Tagging:

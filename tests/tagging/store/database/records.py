@@ -1,11 +1,15 @@
 """Configurations, records of every log, and answers, for tests."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from sqlalchemy.util import await_only
+
 from tagging.config import DatabaseConfig
+from tagging.store.database.database import Database
 from tagging.store.database.feedback import Feedback, FeedbackLog, NamedTag
 from tagging.store.database.labelled_videos import LabelledLog, LabelledRecord
 from tagging.store.database.log import Log
@@ -80,3 +84,11 @@ EVERYTHING = RankedTags(
     ("the sound was cut after 300 s",),
     "b1",
 )
+
+
+def await_within(database: Database, loop: asyncio.AbstractEventLoop, others: Coroutine[Any, Any, object]) -> None:
+    """Called in a transaction, which goes on when the others have ended."""
+    if database.file:  # it is in a thread of its own
+        asyncio.run_coroutine_threadsafe(others, loop).result()
+    else:
+        await_only(others)

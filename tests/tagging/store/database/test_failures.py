@@ -6,13 +6,13 @@ import sqlite3
 import subprocess
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import Connection, event, text
 from sqlalchemy.pool import Pool
 
 from tagging.config import DatabaseConfig
@@ -23,7 +23,7 @@ from tagging.store.database.migrate import migrate, require_current
 from tagging.store.database.tag_edits import TagEdits
 from tagging.store.database.taggings import Taggings
 from tests.postgres import PostgresServer
-from tests.tagging.store.database.records import database_at, edit, labelled, tagging, url_of
+from tests.tagging.store.database.records import await_within, database_at, edit, labelled, tagging, url_of
 
 pytestmark = pytest.mark.anyio
 postgres_only = pytest.mark.parametrize("empty", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True)
@@ -45,6 +45,18 @@ async def refused(database: Database, kind: type[VideotagError], said: str = "")
     assert database.shown in caught.value.message
     assert said in caught.value.message
     return caught.value
+
+
+async def write_while(database: Database, statement: str, others: Coroutine[Any, Any, object]) -> None:
+    """In a transaction, behind whose first statement others are waited for."""
+    loop = asyncio.get_running_loop()
+
+    def work(connection: Connection) -> None:
+        connection.execute(text(statement))
+        await_within(database, loop, others)
+        connection.execute(text("SELECT 1"))
+
+    await database.write(work)
 
 
 def file_of(config: DatabaseConfig) -> Path:
@@ -140,8 +152,7 @@ async def test_what_was_stored_before_a_crash_is_there(config: DatabaseConfig, p
 
 
 async def sleep(database: Database, seconds: float) -> None:
-    async with database.writing() as connection:
-        await connection.execute(text("SELECT pg_sleep(:s)"), {"s": seconds})
+    await database.write(lambda connection: connection.execute(text("SELECT pg_sleep(:s)"), {"s": seconds}))
 
 
 @postgres_only
@@ -149,12 +160,15 @@ async def test_a_connection_that_breaks_before_the_commit_leaves_nothing(
     config: DatabaseConfig, postgres: PostgresServer
 ) -> None:
     async with opened(config) as database:
+
+        def work(connection: Connection) -> None:
+            connection.execute(text("UPDATE log_ends SET last = 99"))
+            pid = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+            postgres.sql(f"SELECT pg_terminate_backend({pid})")
+            connection.execute(text("SELECT 1"))
+
         with pytest.raises(BackendUnavailableError):
-            async with database.writing() as connection:
-                await connection.execute(text("UPDATE log_ends SET last = 99"))
-                pid = (await connection.execute(text("SELECT pg_backend_pid()"))).scalar_one()
-                postgres.sql(f"SELECT pg_terminate_backend({pid})")
-                await connection.execute(text("SELECT 1"))
+            await database.write(work)
         assert await TagEdits(database).last() == 0
         assert (await TagEdits(database).append(edit("r1"))).number == 1
 
@@ -173,8 +187,9 @@ async def test_a_statement_that_takes_too_long_is_cut(config: DatabaseConfig) ->
 @postgres_only
 async def test_a_server_that_stops_answering_in_the_middle_is_given_up(config: DatabaseConfig) -> None:
     async with opened(config, statement_timeout_s=0.2) as database:
-        async with database.reading() as connection:
-            pid = (await connection.execute(text("SELECT pg_backend_pid()"))).scalar_one()
+        pid = await database.read(
+            lambda connection: int(connection.execute(text("SELECT pg_backend_pid()")).scalar_one())
+        )
         os.kill(pid, signal.SIGSTOP)
         try:
             with pytest.raises(BackendUnavailableError):
@@ -186,28 +201,32 @@ async def test_a_server_that_stops_answering_in_the_middle_is_given_up(config: D
 
 async def test_a_writer_that_waits_too_long_for_another_is_told(config: DatabaseConfig) -> None:
     async with opened(config) as one, opened(config, wait_timeout_s=0.3) as other:
-        async with one.writing() as connection:
-            await connection.execute(text("UPDATE log_ends SET last = last"))
+
+        async def others() -> None:
             await refused(other, BackendUnavailableError, "lock")
             assert await TagEdits(other).after(0) == ()  # readers do not wait
+
+        await write_while(one, "UPDATE log_ends SET last = last", others())
         assert (await TagEdits(other).append(edit("r1"))).number == 1
 
 
 @postgres_only
 async def test_a_writer_that_froze_does_not_hold_up_others_for_ever(config: DatabaseConfig) -> None:
     async with opened(config, statement_timeout_s=0.5) as frozen, opened(config) as other:
+
+        async def others() -> None:
+            assert (await TagEdits(other).append(edit("r1"))).number == 1
+
         with pytest.raises(BackendUnavailableError):
-            async with frozen.writing() as connection:
-                await connection.execute(text("UPDATE log_ends SET last = 99"))
-                assert (await TagEdits(other).append(edit("r1"))).number == 1
-                await connection.execute(text("SELECT 1"))
+            await write_while(frozen, "UPDATE log_ends SET last = 99", others())
         assert await TagEdits(frozen).last() == 1
 
 
 async def test_who_finds_no_free_connection_is_told(config: DatabaseConfig) -> None:
     async with opened(config, connections=1, wait_timeout_s=0.2) as database:
-        async with database.reading():
-            await refused(database, BackendUnavailableError, "no connection was free")
+        await write_while(
+            database, "UPDATE log_ends SET last = last", refused(database, BackendUnavailableError, "no connection")
+        )
         assert (await TagEdits(database).append(edit("r1"))).number == 1
 
 

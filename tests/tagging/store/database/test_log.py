@@ -7,14 +7,14 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection
 
 from tagging.config import DatabaseConfig
 from tagging.errors import InvalidRecordError, OvertakenError
 from tagging.store.database.database import Database
 from tagging.store.database.log import Entry, Log
 from tagging.store.database.tag_edits import TagEdit, TagEdits
-from tests.tagging.store.database.records import LOGS, NOON, edit, url_of
+from tests.tagging.store.database.records import LOGS, NOON, await_within, edit, url_of
 
 pytestmark = pytest.mark.anyio
 every_log = pytest.mark.parametrize(("kind", "make"), LOGS)
@@ -92,10 +92,14 @@ class HeldBack(TagEdits):
     def __init__(self, database: Database) -> None:
         super().__init__(database)
         self.has_number, self.let_go = asyncio.Event(), asyncio.Event()
+        self._loop = asyncio.get_running_loop()
 
-    async def _check(self, connection: AsyncConnection, record: TagEdit) -> None:
-        self.has_number.set()
-        await self.let_go.wait()
+    def _check(self, connection: Connection, record: TagEdit) -> None:
+        async def others() -> None:
+            self.has_number.set()
+            await self.let_go.wait()
+
+        await_within(self._database, self._loop, others())
 
 
 async def test_no_number_is_seen_before_a_lower_one_that_commits_late(config: DatabaseConfig) -> None:

@@ -28,8 +28,7 @@ T = TypeVar("T")
 async def look(config: DatabaseConfig, what: Callable[[Connection], T]) -> T:
     database = Database(config)
     try:
-        async with database.writing() as connection:
-            return await connection.run_sync(what)
+        return await database.write(what)
     finally:
         await database.close()
 

@@ -1,0 +1,84 @@
+"""Transactions on a file of SQLite, each in a thread from its first statement to its last.
+
+An asynchronous driver changes threads at every step of every statement, which takes longer than the statements do.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from sqlalchemy import URL, Connection, create_engine, event
+from sqlalchemy.exc import TimeoutError as NoConnectionLeftError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+T = TypeVar("T")
+
+
+class FileEngine:
+    def __init__(self, url: URL, options: Mapping[str, Any]) -> None:
+        """options: of create_engine"""
+        self._engine = create_engine(url, **options)
+        event.listen(self._engine, "connect", _set_up)
+        event.listen(self._engine, "begin", _begin)
+        self._writer = self._engine.execution_options(writes=True)
+        self._wait_s: float = options["pool_timeout"]
+        self._threads = ThreadPoolExecutor(options["pool_size"], "database")
+        self._free = asyncio.Semaphore(options["pool_size"])
+        # SQLite lets one write and the others ask again and again, which may keep one of them waiting for long. Here
+        # those of this process come in turn.
+        self._writing = asyncio.Lock()
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        def run() -> T:
+            with self._engine.connect() as connection:
+                return work(connection)
+
+        return await self._in_thread(run)
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        def run() -> T:
+            with self._writer.begin() as connection:
+                return work(connection)
+
+        await self._get(self._writing)
+        try:
+            return await self._in_thread(run)
+        finally:
+            self._writing.release()
+
+    async def close(self) -> None:
+        """When nothing runs any more."""
+        self._engine.dispose()
+        self._threads.shutdown()
+
+    async def _in_thread(self, run: Callable[[], T]) -> T:
+        await self._get(self._free)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, run)
+        finally:
+            self._free.release()
+
+    async def _get(self, turn: asyncio.Lock | asyncio.Semaphore) -> None:
+        try:
+            await asyncio.wait_for(turn.acquire(), self._wait_s)
+        except TimeoutError:
+            raise NoConnectionLeftError(f"none in {self._wait_s:g} s") from None
+
+
+def _set_up(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
+    cursor = connection.cursor()
+    for pragma in (
+        "journal_mode = WAL",  # readers go on while one writes
+        "synchronous = FULL",  # each commit is synced; some builds have NORMAL, whose last ones a power cut loses
+        "foreign_keys = ON",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    # A writer that began as a reader fails at once, without waiting, where another has written meanwhile.
+    if connection.get_execution_options().get("writes", False):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
