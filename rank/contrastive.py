@@ -21,7 +21,6 @@ from tagging.config import RankerConfig
 from tagging.types import Candidates, Modality, RankInput, TagScores, Tokens
 
 AT_ONCE = 256
-COSINES_AT_ONCE = 8_000_000  # of videos with the whole catalog
 
 T = TypeVar("T")
 Floats = NDArray[np.float32]
@@ -98,24 +97,6 @@ class Matching:
         """(D,) unit row of each tag beyond the catalog, by its name; read together, which is faster than one by one."""
         names = list(dict.fromkeys(name for one in candidates for name in one.new.values() if name not in self.known))
         return {**self.known, **dict(zip(names, self.reading.names(names), strict=True))}
-
-    def nearest(self, rows: Floats, hidden: NDArray[np.bool_], k: int) -> tuple[NDArray[np.int64], Floats]:
-        """(B, D) unit rows of videos -> the (B, k) nearest tags of the whole catalog, and their cosines, best first.
-
-        hidden: (N,) True for tags that are never answered; fewer than k, where there are fewer others
-        """
-        k = min(k, int((~hidden).sum()))
-        best, near = np.zeros((len(rows), k), np.int64), np.zeros((len(rows), k), np.float32)
-        at_once = max(1, COSINES_AT_ONCE // len(self.tags))
-        for start in range(0, len(rows) if k else 0, at_once):
-            here = slice(start, start + at_once)
-            cosines = rows[here] @ self.tags.T
-            cosines[:, hidden] = -np.inf
-            some = np.argpartition(-cosines, k - 1, axis=1)[:, :k]
-            order = np.argsort(-np.take_along_axis(cosines, some, axis=1), axis=1, kind="stable")
-            best[here] = np.take_along_axis(some, order, axis=1)
-            near[here] = np.take_along_axis(cosines, best[here], axis=1)
-        return best, near
 
     def near(self, row: Floats, candidates: Candidates, names: Mapping[str, Floats]) -> Floats:
         """(K,) cosine of a video's (D,) unit row with each candidate; names: rows of those beyond the catalog."""

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from rank.base import Ranker
 from rank.contrastive import Contrastive
 from rank.evaluate import most_confident, ranking_row, system_row
+from rank.whole import WholeCatalog
 from recall.channels.learnt import Classifier
 from tagging.recaller import Recaller
 from tagging.types import RankInput, TagScores, VideoEmbeddings
@@ -42,6 +43,9 @@ class Systems:
     def __init__(self, recaller: Recaller, ranker: Ranker) -> None:
         self._recaller = recaller
         self._matching = ranker.matching if isinstance(ranker, Contrastive) else None
+        self._whole: WholeCatalog | None = None
+        if self._matching is not None:
+            self._whole = WholeCatalog(self._matching.tags, recaller.catalog.hidden)
         self._classifier = next((one for one in recaller.channels if isinstance(one, Classifier)), None)
         untrained = "recall + noisy-or" if recaller.blend is None else "recall"
         self.name = "recall + rank" if self._matching is not None else untrained
@@ -99,7 +103,8 @@ class Systems:
 
     def _alone(self, inputs: Sequence[RankInput]) -> list[tuple[Rows, NDArray[np.float32]]]:
         assert self._matching is not None
-        found = self._matching.nearest(self._matching.rows(inputs), self._recaller.catalog.hidden, DEEPEST)
+        assert self._whole is not None
+        found = self._whole.nearest(self._matching.rows(inputs), DEEPEST)
         return list(zip(*found, strict=True))
 
     def _classified(self, videos: Sequence[VideoEmbeddings]) -> list[tuple[Rows, NDArray[np.float32]]]:

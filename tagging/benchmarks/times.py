@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from rank.contrastive import Contrastive
+from rank.whole import WholeCatalog
 from recall.bench import between, now_mib, share_found
 from recall.index.base import VectorIndex
 from recall.index.factory import build_index
@@ -68,7 +69,9 @@ def recall_times(
     tables["one video"], candidates = _stages(recaller, queries, progress)
     if isinstance(ranker, Contrastive):
         inputs = rank_inputs(videos, extraction.tokens, candidates)
-        tables["one video"] += _rank_stages(ranker, inputs, parts.catalog.hidden, progress)
+        tables["one video"] += _rank_stages(
+            ranker, WholeCatalog(ranker.matching.tags, parts.catalog.hidden), inputs, progress
+        )
     figures |= {"labelled videos": len(parts.labelled.ids), "tags": len(parts.catalog), "videos asked": len(queries)}
     tables["all"] = [
         {"": name, "value": value} for name, value in {**figures, "MiB": round(now_mib() - before)}.items()
@@ -102,7 +105,7 @@ def _stages(
 
 
 def _rank_stages(
-    ranker: Contrastive, inputs: Sequence[RankInput], hidden: NDArray[np.bool_], progress: Progress
+    ranker: Contrastive, whole: WholeCatalog, inputs: Sequence[RankInput], progress: Progress
 ) -> list[Row]:
     """One thread, as one video of a service has it."""
     times: dict[str, list[float]] = {}
@@ -118,7 +121,7 @@ def _rank_stages(
             cosines = ranker.matching.near(row, one.candidates, names)
             ranker.sure(one.candidates, cosines)
             clock.append(("rank: its candidates", time.perf_counter()))
-            ranker.matching.nearest(row[None], hidden, len(cosines) or 1)
+            whole.nearest(row[None], len(cosines) or 1)
             clock.append(("rank: the whole catalog instead", time.perf_counter()))
             for (_, began), (stage, ended) in pairwise(clock):
                 times.setdefault(stage, []).append(1e3 * (ended - began))

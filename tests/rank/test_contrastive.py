@@ -156,28 +156,9 @@ def test_with_whom_a_video_is_read_does_not_matter(matching: Matching) -> None:
 def test_more_than_are_read_at_once_keep_their_order(matching: Matching, monkeypatch: pytest.MonkeyPatch) -> None:
     some = [*videos(), *videos()]
     whole, names = matching.rows(some), matching.reading.names(names_of(9, 3))
-    for name in ("AT_ONCE", "COSINES_AT_ONCE"):
-        monkeypatch.setattr(f"rank.contrastive.{name}", 4 if name == "AT_ONCE" else 3 * TAGS)
+    monkeypatch.setattr("rank.contrastive.AT_ONCE", 4)
     np.testing.assert_allclose(matching.rows(some), whole, atol=2e-3)
     np.testing.assert_allclose(matching.reading.names(names_of(9, 3)), names, atol=2e-3)
-    nothing_hidden = np.zeros(TAGS, np.bool_)
-    best, near = matching.nearest(whole, nothing_hidden, 4)
-    np.testing.assert_array_equal(best[:3], matching.nearest(whole[:3], nothing_hidden, 4)[0])
-    np.testing.assert_allclose(near[-2:], matching.nearest(whole[-2:], nothing_hidden, 4)[1], atol=1e-6)
-
-
-@pytest.mark.parametrize("k", [1, 7, TAGS, 100])
-def test_the_nearest_are_those_of_a_sort_and_hidden_tags_never_come(matching: Matching, k: int) -> None:
-    rows = np.random.default_rng(0).standard_normal((11, matching.tags.shape[1])).astype(np.float32)
-    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    for share in (0.0, 0.4, 0.95, 1.0):
-        hidden = np.arange(TAGS) < share * TAGS
-        best, near = matching.nearest(rows, hidden, k)
-        visible = np.flatnonzero(~hidden)
-        want = visible[np.argsort(-(rows @ matching.tags[visible].T), axis=1)][:, :k]
-        np.testing.assert_array_equal(best, want)
-        np.testing.assert_allclose(near, np.take_along_axis(rows @ matching.tags.T, want, axis=1), atol=1e-6)
-    assert matching.nearest(rows[:0], np.zeros(TAGS, np.bool_), k)[0].shape == (0, min(k, TAGS))
 
 
 @pytest.fixture(scope="module")
