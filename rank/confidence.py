@@ -1,14 +1,16 @@
 """How sure a candidate is: what recall says of it, the ranker's cosine and the order's score, as a probability.
 
-    confidence = σ(w · signs + b),   signs = log-odds of recall's likelihood, cosine, 1 for a new tag, order (order.py)
+    confidence = σ(w · signs + b + the tag's offset)
+    signs = log-odds of recall's likelihood, cosine, 1 for a new tag, order (order.py)
 
 A logistic regression (scikit-learn), fitted on videos that neither the channels nor the towers learnt from, and for
 which the order was fitted on others. Where there are few videos it leaves little weight to the trees of the order.
+Most tags have no offset, many bundles none at all (offsets.py).
 """
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +18,14 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
+from rank.offsets import Judged, fit_offsets, offsets_of
 from rank.order import Example, odds_of
+from tagging.config import OffsetsConfig
 from tagging.errors import NothingToLearnError
 from tagging.types import Candidates
 
 Floats = NDArray[np.float32]
+Floats64 = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,23 +35,32 @@ class Confidence:
     new: float
     order: float
     bias: float
+    offsets: Mapping[int, float] = field(default_factory=dict)  # of catalog rows
 
     def weigh(self, candidates: Candidates, cosines: Floats, ordered: Floats) -> Floats:
         """(K,) probabilities that the candidates are right; cosines, ordered: (K,)"""
-        weights = np.array([self.likely, self.cosine, self.new, self.order])
-        return np.asarray(expit(signs_of(candidates, cosines, ordered) @ weights + self.bias), np.float32)
+        offsets = offsets_of(candidates.tag_rows, candidates.new, self.offsets)
+        return np.asarray(expit(self.odds(signs_of(candidates, cosines, ordered)) + offsets), np.float32)
+
+    def odds(self, signs: Floats64) -> Floats64:
+        """(K,) log-odds without offsets; signs: (K, 4)"""
+        return np.asarray(signs @ np.array([self.likely, self.cosine, self.new, self.order]) + self.bias)
 
     def save(self, path: Path) -> None:
         path.write_text(json.dumps(asdict(self)) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, path: Path) -> "Confidence":
-        return cls(**json.loads(path.read_text(encoding="utf-8")))
+        said = json.loads(path.read_text(encoding="utf-8"))
+        return cls(**{**said, "offsets": {int(row): float(offset) for row, offset in said["offsets"].items()}})
 
 
-def fit_confidence(videos: Sequence[Example], ordered: Sequence[Floats]) -> Confidence:
-    """Fit on videos that nothing before was fitted on, and on what an order made of them that did not know them.
+def fit_confidence(
+    videos: Sequence[Example], ordered: Sequence[Floats], uploaders: NDArray[np.int64], config: OffsetsConfig, seed: int
+) -> Confidence:
+    """Fit on V videos that nothing before was fitted on, and on what an order made of them that did not know them.
 
+    uploaders: (V,) equal for videos of one uploader
     Raises NothingToLearnError where all candidates are right, or none is.
     """
     signs = np.concatenate([signs_of(one, near, score) for (one, near, _), score in zip(videos, ordered, strict=True)])
@@ -55,10 +69,14 @@ def fit_confidence(videos: Sequence[Example], ordered: Sequence[Floats]) -> Conf
         raise NothingToLearnError(f"{right.sum()} of {len(right)} candidates are right: nothing to learn from")
     model = LogisticRegression(C=1.0, max_iter=1000).fit(signs, right)
     likely, cosine, new, order = map(float, model.coef_[0])
-    return Confidence(likely, cosine, new, order, float(model.intercept_[0]))
+    alike = Confidence(likely, cosine, new, order, float(model.intercept_[0]))
+    rows = np.concatenate([candidates.tag_rows for candidates, _, _ in videos])
+    owners = np.repeat(uploaders, [len(candidates.tag_rows) for candidates, _, _ in videos])
+    judged = Judged(alike.odds(signs), right, rows, owners).only(signs[:, 2] == 0)  # a new tag's row is no tag's own
+    return replace(alike, offsets=fit_offsets(judged, config, seed))
 
 
-def signs_of(candidates: Candidates, cosines: Floats, ordered: Floats) -> NDArray[np.float64]:
+def signs_of(candidates: Candidates, cosines: Floats, ordered: Floats) -> Floats64:
     """(K, 4) what a confidence rests on."""
     is_new = np.array([row in candidates.new for row in candidates.tag_rows.tolist()], np.float64)
     return np.stack([odds_of(candidates), cosines, is_new, ordered], axis=1)

@@ -301,6 +301,17 @@ class OrderConfig(Branch):
     least_in_leaf: PositiveInt = 100
 
 
+class OffsetsConfig(Branch):
+    """Thresholds of tags of their own, for those with so many held-out candidates of so many uploaders
+    (rank/offsets.py).
+    """
+
+    spreads: tuple[PositiveFloat, ...] = (0.2, 0.4, 0.8)  # log-odds, of which the best is taken; (): no tag has one
+    standard_errors: float = 1.0  # by which they have to help uploaders they were not fitted on, or no tag has one
+    least_candidates: PositiveInt = 50
+    least_uploaders: PositiveInt = 10
+
+
 class RankerConfig(Branch):
     """The contrastive ranker and its training (rank/train.py)."""
 
@@ -310,6 +321,7 @@ class RankerConfig(Branch):
     walks: DeepWalkConfig = DeepWalkConfig(walks=4)  # the tag graph's vectors
     edge_uploaders: PositiveInt = 2  # that speak for an edge of the tag graph
     order: OrderConfig = OrderConfig()
+    offsets: OffsetsConfig = OffsetsConfig()
     batch: Annotated[int, Field(ge=2)] = 64
     at_once: PositiveInt = 4096  # videos or tags in memory together; more in a step are gone through twice (GradCache)
     device: Literal["auto", "cpu", "cuda"] = "auto"  # auto: a GPU where torch sees one

@@ -41,7 +41,8 @@ class Ranking:
         self.graph.save(folder / "graph.parquet")
 
     def entry(self) -> RankerEntry:
-        return RankerEntry(videos=self.videos, edges=self.graph.edges)
+        thresholds = len(self.ranker.confidence.offsets)
+        return RankerEntry(videos=self.videos, edges=self.graph.edges, thresholds=thresholds)
 
 
 def for_this_machine(config: Config, ranker: RankerConfig) -> Config:
@@ -80,8 +81,10 @@ def learn_rank(
     inputs = rank_inputs([videos[row] for row in blended.rows.tolist()], only(tokens, blended.rows), blended.candidates)
     true = [labelled.tags.of(row) for row in blended.rows.tolist()]
     examples = list(zip(blended.candidates, matching.cosines(inputs), true, strict=True))
-    ordered = cross_fitted(examples, labelled.uploader_numbers()[blended.rows], ranker.order, seed)
-    confidence, order = fit_confidence(examples, ordered), fit_order(examples, ranker.order, seed)
+    uploaders = labelled.uploader_numbers()[blended.rows]
+    ordered = cross_fitted(examples, uploaders, ranker.order, seed)
+    confidence = fit_confidence(examples, ordered, uploaders, ranker.offsets, seed)
+    order = fit_order(examples, ranker.order, seed)
     return Ranking(Contrastive(matching, order, confidence), prepared.graph, len(learnt_from))
 
 

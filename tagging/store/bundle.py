@@ -34,7 +34,7 @@ from tagging.errors import (
     ArtifactNotFoundError,
 )
 
-FORMAT = 6
+FORMAT = 7
 MANIFEST = "manifest.json"
 
 
@@ -82,10 +82,13 @@ class LearntEntry(_Part):
 
 
 class RankerEntry(_Part):
-    """What rank learnt: from how many videos, and the edges of the tag graph."""
+    """What rank learnt: from how many videos, the edges of the tag graph, and how many tags have a threshold of their
+    own.
+    """
 
     videos: int
     edges: int
+    thresholds: int
 
 
 class FileEntry(_Part):

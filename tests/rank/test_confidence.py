@@ -2,14 +2,17 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.special import logit
 
 from rank.confidence import Confidence, fit_confidence, signs_of
 from rank.order import Example
+from tagging.config import OffsetsConfig
 from tagging.errors import NothingToLearnError
 from tagging.types import Candidates
 
@@ -27,6 +30,11 @@ def candidates(likely: Sequence[float] | None, new: Sequence[int] = (), count: i
     )
 
 
+def fitted(videos: Sequence[Example], ordered: Sequence[NDArray[np.float32]], *spreads: float) -> Confidence:
+    """On videos each of an uploader of its own."""
+    return fit_confidence(videos, ordered, np.arange(len(videos)), OffsetsConfig(spreads=spreads), 7)
+
+
 def cosines(*values: float) -> NDArray[np.float32]:
     return np.array(values, np.float32)
 
@@ -38,6 +46,13 @@ def test_it_is_a_logistic_curve_over_log_odds_cosine_newness_and_order() -> None
         odds = 0.8 * math.log(p / (1 - p)) + 3.0 * cosine - 0.5 * (row in new) + 0.4 * score - 1.0
         assert got[row] == pytest.approx(1 / (1 + math.exp(-odds)), rel=1e-4)
     assert got.dtype == np.float32
+
+
+def test_a_tags_offset_shifts_its_log_odds_and_no_others() -> None:
+    of_tags = replace(SOME, offsets={0: 0.7, 2: -1.5, 3: 4.0, 9: 4.0})
+    given = candidates([0.2, 0.9, 0.5, 0.4], new=[3]), cosines(0.3, -0.1, 0.9, 0.0), cosines(0, 0, 0, 0)
+    before, after = (logit(one.weigh(*given).astype(float)) for one in (SOME, of_tags))
+    np.testing.assert_allclose(after - before, [0.7, 0, -1.5, 0], atol=1e-5)  # whatever row a new tag has
 
 
 def test_each_sign_alone_makes_surer_and_never_certain() -> None:
@@ -61,7 +76,7 @@ def test_candidates_without_a_likelihood_are_refused() -> None:
 
 
 def test_saved_and_loaded_it_is_the_same(tmp_path: Path) -> None:
-    odd = Confidence(1 / 3, math.pi, -1e-17, 5.0, 2e9)
+    odd = Confidence(1 / 3, math.pi, -1e-17, 5.0, 2e9, {0: -1 / 3, 470_724: 1e-300})
     odd.save(tmp_path / "c.json")
     assert Confidence.load(tmp_path / "c.json") == odd
 
@@ -87,13 +102,13 @@ def drawn(generator: np.random.Generator, videos: int, weights: Sequence[float])
 
 def test_the_weights_that_made_the_labels_are_found() -> None:
     weights = (0.7, 2.0, 1.0, 0.6, -1.0)
-    found = fit_confidence(*drawn(np.random.default_rng(0), 3000, weights))
+    found = fitted(*drawn(np.random.default_rng(0), 3000, weights))
     np.testing.assert_allclose([found.likely, found.cosine, found.new, found.order, found.bias], weights, atol=0.15)
 
 
 def test_on_the_whole_as_many_are_right_as_it_says() -> None:
     some, ordered = drawn(np.random.default_rng(1), 500, (0.7, 2.0, 1.0, 0.6, -1.0))
-    found = fit_confidence(some, ordered)
+    found = fitted(some, ordered)
     said = sum(float(found.weigh(one, near, score).sum()) for (one, near, _), score in zip(some, ordered, strict=True))
     assert said == pytest.approx(sum(len(right) for _, _, right in some), rel=1e-3)
 
@@ -101,13 +116,13 @@ def test_on_the_whole_as_many_are_right_as_it_says() -> None:
 def test_an_order_that_says_nothing_gets_no_weight() -> None:
     some, _ = drawn(np.random.default_rng(3), 2000, (0.7, 2.0, 1.0, 0.0, -1.0))
     noise = np.random.default_rng(4)
-    found = fit_confidence(some, [noise.normal(size=6).astype(np.float32) for _ in some])
+    found = fitted(some, [noise.normal(size=6).astype(np.float32) for _ in some])
     assert abs(found.order) < 0.1 < found.likely
 
 
 def test_where_the_cosine_alone_tells_right_from_wrong_it_gets_the_weight() -> None:
     videos: list[Example] = [(candidates([0.4, 0.4, 0.4]), cosines(0.8, 0.1, -0.3), np.array([0])) for _ in range(20)]
-    found = fit_confidence(videos, [cosines(0, 0, 0)] * 20)
+    found = fitted(videos, [cosines(0, 0, 0)] * 20)
     assert found.cosine > 1
     sure = found.weigh(*videos[0][:2], cosines(0, 0, 0))
     assert sure[0] > 0.5 > sure[1] > sure[2]
@@ -118,14 +133,29 @@ def test_only_right_or_only_wrong_candidates_teach_nothing(true: list[int]) -> N
     nothing = (candidates([]), cosines(), np.array([5]))
     some = (candidates([0.3, 0.6]), cosines(0.1, 0.2), np.array(true, np.int64))
     with pytest.raises(NothingToLearnError, match=f"{len(true)} of 2 candidates are right"):
-        fit_confidence([some, nothing], [cosines(0, 0), cosines()])
+        fitted([some, nothing], [cosines(0, 0), cosines()])
     with pytest.raises(NothingToLearnError, match="0 of 0 candidates are right"):
-        fit_confidence([nothing], [cosines()])
+        fitted([nothing], [cosines()])
 
 
 def test_videos_without_candidates_change_nothing() -> None:
     some, ordered = drawn(np.random.default_rng(2), 50, (0.7, 2.0, 1.0, 0.5, -1.0))
     nothing = (candidates([]), cosines(), np.array([5]))
-    with_them = fit_confidence([nothing, *some, nothing], [cosines(), *ordered, cosines()])
-    assert with_them == fit_confidence(some, ordered)
+    with_them = fitted([nothing, *some, nothing], [cosines(), *ordered, cosines()])
+    assert with_them == fitted(some, ordered)
     assert signs_of(*nothing[:2], cosines()).shape == (0, 4)
+
+
+def test_tags_that_are_right_more_often_than_the_others_get_an_offset_unless_they_were_new() -> None:
+    some, ordered = drawn(np.random.default_rng(5), 600, (0.7, 2.0, -1.0, 0.6, -1.0))
+    generator = np.random.default_rng(6)
+    videos: list[Example] = []
+    for one, near, right in some:  # half of the wrong first and last candidates are right after all, all of new ones
+        luckier = [row for row in (0, 5) if generator.random() < (1.0 if row in one.new else 0.5)]
+        videos.append((one, near, np.union1d(right, luckier)))
+    found = fitted(videos, ordered, 0.25, 0.5)
+    assert found.offsets.keys() == set(range(6))
+    assert min(found.offsets[row] for row in (0, 5)) > 0.2 > max(found.offsets[row] for row in (1, 2, 3, 4))
+    never_new = [(replace(one, new={}), near, right) for one, near, right in videos]
+    assert fitted(never_new, ordered, 0.25, 0.5).offsets[0] > found.offsets[0] + 0.2
+    assert fitted(videos, ordered).offsets == {}

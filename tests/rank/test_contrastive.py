@@ -170,7 +170,8 @@ def ranker(matching: Matching) -> Contrastive:
         if len(near)
     ]
     order = fit_order(examples, OrderConfig(trees=5, leaves=3, least_in_leaf=2), 7)
-    return Contrastive(matching, order, Confidence(likely=0.9, cosine=4.0, new=-0.5, order=0.2, bias=-0.3))
+    confidence = Confidence(likely=0.9, cosine=4.0, new=-0.5, order=0.2, bias=-0.3, offsets={0: 0.7, 2: -1.1})
+    return Contrastive(matching, order, confidence)
 
 
 @pytest.fixture(scope="module")
@@ -204,7 +205,8 @@ def test_saved_and_loaded_it_says_the_same_up_to_halves(ranker: Contrastive, sav
 def manifest(config: Config) -> BundleManifest:
     """Of a bundle of which only the ranker is looked at."""
     config = config.model_copy(update={"rank": RankConfig(ranker=CONFIG)})
-    return BundleManifest.model_construct(config=config, ranker=RankerEntry(videos=1, edges=0), learnt=None)
+    entry = RankerEntry(videos=1, edges=0, thresholds=0)
+    return BundleManifest.model_construct(config=config, ranker=entry, learnt=None)
 
 
 def lost(name: str) -> Callable[[Path], None]:
@@ -235,6 +237,10 @@ def lacking_a_tensor(folder: Path) -> None:
     save_file(tensors, folder / "towers.safetensors")
 
 
+def weighs(offsets: bytes) -> bytes:
+    return b'{"likely": 1.0, "cosine": 1.0, "new": 1.0, "order": 1.0, "bias": 1.0, "offsets": ' + offsets + b"}"
+
+
 FILES = ["towers.safetensors", "towers.json", "tokenizer.json", "tags.npy", "confidence.json"]
 
 
@@ -247,6 +253,7 @@ FILES = ["towers.safetensors", "towers.json", "tokenizer.json", "tags.npy", "con
         holding("towers.json", b"[]"),
         holding("towers.json", b'{"bert": [40, 16, 32, 2, 48, 3], "media": {"frames": 6}, "graph": 5}'),
         holding("confidence.json", b'{"likely": 1.0}'),
+        *(holding("confidence.json", weighs(offsets)) for offsets in (b"[]", b'{"x": 1.0}', b'{"1": [2.0]}')),
         tags_of(np.zeros((TAGS, 8), np.float16)),
         tags_of(np.zeros(TAGS, np.float16)),
         lacking_a_tensor,

@@ -13,7 +13,7 @@ import pytest
 from rank.contrastive import Contrastive
 from rank.likely import Likely
 from tagging.catalog import build_catalog
-from tagging.config import BlendConfig, Config
+from tagging.config import BlendConfig, Config, OffsetsConfig
 from tagging.errors import InvalidSelectionError, InvalidVideoError
 from tagging.evaluation import EvaluationReport, evaluate
 from tagging.learning import Learning, learn_recall
@@ -36,7 +36,12 @@ def config(tiny_config: Config) -> Config:
     learnt = LEARNT.model_copy(update={"epochs": 20})
     recall = tiny_config.recall.model_copy(update={"learnt": learnt, "blend": BlendConfig(trees=20, least_in_leaf=5)})
     training = tiny_config.training.model_copy(update={"least_videos": 100})
-    return tiny_config.model_copy(update={"recall": recall, "training": training})
+    # Tags have thresholds of their own, whether they help or not.
+    own = OffsetsConfig(standard_errors=-1000.0, least_candidates=10, least_uploaders=2)
+    assert tiny_config.rank.ranker is not None
+    ranker = tiny_config.rank.ranker.model_copy(update={"offsets": own})
+    rank = tiny_config.rank.model_copy(update={"ranker": ranker})
+    return tiny_config.model_copy(update={"recall": recall, "rank": rank, "training": training})
 
 
 def write(path: Path, count: int, seed: int, first: int = 0, clips: Sequence[Path] = ()) -> Path:
@@ -84,7 +89,9 @@ def test_the_bundle_holds_the_ranker_its_graph_and_what_it_would_answer(bundle: 
     assert len(answers) == manifest.learnt.kept_for_promises
     assert np.diff(answers.starts).max() <= LONGEST_ANSWER
     assert answers.right.any()
-    assert isinstance(load_ranker(bundle, manifest), Contrastive)
+    ranker = load_ranker(bundle, manifest)
+    assert isinstance(ranker, Contrastive)
+    assert manifest.ranker.thresholds == len(ranker.confidence.offsets) > 0
 
 
 def test_every_channel_and_the_union_are_measured_and_written(bundle: Path, tmp_path: Path) -> None:
