@@ -1,13 +1,16 @@
 """Edited tags are recalled, ranked and answered at once, as in a bundle that had been made so."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.special import logit
 
+from rank.contrastive import Contrastive
 from tagging.additions import add_tags
 from tagging.catalog import TagCatalog
 from tagging.config import Config
@@ -15,8 +18,11 @@ from tagging.edits.changes import Change
 from tagging.edits.edit import NumberedEdit
 from tagging.edits.history import History
 from tagging.edits.tags import CatalogIndex
-from tagging.pipeline import Tagger, load_tagger
+from tagging.features.factory import load_encoders
+from tagging.pipeline import Tagger, load_ranker, load_tagger
 from tagging.progress import Silent
+from tagging.recaller import Recaller
+from tagging.store.bundle import read_manifest
 from tagging.store.features import FeatureStore
 from tagging.store.latecomers import Latecomer
 from tagging.training import train
@@ -179,6 +185,58 @@ def test_a_merged_tag_is_answered_as_what_it_became_with_all_its_evidence(learnt
             assert merged.channels[channel] == max(apart[name].channels.get(channel, 0) for name in ("cats", "cars"))
         shown = {one.video_id for one in merged.evidence if one.kind == "video"}
         assert shown & {one.video_id for one in apart["cats"].evidence if one.kind == "video"}
+
+
+def with_offsets(bundle: Path, offsets: Mapping[int, float]) -> Tagger:
+    """The bundle with thresholds of tags of their own."""
+    manifest = read_manifest(bundle)
+    ranker, encoders = load_ranker(bundle, manifest), load_encoders(manifest.config.encoders)
+    assert isinstance(ranker, Contrastive)
+    ranker = replace(ranker, confidence=replace(ranker.confidence, offsets=offsets))
+    return Tagger(Recaller.load(bundle, manifest), ranker, encoders, manifest.config, manifest.version)
+
+
+def test_the_threshold_of_a_tag_stays_its_own_whatever_is_edited(learnt: Path) -> None:
+    catalog = TagCatalog.load(learnt / "catalog.parquet")
+    # Those beyond the catalog are nobody's: rows that created tags, and phrases of a text, get one after the other.
+    offsets = {row: 0.3 + 0.1 * row for row in range(len(catalog) + 20)}
+    own = {catalog.ids[row]: offset for row, offset in offsets.items() if row < len(catalog)}
+    titles = ["kitten purring whiskers engine", "recipe with a zebra crossing", "guitar cats cars food music", "xyzzy"]
+    with with_offsets(learnt, {}) as plain, with_offsets(learnt, offsets) as shifted:
+        both = Desk(plain, learnt), Desk(shifted, learnt)
+        ids = {name: both[0].id(name) for name in ("cats", "cars", "food", "music")}
+
+        def edit(ask: Callable[[Change], Any]) -> None:
+            for desk in both:
+                desk.do(ask)
+
+        def seen() -> set[str]:
+            """Ids of the answered tags, each shifted by what is its own."""
+            found: set[str] = set()
+            for title in titles:
+                before, after = ({tag.tag_id: tag for tag in desk.answer(title).tags} for desk in both)
+                assert before.keys() == after.keys() != set()
+                for one, tag in before.items():
+                    shift = logit(after[one].confidence) - logit(tag.confidence)
+                    assert shift == pytest.approx(own.get(one, 0.0), abs=1e-3), tag.name
+                found |= before.keys()
+            return found
+
+        assert set(ids.values()) <= seen()
+        edit(lambda c: [c.create("zebra crossing"), c.create("xyzzy")])
+        assert {both[0].id("zebra crossing"), both[0].id("xyzzy")} <= seen()
+        edit(lambda c: c.merge(ids["cars"], [ids["cats"]]))
+        assert ids["cats"] not in seen()
+        edit(lambda c: c.update(ids["food"], name="dishes", remove_aliases=["food"]))
+        edit(lambda c: c.create("food"))
+        assert {ids["food"], both[0].id("food")} <= seen()
+        edit(lambda c: c.merge(both[0].id("xyzzy"), [ids["music"]]))
+        assert ids["music"] not in seen()
+        edit(lambda c: c.update(ids["cars"], hidden=True))
+        assert ids["cars"] not in seen()
+        for desk in both:
+            desk.undo(3)  # the merge of cats into cars
+        assert ids["cats"] in seen()
 
 
 def test_a_labelled_video_votes_for_a_created_tag(desk: Desk) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tagging.catalog import TagCatalog
 from tagging.config import BlendConfig, Config, LearntConfig, NgramConfig
 from tagging.errors import ArtifactError, ArtifactNotFoundError, InvalidManifestError, OutputExistsError
 from tagging.folding import fold
@@ -249,6 +250,11 @@ def test_in_a_bundle_that_learnt_late_videos_vote_in_every_channel_of_labelled_v
     assert food.confidence > max((tag.confidence for tag in before.tags if tag.name == "food"), default=0.0)
 
     fold(bundle, tmp_path / "log", tmp_path / "folded", Silent())
+    # Tags keep their rows, which the thresholds of tags of their own go by.
+    before_it, folded_in = (TagCatalog.load(folder / "catalog.parquet") for folder in (bundle, tmp_path / "folded"))
+    assert folded_in.ids == before_it.ids
+    confidence = "rank/confidence.json"
+    assert (tmp_path / "folded" / confidence).read_bytes() == (bundle / confidence).read_bytes()
     embeddings = VideoEmbeddings({}, title=title, uploader_id="somebody new")
     proposals = []
     for folder in (bundle, tmp_path / "folded"):
