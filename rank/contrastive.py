@@ -1,15 +1,14 @@
 """The trained ranker: towers, the catalog's vectors, and how sure that makes a candidate."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from tokenizers import Tokenizer
 
 from rank.bert import Bert, BertShape, Reader, lower_states
@@ -18,11 +17,11 @@ from rank.order import Order
 from rank.padded import padded
 from rank.towers import TagInput, Towers, VideoInput
 from tagging.config import RankerConfig
+from tagging.store.tensors import read_tensors
 from tagging.types import Candidates, Modality, RankInput, TagScores, Tokens
 
 AT_ONCE = 256
 
-T = TypeVar("T")
 Floats = NDArray[np.float32]
 
 
@@ -148,15 +147,14 @@ class Contrastive:
         """That of a folder; an OSError, LookupError, ValueError or RuntimeError where it is none of these."""
         about = json.loads((folder / "towers.json").read_text(encoding="utf-8"))
         towers = Towers(Bert(BertShape(*about["bert"])), about["media"], about["graph"], config.towers)
-        state = _read(load_file, folder / "towers.safetensors")
+        state, _ = read_tensors(folder / "towers.safetensors")
         towers.load_state_dict({name: value.float() for name, value in state.items()})
-        reader = Reader(_read(Tokenizer.from_file, folder / "tokenizer.json"), config.bert.max_tokens)
+        reader = Reader(_read_tokenizer(folder / "tokenizer.json"), config.bert.max_tokens)
         tags = np.load(folder / "tags.npy", allow_pickle=False).astype(np.float32)
         if tags.ndim != 2 or tags.shape[1] != towers.width:
             raise ValueError(f"tags {tags.shape}, towers of width {towers.width}")
         matching = Matching(TowerReader(towers.eval().to(device), reader), tags)
-        order = _read(lambda path: Order.load(Path(path)), folder / "order.txt")
-        return cls(matching, order, Confidence.load(folder / "confidence.json"))
+        return cls(matching, Order.load(folder / "order.txt"), Confidence.load(folder / "confidence.json"))
 
 
 def save_tags(folder: Path, tags: Floats) -> None:
@@ -164,8 +162,8 @@ def save_tags(folder: Path, tags: Floats) -> None:
     np.save(folder / "tags.npy", tags.astype(np.float16), allow_pickle=False)
 
 
-def _read(read: Callable[[str], T], path: Path) -> T:
+def _read_tokenizer(path: Path) -> Tokenizer:
     try:
-        return read(str(path))
-    except Exception as error:  # tokenizers raises no class of its own, safetensors one that is nobody's child
+        return Tokenizer.from_file(str(path))
+    except Exception as error:  # tokenizers raises no class of its own
         raise ValueError(f"{path.name} cannot be read: {error}") from error

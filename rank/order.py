@@ -16,6 +16,7 @@ from scipy.special import logit
 from tagging.config import OrderConfig
 from tagging.errors import NothingToLearnError
 from tagging.splits import halves
+from tagging.store.trees import read_trees, write_trees
 from tagging.types import Candidates
 
 Floats = NDArray[np.float32]
@@ -37,11 +38,11 @@ class Order:
         return np.asarray(self._booster.predict(signs, raw_score=True, num_threads=1), np.float32)
 
     def save(self, path: Path) -> None:
-        path.write_text(self._booster.model_to_string(), encoding="utf-8")
+        write_trees(self._booster, path)
 
     @classmethod
     def load(cls, path: Path) -> "Order":
-        return cls(lightgbm.Booster(model_str=path.read_text(encoding="utf-8")))
+        return cls(read_trees(path))
 
 
 def fit_order(videos: Sequence[Example], config: OrderConfig, seed: int) -> Order:

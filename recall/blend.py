@@ -22,6 +22,7 @@ from recall.lexical import SIGNS, NameWords
 from tagging.config import BlendConfig
 from tagging.errors import NothingToLearnError
 from tagging.splits import halves
+from tagging.store.trees import read_trees, write_trees
 from tagging.types import Candidates
 
 Floats = NDArray[np.float32]
@@ -47,11 +48,11 @@ class Blend:
         return replace(candidates, likely=np.asarray(likely, np.float32))
 
     def save(self, path: Path) -> None:
-        path.write_text(self._booster.model_to_string(), encoding="utf-8")
+        write_trees(self._booster, path)
 
     @classmethod
     def load(cls, path: Path, words: NameWords, uses: Floats) -> "Blend":
-        return cls(lightgbm.Booster(model_str=path.read_text(encoding="utf-8")), words, uses)
+        return cls(read_trees(path), words, uses)
 
 
 def fit_blend(

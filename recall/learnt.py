@@ -17,7 +17,6 @@ from types import MappingProxyType
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import safe_open
 from safetensors.torch import save_file
 from scipy import sparse
 from torch import Tensor, nn
@@ -25,6 +24,7 @@ from torch.nn import functional
 
 from recall.ngrams import NgramFeatures
 from recall.tower import NGRAMS, Tower
+from tagging.store.tensors import read_tensors
 from tagging.types import VideoEmbeddings
 
 AT_ONCE = 4096
@@ -171,8 +171,7 @@ class Learnt:
     @classmethod
     def load(cls, folder: Path) -> "Learnt":
         """The weights of a folder; ValueError or KeyError where its file is not one of these."""
-        with safe_open(folder / "model.safetensors", "pt") as file:
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  # no mapping
+        tensors, _ = read_tensors(folder / "model.safetensors")
         table = tensors.pop("table").float()
         learnt = cls(
             NgramFeatures.load(folder / "ngrams.parquet"),

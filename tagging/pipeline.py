@@ -286,10 +286,13 @@ def load_tagger(folder: Path, stages: Stages = untimed) -> Tagger:
     manifest = read_manifest(folder)
     encoders = load_encoders(manifest.config.encoders)
     check_encoders(manifest, encoders)
-    return Tagger(
-        Recaller.load(folder, manifest), load_ranker(folder, manifest), encoders, manifest.config, manifest.version,
-        load_answers(folder, manifest), stages,
-    )  # fmt: skip
+    try:
+        recaller, ranker = Recaller.load(folder, manifest), load_ranker(folder, manifest)
+        answers = load_answers(folder, manifest)
+    except Exception:
+        read_manifest(folder)  # names the file that was damaged since, whatever the library that met it first said
+        raise
+    return Tagger(recaller, ranker, encoders, manifest.config, manifest.version, answers, stages)
 
 
 def load_answers(folder: Path, manifest: BundleManifest) -> Answers | None:

@@ -116,10 +116,12 @@ class RecallParts:
             }
             learnt = None
             if manifest.learnt is not None:
+                with (folder / "learnt" / "texts.npz").open("rb") as file:  # SciPy leaves one that is cut short open
+                    texts = sparse.load_npz(file)
                 learnt = LearntParts(
                     Learnt.load(folder / "learnt"),
                     indexes.pop(LikeNames.name, None),
-                    sparse.load_npz(folder / "learnt" / "texts.npz"),
+                    texts,
                     TagExtractor.load(folder / "learnt" / "extract") if manifest.learnt.extracts else None,
                 )
             named = named_channels(folder, manifest.names, config, catalog)

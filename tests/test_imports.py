@@ -9,6 +9,8 @@ ROOT = Path(__file__).resolve().parents[1]
 VALUES = {"tagging.types", "tagging.errors", "tagging.config", "tagging.words"}
 TOOLS = {
     "tagging.store.atomic",  # how anything is written whole, which an index that grows must be
+    "tagging.store.tensors",  # how weights are read, which must not be mapped
+    "tagging.store.trees",  # how trees are read, which must be whole
     "tagging.progress",  # how long work is told
     "tagging.device",  # what torch computes on
     "tagging.splits",  # how uploaders are kept together

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,9 @@ from numpy.typing import NDArray
 from tagging.errors import ArtifactMismatchError
 from tagging.features.torchvision_compat import repair_torchvision
 from tagging.features.weights import fingerprint, folder_files, reason_of
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
 
 
 class SentenceTransformerEncoder:
@@ -41,7 +45,7 @@ class SentenceTransformerEncoder:
             "sentence-transformers", {"max_tokens": self.max_tokens, "version": 1}, folder_files(folder)
         )
         model.max_seq_length = self.max_tokens
-        self._model = model.eval()
+        self._model = _unmapped(model.eval())
         self._batch_size = batch_size
         self._prompt = model.prompts.get(model.default_prompt_name or "") or ""
         # Its own copy: a fast tokenizer keeps its truncation as state, which another thread may be relying on.
@@ -100,6 +104,14 @@ def _load_report() -> Iterator[list[str]]:
     finally:
         logger.removeFilter(keep)
         logger.setLevel(level)
+
+
+def _unmapped(model: "SentenceTransformer") -> "SentenceTransformer":
+    """With its weights in memory: transformers maps their file, and who cuts that short would end the process."""
+    for tensor in (*model.parameters(), *model.buffers()):
+        if tensor.device.type == "cpu":
+            tensor.data = tensor.data.clone()
+    return model
 
 
 def _missing_tensors(reports: Iterable[str]) -> list[str]:

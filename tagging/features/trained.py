@@ -14,13 +14,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from tagging.errors import ArtifactMismatchError
 from tagging.features.audio import log_mel
 from tagging.features.resnet import SmallResNet
 from tagging.features.weights import fingerprint
+from tagging.store.tensors import read_tensors
 from tagging.types import Frames, Sound
 
 SIDE = 112
@@ -36,9 +36,9 @@ class TrainedNetwork:
 
     def __init__(self, file: Path, kind: str, channels: int, dim: int, device: str) -> None:
         try:
-            with safe_open(file, "pt") as weights:
-                described = json.loads((weights.metadata() or {}).get("videotag", "{}"))
-                state = {name: weights.get_tensor(name).float() for name in weights.keys()}  # noqa: SIM118  it is no mapping
+            tensors, said = read_tensors(file)
+            described = json.loads(said.get("videotag", "{}"))
+            state = {name: tensor.float() for name, tensor in tensors.items()}
             if described.get("kind") != kind:
                 raise ValueError(f"it is {described.get('kind', 'something else')!r}, not {kind!r}")
             self.class_names: tuple[str, ...] = tuple(described["class_names"])
@@ -50,7 +50,7 @@ class TrainedNetwork:
             with torch.device("meta"):  # no time spent on random weights
                 network = SmallResNet(channels, dim, len(self.class_names))
             network.load_state_dict(state, assign=True)
-        except (SafetensorError, OSError, ValueError, KeyError, RuntimeError) as error:
+        except (OSError, ValueError, KeyError, RuntimeError) as error:
             raise ArtifactMismatchError(f"{file} is no {kind} encoder of videotag: {error}") from error
         self.network = network.eval().requires_grad_(False).to(device)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # its stubs lack it

@@ -57,6 +57,15 @@ def test_the_model_that_ships_with_a_package_agrees_with_the_library(minilm: Pat
     assert got[0] @ got[5] > got[0] @ got[3] + 0.2  # bread is nearer to bread than to cars
 
 
+def test_a_model_whose_file_is_cut_short_goes_on(tiny_text: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(tiny_text, tmp_path / "model")
+    encoder = SentenceTransformerEncoder(folder, max_tokens=64, batch_size=3)
+    want = encoder.encode(TEXTS)
+    assert str(folder) not in Path("/proc/self/maps").read_text()  # or the next line would end this process
+    (folder / "model.safetensors").write_bytes(b"")
+    np.testing.assert_array_equal(encoder.encode(TEXTS), want)
+
+
 def test_the_batch_size_does_not_change_the_rows(tiny_text: Path, encoder: TextEncoder) -> None:
     for batch_size in (1, 2, 100):
         other = SentenceTransformerEncoder(tiny_text, max_tokens=64, batch_size=batch_size)
