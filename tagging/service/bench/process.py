@@ -1,4 +1,7 @@
-"""The real service in a process of its own, on a free port of loopback, and what it holds of the machine (Linux)."""
+"""The real service in a process of its own, on a free port of loopback, and what it holds of the machine (Linux).
+
+It does not outlive who started it: the kernel kills it when the thread that did is gone, also by kill -9.
+"""
 
 import json
 import os
@@ -19,6 +22,16 @@ STOP_TIMEOUT_S = 60.0
 LOOK_EVERY_S = 0.05
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
+# What the process runs; its first argument is the id of who started it.
+_PROGRAM = """
+import ctypes, os, signal, sys
+PR_SET_PDEATHSIG = 1
+ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+if os.getppid() != int(sys.argv.pop(1)):  # who died before the call above
+    sys.exit(1)
+from tagging.cli.main import main
+main()
+"""
 _SERVING = re.compile(r"^serving bundle .* on port (\d+)$", re.MULTILINE)
 
 
@@ -93,8 +106,8 @@ def service_process(
     """
     file, log = folder / "service.toml", folder / "service.log"
     file.write_text(_toml(listen or {}, database, folders), encoding="utf-8")
-    run = "from tagging.cli.main import main; main()"
-    command = [sys.executable, "-c", run, "serve", "--bundle", str(bundle), "--config", str(file)]
+    command = [sys.executable, "-c", _PROGRAM, str(os.getpid()), "serve", "--bundle", str(bundle)]
+    command += ["--config", str(file)]
     with log.open("wb") as stderr:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr)
     try:

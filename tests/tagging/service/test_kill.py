@@ -23,6 +23,7 @@ from tagging.store.database.feedback import FeedbackLog
 from tagging.store.database.labelled_videos import LabelledLog
 from tagging.store.database.tag_edits import TagEdits
 from tests.postgres import PostgresServer
+from tests.tagging.service.processes import runs
 
 pytestmark = pytest.mark.anyio
 
@@ -171,18 +172,10 @@ async def _is_there_once(url: str, stories: list[Story]) -> None:
 
 async def _ended(pids: set[int]) -> None:
     for _ in range(600):
-        if not any(_runs(pid) for pid in pids):
+        if not any(runs(pid) for pid in pids):
             return
         await asyncio.sleep(0.05)
     pytest.fail(f"of {pids} some outlive the service")
-
-
-def _runs(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"  # ended; whoever inherited it has not asked yet
 
 
 @pytest.fixture

@@ -3,12 +3,14 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from tagging.errors import BackendUnavailableError
 from tagging.service.bench.process import ServiceProcess, service_process
+from tests.tagging.service.processes import runs
 
 
 def test_a_service_that_does_not_start_says_why(tmp_path: Path) -> None:
@@ -34,3 +36,29 @@ def test_a_footprint_counts_descendants_too(tmp_path: Path) -> None:
         assert held.descriptors == sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in want)  # noqa: PTH208
         assert 64 < held.resident_mib < 200
         process.communicate()
+
+
+STARTER = """
+import sys, time
+from pathlib import Path
+from tagging.service.bench.process import service_process
+bundle, folder = map(Path, sys.argv[1:])
+with service_process(bundle, folder, f"sqlite:///{folder}/service.db") as service:
+    print(*service.pids(), flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_service_whose_starter_is_killed_ends_with_all_its_processes(tiny_starter: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", STARTER, str(tiny_starter), str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as starter:
+        assert starter.stdout is not None
+        pids = {int(pid) for pid in starter.stdout.readline().split()}
+        assert pids
+        assert all(runs(pid) for pid in pids)
+        starter.kill()
+        starter.wait()
+    deadline = time.monotonic() + 60
+    while any(runs(pid) for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(runs(pid) for pid in pids)

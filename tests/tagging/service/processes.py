@@ -1,0 +1,11 @@
+"""Whether processes of others' starting still run."""
+
+from pathlib import Path
+
+
+def runs(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"  # ended; whoever inherited it has not asked yet
