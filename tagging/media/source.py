@@ -3,7 +3,6 @@
 import hashlib
 import re
 import string
-import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from tagging.config import MediaConfig
 from tagging.errors import InvalidMediaError, MediaNotFoundError
+from tagging.media.copies import unnamed_file, write
 from tagging.media.limits import Deadline, check_bytes, timed_out
 
 CHUNK = 1 << 16  # bytes
@@ -41,7 +41,7 @@ def open_source(source: str | OpenFile, config: MediaConfig) -> Iterator[Path]:
     """A local file with the bytes of a uri or an open file, for as long as the context lasts.
 
     Raises MediaNotFoundError, MediaTooBigError, DecodeTimeoutError (a download that is not done within
-    decode_timeout_s) and InvalidMediaError (no bytes at all).
+    decode_timeout_s), InvalidMediaError (no bytes at all) and OutputUnwritableError (no room for a download).
     """
     if isinstance(source, OpenFile):
         yield _checked(Path(f"/dev/fd/{source.descriptor}"), source.name, config)
@@ -50,9 +50,8 @@ def open_source(source: str | OpenFile, config: MediaConfig) -> Iterator[Path]:
     # "talk: part 1.mp4" is a file name; only "://" makes a scheme.
     scheme = match[1].lower() if (match := re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", uri)) else ""
     if scheme in ("http", "https"):
-        with tempfile.TemporaryFile() as file:  # it has no name: even a killed process leaves nothing on the disk
+        with unnamed_file(shown(uri)) as file:
             _fetch(uri, file, config)
-            file.flush()
             yield _checked(Path(f"/dev/fd/{file.fileno()}"), uri, config)
     elif scheme in ("", "file"):
         yield _checked(Path(uri) if not scheme else _file_url_path(uri), uri, config)
@@ -96,7 +95,7 @@ def _fetch(url: str, file: IO[bytes], config: MediaConfig) -> None:
     deadline = Deadline(config.decode_timeout_s)
     try:
         with _opener().open(_quoted(url), timeout=config.decode_timeout_s) as response:
-            _copy(response, file, deadline, config)
+            _copy(response, url, file, deadline, config)
     except urllib.error.HTTPError as error:
         error.close()  # it holds the connection
         raise MediaNotFoundError(f"{shown(url)} answered {error.code} {_reason(error.reason)}, expected 200") from error
@@ -107,7 +106,7 @@ def _fetch(url: str, file: IO[bytes], config: MediaConfig) -> None:
         raise MediaNotFoundError(f"cannot fetch {shown(url)}: {_reason(reason)}") from error
 
 
-def _copy(response: HTTPResponse, file: IO[bytes], deadline: Deadline, config: MediaConfig) -> None:
+def _copy(response: HTTPResponse, url: str, file: IO[bytes], deadline: Deadline, config: MediaConfig) -> None:
     stated = response.headers.get("Content-Length", "")
     expected = int(stated) if stated.isascii() and stated.isdigit() else None
     check_bytes(expected or 0, config)
@@ -117,7 +116,7 @@ def _copy(response: HTTPResponse, file: IO[bytes], deadline: Deadline, config: M
         deadline.check()
         received += len(chunk)
         check_bytes(received, config)
-        file.write(chunk)
+        write(file, chunk, shown(url))
     if expected is not None and received < expected:
         raise MediaNotFoundError(f"the connection ended after {received} of {expected} bytes", "try again")
 

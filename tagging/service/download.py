@@ -11,6 +11,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from ipaddress import ip_address
 from typing import IO
 
@@ -24,9 +25,10 @@ from tagging.errors import (
     MediaTooBigError,
     SourceNotAllowedError,
 )
+from tagging.media.copies import write
 from tagging.media.limits import seconds
 from tagging.service.addresses import AddressPolicy, IPAddress, Resolver, is_ip
-from tagging.service.copies import write
+from tagging.service.threads import in_thread
 from tagging.service.urls import AllowedOrigins, WebAddress, redirected
 
 logger = logging.getLogger(__name__)
@@ -150,9 +152,9 @@ class Downloader:
             self._check_bytes(name, received)
             waiting += part
             if len(waiting) >= AT_ONCE:
-                await write(file, waiting, name)
+                await in_thread(partial(write, file, waiting, name))
                 waiting = bytearray()
-        await write(file, waiting, name)
+        await in_thread(partial(write, file, waiting, name))
 
 
 def _not_allowed(name: str, *, redirected: bool) -> SourceNotAllowedError:

@@ -7,6 +7,7 @@ Bytes that were sent or downloaded lie in a file without a name, so nothing can 
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
+from functools import partial
 from os import fstat
 from typing import IO
 from urllib.parse import unquote
@@ -18,9 +19,9 @@ from tagging.errors import (
     MediaTooBigError,
     SourceNotAllowedError,
 )
+from tagging.media.copies import unnamed_file, write
 from tagging.media.source import OpenFile, shown
 from tagging.service.addresses import AddressPolicy, Resolver, public_or_in, resolve
-from tagging.service.copies import unnamed_file, write
 from tagging.service.download import Downloader
 from tagging.service.folders import AllowedFolders
 from tagging.service.threads import in_thread
@@ -77,7 +78,7 @@ class Sources:
     async def hold(self, content: bytes) -> AsyncIterator[OpenFile]:
         """Bytes that the caller sent. Raises MediaTooBigError, InvalidMediaError and OutputUnwritableError."""
         with unnamed_file(CONTENT) as file:
-            await write(file, content, CONTENT)
+            await in_thread(partial(write, file, content, CONTENT))
             yield self._checked(file, CONTENT)
 
     def _checked(self, file: IO[bytes], name: str) -> OpenFile:

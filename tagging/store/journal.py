@@ -53,6 +53,9 @@ class Journal:
         except BlockingIOError as error:
             file.close()
             raise ArtifactError(f"{path} is being written elsewhere", "one process at a time writes it") from error
+        except OSError as error:
+            file.close()
+            raise OutputUnwritableError(f"{path} cannot be written: {error.strerror}", "look at its disk") from error
         except BaseException:
             file.close()
             raise

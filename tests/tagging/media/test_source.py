@@ -1,5 +1,6 @@
 import hashlib
 import os
+import tempfile
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -8,8 +9,15 @@ from pathlib import Path
 import pytest
 
 from tagging.config import MediaConfig
-from tagging.errors import DecodeTimeoutError, InvalidMediaError, MediaNotFoundError, MediaTooBigError
+from tagging.errors import (
+    DecodeTimeoutError,
+    InvalidMediaError,
+    MediaNotFoundError,
+    MediaTooBigError,
+    OutputUnwritableError,
+)
 from tagging.media.source import _quoted, content_hash, open_source, shown
+from tests.disks import filled, tiny_disk
 
 CONFIG = MediaConfig(max_bytes=100_000, decode_timeout_s=20.0)
 CONTENT = bytes(range(256)) * 300
@@ -168,6 +176,14 @@ def test_a_message_is_one_printable_line_whatever_the_uri(uri: str) -> None:
     with pytest.raises(MediaNotFoundError) as caught:
         read(uri)
     assert caught.value.message.isprintable()
+
+
+def test_a_full_disk_is_no_fault_of_the_url(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with tiny_disk(tmp_path / "disk", 1) as disk:
+        monkeypatch.setattr(tempfile, "tempdir", str(disk))
+        with filled(disk), pytest.raises(OutputUnwritableError, match=rf"no copy of {server}/film.*: No space left"):
+            read(f"{server}/film")
+        assert read(f"{server}/film") == CONTENT
 
 
 def test_a_redirect_loop_is_told_in_one_line(server: str) -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from tagging.errors import ArtifactCorruptError, ArtifactError, OutputUnwritableError
 from tagging.store.journal import Journal, read_journal
+from tests.disks import tiny_disk
 
 RECORDS = [b"first", b"", b"the third, VTJ1 in it", bytes(range(256))]
 
@@ -98,6 +99,15 @@ def test_a_place_where_nothing_can_be_written_is_one_clear_error(tmp_path: Path)
             Journal.open(place)
 
 
+def test_a_journal_that_cannot_be_synced_is_not_open(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("os.fsync", broken)
+    with pytest.raises(OutputUnwritableError, match="Input/output error"):
+        Journal.open(path)
+
+
 def test_after_a_write_that_failed_a_journal_takes_no_more(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(_: object) -> None:
         raise OSError(28, "No space left on device")
@@ -109,3 +119,22 @@ def test_after_a_write_that_failed_a_journal_takes_no_more(path: Path, monkeypat
             journal.append(b"lost")
     with pytest.raises(OutputUnwritableError, match="an earlier write failed"):
         journal.append(b"behind a record that may be torn")
+
+
+def test_on_a_full_disk_what_was_acknowledged_is_there_and_it_goes_on_when_there_is_room(tmp_path: Path) -> None:
+    with tiny_disk(tmp_path / "disk", 1) as disk:
+        path, taken = disk / "journal", list[bytes]()
+        (disk / "ballast").write_bytes(bytes(300_000))
+        journal, _ = Journal.open(path)
+        with journal, pytest.raises(OutputUnwritableError, match=r"journal cannot be written: No space left|took \d+"):
+            for number in range(1000):
+                journal.append(record := f"{number} ".encode() * 3000)
+                taken.append(record)
+        assert taken
+        assert read_journal(path)[0] == taken  # a torn one behind them is passed over
+        (disk / "ballast").unlink()
+        assert reopened(path) == taken
+        journal, _ = Journal.open(path)
+        with journal:
+            journal.append(b"after")
+        assert read_journal(path) == ([*taken, b"after"], 0)

@@ -3,7 +3,6 @@ import os
 import signal
 import socket
 import sqlite3
-import subprocess
 import tempfile
 import threading
 from collections.abc import AsyncIterator, Coroutine, Iterator
@@ -22,6 +21,7 @@ from tagging.store.database.labelled_videos import LabelledLog
 from tagging.store.database.migrate import migrate, require_current
 from tagging.store.database.tag_edits import TagEdits
 from tagging.store.database.taggings import Taggings
+from tests.disks import tiny_disk
 from tests.postgres import PostgresServer
 from tests.tagging.store.database.records import await_within, database_at, edit, labelled, tagging, url_of
 
@@ -252,20 +252,6 @@ async def test_writers_who_were_cancelled_leave_nothing_half_done(config: Databa
 
 
 # No room, no right
-
-
-@contextmanager
-def tiny_disk(folder: Path, megabytes: int) -> Iterator[Path]:
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=777", "tmpfs", folder], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip("a small disk can be mounted by root alone")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 async def fill(database: Database) -> int:

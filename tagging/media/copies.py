@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from typing import IO
 
 from tagging.errors import OutputUnwritableError
-from tagging.service.threads import in_thread
 
 
 @contextmanager
@@ -21,16 +20,12 @@ def unnamed_file(name: str) -> Iterator[IO[bytes]]:
         yield file
 
 
-async def write(file: IO[bytes], part: bytes | bytearray, name: str) -> None:
+def write(file: IO[bytes], part: bytes | bytearray, name: str) -> None:
     """All of a part of the copy. Raises OutputUnwritableError."""
-
-    def work() -> None:
-        left = memoryview(part)
+    left = memoryview(part)
+    try:
         while left:
             left = left[file.write(left) :]
-
-    try:
-        await in_thread(work)
     except OSError as error:
         raise _unwritable(name, error) from error
 
