@@ -512,6 +512,7 @@ class DatabaseConfig(Branch):
     wait_timeout_s: PositiveFloat = 5.0  # for a connection, and for what another writer has locked
     connect_timeout_s: PositiveFloat = 5.0
     statement_timeout_s: PositiveFloat = 30.0  # PostgreSQL alone
+    answer_timeout_s: PositiveFloat = 10.0  # that a caller waits for all of this, who is then told to come back
 
 
 class Config(Branch):

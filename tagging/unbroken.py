@@ -2,7 +2,11 @@
 
 import asyncio
 from collections.abc import Coroutine
+from contextlib import suppress
+from contextvars import copy_context
 from typing import Any, TypeVar
+
+from tagging import deadline
 
 T = TypeVar("T")
 
@@ -15,14 +19,26 @@ class Unbroken:
 
     async def run(self, work: Coroutine[Any, Any, T]) -> T:
         """What it returns or raises. A cancelled caller gets its CancelledError at once, and the work goes on."""
-        task = asyncio.ensure_future(work)
+        return await asyncio.shield(self.start(work))
+
+    def start(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
+        """Not to be cancelled: who waits for it shields it."""
+        context = copy_context()
+        context.run(deadline.begin, None)  # the work's own end is nobody's
+        task = asyncio.create_task(work, context=context)
         self._running.add(task)
         task.add_done_callback(self._ended)
-        return await asyncio.shield(task)
+        return task
 
-    async def rest(self) -> None:
-        """Until all of it has ended."""
-        while self._running:
+    async def rest(self, within_s: float | None = None) -> None:
+        """Until all of it has ended; what has not within that time is cancelled."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                while self._running:
+                    await asyncio.wait(self._running)
+        for task in self._running:
+            task.cancel()
+        if self._running:
             await asyncio.wait(self._running)
 
     def _ended(self, task: "asyncio.Task[Any]") -> None:

@@ -71,6 +71,20 @@ class PostgresServer:
         finally:
             self.start()
 
+    @contextlib.contextmanager
+    def hung(self) -> Iterator[None]:
+        """Its processes stand still: none answers, and none hangs up."""
+        os.kill(self._process.pid, signal.SIGSTOP)  # first, so that it starts no others
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
+        pids = [self._process.pid, *map(int, children)]
+        try:
+            for pid in pids:
+                os.kill(pid, signal.SIGSTOP)
+            yield
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+
     def remove(self) -> None:
         self._crash()
         shutil.rmtree(self.folder)

@@ -12,6 +12,7 @@ import grpc
 from google.protobuf.message import DecodeError
 from grpc_status import rpc_status
 
+from tagging import deadline
 from tagging.errors import InvalidRequestError, VideotagError
 from tagging.service.observe.call import note_error
 from tagging.service.status import status_of
@@ -51,6 +52,7 @@ class Boundary(grpc.aio.ServerInterceptor):
 
 def _guarded(call: str, handler: Handler) -> Callable[[bytes, Context], Awaitable[Any]]:
     async def answer(request: bytes, context: Context) -> Any:
+        deadline.begin(context.time_remaining())
         try:
             return await handler.unary_unary(_parsed(call, handler, request), context)
         except Exception as error:
@@ -65,6 +67,7 @@ def _guarded_stream(call: str, handler: Handler) -> Callable[[AsyncIterator[byte
             async for request in requests:  # begun by who reads: gRPC warns of a reader that is begun and not used
                 yield _parsed(call, handler, request)
 
+        deadline.begin(context.time_remaining())
         try:
             async with aclosing(handler.stream_stream(parsed(), context)) as responses:
                 async for response in responses:

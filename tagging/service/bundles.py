@@ -19,7 +19,15 @@ from typing import Any
 from tagging.edits.edit import Edit, NumberedEdit
 from tagging.edits.history import History
 from tagging.edits.tags import CatalogIndex, EditedTags
-from tagging.errors import ArtifactNotFoundError, BackendUnavailableError, BusyError, ConflictError, InvalidVideoError
+from tagging.errors import (
+    ArtifactCorruptError,
+    ArtifactNotFoundError,
+    BackendUnavailableError,
+    BusyError,
+    ConflictError,
+    InvalidConfigError,
+    InvalidVideoError,
+)
 from tagging.pipeline import Tagger, load_tagger
 from tagging.places import default_bundle
 from tagging.service.model import ModelThread
@@ -146,6 +154,8 @@ class Bundles:
         self._labelled = labelled
         self._clock = clock
         self._loading = asyncio.Lock()
+        self._reading_on = asyncio.Lock()
+        self._about_to_read_on: asyncio.Task[None] | None = None
         self._unbroken = Unbroken()
         self._active: Held | None = None
         self.previous: Held | None = None
@@ -167,8 +177,14 @@ class Bundles:
             await held.let_go()
 
     async def follow(self) -> None:
-        """All bundles read on in the logs; others may have written, too."""
-        await self._unbroken.run(self._follow())
+        """All bundles read on in the logs; others may have written, too.
+
+        One at a time reads, and all who ask meanwhile wait for the next one together: with a database that hangs they
+        would wait for its every try, one after the other.
+        """
+        if self._about_to_read_on is None:
+            self._about_to_read_on = self._unbroken.start(self._follow())
+        await asyncio.shield(self._about_to_read_on)
 
     async def activate(self, folder: str | None, version: str | None) -> None:
         """Let the bundle of a folder, or of a version, answer the calls that begin from now on.
@@ -184,8 +200,10 @@ class Bundles:
         await self._unbroken.run(self._cast(folder, version))
 
     async def _follow(self) -> None:
-        for held in self._all():
-            await held.follow(self._edits, self._labelled, self._model.run)
+        async with self._reading_on:
+            self._about_to_read_on = None  # what is written from here on may be missed
+            for held in self._all():
+                await held.follow(self._edits, self._labelled, self._model.run)
 
     async def _activate(self, folder: str | None, version: str | None) -> None:
         async with self._one_at_a_time():
@@ -220,8 +238,12 @@ class Bundles:
                 await gone.let_go()
 
     async def _load(self, folder: Path, stages: Stages | None = None) -> Held:
-        manifest = await asyncio.to_thread(read_manifest, folder)
         tagger = await asyncio.to_thread(load_tagger, folder, stages or self._stages)
+        try:
+            manifest = await asyncio.to_thread(_unchanged, folder, tagger.bundle_version)
+        except BaseException:
+            await asyncio.to_thread(tagger.close)
+            raise
         held = Held(folder, manifest, tagger, self._clock())
         try:
             await asyncio.to_thread(_warm, tagger)
@@ -245,14 +267,19 @@ class Bundles:
             raise ArtifactNotFoundError(
                 "this service has no folder of bundles", 'start it with service.bundles = "FOLDER"'
             )
-        if folder is not None:
-            place = self._root / folder
-            if not (place / MANIFEST).is_file():
-                raise ArtifactNotFoundError(f"there is no bundle {folder!r}", "GetBundle says which are held")
-            return place.resolve()
-        for place in sorted(self._root.iterdir()):
-            if _version_of(place) == version:
+        try:
+            if folder is not None:
+                place = self._root / folder
+                if not (place / MANIFEST).is_file():
+                    raise ArtifactNotFoundError(f"there is no bundle {folder!r}", "GetBundle says which are held")
                 return place.resolve()
+            for place in sorted(self._root.iterdir()):
+                if _version_of(place) == version:
+                    return place.resolve()
+        except OSError as error:  # its disk is gone, or its rights
+            raise InvalidConfigError(
+                f"the folder of bundles cannot be read: {error.strerror}", "mount it, or give this user the right"
+            ) from error
         raise ArtifactNotFoundError(f"there is no bundle of version {version!r}", "GetBundle says which are held")
 
     @asynccontextmanager
@@ -264,6 +291,16 @@ class Bundles:
 
     def _all(self) -> list[Held]:
         return [held for held in (self._active, self.previous, self.shadow) if held is not None]
+
+
+def _unchanged(folder: Path, version: str) -> BundleManifest:
+    """The manifest of a bundle that was just loaded, every file checked again: what was loaded is what was checked."""
+    manifest = read_manifest(folder)
+    if manifest.version != version:
+        raise ArtifactCorruptError(
+            f"{folder} became another bundle, {manifest.version}, while {version} was loaded", "try again"
+        )
+    return manifest
 
 
 def _warm(tagger: Tagger) -> None:

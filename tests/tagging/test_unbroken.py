@@ -57,3 +57,20 @@ async def test_an_error_that_nobody_waits_for_any_more_is_not_told_as_forgotten(
     go_on.set()
     await unbroken.rest()
     assert told == []
+
+
+async def test_work_that_does_not_end_is_cancelled_when_its_time_is_over() -> None:
+    unbroken, ended = Unbroken(), list[str]()
+
+    async def work(name: str, seconds: float) -> None:
+        try:
+            await asyncio.sleep(seconds)
+        except asyncio.CancelledError:
+            ended.append(f"{name} was cancelled")
+            raise
+        ended.append(name)
+
+    unbroken.start(work("short", 0.01))
+    unbroken.start(work("endless", 3600))
+    await unbroken.rest(0.5)
+    assert ended == ["short", "endless was cancelled"]

@@ -1,20 +1,25 @@
 """An open database: transactions, and known errors in place of the driver's."""
 
+import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
+from tagging import deadline
 from tagging.config import DatabaseConfig
+from tagging.errors import BackendUnavailableError
 from tagging.store.database.address import address_of
-from tagging.store.database.failures import telling
+from tagging.store.database.failures import AGAIN, telling
 from tagging.store.database.file import FileEngine
 from tagging.store.database.server import ServerEngine
 from tagging.unbroken import Unbroken
 
 T = TypeVar("T")
+
+WAITED = 0.9  # of the time that a caller has left; the rest is for telling it
 
 
 class Engine(Protocol):
@@ -34,7 +39,7 @@ class Database:
     written in a transaction that ends in an error is undone whole.
 
     A transaction ends also where nobody waits for it any more: a driver that is interrupted leaves a connection that
-    nobody can use.
+    nobody can use. Who would wait for too long is told so; what the transaction writes may be stored then, or not.
     """
 
     def __init__(self, config: DatabaseConfig) -> None:
@@ -51,18 +56,34 @@ class Database:
             "json_serializer": partial(json.dumps, allow_nan=False),
         }
         self.unbroken = Unbroken()
+        self._answer_timeout_s = config.answer_timeout_s
         self._engine: Engine = FileEngine(address.url, options) if self.file else ServerEngine(address.url, options)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """By statements that write nothing; each sees what is committed when it begins."""
-        with telling(self.shown):
-            return await self.unbroken.run(self._engine.read(work))
+        return await self._in_time(self._engine.read(work))
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """In one transaction; when it is there, what was written is on the disk."""
-        with telling(self.shown):
-            return await self.unbroken.run(self._engine.write(work))
+        return await self._in_time(self._engine.write(work))
 
     async def close(self) -> None:
-        await self.unbroken.rest()
+        """Waits for what is running, but for a database that hangs no longer than a caller would."""
+        await self.unbroken.rest(self._answer_timeout_s)
         await self._engine.close()
+
+    async def _in_time(self, transaction: Coroutine[Any, Any, T]) -> T:
+        try:
+            async with asyncio.timeout(self._patience_s()):
+                return await self.unbroken.run(self._told(transaction))
+        except TimeoutError as error:
+            raise BackendUnavailableError(f"the database {self.shown} did not answer in time", AGAIN) from error
+
+    async def _told(self, transaction: Coroutine[Any, Any, T]) -> T:
+        with telling(self.shown):
+            return await transaction
+
+    def _patience_s(self) -> float:
+        """How long the caller of now is let wait: a database that hangs holds nobody beyond his deadline."""
+        left_s = deadline.left_s()
+        return self._answer_timeout_s if left_s is None else min(self._answer_timeout_s, WAITED * left_s)

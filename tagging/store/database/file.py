@@ -49,9 +49,9 @@ class FileEngine:
             self._writing.release()
 
     async def close(self) -> None:
-        """When nothing runs any more."""
+        """What still runs is waited for by nobody."""
         self._engine.dispose()
-        self._threads.shutdown()
+        self._threads.shutdown(wait=False)
 
     async def _in_thread(self, run: Callable[[], T]) -> T:
         await self._get(self._free)

@@ -49,7 +49,8 @@ async def require_current(database: Database) -> None:
 
 
 async def _change(config: DatabaseConfig, change: Callable[[AlembicConfig, str], None], revision: str) -> None:
-    patient = config.model_copy(update={"wait_timeout_s": PATIENCE_S, "statement_timeout_s": PATIENCE_S})
+    limits = ("wait_timeout_s", "statement_timeout_s", "answer_timeout_s")
+    patient = config.model_copy(update=dict.fromkeys(limits, PATIENCE_S))
     database = Database(patient)
 
     def run(connection: Connection) -> None:

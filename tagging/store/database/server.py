@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from sqlalchemy import URL, Connection
+from sqlalchemy import URL, Connection, event
 from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
 
 T = TypeVar("T")
 
@@ -20,6 +21,7 @@ class ServerEngine:
             pool_pre_ping=True,  # a connection that the server closed meanwhile is replaced before it is used
             **options,
         )
+        event.listen(self._engine.sync_engine, "close", _hang_up)
         # One statement needs no transaction, whose beginning and end would be two more ways to the server.
         self._reader = self._engine.execution_options(isolation_level="AUTOCOMMIT")
 
@@ -34,3 +36,8 @@ class ServerEngine:
     async def close(self) -> None:
         """When nothing runs any more."""
         await self._engine.dispose()
+
+
+def _hang_up(connection: Any, _: ConnectionPoolEntry) -> None:
+    # The driver's own way says so to the server and waits until that has heard it.
+    connection.driver_connection.terminate()

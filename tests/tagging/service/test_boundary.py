@@ -228,10 +228,17 @@ def test_a_handler_stops_when_its_client_is_gone_and_nothing_is_logged(
     assert not [record for record in own if record.levelno >= logging.ERROR]
 
 
+class Endless:
+    """The context of a call without a deadline."""
+
+    def time_remaining(self) -> None:
+        return None
+
+
 def test_a_stream_that_is_dropped_between_two_answers_is_closed_at_once() -> None:
     ended: list[str] = []
 
-    async def stream(requests: AsyncIterator[bytes], _: None) -> AsyncIterator[bytes]:
+    async def stream(requests: AsyncIterator[bytes], _: Endless) -> AsyncIterator[bytes]:
         try:
             async for request in requests:
                 yield request
@@ -247,7 +254,7 @@ def test_a_stream_that_is_dropped_between_two_answers_is_closed_at_once() -> Non
 
     async def drop() -> list[str]:
         details = SimpleNamespace(method="/s/Stream", invocation_metadata=())
-        answers = (await Boundary().intercept_service(handler_of, details)).stream_stream(two(), None)
+        answers = (await Boundary().intercept_service(handler_of, details)).stream_stream(two(), Endless())
         assert await anext(answers) == b"1"
         await answers.aclose()
         return list(ended)

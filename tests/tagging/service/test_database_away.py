@@ -1,0 +1,226 @@
+"""The database stops, hangs or is locked while videos are tagged, and comes back."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from google.rpc import error_details_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_status import rpc_status
+from videotag.v1 import tagging_pb2 as pb
+from videotag.v1 import tagging_pb2_grpc as rpc
+
+from tagging.config import DatabaseConfig
+from tagging.service.server import serving
+from tagging.service.settings import ServiceConfig
+from tagging.store.database.database import Database
+from tagging.store.database.taggings import Taggings
+from tests.postgres import PostgresServer
+
+pytestmark = pytest.mark.anyio
+
+CALLERS = 12  # more than connections, and than videos at once
+DEADLINE_S = 5.0
+SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+@dataclass(slots=True)
+class Fault:
+    """A database that can be taken away."""
+
+    url: str
+    away: AbstractAsyncContextManager[None]
+
+
+@pytest.fixture(params=["locked", *(pytest.param(how, marks=pytest.mark.postgres) for how in ("crashed", "hung"))])
+def fault(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Fault]:
+    if request.param == "locked":
+        yield Fault(f"sqlite:///{tmp_path}/service.db", locked(tmp_path / "service.db"))
+        return
+    server: PostgresServer = request.getfixturevalue("postgres")
+    with server.new_database() as url:
+        yield Fault(url, taken(server, request.param))
+
+
+@asynccontextmanager
+async def locked(file: Path) -> AsyncIterator[None]:
+    with closing(sqlite3.connect(file, isolation_level=None, check_same_thread=False)) as other:
+        await asyncio.to_thread(other.execute, "BEGIN IMMEDIATE")  # writers before it have to end theirs
+        yield
+        other.execute("ROLLBACK")
+
+
+@asynccontextmanager
+async def taken(server: PostgresServer, how: str) -> AsyncIterator[None]:
+    # Not in another thread: the server ends with the one that started it.
+    with server.crashed() if how == "crashed" else server.hung():
+        yield
+
+
+@asynccontextmanager
+async def running(bundle: Path, url: str, **database: float) -> AsyncIterator[grpc.aio.Channel]:
+    health = {"check_every_s": 0.1, "check_timeout_s": 1.0, "away_after_s": 0.5, "back_after_s": 0.3}
+    config = ServiceConfig.model_validate(
+        {
+            "listen": {"address": "127.0.0.1:0"},
+            "database": {"url": url, "wait_timeout_s": 1.0, "connect_timeout_s": 1.0, **database},
+            "observe": {"metrics": {"listen": None}, "health": health},
+        }
+    )
+    async with serving(bundle, config) as service:  # noqa: SIM117 - the service outlives its client
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{service.port}") as channel:
+            yield channel
+
+
+@dataclass(slots=True)
+class Load:
+    """Callers that ask for one video after the other, and what they were told."""
+
+    stub: Any
+    deadline_s: float | None = DEADLINE_S
+    answered: set[str] = field(default_factory=set)
+    failed: list[grpc.aio.AioRpcError] = field(default_factory=list)
+    stopped: bool = False
+
+    async def caller(self, number: int) -> None:
+        turn = 0
+        while not self.stopped:
+            turn += 1
+            request = pb.TagVideoRequest(video_id=f"v{number}-{turn}", title="a dog and a cat")
+            try:
+                await self.stub.TagVideo(request, timeout=self.deadline_s)
+                self.answered.add(request.video_id)
+            except grpc.aio.AioRpcError as error:
+                self.failed.append(error)
+                await asyncio.sleep(0.05)
+
+    async def more_answers(self, count: int) -> None:
+        wanted = len(self.answered) + count
+        while len(self.answered) < wanted:
+            await asyncio.sleep(0.01)
+
+    async def more_failures(self, count: int) -> None:
+        wanted = len(self.failed) + count
+        while len(self.failed) < wanted:
+            await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def load(channel: grpc.aio.Channel, deadline_s: float | None = DEADLINE_S) -> AsyncIterator[Load]:
+    one = Load(rpc.TaggingServiceStub(channel), deadline_s)
+    callers = [asyncio.create_task(one.caller(number)) for number in range(CALLERS)]
+    try:
+        yield one
+    finally:
+        one.stopped = True
+        await asyncio.gather(*callers)
+
+
+def retry_s(error: grpc.aio.AioRpcError) -> float:
+    """The delay that the caller is told to wait."""
+    status = rpc_status.from_call(error)  # type: ignore[arg-type]
+    assert status is not None
+    [info] = [one for one in status.details if one.Is(error_details_pb2.RetryInfo.DESCRIPTOR)]
+    retry = error_details_pb2.RetryInfo()
+    assert info.Unpack(retry)
+    return retry.retry_delay.ToTimedelta().total_seconds()
+
+
+async def test_callers_are_told_to_come_back_in_time_and_when_it_is_back_all_goes_on(
+    tiny_starter: Path, fault: Fault
+) -> None:
+    async with running(tiny_starter, fault.url) as channel, load(channel) as calls:
+        await calls.more_answers(2 * CALLERS)
+        async with fault.away:
+            await calls.more_failures(3 * CALLERS)
+        await calls.more_answers(5 * CALLERS)
+        told = len(calls.failed)
+        await calls.more_answers(5 * CALLERS)
+        assert len(calls.failed) == told  # none of those that began after it was back
+    assert {error.code() for error in calls.failed} == {grpc.StatusCode.UNAVAILABLE}
+    for error in calls.failed:
+        assert "database" in (error.details() or "")
+        assert retry_s(error) > 0
+    assert await stored(fault.url, calls.answered) == calls.answered
+
+
+async def stored(url: str, video_ids: set[str]) -> set[str]:
+    database = Database(DatabaseConfig.model_validate({"url": url}))
+    taggings = Taggings(database)
+    found = {video_id for video_id in video_ids if await taggings.latest(video_id) is not None}
+    await database.close()
+    return found
+
+
+@pytest.mark.parametrize("fault", [pytest.param("hung", marks=pytest.mark.postgres)], indirect=True)
+async def test_a_database_that_hangs_holds_callers_without_a_deadline_no_longer_than_is_said(
+    tiny_starter: Path, fault: Fault
+) -> None:
+    async with running(tiny_starter, fault.url, answer_timeout_s=0.5) as channel, load(channel, None) as calls:
+        await calls.more_answers(CALLERS)
+        async with fault.away:
+            await calls.more_failures(2 * CALLERS)
+        await calls.more_answers(CALLERS)
+    assert {error.code() for error in calls.failed} == {grpc.StatusCode.UNAVAILABLE}
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("fault", ["crashed", "hung"], indirect=True)
+async def test_health_says_so_while_it_is_away_and_no_longer(tiny_starter: Path, fault: Fault) -> None:
+    async with running(tiny_starter, fault.url) as channel, load(channel) as calls:
+        health: Any = health_pb2_grpc.HealthStub(channel)
+        watch = health.Watch(health_pb2.HealthCheckRequest())
+        assert (await watch.read()).status == SERVING
+        async with fault.away:
+            assert (await watch.read()).status == NOT_SERVING
+        assert (await watch.read()).status == SERVING
+        await calls.more_answers(CALLERS)
+        watch.cancel()
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("how", ["crashed", "hung"])
+async def test_no_connection_is_lost_to_a_database_that_comes_and_goes(
+    tiny_starter: Path, postgres: PostgresServer, how: str
+) -> None:
+    with postgres.new_database() as url:
+        name = url.rsplit("/", 1)[1].partition("?")[0]
+        async with running(tiny_starter, url, answer_timeout_s=0.5, statement_timeout_s=1.0) as channel:
+            async with load(channel) as calls:
+                for _ in range(3):
+                    async with taken(postgres, how):
+                        await calls.more_failures(2 * CALLERS)
+                    await calls.more_answers(2 * CALLERS)
+            asked = f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{name}'"
+            assert 0 < int(await asyncio.to_thread(postgres.sql, asked)) <= DatabaseConfig().connections
+        for _ in range(200):
+            if (left := await asyncio.to_thread(postgres.sql, asked)) == "0":
+                break
+            await asyncio.sleep(0.05)
+        assert left == "0"
+
+
+@pytest.mark.parametrize("fault", [pytest.param("hung", marks=pytest.mark.postgres)], indirect=True)
+async def test_a_service_that_is_told_to_stop_does_not_wait_for_a_database_that_hangs(
+    tiny_starter: Path, fault: Fault
+) -> None:
+    ready, stop = asyncio.Event(), asyncio.Event()
+
+    async def serve() -> None:
+        async with running(tiny_starter, fault.url, answer_timeout_s=0.5) as channel:
+            async with load(channel) as calls:
+                await calls.more_answers(CALLERS)
+            ready.set()  # its connections are open, and idle
+            await stop.wait()
+
+    task = asyncio.create_task(serve())
+    await ready.wait()
+    async with fault.away:
+        stop.set()
+        await asyncio.wait_for(task, 60)
