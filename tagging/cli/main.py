@@ -8,7 +8,20 @@ import sys
 
 import typer
 
-from tagging.cli import ablate, batch, evaluate, feedback, labelled, models, quickstart, serve, tag, tags, train
+from tagging.cli import (
+    ablate,
+    batch,
+    evaluate,
+    feedback,
+    labelled,
+    models,
+    quickstart,
+    results,
+    serve,
+    tag,
+    tags,
+    train,
+)
 from tagging.cli.console import configure_output, errors_in_one_line
 
 app = typer.Typer(
@@ -29,6 +42,7 @@ app.add_typer(ablate.app, name="ablate")
 app.add_typer(tags.app, name="tags")
 app.add_typer(labelled.app, name="labelled")
 app.add_typer(feedback.app, name="feedback")
+app.add_typer(results.app, name="results")
 app.add_typer(models.app, name="models")
 
 

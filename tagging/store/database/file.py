@@ -49,9 +49,8 @@ class FileEngine:
             self._writing.release()
 
     async def close(self) -> None:
-        """What still runs is waited for by nobody."""
         self._engine.dispose()
-        self._threads.shutdown(wait=False)
+        self._threads.shutdown()  # also a statement that nobody waits for ends, at the latest when its wait is over
 
     async def _in_thread(self, run: Callable[[], T]) -> T:
         await self._get(self._free)

@@ -1,4 +1,6 @@
-"""The tables; migrations/ leads there. Each is read and written by the module of its name alone."""
+"""The tables; migrations/ leads there. Each is read and written by the module of its name alone; but old answers are
+removed in one statement that sees whether there is feedback (taggings.py).
+"""
 
 from datetime import UTC, datetime
 
@@ -86,6 +88,7 @@ feedback = Table(
     Column("added", JSON, nullable=False),
     Column("who", Text, nullable=False),
     Column("at", UtcTime, nullable=False),
+    Index(None, "video_id"),
 )
 
 tag_edits = Table(

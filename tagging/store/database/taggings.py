@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Connection, RowMapping, Select, and_, bindparam, select
+from sqlalchemy import Connection, RowMapping, Select, and_, bindparam, delete, exists, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tagging.store.database.answers import answer_from_json, answer_to_json
 from tagging.store.database.database import Database
-from tagging.store.database.schema import taggings
+from tagging.store.database.schema import feedback, taggings
 from tagging.store.database.texts import ID_BYTES, require_moment, require_text
 from tagging.types import RankedTags, VideoRef
 
@@ -81,6 +81,17 @@ class Pair:
     shadow: Tagging
 
 
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What became of some answers, in the order of their numbers."""
+
+    last: int  # number of the last of them
+    oldest: datetime
+    looked_at: int
+    removed: int
+    kept: int  # old enough, and people said something of the video
+
+
 class Taggings:
     """Database says what each method raises."""
 
@@ -98,8 +109,11 @@ class Taggings:
 
         def work(connection: Connection) -> RowMapping | None:
             # Waits for a writer of the same key; sees what that one has committed.
-            inserted = connection.execute(_PUT[connection.dialect.name], row).scalar_one_or_none()
-            return None if inserted is not None else connection.execute(_GET, _wanted(tagging.key)).mappings().one()
+            while connection.execute(_PUT[connection.dialect.name], row).scalar_one_or_none() is None:
+                stored = connection.execute(_GET, _wanted(tagging.key)).mappings().one_or_none()
+                if stored is not None:  # else it was pruned between the two statements
+                    return stored
+            return None
 
         stored = await self._database.write(work)
         return tagging if stored is None else _tagging(stored)
@@ -161,6 +175,28 @@ class Taggings:
             if len(page) < PAGE:
                 return
             number = page[-1]["shadow_number"]
+
+    async def prune(self, before: datetime, behind: int, limit: int) -> Pruned | None:
+        """Removes, of the first `limit` answers behind a number, those from before a moment, but for videos on which
+        there is feedback, whichever answer it was about. None where there are no more answers.
+        """
+        number, at = taggings.c.number, taggings.c.at
+        page = select(number, at).where(number > behind).order_by(number).limit(limit).subquery()
+        old = func.count().filter(page.c.at < before)
+        of_page = select(func.count(), func.max(page.c.number), func.min(page.c.at), old).select_from(page)
+        has_feedback = exists().where(feedback.c.video_id == taggings.c.video_id)
+
+        def work(connection: Connection) -> Pruned | None:
+            looked_at, last, oldest, due = connection.execute(of_page).one()
+            if not looked_at:
+                return None
+            removed = 0
+            if due:
+                here = (number > behind, number <= last, at < before, ~has_feedback)
+                removed = connection.execute(delete(taggings).where(*here)).rowcount
+            return Pruned(last, oldest, looked_at, removed, due - removed)
+
+        return await self._database.write(work)
 
     async def _rows(self, statement: Select[Any]) -> Sequence[RowMapping]:
         return await self._database.read(lambda connection: connection.execute(statement).mappings().all())

@@ -7,14 +7,17 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
+from sqlalchemy import select
 
 from tagging.config import DatabaseConfig
 from tagging.errors import InvalidRecordError
+from tagging.store.database import schema
 from tagging.store.database.answers import answer_from_json, answer_to_json
 from tagging.store.database.database import Database
-from tagging.store.database.taggings import Asked, Tagging, TaggingKey, Taggings
+from tagging.store.database.feedback import FeedbackLog
+from tagging.store.database.taggings import Asked, Pruned, Tagging, TaggingKey, Taggings
 from tagging.types import Evidence, VideoRef
-from tests.tagging.store.database.records import EVERYTHING, NOON, tagging, url_of
+from tests.tagging.store.database.records import EVERYTHING, NOON, feedback, tagging, url_of
 
 pytestmark = pytest.mark.anyio
 
@@ -187,3 +190,45 @@ def test_an_answer_of_another_video_is_a_mistake() -> None:
 def test_every_field_of_evidence_is_tested() -> None:
     stated = {name for tag in answer_to_json(EVERYTHING)["tags"] for one in tag["evidence"] for name in one}
     assert stated == set(Evidence.__dataclass_fields__)
+
+
+async def numbers(database: Database) -> list[int]:
+    async with database.reading() as connection:
+        return list((await connection.execute(select(schema.taggings.c.number).order_by("number"))).scalars())
+
+
+async def test_old_answers_are_pruned_page_by_page_and_those_of_videos_with_feedback_stay(database: Database) -> None:
+    taggings = Taggings(database)
+    for n in range(10):
+        await taggings.put(tagging(f"v{n}", minutes=n))
+    await taggings.put(tagging("v2", bundle="b2", role="shadow", minutes=2))
+    await FeedbackLog(database).append(feedback("r1", video_id="v2", bundle_version="b1"))
+    before = NOON + timedelta(minutes=5)
+    first = await taggings.prune(before, behind=0, limit=4)
+    assert first == Pruned(last=4, oldest=NOON, looked_at=4, removed=3, kept=1)
+    second = await taggings.prune(before, behind=4, limit=100)
+    assert second == Pruned(last=11, oldest=NOON + timedelta(minutes=2), looked_at=7, removed=1, kept=1)
+    assert await taggings.prune(before, behind=11, limit=100) is None
+    assert await numbers(database) == [3, 6, 7, 8, 9, 10, 11]
+    assert await taggings.latest("v4") is None
+    assert (await FeedbackLog(database).last(), len(await FeedbackLog(database).after(0))) == (1, 1)
+    again = await taggings.put(tagging("v4", name="another answer", minutes=60))
+    assert await taggings.latest("v4") == again
+
+
+async def test_an_answer_that_is_pruned_while_its_like_is_stored_is_stored_anew(config: DatabaseConfig) -> None:
+    """Every put finds an answer or stores its own, also one that is removed between its two statements."""
+    one, other = Database(config), Database(config)
+
+    async def put(times: int) -> None:
+        for n in range(times):
+            assert (await Taggings(one).put(tagging(minutes=n))).key == tagging().key
+
+    async def prune() -> None:
+        while not putting.done():
+            await Taggings(other).prune(NOON + timedelta(days=1), 0, 100)
+
+    putting = asyncio.gather(*(put(60) for _ in range(3)))
+    await asyncio.gather(putting, prune())
+    await one.close()
+    await other.close()
