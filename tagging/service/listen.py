@@ -10,7 +10,7 @@ from tagging.config import ListenConfig
 from tagging.errors import InvalidConfigError
 from tagging.service.clients import Clients, ListedClients, OpenClients
 from tagging.service.grpc_log import keep_headers_out
-from tagging.service.tls import server_credentials
+from tagging.service.tls import ServerCertificate
 
 logger = logging.getLogger(__name__)
 
@@ -49,14 +49,16 @@ def server_options(config: ListenConfig) -> list[tuple[str, Any]]:
     ]
 
 
-def open_port(server: grpc.aio.Server, config: ListenConfig) -> int:
-    """Lets the server listen, before it is started; the port. Raises InvalidConfigError."""
+def open_port(server: grpc.aio.Server, config: ListenConfig, certificate: ServerCertificate | None) -> int:
+    """Lets the server listen, before it is started; the port. certificate: None: without TLS
+
+    Raises InvalidConfigError.
+    """
     keep_headers_out()
-    credentials = server_credentials(config.tls) if config.tls else None
     try:
-        if credentials is None:
+        if certificate is None:
             return server.add_insecure_port(config.address)
-        return server.add_secure_port(config.address, credentials)
+        return server.add_secure_port(config.address, certificate.credentials())
     except RuntimeError as error:
         raise InvalidConfigError(f"cannot listen at {config.address}", "another process may") from error
 

@@ -2,11 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, NoReturn
 
 import grpc
 from grpc_health.v1 import health_pb2_grpc
@@ -39,17 +40,20 @@ from tagging.service.settings import ServiceConfig
 from tagging.service.shadow import Shadow
 from tagging.service.sources import Sources
 from tagging.service.tags import Tags
+from tagging.service.tls import ServerCertificate, tell_of_end
 from tagging.service.videos import Told, Videos
 from tagging.store.database.database import Database
 from tagging.store.database.feedback import FeedbackLog
 from tagging.store.database.labelled_videos import LabelledLog
 from tagging.store.database.migrate import migrate
+from tagging.store.database.size import Size
 from tagging.store.database.tag_edits import TagEdits
 from tagging.store.database.taggings import Taggings
 
 logger = logging.getLogger(__name__)
 
 STREAM_AT_ONCE = 8
+MEASURE_EVERY_S = 60.0
 LEAVE_S = 0.5  # for answers on their way, when no call runs any more
 
 
@@ -75,8 +79,12 @@ async def serving(
     metrics, tracer = Metrics(registry), tracer or NoOpTracer()
     stages = TimedStages(metrics, tracer)
     door, access = Door(SERVICE), Access(known_clients(config.listen), quotas)
+    certificate = ServerCertificate(config.listen.tls) if config.listen.tls is not None else None
     interceptors = [Observer(metrics, tracer), Boundary(), door, access]
-    async with _listening(config.listen, interceptors, health) as (server, servicer, port), AsyncExitStack() as stack:
+    async with (
+        _listening(config.listen, certificate, interceptors, health) as (server, servicer, port),
+        AsyncExitStack() as stack,
+    ):
         await migrate(config.database)
         database = Database(config.database)
         stack.push_async_callback(database.close)
@@ -98,9 +106,12 @@ async def serving(
         await stack.enter_async_context(_following(bundles, metrics, config.follow_s))
         tags = Tags(bundles, edits, clock)
         servicer.open(Parts(videos, tags, feedback, bundles, shadow, taggings, STREAM_AT_ONCE))
-        register(registry, _readings(health, admission, bundles))
+        register(registry, _readings(health, admission, bundles, certificate))
         metrics_port = await stack.enter_async_context(metrics_endpoint(registry, config.observe.metrics))
-        await stack.enter_async_context(_watching(edits, health, config.observe.health))
+        await stack.enter_async_context(_while_serving(_watching(edits, health, config.observe.health)))
+        await stack.enter_async_context(_while_serving(_measuring(Size(database), metrics)))
+        if certificate is not None:
+            await stack.enter_async_context(_while_serving(tell_of_end(certificate)))
         stack.push_async_callback(server.stop, LEAVE_S)
         stack.push_async_callback(door.close, config.drain_s)
         stack.callback(health.drain)
@@ -112,14 +123,17 @@ async def serving(
 
 @asynccontextmanager
 async def _listening(
-    config: ListenConfig, interceptors: list[grpc.aio.ServerInterceptor], health: Health
+    config: ListenConfig,
+    certificate: ServerCertificate | None,
+    interceptors: list[grpc.aio.ServerInterceptor],
+    health: Health,
 ) -> AsyncIterator[tuple[grpc.aio.Server, Servicer, int]]:
     """A server whose health is NOT_SERVING, and whose calls are told to come back."""
     server, servicer = grpc.aio.server(interceptors=interceptors, options=server_options(config)), Servicer()
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     rpc.add_TaggingServiceServicer_to_server(servicer, server)
     reflection.enable_server_reflection((SERVICE, HEALTH, reflection.SERVICE_NAME), server)
-    port = open_port(server, config)
+    port = open_port(server, config, certificate)
     await server.start()
     try:
         yield server, servicer, port
@@ -127,7 +141,12 @@ async def _listening(
         await server.stop(None)
 
 
-def _readings(health: Health, admission: Admission, bundles: Bundles) -> Readings:
+def _readings(
+    health: Health, admission: Admission, bundles: Bundles, certificate: ServerCertificate | None
+) -> Readings:
+    def certificate_ends() -> float | None:
+        return certificate.ends.timestamp() if certificate is not None and certificate.ends is not None else None
+
     return Readings(
         serving=lambda: health.serving,
         admission_waiting=lambda: admission.waiting,
@@ -136,18 +155,30 @@ def _readings(health: Health, admission: Admission, bundles: Bundles) -> Reading
         tag_edits=lambda: bundles.active.now.last_edit,
         decode_workers=lambda: bundles.active.now.tagger.decode_workers[0],
         decode_workers_killed=lambda: bundles.active.now.tagger.decode_workers[1],
+        certificate_ends=certificate_ends,
     )
 
 
-@asynccontextmanager
-async def _watching(edits: TagEdits, health: Health, config: HealthConfig) -> AsyncIterator[None]:
+async def _watching(edits: TagEdits, health: Health, config: HealthConfig) -> NoReturn:
     """Without its database the service can answer nothing."""
 
     async def database() -> bool:
         await edits.last()
         return True
 
-    task = asyncio.create_task(watch({"database": database}, health, config))
+    await watch({"database": database}, health, config)
+
+
+async def _measuring(size: Size, metrics: Metrics) -> NoReturn:
+    while True:
+        with suppress(VideotagError, OSError):  # of a database that is away, which others tell
+            metrics.database_bytes.set(await size.now())
+        await asyncio.sleep(MEASURE_EVERY_S)
+
+
+@asynccontextmanager
+async def _while_serving(endless: Coroutine[Any, Any, NoReturn]) -> AsyncIterator[None]:
+    task = asyncio.create_task(endless)
     try:
         yield
     finally:
@@ -170,6 +201,9 @@ async def _following(bundles: Bundles, metrics: Metrics, every_s: float) -> Asyn
             except VideotagError as error:
                 metrics.database_errors.inc()
                 logger.warning("the logs cannot be followed: %s", error.message)
+            except Exception:  # it is looked for again all the same, for as long as the service runs
+                metrics.database_errors.inc()
+                logger.exception("following the logs failed as nobody foresaw")
 
     task = asyncio.create_task(follow())
     try:

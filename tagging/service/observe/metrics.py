@@ -58,6 +58,9 @@ class Metrics:
         self.database_errors = Counter(
             "tagging_database_errors", "What was asked of the database and failed.", registry=registry
         )
+        self.database_bytes = Gauge(
+            "tagging_database_bytes", "What the database holds on its disk, free pages included.", registry=registry
+        )
         self._begin_at_zero()
 
     def rejected(self, error: Exception) -> None:

@@ -26,10 +26,11 @@ class Readings:
     tag_edits: Callable[[], int]
     decode_workers: Callable[[], int]  # that are alive
     decode_workers_killed: Callable[[], int]  # since the start
+    certificate_ends: Callable[[], float | None]  # seconds of Unix time; None without TLS
 
 
 class ReadingsCollector(Collector):
-    """A reading that fails is left out, and told; the others are there."""
+    """A reading that fails is left out, and told; what is None is left out. The others are there."""
 
     def __init__(self, readings: Readings) -> None:
         self._readings = readings
@@ -46,9 +47,18 @@ class ReadingsCollector(Collector):
                 CounterMetricFamily("tagging_decode_workers_killed", "Decode processes that hung or died."),
                 read.decode_workers_killed,
             ),
+            (
+                GaugeMetricFamily(
+                    "tagging_tls_certificate_expiry_timestamp_seconds",
+                    "When the served certificate ends; Unix time.",
+                ),
+                read.certificate_ends,
+            ),
         ):
             try:
-                family.add_metric((), float(number()))
+                if (value := number()) is None:
+                    continue
+                family.add_metric((), float(value))
             except Exception:
                 _tell(family)
             else:

@@ -24,6 +24,7 @@ from tagging.service.clients import Clients, ListedClients, OpenClients
 from tagging.service.listen import known_clients, open_port, server_options
 from tagging.service.quotas import Quotas
 from tagging.service.roles import SERVICE
+from tagging.service.tls import ServerCertificate
 from tagging.service.tokens import new_token
 
 TOKEN, TOKEN_SHA256 = new_token()
@@ -98,7 +99,7 @@ async def serving(config: ListenConfig, clients: Clients | None = None) -> Async
         )
     }
     server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(SERVICE, handlers)])
-    port = open_port(server, config)
+    port = open_port(server, config, ServerCertificate(config.tls) if config.tls else None)
     await server.start()
     try:
         yield port

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from tagging.service.boundary import Boundary
 from tagging.service.clients import Clients, ListedClients, OpenClients
 from tagging.service.quotas import Quotas
 from tagging.service.roles import SERVICE
-from tagging.service.tls import server_credentials
+from tagging.service.tls import ServerCertificate, tell_of_end
 from tagging.service.tokens import new_token
 from tests.tagging.service.clocks import Clock
 
@@ -47,9 +48,11 @@ def other() -> trustme.CA:
     return trustme.CA()
 
 
-def write(folder: Path, authority: trustme.CA, client_ca: trustme.CA | None = None) -> TlsConfig:
+def write(
+    folder: Path, authority: trustme.CA, client_ca: trustme.CA | None = None, ends: datetime | None = None
+) -> TlsConfig:
     """A certificate for localhost in files."""
-    issued = authority.issue_cert("localhost")
+    issued = authority.issue_cert("localhost", not_after=ends)
     config = TlsConfig(
         certificate=folder / "server.pem", key=folder / "server.key", client_ca=folder / "ca.pem" if client_ca else None
     )
@@ -77,7 +80,7 @@ async def serving(config: TlsConfig, clients: Clients, clock: Clock) -> AsyncIte
         )
     }
     server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(SERVICE, handlers)])
-    port = server.add_secure_port("127.0.0.1:0", server_credentials(config, clock))
+    port = server.add_secure_port("127.0.0.1:0", ServerCertificate(config, clock).credentials())
     await server.start()
     try:
         yield f"127.0.0.1:{port}"
@@ -240,7 +243,7 @@ def test_files_that_do_not_belong_together_are_one_error(tmp_path: Path, authori
         case "swap":
             config = config.model_copy(update={"key": config.certificate, "certificate": config.key})
     with pytest.raises(InvalidConfigError, match="are no certificate and its key") as refused:
-        server_credentials(config)
+        ServerCertificate(config)
     assert "PRIVATE KEY" not in str(refused.value)
 
 
@@ -249,6 +252,47 @@ def test_a_key_is_in_no_log_and_no_repr(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     config = write(tmp_path, authority)
-    credentials = server_credentials(config)
+    credentials = ServerCertificate(config).credentials()
     secret = config.key.read_text().splitlines()[1]
     assert secret not in caplog.text + repr(credentials) + repr(vars(credentials))
+
+
+NOON = datetime(2031, 3, 1, 12, tzinfo=UTC)
+
+
+def test_the_end_is_that_of_the_first_certificate_of_the_file_to_end_and_follows_it(tmp_path: Path) -> None:
+    clock, root = Clock(), trustme.CA()
+    config = write(tmp_path, root, ends=NOON)
+    certificate = ServerCertificate(config, clock)
+    assert certificate.ends == NOON
+    write(tmp_path, root, ends=NOON + timedelta(days=90))
+    clock.now += 1
+    assert certificate.ends == NOON + timedelta(days=90)
+    short = root.issue_cert("between.example.com", not_after=NOON).cert_chain_pems[0].bytes()
+    config.certificate.write_bytes(config.certificate.read_bytes() + short)
+    clock.now += 1
+    assert certificate.ends == NOON
+
+
+@pytest.mark.parametrize(
+    ("left_days", "told"), [(15, []), (14, []), (13.5, [13.5, 12.5, 11.5]), (1, [1, 0, -1]), (-9, [-9, -10, -11])]
+)
+def test_the_log_tells_every_day_that_a_certificate_ends_soon(
+    tmp_path: Path, authority: trustme.CA, caplog: pytest.LogCaptureFixture, left_days: float, told: list[float]
+) -> None:
+    certificate = ServerCertificate(write(tmp_path, authority, ends=NOON))
+    now = NOON - timedelta(days=left_days)
+    slept = list[float]()
+
+    async def sleep(seconds: float) -> None:
+        nonlocal now
+        slept.append(seconds)
+        now += timedelta(seconds=seconds)
+        if len(slept) == max(len(told), 1):
+            raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(tell_of_end(certificate, lambda: now, sleep))
+    warned = [vars(record) for record in caplog.records]
+    assert [record["days_left"] for record in warned] == told
+    assert all(record["levelname"] == "WARNING" and record["ends"] == NOON.isoformat() for record in warned)
