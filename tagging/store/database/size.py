@@ -2,7 +2,7 @@
 
 from sqlalchemy import text
 
-from tagging.store.database.database import Database, whole
+from tagging.store.database.database import Database
 
 
 class Size:
@@ -11,11 +11,10 @@ class Size:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    @whole
     async def now(self) -> int:
         """Bytes, what is free within included. It is only looked at, not counted, so it costs next to nothing."""
         if self._database.file is not None:
             log = self._database.file.with_name(f"{self._database.file.name}-wal")
             return sum(path.stat().st_size for path in (self._database.file, log) if path.exists())
-        async with self._database.reading() as connection:
-            return int((await connection.execute(text("SELECT pg_database_size(current_database())"))).scalar_one())
+        statement = text("SELECT pg_database_size(current_database())")
+        return await self._database.read(lambda connection: int(connection.execute(statement).scalar_one()))

@@ -193,8 +193,8 @@ def test_every_field_of_evidence_is_tested() -> None:
 
 
 async def numbers(database: Database) -> list[int]:
-    async with database.reading() as connection:
-        return list((await connection.execute(select(schema.taggings.c.number).order_by("number"))).scalars())
+    statement = select(schema.taggings.c.number).order_by("number")
+    return await database.read(lambda connection: list(connection.execute(statement).scalars()))
 
 
 async def test_old_answers_are_pruned_page_by_page_and_those_of_videos_with_feedback_stay(database: Database) -> None:
