@@ -61,7 +61,8 @@ class FileEngine:
 
     async def _get(self, turn: asyncio.Lock | asyncio.Semaphore) -> None:
         try:
-            await asyncio.wait_for(turn.acquire(), self._wait_s)
+            async with asyncio.timeout(self._wait_s):
+                await turn.acquire()
         except TimeoutError:
             raise NoConnectionLeftError(f"none in {self._wait_s:g} s") from None
 
