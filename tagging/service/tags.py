@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar, cast
 from uuid import uuid4
 
 from tagging.edits.changes import Change
@@ -20,6 +20,8 @@ from tagging.service.bundles import Bundles
 from tagging.store.database.log import Entry
 from tagging.store.database.tag_edits import TagEdit, TagEdits
 from tagging.words import normalise
+
+T = TypeVar("T", bound=tuple[Any, ...])
 
 PAGE = 100
 ATTEMPTS = 20  # of a change, while others change tags, too
@@ -97,8 +99,7 @@ class Tags:
         """size: 0 for the usual; text: part of a spelling; is_hidden: None for both"""
         moment = self._bundles.active.now
         asked = {"text": text, "hidden": is_hidden}
-        after = _read_token(token, asked)
-        start: Place = (after[0], after[1]) if after else (-(2**62), "")
+        start = _read_token(token, asked, (-(2**62), ""))
         rows, last = await asyncio.to_thread(self._rows_after, moment.tags, start, size or PAGE, text, is_hidden)
         next_token = _write_token(list(last), asked) if last else ""
         return Page(tuple(rows), next_token, moment.tags, moment.version, moment.last_edit)
@@ -107,8 +108,7 @@ class Tags:
         """The latest first; tag_id: "" for all"""
         await self._bundles.follow()
         edits = self._bundles.active.history.edits
-        after = _read_token(token, {"tag_id": tag_id})
-        below = after[0] if after else len(edits) + 1
+        [below] = _read_token(token, {"tag_id": tag_id}, (len(edits) + 1,))
         found: list[Entry[TagEdit]] = []
         for one in reversed(edits[: bisect.bisect_left(edits, below, key=lambda edit: edit.number)]):
             if not tag_id or one.edit.tag_id == tag_id:
@@ -174,15 +174,18 @@ def _write_token(place: list[object], asked: object) -> str:
     return base64.urlsafe_b64encode(json.dumps([place, asked]).encode()).decode()
 
 
-def _read_token(token: str, asked: object) -> list[Any] | None:
-    """The place that an earlier page ended at; InvalidRequestError for what is no token of this listing."""
+def _read_token(token: str, asked: object, first: T) -> T:
+    """The place that an earlier page ended at; InvalidRequestError for what is no token of this listing.
+
+    first: where a listing begins, a tuple
+    """
     if not token:
-        return None
+        return first
     try:
         place, of = json.loads(base64.urlsafe_b64decode(token.encode()))
-        if of == asked and isinstance(place, list) and isinstance(place[0], int):
-            return place
-    except (ValueError, TypeError, IndexError):
+        if of == asked and [type(part) for part in place] == [type(part) for part in first]:
+            return cast(T, tuple(place))
+    except (ValueError, TypeError, RecursionError):
         pass
     told = "not one that this listing gave"
     raise InvalidRequestError(f"page_token: {told}", "begin anew", {"page_token": told})
