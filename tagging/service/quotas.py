@@ -6,7 +6,7 @@ for ever, and over time no client gets more than its rate.
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tagging.config import QuotasConfig
 from tagging.errors import QuotaExceededError
@@ -71,8 +71,12 @@ class Quotas:
         return wait_s
 
     def used_media(self, client: Client, media_s: float) -> None:
-        """Counts media of a call that was let in. Its debt keeps later calls out."""
-        _pay(self._filled(client), {"calls": 0.0, "bytes": 0.0, "media_s": media_s})
+        """Counts media of a call that was let in. Its debt keeps later calls out.
+
+        By the quotas of its latest call: those that a stream began with may have been changed since.
+        """
+        quotas, _ = self._buckets.get(client.name, (client.quotas, {}))
+        _pay(self._filled(replace(client, quotas=quotas)), {"calls": 0.0, "bytes": 0.0, "media_s": media_s})
 
     def _filled(self, client: Client) -> Mapping[str, Bucket]:
         """The client's buckets as they are now."""

@@ -132,3 +132,12 @@ def test_clients_that_call_no_more_are_forgotten_and_others_are_not() -> None:
         clock.now += 0.1
     assert len(vars(quotas)["_buckets"]) <= 64
     assert refused_for(quotas, busy) > 0
+
+
+def test_media_of_a_stream_that_began_under_other_quotas_are_paid_by_those_of_today() -> None:
+    quotas = Quotas(Clock())
+    began, today = client(calls_per_s=1000, media_s_per_s=1000), client(calls_per_s=1, media_s_per_s=1, burst_s=1)
+    for _ in range(3):
+        quotas.reserve(today, 0)
+        quotas.used_media(began, 5)
+    assert refused_for(quotas, today) == pytest.approx(14)  # 15 were used of the 1 that there was
