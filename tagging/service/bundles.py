@@ -8,8 +8,8 @@ the last of them.
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -31,7 +31,7 @@ from tagging.errors import (
 from tagging.pipeline import Tagger, load_tagger
 from tagging.places import default_bundle
 from tagging.service.model import ModelThread
-from tagging.stages import Stages, untimed
+from tagging.stages import Stage, Stages, untimed
 from tagging.store.bundle import MANIFEST, BundleManifest, read_manifest
 from tagging.store.database.labelled_videos import LabelledLog
 from tagging.store.database.tag_edits import TagEdit, TagEdits
@@ -56,14 +56,28 @@ class Moment:
     last_edit: int
 
 
+class WhileAnswering:
+    """Stages of a bundle, which are timed where it answers; a shadow's would be taken for those of calls."""
+
+    def __init__(self, stages: Stages) -> None:
+        self._stages = stages
+        self.answers = False
+
+    def __call__(self, stage: Stage, /) -> AbstractContextManager[None]:
+        return self._stages(stage) if self.answers else untimed(stage)
+
+
 class Held:
     """One bundle in memory."""
 
-    def __init__(self, folder: Path, manifest: BundleManifest, tagger: Tagger, since: datetime) -> None:
-        """tagger: of the bundle as it was made"""
+    def __init__(
+        self, folder: Path, manifest: BundleManifest, tagger: Tagger, since: datetime, timed: "WhileAnswering"
+    ) -> None:
+        """tagger: of the bundle as it was made; timed: what it tells of its stages"""
         self.folder = folder
         self.manifest = manifest
         self.since = since
+        self.timed = timed
         self._first = tagger
         self._history = History.over(CatalogIndex(tagger.catalog))
         self._tagger = tagger
@@ -164,6 +178,7 @@ class Bundles:
     async def start(self, folder: Path) -> None:
         """Load the bundle that answers first; raises what load_tagger does."""
         self._active = await self._load(folder.resolve())
+        self._active.timed.answers = True
 
     @property
     def active(self) -> Held:
@@ -208,43 +223,50 @@ class Bundles:
     async def _activate(self, folder: str | None, version: str | None) -> None:
         async with self._one_at_a_time():
             wanted = await asyncio.to_thread(self._find, folder, version)
-            if wanted == self.active.folder:
+            if wanted is self.active:
                 return
-            held = next((one for one in (self.previous, self.shadow) if one and one.folder == wanted), None)
-            if held is None:
-                held = await self._load(wanted)
-            if held is self.shadow:
-                self.shadow = None
-            await held.follow(self._edits, self._labelled, self._model.run)
-            gone = self.previous if held is not self.previous else None
-            held.since = self._clock()
+            held = wanted if isinstance(wanted, Held) else await self._load(wanted)
+            try:
+                await held.follow(self._edits, self._labelled, self._model.run)
+            except BaseException:
+                await self._let_go_of([held])
+                raise
+            before = self._all()
+            held.since, held.timed.answers = self._clock(), True
             self._active, self.previous = held, self.active
+            if self.shadow is not None and self.shadow.manifest.version == held.manifest.version:
+                self.shadow = None  # it is the active one now, or the same as that
             logger.info("bundle activated", extra={"version": held.manifest.version})
-            if gone is not None:
-                await gone.let_go()
+            await self._let_go_of(before)
 
     async def _cast(self, folder: str | None, version: str | None) -> None:
         async with self._one_at_a_time():
             held: Held | None = None
             if folder is not None or version is not None:
                 wanted = await asyncio.to_thread(self._find, folder, version)
-                if wanted == self.active.folder:
+                if wanted is self.active:
                     raise ConflictError("the active bundle would be its own shadow", "name another")
-                if self.shadow is not None and self.shadow.folder == wanted:
+                if wanted is self.shadow:
                     return
-                held = await self._load(wanted, untimed)
-            gone, self.shadow = self.shadow, held
-            if gone is not None:
-                await gone.let_go()
+                held = await self._load(wanted.folder if isinstance(wanted, Held) else wanted)
+            before, self.shadow = self._all(), held
+            await self._let_go_of(before)
 
-    async def _load(self, folder: Path, stages: Stages | None = None) -> Held:
-        tagger = await asyncio.to_thread(load_tagger, folder, stages or self._stages)
+    async def _let_go_of(self, some: Iterable[Held]) -> None:
+        """Those that have no role any more."""
+        for held in some:
+            if held not in self._all():
+                await held.let_go()
+
+    async def _load(self, folder: Path) -> Held:
+        timed = WhileAnswering(self._stages)
+        tagger = await asyncio.to_thread(load_tagger, folder, timed)
         try:
             manifest = await asyncio.to_thread(_unchanged, folder, tagger.bundle_version)
         except BaseException:
             await asyncio.to_thread(tagger.close)
             raise
-        held = Held(folder, manifest, tagger, self._clock())
+        held = Held(folder, manifest, tagger, self._clock(), timed)
         try:
             await asyncio.to_thread(_warm, tagger)
             await held.follow(self._edits, self._labelled, asyncio.to_thread)  # nobody else uses it yet
@@ -259,10 +281,11 @@ class Bundles:
         roles = {"active": self._active, "previous": self.previous, "shadow": self.shadow}
         return {role: held.manifest.version for role, held in roles.items() if held is not None}
 
-    def _find(self, folder: str | None, version: str | None) -> Path:
+    def _find(self, folder: str | None, version: str | None) -> Held | Path:
+        """One that is held, or where it lies. Its version says which it is: a folder may be replaced meanwhile."""
         for held in self._all():
             if version is not None and held.manifest.version == version:
-                return held.folder
+                return held
         if self._root is None:
             raise ArtifactNotFoundError(
                 "this service has no folder of bundles", 'start it with service.bundles = "FOLDER"'
@@ -272,7 +295,8 @@ class Bundles:
                 place = self._root / folder
                 if not (place / MANIFEST).is_file():
                     raise ArtifactNotFoundError(f"there is no bundle {folder!r}", "GetBundle says which are held")
-                return place.resolve()
+                found = place.resolve(), _version_of(place)
+                return next((one for one in self._all() if (one.folder, one.manifest.version) == found), found[0])
             for place in sorted(self._root.iterdir()):
                 if _version_of(place) == version:
                     return place.resolve()

@@ -1,14 +1,20 @@
-"""Callers that go away while bundles follow or are switched."""
+"""Bundles that are switched and cast: which of them there are, and callers that go away meanwhile."""
 
 import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tagging.errors import ArtifactNotFoundError
-from tagging.service.bundles import Bundles
+from tagging.additions import add_tags
+from tagging.errors import ArtifactNotFoundError, BackendUnavailableError
+from tagging.service.bundles import Bundles, Held
 from tagging.service.model import ModelThread
+from tagging.stages import Stage
+from tagging.types import VideoRef
 from tests.tagging.store.database.records import NOON
 
 pytestmark = pytest.mark.anyio
@@ -62,3 +68,92 @@ async def test_following_goes_on_when_its_caller_is_gone(tiny_starter: Path) -> 
     empty.go_on.set()
     await bundles.close()
     assert empty.ended == before + 1
+
+
+class Told:
+    """Stages that were timed."""
+
+    def __init__(self) -> None:
+        self.stages: list[str] = []
+
+    def __call__(self, stage: Stage, /) -> AbstractContextManager[None]:
+        self.stages.append(stage)
+        return nullcontext()
+
+
+def tag(held: Held) -> None:
+    tagger = held.now.tagger
+    tagger.tag(VideoRef("v1", title="a dog"), tagger.selection(None))
+
+
+@pytest.fixture
+async def three(tiny_starter: Path, tmp_path: Path) -> AsyncIterator[tuple[Bundles, Told, Any]]:
+    """With the bundles "one", which is active, "two" and "three"."""
+    shutil.copytree(tiny_starter, tmp_path / "one")
+    for name in ("two", "three"):
+        add_tags(tiny_starter, [f"fnord {name}"], tmp_path / name)
+    told, empty = Told(), Empty()
+    empty.go_on.set()
+    log: Any = empty
+    bundles = Bundles(tmp_path, ModelThread(), log, log, lambda: NOON, told)
+    await bundles.start(tmp_path / "one")
+    yield bundles, told, empty
+    await bundles.close()
+
+
+async def test_a_shadow_is_timed_from_when_it_answers(three: tuple[Bundles, Told, Any]) -> None:
+    bundles, told, _ = three
+    told.stages.clear()
+    await bundles.cast("two", None)
+    assert bundles.shadow is not None
+    tag(bundles.shadow)
+    assert told.stages == []
+    await bundles.activate("two", None)
+    tag(bundles.active)
+    assert told.stages == ["encode", "recall", "rank", "select"]
+
+
+async def test_no_bundle_is_its_own_shadow_however_it_became_active(three: tuple[Bundles, Told, Any]) -> None:
+    bundles, _, _ = three
+    first = bundles.active
+    await bundles.activate("two", None)
+    await bundles.cast("one", None)
+    assert bundles.shadow is not None
+    await bundles.activate("one", None)
+    assert (bundles.active, bundles.shadow) == (first, None)
+    assert bundles.previous is not None
+    assert bundles.previous.name == "two"
+
+
+async def test_a_switch_that_fails_leaves_every_bundle_in_its_place(three: tuple[Bundles, Told, Any]) -> None:
+    bundles, _, log = three
+    await bundles.cast("two", None)
+    before = bundles.active, bundles.previous, bundles.shadow
+
+    async def away(number: int, limit: int) -> None:
+        raise BackendUnavailableError("the database is away")
+
+    log.after = away
+    with pytest.raises(BackendUnavailableError):
+        await bundles.activate("two", None)
+    assert (bundles.active, bundles.previous, bundles.shadow) == before
+    del log.after
+    await bundles.activate("two", None)
+    assert (bundles.active, bundles.previous, bundles.shadow) == (before[2], before[0], None)
+
+
+async def test_a_folder_in_which_another_bundle_lies_by_now_is_another_bundle(
+    three: tuple[Bundles, Told, Any], tmp_path: Path
+) -> None:
+    bundles, _, _ = three
+    first = bundles.active.manifest.version
+    shutil.rmtree(tmp_path / "one")
+    shutil.move(tmp_path / "three", tmp_path / "one")
+    await bundles.activate("one", None)
+    second = bundles.active.manifest.version
+    assert second != first
+    assert "fnord three" in bundles.active.now.tagger.catalog.names
+    await bundles.activate(None, first)  # which lies nowhere any more
+    assert bundles.active.manifest.version == first
+    await bundles.activate(None, second)
+    assert bundles.active.manifest.version == second
