@@ -54,7 +54,7 @@ class Change:
         for alias in (" ".join(one.split()) for one in add_aliases):
             if alias not in (tags.name_of(row), *tags.aliases_of(row)):
                 self._do(Edit("alias", tag_id, after={"alias": alias}))
-        for alias in remove_aliases:
+        for alias in (" ".join(one.split()) for one in remove_aliases):
             form = normalise(alias)
             if form == normalise(tags.name_of(row)) or form in map(normalise, tags.aliases_of(row)):
                 self._do(Edit("unalias", tag_id, {"alias": alias}))

@@ -28,6 +28,11 @@ class Edit:
     after: Mapping[str, str] = field(default_factory=dict)
     undoes: int | None = None  # number of the edit that this one takes back; of undo alone
 
+    @property
+    def touched(self) -> tuple[str, ...]:
+        """Ids of the tags that are not as they were before."""
+        return (self.tag_id, self.after["into"]) if self.kind == "merge" else (self.tag_id,)
+
 
 @dataclass(frozen=True, slots=True)
 class NumberedEdit:

@@ -27,11 +27,15 @@ class History:
     def over(cls, index: CatalogIndex, edits: Sequence[NumberedEdit] = ()) -> "History":
         """Every edit anew, those that were taken back left out."""
         taken_back = {one.edit.undoes for one in edits if one.edit.undoes is not None}
+        by_number = {one.number: one.edit for one in edits}
         tags, passed_over = EditedTags(index), set[int]()
         for one in edits:
             if one.number in taken_back:
                 tags.apply_taken_back(one.edit)
-            elif one.edit.kind != "undo":
+            elif one.edit.undoes is not None:
+                for touched in by_number[one.edit.undoes].touched:
+                    tags.touch(touched, one.number)
+            else:
                 _apply(tags, one, passed_over)
         if passed_over:
             logger.info("the catalog has no place for %d of the %d edits of tags", len(passed_over), len(edits))
@@ -54,17 +58,20 @@ class History:
 
     def without(self, number: int) -> "History":
         """As it would be had an edit been taken back; UnknownIdError, ConflictError where others rest on it."""
-        wanted = next((one for one in self.edits if one.number == number), None)
-        if wanted is None or wanted.edit.kind == "undo":
+        wanted = self.edit(number)
+        if wanted is None or wanted.kind == "undo":
             what = "is an undo itself" if wanted else "is not there"
             raise UnknownIdError(f"edit {number} {what}", "ListTagEdits says which there are")
-        after = self.then([NumberedEdit(self.last + 1, Edit("undo", wanted.edit.tag_id, undoes=number))])
+        after = self.then([NumberedEdit(self.last + 1, Edit("undo", wanted.tag_id, undoes=number))])
         resting = sorted(after.passed_over - self.passed_over)
         if resting:
             raise ConflictError(
                 f"edit {number} cannot be taken back: edits {resting} rest on it", "take those back first"
             )
         return after
+
+    def edit(self, number: int) -> Edit | None:
+        return next((one.edit for one in self.edits if one.number == number), None)
 
     def undone_by(self, number: int) -> int | None:
         """Number of the edit that took an edit back."""

@@ -24,6 +24,7 @@ class CatalogIndex:
         self.catalog = catalog
         self.rows_by_id: Mapping[str, int] = {one: row for row, one in enumerate(catalog.ids)}
         self.rows_by_form: Mapping[str, int] = catalog.rows_by_normalised()
+        self.children: tuple[int, ...] = tuple(row for row, parents in enumerate(catalog.parents) if parents)
 
 
 class EditedTags:
@@ -95,11 +96,6 @@ class EditedTags:
     def is_hidden(self, row: int) -> bool:
         return self._hidden.get(row, row < self._base and bool(self.index.catalog.hidden[row]))
 
-    def is_hidden_id(self, tag_id: str) -> bool:
-        """False for an id that the catalog does not have."""
-        row = self._ids.get(tag_id, self.index.rows_by_id.get(tag_id))
-        return row is not None and self.is_hidden(self.became(row))
-
     def language_of(self, row: int) -> str:
         return self.index.catalog.languages[row] if row < self._base else self._created[row - self._base][1]
 
@@ -129,6 +125,11 @@ class EditedTags:
         return MappingProxyType({form: row for form, row in self._forms.items() if row is not None})
 
     @property
+    def spelled(self) -> Mapping[str, int | None]:
+        """Whose the spellings are that were added or taken away, normalised; None: nobody's."""
+        return MappingProxyType(self._forms)
+
+    @property
     def unspelled(self) -> frozenset[str]:
         """Spellings of the catalog that are nobody's any more, normalised."""
         return frozenset(form for form, row in self._forms.items() if row is None)
@@ -149,7 +150,7 @@ class EditedTags:
             names[row] = self.name_of(row)
         for row in self._aliases:
             aliases[row] = self.aliases_of(row)
-        for row in self._parents:
+        for row in {*self._parents, *(self.index.children if self._became else ())}:  # parents may have been merged
             parents[row] = self.parents_of(row)
         return replace(
             base,
@@ -201,6 +202,12 @@ class EditedTags:
             self._names[len(self)] = edit.after["name"]
             self._created.append((edit.tag_id, ""))
 
+    def touch(self, tag_id: str, number: int) -> None:
+        """An edit of that number took back another of the tag, if it is there still."""
+        row = self.find(tag_id)
+        if row is not None:
+            self._edited[row] = number
+
     def adopt(self, tag_id: str, row: int) -> None:
         """Let an id mean a tag that is there: a later bundle's catalog has what was once created."""
         self._ids[tag_id] = row
@@ -244,7 +251,10 @@ class EditedTags:
     def _unalias(self, row: int, alias: str) -> None:
         form = normalise(alias)
         if form == normalise(self.name_of(row)):
-            raise ConflictError(f"{alias!r} is the name of the tag", "rename it first")
+            if alias not in self.aliases_of(row):
+                raise ConflictError(f"{alias!r} is the name of the tag", "rename it first")
+            self._aliases[row] = tuple(one for one in self.aliases_of(row) if one != alias)
+            return
         self._aliases[row] = tuple(one for one in self.aliases_of(row) if normalise(one) != form)
         if self.row_spelled(alias) == row:
             self._forms[form] = None

@@ -246,6 +246,42 @@ def test_edits_go_over_a_later_catalog_as_far_as_it_has_a_place_for_them() -> No
     assert later.last == 4
 
 
+def test_a_catalog_that_parents_of_merged_tags_are_in_is_no_circle() -> None:
+    book = Book()
+    beagle, dog, animal, car = map(book.id, ("beagle", "dog", "animal", "car"))
+    book.do(lambda change: change.merge(car, [dog]))
+    book.do(lambda change: change.update(animal, add_parent_ids=[beagle]))  # which is a kind of car by now
+    catalog = book.tags.catalog()
+    row = dict(zip(catalog.names, range(len(catalog)), strict=True))
+    assert catalog.parents[row["beagle"]] == (row["car"],)
+    assert catalog.parents[row["animal"]] == (row["beagle"],)
+
+
+def test_a_spelling_that_differs_from_the_name_in_case_alone_is_taken_away_again() -> None:
+    book = Book()
+    dog = book.id("dog")
+    book.do(lambda change: change.update(dog, add_aliases=["DOG", "Dog", "hound"]))
+    book.do(lambda change: change.update(dog, remove_aliases=[" DOG "]))
+    assert book.tags.aliases_of(book.tags.row_of(dog)) == ("Dog", "hound")
+    assert book.id("DOG") == dog
+    for name in ("dog", "DOG"):
+        with pytest.raises(ConflictError, match="is the name"):
+            book.do(lambda change, name=name: change.update(dog, remove_aliases=[name]))  # type: ignore[misc]
+
+
+def test_taking_an_edit_back_is_the_last_edit_of_the_tags_that_it_touched() -> None:
+    book = Book()
+    dog, cat, car = map(book.id, ("dog", "cat", "car"))
+    book.do(lambda change: change.update(car, hidden=True))
+    book.do(lambda change: change.merge(cat, [dog]))
+    book.undo(2)
+    last = {name: book.tags.last_edit_of(book.tags.row_of(book.id(name))) for name in ("dog", "cat", "car")}
+    assert last == {"dog": 3, "cat": 3, "car": 1}
+    edit = book.history.edit(2)
+    assert edit is not None
+    assert edit.touched == (dog, cat)
+
+
 def requests(one: str, other: str, word: str, alias: str) -> list[Callable[[Change], Any]]:
     return [
         lambda c: c.create(word, [alias]),
