@@ -62,7 +62,7 @@ class Editor:
         catalog, spelled = tags.catalog(), _spelled(tags)
         created = [row for row in tags.created if not tags.is_gone(row)]
         channels = [self._edited(channel, tags, spelled, created) for channel in self._recaller.channels]
-        recaller = self._recaller.edited(catalog, channels, tags.redirects)
+        recaller = self._recaller.edited(catalog, channels, tags.redirects, tags.spelled)
         ranker = self._ranker
         if isinstance(ranker, Contrastive):
             said = {tags.name_of(row): _said(tags, row) for row in created}

@@ -36,7 +36,7 @@ def join(recaller: Recaller, entries: Mapping[str, Entry], encoders: Mapping[Mod
 
     encoders: fingerprints of the bundle's, by modality
     """
-    known = recaller.catalog.rows_by_normalised()
+    known = recaller.rows_spelled()
     coming = [entry for entry in entries.values() if isinstance(entry, Latecomer)]
     leaving = [entry.video_id for entry in entries.values() if isinstance(entry, Departure)]
     left = sum(recaller.electorate.remove(video_id) for video_id in leaving)

@@ -142,6 +142,7 @@ class Recaller:
         self.config = config
         self._learnt = parts.learnt.learnt if parts.learnt is not None else None
         self._redirects: Mapping[int, int] = {}
+        self._spelled: Mapping[str, int | None] = {}
 
     @classmethod
     def load(cls, folder: Path, manifest: BundleManifest) -> "Recaller":
@@ -150,14 +151,35 @@ class Recaller:
         with only_what_it_should_be(folder):
             return cls(parts, load_blend(folder, parts), manifest.config.recall)
 
-    def edited(self, catalog: TagCatalog, channels: Sequence[Channel], redirects: Mapping[int, int]) -> "Recaller":
+    def edited(
+        self,
+        catalog: TagCatalog,
+        channels: Sequence[Channel],
+        redirects: Mapping[int, int],
+        spelled: Mapping[str, int | None],
+    ) -> "Recaller":
         """The same labelled videos under edited tags.
 
-        catalog: the bundle's rows, and created tags behind them; redirects: rows of merged tags, what they became
+        catalog: the bundle's rows, and created tags behind them; redirects: rows of merged tags, what they became;
+        spelled: whose the spellings are that were added or taken away, normalised; None: nobody's
         """
         other = copy(self)
-        other.catalog, other.channels, other._redirects = catalog, channels, redirects
+        other.catalog, other.channels, other._redirects, other._spelled = catalog, channels, redirects, spelled
         return other
+
+    def rows_spelled(self) -> dict[str, int]:
+        """For whom a labelled video votes by each spelling, normalised.
+
+        By that of a merged tag for the row of that one: where the merge is taken back, the vote goes back with it.
+        """
+        rows = self.catalog.rows_by_normalised()
+        for form, row in self._spelled.items():
+            found = rows.get(form)  # maybe of a tag that is gone: it keeps its names in the catalog
+            if row is None:
+                rows.pop(form, None)
+            elif found is None or self._redirects.get(found, found) != row:
+                rows[form] = row
+        return rows
 
     def recall(self, videos: Sequence[VideoEmbeddings]) -> list[Candidates]:
         """The candidates of each video, without hidden tags, within the budget."""

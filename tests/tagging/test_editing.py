@@ -21,12 +21,13 @@ from tagging.edits.tags import CatalogIndex
 from tagging.features.factory import load_encoders
 from tagging.pipeline import Tagger, load_ranker, load_tagger
 from tagging.progress import Silent
+from tagging.reading import ReadVideo
 from tagging.recaller import Recaller
 from tagging.store.bundle import read_manifest
 from tagging.store.features import FeatureStore
 from tagging.store.latecomers import Latecomer
 from tagging.training import train
-from tagging.types import RankedTag, RankedTags, VideoRef
+from tagging.types import LabelledVideo, RankedTag, RankedTags, VideoRef
 from tests.tagging.test_additions import learnt_config
 from tests.tagging.test_learning import write
 
@@ -254,6 +255,29 @@ def test_a_labelled_video_votes_for_a_created_tag(desk: Desk) -> None:
     assert not [one for tag in before.tags if tag.is_new for one in tag.evidence if one.kind == "video"]
     desk.do(lambda c: c.create("another"))  # the row stays whose it was
     assert desk.tag("fnord", "kitten purring").channels.keys() == tag.channels.keys()
+
+
+def test_a_labelled_video_votes_for_whom_its_spelling_means_and_goes_back_with_a_merge(desk: Desk) -> None:
+    for name in ("wug", "dax"):
+        desk.do(lambda change, name=name: change.create(name))  # type: ignore[misc]
+    wug, dax = desk.id("wug"), desk.id("dax")
+
+    def vote(video_id: str, spelling: str, title: str) -> None:
+        labelled = LabelledVideo(VideoRef(video_id, None, title), (spelling,))
+        late, _ = desk.tagger.late(labelled, ReadVideo(labelled.video, None))
+        assert desk.tagger.join({video_id: late}).joined == 1
+
+    desk.do(lambda change: change.create("fnord"))
+    desk.undo(3)
+    desk.do(lambda change: change.update(wug, add_aliases=["fnord"]))
+    vote("l1", "fnord", "zxcv asdf")
+    assert "wug" in desk.names("zxcv asdf")
+    desk.do(lambda change: change.merge(wug, [dax]))
+    vote("l2", "dax", "qwer uiop")
+    assert "wug" in desk.names("qwer uiop")
+    desk.undo(desk.history.last)
+    assert "dax" in desk.names("qwer uiop")
+    assert "wug" in desk.names("zxcv asdf")
 
 
 def test_a_created_tag_is_seen_in_frames_that_mean_it(tiny_starter: Path, unseen_corpus: Path, tmp_path: Path) -> None:
