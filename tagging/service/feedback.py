@@ -7,6 +7,7 @@ from uuid import uuid4
 
 from tagging.errors import AlreadyExistsError, InvalidRecordError, InvalidRequestError, UnknownIdError
 from tagging.service.bundles import Bundles
+from tagging.service.stored import as_of_now
 from tagging.store.database.feedback import Feedback, FeedbackLog, NamedTag
 from tagging.store.database.taggings import Taggings
 
@@ -36,10 +37,17 @@ class FeedbackCalls:
         """The feedback as it is stored. Raises UnknownIdError where no answer is stored, InvalidRequestError for an id
         that it does not have, AlreadyExistsError where the same feedback_id said something else.
         """
+        sent = judged.feedback_id and await self._feedback.of_request(judged.feedback_id)
+        if sent:  # looked at first: tags, and the latest answer, may be others since
+            if not _is_the_same(judged, who, sent.record):
+                raise _otherwise(sent.record.request_id)
+            return sent.record
         tagging = await self._taggings.latest(judged.video_id, bundle_version=judged.bundle_version)
         if tagging is None:
             raise UnknownIdError(f"no answer is stored for the video {judged.video_id!r}", "tag it first")
-        names = {tag.tag_id: tag.name for tag in tagging.answer.tags}
+        tags = self._bundles.active.now.tags
+        given = (*as_of_now(tagging, tags).answer.tags, *tagging.answer.tags)  # to who asked lately, and before
+        names = {tag.tag_id: tag.name for tag in given}
         fields = {"accepted_tag_ids": judged.accepted, "rejected_tag_ids": judged.rejected}
         wrong = {
             field: f"{unknown[0]!r} is no tag of the answer"
@@ -50,7 +58,6 @@ class FeedbackCalls:
             raise InvalidRequestError(
                 "; ".join(f"{field}: {told}" for field, told in wrong.items()), "give ids of the answer", wrong
             )
-        tags = self._bundles.active.now.tags
         rows = {spelling: tags.row_spelled(spelling) for spelling in judged.added}
         feedback = Feedback(
             judged.feedback_id or str(uuid4()),
@@ -65,4 +72,20 @@ class FeedbackCalls:
         try:
             return (await self._feedback.append(feedback)).record
         except InvalidRecordError as error:
-            raise AlreadyExistsError(error.message, error.hint, feedback.request_id) from error
+            raise _otherwise(feedback.request_id) from error
+
+
+def _is_the_same(judged: Judged, who: str, stored: Feedback) -> bool:
+    """Whether it is what was sent before, whatever was looked up for it then."""
+    return (
+        (judged.video_id, who) == (stored.video_id, stored.who)
+        and judged.bundle_version in (None, stored.bundle_version)
+        and list(dict.fromkeys(judged.accepted)) == [tag.tag_id for tag in stored.accepted]
+        and list(dict.fromkeys(judged.rejected)) == [tag.tag_id for tag in stored.rejected]
+        and list(dict.fromkeys(judged.added)) == [tag.name for tag in stored.added]
+    )
+
+
+def _otherwise(feedback_id: str) -> AlreadyExistsError:
+    told = f"feedback {feedback_id!r} said something else before"
+    return AlreadyExistsError(told, "give each feedback an id of its own", feedback_id)

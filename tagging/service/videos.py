@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import uuid4
 
-from tagging.edits.tags import EditedTags
 from tagging.errors import InvalidRequestError, UnknownIdError, VideotagError
 from tagging.media.source import OpenFile
 from tagging.pipeline import Tagger
@@ -23,12 +22,13 @@ from tagging.service.observe.metrics import Metrics
 from tagging.service.quotas import Quotas
 from tagging.service.shadow import Shadow
 from tagging.service.sources import Sources
+from tagging.service.stored import as_of_now
 from tagging.service.threads import in_thread
 from tagging.stages import Stages
 from tagging.store.database.labelled_videos import LabelledLog, LabelledRecord
 from tagging.store.database.taggings import Tagging, TaggingKey, Taggings
 from tagging.store.latecomers import to_bytes
-from tagging.types import LabelledVideo, Modality, RankedTags, VideoRef
+from tagging.types import LabelledVideo, Modality, VideoRef
 
 CHUNK = 1 << 20  # bytes
 
@@ -110,7 +110,7 @@ class Videos:
             with self._told.stages("store"):
                 stored = await self._taggings.get(key)
             if stored is not None:
-                return Answer(_without_hidden(stored, moment.tags), from_store=True)
+                return Answer(as_of_now(stored, moment.tags), from_store=True)
             asked = request.asked
             selection = moment.tagger.selection(asked.max_tags, asked.precision, asked.min_confidence)
             read = await self._read(moment.tagger, request.video, file)
@@ -119,7 +119,7 @@ class Videos:
         with self._told.stages("store"):
             kept = await self._taggings.put(tagging)
         if kept is not tagging:  # somebody asked for the same meanwhile
-            return Answer(_without_hidden(kept, moment.tags), from_store=True)
+            return Answer(as_of_now(kept, moment.tags), from_store=True)
         self._shadow.offer(read, tagging)
         return Answer(tagging, from_store=False)
 
@@ -132,6 +132,8 @@ class Videos:
 
     async def add_labelled(self, labelled: LabelledVideo, content: bytes | None, who: str) -> Voter:
         """Let a labelled video vote, in place of the one of that id; it is on the disk, and found, from then on."""
+        if any(self._bundles.active.now.tags.row_spelled(tag) is None for tag in labelled.tags):
+            await self._bundles.follow()  # another service may have created it just now
         async with (
             self._admitted(content),
             self._bundles.active.used() as moment,
@@ -160,6 +162,7 @@ class Videos:
 
     async def remove_labelled(self, video_id: str, who: str) -> bool:
         """Whether the video voted."""
+        await self._bundles.follow()  # another service may have added it just now
         async with self._bundles.active.used() as moment:
             was_there = moment.tagger.has_labelled(video_id)
         if was_there:
@@ -222,10 +225,3 @@ async def _sha256(file: OpenFile | None) -> str | None:
         digest.update(chunk)
         place += len(chunk)
     return digest.hexdigest()
-
-
-def _without_hidden(tagging: Tagging, tags: EditedTags) -> Tagging:
-    """Without the tags that were hidden since."""
-    kept = tuple(tag for tag in tagging.answer.tags if not tags.is_hidden_id(tag.tag_id))
-    answer: RankedTags = replace(tagging.answer, tags=kept)
-    return replace(tagging, answer=answer)

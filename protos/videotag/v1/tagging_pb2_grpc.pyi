@@ -49,9 +49,9 @@ class TaggingServiceStub:
     """Tags one video.
 
     Idempotent on video_id and content_hash: asked again for the same content with the same limits and the same active
-    bundle, the stored answer is given (from_store), without tags that were hidden since. Other content, or another
-    title, under a known video_id is tagged and stored beside what was there. A uri is opened again to see whether its
-    content is the same.
+    bundle, the stored answer is given (from_store), without tags that were hidden or taken back since, and with what
+    merged ones became in their place. Other content, or another title, under a known video_id is tagged and stored
+    beside what was there. A uri is opened again to see whether its content is the same.
 
     INVALID_ARGUMENT: fields, nothing to tag, media that cannot be read or are beyond a limit.
     NOT_FOUND: nothing at the uri. PERMISSION_DENIED: the uri is not on the list of allowed sources.
@@ -171,9 +171,9 @@ class TaggingServiceAsyncStub(TaggingServiceStub):
     """Tags one video.
 
     Idempotent on video_id and content_hash: asked again for the same content with the same limits and the same active
-    bundle, the stored answer is given (from_store), without tags that were hidden since. Other content, or another
-    title, under a known video_id is tagged and stored beside what was there. A uri is opened again to see whether its
-    content is the same.
+    bundle, the stored answer is given (from_store), without tags that were hidden or taken back since, and with what
+    merged ones became in their place. Other content, or another title, under a known video_id is tagged and stored
+    beside what was there. A uri is opened again to see whether its content is the same.
 
     INVALID_ARGUMENT: fields, nothing to tag, media that cannot be read or are beyond a limit.
     NOT_FOUND: nothing at the uri. PERMISSION_DENIED: the uri is not on the list of allowed sources.
@@ -296,9 +296,9 @@ class TaggingServiceServicer(metaclass=_abc_1.ABCMeta):
         """Tags one video.
 
         Idempotent on video_id and content_hash: asked again for the same content with the same limits and the same active
-        bundle, the stored answer is given (from_store), without tags that were hidden since. Other content, or another
-        title, under a known video_id is tagged and stored beside what was there. A uri is opened again to see whether its
-        content is the same.
+        bundle, the stored answer is given (from_store), without tags that were hidden or taken back since, and with what
+        merged ones became in their place. Other content, or another title, under a known video_id is tagged and stored
+        beside what was there. A uri is opened again to see whether its content is the same.
 
         INVALID_ARGUMENT: fields, nothing to tag, media that cannot be read or are beyond a limit.
         NOT_FOUND: nothing at the uri. PERMISSION_DENIED: the uri is not on the list of allowed sources.

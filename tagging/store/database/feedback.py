@@ -33,7 +33,7 @@ class Feedback:
 
     def __post_init__(self) -> None:
         """Raises InvalidRecordError."""
-        require_text("request_id", self.request_id)
+        require_text("request_id", self.request_id, ID_BYTES)
         require_text("video_id", self.video_id, ID_BYTES)
         require_text("bundle_version", self.bundle_version)
         require_who(self.who)

@@ -83,6 +83,10 @@ class Log(ABC, Generic[T]):
 
         return await self._database.write(work)
 
+    async def of_request(self, request_id: str) -> Entry[T] | None:
+        """What a request appended."""
+        return await self._database.read(lambda connection: self._of_request(connection, request_id))
+
     async def after(self, number: int, limit: int = PAGE) -> tuple[Entry[T], ...]:
         """The first entries of a higher number, by number; none where the log has ended."""
         statement = self._select().where(self.table.c.number > number).order_by(self.table.c.number).limit(limit)
