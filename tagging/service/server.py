@@ -105,7 +105,7 @@ async def serving(
         feedback = FeedbackCalls(bundles, taggings, FeedbackLog(database), clock)
         await stack.enter_async_context(_following(bundles, metrics, config.follow_s))
         tags = Tags(bundles, edits, clock)
-        servicer.open(Parts(videos, tags, feedback, bundles, shadow, taggings, STREAM_AT_ONCE))
+        servicer.open(Parts(videos, tags, feedback, bundles, shadow, taggings, metrics, STREAM_AT_ONCE))
         register(registry, _readings(health, admission, bundles, certificate))
         metrics_port = await stack.enter_async_context(metrics_endpoint(registry, config.observe.metrics))
         await stack.enter_async_context(_while_serving(_watching(edits, health, config.observe.health)))

@@ -1,6 +1,7 @@
 """The calls of the proto: message to value, what is to be done, value to message."""
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -19,12 +20,15 @@ from tagging.service.churn import churn_of
 from tagging.service.feedback import FeedbackCalls, Judged
 from tagging.service.messages import MODALITY, read_labelled, read_tag_request, stream_response, tag_response
 from tagging.service.messages_tags import bundle_message, churn_message, edit_message, edit_messages, tag_message
+from tagging.service.observe.metrics import Metrics
 from tagging.service.requests import check
 from tagging.service.shadow import Shadow
 from tagging.service.status import status_of
 from tagging.service.tags import Changed, Tags
 from tagging.service.videos import Answer, Videos
 from tagging.store.database.taggings import Taggings
+
+logger = logging.getLogger(__name__)
 
 Context = grpc.aio.ServicerContext[Any, Any]
 CHURN_TAGS = 20
@@ -40,6 +44,7 @@ class Parts:
     bundles: Bundles
     shadow: Shadow
     taggings: Taggings
+    metrics: Metrics
     at_once: int  # videos of one stream that are tagged beside each other
 
 
@@ -70,7 +75,10 @@ class Servicer(rpc.TaggingServiceServicer):
                 asked = read_tag_request(message)
                 answer = _tagged(await self._parts.videos.tag(asked), asked.evidence)
                 return stream_response(index, message.video_id, answer)
-            except VideotagError as error:
+            except Exception as error:
+                self._parts.metrics.rejected(error)
+                if not isinstance(error, VideotagError):  # of one video, which is no reason to end the others
+                    logger.exception("a video of a stream failed as nobody foresaw")
                 return stream_response(index, message.video_id, status_of(error))
 
         async with aclosing(_side_by_side(requests, one, self._parts.at_once)) as responses:
@@ -145,11 +153,12 @@ class Servicer(rpc.TaggingServiceServicer):
         check(request)
         changed = await self._parts.tags.undo(request.number, caller().name)
         [entry] = changed.edits
-        tags = changed.tags
-        there = tags.find(entry.record.tag_id)
+        undone = self._parts.bundles.active.history.edit(request.number)
+        assert undone is not None
+        touched = dict.fromkeys(map(changed.tags.find, undone.touched))
         return pb.UndoTagEditResponse(
             edit=edit_message(entry),
-            tags=[] if there is None else [tag_message(tags, there)],
+            tags=[tag_message(changed.tags, row) for row in touched if row is not None],
             bundle_version=changed.bundle_version,
         )
 

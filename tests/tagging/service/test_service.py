@@ -23,13 +23,15 @@ from videotag.v1 import tagging_pb2 as pb
 from videotag.v1 import tagging_pb2_grpc as rpc
 
 from tagging.additions import add_tags
-from tagging.errors import ArtifactNotFoundError, InvalidConfigError, OutputExistsError
+from tagging.errors import ArtifactNotFoundError, InvalidConfigError, OutputExistsError, OverloadedError
 from tagging.feedback import export_feedback
 from tagging.manifest import read_labelled
 from tagging.pipeline import Tagger, load_tagger
-from tagging.service.observe.metrics import SERVICE
+from tagging.service.messages import TagRequest
+from tagging.service.observe.metrics import SERVICE, Metrics
 from tagging.service.server import serving
 from tagging.service.settings import ServiceConfig, listening
+from tagging.service.videos import Answer, Videos
 from tagging.types import VideoRef
 
 pytestmark = pytest.mark.anyio
@@ -185,6 +187,37 @@ async def test_a_stream_answers_each_request_and_tells_what_failed(client: Clien
     assert all(one.video_id == f"v{index}" for index, one in got.items())
 
 
+async def test_what_nobody_foresaw_of_one_video_ends_no_stream_and_what_was_not_taken_on_is_counted(
+    client: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    tag = Videos.tag
+    counted: list[Exception] = []
+
+    async def fails(self: Videos, request: TagRequest) -> Answer:
+        match request.video.title:
+            case "bad":
+                raise KeyError("bad")
+            case "late":
+                raise OverloadedError("too many", "wait", 1.0)
+        return await tag(self, request)
+
+    async def requests() -> AsyncIterator[pb.StreamTagVideosRequest]:
+        for place, title in enumerate(["bad", "a dog", "late", "a cat"]):
+            yield pb.StreamTagVideosRequest(request=pb.TagVideoRequest(video_id=f"v{place}", title=title))
+
+    monkeypatch.setattr(Videos, "tag", fails)
+    monkeypatch.setattr(Metrics, "rejected", lambda _, error: counted.append(error))
+    got = {one.index: one async for one in client.stub.StreamTagVideos(requests())}
+    codes = {index: one.error.code for index, one in got.items() if one.HasField("error")}
+    assert codes == {
+        0: grpc.StatusCode.INTERNAL.value[0], 2: grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]
+    }  # fmt: skip
+    assert {1, 3} <= got.keys()
+    assert "bad" not in got[0].error.message
+    assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [KeyError]
+    assert any(isinstance(error, OverloadedError) for error in counted)
+
+
 async def test_a_stream_reads_no_more_than_it_can_hold(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     go_on, read = threading.Event(), 0
     tag_read = Tagger.tag_read
@@ -238,6 +271,23 @@ async def test_a_tag_is_created_found_renamed_merged_hidden_and_taken_back(clien
     assert [one.undone_by for one in edits if one.number == edit.number] == [undone.edit.number]
 
 
+async def test_a_stored_answer_is_given_under_the_tags_of_today_and_so_is_it_judged(client: Client) -> None:
+    stub = client.stub
+    one = (await stub.CreateTag(pb.CreateTagRequest(name="fnord"))).tag
+    other = (await stub.CreateTag(pb.CreateTagRequest(name="quux"))).tag
+    assert {"fnord", "quux"} <= set(await client.names("v1", "a fnord and a quux"))
+    merged = await stub.MergeTags(pb.MergeTagsRequest(target_id=one.id, source_ids=[other.id]))
+    again = await client.tag("v1", "a fnord and a quux", options=EVERYTHING)
+    assert again.from_store
+    ids = [tag.id for tag in again.tags]
+    assert (ids.count(one.id), ids.count(other.id)) == (1, 0)
+    for accepted in (one.id, other.id):  # who has the answer of before says so in its words
+        await stub.SubmitFeedback(pb.SubmitFeedbackRequest(video_id="v1", accepted_tag_ids=[accepted]))
+    undone = await stub.UndoTagEdit(pb.UndoTagEditRequest(number=merged.edits[0].number))
+    assert {tag.id: tag.last_edit for tag in undone.tags} == dict.fromkeys((one.id, other.id), undone.edit.number)
+    assert {"fnord", "quux"} <= set(await client.names("v1", "a fnord and a quux"))
+
+
 async def test_tags_are_listed_page_by_page_each_once(client: Client) -> None:
     await client.stub.CreateTag(pb.CreateTagRequest(name="fnord"))
     names, token = list[str](), ""
@@ -277,6 +327,18 @@ async def test_two_services_on_one_database_see_each_others_tags_and_videos(conf
         assert sorted(numbers) == list(range(2, 12))
 
 
+async def test_what_one_service_has_acknowledged_holds_for_calls_about_labelled_videos_of_the_other(
+    config: ServiceConfig,
+) -> None:
+    slow = config.model_copy(update={"follow_s": 3600.0})
+    async with running(slow) as one, running(slow) as other:
+        await one.stub.CreateTag(pb.CreateTagRequest(name="fnord"))
+        voter = pb.AddLabelledVideoRequest(video_id="l1", title="zxcv asdf", tags=["fnord"])
+        assert not (await other.stub.AddLabelledVideo(voter)).unknown_tags
+        assert (await one.stub.RemoveLabelledVideo(pb.RemoveLabelledVideoRequest(video_id="l1"))).removed
+        assert "fnord" not in await one.names("v1", "zxcv asdf")
+
+
 async def test_labelled_videos_vote_until_they_are_removed_and_outlive_the_process(config: ServiceConfig) -> None:
     async with running(config) as client:
         added = await client.stub.AddLabelledVideo(
@@ -308,6 +370,28 @@ async def test_feedback_is_stored_once(client: Client) -> None:
         await client.stub.SubmitFeedback(pb.SubmitFeedbackRequest(video_id="v2", accepted_tag_ids=[first]))
     async with refused(grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST"):
         await client.stub.SubmitFeedback(pb.SubmitFeedbackRequest(video_id="v1", accepted_tag_ids=["0" * 16]))
+
+
+async def test_feedback_that_is_sent_again_is_the_same_whatever_became_of_tags_and_bundles(client: Client) -> None:
+    assert client.config.bundles is not None
+    answer = await client.tag("v1", "a dog and a cat")
+    said = pb.SubmitFeedbackRequest(
+        video_id="v1",
+        accepted_tag_ids=[answer.tags[0].id],
+        added_tags=["fnord", "fnord"],
+        feedback_id="\U0001f600" * 128,
+    )
+    stored = await client.stub.SubmitFeedback(said)
+    await client.stub.CreateTag(pb.CreateTagRequest(name="fnord"))
+    add_tags(client.bundle, ["quux"], client.config.bundles / "two")
+    await client.stub.ActivateBundle(pb.ActivateBundleRequest(folder="two"))
+    assert (await client.tag("v1", "a dog and a cat")).bundle_version != answer.bundle_version
+    assert await client.stub.SubmitFeedback(said) == stored
+    said.bundle_version = answer.bundle_version
+    assert await client.stub.SubmitFeedback(said) == stored
+    said.rejected_tag_ids.append(answer.tags[1].id)
+    async with refused(grpc.StatusCode.ALREADY_EXISTS, "ALREADY_EXISTS"):
+        await client.stub.SubmitFeedback(said)
 
 
 async def test_feedback_becomes_a_manifest_to_train_from(client: Client, tmp_path: Path) -> None:
