@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from copy import copy
 from dataclasses import replace
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +59,7 @@ TEXTS_AT_ONCE = 512  # sorted by length before they are batched
 MEDIA_AT_ONCE = 4
 NOTHING = 2.0  # a least confidence that no tag has
 LONGEST_ANSWER = 50  # tags that a promise can be kept for
+PROMISES = 1000  # that are remembered
 
 
 class Tagger:
@@ -83,7 +85,8 @@ class Tagger:
         self._config = config
         self._answers = answers
         self._stages = stages
-        self._promised: dict[tuple[int, float], float] = {}  # least confidences that were looked for
+        # Least confidences take a while to be looked for, and any number may be asked for.
+        self._promised = lru_cache(PROMISES)(partial(promised_confidence, seed=config.training.seed))
         self._editor = Editor(recaller, ranker, encoders)
         self.bundle_version = bundle_version
         looks_at_media = encoders.frames is not None or encoders.audio is not None
@@ -155,11 +158,8 @@ class Tagger:
             raise InvalidSelectionError(
                 f"no precision is known of answers of {stated.max_tags} tags", f"ask for {LONGEST_ANSWER} tags at most"
             )
-        asked = stated.max_tags, precision
-        if asked not in self._promised:
-            seed = self._config.training.seed
-            self._promised[asked] = promised_confidence(self._answers, *asked, seed)
-        return stated.model_copy(update={"min_confidence": self._promised[asked]})
+        least = self._promised(self._answers, stated.max_tags, precision)
+        return stated.model_copy(update={"min_confidence": least})
 
     def tag(self, video: VideoRef, selection: SelectConfig) -> RankedTags:
         """The tags of one video; raises the VideotagError that keeps it from being tagged."""

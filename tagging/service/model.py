@@ -9,11 +9,13 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 from tagging.config import SelectConfig
 from tagging.pipeline import Tagger
 from tagging.reading import Failure, ReadVideo
+from tagging.store.database.taggings import Asked
 from tagging.types import RankedTags
 
 T = TypeVar("T")
@@ -67,6 +69,15 @@ class ModelThread:
             raise result.error
         assert isinstance(result, RankedTags)
         return result
+
+    async def selection(self, tagger: Tagger, asked: Asked) -> SelectConfig:
+        """What a caller wants, as the tagger goes by it; raises as Tagger.selection does.
+
+        Which confidence keeps a precision takes long enough to be looked for here: the event loop would stand still,
+        again and again for a client that asks for ever other ones.
+        """
+        select = partial(tagger.selection, asked.max_tags, asked.precision, asked.min_confidence)
+        return select() if asked.precision is None else await self.run(select)
 
     async def run(self, function: Callable[[], T]) -> T:
         """Something else that the models do."""

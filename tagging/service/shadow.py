@@ -74,8 +74,7 @@ class Shadow:
                 continue
             try:
                 async with held.used() as moment:
-                    asked = given.key.asked
-                    selection = moment.tagger.selection(asked.max_tags, asked.precision, asked.min_confidence)
+                    selection = await self._model.selection(moment.tagger, given.key.asked)
                     with self._stages("shadow"):
                         answer = await self._model.tag(moment.tagger, read, selection)
                 key = replace(given.key, bundle_version=moment.version, role="shadow")

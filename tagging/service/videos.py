@@ -111,8 +111,7 @@ class Videos:
                 stored = await self._taggings.get(key)
             if stored is not None:
                 return Answer(as_of_now(stored, moment.tags), from_store=True)
-            asked = request.asked
-            selection = moment.tagger.selection(asked.max_tags, asked.precision, asked.min_confidence)
+            selection = await self._model.selection(moment.tagger, request.asked)
             read = await self._read(moment.tagger, request.video, file)
             answer = await self._model.tag(moment.tagger, read, selection)
         tagging = Tagging(key, request.video, answer, self._clock(), moment.last_edit)
