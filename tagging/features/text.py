@@ -46,6 +46,9 @@ class SentenceTransformerEncoder:
         )
         model.max_seq_length = self.max_tokens
         self._model = _unmapped(model.eval())
+        # The card, which only trainers read, has the model, and the model the card: once unused, both would stay in
+        # memory until Python looks for circles, which in a big process is seldom.
+        model.model_card_data.model = None
         self._batch_size = batch_size
         self._prompt = model.prompts.get(model.default_prompt_name or "") or ""
         # Its own copy: a fast tokenizer keeps its truncation as state, which another thread may be relying on.

@@ -1,7 +1,9 @@
+import gc
 import json
 import shutil
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +66,19 @@ def test_a_model_whose_file_is_cut_short_goes_on(tiny_text: Path, tmp_path: Path
     assert str(folder) not in Path("/proc/self/maps").read_text()  # or the next line would end this process
     (folder / "model.safetensors").write_bytes(b"")
     np.testing.assert_array_equal(encoder.encode(TEXTS), want)
+
+
+def test_an_encoder_that_nobody_uses_any_more_leaves_the_memory_at_once(tiny_text: Path) -> None:
+    gc.disable()  # which looks for circles when it likes
+    try:
+        encoder = SentenceTransformerEncoder(tiny_text, max_tokens=64, batch_size=3)
+        encoder.encode(TEXTS)
+        model, weight = weakref.ref(encoder._model), weakref.ref(next(encoder._model.parameters()))
+        assert model() is not None
+        del encoder
+        assert (model(), weight()) == (None, None)
+    finally:
+        gc.enable()
 
 
 def test_the_batch_size_does_not_change_the_rows(tiny_text: Path, encoder: TextEncoder) -> None:
