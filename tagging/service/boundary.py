@@ -6,6 +6,7 @@ Left to itself grpc.aio answers both with UNKNOWN and the text of the exception.
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 import grpc
@@ -100,4 +101,20 @@ async def _abort(call: str, error: Exception, context: Context) -> None:
     note_error(error)
     if not isinstance(error, VideotagError):
         logger.error("a call failed as nobody foresaw", exc_info=error, extra={"call": call})
-    await context.abort_with_status(rpc_status.to_status(status_of(error)))
+    try:
+        await context.abort_with_status(rpc_status.to_status(status_of(error)))
+    except grpc.aio.AbortError as aborted:
+        context.add_done_callback(partial(let_go, aborted))  # type: ignore[attr-defined]
+        raise
+
+
+def let_go(error: BaseException, _: object = None) -> None:
+    """Of an error that is told: the frames which it went through, and so the request and the media that they hold.
+
+    gRPC keeps what ended a call, and futures keep what they were ended with: circles, which would hold megabytes until
+    the garbage is looked through.
+    """
+    told: BaseException | None = error
+    while told is not None:
+        told.__traceback__ = None
+        told = told.__cause__ or told.__context__

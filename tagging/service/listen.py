@@ -9,7 +9,7 @@ import grpc
 from tagging.config import ListenConfig
 from tagging.errors import InvalidConfigError
 from tagging.service.clients import Clients, ListedClients, OpenClients
-from tagging.service.grpc_log import keep_headers_out
+from tagging.service.grpc_log import keep_clients_out
 from tagging.service.tls import ServerCertificate
 
 logger = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ def open_port(server: grpc.aio.Server, config: ListenConfig, certificate: Server
 
     Raises InvalidConfigError.
     """
-    keep_headers_out()
+    keep_clients_out()
     try:
         if certificate is None:
             return server.add_insecure_port(config.address)

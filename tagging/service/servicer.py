@@ -15,6 +15,7 @@ from videotag.v1 import tagging_pb2_grpc as rpc
 from tagging.edits.changes import Change
 from tagging.errors import BackendUnavailableError, ConflictError, VideotagError
 from tagging.service.access import caller
+from tagging.service.boundary import let_go
 from tagging.service.bundles import Bundles
 from tagging.service.churn import churn_of
 from tagging.service.feedback import FeedbackCalls, Judged
@@ -79,7 +80,9 @@ class Servicer(rpc.TaggingServiceServicer):
                 self._parts.metrics.rejected(error)
                 if not isinstance(error, VideotagError):  # of one video, which is no reason to end the others
                     logger.exception("a video of a stream failed as nobody foresaw")
-                return stream_response(index, message.video_id, status_of(error))
+                response = stream_response(index, message.video_id, status_of(error))
+                let_go(error)
+                return response
 
         async with aclosing(_side_by_side(requests, one, self._parts.at_once)) as responses:
             async for response in responses:

@@ -224,8 +224,8 @@ class TaggingServiceServicer:
     def UndoTagEdit(self, request, context):
         """Takes one edit back, by an edit of its own. Sent again it answers with the edit that took it back.
 
-        INVALID_ARGUMENT: fields. NOT_FOUND: the edit. ALREADY_EXISTS: a spelling is another tag's by now.
-        FAILED_PRECONDITION: later edits rest on it.
+        INVALID_ARGUMENT: fields. NOT_FOUND: the edit. FAILED_PRECONDITION: later edits rest on it, or a spelling is
+        another tag's by now.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

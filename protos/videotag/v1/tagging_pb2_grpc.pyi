@@ -98,8 +98,8 @@ class TaggingServiceStub:
     UndoTagEdit: _grpc.UnaryUnaryMultiCallable[_tagging_pb2.UndoTagEditRequest, _tagging_pb2.UndoTagEditResponse]
     """Takes one edit back, by an edit of its own. Sent again it answers with the edit that took it back.
 
-    INVALID_ARGUMENT: fields. NOT_FOUND: the edit. ALREADY_EXISTS: a spelling is another tag's by now.
-    FAILED_PRECONDITION: later edits rest on it.
+    INVALID_ARGUMENT: fields. NOT_FOUND: the edit. FAILED_PRECONDITION: later edits rest on it, or a spelling is
+    another tag's by now.
     """
     ListTagEdits: _grpc.UnaryUnaryMultiCallable[_tagging_pb2.ListTagEditsRequest, _tagging_pb2.ListTagEditsResponse]
     """Lists who changed which tag and when, the latest edit first. Reads only.
@@ -220,8 +220,8 @@ class TaggingServiceAsyncStub(TaggingServiceStub):
     UndoTagEdit: _aio.UnaryUnaryMultiCallable[_tagging_pb2.UndoTagEditRequest, _tagging_pb2.UndoTagEditResponse]  # type: ignore[assignment]
     """Takes one edit back, by an edit of its own. Sent again it answers with the edit that took it back.
 
-    INVALID_ARGUMENT: fields. NOT_FOUND: the edit. ALREADY_EXISTS: a spelling is another tag's by now.
-    FAILED_PRECONDITION: later edits rest on it.
+    INVALID_ARGUMENT: fields. NOT_FOUND: the edit. FAILED_PRECONDITION: later edits rest on it, or a spelling is
+    another tag's by now.
     """
     ListTagEdits: _aio.UnaryUnaryMultiCallable[_tagging_pb2.ListTagEditsRequest, _tagging_pb2.ListTagEditsResponse]  # type: ignore[assignment]
     """Lists who changed which tag and when, the latest edit first. Reads only.
@@ -387,8 +387,8 @@ class TaggingServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_tagging_pb2.UndoTagEditResponse, _abc.Awaitable[_tagging_pb2.UndoTagEditResponse]]:
         """Takes one edit back, by an edit of its own. Sent again it answers with the edit that took it back.
 
-        INVALID_ARGUMENT: fields. NOT_FOUND: the edit. ALREADY_EXISTS: a spelling is another tag's by now.
-        FAILED_PRECONDITION: later edits rest on it.
+        INVALID_ARGUMENT: fields. NOT_FOUND: the edit. FAILED_PRECONDITION: later edits rest on it, or a spelling is
+        another tag's by now.
         """
 
     @_abc_1.abstractmethod

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from tagging import deadline
 from tagging.config import DatabaseConfig
-from tagging.errors import BackendUnavailableError
+from tagging.errors import BackendUnavailableError, DeadlineExceededError
 from tagging.store.database.address import address_of
 from tagging.store.database.failures import AGAIN, telling
 from tagging.store.database.file import FileEngine
@@ -20,6 +20,7 @@ from tagging.unbroken import Unbroken
 T = TypeVar("T")
 
 WAITED = 0.9  # of the time that a caller has left; the rest is for telling it
+LONG_S = 1.0  # a database that takes longer hangs; callers who had less time are told of that, and not of the database
 
 
 class Engine(Protocol):
@@ -39,7 +40,8 @@ class Database:
     written in a transaction that ends in an error is undone whole.
 
     A transaction ends also where nobody waits for it any more: a driver that is interrupted leaves a connection that
-    nobody can use. Who would wait for too long is told so; what the transaction writes may be stored then, or not.
+    nobody can use. Who would wait for too long is told so (BackendUnavailableError, or DeadlineExceededError to who had
+    little time); what the transaction writes may be stored then, or not.
     """
 
     def __init__(self, config: DatabaseConfig) -> None:
@@ -73,10 +75,14 @@ class Database:
         await self._engine.close()
 
     async def _in_time(self, transaction: Coroutine[Any, Any, T]) -> T:
+        patience_s = self._patience_s()
         try:
-            async with asyncio.timeout(self._patience_s()):
+            async with asyncio.timeout(patience_s):
                 return await self.unbroken.run(self._told(transaction))
         except TimeoutError as error:
+            if patience_s < min(LONG_S, self._answer_timeout_s):
+                told = "the deadline passed while the database was asked"
+                raise DeadlineExceededError(told, "give more time") from error
             raise BackendUnavailableError(f"the database {self.shown} did not answer in time", AGAIN) from error
 
     async def _told(self, transaction: Coroutine[Any, Any, T]) -> T:

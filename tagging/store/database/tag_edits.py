@@ -79,9 +79,7 @@ class TagEdits(Log[TagEdit]):
         )
 
     def _select(self) -> Select[Any]:
-        undo = tag_edits.alias("undo")
-        joined = tag_edits.outerjoin(undo, undo.c.undoes == tag_edits.c.number)
-        return select(tag_edits, undo.c.number.label("undone_by")).select_from(joined)
+        return _WITH_UNDO
 
     def _comparable(self, record: TagEdit) -> TagEdit:
         return replace(record, undone_by=None)
@@ -95,3 +93,9 @@ class TagEdits(Log[TagEdit]):
             raise InvalidRecordError(f"there is no edit {record.undoes} to undo")
         if row["undone_by"] is not None:
             raise InvalidRecordError(f"edit {record.undoes} was undone already, by edit {row['undone_by']}")
+
+
+_undo = tag_edits.alias("undo")
+_WITH_UNDO = select(tag_edits, _undo.c.number.label("undone_by")).select_from(
+    tag_edits.outerjoin(_undo, _undo.c.undoes == tag_edits.c.number)
+)

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any
@@ -100,6 +101,27 @@ def test_bytes_that_are_no_request_are_the_callers_fault(sent: bytes, caplog: py
     assert told is not None
     assert told.startswith(f"{len(sent)} bytes that are no request of /videotag.v1.TaggingService/TagVideo")
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+class Film:
+    pass
+
+
+def test_a_call_that_failed_holds_nothing_of_its_video() -> None:
+    films: list[weakref.ref[Film]] = []
+
+    async def handler(_: pb.TagVideoRequest, __: Context) -> pb.TagVideoResponse:
+        film, error = Film(), MediaTooBigError("too big", "send less")
+        films.append(weakref.ref(film))
+        raise error  # whose traceback has this frame, which has the error
+
+    gc.collect()
+    gc.disable()  # which would find circles, some day
+    try:
+        assert asyncio.run(answered("TagVideo", [GOOD], handler))[0] == StatusCode.INVALID_ARGUMENT
+        assert [film() for film in films] == [None]
+    finally:
+        gc.enable()
 
 
 def test_a_stream_ends_at_bytes_that_are_no_request_and_keeps_what_was_answered() -> None:
