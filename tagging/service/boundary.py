@@ -104,7 +104,7 @@ async def _abort(call: str, error: Exception, context: Context) -> None:
     try:
         await context.abort_with_status(rpc_status.to_status(status_of(error)))
     except grpc.aio.AbortError as aborted:
-        context.add_done_callback(partial(let_go, aborted))  # type: ignore[attr-defined]
+        context.add_done_callback(partial(let_go, aborted))  # type: ignore[arg-type]
         raise
 
 
