@@ -3,10 +3,10 @@
     σ(log-odds + offset) >= θ   ⇔   log-odds >= logit θ - offset
 
 Bias-only vector scaling (Guo et al. 2017), shrunk: a tag's offset is the most probable one under a normal prior with
-mean 0 and the standard deviation `spread`, so what few candidates say moves it little. Which spread, and whether any,
-is asked of uploaders that the offsets were not fitted on: where the log loss of their candidates is not lower by more
-than its standard error, there are none. Since the offsets are part of a confidence, a promise (promise.py) is tested
-with them, and needs nothing new.
+mean 0 and the standard deviation `spread`, so what few uploaders say moves it little. An uploader counts once for each
+tag, however many videos it repeats the tag on: their log loss is its mean over them. Which spread, and whether any, is
+asked of uploaders that the offsets were not fitted on: where their loss is not lower by more than chance would have it,
+there are none. Since the offsets are part of a confidence, a promise (promise.py) is tested with them as it is.
 """
 
 import logging
@@ -42,17 +42,23 @@ class Judged:
         """chosen: (P,)"""
         return Judged(self.odds[chosen], self.right[chosen], self.tags[chosen], self.uploaders[chosen])
 
+    def weights(self) -> Floats:
+        """(P,) what each candidate counts for, together 1 for each tag of each uploader."""
+        pairs = np.stack([self.tags, self.uploaders])
+        _, pair, many = np.unique(pairs, axis=1, return_inverse=True, return_counts=True)
+        return np.asarray(1 / many[pair])
+
 
 def fit_offsets(judged: Judged, config: OffsetsConfig, seed: int) -> dict[int, float]:
     """The offset of each catalog row that has one; none where they do not help uploaders they were not fitted on."""
-    enough = judged.only(np.isin(judged.tags, _with_counts(judged, config)))
+    enough = judged.only(np.isin(judged.tags, _of_enough_uploaders(judged, config.least_uploaders)))
     spread = _best_spread(enough, config, seed) if len(enough.tags) else None
     if spread is None:
         logger.info("no tag has a threshold of its own")
         return {}
     rows, places = np.unique(enough.tags, return_inverse=True)
     logger.info("%d tags have a threshold of their own, of spread %g", len(rows), spread)
-    found = most_probable(enough.odds, enough.right, places, len(rows), spread)
+    found = most_probable(enough.odds, enough.right, places, enough.weights(), len(rows), spread)
     return dict(zip(rows.tolist(), found.tolist(), strict=True))
 
 
@@ -66,29 +72,34 @@ def surplus(judged: Judged, spread: float, seed: int) -> tuple[float, float]:
     standard error over uploaders.
     """
     rows, places = np.unique(judged.tags, return_inverse=True)
+    weights = judged.weights()
     uploader = np.unique(judged.uploaders, return_inverse=True)[1]
     count = int(uploader.max()) + 1
     fold = (np.random.default_rng([seed, 10]).permutation(count) % FOLDS)[uploader]
     saved = np.zeros(count)
     for one in range(FOLDS):
         others, here = fold != one, fold == one
-        offsets = most_probable(judged.odds[others], judged.right[others], places[others], len(rows), spread)
+        offsets = most_probable(
+            judged.odds[others], judged.right[others], places[others], weights[others], len(rows), spread
+        )
         odds, right = judged.odds[here], judged.right[here]
         less = _losses(odds, right) - _losses(odds + offsets[places[here]], right)
-        saved += np.bincount(uploader[here], less, minlength=count)
+        saved += np.bincount(uploader[here], weights[here] * less, minlength=count)
     return float(saved.sum()), float(np.sqrt(count * saved.var()))
 
 
-def most_probable(odds: Floats, right: NDArray[np.bool_], tags: Rows, count: int, spread: float) -> Floats:
+def most_probable(
+    odds: Floats, right: NDArray[np.bool_], tags: Rows, weights: Floats, count: int, spread: float
+) -> Floats:
     """(count,) the offset of each tag that makes its likelihood times the prior greatest, by Newton's method.
 
-    odds, right, tags: (P,) tags in [0, count); 0 for a tag without candidates
+    odds, right, tags, weights: (P,) tags in [0, count); 0 for a tag without candidates
     """
     offsets = np.zeros(count)
     for _ in range(STEPS):
         sure = expit(odds + offsets[tags])
-        slope = np.bincount(tags, right - sure, minlength=count) - offsets / spread**2
-        bend = np.bincount(tags, sure * (1 - sure), minlength=count) + 1 / spread**2
+        slope = np.bincount(tags, weights * (right - sure), minlength=count) - offsets / spread**2
+        bend = np.bincount(tags, weights * sure * (1 - sure), minlength=count) + 1 / spread**2
         # A logistic curve's second derivative grows less than e-fold in a step of 1, so no such step overshoots.
         step = np.clip(slope / bend, -1, 1)
         offsets += step
@@ -108,12 +119,11 @@ def _best_spread(judged: Judged, config: OffsetsConfig, seed: int) -> float | No
     return best
 
 
-def _with_counts(judged: Judged, config: OffsetsConfig) -> Rows:
-    """Rows of the tags that enough candidates of enough uploaders speak of."""
-    tags, candidates = np.unique(judged.tags, return_counts=True)
+def _of_enough_uploaders(judged: Judged, least: int) -> Rows:
+    """Rows of the tags that are candidates of so many uploaders."""
     pairs = np.unique(np.stack([judged.tags, judged.uploaders]), axis=1)
-    uploaders = np.unique(pairs[0], return_counts=True)[1]
-    return tags[(candidates >= config.least_candidates) & (uploaders >= config.least_uploaders)]
+    tags, uploaders = np.unique(pairs[0], return_counts=True)
+    return tags[uploaders >= least]
 
 
 def _losses(odds: Floats, right: NDArray[np.bool_]) -> Floats:

@@ -302,14 +302,11 @@ class OrderConfig(Branch):
 
 
 class OffsetsConfig(Branch):
-    """Thresholds of tags of their own, for those with so many held-out candidates of so many uploaders
-    (rank/offsets.py).
-    """
+    """Thresholds of tags of their own, for those with candidates of so many held-out uploaders (rank/offsets.py)."""
 
     spreads: tuple[PositiveFloat, ...] = (0.2, 0.4, 0.8)  # log-odds, of which the best is taken; (): no tag has one
-    standard_errors: float = 1.0  # by which they have to help uploaders they were not fitted on, or no tag has one
-    least_candidates: PositiveInt = 50
-    least_uploaders: PositiveInt = 10
+    standard_errors: float = 2.0  # by which they have to help uploaders they were not fitted on, or no tag has one
+    least_uploaders: PositiveInt = 50
 
 
 class RankerConfig(Branch):

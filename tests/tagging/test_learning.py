@@ -37,7 +37,7 @@ def config(tiny_config: Config) -> Config:
     recall = tiny_config.recall.model_copy(update={"learnt": learnt, "blend": BlendConfig(trees=20, least_in_leaf=5)})
     training = tiny_config.training.model_copy(update={"least_videos": 100})
     # Tags have thresholds of their own, whether they help or not.
-    own = OffsetsConfig(standard_errors=-1000.0, least_candidates=10, least_uploaders=2)
+    own = OffsetsConfig(standard_errors=-1000.0, least_uploaders=2)
     assert tiny_config.rank.ranker is not None
     ranker = tiny_config.rank.ranker.model_copy(update={"offsets": own})
     rank = tiny_config.rank.model_copy(update={"ranker": ranker})
