@@ -24,6 +24,7 @@ from tagging.service.boundary import Boundary
 from tagging.service.bundles import Bundles
 from tagging.service.door import Door
 from tagging.service.feedback import FeedbackCalls
+from tagging.service.heap import give_back
 from tagging.service.listen import known_clients, open_port, server_options
 from tagging.service.model import ModelThread
 from tagging.service.observe.endpoint import metrics_endpoint
@@ -110,6 +111,7 @@ async def serving(
         metrics_port = await stack.enter_async_context(metrics_endpoint(registry, config.observe.metrics))
         await stack.enter_async_context(_while_serving(_watching(edits, health, config.observe.health)))
         await stack.enter_async_context(_while_serving(_measuring(Size(database), metrics)))
+        await stack.enter_async_context(_while_serving(give_back()))
         if certificate is not None:
             await stack.enter_async_context(_while_serving(tell_of_end(certificate)))
         stack.push_async_callback(server.stop, LEAVE_S)
