@@ -481,7 +481,9 @@ class ListenConfig(Branch):
     clients: Path | None = None  # read again when it changes
     message_bytes: PositiveInt = 32 * 2**20  # the largest request
     header_bytes: Annotated[int, Field(ge=1024)] = 8 * 2**10  # of a call
-    streams_per_connection: PositiveInt = 32  # calls at a time
+    # Calls at a time. A client that has all of them is refused one now and then (UNAVAILABLE): it counts those that
+    # ended before the server does. RFC 9113 asks for 100 at least.
+    streams_per_connection: PositiveInt = 100
     connections: PositiveInt = 256
 
 
