@@ -169,11 +169,11 @@ class _Job:
     def __init__(self, source: str | OpenFile) -> None:
         self.future: Future[MediaSample] = Future()
         self._source = source
-        self._lock = threading.Lock()  # a descriptor is closed once: its number may be another file's by then
-        self._descriptor: int | None = None
+        self._descriptor: _Descriptor | None = None
         if isinstance(source, OpenFile):
-            self._descriptor = os.dup(source.descriptor)
-            self.future.add_done_callback(lambda _: self._close(self._take()))
+            self._descriptor = _Descriptor(os.dup(source.descriptor))
+            # Not a method of the job: it has the future, which keeps its callbacks and the frames in such a circle.
+            self.future.add_done_callback(self._descriptor.close)
 
     @contextmanager
     def source(self) -> Iterator[str | OpenFile]:
@@ -181,20 +181,30 @@ class _Job:
         if isinstance(self._source, str):
             yield self._source
             return
-        descriptor = self._take()
+        assert self._descriptor is not None
+        descriptor = self._descriptor.take()
         if descriptor is None:
             raise NotWantedError
         try:
             yield replace(self._source, descriptor=descriptor)
         finally:
-            self._close(descriptor)
-
-    def _take(self) -> int | None:
-        with self._lock:
-            descriptor, self._descriptor = self._descriptor, None
-            return descriptor
-
-    @staticmethod
-    def _close(descriptor: int | None) -> None:
-        if descriptor is not None:
             os.close(descriptor)
+
+
+class _Descriptor:
+    """Closed once, or taken: its number may be another file's by then."""
+
+    def __init__(self, number: int) -> None:
+        self._number: int | None = number
+        self._lock = threading.Lock()
+
+    def take(self) -> int | None:
+        """For who closes it; None: somebody did."""
+        with self._lock:
+            number, self._number = self._number, None
+            return number
+
+    def close(self, _: object = None) -> None:
+        number = self.take()
+        if number is not None:
+            os.close(number)

@@ -1,4 +1,5 @@
 import asyncio
+import gc
 import multiprocessing
 import os
 import signal
@@ -7,6 +8,7 @@ import sys
 import textwrap
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from pathlib import Path
@@ -323,6 +325,24 @@ def test_a_pipe_or_a_folder_that_was_opened_is_no_media_file(tmp_path: Path) -> 
             with pytest.raises(MediaNotFoundError, match="something"):
                 pool.read(OpenFile(descriptor, "something"))
             os.close(descriptor)
+
+
+def test_frames_that_nobody_has_any_more_leave_the_memory_at_once(tmp_path: Path) -> None:
+    path = make(tmp_path / "film.mp4", Film(frames=5))
+    with DecodePool(CONFIG, workers=1) as pool, path.open("rb") as file:
+        future = pool.submit(OpenFile(file.fileno(), "a film"))
+        frames = future.result().frames
+        assert frames is not None
+        pixels = weakref.ref(frames.pixels)
+        gc.collect()
+        gc.disable()  # which would find circles, some day
+        try:
+            pool.read(str(path))  # the driver has let go of what it answered before
+            assert pixels() is not None
+            del frames, future
+            assert pixels() is None
+        finally:
+            gc.enable()
 
 
 def test_closing_ends_busy_workers_and_tells_those_who_wait(tmp_path: Path, order: Order) -> None:
