@@ -14,6 +14,7 @@ from tagging.errors import InvalidRecordError, OvertakenError
 from tagging.store.database.database import Database
 from tagging.store.database.log import Entry, Log
 from tagging.store.database.tag_edits import TagEdit, TagEdits
+from tagging.store.database.texts import ID_BYTES
 from tests.tagging.store.database.records import LOGS, NOON, await_within, edit, url_of
 
 pytestmark = pytest.mark.anyio
@@ -175,8 +176,8 @@ async def test_records_are_appended_together_or_not_at_all(
     "changed",
     [
         {"request_id": ""},
-        {"request_id": "x" * 257},
-        {"request_id": "ü" * 129},
+        {"request_id": "x" * (ID_BYTES + 1)},
+        {"request_id": "ü" * (ID_BYTES // 2 + 1)},
         {"request_id": "zero \x00"},
         {"who": "half \ud800"},
         {"who": "x" * 257},
