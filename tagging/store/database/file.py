@@ -5,6 +5,7 @@ An asynchronous driver changes threads at every step of every statement, which t
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -14,6 +15,8 @@ from sqlalchemy.exc import TimeoutError as NoConnectionLeftError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 T = TypeVar("T")
+
+BETWEEN_S = 0.01  # asking again for what SQLite does not wait for
 
 
 class FileEngine:
@@ -69,13 +72,31 @@ class FileEngine:
 
 def _set_up(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
     cursor = connection.cursor()
+    _keep_a_wal(cursor)
     for pragma in (
-        "journal_mode = WAL",  # readers go on while one writes
         "synchronous = FULL",  # each commit is synced; some builds have NORMAL, whose last ones a power cut loses
         "foreign_keys = ON",
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _keep_a_wal(cursor: sqlite3.Cursor) -> None:
+    """With a write-ahead log readers go on while one writes.
+
+    A new file is switched to it, which reads and then writes: where another writes just then, SQLite refuses at once
+    instead of waiting as it does for everything else.
+    """
+    ((wait_ms,),) = cursor.execute("PRAGMA busy_timeout")
+    until = time.monotonic() + wait_ms / 1000
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+        time.sleep(BETWEEN_S)
 
 
 def _begin(connection: Connection) -> None:

@@ -230,6 +230,28 @@ async def test_who_finds_no_free_connection_is_told(config: DatabaseConfig) -> N
         assert (await TagEdits(database).append(edit("r1"))).number == 1
 
 
+@contextmanager
+def new_file_that_is_written(path: Path) -> Iterator[sqlite3.Connection]:
+    """As another process leaves it for a moment that makes it at the same time."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield other
+
+
+async def test_who_makes_a_file_together_with_another_waits_for_it(tmp_path: Path) -> None:
+    with new_file_that_is_written(tmp_path / "videotag.db") as other:
+        migration = asyncio.create_task(migrate(database_at(f"sqlite:///{tmp_path}/videotag.db")))
+        assert await asyncio.wait([migration], timeout=0.3) == (set(), {migration})
+        other.execute("COMMIT")
+        await migration
+
+
+async def test_who_makes_a_file_that_another_keeps_is_told(tmp_path: Path) -> None:
+    with new_file_that_is_written(tmp_path / "videotag.db"):
+        async with opened(database_at(f"sqlite:///{tmp_path}/videotag.db", wait_timeout_s=0.2)) as database:
+            await refused(database, BackendUnavailableError, "database is locked")
+
+
 async def test_writers_who_were_cancelled_leave_nothing_half_done(config: DatabaseConfig) -> None:
     async with opened(config, connections=3) as database:
         edits, done = TagEdits(database), 0
