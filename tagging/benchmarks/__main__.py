@@ -190,7 +190,7 @@ def _serve(asked: argparse.Namespace) -> None:
     videos = run.videos_of(asked.manifest, asked.videos, with_media=asked.clips or asked.hostile is not None)
     load = run.Asked(asked.bundle, videos, asked.database)
     if asked.soak is not None:
-        tables = run.soaked(load, asked.soak)
+        tables = run.soaked(load, asked.soak, progress())
     elif asked.hostile is not None:
         tables = run.attacked(load, asked.hostile, asked.seed, run.media_of(videos), progress())
     else:

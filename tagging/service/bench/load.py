@@ -30,6 +30,9 @@ class Load:
     ms: list[float] = field(default_factory=list)  # of those that were answered
     errors: Counter[str] = field(default_factory=Counter)  # by status
 
+    def __add__(self, later: "Load") -> "Load":
+        return Load(self.seconds + later.seconds, self.ms + later.ms, self.errors + later.errors)
+
     def row(self) -> Row:
         errors = ", ".join(f"{count} {code}" for code, count in sorted(self.errors.items()))
         return {"calls/s": round(len(self.ms) / self.seconds, 1), **percentiles(self.ms), "errors": errors or "none"}

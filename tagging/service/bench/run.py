@@ -2,11 +2,12 @@
 
 import asyncio
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import grpc
 import numpy as np
@@ -18,9 +19,9 @@ from tagging.pipeline import Tagger, load_tagger
 from tagging.progress import Progress
 from tagging.service.bench.attacks import MEDIA_BYTES, MESSAGE_BYTES, TOKEN, Attacks, build_place
 from tagging.service.bench.hostile import Outcome, attack_all
-from tagging.service.bench.load import Row, drive, overhead, requests
+from tagging.service.bench.load import Load, Row, drive, overhead, requests
 from tagging.service.bench.process import Footprint, ServiceProcess, service_process
-from tagging.service.bench.soak import soak
+from tagging.service.bench.soak import REST_S, soak
 from tagging.service.tokens import token_sha256
 from tagging.types import VideoRef
 
@@ -74,9 +75,10 @@ def sweep(asked: Asked, seconds: float, pairs: int, progress: Progress) -> Table
         return asyncio.run(_sweep(asked, service, tagger, seconds, pairs, progress))
 
 
-def soaked(asked: Asked, minutes: float) -> Tables:
+def soaked(asked: Asked, minutes: float, progress: Progress, rest_s: float = REST_S) -> Tables:
+    """So many minutes of load, and rests of so many seconds between."""
     with _started(asked) as service:
-        return asyncio.run(_soaked(asked, service, minutes))
+        return asyncio.run(_soaked(asked, service, minutes, rest_s, progress))
 
 
 def attacked(asked: Asked, count: int, seed: int, media: Sequence[bytes], progress: Progress) -> Tables:
@@ -119,14 +121,18 @@ async def _sweep(
     return {"overhead": compared, "TagVideo": rows, "held": held}
 
 
-async def _soaked(asked: Asked, service: ServiceProcess, minutes: float) -> Tables:
+async def _soaked(asked: Asked, service: ServiceProcess, minutes: float, rest_s: float, progress: Progress) -> Tables:
     async with grpc.aio.insecure_channel(service.address) as channel:
         tag = rpc.TaggingServiceStub(channel).TagVideo
         coming = requests(asked.videos)
         for _ in range(WARM):
             await tag(next(coming))
         before = service.footprint()
-        rows, _ = await soak(tag, coming, service.footprint, SOAK_CONCURRENCY, 60 * minutes)
+
+        def drive_for(seconds: float) -> Coroutine[Any, Any, Load]:
+            return drive(tag, coming, SOAK_CONCURRENCY, seconds)
+
+        rows = await soak(drive_for, service.footprint, 60 * minutes, rest_s, progress)
         return {"soak": rows, "held": [_held("before", before), _held("after", service.footprint())]}
 
 

@@ -1,23 +1,27 @@
-"""Whether memory stays flat under load that goes on: its slope, how sure that is, and a verdict."""
+"""Whether memory stays flat under load that goes on: its slope, how sure that is, and a verdict.
+
+Under load it rises and falls by what is worked on, which hides a slope for hours. So the load rests again and again,
+until freed memory has been given back, and what is held then is read.
+"""
 
 import asyncio
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
-from videotag.v1 import tagging_pb2 as pb
 
-from tagging.service.bench.load import Load, Row, TagVideo, drive
+from tagging.progress import Progress
+from tagging.service.bench.load import Load, Row
 from tagging.service.bench.process import Footprint
+from tagging.service.heap import EVERY_S
 
 FLAT_MIB_H = 20.0  # half a GiB a day: what is restarted for other reasons bears it
-WARM_SHARE = 0.25  # of the time: allocators and caches still fill
-BLOCKS = 12  # samples near each other are alike, so what is fitted are means of so many stretches
-SAMPLES = 240
+WARM_SHARE = 0.25  # of the load: allocators and caches still fill
+STRETCHES = 16
+REST_S = EVERY_S + 2.0
+FEWEST = 6  # readings that say anything
 
 Verdict = Literal["flat", "growing", "not known"]
 
@@ -37,43 +41,45 @@ class Slope:
 
 
 def slope(hours: Sequence[float], mib: Sequence[float]) -> Slope:
-    """Of the samples behind WARM_SHARE of the time. Where there are fewer than 2 * BLOCKS of them, nothing is known."""
+    """Of the readings behind WARM_SHARE of the hours. Where there are fewer than FEWEST of them, nothing is known."""
     at, held = np.asarray(hours), np.asarray(mib)
-    late = at >= at.min() + WARM_SHARE * np.ptp(at)
-    if late.sum() < 2 * BLOCKS:
+    late = at > WARM_SHARE * at.max(initial=0.0)
+    if late.sum() < FEWEST:
         return Slope(float("nan"), float("inf"))
-    line = stats.linregress(_means(at[late]), _means(held[late]))
-    return Slope(float(line.slope), float(stats.t.ppf(0.975, BLOCKS - 2) * line.stderr))
+    line = stats.linregress(at[late], held[late])
+    return Slope(float(line.slope), float(stats.t.ppf(0.975, late.sum() - 2) * line.stderr))
 
 
 async def soak(
-    tag: TagVideo,
-    asked: Iterator[pb.TagVideoRequest],
+    drive_for: Callable[[float], Awaitable[Load]],
     footprint: Callable[[], Footprint],
-    concurrency: int,
     seconds: float,
-) -> tuple[list[Row], Load]:
-    """The table of a load that goes on for so long, and the load."""
-    began, hours = time.perf_counter(), list[float]()
-    held = list[Footprint]()
-    driving = asyncio.create_task(drive(tag, asked, concurrency, seconds))
-    while not driving.done():
-        hours.append((time.perf_counter() - began) / 3600)
-        held.append(await asyncio.to_thread(footprint))
-        await asyncio.wait([driving], timeout=seconds / SAMPLES)
-    load = await driving
-    found = slope(hours, [one.resident_mib for one in held])
+    rest_s: float,
+    progress: Progress,
+) -> list[Row]:
+    """The table of a load that goes on for so long, rests not counted.
+
+    drive_for: puts the load on for some seconds
+    """
+    load, hours, resting = Load(), list[float](), list[float]()
+    loaded = 0.0
+    with progress.track("stretches", STRETCHES) as advance:
+        for _ in range(STRETCHES):
+            load += await drive_for(seconds / STRETCHES)
+            loaded = max(loaded, footprint().resident_mib)
+            await asyncio.sleep(rest_s)
+            hours.append(load.seconds / 3600)
+            resting.append(footprint().resident_mib)
+            advance(1)
+    found = slope(hours, resting)
     row = {
-        "minutes": round(seconds / 60, 1),
-        "MiB, first": round(held[0].resident_mib),
-        "MiB, last": round(held[-1].resident_mib),
+        "minutes": round(load.seconds / 60, 1),
+        "MiB, first": round(resting[0]),
+        "MiB, last": round(resting[-1]),
+        "MiB, loaded": round(loaded),
         "MiB an hour": round(found.mib_h, 1),
         "±": round(found.margin, 1),
         "memory": found.verdict,
         **load.row(),
     }
-    return [row], load
-
-
-def _means(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.array([block.mean() for block in np.array_split(values, BLOCKS)])
+    return [row]
