@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from tagging.config import Config
+from tagging.config import Config, DatabaseConfig
 from tagging.distil.classes import Classes
 from tagging.distil.export import write
 from tagging.features.resnet import SmallResNet
@@ -20,6 +20,7 @@ from tagging.store.features import FeatureStore
 from tagging.training import train
 from tests.postgres import PostgresServer, binaries
 from tests.tagging.starter.lists import write_label_lists
+from tests.tagging.store.database.records import database_at
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -53,6 +54,17 @@ def postgres() -> Iterator[PostgresServer]:
     server = PostgresServer()
     yield server
     server.remove()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[DatabaseConfig]:
+    """A database without tables: each of both kinds in turn."""
+    if request.param == "sqlite":
+        yield database_at(f"sqlite:///{tmp_path}/videotag.db")
+        return
+    server: PostgresServer = request.getfixturevalue("postgres")
+    with server.new_database() as url:
+        yield database_at(url)
 
 
 @pytest.fixture(scope="session")

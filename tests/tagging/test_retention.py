@@ -1,6 +1,6 @@
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,23 +21,12 @@ from tagging.store.database.migrate import migrate
 from tagging.store.database.size import Size
 from tagging.store.database.tag_edits import TagEdits
 from tagging.store.database.taggings import Taggings
-from tests.postgres import PostgresServer
 from tests.tagging.cli.test_commands import run, told
-from tests.tagging.store.database.records import NOON, database_at, edit, feedback, labelled, tagging, url_of
+from tests.tagging.store.database.records import NOON, edit, feedback, labelled, tagging, url_of
 
 pytestmark = pytest.mark.anyio
 
 AT_ONCE, COUNT = 50, 120
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[DatabaseConfig]:
-    if request.param == "sqlite":
-        yield database_at(f"sqlite:///{tmp_path}/videotag.db")
-        return
-    server: PostgresServer = request.getfixturevalue("postgres")
-    with server.new_database() as url:
-        yield database_at(url)
 
 
 @pytest.fixture

@@ -1,26 +1,12 @@
 """One suite for both databases."""
 
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator
 
 import pytest
 
 from tagging.config import DatabaseConfig
 from tagging.store.database.database import Database
 from tagging.store.database.migrate import migrate
-from tests.postgres import PostgresServer
-from tests.tagging.store.database.records import database_at
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[DatabaseConfig]:
-    """A database without tables."""
-    if request.param == "sqlite":
-        yield database_at(f"sqlite:///{tmp_path}/videotag.db")
-        return
-    server: PostgresServer = request.getfixturevalue("postgres")
-    with server.new_database() as url:
-        yield database_at(url)
 
 
 @pytest.fixture
