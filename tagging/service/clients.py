@@ -51,11 +51,11 @@ class OpenClients:
 class ListedClients:
     """Those of a TOML file, which is read again when it changes; ClientConfig says what it holds.
 
-    clock: seconds
+    clock: seconds since 1970
     Raises InvalidConfigError if the file cannot be used now.
     """
 
-    def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
         self._table = Watched([path], lambda: _read(path), clock)
 
     def by_metadata(self, metadata: Metadata) -> Client | None:

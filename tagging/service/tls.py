@@ -35,7 +35,7 @@ class ServerCertificate:
     Files that cannot be used, or not together, raise InvalidConfigError now, and later change nothing.
     """
 
-    def __init__(self, config: TlsConfig, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, config: TlsConfig, clock: Callable[[], float] = time.time) -> None:
         paths = [config.certificate, config.key, *([config.client_ca] if config.client_ca else [])]
         self._watched = Watched(paths, lambda: _read(config), clock)
         self._asks_clients = config.client_ca is not None

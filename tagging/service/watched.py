@@ -1,9 +1,13 @@
-"""A value that is read from files, and read again when they change."""
+"""A value that is read from files, and read again when they have changed, and rest.
+
+A file that is written in place is seen half written. Half a list of clients may still be a list of clients, which would
+turn good ones away; so files are left alone until they have been as they are for a moment.
+"""
 
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -20,7 +24,8 @@ class Watched(Generic[T]):
     """What `read` makes of the files. Any thread may ask.
 
     read: raises InvalidConfigError, whose text goes to the log
-    clock: seconds; `every_s` of them pass before the files are looked at again
+    clock: seconds since 1970, as files have them; `every_s` of them pass before the files are looked at again, and
+    before files that were changed are read
     Raises what the first reading raises. When a later one fails, the log says so, and what was read before stays.
     """
 
@@ -28,7 +33,7 @@ class Watched(Generic[T]):
         self,
         paths: Sequence[Path],
         read: Callable[[], T],
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.time,
         every_s: float = 1.0,
     ) -> None:
         self._paths = tuple(paths)
@@ -43,13 +48,18 @@ class Watched(Generic[T]):
     def current(self) -> T:
         """The value of the last reading that succeeded."""
         with self._lock:
-            if self._clock() - self._looked_at >= self._every_s:
-                self._looked_at = self._clock()
+            now = self._clock()
+            if abs(now - self._looked_at) >= self._every_s:  # abs: the clock may be set back
+                self._looked_at = now
                 stamps = self._look()
-                if stamps != self._stamps:
+                if stamps != self._stamps and self._rests(stamps, now):
                     self._stamps = stamps
                     self._renew()
             return self._value
+
+    def _rests(self, stamps: Iterable[Stamp], now: float) -> bool:
+        """Whether nothing was changed just now. By another machine's clock it may be yet to come: that is no reason."""
+        return not any(0 <= now - changed_ns / 1e9 < self._every_s for _, changed_ns, *_ in filter(None, stamps))
 
     def _renew(self) -> None:
         files = ", ".join(map(str, self._paths))

@@ -100,6 +100,32 @@ def test_what_is_written_while_it_is_read_is_read_again(tmp_path: Path, clock: C
     assert watched.current() == "changed meanwhile"
 
 
+def test_a_file_is_left_alone_while_it_is_being_written(reader: Reader, clock: Clock) -> None:
+    watched = Watched([reader.path], reader, clock)
+    reader.path.write_text("2")  # of 22
+    clock.now = reader.path.stat().st_ctime + 0.9
+    assert watched.current() == 1
+    reader.path.write_text("22")
+    clock.now = reader.path.stat().st_ctime + 0.9
+    assert watched.current() == 1
+    clock.now += 1
+    assert (watched.current(), reader.times) == (22, 2)
+
+
+def test_a_change_by_a_clock_that_is_ahead_is_read(reader: Reader, clock: Clock) -> None:
+    watched = Watched([reader.path], reader, clock)
+    reader.path.write_text("22")
+    clock.now = reader.path.stat().st_ctime - 3600
+    assert watched.current() == 22
+
+
+def test_changes_are_seen_after_the_clock_was_set_back(reader: Reader, clock: Clock) -> None:
+    watched = Watched([reader.path], reader, clock)
+    reader.path.write_text("22")
+    clock.now -= 300
+    assert watched.current() == 22
+
+
 def test_many_threads_read_a_change_once(reader: Reader, clock: Clock) -> None:
     watched = Watched([reader.path], reader, clock)
     reader.path.write_text("22")
