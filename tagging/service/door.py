@@ -2,7 +2,8 @@
 
 `grpc.aio` alone does less. Calls that it had not begun to answer when it stops end as CANCELLED, which tells nobody to
 try another server, and under load there are some. And it waits for every call, also for health's watchers, who never
-end by themselves.
+end by themselves, and for streams, which go on for as long as their clients like: what was read of one is answered, and
+then it ends as those that come later do.
 """
 
 import asyncio
@@ -24,14 +25,14 @@ class Door(grpc.aio.ServerInterceptor):
     def __init__(self, service: str) -> None:
         """service: its full name; calls of others are let through, uncounted"""
         self._prefix = f"/{service}/"
-        self._is_closed = False
+        self._closed = asyncio.Event()
         self._running = 0
         self._empty = asyncio.Event()
         self._empty.set()
 
     async def close(self, within_s: float) -> None:
         """From now on whoever comes is sent away; ends when nobody is inside any more, or the time is over."""
-        self._is_closed = True
+        self._closed.set()
         with suppress(TimeoutError):
             await asyncio.wait_for(self._empty.wait(), within_s)
 
@@ -43,8 +44,8 @@ class Door(grpc.aio.ServerInterceptor):
         handler = await continuation(handler_call_details)
         if handler is None or not handler_call_details.method.startswith(self._prefix):
             return handler
-        if self._is_closed:
-            raise BackendUnavailableError("the service is about to stop", "call another one, or this one in a while")
+        if self._closed.is_set():
+            raise _stopping()
         if handler.stream_stream is not None:
             return grpc.stream_stream_rpc_method_handler(
                 self._counted_stream(handler), handler.request_deserializer, handler.response_serializer
@@ -62,10 +63,13 @@ class Door(grpc.aio.ServerInterceptor):
 
     def _counted_stream(self, handler: Handler) -> Callable[[AsyncIterator[Any], Context], AsyncIterator[Any]]:
         async def answer(requests: AsyncIterator[Any], context: Context) -> AsyncIterator[Any]:
+            read = _Requests(requests, self._closed)
             with self._inside():
-                async with aclosing(handler.stream_stream(requests, context)) as responses:
+                async with aclosing(handler.stream_stream(read.until_closed(), context)) as responses:
                     async for response in responses:
                         yield response
+                if read.were_cut:
+                    raise _stopping()
 
         return answer
 
@@ -79,3 +83,38 @@ class Door(grpc.aio.ServerInterceptor):
             self._running -= 1
             if not self._running:
                 self._empty.set()
+
+
+class _Requests:
+    """Those of one stream that are read before the door closes."""
+
+    def __init__(self, requests: AsyncIterator[Any], closed: asyncio.Event) -> None:
+        self._requests = requests
+        self._closed = closed
+        self.were_cut = False  # whether there may have been more
+
+    async def until_closed(self) -> AsyncIterator[Any]:
+        closing = asyncio.create_task(self._closed.wait())
+        coming = aiter(self._requests)
+        reading: asyncio.Future[Any] | None = None
+        try:
+            while not self._closed.is_set():
+                reading = asyncio.ensure_future(anext(coming))
+                await asyncio.wait({reading, closing}, return_when=asyncio.FIRST_COMPLETED)
+                if not reading.done():
+                    break
+                try:
+                    request = reading.result()
+                except StopAsyncIteration:
+                    return
+                yield request
+            self.were_cut = True
+        finally:
+            rest: list[asyncio.Future[Any]] = [closing, *([reading] if reading is not None else [])]
+            for task in rest:
+                task.cancel()
+            await asyncio.gather(*rest, return_exceptions=True)
+
+
+def _stopping() -> BackendUnavailableError:
+    return BackendUnavailableError("the service is about to stop", "call another one, or this one in a while")

@@ -25,6 +25,22 @@ async def entered(door: Door, method: str, handler: Any) -> Any:
     return await door.intercept_service(continuation, Details(method))  # type: ignore[arg-type]
 
 
+async def sent(requests: str) -> AsyncIterator[str]:
+    for request in requests:
+        yield request
+
+
+async def listen(stream: AsyncIterator[str], heard: list[str]) -> None:
+    async for answer in stream:
+        heard.append(answer)  # noqa: PERF401 - what came before an error is there
+
+
+async def ticks() -> None:
+    """All that can go on goes on."""
+    for _ in range(50):
+        await asyncio.sleep(0)
+
+
 async def test_running_calls_end_and_later_ones_are_sent_away() -> None:
     door, go_on = Door("s.S"), asyncio.Event()
 
@@ -33,23 +49,18 @@ async def test_running_calls_end_and_later_ones_are_sent_away() -> None:
         return request
 
     async def many(requests: AsyncIterator[str], _: Any) -> AsyncIterator[str]:
-        async for request in requests:
-            await go_on.wait()
+        read = [request async for request in requests]
+        await go_on.wait()
+        for request in read:
             yield request
 
-    async def requests() -> AsyncIterator[str]:
-        for request in "ab":
-            yield request
-
-    async def heard(stream: AsyncIterator[str]) -> list[str]:
-        return [answer async for answer in stream]
-
+    heard: list[str] = []
     unary = await entered(door, "/s.S/One", grpc.unary_unary_rpc_method_handler(one))
     stream = await entered(door, "/s.S/Many", grpc.stream_stream_rpc_method_handler(many))
     nobody: Any = None
     answered = asyncio.create_task(unary.unary_unary("x", nobody))
-    streamed = asyncio.create_task(heard(stream.stream_stream(requests(), nobody)))
-    await asyncio.sleep(0)
+    streamed = asyncio.create_task(listen(stream.stream_stream(sent("ab"), nobody), heard))
+    await ticks()
     closing = asyncio.create_task(door.close(60.0))
     await asyncio.sleep(0)
     with pytest.raises(BackendUnavailableError):
@@ -58,8 +69,63 @@ async def test_running_calls_end_and_later_ones_are_sent_away() -> None:
     assert await entered(door, "/s.S/None", None) is None
     assert not closing.done()
     go_on.set()
-    assert (await answered, await streamed) == ("x", ["a", "b"])
+    await streamed
+    assert (await answered, heard) == ("x", ["a", "b"])
     await closing
+
+
+@pytest.mark.parametrize("more", ["none comes", "some come again and again"])
+async def test_what_was_read_of_a_stream_is_answered_and_then_it_is_sent_away(more: str) -> None:
+    door, go_on = Door("s.S"), asyncio.Event()
+
+    async def open_stream() -> AsyncIterator[str]:
+        yield "a"
+        while more != "none comes":
+            await asyncio.sleep(0)
+            yield "b"
+        await asyncio.Event().wait()
+
+    async def many(requests: AsyncIterator[str], _: Any) -> AsyncIterator[str]:
+        read = [request async for request in requests]
+        await go_on.wait()
+        for request in read:
+            yield request
+
+    heard: list[str] = []
+    stream = await entered(door, "/s.S/Many", grpc.stream_stream_rpc_method_handler(many))
+    streamed = asyncio.create_task(listen(stream.stream_stream(open_stream(), None), heard))
+    await ticks()
+    closing = asyncio.create_task(door.close(60.0))
+    await ticks()
+    assert (heard, closing.done()) == ([], False)  # what was read is worked on
+    go_on.set()
+    await ticks()
+    assert (heard[:1], streamed.done()) == (["a"], True)
+    with pytest.raises(BackendUnavailableError):
+        await streamed
+    await closing
+
+
+async def test_a_stream_that_its_client_leaves_leaves_nothing_behind() -> None:
+    door, before = Door("s.S"), asyncio.all_tasks()
+
+    async def many(requests: AsyncIterator[str], _: Any) -> AsyncIterator[str]:
+        async for request in requests:
+            yield request
+
+    async def open_stream() -> AsyncIterator[str]:
+        yield "a"
+        await asyncio.Event().wait()
+
+    heard: list[str] = []
+    stream = await entered(door, "/s.S/Many", grpc.stream_stream_rpc_method_handler(many))
+    streamed = asyncio.create_task(listen(stream.stream_stream(open_stream(), None), heard))
+    await ticks()
+    streamed.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await streamed
+    assert (heard, asyncio.all_tasks()) == (["a"], before)
+    await door.close(60.0)  # nobody is inside
 
 
 async def test_it_waits_no_longer_than_it_is_told() -> None:
@@ -80,6 +146,5 @@ async def test_it_waits_no_longer_than_it_is_told() -> None:
 
 async def test_a_door_with_nobody_inside_closes_at_once() -> None:
     closing = asyncio.create_task(Door("s.S").close(60.0))
-    for _ in range(100):
-        await asyncio.sleep(0)
+    await ticks()
     assert closing.done()
