@@ -35,12 +35,17 @@ def known_clients(config: ListenConfig) -> Clients:
 
 def server_options(config: ListenConfig) -> list[tuple[str, Any]]:
     """Of a grpc.aio server: limits on what a client can make it hold."""
+    calls = config.connections * config.streams_per_connection
     return [
         ("grpc.max_receive_message_length", config.message_bytes),
         ("grpc.max_metadata_size", config.header_bytes),
         ("grpc.absolute_max_metadata_size", config.header_bytes),  # above the other one, calls are refused by chance
         ("grpc.max_concurrent_streams", config.streams_per_connection),
         ("grpc.max_allowed_incoming_connections", config.connections),
+        # Of more than 1,000 calls that nobody has looked at yet gRPC cancels some by chance, which tells nobody to try
+        # again. All that may come may wait, with little but headers; who has to go away, `admission.py` says.
+        ("grpc.server.max_pending_requests", calls),
+        ("grpc.server.max_pending_requests_hard_limit", calls),
         ("grpc.server_handshake_timeout_ms", 10_000),
         ("grpc.max_connection_idle_ms", 300_000),
         ("grpc.keepalive_time_ms", 60_000),  # a client that is gone without a word is noticed

@@ -6,7 +6,7 @@ import logging
 import re
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +129,27 @@ async def status(port: int, sent: bytes = b"", *metadata: tuple[str, str]) -> St
 
 
 CONFIG = ListenConfig(address="127.0.0.1:0", message_bytes=10_000, header_bytes=4096, connections=5)
+
+
+def test_calls_that_come_all_at_once_wait_for_their_turn() -> None:
+    """gRPC alone cancels some of more than 1,000."""
+
+    async def main() -> list[StatusCode]:
+        options = [("grpc.use_local_subchannel_pool", 1)]
+        async with AsyncExitStack() as stack:
+            port = await stack.enter_async_context(serving(ListenConfig(address="127.0.0.1:0")))
+            channels = [
+                await stack.enter_async_context(grpc.aio.insecure_channel(f"127.0.0.1:{port}", options))
+                for _ in range(30)
+            ]
+            await asyncio.gather(*[channel.channel_ready() for channel in channels])
+            calls: list[grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]] = [
+                channel.unary_unary(f"/{SERVICE}/TagVideo") for channel in channels
+            ]
+            running = [call(b"", timeout=60) for call in calls for _ in range(100)]
+            return [await one.code() for one in running]
+
+    assert set(asyncio.run(main())) == {StatusCode.OK}
 
 
 def test_a_port_that_is_taken_is_one_error() -> None:
