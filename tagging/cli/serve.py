@@ -1,6 +1,7 @@
 """`videotag serve`"""
 
 import asyncio
+import logging
 import signal
 import sys
 from pathlib import Path
@@ -15,6 +16,8 @@ from tagging.service.settings import ServiceConfig, listening, read_settings
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
+
+logger = logging.getLogger(__name__)
 
 
 def command(
@@ -46,11 +49,24 @@ def command(
 
 
 async def _serve(bundle: Path, settings: ServiceConfig, tracer: "Tracer") -> None:
+    """Told to stop while it starts, it never says that it serves; it ends when what is being loaded is."""
     from tagging.service.server import serving
 
-    stop = asyncio.Event()
+    stop, starting = asyncio.Event(), asyncio.current_task()
+
+    def told_to_stop() -> None:
+        if starting is not None and not stop.is_set():
+            starting.cancel()
+        stop.set()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with serving(bundle, settings, tracer) as running:
-        print_lines([f"serving bundle {running.bundle_version} on port {running.port}"])
-        await stop.wait()
+        asyncio.get_running_loop().add_signal_handler(number, told_to_stop)
+    try:
+        async with serving(bundle, settings, tracer) as running:
+            starting = None
+            print_lines([f"serving bundle {running.bundle_version} on port {running.port}"])
+            await stop.wait()
+    except asyncio.CancelledError:
+        if not stop.is_set():
+            raise
+        logger.info("told to stop while it started")

@@ -1,0 +1,55 @@
+"""`videotag serve` as a process, while it starts."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+TIMEOUT_S = 120
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_told_to_stop_while_a_bundle_is_loaded_it_ends_and_never_serves(tmp_path: Path, number: signal.Signals) -> None:
+    bundle, config, log = tmp_path / "bundle", tmp_path / "service.toml", tmp_path / "log"
+    bundle.mkdir()
+    os.mkfifo(bundle / "manifest.json")  # so loading lasts until somebody has written it
+    config.write_text(f'[listen]\naddress = "127.0.0.1:0"\n[database]\nurl = "sqlite:///{tmp_path}/service.db"\n')
+    program = [sys.executable, "-c", "from tagging.cli.main import main; main()"]
+    with log.open("wb") as told:
+        process = subprocess.Popen(
+            [*program, "serve", "--bundle", str(bundle), "--config", str(config)], stdout=told, stderr=told
+        )
+    try:
+        manifest = _opened_by_a_reader(bundle / "manifest.json", process)
+        for _ in range(2):
+            process.send_signal(number)
+        _wait_for("told to stop while it started", log)
+        os.close(manifest)
+        assert process.wait(TIMEOUT_S) == 0
+    finally:
+        process.kill()
+        process.wait()
+    assert "serving" not in log.read_text()
+
+
+def _opened_by_a_reader(fifo: Path, process: "subprocess.Popen[bytes]") -> int:
+    """To write into, once somebody reads."""
+    deadline = time.monotonic() + TIMEOUT_S
+    while True:
+        try:
+            return os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:  # nobody does
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+def _wait_for(text: str, log: Path) -> None:
+    deadline = time.monotonic() + TIMEOUT_S
+    while text not in log.read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
