@@ -156,9 +156,7 @@ class Servicer(rpc.TaggingServiceServicer):
         check(request)
         changed = await self._parts.tags.undo(request.number, caller().name)
         [entry] = changed.edits
-        undone = self._parts.bundles.active.history.edit(request.number)
-        assert undone is not None
-        touched = dict.fromkeys(map(changed.tags.find, undone.touched))
+        touched = dict.fromkeys(map(changed.tags.find, changed.touched))
         return pb.UndoTagEditResponse(
             edit=edit_message(entry),
             tags=[tag_message(changed.tags, row) for row in touched if row is not None],

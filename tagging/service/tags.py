@@ -31,11 +31,12 @@ Place = tuple[int, str]  # of a tag in a listing: less its videos, then its id
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """What a change came to."""
+    """What a change came to, in the bundle that it was asked of; meanwhile another may answer, or others undo it."""
 
     edits: tuple[Entry[TagEdit], ...]
     tags: EditedTags
     bundle_version: str
+    touched: tuple[str, ...] = ()  # of an undo: ids of the tags that are not as they were before
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,32 +68,38 @@ class Tags:
         """
         for _ in range(ATTEMPTS):
             await self._bundles.follow()
-            history = self._bundles.active.history
+            held = self._bundles.active
+            history = held.history
             change = Change(history.tags, history.last + 1)
             await asyncio.to_thread(ask, change)
-            if not change.edits:
-                return self._changed(())
             try:
-                return await self._store(change.edits, history, who)
+                edits = await self._store(change.edits, history, who) if change.edits else ()
             except OvertakenError:
                 continue
+            return Changed(edits, change.tags, held.manifest.version)
         raise OvertakenError("others change tags all the time", "try again in a while")
 
     async def undo(self, number: int, who: str) -> Changed:
         """Take an edit back; asked again, the edit that took it back. Raises as History.without does."""
         for _ in range(ATTEMPTS):
             await self._bundles.follow()
-            history = self._bundles.active.history
+            held = self._bundles.active
+            history = held.history
             done = history.undone_by(number)
-            if done is not None:
-                entry = await self._edits.get(done)
-                assert entry is not None
-                return self._changed((entry,))
-            after = await asyncio.to_thread(history.without, number)
+            edits: tuple[Entry[TagEdit], ...]
             try:
-                return await self._store([after.edits[-1].edit], history, who)
+                if done is not None:
+                    entry = await self._edits.get(done)
+                    assert entry is not None
+                    edits, after = (entry,), history
+                else:
+                    after = await asyncio.to_thread(history.without, number)
+                    edits = await self._store([after.edits[-1].edit], history, who)
             except OvertakenError:
                 continue
+            undone = after.edit(number)
+            assert undone is not None
+            return Changed(edits, after.tags, held.manifest.version, undone.touched)
         raise OvertakenError("others change tags all the time", "try again in a while")
 
     async def page(self, size: int, token: str, text: str, is_hidden: bool | None) -> Page:
@@ -121,7 +128,7 @@ class Tags:
         more = len(found) > len(shown)
         return EditPage(tuple(shown), _write_token([shown[-1].number], {"tag_id": tag_id}) if more else "")
 
-    async def _store(self, edits: Sequence[Edit], history: History, who: str) -> Changed:
+    async def _store(self, edits: Sequence[Edit], history: History, who: str) -> tuple[Entry[TagEdit], ...]:
         request, at = str(uuid4()), self._clock()
         records = [
             TagEdit(f"{request}/{place}", one.kind, one.tag_id, one.before, one.after, who, at, one.undoes)
@@ -129,11 +136,7 @@ class Tags:
         ]
         entries = await self._edits.append_all(records, seen=history.last)
         await self._bundles.follow()
-        return self._changed(entries)
-
-    def _changed(self, edits: Sequence[Entry[TagEdit]]) -> Changed:
-        moment = self._bundles.active.now
-        return Changed(tuple(edits), moment.tags, moment.version)
+        return entries
 
     def _rows_after(
         self, tags: EditedTags, start: Place, size: int, text: str, is_hidden: bool | None

@@ -1,14 +1,19 @@
-"""Tokens of pages that no listing gave."""
+"""Tokens of pages that no listing gave, and changes beside others' changes."""
 
 import base64
 import json
+from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from tagging.edits.edit import Edit, NumberedEdit
 from tagging.errors import InvalidRequestError
 from tagging.service.bundles import Moment
 from tagging.service.tags import Tags
+from tagging.store.database.log import Entry
+from tagging.store.database.tag_edits import TagEdit
 from tests.tagging.edits.test_edits import Book
 from tests.tagging.store.database.records import NOON
 
@@ -65,3 +70,35 @@ async def test_a_place_that_no_listing_ends_at_is_the_callers_fault(place: objec
 async def test_what_is_no_token_at_all_is_the_callers_fault(text: bytes) -> None:
     with pytest.raises(InvalidRequestError, match="page_token"):
         await tags().page(0, base64.urlsafe_b64encode(text).decode(), "", None)
+
+
+class Switched:
+    """Two bundles, of which the other one answers as soon as an edit is stored; it has not read on by then."""
+
+    def __init__(self) -> None:
+        self.active: Any = SimpleNamespace(history=Book().history, manifest=SimpleNamespace(version="b1"))
+        self.edits: list[Entry[TagEdit]] = []
+
+    async def follow(self) -> None:
+        """There is nothing to be read."""
+
+    async def append_all(self, records: Sequence[TagEdit], seen: int) -> tuple[Entry[TagEdit], ...]:
+        now = Moment(Held.tagger, Held.history.tags, "b2", 0)
+        self.active = SimpleNamespace(history=Held.history, now=now, manifest=SimpleNamespace(version="b2"))
+        self.edits += [Entry(number, record) for number, record in enumerate(records, seen + 1)]
+        return tuple(self.edits[seen:])
+
+
+async def test_a_change_is_answered_by_the_bundle_that_it_was_asked_of() -> None:
+    both: Any = Switched()
+    first = both.active.history
+    one = Tags(both, both, lambda: NOON)
+    made: list[str] = []
+    changed = await one.change(lambda change: made.append(change.create("fnord")), "who")
+    assert changed.tags.name_of(changed.tags.row_of(made[0])) == "fnord"
+    assert (changed.bundle_version, len(changed.edits)) == ("b1", 1)
+    numbered = NumberedEdit(1, Edit("create", made[0], after={"name": "fnord"}))
+    both.active = SimpleNamespace(history=first.then([numbered]), manifest=SimpleNamespace(version="b1"))
+    undone = await one.undo(1, "who")
+    assert (undone.bundle_version, undone.touched) == ("b1", (made[0],))
+    assert undone.tags.find(made[0]) is None
