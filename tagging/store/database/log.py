@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from sqlalchemy import Connection, RowMapping, Select, Table, insert, select, update
 
-from tagging.errors import InvalidRecordError, OvertakenError
+from tagging.errors import DatabaseMismatchError, InvalidRecordError, OvertakenError
 from tagging.store.database.database import Database
 from tagging.store.database.schema import log_ends
 
@@ -40,7 +40,7 @@ class Entry(Generic[T]):
 
 
 class Log(ABC, Generic[T]):
-    """One log; Database says what each method raises besides."""
+    """One log; Database says what each method raises besides, DatabaseMismatchError who reads what is no record."""
 
     table: ClassVar[Table]
 
@@ -144,4 +144,10 @@ class Log(ABC, Generic[T]):
         return self._entry(row) if row else None
 
     def _entry(self, row: RowMapping) -> Entry[T]:
-        return Entry(row["number"], self._record(row))
+        try:
+            return Entry(row["number"], self._record(row))
+        except (InvalidRecordError, TypeError, ValueError) as error:
+            raise DatabaseMismatchError(
+                f"entry {row['number']} of {self.table.name} cannot be read: {error}",
+                "a newer version of videotag wrote it: run that one, or restore a backup",
+            ) from error

@@ -7,11 +7,12 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, update
 
 from tagging.config import DatabaseConfig
-from tagging.errors import InvalidRecordError, OvertakenError
+from tagging.errors import DatabaseMismatchError, InvalidRecordError, OvertakenError
 from tagging.store.database.database import Database
+from tagging.store.database.feedback import FeedbackLog
 from tagging.store.database.log import Entry, Log
 from tagging.store.database.tag_edits import TagEdit, TagEdits
 from tagging.store.database.texts import ID_BYTES
@@ -55,6 +56,22 @@ async def test_a_request_that_is_sent_again_appends_nothing(
     assert await log.append(again) == first
     assert await log.append(again, seen=0) == first  # also where others came after it
     assert await log.last() == 2
+
+
+@every_log
+async def test_a_record_that_only_a_newer_version_reads_is_refused_by_its_number(
+    database: Database, kind: type[Log[Any]], make: Make
+) -> None:
+    log = kind(database)
+    await log.append_all([make("r1"), make("r2")])
+    newer = {"accepted": [{"tag_id": "1", "name": "cat", "certainty": 1}]} if kind is FeedbackLog else {"kind": "split"}
+    await database.write(
+        lambda connection: connection.execute(update(log.table).values(newer).where(log.table.c.number == 2))
+    )
+    with pytest.raises(DatabaseMismatchError, match=f"entry 2 of {log.table.name} cannot be read") as told:
+        await log.after(0)
+    assert "newer version" in (told.value.hint or "")
+    assert [entry.number for entry in await log.after(0, limit=1)] == [1]
 
 
 @every_log
