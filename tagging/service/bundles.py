@@ -8,7 +8,7 @@ the last of them.
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -33,7 +33,8 @@ from tagging.places import default_bundle
 from tagging.service.model import ModelThread
 from tagging.stages import Stage, Stages, untimed
 from tagging.store.bundle import MANIFEST, BundleManifest, read_manifest
-from tagging.store.database.labelled_videos import LabelledLog
+from tagging.store.database.labelled_videos import LabelledLog, LabelledRecord
+from tagging.store.database.log import Entry as Numbered
 from tagging.store.database.tag_edits import TagEdit, TagEdits
 from tagging.store.latecomers import Departure, Entry, from_bytes
 from tagging.types import VideoRef
@@ -82,6 +83,7 @@ class Held:
         self._history = History.over(CatalogIndex(tagger.catalog))
         self._tagger = tagger
         self._labelled_seen = 0
+        self._labelled: set[str] = set()  # videos that the log holds, whether or not they can vote in this bundle
         self._following = asyncio.Lock()
         self._users = 0
         self._let_go = False
@@ -98,6 +100,10 @@ class Held:
     @property
     def history(self) -> History:
         return self._history
+
+    def has_labelled(self, video_id: str) -> bool:
+        """Whether a labelled video votes here, or would in a bundle that has its tags."""
+        return video_id in self._labelled or self._tagger.has_labelled(video_id)
 
     @asynccontextmanager
     async def used(self) -> AsyncIterator[Moment]:
@@ -120,18 +126,19 @@ class Held:
         run: where the models are used; tokenizers are not for two threads
         """
         async with self._following:
-            more = [entry async for entry in edits.all_after(self._history.last)]
-            if more:
-                numbered = [NumberedEdit(entry.number, _edit(entry.record)) for entry in more]
-                self._tagger, self._history = await run(lambda: self._edited(numbered))
-            while page := await labelled.after(self._labelled_seen, LABELLED_AT_ONCE):
-                latest: dict[str, Entry] = {}
-                for one in page:
-                    is_there = one.record.kind == "added"
-                    latest[one.record.video_id] = (
-                        from_bytes(one.record.payload, "the database") if is_there else Departure(one.record.video_id)
-                    )
+            while True:
+                # Before the edits: a video that was read after them could have tags that are younger, and no votes.
+                page = await labelled.after(self._labelled_seen, LABELLED_AT_ONCE)
+                more = [entry async for entry in edits.all_after(self._history.last)]
+                if more:
+                    numbered = [NumberedEdit(entry.number, _edit(entry.record)) for entry in more]
+                    self._tagger, self._history = await run(partial(self._edited, numbered))
+                if not page:
+                    return
+                latest = {video_id: entry for one in page for video_id, entry in _readable(one)}
                 await run(partial(self._tagger.join, latest))
+                for one in page:
+                    (self._labelled.add if one.record.kind == "added" else self._labelled.discard)(one.record.video_id)
                 self._labelled_seen = page[-1].number
 
     def _edited(self, more: list[NumberedEdit]) -> tuple[Tagger, History]:
@@ -336,6 +343,20 @@ def _warm(tagger: Tagger) -> None:
 
 def _edit(record: TagEdit) -> Edit:
     return Edit(record.kind, record.tag_id, record.before, record.after, record.undoes)
+
+
+def _readable(one: Numbered[LabelledRecord]) -> Iterator[tuple[str, Entry]]:
+    """What a record says of its video. Nothing for one that cannot be read: all others are to vote all the same."""
+    record = one.record
+    try:
+        entry = from_bytes(record.payload, "it") if record.kind == "added" else Departure(record.video_id)
+    except ArtifactCorruptError as error:
+        logger.error(
+            "a labelled video cannot be read and does not vote: add it again, or run the newer videotag that wrote it",
+            extra={"number": one.number, "video_id": record.video_id, "why": error.message},
+        )
+    else:
+        yield record.video_id, entry
 
 
 def _version_of(folder: Path) -> str | None:

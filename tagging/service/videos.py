@@ -160,10 +160,9 @@ class Videos:
         )
 
     async def remove_labelled(self, video_id: str, who: str) -> bool:
-        """Whether the video voted."""
+        """Whether the video voted, or would have in a bundle that has its tags."""
         await self._bundles.follow()  # another service may have added it just now
-        async with self._bundles.active.used() as moment:
-            was_there = moment.tagger.has_labelled(video_id)
+        was_there = self._bundles.active.has_labelled(video_id)
         if was_there:
             record = LabelledRecord(str(uuid4()), video_id, "removed", b"", who, self._clock())
             await self._labelled.append(record)

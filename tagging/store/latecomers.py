@@ -128,6 +128,7 @@ def from_bytes(payload: bytes, source: object) -> Entry:
         rows = dict(zip(said["rows"], np.split(values, ends), strict=False))
         if len(values) != (ends[-1] if len(ends) else 0):
             raise ValueError(f"{len(values)} values of rows {said['rows']}")
+        VideoEmbeddings(rows)  # raises where a row is no unit row
         video = VideoRef(said["video_id"], None, said["title"], said["description"], said["uploader_id"])
         return Latecomer(
             video, tuple(said["tags"]), rows, {view: made_by for view, (_, made_by) in said["rows"].items()}

@@ -2,7 +2,7 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,14 @@ import pytest
 
 from tagging.additions import add_tags
 from tagging.errors import ArtifactNotFoundError, BackendUnavailableError
+from tagging.reading import ReadVideo
 from tagging.service.bundles import Bundles, Held
 from tagging.service.model import ModelThread
 from tagging.stages import Stage
-from tagging.types import VideoRef
-from tests.tagging.store.database.records import NOON
+from tagging.store.database.log import Entry
+from tagging.store.latecomers import to_bytes
+from tagging.types import LabelledVideo, VideoRef
+from tests.tagging.store.database.records import NOON, edit, labelled
 
 pytestmark = pytest.mark.anyio
 
@@ -158,3 +161,74 @@ async def test_a_folder_in_which_another_bundle_lies_by_now_is_another_bundle(
     assert bundles.active.manifest.version == first
     await bundles.activate(None, second)
     assert bundles.active.manifest.version == second
+
+
+class Written:
+    """A log in memory."""
+
+    def __init__(self, when_read: Callable[[], None] = lambda: None) -> None:
+        """when_read: what others do when its end was seen"""
+        self.records: list[Any] = []
+        self._when_read = when_read
+
+    async def after(self, number: int, limit: int = 100) -> tuple[Entry[Any], ...]:
+        page = tuple(Entry(place, record) for place, record in enumerate(self.records, 1))[number : number + limit]
+        self._when_read()
+        return page
+
+    async def all_after(self, number: int) -> Any:
+        for entry in await self.after(number):
+            yield entry
+
+
+def payload(held: Held, video_id: str, title: str, tag_name: str) -> bytes:
+    video = VideoRef(video_id, title=title)
+    late, _ = held.now.tagger.late(LabelledVideo(video, (tag_name,)), ReadVideo(video, None))
+    return to_bytes(late)
+
+
+def names(held: Held, title: str) -> list[str]:
+    tagger = held.now.tagger
+    answer = tagger.tag(VideoRef("v1", title=title), tagger.selection(50, min_confidence=0.0))
+    return [one.name for one in answer.tags]
+
+
+async def test_a_tag_and_its_video_that_another_service_adds_while_both_logs_are_read_vote(tiny_starter: Path) -> None:
+    coming: list[Callable[[], None]] = []
+
+    def others() -> None:
+        while coming:
+            coming.pop()()
+
+    edits, videos = Written(others), Written()
+    logs: Any = edits, videos
+    bundles = Bundles(None, ModelThread(), *logs, lambda: NOON)
+    await bundles.start(tiny_starter)
+    added = labelled("r1", video_id="l1", payload=payload(bundles.active, "l1", "zxcv qwfp", "arstn"))
+    coming.append(lambda: (edits.records.append(edit("r1/0", after={"name": "arstn"})), videos.records.append(added)))
+    await bundles.follow()
+    await bundles.follow()
+    assert "arstn" in names(bundles.active, "zxcv qwfp")
+    await bundles.close()
+
+
+async def test_a_labelled_video_that_cannot_be_read_is_told_of_and_keeps_no_other_from_voting(
+    tiny_starter: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    edits, videos = Written(), Written()
+    logs: Any = edits, videos
+    bundles = Bundles(None, ModelThread(), *logs, lambda: NOON)
+    await bundles.start(tiny_starter)
+    good = payload(bundles.active, "l1", "zxcv qwfp", "dog")
+    newer = good.replace(b'"format": 1', b'"format": 2')
+    of_no_length = good[:-4] + b"\x00\x00\x80\x7f"  # infinity
+    for number, one in enumerate((b"garbage", newer, of_no_length, good)):
+        videos.records.append(labelled(f"r{number}", video_id=f"l{number}", payload=one))
+    await bundles.follow()
+    told = [vars(record) for record in caplog.records if record.levelname == "ERROR"]
+    assert [(one["number"], one["video_id"]) for one in told] == [(1, "l0"), (2, "l1"), (3, "l2")]
+    assert "an entry of format 2" in told[1]["why"]
+    assert bundles.active.now.tagger.labelled_videos == 1
+    assert all(bundles.active.has_labelled(f"l{number}") for number in range(4))
+    assert not bundles.active.has_labelled("l4")
+    await bundles.close()

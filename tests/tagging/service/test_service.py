@@ -356,6 +356,19 @@ async def test_labelled_videos_vote_until_they_are_removed_and_outlive_the_proce
         assert not (await client.stub.RemoveLabelledVideo(pb.RemoveLabelledVideoRequest(video_id="l1"))).removed
 
 
+async def test_a_labelled_video_is_removed_also_where_the_active_bundle_has_none_of_its_tags(client: Client) -> None:
+    assert client.config.bundles is not None
+    add_tags(client.bundle, ["fnord"], client.config.bundles / "two")
+    remove = pb.RemoveLabelledVideoRequest(video_id="l1")
+    await client.stub.ActivateBundle(pb.ActivateBundleRequest(folder="two"))
+    await client.stub.AddLabelledVideo(pb.AddLabelledVideoRequest(video_id="l1", title="zxcv asdf", tags=["fnord"]))
+    assert "fnord" in await client.names("v1", "zxcv asdf")
+    await client.stub.ActivateBundle(pb.ActivateBundleRequest(folder="one"))
+    assert [(await client.stub.RemoveLabelledVideo(remove)).removed for _ in range(2)] == [True, False]
+    await client.stub.ActivateBundle(pb.ActivateBundleRequest(folder="two"))
+    assert "fnord" not in await client.names("v2", "zxcv asdf")
+
+
 async def test_feedback_is_stored_once(client: Client) -> None:
     answer = await client.tag("v1", "a dog and a cat")
     first = answer.tags[0].id
