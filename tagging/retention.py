@@ -7,7 +7,7 @@ was called, which training from the feedback reads. Feedback, tag edits and labe
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from time import perf_counter
 
 from tagging.config import DatabaseConfig
@@ -18,7 +18,6 @@ from tagging.store.database.size import Size
 from tagging.store.database.taggings import Taggings
 
 AT_ONCE = 500  # answers in a transaction, some ten milliseconds
-SKEW = timedelta(days=1)  # answers are stored in the order of their times, but for clocks that differ
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,8 @@ async def prune_results(
             while (page := await taggings.prune(before, behind, at_once)) is not None:
                 behind, removed, kept = page.last, removed + page.removed, kept + page.kept
                 advance(page.looked_at)
-                if page.oldest >= before + SKEW:  # and so are all behind them
+                # All are looked at: behind answers of a clock that was ahead for a while stand older ones.
+                if page.looked_at < at_once:
                     break
                 await sleep(perf_counter() - began_s)
                 began_s = perf_counter()

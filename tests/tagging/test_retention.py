@@ -76,6 +76,18 @@ async def test_writers_go_on_between_its_batches(empty: DatabaseConfig, database
     assert all([await Taggings(database).latest(f"new{n + 1}") for n in range(batches)])
 
 
+async def test_answers_behind_those_of_a_clock_that_was_ahead_go_all_the_same(empty: DatabaseConfig) -> None:
+    await migrate(empty)
+    database = Database(empty)
+    for n in range(AT_ONCE):
+        await Taggings(database).put(replace(tagging(f"ahead{n}"), at=NOON + timedelta(days=365)))
+    for n in range(10):
+        await Taggings(database).put(tagging(f"v{n}", minutes=n))
+    report = await prune_results(empty, NOON + timedelta(minutes=5), Silent(), AT_ONCE, at_once)
+    assert report.removed == 5
+    await database.close()
+
+
 async def test_a_database_without_tables_is_refused(empty: DatabaseConfig) -> None:
     with pytest.raises(DatabaseMismatchError):
         await prune_results(empty, NOON, Silent())

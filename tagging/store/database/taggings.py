@@ -86,7 +86,6 @@ class Pruned:
     """What became of some answers, in the order of their numbers."""
 
     last: int  # number of the last of them
-    oldest: datetime
     looked_at: int
     removed: int
     kept: int  # old enough, and people said something of the video
@@ -183,18 +182,18 @@ class Taggings:
         number, at = taggings.c.number, taggings.c.at
         page = select(number, at).where(number > behind).order_by(number).limit(limit).subquery()
         old = func.count().filter(page.c.at < before)
-        of_page = select(func.count(), func.max(page.c.number), func.min(page.c.at), old).select_from(page)
+        of_page = select(func.count(), func.max(page.c.number), old).select_from(page)
         has_feedback = exists().where(feedback.c.video_id == taggings.c.video_id)
 
         def work(connection: Connection) -> Pruned | None:
-            looked_at, last, oldest, due = connection.execute(of_page).one()
+            looked_at, last, due = connection.execute(of_page).one()
             if not looked_at:
                 return None
             removed = 0
             if due:
                 here = (number > behind, number <= last, at < before, ~has_feedback)
                 removed = connection.execute(delete(taggings).where(*here)).rowcount
-            return Pruned(last, oldest, looked_at, removed, due - removed)
+            return Pruned(last, looked_at, removed, due - removed)
 
         return await self._database.write(work)
 
