@@ -138,7 +138,10 @@ class Held:
                 latest = {video_id: entry for one in page for video_id, entry in _readable(one)}
                 await run(partial(self._tagger.join, latest))
                 for one in page:
-                    (self._labelled.add if one.record.kind == "added" else self._labelled.discard)(one.record.video_id)
+                    if one.record.kind == "added":
+                        self._labelled.add(one.record.video_id)
+                    else:
+                        self._labelled.discard(one.record.video_id)
                 self._labelled_seen = page[-1].number
 
     def _edited(self, more: list[NumberedEdit]) -> tuple[Tagger, History]:

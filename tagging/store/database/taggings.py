@@ -183,17 +183,18 @@ class Taggings:
         page = select(number, at).where(number > behind).order_by(number).limit(limit).subquery()
         old = func.count().filter(page.c.at < before)
         of_page = select(func.count(), func.max(page.c.number), old).select_from(page)
+        looked_at, last, due = await self._database.read(lambda connection: connection.execute(of_page).one())
+        if not looked_at:
+            return None
+        if not due:  # as of most: no writer waits for those
+            return Pruned(last, looked_at, 0, 0)
+        of_old = (number > behind, number <= last, at < before)
         has_feedback = exists().where(feedback.c.video_id == taggings.c.video_id)
 
-        def work(connection: Connection) -> Pruned | None:
-            looked_at, last, due = connection.execute(of_page).one()
-            if not looked_at:
-                return None
-            removed = 0
-            if due:
-                here = (number > behind, number <= last, at < before, ~has_feedback)
-                removed = connection.execute(delete(taggings).where(*here)).rowcount
-            return Pruned(last, looked_at, removed, due - removed)
+        def work(connection: Connection) -> Pruned:
+            removed = connection.execute(delete(taggings).where(*of_old, ~has_feedback)).rowcount
+            kept = connection.execute(select(func.count()).where(*of_old)).scalar_one()
+            return Pruned(last, looked_at, removed, kept)
 
         return await self._database.write(work)
 

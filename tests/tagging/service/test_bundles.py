@@ -4,6 +4,7 @@ import asyncio
 import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -181,6 +182,10 @@ class Written:
             yield entry
 
 
+def over(edits: Any, videos: Any) -> Bundles:
+    return Bundles(None, ModelThread(), edits, videos, lambda: NOON)
+
+
 def payload(held: Held, video_id: str, title: str, tag_name: str) -> bytes:
     video = VideoRef(video_id, title=title)
     late, _ = held.now.tagger.late(LabelledVideo(video, (tag_name,)), ReadVideo(video, None))
@@ -198,14 +203,14 @@ async def test_a_tag_and_its_video_that_another_service_adds_while_both_logs_are
 
     def others() -> None:
         while coming:
-            coming.pop()()
+            coming.pop(0)()
 
     edits, videos = Written(others), Written()
-    logs: Any = edits, videos
-    bundles = Bundles(None, ModelThread(), *logs, lambda: NOON)
+    bundles = over(edits, videos)
     await bundles.start(tiny_starter)
     added = labelled("r1", video_id="l1", payload=payload(bundles.active, "l1", "zxcv qwfp", "arstn"))
-    coming.append(lambda: (edits.records.append(edit("r1/0", after={"name": "arstn"})), videos.records.append(added)))
+    coming.append(partial(edits.records.append, edit("r1/0", after={"name": "arstn"})))
+    coming.append(partial(videos.records.append, added))
     await bundles.follow()
     await bundles.follow()
     assert "arstn" in names(bundles.active, "zxcv qwfp")
@@ -215,9 +220,8 @@ async def test_a_tag_and_its_video_that_another_service_adds_while_both_logs_are
 async def test_a_labelled_video_that_cannot_be_read_is_told_of_and_keeps_no_other_from_voting(
     tiny_starter: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    edits, videos = Written(), Written()
-    logs: Any = edits, videos
-    bundles = Bundles(None, ModelThread(), *logs, lambda: NOON)
+    videos = Written()
+    bundles = over(Written(), videos)
     await bundles.start(tiny_starter)
     good = payload(bundles.active, "l1", "zxcv qwfp", "dog")
     newer = good.replace(b'"format": 1', b'"format": 2')
