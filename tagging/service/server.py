@@ -27,6 +27,7 @@ from tagging.service.feedback import FeedbackCalls
 from tagging.service.heap import give_back
 from tagging.service.listen import known_clients, open_port, server_options
 from tagging.service.model import ModelThread
+from tagging.service.observe.connections import connections
 from tagging.service.observe.endpoint import metrics_endpoint
 from tagging.service.observe.health import Health
 from tagging.service.observe.logs import adopt_libraries
@@ -107,7 +108,7 @@ async def serving(
         await stack.enter_async_context(_following(bundles, metrics, config.follow_s))
         tags = Tags(bundles, edits, clock)
         servicer.open(Parts(videos, tags, feedback, bundles, shadow, taggings, metrics, STREAM_AT_ONCE))
-        register(registry, _readings(health, admission, bundles, certificate))
+        register(registry, _readings(config.listen, port, health, admission, bundles, certificate))
         metrics_port = await stack.enter_async_context(metrics_endpoint(registry, config.observe.metrics))
         await stack.enter_async_context(_while_serving(_watching(edits, health, config.observe.health)))
         await stack.enter_async_context(_while_serving(_measuring(Size(database), metrics)))
@@ -144,13 +145,20 @@ async def _listening(
 
 
 def _readings(
-    health: Health, admission: Admission, bundles: Bundles, certificate: ServerCertificate | None
+    config: ListenConfig,
+    port: int,
+    health: Health,
+    admission: Admission,
+    bundles: Bundles,
+    certificate: ServerCertificate | None,
 ) -> Readings:
     def certificate_ends() -> float | None:
         return certificate.ends.timestamp() if certificate is not None and certificate.ends is not None else None
 
     return Readings(
         serving=lambda: health.serving,
+        connections=lambda: connections(port),
+        connections_allowed=config.connections,
         admission_waiting=lambda: admission.waiting,
         bundles=lambda: bundles.versions,
         labelled_videos=lambda: bundles.active.now.tagger.labelled_videos,

@@ -1,6 +1,6 @@
 """Writing whole or not at all: into a hidden sibling that takes the name at the end.
 
-A process that is killed leaves at most the hidden sibling, which the next writer of the same name removes.
+A process that is killed leaves at most the hidden sibling; that of a folder is removed by the next writer of its name.
 """
 
 import errno

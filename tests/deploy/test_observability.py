@@ -44,6 +44,8 @@ def measured() -> dict[str, set[str]]:
         registry,
         Readings(
             serving=lambda: True,
+            connections=lambda: 0,
+            connections_allowed=256,
             admission_waiting=lambda: 0,
             bundles=lambda: {"active": "v1"},
             labelled_videos=lambda: 0,

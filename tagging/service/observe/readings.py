@@ -20,6 +20,8 @@ class Readings:
     """
 
     serving: Callable[[], bool]
+    connections: Callable[[], int | None]  # None: the system does not tell
+    connections_allowed: int
     admission_waiting: Callable[[], int]
     bundles: Callable[[], Mapping[str, str]]
     labelled_videos: Callable[[], int]
@@ -39,6 +41,11 @@ class ReadingsCollector(Collector):
         read = self._readings
         for family, number in (
             (GaugeMetricFamily("tagging_serving", "1 where health says SERVING."), read.serving),
+            (GaugeMetricFamily("tagging_connections", "Clients that are connected."), read.connections),
+            (
+                GaugeMetricFamily("tagging_connections_allowed", "Clients that may be connected; more are sent away."),
+                lambda: read.connections_allowed,
+            ),
             (GaugeMetricFamily("tagging_admission_waiting", "Videos that wait to be let in."), read.admission_waiting),
             (GaugeMetricFamily("tagging_labelled_videos", "Labelled videos that vote."), read.labelled_videos),
             (GaugeMetricFamily("tagging_tag_edits", "Number of the last edit that is applied."), read.tag_edits),

@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import logging
 import re
 import shutil
 import sys
 import threading
+import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -19,10 +21,12 @@ from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 from grpc_status import rpc_status
+from prometheus_client.parser import text_string_to_metric_families
 from videotag.v1 import tagging_pb2 as pb
 from videotag.v1 import tagging_pb2_grpc as rpc
 
 from tagging.additions import add_tags
+from tagging.config import ObserveConfig
 from tagging.errors import ArtifactNotFoundError, InvalidConfigError, OutputExistsError, OverloadedError
 from tagging.feedback import export_feedback
 from tagging.manifest import read_labelled
@@ -536,3 +540,31 @@ async def test_reflection_tells_the_whole_proto(client: Client) -> None:
 
         names = await asyncio.to_thread(described)
     assert names == sorted(method.name for method in pb.DESCRIPTOR.services_by_name["TaggingService"].methods)
+
+
+async def test_the_metrics_of_a_service_are_those_of_what_it_does(
+    config: ServiceConfig, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "tagging")
+    observed = ObserveConfig.model_validate({"metrics": {"listen": "127.0.0.1:0"}})
+    async with running(config.model_copy(update={"observe": observed})) as client:
+        answer = await client.tag("v1", "a dog barks", options=EVERYTHING)
+        [port] = [vars(record)["metrics_port"] for record in caplog.records if hasattr(record, "metrics_port")]
+
+        def scraped() -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as response:
+                families = list(text_string_to_metric_families(response.read().decode()))
+            return {(one.name, frozenset(one.labels.items())): one.value for of in families for one in of.samples}
+
+        found = await asyncio.to_thread(scraped)
+    for name, labels, value in (
+        ("tagging_serving", {}, 1),
+        ("tagging_connections", {}, 1),
+        ("tagging_connections_allowed", {}, config.listen.connections),
+        ("tagging_videos_total", {"outcome": "tagged"}, 1),
+        ("tagging_request_seconds_count", {"method": "TagVideo", "code": "OK"}, 1),
+        ("tagging_stage_seconds_count", {"stage": "store"}, 2),
+        ("tagging_bundle_info", {"role": "active", "version": answer.bundle_version}, 1),
+    ):
+        assert found[name, frozenset(labels.items())] == value, name
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]

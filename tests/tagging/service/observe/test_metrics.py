@@ -18,6 +18,8 @@ from tagging.stages import Stage
 def readings(**others: Any) -> Readings:
     quiet: dict[str, Any] = {
         "serving": lambda: True,
+        "connections": lambda: 12,
+        "connections_allowed": 256,
         "admission_waiting": lambda: 3,
         "bundles": lambda: {"active": "v2", "previous": "v1"},
         "labelled_videos": lambda: 60,
@@ -102,6 +104,8 @@ def test_what_others_keep_count_of_is_read_at_each_scrape() -> None:
         assert registry.get_sample_value("tagging_admission_waiting") == waiting[0]
     assert registry.get_sample_value("tagging_serving") == 1
     assert registry.get_sample_value("tagging_labelled_videos") == 60
+    assert registry.get_sample_value("tagging_connections") == 12
+    assert registry.get_sample_value("tagging_connections_allowed") == 256
     assert registry.get_sample_value("tagging_tag_edits") == 5
     assert registry.get_sample_value("tagging_decode_workers") == 2
     assert registry.get_sample_value("tagging_decode_workers_killed_total") == 7

@@ -1,0 +1,33 @@
+import socket
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import pytest
+
+from tagging.service.observe.connections import connections
+
+
+@pytest.mark.parametrize(("family", "address"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
+def test_clients_of_the_port_are_counted_while_they_are_there(family: socket.AddressFamily, address: str) -> None:
+    if family == socket.AF_INET6 and not Path("/proc/self/net/if_inet6").exists():
+        pytest.skip("this machine has no IPv6")
+    with ExitStack() as stack:
+
+        def listener() -> socket.socket:
+            one = stack.enter_context(closing(socket.create_server((address, 0), family=family)))
+            one.settimeout(30)
+            return one
+
+        ours, other = listener(), listener()
+        port, accepted = ours.getsockname()[1], list[socket.socket]()
+        assert connections(port) == 0  # who listens is connected to nobody
+        for server, expected in ((ours, 1), (other, 1), (ours, 2)):
+            stack.enter_context(closing(socket.create_connection(server.getsockname()[:2], 30)))
+            accepted.append(stack.enter_context(closing(server.accept()[0])))
+            assert connections(port) == expected
+        accepted[0].close()
+        assert connections(port) == 1
+
+
+def test_nothing_is_said_where_the_system_does_not_tell(tmp_path: Path) -> None:
+    assert connections(50051, tmp_path) is None
