@@ -109,8 +109,14 @@ class PostgresServer:
 
     def _crash(self) -> None:
         """As if all its processes were killed: nothing is written any more."""
-        self._process.send_signal(signal.SIGQUIT)
-        self._process.wait(START_TIMEOUT_S)
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while self._process.poll() is None:
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"PostgreSQL does not stop: {(self.folder / 'log').read_text()[-2000:]}")
+            # Again and again: it kills children that do not go after 5 s, if something wakes it; else after a minute.
+            self._process.send_signal(signal.SIGQUIT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(1)
 
     def _run(self, program: str, *arguments: object) -> str:
         environment = {**os.environ, "PGPASSWORD": PASSWORD}
