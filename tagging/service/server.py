@@ -116,6 +116,8 @@ async def serving(
         if certificate is not None:
             await stack.enter_async_context(_while_serving(tell_of_end(certificate)))
         stack.push_async_callback(server.stop, LEAVE_S)
+        # Who has just been answered comes once more. Here the door tells him; a server that stops cancels his call.
+        stack.push_async_callback(asyncio.sleep, LEAVE_S)
         stack.push_async_callback(door.close, config.drain_s)
         stack.callback(health.drain)
         health.warm()
