@@ -1,7 +1,7 @@
 """Who may still come in, and who is waited for, when a service stops."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import grpc
@@ -41,6 +41,16 @@ async def ticks() -> None:
         await asyncio.sleep(0)
 
 
+def echo_after(go_on: asyncio.Event) -> Callable[[AsyncIterator[str], Any], AsyncIterator[str]]:
+    async def answer(requests: AsyncIterator[str], _: Any) -> AsyncIterator[str]:
+        read = [request async for request in requests]
+        await go_on.wait()
+        for request in read:
+            yield request
+
+    return answer
+
+
 async def test_running_calls_end_and_later_ones_are_sent_away() -> None:
     door, go_on = Door("s.S"), asyncio.Event()
 
@@ -48,15 +58,9 @@ async def test_running_calls_end_and_later_ones_are_sent_away() -> None:
         await go_on.wait()
         return request
 
-    async def many(requests: AsyncIterator[str], _: Any) -> AsyncIterator[str]:
-        read = [request async for request in requests]
-        await go_on.wait()
-        for request in read:
-            yield request
-
     heard: list[str] = []
     unary = await entered(door, "/s.S/One", grpc.unary_unary_rpc_method_handler(one))
-    stream = await entered(door, "/s.S/Many", grpc.stream_stream_rpc_method_handler(many))
+    stream = await entered(door, "/s.S/Many", grpc.stream_stream_rpc_method_handler(echo_after(go_on)))
     nobody: Any = None
     answered = asyncio.create_task(unary.unary_unary("x", nobody))
     streamed = asyncio.create_task(listen(stream.stream_stream(sent("ab"), nobody), heard))
@@ -85,14 +89,8 @@ async def test_what_was_read_of_a_stream_is_answered_and_then_it_is_sent_away(mo
             yield "b"
         await asyncio.Event().wait()
 
-    async def many(requests: AsyncIterator[str], _: Any) -> AsyncIterator[str]:
-        read = [request async for request in requests]
-        await go_on.wait()
-        for request in read:
-            yield request
-
     heard: list[str] = []
-    stream = await entered(door, "/s.S/Many", grpc.stream_stream_rpc_method_handler(many))
+    stream = await entered(door, "/s.S/Many", grpc.stream_stream_rpc_method_handler(echo_after(go_on)))
     streamed = asyncio.create_task(listen(stream.stream_stream(open_stream(), None), heard))
     await ticks()
     closing = asyncio.create_task(door.close(60.0))
