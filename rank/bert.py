@@ -18,7 +18,7 @@ from tokenizers import BertWordPieceTokenizer, Tokenizer
 from torch import Tensor, nn
 
 from tagging.errors import ArtifactMismatchError
-from tagging.types import Tokens
+from tagging.ragged import Tokens
 
 AT_ONCE = 64  # texts of like length
 TOKENIZED_AT_ONCE = 4096  # a tokenizer says much more of each token than its id
@@ -64,7 +64,7 @@ class Bert(nn.Module):
         return states
 
 
-class Reader:
+class TextTokenizer:
     """Texts to token ids; a text longer than `max_tokens` is cut, its last token kept; `lengths` tells which are."""
 
     def __init__(self, tokenizer: Tokenizer, max_tokens: int) -> None:
@@ -90,18 +90,18 @@ class Reader:
         self._tokenizer.save(str(path), pretty=False)
 
 
-def load_reader(path: Path, max_tokens: int) -> Reader:
+def load_tokenizer(path: Path, max_tokens: int) -> TextTokenizer:
     """The tokenizer of a file, tokenizer.json or vocab.txt. Raises ArtifactMismatchError where it holds none."""
     try:
         if path.name == "vocab.txt":
-            return Reader(BertWordPieceTokenizer(str(path))._tokenizer, max_tokens)
-        return Reader(Tokenizer.from_file(str(path)), max_tokens)
+            return TextTokenizer(BertWordPieceTokenizer(str(path))._tokenizer, max_tokens)
+        return TextTokenizer(Tokenizer.from_file(str(path)), max_tokens)
     except Exception as error:  # tokenizers raises no class of its own
         raise ArtifactMismatchError(f"{path} is no tokenizer: {_one_line(error)}") from error
 
 
 @torch.inference_mode()
-def lower_states(bert: Bert, reader: Reader, texts: Sequence[str], layers: int) -> Tokens:
+def lower_states(bert: Bert, reader: TextTokenizer, texts: Sequence[str], layers: int) -> Tokens:
     """What the first `layers` layers make of each word of each text; their mean alone, where no layer comes after.
 
     A text without a word has its two end tokens.

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from tagging.errors import ArtifactCorruptError
-from tagging.store.atomic import partial_file, require_file
+from tagging.files.atomic import partial_file, require_file
 
 logger = logging.getLogger(__name__)
 

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
-from rank.offsets import Judged, fit_offsets, offsets_of
-from rank.order import Example, odds_of
-from tagging.config import OffsetsConfig
+from rank.tag_offsets import HeldOutOdds, fit_offsets, offsets_of
+from rank.tree_reranker import Example, odds_of
+from tagging.config.rank import TagOffsetsConfig
 from tagging.errors import NothingToLearnError
 from tagging.types import Candidates
 
@@ -40,7 +40,7 @@ class Confidence:
     def weigh(self, candidates: Candidates, cosines: Floats, ordered: Floats) -> Floats:
         """(K,) probabilities that the candidates are right; cosines, ordered: (K,)"""
         offsets = offsets_of(candidates.tag_rows, candidates.new, self.offsets)
-        return np.asarray(expit(self.odds(signs_of(candidates, cosines, ordered)) + offsets), np.float32)
+        return np.asarray(expit(self.odds(features_of(candidates, cosines, ordered)) + offsets), np.float32)
 
     def odds(self, signs: Floats64) -> Floats64:
         """(K,) log-odds without offsets; signs: (K, 4)"""
@@ -56,14 +56,20 @@ class Confidence:
 
 
 def fit_confidence(
-    videos: Sequence[Example], ordered: Sequence[Floats], uploaders: NDArray[np.int64], config: OffsetsConfig, seed: int
+    videos: Sequence[Example],
+    ordered: Sequence[Floats],
+    uploaders: NDArray[np.int64],
+    config: TagOffsetsConfig,
+    seed: int,
 ) -> Confidence:
     """Fit on V videos that nothing before was fitted on, and on what an order made of them that did not know them.
 
     uploaders: (V,) equal for videos of one uploader
     Raises NothingToLearnError where all candidates are right, or none is.
     """
-    signs = np.concatenate([signs_of(one, near, score) for (one, near, _), score in zip(videos, ordered, strict=True)])
+    signs = np.concatenate(
+        [features_of(one, near, score) for (one, near, _), score in zip(videos, ordered, strict=True)]
+    )
     right = np.concatenate([np.isin(candidates.tag_rows, true) for candidates, _, true in videos])
     if not 0 < right.sum() < len(right):
         raise NothingToLearnError(f"{right.sum()} of {len(right)} candidates are right: nothing to learn from")
@@ -72,11 +78,13 @@ def fit_confidence(
     alike = Confidence(likely, cosine, new, order, float(model.intercept_[0]))
     rows = np.concatenate([candidates.tag_rows for candidates, _, _ in videos])
     owners = np.repeat(uploaders, [len(candidates.tag_rows) for candidates, _, _ in videos])
-    judged = Judged(alike.odds(signs), right, rows, owners).only(signs[:, 2] == 0)  # a new tag's row is no tag's own
+    judged = HeldOutOdds(alike.odds(signs), right, rows, owners).only(
+        signs[:, 2] == 0
+    )  # a new tag's row is no tag's own
     return replace(alike, offsets=fit_offsets(judged, config, seed))
 
 
-def signs_of(candidates: Candidates, cosines: Floats, ordered: Floats) -> Floats64:
+def features_of(candidates: Candidates, cosines: Floats, ordered: Floats) -> Floats64:
     """(K, 4) what a confidence rests on."""
     is_new = np.array([row in candidates.new for row in candidates.tag_rows.tolist()], np.float64)
     return np.stack([odds_of(candidates), cosines, is_new, ordered], axis=1)

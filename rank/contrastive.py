@@ -11,14 +11,15 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 from tokenizers import Tokenizer
 
-from rank.bert import Bert, BertShape, Reader, lower_states
+from rank.bert import Bert, BertShape, TextTokenizer, lower_states
 from rank.confidence import Confidence
-from rank.order import Order
-from rank.padded import padded
+from rank.padding import padded
 from rank.towers import TagInput, Towers, VideoInput
-from tagging.config import RankerConfig
-from tagging.store.tensors import read_tensors
-from tagging.types import Candidates, Modality, RankInput, TagScores, Tokens
+from rank.tree_reranker import TreeReranker
+from tagging.config.rank import RankerConfig
+from tagging.files.tensors import read_tensors
+from tagging.ragged import Tokens
+from tagging.types import Candidates, Modality, RankInput, TagScores
 
 AT_ONCE = 256
 
@@ -26,11 +27,11 @@ Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class TowerReader:
+class TowerEncoder:
     """The towers over what they read: texts and tokens to unit rows."""
 
     towers: Towers
-    reader: Reader
+    reader: TextTokenizer
 
     def texts(self, texts: Sequence[str]) -> Tokens:
         """What BERT's lower layers make of texts; nothing of one without a letter or sign."""
@@ -70,10 +71,10 @@ class TowerReader:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Matching:
+class TagScorer:
     """Videos against tags. Tags beyond the catalog, which a video's own text names, are read as they come."""
 
-    reading: TowerReader
+    reading: TowerEncoder
     tags: Floats  # (N, D) unit rows of the catalog
     known: Mapping[str, Floats] = field(
         default_factory=dict
@@ -111,15 +112,15 @@ class Matching:
 class Contrastive:
     """A Ranker."""
 
-    matching: Matching
-    order: Order
+    matching: TagScorer
+    order: TreeReranker
     confidence: Confidence
 
     def score(self, videos: Sequence[RankInput]) -> list[TagScores]:
         cosines = self.matching.cosines(videos)
         return [TagScores(self.sure(video.candidates, near)) for video, near in zip(videos, cosines, strict=True)]
 
-    def knowing(self, names: Mapping[str, Floats]) -> "Contrastive":
+    def with_tag_vectors(self, names: Mapping[str, Floats]) -> "Contrastive":
         """The same with (D,) rows of some tags beyond the catalog, by name, which are not read each time."""
         return replace(self, matching=replace(self.matching, known=names))
 
@@ -149,12 +150,12 @@ class Contrastive:
         towers = Towers(Bert(BertShape(*about["bert"])), about["media"], about["graph"], config.towers)
         state, _ = read_tensors(folder / "towers.safetensors")
         towers.load_state_dict({name: value.float() for name, value in state.items()})
-        reader = Reader(_read_tokenizer(folder / "tokenizer.json"), config.bert.max_tokens)
+        reader = TextTokenizer(_read_tokenizer(folder / "tokenizer.json"), config.bert.max_tokens)
         tags = np.load(folder / "tags.npy", allow_pickle=False).astype(np.float32)
         if tags.ndim != 2 or tags.shape[1] != towers.width:
             raise ValueError(f"tags {tags.shape}, towers of width {towers.width}")
-        matching = Matching(TowerReader(towers.eval().to(device), reader), tags)
-        return cls(matching, Order.load(folder / "order.txt"), Confidence.load(folder / "confidence.json"))
+        matching = TagScorer(TowerEncoder(towers.eval().to(device), reader), tags)
+        return cls(matching, TreeReranker.load(folder / "order.txt"), Confidence.load(folder / "confidence.json"))
 
 
 def save_tags(folder: Path, tags: Floats) -> None:

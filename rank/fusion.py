@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from tagging.config import FusionConfig
+from tagging.config.rank import NoisyOrConfig
 from tagging.types import RankInput, TagScores
 
 
 class NoisyOr:
-    def __init__(self, config: FusionConfig) -> None:
+    def __init__(self, config: NoisyOrConfig) -> None:
         self._weights: Mapping[str, float] = {
             "text": config.text_weight,
             "video": config.video_weight,

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from tagging.config import NegativesConfig
-from tagging.types import TagLists
+from tagging.config.rank import NegativesConfig
+from tagging.ragged import TagLists
 
 Rows = NDArray[np.int64]
 TRIES = 4  # walks for one that is wanted: many end beside where they began
@@ -24,7 +24,7 @@ SOURCES = ("drawn", "two hops", "recalled")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Draw:
+class NegativeSample:
     """The tags that B videos meet in a step."""
 
     tags: Rows  # (M,) rising catalog rows
@@ -46,7 +46,7 @@ class Negatives:
     ) -> None:
         """
         known:    (V, N) true where a video has a tag
-        never:    (V, N) true where a tag must not be a negative: known, and what `kept_out` adds
+        never:    (V, N) true where a tag must not be a negative: known, and what `exclusion_mask` adds
         edges:    (N, N) what walks choose their next tag by, the same both ways
         recalled: V
         """
@@ -65,7 +65,7 @@ class Negatives:
             among = -np.expm1(self._drawn * np.log1p(-uses / uses.sum()))
             self._log_drawn = np.log(among * tags / self._drawn)
 
-    def draw(self, videos: Rows, generator: np.random.Generator) -> Draw:
+    def draw(self, videos: Rows, generator: np.random.Generator) -> NegativeSample:
         """What these videos meet in a step; a hop or a recalled tag that must not be a negative is passed over."""
         never = [_row(self._never, video) for video in videos.tolist()]
         own = [_row(self.known, video).astype(np.int64) for video in videos.tolist()]
@@ -87,7 +87,7 @@ class Negatives:
             source[_places(columns, of_each)] = place
         source[_places(columns, [columns[_within(out, columns)] for out in never])] = -1
         correction = np.where(source == 0, self._log_drawn[columns], 0.0).astype(np.float32)
-        return Draw(columns, _places(columns, true), source, correction)
+        return NegativeSample(columns, _places(columns, true), source, correction)
 
     @property
     def _by_popularity(self) -> bool:
@@ -129,7 +129,7 @@ class Negatives:
         return np.zeros(0, np.int64) if self._recalled is None else self._recalled.of(video)
 
 
-def kept_out(known: sparse.csr_array, kin: sparse.csr_array, twins: sparse.csr_array) -> sparse.csr_array:
+def exclusion_mask(known: sparse.csr_array, kin: sparse.csr_array, twins: sparse.csr_array) -> sparse.csr_array:
     """(V, N) true where a tag must never be a negative of a video.
 
     known: (V, N) true where a video has a tag
@@ -142,7 +142,7 @@ def kept_out(known: sparse.csr_array, kin: sparse.csr_array, twins: sparse.csr_a
     return sparse.csr_array(out)
 
 
-def kin_of(parents: Sequence[Sequence[int]]) -> sparse.csr_array:
+def hierarchy_mask(parents: Sequence[Sequence[int]]) -> sparse.csr_array:
     """(N, N) true where a tag is another's parent or child, from the parents of each."""
     pairs = [(row, parent) for row, above in enumerate(parents) for parent in above]
     below, above = (np.array([pair[side] for pair in pairs], np.int64) for side in (0, 1))
@@ -151,7 +151,7 @@ def kin_of(parents: Sequence[Sequence[int]]) -> sparse.csr_array:
     return sparse.csr_array((ones, (np.r_[below, above], np.r_[above, below])), shape=shape)
 
 
-def strongest(edges: sparse.csr_array, most: int) -> sparse.csr_array:
+def top_edges(edges: sparse.csr_array, most: int) -> sparse.csr_array:
     """Each tag's `most` strongest edges, both ways: how strong is a share of both tags' own weights (Salton's cosine).
 
     In a dense graph every tag stands beside every other, and nothing is two hops away.

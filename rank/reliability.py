@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagging.errors import OutputUnwritableError
-from tagging.store.atomic import partial_file, require_file
+from tagging.files.atomic import partial_file, require_file
 
 Z95 = 1.959964  # a normal variable is within as many standard deviations 95 times in 100
 WIDTHS = 20

@@ -17,8 +17,8 @@ from torch.nn import functional
 
 from rank.bert import Bert, pooled
 from rank.nextvlad import ContextGating, NextVLAD
-from rank.padded import Padded, moved
-from tagging.config import TowersConfig
+from rank.padding import Padded, moved
+from tagging.config.rank import TowersConfig
 from tagging.types import Modality
 
 

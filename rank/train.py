@@ -21,16 +21,17 @@ from torch.nn.parallel import DistributedDataParallel
 
 from rank.bert import Bert
 from rank.checkpoint import restore, save
+from rank.distributed import Hardware, Worker, run_distributed
 from rank.gradcache import backward
 from rank.loss import decoupled_contrastive, likely_missing
-from rank.negatives import Draw, Negatives
-from rank.padded import padded
-from rank.team import Hardware, Team, together
+from rank.negatives import Negatives, NegativeSample
+from rank.padding import padded
 from rank.towers import TagInput, Towers, VideoInput
-from tagging.config import RankerConfig
+from tagging.config.rank import RankerConfig
 from tagging.errors import NothingToLearnError
 from tagging.progress import Progress
-from tagging.types import Modality, Tokens
+from tagging.ragged import Tokens
+from tagging.types import Modality
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +81,7 @@ def train_ranker(
     logger.info("training the ranker on %s", hardware)
     name = f"{config.model_dump_json()} {hardware} {seed} {_digest(data, negatives)}"
     run = _Run(name, data, negatives, usable, copy.deepcopy(bert).cpu(), config, hardware.bfloat16, seed, checkpoint)
-    return together(_train, hardware, run, progress)
+    return run_distributed(_train, hardware, run, progress)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,7 +99,7 @@ class _Run:
     checkpoint: Path | None
 
 
-def _train(team: Team, run: _Run, progress: Progress) -> Towers:
+def _train(team: Worker, run: _Run, progress: Progress) -> Towers:
     config, usable, seed = run.config, run.usable, run.seed
     size = min(config.batch, len(usable))
     steps = max(config.least_steps, round(config.epochs * (len(usable) // size)))
@@ -137,7 +138,7 @@ def _train(team: Team, run: _Run, progress: Progress) -> Towers:
 
 
 def _backward(
-    team: Team, model: nn.Module, run: _Run, rows: NDArray[np.int64], draw: Draw, filtering: bool
+    team: Worker, model: nn.Module, run: _Run, rows: NDArray[np.int64], draw: NegativeSample, filtering: bool
 ) -> dict[str, float]:
     """Gradients of a step, and what it measured."""
     config, data = run.config, run.data

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from tagging.config import NgramConfig
-from tagging.words import MARKS, normalise
+from tagging.config.recall import NgramConfig
+from tagging.text import MARKS, normalise
 
 KINDS = {
     "words": {"analyzer": "word", "token_pattern": rf"(?u)(?:\w[{MARKS}]*)+", "ngram_range": (1, 2)},

@@ -1,4 +1,4 @@
-"""Training of what recall learns (recall/learnt.py): one loop, three losses.
+"""Training of what recall learns (recall/model.py): one loop, three losses.
 
     linear       every batch's labels are its own tags and some drawn evenly; logits are corrected by the log of the
                  chance to be drawn (Bengio and Senécal 2008), so frequent tags are not pushed down
@@ -20,15 +20,16 @@ from scipy import sparse
 from torch import Tensor, nn
 from torch.nn import functional
 
-from recall.learnt import Floats, Head, Learnt, Views, dense_rows, text_of, views_of
 from recall.loss import LOSSES, Loss, contrastive, softmax
+from recall.model import Floats, Head, RecallModel, Views, dense_rows, text_of, views_of
 from recall.ngrams import NgramFeatures
 from recall.table import RowAdagrad
 from recall.tower import NGRAMS, Tower, without_some
-from tagging.config import LearntConfig
+from tagging.config.recall import RecallModelConfig
 from tagging.errors import NothingToLearnError
 from tagging.progress import Progress
-from tagging.types import MODALITIES, TagLists, VideoEmbeddings
+from tagging.ragged import TagLists
+from tagging.types import MODALITIES, VideoEmbeddings
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ TELL_EVERY = 200
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Tags:
+class TagInputs:
     """What is known of the catalog's N tags beside who uses them: "text", their names read by the text encoder, and
     "graph", where they stand in the tag graph. A new tag has no place in the graph, so views drop out in training."""
 
@@ -49,11 +50,11 @@ def learn(
     videos: Sequence[VideoEmbeddings],
     tags: TagLists,
     uploaders: Rows,
-    catalog: Tags,
-    config: LearntConfig,
+    catalog: TagInputs,
+    config: RecallModelConfig,
     seed: int,
     progress: Progress,
-) -> Learnt:
+) -> RecallModel:
     """Weights from V labelled videos; NothingToLearnError where no tag is used by enough of them to learn from.
 
     tags:      catalog rows of each video
@@ -81,7 +82,7 @@ class _Data:
     weights: Floats  # (V,) mean 1 over the usable
 
     @classmethod
-    def of(cls, videos: Views, tags: Views, lists: TagLists, uploaders: Rows, config: LearntConfig) -> "_Data":
+    def of(cls, videos: Views, tags: Views, lists: TagLists, uploaders: Rows, config: RecallModelConfig) -> "_Data":
         ones = np.ones(len(lists.tag_rows), np.float32)
         known = sparse.csr_matrix((ones, lists.tag_rows, lists.starts), shape=(len(videos), len(tags)))
         _, number = np.unique(uploaders, return_inverse=True)
@@ -136,7 +137,7 @@ class _Batch:
     weight: Tensor  # (B,)
 
     @classmethod
-    def draw(cls, data: _Data, rows: Rows, config: LearntConfig, generator: np.random.Generator) -> "_Batch":
+    def draw(cls, data: _Data, rows: Rows, config: RecallModelConfig, generator: np.random.Generator) -> "_Batch":
         partners = np.array([data.partner(row, generator) for row in rows.tolist()])
         known = data.known[rows]
         pairs = np.repeat(np.arange(len(rows)), np.diff(known.indptr))
@@ -164,7 +165,7 @@ class _Batch:
         )
 
 
-def _fit(data: _Data, features: NgramFeatures, config: LearntConfig, seed: int, progress: Progress) -> Learnt:
+def _fit(data: _Data, features: NgramFeatures, config: RecallModelConfig, seed: int, progress: Progress) -> RecallModel:
     size = min(config.batch, len(data.usable))
     steps = max(config.least_steps, round(config.epochs * (len(data.usable) // size)))
     generator = np.random.default_rng([seed, 1])
@@ -221,11 +222,11 @@ def _fit(data: _Data, features: NgramFeatures, config: LearntConfig, seed: int, 
     return learnt
 
 
-def _untrained(data: _Data, features: NgramFeatures, config: LearntConfig) -> Learnt:
+def _untrained(data: _Data, features: NgramFeatures, config: RecallModelConfig) -> RecallModel:
     counts = np.asarray(data.known.sum(axis=0)).ravel()
     log_share = torch.from_numpy(np.log((counts + 1) / counts.sum()).astype(np.float32))
     video_dims, tag_dims = ({view: rows.shape[1] for view, rows in x.dense.items()} for x in (data.videos, data.tags))
-    return Learnt(
+    return RecallModel(
         features=features,
         table=0.05 * torch.randn(features.width, config.width),
         videos=Tower(video_dims, config.width, config.dropout),

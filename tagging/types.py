@@ -6,7 +6,7 @@ This module imports only the standard library and NumPy, so decode workers stay 
 Letters: T frames or sound examples, D embedding width, K candidates, C channels, Q queries.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -41,69 +41,6 @@ class LabelledVideo:
     video: VideoRef
     tags: tuple[str, ...]
     split: str = ""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class TagLists:
-    """The tags of V labelled videos, as rows of the catalog: video v has tag_rows[starts[v]:starts[v + 1]]."""
-
-    starts: NDArray[np.int64]  # (V + 1,) rising from 0
-    tag_rows: NDArray[np.int64]  # (pairs,)
-
-    def __post_init__(self) -> None:
-        if not len(self.starts) or self.starts[0] != 0 or self.starts[-1] != len(self.tag_rows):
-            raise ValueError(f"starts {self.starts.shape} do not span {len(self.tag_rows)} tag rows")
-
-    def __len__(self) -> int:
-        return len(self.starts) - 1
-
-    def of(self, video_row: int) -> NDArray[np.int64]:
-        return self.tag_rows[self.starts[video_row] : self.starts[video_row + 1]]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Tokens:
-    """Words, frames or sound examples of many things, packed: thing n has values[starts[n]:starts[n + 1]].
-
-    A thing has none where the modality is missing.
-    """
-
-    starts: NDArray[np.int64]  # (n + 1,) rising from 0
-    values: NDArray[np.float16]  # (tokens, D)
-
-    def __post_init__(self) -> None:
-        if not len(self.starts) or self.starts[0] != 0 or self.starts[-1] != len(self.values) or self.values.ndim != 2:
-            raise ValueError(f"starts {self.starts.shape} do not span tokens {self.values.shape}")
-
-    def __len__(self) -> int:
-        return len(self.starts) - 1
-
-    @property
-    def dim(self) -> int:
-        return int(self.values.shape[1])
-
-    @classmethod
-    def of(cls, things: Sequence[NDArray[np.floating] | None], dim: int) -> "Tokens":
-        """things: (T, dim) each, None where there is nothing."""
-        lengths = [0 if one is None else len(one) for one in things]
-        values = np.zeros((sum(lengths), dim), np.float16)
-        starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        for place, one in enumerate(things):
-            if one is not None:
-                values[starts[place] : starts[place + 1]] = one
-        return cls(starts, values)
-
-    def at(self, row: int) -> NDArray[np.float32] | None:
-        """(T, D) of one thing."""
-        values = self.values[self.starts[row] : self.starts[row + 1]]
-        return values.astype(np.float32) if len(values) else None
-
-    def only(self, rows: NDArray[np.int64]) -> "Tokens":
-        """Some of the things, in the order of their rows."""
-        lengths = np.diff(self.starts)[rows]
-        starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        places = np.arange(starts[-1]) + np.repeat(self.starts[rows] - starts[:-1], lengths)
-        return Tokens(starts, self.values[places])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -174,7 +111,7 @@ class VideoEmbeddings:
     title: str = ""
     description: str = ""
     uploader_id: str | None = None
-    hidden: NDArray[np.float32] | None = None  # (D,) of the video tower (recall/learnt.py); its direction is a row
+    hidden: NDArray[np.float32] | None = None  # (D,) of the video tower (recall/model.py); its direction is a row
     attention: Mapping[str, float] = field(default_factory=dict)  # what that rests on; shares that sum to 1
 
     def __post_init__(self) -> None:

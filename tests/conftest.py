@@ -8,19 +8,20 @@ import numpy as np
 import pytest
 import torch
 
-from tagging.config import Config, DatabaseConfig
-from tagging.distil.classes import Classes
-from tagging.distil.export import write
+from tagging.config.profiles import parse_config
+from tagging.config.root import Config
 from tagging.features.resnet import SmallResNet
-from tagging.profiles import parse_config
 from tagging.progress import Silent
 from tagging.quickstart.corpus import Plan, plan_test, plan_training, write_corpus
-from tagging.starter.build import build
+from tagging.store.database.config import DatabaseConfig
 from tagging.store.features import FeatureStore
-from tagging.training import train
-from tests.postgres import PostgresServer, binaries
-from tests.tagging.starter.lists import write_label_lists
-from tests.tagging.store.database.records import database_at
+from tagging.tools.distillation.classes import Classes
+from tagging.tools.distillation.export import write
+from tagging.tools.starter.build import build
+from tagging.training.run import train
+from tests.support.database_records import database_at
+from tests.support.label_lists import write_label_lists
+from tests.support.postgres import PostgresServer, binaries
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

@@ -1,92 +1,126 @@
-"""Values flow one way; so do imports."""
+"""Import direction: each package may import only the packages listed for it, so values flow one way.
+
+The table is the architecture (ARCHITECTURE.md draws it). A package is a folder, named by its path; the modules directly
+under `tagging/` and `protos/` stand for themselves.
+"""
 
 import ast
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-VALUES = {"tagging.types", "tagging.errors", "tagging.config", "tagging.words"}
-TOOLS = {
-    "tagging.store.atomic",  # how anything is written whole, which an index that grows must be
-    "tagging.store.tensors",  # how weights are read, which must not be mapped
-    "tagging.store.trees",  # how trees are read, which must be whole
-    "tagging.progress",  # how long work is told
-    "tagging.device",  # what torch computes on
-    "tagging.splits",  # how uploaders are kept together
-}
+
+GROUND = {"types", "errors", "ragged", "text", "manifest", "splits", "paths", "progress", "torch_tools", "concurrency"}
+VALUES = {"files", "config", "tags", "media"}
+STAGES = {"features", "recall", "rank"}
+
+# package -> packages it may import beside itself, GROUND and the standard library; every other import is upward.
+ALLOWED: dict[str, set[str]] = {
+    "files": set(),
+    "config": {"files"},
+    "tags": {"files", "config"},
+    "media": {"files", "config"},
+    "store": {"files", "config", "tags"},
+    "features": {*VALUES, "store"},
+    "recall": {"files", "config"},
+    "rank": {"files", "config"},
+    "bundle": {*VALUES, "store", *STAGES},
+    "pipeline": {*VALUES, "store", *STAGES, "bundle"},
+    "jobs": {*VALUES, "store", "bundle", "pipeline"},
+    "maintenance": {*VALUES, "store", *STAGES, "bundle", "pipeline"},
+    "service": {*VALUES, "store", "features", "bundle", "pipeline", "videotag"},
+    "training": {*VALUES, "store", *STAGES, "bundle", "pipeline", "maintenance"},
+    "evaluation": {*VALUES, "store", *STAGES, "bundle", "pipeline", "maintenance", "training"},
+    "quickstart": {*VALUES, "store", "bundle", "pipeline", "training", "evaluation"},
+    "cli": {
+        *VALUES, "store", "features", "rank", "bundle", "pipeline", "jobs", "maintenance", "service", "training",
+        "evaluation", "quickstart",
+    },
+    "tools": {
+        *VALUES, "store", *STAGES, "bundle", "pipeline", "maintenance", "service", "training", "evaluation", "cli",
+        "videotag",
+    },
+}  # fmt: skip
+
+
+def package_of(module: str) -> str | None:
+    """The package of a module of this project, None for others: "tagging.service.api.servicer" is in "service"."""
+    top, *rest = module.split(".")
+    if top in ("recall", "rank", "videotag"):
+        return top
+    return rest[0] if top == "tagging" and rest else None
+
+
+def sources() -> Iterator[tuple[str, Path]]:
+    """Each module's package and file."""
+    for top in ("tagging", "recall", "rank"):
+        for path in sorted((ROOT / top).rglob("*.py")):
+            module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+            if (package := package_of(module)) is not None and package != "__init__":
+                yield package, path
 
 
 def imported(path: Path) -> set[str]:
-    """Modules that a file imports, anywhere in it."""
+    """The modules that a file imports, anywhere in it."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
-            names.add(node.module or "")
-            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+            module = node.module or ""
+            names.update([f"{module}.{alias.name}" for alias in node.names] if module == "tagging" else [module])
     return names
 
 
-def own(names: set[str], package: str) -> set[str]:
-    return {name for name in names if name.split(".")[0] == package}
+def test_the_table_names_every_package_and_no_other() -> None:
+    packages = {package for package, _ in sources()}
+    assert packages == ALLOWED.keys() | GROUND
 
 
-@pytest.mark.parametrize(("package", "other"), [("recall", "rank"), ("rank", "recall")])
-def test_recall_and_rank_know_the_values_and_not_each_other(package: str, other: str) -> None:
-    files = sorted((ROOT / package).rglob("*.py"))
-    assert files
-    for path in files:
-        names = imported(path)
-        assert not own(names, other), f"{path} imports {own(names, other)}"
-        foreign = {n for n in own(names, "tagging") if not any(n == v or n.startswith(f"{v}.") for v in VALUES | TOOLS)}
-        assert foreign <= {"tagging"}, f"{path} imports {foreign}"
+@pytest.mark.parametrize("package", sorted(ALLOWED))
+def test_a_package_imports_only_what_lies_below_it(package: str) -> None:
+    allowed = ALLOWED[package] | GROUND | {package}
+    upward = {
+        f"{path.relative_to(ROOT)} imports {name}"
+        for owner, path in sources()
+        if owner == package
+        for name in imported(path)
+        if (found := package_of(name)) is not None and found not in allowed
+    }
+    assert not upward
 
 
-def test_only_the_joining_modules_of_tagging_know_recall_or_rank() -> None:
-    modules = (
-        "pipeline",
-        "recaller",
-        "learning",
-        "indexed",
-        "training",
-        "additions",
-        "editing",
-        "folding",
-        "evaluation",
-        "benchmarks/times",
-        "lessons",
-        "ranking",
-        "systems",
-        "trust",
-        "rehearsal",
-        "ablation",
-        "audit",
-    )
-    joining = {f"tagging/{module}.py" for module in modules}
-    for path in sorted((ROOT / "tagging").rglob("*.py")):
-        names = imported(path)
-        if own(names, "recall") or own(names, "rank"):
-            assert path.relative_to(ROOT).as_posix() in joining
+def test_the_ground_modules_import_no_package() -> None:
+    for package, path in sources():
+        if package in GROUND:
+            found = {package_of(name) for name in imported(path)} - {None}
+            assert found <= GROUND, f"{path.relative_to(ROOT)} imports {found - GROUND}"
+
+
+def test_the_table_has_no_circle() -> None:
+    remaining = {name: set(below) & ALLOWED.keys() for name, below in ALLOWED.items()}
+    while remaining:
+        leaves = {name for name, below in remaining.items() if not below}
+        assert leaves, f"a circle among {sorted(remaining)}"
+        remaining = {name: below - leaves for name, below in remaining.items() if name not in leaves}
 
 
 def test_the_values_import_only_the_standard_library_and_numpy() -> None:
-    for name in ("types", "errors"):
+    for name in ("types", "errors", "ragged"):
         names = imported(ROOT / "tagging" / f"{name}.py")
-        assert {n.split(".")[0] for n in names} <= {"numpy", "dataclasses", "typing", "collections"}
+        assert {found.split(".")[0] for found in names} <= {"numpy", "dataclasses", "typing", "collections"}
 
 
-def test_only_the_service_knows_the_messages_of_its_clients() -> None:
-    for package in ("tagging", "recall", "rank"):
-        for path in sorted((ROOT / package).rglob("*.py")):
-            if not path.relative_to(ROOT).as_posix().startswith("tagging/service/"):
-                assert not own(imported(path), "videotag"), path
+def test_only_command_lines_print_or_know_the_terminal() -> None:
+    for package, path in sources():
+        if package not in ("cli", "tools"):
+            assert not {name.split(".")[0] for name in imported(path)} & {"typer", "rich"}, path
 
 
-def test_nothing_but_the_command_line_prints_or_knows_the_terminal() -> None:
-    for package in ("tagging", "recall", "rank"):
-        for path in sorted((ROOT / package).rglob("*.py")):
-            if not path.relative_to(ROOT).as_posix().startswith("tagging/cli/"):
-                assert not {n.split(".")[0] for n in imported(path)} & {"typer", "rich"}, path
+def test_the_top_level_of_tagging_stays_small() -> None:
+    modules = {path.stem for path in (ROOT / "tagging").glob("*.py")} - {"__init__"}
+    assert modules == GROUND
+    assert len(modules) <= 10

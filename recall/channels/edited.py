@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from recall.best import best
 from recall.channels.base import Channel
+from recall.topk import best
+from tagging.text import normalise
 from tagging.types import ChannelTags, VideoEmbeddings
-from tagging.words import normalise
 
 NOTHING = ChannelTags(np.zeros(0, np.int64), np.zeros(0, np.float32))
 

@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from recall.extract.extractor import TagExtractor
-from recall.learnt import text_of
+from recall.model import text_of
 from tagging.types import ChannelTags, Evidence, VideoEmbeddings
 
 Spelled = Callable[[str], int | None]
 
 
-class Extracted:
+class ExtractedTags:
     name = "extracted"
 
     def __init__(self, extractor: TagExtractor, row_spelled: Spelled, tags: int, limit: int) -> None:
@@ -25,9 +25,9 @@ class Extracted:
         self._tags = tags
         self._limit = limit
 
-    def spelled_otherwise(self, row_spelled: Spelled, tags: int) -> "Extracted":
+    def spelled_otherwise(self, row_spelled: Spelled, tags: int) -> "ExtractedTags":
         """The same over a catalog that was edited."""
-        return Extracted(self._extractor, row_spelled, tags, self._limit)
+        return ExtractedTags(self._extractor, row_spelled, tags, self._limit)
 
     def recall(self, videos: Sequence[VideoEmbeddings]) -> list[ChannelTags | None]:
         return [self._recall(video) if text_of(video) else None for video in videos]

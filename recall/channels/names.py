@@ -22,8 +22,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from recall.channels.words import Lexicon
-from tagging.config import NamesConfig, StrengthConfig
+from recall.channels.lexicon import Lexicon
+from tagging.config.recall import NamesConfig, StrengthConfig
 from tagging.types import ChannelTags, ClassTags, Evidence, Modality, VideoEmbeddings
 
 EXAMPLE_S = 0.96  # between the starts of two sound examples

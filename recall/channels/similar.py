@@ -4,17 +4,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from recall.near import NearVideos
-from recall.vote import vote
-from recall.voters import Voters
-from tagging.config import RecallConfig
+from recall.neighbours.search import VideoSearch
+from recall.neighbours.table import LabelledTable
+from recall.neighbours.vote import vote
+from tagging.config.recall import RecallConfig
 from tagging.types import ChannelTags, VideoEmbeddings
 
 
-class SimilarVideos:
+class VideoNeighbours:
     """Text, video, audio and multimodal channel alike; only the view differs."""
 
-    def __init__(self, name: str, near: NearVideos, voters: Voters, config: RecallConfig) -> None:
+    def __init__(self, name: str, near: VideoSearch, voters: LabelledTable, config: RecallConfig) -> None:
         self.name = name
         self._near = near
         self._voters = voters

@@ -9,16 +9,16 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from recall.voters import Voters
+from recall.neighbours.table import LabelledTable
 from tagging.types import ChannelTags, Evidence, VideoEmbeddings
 
 
-class UsualTags:
+class UploaderTags:
     """Tags by the share of the uploader's labelled videos that have them: n / (videos + 1)."""
 
     name = "uploader"
 
-    def __init__(self, voters: Voters, limit: int) -> None:
+    def __init__(self, voters: LabelledTable, limit: int) -> None:
         self._voters = voters
         self._limit = limit
 

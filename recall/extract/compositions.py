@@ -6,8 +6,8 @@ from numpy.typing import NDArray
 from recall.extract.counting import Counted
 from recall.extract.counts import Floats, Own, hashed
 from recall.extract.phrases import PHRASE, Names
+from recall.extract.spans import Span, Token
 from recall.extract.templates import cues_of
-from recall.spans import Span, Token
 
 BASES = 6  # spans of a title that are composed and united
 TRIED = 30  # templates of a title

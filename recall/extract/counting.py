@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recall.extract.counts import NO_ROWS, TABLES, Counts, Keys, Own, counts_of, hashed, least_of, look_up
+from recall.extract.spans import CHARACTERS_READ, Token, key_of, spans, tokens
 from recall.extract.templates import Cues, Template, cue_counts, cues_of, taken_apart
-from recall.spans import CHARACTERS_READ, Token, key_of, spans, tokens
-from tagging.words import normalise
+from tagging.text import normalise
 
 TEMPLATES = 3000
 TEMPLATE_UPLOADERS = 5  # at least

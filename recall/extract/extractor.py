@@ -2,7 +2,7 @@
 
 Three sources of names, one probability each:
 
-    spans          a run of the title's words (recall/spans.py), as written and without accents
+    spans          a run of the title's words (recall/extract/spans.py), as written and without accents
     unions         two spans that do not stand side by side, in either order: "maria becerra mienteme"
     compositions   a span with one or two words around it, a template that several uploaders use: "<span> letra"
 
@@ -32,10 +32,10 @@ from recall.extract.counting import Counted, Video, count, labelled_videos, read
 from recall.extract.counts import NOBODY, TABLES, Counts, Floats, Own, least_of
 from recall.extract.nets import Net, fit_curve, train
 from recall.extract.phrases import Names, named_spans
+from recall.extract.spans import Span, Token, tokens
 from recall.extract.templates import Cues, Template, taken_apart
-from recall.spans import Span, Token, tokens
 from tagging.errors import ArtifactCorruptError, ArtifactMismatchError, ArtifactNotFoundError
-from tagging.words import normalise
+from tagging.text import normalise
 
 FORMAT = 1
 LEARNT_FROM = 10_000  # videos that the first network sees; all are counted

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from recall.extract.counting import Counted
 from recall.extract.counts import TABLES, Floats, Own, hashed
+from recall.extract.spans import SCRIPTS, Gap, Span, Token, spans, unaccented
 from recall.extract.templates import SAYS_NOTHING
-from recall.spans import SCRIPTS, Gap, Span, Token, spans, unaccented
 
 PHRASE = 2 + 4 + 1 + 1 + 1 + 7 + 7  # leading columns of a span's features that its compositions are given
 # How usual it is, of all words of titles (of spans for "both"): what is believed of a word that was never there.

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from recall.extract.counts import NO_ROWS, Counts, Floats, Ints, Keys, Own, look_up
-from recall.spans import Token, fold, key_of, tokens
-from tagging.words import EMPTY, normalise
+from recall.extract.spans import Token, key_of, tokens, word_key
+from tagging.text import EMPTY, normalise
 
 CUE_PRIOR = 10.0  # uploaders that the belief in the usual share weighs
-SAYS_NOTHING = frozenset(map(fold, EMPTY))
+SAYS_NOTHING = frozenset(map(word_key, EMPTY))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from recall.index.base import VectorIndex
 from recall.index.flat import FlatIndex
-from tagging.config import IndexConfig
+from tagging.config.recall import IndexConfig
 from tagging.errors import ArtifactMismatchError, MissingPackageError
 
 SEED = 7

@@ -21,7 +21,7 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Moment:
+class _Snapshot:
     """What has changed until now. A change makes a new value, so a search needs no lock."""
 
     base_live: Mask  # (n,) True for rows of the base that were not removed
@@ -39,7 +39,7 @@ class GrowingIndex:
         self.dim = base.dim
         self._base = base
         self._room = np.zeros((0, base.dim), np.float32)  # grows by doubling; tails are its beginnings
-        self._now = _Moment(np.ones(len(base), np.bool_), self._room, np.zeros(0, np.bool_))
+        self._now = _Snapshot(np.ones(len(base), np.bool_), self._room, np.zeros(0, np.bool_))
         self._changing = threading.Lock()
 
     @property
@@ -66,7 +66,7 @@ class GrowingIndex:
             now = self._now
             first = len(now.base_live) + len(now.tail)
             live = np.concatenate([now.tail_live, np.ones(len(rows), np.bool_)])
-            self._now = _Moment(now.base_live, self._grown(now.tail, rows), live)
+            self._now = _Snapshot(now.base_live, self._grown(now.tail, rows), live)
         return np.arange(first, first + len(rows))
 
     def remove(self, ids: Iterable[int]) -> int:
@@ -79,7 +79,7 @@ class GrowingIndex:
                 raise ValueError(f"ids from {asked[0]} to {asked[-1]}, expected 0 to {len(live) - 1}")
             there = int(np.count_nonzero(live[asked]))
             live[asked] = False
-            self._now = _Moment(live[: len(now.base_live)], now.tail, live[len(now.base_live) :])
+            self._now = _Snapshot(live[: len(now.base_live)], now.tail, live[len(now.base_live) :])
         return there
 
     def live(self) -> tuple[Ids, Rows]:

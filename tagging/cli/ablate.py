@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tagging import places
+from tagging import paths
 from tagging.cli import options
 from tagging.cli.console import Format, print_json, print_lines, print_table, progress
 
@@ -35,9 +35,9 @@ def negatives(
 
     videotag ablate negatives --manifest talks.parquet --seeds 3
     """
-    from tagging.ablation import ablate_negatives
+    from tagging.config.profiles import load_config
+    from tagging.evaluation.negatives import ablate_negatives
     from tagging.manifest import parse_columns
-    from tagging.profiles import load_config
     from tagging.store.features import FeatureStore
 
     settings = load_config(profile, *(config or []))
@@ -47,7 +47,7 @@ def negatives(
         manifest,
         parse_columns(columns or []),
         settings.model_copy(update={"training": training}),
-        FeatureStore(features or places.features()),
+        FeatureStore(features or paths.features()),
         progress(),
         range(first, first + seeds),
         example,
@@ -76,13 +76,13 @@ def false_negatives(
 
     videotag ablate false-negatives --manifest talks.parquet --out pairs.csv
     """
-    from tagging.audit import audit_negatives
+    from tagging.config.profiles import load_config
+    from tagging.evaluation.false_negatives import audit_negatives
     from tagging.manifest import parse_columns
-    from tagging.profiles import load_config
     from tagging.store.features import FeatureStore
 
     settings = load_config(profile, *(config or []))
-    store = FeatureStore(features or places.features())
+    store = FeatureStore(features or paths.features())
     report = audit_negatives(manifest, parse_columns(columns or []), settings, store, progress(), out)
     if output is Format.json:
         print_json(asdict(report))

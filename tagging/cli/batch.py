@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tagging import places
+from tagging import paths
 from tagging.cli import options
 from tagging.cli.console import Format, print_json, print_table, progress
 
@@ -34,10 +34,10 @@ def command(
     """
     from tagging.jobs.local import run_batch
     from tagging.manifest import parse_columns
-    from tagging.pipeline import load_tagger
+    from tagging.pipeline.load import load_tagger
 
     renamed = parse_columns(columns or [])
-    with load_tagger(bundle or places.default_bundle()) as tagger:
+    with load_tagger(bundle or paths.default_bundle()) as tagger:
         report = run_batch(manifest, renamed, out, tagger, tagger.selection(max_tags, precision), progress())
     if output is Format.json:
         print_json(asdict(report))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tagging import places
+from tagging import paths
 from tagging.cli import options
 from tagging.cli.console import Format, print_json, print_lines, print_table, progress
 
@@ -47,17 +47,17 @@ def command(
 
     videotag evaluate --bundle bundles/t --manifest t.parquet --map uploader_id=channel_id --held-out --format json
     """
-    from tagging.evaluation import evaluate
+    from tagging.evaluation.run import evaluate
+    from tagging.files.atomic import new_folder
     from tagging.manifest import parse_columns
-    from tagging.store.atomic import new_folder
     from tagging.store.features import FeatureStore
 
     with new_folder(predictions) if predictions else nullcontext() as folder:
         report = evaluate(
-            bundle or places.default_bundle(),
+            bundle or paths.default_bundle(),
             manifest,
             parse_columns(columns or []),
-            FeatureStore(features or places.features()),
+            FeatureStore(features or paths.features()),
             progress(),
             held_out=held_out,
             split=split,

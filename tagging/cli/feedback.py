@@ -35,8 +35,8 @@ def export_command(
     videotag train --manifest videos.parquet --manifest feedback.jsonl --out bundles/next
     """
     with needs_extra("service"):
-        from tagging.feedback import export_feedback
-    from tagging.service.settings import read_settings
+        from tagging.service.admin.export_feedback import export_feedback
+    from tagging.service.config import read_settings
 
     report = asyncio.run(export_feedback(read_settings(config).database, out))
     if output is Format.json:

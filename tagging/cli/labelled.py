@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tagging import places
+from tagging import paths
 from tagging.cli import options
 from tagging.cli.console import Format, print_json, print_table, progress
 
@@ -39,13 +39,13 @@ def add_command(
 
     videotag tag --title "How to tune a guitar" --bundle bundles/news --labelled late.log
     """
-    from tagging.labelling import append_labelled
+    from tagging.maintenance.append_labelled import append_labelled
     from tagging.manifest import parse_columns
     from tagging.store.features import FeatureStore
 
-    store = FeatureStore(features or places.features())
+    store = FeatureStore(features or paths.features())
     report = append_labelled(
-        bundle or places.default_bundle(), manifest, parse_columns(columns or []), log, store, progress()
+        bundle or paths.default_bundle(), manifest, parse_columns(columns or []), log, store, progress()
     )
     if output is Format.json:
         print_json(asdict(report))
@@ -65,7 +65,7 @@ def remove_command(
 
     videotag labelled remove clip-17 clip-18 --log late.log
     """
-    from tagging.labelling import append_departures
+    from tagging.maintenance.append_labelled import append_departures
 
     report = {"log": str(log), "removed": append_departures(log, video_ids)}
     if output is Format.json:
@@ -89,9 +89,9 @@ def fold_command(
 
     videotag labelled fold --bundle bundles/news --log late.log --out bundles/news-2
     """
-    from tagging.folding import fold
+    from tagging.maintenance.fold_labelled import fold_labelled
 
-    report = fold(bundle or places.default_bundle(), log, out, progress())
+    report = fold_labelled(bundle or paths.default_bundle(), log, out, progress())
     if output is Format.json:
         print_json(asdict(report))
     else:

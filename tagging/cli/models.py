@@ -4,7 +4,7 @@ import typer
 
 from tagging.cli import options
 from tagging.cli.console import print_lines
-from tagging.profiles import load_config
+from tagging.config.profiles import load_config
 
 app = typer.Typer(help="The encoders' weights.", no_args_is_help=True)
 
@@ -24,7 +24,7 @@ def fetch_command(profile: options.Profile = "production", config: options.Confi
 
     videotag models fetch --config my-encoders.toml
     """
-    from tagging.features.weights import fetch
+    from tagging.features.fetch_weights import fetch
 
     settings = load_config(profile, *(config or []))
     ranker = settings.rank.ranker

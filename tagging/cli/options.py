@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from tagging.cli.console import Format
-from tagging.profiles import PROFILES
+from tagging.config.profiles import PROFILES
 
 Bundle = Annotated[
     Path | None,

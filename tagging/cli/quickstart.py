@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tagging import places
+from tagging import paths
 from tagging.cli import options
 from tagging.cli.console import Format, print_json, print_lines, print_table, progress
 from tagging.cli.tag import as_json, print_answer
@@ -31,8 +31,8 @@ def command(
     """
     from tagging.quickstart.run import run_quickstart
 
-    folder = out or places.quickstart()
-    result = run_quickstart(folder, progress(), places.default_bundle())
+    folder = out or paths.quickstart()
+    result = run_quickstart(folder, progress(), paths.default_bundle())
     if output is Format.json:
         print_json(
             {

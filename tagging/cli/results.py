@@ -58,8 +58,8 @@ def prune_command(
     """
     since = moment(before)
     with needs_extra("service"):
-        from tagging.retention import prune_results
-    from tagging.service.settings import read_settings
+        from tagging.service.admin.prune_answers import prune_results
+    from tagging.service.config import read_settings
 
     report = asyncio.run(prune_results(read_settings(config).database, since, progress()))
     if output is Format.json:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tagging import places
+from tagging import paths
 from tagging.cli import options
 from tagging.cli.console import needs_extra, print_lines
-from tagging.service.settings import ServiceConfig, listening, read_settings
+from tagging.service.config import ServiceConfig, listening, read_settings
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
@@ -45,7 +45,7 @@ def command(
         from tagging.service.observe.traces import tracing
 
     with json_logs(settings.observe.logs, sys.stderr), tracing(settings.observe.traces) as tracer:
-        asyncio.run(_serve(bundle or places.default_bundle(), settings, tracer))
+        asyncio.run(_serve(bundle or paths.default_bundle(), settings, tracer))
 
 
 async def _serve(bundle: Path, settings: ServiceConfig, tracer: "Tracer") -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tagging import places
+from tagging import paths
 from tagging.cli import options
 from tagging.cli.console import Format, print_json, print_lines, print_table
 from tagging.errors import InvalidVideoError
@@ -41,12 +41,12 @@ def command(
         raise InvalidVideoError("nothing to tag", "give a video, a --title or a --description")
     if not is_unicode(title + description):
         raise InvalidVideoError("the title or description is not UTF-8 text")
-    from tagging.pipeline import load_tagger
-    from tagging.store.latecomers import read_latecomers
+    from tagging.pipeline.load import load_tagger
+    from tagging.store.labelled_log import read_labelled_log
 
-    with load_tagger(bundle or places.default_bundle()) as tagger:
+    with load_tagger(bundle or paths.default_bundle()) as tagger:
         if labelled is not None:
-            tagger.join(read_latecomers(labelled))
+            tagger.join(read_labelled_log(labelled))
         # A file's name may be no text at all; the id is shown, so it must be.
         video_id = os.fsencode(video).decode("utf-8", "replace") if video else title.strip() or description.strip()
         answer = tagger.tag(VideoRef(video_id, video, title, description), tagger.selection(max_tags, precision))

@@ -7,15 +7,15 @@ from typing import Annotated
 
 import typer
 
-from tagging import places
-from tagging.cli import options, promotion
+from tagging import paths
+from tagging.cli import new_tags, options
 from tagging.cli.console import Format, print_json, print_lines, print_table
 
 SHOWN = 30
 
 app = typer.Typer(help="The tags of a bundle.", no_args_is_help=True)
-app.command("new")(promotion.new_command)
-app.command("add")(promotion.add_command)
+app.command("new")(new_tags.new_command)
+app.command("add")(new_tags.add_command)
 
 
 @app.callback()
@@ -41,14 +41,14 @@ def aliases_command(
 
     videotag tags aliases --bundle bundles/news --out aliases.csv
     """
-    from tagging.aliases import AliasRule, propose_for
-    from tagging.store.aliases import write_proposals
-    from tagging.store.judged import require_no_table
+    from tagging.maintenance.alias_table import propose_for, write_proposals
+    from tagging.maintenance.review_table import require_no_table
+    from tagging.tags.alias_proposals import AliasRule
 
     if out is not None:
         require_no_table(out)
     rule = AliasRule()
-    proposals = propose_for(bundle or places.default_bundle())
+    proposals = propose_for(bundle or paths.default_bundle())
     if out is not None:
         write_proposals(out, proposals, rule)
     rows = [{"accept": "yes" if rule.accepts(one) else "", **asdict(one)} for one in proposals]

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from tagging import places
+from tagging import paths
 from tagging.cli import options
 from tagging.cli.console import Format, print_json, print_table, progress
-from tagging.profiles import load_config
+from tagging.config.profiles import load_config
 
 
 def command(
@@ -49,13 +49,13 @@ def command(
     """
     from tagging.manifest import parse_columns
     from tagging.store.features import FeatureStore
-    from tagging.training import train
+    from tagging.training.run import train
 
     settings = load_config(profile, *(config or []))
     if holdout is not None:
         training = settings.training.model_copy(update={"holdout": holdout})
         settings = settings.model_copy(update={"training": training})
-    store = FeatureStore(features or places.features())
+    store = FeatureStore(features or paths.features())
     report = train(manifest, parse_columns(columns or []), out, settings, store, progress(), aliases, checkpoint)
     if output is Format.json:
         print_json(asdict(report))

@@ -7,7 +7,8 @@ import torch
 from numpy.typing import NDArray
 
 from tagging.errors import ArtifactMismatchError
-from tagging.features.weights import fingerprint, reason_of
+from tagging.features.fetch_weights import reason_of
+from tagging.features.weights import fingerprint
 from tagging.types import SAMPLE_RATE_HZ, Sound
 
 EXAMPLE_SAMPLES = 15_600  # 96 windows of 25 ms, 10 ms apart

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from tagging.features.base import TellsClasses, mean_pool
 from tagging.features.factory import Encoders
-from tagging.reading import ReadVideo
+from tagging.media.read_ahead import ReadVideo
 from tagging.types import Modality, ModalityFeatures, VideoEmbeddings, VideoRef
 
 Rows = NDArray[np.float32]

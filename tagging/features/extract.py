@@ -13,16 +13,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tagging.config import MediaConfig
+from tagging.config.media import MediaConfig
 from tagging.features.base import FrameEncoder, SoundEncoder, TellsClasses, TextEncoder, mean_pool
 from tagging.features.encode import cut_text_warning, encode_videos
 from tagging.features.factory import Encoders
 from tagging.media.pool import DecodePool
+from tagging.media.read_ahead import Failure, ReadVideo, read_media_ahead
 from tagging.media.source import content_hash
 from tagging.progress import Progress
-from tagging.reading import Failure, ReadVideo, read_videos
+from tagging.ragged import Tokens
 from tagging.store.features import FeatureStore, FeatureTable, StoredFeatures
-from tagging.types import MODALITIES, Modality, Tokens, VideoEmbeddings, VideoRef
+from tagging.types import MODALITIES, Modality, VideoEmbeddings, VideoRef
 
 logger = logging.getLogger(__name__)
 
@@ -148,7 +149,7 @@ def _extract_media(
         # Text is left out here, so a file that cannot be read comes back as a failure and is named.
         refs = (VideoRef(video.video_id, video.uri) for video in unread)
         try:
-            for batch in _batches(read_videos(refs, pool, ahead=2 * media.workers + MEDIA_AT_ONCE), MEDIA_AT_ONCE):
+            for batch in _batches(read_media_ahead(refs, pool, ahead=2 * media.workers + MEDIA_AT_ONCE), MEDIA_AT_ONCE):
                 read = [one for one in batch if isinstance(one, ReadVideo)]
                 failures += [
                     Failure(videos[place_of[one.video.video_id]], one.error)

@@ -1,8 +1,9 @@
 """Builds the encoders that a configuration names."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tagging.config import (
+from tagging.config.encoders import (
     AudioConfig,
     EncodersConfig,
     FrameStatisticsConfig,
@@ -16,9 +17,9 @@ from tagging.config import (
     VggishConfig,
     VisionConfig,
 )
-from tagging.device import torch_device
 from tagging.features.base import FrameEncoder, SoundEncoder, TextEncoder
 from tagging.features.weights import clip_source, text_folder, trained_file, vggish_file
+from tagging.torch_tools import torch_device
 from tagging.types import MODALITIES, Modality
 
 
@@ -114,3 +115,7 @@ def _device(config: EncodersConfig) -> str:
     if config.device == "auto" and not has_network:
         return "cpu"
     return torch_device(config.device, "encoders.device")
+
+
+def encoder_fingerprints(encoders: Encoders) -> Mapping[Modality, str]:
+    return {modality: encoder.fingerprint for modality, encoder in encoders.present().items()}

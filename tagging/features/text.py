@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagging.errors import ArtifactMismatchError
+from tagging.features.fetch_weights import reason_of
 from tagging.features.torchvision_compat import repair_torchvision
-from tagging.features.weights import fingerprint, folder_files, reason_of
+from tagging.features.weights import fingerprint, folder_files
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

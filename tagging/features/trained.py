@@ -20,7 +20,7 @@ from tagging.errors import ArtifactMismatchError
 from tagging.features.audio import log_mel
 from tagging.features.resnet import SmallResNet
 from tagging.features.weights import fingerprint
-from tagging.store.tensors import read_tensors
+from tagging.files.tensors import read_tensors
 from tagging.types import Frames, Sound
 
 SIDE = 112

@@ -11,8 +11,9 @@ import torch
 from numpy.typing import NDArray
 
 from tagging.errors import ArtifactMismatchError, InvalidConfigError, MissingPackageError
+from tagging.features.fetch_weights import reason_of
 from tagging.features.torchvision_compat import repair_torchvision
-from tagging.features.weights import ClipSource, clip_folder_files, fingerprint, reason_of
+from tagging.features.weights import ClipSource, clip_folder_files, fingerprint
 from tagging.types import Frames
 
 

@@ -12,31 +12,27 @@ missing weight is told as soon as the program starts.
 import hashlib
 import importlib.util
 import json
-import pickle
 import re
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tagging.config import (
-    BertConfig,
-    EncodersConfig,
+from tagging.config.encoders import (
     OpenClipConfig,
     SentenceTransformersConfig,
     TrainedAudioConfig,
     TrainedVisionConfig,
     VggishConfig,
 )
-from tagging.errors import InvalidConfigError, MissingPackageError, MissingWeightsError, VideotagError
+from tagging.config.rank import BertConfig
+from tagging.errors import InvalidConfigError, MissingPackageError, MissingWeightsError
 from tagging.features.releases import (
     CLIP_CONFIG,
     CLIP_WEIGHTS,
     hub_candidates,
     open_clip_tag,
     vggish_release,
-    vggish_url,
 )
 
 FETCH_HINT = "fetch it beforehand: videotag models fetch --profile PROFILE (or --config FILE)"
@@ -188,100 +184,6 @@ def clip_folder_files(folder: Path) -> dict[str, Path]:
     """The description and the checkpoint that open_clip reads from a folder."""
     names = [CLIP_CONFIG, *(name for name in CLIP_WEIGHTS if (folder / name).is_file())][:2]
     return {name: folder / name for name in names}
-
-
-def reason_of(error: Exception) -> str:
-    """What a library's error says, in one line."""
-    if isinstance(error, pickle.UnpicklingError):  # torch then advises to load it unsafely
-        return "not a file of tensors"
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
-def fetch(config: EncodersConfig, bert: BertConfig | None, report: Callable[[str], None]) -> None:
-    """Download what the configuration names and this machine lacks, telling `report` line by line.
-
-    bert: what the ranker begins with; only a training needs it
-
-    Raises MissingWeightsError where the network is away or does not have it, and for paths and packages,
-    which cannot be fetched.
-    """
-    if isinstance(config.text, SentenceTransformersConfig):
-        text = config.text
-        _fetch_one(text.weights, lambda: text_folder(text), lambda: _fetch_folder(text.weights), report)
-    if bert is not None:
-        _fetch_one(bert.weights, lambda: bert_folder(bert), lambda: _fetch_folder(bert.weights), report)
-    if isinstance(config.vision, OpenClipConfig):
-        vision = config.vision
-        name = f"{vision.model} {vision.weights}".strip()
-        _fetch_one(name, lambda: clip_source(vision).place, lambda: _fetch_clip(vision), report)
-    if isinstance(config.audio, VggishConfig):
-        audio = config.audio
-        _fetch_one(f"VGGish {audio.weights}", lambda: vggish_file(audio), lambda: _fetch_vggish(audio), report)
-
-
-def _fetch_one(
-    name: str, find: Callable[[], Path], download: Callable[[], bool], report: Callable[[str], None]
-) -> None:
-    try:
-        report(f"{name}: already at {find()}")
-        return
-    except MissingWeightsError as missing:
-        report(f"{name}: fetching")
-        try:
-            if not download():
-                raise missing
-        except VideotagError:
-            raise
-        except Exception as error:  # the hub's HTTP library, and so its errors, change with its version
-            raise MissingWeightsError(
-                f"cannot fetch {name}: {reason_of(error)}", "check the name and the network"
-            ) from error
-    report(f"{name}: now at {find()}")
-
-
-def _fetch_folder(weights: str) -> bool:
-    name = hub_name(weights)
-    if name is None:
-        return False
-    from huggingface_hub import snapshot_download
-
-    doubled = ["*.bin"] if any(file.endswith(".safetensors") for file in _hub_listing(name)) else []
-    snapshot_download(name, ignore_patterns=[*_OTHER_RUNTIMES, *doubled])
-    return True
-
-
-def _fetch_clip(config: OpenClipConfig) -> bool:
-    from huggingface_hub import hf_hub_download
-
-    if tag := open_clip_tag(config.model, config.weights):
-        repository, wanted = hub_candidates(tag)
-        others: list[str] = []
-    elif name := hub_name(config.model.removeprefix("hf-hub:") if not config.weights else config.weights):
-        repository, wanted, others = name, CLIP_WEIGHTS, [CLIP_CONFIG]
-    else:
-        return False
-    there = _hub_listing(repository)
-    for file in [*others, *[name for name in wanted if name in there][:1]]:
-        hf_hub_download(repository, file)
-    return True
-
-
-def _fetch_vggish(config: VggishConfig) -> bool:
-    if config.weights != "release":
-        return False
-    from torch.hub import download_url_to_file
-
-    target = vggish_release()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    download_url_to_file(vggish_url(), str(target), progress=sys.stderr.isatty())
-    return True
-
-
-def _hub_listing(repository: str) -> list[str]:
-    from huggingface_hub import HfApi
-
-    # model_info fails at once without a network; list_repo_files tries for 23 s
-    return [file.rfilename for file in HfApi().model_info(repository).siblings or []]
 
 
 def _clip_folder(reference: str) -> Path:

@@ -20,13 +20,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tagging.config import SelectConfig
+from tagging.config.root import SelectConfig
 from tagging.errors import InvalidManifestError, OutputExistsError, VideotagError
+from tagging.files.atomic import partial_file, whole_text_file
 from tagging.manifest import read_videos
-from tagging.pipeline import Tagger
+from tagging.media.read_ahead import Failure
+from tagging.pipeline.tagger import Tagger
 from tagging.progress import Progress
-from tagging.reading import Failure
-from tagging.store.atomic import partial_file, whole_text_file
 from tagging.types import RankedTags, VideoRef
 
 ROWS_A_PART = 2000

@@ -12,7 +12,7 @@ import av
 import numpy as np
 from av.container import InputContainer
 
-from tagging.config import MediaConfig
+from tagging.config.media import MediaConfig
 from tagging.errors import InvalidMediaError
 from tagging.media.container import ESTIMATED_FORMATS, UNDIVIDED_FORMATS, open_container, picture_stream, sound_stream
 from tagging.media.frames import decode_frames

@@ -15,7 +15,7 @@ from av.video.reformatter import Interpolation
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from tagging.config import MediaConfig
+from tagging.config.media import MediaConfig
 from tagging.media.container import open_container, picture_stream, use_threads
 from tagging.media.limits import Deadline, check_pixels
 from tagging.media.timeline import PictureTrack

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from tagging.config import MediaConfig
+from tagging.config.media import MediaConfig
 from tagging.errors import (
     DecodeMemoryError,
     DecodeTimeoutError,

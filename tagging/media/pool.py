@@ -14,7 +14,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
-from tagging.config import MediaConfig
+from tagging.config.media import MediaConfig
 from tagging.errors import DecodeMemoryError
 from tagging.media.decode import decode
 from tagging.media.source import OpenFile

@@ -9,7 +9,7 @@ from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from numpy.typing import NDArray
 
-from tagging.config import MediaConfig
+from tagging.config.media import MediaConfig
 from tagging.media.container import open_container, sound_stream
 from tagging.media.limits import Deadline
 from tagging.types import SAMPLE_RATE_HZ

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import quote, unquote, urlsplit
 
-from tagging.config import MediaConfig
+from tagging.config.media import MediaConfig
 from tagging.errors import InvalidMediaError, MediaNotFoundError
 from tagging.media.copies import unnamed_file, write
 from tagging.media.limits import Deadline, check_bytes, timed_out

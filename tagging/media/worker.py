@@ -21,7 +21,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.reduction import recv_handle, send_handle
 from pathlib import Path
 
-from tagging.config import MediaConfig
+from tagging.config.media import MediaConfig
 from tagging.errors import DecodeCrashError, DecodeTimeoutError, VideotagError
 from tagging.media.limits import out_of_memory, timed_out
 from tagging.media.source import OpenFile, name_of, open_source, shown

@@ -5,16 +5,17 @@ from pathlib import Path
 
 import numpy as np
 
-from tagging.config import Config, FrameStatisticsConfig, SoundStatisticsConfig
+from tagging.config.encoders import FrameStatisticsConfig, SoundStatisticsConfig
+from tagging.config.profiles import PROFILES
+from tagging.config.root import Config
 from tagging.errors import OutputExistsError
-from tagging.evaluation import EvaluationReport, evaluate
-from tagging.pipeline import load_tagger
-from tagging.profiles import PROFILES
+from tagging.evaluation.run import EvaluationReport, evaluate
+from tagging.files.atomic import partial_folder
+from tagging.pipeline.load import load_tagger
 from tagging.progress import Progress
 from tagging.quickstart.corpus import plan_test, plan_training, write_corpus
-from tagging.store.atomic import partial_folder
 from tagging.store.features import FeatureStore
-from tagging.training import TrainingReport, train
+from tagging.training.run import TrainingReport, train
 from tagging.types import RankedTags, VideoRef
 
 SEED = 7

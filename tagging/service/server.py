@@ -16,34 +16,33 @@ from opentelemetry.trace import NoOpTracer, Tracer
 from prometheus_client import CollectorRegistry
 from videotag.v1 import tagging_pb2_grpc as rpc
 
-from tagging.config import HealthConfig, ListenConfig
 from tagging.errors import VideotagError
-from tagging.service.access import HEALTH, Access
-from tagging.service.admission import Admission
-from tagging.service.boundary import Boundary
-from tagging.service.bundles import Bundles
-from tagging.service.door import Door
-from tagging.service.feedback import FeedbackCalls
-from tagging.service.heap import give_back
-from tagging.service.listen import known_clients, open_port, server_options
-from tagging.service.model import ModelThread
+from tagging.service.api.servicer import Collaborators, Servicer
+from tagging.service.bundles.registry import Bundles
+from tagging.service.calls.feedback import FeedbackCalls
+from tagging.service.calls.shadow import Shadow
+from tagging.service.calls.tags import TagCalls
+from tagging.service.calls.videos import Telemetry, VideoCalls
+from tagging.service.clients.quotas import Quotas
+from tagging.service.config import HealthConfig, ListenConfig, ServiceConfig
+from tagging.service.inference.admission import Admission
+from tagging.service.inference.model_thread import ModelThread
+from tagging.service.interceptors.auth import HEALTH, AuthInterceptor
+from tagging.service.interceptors.drain import DrainInterceptor
+from tagging.service.interceptors.errors import ErrorInterceptor
+from tagging.service.interceptors.observe import TelemetryInterceptor
+from tagging.service.malloc_trim import give_back
+from tagging.service.net.port import known_clients, open_port, server_options
+from tagging.service.net.tls import ServerCertificate, tell_of_end
 from tagging.service.observe.connections import connections
 from tagging.service.observe.endpoint import metrics_endpoint
 from tagging.service.observe.health import Health
 from tagging.service.observe.logs import adopt_libraries
 from tagging.service.observe.metrics import SERVICE, Metrics
-from tagging.service.observe.observer import Observer
 from tagging.service.observe.readings import Readings, register
 from tagging.service.observe.stages import TimedStages
 from tagging.service.observe.watch import watch
-from tagging.service.quotas import Quotas
-from tagging.service.servicer import Parts, Servicer
-from tagging.service.settings import ServiceConfig
-from tagging.service.shadow import Shadow
-from tagging.service.sources import Sources
-from tagging.service.tags import Tags
-from tagging.service.tls import ServerCertificate, tell_of_end
-from tagging.service.videos import Told, Videos
+from tagging.service.sources.sources import Sources
 from tagging.store.database.database import Database
 from tagging.store.database.feedback import FeedbackLog
 from tagging.store.database.labelled_videos import LabelledLog
@@ -80,9 +79,9 @@ async def serving(
     registry, health, quotas = CollectorRegistry(), Health(), Quotas()
     metrics, tracer = Metrics(registry), tracer or NoOpTracer()
     stages = TimedStages(metrics, tracer)
-    door, access = Door(SERVICE), Access(known_clients(config.listen), quotas)
+    door, access = DrainInterceptor(SERVICE), AuthInterceptor(known_clients(config.listen), quotas)
     certificate = ServerCertificate(config.listen.tls) if config.listen.tls is not None else None
-    interceptors = [Observer(metrics, tracer), Boundary(), door, access]
+    interceptors = [TelemetryInterceptor(metrics, tracer), ErrorInterceptor(), door, access]
     async with (
         _listening(config.listen, certificate, interceptors, health) as (server, servicer, port),
         AsyncExitStack() as stack,
@@ -101,13 +100,13 @@ async def serving(
         stack.push_async_callback(shadow.close)
         admission = Admission(config.admission)
         sources = Sources(config.sources)
-        videos = Videos(
-            bundles, model, sources, admission, quotas, taggings, labelled, shadow, Told(metrics, stages), clock
+        videos = VideoCalls(
+            bundles, model, sources, admission, quotas, taggings, labelled, shadow, Telemetry(metrics, stages), clock
         )
         feedback = FeedbackCalls(bundles, taggings, FeedbackLog(database), clock)
         await stack.enter_async_context(_following(bundles, metrics, config.follow_s))
-        tags = Tags(bundles, edits, clock)
-        servicer.open(Parts(videos, tags, feedback, bundles, shadow, taggings, metrics, STREAM_AT_ONCE))
+        tags = TagCalls(bundles, edits, clock)
+        servicer.open(Collaborators(videos, tags, feedback, bundles, shadow, taggings, metrics, STREAM_AT_ONCE))
         register(registry, _readings(config.listen, port, health, admission, bundles, certificate))
         metrics_port = await stack.enter_async_context(metrics_endpoint(registry, config.observe.metrics))
         await stack.enter_async_context(_while_serving(_watching(edits, health, config.observe.health)))

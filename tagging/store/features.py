@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from tagging.errors import ArtifactCorruptError
-from tagging.store.atomic import partial_file
+from tagging.files.atomic import partial_file
 from tagging.types import Modality
 
 logger = logging.getLogger(__name__)

@@ -12,10 +12,10 @@ import yaml
 from opentelemetry.trace import NoOpTracer
 from prometheus_client import CollectorRegistry
 
+from tagging.pipeline.stages import Stage
 from tagging.service.observe.metrics import METHODS, OTHER, REJECTING, Metrics, Outcome
 from tagging.service.observe.readings import Readings, register
 from tagging.service.observe.stages import TimedStages
-from tagging.stages import Stage
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 SCRAPED = {"instance", "job"}  # labels that Prometheus adds

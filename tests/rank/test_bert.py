@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 
-from rank.bert import load_bert, load_reader, lower_states, pooled
+from rank.bert import load_bert, load_tokenizer, lower_states, pooled
 from tagging.errors import ArtifactMismatchError
 from tagging.features.text import SentenceTransformerEncoder
 from tagging.features.torchvision_compat import repair_torchvision
@@ -94,7 +94,7 @@ def test_its_layers_compute_what_those_of_transformers_do(theirs: Any, folder: P
 
 def test_what_is_kept_of_the_lower_layers_is_theirs_whatever_else_is_read(theirs: Any, folder: Path) -> None:
     bert, tokenizer = load_bert(folder, (0, 2, 1))
-    reader = load_reader(tokenizer, 64)
+    reader = load_tokenizer(tokenizer, 64)
     kept = lower_states(bert, reader, TEXTS, layers=2)
     assert kept.values.dtype == np.float16
     for row, text in enumerate(TEXTS):
@@ -106,7 +106,7 @@ def test_what_is_kept_of_the_lower_layers_is_theirs_whatever_else_is_read(theirs
 
 def test_the_upper_layers_go_on_from_what_was_kept_as_if_all_were_read_at_once(theirs: Any, folder: Path) -> None:
     bert, tokenizer = load_bert(folder, (0, 1, 2))
-    reader = load_reader(tokenizer, 64)
+    reader = load_tokenizer(tokenizer, 64)
     means = lower_states(bert, reader, TEXTS, layers=3)
     np.testing.assert_array_equal(np.diff(means.starts), 1)
     for lower in (0, 1, 2):
@@ -123,7 +123,7 @@ def test_the_upper_layers_go_on_from_what_was_kept_as_if_all_were_read_at_once(t
 def test_minilm_of_the_package_says_what_sentence_transformers_says() -> None:
     texts = ["A cat plays the piano", "", "Рецепт борща", "how to fix a bicycle chain " * 20, "🎸 #shorts"]
     bert, tokenizer = load_bert(PACKAGE, range(6))
-    rows = lower_states(bert, load_reader(tokenizer, 64), texts, layers=6).values.astype(np.float32)
+    rows = lower_states(bert, load_tokenizer(tokenizer, 64), texts, layers=6).values.astype(np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     np.testing.assert_allclose(rows, SentenceTransformerEncoder(PACKAGE, 64, 8).encode(texts), atol=1e-3)
 
@@ -133,22 +133,22 @@ def test_a_text_that_is_too_long_keeps_its_last_token(folder: Path) -> None:
     long = "cat dog " * 20
     whole = word_pieces(long)
     for most, allowed in ((8, 64), (64, 8), (64, len(whole))):
-        [ids] = load_reader(tokenizer, most).ids([long], allowed)
+        [ids] = load_tokenizer(tokenizer, most).ids([long], allowed)
         kept = min(most, allowed)
         assert ids.tolist() == (whole if kept >= len(whole) else [*whole[: kept - 1], whole[-1]])
     # The BERT has fewer places than the reader would give tokens.
-    assert len(lower_states(bert, load_reader(tokenizer, 64), [long], layers=0).values) == POSITIONS
+    assert len(lower_states(bert, load_tokenizer(tokenizer, 64), [long], layers=0).values) == POSITIONS
 
 
 def test_lengths_are_told_before_any_cut(folder: Path) -> None:
-    reader = load_reader(folder / "vocab.txt", 8)
+    reader = load_tokenizer(folder / "vocab.txt", 8)
     texts = [*TEXTS, "cat " * 30]
     assert reader.lengths(texts).tolist() == [len(word_pieces(text)) for text in texts]
 
 
 def test_a_text_without_a_word_has_its_two_end_tokens(folder: Path) -> None:
     bert, tokenizer = load_bert(folder, (0, 1))
-    reader = load_reader(tokenizer, 64)
+    reader = load_tokenizer(tokenizer, 64)
     assert [ids.tolist() for ids in reader.ids(["", " \n"], 64)] == [word_pieces(""), word_pieces("")]
     assert np.diff(lower_states(bert, reader, ["", "cat"], layers=1).starts).tolist() == [2, 3]
 
@@ -156,14 +156,14 @@ def test_a_text_without_a_word_has_its_two_end_tokens(folder: Path) -> None:
 def test_no_texts_are_no_error(folder: Path) -> None:
     bert, tokenizer = load_bert(folder, (0, 1))
     for layers in (0, 1, 2):
-        kept = lower_states(bert, load_reader(tokenizer, 64), [], layers)
+        kept = lower_states(bert, load_tokenizer(tokenizer, 64), [], layers)
         assert (len(kept), kept.dim) == (0, 16)
 
 
 def test_a_saved_tokenizer_reads_the_same(folder: Path, tmp_path: Path) -> None:
-    reader = load_reader(folder / "vocab.txt", 64)
+    reader = load_tokenizer(folder / "vocab.txt", 64)
     reader.save(tmp_path / "tokenizer.json")
-    again = load_reader(tmp_path / "tokenizer.json", 64)
+    again = load_tokenizer(tmp_path / "tokenizer.json", 64)
     assert [ids.tolist() for ids in again.ids(TEXTS, 64)] == [word_pieces(text) for text in TEXTS]
 
 
@@ -263,4 +263,4 @@ def test_a_folder_that_holds_no_such_bert_is_one_known_error(
 def test_a_file_that_holds_no_tokenizer_is_one_known_error(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"\xff{")
     with pytest.raises(ArtifactMismatchError, match="is no tokenizer"):
-        load_reader(tmp_path / name, 64)
+        load_tokenizer(tmp_path / name, 64)

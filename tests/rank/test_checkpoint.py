@@ -11,10 +11,10 @@ from scipy import sparse
 from rank import train
 from rank.checkpoint import require_checkpoint, restore
 from rank.towers import Towers
-from tagging.config import RankerConfig, TowersConfig
+from tagging.config.rank import RankerConfig, TowersConfig
 from tagging.errors import ArtifactCorruptError, OutputUnwritableError
-from tests.rank.tiny import tiny_bert
-from tests.rank.toy import CONFIG, Counting, KilledError, Toy, same, toy, trained
+from tests.support.ranker_data import CONFIG, Counting, KilledError, Toy, same, toy, trained
+from tests.support.tiny_bert import tiny_bert
 
 
 @pytest.mark.parametrize("trained_layers", [0, 1])

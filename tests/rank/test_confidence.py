@@ -10,9 +10,9 @@ import pytest
 from numpy.typing import NDArray
 from scipy.special import logit
 
-from rank.confidence import Confidence, fit_confidence, signs_of
-from rank.order import Example
-from tagging.config import OffsetsConfig
+from rank.confidence import Confidence, features_of, fit_confidence
+from rank.tree_reranker import Example
+from tagging.config.rank import TagOffsetsConfig
 from tagging.errors import NothingToLearnError
 from tagging.types import Candidates
 
@@ -32,7 +32,7 @@ def candidates(likely: Sequence[float] | None, new: Sequence[int] = (), count: i
 
 def fitted(videos: Sequence[Example], ordered: Sequence[NDArray[np.float32]], *spreads: float) -> Confidence:
     """On videos each of an uploader of its own."""
-    return fit_confidence(videos, ordered, np.arange(len(videos)), OffsetsConfig(spreads=spreads), 7)
+    return fit_confidence(videos, ordered, np.arange(len(videos)), TagOffsetsConfig(spreads=spreads), 7)
 
 
 def cosines(*values: float) -> NDArray[np.float32]:
@@ -143,7 +143,7 @@ def test_videos_without_candidates_change_nothing() -> None:
     nothing = (candidates([]), cosines(), np.array([5]))
     with_them = fitted([nothing, *some, nothing], [cosines(), *ordered, cosines()])
     assert with_them == fitted(some, ordered)
-    assert signs_of(*nothing[:2], cosines()).shape == (0, 4)
+    assert features_of(*nothing[:2], cosines()).shape == (0, 4)
 
 
 def test_tags_that_are_right_more_often_than_the_others_get_an_offset_unless_they_were_new() -> None:

@@ -11,17 +11,19 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from rank.bert import load_reader
+from rank.bert import load_tokenizer
 from rank.confidence import Confidence
-from rank.contrastive import Contrastive, Matching, TowerReader
-from rank.order import fit_order
+from rank.contrastive import Contrastive, TagScorer, TowerEncoder
 from rank.towers import TagInput, Towers, VideoInput
-from tagging.config import BertConfig, Config, OrderConfig, RankConfig, RankerConfig, TowersConfig
+from rank.tree_reranker import fit_tree_reranker
+from tagging.bundle.manifest import BundleManifest, RankerEntry
+from tagging.config.rank import BertConfig, RankConfig, RankerConfig, TowersConfig, TreeRerankerConfig
+from tagging.config.root import Config
 from tagging.errors import ArtifactCorruptError
-from tagging.pipeline import load_ranker
-from tagging.store.bundle import BundleManifest, RankerEntry
-from tagging.types import Candidates, ModalityFeatures, RankInput, Tokens, VideoRef
-from tests.rank.tiny import tiny_bert
+from tagging.pipeline.load import load_ranker
+from tagging.ragged import Tokens
+from tagging.types import Candidates, ModalityFeatures, RankInput, VideoRef
+from tests.support.tiny_bert import tiny_bert
 
 WORDS = ["the", "cat", "dog", "plays", "piano", "red", "car", "engine", "oven", "pasta", "guitar", "!"]
 CONFIG = RankerConfig(
@@ -35,7 +37,7 @@ Floats = NDArray[np.float32]
 
 
 @pytest.fixture(scope="module")
-def reading(tmp_path_factory: pytest.TempPathFactory) -> TowerReader:
+def reading(tmp_path_factory: pytest.TempPathFactory) -> TowerEncoder:
     vocabulary = tmp_path_factory.mktemp("words") / "vocab.txt"
     vocabulary.write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]) + "\n")
     torch.manual_seed(0)
@@ -43,7 +45,7 @@ def reading(tmp_path_factory: pytest.TempPathFactory) -> TowerReader:
     for name, value in towers.named_parameters():
         if name.startswith("bert.") or name == "graph.weight":
             torch.nn.init.normal_(value, std=0.3)  # else all texts are much the same, and the graph says nothing
-    return TowerReader(towers.eval(), load_reader(vocabulary, CONFIG.bert.max_tokens))
+    return TowerEncoder(towers.eval(), load_tokenizer(vocabulary, CONFIG.bert.max_tokens))
 
 
 def names_of(count: int, seed: int) -> list[str]:
@@ -57,8 +59,8 @@ def places() -> Floats:
 
 
 @pytest.fixture(scope="module")
-def matching(reading: TowerReader, places: Floats) -> Matching:
-    return Matching(reading, reading.tags(reading.texts(names_of(TAGS, 1)), places))
+def matching(reading: TowerEncoder, places: Floats) -> TagScorer:
+    return TagScorer(reading, reading.tags(reading.texts(names_of(TAGS, 1)), places))
 
 
 def video(seed: int, text: str, frames: int = 0, audio: int = 0, new: Sequence[str] = ()) -> RankInput:
@@ -90,7 +92,7 @@ def videos() -> list[RankInput]:
 
 
 @torch.inference_mode()
-def states(reading: TowerReader, text: str) -> tuple[Tensor, Tensor]:
+def states(reading: TowerEncoder, text: str) -> tuple[Tensor, Tensor]:
     """What the lower layers make of one text, kept as halves; one masked word where there is none."""
     if not text.strip():
         return torch.zeros(1, 1, reading.towers.bert.shape.width), torch.zeros(1, 1, dtype=torch.bool)
@@ -101,7 +103,7 @@ def states(reading: TowerReader, text: str) -> tuple[Tensor, Tensor]:
 
 
 @torch.inference_mode()
-def seen_alone(reading: TowerReader, one: RankInput) -> NDArray[np.float32]:
+def seen_alone(reading: TowerEncoder, one: RankInput) -> NDArray[np.float32]:
     """The video's row, of those of its modalities that there are."""
     media = {
         name: (torch.from_numpy(tokens)[None], torch.ones(1, len(tokens), dtype=torch.bool))
@@ -116,12 +118,12 @@ def seen_alone(reading: TowerReader, one: RankInput) -> NDArray[np.float32]:
 
 
 @torch.inference_mode()
-def named_alone(reading: TowerReader, name: str, place: Floats | None = None) -> NDArray[np.float32]:
+def named_alone(reading: TowerEncoder, name: str, place: Floats | None = None) -> NDArray[np.float32]:
     graph = torch.from_numpy(np.zeros(GRAPH, np.float32) if place is None else place)[None]
     return np.asarray(reading.towers.tags(TagInput(states(reading, name), graph))[0].numpy())
 
 
-def test_cosines_are_those_of_each_video_and_name_read_alone(matching: Matching, places: Floats) -> None:
+def test_cosines_are_those_of_each_video_and_name_read_alone(matching: TagScorer, places: Floats) -> None:
     names = names_of(TAGS, 1)
     spread = []
     for one, got in zip(videos(), matching.cosines(videos()), strict=True):
@@ -137,14 +139,14 @@ def test_cosines_are_those_of_each_video_and_name_read_alone(matching: Matching,
     assert max(spread) > 0.3
 
 
-def test_a_video_of_which_nothing_is_there_is_near_nothing(matching: Matching) -> None:
+def test_a_video_of_which_nothing_is_there_is_near_nothing(matching: TagScorer) -> None:
     _, _, _, _, empty, blank, _ = matching.cosines(videos())
     assert not empty.any()
     assert not blank.any()
     assert matching.cosines(videos())[2].any()  # frames alone are something
 
 
-def test_with_whom_a_video_is_read_does_not_matter(matching: Matching) -> None:
+def test_with_whom_a_video_is_read_does_not_matter(matching: TagScorer) -> None:
     some = videos()
     together = matching.cosines(some)
     for order in ([6, 5, 4, 3, 2, 1, 0], [3], [1, 4], [2, 2, 0]):
@@ -153,7 +155,7 @@ def test_with_whom_a_video_is_read_does_not_matter(matching: Matching) -> None:
     assert matching.cosines([]) == []
 
 
-def test_more_than_are_read_at_once_keep_their_order(matching: Matching, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_than_are_read_at_once_keep_their_order(matching: TagScorer, monkeypatch: pytest.MonkeyPatch) -> None:
     some = [*videos(), *videos()]
     whole, names = matching.rows(some), matching.reading.names(names_of(9, 3))
     monkeypatch.setattr("rank.contrastive.AT_ONCE", 4)
@@ -162,14 +164,14 @@ def test_more_than_are_read_at_once_keep_their_order(matching: Matching, monkeyp
 
 
 @pytest.fixture(scope="module")
-def ranker(matching: Matching) -> Contrastive:
+def ranker(matching: TagScorer) -> Contrastive:
     some, generator = videos(), np.random.default_rng(3)
     examples = [
         (one.candidates, near, generator.choice(one.candidates.tag_rows, 1))
         for one, near in zip(some, matching.cosines(some), strict=True)
         if len(near)
     ]
-    order = fit_order(examples, OrderConfig(trees=5, leaves=3, least_in_leaf=2), 7)
+    order = fit_tree_reranker(examples, TreeRerankerConfig(trees=5, leaves=3, least_in_leaf=2), 7)
     confidence = Confidence(likely=0.9, cosine=4.0, new=-0.5, order=0.2, bias=-0.3, offsets={0: 0.7, 2: -1.1})
     return Contrastive(matching, order, confidence)
 
@@ -270,7 +272,7 @@ def test_a_damaged_file_is_one_known_error(
         load_ranker(folder, manifest(tiny_config))
 
 
-def test_texts_are_packed_in_their_order_and_blank_ones_have_nothing(reading: TowerReader) -> None:
+def test_texts_are_packed_in_their_order_and_blank_ones_have_nothing(reading: TowerEncoder) -> None:
     texts = ["", "the cat", " \n ", "piano", "dog " * 40]
     kept: Tokens = reading.texts(texts)
     assert np.diff(kept.starts).tolist() == [0, 4, 0, 3, 12]

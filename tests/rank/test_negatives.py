@@ -9,9 +9,9 @@ import pytest
 from numpy.typing import NDArray
 from scipy import sparse
 
-from rank.negatives import SOURCES, Draw, Negatives, kept_out, kin_of, strongest
-from tagging.config import NegativesConfig
-from tagging.types import TagLists
+from rank.negatives import SOURCES, Negatives, NegativeSample, exclusion_mask, hierarchy_mask, top_edges
+from tagging.config.rank import NegativesConfig
+from tagging.ragged import TagLists
 
 DRAWN, TWO_HOPS, RECALLED = range(len(SOURCES))
 
@@ -51,7 +51,7 @@ class World:
         known = matrix(self.own, 60)
         self.negatives = Negatives(
             known,
-            kept_out(known, kin_of(self.parents), matrix(self.twins, 40)),
+            exclusion_mask(known, hierarchy_mask(self.parents), matrix(self.twins, 40)),
             self.edges,
             lists(self.recalled),
             NegativesConfig.model_validate({"drawn": 15, "two_hop": 6, "recalled": 5, "positives": 3} | config),
@@ -71,11 +71,11 @@ class World:
             seen |= now
         return now
 
-    def draw(self, videos: Sequence[int], seed: int) -> Draw:
+    def draw(self, videos: Sequence[int], seed: int) -> NegativeSample:
         return self.negatives.draw(np.array(videos), np.random.default_rng(seed))
 
 
-def negatives_of(draw: Draw, place: int, source: int | None = None) -> set[int]:
+def negatives_of(draw: NegativeSample, place: int, source: int | None = None) -> set[int]:
     chosen = draw.source[place] >= 0 if source is None else draw.source[place] == source
     return set(draw.tags[chosen].tolist())
 
@@ -248,23 +248,23 @@ def dense(values: sparse.csr_array) -> NDArray[np.bool_]:
 
 def test_kin_are_parents_and_children() -> None:
     parents = [[], [0], [0, 1], [], [2]]
-    kin = dense(kin_of(parents))
+    kin = dense(hierarchy_mask(parents))
     for one in range(5):
         for other in range(5):
             assert kin[one, other] == (one in parents[other] or other in parents[one])
-    assert kin_of([[], []]).nnz == 0
+    assert hierarchy_mask([[], []]).nnz == 0
 
 
 def test_kept_out_are_own_tags_twins_tags_and_the_kin_of_both() -> None:
     world = World()
-    out = dense(kept_out(matrix(world.own, 60), kin_of(world.parents), matrix(world.twins, 40)))
+    out = dense(exclusion_mask(matrix(world.own, 60), hierarchy_mask(world.parents), matrix(world.twins, 40)))
     for video in range(40):
         assert set(np.flatnonzero(out[video]).tolist()) == world.never(video)
 
 
 def test_the_strongest_edges_are_those_of_the_highest_cosine_from_either_end() -> None:
     graph = random_graph(40, np.random.default_rng(3)).toarray()
-    got = strongest(sparse.csr_array(graph), 2).toarray()
+    got = top_edges(sparse.csr_array(graph), 2).toarray()
     sums = graph.sum(axis=1)
     want = np.zeros_like(graph)
     for one in range(40):

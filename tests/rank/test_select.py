@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from rank.select import resolved, select
-from tagging.config import SelectConfig
+from tagging.config.root import SelectConfig
 from tagging.types import Candidates, TagScores
 
 

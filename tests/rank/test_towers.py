@@ -8,11 +8,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from rank.bert import pooled
-from rank.padded import padded
+from rank.padding import padded
 from rank.towers import TagInput, Towers, VideoInput
-from tagging.config import TowersConfig
-from tagging.types import MODALITIES, Modality, Tokens
-from tests.rank.tiny import SHAPE, tiny_bert, tokens_of
+from tagging.config.rank import TowersConfig
+from tagging.ragged import Tokens
+from tagging.types import MODALITIES, Modality
+from tests.support.tiny_bert import SHAPE, tiny_bert, tokens_of
 
 CONFIG = TowersConfig(width=24, trained_layers=1, clusters=4, groups=2, expansion=1, dropout=0.3)
 MEDIA: dict[Modality, int] = {"frames": 6, "audio": 4}

@@ -11,12 +11,12 @@ from scipy import sparse
 
 from rank import train
 from rank.bert import Bert
-from rank.negatives import Draw, Negatives
+from rank.negatives import Negatives, NegativeSample
 from rank.train import train_ranker, without_some
-from tagging.config import NegativesConfig
+from tagging.config.rank import NegativesConfig
 from tagging.progress import Silent
-from tests.rank.tiny import tiny_bert
-from tests.rank.toy import CONFIG, LONG, TAGS, cosines_of, read, same, share_above, toy, trained
+from tests.support.ranker_data import CONFIG, LONG, TAGS, cosines_of, read, same, share_above, toy, trained
+from tests.support.tiny_bert import tiny_bert
 
 
 def test_true_tags_rise_above_others_on_videos_not_trained_on() -> None:
@@ -49,7 +49,7 @@ class Recording(Negatives):
         super().__init__(*sources)
         self.asked: list[list[int]] = []
 
-    def draw(self, videos: NDArray[np.int64], generator: np.random.Generator) -> Draw:
+    def draw(self, videos: NDArray[np.int64], generator: np.random.Generator) -> NegativeSample:
         self.asked.append(videos.tolist())
         return super().draw(videos, generator)
 

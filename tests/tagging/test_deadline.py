@@ -2,30 +2,30 @@ import asyncio
 
 import pytest
 
-from tagging import deadline
-from tagging.unbroken import Unbroken
+from tagging import concurrency
+from tagging.concurrency import BackgroundTasks
 
 pytestmark = pytest.mark.anyio
 
 
 async def left() -> float | None:
-    return deadline.left_s()
+    return concurrency.left_s()
 
 
 async def test_what_a_call_starts_knows_how_long_its_caller_waits_and_other_calls_do_not() -> None:
     async def call(left_s: float | None) -> float | None:
-        deadline.begin(left_s)
+        concurrency.begin(left_s)
         await asyncio.sleep(0)
         return await asyncio.create_task(left())
 
     short, endless, late = await asyncio.gather(call(60.0), call(None), call(-1.0))
     assert short is not None
     assert 0 < short <= 60
-    assert (endless, late, deadline.left_s()) == (None, 0.0, None)
+    assert (endless, late, concurrency.left_s()) == (None, 0.0, None)
 
 
 async def test_work_that_goes_on_without_its_caller_has_no_end_of_his() -> None:
-    deadline.begin(60.0)
-    assert await Unbroken().run(left()) is None
-    assert deadline.left_s() is not None
-    deadline.begin(None)
+    concurrency.begin(60.0)
+    assert await BackgroundTasks().run(left()) is None
+    assert concurrency.left_s() is not None
+    concurrency.begin(None)

@@ -14,8 +14,8 @@ from contextlib import asynccontextmanager
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
-from tagging.config import MetricsConfig
 from tagging.errors import InvalidConfigError
+from tagging.service.config import MetricsConfig
 
 LONGEST_HEAD = 8192  # bytes
 

@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 from opentelemetry.trace import format_span_id, format_trace_id, get_current_span
 
-from tagging.config import LogsConfig
+from tagging.service.config import LogsConfig
 from tagging.service.observe.call import current
 from tagging.service.observe.redact import redact, traced
 

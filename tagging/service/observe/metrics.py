@@ -11,8 +11,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from videotag.v1 import tagging_pb2 as pb
 
 from tagging import errors
-from tagging.service.status import CODES, reason_of
-from tagging.stages import Stage
+from tagging.pipeline.stages import Stage
+from tagging.service.errors.status import CODES, reason_of
 
 SERVICE = pb.DESCRIPTOR.services_by_name["TaggingService"].full_name
 METHODS = tuple(method.name for method in pb.DESCRIPTOR.services_by_name["TaggingService"].methods)

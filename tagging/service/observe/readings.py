@@ -46,7 +46,10 @@ class ReadingsCollector(Collector):
                 GaugeMetricFamily("tagging_connections_allowed", "Clients that may be connected; more are sent away."),
                 lambda: read.connections_allowed,
             ),
-            (GaugeMetricFamily("tagging_admission_waiting", "Videos that wait to be let in."), read.admission_waiting),
+            (
+                GaugeMetricFamily("tagging_admission_waiting", "Videos that wait to be let in."),
+                read.admission_waiting,
+            ),
             (GaugeMetricFamily("tagging_labelled_videos", "Labelled videos that vote."), read.labelled_videos),
             (GaugeMetricFamily("tagging_tag_edits", "Number of the last edit that is applied."), read.tag_edits),
             (GaugeMetricFamily("tagging_decode_workers", "Decode processes that are alive."), read.decode_workers),

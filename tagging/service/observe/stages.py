@@ -7,14 +7,14 @@ from contextlib import AbstractContextManager, contextmanager
 
 from opentelemetry.trace import StatusCode, Tracer
 
+from tagging.pipeline.stages import Stage
 from tagging.service.observe.metrics import Metrics, error_reason
-from tagging.stages import Stage
 
 logger = logging.getLogger(__name__)
 
 
 class TimedStages:
-    """Implements tagging.stages.Stages."""
+    """Implements tagging.pipeline.stages.Stages."""
 
     def __init__(self, metrics: Metrics, tracer: Tracer, clock: Callable[[], float] = time.perf_counter) -> None:
         self._metrics = metrics

@@ -16,8 +16,8 @@ from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from opentelemetry.trace import NoOpTracer, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from tagging.config import TracesConfig
 from tagging.errors import MissingPackageError
+from tagging.service.config import TracesConfig
 from tagging.service.observe.call import Metadata
 
 NAME = "videotag"

@@ -10,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import NoReturn
 
-from tagging.config import HealthConfig
+from tagging.service.config import HealthConfig
 from tagging.service.observe.health import Health
 
 Check = Callable[[], Awaitable[bool]]

@@ -12,9 +12,9 @@ from typing import Any
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from tagging import places
-from tagging.config import DatabaseConfig
+from tagging import paths
 from tagging.errors import InvalidConfigError
+from tagging.store.database.config import DatabaseConfig
 
 HINT = (
     "it is sqlite:///FILE or postgresql://USER:PASSWORD@HOST:PORT/NAME, with ?sslmode=… or ?host=SOCKET_FOLDER "
@@ -35,7 +35,7 @@ class Address:
 def address_of(config: DatabaseConfig) -> Address:
     """Raises InvalidConfigError for a URL that names no database of either kind."""
     if config.url is None:
-        return _file(URL.create("sqlite", database=str(places.database())), config)
+        return _file(URL.create("sqlite", database=str(paths.database())), config)
     try:
         url = make_url(config.url.get_secret_value())
     except (ArgumentError, ValueError):

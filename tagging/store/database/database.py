@@ -8,14 +8,14 @@ from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
-from tagging import deadline
-from tagging.config import DatabaseConfig
+from tagging import concurrency
+from tagging.concurrency import BackgroundTasks
 from tagging.errors import BackendUnavailableError, DeadlineExceededError
 from tagging.store.database.address import address_of
+from tagging.store.database.config import DatabaseConfig
 from tagging.store.database.failures import AGAIN, telling
 from tagging.store.database.file import FileEngine
 from tagging.store.database.server import ServerEngine
-from tagging.unbroken import Unbroken
 
 T = TypeVar("T")
 
@@ -57,7 +57,7 @@ class Database:
             "hide_parameters": True,  # errors go to logs, and what people wrote does not
             "json_serializer": partial(json.dumps, allow_nan=False),
         }
-        self.unbroken = Unbroken()
+        self.unbroken = BackgroundTasks()
         self._answer_timeout_s = config.answer_timeout_s
         self._engine: Engine = FileEngine(address.url, options) if self.file else ServerEngine(address.url, options)
 
@@ -91,5 +91,5 @@ class Database:
 
     def _patience_s(self) -> float:
         """How long the caller of now is let wait: a database that hangs holds nobody beyond his deadline."""
-        left_s = deadline.left_s()
+        left_s = concurrency.left_s()
         return self._answer_timeout_s if left_s is None else min(self._answer_timeout_s, WAITED * left_s)

@@ -34,7 +34,7 @@ T = TypeVar("T", bound=Record)
 
 
 @dataclass(frozen=True, slots=True)
-class Entry(Generic[T]):
+class Numbered(Generic[T]):
     number: int  # from 1
     record: T
 
@@ -47,12 +47,12 @@ class Log(ABC, Generic[T]):
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def append(self, record: T, seen: int | None = None) -> Entry[T]:
+    async def append(self, record: T, seen: int | None = None) -> Numbered[T]:
         """As `append_all`, of one record."""
         [entry] = await self.append_all([record], seen)
         return entry
 
-    async def append_all(self, records: Sequence[T], seen: int | None = None) -> tuple[Entry[T], ...]:
+    async def append_all(self, records: Sequence[T], seen: int | None = None) -> tuple[Numbered[T], ...]:
         """The records with their numbers, all on the disk; what the same requests appended earlier, if they did.
 
         seen: the last number that the records take into account; None: they rest on no other.
@@ -60,7 +60,7 @@ class Log(ABC, Generic[T]):
         appended something else, or something that contradicts the log; then nothing is appended.
         """
 
-        def work(connection: Connection) -> tuple[Entry[T], ...]:
+        def work(connection: Connection) -> tuple[Numbered[T], ...]:
             last = self._lock(connection)
             stored = [entry for one in records if (entry := self._stored(connection, one)) is not None]
             if stored and len(stored) == len(records):
@@ -76,25 +76,25 @@ class Log(ABC, Generic[T]):
             for number, record in enumerate(records, last + 1):
                 self._check(connection, record)
                 connection.execute(insert(self.table).values(number=number, **self._row(record)))
-                entries.append(Entry(number, record))
+                entries.append(Numbered(number, record))
             end = update(log_ends).where(log_ends.c.log == self.table.name)
             connection.execute(end.values(last=last + len(entries)))
             return tuple(entries)
 
         return await self._database.write(work)
 
-    async def of_request(self, request_id: str) -> Entry[T] | None:
+    async def of_request(self, request_id: str) -> Numbered[T] | None:
         """What a request appended."""
         return await self._database.read(lambda connection: self._of_request(connection, request_id))
 
-    async def after(self, number: int, limit: int = PAGE) -> tuple[Entry[T], ...]:
+    async def after(self, number: int, limit: int = PAGE) -> tuple[Numbered[T], ...]:
         """The first entries of a higher number, by number; none where the log has ended."""
         statement = self._select().where(self.table.c.number > number).order_by(self.table.c.number).limit(limit)
         return await self._database.read(
             lambda connection: tuple(map(self._entry, connection.execute(statement).mappings()))
         )
 
-    async def all_after(self, number: int = 0) -> AsyncIterator[Entry[T]]:
+    async def all_after(self, number: int = 0) -> AsyncIterator[Numbered[T]]:
         """Every entry of a higher number, by number; a page of them is in memory at a time."""
         while page := await self.after(number):
             for entry in page:
@@ -129,7 +129,7 @@ class Log(ABC, Generic[T]):
     def _end(self) -> Select[Any]:
         return select(log_ends.c.last).where(log_ends.c.log == self.table.name)
 
-    def _stored(self, connection: Connection, record: T) -> Entry[T] | None:
+    def _stored(self, connection: Connection, record: T) -> Numbered[T] | None:
         """What its request appended before; InvalidRecordError where that is something else."""
         stored = self._of_request(connection, record.request_id)
         if stored is not None and replace(self._comparable(stored.record), at=record.at) != record:  # type: ignore[type-var]
@@ -138,14 +138,14 @@ class Log(ABC, Generic[T]):
             )
         return stored
 
-    def _of_request(self, connection: Connection, request_id: str) -> Entry[T] | None:
+    def _of_request(self, connection: Connection, request_id: str) -> Numbered[T] | None:
         statement = self._select().where(self.table.c.request_id == request_id)
         row = connection.execute(statement).mappings().one_or_none()
         return self._entry(row) if row else None
 
-    def _entry(self, row: RowMapping) -> Entry[T]:
+    def _entry(self, row: RowMapping) -> Numbered[T]:
         try:
-            return Entry(row["number"], self._record(row))
+            return Numbered(row["number"], self._record(row))
         except (InvalidRecordError, TypeError, ValueError) as error:
             raise DatabaseMismatchError(
                 f"entry {row['number']} of {self.table.name} cannot be read: {error}",

@@ -12,8 +12,8 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
-from tagging.config import DatabaseConfig
 from tagging.errors import DatabaseMismatchError, OutputUnwritableError
+from tagging.store.database.config import DatabaseConfig
 from tagging.store.database.database import Database
 
 REVISIONS = "videotag_revision"  # others keep theirs in `alembic_version`, perhaps in the same database

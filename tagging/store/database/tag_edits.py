@@ -10,11 +10,11 @@ from typing import Any, get_args
 
 from sqlalchemy import Connection, RowMapping, Select, select
 
-from tagging.edits.edit import EditKind
 from tagging.errors import InvalidRecordError
-from tagging.store.database.log import Entry, Log
+from tagging.store.database.log import Log, Numbered
 from tagging.store.database.schema import tag_edits
 from tagging.store.database.texts import plain_json, require_moment, require_text, require_who
+from tagging.tags.edits.edit import EditKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class TagEdit:
 class TagEdits(Log[TagEdit]):
     table = tag_edits
 
-    async def get(self, number: int) -> Entry[TagEdit] | None:
+    async def get(self, number: int) -> Numbered[TagEdit] | None:
         statement = self._select().where(tag_edits.c.number == number)
         row = await self._database.read(lambda connection: connection.execute(statement).mappings().one_or_none())
         return self._entry(row) if row else None

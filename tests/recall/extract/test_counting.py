@@ -4,8 +4,8 @@ from recall.extract.compositions import compositions
 from recall.extract.counting import count, labelled_videos
 from recall.extract.counts import NOBODY, hashed
 from recall.extract.phrases import named_spans
-from recall.spans import tokens
-from tests.recall.extract.titles import mixed
+from recall.extract.spans import tokens
+from tests.support.titles import mixed
 
 
 def test_statistics_leave_the_own_uploader_out() -> None:

@@ -7,8 +7,8 @@ import pytest
 
 from recall.extract.extractor import NewTag, TagExtractor
 from tagging.errors import ArtifactCorruptError, ArtifactMismatchError, ArtifactNotFoundError
-from tagging.words import normalise
-from tests.recall.extract.titles import songs
+from tagging.text import normalise
+from tests.support.titles import songs
 
 
 @pytest.fixture(scope="module")

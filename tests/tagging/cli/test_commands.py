@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from tagging.config import Config
+from tagging.config.root import Config
 from tagging.quickstart.corpus import Plan
 
 VIDEOTAG = Path(sys.executable).parent / "videotag"

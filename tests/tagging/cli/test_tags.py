@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tagging.catalog import TagCatalog
+from tagging.bundle.files import read_manifest
 from tagging.jobs.local import TAGGED
-from tagging.store.bundle import read_manifest
+from tagging.tags.catalog import TagCatalog
 from tests.tagging.cli.test_commands import run, told
 
 VIDEOS = [

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tagging.config import (
+from tagging.config.encoders import (
     EncodersConfig,
     FrameStatisticsConfig,
     HashedTextConfig,
@@ -15,10 +15,10 @@ from tagging.config import (
     TrainedVisionConfig,
     VggishConfig,
 )
+from tagging.config.profiles import PROFILES
 from tagging.errors import InvalidConfigError, MissingWeightsError
 from tagging.features.base import TellsClasses
 from tagging.features.factory import Encoders, check_weights, load_encoders
-from tagging.profiles import PROFILES
 from tagging.types import Frames
 from tests.tagging.features.conftest import noise
 

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 import tagging
-from tagging import places
-from tagging.distil.classes import vision_classes
-from tagging.distil.pictures import read_stills
-from tagging.distil.vision import label_key
+from tagging import paths
+from tagging.config.profiles import PROFILES
 from tagging.features.factory import load_encoders
 from tagging.features.trained import TrainedFrameEncoder
-from tagging.pipeline import load_tagger
-from tagging.profiles import PROFILES
+from tagging.pipeline.load import load_tagger
+from tagging.tools.distillation.classes import vision_classes
+from tagging.tools.distillation.pictures import read_stills
+from tagging.tools.distillation.vision import label_key
 from tagging.types import Frames, VideoRef
 
 MODELS = Path(tagging.__file__ or "").parent / "models"
@@ -22,7 +22,7 @@ MODELS = Path(tagging.__file__ or "").parent / "models"
 def test_what_ships_is_small() -> None:
     sizes = {name: (MODELS / name / "model.safetensors").stat().st_size for name in ("vision", "audio")}
     assert max(sizes.values()) < 8.2e6
-    bundle = sum(file.stat().st_size for file in places.default_bundle().rglob("*") if file.is_file())
+    bundle = sum(file.stat().st_size for file in paths.default_bundle().rglob("*") if file.is_file())
     assert bundle + sum(sizes.values()) < 30e6
 
 
@@ -57,7 +57,7 @@ def test_the_vision_encoder_knows_kept_back_pictures(shared_data: Path, source: 
     ],
 )
 def test_a_fresh_machine_names_what_is_seen_and_heard(shared_data: Path, clip: str, tag: str) -> None:
-    with load_tagger(places.default_bundle()) as tagger:
+    with load_tagger(paths.default_bundle()) as tagger:
         answer = tagger.tag(VideoRef(clip, str(shared_data / "clips" / clip)), tagger.selection(10))
     assert tag in {one.name for one in answer.tags}
     assert "frames" in answer.modalities

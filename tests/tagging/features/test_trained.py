@@ -7,11 +7,11 @@ import pytest
 from safetensors.torch import save_file
 from torch import zeros
 
-from tagging.distil.classes import Classes
-from tagging.distil.export import write_untrained
 from tagging.errors import ArtifactMismatchError
 from tagging.features.resnet import SmallResNet
 from tagging.features.trained import SIDE, TrainedFrameEncoder, TrainedSoundEncoder, mean_names
+from tagging.tools.distillation.classes import Classes
+from tagging.tools.distillation.export import write_untrained
 from tagging.types import Frames, Sound
 
 CLASSES = Classes(("dog", "cat", "car"), (("animal",), ("animal",), ()), {})

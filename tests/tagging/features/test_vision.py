@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from tagging.config import OpenClipConfig
+from tagging.config.encoders import OpenClipConfig
 from tagging.errors import ArtifactMismatchError, InvalidConfigError, MissingWeightsError
 from tagging.features.vision import OpenClipEncoder
 from tagging.features.weights import ClipSource, clip_source

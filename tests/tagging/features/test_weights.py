@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 import torch
 
-from tagging.config import BertConfig, EncodersConfig, OpenClipConfig, SentenceTransformersConfig, VggishConfig
+from tagging.config.encoders import EncodersConfig, OpenClipConfig, SentenceTransformersConfig, VggishConfig
+from tagging.config.profiles import PROFILES
+from tagging.config.rank import BertConfig
 from tagging.errors import InvalidConfigError, MissingPackageError, MissingWeightsError
-from tagging.features import releases, weights
-from tagging.profiles import PROFILES
+from tagging.features import fetch_weights, releases, weights
 from tests.tagging.features.conftest import put_in_hub_cache
 
 ABSENT = "nobody/no-such-model"
@@ -182,14 +183,14 @@ def test_fetching_skips_what_is_there(tiny_clip: Path, vggish_weights: Path) -> 
         vision=clip("tiny-clip", str(tiny_clip)),
         audio=vggish(str(vggish_weights)),
     )
-    weights.fetch(config, None, lines.append)
+    fetch_weights.fetch(config, None, lines.append)
     assert [": already at" in line for line in lines] == [True, True, True]
 
 
 def test_what_cannot_be_fetched_is_told_as_missing() -> None:
     config = EncodersConfig(text=None, audio=vggish("/no/where.pth"))
     with pytest.raises(MissingWeightsError, match=r"/no/where\.pth"):
-        weights.fetch(config, None, lambda line: None)
+        fetch_weights.fetch(config, None, lambda line: None)
 
 
 def test_the_vggish_release_is_fetched_into_torch_hubs_folder(
@@ -198,7 +199,7 @@ def test_the_vggish_release_is_fetched_into_torch_hubs_folder(
     monkeypatch.setattr("torch.hub._hub_dir", str(tmp_path))
     for module in (releases, weights):
         monkeypatch.setattr(module, "vggish_url", vggish_weights.as_uri)
-    weights.fetch(EncodersConfig(text=None, audio=vggish()), None, lambda line: None)
+    fetch_weights.fetch(EncodersConfig(text=None, audio=vggish()), None, lambda line: None)
     assert (tmp_path / "checkpoints" / vggish_weights.name).read_bytes() == vggish_weights.read_bytes()
 
 

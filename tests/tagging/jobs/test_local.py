@@ -13,7 +13,7 @@ import pytest
 from tagging.errors import InvalidManifestError, OutputExistsError
 from tagging.jobs import local
 from tagging.jobs.local import run_batch
-from tagging.pipeline import load_tagger
+from tagging.pipeline.load import load_tagger
 from tagging.progress import Silent
 from tagging.types import VideoRef
 
@@ -84,7 +84,7 @@ class Interrupted(BaseException):
 def test_a_stopped_batch_keeps_what_it_has_and_goes_on_without_losing_or_doubling_a_row(
     tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tagging.pipeline.TEXTS_AT_ONCE", 10)
+    monkeypatch.setattr("tagging.pipeline.tagger.TEXTS_AT_ONCE", 10)
     manifest = titles(tmp_path / "m.jsonl", 100, broken="not json")
     out = tmp_path / "out"
 
@@ -118,11 +118,11 @@ def test_a_killed_batch_goes_on(tiny_bundle: Path, tmp_path: Path) -> None:
     manifest = titles(tmp_path / "m.jsonl", 3000)
     script = f"""
 from pathlib import Path
-from tagging import pipeline
+from tagging.pipeline import load, tagger as module
 from tagging.jobs import local
 from tagging.progress import Silent
-local.ROWS_A_PART = pipeline.TEXTS_AT_ONCE = 20
-with pipeline.load_tagger(Path({str(tiny_bundle)!r})) as tagger:
+local.ROWS_A_PART = module.TEXTS_AT_ONCE = 20
+with load.load_tagger(Path({str(tiny_bundle)!r})) as tagger:
     out = Path({str(tmp_path / "out")!r})
     local.run_batch(Path({str(manifest)!r}), {{}}, out, tagger, tagger.selection(None), Silent())
 """

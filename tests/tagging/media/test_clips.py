@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tagging.config import MediaConfig
+from tagging.config.media import MediaConfig
 from tagging.errors import InvalidMediaError, VideotagError
 from tagging.media.pool import DecodePool
 from tagging.types import MediaSample

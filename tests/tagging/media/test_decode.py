@@ -7,7 +7,7 @@ from pathlib import Path
 import av
 import pytest
 
-from tagging.config import MediaConfig
+from tagging.config.media import MediaConfig
 from tagging.errors import (
     DecodeTimeoutError,
     InvalidMediaError,
@@ -17,7 +17,7 @@ from tagging.errors import (
     MediaTooManyPixelsError,
 )
 from tagging.media.decode import decode
-from tests.tagging.media.make import Film, make, number_of, numbered, quadrants
+from tests.support.media_files import Film, make, number_of, numbered, quadrants
 
 CONFIG = MediaConfig(frames=8)
 FILM = Film(frames=300, rate=25, tone_s=12.0, options={"g": "25"})

@@ -5,7 +5,7 @@ import av
 import numpy as np
 import pytest
 
-from tagging.config import MediaConfig
+from tagging.config.media import MediaConfig
 from tagging.media import frames as frames_module
 from tagging.media.container import open_container, picture_stream, sound_stream
 from tagging.media.decode import decode
@@ -13,7 +13,7 @@ from tagging.media.frames import decode_frames
 from tagging.media.limits import Deadline
 from tagging.media.timeline import Timeline, plan_frames, read_timeline
 from tagging.types import Frames
-from tests.tagging.media.make import Film, brute_force, make, number_of, numbered, quadrants
+from tests.support.media_files import Film, brute_force, make, number_of, numbered, quadrants
 
 CONFIG = MediaConfig(frames=16, max_side_px=512)
 VFR_TIMES = [0, 1, 2, 3, 10, 11, 12, 40, 41, 60, 61, 62, 63, 64, 65, 90, 91, 120, 150, 151]

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from tagging.config import MediaConfig
+from tagging.config.media import MediaConfig
 from tagging.errors import InvalidMediaError, MediaLimitError
 from tagging.media.pool import DecodePool
 from tagging.media.source import OpenFile
-from tagging.service.bench.mutate import mutant
+from tagging.tools.load_test.mutate import mutant
 from tagging.types import MediaSample
-from tests.tagging.media.healthy import clips
+from tests.support.healthy_media import clips
 
 CONFIG = MediaConfig(frames=4, decode_timeout_s=30.0)
 ROUNDS, AT_ONCE = 50, 8

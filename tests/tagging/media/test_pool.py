@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tagging.config import MediaConfig
+from tagging.config.media import MediaConfig
 from tagging.errors import (
     DecodeCrashError,
     DecodeMemoryError,
@@ -28,8 +28,8 @@ from tagging.errors import (
 from tagging.media.decode import decode
 from tagging.media.pool import DecodePool
 from tagging.media.source import OpenFile
-from tests.tagging.media import fakes
-from tests.tagging.media.make import Film, make
+from tests.support import media_fakes
+from tests.support.media_files import Film, make
 
 CONFIG = MediaConfig(frames=4)
 HASTY = CONFIG.model_copy(update={"decode_timeout_s": 0.2})
@@ -98,23 +98,23 @@ def test_a_video_comes_back_from_the_worker_as_decoding_here_gives_it(tmp_path: 
 
 
 def test_many_megabytes_cross_whole(order: Order) -> None:
-    with DecodePool(CONFIG, workers=1, decode=fakes.large) as pool:
+    with DecodePool(CONFIG, workers=1, decode=media_fakes.large) as pool:
         got = pool.read(order("anything"))
-    want = fakes.large(Path(), CONFIG)
+    want = media_fakes.large(Path(), CONFIG)
     assert got.frames is not None
     assert want.frames is not None
     np.testing.assert_array_equal(got.frames.pixels, want.frames.pixels)
 
 
 def test_workers_live_long(order: Order) -> None:
-    with DecodePool(CONFIG, workers=1, decode=fakes.scripted) as pool:
+    with DecodePool(CONFIG, workers=1, decode=media_fakes.scripted) as pool:
         pids = {pool.read(order("sample")).content_hash for _ in range(5)}
     assert len(pids) == 1
     assert str(os.getpid()) not in pids
 
 
 def test_domain_errors_cross_with_their_hint(order: Order) -> None:
-    with DecodePool(CONFIG, workers=1, decode=fakes.scripted) as pool:
+    with DecodePool(CONFIG, workers=1, decode=media_fakes.scripted) as pool:
         with pytest.raises(InvalidMediaError, match="refused politely") as caught:
             pool.read(order("refuse politely"))
         assert caught.value.hint == "a hint"
@@ -123,7 +123,7 @@ def test_domain_errors_cross_with_their_hint(order: Order) -> None:
 
 
 def test_an_unforeseen_error_costs_one_file_and_keeps_the_worker(order: Order) -> None:
-    with DecodePool(CONFIG, workers=1, decode=fakes.scripted) as pool:
+    with DecodePool(CONFIG, workers=1, decode=media_fakes.scripted) as pool:
         before = pool.read(order("sample")).content_hash
         with pytest.raises(DecodeCrashError, match="ZeroDivisionError: nobody foresaw this") as caught:
             pool.read(order("fail"))
@@ -145,7 +145,7 @@ def test_a_worker_that_dies_is_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: Order, text: str, message: str
 ) -> None:
     monkeypatch.chdir(tmp_path)  # where a core file would lie
-    with DecodePool(CONFIG, workers=1, decode=fakes.scripted) as pool:
+    with DecodePool(CONFIG, workers=1, decode=media_fakes.scripted) as pool:
         before = pool.read(order("sample")).content_hash
         with pytest.raises(DecodeCrashError, match=message) as caught:
             pool.read(order(text))
@@ -155,7 +155,7 @@ def test_a_worker_that_dies_is_replaced(
 
 
 def test_a_worker_killed_from_outside_in_the_middle_of_a_file_is_a_crash(tmp_path: Path, order: Order) -> None:
-    with DecodePool(CONFIG, workers=1, decode=fakes.starting_hang) as pool:
+    with DecodePool(CONFIG, workers=1, decode=media_fakes.starting_hang) as pool:
         future = pool.submit(order("begin"))
         os.kill(begun(tmp_path), signal.SIGKILL)
         with pytest.raises(DecodeCrashError, match="SIGKILL"):
@@ -163,7 +163,7 @@ def test_a_worker_killed_from_outside_in_the_middle_of_a_file_is_a_crash(tmp_pat
 
 
 def test_a_worker_killed_while_it_is_idle_costs_no_file(order: Order) -> None:
-    with DecodePool(CONFIG, workers=1, decode=fakes.scripted) as pool:
+    with DecodePool(CONFIG, workers=1, decode=media_fakes.scripted) as pool:
         pid = int(pool.read(order("sample")).content_hash)
         os.kill(pid, signal.SIGKILL)
         until(lambda: not any(child.pid == pid for child in multiprocessing.active_children()))
@@ -172,7 +172,7 @@ def test_a_worker_killed_while_it_is_idle_costs_no_file(order: Order) -> None:
 
 @pytest.mark.parametrize("text", ["hang", "spin"])
 def test_a_worker_that_hangs_is_killed_and_replaced(order: Order, text: str) -> None:
-    with DecodePool(HASTY, workers=1, decode=fakes.scripted, grace_s=0.2) as pool:
+    with DecodePool(HASTY, workers=1, decode=media_fakes.scripted, grace_s=0.2) as pool:
         before = int(pool.read(order("sample")).content_hash)
         with pytest.raises(DecodeTimeoutError, match=r"not done within 0\.2 s") as caught:
             pool.read(order(text))
@@ -186,7 +186,7 @@ SMALL = CONFIG.model_copy(update={"decode_memory_bytes": 256 << 20})
 
 @pytest.mark.parametrize("text", ["grow", "leap"])
 def test_memory_beyond_the_limit_is_an_error_of_its_own_and_a_new_worker(order: Order, text: str) -> None:
-    with DecodePool(SMALL, workers=1, decode=fakes.scripted) as pool:
+    with DecodePool(SMALL, workers=1, decode=media_fakes.scripted) as pool:
         before = pool.read(order("sample")).content_hash
         with pytest.raises(DecodeMemoryError, match=r"mp4: .* more than 268435456 bytes") as caught:
             pool.read(order(text))
@@ -208,7 +208,7 @@ def test_pictures_beyond_the_memory_limit_are_not_called_damaged(tmp_path: Path)
 
 def test_files_beside_one_that_ruins_its_worker_are_read(order: Order) -> None:
     config = HASTY.model_copy(update={"decode_memory_bytes": 300 << 20})
-    with DecodePool(config, workers=2, decode=fakes.scripted, grace_s=0.2) as pool:
+    with DecodePool(config, workers=2, decode=media_fakes.scripted, grace_s=0.2) as pool:
         ruined = [pool.submit(order(text)) for text in ("spin", "abort", "grow", "segfault")]
         beside = [pool.submit(order("sample")) for _ in range(8)]
         assert [future.result().warnings for future in beside] == [("sample",)] * 8
@@ -216,7 +216,7 @@ def test_files_beside_one_that_ruins_its_worker_are_read(order: Order) -> None:
 
 
 def test_a_cancelled_decode_frees_its_worker_at_once(tmp_path: Path, order: Order) -> None:
-    with DecodePool(CONFIG, workers=1, decode=fakes.starting_hang) as pool:
+    with DecodePool(CONFIG, workers=1, decode=media_fakes.starting_hang) as pool:
         future, waiting = pool.submit(order("begin")), pool.submit(order("begin"))
         pid = begun(tmp_path)
         assert future.cancel()
@@ -230,7 +230,7 @@ def test_a_cancelled_decode_frees_its_worker_at_once(tmp_path: Path, order: Orde
 
 
 def test_a_job_cancelled_before_its_turn_costs_no_worker(tmp_path: Path, order: Order) -> None:
-    with DecodePool(CONFIG, workers=1, decode=fakes.scripted) as pool:
+    with DecodePool(CONFIG, workers=1, decode=media_fakes.scripted) as pool:
         go = tmp_path / "go"
         first = pool.submit(order(f"wait {go}"))
         second, third = pool.submit(order("die")), pool.submit(order("sample"))
@@ -247,7 +247,7 @@ def test_a_task_whose_deadline_passes_frees_the_worker(tmp_path: Path, order: Or
             deadline.reschedule(0)
             await task
 
-    with DecodePool(CONFIG, workers=1, decode=fakes.starting_hang) as pool:
+    with DecodePool(CONFIG, workers=1, decode=media_fakes.starting_hang) as pool:
         with pytest.raises(TimeoutError):
             asyncio.run(asked(pool))
         until(lambda: multiprocessing.active_children() == [])
@@ -256,7 +256,7 @@ def test_a_task_whose_deadline_passes_frees_the_worker(tmp_path: Path, order: Or
 def test_cancelling_at_any_moment_loses_no_other_answer(order: Order) -> None:
     wait_s = np.random.default_rng(3).uniform(0, 0.004, 60)
     cancelled = 0
-    with DecodePool(CONFIG, workers=2, decode=fakes.scripted) as pool:
+    with DecodePool(CONFIG, workers=2, decode=media_fakes.scripted) as pool:
         pool.read(order("sample"))
         for moment_s in wait_s.tolist():
             future = pool.submit(order("sample"))
@@ -290,7 +290,7 @@ def test_an_open_file_is_read_though_it_has_no_name_and_may_be_closed_at_once(tm
 
 def test_open_files_leave_no_descriptor_behind_however_they_end(tmp_path: Path, order: Order) -> None:
     go = tmp_path / "go"
-    with DecodePool(HASTY, workers=1, decode=fakes.scripted, grace_s=0.2) as pool:
+    with DecodePool(HASTY, workers=1, decode=media_fakes.scripted, grace_s=0.2) as pool:
         pool.read(order("sample"))
         before = descriptors()
         for text in ("sample", "refuse it", "die", "hang", "sample"):
@@ -298,7 +298,7 @@ def test_open_files_leave_no_descriptor_behind_however_they_end(tmp_path: Path, 
                 future = pool.submit(OpenFile(file.fileno(), text))
             assert (future.exception() is None) == (text == "sample")
         assert descriptors() == before
-    with DecodePool(CONFIG, workers=1, decode=fakes.scripted) as pool:
+    with DecodePool(CONFIG, workers=1, decode=media_fakes.scripted) as pool:
         busy = pool.submit(order(f"wait {go}"))
         until(lambda: len(multiprocessing.active_children()) == 1)
         before = descriptors()
@@ -346,7 +346,7 @@ def test_frames_that_nobody_has_any_more_leave_the_memory_at_once(tmp_path: Path
 
 
 def test_closing_ends_busy_workers_and_tells_those_who_wait(tmp_path: Path, order: Order) -> None:
-    pool = DecodePool(CONFIG, workers=2, decode=fakes.starting_hang)
+    pool = DecodePool(CONFIG, workers=2, decode=media_fakes.starting_hang)
     futures = [pool.submit(order("begin")) for _ in range(5)]
     until(lambda: len(list(tmp_path.glob("*.begun"))) == 2)
     pids = [int(path.suffixes[-2].removeprefix(".")) for path in tmp_path.glob("*.begun")]
@@ -361,7 +361,7 @@ def test_closing_ends_busy_workers_and_tells_those_who_wait(tmp_path: Path, orde
 
 def test_many_threads_may_share_a_pool(order: Order) -> None:
     good: list[str] = []
-    with DecodePool(CONFIG, workers=2, decode=fakes.scripted) as pool:
+    with DecodePool(CONFIG, workers=2, decode=media_fakes.scripted) as pool:
 
         def ask() -> None:
             for _ in range(5):
@@ -382,10 +382,10 @@ def test_workers_die_with_a_parent_that_is_killed(tmp_path: Path) -> None:
         textwrap.dedent(f"""
         from tagging.config import MediaConfig
         from tagging.media.pool import DecodePool
-        from tests.tagging.media import fakes
+        from tests.support import media_fakes
 
         if __name__ == "__main__":
-            pool = DecodePool(MediaConfig(), workers=2, decode=fakes.starting_hang)
+            pool = DecodePool(MediaConfig(), workers=2, decode=media_fakes.starting_hang)
             futures = [pool.submit({str(tmp_path / "film.mp4")!r}) for _ in range(2)]
             futures[0].result()
         """)

@@ -4,11 +4,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tagging.config import MediaConfig
+from tagging.config.media import MediaConfig
 from tagging.media.decode import decode
 from tagging.media.limits import Deadline
 from tagging.media.sound import decode_sound
-from tests.tagging.media.make import Film, make
+from tests.support.media_files import Film, make
 
 CONFIG = MediaConfig(frames=2)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tagging.config import MediaConfig
+from tagging.config.media import MediaConfig
 from tagging.errors import (
     DecodeTimeoutError,
     InvalidMediaError,
@@ -17,7 +17,7 @@ from tagging.errors import (
     OutputUnwritableError,
 )
 from tagging.media.source import _quoted, content_hash, open_source, shown
-from tests.disks import filled, tiny_disk
+from tests.support.disks import filled, tiny_disk
 
 CONFIG = MediaConfig(max_bytes=100_000, decode_timeout_s=20.0)
 CONTENT = bytes(range(256)) * 300

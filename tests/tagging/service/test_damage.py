@@ -18,21 +18,22 @@ from grpc_status import rpc_status
 from videotag.v1 import tagging_pb2 as pb
 from videotag.v1 import tagging_pb2_grpc as rpc
 
-from tagging import pipeline
-from tagging.config import Config
+from tagging.bundle.files import read_manifest
+from tagging.config.root import Config
 from tagging.errors import ArtifactCorruptError
 from tagging.features.factory import load_encoders
-from tagging.pipeline import Tagger, load_tagger
+from tagging.pipeline import load
+from tagging.pipeline.load import load_tagger
+from tagging.pipeline.tagger import Tagger
 from tagging.progress import Silent
-from tagging.service import bundles
-from tagging.service.bench.process import service_process
+from tagging.service.bundles import registry
+from tagging.service.config import ServiceConfig
 from tagging.service.server import serving
-from tagging.service.settings import ServiceConfig
-from tagging.store.bundle import read_manifest
 from tagging.store.features import FeatureStore
-from tagging.training import train
-from tests.tagging.test_additions import learnt_config
-from tests.tagging.test_learning import write
+from tagging.tools.load_test.process import service_process
+from tagging.training.run import train
+from tests.tagging.maintenance.test_add_tags import learnt_config
+from tests.tagging.training.test_recall import write
 
 pytestmark = pytest.mark.anyio
 
@@ -191,7 +192,7 @@ async def test_a_bundle_that_is_damaged_while_it_is_loaded_is_not_activated(
         return tagger
 
     async with running(root, root / "one") as stub:
-        monkeypatch.setattr(bundles, "load_tagger", loaded)
+        monkeypatch.setattr(registry, "load_tagger", loaded)
         code, _, message = await refusal(stub.ActivateBundle(pb.ActivateBundleRequest(folder="two")))
         assert (code, "two: catalog.parquet " in message) == (grpc.StatusCode.FAILED_PRECONDITION, True)
         assert (await stub.GetBundle(pb.GetBundleRequest())).active.folder == "one"
@@ -208,7 +209,7 @@ async def test_a_bundle_in_whose_place_another_comes_while_it_is_loaded_is_not_a
         return tagger
 
     async with running(root, root / "one") as stub:
-        monkeypatch.setattr(bundles, "load_tagger", loaded)
+        monkeypatch.setattr(registry, "load_tagger", loaded)
         code, _, message = await refusal(stub.ActivateBundle(pb.ActivateBundleRequest(folder="two")))
         assert (code, "became another bundle" in message) == (grpc.StatusCode.FAILED_PRECONDITION, True)
 
@@ -225,7 +226,7 @@ def test_whichever_library_meets_the_damage_first_the_file_is_named(
             return load_encoders(*arguments)
 
         with monkeypatch.context() as patched:
-            patched.setattr(pipeline, "load_encoders", cut)
+            patched.setattr(load, "load_encoders", cut)
             try:
                 load_tagger(root / "one").close()
             except ArtifactCorruptError as error:

@@ -16,12 +16,12 @@ from grpc_status import rpc_status
 from videotag.v1 import tagging_pb2 as pb
 from videotag.v1 import tagging_pb2_grpc as rpc
 
-from tagging.config import DatabaseConfig
+from tagging.service.config import ServiceConfig
 from tagging.service.server import serving
-from tagging.service.settings import ServiceConfig
+from tagging.store.database.config import DatabaseConfig
 from tagging.store.database.database import Database
 from tagging.store.database.taggings import Taggings
-from tests.postgres import PostgresServer
+from tests.support.postgres import PostgresServer
 
 pytestmark = pytest.mark.anyio
 

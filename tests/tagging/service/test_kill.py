@@ -16,14 +16,14 @@ from grpc_status import rpc_status
 from videotag.v1 import tagging_pb2 as pb
 from videotag.v1 import tagging_pb2_grpc as rpc
 
-from tagging.config import DatabaseConfig
-from tagging.service.bench.process import ServiceProcess, service_process
+from tagging.store.database.config import DatabaseConfig
 from tagging.store.database.database import Database
 from tagging.store.database.feedback import FeedbackLog
 from tagging.store.database.labelled_videos import LabelledLog
 from tagging.store.database.tag_edits import TagEdits
-from tests.postgres import PostgresServer
-from tests.tagging.service.processes import runs
+from tagging.tools.load_test.process import ServiceProcess, service_process
+from tests.support.postgres import PostgresServer
+from tests.support.processes import runs
 
 pytestmark = pytest.mark.anyio
 

@@ -25,17 +25,17 @@ from prometheus_client.parser import text_string_to_metric_families
 from videotag.v1 import tagging_pb2 as pb
 from videotag.v1 import tagging_pb2_grpc as rpc
 
-from tagging.additions import add_tags
-from tagging.config import ObserveConfig
 from tagging.errors import ArtifactNotFoundError, InvalidConfigError, OutputExistsError, OverloadedError
-from tagging.feedback import export_feedback
+from tagging.maintenance.add_tags import add_tags
 from tagging.manifest import read_labelled
-from tagging.pipeline import Tagger, load_tagger
-from tagging.service.messages import TagRequest
+from tagging.pipeline.load import load_tagger
+from tagging.pipeline.tagger import Tagger
+from tagging.service.admin.export_feedback import export_feedback
+from tagging.service.calls.requests import TagRequest
+from tagging.service.calls.videos import TaggingAnswer, VideoCalls
+from tagging.service.config import ObserveConfig, ServiceConfig, listening
 from tagging.service.observe.metrics import SERVICE, Metrics
 from tagging.service.server import serving
-from tagging.service.settings import ServiceConfig, listening
-from tagging.service.videos import Answer, Videos
 from tagging.types import VideoRef
 
 pytestmark = pytest.mark.anyio
@@ -194,10 +194,10 @@ async def test_a_stream_answers_each_request_and_tells_what_failed(client: Clien
 async def test_what_nobody_foresaw_of_one_video_ends_no_stream_and_what_was_not_taken_on_is_counted(
     client: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    tag = Videos.tag
+    tag = VideoCalls.tag
     counted: list[Exception] = []
 
-    async def fails(self: Videos, request: TagRequest) -> Answer:
+    async def fails(self: VideoCalls, request: TagRequest) -> TaggingAnswer:
         match request.video.title:
             case "bad":
                 raise KeyError("bad")
@@ -209,7 +209,7 @@ async def test_what_nobody_foresaw_of_one_video_ends_no_stream_and_what_was_not_
         for place, title in enumerate(["bad", "a dog", "late", "a cat"]):
             yield pb.StreamTagVideosRequest(request=pb.TagVideoRequest(video_id=f"v{place}", title=title))
 
-    monkeypatch.setattr(Videos, "tag", fails)
+    monkeypatch.setattr(VideoCalls, "tag", fails)
     monkeypatch.setattr(Metrics, "rejected", lambda _, error: counted.append(error))
     got = {one.index: one async for one in client.stub.StreamTagVideos(requests())}
     codes = {index: one.error.code for index, one in got.items() if one.HasField("error")}
@@ -472,7 +472,7 @@ async def test_a_shadow_bundle_tags_what_the_active_one_answers_and_its_churn_is
     add_tags(client.bundle, ["fnord"], client.config.bundles / "two")
     async with refused(grpc.StatusCode.FAILED_PRECONDITION, "CONFLICT"):
         await client.stub.GetChurn(pb.GetChurnRequest())
-    cast = await client.stub.ShadowBundle(pb.ShadowBundleRequest(folder="two"))
+    set_shadow = await client.stub.ShadowBundle(pb.ShadowBundleRequest(folder="two"))
     for place, title in enumerate(["a dog", "a fnord", "a cat"]):
         await client.tag(f"v{place}", title, options=EVERYTHING)
     for _ in range(100):
@@ -483,7 +483,7 @@ async def test_a_shadow_bundle_tags_what_the_active_one_answers_and_its_churn_is
     assert (churn.compared, churn.same, churn.shadow_failures) == (3, 2, 0)
     assert [(tag.name, tag.gained, tag.lost) for tag in churn.tags] == [("fnord", 1, 0)]
     assert churn.mean_shadow_tags - churn.mean_tags == pytest.approx(1 / 3)
-    shadowed = pb.GetTaggingRequest(video_id="v1", bundle_version=cast.shadow.version)
+    shadowed = pb.GetTaggingRequest(video_id="v1", bundle_version=set_shadow.shadow.version)
     assert "fnord" in [tag.name for tag in (await client.stub.GetTagging(shadowed)).tagging.tags]
     stored = (await client.stub.GetTagging(pb.GetTaggingRequest(video_id="v1"))).tagging
     assert "fnord" not in [tag.name for tag in stored.tags]

@@ -4,7 +4,7 @@ import pytest
 
 from tagging.errors import ArtifactCorruptError, ArtifactError, OutputUnwritableError
 from tagging.store.journal import Journal, read_journal
-from tests.disks import tiny_disk
+from tests.support.disks import tiny_disk
 
 RECORDS = [b"first", b"", b"the third, VTJ1 in it", bytes(range(256))]
 

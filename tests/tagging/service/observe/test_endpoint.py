@@ -14,8 +14,8 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
-from tagging.config import MetricsConfig
 from tagging.errors import InvalidConfigError
+from tagging.service.config import MetricsConfig
 from tagging.service.observe.endpoint import metrics_endpoint
 
 GET = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -151,7 +151,7 @@ def test_a_client_that_does_not_read_its_answer_is_cut_off() -> None:
     assert after.startswith(b"HTTP/1.1 404")
 
 
-class Held(Collector):
+class LoadedBundle(Collector):
     """Takes until it is let go."""
 
     def __init__(self) -> None:
@@ -164,7 +164,7 @@ class Held(Collector):
 
 
 def test_the_service_goes_on_while_numbers_are_gathered() -> None:
-    registry, held = CollectorRegistry(), Held()
+    registry, held = CollectorRegistry(), LoadedBundle()
     registry.register(held)
     held.begun.clear()
 

@@ -11,7 +11,7 @@ from grpc import StatusCode
 from grpc_health.v1 import health_pb2 as pb
 from grpc_health.v1 import health_pb2_grpc
 
-from tagging.config import HealthConfig
+from tagging.service.config import HealthConfig
 from tagging.service.observe.health import Health
 from tagging.service.observe.metrics import SERVICE
 from tagging.service.observe.watch import Check, Steady, watch

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from pydantic import SecretStr
 
-from tagging.config import LogsConfig
+from tagging.service.config import LogsConfig
 from tagging.service.observe.call import Call, begin, followed
 from tagging.service.observe.logs import adopt_libraries, json_logs
 

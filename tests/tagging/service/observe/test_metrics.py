@@ -9,10 +9,10 @@ from prometheus_client import CollectorRegistry, generate_latest
 from videotag.v1 import tagging_pb2 as pb
 
 from tagging import errors
+from tagging.pipeline.stages import Stage
+from tagging.service.errors.status import CODES
 from tagging.service.observe.metrics import METHODS, Metrics, Outcome, error_reason, method_of
 from tagging.service.observe.readings import Readings, register
-from tagging.service.status import CODES
-from tagging.stages import Stage
 
 
 def readings(**others: Any) -> Readings:

@@ -13,10 +13,10 @@ from opentelemetry.trace import NoOpTracer
 from prometheus_client import CollectorRegistry
 
 from tagging.errors import DecodeTimeoutError
+from tagging.pipeline.stages import untimed
 from tagging.service.observe.metrics import Metrics
 from tagging.service.observe.stages import TimedStages
 from tagging.service.observe.traces import traced_to
-from tagging.stages import untimed
 
 
 class Clock:

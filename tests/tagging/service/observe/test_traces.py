@@ -16,8 +16,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import NoOpTracer, get_tracer_provider
 from pydantic import ValidationError
 
-from tagging.config import TracesConfig
 from tagging.errors import MissingPackageError
+from tagging.service.config import TracesConfig
 from tagging.service.observe.traces import traced_to, tracing
 
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tagging.config import DatabaseConfig
+from tagging.store.database.config import DatabaseConfig
 from tagging.store.database.database import Database
 from tagging.store.database.migrate import migrate
 

@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from tagging.config import DatabaseConfig
 from tagging.errors import InvalidConfigError
 from tagging.store.database.address import address_of
-from tests.tagging.store.database.records import database_at
+from tagging.store.database.config import DatabaseConfig
+from tests.support.database_records import database_at
 
 SECRET = "hunter2"
 

@@ -9,7 +9,7 @@ from sqlalchemy.pool import Pool
 from tagging.store.database.database import Database
 from tagging.store.database.tag_edits import TagEdits
 from tagging.store.database.taggings import Taggings
-from tests.tagging.store.database.records import edit, tagging
+from tests.support.database_records import edit, tagging
 
 pytestmark = pytest.mark.anyio
 

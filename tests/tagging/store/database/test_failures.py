@@ -14,16 +14,16 @@ import pytest
 from sqlalchemy import Connection, event, text
 from sqlalchemy.pool import Pool
 
-from tagging.config import DatabaseConfig
 from tagging.errors import ArtifactCorruptError, BackendUnavailableError, OutputUnwritableError, VideotagError
+from tagging.store.database.config import DatabaseConfig
 from tagging.store.database.database import Database
 from tagging.store.database.labelled_videos import LabelledLog
 from tagging.store.database.migrate import migrate, require_current
 from tagging.store.database.tag_edits import TagEdits
 from tagging.store.database.taggings import Taggings
-from tests.disks import tiny_disk
-from tests.postgres import PostgresServer
-from tests.tagging.store.database.records import await_within, database_at, edit, labelled, tagging, url_of
+from tests.support.database_records import await_within, database_at, edit, labelled, tagging, url_of
+from tests.support.disks import tiny_disk
+from tests.support.postgres import PostgresServer
 
 pytestmark = pytest.mark.anyio
 postgres_only = pytest.mark.parametrize("empty", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True)

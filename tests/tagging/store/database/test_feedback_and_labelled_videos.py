@@ -4,7 +4,7 @@ from tagging.errors import InvalidRecordError
 from tagging.store.database.database import Database
 from tagging.store.database.feedback import FeedbackLog, NamedTag
 from tagging.store.database.labelled_videos import PAYLOAD_BYTES, LabelledLog
-from tests.tagging.store.database.records import feedback, labelled
+from tests.support.database_records import feedback, labelled
 
 pytestmark = pytest.mark.anyio
 

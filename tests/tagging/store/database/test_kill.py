@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from tagging.config import DatabaseConfig
+from tagging.store.database.config import DatabaseConfig
 from tagging.store.database.database import Database
 from tagging.store.database.migrate import migrate, require_current
 from tagging.store.database.tag_edits import TagEdits
 from tagging.store.database.taggings import Taggings
-from tests.postgres import PostgresServer
-from tests.tagging.store.database.records import database_at, edit, tagging, url_of
+from tests.support.database_records import database_at, edit, tagging, url_of
+from tests.support.postgres import PostgresServer
 
 pytestmark = pytest.mark.anyio
 

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, update
 
-from tagging.config import DatabaseConfig
 from tagging.errors import DatabaseMismatchError, InvalidRecordError, OvertakenError
+from tagging.store.database.config import DatabaseConfig
 from tagging.store.database.database import Database
 from tagging.store.database.feedback import FeedbackLog
-from tagging.store.database.log import Entry, Log
+from tagging.store.database.log import Log, Numbered
 from tagging.store.database.tag_edits import TagEdit, TagEdits
 from tagging.store.database.texts import ID_BYTES
-from tests.tagging.store.database.records import LOGS, NOON, await_within, edit, url_of
+from tests.support.database_records import LOGS, NOON, await_within, edit, url_of
 
 pytestmark = pytest.mark.anyio
 every_log = pytest.mark.parametrize(("kind", "make"), LOGS)
@@ -30,7 +30,7 @@ async def test_records_come_back_as_they_were_in_their_order(
     log = kind(database)
     records = [make(f"r{n}", at=NOON - timedelta(days=n)) for n in range(5)]  # the clock does not say the order
     appended = [await log.append(record) for record in records]
-    assert appended == [Entry(n, record) for n, record in enumerate(records, 1)]
+    assert appended == [Numbered(n, record) for n, record in enumerate(records, 1)]
     assert await log.after(0) == tuple(appended)
     assert await log.after(2, limit=2) == tuple(appended[2:4])
     assert await log.after(5) == ()
@@ -99,7 +99,7 @@ async def test_of_writers_that_saw_the_same_one_wins(config: DatabaseConfig) -> 
     databases = [Database(config) for _ in range(8)]
     tries = [TagEdits(database).append(edit(f"r{n}"), seen=0) for n, database in enumerate(databases)]
     outcomes = await asyncio.gather(*tries, return_exceptions=True)
-    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Entry"] + ["OvertakenError"] * 7
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Numbered"] + ["OvertakenError"] * 7
     for database in databases:
         await database.close()
 
@@ -156,7 +156,7 @@ async def test_a_follower_of_several_writing_processes_misses_nothing(config: Da
     url, count = url_of(config), 40
     writers = [subprocess.Popen([sys.executable, "-c", WRITER, url, f"w{n}", str(count)]) for n in range(4)]
     database = Database(config)
-    log, seen, looks = TagEdits(database), list[Entry[TagEdit]](), 0
+    log, seen, looks = TagEdits(database), list[Numbered[TagEdit]](), 0
     while any(writer.poll() is None for writer in writers) or await log.last() > len(seen):
         new = await log.after(seen[-1].number if seen else 0)
         seen.extend(new)

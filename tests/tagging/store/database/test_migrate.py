@@ -12,14 +12,14 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, inspect, text
 
-from tagging.config import DatabaseConfig
 from tagging.errors import DatabaseMismatchError, OutputUnwritableError
+from tagging.store.database.config import DatabaseConfig
 from tagging.store.database.database import Database
 from tagging.store.database.log import Log
 from tagging.store.database.migrate import REVISIONS, migrate, require_current, revert
 from tagging.store.database.schema import metadata
 from tagging.store.database.tag_edits import TagEdits
-from tests.tagging.store.database.records import LOGS, database_at, edit, url_of
+from tests.support.database_records import LOGS, database_at, edit, url_of
 
 pytestmark = pytest.mark.anyio
 T = TypeVar("T")

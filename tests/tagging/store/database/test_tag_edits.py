@@ -3,12 +3,12 @@ from typing import Any, get_args
 
 import pytest
 
-from tagging.config import DatabaseConfig
-from tagging.edits.edit import EditKind
 from tagging.errors import InvalidRecordError
+from tagging.store.database.config import DatabaseConfig
 from tagging.store.database.database import Database
 from tagging.store.database.tag_edits import TagEdits
-from tests.tagging.store.database.records import edit
+from tagging.tags.edits.edit import EditKind
+from tests.support.database_records import edit
 
 pytestmark = pytest.mark.anyio
 
@@ -68,7 +68,7 @@ async def test_of_several_who_undo_the_same_one_does(config: DatabaseConfig) -> 
     await TagEdits(databases[0]).append(edit("a"))
     tries = [TagEdits(one).append(edit(f"undo {n}", kind="undo", undoes=1)) for n, one in enumerate(databases)]
     outcomes = await asyncio.gather(*tries, return_exceptions=True)
-    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Entry"] + ["InvalidRecordError"] * 5
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Numbered"] + ["InvalidRecordError"] * 5
     for database in databases:
         await database.close()
 

@@ -1,0 +1,23 @@
+"""Packed tokens as the rectangles that networks read."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tagging.ragged import Tokens
+
+Padded = tuple[Tensor, Tensor]  # (n, T, D) and (n, T)
+
+
+def padded(tokens: Tokens) -> Padded:
+    """(n, T, D) float32, zeros behind the shorter ones, and (n, T) True where there is a token; T is 1 or more."""
+    lengths = np.diff(tokens.starts)
+    longest = max(1, int(lengths.max(initial=1)))
+    mask = np.arange(longest) < lengths[:, None]
+    values = np.zeros((len(tokens), longest, tokens.dim), np.float32)
+    values[mask] = tokens.values
+    return torch.from_numpy(values), torch.from_numpy(mask)
+
+
+def moved(padded: Padded, device: torch.device) -> Padded:
+    return padded[0].to(device), padded[1].to(device)

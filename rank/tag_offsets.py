@@ -1,0 +1,131 @@
+"""A threshold of its own for each tag, where counts allow: an offset of its log-odds under one threshold for all.
+
+    σ(log-odds + offset) >= θ   ⇔   log-odds >= logit θ - offset
+
+Bias-only vector scaling (Guo et al. 2017), shrunk: a tag's offset is the most probable one under a normal prior with
+mean 0 and the standard deviation `spread`, so what few uploaders say moves it little. An uploader counts once for each
+tag, however many videos it repeats the tag on: their log loss is its mean over them. Which spread, and whether any, is
+asked of uploaders that the offsets were not fitted on: where their loss is not lower by more than chance would have it,
+there are none. Since the offsets are part of a confidence, a promise (promise.py) is tested with them as it is.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from tagging.config.rank import TagOffsetsConfig
+
+logger = logging.getLogger(__name__)
+
+FOLDS = 10
+STEPS = 100
+CLOSE = 1e-9
+
+Floats = NDArray[np.float64]
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeldOutOdds:
+    """P candidates of the catalog, of videos whose tags are known."""
+
+    odds: Floats  # (P,) log-odds without offsets
+    right: NDArray[np.bool_]  # (P,)
+    tags: Rows  # (P,) catalog rows
+    uploaders: Rows  # (P,) equal for videos of one uploader
+
+    def only(self, chosen: NDArray[np.bool_]) -> "HeldOutOdds":
+        """chosen: (P,)"""
+        return HeldOutOdds(self.odds[chosen], self.right[chosen], self.tags[chosen], self.uploaders[chosen])
+
+    def weights(self) -> Floats:
+        """(P,) what each candidate counts for, together 1 for each tag of each uploader."""
+        pairs = np.stack([self.tags, self.uploaders])
+        _, pair, many = np.unique(pairs, axis=1, return_inverse=True, return_counts=True)
+        return np.asarray(1 / many[pair])
+
+
+def fit_offsets(judged: HeldOutOdds, config: TagOffsetsConfig, seed: int) -> dict[int, float]:
+    """The offset of each catalog row that has one; none where they do not help uploaders they were not fitted on."""
+    enough = judged.only(np.isin(judged.tags, _of_enough_uploaders(judged, config.least_uploaders)))
+    spread = _best_spread(enough, config, seed) if len(enough.tags) else None
+    if spread is None:
+        logger.info("no tag has a threshold of its own")
+        return {}
+    rows, places = np.unique(enough.tags, return_inverse=True)
+    logger.info("%d tags have a threshold of their own, of spread %g", len(rows), spread)
+    found = most_probable(enough.odds, enough.right, places, enough.weights(), len(rows), spread)
+    return dict(zip(rows.tolist(), found.tolist(), strict=True))
+
+
+def offsets_of(rows: Rows, new: Mapping[int, str], offsets: Mapping[int, float]) -> Floats:
+    """(K,) of a video's candidates; 0 for a tag that has none, and for one that is new whatever its row."""
+    return np.array([0.0 if row in new else offsets.get(row, 0.0) for row in rows.tolist()], np.float64)
+
+
+def surplus(judged: HeldOutOdds, spread: float, seed: int) -> tuple[float, float]:
+    """How much log loss (nats, over all uploaders) offsets save where each uploader's were fitted on others, and its
+    standard error over uploaders.
+    """
+    rows, places = np.unique(judged.tags, return_inverse=True)
+    weights = judged.weights()
+    uploader = np.unique(judged.uploaders, return_inverse=True)[1]
+    count = int(uploader.max()) + 1
+    fold = (np.random.default_rng([seed, 10]).permutation(count) % FOLDS)[uploader]
+    saved = np.zeros(count)
+    for one in range(FOLDS):
+        others, here = fold != one, fold == one
+        offsets = most_probable(
+            judged.odds[others], judged.right[others], places[others], weights[others], len(rows), spread
+        )
+        odds, right = judged.odds[here], judged.right[here]
+        less = _losses(odds, right) - _losses(odds + offsets[places[here]], right)
+        saved += np.bincount(uploader[here], weights[here] * less, minlength=count)
+    return float(saved.sum()), float(np.sqrt(count * saved.var()))
+
+
+def most_probable(
+    odds: Floats, right: NDArray[np.bool_], tags: Rows, weights: Floats, count: int, spread: float
+) -> Floats:
+    """(count,) the offset of each tag that makes its likelihood times the prior greatest, by Newton's method.
+
+    odds, right, tags, weights: (P,) tags in [0, count); 0 for a tag without candidates
+    """
+    offsets = np.zeros(count)
+    for _ in range(STEPS):
+        sure = expit(odds + offsets[tags])
+        slope = np.bincount(tags, weights * (right - sure), minlength=count) - offsets / spread**2
+        bend = np.bincount(tags, weights * sure * (1 - sure), minlength=count) + 1 / spread**2
+        # A logistic curve's second derivative grows less than e-fold in a step of 1, so no such step overshoots.
+        step = np.clip(slope / bend, -1, 1)
+        offsets += step
+        if np.abs(step).max(initial=0.0) < CLOSE:
+            break
+    return offsets
+
+
+def _best_spread(judged: HeldOutOdds, config: TagOffsetsConfig, seed: int) -> float | None:
+    """That which saves most of those that save more than chance would; None: none does."""
+    best, most = None, 0.0
+    for spread in config.spreads:
+        saved, error = surplus(judged, spread, seed)
+        logger.info("thresholds of spread %g save %.1f ± %.1f nats on other uploaders", spread, saved, error)
+        if saved > config.standard_errors * error and (best is None or saved > most):
+            best, most = spread, saved
+    return best
+
+
+def _of_enough_uploaders(judged: HeldOutOdds, least: int) -> Rows:
+    """Rows of the tags that are candidates of so many uploaders."""
+    pairs = np.unique(np.stack([judged.tags, judged.uploaders]), axis=1)
+    tags, uploaders = np.unique(pairs[0], return_counts=True)
+    return tags[uploaders >= least]
+
+
+def _losses(odds: Floats, right: NDArray[np.bool_]) -> Floats:
+    """(P,) nats"""
+    return np.logaddexp(0, np.where(right, -odds, odds))

@@ -1,0 +1,220 @@
+"""Phrases of a title that could be tags: runs of its words, with what stands beside them.
+
+A title is cut into tokens, and between two tokens lies a gap of one kind (`Gap`). A space joins, and so do nothing and
+the full stop of "Dr. Dre"; everything else, emoji too, parts the title into segments. A span is one to six tokens in a
+row, inside a segment or over its border, or a whole segment, or a whole short title.
+
+Scripts that write without spaces have no words to cut at. Han, kana and Thai are cut at separators and where the script
+changes, nowhere else. BudouX (Apache-2.0, maintained, 250 kB) was tried: of the 143 tags no training video has that
+stand in 266 such titles of 5,235, these runs give 95, and 118 with BudouX' cuts, for 40 % more spans. That is 0.03 % of
+all tags: left out.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import lru_cache
+from itertools import islice, pairwise
+
+CHARACTERS_READ = 1000
+TOKENS_READ = 40
+LONGEST = 6  # tokens of a span that is no whole segment
+LONGEST_SEGMENT = 12
+
+
+class Gap(IntEnum):
+    """What stands between two tokens, or between a token and the end of the title."""
+
+    EDGE = 0  # the title begins or ends
+    TOUCH = 1  # nothing: the script changes
+    SPACE = 2
+    STOP = 3
+    BAR = 4  # | and its like
+    DASH = 5
+    BRACKET = 6
+    QUOTE = 7
+    COMMA = 8  # , / ; : and the bullets
+    END = 9  # ! ? …
+    HASH = 10
+    AT = 11
+    OTHER = 12  # emoji and other signs
+
+    @property
+    def parts(self) -> bool:
+        """True where it ends a segment."""
+        return self not in (Gap.TOUCH, Gap.SPACE, Gap.STOP)
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A word, or a run of one script that has no spaces."""
+
+    text: str  # as it stands in the title
+    key: str  # `word_key` of it
+    start: int  # characters of the title
+    end: int
+    segment: int
+    before: Gap
+    after: Gap
+    script: str  # one of SCRIPTS
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Tokens first to last of a title, the last one excluded."""
+
+    first: int
+    last: int
+    key: str  # the keys of the tokens, spaces between them: what statistics count
+    name: str  # the tokens as they would be typed as a tag: separators dropped, single spaces
+    text: str  # the very characters of the title
+    is_segment: bool
+
+
+# Letters of the classes that `_class` gives to characters; classes of no-space scripts are their own tokens.
+SCRIPTS = ("w", "h", "i", "k", "t")  # letters that write words, Han, hiragana, katakana, Thai and its neighbours
+# Tokens over a string of classes.
+TOKENS = re.compile(r"w[wm]*(?:jw[wm]*)*|h[hm]*|i[im]*|k[km]*|t[tm]*|&")
+_RANGES = (
+    ("t", 0x0E00, 0x0EFF),  # Thai, Lao
+    ("t", 0x1000, 0x109F),  # Burmese
+    ("t", 0x1780, 0x17FF),  # Khmer
+    ("i", 0x3040, 0x309F),
+    ("k", 0x30A0, 0x30FF),
+    ("k", 0x31F0, 0x31FF),
+    ("k", 0xFF66, 0xFF9F),
+    ("h", 0x3400, 0x9FFF),
+    ("h", 0xF900, 0xFAFF),
+    ("h", 0x20000, 0x3FFFF),
+)
+_JOINERS = frozenset("'’ʼ׳״.-‐‑·:_\u200c\u200d")  # join where letters touch them on both sides: spider-man, k.virot
+_GAPS = {
+    Gap.BAR: "|¦｜❘❙│┃║‖~～\\",
+    Gap.DASH: "-‐‑–—―−_=",
+    Gap.BRACKET: "()[]{}<>（）［］【】〔〕〖〗「」『』《》〈〉｢｣«»‹›",
+    Gap.QUOTE: "\"'“”„‟‘’‚`´＂",
+    Gap.COMMA: ",，、،;；؛:：/／•·・‧●▪∙⋅",
+    Gap.END: "!！?？¡¿؟…。।",
+    Gap.HASH: "#＃",
+    Gap.AT: "@＠",
+    Gap.STOP: ".",
+}
+_PLAIN = str.maketrans("ıđĐłŁøØёЁ", "idDlLoOеЕ")  # letters that are typed plain and have no decomposition that says so
+_ALIKE = str.maketrans("’أإآةى", "'اااهي")
+_GAP_OF = {ord(character): gap for gap, characters in _GAPS.items() for character in characters}
+
+
+@lru_cache(maxsize=1 << 16)
+def word_key(word: str) -> str:
+    """The form in which words are counted: NFKC, case folded, without accents of Latin, Greek and Arabic letters.
+
+    Creators type tags without the accents of their titles, "mienteme" for "Miénteme". Marks of other scripts are
+    letters: й is not и, and Indic vowels are marks.
+    """
+    folded = unicodedata.normalize("NFKC", word).casefold()
+    return unaccented(folded).translate(_ALIKE)
+
+
+def unaccented(name: str) -> str:
+    """The name without those accents, case and all else as it is."""
+    return unicodedata.normalize("NFC", _bare(name)).translate(_PLAIN)
+
+
+def key_of(name: str) -> str:
+    """The key of a tag, as a span of these words has it; "" where nothing in it can be a span."""
+    return " ".join(token.key for token in tokens(name))
+
+
+def tokens(title: str) -> list[Token]:
+    """The first TOKENS_READ tokens of the title; no token for white space, signs and surrogates."""
+    title = title[:CHARACTERS_READ]
+    places = [match.span() for match in islice(TOKENS.finditer("".join(map(_class, title))), TOKENS_READ)]
+    ends = [0, *(end for _, end in places)]
+    starts = [*(start for start, _ in places), len(title)]
+    gaps = [_gap(title[end:start], start in (0, len(title))) for end, start in zip(ends, starts, strict=True)]
+    found: list[Token] = []
+    segment = 0
+    for place, (start, end) in enumerate(places):
+        if place and gaps[place].parts:
+            segment += 1
+        text = title[start:end]
+        script = _class(text[0]) if _class(text[0]) in SCRIPTS else "w"
+        found.append(Token(text, word_key(text), start, end, segment, gaps[place], gaps[place + 1], script))
+    return found
+
+
+def spans(title: str, found: list[Token]) -> Iterator[Span]:
+    """Every span of these tokens of the title, each place once, by first token and then by length."""
+    count = len(found)
+    for first in range(count):
+        opens = first == 0 or found[first - 1].segment != found[first].segment
+        for last in range(first + 1, count + 1):
+            closes = last == count or found[last].segment != found[last - 1].segment
+            same = found[first].segment == found[last - 1].segment
+            is_segment = opens and closes and same
+            length = last - first
+            if length <= LONGEST or (is_segment and length <= LONGEST_SEGMENT) or length == count <= 2 * LONGEST:
+                yield span_of(title, found, first, last, is_segment)
+            elif length > LONGEST_SEGMENT:
+                break
+
+
+def span_of(title: str, found: list[Token], first: int, last: int, is_segment: bool = False) -> Span:
+    """The span of tokens first to last."""
+    run = found[first:last]
+    name = run[0].text
+    for left, right in pairwise(run):
+        name += right.text if left.after == Gap.TOUCH else " " + right.text
+    key = " ".join(token.key for token in run)
+    return Span(first, last, key, name, title[run[0].start : run[-1].end], is_segment)
+
+
+def _bare(word: str) -> str:
+    """Decomposed, the combining accents of Latin and Greek and the Arabic vowel signs left out."""
+    if word.isascii():
+        return word
+    kept: list[str] = []
+    base = ""
+    for character in unicodedata.normalize("NFD", word):
+        if not unicodedata.combining(character):
+            base = character
+        elif base < "\u0400" or "\u064b" <= character <= "\u0652":  # after a Latin or Greek letter
+            continue
+        kept.append(character)
+    return "".join(kept)
+
+
+@lru_cache(maxsize=1 << 14)
+def _class(character: str) -> str:
+    """w letter or digit, m mark, j joiner, & itself, one letter a script without spaces, " " everything else."""
+    code = ord(character)
+    category = unicodedata.category(character)
+    if category[0] == "M":
+        return " " if 0xFE00 <= code <= 0xFE0F or category == "Me" else "m"  # emoji variants, keycaps
+    if character in _JOINERS:
+        return "j"
+    if category[0] in "LN":
+        return next((letter for letter, low, high in _RANGES if low <= code <= high), "w")
+    return "&" if character in "&＆" else " "
+
+
+def _gap(between: str, is_edge: bool) -> Gap:
+    """The kind of a gap; of several signs the one that says most: "- #" is HASH, ". " is STOP."""
+    kinds = [_kind(character) for character in between if unicodedata.category(character) != "Cf"]
+    signs = [kind for kind in kinds if kind != Gap.SPACE]
+    if signs:
+        for strong in (Gap.HASH, Gap.AT, Gap.QUOTE, Gap.BRACKET, Gap.BAR, Gap.DASH):
+            if strong in signs:
+                return strong
+        return signs[0]
+    if is_edge:
+        return Gap.EDGE
+    return Gap.SPACE if kinds else Gap.TOUCH
+
+
+def _kind(character: str) -> Gap:
+    if character.isspace() or unicodedata.category(character) == "Cc":
+        return Gap.SPACE
+    return _GAP_OF.get(ord(character), Gap.OTHER)

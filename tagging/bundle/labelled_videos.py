@@ -1,0 +1,83 @@
+"""The labelled videos that vote, as a bundle keeps them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from tagging.ragged import TagLists
+from tagging.types import VideoRef
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelledVideos:
+    """V videos: what evidence shows of them, whose they are, and their tags."""
+
+    ids: tuple[str, ...]
+    titles: tuple[str, ...]
+    uploader_ids: tuple[str | None, ...]
+    tags: TagLists
+
+    def __post_init__(self) -> None:
+        lengths = {len(self.ids), len(self.titles), len(self.uploader_ids), len(self.tags)}
+        if len(lengths) != 1:
+            raise ValueError(f"columns of different lengths: {sorted(lengths)}")
+
+    @classmethod
+    def of(cls, videos: Sequence[VideoRef], tags: TagLists) -> "LabelledVideos":
+        return cls(
+            tuple(video.video_id for video in videos),
+            tuple(video.title for video in videos),
+            tuple(video.uploader_id for video in videos),
+            tags,
+        )
+
+    def uploader_numbers(self) -> NDArray[np.int64]:
+        """(V,) equal for videos of one uploader; a video without uploader has a number of its own."""
+        return uploader_numbers(self.uploader_ids)
+
+    def only(self, rows: NDArray[np.int64]) -> "LabelledVideos":
+        """Some of the videos, in the order of their rows."""
+        lists = [self.tags.of(row) for row in rows.tolist()]
+        starts = np.concatenate([[0], np.cumsum([len(one) for one in lists])]).astype(np.int64)
+        return LabelledVideos(
+            tuple(self.ids[row] for row in rows),
+            tuple(self.titles[row] for row in rows),
+            tuple(self.uploader_ids[row] for row in rows),
+            TagLists(starts, np.concatenate([np.zeros(0, np.int64), *lists])),
+        )
+
+    def save(self, path: Path) -> None:
+        starts = pa.array(self.tags.starts, pa.int64())
+        table = pa.table(
+            {
+                "video_id": pa.array(self.ids, pa.string()),
+                "title": pa.array(self.titles, pa.string()),
+                "uploader_id": pa.array(self.uploader_ids, pa.string()),
+                "tag_rows": pa.LargeListArray.from_arrays(starts, pa.array(self.tags.tag_rows, pa.int32())),
+            }
+        )
+        pq.write_table(table, path)
+
+    @classmethod
+    def load(cls, path: Path) -> "LabelledVideos":
+        table = pq.read_table(path)
+        lists = table["tag_rows"].combine_chunks()
+        starts = lists.offsets.to_numpy().astype(np.int64)
+        return cls(
+            ids=tuple(table["video_id"].to_pylist()),
+            titles=tuple(table["title"].to_pylist()),
+            uploader_ids=tuple(table["uploader_id"].to_pylist()),
+            tags=TagLists(starts, lists.values.to_numpy().astype(np.int64)),
+        )
+
+
+def uploader_numbers(uploader_ids: Sequence[str | None]) -> NDArray[np.int64]:
+    """(V,) equal for videos of one uploader; a video without uploader has a number of its own."""
+    numbers: dict[object, int] = {}
+    keys = ((row,) if uploader is None else uploader for row, uploader in enumerate(uploader_ids))
+    return np.array([numbers.setdefault(key, len(numbers)) for key in keys], np.int64)

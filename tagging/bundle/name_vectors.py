@@ -1,0 +1,47 @@
+"""Names and what classes say of them, as a bundle keeps them for the direct sources."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from tagging.bundle.manifest import NamesEntry
+from tagging.types import ClassTags, Modality
+
+
+def save_names(folder: Path, vectors: NDArray[np.float32]) -> None:
+    """vectors: (N, D) unit rows."""
+    np.save(folder / "names.npy", vectors.astype(np.float16), allow_pickle=False)
+
+
+def load_names(folder: Path, entry: NamesEntry) -> NDArray[np.float32]:
+    vectors = np.load(folder / "names.npy", allow_pickle=False)
+    if vectors.shape != (entry.count, entry.dim):
+        raise ValueError(f"names {vectors.shape}, the manifest says {(entry.count, entry.dim)}")
+    return np.asarray(vectors, np.float32)
+
+
+def save_links(folder: Path, modality: Modality, links: ClassTags) -> None:
+    table = pa.table(
+        {
+            "tag": pa.array(links.tag_rows, pa.int32()),
+            "class": pa.array(links.class_rows, pa.int32()),
+            "weight": pa.array(links.weights, pa.float32()),
+        }
+    )
+    pq.write_table(table, folder / f"{modality}.parquet")
+
+
+def load_links(folder: Path, modality: Modality, entry: NamesEntry) -> ClassTags:
+    table = pq.read_table(folder / f"{modality}.parquet")
+    tag_rows = table["tag"].to_numpy().astype(np.int64)
+    if not np.isin(tag_rows, entry.rows()).all():
+        raise ValueError(f"{modality}.parquet names tags that are not among the {entry.count} with names")
+    return ClassTags(
+        tag_rows=tag_rows,
+        class_rows=table["class"].to_numpy().astype(np.int64),
+        weights=table["weight"].to_numpy().astype(np.float32),
+        classes=entry.classes[modality],
+    )

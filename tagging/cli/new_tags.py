@@ -1,0 +1,101 @@
+"""`videotag tags new` and `videotag tags add`: from what extraction read in a backlog to tags of the catalog."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tagging import paths
+from tagging.cli import options
+from tagging.cli.console import Format, print_json, print_lines, print_table
+
+SHOWN = 30
+
+
+def new_command(
+    results: Annotated[Path, typer.Argument(metavar="BATCH_DIR", help="What `videotag batch --out` wrote.")],
+    bundle: options.Bundle = None,
+    manifest: Annotated[
+        Path | None,
+        typer.Option("--manifest", metavar="FILE", help="The batch's manifest, for uploaders and titles."),
+    ] = None,
+    columns: options.Columns = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Write all new tags as CSV, for an editor; new.")
+    ] = None,
+    output: options.Output = Format.table,
+) -> None:
+    """List the new tags of a batch, with what speaks for each. `tags add --from FILE` adds the accepted ones.
+
+    In the file, `accept` is yes already where the rule is sure; fill in yes or no elsewhere. A tag is one that the
+    bundle does not have, by no spelling. Without --manifest every video counts as another uploader's.
+
+    [bold]Examples[/bold]
+
+    videotag tags new tagged --bundle bundles/news --manifest backlog.jsonl
+
+    videotag tags new tagged --bundle bundles/news --manifest backlog.jsonl --out new.csv
+    """
+    from tagging.maintenance.new_tag_table import propose_new, write_new_tags
+    from tagging.maintenance.review_table import require_no_table
+    from tagging.manifest import parse_columns
+    from tagging.tags.new_tag_proposals import PromotionRule
+
+    if columns and manifest is None:
+        raise typer.BadParameter("says how to read a --manifest, and there is none", param_hint="--map")
+    if out is not None:
+        require_no_table(out)
+    rule = PromotionRule()
+    tags = propose_new(results, bundle or paths.default_bundle(), manifest, parse_columns(columns or []))
+    if out is not None:
+        write_new_tags(out, tags, rule)
+    rows = [{"accept": "yes" if rule.accepts(one) else "", **asdict(one)} for one in tags]
+    summary = {
+        "new_tags": len(tags),
+        "accepted": sum(map(rule.accepts, tags)),
+        "may_be_spellings": sum(bool(one.spelling_of) for one in tags),
+        "uploaders": "by the manifest" if manifest else "unknown, every video counts as another's",
+    }
+    if output is Format.json:
+        print_json({**summary, "rule": rule.model_dump(), "tags": rows})
+        return
+    if not tags:
+        print_lines(["no tag is new to the bundle"])
+        return
+    print_table([summary])
+    shown = ("accept", "tag", "videos", "uploaders", "confidence", "spelling_of")
+    print_table([{name: row[name] for name in shown} for row in rows[:SHOWN]], "The most used")
+    if len(rows) > SHOWN and out is None:
+        print_lines([f"... {len(rows) - SHOWN:,} more: --out FILE writes all of them"])
+
+
+def add_command(
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The bundle to write; must not exist.")],
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Tags to add.")] = None,
+    table: Annotated[
+        Path | None, typer.Option("--from", metavar="FILE", help="CSV of `videotag tags new`: rows with accept = yes.")
+    ] = None,
+    bundle: options.Bundle = None,
+    output: options.Output = Format.table,
+) -> None:
+    """Write a bundle with more tags, without training: they are recalled at once, by their names.
+
+    A tag that no video has yet is found where its name stands in a text, where it means what a class of the picture or
+    sound encoder means, and where a trained bundle reads its name as near to the video.
+
+    [bold]Examples[/bold]
+
+    videotag tags add pickleball "padel tennis" --out bundles/mine
+
+    videotag tags add --from new.csv --bundle bundles/news --out bundles/news-2
+    """
+    from tagging.maintenance.add_tags import add_tags
+
+    if not names and table is None:
+        raise typer.BadParameter("give the names of tags, or a table with --from", param_hint="NAME")
+    report = add_tags(bundle or paths.default_bundle(), names or [], out, table)
+    if output is Format.json:
+        print_json(asdict(report))
+    else:
+        print_table([asdict(report)])

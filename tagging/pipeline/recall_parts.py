@@ -1,0 +1,166 @@
+"""The recall stage of a bundle: its channels, and the labelled videos and tags behind them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from recall.channels.base import Channel
+from recall.channels.classifier import Classifier
+from recall.channels.extracted import ExtractedTags
+from recall.channels.name_words import NameWordsChannel
+from recall.channels.names import SensedNames, WrittenNames
+from recall.channels.similar import VideoNeighbours
+from recall.channels.tag_similarity import TagSimilarity
+from recall.channels.text_neighbours import TextNeighbours
+from recall.channels.uploader import UploaderTags
+from recall.extract.extractor import TagExtractor
+from recall.fusion import Fusion, uses_of
+from recall.index.flat import FlatIndex
+from recall.model import RecallModel
+from recall.name_words import NameWords
+from recall.neighbours.search import TextSearch, VideoSearch
+from recall.neighbours.store import NeighbourStore
+from recall.neighbours.table import LabelledTable
+from tagging.bundle.files import artifact_errors
+from tagging.bundle.indexes import NEIGHBOUR_CHANNELS, RowIndex
+from tagging.bundle.labelled_videos import LabelledVideos
+from tagging.bundle.manifest import BundleManifest, NamesEntry
+from tagging.bundle.name_vectors import load_links, load_names
+from tagging.config.recall import RecallConfig
+from tagging.tags.catalog import TagCatalog
+from tagging.text import normalise
+from tagging.types import Modality
+
+SENSED_CHANNELS: dict[str, Modality] = {"seen": "frames", "heard": "audio"}  # the direct sources beside "written"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RecallModelParts:
+    """What recall learnt, and what follows from it for the catalog and the labelled videos."""
+
+    learnt: RecallModel
+    tags: RowIndex | None  # as the similarity branch sees them; None where it was not learnt
+    texts: sparse.csr_matrix  # (V, F) n-grams of the labelled videos
+    extractor: TagExtractor | None  # None: no text of a labelled video names a tag of it
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RecallParts:
+    """What channels are made of."""
+
+    catalog: TagCatalog
+    words: NameWords  # of the catalog's names
+    labelled: LabelledVideos
+    views: Mapping[str, RowIndex]  # of the labelled videos, by channel
+    named: Sequence[Channel]  # the direct sources
+    learnt: RecallModelParts | None
+
+    def neighbour_store(self) -> NeighbourStore:
+        """The labelled videos as channels go by them; others may join."""
+        labelled = self.labelled
+        voters = LabelledTable(
+            labelled.ids, labelled.titles, labelled.uploader_ids, labelled.uploader_numbers(), labelled.tags
+        )
+        near = {name: VideoSearch(NEIGHBOUR_CHANNELS[name], one.index, one.rows) for name, one in self.views.items()}
+        texts = None if self.learnt is None else TextSearch(self.learnt.learnt.features, self.learnt.texts)
+        return NeighbourStore(voters, near, texts)
+
+    def channels(self, neighbour_store: NeighbourStore, config: RecallConfig) -> list[Channel]:
+        """In the order in which tables show them."""
+        voters, limit = neighbour_store.voters, config.tags_per_channel
+        channels: list[Channel] = [
+            VideoNeighbours(name, near, voters, config) for name, near in neighbour_store.near.items()
+        ]
+        channels += self.named
+        if self.learnt is None or config.learnt is None:
+            return channels
+        learnt = self.learnt.learnt
+        assert neighbour_store.texts is not None
+        channels.append(TextNeighbours(neighbour_store.texts, voters, config))
+        channels.append(NameWordsChannel(self.words, np.arange(len(self.catalog)), limit))
+        if config.learnt.linear:
+            channels.append(Classifier(learnt, limit))
+        if self.learnt.tags is not None:
+            channels.append(TagSimilarity(learnt, self.learnt.tags.index, self.learnt.tags.rows, limit))
+        channels.append(UploaderTags(voters, limit))
+        if self.learnt.extractor is not None:
+            spelled = self.catalog.rows_by_normalised()
+            channels.append(
+                ExtractedTags(
+                    self.learnt.extractor, lambda name: spelled.get(normalise(name)), len(self.catalog), limit
+                )
+            )
+        return channels
+
+    def uses(self) -> NDArray[np.float32]:
+        """(N, 2) uploaders and labelled videos of each tag."""
+        lengths = np.diff(self.labelled.tags.starts)
+        uploaders = np.repeat(self.labelled.uploader_numbers(), lengths)
+        return uses_of(self.labelled.tags.tag_rows, uploaders, len(self.catalog))
+
+    @classmethod
+    def load(cls, folder: Path, manifest: BundleManifest) -> "RecallParts":
+        """Those of a bundle; ArtifactCorruptError where a file is not what it should be."""
+        config = manifest.config.recall
+        with artifact_errors(folder):
+            catalog = TagCatalog.load(folder / "catalog.parquet")
+            labelled = LabelledVideos.load(folder / "videos.parquet")
+            if len(labelled.tags.tag_rows) and labelled.tags.tag_rows.max() >= len(catalog):
+                raise ValueError("videos.parquet names tags that catalog.parquet does not have")
+            indexes = {
+                name: RowIndex.load(folder / "channels" / name, config.index, entry)
+                for name, entry in manifest.channels.items()
+            }
+            learnt = None
+            if manifest.learnt is not None:
+                with (folder / "learnt" / "texts.npz").open("rb") as file:  # SciPy leaves one that is cut short open
+                    texts = sparse.load_npz(file)
+                learnt = RecallModelParts(
+                    RecallModel.load(folder / "learnt"),
+                    indexes.pop(TagSimilarity.name, None),
+                    texts,
+                    TagExtractor.load(folder / "learnt" / "extract") if manifest.learnt.extracts else None,
+                )
+            named = named_channels(folder, manifest.names, config, catalog)
+            if learnt is None:  # what is learnt has weighed the channels there are, and no other
+                indexes = {**_nobody(manifest), **indexes}
+            return cls(catalog, NameWords(catalog.names), labelled, indexes, named, learnt)
+
+
+def load_fusion(folder: Path, parts: RecallParts) -> Fusion | None:
+    """How the channels of a bundle are weighed; None where nothing was learnt."""
+    if parts.learnt is None:
+        return None
+    return Fusion.load(folder / "learnt" / "blend.txt", parts.words, parts.uses())
+
+
+def named_channels(folder: Path, entry: NamesEntry | None, recall: RecallConfig, catalog: TagCatalog) -> list[Channel]:
+    """The direct sources, as far as the configuration has them and the folder holds what they need."""
+    config, limit = recall.names, recall.tags_per_channel
+    if entry is None:
+        return []
+    channels: list[Channel] = []
+    if config.written or config.literal or config.described:
+        names, rows = load_names(folder, entry), entry.rows()
+        channels.append(WrittenNames(names, rows, catalog.spellings(rows.tolist()), config, limit))
+    for name, modality in SENSED_CHANNELS.items():
+        strength = {"seen": config.seen, "heard": config.heard}[name]
+        if strength is not None and modality in entry.classes:
+            links = load_links(folder, modality, entry)
+            if len(links.tag_rows):
+                channels.append(SensedNames(name, modality, links, strength, limit))
+    return channels
+
+
+def _nobody(manifest: BundleManifest) -> dict[str, RowIndex]:
+    """A channel for each encoder, in which labelled videos may come to vote."""
+    nothing = np.zeros(0, np.int64)
+    return {
+        name: RowIndex(FlatIndex(np.zeros((0, manifest.encoders[view].dim), np.float32)), nothing)
+        for name, view in NEIGHBOUR_CHANNELS.items()
+        if view in manifest.encoders
+    }

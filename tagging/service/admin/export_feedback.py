@@ -1,0 +1,82 @@
+"""Feedback that a service was given, as a manifest to train from.
+
+Of each tag of a video the last word counts. A video is in the manifest with what its caller said of it and the tags
+that people accepted or added; `rejected` stands beside them, which training does not read. A video whose media were
+sent and not kept has its text alone.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from tagging.files.atomic import require_new, whole_text_file
+from tagging.store.database.config import DatabaseConfig
+from tagging.store.database.database import Database
+from tagging.store.database.feedback import Feedback, FeedbackLog
+from tagging.store.database.migrate import require_current
+from tagging.store.database.taggings import Taggings
+from tagging.types import VideoRef
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackReport:
+    manifest: str
+    feedback: int
+    videos: int  # written
+    tags: int  # accepted or added
+    rejected: int
+    without_tags: int  # videos of which nothing was accepted or added; not written
+
+
+async def export_feedback(config: DatabaseConfig, out: Path) -> FeedbackReport:
+    """Write a manifest, JSONL, by video_id; raises OutputExistsError before any work where `out` exists, and what the
+    database raises.
+    """
+    require_new(out)
+    database = Database(config)
+    try:
+        await require_current(database)
+        judged: dict[str, dict[str, bool]] = {}
+        count = 0
+        async for entry in FeedbackLog(database).all_after():
+            judged.setdefault(entry.record.video_id, {}).update(_words(entry.record))
+            count += 1
+        right = {one: [name for name, is_right in words.items() if is_right] for one, words in judged.items()}
+        wrong = {one: [name for name, is_right in words.items() if not is_right] for one, words in judged.items()}
+        kept = sorted(video_id for video_id, names in right.items() if names)
+        taggings = Taggings(database)
+        with whole_text_file(out) as file:
+            for video_id in kept:
+                tagging = await taggings.latest(video_id)
+                video = tagging.video if tagging is not None else VideoRef(video_id)
+                _write(file, video, right[video_id], wrong[video_id])
+    finally:
+        await database.close()
+    return FeedbackReport(
+        str(out),
+        count,
+        len(kept),
+        sum(len(right[one]) for one in kept),
+        sum(len(wrong[one]) for one in kept),
+        len(judged) - len(kept),
+    )
+
+
+def _words(record: Feedback) -> Mapping[str, bool]:
+    """Whether each tag is right, by its name."""
+    right = {tag.name: True for tag in (*record.accepted, *record.added)}
+    return {tag.name: False for tag in record.rejected} | right
+
+
+def _write(file: TextIO, video: VideoRef, tags: list[str], rejected: list[str]) -> None:
+    said = {
+        "video_id": video.video_id,
+        "uri": video.uri,
+        "title": video.title,
+        "description": video.description,
+        "uploader_id": video.uploader_id,
+    }
+    stated = {name: value for name, value in said.items() if value}
+    file.write(json.dumps({**stated, "tags": tags, "rejected": rejected}) + "\n")

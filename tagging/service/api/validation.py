@@ -1,0 +1,237 @@
+"""What each request has to say, by the comments of the proto."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC
+from typing import Any
+
+from google.protobuf.message import Message
+from videotag.v1 import tagging_pb2 as pb
+
+from tagging.service.api.field_checks import Fields
+from tagging.text import normalise
+
+LONGEST_ID = 256
+LONGEST_VERSION = 128
+LONGEST_URI = 4096
+LONGEST_TITLE = 10_000
+LONGEST_DESCRIPTION = 100_000
+LONGEST_SPELLING = 200
+LONGEST_MEANING = 1000
+LONGEST_LANGUAGE = 35
+LONGEST_FOLDER = 255
+LONGEST_TOKEN = 1024
+LONGEST_PAGE = 1000
+MOST_TAGS = 50
+MOST_PARENTS = 20
+MOST_LISTED = 100  # aliases, merged tags, tags of a labelled video, tags of one feedback
+LEAST_PRECISION, MOST_PRECISION = 0.01, 0.99  # as on the command line
+
+_TAG_ID = re.compile(r"[0-9a-f]{16}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
+
+
+def check(message: Message) -> None:
+    """Raises InvalidRequestError, which names every field that is wrong."""
+    fields = Fields()
+    CHECKS[type(message)](message, fields)
+    fields.finish()
+
+
+def _tag_video(message: pb.TagVideoRequest, fields: Fields) -> None:
+    _video(message, fields)
+    options = message.options
+    if options.HasField("max_tags"):
+        fields.number("options.max_tags", options.max_tags, 1, MOST_TAGS)
+    match options.WhichOneof("threshold"):
+        case "min_confidence":
+            fields.number("options.min_confidence", options.min_confidence, 0, 1)
+        case "precision":
+            fields.number("options.precision", options.precision, LEAST_PRECISION, MOST_PRECISION)
+
+
+def _stream_tag_videos(message: pb.StreamTagVideosRequest, fields: Fields) -> None:
+    _tag_video(message.request, fields)
+
+
+def _get_tagging(message: pb.GetTaggingRequest, fields: Fields) -> None:
+    fields.line("video_id", message.video_id, LONGEST_ID)
+    if message.HasField("content_hash"):
+        fields.pattern("content_hash", message.content_hash, _SHA256, "64 hexadecimal digits")
+    if message.HasField("bundle_version"):
+        fields.line("bundle_version", message.bundle_version, LONGEST_VERSION)
+
+
+def _list_tags(message: pb.ListTagsRequest, fields: Fields) -> None:
+    _page(message, fields)
+    fields.text("text", message.text, LONGEST_SPELLING)
+    _status(message.status, fields)
+
+
+def _create_tag(message: pb.CreateTagRequest, fields: Fields) -> None:
+    fields.line("name", message.name, LONGEST_SPELLING)
+    fields.lines("aliases", message.aliases, LONGEST_SPELLING, MOST_LISTED)
+    _tag_ids("parent_ids", message.parent_ids, MOST_PARENTS, fields)
+    fields.text("language", message.language, LONGEST_LANGUAGE)
+    if message.language:
+        fields.pattern("language", message.language, _LANGUAGE, "a tag of BCP 47")
+    fields.text("description", message.description, LONGEST_MEANING)
+
+
+def _update_tag(message: pb.UpdateTagRequest, fields: Fields) -> None:
+    _tag_id("tag_id", message.tag_id, fields)
+    if message.HasField("name"):
+        fields.line("name", message.name, LONGEST_SPELLING)
+    fields.lines("add_aliases", message.add_aliases, LONGEST_SPELLING, MOST_LISTED)
+    fields.lines("remove_aliases", message.remove_aliases, LONGEST_SPELLING, MOST_LISTED)
+    _tag_ids("add_parent_ids", message.add_parent_ids, MOST_PARENTS, fields)
+    _tag_ids("remove_parent_ids", message.remove_parent_ids, MOST_PARENTS, fields)
+    _apart("remove_aliases", message.add_aliases, message.remove_aliases, fields)
+    _apart("remove_parent_ids", message.add_parent_ids, message.remove_parent_ids, fields)
+    if message.tag_id in message.add_parent_ids:
+        fields.wrong("add_parent_ids", "the tag itself is among them")
+    fields.text("description", message.description, LONGEST_MEANING)
+    _status(message.status, fields)
+
+
+def _merge_tags(message: pb.MergeTagsRequest, fields: Fields) -> None:
+    _tag_id("target_id", message.target_id, fields)
+    _tag_ids("source_ids", message.source_ids, MOST_LISTED, fields)
+    if not message.source_ids:
+        fields.wrong("source_ids", "required, and left out")
+    if message.target_id in message.source_ids:
+        fields.wrong("source_ids", "the target is among them")
+
+
+def _undo_tag_edit(message: pb.UndoTagEditRequest, fields: Fields) -> None:
+    if message.number < 1:
+        fields.wrong("number", f"{message.number}, expected 1 or more")
+
+
+def _list_tag_edits(message: pb.ListTagEditsRequest, fields: Fields) -> None:
+    _page(message, fields)
+    if message.tag_id:
+        _tag_id("tag_id", message.tag_id, fields)
+
+
+def _add_labelled_video(message: pb.AddLabelledVideoRequest, fields: Fields) -> None:
+    _video(message, fields)
+    fields.lines("tags", message.tags, LONGEST_SPELLING, MOST_LISTED)
+    if not message.tags:
+        fields.wrong("tags", "required, and left out")
+
+
+def _remove_labelled_video(message: pb.RemoveLabelledVideoRequest, fields: Fields) -> None:
+    fields.line("video_id", message.video_id, LONGEST_ID)
+
+
+def _submit_feedback(message: pb.SubmitFeedbackRequest, fields: Fields) -> None:
+    fields.line("video_id", message.video_id, LONGEST_ID)
+    _tag_ids("accepted_tag_ids", message.accepted_tag_ids, MOST_LISTED, fields)
+    _tag_ids("rejected_tag_ids", message.rejected_tag_ids, MOST_LISTED, fields)
+    fields.lines("added_tags", message.added_tags, LONGEST_SPELLING, MOST_LISTED)
+    _apart("rejected_tag_ids", message.accepted_tag_ids, message.rejected_tag_ids, fields)
+    if not (message.accepted_tag_ids or message.rejected_tag_ids or message.added_tags):
+        fields.wrong("accepted_tag_ids", "nothing is accepted, rejected or added")
+    if message.HasField("bundle_version"):
+        fields.line("bundle_version", message.bundle_version, LONGEST_VERSION)
+    if message.HasField("feedback_id"):
+        fields.line("feedback_id", message.feedback_id, LONGEST_VERSION)
+
+
+def _get_bundle(_: pb.GetBundleRequest, __: Fields) -> None:
+    """Nothing has to be said."""
+
+
+def _activate_bundle(message: pb.ActivateBundleRequest, fields: Fields) -> None:
+    if message.WhichOneof("bundle") is None:
+        fields.wrong("bundle", "required, and left out: give a folder or a version")
+    _bundle(message, fields)
+
+
+def _bundle(message: pb.ActivateBundleRequest | pb.ShadowBundleRequest, fields: Fields) -> None:
+    match message.WhichOneof("bundle"):
+        case "folder":
+            fields.line("folder", message.folder, LONGEST_FOLDER)
+            if "/" in message.folder or message.folder in (".", ".."):
+                fields.wrong("folder", "a path, expected the name of a folder")
+        case "version":
+            fields.line("version", message.version, LONGEST_VERSION)
+
+
+def _get_churn(message: pb.GetChurnRequest, fields: Fields) -> None:
+    try:
+        message.since.ToDatetime(UTC)
+    except (ValueError, OverflowError):
+        fields.wrong(
+            "since", f"{message.since.seconds} s and {message.since.nanos} ns, not a time of the years 1 to 9999"
+        )
+    if message.HasField("max_tags"):
+        fields.number("max_tags", message.max_tags, 1, LONGEST_PAGE)
+
+
+def _video(message: pb.TagVideoRequest | pb.AddLabelledVideoRequest, fields: Fields) -> None:
+    media = message.WhichOneof("media")
+    fields.line("video_id", message.video_id, LONGEST_ID)
+    if media == "uri":
+        fields.line("uri", message.uri, LONGEST_URI)
+    if media == "content" and not message.content:
+        fields.wrong("content", "0 bytes, expected a file")
+    fields.text("title", message.title, LONGEST_TITLE)
+    fields.text("description", message.description, LONGEST_DESCRIPTION)
+    if message.HasField("uploader_id"):
+        fields.line("uploader_id", message.uploader_id, LONGEST_ID)
+    if media is None and not (message.title.strip() or message.description.strip()):
+        fields.wrong("title", "it says nothing, nor does the description, and there is no uri and no content")
+
+
+def _page(message: pb.ListTagsRequest | pb.ListTagEditsRequest, fields: Fields) -> None:
+    fields.number("page_size", message.page_size, 0, LONGEST_PAGE)
+    fields.text("page_token", message.page_token, LONGEST_TOKEN)
+
+
+def _status(status: int, fields: Fields) -> None:
+    if status not in pb.TagStatus.values():  # enums are open: any number arrives
+        fields.wrong("status", f"{status}, which is no status of a tag")
+
+
+def _tag_id(field: str, value: str, fields: Fields) -> None:
+    fields.pattern(field, value, _TAG_ID, "the id of a tag, 16 hexadecimal digits")
+
+
+def _tag_ids(field: str, values: Sequence[str], most: int, fields: Fields) -> None:
+    fields.lines(field, values, LONGEST_ID, most)
+    for place, value in enumerate(values[:most]):
+        _tag_id(f"{field}[{place}]", value, fields)
+
+
+def _apart(field: str, one: Sequence[str], other: Sequence[str], fields: Fields) -> None:
+    both = _compared(one) & _compared(other)
+    if both:
+        fields.wrong(field, f"{min(both)!r} is asked for and its contrary, too")
+
+
+def _compared(spellings: Sequence[str]) -> set[str]:
+    """As tags are compared; without what is refused anyway, as `normalise` keeps what it was given in memory."""
+    return {normalise(one) for one in spellings[:MOST_LISTED] if len(one) <= LONGEST_SPELLING}
+
+
+CHECKS: Mapping[type[Message], Callable[[Any, Fields], None]] = {
+    pb.TagVideoRequest: _tag_video,
+    pb.StreamTagVideosRequest: _stream_tag_videos,
+    pb.GetTaggingRequest: _get_tagging,
+    pb.ListTagsRequest: _list_tags,
+    pb.CreateTagRequest: _create_tag,
+    pb.UpdateTagRequest: _update_tag,
+    pb.MergeTagsRequest: _merge_tags,
+    pb.UndoTagEditRequest: _undo_tag_edit,
+    pb.ListTagEditsRequest: _list_tag_edits,
+    pb.AddLabelledVideoRequest: _add_labelled_video,
+    pb.RemoveLabelledVideoRequest: _remove_labelled_video,
+    pb.SubmitFeedbackRequest: _submit_feedback,
+    pb.GetBundleRequest: _get_bundle,
+    pb.ActivateBundleRequest: _activate_bundle,
+    pb.ShadowBundleRequest: _bundle,
+    pb.GetChurnRequest: _get_churn,
+}

@@ -1,0 +1,126 @@
+"""How often each client may call: token buckets, filled by the second.
+
+What costs more than its bucket can hold passes when the bucket is full, and leaves it in debt. So nothing is refused
+for ever, and over time no client gets more than its rate.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from tagging.errors import QuotaExceededError
+from tagging.service.clients.clients import Client
+from tagging.service.config import QuotasConfig
+
+ROUNDING = 1e-9  # share of a bucket that it may miss: who waits as long as was said shall not wait again
+
+
+@dataclass(slots=True)
+class Bucket:
+    """Holds up to `depth` of something; every second adds `rate`. Times are in seconds of any clock."""
+
+    rate: float
+    depth: float
+    level: float  # below zero: in debt
+    filled_at: float
+
+    def fill(self, now: float) -> None:
+        self.level = min(self.depth, self.level + (now - self.filled_at) * self.rate)
+        self.filled_at = now
+
+    def wait_s(self, cost: float) -> float:
+        """Until the cost may be taken; zero: now."""
+        short = min(cost, self.depth) - self.level
+        return short / self.rate if short > ROUNDING * self.depth else 0.0
+
+
+class Quotas:
+    """Buckets of all clients. Lives on one thread.
+
+    clock: seconds, never going back
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._buckets: dict[str, tuple[QuotasConfig, Mapping[str, Bucket]]] = {}
+        self._sweep_at = 64
+
+    def take(self, client: Client, size: int) -> None:
+        """Counts a call with that many bytes; raises QuotaExceededError, and counts nothing, if it is one too many."""
+        costs = _costs(size)
+        buckets = self._filled(client)
+        waits = {each: bucket.wait_s(costs[each]) for each, bucket in buckets.items()}
+        slowest = max(waits, key=waits.__getitem__, default=None)
+        if slowest is not None and waits[slowest] > 0:
+            raise QuotaExceededError(
+                f"{client.name} may have {buckets[slowest].rate:g} {_UNITS[slowest]} a second",
+                "slow down, or ask the service's operator for more",
+                waits[slowest],
+            )
+        _pay(buckets, costs)
+
+    def reserve(self, client: Client, size: int) -> float:
+        """Counts one message of a stream; the seconds to wait before it is handed on.
+
+        It is counted at once, in debt if need be, so that messages of many streams are handed on one after the other.
+        """
+        costs = _costs(size)
+        buckets = self._filled(client)
+        wait_s = max((bucket.wait_s(costs[each]) for each, bucket in buckets.items()), default=0.0)
+        _pay(buckets, costs)
+        return wait_s
+
+    def used_media(self, client: Client, media_s: float) -> None:
+        """Counts media of a call that was let in. Its debt keeps later calls out.
+
+        By the quotas of its latest call: those that a stream began with may have been changed since.
+        """
+        quotas, _ = self._buckets.get(client.name, (client.quotas, {}))
+        _pay(self._filled(replace(client, quotas=quotas)), {"calls": 0.0, "bytes": 0.0, "media_s": media_s})
+
+    def _filled(self, client: Client) -> Mapping[str, Bucket]:
+        """The client's buckets as they are now."""
+        now = self._clock()
+        if len(self._buckets) >= self._sweep_at:
+            self._sweep(now)
+        limits, buckets = self._buckets.get(client.name, (None, {}))
+        if limits != client.quotas:  # it is new, or its quotas were changed
+            buckets = {
+                each: _bucket(each, rate, client.quotas.burst_s, now) for each, rate in _rates(client.quotas).items()
+            }
+            self._buckets[client.name] = client.quotas, buckets
+        for bucket in buckets.values():
+            bucket.fill(now)
+        return buckets
+
+    def _sweep(self, now: float) -> None:
+        """Forgets clients whose buckets are full, as a new one's are."""
+        for name, (_, buckets) in list(self._buckets.items()):
+            for bucket in buckets.values():
+                bucket.fill(now)
+            if all(bucket.level == bucket.depth for bucket in buckets.values()):
+                del self._buckets[name]
+        self._sweep_at = max(64, 2 * len(self._buckets))  # so that sweeping costs each call little
+
+
+_UNITS = {"calls": "calls", "bytes": "bytes", "media_s": "seconds of media"}
+
+
+def _rates(quotas: QuotasConfig) -> dict[str, float]:
+    rates = {"calls": quotas.calls_per_s, "bytes": quotas.bytes_per_s, "media_s": quotas.media_s_per_s}
+    return {each: rate for each, rate in rates.items() if rate is not None}
+
+
+def _bucket(each: str, rate: float, burst_s: float, now: float) -> Bucket:
+    depth = max(rate * burst_s, 1.0 if each == "calls" else 0.0)
+    return Bucket(rate, depth, depth, now)
+
+
+def _costs(size: int) -> dict[str, float]:
+    """Of one call; its media are counted when they are decoded."""
+    return {"calls": 1.0, "bytes": float(size), "media_s": 0.0}
+
+
+def _pay(buckets: Mapping[str, Bucket], costs: Mapping[str, float]) -> None:
+    for each, bucket in buckets.items():
+        bucket.level -= costs[each]

@@ -1,0 +1,45 @@
+"""Which role may make which call.
+
+`tag` is for those who hand in videos, `label` for what later answers are voted by, `edit` for the tags themselves,
+`admin` for the bundles. Every client may look at tags and bundles, and ask by reflection what calls there are.
+"""
+
+from collections.abc import Mapping
+
+from videotag.v1 import tagging_pb2 as pb
+
+from tagging.errors import ForbiddenError
+from tagging.service.clients.clients import ROLES, Client
+from tagging.service.config import Role
+
+SERVICE: str = pb.DESCRIPTOR.services_by_name["TaggingService"].full_name
+REFLECTION = ("grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection")
+
+CALLS: Mapping[str, frozenset[Role]] = {
+    "TagVideo": frozenset({"tag"}),
+    "StreamTagVideos": frozenset({"tag"}),
+    "GetTagging": frozenset({"tag"}),
+    "SubmitFeedback": frozenset({"tag"}),
+    "AddLabelledVideo": frozenset({"label"}),
+    "RemoveLabelledVideo": frozenset({"label"}),
+    "ListTags": ROLES,
+    "CreateTag": frozenset({"edit"}),
+    "UpdateTag": frozenset({"edit"}),
+    "MergeTags": frozenset({"edit"}),
+    "UndoTagEdit": frozenset({"edit"}),
+    "ListTagEdits": frozenset({"edit"}),
+    "GetBundle": ROLES,
+    "ActivateBundle": frozenset({"admin"}),
+    "ShadowBundle": frozenset({"admin"}),
+    "GetChurn": frozenset({"admin"}),
+}
+_MAY = {f"/{SERVICE}/{call}": roles for call, roles in CALLS.items()}
+
+
+def check(client: Client, method: str) -> None:
+    """Raises ForbiddenError unless the client may call /SERVICE/CALL; also for a call that nothing is said of."""
+    service = method.rpartition("/")[0].removeprefix("/")
+    roles = ROLES if service in REFLECTION else _MAY.get(method, frozenset())
+    if not client.roles & roles:
+        told = " or ".join(sorted(roles)) or "nobody has"
+        raise ForbiddenError(f"{client.name} has the roles {', '.join(sorted(client.roles))}, the call takes {told}")

@@ -1,0 +1,83 @@
+"""A value that is read from files, and read again when they have changed, and rest.
+
+A file that is written in place is seen half written. Half a list of clients may still be a list of clients, which would
+turn good ones away; so files are left alone until they have been as they are for a moment.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from tagging.errors import InvalidConfigError
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+Stamp = tuple[int, ...]
+
+
+class Reloading(Generic[T]):
+    """What `read` makes of the files. Any thread may ask.
+
+    read: raises InvalidConfigError, whose text goes to the log
+    clock: seconds since 1970, as files have them; `every_s` of them pass before the files are looked at again, and
+    before files that were changed are read
+    Raises what the first reading raises. When a later one fails, the log says so, and what was read before stays.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        read: Callable[[], T],
+        clock: Callable[[], float] = time.time,
+        every_s: float = 1.0,
+    ) -> None:
+        self._paths = tuple(paths)
+        self._read = read
+        self._clock = clock
+        self._every_s = every_s
+        self._lock = threading.Lock()
+        self._stamps = self._look()  # before reading: what is written meanwhile is read next time
+        self._looked_at = clock()
+        self._value = read()
+
+    def current(self) -> T:
+        """The value of the last reading that succeeded."""
+        with self._lock:
+            now = self._clock()
+            if abs(now - self._looked_at) >= self._every_s:  # abs: the clock may be set back
+                self._looked_at = now
+                stamps = self._look()
+                if stamps != self._stamps and self._rests(stamps, now):
+                    self._stamps = stamps
+                    self._renew()
+            return self._value
+
+    def _rests(self, stamps: Iterable[Stamp], now: float) -> bool:
+        """Whether nothing was changed just now. By another machine's clock it may be yet to come: that is no reason."""
+        return not any(0 <= now - changed_ns / 1e9 < self._every_s for _, changed_ns, *_ in filter(None, stamps))
+
+    def _renew(self) -> None:
+        files = ", ".join(map(str, self._paths))
+        try:
+            self._value = self._read()
+        except InvalidConfigError as error:
+            logger.error("files were changed and cannot be used", extra={"files": files, "why": str(error)})
+        else:
+            logger.info("changed files were read", extra={"files": files})
+
+    def _look(self) -> tuple[Stamp, ...]:
+        return tuple(map(_stamp, self._paths))
+
+
+def _stamp(path: Path) -> Stamp:
+    """Differs when the file was written or replaced, also by one of the same size and time of change."""
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino

@@ -1,0 +1,206 @@
+"""Reading an allowed web address into a file, within bounds, and from nowhere else.
+
+A name is resolved once, by the code that connects, and the connection goes to the address that was checked. TLS still
+verifies the name. Every redirect is a new address with all its checks. No proxy of the environment is used: it would
+resolve names by itself.
+"""
+
+import asyncio
+import logging
+import socket
+import ssl
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from ipaddress import ip_address
+from typing import IO
+
+import httpcore2
+
+from tagging.errors import (
+    BackendUnavailableError,
+    InvalidMediaError,
+    MediaNotFoundError,
+    MediaTooBigError,
+    SourceNotAllowedError,
+)
+from tagging.media.copies import write
+from tagging.media.limits import seconds
+from tagging.service.config import SourcesConfig
+from tagging.service.sources.addresses import AddressPolicy, IPAddress, Resolver, is_ip
+from tagging.service.sources.threads import in_thread
+from tagging.service.sources.urls import AllowedOrigins, WebAddress, redirected
+
+logger = logging.getLogger(__name__)
+
+Headers = dict[bytes, str]  # keys in lower case
+
+AT_ONCE = 1 << 20  # bytes written to the file together
+TRIED = 4  # addresses of one name, at most
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+TRY_AGAIN = frozenset({408, 425, 429}) | frozenset(range(500, 600))
+
+
+class Downloader:
+    """Many downloads may run at once; each has a connection of its own."""
+
+    def __init__(
+        self, config: SourcesConfig, resolve: Resolver, may_connect: AddressPolicy, ssl_context: ssl.SSLContext
+    ) -> None:
+        """Raises SourceNotAllowedError for an origin in the configuration that is none."""
+        self._config = config
+        self._origins = AllowedOrigins(config.origins)
+        self._network = _CheckedNetwork(resolve, may_connect)
+        self._ssl_context = ssl_context
+
+    async def download(self, address: WebAddress, file: IO[bytes]) -> None:
+        """Writes the bytes at an address to a file.
+
+        Raises SourceNotAllowedError (also of a redirect, and of a host that lies where no connection may go),
+        MediaNotFoundError, MediaTooBigError, InvalidMediaError (compressed), BackendUnavailableError (no connection, no
+        answer in time, a broken one, or one that asks to come again) and OutputUnwritableError. No message says where
+        a redirect led, what a server said, or which address a name has.
+        """
+        config, name = self._config, address.name
+        try:
+            async with asyncio.timeout(config.timeout_s):
+                await self._follow(address, file)
+        except TimeoutError as error:
+            raise BackendUnavailableError(
+                f"{name} was not read within {seconds(config.timeout_s)} s", "try again, or raise sources.timeout_s"
+            ) from error
+        except httpcore2.TimeoutException as error:
+            raise BackendUnavailableError(
+                f"nothing came from {name} for {seconds(config.idle_timeout_s)} s",
+                "try again, or raise sources.idle_timeout_s",
+            ) from error
+        except httpcore2.NetworkError as error:
+            what = "no secure connection to" if isinstance(error.__cause__, ssl.SSLError) else "no connection to"
+            raise BackendUnavailableError(f"{what} the host of {name}", "try again later") from error
+        except httpcore2.ProtocolError as error:
+            raise BackendUnavailableError(f"the answer of {name} is cut or no HTTP", "try again later") from error
+
+    async def _follow(self, address: WebAddress, file: IO[bytes]) -> None:
+        name = address.name
+        for hop in range(self._config.redirects + 1):
+            if address not in self._origins:
+                logger.warning("source refused", extra={"source": name, "refused": address.name, "redirects": hop})
+                raise _not_allowed(name, redirected=hop > 0)
+            async with self._answer(address) as answer:
+                headers = {key.lower(): value.decode("latin-1") for key, value in answer.headers}
+                if answer.status in REDIRECTS and b"location" in headers:
+                    address = self._next(name, address, headers[b"location"])
+                else:
+                    self._check(name, answer.status, headers)
+                    await self._copy(answer, name, file)
+                    return
+        raise MediaNotFoundError(f"{name} was redirected more than {self._config.redirects} times")
+
+    def _next(self, name: str, address: WebAddress, location: str) -> WebAddress:
+        try:
+            return redirected(address, location)
+        except SourceNotAllowedError as error:
+            raise _not_allowed(name, redirected=True) from error
+
+    @asynccontextmanager
+    async def _answer(self, address: WebAddress) -> AsyncIterator[httpcore2.Response]:
+        url = httpcore2.URL(
+            scheme=address.scheme, host=address.host, port=address.port, target=f"{address.path}{address.query}"
+        )
+        headers: dict[bytes | str, bytes | str] = {
+            "Host": address.authority,
+            "User-Agent": "videotag",
+            "Accept": "*/*",
+            "Accept-Encoding": "identity",
+            "Connection": "close",
+        }
+        idle_s = self._config.idle_timeout_s
+        timeouts = {"connect": idle_s, "read": idle_s, "write": idle_s}
+        connection = httpcore2.AsyncHTTPConnection(
+            origin=url.origin, ssl_context=self._ssl_context, network_backend=self._network
+        )
+        async with (
+            connection,
+            connection.stream("GET", url, headers=headers, extensions={"timeout": timeouts}) as answer,
+        ):
+            yield answer
+
+    def _check(self, name: str, status: int, headers: Headers) -> None:
+        """Of the last answer, before any of its bytes."""
+        if status in TRY_AGAIN:
+            raise BackendUnavailableError(f"{name} answered {status}, expected 200", "try again later")
+        if status != 200:
+            raise MediaNotFoundError(f"{name} answered {status}, expected 200")
+        if headers.get(b"content-encoding", "").strip().lower() not in ("", "identity"):
+            raise InvalidMediaError(f"{name} is sent compressed, though plain bytes were asked for")
+        length = headers.get(b"content-length", "")
+        if length.isdigit():
+            self._check_bytes(name, int(length))
+
+    def _check_bytes(self, name: str, found: int) -> None:
+        if found > self._config.max_bytes:
+            raise MediaTooBigError(
+                f"{name} has {found} bytes or more, expected at most {self._config.max_bytes}",
+                "raise sources.max_bytes to allow more",
+            )
+
+    async def _copy(self, answer: httpcore2.Response, name: str, file: IO[bytes]) -> None:
+        received = 0
+        waiting = bytearray()  # an answer may come in parts of one byte each
+        async for part in answer.aiter_stream():
+            received += len(part)
+            self._check_bytes(name, received)
+            waiting += part
+            if len(waiting) >= AT_ONCE:
+                await in_thread(partial(write, file, waiting, name))
+                waiting = bytearray()
+        await in_thread(partial(write, file, waiting, name))
+
+
+def _not_allowed(name: str, *, redirected: bool) -> SourceNotAllowedError:
+    if redirected:
+        return SourceNotAllowedError(f"{name} is redirected to a place that is not allowed")
+    return SourceNotAllowedError(f"the host of {name} is not allowed", "ask the operator to add it to sources.origins")
+
+
+class _CheckedNetwork(httpcore2.AsyncNetworkBackend):
+    """Connects to an address that was checked, whatever the name means a moment later."""
+
+    def __init__(self, resolve: Resolver, may_connect: AddressPolicy) -> None:
+        self._resolve = resolve
+        self._may_connect = may_connect
+        self._network = httpcore2.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
+    ) -> httpcore2.AsyncNetworkStream:
+        """Raises SourceNotAllowedError, MediaNotFoundError, and what httpcore2 raises."""
+        failure: Exception | None = None
+        for address in await self._addresses(host, port):
+            try:
+                return await self._network.connect_tcp(str(address), port, timeout, local_address, socket_options)
+            except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
+                failure = error
+        raise failure or httpcore2.ConnectError(f"no address of {host}")
+
+    async def _addresses(self, host: str, port: int) -> Sequence[IPAddress]:
+        """All of them are checked: a name that leads here and there is no name to trust."""
+        try:
+            found = [ip_address(host)] if is_ip(host) else await self._resolve(host, port)
+        except socket.gaierror as error:
+            if error.errno == socket.EAI_AGAIN:
+                raise httpcore2.ConnectError(str(error)) from error
+            raise MediaNotFoundError("there is no host of that name") from error
+        except OSError as error:
+            raise httpcore2.ConnectError(str(error)) from error
+        if refused := [address for address in found if not self._may_connect(address)]:
+            logger.warning("address refused", extra={"host": host, "addresses": [str(address) for address in refused]})
+            raise SourceNotAllowedError(
+                "the host is not at an address that may be connected to", "ask the operator about sources.networks"
+            )
+        return found[:TRIED]

@@ -1,0 +1,108 @@
+"""What a caller of the service wants read: opened if, and only if, the operator has allowed the place.
+
+The result is always an open file, never a name: what was checked is what is decoded (`DecodePool.submit` takes it).
+Bytes that were sent or downloaded lie in a file without a name, so nothing can be left of them on the disk.
+"""
+
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+from functools import partial
+from os import fstat
+from typing import IO
+from urllib.parse import unquote
+
+from tagging.errors import (
+    InvalidConfigError,
+    InvalidMediaError,
+    MediaTooBigError,
+    SourceNotAllowedError,
+)
+from tagging.media.copies import unnamed_file, write
+from tagging.media.source import OpenFile, shown
+from tagging.service.config import SourcesConfig
+from tagging.service.sources.addresses import AddressPolicy, Resolver, public_or_in, resolve
+from tagging.service.sources.download import Downloader
+from tagging.service.sources.folders import AllowedFolders
+from tagging.service.sources.threads import in_thread
+from tagging.service.sources.urls import is_web_address, parse_web_address
+
+CONTENT = "the content"  # what messages call bytes that were sent
+
+
+class Sources:
+    """`async with sources.open(uri) as file: await asyncio.wrap_future(pool.submit(file))`"""
+
+    def __init__(
+        self,
+        config: SourcesConfig,
+        *,
+        resolve: Resolver = resolve,
+        may_connect: AddressPolicy | None = None,  # None: public addresses, and config.networks
+        ssl_context: ssl.SSLContext | None = None,  # None: what the system trusts
+    ) -> None:
+        """Raises InvalidConfigError."""
+        self._config = config
+        self._folders = AllowedFolders(config.folders)
+        try:
+            self._downloader = Downloader(
+                config,
+                resolve,
+                may_connect or public_or_in(config.networks),
+                ssl_context or ssl.create_default_context(),
+            )
+        except SourceNotAllowedError as error:
+            hint = "write https://host or https://host:port"
+            raise InvalidConfigError(f"sources.origins: {error.message}", hint) from error
+
+    @asynccontextmanager
+    async def open(self, uri: str) -> AsyncIterator[OpenFile]:
+        """An absolute path, file:// or http(s) address, for as long as the context lasts.
+
+        Raises SourceNotAllowedError, MediaNotFoundError, MediaTooBigError, InvalidMediaError (no bytes, or compressed
+        ones), BackendUnavailableError (trying again may help) and OutputUnwritableError (no room for a copy).
+        """
+        with ExitStack() as closing:
+            if is_web_address(uri):
+                address = parse_web_address(uri)
+                name = address.name
+                file = closing.enter_context(unnamed_file(name))
+                await self._downloader.download(address, file)
+            else:
+                path = _path(uri)
+                name = shown(path)
+                file = await in_thread(lambda: closing.enter_context(self._folders.open(path)))
+            yield self._checked(file, name)
+
+    @asynccontextmanager
+    async def hold(self, content: bytes) -> AsyncIterator[OpenFile]:
+        """Bytes that the caller sent. Raises MediaTooBigError, InvalidMediaError and OutputUnwritableError."""
+        with unnamed_file(CONTENT) as file:
+            await in_thread(partial(write, file, content, CONTENT))
+            yield self._checked(file, CONTENT)
+
+    def _checked(self, file: IO[bytes], name: str) -> OpenFile:
+        size = fstat(file.fileno()).st_size
+        if not size:
+            raise InvalidMediaError(f"{name} has 0 bytes, expected a media file")
+        if size > self._config.max_bytes:
+            raise MediaTooBigError(
+                f"{name} has {size} bytes, expected at most {self._config.max_bytes}",
+                "raise sources.max_bytes to allow more",
+            )
+        return OpenFile(file.fileno(), name)
+
+
+def _path(uri: str) -> str:
+    """Raises SourceNotAllowedError."""
+    path = uri
+    if uri[:7].lower() == "file://":
+        path = uri[7:].removeprefix("localhost") if uri[7:].startswith("localhost/") else uri[7:]
+        if "?" in path or "#" in path:  # in a URL they are no part of the path; in a file's name they may be
+            raise SourceNotAllowedError(f"{shown(uri)} has a query or fragment", "percent-encode ? and #")
+        path = unquote(path, errors="surrogateescape")  # once, and the result is what is checked and opened
+    if not path.startswith("/"):
+        raise SourceNotAllowedError(
+            f"{shown(uri)} is nothing that this service opens", "give an absolute path, or an http or https address"
+        )
+    return path

@@ -1,0 +1,139 @@
+"""One reading of a web address, both for what is allowed and for what is connected to.
+
+Two parsers that read `http://good.example\\@evil.example` in two ways are how allow-lists are passed by. So an address
+is either in the plain form below or refused, and nothing is parsed a second time: the connection is made from the parts
+that were checked.
+"""
+
+import re
+import string
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address
+from urllib.parse import quote, urljoin
+
+from tagging.errors import SourceNotAllowedError
+from tagging.media.source import shown
+from tagging.service.sources.addresses import is_ip
+
+PORTS = {"http": 80, "https": 443}
+LONGEST = 8192  # characters of an address
+LONGEST_HOST = 253
+
+# ASCII: else re takes the Kelvin sign for a k.
+WEB_ADDRESS = re.compile(
+    r"(?P<scheme>https?)://(?P<authority>[^/?#]*)(?P<path>[^?#]*)(?P<query>\?[^#]*)?(?:#.*)?", re.IGNORECASE | re.ASCII
+)
+AUTHORITY = re.compile(r"(?P<host>[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{1,5}))?", re.IGNORECASE | re.ASCII)
+NAME = re.compile(r"(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
+NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")  # a host whose last label is one is read as an IPv4 address by some
+
+
+@dataclass(frozen=True, slots=True)
+class WebAddress:
+    """An http(s) address in its parts."""
+
+    scheme: str  # http or https
+    host: str  # a name in lower case, or an IP address as Python writes it, without brackets
+    port: int
+    path: str  # from the slash on, in ASCII
+    query: str  # from the question mark on, or ""
+
+    @property
+    def authority(self) -> str:
+        """For the header Host."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == PORTS[self.scheme] else f"{host}:{self.port}"
+
+    @property
+    def name(self) -> str:
+        """For messages and logs; without the query, which may hold a signature."""
+        return shown(f"{self.scheme}://{self.authority}{self.path}")
+
+
+def is_web_address(uri: str) -> bool:
+    return re.match(r"https?:", uri, re.IGNORECASE | re.ASCII) is not None
+
+
+def parse_web_address(uri: str) -> WebAddress:
+    """Raises SourceNotAllowedError, which does not repeat the address: it may hold a password."""
+    if len(uri) > LONGEST:
+        raise SourceNotAllowedError(f"the address has {len(uri)} characters, expected at most {LONGEST}")
+    if "\\" in uri or any(not sign.isprintable() for sign in uri):
+        raise SourceNotAllowedError("the address has a backslash or a sign that cannot be printed", "percent-encode it")
+    found = WEB_ADDRESS.fullmatch(uri)
+    if found is None:
+        raise SourceNotAllowedError("the address is not of the form https://host/path")
+    authority = AUTHORITY.fullmatch(found["authority"])
+    if authority is None:
+        raise SourceNotAllowedError(
+            "the address has no plain host, expected https://host/path or https://host:port/path",
+            "leave out user and password, and write the host in ASCII (xn--…)",
+        )
+    scheme = found["scheme"].lower()
+    port = int(authority["port"]) if authority["port"] else PORTS[scheme]
+    if not 0 < port < 1 << 16:
+        raise SourceNotAllowedError(f"the address has port {port}, expected 1 to 65535")
+    return WebAddress(
+        scheme=scheme,
+        host=_host(authority["host"].lower()),
+        port=port,
+        path=_quoted(found["path"]) or "/",
+        query=_quoted(found["query"] or ""),
+    )
+
+
+def redirected(address: WebAddress, location: str) -> WebAddress:
+    """Where a redirect leads. Raises SourceNotAllowedError, as for any address."""
+    if "\\" in location or any(not sign.isprintable() for sign in location):  # urljoin would drop some silently
+        raise SourceNotAllowedError("a redirect leads to an address with a sign that cannot be printed")
+    if re.match(r"[a-z][a-z0-9+.-]*:", location, re.IGNORECASE | re.ASCII):
+        return parse_web_address(location)  # urljoin would complete http:///x
+    here = f"{address.scheme}://{address.authority}{address.path}{address.query}"
+    try:
+        return parse_web_address(urljoin(here, location))
+    except ValueError as error:  # of urljoin
+        raise SourceNotAllowedError("a redirect leads to what is no address") from error
+
+
+class AllowedOrigins:
+    """`SourcesConfig.origins`, to be asked."""
+
+    def __init__(self, origins: Sequence[str]) -> None:
+        """Raises SourceNotAllowedError for what is no origin."""
+        self._exact: set[tuple[str, str, int]] = set()
+        self._below: set[tuple[str, str, int]] = set()
+        for origin in origins:
+            address = parse_web_address(origin.replace("*.", "", 1))
+            (self._below if "*." in origin else self._exact).add((address.scheme, address.host, address.port))
+
+    def __contains__(self, address: WebAddress) -> bool:
+        if (address.scheme, address.host, address.port) in self._exact:
+            return True
+        return not is_ip(address.host) and any(
+            (scheme, port) == (address.scheme, address.port) and address.host.endswith(f".{host}")
+            for scheme, host, port in self._below
+        )
+
+
+def _host(host: str) -> str:
+    """Raises SourceNotAllowedError."""
+    bare = host[1:-1] if host.startswith("[") else host
+    if bare != host or NUMBER.fullmatch(host.rpartition(".")[2]):
+        try:
+            address = ip_address(bare)
+        except ValueError:
+            address = None
+        if address is None or (address.version == 6) != (bare != host):
+            raise SourceNotAllowedError(
+                "the address has a host that looks like an IP address and is none in plain form"
+            )
+        return str(address)
+    if len(host) > LONGEST_HOST or not NAME.fullmatch(host):
+        raise SourceNotAllowedError("the address has a host that is no plain domain name")
+    return host
+
+
+def _quoted(text: str) -> str:
+    """What people paste holds spaces, umlauts and stray percent signs."""
+    return quote(re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", text), safe=string.punctuation)

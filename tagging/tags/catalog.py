@@ -1,0 +1,163 @@
+"""The tag catalog: every tag once, under the name people use most, its other spellings as aliases.
+
+Two spellings are one tag when they agree after `tagging.text.normalise`: NFKC, case folding, single spaces.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from tagging.ragged import TagLists
+from tagging.text import normalise
+
+
+def tag_id(normalised: str) -> str:
+    """An id that is the same in every catalog: 16 hex digits of the BLAKE2b of the normalised name."""
+    return hashlib.blake2b(normalised.encode("utf-8"), digest_size=8).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TagCatalog:
+    """N tags; a tag's row is its place in every array here and in every bundle file that speaks of tags.
+
+    A tag is active or hidden; there is no third status, so it is kept as a bool.
+    """
+
+    ids: tuple[str, ...]
+    names: tuple[str, ...]  # canonical: the spelling most videos use
+    aliases: tuple[tuple[str, ...], ...]  # other raw spellings, most used first
+    counts: NDArray[np.int64]  # (N,) labelled videos with the tag
+    hidden: NDArray[np.bool_]  # (N,) True where the tag is known and never proposed
+    parents: tuple[tuple[int, ...], ...] = ()  # rows of the tags that each is a kind of; left out: none has any
+    languages: tuple[str, ...] = ()  # BCP 47, "" where unknown; left out: all unknown
+
+    def __post_init__(self) -> None:
+        # Also for the bundles of before there were these two columns.
+        if not self.parents:
+            object.__setattr__(self, "parents", ((),) * len(self.ids))
+        if not self.languages:
+            object.__setattr__(self, "languages", ("",) * len(self.ids))
+        columns = (self.ids, self.names, self.aliases, self.counts, self.hidden, self.parents, self.languages)
+        lengths = {len(column) for column in columns}
+        if len(lengths) != 1:
+            raise ValueError(f"columns of different lengths: {sorted(lengths)}")
+        for row, parents in enumerate(self.parents):
+            if any(parent == row or not 0 <= parent < len(self) for parent in parents):
+                raise ValueError(f"tag {self.names[row]!r} has parents {parents}, not other rows of {len(self)} tags")
+        try:
+            TopologicalSorter({row: parents for row, parents in enumerate(self.parents) if parents}).prepare()
+        except CycleError as error:
+            circle = " < ".join(self.names[row] for row in error.args[1])
+            raise ValueError(f"tags are their own ancestors: {circle}") from error
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def rows_by_normalised(self) -> dict[str, int]:
+        """Every spelling's row; a canonical name goes before the aliases of others."""
+        by_alias = {normalise(alias): row for row, aliases in enumerate(self.aliases) for alias in aliases}
+        return by_alias | {normalise(name): row for row, name in enumerate(self.names)}
+
+    def spellings(self, rows: Iterable[int]) -> list[tuple[str, ...]]:
+        """Name and aliases of each of these tags."""
+        return [(self.names[row], *self.aliases[row]) for row in rows]
+
+    def with_added(self, names: Sequence[str]) -> "TagCatalog":
+        """The same rows, and behind them tags of these names, which no video has.
+
+        names: of tags that the catalog does not have, single spaces between their words.
+        """
+        nothing = ((),) * len(names)
+        return TagCatalog(
+            ids=(*self.ids, *(tag_id(normalise(name)) for name in names)),
+            names=(*self.names, *names),
+            aliases=self.aliases + nothing,
+            counts=np.append(self.counts, np.zeros(len(names), np.int64)),
+            hidden=np.append(self.hidden, np.zeros(len(names), np.bool_)),
+            parents=self.parents + nothing,
+            languages=self.languages + ("",) * len(names),
+        )
+
+    def save(self, path: Path) -> None:
+        table = pa.table(
+            {
+                "id": pa.array(self.ids, pa.string()),
+                "name": pa.array(self.names, pa.string()),
+                "aliases": pa.array(self.aliases, pa.list_(pa.string())),
+                "count": pa.array(self.counts, pa.int64()),
+                "hidden": pa.array(self.hidden, pa.bool_()),
+                "parents": pa.array(self.parents, pa.list_(pa.int32())),
+                "language": pa.array(self.languages, pa.string()),
+            }
+        )
+        pq.write_table(table, path)
+
+    @classmethod
+    def load(cls, path: Path) -> "TagCatalog":
+        table = pq.read_table(path)
+        has = set(table.column_names)
+        return cls(
+            ids=tuple(table["id"].to_pylist()),
+            names=tuple(table["name"].to_pylist()),
+            aliases=tuple(map(tuple, table["aliases"].to_pylist())),
+            counts=table["count"].to_numpy(),
+            hidden=table["hidden"].to_numpy(),
+            parents=tuple(map(tuple, table["parents"].to_pylist())) if "parents" in has else (),
+            languages=tuple(table["language"].to_pylist()) if "language" in has else (),
+        )
+
+
+def build_catalog(
+    tags_of_videos: Iterable[Sequence[str]],
+    min_count: int = 1,
+    same_as: Mapping[str, str] = MappingProxyType({}),
+) -> tuple[TagCatalog, TagLists]:
+    """The catalog of the raw tags of V videos, and each video's tags as catalog rows.
+
+    A tag repeated inside one video counts once; tags on fewer than min_count videos are left out.
+    Tags come out by falling count, then by name, so equal input gives an equal catalog.
+    same_as: normalised spelling -> that of the tag it is an alias of (`tagging.tags.alias_proposals.read_accepted`).
+    """
+    spellings: dict[str, Counter[str]] = {}
+    counts: Counter[str] = Counter()
+    per_video: list[tuple[str, ...]] = []
+    for tags in tags_of_videos:
+        by_form: dict[str, str] = {}
+        for tag in tags:
+            raw = " ".join(tag.split())
+            if form := normalise(raw):
+                by_form.setdefault(same_as.get(form, form), raw)
+        for form, raw in by_form.items():
+            spellings.setdefault(form, Counter())[raw] += 1
+        counts.update(by_form.keys())
+        per_video.append(tuple(by_form))
+
+    forms = sorted((form for form, n in counts.items() if n >= min_count), key=lambda form: (-counts[form], form))
+    row_of = {form: row for row, form in enumerate(forms)}
+    ranked = [sorted(spellings[form].items(), key=partial(_before, form)) for form in forms]
+    catalog = TagCatalog(
+        ids=tuple(map(tag_id, forms)),
+        names=tuple(spelled[0][0] for spelled in ranked),
+        aliases=tuple(tuple(raw for raw, _ in spelled[1:]) for spelled in ranked),
+        counts=np.array([counts[form] for form in forms], np.int64),
+        hidden=np.zeros(len(forms), np.bool_),
+    )
+    rows = [[row_of[form] for form in forms_of if form in row_of] for forms_of in per_video]
+    starts = np.concatenate([[0], np.cumsum([len(r) for r in rows], dtype=np.int64)]).astype(np.int64)
+    return catalog, TagLists(starts, np.array([row for r in rows for row in r], np.int64))
+
+
+def _before(form: str, spelling: tuple[str, int]) -> tuple[bool, int, str]:
+    """A tag's own spellings go before those of its aliases, then the more used ones."""
+    raw, count = spelling
+    return normalise(raw) != form, -count, raw

@@ -1,0 +1,116 @@
+"""New tags, which extraction read in the texts of a batch, proposed for the catalog with their evidence.
+
+`PromotionRule` accepts some automatically, an editor judges the others (`tagging.maintenance.new_tag_table`), and
+`tagging.maintenance.add_tags` adds what was accepted to a bundle.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pydantic import PositiveInt
+
+from tagging.config.base import Branch, Share
+from tagging.tags.catalog import TagCatalog
+from tagging.tags.spelling import DIFFERENCES, reduced_spelling
+from tagging.text import normalise
+from tagging.types import VideoRef
+
+logger = logging.getLogger(__name__)
+
+EXAMPLES = 3
+Tagged = Sequence[tuple[str, float]]  # (name, confidence) of the new tags of one video
+
+
+@dataclass(frozen=True, slots=True)
+class NewTag:
+    """A name that the catalog does not have, and the videos that were tagged with it."""
+
+    tag: str  # the spelling that most of them got
+    videos: int
+    uploaders: int
+    confidence: float  # mean over the videos
+    spelling_of: str  # a tag of the catalog, or a more used new one, that it may be an alias of; "" for none
+    video_ids: tuple[str, ...]  # EXAMPLES at most, each the most confident of another uploader
+    titles: tuple[str, ...]  # of these; none without a manifest
+
+
+class PromotionRule(Branch):
+    """Which new tags are accepted without an editor. What may be a spelling of another tag never is."""
+
+    videos: PositiveInt = 3  # at least, with the tag
+    uploaders: PositiveInt = 2  # at least, of these: what one channel repeats may be its own name for a series
+    confidence: Share = 0.5  # at least, in the mean
+
+    def accepts(self, tag: NewTag) -> bool:
+        enough = tag.videos >= self.videos and tag.uploaders >= self.uploaders
+        return enough and tag.confidence >= self.confidence and not tag.spelling_of
+
+
+def propose(tagged: Mapping[str, Tagged], videos: Mapping[str, VideoRef], catalog: TagCatalog) -> list[NewTag]:
+    """tagged: by video_id; videos: what is known of them, maybe not of all."""
+    known = catalog.rows_by_normalised()
+    found: dict[str, _Found] = {}
+    for video_id, tags in tagged.items():
+        for name, confidence in _once(tags):
+            if (form := normalise(name)) not in known:
+                found.setdefault(form, _Found()).add(name, confidence, videos.get(video_id) or VideoRef(video_id))
+    forms = sorted(found, key=lambda form: (-found[form].uploaders, -found[form].videos, form))
+    spelled = {reduced_spelling(form, DIFFERENCES): catalog.names[row] for form, row in known.items()} if forms else {}
+    proposals: list[NewTag] = []
+    for form in forms:
+        name = found[form].name
+        other = spelled.setdefault(reduced_spelling(form, DIFFERENCES), name)
+        proposals.append(found[form].proposal("" if other == name else other))
+    return proposals
+
+
+@dataclass(slots=True)
+class _Found:
+    """One new tag while its videos are counted."""
+
+    spellings: Counter[str] = field(default_factory=Counter)
+    confidences: list[float] = field(default_factory=list)
+    best: dict[object, tuple[float, VideoRef]] = field(default_factory=dict)  # of each uploader
+
+    def add(self, name: str, confidence: float, video: VideoRef) -> None:
+        self.spellings[" ".join(name.split())] += 1
+        self.confidences.append(confidence)
+        uploader = (video.video_id,) if video.uploader_id is None else video.uploader_id
+        if uploader not in self.best or self.best[uploader][0] < confidence:
+            self.best[uploader] = (confidence, video)
+
+    @property
+    def videos(self) -> int:
+        return len(self.confidences)
+
+    @property
+    def uploaders(self) -> int:
+        return len(self.best)
+
+    @property
+    def name(self) -> str:
+        return min(self.spellings, key=lambda name: (-self.spellings[name], name))
+
+    def proposal(self, spelling_of: str) -> NewTag:
+        ordered = sorted(self.best.values(), key=lambda one: (-one[0], one[1].video_id))[:EXAMPLES]
+        examples = [video for _, video in ordered]
+        return NewTag(
+            tag=self.name,
+            videos=self.videos,
+            uploaders=self.uploaders,
+            confidence=sum(self.confidences) / self.videos,
+            spelling_of=spelling_of,
+            video_ids=tuple(video.video_id for video in examples),
+            titles=tuple(video.title for video in examples if video.title),
+        )
+
+
+def _once(tags: Tagged) -> Iterable[tuple[str, float]]:
+    """Of spellings of one tag on one video the most confident."""
+    by_form: dict[str, tuple[str, float]] = {}
+    for name, confidence in sorted(tags, key=lambda tag: -tag[1]):
+        if form := normalise(name):
+            by_form.setdefault(form, (name, confidence))
+    return by_form.values()

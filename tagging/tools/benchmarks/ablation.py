@@ -1,0 +1,196 @@
+"""What each part of the learnt model is worth: trainings that differ from the whole in one part, on the same tests.
+
+    FOLDER/ablation/settings.json            what all parts have in common; where it differs, the folder is refused
+                    train.parquet            what they learn from, where that is not the whole of FOLDER/train.parquet
+                    PART/config.toml         the part's difference, laid over the configuration of the whole
+                    PART/predictions/TEST/   whole or not there: a killed run goes on behind them
+
+A bundle is gone as soon as it has answered.
+"""
+
+import json
+import logging
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tagging.bundle.manifest import file_sha256
+from tagging.config.profiles import load_config
+from tagging.config.root import Config
+from tagging.errors import InvalidConfigError, InvalidManifestError, OutputExistsError
+from tagging.files.atomic import new_folder, whole_text_file
+from tagging.progress import Progress
+from tagging.splits import is_held_out
+from tagging.tools.benchmarks.folder import BenchmarkFolder, as_row, read_table, write_table
+from tagging.tools.benchmarks.ours import COMMAND, OursOptions, predict, train
+from tagging.tools.benchmarks.predictions import prediction_files
+from tagging.tools.benchmarks.score import TableRow, Tables, score_files
+from tagging.tools.benchmarks.scorer import Scorer
+from tagging.types import LabelledVideo
+
+logger = logging.getLogger(__name__)
+
+WHOLE = "whole"
+RECALL_ALONE = '[rank.ranker]\nbackend = "none"\n'  # a ranker's order would hide what a part of recall is worth
+# What is written under [recall.learnt], and nothing else.
+PARTS = {
+    WHOLE: "",
+    "no-linear": "linear = 0.0",
+    "no-similarity": "similarity = 0.0",
+    "with-names": 'tag_views = ["text"]',
+    "with-graph": 'tag_views = ["graph"]',
+    "no-ngrams": 'ngrams = {backend = "none"}',
+    "no-contrastive": "contrastive = 0.0",
+    "decoupled": 'loss = "decoupled"',
+    "asymmetric": 'loss = "asymmetric"',
+}
+LEARNT = ("classifier", "similarity", "multimodal")  # channels that only a trained model has
+SYSTEMS = (*LEARNT, "union")
+MEASURES = ("R@20", "R@200", "R@200 known", "P@5")
+# Of the draw. Neither the split's nor the trainings': what those keep back would be drawn from the very same uploaders.
+SEED = 2027
+
+
+@dataclass(frozen=True, slots=True)
+class AblationOptions:
+    out: Path
+    videos: int | None = None  # about so many are learnt from; None: all
+    profile: str = "offline"
+    configs: tuple[Path, ...] = ()  # of the whole
+    features: Path | None = None
+    command: Sequence[str] = COMMAND
+
+
+def ablate(
+    folder: BenchmarkFolder,
+    tests: Mapping[str, Sequence[LabelledVideo]],
+    parts: Sequence[str],
+    scorer: Scorer,
+    options: AblationOptions,
+    progress: Progress,
+) -> Tables:
+    """For each test and measure a table: a row a part, and in it each channel and its difference to the whole's.
+
+    The whole is always among the parts. A cell is None where the part has no such channel. Raises InvalidConfigError
+    where a part's configuration is that of the whole, OutputExistsError where an ablation of something else lies at
+    `out`, InvalidManifestError where there is nothing to learn from, and what trainings and the scorer raise.
+    """
+    parts = [part for part in PARTS if part in {WHOLE, *parts}]
+    configs = {part: configuration(part, options) for part in parts}
+    for part in parts:
+        if part != WHOLE and configs[part] == configs[WHOLE]:
+            raise InvalidConfigError(f"{part}: the whole is without it already", "choose others with --part")
+    _keep_settings(folder, configs[WHOLE], scorer, options)
+    learnt_from = _drawn(folder.train, options)
+    for part in parts:
+        logger.info("part: %s", part)
+        _answer(part, learnt_from, tests, options)
+        if part == WHOLE:
+            _require_learnt(learnt_from, tests, options.out)
+    found = {test: _files(parts, test, options.out) for test in tests}
+    return _compared(score_files(folder, found, learnt_from, scorer, progress)["recall"])
+
+
+def configuration(part: str, options: AblationOptions) -> Config:
+    """Of the part's training; the file that makes it differ from the whole's is written."""
+    over = _over(part, options.out)
+    over.parent.mkdir(parents=True, exist_ok=True)
+    over.write_text(f"{RECALL_ALONE}[recall.learnt]\n{PARTS[part]}\n", encoding="utf-8")
+    if load_config(options.profile, *options.configs).recall.learnt is None:
+        raise InvalidConfigError("the configuration has nothing learnt that a part could be taken from")
+    return load_config(options.profile, *options.configs, over)
+
+
+def draw(videos: Sequence[LabelledVideo], count: int, seed: int = SEED) -> list[LabelledVideo]:
+    """About `count` of the tagged videos, whole uploaders by hash; all, where there are no more."""
+    tagged = [one for one in videos if one.tags]
+    if count >= len(tagged):
+        return tagged
+    return [one for one in tagged if is_held_out(one.video, count / len(tagged), seed)]
+
+
+def _keep_settings(folder: BenchmarkFolder, whole: Config, scorer: Scorer, options: AblationOptions) -> None:
+    made: dict[str, Any] = {"train": file_sha256(folder.train), "videos": options.videos, "draw": SEED}
+    made |= {"sample": scorer.sample, "seed": scorer.seed, "config": whole.model_dump(mode="json")}
+    path = options.out / "settings.json"
+    if not path.exists():
+        with whole_text_file(path) as file:
+            json.dump(made, file, indent=1, ensure_ascii=False)
+    elif (kept := json.loads(path.read_text(encoding="utf-8"))) != made:
+        other = [name for name in made if made[name] != kept.get(name)]
+        raise OutputExistsError(
+            f"{path} is of another ablation: {', '.join(other)}", "choose another folder with --out"
+        )
+
+
+def _drawn(table: Path, options: AblationOptions) -> Path:
+    if options.videos is None:
+        return table
+    path = options.out / "train.parquet"
+    if not path.exists():
+        videos = draw(read_table(table), options.videos)
+        if not videos:
+            raise InvalidManifestError(f"{table}: no uploader is drawn for {options.videos} videos", "ask for more")
+        logger.info("drawn: %d tagged videos", len(videos))
+        write_table(map(as_row, videos), path)
+    return path
+
+
+def _answer(
+    part: str, learnt_from: Path, tests: Mapping[str, Sequence[LabelledVideo]], options: AblationOptions
+) -> None:
+    bundle = options.out / part / "bundle"
+    configs = (*options.configs, _over(part, options.out))
+    ours = OursOptions(bundle, options.profile, configs, options.features, options.command)
+    for test, videos in tests.items():
+        answers = _answers(part, test, options.out)
+        if not answers.exists():
+            train(learnt_from, ours)
+            with new_folder(answers) as partial:
+                predict(videos, partial, ours)
+    shutil.rmtree(bundle, ignore_errors=True)
+
+
+def _require_learnt(learnt_from: Path, tests: Mapping[str, object], out: Path) -> None:
+    """Of too few videos nothing is learnt, and every part would be the whole."""
+    for test in tests:
+        if not any(f"videotag-{name}" in prediction_files(_answers(WHOLE, test, out)) for name in LEARNT):
+            raise InvalidManifestError(f"{learnt_from}: nothing is learnt from it", "the training told above why")
+
+
+def _files(parts: Sequence[str], test: str, out: Path) -> dict[str, Path]:
+    """Part and system, with a space between, -> the file."""
+    return {
+        f"{part} {system}": files[f"videotag-{system}"]
+        for part in parts
+        for files in [prediction_files(_answers(part, test, out))]
+        for system in SYSTEMS
+        if f"videotag-{system}" in files
+    }
+
+
+def _compared(rows: Sequence[TableRow]) -> Tables:
+    measured = {(row["test"], *row["system"].split(" ")): row for row in rows}
+    tables: Tables = {}
+    for test in dict.fromkeys(row["test"] for row in rows):
+        parts = dict.fromkeys(part for of, part, _ in measured if of == test)
+        for measure in MEASURES:
+            tables[f"{test}: {measure}"] = table = []
+            for part in parts:
+                cells: TableRow = {"part": part}
+                for system in SYSTEMS:
+                    own, whole = (measured.get((test, one, system), {}).get(measure) for one in (part, WHOLE))
+                    cells[system] = own
+                    cells[f"{system} vs whole"] = None if own is None or whole is None else round(own - whole, 4)
+                table.append(cells)
+    return tables
+
+
+def _over(part: str, out: Path) -> Path:
+    return out / part / "config.toml"
+
+
+def _answers(part: str, test: str, out: Path) -> Path:
+    return out / part / "predictions" / test

@@ -1,0 +1,57 @@
+"""What each channel, and their union, recovers of the tags that each modality carries."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tagging.errors import ArtifactNotFoundError, InvalidManifestError
+from tagging.text import normalise
+from tagging.tools.benchmarks.folder import BenchmarkFolder
+from tagging.tools.benchmarks.predictions import prediction_files, read_predictions
+from tagging.types import MODALITIES
+
+DEPTHS = (5, 20, 200)
+Carried = dict[str, list[tuple[str, str]]]  # video id -> (normalised tag, the modality that carries it)
+
+
+def composite_score(folder: BenchmarkFolder) -> list[dict[str, str | int | float]]:
+    """A row for each system and modality: the share of its tags among the first 5, 20 and 200 of their videos.
+
+    A video without a prediction counts as one without an answer. Raises ArtifactNotFoundError where the folder holds
+    no predictions, InvalidManifestError for predictions of other videos.
+    """
+    folder.tests(["test"])
+    carried = _read_carried(folder.table("test"))
+    files = prediction_files(folder.predictions("test"))
+    if not files:
+        raise ArtifactNotFoundError(f"{folder.predictions('test')}: no predictions", "make some with the command ours")
+    rows: list[dict[str, str | int | float]] = []
+    for system, path in files.items():
+        predictions = read_predictions(path)
+        strange = predictions.keys() - carried.keys()
+        if strange:
+            raise InvalidManifestError(f"{path}: {min(strange)!r} is no test clip of {folder.root}")
+        for modality in MODALITIES:
+            hits = dict.fromkeys(DEPTHS, 0)
+            pairs = 0
+            for video_id, tags in carried.items():
+                order = list(dict.fromkeys(map(normalise, predictions.get(video_id, ()))))
+                own = [tag for tag, by in tags if by == modality]
+                pairs += len(own)
+                for depth in DEPTHS:
+                    hits[depth] += len(set(order[:depth]).intersection(own))
+            shares = {f"found in {depth}": round(hits[depth] / max(pairs, 1), 4) for depth in DEPTHS}
+            rows.append({"system": system, "carried_by": modality, "tags": pairs, **shares})
+    return rows
+
+
+def _read_carried(path: Path) -> Carried:
+    try:
+        columns = pq.read_table(path, columns=["video_id", "tags", "carried_by"]).to_pylist()
+        return {
+            row["video_id"]: [(normalise(tag), by) for tag, by in zip(row["tags"], row["carried_by"], strict=True)]
+            for row in columns
+        }
+    except (OSError, ValueError, TypeError, pa.ArrowException) as error:
+        raise InvalidManifestError(f"{path}: no composite set: {error}", "write one with composite") from error

@@ -1,0 +1,74 @@
+"""The folder of one benchmark, which every command reads and fills:
+
+train.parquet                      what systems learn from
+unseen.parquet, seen.parquet       uploaders held out; other videos of uploaders that may be in train
+test.parquet                       in the place of those two where a data set has no uploaders
+predictions/TEST/SYSTEM.jsonl.gz   the best tags of each video
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tagging.errors import ArtifactNotFoundError
+from tagging.files.atomic import partial_file
+from tagging.manifest import read_labelled
+from tagging.tools.benchmarks.datasets import Row
+from tagging.types import LabelledVideo
+
+TESTS = ("unseen", "seen", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class BenchmarkFolder:
+    root: Path
+
+    @property
+    def train(self) -> Path:
+        return self.table("train")
+
+    def table(self, name: str) -> Path:
+        return self.root / f"{name}.parquet"
+
+    def tests(self, asked: Sequence[str] = ()) -> list[str]:
+        """The tests asked for, or all that are there. Raises ArtifactNotFoundError where one, or all, are missing."""
+        found = list(asked) or [name for name in TESTS if self.table(name).is_file()]
+        missing = [path for path in (self.train, *map(self.table, found)) if not path.is_file()]
+        if missing or not found:
+            what = f"no {missing[0].name}" if missing else "no test"
+            raise ArtifactNotFoundError(
+                f"{self.root} is no benchmark: {what} in it", "write one with python -m tagging.tools.benchmarks split"
+            )
+        return found
+
+    def predictions(self, test: str) -> Path:
+        return self.root / "predictions" / test
+
+
+def read_table(path: Path) -> list[LabelledVideo]:
+    return list(read_labelled([path], {}))
+
+
+def as_row(one: LabelledVideo) -> Row:
+    video = one.video
+    return Row(video.video_id, video.title, video.description, one.tags, video.uploader_id, video.uri)
+
+
+def write_table(rows: Iterable[Row], path: Path) -> None:
+    """A manifest of videotag; uploaders stand in channel_id as well, the name by which the scorer draws intervals."""
+    rows = list(rows)
+    columns = {
+        "video_id": pa.array([row.video_id for row in rows], pa.string()),
+        "title": pa.array([row.title for row in rows], pa.string()),
+        "description": pa.array([row.description for row in rows], pa.string()),
+        "tags": pa.array([row.tags for row in rows], pa.list_(pa.string())),
+    }
+    if any(row.uploader_id is not None for row in rows):
+        columns["uploader_id"] = columns["channel_id"] = pa.array([row.uploader_id for row in rows], pa.string())
+    if any(row.uri is not None for row in rows):
+        columns["uri"] = pa.array([row.uri for row in rows], pa.string())
+    with partial_file(path) as partial:
+        pq.write_table(pa.table(columns), partial, compression="zstd")

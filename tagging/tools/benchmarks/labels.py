@@ -1,0 +1,60 @@
+"""Training tags as a sparse matrix; every peer is a sparse matrix of scores against it."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from tagging.errors import InvalidManifestError
+from tagging.text import normalise
+from tagging.types import LabelledVideo
+
+Sparse = Any  # scipy.sparse.csr_matrix; SciPy carries no types
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingTags:
+    """What V tagged training videos are tagged with, out of N tags in their order of use."""
+
+    names: tuple[str, ...]  # N normalised, the most used first, equals by name
+    labels: Sparse  # (V, N) float32 of ones
+
+    @classmethod
+    def of(cls, videos: Sequence[LabelledVideo]) -> "TrainingTags":
+        """Raises InvalidManifestError for a video without a tag, which has nothing to teach."""
+        tags = [sorted({normalise(tag) for tag in video.tags} - {""}) for video in videos]
+        if not all(tags):
+            raise InvalidManifestError("a training video without a tag")
+        counts = Counter(name for own in tags for name in own)
+        names = tuple(sorted(counts, key=lambda name: (-counts[name], name)))
+        row_of = {name: row for row, name in enumerate(names)}
+        columns = np.array([row_of[name] for own in tags for name in own], np.int32)
+        starts = np.concatenate([[0], np.cumsum([len(own) for own in tags])]).astype(np.int64)
+        ones = np.ones(len(columns), np.float32)
+        return cls(names, sparse.csr_matrix((ones, columns, starts), shape=(len(videos), len(names))))
+
+    def best(self, scores: Sparse, k: int) -> list[list[str]]:
+        """(Q, N) scores -> for each query its at most k tags of a score above 0, best first; ties go to the more used.
+
+        Only stored scores are looked at.
+        """
+        scores = scores.tocsr()
+        found = []
+        for start, end in zip(scores.indptr[:-1], scores.indptr[1:], strict=True):
+            rows, values = scores.indices[start:end], scores.data[start:end]
+            rows, values = rows[values > 0], values[values > 0]
+            found.append([self.names[row] for row in rows[np.lexsort((rows, -values))[:k]]])
+        return found
+
+
+def vote_matrix(neighbours: NDArray[np.int64], similarity: NDArray[np.float32], videos: int) -> Sparse:
+    """(Q, K) rows of training videos and their similarities -> (Q, videos); what is not above 0 has no vote."""
+    votes = np.maximum(similarity, 0.0).astype(np.float32)
+    starts = np.arange(len(neighbours) + 1) * neighbours.shape[1]
+    matrix = sparse.csr_matrix((votes.ravel(), neighbours.ravel(), starts), shape=(len(neighbours), videos))
+    matrix.eliminate_zeros()
+    return matrix

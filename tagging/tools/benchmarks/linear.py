@@ -1,0 +1,81 @@
+"""XR-Linear in its own virtual environment: libpecos needs numpy below 2, which videotag does not run on."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from scipy import sparse
+
+from tagging.errors import MissingPackageError, VideotagError
+from tagging.progress import Advance, Progress
+from tagging.tools.benchmarks.labels import Sparse, TrainingTags
+
+SCRIPT = Path(__file__).parent / "xr_linear.py"
+# libpecos names torch and transformers too, of which its linear models use nothing: 2 GB left out.
+LIBRARIES = ("numpy<2", "scipy<1.14", "scikit-learn<1.7")
+PECOS = "libpecos==1.2.8"
+STAGES = 3  # of which the script tells: clustered, trained, answered
+MIN_COUNT = 2  # training videos of a tag: one video teaches a linear model that video
+
+
+def make_environment(folder: Path, progress: Progress) -> Path:
+    """The Python of a virtual environment with libpecos, made at `folder` unless it is there.
+
+    Raises MissingPackageError where it cannot be installed.
+    """
+    python, ready = folder / "bin" / "python", folder / "ready"
+    if not ready.exists():  # a killed installation leaves a Python without libraries
+        with progress.track("environment of XR-Linear", 3) as advance:
+            for command in (
+                [sys.executable, "-m", "venv", str(folder)],
+                [str(python), "-m", "pip", "install", "--quiet", *LIBRARIES],
+                [str(python), "-m", "pip", "install", "--quiet", "--no-deps", PECOS],
+            ):
+                done = subprocess.run(command, capture_output=True, text=True, check=False)
+                if done.returncode:
+                    raise MissingPackageError(
+                        f"{PECOS} cannot be installed: {_last_line(done.stderr)}",
+                        "name the Python of an environment that has it with --xr-python",
+                    )
+                advance(1)
+        ready.touch()
+    return python
+
+
+def xr_linear(
+    python: Path, train: Sparse, tags: TrainingTags, queries: Sparse, progress: Progress, min_count: int = MIN_COUNT
+) -> Sparse:
+    """(V, F) and (Q, F) features -> (Q, N) scores of the tags of at least `min_count` training videos."""
+    known = int((tags.labels.sum(axis=0) >= min_count).sum())  # the most used come first
+    if not known:
+        raise VideotagError(f"no tag has {min_count} training videos", "XR-Linear needs a bigger training set")
+    labels = tags.labels[:, :known].tocsr()
+    with tempfile.TemporaryDirectory() as name, progress.track("XR-Linear", STAGES) as advance:
+        folder = Path(name)
+        for matrix, file in ((train, "train_x"), (labels, "train_y"), (queries, "test_x")):
+            sparse.save_npz(folder / f"{file}.npz", matrix, compressed=False)
+        _run(python, [str(SCRIPT), name, str(os.cpu_count() or 1)], advance)
+        scores = sparse.load_npz(folder / "scores.npz").tocsr()
+    scores.resize((queries.shape[0], len(tags.names)))
+    return scores
+
+
+def _run(python: Path, arguments: Sequence[str], advance: Advance) -> None:
+    last = "it said nothing"
+    try:
+        with subprocess.Popen([str(python), *arguments], stderr=subprocess.PIPE, text=True) as process:
+            assert process.stderr is not None
+            for line in process.stderr:
+                last = line.strip() or last
+                advance(line.startswith("XR-Linear:"))
+    except OSError as error:
+        raise MissingPackageError(f"{python} cannot be run: {error}", "--xr-python names a Python") from error
+    if process.returncode:
+        raise MissingPackageError(f"XR-Linear failed: {last}", f"it needs {PECOS} in the environment of {python}")
+
+
+def _last_line(text: str) -> str:
+    return (text.strip().splitlines() or ["it said nothing"])[-1]

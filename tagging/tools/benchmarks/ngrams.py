@@ -1,0 +1,33 @@
+"""TF-IDF of words and of characters, the plain measure of how alike two titles are (scikit-learn)."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import sparse
+from sklearn.feature_extraction.text import TfidfVectorizer
+
+from tagging.errors import InvalidManifestError
+from tagging.progress import Progress
+from tagging.tools.benchmarks.labels import Sparse
+
+KINDS = (("word", (1, 2)), ("char_wb", (2, 4)))
+
+
+def tfidf(train: Sequence[str], tests: Sequence[str], progress: Progress) -> tuple[Sparse, Sparse]:
+    """Texts -> (V, F) and (Q, F) rows: unit word 1-2-grams beside unit character 2-4-grams, so products lie in [0, 2].
+
+    Fitted on the training texts alone. A gram that a single training text has can bring two texts together
+    only if the test has it too: it is kept. Raises InvalidManifestError where no text has a word.
+    """
+    blocks: list[tuple[Sparse, Sparse]] = []
+    with progress.track("TF-IDF", len(KINDS)) as advance:
+        for analyzer, lengths in KINDS:
+            make = TfidfVectorizer(analyzer=analyzer, ngram_range=lengths, sublinear_tf=True, dtype=np.float32)
+            try:
+                learnt = make.fit_transform(train)
+            except ValueError as error:
+                raise InvalidManifestError(f"the training titles cannot be used: {error}") from error
+            blocks.append((learnt, make.transform(tests)))
+            advance(1)
+    stack = sparse.hstack
+    return stack([one for one, _ in blocks], format="csr"), stack([one for _, one in blocks], format="csr")

@@ -1,0 +1,106 @@
+"""Every system of a benchmark folder before the scorer, as tables.
+
+`recall` has a row for each test and system, `bands` the recall of tags by how many training videos have them,
+`scripts` that of videos by the script of their title. R@200 is given twice: over all tags, and over those that
+training has seen (`R@200 known`), by the same scorer on a truth without the others.
+"""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tagging.errors import ArtifactNotFoundError, InvalidManifestError, VideotagError
+from tagging.progress import Progress
+from tagging.text import normalise
+from tagging.tools.benchmarks.datasets import Row
+from tagging.tools.benchmarks.folder import BenchmarkFolder, read_table, write_table
+from tagging.tools.benchmarks.predictions import prediction_files
+from tagging.tools.benchmarks.scorer import Scorer
+
+MEASURES = ("R@20", "R@50", "R@200", "P@5", "P@10", "nDCG@10", "PSP@5")
+TableRow = dict[str, Any]
+Tables = dict[str, list[TableRow]]
+
+
+def score(
+    folder: BenchmarkFolder, tests: Sequence[str], systems: Sequence[str], scorer: Scorer, progress: Progress
+) -> Tables:
+    """The three tables, of the systems that are named, or of all. Raises ArtifactNotFoundError where a test has no
+    predictions, or none of a named system, and what the scorer raises."""
+    found = {test: prediction_files(folder.predictions(test)) for test in tests}
+    for test, files in found.items():
+        missing = [name for name in systems if name not in files]
+        if missing or not files:
+            of = f" of {', '.join(missing)}" if missing else ""
+            raise ArtifactNotFoundError(
+                f"{folder.predictions(test)}: no predictions{of}", "make some with the commands peers and ours"
+            )
+        found[test] = {name: files[name] for name in systems or files}
+    return score_files(folder, found, folder.train, scorer, progress)
+
+
+def score_files(
+    folder: BenchmarkFolder,
+    found: Mapping[str, Mapping[str, Path]],
+    train: Path,
+    scorer: Scorer,
+    progress: Progress,
+) -> Tables:
+    """The same tables of any files of predictions: test -> system -> file, all learnt from the table `train`."""
+    learnt = {normalise(tag) for row in read_table(train) for tag in row.tags}
+    tables: Tables = {"recall": [], "bands": [], "scripts": []}
+    total = 2 * sum(map(len, found.values()))
+    with progress.track("score", total) as advance, tempfile.TemporaryDirectory() as name:
+        for test, files in found.items():
+            truth = folder.table(test)
+            known = _known_truth(truth, learnt, scorer, Path(name) / f"{test}.parquet")
+            for system, path in files.items():
+                answer = scorer.score(truth, train, path)
+                advance(1)
+                among_known = scorer.score(known, train, path)
+                advance(1)
+                start = {"test": test, "system": system}
+                try:
+                    tables["recall"].append(start | _recall(answer, among_known))
+                    tables["bands"] += [start | row for row in _bands(answer)]
+                    tables["scripts"] += [start | row for row in _scripts(answer)]
+                except KeyError as error:
+                    raise VideotagError(f"{scorer.file}: its answer has no {error}") from error
+    return tables
+
+
+def _known_truth(truth: Path, learnt: set[str], scorer: Scorer, out: Path) -> Path:
+    """The scorer's sample without the tags that training never saw; a video left without a tag drops out."""
+    rows = []
+    for row in scorer.sampled(truth):
+        video, tags = row.video, tuple(tag for tag in row.tags if normalise(tag) in learnt)
+        if tags:
+            rows.append(Row(video.video_id, video.title, video.description, tags, video.uploader_id))
+    if not rows:
+        raise InvalidManifestError(f"{truth}: training has seen none of its tags")
+    write_table(rows, out)
+    return out
+
+
+def _recall(answer: TableRow, known: TableRow) -> TableRow:
+    return {
+        "videos": answer["videos"],
+        "unanswered": answer["videos_without_prediction"],
+        **{name: answer[name] for name in MEASURES},
+        "R@200 known": known["R@200"],
+        **{f"{name} 95%": "{}-{}".format(*answer[f"{name}_interval95"]) for name in ("P@5", "R@20")},
+    }
+
+
+def _bands(answer: TableRow) -> list[TableRow]:
+    bands = answer["R@20_by_train_count"]
+    return [{"train_videos": name, "pairs": one["pairs"], "R@20": one["R@20"]} for name, one in bands.items()]
+
+
+def _scripts(answer: TableRow) -> list[TableRow]:
+    return [
+        {"script": name, "videos": one["videos"], "P@5": one["P@5"], "R@20": one["R@20"]}
+        for name, one in answer["by_title_script"].items()
+        if one["videos"]
+    ]

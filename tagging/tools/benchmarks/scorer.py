@@ -1,0 +1,59 @@
+"""The scorer, a program of its own: it alone knows what a measure is. Here it is asked, and its answers are tabled."""
+
+import json
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tagging.errors import VideotagError
+from tagging.tools.benchmarks.folder import read_table
+from tagging.types import LabelledVideo
+
+SAMPLE, SEED = 2000, 7
+
+
+@dataclass(frozen=True, slots=True)
+class Scorer:
+    """`python FILE --truth … --predictions … --train … --sample N --seed S`, one JSON object on stdout."""
+
+    file: Path
+    sample: int = SAMPLE
+    seed: int = SEED
+
+    def score(self, truth: Path, train: Path, predictions: Path) -> dict[str, Any]:
+        """Everything the scorer says of one file of predictions. Raises VideotagError with its last word."""
+        said = self._run(truth, "--train", str(train), "--predictions", str(predictions))
+        try:
+            answer = json.loads(said)
+        except ValueError as error:
+            raise VideotagError(f"{self.file}: its answer is not JSON: {error}") from error
+        if not isinstance(answer, dict):
+            raise VideotagError(f"{self.file}: its answer is no JSON object")
+        return answer
+
+    def sampled(self, truth: Path) -> list[LabelledVideo]:
+        """The videos of a table that the scorer looks at, which depend on nothing but the table, size and seed."""
+        with tempfile.TemporaryDirectory() as name:
+            chosen = Path(name) / "sample.jsonl"
+            self._run(truth, "--write-sample", str(chosen))
+            ids = {json.loads(line)["video_id"] for line in chosen.read_text(encoding="utf-8").splitlines()}
+        return [row for row in read_table(truth) if row.video.video_id in ids]
+
+    def _run(self, truth: Path, *arguments: str) -> str:
+        if not self.file.is_file():
+            raise VideotagError(f"{self.file}: no such scorer", "name it with --scorer FILE")
+        command = [sys.executable, str(self.file), "--truth", str(truth), *arguments]
+        command += ["--sample", str(self.sample), "--seed", str(self.seed)]
+        done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
+        if done.returncode:
+            said = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+            raise VideotagError(f"{self.file.name}: {said}")
+        return done.stdout
+
+
+def chosen_videos(scorer: Scorer | None, truth: Path) -> list[LabelledVideo]:
+    """What a system has to answer: the scorer's sample, or every video of the test."""
+    return read_table(truth) if scorer is None else scorer.sampled(truth)

@@ -1,0 +1,215 @@
+"""How long each stage takes for one video, with the bundle as it is or grown to many more labelled videos.
+
+A grown video has a real one as its parent, whose title and tags it shares; its embeddings lie between the parent's and
+those of a near video (tagging/tools/benchmarks/index_backends.py), and its uploader is a copy of the parent's. So
+channels search as many rows and count as many votes as they would; what they find is not measured here.
+"""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rank.contrastive import Contrastive
+from rank.exhaustive import ExhaustiveRanker
+from recall.index.base import VectorIndex
+from recall.index.factory import build_index
+from tagging.bundle.files import read_manifest
+from tagging.bundle.indexes import NEIGHBOUR_CHANNELS, RowIndex
+from tagging.bundle.labelled_videos import LabelledVideos
+from tagging.config.recall import IndexConfig, RecallConfig
+from tagging.features.extract import extract
+from tagging.features.factory import load_encoders
+from tagging.pipeline.load import check_encoders, load_ranker
+from tagging.pipeline.rank_input import rank_inputs
+from tagging.pipeline.recall_parts import RecallParts, load_fusion
+from tagging.pipeline.recall_stage import RecallStage
+from tagging.progress import Progress
+from tagging.ragged import TagLists
+from tagging.store.features import FeatureStore
+from tagging.tools.benchmarks.index_backends import between, now_mib, share_found
+from tagging.types import Candidates, RankInput, VideoEmbeddings, VideoRef
+
+WARM = 5  # videos that are recalled before any is timed
+Floats = NDArray[np.float32]
+Rows = NDArray[np.int64]
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    videos: int
+    index: IndexConfig
+    seed: int
+
+
+def recall_times(
+    bundle: Path, videos: Sequence[VideoRef], growth: Growth | None, store: FeatureStore, progress: Progress
+) -> dict[str, list[Row]]:
+    """Tables: the indexes, where they are built anew, the time of every stage, and what all of it is and takes."""
+    stated = read_manifest(bundle)
+    encoders = load_encoders(stated.config.encoders)
+    check_encoders(stated, encoders)
+    extraction = extract(videos, encoders, stated.config.media, store, progress, with_tokens=stated.ranker is not None)
+    queries = extraction.embeddings
+    ranker = load_ranker(bundle, stated)
+    before, started = now_mib(), time.perf_counter()
+    parts, config = RecallParts.load(bundle, stated), stated.config.recall
+    blend = load_fusion(bundle, parts)
+    tables: dict[str, list[Row]] = {}
+    figures = {"load the bundle, s": round(time.perf_counter() - started, 1)}
+    if growth is not None:
+        asked = RecallStage(parts, blend, config).prepared(queries)
+        parts, tables["indexes"] = grown(parts, growth, config, asked, progress)
+    recall_stage = RecallStage(parts, blend, config)
+    tables["one video"], candidates = _stages(recall_stage, queries, progress)
+    if isinstance(ranker, Contrastive):
+        inputs = rank_inputs(videos, extraction.tokens, candidates)
+        tables["one video"] += _rank_stages(
+            ranker, ExhaustiveRanker(ranker.matching.tags, parts.catalog.hidden), inputs, progress
+        )
+    figures |= {"labelled videos": len(parts.labelled.ids), "tags": len(parts.catalog), "videos asked": len(queries)}
+    tables["all"] = [
+        {"": name, "value": value} for name, value in {**figures, "MiB": round(now_mib() - before)}.items()
+    ]
+    return tables
+
+
+def _stages(
+    recall_stage: RecallStage, queries: Sequence[VideoEmbeddings], progress: Progress
+) -> tuple[list[Row], list[Candidates]]:
+    found: list[Candidates] = []
+    times: dict[str, list[float]] = {}
+    with progress.track("recall one by one", len(queries)) as advance:
+        for place, query in enumerate(queries):
+            if place == WARM:
+                times.clear()
+            clock = [("", time.perf_counter())]
+            videos = recall_stage.prepared([query])
+            clock.append(("video tower", time.perf_counter()))
+            proposed = {}
+            for channel in recall_stage.channels:
+                [proposed[channel.name]] = channel.recall(videos)
+                clock.append((channel.name, time.perf_counter()))
+            found.append(recall_stage.unite(videos[0], proposed))
+            clock.append(("union", time.perf_counter()))
+            for (_, began), (stage, ended) in pairwise(clock):
+                times.setdefault(stage, []).append(1e3 * (ended - began))
+            times.setdefault("recall", []).append(1e3 * (clock[-1][1] - clock[0][1]))
+            advance(1)
+    return _percentiles(times), found
+
+
+def _rank_stages(
+    ranker: Contrastive, whole: ExhaustiveRanker, inputs: Sequence[RankInput], progress: Progress
+) -> list[Row]:
+    """One thread, as one video of a service has it."""
+    times: dict[str, list[float]] = {}
+    with progress.track("rank one by one", len(inputs)) as advance, threads(1):
+        for place, one in enumerate(inputs):
+            if place == WARM:
+                times.clear()
+            clock = [("", time.perf_counter())]
+            [row] = ranker.matching.rows([one])
+            clock.append(("rank: the video's tower", time.perf_counter()))
+            names = ranker.matching.new_names([one.candidates])
+            clock.append((f"rank: the tag tower, {'some' if names else 'no'} new names", time.perf_counter()))
+            cosines = ranker.matching.near(row, one.candidates, names)
+            ranker.sure(one.candidates, cosines)
+            clock.append(("rank: its candidates", time.perf_counter()))
+            whole.nearest(row[None], len(cosines) or 1)
+            clock.append(("rank: the whole catalog instead", time.perf_counter()))
+            for (_, began), (stage, ended) in pairwise(clock):
+                times.setdefault(stage, []).append(1e3 * (ended - began))
+            advance(1)
+    return _percentiles(times)
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _percentiles(times: Mapping[str, Sequence[float]]) -> list[Row]:
+    return [
+        {
+            "stage": stage,
+            "p50 ms": round(float(np.percentile(ms, 50)), 2),
+            "p99 ms": round(float(np.percentile(ms, 99)), 2),
+        }
+        for stage, ms in times.items()
+    ]
+
+
+def grown(
+    parts: RecallParts, growth: Growth, config: RecallConfig, asked: Sequence[VideoEmbeddings], progress: Progress
+) -> tuple[RecallParts, list[Row]]:
+    """The same over so many videos, with indexes of another kind, and how those fare."""
+    rng = np.random.default_rng(growth.seed)
+    real = len(parts.labelled.ids)
+    parents = np.r_[np.arange(real), rng.integers(0, real, max(0, growth.videos - real))]
+    report: list[Row] = []
+
+    def built(name: str, rows: Floats, queries: Sequence[Floats]) -> VectorIndex:
+        started = time.perf_counter()
+        index = build_index(rows, growth.index, growth.seed)
+        report.append({"index": name, "rows": len(rows), "build s": round(time.perf_counter() - started, 1)})
+        if queries:
+            found = index.search(np.stack(queries), config.neighbours).ids
+            report[-1]["found of the nearest"] = round(share_found(rows, np.stack(queries), found), 4)
+        return index
+
+    views = {}
+    with progress.track("build indexes", len(parts.views) + 1) as advance:
+        for name, one in parts.views.items():
+            rows, places = _grown_rows(one, parents, rng)
+            queries = [
+                video.rows[NEIGHBOUR_CHANNELS[name]] for video in asked if NEIGHBOUR_CHANNELS[name] in video.rows
+            ]
+            views[name] = RowIndex(built(name, rows, queries), places)
+            advance(1)
+        learnt = parts.learnt
+        if learnt is not None:
+            tags = learnt.tags
+            if tags is not None:
+                tags = replace(tags, index=built("similarity", tags.index.rows(), []))
+            learnt = replace(learnt, tags=tags, texts=learnt.texts.tocsr()[parents])
+        advance(1)
+    return replace(parts, labelled=_grown_videos(parts.labelled, parents), views=views, learnt=learnt), report
+
+
+def _grown_rows(one: RowIndex, parents: Rows, rng: np.random.Generator) -> tuple[Floats, Rows]:
+    """Rows of the real videos that have the view, then of the grown ones whose parent has it; whose each row is."""
+    real = one.index.rows()
+    place = np.full(parents.max(initial=-1) + 1, -1)
+    place[one.rows] = np.arange(len(real))
+    born = np.flatnonzero(place[parents] >= 0)
+    born = born[born > one.rows.max(initial=-1)]
+    return np.concatenate([real, between(real, place[parents[born]], rng)]), np.r_[one.rows, born]
+
+
+def _grown_videos(labelled: LabelledVideos, parents: Rows) -> LabelledVideos:
+    copies = np.arange(len(parents)) // max(len(labelled.ids), 1)
+    uploaders = (labelled.uploader_ids[parent] for parent in parents)
+    lengths = np.diff(labelled.tags.starts)[parents]
+    starts = np.r_[0, np.cumsum(lengths)]
+    within = np.arange(starts[-1]) - np.repeat(starts[:-1], lengths)
+    tag_rows = labelled.tags.tag_rows[np.repeat(labelled.tags.starts[parents], lengths) + within]
+    return LabelledVideos(
+        tuple(f"{labelled.ids[parent]}+{row}" for row, parent in enumerate(parents)),
+        tuple(labelled.titles[parent] for parent in parents),
+        tuple(None if one is None else f"{one}+{copy}" for one, copy in zip(uploaders, copies, strict=True)),
+        TagLists(starts, tag_rows),
+    )

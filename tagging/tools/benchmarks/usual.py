@@ -1,0 +1,24 @@
+"""The uploader's usual tags: those of its training videos, the most repeated first. What a test of seen creators
+can be scored with and no look at the video at all; nothing for an uploader that training has not seen."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import sparse
+
+from tagging.tools.benchmarks.labels import Sparse, TrainingTags
+from tagging.types import LabelledVideo
+
+
+def usual_tags(train: Sequence[LabelledVideo], tags: TrainingTags, tests: Sequence[LabelledVideo]) -> Sparse:
+    """V training and Q test videos -> (Q, N) numbers of the uploader's videos that have each tag."""
+    videos_of: dict[str, list[int]] = defaultdict(list)
+    for row, video in enumerate(train):
+        if video.video.uploader_id is not None:
+            videos_of[video.video.uploader_id].append(row)
+    own = [videos_of.get(video.video.uploader_id or "", []) for video in tests]
+    starts = np.concatenate([[0], np.cumsum([len(rows) for rows in own])]).astype(np.int64)
+    columns = np.array([row for rows in own for row in rows], np.int64)
+    ones = np.ones(len(columns), np.float32)
+    return sparse.csr_matrix((ones, columns, starts), shape=(len(tests), len(train))) @ tags.labels

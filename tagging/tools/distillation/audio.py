@@ -1,0 +1,129 @@
+"""Training of the audio encoder: the teachers' answers, mn04's features, and labels where there are any.
+
+    loss = BCE(beliefs, target) + |mean of the tokens - pooled|²
+
+target: for each example the teachers' independent probabilities, raised where a label says more; pooled: mn04's
+features for the whole crop, on the basis of `sound_crops`. Bands and stretches of the log-mel are blanked
+(SpecAugment, Park et al. 2019).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from tagging.features.resnet import SmallResNet
+from tagging.features.trained import MEL_MEAN, SOUND_DIM, normalised_mel
+from tagging.progress import Progress
+from tagging.tools.distillation.classes import Classes
+from tagging.tools.distillation.loop import batches, cosine, follow, learner_of, reduced, restore, save, tell
+from tagging.tools.distillation.sound_crops import EXAMPLES, SoundCrops
+from tagging.tools.distillation.sounds import LabelledSound
+
+_TRUST = 0.8  # in a label: some are file names that nobody checked
+
+
+@dataclass(frozen=True, slots=True)
+class AudioTraining:
+    epochs: float = 4.0
+    batch: int = 32  # crops, of three examples each
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.05
+    warm_up: float = 0.03  # share of the steps
+    beliefs_weight: float = 20.0  # of the first loss: a mean over hundreds of classes, nearly all silent
+    blank_bands: int = 12  # at most, of 64
+    blank_steps: int = 20  # at most, of 96
+    averaging: float = 0.998  # of the weights, a step
+    checkpoint_every: int = 250
+    seed: int = 7
+
+
+def targets_of_sounds(sounds: Sequence[LabelledSound], classes: Classes) -> NDArray[np.float32]:
+    """(sounds, C): what each sound's label says for sure; 0 where it says nothing."""
+    targets = np.zeros((len(sounds), len(classes.names)), np.float32)
+    for row, sound in enumerate(sounds):
+        if sound.label:
+            targets[row, list(classes.implied[f"sounds:{sound.label}"])] = _TRUST
+    return targets
+
+
+def train(
+    crops: SoundCrops,
+    sounds: Sequence[LabelledSound],
+    classes: Classes,
+    config: AudioTraining,
+    work: Path,
+    device: str,
+    progress: Progress,
+) -> SmallResNet:
+    """The network, from its checkpoint in the work folder if there is one of the same training."""
+    checkpoint = work / "checkpoint.pt"
+    torch.manual_seed(config.seed)  # for the first weights; batches and blanks have generators of their own
+    network = SmallResNet(1, SOUND_DIM, len(classes.names)).to(device)
+    learner = learner_of(network, config.learning_rate, config.weight_decay)
+    labels = targets_of_sounds(sounds, classes)
+    steps = int(config.epochs * len(crops.first) / config.batch)
+    first = restore(checkpoint, learner, repr(config))
+
+    learner.model.train()
+    with progress.track("training the audio encoder", steps) as advance:
+        advance(first)
+        for step, rows in batches(len(crops.first), config.batch, first, steps, config.seed):
+            for group in learner.optimizer.param_groups:
+                group["lr"] = config.learning_rate * cosine(step / steps, config.warm_up)
+            inputs, pooled_target, target = (part.to(device) for part in _batch(step, rows, crops, labels, config))
+            with reduced(device):
+                tokens = learner.model(inputs.to(memory_format=torch.channels_last))
+            tokens = tokens.float().mean(dim=1)
+            answer = functional.binary_cross_entropy_with_logits(learner.model.classes(tokens), target)
+            heard = tokens.reshape(len(rows), EXAMPLES, -1).mean(dim=1)
+            pooled = functional.mse_loss(heard, pooled_target)
+            learner.optimizer.zero_grad(set_to_none=True)
+            (config.beliefs_weight * answer + pooled).backward()  # type: ignore[no-untyped-call]
+            learner.optimizer.step()
+            follow(learner, min(config.averaging, (step + 1) / (step + 10)))
+            advance(1)
+            if (step + 1) % config.checkpoint_every == 0 or step + 1 == steps:
+                save(checkpoint, step + 1, learner, repr(config))
+                tell(step + 1, {"bce": answer.item(), "pooled": pooled.item()})
+    return learner.average.eval()
+
+
+def _batch(
+    step: int, rows: NDArray[np.int64], crops: SoundCrops, labels: NDArray[np.float32], config: AudioTraining
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Inputs (B * 3, 1, 96, 64), pooled features (B, D) and targets (B * 3, C) of a step."""
+    mel = crops.mel[rows].astype(np.float32).reshape(-1, *crops.mel.shape[2:])
+    blank(mel, config, np.random.default_rng([config.seed, 3, step]))
+    pooled = torch.from_numpy(crops.pooled[rows].astype(np.float32))
+    return normalised_mel(torch.from_numpy(mel)), pooled, torch.from_numpy(target_of(crops, rows, labels))
+
+
+def blank(mel: NDArray[np.float32], config: AudioTraining, rng: np.random.Generator) -> None:
+    """Sets one band and one stretch of each (96, 64) example to the mean level, half of the time each."""
+    for example in mel:
+        if rng.random() < 0.5:
+            width = int(rng.integers(1, config.blank_bands + 1))
+            low = int(rng.integers(0, example.shape[1] - width + 1))
+            example[:, low : low + width] = MEL_MEAN
+        if rng.random() < 0.5:
+            length = int(rng.integers(1, config.blank_steps + 1))
+            start = int(rng.integers(0, example.shape[0] - length + 1))
+            example[start : start + length] = MEL_MEAN
+
+
+def target_of(crops: SoundCrops, rows: NDArray[np.int64], labels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(B * 3, C); a sound that is mixed in at a tenth of the energy is heard for sure only in part."""
+    one, other, share = crops.first[rows], crops.second[rows], crops.share[rows]
+    is_mixed = (other != one)[:, None]
+    faint = np.minimum(1.0, 2 * (1 - share))[:, None]
+    said = np.maximum(labels[one], np.where(is_mixed, faint * labels[other], 0))
+    target = np.repeat(said, EXAMPLES, axis=0)
+    teacher = crops.probabilities[rows].astype(np.float32).reshape(len(target), -1)
+    target[:, : teacher.shape[1]] = np.maximum(target[:, : teacher.shape[1]], teacher)
+    return target

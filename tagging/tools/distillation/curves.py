@@ -1,0 +1,59 @@
+"""Would more pictures, or a larger network, do better? The same training with less of either.
+
+Every training sees its crops equally often, so one with fewer pictures has fewer steps: at the same number of steps
+it would only learn its few pictures by heart. A part of the pictures is chosen by the hash of their names, so a
+smaller part is in every larger one. A mixed crop belongs to a part if both of its pictures do.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tagging.features.resnet import WIDTHS
+from tagging.progress import Progress
+from tagging.tools.distillation import vision
+from tagging.tools.distillation.classes import Classes
+from tagging.tools.distillation.picture_crops import Crops
+from tagging.tools.distillation.pictures import Picture, hashed_share
+
+PARTS = (0.25, 0.5, 1.0)  # of the pictures
+HALF = (16, 32, 64, 128)  # widths
+
+
+def curves(
+    crops: Crops,
+    pictures: Sequence[Picture],
+    classes: Classes,
+    thumbnails: Mapping[str, Sequence[str]],
+    work: Path,
+    device: str,
+    progress: Progress,
+    config: vision.VisionTraining,
+) -> list[dict[str, str | float]]:
+    """A row a training: what it had, and how often a kept-back picture's label is among its first five classes."""
+    kept_back = vision.KeptBack.of(pictures, classes)
+    rows: list[dict[str, str | float]] = []
+    for part, widths in [*((part, WIDTHS) for part in PARTS), (1.0, HALF)]:
+        some = of_part(crops, pictures, part)
+        count = len(some.first)
+        one = replace(config, widths=widths)
+        folder = work / f"curves-{part:g}-{widths[0]}"
+        folder.mkdir(parents=True, exist_ok=True)
+        network = vision.train(some, pictures, classes, thumbnails, one, folder, device, progress)
+        size = sum(parameter.numel() for parameter in network.parameters())
+        accuracy = {name: round(value, 3) for name, value in kept_back.accuracy(network, device).items()}
+        steps = int(one.epochs * count / one.batch)
+        rows.append({"pictures": part, "crops": count, "parameters": size, "steps": steps, **accuracy})
+    return rows
+
+
+def of_part(crops: Crops, pictures: Sequence[Picture], part: float) -> Crops:
+    """The crops of a part of the pictures."""
+    if part == 1.0:
+        return crops
+    chosen = np.array([hashed_share(f"part/{p.source}/{p.name}") < part for p in pictures])
+    rows: NDArray[np.int64] = np.flatnonzero(chosen[crops.first] & chosen[crops.second])
+    return Crops(**{name: getattr(crops, name)[rows] for name in Crops.__slots__})

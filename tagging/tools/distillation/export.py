@@ -1,0 +1,46 @@
+"""From a trained network to the file that the package ships: half precision, with its class names and their vectors."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import save
+
+from tagging.features.resnet import SmallResNet
+from tagging.features.trained import FRAME_DIM, SOUND_DIM
+from tagging.files.atomic import partial_file
+from tagging.tools.distillation.classes import Classes
+
+KINDS = {"vision": ("videotag-vision", 3, FRAME_DIM), "audio": ("videotag-audio", 1, SOUND_DIM)}
+
+
+def write(
+    network: SmallResNet, what: str, classes: Classes, anchors: NDArray[np.float32], text_fingerprint: str, file: Path
+) -> None:
+    """The same network gives the same bytes."""
+    tensors = {name: tensor for name, tensor in network.state_dict().items() if tensor.is_floating_point()}
+    tensors["anchors"] = torch.from_numpy(anchors)
+    halves = {name: tensor.detach().cpu().half().contiguous() for name, tensor in tensors.items()}
+    described = {
+        "kind": KINDS[what][0],
+        "class_names": classes.names,
+        "class_words": classes.words,
+        "text_fingerprint": text_fingerprint,
+    }
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with partial_file(file) as partial:
+        # Bytes, as a file of the library's is closed to everyone else; one entry, as it shuffles several.
+        partial.write_bytes(save(halves, {"videotag": json.dumps(described)}))
+
+
+def write_untrained(
+    what: str, classes: Classes, anchors: NDArray[np.float32], text_fingerprint: str, file: Path, seed: int = 7
+) -> None:
+    """A network with random weights, the baseline that has the architecture alone."""
+    _, channels, dim = KINDS[what]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = SmallResNet(channels, dim, len(classes.names))
+    write(network, what, classes, anchors, text_fingerprint, file)

@@ -1,0 +1,107 @@
+"""What the two trainings share: batches, the learning rate, the average of the weights, checkpoints."""
+
+import copy
+import logging
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tagging.errors import InvalidConfigError
+from tagging.features.resnet import SmallResNet
+from tagging.files.atomic import partial_file
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Learner:
+    """A network in training and the running average of its weights, which is what is kept (Polyak 1992)."""
+
+    model: SmallResNet
+    average: SmallResNet
+    optimizer: torch.optim.Optimizer
+
+
+def learner_of(model: SmallResNet, learning_rate: float, weight_decay: float) -> Learner:
+    """AdamW; matrices and filters decay, biases and norms do not."""
+    model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # its stubs lack it
+    groups = [
+        {"params": [p for p in model.parameters() if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in model.parameters() if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    optimizer = torch.optim.AdamW(groups, lr=learning_rate, fused=True)
+    return Learner(model, copy.deepcopy(model).requires_grad_(False), optimizer)
+
+
+def batches(count: int, batch: int, first: int, steps: int, seed: int) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """(step, rows): every crop once an epoch, in an order of its own; the same batches after a restart.
+
+    Raises InvalidConfigError where the crops do not fill one batch.
+    """
+    per_epoch = count // batch
+    if not per_epoch:
+        raise InvalidConfigError(f"{count} crops do not fill a batch of {batch}", "give a --data with more pictures")
+    order, epoch = np.zeros(0, np.int64), -1
+    for step in range(first, steps):
+        if step // per_epoch != epoch:
+            epoch = step // per_epoch
+            order = np.random.default_rng([seed, 2, epoch]).permutation(count)
+        start = (step % per_epoch) * batch
+        yield step, np.sort(order[start : start + batch])
+
+
+def cosine(done: float, warm_up: float) -> float:
+    """The share of the highest learning rate after a share of the steps."""
+    return done / warm_up if done < warm_up else 0.5 + 0.5 * math.cos(math.pi * (done - warm_up) / (1 - warm_up))
+
+
+def reduced(device: str) -> torch.autocast:
+    """bfloat16 where the machine computes it faster than float32; sums and weights stay float32 (Micikevicius 2018)."""
+    can = torch.cpu.get_capabilities()
+    is_faster = device != "cpu" or can.get("avx512_bf16", False) or can.get("amx_bf16", False)
+    return torch.autocast(device, torch.bfloat16, enabled=is_faster)
+
+
+def follow(learner: Learner, keep: float) -> None:
+    """The average moves towards the model by 1 - keep."""
+    with torch.no_grad():
+        torch._foreach_lerp_(list(learner.average.parameters()), list(learner.model.parameters()), 1 - keep)
+        for mean, now in zip(learner.average.buffers(), learner.model.buffers(), strict=True):
+            if mean.is_floating_point():
+                mean.lerp_(now, 1 - keep)
+            else:
+                mean.copy_(now)
+
+
+def tell(step: int, measured: Mapping[str, float]) -> None:
+    logger.info("step %d: %s", step, ", ".join(f"{name} {value:.3f}" for name, value in measured.items()))
+
+
+def save(file: Path, step: int, learner: Learner, config: str) -> None:
+    state = {
+        "step": step,
+        "config": config,
+        "model": learner.model.state_dict(),
+        "average": learner.average.state_dict(),
+        "optimizer": learner.optimizer.state_dict(),
+    }
+    with partial_file(file) as partial:
+        torch.save(state, partial)
+
+
+def restore(file: Path, learner: Learner, config: str) -> int:
+    """The step to go on with; 0 where there is no checkpoint of this very configuration."""
+    if not file.exists():
+        return 0
+    state = torch.load(file, weights_only=True)
+    if state["config"] != config:
+        return 0
+    learner.model.load_state_dict(state["model"])
+    learner.average.load_state_dict(state["average"])
+    learner.optimizer.load_state_dict(state["optimizer"])
+    return int(state["step"])

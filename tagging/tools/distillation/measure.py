@@ -1,0 +1,262 @@
+"""What the two encoders are worth, on pictures and sounds that no training saw, beside their teachers and baselines.
+
+Four questions, each a table: how well a linear classifier on the embedding names the labels of a set (linear probe);
+how often a label's own name is near the top when the embedding is compared with the names of all classes (text
+space); how often encoder and teacher agree on real thumbnails; how many pictures and sounds one core encodes.
+"""
+
+import time
+import warnings
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tagging.features.audio import EXAMPLE_SAMPLES, log_mel
+from tagging.features.base import FrameEncoder, TextEncoder, mean_pool
+from tagging.features.statistics import FrameStatisticsEncoder, SoundStatisticsEncoder
+from tagging.features.torchvision_compat import repair_torchvision
+from tagging.features.trained import TrainedFrameEncoder, TrainedSoundEncoder, mean_names, whole
+from tagging.tools.distillation.classes import anchors, audio_classes, vision_classes
+from tagging.tools.distillation.export import write_untrained
+from tagging.tools.distillation.pictures import LABELLED, Picture, read_stills
+from tagging.tools.distillation.sounds import read_sounds
+from tagging.tools.distillation.teachers import CLASSES, SIDE, Mn04, MobileNet
+from tagging.tools.distillation.vision import label_key
+from tagging.types import Frames, Sound
+
+Rows = NDArray[np.float32]
+PROBED_SOUNDS = 8  # training sounds that a label needs to be probed
+_PENALTIES = (0.01, 0.1, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One number of a table."""
+
+    table: str
+    row: str  # what is measured
+    column: str  # on what
+    value: float
+    count: int  # of what the value is a mean of
+
+
+def tables(cells: Sequence[Cell]) -> dict[str, list[dict[str, str | float]]]:
+    """Each table as rows with a column for each thing that was measured on; "" where a row was not."""
+    found: dict[str, dict[str, dict[str, str | float]]] = {}
+    for table in dict.fromkeys(cell.table for cell in cells):
+        of_table = [cell for cell in cells if cell.table == table]
+        columns = dict.fromkeys(f"{cell.column} ({cell.count})" for cell in of_table)
+        rows: dict[str, dict[str, str | float]] = {
+            cell.row: {"": cell.row, **dict.fromkeys(columns, "")} for cell in of_table
+        }
+        for cell in of_table:
+            rows[cell.row][f"{cell.column} ({cell.count})"] = cell.value
+        found[table] = rows
+    return {table: list(rows.values()) for table, rows in found.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Which rows a probe learns from, and which it is judged by."""
+
+    learnt: NDArray[np.bool_]
+    judged: NDArray[np.bool_]
+
+
+def measure_vision(data: Path, file: Path, text: TextEncoder, work: Path) -> list[Cell]:
+    """All tables of the vision encoder; `work` is for the file of an untrained network."""
+    classes = vision_classes()
+    taught = anchors(classes, text)
+    write_untrained("vision", classes, taught, text.fingerprint, work / "untrained-vision.safetensors")
+    ours = TrainedFrameEncoder(file, 64)
+    untrained = TrainedFrameEncoder(work / "untrained-vision.safetensors", 64)
+    pictures = [p for p in read_stills(data) if p.label or (p.source == "thumbnails" and p.kept_back)]
+    teacher = MobileNet(data / "encoders" / "teachers")
+    answers = [teacher.ask(whole(picture.pixels(), SIDE)) for picture in pictures]
+    probabilities = np.stack([answer[0] for answer in answers])
+    tokens = {
+        "ours": _look(ours, pictures),
+        "teacher": np.stack([answer[1] for answer in answers]),
+        "random weights": _look(untrained, pictures),
+        "colour histogram": _look(FrameStatisticsEncoder(), pictures),
+    }
+    vectors = {
+        "ours": ours.name_vectors(tokens["ours"]),
+        "teacher": mean_names(probabilities, taught[:CLASSES]),
+        "random weights": untrained.name_vectors(tokens["random weights"]),
+    }
+    spoken = sorted(set(classes.names))
+    names = text.encode(spoken)
+    sources = np.array([p.source for p in pictures])
+    back = np.array([p.kept_back for p in pictures])
+    labels = np.array([p.label for p in pictures])
+    cells: list[Cell] = []
+    for source in LABELLED:
+        split = Split((sources == source) & ~back, (sources == source) & back)
+        if source != "imagenet_sample":  # one picture a class: nothing to train a probe on
+            cells += _probe(tokens, labels, split, source)
+        own = [
+            spoken.index(classes.names[classes.rows[label_key(pictures[row])]]) for row in np.flatnonzero(split.judged)
+        ]
+        cells += _text_space(vectors, split.judged, names, np.array(own), source)
+    seen = sources == "thumbnails"
+    believed = {"ours": ours.beliefs(tokens["ours"]), "random weights": untrained.beliefs(tokens["random weights"])}
+    for name, belief in believed.items():
+        cells += _agreement(
+            name,
+            "thumbnails",
+            belief[seen, :CLASSES],
+            probabilities[seen],
+            vectors[name][seen],
+            vectors["teacher"][seen],
+        )
+    return cells
+
+
+def measure_audio(data: Path, file: Path, text: TextEncoder, work: Path) -> list[Cell]:
+    """All tables of the audio encoder; the teacher answers for the sounds before they were cut to 16 kHz."""
+    classes = audio_classes()
+    taught = anchors(classes, text)
+    write_untrained("audio", classes, taught, text.fingerprint, work / "untrained-audio.safetensors")
+    ours = TrainedSoundEncoder(file, 64)
+    untrained = TrainedSoundEncoder(work / "untrained-audio.safetensors", 64)
+    sounds = [s for s in read_sounds(data) if s.label]
+    examples = [log_mel(Sound(_at_least_one_example(s.samples))) for s in sounds]
+    heard = {
+        "ours": [ours.encode(one) for one in examples],
+        "random weights": [untrained.encode(one) for one in examples],
+    }
+    probabilities = np.stack([s.probabilities for s in sounds if s.probabilities is not None])
+    plain = SoundStatisticsEncoder()
+    tokens = {
+        "ours": np.stack([mean_pool(one) for one in heard["ours"]]),
+        "teacher": np.stack([s.features for s in sounds if s.features is not None]),
+        "random weights": np.stack([mean_pool(one) for one in heard["random weights"]]),
+        "log-mel statistics": np.stack([mean_pool(plain.encode(one)) for one in examples]),
+    }
+    vectors = {
+        "ours": np.stack([ours.name_vectors(one).mean(axis=0) for one in heard["ours"]]),
+        "teacher": mean_names(probabilities, taught[: Mn04.classes]),
+        "random weights": np.stack([untrained.name_vectors(one).mean(axis=0) for one in heard["random weights"]]),
+    }
+    back = np.array([s.kept_back for s in sounds])
+    labels = np.array([s.label for s in sounds])
+    learnt, judged = Counter(labels[~back].tolist()), Counter(labels[back].tolist())
+    probed = np.array([learnt[label] >= PROBED_SOUNDS and judged[label] > 0 for label in labels.tolist()])
+    spoken = sorted(set(classes.names))
+    own = np.array([spoken.index(classes.names[classes.rows[f"sounds:{label}"]]) for label in labels[back].tolist()])
+    cells = _probe(tokens, labels, Split(probed & ~back, probed & back), "sounds")
+    cells += _text_space(vectors, back, text.encode(spoken), own, "sounds")
+    for name, encoder in (("ours", ours), ("random weights", untrained)):
+        belief = np.stack([encoder.beliefs(one).mean(axis=0)[: Mn04.classes] for one in heard[name]])
+        cells += _agreement(
+            name, "sounds", belief[back], probabilities[back], vectors[name][back], vectors["teacher"][back]
+        )
+    return cells
+
+
+def measure_speed(vision: Path, audio: Path, repeats: int = 5) -> list[Cell]:
+    """Pictures and 0.96 s examples a second on one core, beside open_clip's ViT-B-32 and VGGish with random weights.
+
+    The median of `repeats` rounds in which all four take turns, 32 inputs at once.
+    """
+    repair_torchvision()
+    import open_clip
+    from torchvggish.torchvggish import _vgg
+
+    clip = open_clip.create_model("ViT-B-32", pretrained=None).visual.eval()
+    vggish = _vgg(postprocess=False).eval()
+    ours_vision, ours_audio = TrainedFrameEncoder(vision, 32), TrainedSoundEncoder(audio, 32)
+    rng = np.random.default_rng(7)
+    small = rng.standard_normal((32, 3, 112, 112), np.float32)
+    large = torch.from_numpy(rng.standard_normal((32, 3, 224, 224), np.float32))
+    mel = rng.standard_normal((32, 96, 64), np.float32)
+    runs: dict[str, Callable[[], object]] = {
+        "vision, ours": lambda: ours_vision.encode(small),
+        "vision, open_clip ViT-B-32": lambda: clip(large),
+        "audio, ours": lambda: ours_audio.encode(mel),
+        "audio, VGGish": lambda: vggish(torch.from_numpy(mel)[:, None]),
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.inference_mode():
+            for round_number in range(repeats + 1):
+                for name, run in runs.items():
+                    start = time.perf_counter()
+                    run()
+                    if round_number:  # the first warms up
+                        seconds[name].append(time.perf_counter() - start)
+    finally:
+        torch.set_num_threads(threads)
+    return [
+        Cell("throughput", name, "inputs a second", 32 / float(np.median(s)), repeats) for name, s in seconds.items()
+    ]
+
+
+def _look(encoder: FrameEncoder, pictures: Sequence[Picture]) -> Rows:
+    """(n, D) unit rows, as recall gets them."""
+    parts = []
+    for start in range(0, len(pictures), 64):
+        inputs = [encoder.prepare(Frames(p.pixels()[None], np.zeros(1))) for p in pictures[start : start + 64]]
+        parts.append(encoder.encode(np.concatenate(inputs)))
+    return np.concatenate(parts)
+
+
+def _at_least_one_example(samples: Rows) -> Rows:
+    return np.pad(samples, (0, max(0, EXAMPLE_SAMPLES - len(samples))))
+
+
+def _probe(tokens: Mapping[str, Rows], labels: NDArray[np.str_], split: Split, source: str) -> list[Cell]:
+    """Multinomial logistic regression; its penalty is chosen on a quarter of the rows it learns from."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import GridSearchCV, ShuffleSplit
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    inner = ShuffleSplit(1, test_size=0.25, random_state=7)
+    cells = []
+    for name, rows in tokens.items():
+        unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        learner = make_pipeline(StandardScaler(), LogisticRegression(max_iter=100, tol=1e-3))
+        search = GridSearchCV(learner, {"logisticregression__C": _PENALTIES}, cv=inner)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # rare labels, and fits that stop early
+            search.fit(unit[split.learnt], labels[split.learnt])
+        right = float(search.score(unit[split.judged], labels[split.judged]))
+        cells.append(Cell("linear probe", name, source, right, int(split.judged.sum())))
+    return cells
+
+
+def _text_space(
+    vectors: Mapping[str, Rows], judged: NDArray[np.bool_], names: Rows, own: NDArray[np.int64], source: str
+) -> list[Cell]:
+    """Shares of rows whose own name is the nearest, or among the ten nearest, of all class names."""
+    cells = []
+    for name, rows in vectors.items():
+        scores = rows[judged] @ names.T
+        rank = (scores > scores[np.arange(len(own)), own][:, None]).sum(axis=1)
+        cells += [Cell(f"text space, top {top}", name, source, float((rank < top).mean()), len(own)) for top in (1, 10)]
+    return cells
+
+
+def _agreement(
+    name: str, source: str, ours: Rows, teacher: Rows, our_vectors: Rows, teacher_vectors: Rows
+) -> list[Cell]:
+    best = teacher.argmax(axis=1)
+    top5 = np.argsort(-ours, axis=1)[:, :5]
+    cosine = (our_vectors * teacher_vectors).sum(axis=1) / (
+        np.linalg.norm(our_vectors, axis=1) * np.linalg.norm(teacher_vectors, axis=1)
+    )
+    values = {
+        "the teacher's first class is ours": float((top5[:, 0] == best).mean()),
+        "the teacher's first class is in our five": float((top5 == best[:, None]).any(axis=1).mean()),
+        "cosine of the name vectors": float(cosine.mean()),
+    }
+    return [Cell(f"agreement on {source}", name, column, value, len(best)) for column, value in values.items()]

@@ -1,0 +1,189 @@
+"""Crops of the pictures and the teacher's answer to each, kept in shards: made once, learnt from many times.
+
+The teacher sees the very crop the student sees, twice as large (Beyer et al. 2022, "A good teacher is patient and
+consistent"). Every crop is drawn from a generator of its own, seeded by its number, so the shards do not depend on
+how many processes made them.
+"""
+
+import multiprocessing
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from threadpoolctl import threadpool_limits
+
+from tagging.progress import Progress
+from tagging.tools.distillation import shards
+from tagging.tools.distillation.pictures import Picture
+from tagging.tools.distillation.teachers import CLASSES, SIDE, MobileNet
+
+STUDENT_SIDE = SIDE // 2
+CELLS = 4  # the student's last map is 4 x 4
+DIM = 256  # of the teacher's features that are kept
+SHARD = 1024
+BASIS_CROPS = 3000
+# How many crops a picture gets: fewer where a source has many pictures, or little detail.
+CROPS = {
+    "imagenet_sample": 40,
+    "tiny_imagenet": 9,
+    "cifar100": 8,
+    "clothing": 24,
+    "rooms": 24,
+    "thumbnails": 18,
+    "clips": 24,
+}
+_WHOLE, _MIXED = 0.25, 0.5  # shares of crops that show the whole picture, that mix two
+_MEANS = np.float32(0.5)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Crops:
+    """n crops with the teacher's answers."""
+
+    pixels: NDArray[np.uint8]  # (n, 112, 112, 3)
+    probabilities: NDArray[np.float16]  # (n, 1000)
+    pooled: NDArray[np.float16]  # (n, 256) the teacher's features on the basis
+    maps: NDArray[np.float16]  # (n, 16, 256) the same where they are in the picture, row by row
+    first: NDArray[np.int32]  # (n,) number of the picture
+    second: NDArray[np.int32]  # (n,) of the picture mixed in, or of the same
+    share: NDArray[np.float32]  # (n,) of the first
+
+
+def plan(pictures: Sequence[Picture], rng: np.random.Generator) -> NDArray[np.int32]:
+    """(n,) the picture behind each crop, shuffled; kept-back pictures have none."""
+    numbers = [n for n, picture in enumerate(pictures) if not picture.kept_back for _ in range(CROPS[picture.source])]
+    return rng.permutation(np.array(numbers, np.int32))
+
+
+def extract(pictures: Sequence[Picture], data: Path, work: Path, seed: int, processes: int, progress: Progress) -> None:
+    """Write the shards that are not there yet, and the basis before them."""
+    order = plan(pictures, np.random.default_rng([seed, 0]))
+    shards.claim(work, order)
+    teachers = data / "encoders" / "teachers"
+    if not (work / "basis.npz").exists():
+        _write_basis(_Asker(pictures, order, teachers, seed), work)
+    context = multiprocessing.get_context("fork")  # the pictures are inherited, not sent
+    starts = [start for start in range(0, len(order), SHARD) if not shards.shard(work, start, SHARD).exists()]
+    with (
+        progress.track("asking the teacher", len(order)) as advance,
+        context.Pool(processes, _start, (pictures, order, teachers, seed, work)) as pool,
+    ):
+        advance(len(order) - sum(len(order[start : start + SHARD]) for start in starts))
+        for count in pool.imap_unordered(_write_shard, starts):
+            advance(count)
+
+
+def load(work: Path) -> Crops:
+    return Crops(**shards.load(work, Crops.__slots__))
+
+
+def crop(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """(H, W, 3) -> (224, 224, 3): a part of the picture, mirrored at times, its light and colours changed."""
+    height, width = pixels.shape[:2]
+    box: tuple[float, float, float, float] = (0.0, 0.0, float(width), float(height))
+    if rng.random() >= _WHOLE:
+        area, aspect = rng.uniform(0.2, 1.0), np.exp(rng.uniform(np.log(0.75), np.log(1.8)))
+        across = min(float(width), float(np.sqrt(area * height * width * aspect)))
+        down = min(float(height), float(np.sqrt(area * height * width / aspect)))
+        left, top = rng.uniform(0, width - across), rng.uniform(0, height - down)
+        box = (left, top, left + across, top + down)
+    image = Image.fromarray(pixels).resize((SIDE, SIDE), Image.Resampling.BILINEAR, box=box, reducing_gap=3.0)
+    out = np.asarray(image, np.float32) / 255
+    if rng.random() < 0.5:
+        out = out[:, ::-1]
+    if rng.random() < 0.6:
+        out = (out - _MEANS) * rng.uniform(0.6, 1.4) + _MEANS + rng.uniform(-0.15, 0.15)  # contrast, light
+        grey = (out[..., :1] + out[..., 1:2] + out[..., 2:]) / 3
+        out = grey + (out - grey) * rng.uniform(0.4, 1.4)  # saturation
+        out = out * rng.uniform(0.9, 1.1, 3).astype(np.float32)  # white balance
+    if rng.random() < 0.1:
+        out = out + rng.normal(0, 0.04, out.shape).astype(np.float32)
+    drawn: NDArray[np.uint8] = (out.clip(0, 1) * 255 + 0.5).astype(np.uint8)
+    return drawn
+
+
+def mix(one: NDArray[np.uint8], other: NDArray[np.uint8], rng: np.random.Generator) -> tuple[NDArray[np.uint8], float]:
+    """Two crops as one and the share of the first: blended (Zhang et al. 2018) or pasted in (Yun et al. 2019)."""
+    share = float(rng.uniform(0.5, 0.9))
+    if rng.random() < 0.5:
+        return (share * one.astype(np.float32) + (1 - share) * other + 0.5).astype(np.uint8), share
+    side = int(SIDE * np.sqrt(1 - share))
+    top, left = rng.integers(0, SIDE - side + 1, 2)
+    out = one.copy()
+    out[top : top + side, left : left + side] = other[top : top + side, left : left + side]
+    return out, 1 - (side / SIDE) ** 2
+
+
+def halved(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(224, 224, 3) -> (112, 112, 3), each pixel the mean of four."""
+    wide = picture.astype(np.uint16)
+    rows = wide[0::2] + wide[1::2]
+    small: NDArray[np.uint8] = ((rows[:, 0::2] + rows[:, 1::2] + 2) // 4).astype(np.uint8)
+    return small
+
+
+def cells(feature_map: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(7, 7, D) -> (16, D): means over 4 x 4 overlapping fields, as adaptive average pooling draws them."""
+    edges = [(i * 7 // CELLS, -(-(i + 1) * 7 // CELLS)) for i in range(CELLS)]
+    return np.stack([feature_map[top:end, left:right].mean(axis=(0, 1)) for top, end in edges for left, right in edges])
+
+
+class _Asker:
+    """Draws crops by their number and asks the teacher."""
+
+    def __init__(self, pictures: Sequence[Picture], order: NDArray[np.int32], teachers: Path, seed: int) -> None:
+        self.order = order
+        self.teacher = MobileNet(teachers)
+        self._pictures = pictures
+        self._seed = seed
+
+    def draw(self, place: int) -> tuple[NDArray[np.uint8], int, float]:
+        rng = np.random.default_rng([self._seed, 1, place])
+        number = int(self.order[place])
+        picture = crop(self._pictures[number].pixels(), rng)
+        if rng.random() >= _MIXED:
+            return picture, number, 1.0
+        other = int(self.order[rng.integers(len(self.order))])
+        mixed, share = mix(picture, crop(self._pictures[other].pixels(), rng), rng)
+        return mixed, other, share
+
+
+def _write_basis(asker: _Asker, work: Path) -> None:
+    count = min(BASIS_CROPS, len(asker.order))
+    rows = np.stack([asker.teacher.ask(asker.draw(place)[0])[1] for place in range(count)]).astype(np.float64)
+    shards.save_basis(work, shards.fit_basis(rows, DIM))
+
+
+_worker: tuple[_Asker, shards.Basis, Path]  # of this process
+
+
+def _start(pictures: Sequence[Picture], order: NDArray[np.int32], teachers: Path, seed: int, work: Path) -> None:
+    global _worker  # noqa: PLW0603  a pool hands its workers nothing else
+    threadpool_limits(1)  # the processes are the parallelism; matrices of this size are quicker without threads
+    _worker = (_Asker(pictures, order, teachers, seed), shards.load_basis(work), work)
+
+
+def _write_shard(start: int) -> int:
+    asker, basis, work = _worker
+    numbers = asker.order[start : start + SHARD]
+    n = len(numbers)
+    out = Crops(
+        np.empty((n, STUDENT_SIDE, STUDENT_SIDE, 3), np.uint8),
+        np.empty((n, CLASSES), np.float16),
+        np.empty((n, DIM), np.float16),
+        np.empty((n, CELLS**2, DIM), np.float16),
+        numbers,
+        np.empty(n, np.int32),
+        np.empty(n, np.float32),
+    )
+    for row in range(n):
+        picture, out.second[row], out.share[row] = asker.draw(start + row)
+        probabilities, pooled, feature_map = asker.teacher.ask(picture)
+        out.pixels[row], out.probabilities[row] = halved(picture), probabilities
+        out.pooled[row] = basis.of(pooled)
+        out.maps[row] = basis.of(cells(feature_map))
+    shards.save(shards.shard(work, start, SHARD), {name: getattr(out, name) for name in Crops.__slots__})
+    return n

@@ -1,0 +1,70 @@
+"""What is kept of a teacher's answers: shards of crops in a work folder, and the basis of the features."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tagging.errors import InvalidConfigError
+from tagging.files.atomic import partial_file
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Basis:
+    """Half-whitened principal components of a teacher's pooled features."""
+
+    mean: NDArray[np.float32]  # (F,)
+    axes: NDArray[np.float32]  # (F, D)
+
+    def of(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(..., F) -> (..., D)"""
+        return np.asarray((rows - self.mean) @ self.axes, np.float32)
+
+
+def fit_basis(rows: NDArray[np.float64], dim: int) -> Basis:
+    """Of (n, F) features; the mean variance of a component is 1."""
+    mean = rows.mean(axis=0)
+    values, vectors = np.linalg.eigh(np.cov(rows - mean, rowvar=False))
+    top = np.argsort(-values)[:dim]
+    axes = vectors[:, top] * values[top] ** -0.25
+    axes /= np.sqrt(((rows - mean) @ axes).var(axis=0).mean())
+    return Basis(mean.astype(np.float32), axes.astype(np.float32))
+
+
+def save_basis(work: Path, basis: Basis) -> None:
+    save(work / "basis.npz", {"mean": basis.mean, "axes": basis.axes})
+
+
+def load_basis(work: Path) -> Basis:
+    with np.load(work / "basis.npz") as kept:
+        return Basis(kept["mean"], kept["axes"])
+
+
+def claim(work: Path, order: NDArray[np.int32]) -> None:
+    """Makes the folder one for this plan of crops; raises InvalidConfigError where it holds another's."""
+    work.mkdir(parents=True, exist_ok=True)
+    plan = work / "plan.npz"
+    if not plan.exists():
+        if any(work.glob("crops-*.npz")):
+            raise InvalidConfigError(f"{work} holds crops of no known plan", "give another --work")
+        save(plan, {"order": order})
+    with np.load(plan) as kept:
+        if not np.array_equal(kept["order"], order):
+            raise InvalidConfigError(f"{work} holds crops of other data or another seed", "give another --work")
+
+
+def shard(work: Path, start: int, size: int) -> Path:
+    return work / f"crops-{start // size:04d}.npz"
+
+
+def load(work: Path, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
+    """The arrays of all shards, end to end."""
+    parts = [np.load(path) for path in sorted(work.glob("crops-*.npz"))]
+    return {name: np.concatenate([part[name] for part in parts]) for name in names}
+
+
+def save(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
+    with partial_file(path) as partial, partial.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)

@@ -1,0 +1,186 @@
+"""Crops of the sounds and the teachers' answers to each, kept in shards: made once, learnt from many times.
+
+Both teachers hear the very crop the student hears: mn04 its 2.9 s, YAMNet each of its three examples. A crop that is
+only cut, not mixed or bent, also gets mn04's answer to the original sound, which had more than 16 kHz left.
+"""
+
+import multiprocessing
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from tagging.features.audio import EXAMPLE_SAMPLES, HOP_SAMPLES, log_mel
+from tagging.progress import Progress
+from tagging.tools.distillation import shards
+from tagging.tools.distillation.sounds import LabelledSound
+from tagging.tools.distillation.teachers import Mn04, Yamnet, yamnet_columns
+from tagging.types import Sound
+
+EXAMPLES = 3
+SAMPLES = (EXAMPLES - 1) * HOP_SAMPLES + EXAMPLE_SAMPLES
+DIM = 128  # of the teacher's features that are kept
+SHARD = 512
+CROPS = {"sounds": 9, "clips": 20}
+_MIXED, _BENT, _NOISY, _ORIGINAL = 0.5, 0.3, 0.2, 0.5
+_YAMNET = 0.4  # its say beside mn04's, where it knows the class
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SoundCrops:
+    """n crops with the teachers' answers."""
+
+    mel: NDArray[np.float16]  # (n, 3, 96, 64) log-mel examples
+    probabilities: NDArray[np.float16]  # (n, 3, 527) independent, of each example
+    pooled: NDArray[np.float16]  # (n, 128) mn04's features on the basis
+    first: NDArray[np.int32]  # (n,) number of the sound
+    second: NDArray[np.int32]  # (n,) of the sound mixed in, or of the same
+    share: NDArray[np.float32]  # (n,) of the first's energy
+
+
+def plan(sounds: Sequence[LabelledSound], rng: np.random.Generator) -> NDArray[np.int32]:
+    """(n,) the sound behind each crop, shuffled; kept-back sounds have none."""
+    numbers = [n for n, sound in enumerate(sounds) if not sound.kept_back for _ in range(CROPS[sound.source])]
+    return rng.permutation(np.array(numbers, np.int32))
+
+
+def extract(
+    sounds: Sequence[LabelledSound], data: Path, work: Path, seed: int, processes: int, progress: Progress
+) -> None:
+    """Write the shards that are not there yet, and the basis before them."""
+    order = plan(sounds, np.random.default_rng([seed, 0]))
+    shards.claim(work, order)
+    if not (work / "basis.npz").exists():
+        _write_basis(sounds, work)
+    teachers = data / "encoders" / "teachers"
+    starts = [start for start in range(0, len(order), SHARD) if not shards.shard(work, start, SHARD).exists()]
+    context = multiprocessing.get_context("fork")  # the sounds are inherited, not sent
+    with (
+        progress.track("asking the teachers", len(order)) as advance,
+        context.Pool(processes, _start, (sounds, order, teachers, seed, work)) as pool,
+    ):
+        advance(len(order) - sum(len(order[start : start + SHARD]) for start in starts))
+        for count in pool.imap_unordered(_write_shard, starts):
+            advance(count)
+
+
+def load(work: Path) -> SoundCrops:
+    return SoundCrops(**shards.load(work, SoundCrops.__slots__))
+
+
+def crop(samples: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """(n,) -> (46320,): a part, or a short sound somewhere in silence or over and over."""
+    spare = len(samples) - SAMPLES
+    if spare >= 0:
+        start = int(rng.integers(spare + 1))
+        return samples[start : start + SAMPLES]
+    if rng.random() < 0.5:
+        repeats = -(-SAMPLES // max(1, len(samples)))
+        return np.tile(samples, repeats)[:SAMPLES]
+    out = np.zeros(SAMPLES, np.float32)
+    start = int(rng.integers(min(-spare, HOP_SAMPLES) + 1))  # in the first example, where its label is asked for
+    out[start : start + len(samples)] = samples
+    return out
+
+
+def bend(samples: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Faster or slower by up to a tenth, pitch and all."""
+    places = np.arange(int(len(samples) / (speed := rng.uniform(0.9, 1.1)))) * speed
+    bent: NDArray[np.float32] = np.interp(places, np.arange(len(samples)), samples).astype(np.float32)
+    return bent
+
+
+def mix(
+    one: NDArray[np.float32], other: NDArray[np.float32], rng: np.random.Generator
+) -> tuple[NDArray[np.float32], float]:
+    """Both at once, the first up to 10 dB louder, and its share of the energy."""
+    louder = 10 ** (rng.uniform(0.0, 10.0) / 20)
+    level_one, level_other = (float(np.sqrt(np.mean(x**2))) + 1e-6 for x in (one, other))
+    mixed = one + other * np.float32(level_one / level_other / louder)
+    return mixed, louder**2 / (1 + louder**2)
+
+
+def _write_basis(sounds: Sequence[LabelledSound], work: Path) -> None:
+    rows = np.stack([s.features for s in sounds if s.features is not None and not s.kept_back]).astype(np.float64)
+    shards.save_basis(work, shards.fit_basis(rows, DIM))
+
+
+class _Asker:
+    """Draws crops by their number and asks the teachers."""
+
+    def __init__(self, sounds: Sequence[LabelledSound], order: NDArray[np.int32], teachers: Path, seed: int) -> None:
+        self.order = order
+        self._sounds = sounds
+        self._seed = seed
+        self._mn04 = Mn04(teachers)
+        self._yamnet = Yamnet(teachers)
+        self._yamnet_from, self._yamnet_to = yamnet_columns(teachers)
+
+    def draw(self, place: int) -> tuple[NDArray[np.float32], int, float, bool]:
+        """Samples, the second sound, the share of the first, and whether it is the plain sound still."""
+        rng = np.random.default_rng([self._seed, 1, place])
+        number = int(self.order[place])
+        samples = self._sounds[number].samples
+        if is_bent := rng.random() < _BENT:
+            samples = bend(samples, rng)
+        out, other, share = crop(samples, rng), number, 1.0
+        if is_mixed := rng.random() < _MIXED:
+            other = int(self.order[rng.integers(len(self.order))])
+            out, share = mix(out, crop(self._sounds[other].samples, rng), rng)
+        if rng.random() < _NOISY:
+            level = float(np.sqrt(np.mean(out**2))) * 10 ** (-rng.uniform(10, 30) / 20)
+            out = out + rng.normal(0, level + 1e-7, len(out)).astype(np.float32)
+        out = out * np.float32(10 ** (rng.uniform(-12, 6) / 20))
+        peak = float(np.abs(out).max())
+        return (out / max(1.0, peak)).astype(np.float32), other, share, not (is_bent or is_mixed)
+
+    def ask(
+        self, samples: NDArray[np.float32], plain: LabelledSound | None
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Probabilities (3, 527) and mn04's features (384,); `plain`: the sound that the crop only cuts."""
+        heard, features = self._mn04.ask(samples)
+        if plain is not None and plain.probabilities is not None and plain.features is not None:
+            heard = (1 - _ORIGINAL) * heard + _ORIGINAL * plain.probabilities
+            features = (1 - _ORIGINAL) * features + _ORIGINAL * plain.features
+        probabilities = np.tile(heard, (EXAMPLES, 1))
+        for row, start in zip(probabilities, range(0, SAMPLES, HOP_SAMPLES), strict=False):
+            also = self._yamnet.ask(samples[start : start + EXAMPLE_SAMPLES])[0][self._yamnet_from]
+            row[self._yamnet_to] = (1 - _YAMNET) * row[self._yamnet_to] + _YAMNET * also
+        return probabilities, features
+
+    def plain(self, place: int) -> LabelledSound:
+        return self._sounds[int(self.order[place])]
+
+
+_worker: tuple[_Asker, shards.Basis, Path]  # of this process
+
+
+def _start(sounds: Sequence[LabelledSound], order: NDArray[np.int32], teachers: Path, seed: int, work: Path) -> None:
+    global _worker  # noqa: PLW0603  a pool hands its workers nothing else
+    threadpool_limits(1)  # the processes are the parallelism; matrices of this size are quicker without threads
+    _worker = (_Asker(sounds, order, teachers, seed), shards.load_basis(work), work)
+
+
+def _write_shard(start: int) -> int:
+    asker, basis, work = _worker
+    numbers = asker.order[start : start + SHARD]
+    n = len(numbers)
+    out = SoundCrops(
+        np.empty((n, EXAMPLES, 96, 64), np.float16),
+        np.empty((n, EXAMPLES, Mn04.classes), np.float16),
+        np.empty((n, DIM), np.float16),
+        numbers,
+        np.empty(n, np.int32),
+        np.empty(n, np.float32),
+    )
+    for row in range(n):
+        samples, out.second[row], out.share[row], is_plain = asker.draw(start + row)
+        probabilities, features = asker.ask(samples, asker.plain(start + row) if is_plain else None)
+        out.mel[row] = log_mel(Sound(samples))
+        out.probabilities[row] = probabilities
+        out.pooled[row] = basis.of(features)
+    shards.save(shards.shard(work, start, SHARD), {name: getattr(out, name) for name in SoundCrops.__slots__})
+    return n

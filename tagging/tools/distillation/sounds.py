@@ -1,0 +1,65 @@
+"""The sounds that the audio encoder learns from, and which of them are kept back for measuring.
+
+Whole recordings are kept back where a label has more than one, by a hash of their number.
+"""
+
+import csv
+import io
+import zipfile
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tagging.tools.distillation.pictures import is_kept_back, read_clips
+from tagging.types import SAMPLE_RATE_HZ
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelledSound:
+    source: str  # "sounds" or "clips"
+    name: str
+    label: str  # "" for the soundtrack of a clip
+    kept_back: bool  # for measuring
+    samples: NDArray[np.float32]  # 16 kHz mono in [-1, 1]
+    probabilities: NDArray[np.float32] | None  # (527,) the teacher's answer to the sound before it was cut to 16 kHz
+    features: NDArray[np.float32] | None  # (384,) likewise
+
+
+def read_sounds(data: Path) -> list[LabelledSound]:
+    """Every sound below the data folder, in an order that depends on nothing but the files."""
+    import soundfile
+
+    folder = data / "encoders" / "sounds"
+    answers = np.load(folder / "teacher_mn04.npz")
+    answered = {str(name): row for row, name in enumerate(answers["name"])}
+    probabilities, features = answers["probability"].astype(np.float32), answers["embedding"].astype(np.float32)
+    with (folder / "labels.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    groups = _groups(rows)
+    archives = {name: zipfile.ZipFile(folder / name) for name in sorted({row["shard"] for row in rows})}
+    sounds = []
+    for row in rows:
+        samples, rate = soundfile.read(io.BytesIO(archives[row["shard"]].read(row["file"])), dtype="float32")
+        if rate != SAMPLE_RATE_HZ:
+            raise ValueError(f"{row['file']} has {rate} samples a second")
+        back = is_kept_back("sounds", groups[row["file"]])
+        place = answered[row["file"]]
+        sounds.append(
+            LabelledSound("sounds", row["file"], row["label"], back, samples, probabilities[place], features[place])
+        )
+    for path, media in read_clips(data):
+        if media.sound is not None and media.sound.duration_s >= 1.0:
+            back = is_kept_back("clips", path.name)
+            sounds.append(LabelledSound("clips", path.name, "", back, media.sound.samples, None, None))
+    return sounds
+
+
+def _groups(rows: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    recordings: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        recordings[row["label"]].add(row["recording"])
+    return {row["file"]: row["recording"] if len(recordings[row["label"]]) > 1 else row["file"] for row in rows}

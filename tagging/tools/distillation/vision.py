@@ -1,0 +1,188 @@
+"""Training of the vision encoder: the teacher's answers, its features, and labels where there are any.
+
+    loss = CE(beliefs, target) + |token - pooled|² + |map - maps|²
+
+target: the teacher's probabilities, mixed with the picture's own labels (Hinton et al. 2015); pooled, maps: the
+teacher's features for the whole crop and for each field of it (Romero et al. 2015, FitNets), on the basis of
+`picture_crops`. The first part of the steps runs on smaller pictures, which is cheaper and loses nothing.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from tagging.features.resnet import WIDTHS, SmallResNet
+from tagging.features.trained import FRAME_DIM, SIDE, normalised_pixels, whole
+from tagging.progress import Progress
+from tagging.tools.distillation.classes import Classes
+from tagging.tools.distillation.loop import batches, cosine, follow, learner_of, reduced, restore, save, tell
+from tagging.tools.distillation.picture_crops import CELLS, DIM, Crops
+from tagging.tools.distillation.pictures import Picture
+
+# How much a picture's own labels say beside the teacher: more where the teacher has no such class.
+_TRUST = {"imagenet_sample": 0.5, "tiny_imagenet": 0.5, "cifar100": 0.8, "clothing": 0.8, "rooms": 0.5}
+_TRUST_THUMBNAIL = 0.7
+
+
+@dataclass(frozen=True, slots=True)
+class VisionTraining:
+    epochs: float = 9.0
+    batch: int = 64
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.05
+    warm_up: float = 0.03  # share of the steps
+    small_side: int = 72  # pixels of the first pictures
+    small_share: float = 0.6  # of the steps
+    side: int = 96  # of the others; looking at 112 afterwards makes up for crops that enlarge (FixRes, Touvron 2019)
+    widths: tuple[int, ...] = WIDTHS  # channels of the network's stages
+    averaging: float = 0.998  # of the weights, a step
+    checkpoint_every: int = 250
+    seed: int = 7
+
+
+def targets_of_pictures(
+    pictures: Sequence[Picture], classes: Classes, thumbnails: Mapping[str, Sequence[str]]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Labels as rows (pictures, C) that sum to 1 or 0, and the trust (pictures,) in them.
+
+    thumbnails: words by file name, the most central first; it counts double.
+    """
+    labels = np.zeros((len(pictures), len(classes.names)), np.float32)
+    trust = np.zeros(len(pictures), np.float32)
+    for row, picture in enumerate(pictures):
+        words = thumbnails.get(picture.name, ()) if picture.source == "thumbnails" else ()
+        keys = [f"word:{word}" for word in words] or ([label_key(picture)] if picture.label else [])
+        for place, key in enumerate(keys):
+            labels[row, classes.rows[key]] += 2.0 if place == 0 else 1.0
+        if keys:
+            labels[row] /= labels[row].sum()
+            trust[row] = _TRUST.get(picture.source, _TRUST_THUMBNAIL)
+    return labels, trust
+
+
+def label_key(picture: Picture) -> str:
+    """What `Classes.rows` knows the picture's label as."""
+    is_wordnet = picture.source in {"imagenet_sample", "tiny_imagenet"}
+    return f"teacher:{picture.label}" if is_wordnet else f"{picture.source}:{picture.label}"
+
+
+def train(
+    crops: Crops,
+    pictures: Sequence[Picture],
+    classes: Classes,
+    thumbnails: Mapping[str, Sequence[str]],
+    config: VisionTraining,
+    work: Path,
+    device: str,
+    progress: Progress,
+) -> SmallResNet:
+    """The network, from its checkpoint in the work folder if there is one of the same training."""
+    checkpoint = work / "checkpoint.pt"
+    torch.manual_seed(config.seed)  # for the first weights; batches have a generator of their own
+    network = SmallResNet(3, FRAME_DIM, len(classes.names), config.widths).to(device)
+    learner = learner_of(network, config.learning_rate, config.weight_decay)
+    model, average, optimizer = learner.model, learner.average, learner.optimizer
+    labels, trust = targets_of_pictures(pictures, classes, thumbnails)
+    spread = float(crops.maps[:2000].astype(np.float32).var())
+    steps = int(config.epochs * len(crops.first) / config.batch)
+    first = restore(checkpoint, learner, repr(config))
+    kept_back = KeptBack.of(pictures, classes)
+
+    model.train()
+    with progress.track("training the vision encoder", steps) as advance:
+        advance(first)
+        for step, rows in batches(len(crops.first), config.batch, first, steps, config.seed):
+            for group in optimizer.param_groups:
+                group["lr"] = config.learning_rate * cosine(step / steps, config.warm_up)
+            inputs, pooled_target, target, maps = (
+                part.to(device) for part in _batch(step, rows, steps, crops, labels, trust, config)
+            )
+            with reduced(device):
+                tokens = model(inputs.to(memory_format=torch.channels_last))
+            tokens = tokens.float()
+            cells = math.isqrt(tokens.shape[1])
+            maps = functional.adaptive_avg_pool2d(maps, cells).flatten(2).transpose(1, 2)
+            token = tokens.mean(dim=1)
+            answer = functional.cross_entropy(model.classes(token), target)
+            pooled = functional.mse_loss(token, pooled_target)
+            dense = functional.mse_loss(tokens, maps) / spread
+            optimizer.zero_grad(set_to_none=True)
+            (answer + pooled + dense).backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            follow(learner, min(config.averaging, (step + 1) / (step + 10)))
+            advance(1)
+            if (step + 1) % config.checkpoint_every == 0 or step + 1 == steps:
+                save(checkpoint, step + 1, learner, repr(config))
+                losses = {"ce": answer.item(), "pooled": pooled.item(), "dense": dense.item()}
+                tell(step + 1, losses | kept_back.accuracy(average, device))
+    return average.eval()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KeptBack:
+    """Labelled pictures that no crop shows, for a look at the training as it goes."""
+
+    inputs: NDArray[np.float32]
+    rows: NDArray[np.int64]
+    sources: NDArray[np.str_]
+
+    @classmethod
+    def of(cls, pictures: Sequence[Picture], classes: Classes, at_most: int = 150) -> "KeptBack":
+        chosen: list[Picture] = []
+        for source in _TRUST:
+            chosen += [p for p in pictures if p.kept_back and p.source == source][:at_most]
+        inputs = normalised_pixels(np.stack([whole(p.pixels(), SIDE) for p in chosen]))
+        return cls(inputs, np.array([classes.rows[label_key(p)] for p in chosen]), np.array([p.source for p in chosen]))
+
+    def accuracy(self, model: SmallResNet, device: str) -> dict[str, float]:
+        """Share of pictures whose label is among the five classes believed in most, by source."""
+        was_training = model.training
+        model.eval()
+        with torch.inference_mode():
+            count = min(5, model.classes.out_features)
+            parts = torch.split(torch.from_numpy(self.inputs).to(device), 128)
+            best = [model.classes(model(part).mean(dim=1)).topk(count).indices for part in parts]
+        model.train(was_training)
+        hit = (torch.cat(best).cpu().numpy() == self.rows[:, None]).any(axis=1)
+        sources = sorted(set(self.sources.tolist()))
+        return {f"top5_{source}": float(hit[self.sources == source].mean()) for source in sources}
+
+
+def _batch(
+    step: int,
+    rows: NDArray[np.int64],
+    steps: int,
+    crops: Crops,
+    labels: NDArray[np.float32],
+    trust: NDArray[np.float32],
+    config: VisionTraining,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Inputs (B, 3, side, side), pooled features (B, D), targets (B, C) and feature maps (B, D, 4, 4) of a step."""
+    side = config.small_side if step < config.small_share * steps else config.side
+    pixels = torch.from_numpy(crops.pixels[rows]).permute(0, 3, 1, 2)
+    smaller = functional.interpolate(pixels, side, mode="bilinear", antialias=True)
+    inputs = torch.from_numpy(normalised_pixels(smaller.permute(0, 2, 3, 1).numpy()))
+    maps = torch.from_numpy(crops.maps[rows].astype(np.float32)).transpose(1, 2).reshape(-1, DIM, CELLS, CELLS)
+    if step % 2:  # every other batch is mirrored
+        inputs, maps = inputs.flip(3), maps.flip(3)
+    pooled = torch.from_numpy(crops.pooled[rows].astype(np.float32))
+    return inputs, pooled, torch.from_numpy(target_of(crops, rows, labels, trust)), maps
+
+
+def target_of(
+    crops: Crops, rows: NDArray[np.int64], labels: NDArray[np.float32], trust: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """(B, C): each picture's part of a mixed crop speaks by its labels as far as they are trusted, else the teacher."""
+    one, other, share = crops.first[rows], crops.second[rows], crops.share[rows]
+    weight_one, weight_other = share * trust[one], (1 - share) * trust[other]
+    target: NDArray[np.float32] = weight_one[:, None] * labels[one] + weight_other[:, None] * labels[other]
+    teacher = crops.probabilities[rows].astype(np.float32)
+    target[:, : teacher.shape[1]] += (1 - weight_one - weight_other)[:, None] * teacher
+    return target

@@ -1,0 +1,79 @@
+"""What the starter bundle calls real clips, beside their own label or caption."""
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tagging.bundle.files import read_manifest
+from tagging.bundle.manifest import BundleManifest
+from tagging.errors import InvalidManifestError, MediaNotFoundError
+from tagging.features.factory import load_encoders
+from tagging.media.read_ahead import Failure
+from tagging.pipeline.load import load_ranker
+from tagging.pipeline.recall_stage import RecallStage
+from tagging.pipeline.tagger import Tagger
+from tagging.progress import Progress
+from tagging.text import EMPTY, normalise, singular, split_words
+from tagging.types import VideoRef
+
+TAGS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class NamedClip:
+    file: str
+    said: str  # its label and caption
+    tags: tuple[str, ...]  # at most TAGS, the surest first
+    agrees: bool  # a word of the label or caption is a word of a tag
+
+
+def read_labels(file: Path) -> dict[str, str]:
+    """Label and caption by file name, of the rows that have either: a CSV with the columns file, label, caption."""
+    with file.open(encoding="utf-8", newline="") as lines:
+        rows = csv.DictReader(lines)
+        if missing := {"file", "label", "caption"} - set(rows.fieldnames or ()):
+            raise InvalidManifestError(f"{file} has no column {', '.join(sorted(missing))}", "give it a header")
+        said = {row["file"]: f"{row['label'] or ''} {row['caption'] or ''}".strip() for row in rows}
+    return {name: text.replace("_", " ") for name, text in said.items() if text}
+
+
+def name_clips(clips: Path, said: Mapping[str, str], bundle: Path, opened: bool, progress: Progress) -> list[NamedClip]:
+    """The clips that can be read; MediaNotFoundError where there is none.
+
+    opened: frames and sound hold nothing back, however unsure.
+    """
+    manifest = read_manifest(bundle)
+    if opened:
+        manifest = _opened(manifest)
+    encoders, ranker = load_encoders(manifest.config.encoders), load_ranker(bundle, manifest)
+    named: list[NamedClip] = []
+    with (
+        progress.track("name clips", len(said)) as advance,
+        Tagger(RecallStage.load(bundle, manifest), ranker, encoders, manifest.config, manifest.version) as tagger,
+    ):
+        videos = (VideoRef(file, str(clips / file)) for file in sorted(said))
+        for answer in tagger.tag_many(videos, tagger.selection(TAGS)):
+            advance(1)
+            if isinstance(answer, Failure):
+                continue
+            tags = tuple(tag.name for tag in answer.tags)
+            shared = _words(said[answer.video_id]) & {word for tag in tags for word in _words(tag)}
+            named.append(NamedClip(answer.video_id, said[answer.video_id], tags, bool(shared)))
+    if not named:
+        raise MediaNotFoundError(f"no clip of the labels can be read in {clips}", "give the folder they lie in")
+    return named
+
+
+def _opened(manifest: BundleManifest) -> BundleManifest:
+    names = manifest.config.recall.names
+    sources = {name: getattr(names, name) for name in ("seen", "heard")}
+    free = {name: one.model_copy(update={"least": 0.0}) for name, one in sources.items() if one is not None}
+    recall = manifest.config.recall.model_copy(update={"names": names.model_copy(update=free)})
+    select = manifest.config.select.model_copy(update={"min_confidence": 0.0})
+    config = manifest.config.model_copy(update={"recall": recall, "select": select})
+    return manifest.model_copy(update={"config": config})
+
+
+def _words(text: str) -> set[str]:
+    return {singular(word) for word in split_words(normalise(text)) if word not in EMPTY}

@@ -1,0 +1,149 @@
+"""Processes that train together, and what a configuration means on a machine."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import distributed, nn
+
+from rank import train
+from rank.bert import Bert
+from rank.distributed import Hardware, Worker, run_distributed
+from rank.train import train_ranker
+from tagging.config.rank import RankerConfig
+from tagging.errors import InvalidConfigError, VideotagError
+from tagging.progress import Progress, Silent
+from tests.support.ranker_data import CONFIG, LONG, Counting, KilledError, cosines_of, same, share_above, toy, trained
+from tests.support.tiny_bert import tiny_bert
+
+CPU = torch.device("cpu")
+TWO = Hardware("cpu", 2, bfloat16=False)
+
+
+@pytest.mark.parametrize("at_once", [4096, 3])
+def test_two_processes_train_what_one_trains(at_once: int) -> None:
+    plain = CONFIG.model_copy(
+        update={
+            "towers": CONFIG.towers.model_copy(update={"dropout": 0.0}), "view_dropout": 0.0, "graph_dropout": 0.0,
+            "least_steps": 5, "at_once": at_once, "batch": 15,  # one process has eight videos, the other seven
+        }
+    )  # fmt: skip
+    some, bert = toy(40, seed=1), without_dropout(tiny_bert())
+    configs = [plain.model_copy(update={"processes": count}) for count in (1, 2)]
+    one, two = (train_ranker(some.data, some.negatives(config), bert, config, 7, Silent()) for config in configs)
+    assert not same(one.bert, bert)
+    # Of what they say, for Adam makes steps of the rounding of weights that change nothing, as the bias of keys.
+    before = cosines_of(trained(some, plain.model_copy(update={"rate": 1e-9, "bert_rate": 1e-9})), some.data)
+    mine, theirs = cosines_of(one, some.data), cosines_of(two, some.data)
+    assert np.abs(mine - before).max() > 0.1
+    np.testing.assert_allclose(mine, theirs, atol=1e-3)
+
+
+def without_dropout(bert: Bert) -> Bert:
+    for module in bert.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+        if isinstance(module, nn.MultiheadAttention):
+            module.dropout = 0.0
+    return bert
+
+
+def test_a_killed_training_of_two_processes_goes_on_bit_for_bit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train, "SAVE_EVERY", 3)
+    config = CONFIG.model_copy(update={"processes": 2})
+    some = toy(40, seed=1)
+    with pytest.raises(KilledError):
+        trained(some, config, progress=Counting(dies_at=5), checkpoint=tmp_path / "training.pt")
+    second = Counting()
+    resumed = trained(some, config, progress=second, checkpoint=tmp_path / "training.pt")
+    assert second.calls == [3, *(8 - 3) * [1]]
+    assert same(trained(some, config), resumed)
+
+
+def _dies(team: Worker, task: int, progress: Progress) -> None:
+    if team.rank == 1:
+        os._exit(task)
+    distributed.all_reduce(torch.zeros(1))
+
+
+def test_a_process_that_dies_is_one_known_error() -> None:
+    with pytest.raises(VideotagError, match="1 of 2 training processes died, exit code 3"):
+        run_distributed(_dies, TWO, 3, Silent())
+
+
+def _fails_here(team: Worker, task: str, progress: Progress) -> None:
+    if team.rank == 0:
+        raise RuntimeError(task)
+
+
+def test_a_failure_of_the_first_process_is_not_told_as_another_ones() -> None:
+    with pytest.raises(RuntimeError, match=r"^out of memory$"):
+        run_distributed(_fails_here, TWO, "out of memory", Silent())
+
+
+def _told(team: Worker, task: int, progress: Progress) -> tuple[list[float], list[float]]:
+    """What each process gets of the others, and the gradient of its own."""
+    mine = torch.full((3, 1), float(team.rank + 1), requires_grad=True)
+    gathered = team.gather(mine, task)
+    (gathered * torch.arange(1.0, task + 1)[:, None]).sum().backward()  # type: ignore[no-untyped-call]
+    assert mine.grad is not None
+    return gathered.flatten().tolist(), mine.grad.flatten().tolist()
+
+
+def test_all_shares_are_gathered_and_gradients_are_of_ones_own() -> None:
+    gathered, gradient = run_distributed(_told, TWO, 5, Silent())
+    assert gathered == [1, 1, 1, 2, 2]
+    assert gradient == [2 * 1, 2 * 2, 2 * 3]  # times the processes, of which the mean is taken
+
+
+@pytest.mark.parametrize(("rows", "size"), [(7, 1), (8, 2), (7, 2), (5, 4), (1, 3)])
+def test_shares_are_alike_and_miss_no_row(rows: int, size: int) -> None:
+    everything = np.arange(10, 10 + rows)
+    shares = [Worker(rank, size, CPU).share(everything) for rank in range(size)]
+    assert len({len(share) for share in shares}) == 1
+    assert np.array_equal(np.concatenate(shares)[:rows], everything)
+
+
+def test_bfloat16_trains_float32_weights_that_tell_tags_apart() -> None:
+    some, fresh = toy(120, seed=1), toy(60, seed=2)
+    mixed = LONG.model_copy(update={"precision": "bfloat16"})
+    towers = trained(some, mixed)
+    assert {value.dtype for value in towers.state_dict().values()} == {torch.float32}
+    assert share_above(cosines_of(towers, fresh.data), fresh.known.toarray()) > 0.9
+    assert same(towers, trained(some, mixed))
+    assert not same(towers, trained(some, LONG))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device")
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_gpu_trains_towers_that_tell_tags_apart(precision: str) -> None:
+    some, fresh = toy(120, seed=1), toy(60, seed=2)
+    towers = trained(some, LONG.model_copy(update={"device": "cuda", "processes": 1, "precision": precision}))
+    assert towers.device.type == "cuda"
+    assert share_above(cosines_of(towers.cpu(), fresh.data), fresh.known.toarray()) > 0.9
+
+
+def test_without_a_gpu_one_process_trains_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert Hardware.of(RankerConfig()) == Hardware("cpu", 1, bfloat16=False)
+    assert Hardware.of(RankerConfig(processes=3, precision="bfloat16")) == Hardware("cpu", 3, bfloat16=True)
+    with pytest.raises(InvalidConfigError, match=r"rank\.ranker\.device is cuda, and torch sees no CUDA device"):
+        Hardware.of(RankerConfig(device="cuda"))
+
+
+def test_all_gpus_are_taken_unless_the_configuration_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
+    assert Hardware.of(RankerConfig()) == Hardware("cuda", 4, bfloat16=True)
+    assert Hardware.of(RankerConfig(processes=2, precision="float32")) == Hardware("cuda", 2, bfloat16=False)
+    assert Hardware.of(RankerConfig(device="cpu")) == Hardware("cpu", 1, bfloat16=False)
+    with pytest.raises(InvalidConfigError, match=r"rank\.ranker\.processes is 5, and torch sees 4 GPUs"):
+        Hardware.of(RankerConfig(processes=5))
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: False)
+    assert Hardware.of(RankerConfig()) == Hardware("cuda", 4, bfloat16=False)

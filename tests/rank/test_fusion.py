@@ -1,0 +1,49 @@
+import numpy as np
+import pytest
+
+from rank.fusion import NoisyOr
+from rank.select import select
+from tagging.config.rank import NoisyOrConfig
+from tagging.config.root import SelectConfig
+from tagging.types import Candidates, ModalityFeatures, RankInput, TagScores, VideoRef
+
+NAN = float("nan")
+
+
+def candidates(scores: list[list[float]]) -> Candidates:
+    return Candidates(np.arange(len(scores)), ("text", "video", "audio"), np.array(scores, np.float32).reshape(-1, 3))
+
+
+def confidences(scores: list[list[float]], config: NoisyOrConfig) -> list[float]:
+    given = RankInput(VideoRef("v"), ModalityFeatures(), candidates(scores))
+    [result] = NoisyOr(config).score([given])
+    return [float(c) for c in result.confidences]
+
+
+def test_confidence_is_one_minus_the_chance_that_every_channel_errs() -> None:
+    got = confidences(
+        [[0.5, 0.4, NAN], [NAN, NAN, 0.2]], NoisyOrConfig(text_weight=1, video_weight=0.5, audio_weight=0.25)
+    )
+    assert got == pytest.approx([1 - 0.5 * 0.8, 0.05], rel=1e-5)
+
+
+def test_a_channel_that_agrees_never_lowers_the_confidence() -> None:
+    alone, together = confidences([[0.6, NAN, NAN], [0.6, 0.1, 0.01]], NoisyOrConfig())
+    assert alone < together <= 1
+
+
+def test_no_candidates_give_no_scores() -> None:
+    assert confidences([], NoisyOrConfig()) == []
+
+
+def test_selection_is_by_confidence_within_the_limits_and_ties_go_to_the_commoner_tag() -> None:
+    given = candidates([[0.1] * 3] * 5)
+    scores = TagScores(np.array([0.3, 0.9, 0.3, 0.01, 0.9], np.float32))
+    assert select(given, scores, (), SelectConfig(max_tags=3, min_confidence=0.05)).tolist() == [1, 4, 0]
+    assert select(given, scores, (), SelectConfig(max_tags=10, min_confidence=0.05)).tolist() == [1, 4, 0, 2]
+    assert select(given, scores, (), SelectConfig(max_tags=10, min_confidence=0.95)).tolist() == []
+
+
+def test_scores_of_other_candidates_are_refused() -> None:
+    with pytest.raises(ValueError, match="2 candidates"):
+        select(candidates([[0.1] * 3] * 2), TagScores(np.zeros(3, np.float32)), (), SelectConfig())

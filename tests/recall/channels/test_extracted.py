@@ -1,0 +1,63 @@
+"""Tags read in the text: candidates of the catalog where it knows them, rows beyond it where it does not."""
+
+from typing import cast
+
+import numpy as np
+import pytest
+
+from recall.channels.extracted import ExtractedTags
+from recall.extract.extractor import NewTag, TagExtractor
+from recall.fusion import fit_fusion, top_candidates
+from recall.merge import merge
+from recall.name_words import NameWords
+from tagging.config.recall import RecallFusionConfig
+from tagging.text import normalise
+from tagging.types import Candidates, ChannelTags, VideoEmbeddings
+
+CATALOG = ["cats", "dogs"]
+
+
+class Reader:
+    """Proposes each word of the title, the first likeliest."""
+
+    def propose(self, title: str, description: str, limit: int) -> list[NewTag]:
+        words = title.split()
+        return [NewTag(word, 0.9 / (place + 1), word) for place, word in enumerate(words)][:limit]
+
+
+def channel(limit: int = 10) -> ExtractedTags:
+    rows = {"cats": 0, "dogs": 1, "hounds": 1}
+    return ExtractedTags(cast(TagExtractor, Reader()), lambda name: rows.get(normalise(name)), len(CATALOG), limit)
+
+
+def test_known_phrases_are_catalog_rows_and_unknown_ones_lie_beyond() -> None:
+    [tags] = channel().recall([VideoEmbeddings({}, title="Dogs hounds Grumpy cats Grumpier")])
+    assert tags is not None
+    assert tags.tag_rows.tolist() == [1, 2, 0, 3]  # hounds are dogs
+    assert tags.new == {2: "Grumpy", 3: "Grumpier"}
+    assert tags.scores.tolist() == pytest.approx([0.9, 0.3, 0.225, 0.18])
+    assert [one.text for one in tags.evidence] == ["Dogs", "Grumpy", "cats", "Grumpier"]
+    assert channel().recall([VideoEmbeddings({})]) == [None]
+
+
+def test_new_tags_are_weighed_with_all_others_and_named_within_the_budget() -> None:
+    generator = np.random.default_rng(0)
+    words, uses = NameWords(CATALOG), np.array([[3, 3], [3, 3]], np.float32)
+
+    def candidates(title: str) -> Candidates:
+        [read] = channel().recall([VideoEmbeddings({}, title=title)])
+        return merge({"other": ChannelTags(np.array([0]), np.array([0.2], np.float32)), "extracted": read})
+
+    def example() -> tuple[Candidates, str, np.ndarray]:
+        first = str(generator.choice(["Fluffy", "dogs"]))
+        title = f"{first} something"
+        return candidates(title), title, np.array([2 if first == "Fluffy" else 1])
+
+    blend = fit_fusion(
+        [example() for _ in range(80)], words, uses, RecallFusionConfig(trees=20, least_in_leaf=5), seed=1
+    )
+    weighed = blend.weigh(candidates("Snowy indeed"), "Snowy indeed")
+    assert weighed.likely is not None
+    best = top_candidates(weighed, 1)
+    assert best.tag_rows.tolist() == [2]
+    assert best.new == {2: "Snowy"}

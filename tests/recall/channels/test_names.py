@@ -1,0 +1,147 @@
+import math
+
+import numpy as np
+import pytest
+
+from recall.channels.names import SensedNames, WrittenNames, probability, strongest, token_strengths
+from tagging.config.recall import NamesConfig, StrengthConfig
+from tagging.types import ClassTags, VideoEmbeddings
+
+# Classes: 0 beagle, 1 poodle, 2 car. Tags: 4 beagle, 6 dog, 9 vehicle.
+LINKS = ClassTags(
+    tag_rows=np.array([4, 6, 6, 9]),
+    class_rows=np.array([0, 0, 1, 2]),
+    weights=np.array([1.0, 1.0, 1.0, 0.5], np.float32),
+    classes=3,
+)
+EASY = StrengthConfig(slope=1.0, intercept=0.0, least=0.0)
+
+
+def test_strengths_agree_with_the_plain_definition() -> None:
+    rng = np.random.default_rng(0)
+    pairs = sorted({(int(t), int(c)) for t, c in rng.integers(0, 12, (60, 2))})
+    links = ClassTags(
+        np.array([t for t, _ in pairs]),
+        np.array([c for _, c in pairs]),
+        rng.uniform(0.1, 1, len(pairs)).astype(np.float32),
+        12,
+    )
+    beliefs = rng.uniform(0, 1, (7, 12)).astype(np.float32)
+
+    def beyond_chance(spoken: list[float], weights: list[float]) -> float:
+        blind = sum(weights) / 12
+        return min(max((sum(spoken) - blind) / (1 - blind), 0.0), 1.0)
+
+    for together in ("sum", "max"):
+        tags, got = token_strengths(beliefs, links, together)
+        assert tags.tolist() == sorted({t for t, _ in pairs})
+        for token in range(7):
+            for place, tag in enumerate(tags):
+                mine = [(c, float(w)) for (t, c), w in zip(pairs, links.weights, strict=True) if t == tag]
+                spoken = [float(beliefs[token, c]) * w for c, w in mine]
+                want = max(spoken) if together == "max" else beyond_chance(spoken, [w for _, w in mine])
+                assert got[token, place] == pytest.approx(want, rel=1e-4, abs=1e-6)
+
+
+def test_an_encoder_that_knows_nothing_says_nothing() -> None:
+    _, got = token_strengths(np.full((2, 3), 1 / 3, np.float32), LINKS, "sum")
+    np.testing.assert_allclose(got, 0.0, atol=1e-6)
+
+
+@pytest.mark.parametrize(("share", "want"), [(1.0, 0.4), (0.5, 0.65), (0.3, 0.65), (0.2, 0.9)])
+def test_the_mean_is_over_the_share_of_tokens_that_show_a_tag_best(share: float, want: float) -> None:
+    shown = np.array([[0.1], [0.9], [0.2], [0.4]], np.float32)
+    assert strongest(shown, share)[0] == pytest.approx(want)
+
+
+def test_probability_is_logistic_from_the_threshold_on() -> None:
+    config = StrengthConfig(slope=4.0, intercept=-2.0, least=0.3)
+    got = probability(np.array([0.29, 0.3, 0.8], np.float32), config)
+    assert got.tolist() == pytest.approx([0.0, 1 / (1 + math.exp(0.8)), 1 / (1 + math.exp(-1.2))], rel=1e-5)
+
+
+def video(**beliefs: list[list[float]]) -> VideoEmbeddings:
+    return VideoEmbeddings({}, beliefs={name: np.array(rows, np.float32) for name, rows in beliefs.items()})  # type: ignore[misc]
+
+
+def test_classes_speak_together_for_a_general_tag_and_evidence_names_the_frame() -> None:
+    seen = SensedNames("seen", "frames", LINKS, EASY.model_copy(update={"least": 0.1}), limit=10)
+    [tags] = seen.recall([video(frames=[[0.4, 0.4, 0.2], [0.6, 0.3, 0.1]])])
+    assert tags is not None
+    assert tags.tag_rows.tolist() == [6, 4]
+    dog = ((0.8 - 2 / 3) / (1 / 3) + (0.9 - 2 / 3) / (1 / 3)) / 2
+    beagle = ((0.4 - 1 / 3) / (2 / 3) + (0.6 - 1 / 3) / (2 / 3)) / 2
+    assert [e.similarity for e in tags.evidence] == pytest.approx([dog, beagle], rel=1e-5)
+    assert [(e.channel, e.kind, e.frame, e.frames) for e in tags.evidence] == [("seen", "frame", 2, 2)] * 2
+    assert tags.scores.tolist() == pytest.approx([1 / (1 + math.exp(-dog)), 1 / (1 + math.exp(-beagle))], rel=1e-5)
+
+
+def test_sounds_do_not_add_up_and_evidence_names_the_second() -> None:
+    heard = SensedNames("heard", "audio", LINKS, EASY.model_copy(update={"together": "max", "least": 0.5}), limit=10)
+    [tags] = heard.recall([video(audio=[[0.2, 0.3, 0.0], [0.1, 0.1, 0.0], [0.9, 0.8, 0.0]])])
+    assert tags is None or tags.tag_rows.tolist() == []
+    [tags] = heard.recall([video(audio=[[0.6, 0.9, 0.0], [0.7, 0.3, 0.0]])])
+    assert tags is not None
+    assert tags.tag_rows.tolist() == [6, 4]
+    assert [e.similarity for e in tags.evidence] == pytest.approx([0.8, 0.65])
+    assert [e.start_s for e in tags.evidence] == [0.0, 0.96]
+
+
+def test_a_video_without_the_modality_is_not_looked_at() -> None:
+    seen = SensedNames("seen", "frames", LINKS, EASY, limit=10)
+    assert seen.recall([video(audio=[[0.0, 0.0, 0.0]]), video()]) == [None, None]
+
+
+def test_beliefs_of_another_encoder_are_refused() -> None:
+    with pytest.raises(ValueError, match="3 classes"):
+        SensedNames("seen", "frames", LINKS, EASY, limit=10).recall([video(frames=[[0.5, 0.5]])])
+
+
+def test_no_more_than_the_limit_are_proposed_and_equal_ones_come_by_row() -> None:
+    seen = SensedNames("seen", "frames", LINKS, EASY.model_copy(update={"together": "max"}), limit=2)
+    [tags] = seen.recall([video(frames=[[0.4, 0.0, 0.8]])])
+    assert tags is not None
+    assert tags.tag_rows.tolist() == [4, 6]
+
+
+NAMES = np.eye(4, dtype=np.float32)
+SPELLINGS = [["ice hockey"], ["hockey"], ["winter"], ["dog", "dogs"]]
+
+
+def written(
+    config: NamesConfig, title: str = "", description: str = "", text: list[float] | None = None
+) -> dict[int, str | None]:
+    row = np.array(text or [0.5, 0.5, 0.5, 0.5], np.float32)
+    given = VideoEmbeddings({"text": row / np.linalg.norm(row)}, title=title, description=description)
+    [tags] = WrittenNames(NAMES, np.arange(4), SPELLINGS, config, limit=10).recall([given])
+    assert tags is not None
+    assert all(e.kind == "text" and e.channel == "written" for e in tags.evidence)
+    return {row: one.text for row, one in zip(tags.tag_rows.tolist(), tags.evidence, strict=True)}
+
+
+def test_a_name_in_the_title_is_proposed_with_the_words_that_stand_there() -> None:
+    assert written(NamesConfig(literal=EASY), "Ice hockey with dogs", "hockey") == {0: "ice hockey", 3: "dogs"}
+
+
+def test_a_name_in_the_title_that_the_title_is_not_about_is_left_out() -> None:
+    strict = NamesConfig(literal=EASY.model_copy(update={"least": 0.6}))
+    assert written(strict, "winter dogs", text=[0.0, 0.0, 0.2, 0.9]) == {3: "dogs"}
+
+
+def test_title_and_description_have_curves_of_their_own() -> None:
+    config = NamesConfig(literal=EASY, described=EASY.model_copy(update={"least": 0.9}))
+    assert written(config, "a winter", "hockey and dogs", text=[0.0, 1.0, 0.1, 0.2]) == {1: "hockey", 2: "winter"}
+
+
+def test_a_description_alone_is_read_as_a_title() -> None:
+    assert written(NamesConfig(literal=EASY), description="hockey") == {1: "hockey"}
+
+
+def test_a_name_near_in_meaning_shows_the_whole_title() -> None:
+    config = NamesConfig(written=EASY.model_copy(update={"least": 0.7}))
+    assert written(config, " Cold  season ", text=[0.0, 0.0, 1.0, 0.5]) == {2: "Cold season"}
+
+
+def test_text_that_no_encoder_read_is_not_looked_at() -> None:
+    channel = WrittenNames(NAMES, np.arange(4), SPELLINGS, NamesConfig(literal=EASY), limit=10)
+    assert channel.recall([VideoEmbeddings({}, title="hockey")]) == [None]

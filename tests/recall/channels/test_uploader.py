@@ -1,0 +1,25 @@
+"""What an uploader usually puts on its videos."""
+
+import numpy as np
+import pytest
+
+from recall.channels.uploader import UploaderTags
+from recall.neighbours.table import LabelledTable
+from tagging.types import VideoEmbeddings
+from tests.support.topics import lists
+
+
+def test_tags_come_by_the_share_of_the_uploaders_videos() -> None:
+    names, whose = ["1", "2", "3", "4"], ["a", "a", "b", None]
+    channel = UploaderTags(
+        LabelledTable(names, names, whose, np.array([0, 0, 1, 2]), lists([[0, 1], [0], [2], [3]])), limit=5
+    )
+    told, unknown, silent = channel.recall(
+        [VideoEmbeddings({}, uploader_id="a"), VideoEmbeddings({}, uploader_id="c"), VideoEmbeddings({}, title="x")]
+    )
+    assert unknown is None
+    assert silent is None
+    assert told is not None
+    assert told.tag_rows.tolist() == [0, 1]
+    assert told.scores.tolist() == pytest.approx([2 / 3, 1 / 3])
+    assert told.evidence[0].text == "on 2 of the uploader's 2 labelled videos"

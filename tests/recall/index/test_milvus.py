@@ -1,0 +1,129 @@
+"""What is Milvus' own; test_index.py holds it to the contract of all indexes."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from recall.index.factory import build_index, drop_index, load_index
+from tagging.config.recall import IndexConfig
+from tagging.errors import ArtifactCorruptError, ArtifactNotFoundError, BackendUnavailableError
+from tests.support.embeddings import clustered
+
+pytestmark = pytest.mark.milvus
+pymilvus = pytest.importorskip("pymilvus", reason='pip install "videotag[milvus]" to test the backend milvus')
+pytest.importorskip("milvus_lite", reason='pip install "videotag[milvus]" to test the backend milvus')
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> IndexConfig:
+    return IndexConfig(backend="milvus", uri=str(tmp_path / "rows.db"))
+
+
+@pytest.fixture
+def saved(config: IndexConfig, tmp_path: Path) -> Path:
+    """The folder of an index of ten rows."""
+    folder = tmp_path / "saved"
+    folder.mkdir()
+    build_index(clustered(np.random.default_rng(0), 10), config).save(folder)
+    return folder
+
+
+@pytest.fixture
+def client(config: IndexConfig) -> Iterator[Any]:
+    client = pymilvus.MilvusClient(uri=config.uri)
+    yield client
+    client.close()
+
+
+def test_what_is_saved_names_the_collection_and_holds_no_row(saved: Path, client: Any) -> None:
+    [path] = saved.iterdir()
+    assert [json.loads(path.read_text())["collection"]] == client.list_collections()
+
+
+def test_each_build_has_a_collection_of_its_own(config: IndexConfig, saved: Path, client: Any) -> None:
+    rows = clustered(np.random.default_rng(1), 5)
+    build_index(rows, config)
+    assert len(client.list_collections()) == 2
+    assert len(load_index(saved, config, dim=rows.shape[1], count=10)) == 10
+
+
+def test_a_dropped_index_is_gone_from_milvus_and_cannot_be_loaded(
+    config: IndexConfig, saved: Path, client: Any
+) -> None:
+    drop_index(saved, config)
+    assert client.list_collections() == []
+    with pytest.raises(ArtifactNotFoundError, match=r"has no collection videotag_.*; it was built at .*rows\.db"):
+        load_index(saved, config, dim=32, count=10)
+
+
+def test_a_build_that_fails_leaves_no_collection(
+    config: IndexConfig, saved: Path, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise pymilvus.MilvusException(message="disk full")
+
+    monkeypatch.setattr(pymilvus.MilvusClient, "flush", full)
+    with pytest.raises(BackendUnavailableError, match="disk full"):
+        build_index(clustered(np.random.default_rng(2), 5), config)
+    assert len(client.list_collections()) == 1
+
+
+def test_a_build_that_is_stopped_while_milvus_fails_is_still_stopped(
+    config: IndexConfig, saved: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def stop(*_: object, **__: object) -> None:
+        raise SystemExit(143)
+
+    def gone(*_: object, **__: object) -> None:
+        raise pymilvus.MilvusException(message="not there")
+
+    monkeypatch.setattr(pymilvus.MilvusClient, "flush", stop)
+    monkeypatch.setattr(pymilvus.MilvusClient, "drop_collection", gone)
+    with pytest.raises(SystemExit):
+        build_index(clustered(np.random.default_rng(2), 5), config)
+    assert "may be left in Milvus" in caplog.text
+
+
+def test_a_collection_that_cannot_be_read_after_it_was_made_does_not_stay(
+    config: IndexConfig, saved: Path, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise pymilvus.MilvusException(message="no memory")
+
+    monkeypatch.setattr(pymilvus.MilvusClient, "load_collection", full)
+    with pytest.raises(BackendUnavailableError, match="no memory"):
+        build_index(clustered(np.random.default_rng(2), 5), config)
+    assert len(client.list_collections()) == 1
+
+
+def test_a_server_that_does_not_answer_is_one_clear_error() -> None:
+    with pytest.raises(BackendUnavailableError, match=r"Milvus at http://127\.0\.0\.1:1 ") as caught:
+        build_index(np.zeros((1, 2), np.float32), IndexConfig(backend="milvus", uri="http://127.0.0.1:1"))
+    assert "VIDEOTAG_MILVUS_TOKEN" in caught.value.hint
+
+
+def test_a_missing_milvus_lite_folder_is_not_made_anew(saved: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere.db"
+    with pytest.raises(ArtifactNotFoundError, match=r"no Milvus at .*elsewhere\.db"):
+        load_index(saved, IndexConfig(backend="milvus", uri=str(elsewhere)), dim=32, count=10)
+    assert not elsewhere.exists()
+
+
+@pytest.mark.parametrize("junk", ["", "[]", "{}"])
+def test_a_damaged_file_is_one_clear_error(saved: Path, config: IndexConfig, junk: str) -> None:
+    (saved / "milvus.json").write_text(junk)
+    with pytest.raises(ArtifactCorruptError, match=r"milvus\.json cannot be read"):
+        load_index(saved, config, dim=32, count=10)
+
+
+def test_more_rows_than_a_server_gives_are_refused(config: IndexConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = clustered(np.random.default_rng(3), 9)
+    index = build_index(rows, config)
+    monkeypatch.setattr("recall.index.milvus.MOST", 8)
+    assert index.search(rows, k=8).ids.min() >= 0
+    with pytest.raises(ValueError, match="at most 8 rows a query, 9 were asked for"):
+        index.search(rows, k=20)

@@ -1,0 +1,83 @@
+"""A web server on loopback that says, byte by byte, what a test wants; and names that lead to it."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, closing, suppress
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+
+from tagging.service.sources.addresses import IPAddress
+
+Script = Callable[[asyncio.StreamWriter], Awaitable[None]]
+
+
+@dataclass
+class Web:
+    port: int = 0
+    asked: list[tuple[str, str]] = field(default_factory=list)  # the header Host and the target of each request
+    names: list[str | None] = field(default_factory=list)  # that TLS clients wanted to speak to
+
+
+@asynccontextmanager
+async def serving(pages: Mapping[str, bytes | Script], context: ssl.SSLContext | None = None) -> AsyncIterator[Web]:
+    """pages: target -> the whole answer, head included, or what writes it. Another target is not found."""
+    web = Web()
+    talks: set[asyncio.Task[None]] = set()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with closing(writer), suppress(OSError, asyncio.IncompleteReadError):
+            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+            target = head.split(" ")[1]
+            [host] = [line[6:] for line in head.split("\r\n") if line.lower().startswith("host: ")]
+            web.asked.append((host, target))
+            answer = pages.get(target, b"HTTP/1.1 404 Not Found\r\nContent-Length: 6\r\n\r\nsecret")
+            if isinstance(answer, bytes):
+                writer.write(answer)
+                await writer.drain()
+            else:
+                await answer(writer)
+
+    def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.ensure_future(talk(reader, writer))
+        talks.add(task)
+        task.add_done_callback(talks.discard)
+
+    if context is not None:
+        context.sni_callback = lambda _, name, __: web.names.append(name)
+    server = await asyncio.start_server(begin, "127.0.0.1", 0, ssl=context)
+    web.port = server.sockets[0].getsockname()[1]
+    try:
+        yield web
+    finally:
+        server.close()
+        for task in tuple(talks):
+            task.cancel()
+        await asyncio.gather(*talks, return_exceptions=True)
+        await asyncio.sleep(0.01)  # transports close in the loop's next rounds
+
+
+def page(body: bytes, *headers: str, status: str = "200 OK", length: int | None = None) -> bytes:
+    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body) if length is None else length}", *headers]
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+def moved(location: str, status: str = "302 Found") -> bytes:
+    return page(b"", f"Location: {location}", status=status)
+
+
+class Names:
+    """A resolver that knows a few names and remembers what it was asked."""
+
+    def __init__(self, known: Mapping[str, Sequence[str]]) -> None:
+        self.known = known
+        self.asked: list[str] = []
+
+    async def __call__(self, host: str, port: int) -> Sequence[IPAddress]:
+        self.asked.append(host)
+        return [ip_address(address) for address in self.known[host]]
+
+
+def only_here(address: IPAddress) -> bool:
+    """A policy under which the one public address is this machine's."""
+    return str(address) == "127.0.0.1"

@@ -1,0 +1,175 @@
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tagging.bundle.files import read_manifest
+from tagging.bundle.manifest import file_sha256, seal
+from tagging.errors import (
+    ArtifactCorruptError,
+    ArtifactError,
+    ArtifactMismatchError,
+    ArtifactNotFoundError,
+    OutputExistsError,
+)
+from tagging.files.atomic import new_folder
+from tagging.pipeline.load import load_tagger
+
+
+@pytest.fixture
+def bundle(tiny_bundle: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(tiny_bundle, tmp_path / "bundle"))
+
+
+def edit(bundle: Path, **values: object) -> None:
+    path = bundle / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+def edit_and_seal(bundle: Path, **values: object) -> None:
+    """As a writer of other values would have written it."""
+    edit(bundle, **values)
+    path = bundle / "manifest.json"
+    edit(bundle, version=f"20260101T000000Z-{seal(json.loads(path.read_text()))}")
+
+
+def test_the_manifest_names_every_file_and_what_made_the_bundle(tiny_bundle: Path, corpus: Path) -> None:
+    manifest = read_manifest(tiny_bundle)
+    on_disk = {p.relative_to(tiny_bundle).as_posix() for p in tiny_bundle.rglob("*") if p.is_file()}
+    assert on_disk == {*manifest.files, "manifest.json"}
+    assert set(manifest.channels) == {"text", "video", "audio"}
+    assert manifest.counts["videos"] == 60
+    assert manifest.channels["video"].count == 24
+    assert [s.name for s in manifest.training.sources] == [corpus.name]
+    assert {"torch", "faiss-cpu"} <= set(manifest.training.packages)
+
+
+@pytest.mark.parametrize("name", ["catalog.parquet", "videos.parquet", "channels/text/index.faiss"])
+@pytest.mark.parametrize("damage", ["flip", "cut", "remove"])
+def test_a_damaged_file_is_named(bundle: Path, name: str, damage: str) -> None:
+    path = bundle / name
+    if damage == "remove":
+        path.unlink()
+    else:
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content if damage == "flip" else content[:-1])
+    with pytest.raises(ArtifactCorruptError, match=name):
+        load_tagger(bundle)
+
+
+def test_a_bundle_of_another_format_is_refused(bundle: Path) -> None:
+    edit(bundle, format=99)
+    with pytest.raises(ArtifactMismatchError, match="format 99, this videotag reads format 7"):
+        load_tagger(bundle)
+
+
+def test_a_bundle_of_another_encoder_is_refused(bundle: Path) -> None:
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    manifest["encoders"]["text"]["fingerprint"] = "0123456789abcdef"
+    edit_and_seal(bundle, encoders=manifest["encoders"])
+    with pytest.raises(ArtifactMismatchError, match="text encoder has fingerprint 0123456789abcdef"):
+        load_tagger(bundle)
+
+
+def test_a_manifest_that_was_edited_by_hand_is_refused(bundle: Path) -> None:
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    manifest["config"]["rank"]["fusion"]["text_weight"] = 0.0
+    edit(bundle, config=manifest["config"])
+    with pytest.raises(ArtifactCorruptError, match=r"manifest\.json was changed"):
+        load_tagger(bundle)
+
+
+def test_a_sealed_bundle_whose_parts_do_not_fit_is_refused(bundle: Path) -> None:
+    rows = bundle / "channels/video/rows.npy"
+    np.save(rows, np.load(rows) - 1)
+    files = json.loads((bundle / "manifest.json").read_text())["files"]
+    files["channels/video/rows.npy"] = {"sha256": file_sha256(rows), "bytes": rows.stat().st_size}
+    edit_and_seal(bundle, files=files)
+    with pytest.raises(ArtifactCorruptError, match="video: rows of other videos than the 60"):
+        load_tagger(bundle)
+
+
+def test_a_file_is_no_bundle(bundle: Path) -> None:
+    with pytest.raises(ArtifactNotFoundError, match="no folder"):
+        load_tagger(bundle / "catalog.parquet")
+
+
+@pytest.mark.parametrize(
+    "content", ["[" * 200_000, "", "{", "[]", "null", '{"format": 2}', '{"format": 2, "version": []}']
+)
+def test_a_manifest_of_nonsense_gives_one_clear_error(bundle: Path, content: str) -> None:
+    (bundle / "manifest.json").write_text(content)
+    with pytest.raises(ArtifactError) as caught:
+        load_tagger(bundle)
+    assert caught.value.hint
+
+
+def test_a_folder_without_a_manifest_is_no_bundle(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactNotFoundError, match="not a bundle") as caught:
+        load_tagger(tmp_path)
+    assert "videotag train" in caught.value.hint
+
+
+def test_a_bundle_is_never_written_over(bundle: Path) -> None:
+    with pytest.raises(OutputExistsError, match="never written over"), new_folder(bundle):
+        pass
+
+
+def test_an_error_while_writing_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), new_folder(tmp_path / "b") as folder:
+        (folder / "half").write_text("x")
+        raise ZeroDivisionError
+    assert list(tmp_path.iterdir()) == []
+
+
+WRITER = """
+import sys, time
+from pathlib import Path
+from tagging.files.atomic import new_folder
+with new_folder(Path(sys.argv[1])) as folder:
+    (folder / "half").write_text("x")
+    print("writing", flush=True)
+    time.sleep(60)
+"""
+
+
+def start_writer(out: Path) -> "subprocess.Popen[str]":
+    writer = subprocess.Popen([sys.executable, "-c", WRITER, str(out)], stdout=subprocess.PIPE, text=True)
+    assert writer.stdout is not None
+    assert writer.stdout.readline() == "writing\n"
+    return writer
+
+
+def test_what_a_killed_writer_left_is_removed_by_the_next_and_a_living_ones_is_not(tmp_path: Path) -> None:
+    out = tmp_path / "b"
+    killed, living = start_writer(out), start_writer(out)
+    try:
+        os.kill(killed.pid, signal.SIGKILL)
+        killed.wait()
+        assert not out.exists()
+        with new_folder(out) as folder:
+            assert len(list(tmp_path.iterdir())) == 2  # this one's and the living one's
+            (folder / "whole").write_text("x")
+        assert [p.name for p in out.iterdir()] == ["whole"]
+    finally:
+        living.terminate()
+        for one in (killed, living):
+            one.wait()
+            assert one.stdout is not None
+            one.stdout.close()
+
+
+def test_two_writers_of_one_bundle_cannot_both_win(tmp_path: Path) -> None:
+    out = tmp_path / "b"
+    with pytest.raises(OutputExistsError, match="appeared"), new_folder(out) as slow:
+        (slow / "slow").write_text("x")
+        with new_folder(out) as fast:
+            (fast / "fast").write_text("x")
+    assert [p.name for p in out.iterdir()] == ["fast"]

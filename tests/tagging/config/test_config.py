@@ -1,0 +1,83 @@
+from pathlib import Path
+
+import pytest
+
+from tagging.config.encoders import FrameStatisticsConfig
+from tagging.config.profiles import PROFILES, load_config
+from tagging.errors import InvalidConfigError
+
+
+def test_the_offline_profile_names_weights_that_ship_in_packages() -> None:
+    encoders = PROFILES["offline"].encoders
+    for encoder in (encoders.text, encoders.vision, encoders.audio):
+        assert getattr(encoder, "weights", "").startswith("package:")
+
+
+def test_a_file_replaces_single_values_and_whole_backends(tmp_path: Path) -> None:
+    path = tmp_path / "c.toml"
+    path.write_text('[recall]\nneighbours = 7\n[encoders.vision]\nbackend = "frame-statistics"\n', encoding="utf-8")
+    config = load_config("production", path)
+    assert config.recall.neighbours == 7
+    assert config.recall.tags_per_channel == PROFILES["production"].recall.tags_per_channel
+    assert config.encoders.vision == FrameStatisticsConfig(backend="frame-statistics")
+    assert config.encoders.audio == PROFILES["production"].encoders.audio
+
+
+def test_of_several_files_the_later_lies_over_the_earlier(tmp_path: Path) -> None:
+    first, second = tmp_path / "a.toml", tmp_path / "b.toml"
+    first.write_text("[recall]\nneighbours = 7\ntags_per_channel = 9\n", encoding="utf-8")
+    second.write_text("[recall]\nneighbours = 8\n", encoding="utf-8")
+    recall = load_config("offline", first, second).recall
+    assert (recall.neighbours, recall.tags_per_channel) == (8, 9)
+    assert load_config("offline", second, first).recall.neighbours == 7
+
+
+def test_a_modality_can_be_left_unread(tmp_path: Path) -> None:
+    path = tmp_path / "c.toml"
+    path.write_text('[encoders.vision]\nbackend = "none"\n', encoding="utf-8")
+    encoders = load_config("offline", path).encoders
+    assert encoders.vision is None
+    assert encoders.audio == PROFILES["offline"].encoders.audio
+
+
+def test_a_bundle_can_go_without_a_ranker_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "c.toml"
+    path.write_text('[rank.ranker]\nbackend = "none"\n', encoding="utf-8")
+    rank = load_config("offline", path).rank
+    assert rank.ranker is None
+    assert rank.fusion == PROFILES["offline"].rank.fusion
+
+
+def test_weights_beside_the_file_become_absolute_and_names_stay(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    path = tmp_path / "c.toml"
+    for stated, kept in [
+        ("mine", str(tmp_path / "mine")),
+        ("./mine", str(tmp_path / "mine")),
+        ("owner/name", "owner/name"),
+    ]:
+        path.write_text(f'[encoders.text]\nbackend = "sentence-transformers"\nweights = "{stated}"\n', encoding="utf-8")
+        assert getattr(load_config("offline", path).encoders.text, "weights", None) == kept
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[recall]\nneighbors = 7", "recall.neighbors"),
+        ("[recall]\nneighbours = 0", "recall.neighbours"),
+        ('[encoders.vision]\nbackend = "magic"', "encoders.vision"),
+        ("recall = ", "cannot read"),
+    ],
+)
+def test_a_wrong_file_is_told_with_the_key(tmp_path: Path, text: str, told: str) -> None:
+    path = tmp_path / "c.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(InvalidConfigError) as caught:
+        load_config("offline", path)
+    assert told in caught.value.message
+
+
+def test_an_unknown_profile_is_told_with_those_there_are() -> None:
+    with pytest.raises(InvalidConfigError, match="'laptop'") as caught:
+        load_config("laptop")
+    assert "offline, production" in caught.value.hint

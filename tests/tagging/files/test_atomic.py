@@ -1,0 +1,102 @@
+import errno
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tagging.errors import OutputUnwritableError
+from tagging.files.atomic import new_folder, partial_file, require_file, require_new
+
+
+def in_a_file(folder: Path) -> Path:
+    (folder / "file").write_text("x")
+    return folder / "file" / "out"
+
+
+def pipe(folder: Path) -> Path:
+    os.mkfifo(folder / "pipe")
+    return folder / "pipe"
+
+
+NOWHERE = [
+    in_a_file,
+    lambda _: Path("/proc/there/is/no/such/folder"),  # nobody may make one, root neither
+    lambda folder: folder / ("x" * 250),  # a name that leaves no room for that of a partial one
+    lambda folder: folder / ("x" * 300),
+]
+
+
+@pytest.mark.parametrize("place", [*NOWHERE, lambda folder: folder, pipe, lambda _: Path("/dev/null")])
+def test_a_place_where_no_file_can_be_written_is_refused(tmp_path: Path, place: Callable[[Path], Path]) -> None:
+    with pytest.raises(OutputUnwritableError) as caught:
+        require_file(place(tmp_path))
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("place", NOWHERE)
+def test_a_place_where_no_folder_can_be_made_is_refused(tmp_path: Path, place: Callable[[Path], Path]) -> None:
+    with pytest.raises(OutputUnwritableError) as caught:
+        require_new(place(tmp_path))
+    assert caught.value.hint
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root has every right")
+def test_a_file_without_the_right_to_write_it_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("precious")
+    (tmp_path / "mine").chmod(0o444)
+    with pytest.raises(OutputUnwritableError, match="write-protected"):
+        require_file(tmp_path / "mine")
+
+
+def test_asking_whether_a_file_can_be_written_leaves_all_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "old").write_text("old")
+    for name in ("old", "new", "folder/new"):
+        require_file(tmp_path / name)
+    assert (tmp_path / "old").read_text() == "old"
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["folder", "old"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        OSError(errno.EDQUOT, "Disk quota exceeded"),
+        ValueError("I/O error: No space left on device (os error 28)"),  # as safetensors has it
+    ],
+)
+def test_a_full_disk_is_one_known_error_and_leaves_nothing(tmp_path: Path, words: Exception) -> None:
+    no_room = "out cannot be written: No space left"
+    with pytest.raises(OutputUnwritableError, match=no_room) as caught, new_folder(tmp_path / "out") as folder:
+        (folder / "half").write_text("x")
+        raise words
+    assert caught.value.__cause__ is words
+    with pytest.raises(OutputUnwritableError, match=no_room), partial_file(tmp_path / "out") as partial:
+        partial.write_text("x")
+        raise words
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_where_a_library_does_not_say_that_the_disk_is_full_the_disk_says_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def save() -> None:
+        with partial_file(tmp_path / "out"):
+            raise RuntimeError("unexpected pos 576 vs 534")  # as torch has it
+
+    with pytest.raises(RuntimeError, match="unexpected pos"):
+        save()
+    total = shutil.disk_usage(tmp_path).total
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(total, total, 0))
+    with pytest.raises(OutputUnwritableError, match="out cannot be written: No space left"):
+        save()
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
+def test_a_stop_on_a_full_disk_is_a_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: type[BaseException]
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1, 1, 0))
+    with pytest.raises(stop), partial_file(tmp_path / "out"):
+        raise stop

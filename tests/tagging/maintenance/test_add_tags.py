@@ -1,0 +1,222 @@
+"""Tags added to a bundle: what is kept, what is made anew, and that they are recalled at once."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rank.contrastive import Contrastive
+from recall.model import RecallModel
+from tagging import paths
+from tagging.bundle.files import read_manifest
+from tagging.bundle.manifest import file_sha256
+from tagging.bundle.name_vectors import load_links, load_names
+from tagging.config.recall import NgramConfig, RecallFusionConfig, RecallModelConfig
+from tagging.config.root import Config
+from tagging.errors import ArtifactNotFoundError, InvalidTagsError, OutputExistsError
+from tagging.maintenance.add_tags import add_tags, new_names
+from tagging.pipeline.load import load_ranker, load_tagger
+from tagging.progress import Silent
+from tagging.store.features import FeatureStore
+from tagging.tags.catalog import TagCatalog
+from tagging.training.run import train
+from tagging.types import RankedTags, VideoRef
+from tests.tagging.training.test_recall import write
+from tests.tagging.training.test_run import text_manifest
+
+GROWN = {"catalog.parquet", "names.npy", "learnt/model.safetensors", "learnt/tags.npy", "rank/tags.npy"} | {
+    f"channels/similarity/{name}" for name in ("index.faiss", "rows.npy")
+}
+LINKS = {"frames.parquet", "audio.parquet"}
+
+
+def learnt_config(config: Config) -> Config:
+    learnt = RecallModelConfig(ngrams=NgramConfig(least=1), width=16, epochs=10, batch=32, negatives=8, likened=32)
+    names = config.recall.names.model_copy(update={"tags": 3})  # the catalog goes on beyond them
+    blend = RecallFusionConfig(trees=20, least_in_leaf=5)
+    recall = config.recall.model_copy(update={"learnt": learnt, "blend": blend, "names": names})
+    training = config.training.model_copy(update={"least_videos": 100})
+    return config.model_copy(update={"recall": recall, "training": training})
+
+
+@pytest.fixture(scope="module")
+def learnt(tmp_path_factory: pytest.TempPathFactory, direct_config: Config) -> Path:
+    folder = tmp_path_factory.mktemp("learnt")
+    manifest = write(folder / "train.jsonl", 400, seed=1)
+    train([manifest], {}, folder / "b", learnt_config(direct_config), FeatureStore(folder / "f"), Silent())
+    return folder / "b"
+
+
+@pytest.fixture(scope="module")
+def added(learnt: Path) -> Path:
+    add_tags(learnt, ["Zebra  crossing", "purring engine", "Dog"], learnt.parent / "added")
+    return learnt.parent / "added"
+
+
+def answer(bundle: Path, video: VideoRef) -> RankedTags:
+    with load_tagger(bundle) as tagger:
+        return tagger.tag(video, tagger.selection(50).model_copy(update={"min_confidence": 0.0}))
+
+
+def test_what_was_there_stays_as_it_was(learnt: Path, added: Path) -> None:
+    old, new = read_manifest(learnt), read_manifest(added)
+    before, after = (TagCatalog.load(folder / "catalog.parquet") for folder in (learnt, added))
+    count = len(before)
+    assert after.names == (*before.names, "Zebra crossing", "purring engine", "Dog")
+    assert after.ids[:count] == before.ids
+    assert after.counts.tolist() == [*before.counts.tolist(), 0, 0, 0]
+    assert len(set(after.ids)) == len(after)
+    changed = {name for name in old.files if old.files[name] != new.files[name]}
+    assert old.files.keys() == new.files.keys()
+    assert changed == GROWN | changed & LINKS
+    first, second = (RecallModel.load(folder / "learnt") for folder in (learnt, added))
+    assert second.tag_bias[:count].tolist() == first.tag_bias.tolist()
+    rows, more = (np.load(folder / "learnt" / "tags.npy") for folder in (learnt, added))
+    np.testing.assert_array_equal(more[:count], rows)
+    assert len(more) == count + 3
+    assert new.channels["similarity"].count == old.channels["similarity"].count + 3
+    assert old.names is not None
+    assert new.names is not None
+    np.testing.assert_array_equal(load_names(added, new.names)[:3], load_names(learnt, old.names))
+
+
+def test_the_manifest_says_what_was_added_to_which_bundle(learnt: Path, added: Path, tmp_path: Path) -> None:
+    table = tmp_path / "new.csv"
+    table.write_text("accept,tag\nyes,tango\nno,waltz\n")
+    report = add_tags(added, ["samba"], tmp_path / "more", table)
+    first, second, third = (read_manifest(folder) for folder in (learnt, added, tmp_path / "more"))
+    assert first.additions == []
+    assert [(one.bundle, one.tags, one.sources) for one in second.additions] == [(first.version, 3, [])]
+    assert third.additions[0] == second.additions[0]
+    last = third.additions[1]
+    assert (last.bundle, last.tags) == (second.version, 2)
+    assert [(one.name, one.sha256) for one in last.sources] == [("new.csv", file_sha256(table))]
+    assert (report.added, report.tags, report.version) == (2, third.counts["tags"], third.version)
+    assert third.counts["tags"] == first.counts["tags"] + 5
+    assert third.training == first.training
+    assert {tag.name for tag in answer(tmp_path / "more", VideoRef("v", title="tango, samba and a dog")).tags} >= {
+        "tango", "samba", "Dog",
+    }  # fmt: skip
+
+
+def test_a_tag_is_recalled_at_once_by_a_learnt_bundle(learnt: Path, added: Path) -> None:
+    video = VideoRef("v", title="A zebra crossing in the rain")
+    assert "Zebra crossing" not in {tag.name for tag in answer(learnt, video).tags}
+    [tag] = [tag for tag in answer(added, video).tags if tag.name == "Zebra crossing"]
+    assert {"written", "words"} <= set(tag.channels)
+    assert not tag.is_new
+    assert 0 <= tag.confidence <= 1
+
+
+def test_the_tag_tower_reads_a_name_whose_words_it_knows(added: Path) -> None:
+    by_name = {tag.name: tag for tag in answer(added, VideoRef("v", title="kitten purring, wheels, gearbox")).tags}
+    assert "similarity" in by_name["purring engine"].channels
+    assert "words" not in by_name["purring engine"].channels
+
+
+def test_an_added_tag_is_ranked_at_once_by_its_name(added: Path) -> None:
+    found = answer(added, VideoRef("v", title="A zebra crossing in the rain")).tags
+    names = [tag.name for tag in found]
+    assert names.index("Zebra crossing") < min(
+        place for place, name in enumerate(names) if name in ("cats", "cars", "food", "music", "Dog")
+    )
+
+
+def test_the_ranker_sees_the_added_tags_behind_the_others_by_their_names_alone(learnt: Path, added: Path) -> None:
+    rows, more = (np.load(folder / "rank" / "tags.npy") for folder in (learnt, added))
+    assert len(more) == len(rows) + 3
+    np.testing.assert_array_equal(more[: len(rows)], rows)
+    ranker = load_ranker(learnt, read_manifest(learnt))
+    assert isinstance(ranker, Contrastive)
+    for row, name in zip(more[-3:], ["Zebra crossing", "purring engine", "Dog"], strict=True):
+        np.testing.assert_allclose(row, ranker.matching.reading.names([name])[0], atol=2e-3)
+
+
+def test_promises_of_a_bundle_outlive_its_additions(learnt: Path, added: Path) -> None:
+    with load_tagger(learnt) as before, load_tagger(added) as after:
+        assert before.selection(None, 0.5) == after.selection(None, 0.5)
+
+
+def test_a_channel_that_the_blend_has_not_met_is_not_opened(learnt: Path, added: Path) -> None:
+    entry = read_manifest(learnt).names
+    assert entry is not None
+    assert entry.classes.keys() == {"frames", "audio"}
+    met = (added / "learnt" / "blend.txt").read_text()
+    for name, modality in (("seen", "frames"), ("heard", "audio")):
+        links = load_links(learnt, modality, entry)  # type: ignore[arg-type]
+        assert (name in met) == bool(len(links.tag_rows))
+
+
+def test_a_name_that_means_what_a_class_means_is_seen_and_heard(
+    tmp_path: Path, direct_config: Config, unseen_corpus: Path
+) -> None:
+    train(
+        [text_manifest(tmp_path / "m.jsonl", 20)], {}, tmp_path / "b", direct_config, FeatureStore(tmp_path), Silent()
+    )
+    clip = VideoRef("v", str(next(unseen_corpus.parent.glob("*.mp4"))))
+    assert "dog" not in {tag.name for tag in answer(tmp_path / "b", clip).tags}
+    report = add_tags(tmp_path / "b", ["dog", "abstraction"], tmp_path / "added")
+    assert (report.added, report.seen, report.heard) == (2, 1, 1)
+    [dog] = [tag for tag in answer(tmp_path / "added", clip).tags if tag.name == "dog"]
+    assert {"seen", "heard"} <= set(dog.channels)
+    assert {one.kind for one in dog.evidence} == {"frame", "sound"}
+
+
+def test_the_bundle_that_comes_with_the_package_takes_tags(tmp_path: Path, unseen_corpus: Path) -> None:
+    report = add_tags(paths.default_bundle(), ["gravel bike", "Doggos"], tmp_path / "mine")
+    assert report.added == 2
+    assert report.tags == len(TagCatalog.load(paths.default_bundle() / "catalog.parquet")) + 2
+    before = answer(paths.default_bundle(), VideoRef("v", title="My first gravel bike ride"))
+    after = answer(tmp_path / "mine", VideoRef("v", title="My first gravel bike ride"))
+    assert "gravel bike" not in {tag.name for tag in before.tags}
+    [tag] = [tag for tag in after.tags if tag.name == "gravel bike"]
+    assert tag.confidence > 0.3
+    assert tag.evidence[0].text == "gravel bike"
+
+
+def test_a_bundle_that_reads_no_names_says_that_it_will_not_find_the_tag(
+    tiny_bundle: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("WARNING"):
+        add_tags(tiny_bundle, ["zebra"], tmp_path / "b")
+    assert "has no channel that finds a tag by its name" in caplog.text
+    assert answer(tmp_path / "b", VideoRef("v", title="zebra")).tags is not None
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (["  "], "is no name of a tag: it is empty"),
+        (["\ud800"], "is no name of a tag: it is no text"),
+        (["Tango", "samba", "TANGO "], "the tag 'Tango' is given twice, the second time as 'TANGO '"),
+        (["CATS"], "'CATS' is in the catalog already, as the tag 'cats'"),
+        (["gatos"], "'gatos' is in the catalog already, as an alias of the tag 'cats'"),
+        (["dogs"], "'dogs' is in the catalog already, as the hidden tag 'dogs'"),
+    ],
+)
+def test_a_name_that_cannot_be_a_new_tags_is_one_error(names: list[str], told: str) -> None:
+    catalog = TagCatalog(("1", "2"), ("cats", "dogs"), (("gatos",), ()), np.array([2, 1]), np.array([False, True]))
+    with pytest.raises(InvalidTagsError, match=told):
+        new_names(names, catalog)
+
+
+def test_an_error_leaves_nothing_behind(learnt: Path, tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    with pytest.raises(OutputExistsError):
+        add_tags(tmp_path / "missing", ["a"], tmp_path / "there")
+    with pytest.raises(ArtifactNotFoundError, match="is not a bundle"):
+        add_tags(tmp_path / "missing", ["a"], tmp_path / "out")
+    with pytest.raises(InvalidTagsError, match="as the tag 'cats'"):
+        add_tags(learnt, ["cats"], tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["there"]
+
+
+def test_a_bundle_without_rights_to_write_is_copied_all_the_same(learnt: Path, tmp_path: Path) -> None:
+    frozen = Path(shutil.copytree(learnt, tmp_path / "frozen"))
+    for path in frozen.rglob("*"):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    add_tags(frozen, ["tango"], tmp_path / "out")
+    assert read_manifest(tmp_path / "out").counts["tags"] == read_manifest(learnt).counts["tags"] + 1
+    for path in frozen.rglob("*"):
+        path.chmod(0o755)

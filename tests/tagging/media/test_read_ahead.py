@@ -1,0 +1,97 @@
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tagging.config.media import MediaConfig
+from tagging.errors import DecodeCrashError, InvalidMediaError, InvalidVideoError, MediaNotFoundError
+from tagging.media.pool import DecodePool
+from tagging.media.read_ahead import Failure, ReadVideo, read_media_ahead
+from tagging.types import VideoRef
+from tests.support import media_fakes
+
+CONFIG = MediaConfig(frames=4)
+Order = Callable[..., VideoRef]
+
+
+@pytest.fixture
+def order(tmp_path: Path) -> Order:
+    """A video whose file tells `fakes.scripted` what to do."""
+    numbers = iter(range(1000))
+
+    def write(text: str, title: str = "") -> VideoRef:
+        path = tmp_path / f"order-{next(numbers)}.mp4"
+        path.write_text(text)
+        return VideoRef(path.name, str(path), title)
+
+    return write
+
+
+def told(answer: ReadVideo | Failure) -> object:
+    if isinstance(answer, Failure):
+        return type(answer.error)
+    return answer.media.warnings[0] if answer.media else "no media"
+
+
+def test_answers_come_in_the_order_of_the_videos(tmp_path: Path, order: Order) -> None:
+    # The first file waits for what the second one does.
+    flag = tmp_path / "flag"
+    videos = [order(text) for text in (f"wait {flag}", f"mark {flag}", "refuse it", "die", "sample")]
+    videos[2:2] = [VideoRef("text", title="text only"), VideoRef("nothing")]
+    with DecodePool(CONFIG, workers=2, decode=media_fakes.scripted) as pool:
+        answers = list(read_media_ahead(videos, pool, ahead=3))
+    assert [a.video.video_id for a in answers] == [v.video_id for v in videos]
+    assert [told(a) for a in answers] == [
+        "wait",
+        "mark",
+        "no media",
+        InvalidVideoError,
+        InvalidMediaError,
+        DecodeCrashError,
+        "sample",
+    ]
+
+
+@pytest.mark.parametrize("with_media", [True, False])
+def test_no_more_than_ahead_are_asked_for_before_an_answer_is_taken(order: Order, with_media: bool) -> None:
+    asked: list[int] = []
+
+    def videos() -> Iterator[VideoRef]:
+        for number in range(10):
+            asked.append(number)
+            yield order("sample") if with_media else VideoRef(str(number), title="t")
+
+    taken = 0
+    with DecodePool(CONFIG, workers=2, decode=media_fakes.scripted) as pool:
+        for answer in read_media_ahead(videos(), pool, ahead=3):
+            assert isinstance(answer, ReadVideo)
+            assert len(asked) - taken <= 3
+            taken += 1
+    assert taken == 10
+
+
+def test_a_caller_that_stops_early_leaves_nothing_running(order: Order) -> None:
+    with DecodePool(CONFIG, workers=1, decode=media_fakes.scripted) as pool:
+        answers = read_media_ahead((order("sample") for _ in range(50)), pool, ahead=10)
+        assert told(next(answers)) == "sample"
+        answers.close()  # type: ignore[attr-defined]
+        assert pool.read(str(order("sample").uri)).warnings == ("sample",)
+
+
+def test_unreadable_media_leave_a_video_its_text_and_a_crash_does_not(order: Order) -> None:
+    with DecodePool(CONFIG, workers=1, decode=media_fakes.scripted) as pool:
+        refused, died = read_media_ahead([order("refuse it", "a title"), order("die", "a title")], pool, ahead=2)
+    assert isinstance(refused, ReadVideo)
+    [warning] = refused.warnings
+    assert warning.startswith("the media cannot be read, only the text was used: ")
+    assert warning.endswith("order-0.mp4: refused it")
+    assert told(died) is DecodeCrashError
+
+
+def test_without_an_encoder_for_media_files_are_only_looked_for(tmp_path: Path, order: Order) -> None:
+    videos = [order("never read", "t"), VideoRef("gone", str(tmp_path / "gone.mp4"), "t"), VideoRef("nothing")]
+    assert [told(a) for a in read_media_ahead(videos, None, ahead=1)] == [
+        "no media",
+        MediaNotFoundError,
+        InvalidVideoError,
+    ]

@@ -1,0 +1,313 @@
+"""Edited tags are recalled, ranked and answered at once, as in a bundle that had been made so."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.special import logit
+
+from rank.contrastive import Contrastive
+from tagging.bundle.files import read_manifest
+from tagging.config.root import Config
+from tagging.features.factory import load_encoders
+from tagging.maintenance.add_tags import add_tags
+from tagging.media.read_ahead import ReadVideo
+from tagging.pipeline.load import load_ranker, load_tagger
+from tagging.pipeline.recall_stage import RecallStage
+from tagging.pipeline.tagger import Tagger
+from tagging.progress import Silent
+from tagging.store.features import FeatureStore
+from tagging.store.labelled_log import AddedVideo
+from tagging.tags.catalog import TagCatalog
+from tagging.tags.edits.edit import NumberedEdit
+from tagging.tags.edits.edited_catalog import CatalogIndex
+from tagging.tags.edits.history import History
+from tagging.tags.edits.request import Change
+from tagging.training.run import train
+from tagging.types import LabelledVideo, RankedTag, RankedTags, VideoRef
+from tests.tagging.maintenance.test_add_tags import learnt_config
+from tests.tagging.training.test_recall import write
+
+
+class Desk:
+    """A tagger whose tags are edited."""
+
+    def __init__(self, tagger: Tagger, bundle: Path) -> None:
+        self.first = self.tagger = tagger
+        self.history = History.over(CatalogIndex(TagCatalog.load(bundle / "catalog.parquet")))
+
+    def do(self, ask: Callable[[Change], Any]) -> None:
+        change = Change(self.history.tags, self.history.last + 1)
+        ask(change)
+        first = self.history.last + 1
+        self.history = self.history.then([NumberedEdit(first + n, edit) for n, edit in enumerate(change.edits)])
+        self.tagger = self.first.edited(self.history.tags)
+
+    def undo(self, number: int) -> None:
+        self.history = self.history.without(number)
+        self.tagger = self.first.edited(self.history.tags)
+
+    def id(self, spelling: str) -> str:
+        row = self.history.tags.row_spelled(spelling)
+        assert row is not None
+        return self.history.tags.id_of(row)
+
+    def answer(self, title: str, uri: str | None = None) -> RankedTags:
+        return answer(self.tagger, VideoRef("q", uri, title))
+
+    def tag(self, name: str, title: str) -> RankedTag:
+        [tag] = [tag for tag in self.answer(title).tags if tag.name == name]
+        return tag
+
+    def names(self, title: str) -> list[str]:
+        return [tag.name for tag in self.answer(title).tags]
+
+
+def answer(tagger: Tagger, video: VideoRef) -> RankedTags:
+    return tagger.tag(video, tagger.selection(50).model_copy(update={"min_confidence": 0.0}))
+
+
+@pytest.fixture(scope="module")
+def learnt(tmp_path_factory: pytest.TempPathFactory, direct_config: Config) -> Path:
+    folder = tmp_path_factory.mktemp("learnt")
+    manifest = write(folder / "train.jsonl", 400, seed=1)
+    train([manifest], {}, folder / "b", learnt_config(direct_config), FeatureStore(folder / "f"), Silent())
+    return folder / "b"
+
+
+@pytest.fixture(params=["learnt", "starter"])
+def bundle(request: pytest.FixtureRequest, learnt: Path, tiny_starter: Path) -> Path:
+    return learnt if request.param == "learnt" else tiny_starter
+
+
+@pytest.fixture
+def desk(bundle: Path) -> Iterator[Desk]:
+    with load_tagger(bundle) as tagger:
+        yield Desk(tagger, bundle)
+
+
+def test_a_created_tag_is_answered_as_in_a_bundle_that_it_was_added_to(
+    bundle: Path, desk: Desk, tmp_path: Path
+) -> None:
+    add_tags(bundle, ["Zebra crossing", "purring engine"], tmp_path / "added")
+    desk.do(lambda c: [c.create("Zebra crossing"), c.create("purring engine")])
+    titles = ["a zebra crossing at night", "engine purring kitten", "guitar chords"]
+    with load_tagger(tmp_path / "added") as added:
+        for title in titles:
+            want = {tag.name: tag for tag in answer(added, VideoRef("q", None, title)).tags}
+            got = {tag.name: tag for tag in desk.answer(title).tags}
+            for name in ("Zebra crossing", "purring engine"):
+                # The bundle's index keeps one more place for what nobody uses, and idf of names counts them too.
+                assert (name in got) == (name in want)
+                if name in want:
+                    assert got[name].tag_id == want[name].tag_id
+                    assert not got[name].is_new
+                    assert got[name].channels.keys() == want[name].channels.keys()
+    assert "Zebra crossing" in desk.names(titles[0])
+
+
+def test_who_tagged_before_an_edit_goes_on_as_before(desk: Desk) -> None:
+    title = "a zebra crossing at night"
+    before = answer(desk.first, VideoRef("q", None, title))
+    desk.do(lambda c: c.create("zebra crossing"))
+    assert answer(desk.first, VideoRef("q", None, title)) == before
+    assert "zebra crossing" in desk.names(title)
+
+
+def test_taking_all_back_answers_as_before(desk: Desk) -> None:
+    titles = ["a zebra crossing", "beagle puppy kitten", "dog engine"]
+    before = [desk.answer(title) for title in titles]
+    some = desk.answer(titles[1]).tags[0]
+    desk.do(lambda c: c.create("zebra crossing", ["puppy kitten"]))
+    desk.do(lambda c: c.update(some.tag_id, hidden=True))
+    assert some.name not in desk.names(titles[1])
+    desk.undo(3)
+    desk.undo(2)
+    desk.undo(1)
+    assert [desk.answer(title) for title in titles] == before
+
+
+def test_an_alias_and_a_new_name_are_read_in_the_text_and_the_new_name_is_shown(desk: Desk) -> None:
+    name = desk.history.tags.name_of(1)
+    tag = desk.id(name)
+    assert name not in {one.name for one in desk.answer("a fnord in the xyzzy").tags if "written" in one.channels}
+    desk.do(lambda c: c.update(tag, add_aliases=["fnord"]))
+    by_alias = desk.tag(name, "a fnord in the xyzzy")
+    assert by_alias.tag_id == tag
+    assert {"written", "words"} & by_alias.channels.keys()
+    desk.do(lambda c: c.update(tag, add_aliases=["quux", "a longer spelling"]))
+    for spelling in ("fnord", "quux", "a longer spelling"):
+        assert desk.tag(name, f"the {spelling}").channels.get("written", 0) > 0, spelling
+    desk.do(lambda c: c.update(tag, name="Xyzzy"))
+    assert desk.tag("Xyzzy", "the xyzzy").tag_id == tag
+    assert name not in desk.names("the xyzzy")
+
+
+def test_a_spelling_that_was_taken_away_is_read_no_more(desk: Desk) -> None:
+    name = desk.history.tags.name_of(1)
+    tag = desk.id(name)
+    assert "written" in desk.tag(name, name).channels
+    desk.do(lambda c: c.update(tag, name="Xyzzy", remove_aliases=[name]))
+    assert not [one for one in desk.answer(name).tags if one.tag_id == tag and "written" in one.channels]
+
+
+def test_a_hidden_tag_is_not_answered_until_it_is_shown(desk: Desk) -> None:
+    name = desk.history.tags.name_of(1)
+    desk.do(lambda c: c.update(desk.id(name), hidden=True))
+    assert name not in desk.names(name)
+    desk.do(lambda c: c.update(desk.id(name), hidden=False))
+    assert name in desk.names(name)
+
+
+def test_a_parent_that_was_given_hides_behind_its_child(desk: Desk) -> None:
+    desk.do(lambda c: [c.create("quux"), c.create("fnord")])
+    title = "a quux and a fnord"
+    child, parent = (tag.name for tag in desk.answer(title).tags if tag.name in ("quux", "fnord"))
+    desk.do(lambda c: c.update(desk.id(child), add_parent_ids=[desk.id(parent)]))
+    assert child in desk.names(title)
+    assert parent not in desk.names(title)
+
+
+def test_a_merged_tag_is_answered_as_what_it_became_with_all_its_evidence(learnt: Path) -> None:
+    title = "kitten purring whiskers engine"
+    with load_tagger(learnt) as tagger:
+        desk = Desk(tagger, learnt)
+        cats, cars = desk.id("cats"), desk.id("cars")
+        apart = {tag.name: tag for tag in desk.answer(title).tags}
+        desk.do(lambda c: c.merge(cars, [cats]))
+        names = desk.names(title)
+        assert "cats" not in names
+        assert names.count("cars") == 1
+        merged = desk.tag("cars", title)
+        for channel in ("text", "lexical", "classifier"):
+            assert merged.channels[channel] == max(apart[name].channels.get(channel, 0) for name in ("cats", "cars"))
+        shown = {one.video_id for one in merged.evidence if one.kind == "video"}
+        assert shown & {one.video_id for one in apart["cats"].evidence if one.kind == "video"}
+
+
+def with_offsets(bundle: Path, offsets: Mapping[int, float]) -> Tagger:
+    """The bundle with thresholds of tags of their own."""
+    manifest = read_manifest(bundle)
+    ranker, encoders = load_ranker(bundle, manifest), load_encoders(manifest.config.encoders)
+    assert isinstance(ranker, Contrastive)
+    ranker = replace(ranker, confidence=replace(ranker.confidence, offsets=offsets))
+    return Tagger(RecallStage.load(bundle, manifest), ranker, encoders, manifest.config, manifest.version)
+
+
+def test_the_threshold_of_a_tag_stays_its_own_whatever_is_edited(learnt: Path) -> None:
+    catalog = TagCatalog.load(learnt / "catalog.parquet")
+    # Those beyond the catalog are nobody's: rows that created tags, and phrases of a text, get one after the other.
+    offsets = {row: 0.3 + 0.1 * row for row in range(len(catalog) + 20)}
+    own = {catalog.ids[row]: offset for row, offset in offsets.items() if row < len(catalog)}
+    titles = ["kitten purring whiskers engine", "recipe with a zebra crossing", "guitar cats cars food music", "xyzzy"]
+    with with_offsets(learnt, {}) as plain, with_offsets(learnt, offsets) as shifted:
+        both = Desk(plain, learnt), Desk(shifted, learnt)
+        ids = {name: both[0].id(name) for name in ("cats", "cars", "food", "music")}
+
+        def edit(ask: Callable[[Change], Any]) -> None:
+            for desk in both:
+                desk.do(ask)
+
+        def seen() -> set[str]:
+            """Ids of the answered tags, each shifted by what is its own."""
+            found: set[str] = set()
+            for title in titles:
+                before, after = ({tag.tag_id: tag for tag in desk.answer(title).tags} for desk in both)
+                assert before.keys() == after.keys() != set()
+                for one, tag in before.items():
+                    shift = logit(after[one].confidence) - logit(tag.confidence)
+                    assert shift == pytest.approx(own.get(one, 0.0), abs=1e-3), tag.name
+                found |= before.keys()
+            return found
+
+        assert set(ids.values()) <= seen()
+        edit(lambda c: [c.create("zebra crossing"), c.create("xyzzy")])
+        assert {both[0].id("zebra crossing"), both[0].id("xyzzy")} <= seen()
+        edit(lambda c: c.merge(ids["cars"], [ids["cats"]]))
+        assert ids["cats"] not in seen()
+        edit(lambda c: c.update(ids["food"], name="dishes", remove_aliases=["food"]))
+        edit(lambda c: c.create("food"))
+        assert {ids["food"], both[0].id("food")} <= seen()
+        edit(lambda c: c.merge(both[0].id("xyzzy"), [ids["music"]]))
+        assert ids["music"] not in seen()
+        edit(lambda c: c.update(ids["cars"], hidden=True))
+        assert ids["cars"] not in seen()
+        for desk in both:
+            desk.undo(3)  # the merge of cats into cars
+        assert ids["cats"] in seen()
+
+
+def test_a_labelled_video_votes_for_a_created_tag(desk: Desk) -> None:
+    desk.do(lambda c: c.create("fnord"))
+    [text] = desk.first._encoders.text.encode(["kitten purring"])  # type: ignore[union-attr]
+    fingerprint = desk.first._encoders.text.fingerprint  # type: ignore[union-attr]
+    late = AddedVideo(VideoRef("late", None, "kitten purring"), ("fnord",), {"text": text}, {"text": fingerprint})
+    report = desk.tagger.join({"late": late})
+    assert report.joined == 1
+    tag = desk.tag("fnord", "kitten purring")
+    assert [one.video_id for one in tag.evidence if one.channel == "text"] == ["late"]
+    assert not tag.is_new
+    before = answer(desk.first, VideoRef("q", None, "kitten purring fnord"))  # which knows nothing of the tag
+    assert not [one for one in before.tags if one.name == "fnord" and not one.is_new]
+    assert not [one for tag in before.tags if tag.is_new for one in tag.evidence if one.kind == "video"]
+    desk.do(lambda c: c.create("another"))  # the row stays whose it was
+    assert desk.tag("fnord", "kitten purring").channels.keys() == tag.channels.keys()
+
+
+def test_a_labelled_video_votes_for_whom_its_spelling_means_and_goes_back_with_a_merge(desk: Desk) -> None:
+    for name in ("wug", "dax"):
+        desk.do(lambda change, name=name: change.create(name))  # type: ignore[misc]
+    wug, dax = desk.id("wug"), desk.id("dax")
+
+    def vote(video_id: str, spelling: str, title: str) -> None:
+        labelled = LabelledVideo(VideoRef(video_id, None, title), (spelling,))
+        late, _ = desk.tagger.late(labelled, ReadVideo(labelled.video, None))
+        assert desk.tagger.join({video_id: late}).joined == 1
+
+    desk.do(lambda change: change.create("fnord"))
+    desk.undo(3)
+    desk.do(lambda change: change.update(wug, add_aliases=["fnord"]))
+    vote("l1", "fnord", "zxcv asdf")
+    assert "wug" in desk.names("zxcv asdf")
+    desk.do(lambda change: change.merge(wug, [dax]))
+    vote("l2", "dax", "qwer uiop")
+    assert "wug" in desk.names("qwer uiop")
+    desk.undo(desk.history.last)
+    assert "dax" in desk.names("qwer uiop")
+    assert "wug" in desk.names("zxcv asdf")
+
+
+def test_a_created_tag_is_seen_in_frames_that_mean_it(tiny_starter: Path, unseen_corpus: Path, tmp_path: Path) -> None:
+    clip = next(unseen_corpus.parent.glob("*.mp4"))
+    with load_tagger(tiny_starter) as tagger:
+        desk = Desk(tagger, tiny_starter)
+        before = {tag.name: tag for tag in desk.answer("", str(clip)).tags}
+        assert before["dog"].channels["seen"] > 0  # the network always believes in its first class
+        dog = desk.id("dog")
+        desk.do(lambda c: c.update(dog, name="hound", remove_aliases=["dog"]))
+        desk.do(lambda c: c.create("dog"))
+        after = {tag.tag_id: tag for tag in desk.answer("", str(clip)).tags}
+        assert after[desk.id("dog")].channels["seen"] == pytest.approx(before["dog"].channels["seen"], abs=1e-6)
+
+
+def test_names_are_read_once(learnt: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with load_tagger(learnt) as tagger:
+        desk = Desk(tagger, learnt)
+        desk.do(lambda c: c.create("fnord"))
+        read: list[str] = []
+        text = tagger._encoders.text
+        assert text is not None
+        encode = text.encode
+
+        def told(texts: Sequence[str]) -> NDArray[np.float32]:
+            read.extend(texts)
+            return encode(texts)
+
+        monkeypatch.setattr(text, "encode", told)
+        desk.do(lambda c: c.create("quux"))
+        assert read == ["quux"]
+        assert np.isfinite([tag.confidence for tag in desk.answer("fnord quux").tags]).all()

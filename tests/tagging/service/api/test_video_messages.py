@@ -1,0 +1,268 @@
+"""Between messages and values: nothing is lost, and what the proto does not allow does not pass."""
+
+import dataclasses
+import itertools
+import random
+import sys
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from google.protobuf.message import DecodeError
+from google.rpc.status_pb2 import Status
+from videotag.v1 import tagging_pb2 as pb
+
+from tagging.errors import InvalidRequestError
+from tagging.service.api.video_messages import read_labelled, read_tag_request, stream_response, tag_response, timestamp
+from tagging.service.calls.requests import TagRequest, content_hash
+from tagging.store.database.taggings import RequestedTagging
+from tagging.types import MODALITIES, Evidence, LabelledVideo, RankedTag, RankedTags, VideoRef
+
+NOON = datetime(2026, 1, 2, 12, 0, 0, 250_000, UTC)
+EVIDENCE = (
+    Evidence("similar", "video", 0.5, video_id="v7", title="Tuning a guitar"),
+    Evidence("similar", "video", -0.25, video_id="v8"),
+    Evidence("written", "text", 0.75, text="guitar"),
+    Evidence("seen", "frame", 1.0, frame=3, frames=16),
+    Evidence("heard", "sound", 0.125, start_s=2.88),
+    Evidence("heard", "sound", 0.125, start_s=0.0),
+    Evidence("uploader", "uploader", 0.0, text="on 3 of the uploader's 12 labelled videos"),
+)
+GUITAR = RankedTag("0a1b", "guitar", 0.75, {"seen": 0.5, "written": 0.75, "heard": 0.5}, EVIDENCE)
+ANSWER = RankedTags("v1", (GUITAR,), ("text", "audio"), ("the picture is cut",), "20260102T030405Z-0a1b2c3d")
+
+
+def sent(answer: RankedTags, evidence: bool = True) -> pb.TagVideoResponse:
+    """As a client reads it."""
+    message = tag_response(answer, "c0ffee", NOON, 12, from_store=True, evidence=evidence)
+    return pb.TagVideoResponse.FromString(message.SerializeToString())
+
+
+def with_tag(**changed: object) -> RankedTags:
+    return dataclasses.replace(ANSWER, tags=(dataclasses.replace(GUITAR, **changed),))  # type: ignore[arg-type]
+
+
+def violations(message: pb.TagVideoRequest) -> dict[str, str]:
+    with pytest.raises(InvalidRequestError) as raised:
+        read_tag_request(message)
+    return raised.value.violations
+
+
+def test_a_request_says_what_the_client_said() -> None:
+    options = pb.TagVideoOptions(max_tags=7, precision=0.9, evidence=True)
+    asked = pb.TagVideoRequest(
+        video_id=" v1 ", uri="https://a/b.mp4", title="T", description="D\n", uploader_id="u", options=options
+    )
+    assert read_tag_request(asked) == TagRequest(
+        VideoRef(" v1 ", "https://a/b.mp4", "T", "D\n", "u"),
+        None,
+        RequestedTagging(max_tags=7, precision=0.9),
+        evidence=True,
+    )
+
+
+def test_what_a_client_leaves_out_is_left_to_the_bundle() -> None:
+    assert read_tag_request(pb.TagVideoRequest(video_id="v1", title="T")) == TagRequest(
+        VideoRef("v1", title="T"), None, RequestedTagging(), evidence=False
+    )
+
+
+def test_zero_is_not_the_same_as_nothing() -> None:
+    options = pb.TagVideoOptions(min_confidence=0.0)
+    wish = read_tag_request(pb.TagVideoRequest(video_id="v1", title="T", options=options)).asked
+    assert wish == RequestedTagging(min_confidence=0.0)
+    assert violations(pb.TagVideoRequest(video_id="v1", title="T", options=pb.TagVideoOptions(max_tags=0))) == {
+        "options.max_tags": "0, expected a number in [1, 50]"
+    }
+
+
+@pytest.mark.parametrize("asked", [0.1, 0.7, 0.9, 0.95])
+def test_a_threshold_arrives_as_it_was_asked_for_to_the_last_bit(asked: float) -> None:
+    options = pb.TagVideoOptions(precision=asked)
+    request = pb.TagVideoRequest(video_id="v1", title="T", options=options)
+    assert read_tag_request(pb.TagVideoRequest.FromString(request.SerializeToString())).asked.precision == asked
+
+
+def test_content_comes_beside_a_video_without_a_uri() -> None:
+    request = read_tag_request(pb.TagVideoRequest(video_id="v1", content=b"\0mp4"))
+    assert (request.content, request.video.uri) == (b"\0mp4", None)
+
+
+def test_a_labelled_video_keeps_the_spellings_and_their_order() -> None:
+    asked = pb.AddLabelledVideoRequest(
+        video_id="v1", uri="b.mp4", title="T", uploader_id="u", tags=["Jazz", "a", "jazz"]
+    )
+    video = LabelledVideo(VideoRef("v1", "b.mp4", "T", "", "u"), ("Jazz", "a", "jazz"))
+    assert read_labelled(asked) == (video, None)
+    asked.content = b"mp4"
+    assert read_labelled(asked) == (dataclasses.replace(video, video=VideoRef("v1", None, "T", "", "u")), b"mp4")
+    asked.ClearField("tags")
+    with pytest.raises(InvalidRequestError):
+        read_labelled(asked)
+
+
+def test_no_bytes_that_parse_as_a_request_do_more_than_be_refused() -> None:
+    rng = random.Random(7)
+    whole = pb.TagVideoRequest(
+        video_id="v1", uri="a.mp4", title="T 語", uploader_id="u", options=pb.TagVideoOptions(max_tags=3, precision=0.5)
+    ).SerializeToString()
+    parsed = refused = 0
+    for _ in range(20_000):
+        mutated = bytearray(whole)
+        for _ in range(rng.randint(1, 4)):
+            mutated[rng.randrange(len(mutated))] = rng.randrange(256)
+        try:
+            message = pb.TagVideoRequest.FromString(bytes(mutated))
+        except DecodeError:
+            continue
+        parsed += 1
+        try:
+            request = read_tag_request(message)
+        except InvalidRequestError as error:
+            refused += bool(error.violations)
+            continue
+        assert request.video.video_id.strip()
+        assert request.video.uri or request.content or request.video.text
+    assert 0 < refused < parsed
+
+
+def test_the_hash_is_of_all_that_may_shape_the_tags_and_of_nothing_else() -> None:
+    video = VideoRef("v1", "a.mp4", "T", "D", "u")
+    same = content_hash(video, "ab")
+    assert same == content_hash(dataclasses.replace(video, video_id="v2", uri="b.mp4"), "ab")
+    others = [
+        (dataclasses.replace(video, title="t"), "ab"),
+        (dataclasses.replace(video, description=""), "ab"),
+        (dataclasses.replace(video, uploader_id=None), "ab"),
+        (video, "abc"),
+        (video, None),
+        (dataclasses.replace(video, title="TD", description=""), "ab"),
+        (dataclasses.replace(video, title="D", description="T"), "ab"),
+        (dataclasses.replace(video, title="\udcff"), "ab"),
+        (dataclasses.replace(video, title=r"\udcff"), "ab"),
+        (dataclasses.replace(video, uploader_id="None"), None),
+        (dataclasses.replace(video, uploader_id=None), None),
+    ]
+    hashes = [same, *itertools.starmap(content_hash, others)]
+    assert len(set(hashes)) == len(hashes)
+    assert all(len(one) == 64 and int(one, 16) >= 0 for one in hashes)
+
+
+def test_a_hash_is_the_same_tomorrow() -> None:
+    # answers are stored under it; said by printf '["ab", "T", "\\u8a9e", null]' | sha256sum
+    known = "7d9b8e2d8e02e6dca2bece595a8a3995b41e263f965e0ab9b79f0e2ee15ad9d9"
+    assert content_hash(VideoRef("v", title="T", description="語"), "ab") == known
+
+
+def test_an_answer_is_sent_with_all_that_it_rests_on() -> None:
+    message = sent(ANSWER)
+    assert (message.video_id, message.bundle_version) == ("v1", "20260102T030405Z-0a1b2c3d")
+    assert list(message.modalities) == [pb.MODALITY_TEXT, pb.MODALITY_AUDIO]
+    assert list(message.warnings) == ["the picture is cut"]
+    assert (message.content_hash, message.from_store, message.last_edit) == ("c0ffee", True, 12)
+    assert message.tagged_at.ToDatetime(UTC) == NOON
+    [tag] = message.tags
+    assert (tag.id, tag.name, tag.confidence, tag.is_new) == ("0a1b", "guitar", 0.75, False)
+
+
+def test_channels_come_best_first_and_then_by_name() -> None:
+    [tag] = sent(ANSWER).tags
+    assert [(one.channel, one.score) for one in tag.channels] == [("written", 0.75), ("heard", 0.5), ("seen", 0.5)]
+
+
+def test_every_kind_of_evidence_keeps_its_fields_and_has_no_others() -> None:
+    [tag] = sent(ANSWER).tags
+    kinds = [one.WhichOneof("kind") for one in tag.evidence]
+    assert kinds == ["video", "video", "text", "frame", "sound", "sound", "uploader"]
+    assert [(one.channel, one.similarity) for one in tag.evidence] == [(e.channel, e.similarity) for e in EVIDENCE]
+    near, untitled, words, frame, sound, first_sound, usual = tag.evidence
+    assert (near.video.video_id, near.video.title) == ("v7", "Tuning a guitar")
+    assert (untitled.video.video_id, untitled.video.title) == ("v8", "")
+    assert words.text.text == "guitar"
+    assert (frame.frame.frame, frame.frame.frames) == (3, 16)
+    assert sound.sound.start.ToTimedelta() == timedelta(seconds=2, milliseconds=880)
+    assert first_sound.sound.HasField("start")
+    assert usual.uploader.text == "on 3 of the uploader's 12 labelled videos"
+
+
+def test_evidence_is_sent_only_where_it_is_asked_for() -> None:
+    [tag] = sent(ANSWER, evidence=False).tags
+    assert not tag.evidence
+    assert tag.channels
+
+
+def test_an_answer_without_tags_is_an_answer() -> None:
+    message = sent(RankedTags("v1", (), (), (), "b"))
+    assert (len(message.tags), len(message.modalities), message.bundle_version) == (0, 0, "b")
+
+
+def test_every_modality_has_a_name_of_its_own() -> None:
+    message = sent(dataclasses.replace(ANSWER, modalities=MODALITIES))
+    assert [pb.Modality.Name(one) for one in message.modalities] == [f"MODALITY_{m.upper()}" for m in MODALITIES]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 1.1, -0.1])
+def test_a_number_that_the_proto_rules_out_is_never_sent(value: float) -> None:
+    with pytest.raises(ValueError, match="confidence is"):
+        sent(with_tag(confidence=value))
+    with pytest.raises(ValueError, match="seen is"):
+        sent(with_tag(channels={"seen": value}))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1.1, -1.1])
+def test_no_more_is_a_similarity(value: float) -> None:
+    with pytest.raises(ValueError, match="similarity of seen is"):
+        sent(with_tag(evidence=(Evidence("seen", "frame", value, frame=1, frames=1),)))
+
+
+def test_rounding_past_the_end_of_a_range_is_taken_back() -> None:
+    over = 1.0 + 2**-22  # what a cosine of unit rows in float32 may come to
+    near = Evidence("similar", "video", over, video_id="v7")
+    [tag] = sent(with_tag(confidence=over, channels={"seen": -1e-7}, evidence=(near,))).tags
+    assert (tag.confidence, tag.channels[0].score, tag.evidence[0].similarity) == (1.0, 0.0, 1.0)
+
+
+@pytest.mark.parametrize("kind", ["video", "text", "frame", "sound", "uploader"])
+def test_evidence_that_lacks_what_its_kind_says_is_never_sent_half(kind: str) -> None:
+    with pytest.raises(ValueError, match=f"evidence of kind '{kind}' lacks"):
+        sent(with_tag(evidence=(Evidence("c", kind, 0.5),)))  # type: ignore[arg-type]
+
+
+def test_a_sound_that_begins_nowhere_is_never_sent() -> None:
+    with pytest.raises(ValueError, match="NaN"):
+        sent(with_tag(evidence=(Evidence("heard", "sound", 0.5, start_s=float("nan")),)))
+
+
+def test_half_characters_of_a_files_name_do_not_break_an_answer() -> None:
+    half = "clip-\udcff \ud83c"
+    evidence = (
+        Evidence(half, "video", 0.5, video_id=half, title=half),
+        Evidence(half, "text", 0.5, text=half),
+        Evidence(half, "uploader", 0.5, text=half),
+    )
+    tag = RankedTag(half, half, 0.5, {half: 0.5}, evidence, is_new=True)
+    message = sent(RankedTags(half, (tag,), ("text",), (half,), half))
+    shown = r"clip-\udcff \ud83c"
+    first, second, third = message.tags[0].evidence
+    texts = [message.video_id, *message.warnings, message.bundle_version, message.tags[0].id, message.tags[0].name]
+    texts += [message.tags[0].channels[0].channel, first.channel, first.video.video_id, first.video.title]
+    texts += [second.text.text, third.uploader.text]
+    assert texts == [shown] * len(texts)
+
+
+def test_every_character_there_is_arrives_as_it_was() -> None:
+    every = "".join(map(chr, (*range(0xD800), *range(0xE000, sys.maxunicode + 1, 7))))
+    assert sent(with_tag(name=every)).tags[0].name == every
+
+
+def test_a_time_without_a_zone_is_refused_and_any_zone_is_the_same_time() -> None:
+    with pytest.raises(ValueError, match="time zone"):
+        timestamp(datetime(2026, 1, 2, 12))
+    assert timestamp(NOON.astimezone(timezone(timedelta(hours=5, minutes=30)))) == timestamp(NOON)
+
+
+def test_a_stream_answers_with_the_tagging_or_with_the_error_and_says_of_what() -> None:
+    tagged = stream_response(0, "v1", tag_response(ANSWER, "c", NOON, 0, from_store=False, evidence=False))
+    failed = stream_response(41, "v2", Status(code=3, message="no picture"))
+    assert (tagged.index, tagged.video_id, tagged.WhichOneof("outcome")) == (0, "v1", "tagging")
+    assert (failed.index, failed.video_id, failed.WhichOneof("outcome")) == (41, "v2", "error")
+    assert (tagged.tagging.tags[0].name, failed.error.message) == ("guitar", "no picture")

@@ -1,0 +1,51 @@
+"""Every call of the service says who may make it."""
+
+import pytest
+from videotag.v1 import tagging_pb2 as pb
+
+from tagging.errors import ForbiddenError
+from tagging.service.clients.clients import ROLES, Client
+from tagging.service.clients.roles import CALLS, REFLECTION, SERVICE, check
+from tagging.service.config import Role
+
+
+def allowed(role: Role, method: str) -> bool:
+    try:
+        check(Client("c", frozenset({role})), method)
+    except ForbiddenError:
+        return False
+    return True
+
+
+def test_every_call_of_the_proto_has_its_roles() -> None:
+    assert set(CALLS) == {method.name for method in pb.DESCRIPTOR.services_by_name["TaggingService"].methods}
+    assert all(CALLS.values())
+
+
+@pytest.mark.parametrize("role", sorted(ROLES))
+def test_a_role_allows_its_calls_and_no_others(role: Role) -> None:
+    calls = {call for call in CALLS if allowed(role, f"/{SERVICE}/{call}")}
+    own = {
+        "tag": {"TagVideo", "StreamTagVideos", "GetTagging", "SubmitFeedback"},
+        "label": {"AddLabelledVideo", "RemoveLabelledVideo"},
+        "edit": {"CreateTag", "UpdateTag", "MergeTags", "UndoTagEdit", "ListTagEdits"},
+        "admin": {"ActivateBundle", "ShadowBundle", "GetChurn"},
+    }
+    assert calls == own[role] | {"ListTags", "GetBundle"}
+
+
+@pytest.mark.parametrize("service", REFLECTION)
+def test_reflection_is_for_every_client(service: str) -> None:
+    assert all(allowed(role, f"/{service}/ServerReflectionInfo") for role in ROLES)
+
+
+@pytest.mark.parametrize(
+    "method", ["/videotag.v1.TaggingService/Else", "/videotag.v2.TaggingService/TagVideo", "TagVideo", "", "//TagVideo"]
+)
+def test_what_nothing_is_said_of_is_for_nobody(method: str) -> None:
+    assert not any(allowed(role, method) for role in ROLES)
+
+
+def test_the_error_says_what_it_takes() -> None:
+    with pytest.raises(ForbiddenError, match=r"^viewer has the roles label, tag, the call takes edit$"):
+        check(Client("viewer", frozenset({"tag", "label"})), f"/{SERVICE}/MergeTags")

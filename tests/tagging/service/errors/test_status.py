@@ -1,0 +1,173 @@
+"""Each error has its status, and it reaches a client whole."""
+
+import asyncio
+import pickle
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import TypeVar
+
+import grpc
+import pytest
+import regenerate
+from google.protobuf.message import Message
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
+from google.rpc.status_pb2 import Status
+from grpc import StatusCode
+from grpc_status import rpc_status
+from videotag.v1 import tagging_pb2, tagging_pb2_grpc
+
+from tagging import errors
+from tagging.service.errors.status import CODES, UNFORESEEN, reason_of, status_of
+
+Detail = TypeVar("Detail", bound=Message)
+NAMES = {code.name: code for code in StatusCode}
+
+
+def tree(kind: type[errors.VideotagError]) -> Iterator[type[errors.VideotagError]]:
+    for child in kind.__subclasses__():
+        yield child
+        yield from tree(child)
+
+
+ERRORS = sorted((kind for kind in tree(errors.VideotagError) if kind.__module__ == errors.__name__), key=str)
+
+
+def details(status: Status, kind: type[Detail]) -> list[Detail]:
+    found = []
+    for packed in status.details:
+        one = kind()
+        if packed.Unpack(one):
+            found.append(one)
+    return found
+
+
+def test_no_error_is_left_without_a_status_and_no_status_without_an_error() -> None:
+    assert set(ERRORS) == set(CODES)
+
+
+@pytest.mark.parametrize("kind", ERRORS)
+def test_every_error_says_what_it_is_what_was_found_and_what_to_do(kind: type[errors.VideotagError]) -> None:
+    status = status_of(kind("found 3", "give 2"))
+    assert status.code == CODES[kind].value[0]
+    assert status.message == "found 3"
+    [info] = details(status, ErrorInfo)
+    assert (info.domain, dict(info.metadata)) == ("videotag", {"hint": "give 2"})
+    assert re.fullmatch(r"[A-Z][A-Z0-9_]{1,61}[A-Z0-9]", info.reason)
+    waiting_helps = CODES[kind] in (StatusCode.UNAVAILABLE, StatusCode.RESOURCE_EXHAUSTED, StatusCode.ABORTED)
+    assert len(details(status, RetryInfo)) == waiting_helps
+
+
+@pytest.mark.parametrize("kind", ERRORS)
+def test_every_error_crosses_process_borders_whole(kind: type[errors.VideotagError]) -> None:
+    there = pickle.loads(pickle.dumps(kind("found 3", "give 2")))
+    assert status_of(there) == status_of(kind("found 3", "give 2"))
+    assert vars(there) == vars(kind("found 3", "give 2"))
+
+
+def test_what_errors_say_besides_crosses_process_borders_too() -> None:
+    for error in (
+        errors.InvalidRequestError("m", "h", {"title": "too long"}),
+        errors.AlreadyExistsError("m", "h", "0a1b"),
+        errors.OverloadedError("m", "h", 2.5),
+    ):
+        assert vars(pickle.loads(pickle.dumps(error))) == vars(error)
+
+
+def test_reasons_that_clients_read_keep_their_names() -> None:
+    known = {"INVALID_REQUEST", "INVALID_VIDEO", "INVALID_MEDIA", "INVALID_SELECTION", "MEDIA_NOT_FOUND"}
+    known |= {"MEDIA_TOO_BIG", "MEDIA_TOO_LONG", "MEDIA_TOO_MANY_PIXELS", "DECODE_TIMEOUT", "DECODE_CRASH"}
+    known |= {"UNKNOWN_ID", "ALREADY_EXISTS", "CONFLICT", "BUSY", "OVERLOADED", "QUOTA_EXCEEDED", "UNAUTHENTICATED"}
+    known |= {"FORBIDDEN", "DEADLINE_EXCEEDED", "BACKEND_UNAVAILABLE", "ARTIFACT_NOT_FOUND", "ARTIFACT_CORRUPT"}
+    assert known <= {reason_of(kind) for kind in ERRORS}
+    assert len({reason_of(kind) for kind in ERRORS}) == len(ERRORS)
+
+
+def test_every_code_that_the_proto_promises_is_given_and_no_other() -> None:
+    # UNIMPLEMENTED and the like come from gRPC itself; CANCELLED has no one left to answer.
+    proto = (regenerate.PROTOS / "videotag/v1/tagging.proto").read_text(encoding="utf-8")
+    service = proto[proto.index("// Tags videos") : proto.index("// What an answer may rest on.")]
+    promised = {NAMES[word] for word in re.findall(r"\b[A-Z]+(?:_[A-Z]+)*\b", service) if word in NAMES}
+    assert promised == {*CODES.values(), StatusCode.INTERNAL, StatusCode.CANCELLED}
+
+
+def test_each_wrong_field_is_named_with_what_is_wrong() -> None:
+    wrong = {"video_id": "required, and left out", "options.max_tags": "0, expected a number in [1, 50]"}
+    [bad] = details(status_of(errors.InvalidRequestError("two fields", "", wrong)), BadRequest)
+    assert {one.field: one.description for one in bad.field_violations} == wrong
+
+
+@pytest.mark.parametrize("kind", [errors.InvalidMediaError, errors.MediaTooBigError, errors.DecodeCrashError])
+def test_media_that_cannot_be_used_are_a_wrong_field(kind: type[errors.VideotagError]) -> None:
+    [bad] = details(status_of(kind("no picture, no sound")), BadRequest)
+    assert [(one.field, one.description) for one in bad.field_violations] == [("media", "no picture, no sound")]
+
+
+@pytest.mark.parametrize(("wait_s", "told_ms"), [(2.5, 2500), (0.0001, 1), (0.0, 1), (90, 90_000)])
+def test_who_is_turned_away_is_told_how_long_to_wait(wait_s: float, told_ms: int) -> None:
+    for kind in (errors.OverloadedError, errors.QuotaExceededError):
+        [retry] = details(status_of(kind("full", "", wait_s)), RetryInfo)
+        assert retry.retry_delay.ToTimedelta() == timedelta(milliseconds=told_ms)
+
+
+def test_what_already_has_the_name_is_given() -> None:
+    [info] = details(status_of(errors.AlreadyExistsError("'jazz' is a tag", "", "0a1b")), ErrorInfo)
+    assert info.metadata["existing_id"] == "0a1b"
+
+
+@pytest.mark.parametrize(
+    "error", [KeyError("/srv/secret"), ValueError("tok_123"), errors.VideotagError("tok_123"), MemoryError("tok_123")]
+)
+def test_what_nobody_foresaw_says_nothing_of_itself(error: Exception) -> None:
+    status = status_of(error)
+    assert (status.code, status.message) == (StatusCode.INTERNAL.value[0], UNFORESEEN)
+    assert b"secret" not in status.SerializeToString()
+    assert b"tok_123" not in status.SerializeToString()
+
+
+def test_an_error_that_is_newer_than_the_table_is_answered_as_its_parent() -> None:
+    class FourthDimensionError(errors.MediaLimitError):
+        pass
+
+    status = status_of(FourthDimensionError("too deep"))
+    assert status.code == StatusCode.INVALID_ARGUMENT.value[0]
+    assert details(status, ErrorInfo)[0].reason == "MEDIA_LIMIT"
+
+
+async def as_received(error: Exception) -> Status | None:
+    """What a client gets over a real connection."""
+
+    async def refuse(_: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
+        await context.abort_with_status(rpc_status.to_status(status_of(error)))
+        raise AssertionError("abort raises")
+
+    server = grpc.aio.server()
+    calls: dict[str, grpc.RpcMethodHandler[bytes, bytes]]
+    calls = {"TagVideo": grpc.unary_unary_rpc_method_handler(refuse)}
+    server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("videotag.v1.TaggingService", calls)])
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            call = tagging_pb2_grpc.TaggingServiceStub(channel).TagVideo(tagging_pb2.TagVideoRequest(), timeout=30)
+            with pytest.raises(grpc.aio.AioRpcError):
+                await call
+            return await rpc_status.aio.from_call(call)
+    finally:
+        await server.stop(None)
+
+
+WIDE = "🎬\udcff\n語%" * 5000
+HOSTILE = [
+    errors.InvalidRequestError(WIDE, WIDE, {f"{WIDE}{n}": WIDE for n in range(500)}),
+    errors.InvalidMediaError(WIDE, WIDE),
+    errors.AlreadyExistsError(WIDE, WIDE, WIDE),
+    errors.OverloadedError("\0\r\n\x7f"),
+    errors.QuotaExceededError(""),
+    RuntimeError(WIDE),
+]
+
+
+@pytest.mark.parametrize("error", HOSTILE, ids=lambda error: type(error).__name__)
+def test_a_status_reaches_the_client_whole_however_long_and_odd_its_texts_are(error: Exception) -> None:
+    assert asyncio.run(as_received(error)) == status_of(error)

@@ -1,0 +1,43 @@
+"""What runs in the models' thread, and what does not wait for it."""
+
+import threading
+from typing import Any
+
+import pytest
+
+from tagging.config.root import SelectConfig
+from tagging.errors import InvalidSelectionError
+from tagging.service.inference.model_thread import ModelThread
+from tagging.store.database.taggings import RequestedTagging
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+class Promising:
+    """A tagger that says in which thread it looked for a selection."""
+
+    def __init__(self) -> None:
+        self.threads: list[str] = []
+
+    def selection(self, max_tags: int | None, precision: float | None, min_confidence: float | None) -> SelectConfig:
+        self.threads.append(threading.current_thread().name)
+        if precision == 0.99:
+            raise InvalidSelectionError("nothing is known of such a precision")
+        return SelectConfig(max_tags=max_tags or 5, min_confidence=precision or min_confidence or 0.5)
+
+
+async def test_a_precision_is_looked_for_in_the_models_thread_and_all_else_at_once() -> None:
+    model, promising = ModelThread(), Promising()
+    tagger: Any = promising
+    assert (await model.selection(tagger, RequestedTagging(3, precision=0.9))).max_tags == 3
+    assert (await model.selection(tagger, RequestedTagging(min_confidence=0.25))).min_confidence == 0.25
+    with pytest.raises(InvalidSelectionError):
+        await model.selection(tagger, RequestedTagging(precision=0.99))
+    await model.close()
+    assert (await model.selection(tagger, RequestedTagging())).max_tags == 5
+    assert [name.startswith("model") for name in promising.threads] == [True, False, True, False]

@@ -1,0 +1,284 @@
+"""Whatever a handler raises and whatever a client sends, the client gets a status that the proto promises."""
+
+import asyncio
+import gc
+import logging
+import weakref
+from collections.abc import AsyncIterator, Awaitable, Callable
+from types import SimpleNamespace
+from typing import Any
+
+import grpc
+import pytest
+from grpc import StatusCode
+from videotag.v1 import tagging_pb2 as pb
+
+from tagging.errors import MediaTooBigError, OverloadedError, UnauthenticatedError, VideotagError
+from tagging.service.errors.status import UNFORESEEN, status_of
+from tagging.service.interceptors.errors import Context, ErrorInterceptor
+
+Unary = Callable[[pb.TagVideoRequest, Context], Awaitable[pb.TagVideoResponse]]
+Stream = Callable[[AsyncIterator[pb.StreamTagVideosRequest], Context], AsyncIterator[pb.StreamTagVideosResponse]]
+GOOD = pb.TagVideoRequest(video_id="v1").SerializeToString()
+ITEM = pb.StreamTagVideosRequest(request=pb.TagVideoRequest(video_id="v1")).SerializeToString()
+
+
+async def tag(request: pb.TagVideoRequest, _: Context) -> pb.TagVideoResponse:
+    return pb.TagVideoResponse(video_id=request.video_id)
+
+
+async def tag_all(
+    requests: AsyncIterator[pb.StreamTagVideosRequest], _: Context
+) -> AsyncIterator[pb.StreamTagVideosResponse]:
+    async for item in requests:
+        yield pb.StreamTagVideosResponse(video_id=item.request.video_id)
+
+
+def raising(error: Exception) -> Unary:
+    async def handler(_: pb.TagVideoRequest, __: Context) -> pb.TagVideoResponse:
+        raise error
+
+    return handler
+
+
+class Doorkeeper(grpc.aio.ServerInterceptor):
+    """An interceptor behind the boundary."""
+
+    async def intercept_service(self, continuation: Any, handler_call_details: grpc.HandlerCallDetails) -> Any:
+        if ("token", "none") in (handler_call_details.invocation_metadata or ()):
+            raise UnauthenticatedError("no token")
+        return await continuation(handler_call_details)
+
+
+Result = tuple[StatusCode, str | None, list[Any]]
+
+
+async def answered(
+    call: str, sent: list[bytes], unary: Unary = tag, stream: Stream = tag_all, token: str = "good"
+) -> Result:
+    """Code, details and what was received, of raw bytes that are sent to a real server."""
+    server = grpc.aio.server(interceptors=[ErrorInterceptor(), Doorkeeper()])
+    handlers: dict[str, Any] = {
+        "TagVideo": grpc.unary_unary_rpc_method_handler(
+            unary, pb.TagVideoRequest.FromString, pb.TagVideoResponse.SerializeToString
+        ),
+        "StreamTagVideos": grpc.stream_stream_rpc_method_handler(
+            stream, pb.StreamTagVideosRequest.FromString, pb.StreamTagVideosResponse.SerializeToString
+        ),
+    }
+    server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("videotag.v1.TaggingService", handlers)])
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    received: list[Any] = []
+    try:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            method, metadata = f"/videotag.v1.TaggingService/{call}", (("token", token),)
+            try:
+                if call == "StreamTagVideos":
+                    both: grpc.aio.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream(method)
+                    async for item in both(iter(sent), timeout=30, metadata=metadata):
+                        received += [pb.StreamTagVideosResponse.FromString(item).video_id]
+                else:
+                    one: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(method)
+                    response = await one(sent[0], timeout=30, metadata=metadata)
+                    received += [pb.TagVideoResponse.FromString(response).video_id]
+            except grpc.aio.AioRpcError as error:
+                return error.code(), error.details(), received
+    finally:
+        await server.stop(None)
+    return StatusCode.OK, None, received
+
+
+def test_what_is_well_passes() -> None:
+    assert asyncio.run(answered("TagVideo", [GOOD])) == (StatusCode.OK, None, ["v1"])
+    assert asyncio.run(answered("StreamTagVideos", [ITEM] * 3)) == (StatusCode.OK, None, ["v1"] * 3)
+
+
+@pytest.mark.parametrize("sent", [b"\xff", b"\x0a\x05a", b"\x0a\x02\xff\xfe", b"\x0a" + b"\xff" * 20])
+def test_bytes_that_are_no_request_are_the_callers_fault(sent: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    code, told, _ = asyncio.run(answered("TagVideo", [sent]))
+    assert code == StatusCode.INVALID_ARGUMENT
+    assert told is not None
+    assert told.startswith(f"{len(sent)} bytes that are no request of /videotag.v1.TaggingService/TagVideo")
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+class Film:
+    pass
+
+
+def test_a_call_that_failed_holds_nothing_of_its_video() -> None:
+    films: list[weakref.ref[Film]] = []
+
+    async def handler(_: pb.TagVideoRequest, __: Context) -> pb.TagVideoResponse:
+        film, error = Film(), MediaTooBigError("too big", "send less")
+        films.append(weakref.ref(film))
+        raise error  # whose traceback has this frame, which has the error
+
+    gc.collect()
+    gc.disable()  # which would find circles, some day
+    try:
+        assert asyncio.run(answered("TagVideo", [GOOD], handler))[0] == StatusCode.INVALID_ARGUMENT
+        assert [film() for film in films] == [None]
+    finally:
+        gc.enable()
+
+
+def test_a_stream_ends_at_bytes_that_are_no_request_and_keeps_what_was_answered() -> None:
+    code, told, received = asyncio.run(answered("StreamTagVideos", [ITEM, ITEM, b"\xff", ITEM]))
+    assert (code, received) == (StatusCode.INVALID_ARGUMENT, ["v1", "v1"])
+    assert told is not None
+    assert "1 bytes that are no request" in told
+
+
+@pytest.mark.parametrize("error", [MediaTooBigError("5 GiB, at most 4"), OverloadedError("100 wait already", "", 2.0)])
+def test_a_known_error_is_answered_with_its_status(error: VideotagError) -> None:
+    want = status_of(error)
+    code, told, _ = asyncio.run(answered("TagVideo", [GOOD], unary=raising(error)))
+    assert (code.value[0], told) == (want.code, want.message)
+
+
+def test_a_known_error_ends_a_stream_after_what_was_answered() -> None:
+    async def break_down(
+        requests: AsyncIterator[pb.StreamTagVideosRequest], _: Context
+    ) -> AsyncIterator[pb.StreamTagVideosResponse]:
+        async for item in requests:
+            yield pb.StreamTagVideosResponse(video_id=item.request.video_id)
+            raise OverloadedError("draining")
+
+    found = asyncio.run(answered("StreamTagVideos", [ITEM, ITEM], stream=break_down))
+    assert found == (StatusCode.RESOURCE_EXHAUSTED, "draining", ["v1"])
+
+
+def test_a_stream_that_is_refused_unread_leaves_nothing_behind() -> None:
+    async def refuse(
+        _: AsyncIterator[pb.StreamTagVideosRequest], __: Context
+    ) -> AsyncIterator[pb.StreamTagVideosResponse]:
+        raise OverloadedError("full")
+        yield
+
+    found = asyncio.run(answered("StreamTagVideos", [ITEM], stream=refuse))
+    assert found == (StatusCode.RESOURCE_EXHAUSTED, "full", [])
+    gc.collect()  # a reader that was begun and never awaited warns here, which is an error
+
+
+def test_what_nobody_foresaw_is_told_to_the_log_alone(caplog: pytest.LogCaptureFixture) -> None:
+    code, told, _ = asyncio.run(answered("TagVideo", [GOOD], unary=raising(KeyError("/srv/secret"))))
+    assert (code, told) == (StatusCode.INTERNAL, UNFORESEEN)
+    [record] = [record for record in caplog.records if record.levelno >= logging.ERROR]
+    assert record.exc_info is not None
+    assert "/srv/secret" in str(record.exc_info[1])
+    assert vars(record)["call"] == "/videotag.v1.TaggingService/TagVideo"
+
+
+@pytest.mark.parametrize(("call", "sent"), [("TagVideo", GOOD), ("StreamTagVideos", ITEM)])
+def test_what_an_interceptor_behind_raises_is_answered_as_well(call: str, sent: bytes) -> None:
+    code, told, received = asyncio.run(answered(call, [sent], token="none"))
+    assert (code, told, received) == (StatusCode.UNAUTHENTICATED, "no token", [])
+
+
+def test_a_status_that_a_handler_gives_itself_stays(caplog: pytest.LogCaptureFixture) -> None:
+    async def abort(_: pb.TagVideoRequest, context: Context) -> pb.TagVideoResponse:
+        await context.abort(StatusCode.UNIMPLEMENTED, "later")
+        raise AssertionError("abort raises")
+
+    assert asyncio.run(answered("TagVideo", [GOOD], unary=abort)) == (StatusCode.UNIMPLEMENTED, "later", [])
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+def test_a_call_that_there_is_not_is_unimplemented() -> None:
+    code, _, __ = asyncio.run(answered("Nothing", [GOOD]))
+    assert code == StatusCode.UNIMPLEMENTED
+
+
+async def leave(call: str) -> list[str]:
+    """What a handler notices of a client that goes while it waits."""
+    noticed: list[str] = []
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def wait() -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            noticed.append("cancelled")
+            raise
+        finally:
+            noticed.append("ended")
+            ended.set()
+
+    async def unary(_: bytes, __: Context) -> bytes:
+        await wait()
+        return b""
+
+    async def stream(requests: AsyncIterator[bytes], __: Context) -> AsyncIterator[bytes]:
+        async for request in requests:
+            yield request
+            await wait()
+
+    server = grpc.aio.server(interceptors=[ErrorInterceptor()])
+    handlers: dict[str, Any] = {
+        "Unary": grpc.unary_unary_rpc_method_handler(unary),
+        "Stream": grpc.stream_stream_rpc_method_handler(stream),
+    }
+    server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("s", handlers)])
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        if call == "Unary":
+            one: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary("/s/Unary")
+            alone = one(b"")
+            await begun.wait()
+            alone.cancel()
+        else:
+            both: grpc.aio.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream("/s/Stream")
+            many = both(iter([b"x"]))
+            await begun.wait()
+            many.cancel()
+        await asyncio.wait_for(ended.wait(), 30)
+    await server.stop(None)
+    return noticed
+
+
+@pytest.mark.parametrize("call", ["Unary", "Stream"])
+def test_a_handler_stops_when_its_client_is_gone_and_nothing_is_logged(
+    call: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert asyncio.run(leave(call)) == ["cancelled", "ended"]
+    # gRPC's poller may still look at the loop of an earlier test, and asyncio tells of that.
+    own = [record for record in caplog.records if record.name.startswith("tagging")]
+    assert not [record for record in own if record.levelno >= logging.ERROR]
+
+
+class Endless:
+    """The context of a call without a deadline."""
+
+    def time_remaining(self) -> None:
+        return None
+
+
+def test_a_stream_that_is_dropped_between_two_answers_is_closed_at_once() -> None:
+    ended: list[str] = []
+
+    async def stream(requests: AsyncIterator[bytes], _: Endless) -> AsyncIterator[bytes]:
+        try:
+            async for request in requests:
+                yield request
+        finally:
+            ended.append("handler")
+
+    async def handler_of(_: object) -> Any:
+        return grpc.stream_stream_rpc_method_handler(stream)
+
+    async def two() -> AsyncIterator[bytes]:
+        yield b"1"
+        yield b"2"
+
+    async def drop() -> list[str]:
+        details = SimpleNamespace(method="/s/Stream", invocation_metadata=())
+        answers = (await ErrorInterceptor().intercept_service(handler_of, details)).stream_stream(two(), Endless())
+        assert await anext(answers) == b"1"
+        await answers.aclose()
+        return list(ended)
+
+    assert asyncio.run(drop()) == ["handler"]

@@ -1,0 +1,403 @@
+"""Each call of a real server is counted, timed, traced and told once, whatever becomes of it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import grpc
+import pytest
+from grpc import StatusCode
+from opentelemetry import trace
+from opentelemetry.trace import SpanKind
+from videotag.v1 import tagging_pb2 as pb
+
+from tagging.errors import ForbiddenError, MediaTooBigError, OverloadedError, QuotaExceededError, UnauthenticatedError
+from tagging.service.interceptors.errors import Context
+from tagging.service.observe.call import current, followed, note_client
+from tagging.service.observe.metrics import METHODS, SERVICE
+from tagging.service.observe.stages import TimedStages
+from tests.support.grpc_serving import Serving, Told, serving
+
+TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+
+
+async def settled(condition: Callable[[], bool]) -> None:
+    """The client knows of the end of a call before the server's handler has ended."""
+    async with asyncio.timeout(30):
+        while not condition():
+            await asyncio.sleep(0.001)
+
+
+async def ended(told: Told, calls: int) -> None:
+    await settled(lambda: len(told.access) >= calls)
+
+
+def test_a_call_is_timed_under_its_method_and_code_and_told_in_one_line() -> None:
+    async def ask() -> Told:
+        async with serving() as at:
+            assert (await at.unary())[0] == StatusCode.OK
+            assert [answer async for answer in at.stream([b"1", b"2"])] == [b"1", b"2"]
+            await ended(at.told, 2)
+        return at.told
+
+    told = asyncio.run(ask())
+    for method in ("TagVideo", "StreamTagVideos"):
+        assert told.value("tagging_request_seconds_count", method=method, code="OK") == 1
+        assert told.value("tagging_in_flight", method=method) == 0
+    assert [(line["method"], line["code"], line["level"]) for line in told.access] == [
+        ("TagVideo", "OK", "INFO"),
+        ("StreamTagVideos", "OK", "INFO"),
+    ]
+    assert all(0 < line["seconds"] < 30 for line in told.access)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "reason", "is_rejection"),
+    [
+        (MediaTooBigError("5 GiB"), "INVALID_ARGUMENT", "MEDIA_TOO_BIG", False),
+        (OverloadedError("full"), "RESOURCE_EXHAUSTED", "OVERLOADED", True),
+        (QuotaExceededError("slowly"), "RESOURCE_EXHAUSTED", "QUOTA_EXCEEDED", True),
+        (UnauthenticatedError("who?"), "UNAUTHENTICATED", "UNAUTHENTICATED", True),
+        (ForbiddenError("no"), "PERMISSION_DENIED", "FORBIDDEN", True),
+        (KeyError("title"), "INTERNAL", "INTERNAL", False),
+    ],
+)
+@pytest.mark.parametrize("kind", ["unary", "stream"])
+def test_an_error_is_told_with_its_reason_and_rejections_are_counted(
+    kind: str, error: Exception, code: str, reason: str, is_rejection: bool
+) -> None:
+    async def refuse(_: bytes, __: Context) -> bytes:
+        raise error
+
+    async def break_down(requests: AsyncIterator[bytes], _: Context) -> AsyncIterator[bytes]:
+        async for request in requests:
+            yield request
+            raise error
+
+    async def ask() -> Told:
+        async with serving(refuse, break_down) as at:
+            if kind == "unary":
+                assert (await at.unary())[0].name == code
+            else:
+                call = at.stream([b"1"])
+                assert await call.read() == b"1"
+                assert (await call.code()).name == code
+            await ended(at.told, 1)
+        return at.told
+
+    told = asyncio.run(ask())
+    [line] = told.access
+    assert (line["code"], line["reason"]) == (code, reason)
+    assert told.value("tagging_request_seconds_count", method=line["method"], code=code) == 1
+    assert told.value("tagging_rejected_total", reason=reason) == (1 if is_rejection else None)
+    [span] = told.spans.get_finished_spans()
+    assert (span.status.status_code == trace.StatusCode.ERROR) == (code == "INTERNAL")
+    assert not span.events  # which would hold what the exception says
+
+
+def test_junk_makes_no_series_and_is_counted_as_other() -> None:
+    junk = [f"Method{n}" for n in range(50)] + ["TagVideo%0a", "tagvideo", "TagVideo/TagVideo", "ÄTag".encode().hex()]
+
+    async def ask() -> tuple[set[Any], Told]:
+        async with serving() as at:
+            for name in junk:
+                assert (await at.unary(name))[0] == StatusCode.UNIMPLEMENTED
+            for n in range(20):
+                assert (await at.unary("TagVideo", service=f"service{n}"))[0] == StatusCode.UNIMPLEMENTED
+            for n in range(20):
+                await at.unary(metadata=[("x-request-id", f"id{n}"), (f"key{n}", "value")])
+            await ended(at.told, len(junk) + 40)
+        series = {
+            (sample.name, *sample.labels.items()) for family in at.told.registry.collect() for sample in family.samples
+        }
+        return series, at.told
+
+    series, told = asyncio.run(ask())
+    assert told.value("tagging_request_seconds_count", method="other", code="UNIMPLEMENTED") == len(junk) + 20
+    methods = {value for _, *labels in series for label, value in labels if label == "method"}
+    assert methods == {*METHODS, "other"}
+    codes = {value for _, *labels in series for label, value in labels if label == "code"}
+    assert codes == {"OK", "UNIMPLEMENTED"}
+    assert {line["method"] for line in told.access} == {"other", "TagVideo"}
+
+
+@pytest.mark.parametrize("given", ["a", "req-1", "A.b_c:d-9", "x" * 128])
+def test_a_callers_request_id_comes_back_and_is_in_the_log(given: str) -> None:
+    line, answered = asyncio.run(with_id(given))
+    assert answered == line["request_id"] == given
+
+
+@pytest.mark.parametrize("given", ["", " ", "x" * 129, "a b", "-a", 'a"b', "a\\b", "../../x", "a;b", "{}"])
+def test_a_request_id_that_is_none_is_replaced(given: str) -> None:
+    line, answered = asyncio.run(with_id(given))
+    assert answered == line["request_id"] != given
+    assert len(answered) == 32
+
+
+async def with_id(given: str) -> tuple[dict[str, Any], str]:
+    async with serving() as at:
+        code, answered = await at.unary(metadata=[("x-request-id", given)])
+        assert code == StatusCode.OK
+        await ended(at.told, 1)
+    return at.told.access[0], answered["x-request-id"]
+
+
+def test_a_refused_call_says_its_request_id_as_well() -> None:
+    async def refuse(_: bytes, __: Context) -> bytes:
+        raise OverloadedError("full")
+
+    async def ask() -> None:
+        async with serving(refuse) as at:
+            code, answered = await at.unary(metadata=[("x-request-id", "mine")])
+            assert (code, answered["x-request-id"]) == (StatusCode.RESOURCE_EXHAUSTED, "mine")
+            code, answered = await at.unary("Nothing", metadata=[("x-request-id", "mine")])
+            assert (code, answered["x-request-id"]) == (StatusCode.UNIMPLEMENTED, "mine")
+
+    asyncio.run(ask())
+
+
+def test_calls_at_once_keep_their_own_ids_and_clients() -> None:
+    async def slow(request: bytes, _: Context) -> bytes:
+        note_client(f"client{request.decode()}")
+        await asyncio.sleep(0.001)
+        call = await asyncio.to_thread(current)
+        assert call is not None
+        await asyncio.sleep(0.001)
+        return f"{call.request_id} {call.client}".encode()
+
+    async def ask() -> Told:
+        async with serving(slow) as at:
+            await asyncio.gather(
+                *(at.unary(request=b"%d" % n, metadata=[("x-request-id", f"r{n}")]) for n in range(60))
+            )
+            await ended(at.told, 60)
+        return at.told
+
+    lines = asyncio.run(ask()).access
+    assert {(line["request_id"], line["client"]) for line in lines} == {(f"r{n}", f"client{n}") for n in range(60)}
+    assert {line["code"] for line in lines} == {"OK"}
+
+
+@pytest.mark.parametrize("kind", ["unary", "stream"])
+def test_in_flight_counts_calls_until_their_client_is_gone(kind: str) -> None:
+    begun, dropped = asyncio.Event(), asyncio.Event()
+
+    async def wait() -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            dropped.set()
+
+    async def hang(_: bytes, __: Context) -> bytes:
+        await wait()
+        return b""
+
+    async def hang_all(requests: AsyncIterator[bytes], _: Context) -> AsyncIterator[bytes]:
+        yield b""
+        await wait()
+
+    async def ask() -> Told:
+        async with serving(hang, hang_all) as at:
+            method = "TagVideo" if kind == "unary" else "StreamTagVideos"
+            ask_one: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = at.channel.unary_unary(f"/{SERVICE}/TagVideo")
+            call = ask_one(b"") if kind == "unary" else at.stream([b"1"])
+            await begun.wait()
+            assert at.told.value("tagging_in_flight", method=method) == 1
+            call.cancel()
+            await asyncio.wait_for(dropped.wait(), 30)
+            await ended(at.told, 1)
+            assert at.told.value("tagging_in_flight", method=method) == 0
+        return at.told
+
+    told = asyncio.run(ask())
+    assert [line["code"] for line in told.access] == ["CANCELLED"]
+    assert not [line for line in told.lines() if line["level"] == "ERROR"]
+
+
+def test_a_stream_whose_reader_is_gone_while_it_answers_ends_at_once_and_quietly() -> None:
+    closed = asyncio.Event()
+
+    async def flood(_: AsyncIterator[bytes], __: Context) -> AsyncIterator[bytes]:
+        try:
+            while True:
+                yield b"x" * 1_000_000
+        finally:
+            closed.set()
+
+    async def ask() -> Told:
+        async with serving(stream=flood) as at:
+            call = at.stream([b"1"])
+            await call.read()
+            call.cancel()
+            await asyncio.wait_for(closed.wait(), 30)
+            await ended(at.told, 1)
+            assert at.told.value("tagging_in_flight", method="StreamTagVideos") == 0
+        return at.told
+
+    told = asyncio.run(ask())
+    assert [line["code"] for line in told.access] == ["CANCELLED"]
+    assert not [line for line in told.lines() if line["level"] == "ERROR"]
+
+
+def test_a_deadline_that_passes_is_told_as_one() -> None:
+    async def hang(_: bytes, __: Context) -> bytes:
+        await asyncio.Event().wait()
+        return b""
+
+    async def ask() -> Told:
+        async with serving(hang) as at:
+            call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = at.channel.unary_unary(f"/{SERVICE}/TagVideo")
+            assert await call(b"", timeout=0.2).code() == StatusCode.DEADLINE_EXCEEDED
+            await ended(at.told, 1)
+        return at.told
+
+    told = asyncio.run(ask())
+    assert [line["code"] for line in told.access] == ["DEADLINE_EXCEEDED"]
+    [span] = told.spans.get_finished_spans()
+    assert span.status.status_code == trace.StatusCode.ERROR
+
+
+def test_a_status_that_a_handler_gives_itself_is_the_one_that_is_told() -> None:
+    async def abort(_: bytes, context: Context) -> bytes:
+        await context.abort(StatusCode.DATA_LOSS, "gone")
+        raise AssertionError("abort raises")
+
+    told = asyncio.run(asked(abort))
+    assert [line["code"] for line in told.access] == ["DATA_LOSS"]
+
+
+async def asked(unary: Callable[[bytes, Context], Coroutine[Any, Any, bytes]], **options: Any) -> Told:
+    headers = options.pop("metadata", [])
+    async with serving(unary, **options) as at:
+        await at.unary(metadata=headers)
+        await ended(at.told, 1)
+    return at.told
+
+
+def with_stages(
+    told: list[Serving], executor: ThreadPoolExecutor
+) -> Callable[[bytes, Context], Coroutine[Any, Any, bytes]]:
+    async def handler(_: bytes, __: Context) -> bytes:
+        stages = TimedStages(told[0].told.metrics, told[0].told.tracer)
+
+        def blocking() -> None:
+            with stages("encode"):
+                pass
+
+        with stages("decode"):
+            await asyncio.to_thread(blocking)
+        await asyncio.get_running_loop().run_in_executor(executor, followed(blocking))
+        return b""
+
+    return handler
+
+
+def test_a_call_and_its_stages_are_one_trace_in_threads_too() -> None:
+    async def ask() -> Told:
+        at_hand: list[Serving] = []
+        with ThreadPoolExecutor(1) as executor:
+            async with serving(with_stages(at_hand, executor)) as at:
+                at_hand.append(at)
+                await at.unary(metadata=[("traceparent", f"00-{TRACE}-{PARENT}-01")])
+                await ended(at.told, 1)
+        return at.told
+
+    told = asyncio.run(ask())
+    spans = {span.name: span for span in told.spans.get_finished_spans()}
+    first, decode, second, root = told.spans.get_finished_spans()
+    assert (first.name, decode.name, second.name, root.name) == ("encode", "decode", "encode", f"{SERVICE}/TagVideo")
+    assert all(f"{span.context.trace_id:032x}" == TRACE for span in spans.values() if span.context)
+    assert root.parent is not None
+    assert f"{root.parent.span_id:016x}" == PARENT
+    assert root.kind == SpanKind.SERVER
+    assert (first.parent, decode.parent, second.parent) == (decode.context, root.context, root.context)
+    assert root.attributes is not None
+    assert root.attributes["rpc.grpc.status_code"] == 0
+    assert told.access[0]["trace_id"] == TRACE
+    assert told.value("tagging_stage_seconds_count", stage="encode") == 2
+    assert told.value("tagging_stage_seconds_count", stage="decode") == 1
+
+
+@pytest.mark.parametrize(
+    "parent", ["", "junk", f"00-{TRACE}-{PARENT}", f"ff-{TRACE}-{PARENT}-01", f"00-{'0' * 32}-{PARENT}-01"]
+)
+def test_a_wrong_traceparent_begins_a_new_trace(parent: str) -> None:
+    told = asyncio.run(asked(echo_of, metadata=[("traceparent", parent), ("tracestate", "=" * 600)]))
+    [span] = told.spans.get_finished_spans()
+    assert span.parent is None
+    assert told.access[0]["trace_id"] != TRACE
+
+
+async def echo_of(request: bytes, _: Context) -> bytes:
+    return request
+
+
+@pytest.mark.parametrize(("flags", "kept"), [("00", 0), ("01", 1)])
+def test_what_the_caller_keeps_is_kept_and_nothing_else(flags: str, kept: int) -> None:
+    share = 1.0 if flags == "00" else 0.0  # what would be done without the caller
+    told = asyncio.run(asked(echo_of, share=share, metadata=[("traceparent", f"00-{TRACE}-{PARENT}-{flags}")]))
+    assert len(told.spans.get_finished_spans()) == kept
+
+
+def test_without_a_collector_there_are_no_spans_and_the_callers_trace_is_in_the_log() -> None:
+    told = asyncio.run(asked(echo_of, share=None, metadata=[("traceparent", f"00-{TRACE}-{PARENT}-01")]))
+    assert not told.spans.get_finished_spans()
+    assert told.access[0]["trace_id"] == TRACE
+    assert "trace_id" not in asyncio.run(asked(echo_of, share=None)).access[0]
+
+
+def test_nothing_that_a_call_sets_outlives_it() -> None:
+    seen: list[Any] = []
+
+    async def look(_: bytes, __: Context) -> bytes:
+        seen.append((trace.get_current_span().get_span_context().trace_id, current()))
+        return b""
+
+    async def ask() -> None:
+        async with serving(look) as at:
+            for n in range(2):
+                await at.unary(metadata=[("x-request-id", f"r{n}")])
+            assert current() is None
+            assert not trace.get_current_span().get_span_context().is_valid
+
+    asyncio.run(ask())
+    (first, call), (second, other) = seen
+    assert first != second
+    assert (call.request_id, other.request_id) == ("r0", "r1")
+
+
+SECRETS = ("my holiday in Kyoto", "hunter2", "eyJtoken", "X-Amz-Signature", "secretword")
+
+
+def test_no_title_query_or_token_of_a_call_that_fails_reaches_the_log_or_a_span() -> None:
+    async def fail(request: bytes, _: Context) -> bytes:
+        asked_for = pb.TagVideoRequest.FromString(request)
+        try:
+            raise ValueError(f"cannot read {asked_for.title!r}")
+        except ValueError as error:
+            raise RuntimeError(
+                f"{asked_for.uri} with Bearer eyJtoken, password=hunter2, {asked_for.title!r}"
+            ) from error
+
+    async def ask() -> Told:
+        async with serving(fail) as at:
+            request = pb.TagVideoRequest(
+                video_id="v1",
+                title="my holiday in Kyoto",
+                uri="https://me:secretword@cdn.example/v.mp4?X-Amz-Signature=abc",
+            )
+            metadata = [("authorization", "Bearer eyJtoken"), ("x-request-id", "Bearer eyJtoken")]
+            code, _ = await at.unary(request=request.SerializeToString(), metadata=metadata)
+            assert code == StatusCode.INTERNAL
+            await ended(at.told, 1)
+        return at.told
+
+    told = asyncio.run(ask())
+    said = told.log.getvalue() + "".join(span.to_json() for span in told.spans.get_finished_spans())
+    assert "builtins.RuntimeError: https://" in said  # the failure itself is told
+    assert "cdn.example/v.mp4" in said
+    assert "in fail" in said
+    for secret in SECRETS:
+        assert secret not in said

@@ -1,0 +1,359 @@
+"""What can be reached from elsewhere asks who calls, and no client makes the server hold more than its limits."""
+
+import asyncio
+import contextlib
+import logging
+import re
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from grpc import StatusCode
+from pydantic import ValidationError
+from videotag.v1 import tagging_pb2 as pb
+
+from tagging.errors import InvalidConfigError
+from tagging.service.clients.clients import Clients, ListedClients, OpenClients
+from tagging.service.clients.quotas import Quotas
+from tagging.service.clients.roles import SERVICE
+from tagging.service.clients.tokens import new_token
+from tagging.service.config import ListenConfig, TlsConfig
+from tagging.service.interceptors.auth import AuthInterceptor
+from tagging.service.interceptors.errors import ErrorInterceptor
+from tagging.service.net.port import known_clients, open_port, server_options
+from tagging.service.net.tls import ServerCertificate
+
+TOKEN, TOKEN_SHA256 = new_token()
+LOCAL = ["127.0.0.1:0", "127.8.9.10:1", "localhost:50051", "[::1]:1", "[::ffff:127.0.0.1]:1"]
+REACHABLE = [
+    "0.0.0.0:1",
+    "[::]:1",
+    "10.0.0.1:1",
+    "[::ffff:10.0.0.1]:1",
+    "example.com:1",
+    "localhost.example.com:1",
+    "127.1:1",
+    "127.0.0.1.example.com:1",
+    "0:1",
+    "LOCALHOST:1",
+]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "clients.toml"
+    path.write_text(f'[clients.tagger]\ntokens_sha256 = ["{TOKEN_SHA256}"]\nroles = ["tag"]\n')
+    return path
+
+
+@pytest.mark.parametrize("address", LOCAL)
+def test_on_this_machine_everybody_may_call(address: str) -> None:
+    assert isinstance(known_clients(ListenConfig(address=address)), OpenClients)
+
+
+@pytest.mark.parametrize("tls", [None, TlsConfig(certificate=Path("c"), key=Path("k"))])
+@pytest.mark.parametrize("address", REACHABLE)
+def test_beyond_this_machine_it_is_one_error(address: str, tls: TlsConfig | None) -> None:
+    with pytest.raises(InvalidConfigError, match=re.escape(address)) as refused:
+        known_clients(ListenConfig(address=address, tls=tls))
+    assert "a file of clients, or TLS with a client_ca" in refused.value.hint
+
+
+def test_beyond_this_machine_certificates_of_clients_or_a_file_of_them_will_do(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tls = TlsConfig(certificate=Path("c"), key=Path("k"), client_ca=Path("ca"))
+    assert isinstance(known_clients(ListenConfig(address="0.0.0.0:1", tls=tls)), OpenClients)
+    assert isinstance(known_clients(ListenConfig(address="0.0.0.0:1", tls=tls, clients=path)), ListedClients)
+    assert not caplog.records
+    assert isinstance(known_clients(ListenConfig(address="0.0.0.0:1", clients=path)), ListedClients)
+    assert "tokens cross the network in the clear" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "address", ["", "50051", ":50051", "localhost", "localhost:", "a b:1", "::1:1", "[::1]", "x:1\n"]
+)
+def test_what_is_no_host_and_port_is_refused(address: str) -> None:
+    with pytest.raises(ValidationError):
+        ListenConfig(address=address)
+
+
+async def tag(request: pb.TagVideoRequest, _: Any) -> pb.TagVideoResponse:
+    if request.video_id == "wait":
+        await asyncio.Event().wait()
+    return pb.TagVideoResponse(video_id=request.video_id)
+
+
+@asynccontextmanager
+async def serving(config: ListenConfig, clients: Clients | None = None) -> AsyncIterator[int]:
+    """The port."""
+    clients = clients or known_clients(config)
+    server = grpc.aio.server(
+        interceptors=[ErrorInterceptor(), AuthInterceptor(clients, Quotas())], options=server_options(config)
+    )
+    handlers: dict[str, Any] = {
+        "TagVideo": grpc.unary_unary_rpc_method_handler(
+            tag, pb.TagVideoRequest.FromString, pb.TagVideoResponse.SerializeToString
+        )
+    }
+    server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(SERVICE, handlers)])
+    port = open_port(server, config, ServerCertificate(config.tls) if config.tls else None)
+    await server.start()
+    try:
+        yield port
+    finally:
+        await server.stop(None)
+
+
+@asynccontextmanager
+async def connected(port: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        yield reader, writer
+    finally:
+        writer.transport.abort()
+        await asyncio.sleep(0)  # when it is closed
+
+
+async def status(port: int, sent: bytes = b"", *metadata: tuple[str, str]) -> StatusCode:
+    options = [("grpc.use_local_subchannel_pool", 1), ("grpc.max_send_message_length", -1)]
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", options) as channel:
+        call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(f"/{SERVICE}/TagVideo")
+        try:
+            await call(sent, timeout=30, metadata=metadata)
+        except grpc.aio.AioRpcError as error:
+            return error.code()
+    return StatusCode.OK
+
+
+CONFIG = ListenConfig(address="127.0.0.1:0", message_bytes=10_000, header_bytes=4096, connections=5)
+
+
+def test_calls_that_come_all_at_once_wait_for_their_turn() -> None:
+    """gRPC alone cancels some of more than 1,000."""
+
+    async def main() -> list[StatusCode]:
+        options = [("grpc.use_local_subchannel_pool", 1)]
+        async with AsyncExitStack() as stack:
+            port = await stack.enter_async_context(serving(ListenConfig(address="127.0.0.1:0")))
+            channels = [
+                await stack.enter_async_context(grpc.aio.insecure_channel(f"127.0.0.1:{port}", options))
+                for _ in range(30)
+            ]
+            await asyncio.gather(*[channel.channel_ready() for channel in channels])
+            calls: list[grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]] = [
+                channel.unary_unary(f"/{SERVICE}/TagVideo") for channel in channels
+            ]
+            running = [call(b"", timeout=60) for call in calls for _ in range(100)]
+            return [await one.code() for one in running]
+
+    assert set(asyncio.run(main())) == {StatusCode.OK}
+
+
+def test_a_port_that_is_taken_is_one_error() -> None:
+    async def main() -> None:
+        async with serving(CONFIG) as port:
+            with pytest.raises(InvalidConfigError, match=f"cannot listen at 127.0.0.1:{port}"):
+                async with serving(CONFIG.model_copy(update={"address": f"127.0.0.1:{port}"})):
+                    raise AssertionError("two services share a port")
+
+    asyncio.run(main())
+
+
+def test_requests_and_headers_have_their_limits() -> None:
+    def request(size: int) -> bytes:
+        return pb.TagVideoRequest(description="x" * size).SerializeToString()
+
+    async def main() -> list[StatusCode]:
+        async with serving(CONFIG) as port:
+            return [
+                await status(port, request(9_900)),
+                await status(port, request(10_100)),
+                await status(port, b"", ("x-much", "x" * 3000)),
+                await status(port, b"", ("x-much", "x" * 5000)),
+                await status(port),
+            ]
+
+    ok, full = StatusCode.OK, StatusCode.RESOURCE_EXHAUSTED
+    assert asyncio.run(main()) == [ok, full, ok, full, ok]
+
+
+def test_connections_have_their_limit_and_come_free_again() -> None:
+    async def main() -> tuple[bool, StatusCode]:
+        async with serving(CONFIG) as port:
+            async with contextlib.AsyncExitStack() as held:
+                for _ in range(5):
+                    reader, _ = await held.enter_async_context(connected(port))
+                    assert await reader.read(9)  # its settings: it is taken
+                async with connected(port) as (reader, _):
+                    refused = not await asyncio.wait_for(reader.read(9), 30)
+            while (code := await status(port)) != StatusCode.OK:
+                await asyncio.sleep(0.05)
+            return refused, code
+
+    assert asyncio.run(asyncio.wait_for(main(), 60)) == (True, StatusCode.OK)
+
+
+# What no gRPC client sends, one that means ill may: HTTP/2 by hand (RFC 9113, 7541).
+
+
+def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+    return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
+
+
+def text(value: bytes) -> bytes:
+    """A string of HPACK, neither Huffman-coded nor short."""
+    if len(value) < 127:
+        return bytes([len(value)]) + value
+    rest, coded = len(value) - 127, bytes([127])
+    while rest >= 128:
+        coded, rest = coded + bytes([rest % 128 + 128]), rest // 128
+    return coded + bytes([rest]) + value
+
+
+def call_with(*entries: tuple[bytes, bytes]) -> bytes:
+    """Of TagVideo, with an empty message, on the first stream."""
+    headers = [
+        (b":method", b"POST"),
+        (b":scheme", b"http"),
+        (b":path", f"/{SERVICE}/TagVideo".encode()),
+        (b":authority", b"localhost"),
+        (b"te", b"trailers"),
+        (b"content-type", b"application/grpc"),
+        *entries,
+    ]
+    block = b"".join(b"\0" + text(name) + text(value) for name, value in headers)
+    return frame(1, 4, 1, block) + frame(0, 1, 1, b"\0\0\0\0\0")
+
+
+HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, b"")
+
+
+def is_answered(got: bytes) -> bool:
+    """Whether the first stream, or the connection, has come to its end in these frames."""
+    while len(got) >= 9:
+        size, kind, flags, stream = int.from_bytes(got[:3], "big"), got[3], got[4], int.from_bytes(got[5:9], "big")
+        if kind in (3, 7) or (stream == 1 and kind in (0, 1) and flags & 1):
+            return len(got) >= 9 + size
+        got = got[9 + size :]
+    return False
+
+
+async def raw(port: int, sent: bytes) -> bytes:
+    """What the server answers."""
+    got = b""
+    with contextlib.suppress(ConnectionError):
+        async with connected(port) as (reader, writer):
+            writer.write(HELLO + sent)
+            while not is_answered(got) and (part := await asyncio.wait_for(reader.read(65536), 30)):
+                got += part
+    return got
+
+
+GOOD = f"Bearer {TOKEN}".encode()
+HOSTILE = {
+    "latin-1": [(b"authorization", b"Bearer \xe9" + TOKEN.encode()[1:])],
+    "utf-8": [(b"authorization", f"Bearer {TOKEN[:-1]}é".encode())],
+    "no utf-8": [(b"authorization", b"\xff\xfe" + GOOD)],
+    "line": [(b"authorization", GOOD + b"\r\nx-role: admin")],
+    "nul": [(b"authorization", GOOD + b"\0")],
+    "two": [(b"authorization", GOOD), (b"authorization", GOOD)],
+    "upper case": [(b"Authorization", GOOD)],
+    "both cases": [(b"Authorization", GOOD), (b"authorization", b"Bearer x")],
+    "in the name": [(b"authorization: " + GOOD, b"")],
+    "bin": [(b"authorization-bin", b"QmVhcmVy")],
+    "empty": [(b"authorization", b"")],
+    "long": [(b"authorization", b"Bearer " + b"a" * 4000)],
+    "many": [(b"x-%d" % number, b"x") for number in range(400)],
+}
+
+
+@pytest.mark.parametrize("entries", HOSTILE.values(), ids=HOSTILE)
+def test_hostile_headers_are_refused_leave_no_secret_in_the_log_and_the_next_call_is_answered(
+    entries: list[tuple[bytes, bytes]], path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.DEBUG)
+
+    async def main() -> tuple[bytes, bytes]:
+        async with serving(CONFIG.model_copy(update={"clients": path})) as port:
+            return await raw(port, call_with(*entries)), await raw(port, call_with((b"authorization", GOOD)))
+
+    refused, answered = asyncio.run(main())
+    assert b"grpc-status\x010" not in refused
+    assert b"grpc-status\x010" in answered
+    told = caplog.text + str([vars(record) for record in caplog.records]) + "".join(capfd.readouterr())
+    assert TOKEN[12:-2] not in told
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\0" * 1000,
+        frame(1, 4, 1, b"\xff" * 50),
+        frame(1, 4, 0, b""),
+        frame(4, 0, 0, b"x"),
+        b"\xff\xff\xff" + b"\0" * 6,
+    ],
+)
+def test_what_is_no_http_harms_its_own_connection_alone(sent: bytes) -> None:
+    async def main() -> StatusCode:
+        async with serving(CONFIG) as port, connected(port) as (_, writer):
+            writer.write(HELLO + sent)
+            return await status(port)
+
+    assert asyncio.run(main()) == StatusCode.OK
+
+
+def test_a_call_that_is_begun_and_left_does_no_harm() -> None:
+    async def main() -> StatusCode:
+        async with serving(CONFIG) as port:
+            for size in range(0, len(call_with()), 10):
+                async with connected(port) as (_, writer):
+                    writer.write(HELLO + call_with()[:size])
+            while (code := await status(port)) == StatusCode.UNAVAILABLE:  # until they are all gone
+                await asyncio.sleep(0.05)
+            return code
+
+    assert asyncio.run(asyncio.wait_for(main(), 60)) == StatusCode.OK
+
+
+def test_many_callers_with_bad_tokens_do_not_keep_a_good_one_out(path: Path) -> None:
+    async def main() -> list[StatusCode]:
+        config = CONFIG.model_copy(update={"clients": path, "connections": 1000})
+        async with serving(config) as port:
+            bad = [status(port, b"", ("authorization", f"Bearer {new_token()[0]}")) for _ in range(200)]
+            good = [status(port, b"", ("authorization", f"Bearer {TOKEN}")) for _ in range(20)]
+            return await asyncio.gather(*bad, *good)
+
+    assert asyncio.run(main()) == [StatusCode.UNAUTHENTICATED] * 200 + [StatusCode.OK] * 20
+
+
+def test_a_connection_has_so_many_calls_at_a_time_and_others_wait_in_the_client() -> None:
+    async def main() -> int:
+        config = CONFIG.model_copy(update={"streams_per_connection": 3})
+        async with serving(config) as port:
+            async with connected(port) as (reader, writer):
+                writer.write(HELLO)
+                settings = await asyncio.wait_for(reader.readexactly(9), 30)
+                payload = await reader.readexactly(int.from_bytes(settings[:3], "big"))
+            pairs = {
+                int.from_bytes(payload[at : at + 2], "big"): int.from_bytes(payload[at + 2 : at + 6], "big")
+                for at in range(0, len(payload), 6)
+            }
+            return pairs[3]  # SETTINGS_MAX_CONCURRENT_STREAMS
+
+    assert asyncio.run(main()) == 3
+
+
+def test_a_port_is_free_again_after_the_server_has_stopped() -> None:
+    async def main() -> int:
+        async with serving(CONFIG) as port:
+            pass
+        return port
+
+    with socket.create_server(("127.0.0.1", asyncio.run(main()))):
+        pass

@@ -1,0 +1,271 @@
+import asyncio
+import gc
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from multiprocessing import resource_tracker
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tagging.config.media import MediaConfig
+from tagging.errors import (
+    InvalidConfigError,
+    InvalidMediaError,
+    MediaNotFoundError,
+    MediaTooBigError,
+    OutputUnwritableError,
+    SourceNotAllowedError,
+    VideotagError,
+)
+from tagging.media.pool import DecodePool
+from tagging.media.source import OpenFile
+from tagging.service.config import SourcesConfig
+from tagging.service.sources.sources import Sources
+from tagging.tools.load_test.escapes import hostile_uris
+from tests.support import media_fakes
+from tests.support.media_files import Film, make
+from tests.support.web import Names, Web, moved, only_here, page, serving
+
+GOOD, SECRET = b"good", b"classified"
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A folder `allowed`, and all around it what nobody may read."""
+    allowed = tmp_path / "allowed"
+    (allowed / "sub").mkdir(parents=True)
+    (allowed / "film.mp4").write_bytes(GOOD)
+    (allowed / "a b.mp4").write_bytes(GOOD)
+    (allowed / "sub" / "film.mp4").write_bytes(GOOD)
+    for outside in (tmp_path / "secret", tmp_path / "film.mp4", tmp_path / "allowed-not" / "film.mp4"):
+        outside.parent.mkdir(exist_ok=True)
+        outside.write_bytes(SECRET)
+    for name, target in {"out": "../secret", "up": "..", "root": "/", "passwd": "/etc/passwd", "loop": "loop"}.items():
+        (allowed / name).symlink_to(target)
+    os.mkfifo(allowed / "pipe")
+    return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Neither a temporary file nor a descriptor."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    resource_tracker.ensure_running()  # of multiprocessing: one pipe to it stays
+    gc.collect()
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    yield
+    assert list(folder.iterdir()) == []
+    assert len(os.listdir("/proc/self/fd")) <= before  # noqa: PTH208
+
+
+def content(file: OpenFile) -> bytes:
+    return Path(f"/dev/fd/{file.descriptor}").read_bytes()
+
+
+async def opened(sources: Sources, uri: str) -> bytes | VideotagError:
+    try:
+        async with sources.open(uri) as file:
+            return content(file)
+    except VideotagError as error:
+        if not (error.message + error.hint).isprintable():
+            raise AssertionError(ascii(error.message)) from error
+        return error
+
+
+def read(uri: str, **config: Any) -> bytes | VideotagError:
+    return asyncio.run(opened(Sources(SourcesConfig.model_validate(config)), uri))
+
+
+def test_by_default_only_what_was_sent_is_opened(place: Path) -> None:
+    for uri in (
+        f"{place}/allowed/film.mp4",
+        f"file://{place}/allowed/film.mp4",
+        "http://a.example/",
+        "https://1.1.1.1/",
+    ):
+        assert isinstance(read(uri), SourceNotAllowedError)
+
+    async def held() -> bytes:
+        async with Sources(SourcesConfig()).hold(GOOD) as file:
+            assert file.name == "the content"
+            return content(file)
+
+    assert asyncio.run(held()) == GOOD
+
+
+def test_a_file_of_an_allowed_folder_is_opened_by_path_and_by_url(place: Path) -> None:
+    allowed = f"{place}/allowed"
+    for uri in ("{}/film.mp4", "file://{}/film.mp4", "FILE://localhost{}/a%20b.mp4", "file://{}/sub%2Ffilm.mp4"):
+        assert read(uri.format(allowed), folders=[allowed]) == GOOD
+
+
+def test_what_is_empty_or_too_big_is_told_before_it_is_read(place: Path) -> None:
+    (place / "allowed" / "empty").touch()
+    os.truncate(place / "allowed" / "film.mp4", 10**12)  # a hole: nothing of it is on the disk
+    config = {"folders": [f"{place}/allowed"]}
+    assert isinstance(read(f"{place}/allowed/empty", **config), InvalidMediaError)
+    assert isinstance(read(f"{place}/allowed/film.mp4", **config), MediaTooBigError)
+
+    async def hold(sent: bytes) -> None:
+        async with Sources(SourcesConfig(max_bytes=3)).hold(sent):
+            raise AssertionError("it was held")
+
+    with pytest.raises(InvalidMediaError):
+        asyncio.run(hold(b""))
+    with pytest.raises(MediaTooBigError):
+        asyncio.run(hold(GOOD))
+
+
+def test_a_full_disk_is_an_error_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", "/nowhere/at/all")
+
+    async def hold() -> None:
+        async with Sources(SourcesConfig()).hold(GOOD):
+            raise AssertionError("it was held")
+
+    with pytest.raises(OutputUnwritableError):
+        asyncio.run(hold())
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"origins": ["a.example"]}, {"origins": ["https://a.example/path"]}, {"origins": ["https://*"]},
+        {"origins": ["https://A.example"]}, {"origins": ["https://user@a.example"]}, {"origins": ["ftp://a.example"]},
+        {"origins": ["https://a.*.example"]}, {"folders": ["relative"]}, {"folders": ["/"]}, {"folders": ["/a/"]},
+        {"networks": ["10.0.0.1/8"]}, {"folder": ["/a"]},
+    ],
+)  # fmt: skip
+def test_a_configuration_that_says_something_else_than_meant_is_refused(config: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="1 validation error"):
+        SourcesConfig.model_validate(config)
+
+
+@pytest.mark.parametrize("origin", ["https://a.example:70000", "http://*.0.0.1", "http://1.2.3", "http://a..example"])
+def test_an_origin_that_is_none_is_told_when_the_service_starts(origin: str) -> None:
+    with pytest.raises(InvalidConfigError, match=r"sources\.origins"):
+        Sources(SourcesConfig(origins=(origin,)))
+
+
+def test_no_hostile_uri_opens_anything_outside(place: Path) -> None:
+    names = Names(
+        {
+            "a.example": ["127.0.0.1"],
+            "private.example": ["10.0.0.1"],
+            "mixed.example": ["127.0.0.1", "10.0.0.1"],
+            "mapped.example": ["::ffff:127.0.0.1"],
+        }
+    )
+
+    async def attack() -> tuple[dict[str, bytes | VideotagError], Web]:
+        pages: dict[str, Any] = {"/film": page(GOOD), "/": page(GOOD)}
+        async with serving(pages) as web, serving({"/film": page(SECRET)}) as other:
+            pages["/to-loopback"] = moved(f"http://127.0.0.1:{web.port}/film")
+            pages["/to-file"] = moved(f"file://{place}/secret")
+            pages["/to-port"] = moved(f"http://a.example:{other.port}/film")
+            pages["/to-name"] = moved(f"http://c.example:{web.port}/film")
+            pages["/to-private"] = moved(f"http://private.example:{web.port}/film")
+            origins = tuple(f"http://{name}:{web.port}" for name in names.known)
+            config = SourcesConfig(folders=(f"{place}/allowed",), origins=origins)
+            sources = Sources(config, resolve=names, may_connect=only_here)
+            for uri in (f"{place}/allowed/film.mp4", f"http://a.example:{web.port}/film"):
+                assert await opened(sources, uri) == GOOD  # what is allowed is there
+            got = {uri: await opened(sources, uri) for uri in hostile_uris(place, web.port)}
+            assert other.asked == []
+            return got, web
+
+    got, web = asyncio.run(attack())
+    assert len(got) > 3000
+    for uri, became in got.items():
+        if isinstance(became, bytes):
+            assert became == GOOD, uri
+        else:
+            assert isinstance(became, SourceNotAllowedError | MediaNotFoundError), (uri, became)
+            assert "classified" not in became.message, uri
+    assert set(names.asked) <= set(names.known)
+    assert {host for host, _ in web.asked} == {f"a.example:{web.port}"}
+    refused = sum(isinstance(became, SourceNotAllowedError) for became in got.values())
+    assert refused > 3000
+
+
+def test_the_systems_resolver_and_policy_refuse_this_machine() -> None:
+    async def fetch() -> None:
+        async with serving({"/film": page(GOOD)}) as web:
+            for host in ("localhost", "127.0.0.1"):
+                config = SourcesConfig(origins=(f"http://{host}:{web.port}",))
+                became = await opened(Sources(config), f"http://{host}:{web.port}/film")
+                assert isinstance(became, SourceNotAllowedError)
+            assert web.asked == []
+            config = SourcesConfig.model_validate({"origins": config.origins, "networks": ["127.0.0.0/8"]})
+            assert await opened(Sources(config), f"http://127.0.0.1:{web.port}/film") == GOOD
+
+    asyncio.run(fetch())
+
+
+def test_what_is_downloaded_is_decoded_and_a_deadline_frees_everything(tmp_path: Path) -> None:
+    film = make(tmp_path / "film.mp4", Film(frames=5)).read_bytes()
+
+    async def tag(pool: DecodePool, hanging: DecodePool) -> None:
+        async with serving({"/film?signature=hidden": page(film)}) as web:
+            config = SourcesConfig(origins=(f"http://a.example:{web.port}",))
+            sources = Sources(config, resolve=Names({"a.example": ["127.0.0.1"]}), may_connect=only_here)
+            uri = f"http://a.example:{web.port}/film?signature=hidden"
+            async with sources.open(uri) as file:
+                future = pool.submit(file)
+            sample = await asyncio.wrap_future(future)
+            assert sample.frames is not None
+            assert "signature" not in file.name
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.5), sources.open(uri) as file:
+                    await asyncio.wrap_future(hanging.submit(file))
+
+    with (
+        DecodePool(MediaConfig(), workers=1) as pool,
+        DecodePool(MediaConfig(), 1, decode=media_fakes.sleeping) as hanging,
+    ):
+        asyncio.run(tag(pool, hanging))
+
+
+def test_cancelling_at_any_moment_leaves_nothing(place: Path) -> None:
+    async def attack() -> None:
+        async with serving({"/film": page(bytes(3_000_000))}) as web:
+            config = SourcesConfig(folders=(f"{place}/allowed",), origins=(f"http://a.example:{web.port}",))
+            sources = Sources(config, resolve=Names({"a.example": ["127.0.0.1"]}), may_connect=only_here)
+            ended = 0
+            for moment_s in np.random.default_rng(2).uniform(0, 0.01, 100).tolist():
+                for uri in (f"http://a.example:{web.port}/film", f"{place}/allowed/film.mp4"):
+                    task = asyncio.ensure_future(opened(sources, uri))
+                    await asyncio.sleep(moment_s)
+                    ended += not task.cancel()
+                    await asyncio.wait([task])
+            assert ended  # not every one was cancelled
+
+    asyncio.run(attack())
+
+
+def test_a_killed_process_leaves_no_copy_on_the_disk(tmp_path: Path) -> None:
+    folder = tmp_path / "of-the-process"
+    folder.mkdir()
+    program = """
+import asyncio, os, signal
+from tagging.config import SourcesConfig
+from tagging.service.sources import Sources
+
+async def main():
+    async with Sources(SourcesConfig()).hold(b"good" * 100_000):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+asyncio.run(main())
+"""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[4]), "TMPDIR": str(folder)}
+    ended = subprocess.run([sys.executable, "-c", program], env=environment, check=False)
+    assert ended.returncode == -signal.SIGKILL
+    assert list(folder.iterdir()) == []

@@ -1,0 +1,51 @@
+import asyncio
+import threading
+
+import pytest
+
+from tagging.service.sources.threads import in_thread
+
+
+def test_work_returns_and_raises_where_it_is_waited_for() -> None:
+    assert asyncio.run(in_thread(lambda: 7)) == 7
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(in_thread(lambda: 1 // 0))
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_cancelled_task_goes_on_only_when_the_work_has_ended(fails: bool) -> None:
+    begun, go, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def work() -> None:
+        begun.set()
+        go.wait(60)
+        ended.set()
+        if fails:
+            raise OSError("nobody hears this")
+
+    async def cancel() -> None:
+        task = asyncio.ensure_future(in_thread(work))
+        await asyncio.to_thread(begun.wait)
+        for _ in range(3):  # a second and third time, too
+            task.cancel()
+            await asyncio.sleep(0.01)
+            assert not task.done()
+        go.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert ended.is_set()
+
+    asyncio.run(cancel())
+
+
+def test_names_that_resolve_slowly_do_not_hold_up_files() -> None:
+    async def both() -> None:
+        go = threading.Event()
+        lookups = [asyncio.ensure_future(asyncio.to_thread(go.wait, 60)) for _ in range(100)]  # as getaddrinfo waits
+        await asyncio.sleep(0)
+        assert await in_thread(lambda: "a file") == "a file"
+        assert not any(lookup.done() for lookup in lookups)
+        go.set()
+        await asyncio.gather(*lookups)
+
+    asyncio.run(both())

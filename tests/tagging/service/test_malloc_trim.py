@@ -1,0 +1,36 @@
+"""What is freed goes back to the system."""
+
+import asyncio
+import ctypes
+from pathlib import Path
+
+import pytest
+
+from tagging.service.malloc_trim import give_back
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="the C library is not glibc"),
+]
+
+
+def resident_mib() -> float:
+    [line] = [one for one in Path("/proc/self/status").read_text().splitlines() if one.startswith("RssAnon")]
+    return int(line.split()[1]) / 1024
+
+
+async def test_memory_between_blocks_in_use_goes_back() -> None:
+    blocks = [bytearray(64_000) for _ in range(3200)]  # 195 MiB, each too small to be given back by itself
+    last = bytearray(64_000)  # above them, so that the heap does not shrink
+    held = resident_mib()
+    del blocks
+    kept = resident_mib()
+    task = asyncio.create_task(give_back(every_s=0.01))
+    for _ in range(500):
+        if resident_mib() < held - 150:
+            break
+        await asyncio.sleep(0.01)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert resident_mib() < min(held - 150, kept - 100)
+    assert len(last) == 64_000

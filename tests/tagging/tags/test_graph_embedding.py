@@ -1,0 +1,137 @@
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from tagging.config.recall import DeepWalkConfig
+from tagging.progress import Silent
+from tagging.ragged import TagLists
+from tagging.tags.catalog import build_catalog
+from tagging.tags.graph import TagGraph, build_graph
+from tagging.tags.graph_embedding import TagEmbeddings, Walker, embed_tags, skip_gram_gradients
+
+SMALL = DeepWalkConfig(dim=16, walks=20, length=20, batch=8)
+
+
+def graph_of(pairs: list[tuple[int, int]], tags: int, uploaders: list[int] | None = None) -> TagGraph:
+    starts = np.arange(0, 2 * len(pairs) + 1, 2)
+    lists = TagLists(starts, np.array(pairs, np.int64).reshape(-1))
+    return build_graph(lists, tags, None if uploaders is None else np.array(uploaders))
+
+
+def clique(tags: range) -> list[tuple[int, int]]:
+    return list(combinations(tags, 2))
+
+
+def two_cliques() -> TagGraph:
+    """0-5 and 6-11, joined once; 12 stands alone."""
+    return graph_of([*clique(range(6)), *clique(range(6, 12)), (5, 6)], 13)
+
+
+def embed(graph: TagGraph, config: DeepWalkConfig = SMALL, seed: int = 0) -> TagEmbeddings:
+    return embed_tags(graph, config, np.random.default_rng(seed), Silent())
+
+
+def test_walks_start_where_they_are_told_and_go_along_edges() -> None:
+    graph = two_cliques()
+    starts = np.arange(12)
+    walks = Walker(graph, graph.videos.data).walk(starts, 50, np.random.default_rng(0))
+    assert walks.shape == (12, 50)
+    np.testing.assert_array_equal(walks[:, 0], starts)
+    dense = graph.videos.toarray()
+    assert (dense[walks[:, :-1], walks[:, 1:]] > 0).all()
+
+
+def test_a_step_is_as_probable_as_its_weight() -> None:
+    graph = graph_of([(0, 1)] + 3 * [(0, 2)] + 6 * [(0, 3)], 4, uploaders=[0, *range(1, 4), *(6 * [9])])
+    rng = np.random.default_rng(0)
+
+    def shares(weights: NDArray[np.int32]) -> NDArray[np.float64]:
+        steps = Walker(graph, weights).walk(np.zeros(20_000, np.int64), 2, rng)[:, 1]
+        shares: NDArray[np.float64] = np.bincount(steps, minlength=4) / len(steps)
+        return shares
+
+    np.testing.assert_allclose(shares(graph.videos.data), [0, 0.1, 0.3, 0.6], atol=0.02)
+    np.testing.assert_allclose(shares(graph.uploaders), [0, 0.2, 0.6, 0.2], atol=0.02)
+
+
+def test_the_gradients_are_those_of_the_loss_pair_by_pair() -> None:
+    torch.manual_seed(0)
+    x, y, z = (torch.randn(2, places, 3, requires_grad=True) for places in (4, 4, 5))
+    band = torch.tensor([[0, 1, 0.5, 0], [1, 0, 1, 0.5], [0.5, 1, 0, 1], [0, 0.5, 1, 0]])
+    noise_weight = torch.tensor([[0.3], [0.2], [0.2], [0.3]])
+    loss = torch.zeros(())
+    for walk in range(2):
+        for centre in range(4):
+            for context in range(4):
+                score = x[walk, centre] @ y[walk, context]
+                loss = loss - band[centre, context] * torch.sigmoid(score).log()
+            for noise in range(5):
+                loss = loss - noise_weight[centre, 0] * torch.sigmoid(-x[walk, centre] @ z[walk, noise]).log()
+    want = torch.autograd.grad(loss, (x, y, z))
+    got = skip_gram_gradients(x.detach(), y.detach(), z.detach(), band, noise_weight)
+    for gradient, wanted in zip(got, want, strict=True):
+        torch.testing.assert_close(gradient, wanted)
+
+
+def test_tags_of_one_clique_are_nearer_than_those_of_two() -> None:
+    cosines = (rows := embed(two_cliques()).rows) @ rows.T
+    within = [cosines[pair] for pair in [*clique(range(6)), *clique(range(6, 12))]]
+    between = [cosines[a, b] for a in range(6) for b in range(6, 12)]
+    assert np.mean(within) > np.mean(between) + 0.3
+
+
+def test_rows_are_unit_and_a_tag_without_edges_is_zero_and_told() -> None:
+    found = embed(two_cliques())
+    assert found.rows.shape == (13, 16)
+    assert found.rows.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(found.rows[:12], axis=1), 1, atol=1e-5)
+    assert not found.rows[12].any()
+    assert found.known.tolist() == [True] * 12 + [False]
+
+
+def test_the_same_seed_gives_the_same_rows_whatever_the_threads() -> None:
+    threads = torch.get_num_threads()
+    first = embed(two_cliques())
+    try:
+        torch.set_num_threads(threads + 1)
+        again = embed(two_cliques())
+        assert torch.get_num_threads() == threads + 1
+    finally:
+        torch.set_num_threads(threads)
+    np.testing.assert_array_equal(first.rows, again.rows)
+    assert (embed(two_cliques(), seed=1).rows != first.rows).any()
+
+
+@pytest.mark.parametrize("tags", [0, 3])
+def test_a_graph_without_edges_has_no_embeddings_and_no_nan(tags: int) -> None:
+    found = embed(graph_of([], tags))
+    assert found.rows.shape == (tags, 16)
+    assert not found.rows.any()
+    assert not found.known.any()
+
+
+def test_a_walk_of_one_tag_and_a_single_edge_are_no_special_cases() -> None:
+    for config in (SMALL, SMALL.model_copy(update={"length": 1, "walks": 1})):
+        found = embed(graph_of([(0, 1)], 2), config)
+        assert np.isfinite(found.rows).all()
+        assert found.known.all()
+
+
+def test_the_embeddings_foretell_which_tags_stand_together_on_talks_not_seen(shared_data: Path) -> None:
+    """Area under the ROC curve of the cosine; the false pairs are of tags as common as those of the true ones."""
+    import pandas as pd
+
+    talks = [list(tags) for tags in pd.read_parquet(shared_data / "metadata/ted_talks.parquet").tags]
+    catalog, tags = build_catalog(talks, min_count=5)
+    cut = len(tags) * 4 // 5
+    seen = TagLists(tags.starts[: cut + 1], tags.tag_rows[: tags.starts[cut]])
+    unseen = TagLists(tags.starts[cut:] - tags.starts[cut], tags.tag_rows[tags.starts[cut] :])
+    graph, later = (build_graph(part, len(catalog)) for part in (seen, unseen))
+    rows = embed(graph, DeepWalkConfig(dim=32, walks=20, length=50)).rows
+    one, other = np.nonzero(np.triu(later.videos.toarray()))
+    true, false = ((rows[one] * rows[ends]).sum(1) for ends in (other, np.random.default_rng(0).permutation(other)))
+    assert (true[:, None] > false).mean() > 0.6

@@ -1,0 +1,90 @@
+import pytest
+
+from tagging.tags.spelling import DIFFERENCES, Difference, find_pairs, reduced_spelling
+from tagging.text import normalise
+
+
+@pytest.mark.parametrize(
+    ("difference", "one", "other"),
+    [
+        ("hashtag", "#music", "music"),
+        ("hashtag", "＃Music #Video", "music video"),
+        ("hyphen", "spider-man", "spider man"),
+        ("hyphen", "فري_فاير", "فري فاير"),
+        ("punctuation", "Assassin’s Creed", "assassins creed"),
+        ("punctuation", "Mr. Beast!", "mr beast"),
+        ("punctuation", "Stellar Blade: Blood Rain", "stellar blade blood rain"),
+        ("diacritics", "Corazón", "corazon"),
+        ("diacritics", "KEDİ", "kedi"),
+        ("diacritics", "muzıka", "muzika"),
+        ("diacritics", "Łódź", "lodz"),
+        ("diacritics", "κύπελλο", "κυπελλο"),
+        ("diacritics", "أغاني", "اغاني"),
+        ("diacritics", "ёлка", "елка"),
+        ("plural", "video games", "video game"),
+        ("spacing", "mario bros", "mariobros"),
+        ("spacing", "gta 5", "gta5"),
+    ],
+)
+def test_what_differs_in_one_way_is_alike_without_it(difference: Difference, one: str, other: str) -> None:
+    forms = normalise(one), normalise(other)
+    assert reduced_spelling(forms[0], [difference]) == reduced_spelling(forms[1], [difference])
+    others = [kept for kept in DIFFERENCES if kept != difference]
+    assert reduced_spelling(forms[0], others) != reduced_spelling(forms[1], others)
+    assert find_pairs([one, other]) == [(0, 1, (difference,))]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("#1", "1"),  # a number
+        ("c#", "c"),
+        ("c++", "c"),
+        ("1-0", "10"),
+        ("3.5", "35"),
+        ("24/7", "247"),
+        ("10 20", "1020"),
+        ("@user", "user"),
+        ("か", "が"),  # a mark that makes another syllable
+        ("мой", "мои"),
+        ("กก", "กิก"),
+        ("각", "가"),
+        ("bus", "bu"),
+        ("cats", "dogs"),
+        ("!!!", "???"),
+    ],
+)
+def test_what_means_something_else_is_no_pair(one: str, other: str) -> None:
+    assert find_pairs([one, other]) == []
+
+
+@pytest.mark.parametrize("form", ["!!!", "...", "—", "-", "#", "'", "🔥", "# #"])
+def test_a_tag_of_nothing_but_marks_folds_to_something(form: str) -> None:
+    assert reduced_spelling(form, DIFFERENCES)
+
+
+def test_every_difference_that_a_pair_needs_is_named_and_no_other() -> None:
+    assert find_pairs(["spider man", "#SpiderMan"]) == [(0, 1, ("hashtag", "spacing"))]
+    assert find_pairs(["spider-man", "spiderman"]) == [(0, 1, ("hyphen", "spacing"))]
+    assert find_pairs(["musica mexicana", "MúsicasMexicana"]) == []  # joined words are not taken apart
+    assert find_pairs(["Clásicas rancheras", "clasica ranchera"]) == [(0, 1, ("diacritics", "plural"))]
+
+
+def test_an_alias_goes_to_the_first_of_those_it_is_nearest_to() -> None:
+    names = ["cat", "cats", "#cats", "# cats", "#Cat"]
+    assert find_pairs(names) == [(0, 1, ("plural",)), (0, 4, ("hashtag",)), (1, 2, ("hashtag",))]
+
+
+def test_there_are_no_circles_and_each_is_an_alias_once() -> None:
+    words = ["now", "here", "spider", "man", "café", "games"]
+    names = [
+        f"{mark}{one}{between}{other}" for one in words for other in words for mark in ("", "#") for between in " -"
+    ]
+    pairs = find_pairs(names)
+    assert pairs
+    assert all(tag < alias for tag, alias, _ in pairs)
+    assert len({alias for _, alias, _ in pairs}) == len(pairs)
+
+
+def test_few_names_have_no_pairs() -> None:
+    assert find_pairs([]) == find_pairs(["one"]) == []

@@ -1,0 +1,65 @@
+import pytest
+
+from recall.ngrams import NgramFeatures
+from tagging.config.recall import NgramConfig
+from tagging.text import normalise, singular, split_words
+
+
+@pytest.mark.parametrize(
+    ("one", "many"),
+    [
+        ("dog", "dogs"),
+        ("puppy", "puppies"),
+        ("movie", "movies"),
+        ("pie", "pies"),
+        ("box", "boxes"),
+        ("beach", "beaches"),
+        ("tomato", "tomatoes"),
+        ("shoe", "shoes"),
+        ("snowshoe", "snowshoes"),
+        ("canoe", "canoes"),
+        ("glass", "glass"),
+        ("knife", "knives"),
+        ("woman", "women"),
+        ("house", "houses"),
+        ("bus", "buses"),
+    ],
+)
+def test_a_noun_and_its_plural_have_the_same_singular(one: str, many: str) -> None:
+    assert singular(one) == singular(many)
+
+
+@pytest.mark.parametrize(("one", "other"), [("new", "news"), ("glass", "glasses"), ("good", "goods"), ("pu", "pus")])
+def test_words_that_only_look_like_plurals_stay_apart(one: str, other: str) -> None:
+    assert singular(one) != singular(other)
+
+
+def test_words_are_letters_and_digits_without_the_possessive() -> None:
+    assert split_words(normalise("Women's Ice-Hockey: the 2nd HALF!")) == (
+        "women",
+        "ice",
+        "hockey",
+        "the",
+        "2nd",
+        "half",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("हिन्दी गाने", ("हिन्दी", "गाने")),
+        ("தமிழ் பாடல்", ("தமிழ்", "பாடல்")),
+        ("مُحَمَّد صلاح", ("مُحَمَّد", "صلاح")),
+        ("İstanbul", ("i\u0307stanbul",)),
+        ("ใหม่", ("ใ", "ห", "ม่")),
+        ("1\ufe0f\u20e3 top ❤\ufe0f", ("1", "top")),
+    ],
+)
+def test_vowel_signs_and_accents_belong_to_their_word(text: str, words: tuple[str, ...]) -> None:
+    assert split_words(normalise(text)) == words
+    assert NgramFeatures.fit([text, text, "other words"], NgramConfig(least=1)).transform([words[0]]).nnz
+
+
+def test_scripts_without_spaces_fall_into_characters() -> None:
+    assert split_words("猫の動画") == ("猫", "の", "動", "画")

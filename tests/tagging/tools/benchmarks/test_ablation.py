@@ -1,0 +1,220 @@
+"""Parts taken away one by one: by a stand-in for the program, and once by the program itself."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tagging.errors import InvalidConfigError, InvalidManifestError, OutputExistsError, VideotagError
+from tagging.progress import Silent
+from tagging.tools.benchmarks.__main__ import main
+from tagging.tools.benchmarks.ablation import PARTS, AblationOptions, ablate, configuration, draw
+from tagging.tools.benchmarks.datasets import read_dataset
+from tagging.tools.benchmarks.folder import BenchmarkFolder, read_table
+from tagging.tools.benchmarks.score import Tables
+from tagging.tools.benchmarks.scorer import Scorer, chosen_videos
+from tagging.tools.benchmarks.split import write_split
+from tagging.types import LabelledVideo, VideoRef
+from tests.support.benchmark_data import PLAIN, stand_in, write_youtube
+
+# `train` keeps the configuration and says so in a file beside all parts; `evaluate` knows every tag, without the linear
+# branch the first one, and nothing where positives do not compete. A file `fail` there is a kill.
+VIDEOTAG = """
+import argparse, json, sys
+from pathlib import Path
+import pyarrow.parquet as pq
+from tagging.config.profiles import load_config
+
+parser = argparse.ArgumentParser()
+parser.add_argument("verb")
+for name in ("manifest", "out", "bundle", "predictions", "features"):
+    parser.add_argument(f"--{name}", type=Path)
+parser.add_argument("--profile")
+parser.add_argument("--format")
+parser.add_argument("--config", type=Path, action="append", default=[])
+asked = parser.parse_args()
+rows = pq.read_table(asked.manifest).to_pylist()
+if asked.verb == "train":
+    asked.out.mkdir(parents=True)
+    config = load_config(asked.profile, *asked.config)
+    (asked.out / "config.json").write_text(config.model_dump_json())
+    with (asked.out.parents[1] / "trained.txt").open("a") as said:
+        said.write(f"{asked.out.parent.name} {len(rows)}\\n")
+    sys.exit()
+if (asked.bundle.parents[1] / "fail").exists():
+    sys.exit("killed")
+learnt = json.loads((asked.bundle / "config.json").read_text())["recall"]["learnt"]
+asked.predictions.mkdir()
+systems = {"classifier": learnt["linear"], "similarity": learnt["similarity"], "multimodal": learnt["width"] > 1}
+for system in ["text", "union", *(name for name, there in systems.items() if there)]:
+    known = 0 if learnt["loss"] == "decoupled" else 99 if learnt["linear"] else 1
+    with (asked.predictions / f"{system}.jsonl").open("w") as file:
+        for row in rows:
+            file.write(json.dumps({"video_id": row["video_id"], "tags": row["tags"][:known]}) + "\\n")
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> BenchmarkFolder:
+    write_split(read_dataset("youtube", write_youtube(tmp_path / "y.parquet")), tmp_path / "bench")
+    return BenchmarkFolder(tmp_path / "bench")
+
+
+def options(folder: BenchmarkFolder, **other: Any) -> AblationOptions:
+    return AblationOptions(folder.root / "ablation", command=(sys.executable, "-c", VIDEOTAG), **other)
+
+
+def run(folder: BenchmarkFolder, parts: list[str], asked: AblationOptions, scorer: Scorer | None = None) -> Tables:
+    scorer = scorer or stand_in(folder.root, PLAIN)
+    tests = {"unseen": chosen_videos(scorer, folder.table("unseen"))}
+    return ablate(folder, tests, parts, scorer, asked, Silent())
+
+
+def leaves(tree: Any, path: str = "") -> dict[str, Any]:
+    if not isinstance(tree, dict):
+        return {path: tree}
+    return {name: leaf for key, below in tree.items() for name, leaf in leaves(below, f"{path}.{key}").items()}
+
+
+DIFFERENCES: dict[str, dict[str, Any]] = {
+    "whole": {},
+    "no-linear": {"linear": 0.0},
+    "no-similarity": {"similarity": 0.0},
+    "with-names": {"tag_views": ["text"]},
+    "with-graph": {"tag_views": ["graph"]},
+    "no-ngrams": {"ngrams": None, "ngrams.least": ..., "ngrams.at_most": ...},
+    "no-contrastive": {"contrastive": 0.0},
+    "decoupled": {"loss": "decoupled"},
+    "asymmetric": {"loss": "asymmetric"},
+}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_part_differs_from_the_whole_by_its_override_alone(part: str, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.toml"
+    mine.write_text("[recall]\nneighbours = 7\n[recall.learnt]\nwidth = 16\n[recall.learnt.ngrams]\nleast = 1\n")
+    asked = AblationOptions(tmp_path / "ablation", configs=(mine,))
+    whole, other = (leaves(configuration(one, asked).model_dump(mode="json")) for one in ("whole", part))
+    assert (whole[".recall.neighbours"], whole[".recall.learnt.width"]) == (7, 16)
+    changed = {name for name in whole.keys() | other if whole.get(name, ...) != other.get(name, ...)}
+    assert {name: other.get(name, ...) for name in changed} == {
+        f".recall.learnt.{name}": value for name, value in DIFFERENCES[part].items()
+    }
+
+
+def test_every_part_has_a_row_with_its_difference_and_empty_cells_for_what_is_not_there(
+    folder: BenchmarkFolder,
+) -> None:
+    tables = run(folder, ["decoupled", "no-linear"], options(folder))
+    assert list(tables) == [f"unseen: {measure}" for measure in ("R@20", "R@200", "R@200 known", "P@5")]
+    rows = {row["part"]: row for row in tables["unseen: R@20"]}
+    assert list(rows) == ["whole", "no-linear", "decoupled"]
+    assert (rows["whole"]["union"], rows["whole"]["union vs whole"]) == (1.0, 0.0)
+    assert rows["no-linear"]["union"] == pytest.approx(1 / 3, abs=1e-3)  # three tags a video
+    assert rows["no-linear"]["union vs whole"] == pytest.approx(-2 / 3, abs=1e-3)
+    assert (rows["no-linear"]["classifier"], rows["no-linear"]["classifier vs whole"]) == (None, None)
+    assert (rows["decoupled"]["classifier"], rows["decoupled"]["classifier vs whole"]) == (0.0, -1.0)
+    known = {row["part"]: row for row in tables["unseen: R@200 known"]}
+    assert known["no-linear"]["union"] == pytest.approx(1 / 2)  # `by N` is of one uploader alone
+
+
+def trained(asked: AblationOptions) -> list[str]:
+    return (asked.out / "trained.txt").read_text(encoding="utf-8").splitlines()
+
+
+def test_a_killed_run_goes_on_and_trains_nothing_twice(
+    folder: BenchmarkFolder, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "c.toml").write_text("[recall.learnt]\nsimilarity = 0.0\nwidth = 1\n")  # few channels to score
+    asked = options(folder, configs=(tmp_path / "c.toml",))
+    asked.out.mkdir()
+    (asked.out / "fail").touch()
+    with pytest.raises(VideotagError, match="videotag evaluate failed"):
+        run(folder, ["decoupled"], asked)
+    assert "killed" in capfd.readouterr().err
+    (asked.out / "fail").unlink()
+    first = run(folder, ["decoupled"], asked)["unseen: R@20"]
+    videos = len(read_table(folder.train))
+    assert trained(asked) == [f"whole {videos}", f"decoupled {videos}"]
+    assert not list(asked.out.glob("*/bundle"))
+    assert run(folder, ["decoupled", "asymmetric"], asked)["unseen: R@20"][:2] == first
+    assert trained(asked)[2:] == [f"asymmetric {videos}"]
+
+
+def test_fewer_videos_are_learnt_from_where_so_many_are_asked_for(folder: BenchmarkFolder) -> None:
+    asked = options(folder, videos=60)
+    run(folder, ["whole"], asked)
+    drawn = draw(read_table(folder.train), 60)
+    assert [row.video.video_id for row in read_table(asked.out / "train.parquet")] == [
+        row.video.video_id for row in drawn
+    ]
+    assert trained(asked) == [f"whole {len(drawn)}"]
+    with pytest.raises(OutputExistsError, match="of another ablation: videos"):
+        run(folder, ["whole"], options(folder, videos=70))
+
+
+def test_the_draw_takes_whole_uploaders_and_about_so_many() -> None:
+    rows = [LabelledVideo(VideoRef(f"v{n}", uploader_id=f"u{n % 500}"), ("t",) if n % 4 else ()) for n in range(4000)]
+    drawn = draw(rows, 1000)
+    assert len(drawn) == pytest.approx(1000, rel=0.15)
+    chosen = {row.video.uploader_id for row in drawn}
+    assert drawn == [row for row in rows if row.tags and row.video.uploader_id in chosen]
+    assert draw(rows, 3000) == [row for row in rows if row.tags]
+
+
+def test_a_part_that_the_whole_is_without_is_an_error_before_any_training(
+    folder: BenchmarkFolder, tmp_path: Path
+) -> None:
+    (tmp_path / "c.toml").write_text("[recall.learnt]\ncontrastive = 0.0\n")
+    asked = options(folder, configs=(tmp_path / "c.toml",))
+    with pytest.raises(InvalidConfigError, match="no-contrastive: the whole is without it already"):
+        run(folder, ["no-contrastive"], asked)
+    (tmp_path / "c.toml").write_text('[recall.learnt]\nbackend = "none"\n')
+    with pytest.raises(InvalidConfigError, match="nothing learnt"):
+        run(folder, ["no-contrastive"], asked)
+    assert not (asked.out / "trained.txt").exists()
+
+
+def test_a_training_that_learnt_nothing_is_an_error(folder: BenchmarkFolder, tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text("[recall.learnt]\nlinear = 0.0\nsimilarity = 0.0\nwidth = 1\n")
+    with pytest.raises(InvalidManifestError, match="nothing is learnt"):
+        run(folder, ["no-contrastive"], options(folder, configs=(tmp_path / "c.toml",)))
+
+
+CONFIG = """
+[training]
+least_videos = 100
+[recall.learnt]
+width = 16
+epochs = 2
+least_steps = 1
+[encoders.text]
+backend = "hashed-ngrams"
+dim = 64
+[encoders.vision]
+backend = "none"
+[encoders.audio]
+backend = "none"
+[recall.learnt.walks]
+walks = 1
+length = 10
+[recall.blend]
+trees = 20
+"""
+
+
+@pytest.mark.slow
+def test_the_command_takes_the_linear_branch_away(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = write_youtube(tmp_path / "y.parquet", uploaders=150)
+    write_split(read_dataset("youtube", table), tmp_path / "bench")
+    (tmp_path / "c.toml").write_text(CONFIG)
+    scorer = stand_in(tmp_path, PLAIN)
+    asked = ["--scorer", str(scorer.file), "--config", str(tmp_path / "c.toml"), "--features", str(tmp_path / "f")]
+    main(["ablate", str(tmp_path / "bench"), *asked, "--test", "unseen", "--part", "no-linear", "--format", "json"])
+    whole, without = json.loads(capsys.readouterr().out)["unseen: R@200 known"]
+    assert whole["classifier"] > 0.5
+    assert without["classifier"] is None
+    assert without["multimodal"] > 0.5
+    assert without["union vs whole"] == pytest.approx(without["union"] - whole["union"], abs=1e-4)

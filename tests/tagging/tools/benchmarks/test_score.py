@@ -1,0 +1,128 @@
+"""Systems before a scorer: a stand-in that counts plainly, and the real one where it lies beside the checkout."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tagging.errors import ArtifactNotFoundError, VideotagError
+from tagging.progress import Silent
+from tagging.tools.benchmarks.__main__ import main
+from tagging.tools.benchmarks.datasets import read_dataset
+from tagging.tools.benchmarks.folder import BenchmarkFolder, read_table
+from tagging.tools.benchmarks.markdown import markdown_table
+from tagging.tools.benchmarks.predictions import write_predictions
+from tagging.tools.benchmarks.score import Tables, score
+from tagging.tools.benchmarks.scorer import Scorer, chosen_videos
+from tagging.tools.benchmarks.split import write_split
+from tests.support.benchmark_data import stand_in, write_youtube
+
+SCORER = Path(__file__).resolve().parents[5] / "shared" / "tools" / "eval_tags.py"
+NEEDS_SCORER = pytest.mark.skipif(not SCORER.is_file(), reason="the scorer beside the checkout is missing")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> BenchmarkFolder:
+    write_split(read_dataset("youtube", write_youtube(tmp_path / "y.parquet")), tmp_path / "bench")
+    folder = BenchmarkFolder(tmp_path / "bench")
+    for test in folder.tests():
+        rows = read_table(folder.table(test))
+        write_predictions(
+            [(row.video.video_id, row.tags) for row in rows], folder.predictions(test) / "oracle.jsonl.gz"
+        )
+        write_predictions([(row.video.video_id, ["no"]) for row in rows], folder.predictions(test) / "wrong.jsonl.gz")
+    return folder
+
+
+def by_system(tables: Tables, table: str, test: str) -> dict[str, dict[str, object]]:
+    return {str(row["system"]): row for row in tables[table] if row["test"] == test}
+
+
+@NEEDS_SCORER
+def test_every_system_of_every_test_is_scored(folder: BenchmarkFolder) -> None:
+    tables = score(folder, folder.tests(), [], Scorer(SCORER), Silent())
+    for test in ("unseen", "seen"):
+        found = by_system(tables, "recall", test)
+        tagged = sum(bool(row.tags) for row in read_table(folder.table(test)))
+        assert set(found) == {"oracle", "wrong"}
+        assert found["oracle"]["videos"] == tagged
+        assert [found["oracle"][name] for name in ("R@20", "R@200", "R@200 known")] == [1.0, 1.0, 1.0]
+        assert [found["wrong"][name] for name in ("R@20", "P@5", "PSP@5")] == [0.0, 0.0, 0.0]
+        assert found["oracle"]["R@20 95%"] == "1.0-1.0"
+    pairs = sum(len(row.tags) for row in read_table(folder.table("unseen")))
+    bands = [row for row in tables["bands"] if (row["test"], row["system"]) == ("unseen", "oracle")]
+    assert sum(row["pairs"] for row in bands) == pairs
+    assert {row["script"] for row in tables["scripts"]} == {"Latin"}
+
+
+@NEEDS_SCORER
+def test_known_recall_leaves_out_what_training_never_saw(folder: BenchmarkFolder) -> None:
+    """`by N` is of one uploader alone, so of an unseen one it is unknown."""
+    rows = read_table(folder.table("unseen"))
+    answers = [(row.video.video_id, [tag for tag in row.tags if not tag.startswith("by ")]) for row in rows]
+    write_predictions(answers, folder.predictions("unseen") / "closed.jsonl.gz")
+    closed = by_system(score(folder, ["unseen"], ["closed"], Scorer(SCORER), Silent()), "recall", "unseen")["closed"]
+    assert closed["R@200"] == pytest.approx(2 / 3, abs=1e-4)
+    assert closed["R@200 known"] == 1.0
+
+
+@NEEDS_SCORER
+def test_the_sample_that_is_answered_is_the_one_that_is_scored(folder: BenchmarkFolder) -> None:
+    scorer = Scorer(SCORER, sample=3)
+    chosen = chosen_videos(scorer, folder.table("seen"))
+    answers = [(row.video.video_id, row.tags) for row in chosen]
+    write_predictions(answers, folder.predictions("seen") / "sampled.jsonl.gz")
+    row = by_system(score(folder, ["seen"], [], scorer, Silent()), "recall", "seen")["sampled"]
+    assert (row["videos"], row["unanswered"], row["R@200"], row["R@200 known"]) == (3, 0, 1.0, 1.0)
+    assert all(one.tags for one in chosen)
+
+
+@NEEDS_SCORER
+@pytest.mark.parametrize("form", ["table", "markdown", "json"])
+def test_the_command_prints_the_three_tables(
+    form: str, folder: BenchmarkFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["score", str(folder.root), "--test", "seen", "--scorer", str(SCORER), "--format", form])
+    said = capsys.readouterr().out
+    for word in ("oracle", "nDCG@10", "PSP@5", "R@200 known", "script"):
+        assert word in said
+    if form == "json":
+        assert list(json.loads(said)) == ["recall", "bands", "scripts"]
+    if form == "markdown":
+        assert said.count("| test | system |") == 3
+
+
+def test_markdown_keeps_every_row_on_one_line() -> None:
+    rows = [{"system": "a|b", "n": 3, "R@20": 0.5}, {"system": "c", "n": 4, "R@20": None}]
+    assert markdown_table(rows, "t").splitlines() == [
+        "### t", "", "| system | n | R@20 |", "| --- | ---: | ---: |", "| a\\|b | 3 | 0.5000 |", "| c | 4 |  |",
+    ]  # fmt: skip
+    assert markdown_table([], "t") == "### t\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("sys.exit('no tagged video to score')", "no tagged video to score"),
+        ("print('hm')", "its answer is not JSON"),
+        ("print('[]')", "its answer is no JSON object"),
+        ("print('{}')", "its answer has no 'videos'"),
+    ],
+)
+def test_what_a_scorer_fails_with_is_one_error(body: str, said: str, folder: BenchmarkFolder, tmp_path: Path) -> None:
+    with pytest.raises(VideotagError, match=said):
+        score(folder, ["seen"], [], stand_in(tmp_path, body), Silent())
+
+
+def test_no_scorer_and_no_predictions_are_one_error_each(folder: BenchmarkFolder, tmp_path: Path) -> None:
+    with pytest.raises(VideotagError, match="no such scorer"):
+        score(folder, ["seen"], [], Scorer(tmp_path / "none.py"), Silent())
+    for path in folder.predictions("seen").iterdir():
+        path.unlink()
+    with pytest.raises(ArtifactNotFoundError, match="no predictions"):
+        score(folder, ["seen"], [], Scorer(tmp_path / "none.py"), Silent())
+
+
+def test_a_named_system_that_did_not_answer_is_one_error(folder: BenchmarkFolder) -> None:
+    with pytest.raises(ArtifactNotFoundError, match="no predictions of nobody"):
+        score(folder, ["seen"], ["nobody"], Scorer(SCORER), Silent())

@@ -1,0 +1,84 @@
+"""Hostile inputs against the real service, and the judge of what it does with them."""
+
+import re
+from collections import Counter
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+from grpc import StatusCode
+from videotag.v1 import tagging_pb2 as pb
+
+from tagging.errors import VideotagError
+from tagging.progress import Silent
+from tagging.tools.load_test import hostile, run
+from tagging.tools.load_test.attacks import SERVICE, Attack, Attacks, build_place, raw_field
+from tagging.tools.load_test.oddities import UNREADABLE
+from tagging.tools.load_test.process import ServiceProcess, service_process
+from tests.support.healthy_media import clips
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(scope="module")
+def media(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
+    return clips(tmp_path_factory.mktemp("healthy"))
+
+
+def drawn(seed: int, media: list[bytes], place: Path, count: int) -> list[Attack]:
+    return list(islice(Attacks(np.random.default_rng(seed), media, place).draw(count), count))
+
+
+def test_a_seed_draws_the_same_attacks_of_every_kind(media: list[bytes], tmp_path: Path) -> None:
+    attacks = drawn(1, media, tmp_path, 1500)
+    assert attacks == drawn(1, media, tmp_path, 1500)
+    assert attacks != drawn(2, media, tmp_path, 1500)
+    assert len(Counter(attack.kind for attack in attacks)) == 14
+    proto = (Path(__file__).resolve().parents[4] / "protos/videotag/v1/tagging.proto").read_text()
+    calls = {f"/videotag.v1.TaggingService/{name}" for name in re.findall(r"^  rpc (\w+)\(", proto, re.MULTILINE)}
+    assert {attack.method for attack in attacks if attack.kind == "noise"} == calls
+
+
+def test_bytes_that_are_no_text_are_no_text() -> None:
+    for data in UNREADABLE:
+        with pytest.raises(UnicodeDecodeError):
+            data.decode()
+
+
+def test_a_raw_field_is_what_the_library_writes() -> None:
+    for size in (0, 1, 127, 128, 20_000):
+        want = pb.TagVideoRequest(video_id="v", title="x" * size)
+        assert pb.TagVideoRequest.FromString(raw_field(1, b"v") + raw_field(4, b"x" * size)) == want
+
+
+def test_the_real_service_stands_hundreds_of_hostile_inputs(tiny_starter: Path, media: list[bytes]) -> None:
+    tables = run.attacked(run.LoadTarget(tiny_starter, (), None), 300, 11, media, Silent())
+    assert sum(row["sent"] for row in tables["hostile inputs"]) == 300
+
+
+async def test_what_a_service_must_not_do_is_a_fault(
+    service: ServiceProcess, media: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    never = frozenset({StatusCode.DATA_LOSS})
+    wrong = Attack("noise", SERVICE + "GetBundle", (b"",), never)
+    outcome = await hostile.attack_all(service, iter([wrong]), 1, Silent())
+    assert ["noise" in fault and "OK" in fault for fault in outcome.faults] == [True]
+    monkeypatch.setattr(hostile, "MORE_HELD", {"processes": -1})
+    monkeypatch.setattr(hostile, "SETTLE_S", 1.0)
+    outcome = await hostile.attack_all(service, iter(()), 0, Silent())
+    assert [fault.startswith("processes: ") for fault in outcome.faults] == [True]
+    with pytest.raises(VideotagError, match="did not stand it: processes"):
+        run.judged(outcome)
+
+
+async def test_a_service_that_dies_is_a_fault(
+    tiny_starter: Path, media: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hostile, "SETTLE_S", 0.1)
+    with service_process(tiny_starter, tmp_path, f"sqlite:///{tmp_path}/service.db") as one:
+        one.kill()
+        outcome = await hostile.attack_all(
+            one, iter(drawn(1, media, build_place(tmp_path, media[0]), 20)), 20, Silent()
+        )
+    assert any("the service is dead" in fault for fault in outcome.faults)

@@ -1,0 +1,138 @@
+"""The load generator on itself: what it counts, and what it makes of it."""
+
+import asyncio
+from collections import Counter
+from itertools import count, islice
+from pathlib import Path
+
+import grpc
+import numpy as np
+import pytest
+from videotag.v1 import tagging_pb2 as pb
+
+from tagging.errors import InvalidManifestError
+from tagging.progress import Silent
+from tagging.tools.load_test.load import FROM_STORE, Load, drive, median_interval, percentiles, requests
+from tagging.tools.load_test.process import Footprint
+from tagging.tools.load_test.run import LoadTarget, soaked, sweep, videos_of
+from tagging.tools.load_test.soak import Slope, slope, soak
+from tagging.types import VideoRef
+
+pytestmark = pytest.mark.anyio
+
+VIDEOS = [VideoRef("a", None, "a dog"), VideoRef("b", "/clips/b.mp4", "", "a cat", "u")]
+
+
+def test_no_two_requests_have_one_id_and_the_videos_come_in_turn() -> None:
+    asked = list(islice(requests(VIDEOS), 5))
+    assert len({one.video_id for one in asked}) == 5
+    assert [(one.title, one.description, one.uri, one.uploader_id) for one in asked[:3]] == [
+        ("a dog", "", "", ""), ("", "a cat", "/clips/b.mp4", "u"), ("a dog", "", "", "")
+    ]  # fmt: skip
+    assert not {one.video_id for one in asked} & {one.video_id for one in islice(requests(VIDEOS), 5)}
+    with pytest.raises(InvalidManifestError):
+        next(requests([]))
+
+
+async def test_so_many_callers_wait_for_their_answers_and_every_outcome_is_counted() -> None:
+    at_once, most, numbers = 0, 0, count()
+
+    async def tag(request: pb.TagVideoRequest) -> pb.TagVideoResponse:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        await asyncio.sleep(0.001)
+        at_once -= 1
+        number = next(numbers)
+        if number % 3 == 1:
+            nothing = grpc.aio.Metadata()
+            raise grpc.aio.AioRpcError(grpc.StatusCode.RESOURCE_EXHAUSTED, nothing, nothing)
+        return pb.TagVideoResponse(from_store=number % 3 == 2)
+
+    load = await drive(tag, requests(VIDEOS), 4, 0.2)
+    sent = next(numbers)
+    assert most == 4
+    assert load.errors["RESOURCE_EXHAUSTED"] == len(range(1, sent, 3))
+    assert load.errors[FROM_STORE] == len(range(2, sent, 3))
+    assert len(load.ms) == sent - load.errors["RESOURCE_EXHAUSTED"]
+    assert load.row()["errors"] == f"{load.errors['RESOURCE_EXHAUSTED']} RESOURCE_EXHAUSTED, " + (
+        f"{load.errors[FROM_STORE]} {FROM_STORE}"
+    )
+
+
+def test_percentiles_are_those_of_the_sorted_times() -> None:
+    times = list(range(101))
+    assert percentiles([float(one) for one in reversed(times)]) == {"p50 ms": 50.0, "p95 ms": 95.0, "p99 ms": 99.0}
+    assert percentiles([]) == {"p50 ms": None, "p95 ms": None, "p99 ms": None}
+    assert Load(seconds=2.0, ms=[1.0] * 10).row()["calls/s"] == 5.0
+
+
+def test_the_median_lies_within_its_interval_as_often_as_it_is_said_to() -> None:
+    rng = np.random.default_rng(3)
+    inside = 0
+    for _ in range(1000):
+        low, high = median_interval(list(rng.exponential(size=60)))
+        inside += low <= np.log(2) <= high
+    assert 940 <= inside < 1000
+    assert median_interval([1.0]) == (1.0, 1.0)
+
+
+def test_a_slope_is_found_behind_the_warming_up_and_its_margin_holds() -> None:
+    rng = np.random.default_rng(5)
+    hours = np.linspace(0, 0.5, 17)[1:]
+    warming = np.where(hours < 0.1, 5000 * hours, 500.0)
+    for true in (0.0, 120.0):
+        found = [slope(list(hours), list(800 + true * hours + warming + noise)) for noise in rng.normal(size=(500, 16))]
+        assert np.mean([one.mib_h for one in found]) == pytest.approx(true, abs=0.5)
+        assert 0.92 <= np.mean([abs(one.mib_h - true) <= one.margin for one in found]) < 0.98
+    assert slope([0.0, 0.1], [1.0, 2.0]).verdict == slope([], []).verdict == "not known"
+    exact = slope(list(hours), list(800 + 60 * hours))
+    assert exact.mib_h == pytest.approx(60)
+    assert exact.margin == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize(("leak_mib", "verdict"), [(0.0, "flat"), (1.0, "growing")])
+async def test_a_soak_reads_memory_at_rest_and_counts_the_load_alone(leak_mib: float, verdict: str) -> None:
+    calls, working = 0, False
+
+    async def drive_for(seconds: float) -> Load:
+        nonlocal calls, working
+        calls, working = calls + 10, True
+        return Load(seconds, [1.0] * 10, Counter({"UNAVAILABLE": 1}))
+
+    def footprint() -> Footprint:
+        nonlocal working
+        was_working, working = working, False  # what calls work on is gone when it is looked at again
+        return Footprint(800 + leak_mib * calls + 300 * was_working + 0.01 * (calls % 3), 20, 20, 1)
+
+    [row] = await soak(drive_for, footprint, 1800.0, 0.0, Silent())
+    assert (row["minutes"], row["memory"], row["calls/s"]) == (30.0, verdict, round(160 / 1800, 1))
+    assert row["errors"] == "16 UNAVAILABLE"
+    assert (row["MiB, last"], row["MiB, loaded"]) == (800 + 160 * leak_mib, 1100 + 160 * leak_mib)
+    assert row["MiB an hour"] == pytest.approx(320 * leak_mib, abs=0.5)
+
+
+def test_a_verdict_says_no_more_than_is_known() -> None:
+    verdicts = {(5.0, 10.0): "flat", (-50.0, 10.0): "flat", (60.0, 10.0): "growing", (15.0, 100.0): "not known"}
+    assert {asked: Slope(*asked).verdict for asked in verdicts} == verdicts
+    assert Slope(10.0, 5.0).verdict == "flat"  # it grows, by less than anybody minds
+
+
+def test_a_sweep_and_a_soak_of_the_real_service_have_no_errors(tiny_starter: Path, unseen_corpus: Path) -> None:
+    videos = videos_of(unseen_corpus, 6, with_media=False)
+    assert len(videos) == 6
+    assert all(video.uri is None for video in videos)
+    tables = sweep(LoadTarget(tiny_starter, videos, None), 0.2, 10, Silent())
+    assert [row["callers"] for row in tables["TagVideo"]] == [1, 2, 4, 8, 16, 32]
+    assert {row["errors"] for row in tables["TagVideo"]} == {"none"}
+    assert all(row["calls/s"] > 0 for row in tables["TagVideo"])
+    assert [row["one at a time"] for row in tables["overhead"]] == [
+        "TagVideo", "the pipeline in process", "longer, pair by pair"
+    ]  # fmt: skip
+    before, after = tables["held"]
+    assert (before["processes"], before["MiB"] > 50) == (after["processes"], True)
+    clips = videos_of(unseen_corpus, 2, with_media=True)
+    assert all(video.uri is not None for video in clips)
+    [row] = soaked(LoadTarget(tiny_starter, clips, None), 0.03, Silent(), rest_s=0.0)["soak"]
+    assert row["errors"] == "none"
+    assert row["memory"] in ("flat", "growing", "not known")

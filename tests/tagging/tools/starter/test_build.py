@@ -1,0 +1,98 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tagging.bundle.files import read_manifest
+from tagging.bundle.name_vectors import load_links
+from tagging.config.root import Config
+from tagging.errors import OutputExistsError
+from tagging.evaluation.run import evaluate
+from tagging.pipeline.load import load_tagger
+from tagging.progress import Silent
+from tagging.quickstart.corpus import Plan
+from tagging.store.features import FeatureStore
+from tagging.tags.catalog import TagCatalog
+from tagging.tools.starter.build import build
+from tagging.types import RankedTags, VideoRef
+
+
+def names(answer: RankedTags) -> list[str]:
+    return [tag.name for tag in answer.tags]
+
+
+def test_the_same_lists_give_the_same_bundle_byte_for_byte(
+    tmp_path: Path, label_lists: Path, direct_config: Config, tiny_starter: Path
+) -> None:
+    report = build(label_lists, tmp_path / "again", direct_config, tiny_starter.parent)
+    again = {path.name: path.read_bytes() for path in (tmp_path / "again").iterdir()}
+    assert again == {path.name: path.read_bytes() for path in tiny_starter.iterdir()}
+    assert report.tags == len(TagCatalog.load(tiny_starter / "catalog.parquet"))
+
+
+def test_only_what_a_class_is_called_may_be_seen_or_heard(tiny_starter: Path) -> None:
+    catalog = TagCatalog.load(tiny_starter / "catalog.parquet")
+    entry = read_manifest(tiny_starter).names
+    assert entry is not None
+    seen, heard = (load_links(tiny_starter, modality, entry) for modality in ("frames", "audio"))
+    assert {catalog.names[row] for row in seen.tag_rows} == {
+        "beagle", "tabby", "dog", "cat", "animal", "sports car", "car", "vehicle",
+    }  # fmt: skip
+    assert {catalog.names[row] for row in heard.tag_rows} == {"dog barking", "piano", "dog", "animal", "music"}
+
+
+def test_a_clip_is_tagged_with_what_is_written_seen_and_heard(
+    tiny_starter: Path, unseen_corpus: Path, unseen_plans: list[Plan]
+) -> None:
+    clip = str(unseen_corpus.parent / f"{unseen_plans[0].video_id}.mp4")
+    with load_tagger(tiny_starter) as tagger:
+        selection = tagger.selection(20)
+        answer = tagger.tag(VideoRef("v", clip, "Ice hockey, explained"), selection)
+        title = tagger.tag(VideoRef("t", title="Nothing of the kind"), selection)
+    by_name = {tag.name: tag for tag in answer.tags}
+    assert {"ice hockey", "beagle", "dog", "animal", "dog barking"} <= set(by_name)
+    assert not {"hockey", "tabby", "piano", "music"} & set(by_name)
+    assert set(by_name["dog"].channels) == {"seen", "heard"}
+    frame, sound = by_name["dog"].evidence
+    assert (frame.kind, frame.frames) == ("frame", 16)
+    assert sound.kind == "sound"
+    assert by_name["ice hockey"].evidence[0].text == "ice hockey"
+    assert by_name["dog"].confidence == pytest.approx(
+        1 - (1 - by_name["dog"].channels["seen"]) * (1 - by_name["dog"].channels["heard"]), abs=1e-5
+    )
+    assert names(title) == []
+    assert title.warnings == ("nothing the bundle knows is near enough to propose a tag",)
+
+
+def test_a_bundle_without_labelled_videos_is_evaluated(tiny_starter: Path, unseen_corpus: Path, tmp_path: Path) -> None:
+    report = evaluate(tiny_starter, [unseen_corpus], {}, FeatureStore(tmp_path), Silent())
+    assert [row["channel"] for row in report.recall] == [
+        "text", "video", "audio", "written", "seen", "heard", "union"
+    ]  # fmt: skip
+    assert [row["videos_looked_at"] for row in report.recall] == [8] * 7
+    assert [row["tags_proposed"] for row in report.recall[:3]] == [0] * 3  # nobody votes yet
+
+
+def test_a_starter_bundle_is_never_written_over(tiny_starter: Path, label_lists: Path, direct_config: Config) -> None:
+    with pytest.raises(OutputExistsError):
+        build(label_lists, tiny_starter, direct_config, tiny_starter.parent)
+
+
+def test_hidden_tags_are_never_proposed(tiny_starter: Path, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    from tagging.pipeline.recall_stage import RecallStage
+    from tagging.types import VideoEmbeddings
+
+    manifest = read_manifest(tiny_starter)
+    recall_stage = RecallStage.load(tiny_starter, manifest)
+    row = recall_stage.catalog.rows_by_normalised()["dog"]
+    beliefs = {"frames": np.array([[0.9, 0.0, 0.0]], np.float32)}
+    video = VideoEmbeddings({}, beliefs=beliefs)  # type: ignore[arg-type]
+    assert row in recall_stage.recall([video])[0].tag_rows
+    hidden = recall_stage.catalog.hidden.copy()
+    hidden[row] = True
+    recall_stage.catalog = replace(recall_stage.catalog, hidden=hidden)
+    [candidates] = recall_stage.recall([video])
+    assert row not in candidates.tag_rows
+    assert len(candidates.tag_rows) == len(candidates.scores) > 0

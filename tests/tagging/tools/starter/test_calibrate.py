@@ -1,0 +1,162 @@
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tagging.bundle.files import read_manifest
+from tagging.config.recall import NamesConfig, StrengthConfig
+from tagging.errors import InvalidManifestError, MediaNotFoundError
+from tagging.progress import Silent
+from tagging.tools.starter.calibrate import JudgedProposals, calibrated, judged_clips, judged_titles
+from tagging.tools.starter.clips import name_clips, read_labels
+from tagging.tools.starter.propose import COLUMNS, Proposed, propose, write_proposed
+
+
+@pytest.fixture(scope="module")
+def proposed(tiny_starter: Path, unseen_corpus: Path) -> list[Proposed]:
+    return propose(unseen_corpus.parent, tiny_starter, Silent())
+
+
+def test_every_clip_has_its_strongest_names_with_nothing_held_back(proposed: list[Proposed]) -> None:
+    assert len({one.file for one in proposed}) == 8
+    seen = [one for one in proposed if one.modality == "seen" and one.file == proposed[0].file]
+    assert [one.rank for one in seen] == list(range(1, len(seen) + 1))
+    assert [one.strength for one in seen] == sorted((one.strength for one in seen), reverse=True)
+    assert {one.tag for one in seen} >= {"beagle", "tabby", "vehicle"}  # the unlikely ones, too
+    assert seen[0].tag in ("animal", "dog", "beagle")
+    assert seen[0].where.startswith("frame ")
+
+
+def test_a_folder_without_clips_is_told(tiny_starter: Path, tmp_path: Path) -> None:
+    with pytest.raises(MediaNotFoundError, match="no clip lies in"):
+        propose(tmp_path, tiny_starter, Silent())
+
+
+def test_judgements_are_joined_with_the_strengths_of_now(tmp_path: Path, proposed: list[Proposed]) -> None:
+    write_proposed(proposed, tmp_path / "p.csv")
+    with (tmp_path / "p.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert tuple(rows[0]) == COLUMNS
+    for number, row in enumerate(rows):
+        row["right"] = "1" if row["tag"] in ("dog", "animal") else "0" if row["tag"] != "car" else ""
+        row["part"] = "tune" if number % 2 else "test"
+    with (tmp_path / "j.csv").open("w", newline="") as file:
+        table = csv.DictWriter(file, COLUMNS)
+        table.writeheader()
+        table.writerows([*rows, {**rows[0], "tag": "gone", "right": "1"}])
+    found = judged_clips(tmp_path / "j.csv", proposed)
+    want = [one for one in proposed if one.modality == "seen" and one.tag != "car"]
+    assert found["seen"].strengths.tolist() == pytest.approx([one.strength for one in want])
+    assert found["seen"].right.tolist() == [one.tag in ("dog", "animal") for one in want]
+    assert set(found["seen"].parts) == {"tune", "test"}
+    assert found["seen"].videos == {"test": 8, "tune": 8}
+
+
+def test_a_picture_is_a_clip_of_one_frame(tiny_starter: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (64, 36), (200, 30, 30)).save(tmp_path / "still.jpg")
+    (tmp_path / "half.jpg").write_bytes((tmp_path / "still.jpg").read_bytes()[:200])
+    rows = propose(tmp_path, tiny_starter, Silent())
+    assert {(one.file, one.modality, one.where) for one in rows} == {("still.jpg", "seen", "frame 1 of 1")}
+
+
+def test_clips_are_named_beside_their_labels(tiny_starter: Path, unseen_corpus: Path, tmp_path: Path) -> None:
+    files = sorted(path.name for path in unseen_corpus.parent.glob("test-*.mp4"))[:2]
+    labels = tmp_path / "labels.csv"
+    lines = [
+        "file,label,caption",
+        f"{files[0]},no_such_word,",
+        f"{files[1]},,An animal runs",
+        "gone.mp4,dog,",
+        "x.mp4,,",
+    ]
+    labels.write_text("\n".join(lines), encoding="utf-8")
+    said = read_labels(labels)
+    assert said == {files[0]: "no such word", files[1]: "An animal runs", "gone.mp4": "dog"}
+    held = name_clips(unseen_corpus.parent, said, tiny_starter, False, Silent())
+    free = name_clips(unseen_corpus.parent, said, tiny_starter, True, Silent())
+    assert [one.file for one in held] == [one.file for one in free] == files  # "gone" cannot be read
+    assert all(set(one.tags) <= set(other.tags) for one, other in zip(held, free, strict=True))
+    with pytest.raises(MediaNotFoundError, match="no clip of the labels"):
+        name_clips(tmp_path, said, tiny_starter, False, Silent())
+    assert not free[0].agrees
+    assert free[1].agrees == ("animal" in " ".join(free[1].tags))
+
+
+def test_tables_without_their_columns_are_told(tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text("file,label\na.mp4,dog\n", encoding="utf-8")
+    with pytest.raises(InvalidManifestError, match="no column caption"):
+        read_labels(table)
+    with pytest.raises(InvalidManifestError, match="no column modality, part, right, tag"):
+        judged_clips(table, [])
+
+
+def test_titles_are_right_where_the_creator_says_so(tmp_path: Path, tiny_starter: Path) -> None:
+    videos = [
+        {
+            "video_id": "a",
+            "title": "Ice hockey and a dog",
+            "tags": ["best of ice hockey", "winter"],
+            "uploader_id": "u",
+        },
+        {"video_id": "b", "title": "Dogs", "description": "hockey", "tags": ["dog"], "uploader_id": "w"},
+        {"video_id": "c", "title": "Ein Hund, süß", "tags": ["dog"]},
+    ]
+    path = tmp_path / "m.jsonl"
+    path.write_text("".join(json.dumps(video) + "\n" for video in videos), encoding="utf-8")
+    found = judged_titles(path, {}, tiny_starter)
+    assert found["literal"].right.tolist() == [True, False, True]
+    assert found["described"].right.tolist() == [False]
+    assert sum(found["literal"].videos.values()) == 2
+
+
+def judged(strengths: list[float], right: list[bool]) -> JudgedProposals:
+    parts = np.where(np.arange(len(right)) % 2 == 0, "tune", "stills")
+    return JudgedProposals(
+        np.array(strengths, np.float32), np.array(right, np.bool_), parts, {"tune": 10, "stills": 10}
+    )
+
+
+def test_a_source_is_fitted_on_one_half_and_reported_on_the_other(tiny_starter: Path) -> None:
+    strengths = np.linspace(0, 1, 200).tolist()
+    truth = [s > 0.5 for s in strengths]
+    truth[-1] = False  # of the report's half
+    before = NamesConfig(heard=StrengthConfig(slope=1, intercept=0, least=0), seen=None)
+    names, [seen, heard] = calibrated(
+        before, {"seen": judged(strengths, truth), "heard": judged(strengths, [False] * 200)}, tiny_starter, 0.9
+    )
+    assert names.heard is None
+    assert heard.least is None
+    assert names.seen is not None
+    assert seen.least == names.seen.least
+    tuned, stills = seen.parts["tune"], seen.parts["stills"]
+    assert tuned.precision is not None
+    assert tuned.precision >= 0.9
+    shown = [t for s, t in list(zip(strengths, truth, strict=True))[1::2] if s >= names.seen.least]
+    assert stills.precision == pytest.approx(np.mean(shown), abs=1e-3)
+    assert stills.shown == len(shown)
+    assert stills.shown_a_video == pytest.approx(len(shown) / 10)
+    assert heard.parts == {}
+    entries = read_manifest(tiny_starter).encoders
+    assert names.fitted_for == {name: entries[name].fingerprint for name in ("frames", "audio")}
+
+
+def test_the_commands_explain_themselves_and_known_errors_are_one_line(tmp_path: Path, tiny_starter: Path) -> None:
+    def starter(*args: object) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-m", "tagging.tools.starter", *map(str, args)]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    for command in ("build", "propose", "calibrate"):
+        assert "--out" in starter(command, "--help").stdout
+    wrong = starter("propose", tmp_path, "--out", tmp_path / "p.csv", "--bundle", tmp_path)
+    assert wrong.returncode == 1
+    assert wrong.stderr.startswith("error: ")
+    blind = starter("calibrate", "--judged", tmp_path / "j.csv", "--bundle", tiny_starter, "--out", tmp_path / "c.json")
+    assert (blind.returncode, (tmp_path / "c.json").exists()) == (1, False)
+    assert "--clips" in blind.stderr
+    assert "Traceback" not in wrong.stderr

@@ -1,0 +1,255 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import Future
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from tagging.bundle.files import read_manifest
+from tagging.bundle.labelled_videos import LabelledVideos
+from tagging.config.root import Config
+from tagging.errors import InvalidManifestError, MediaNotFoundError, OutputExistsError
+from tagging.features.extract import extract
+from tagging.features.factory import load_encoders
+from tagging.media.pool import DecodePool
+from tagging.pipeline.load import load_tagger
+from tagging.progress import Silent
+from tagging.splits import is_held_out
+from tagging.store.features import FeatureStore
+from tagging.training.run import train
+from tagging.types import MediaSample, VideoRef
+
+
+def with_holdout(config: Config, share: float) -> Config:
+    return config.model_copy(update={"training": config.training.model_copy(update={"holdout": share})})
+
+
+def text_manifest(path: Path, rows: int, **extra: object) -> Path:
+    lines = [
+        {
+            "video_id": f"v{n}",
+            "title": f"title {n} {n % 7}",
+            "tags": [f"tag {n % 7}"],
+            "uploader_id": f"u{n % 20}",
+            **extra,
+        }
+        for n in range(rows)
+    ]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return path
+
+
+def test_the_same_input_gives_the_same_bundle_byte_for_byte(
+    tmp_path: Path, corpus: Path, tiny_config: Config, tiny_bundle: Path
+) -> None:
+    train([corpus], {}, tmp_path / "again", tiny_config, FeatureStore(tmp_path / "features"), Silent())
+    assert read_manifest(tmp_path / "again").files == read_manifest(tiny_bundle).files
+
+
+def test_held_out_uploaders_other_splits_and_untagged_videos_are_not_learnt(
+    tmp_path: Path, tiny_config: Config
+) -> None:
+    manifest = text_manifest(tmp_path / "m.jsonl", 100)
+    with manifest.open("a") as more:
+        more.write(json.dumps({"video_id": "test", "title": "t", "tags": ["x"], "split": "test"}) + "\n")
+        more.write(json.dumps({"video_id": "untagged", "title": "t", "tags": [" "]}) + "\n")
+    config = with_holdout(tiny_config, 0.3)
+    report = train([manifest], {}, tmp_path / "b", config, FeatureStore(tmp_path / "f"), Silent())
+    learnt = LabelledVideos.load(tmp_path / "b" / "videos.parquet").ids
+    kept_by_hand = [
+        f"v{n}"
+        for n in range(100)
+        if not is_held_out(VideoRef(f"v{n}", uploader_id=f"u{n % 20}"), 0.3, config.training.seed)
+    ]
+    assert list(learnt) == kept_by_hand
+    assert 0 < len(learnt) < 100
+    counts = report.counts
+    assert counts["videos_held_out"] == 100 - len(learnt)
+    assert counts["videos_of_other_splits"] == counts["videos_without_tags"] == 1
+    assert counts["videos_read"] == 102
+
+
+def test_media_that_cannot_be_read_leave_the_video_its_text_and_are_named(
+    tmp_path: Path, tiny_config: Config, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "junk.mp4").write_bytes(b"no video")
+    rows = [
+        {"video_id": "text and junk", "title": "hello", "uri": "junk.mp4", "tags": ["a"]},
+        {"video_id": "junk alone", "uri": "junk.mp4", "tags": ["b"]},
+        {"video_id": "gone", "uri": "gone.mp4", "title": "bye", "tags": ["c"]},
+    ]
+    manifest = tmp_path / "m.jsonl"
+    manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with caplog.at_level("WARNING"):
+        report = train([manifest], {}, tmp_path / "b", tiny_config, FeatureStore(tmp_path / "f"), Silent())
+    assert LabelledVideos.load(tmp_path / "b" / "videos.parquet").ids == ("text and junk", "gone")
+    assert report.counts["videos_without_features"] == 1
+    told = "\n".join(record.getMessage() for record in caplog.records)
+    assert all(str(row["video_id"]) in told for row in rows)
+
+
+def test_media_are_decoded_once_and_their_warnings_kept(
+    tmp_path: Path, unseen_corpus: Path, tiny_config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = next(unseen_corpus.parent.glob("test-*.mp4"))
+    silent = tmp_path / "silent.mp4"
+    film(silent)
+    videos = [
+        VideoRef("a", str(clip), "a title"),
+        VideoRef("b", str(silent)),
+        VideoRef("c", str(tmp_path / "gone.mp4"), "t" * 20),
+        VideoRef("d", title="word " * 600),
+    ]
+    store = FeatureStore(tmp_path / "f")
+    first = extract(videos, load_encoders(tiny_config.encoders), tiny_config.media, store, Silent())
+    assert [e.modalities for e in first.embeddings] == [("text", "frames", "audio"), ("frames",), ("text",), ("text",)]
+    assert "no sound track" in first.embeddings[1].warnings
+    assert [failure.video.video_id for failure in first.failures] == ["c"]
+
+    decoded: list[str] = []
+    submit = DecodePool.submit
+
+    def counted(pool: DecodePool, uri: str) -> Future[MediaSample]:
+        decoded.append(uri)
+        return submit(pool, uri)
+
+    monkeypatch.setattr(DecodePool, "submit", counted)
+    again = extract(videos, load_encoders(tiny_config.encoders), tiny_config.media, store, Silent())
+    assert decoded == [str(tmp_path / "gone.mp4")]
+    for one, other in zip(first.embeddings, again.embeddings, strict=True):
+        assert one.warnings == other.warnings
+        assert all((one.rows[m] == other.rows[m]).all() for m in one.modalities)
+
+
+def film(path: Path) -> None:
+    """A second of picture without sound."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=8)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for number in range(8):
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 20 * number, np.uint8), format="rgb24")
+            frame.pts = number
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_or_a_name_that_is_none_is_a_failure_and_never_waited_for(tmp_path: Path, tiny_config: Config) -> None:
+    os.mkfifo(tmp_path / "pipe.mp4")
+    videos = [VideoRef(str(n), uri) for n, uri in enumerate([str(tmp_path / "pipe.mp4"), "a\0b.mp4", "x" * 5000])]
+    found = extract(videos, load_encoders(tiny_config.encoders), tiny_config.media, FeatureStore(tmp_path), Silent())
+    assert [type(failure.error) for failure in found.failures] == [MediaNotFoundError] * 3
+
+
+def test_a_catalog_without_tags_is_no_bundle(tmp_path: Path, tiny_config: Config) -> None:
+    rare = tiny_config.training.model_copy(update={"min_tag_count": 99})
+    config = tiny_config.model_copy(update={"training": rare})
+    manifest = text_manifest(tmp_path / "m.jsonl", 20)
+    with pytest.raises(InvalidManifestError, match="no tag is on 99 videos"):
+        train([manifest], {}, tmp_path / "b", config, FeatureStore(tmp_path / "f"), Silent())
+    assert not (tmp_path / "b").exists()
+
+
+def test_a_bundle_has_the_direct_sources_of_its_configuration(
+    tmp_path: Path, corpus: Path, unseen_corpus: Path, direct_config: Config
+) -> None:
+    rows = [{"video_id": "a", "title": "x", "tags": ["Dog", "animals", "vehicle"]}]
+    (tmp_path / "m.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    train([tmp_path / "m.jsonl"], {}, tmp_path / "b", direct_config, FeatureStore(tmp_path / "f"), Silent())
+    clip = next(unseen_corpus.parent.glob("*.mp4"))
+    with load_tagger(tmp_path / "b") as tagger:
+        answer = tagger.tag(VideoRef("q", str(clip), "About dogs"), tagger.selection(9))
+    [dog] = [tag for tag in answer.tags if tag.name == "Dog"]
+    assert {"written", "seen", "heard"} <= set(dog.channels)
+    assert "vehicle" not in [tag.name for tag in answer.tags if "seen" in tag.channels]
+
+
+def test_a_source_fitted_for_another_encoder_is_left_out_and_named(
+    tmp_path: Path, direct_config: Config, caplog: pytest.LogCaptureFixture
+) -> None:
+    names = direct_config.recall.names.model_copy(update={"fitted_for": {"frames": "another"}})
+    recall = direct_config.recall.model_copy(update={"names": names})
+    config = direct_config.model_copy(update={"recall": recall})
+    manifest = text_manifest(tmp_path / "m.jsonl", 3)
+    with caplog.at_level("WARNING"):
+        train([manifest], {}, tmp_path / "b", config, FeatureStore(tmp_path / "f"), Silent())
+    kept = read_manifest(tmp_path / "b").config.recall.names
+    assert kept.seen is None
+    assert kept.heard == names.heard
+    assert "no direct source seen: it was fitted for another encoder" in caplog.text
+
+
+def test_nothing_to_learn_from_is_told_with_the_reasons(tmp_path: Path, tiny_config: Config) -> None:
+    manifest = text_manifest(tmp_path / "m.jsonl", 5, split="test")
+    with pytest.raises(InvalidManifestError) as caught:
+        train([manifest], {}, tmp_path / "b", tiny_config, FeatureStore(tmp_path / "f"), Silent())
+    assert "videos of other splits: 5" in caught.value.hint
+    assert not (tmp_path / "b").exists()
+
+
+def test_an_existing_place_is_refused_before_any_work(tmp_path: Path, tiny_config: Config) -> None:
+    (tmp_path / "b").mkdir()
+    with pytest.raises(OutputExistsError):
+        train([tmp_path / "missing.jsonl"], {}, tmp_path / "b", tiny_config, FeatureStore(tmp_path / "f"), Silent())
+
+
+SLOW_TRAINING = """
+import sys, time
+from pathlib import Path
+from tagging.features import extract, statistics
+from tagging.store import features
+features.FLUSH_ROWS = extract.TEXTS_AT_ONCE = 20
+encode = statistics.HashedTextEncoder.encode
+def slowly(self, texts):
+    time.sleep(0.2)
+    return encode(self, texts)
+statistics.HashedTextEncoder.encode = slowly
+from tagging.config.profiles import load_config
+from tagging.progress import Silent
+from tagging.training import train
+folder = Path(sys.argv[1])
+train([folder / "m.jsonl"], {}, folder / "b", load_config("offline", folder / "c.toml"),
+      features.FeatureStore(folder / "f"), Silent())
+"""
+
+
+def test_a_killed_training_leaves_no_bundle_and_goes_on_from_its_features(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text_manifest(tmp_path / "m.jsonl", 400)
+    (tmp_path / "c.toml").write_text(
+        '[encoders.text]\nbackend = "hashed-ngrams"\n'
+        '[encoders.vision]\nbackend = "none"\n[encoders.audio]\nbackend = "none"\n'
+    )
+    run = subprocess.Popen([sys.executable, "-c", SLOW_TRAINING, str(tmp_path)])
+    while len(list((tmp_path / "f").rglob("*.parquet"))) < 3:
+        assert run.poll() is None
+        time.sleep(0.02)
+    os.kill(run.pid, signal.SIGKILL)
+    run.wait()
+    assert not (tmp_path / "b").exists()
+
+    from tagging.config.profiles import load_config
+    from tagging.features import statistics
+
+    encoded: list[str] = []
+    encode = statistics.HashedTextEncoder.encode
+
+    def counted(self: statistics.HashedTextEncoder, texts: list[str]) -> object:
+        encoded.extend(texts)
+        return encode(self, texts)
+
+    monkeypatch.setattr(statistics.HashedTextEncoder, "encode", counted)
+    config = load_config("offline", tmp_path / "c.toml")
+    train([tmp_path / "m.jsonl"], {}, tmp_path / "b", config, FeatureStore(tmp_path / "f"), Silent())
+    assert 0 < len(encoded) <= 400 - 60
+    assert len(set(encoded)) == len(encoded)
+    assert [p.name for p in tmp_path.iterdir() if "partial" in p.name] == []
+    with load_tagger(tmp_path / "b") as tagger:
+        assert tagger.tag(VideoRef("q", title="title 3 3"), tagger.selection(1)).tags[0].name == "tag 3"
