@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from tagging.config.random_streams import Stream
 from tagging.config.rank import TagOffsetsConfig
 
 logger = logging.getLogger(__name__)
@@ -75,7 +76,7 @@ def surplus(judged: HeldOutOdds, spread: float, seed: int) -> tuple[float, float
     weights = judged.weights()
     uploader = np.unique(judged.uploaders, return_inverse=True)[1]
     count = int(uploader.max()) + 1
-    fold = (np.random.default_rng([seed, 10]).permutation(count) % FOLDS)[uploader]
+    fold = (np.random.default_rng([seed, Stream.TAG_OFFSET_FOLDS]).permutation(count) % FOLDS)[uploader]
     saved = np.zeros(count)
     for one in range(FOLDS):
         others, here = fold != one, fold == one

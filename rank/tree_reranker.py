@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logit
 
+from tagging.config.random_streams import Stream
 from tagging.config.rank import TreeRerankerConfig
 from tagging.errors import NothingToLearnError
 from tagging.files.trees import read_trees, write_trees
@@ -81,7 +82,7 @@ def cross_fitted(
     How sure they make a candidate is learnt from these: an order is too sure of the videos that it was fitted on.
     groups: (V,) equal for videos of one uploader
     """
-    half = halves(groups, np.random.default_rng([seed, 9]))
+    half = halves(groups, np.random.default_rng([seed, Stream.RERANKER_FOLDS]))
     orders = [
         fit_tree_reranker([videos[row] for row in np.flatnonzero(half != side).tolist()], config, seed)
         for side in (0, 1)

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recall.name_words import SIGNS, NameWords
+from tagging.config.random_streams import Stream
 from tagging.config.recall import RecallFusionConfig
 from tagging.errors import NothingToLearnError
 from tagging.files.trees import read_trees, write_trees
@@ -96,7 +97,7 @@ def cross_fitted(
     What comes after recall learns from these: a blend is too sure of the videos that it was fitted on.
     groups: (V,) equal for videos of one uploader
     """
-    half = halves(groups, np.random.default_rng([seed, 4]))
+    half = halves(groups, np.random.default_rng([seed, Stream.FUSION_FOLDS]))
     blends = [
         fit_fusion([videos[row] for row in np.flatnonzero(half != side).tolist()], words, uses, config, seed)
         for side in (0, 1)

@@ -25,6 +25,7 @@ from recall.model import Floats, Head, RecallModel, Views, dense_rows, text_of, 
 from recall.ngrams import NgramFeatures
 from recall.table import RowAdagrad
 from recall.tower import NGRAMS, Tower, without_some
+from tagging.config.random_streams import Stream
 from tagging.config.recall import RecallModelConfig
 from tagging.errors import NothingToLearnError
 from tagging.progress import Progress
@@ -168,7 +169,7 @@ class _Batch:
 def _fit(data: _Data, features: NgramFeatures, config: RecallModelConfig, seed: int, progress: Progress) -> RecallModel:
     size = min(config.batch, len(data.usable))
     steps = max(config.least_steps, round(config.epochs * (len(data.usable) // size)))
-    generator = np.random.default_rng([seed, 1])
+    generator = np.random.default_rng([seed, Stream.RECALL_BATCHES])
     view_drops = torch.Generator().manual_seed(seed)
     log_drawn = torch.from_numpy(data.log_drawn(size, config.negatives))
     with torch.random.fork_rng(), progress.track("learning tags", steps) as advance:

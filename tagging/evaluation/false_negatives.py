@@ -19,6 +19,7 @@ from rank.contrastive import TagScorer
 from rank.loss import likely_missing
 from rank.negatives import SOURCES, Negatives, NegativeSample
 from tagging.bundle.labelled_videos import LabelledVideos
+from tagging.config.random_streams import Stream
 from tagging.config.root import Config
 from tagging.errors import InvalidConfigError, InvalidManifestError
 from tagging.features.extract import extract
@@ -69,7 +70,7 @@ def audit_negatives(
     if ranker is None:
         raise InvalidConfigError("nothing to audit", "the configuration needs a ranker")
     rows = [row for row in read_labelled(manifests, columns) if any(tag.strip() for tag in row.tags)]
-    generator = np.random.default_rng([seed, 8])
+    generator = np.random.default_rng([seed, Stream.FALSE_NEGATIVE_AUDIT])
     shown = [_without_some(row, generator) for row in rows]
     catalog, tags = build_catalog([row.tags for row in shown], config.training.min_tag_count)
     known = catalog.rows_by_normalised()

@@ -6,6 +6,7 @@ VideoRef → MediaSample → ModalityFeatures → VideoEmbeddings → Candidates
 import numpy as np
 
 from rank.precision_control import DELTA, HeldOutPredictions, controlled_threshold
+from tagging.config.random_streams import Stream
 
 ABOVE_ANY_CONFIDENCE = 2.0  # a least confidence that no tag has
 
@@ -15,5 +16,7 @@ LONGEST_ANSWER = 50  # tags that a promise can be kept for
 
 def controlled_confidence(answers: HeldOutPredictions, max_tags: int, precision: float, seed: int) -> float:
     """The least confidence that keeps a precision; above 1 where none does."""
-    found = controlled_threshold(answers.first(max_tags), precision, DELTA, np.random.default_rng([seed, 6]))
+    found = controlled_threshold(
+        answers.first(max_tags), precision, DELTA, np.random.default_rng([seed, Stream.PRECISION_CONTROL])
+    )
     return ABOVE_ANY_CONFIDENCE if found is None else found

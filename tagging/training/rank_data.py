@@ -15,6 +15,7 @@ from rank.negatives import Negatives, exclusion_mask, hierarchy_mask, top_edges
 from rank.towers import Towers
 from rank.train import RankData, train_ranker
 from tagging.bundle.labelled_videos import LabelledVideos
+from tagging.config.random_streams import Stream
 from tagging.config.rank import NegativesConfig, RankerConfig
 from tagging.features.weights import bert_folder
 from tagging.progress import Progress
@@ -81,7 +82,7 @@ def build_rank_data(
         advance(1)
     numbers, tags = labelled.uploader_numbers(), labelled.tags
     graph = build_graph(tags, len(catalog), numbers).with_least(uploaders=config.edge_uploaders)
-    places = embed_tags(graph, config.walks, np.random.default_rng([seed, 5]), progress).rows
+    places = embed_tags(graph, config.walks, np.random.default_rng([seed, Stream.RANK_TAG_WALKS]), progress).rows
     media = {name: one for name, one in tokens.items() if len(one.values)}
     ones = np.ones(len(tags.tag_rows), np.bool_)
     known = sparse.csr_array((ones, tags.tag_rows, tags.starts), shape=(len(tags), len(catalog)))

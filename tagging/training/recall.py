@@ -26,6 +26,7 @@ from recall.train import TagInputs, learn
 from tagging.bundle.indexes import index_tags, index_views
 from tagging.bundle.labelled_videos import LabelledVideos
 from tagging.bundle.manifest import RecallModelEntry
+from tagging.config.random_streams import HoldoutSalt, Stream
 from tagging.config.recall import RecallModelConfig
 from tagging.config.root import Config
 from tagging.errors import NothingToLearnError
@@ -110,9 +111,9 @@ def learn_recall(
     learnt_config = recall.learnt
     assert learnt_config is not None
     share = min(MOST_BLENDED, training.blended / len(labelled.ids))
-    new = _kept(labelled, share, training.seed + 1)
+    new = _kept(labelled, share, training.seed + HoldoutSalt.FUSION)
     share_promised = min(MOST_PROMISED, training.promised / len(labelled.ids))
-    is_promised = ~new & _kept(labelled, share_promised, training.seed + 3)
+    is_promised = ~new & _kept(labelled, share_promised, training.seed + HoldoutSalt.PRECISION)
     returning = ~new & ~is_promised & _returning(labelled, share * RETURNING, training.seed)
     voting, blended = np.flatnonzero(~new & ~is_promised & ~returning), np.flatnonzero(new | returning)
     if len(voting) < training.least_videos or len(blended) < LEAST_BLENDED:
@@ -160,7 +161,9 @@ def learn_recall(
         blend.weigh(candidates, text)
         for candidates, text, _ in recalled("recall for the promise", promised, np.zeros_like(told))
     ]
-    some_learnt = np.sort(np.random.default_rng([training.seed, 7]).permutation(voting)[: training.recalled])
+    some_learnt = np.sort(
+        np.random.default_rng([training.seed, Stream.RECALLED_NEGATIVES]).permutation(voting)[: training.recalled]
+    )
     proposed = [
         top_candidates(blend.weigh(candidates, text), recall.blend.budget).tag_rows
         for candidates, text, _ in recalled("recall for rank", some_learnt, np.zeros_like(told))
@@ -190,7 +193,9 @@ def _tags(
         graph = build_graph(labelled.tags, len(catalog), labelled.uploader_numbers())
         graph = graph.with_least(uploaders=config.edge_uploaders)
         if graph.edges:
-            dense["graph"] = embed_tags(graph, config.walks, np.random.default_rng([seed, 3]), progress).rows
+            dense["graph"] = embed_tags(
+                graph, config.walks, np.random.default_rng([seed, Stream.RECALL_TAG_WALKS]), progress
+            ).rows
     return TagInputs(catalog.names, dense)
 
 
@@ -198,7 +203,7 @@ def _extractor(labelled: LabelledVideos, catalog: TagCatalog, seed: int) -> TagE
     tags = [[catalog.names[tag] for tag in labelled.tags.of(row)] for row in range(len(labelled.ids))]
     uploaders = [str(number) for number in labelled.uploader_numbers()]
     try:
-        return TagExtractor.fit(labelled.titles, tags, uploaders, np.random.default_rng([seed, 2]))
+        return TagExtractor.fit(labelled.titles, tags, uploaders, np.random.default_rng([seed, Stream.TAG_EXTRACTION]))
     except ValueError as error:
         logger.info("no new tags will be proposed: %s", error)
         return None
@@ -240,5 +245,7 @@ def _returning(labelled: LabelledVideos, share: float, seed: int) -> NDArray[np.
     """(V,) True for some of the videos whose uploader has others."""
     numbers = labelled.uploader_numbers()
     has_others = np.bincount(numbers)[numbers] > 1
-    drawn = [is_held_out(VideoRef(video_id), share, seed + 2) for video_id in labelled.ids]
+    drawn = [
+        is_held_out(VideoRef(video_id), share, seed + HoldoutSalt.RETURNING_UPLOADERS) for video_id in labelled.ids
+    ]
     return np.asarray(has_others & np.array(drawn))

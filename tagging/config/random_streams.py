@@ -1,0 +1,30 @@
+"""Named random streams: `numpy.random.default_rng([seed, stream, …])` for each independent use of one training seed.
+
+The numbers are part of what makes a training reproducible: a stream keeps its number, and a new one takes the next.
+"""
+
+from enum import IntEnum
+
+
+class Stream(IntEnum):
+    """The second entry of a NumPy seed sequence; the first is the configured seed."""
+
+    RECALL_BATCHES = 1
+    TAG_EXTRACTION = 2
+    RECALL_TAG_WALKS = 3
+    FUSION_FOLDS = 4
+    RANK_TAG_WALKS = 5
+    PRECISION_CONTROL = 6
+    RECALLED_NEGATIVES = 7
+    FALSE_NEGATIVE_AUDIT = 8
+    RERANKER_FOLDS = 9
+    TAG_OFFSET_FOLDS = 10
+
+
+class HoldoutSalt(IntEnum):
+    """Added to the configured seed for each independent draw of held-out uploaders (`tagging.splits.is_held_out`)."""
+
+    EVALUATION = 0
+    FUSION = 1
+    RETURNING_UPLOADERS = 2
+    PRECISION = 3
