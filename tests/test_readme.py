@@ -1,4 +1,4 @@
-"""The README's promises, kept: its first command's last step, and the examples of the command line."""
+"""The README: its set-up command's last step, and the examples of the command line and of Python."""
 
 import json
 import os
@@ -31,7 +31,7 @@ def test_every_videotag_command_of_the_readme_is_one_there_is() -> None:
     assert len(lines) >= 5
     for line in lines:
         words = line.split()
-        command = words[:2] if words[0] in ("tags", "models", "labelled", "feedback") else words[:1]
+        command = words[:2] if words[0] in ("tags", "models", "labelled", "feedback", "service") else words[:1]
         usage = subprocess.run([BIN / "videotag", *command, "--help"], capture_output=True, text=True, check=True)
         for option in (word for word in words if word.startswith("--")):
             assert option in usage.stdout, f"{option} of `videotag {line}`"
@@ -78,3 +78,10 @@ def test_the_example_of_the_readme_is_what_the_starter_bundle_says() -> None:
     )
     names = [re.split(r"\s{2,}", line)[0] for line in result.stdout.splitlines()]
     assert names == [re.split(r"\s{2,}", line)[0] for line in shown]
+
+
+def test_the_python_quick_start_prints_the_tags_of_the_command_line_example() -> None:
+    [example] = [block for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "load_tagger" in block]
+    assert len(example.strip().splitlines()) <= 10
+    result = subprocess.run([sys.executable, "-c", example], capture_output=True, text=True, check=True, timeout=300)
+    assert result.stdout.splitlines() == ["0.79  golden retriever", "0.74  puppy"]
