@@ -9,7 +9,8 @@ import typer
 from tagging import paths
 from tagging.cli import options
 from tagging.cli.console import Format, print_json, print_lines, print_table, progress
-from tagging.cli.tag import as_json, print_answer
+from tagging.cli.tag import print_answer
+from tagging.store.answer_json import printed_answer
 
 
 def command(
@@ -41,8 +42,8 @@ def command(
                 "title": result.title,
                 "true_tags": list(result.true_tags),
                 "recall": result.evaluation.recall,
-                "before": as_json(result.before),
-                "answer": as_json(result.answer),
+                "before": printed_answer(result.before),
+                "answer": printed_answer(result.answer),
             }
         )
         return

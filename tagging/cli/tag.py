@@ -1,9 +1,8 @@
 """`videotag tag`"""
 
 import os
-from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -12,6 +11,7 @@ from tagging.cli import options
 from tagging.cli.console import Format, print_json, print_lines, print_table
 from tagging.errors import InvalidVideoError
 from tagging.manifest import is_unicode
+from tagging.store.answer_json import printed_answer
 from tagging.types import Evidence, RankedTags, VideoRef
 
 
@@ -51,36 +51,9 @@ def command(
         video_id = os.fsencode(video).decode("utf-8", "replace") if video else title.strip() or description.strip()
         answer = tagger.tag(VideoRef(video_id, video, title, description), tagger.selection(max_tags, precision))
     if output is Format.json:
-        print_json(as_json(answer))
+        print_json(printed_answer(answer))
     else:
         print_answer(answer)
-
-
-def as_json(answer: RankedTags) -> dict[str, Any]:
-    """The contract of `tag --format json`."""
-    return {
-        "video_id": answer.video_id,
-        "tags": [
-            {
-                "name": tag.name,
-                "confidence": round(tag.confidence, 4),
-                "id": tag.tag_id,
-                "is_new": tag.is_new,
-                "channels": {name: round(score, 4) for name, score in tag.channels.items()},
-                "evidence": [_evidence_as_json(one) for one in tag.evidence],
-            }
-            for tag in answer.tags
-        ],
-        "modalities": list(answer.modalities),
-        "warnings": list(answer.warnings),
-        "bundle": answer.bundle_version,
-    }
-
-
-def _evidence_as_json(one: Evidence) -> dict[str, Any]:
-    """Without the fields of other kinds of evidence."""
-    stated = {name: value for name, value in asdict(one).items() if value is not None}
-    return {**stated, "similarity": round(one.similarity, 4)}
 
 
 def print_answer(answer: RankedTags) -> None:

@@ -27,7 +27,8 @@ from tagging.manifest import read_videos
 from tagging.media.read_ahead import Failure
 from tagging.pipeline.tagger import Tagger
 from tagging.progress import Progress
-from tagging.types import RankedTags, VideoRef
+from tagging.store.answer_json import batch_row
+from tagging.types import VideoRef
 
 ROWS_A_PART = 2000
 FLUSH_AFTER_S = 60.0
@@ -115,7 +116,7 @@ def _tag_all(
                 if isinstance(result, Failure):
                     dead.add(_dead_row(result.error, result.video))
                 else:
-                    tagged.add(_tagged_row(result))
+                    tagged.add(batch_row(result))
                 advance(1)
     finally:  # also when it is stopped, or the manifest breaks off
         for error in unreadable:
@@ -191,19 +192,6 @@ class _Parts:
             pq.write_table(pa.Table.from_pylist(rows, self._schema), partial)
         self.parts += 1
         self.written += len(rows)
-
-
-def _tagged_row(answer: RankedTags) -> dict[str, Any]:
-    return {
-        "video_id": answer.video_id,
-        "tags": [
-            {"name": tag.name, "confidence": tag.confidence, "id": tag.tag_id, "is_new": tag.is_new}
-            for tag in answer.tags
-        ],
-        "modalities": list(answer.modalities),
-        "warnings": list(answer.warnings),
-        "bundle": answer.bundle_version,
-    }
 
 
 def _dead_row(error: VideotagError, video: VideoRef | None = None) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, RowMapping, Select, and_, bindparam, delete, exists, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from tagging.store.database.answers import answer_from_json, answer_to_json
+from tagging.store.answer_json import answer_from_json, answer_to_json
 from tagging.store.database.database import Database
 from tagging.store.database.schema import feedback, taggings
 from tagging.store.database.texts import ID_BYTES, require_moment, require_text

@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import select
 
 from tagging.errors import InvalidRecordError
+from tagging.store.answer_json import answer_from_json, answer_to_json
 from tagging.store.database import schema
-from tagging.store.database.answers import answer_from_json, answer_to_json
 from tagging.store.database.config import DatabaseConfig
 from tagging.store.database.database import Database
 from tagging.store.database.feedback import FeedbackLog
