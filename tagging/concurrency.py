@@ -12,12 +12,12 @@ T = TypeVar("T")
 _deadline_s: ContextVar[float | None] = ContextVar("deadline", default=None)  # of time.monotonic
 
 
-def begin(left_s: float | None) -> None:
+def set_deadline(time_left_s: float | None) -> None:
     """Set the deadline of this task and the tasks that it starts; None: no deadline."""
-    _deadline_s.set(None if left_s is None else time.monotonic() + left_s)
+    _deadline_s.set(None if time_left_s is None else time.monotonic() + time_left_s)
 
 
-def left_s() -> float | None:
+def time_left_s() -> float | None:
     """The seconds until the deadline, at least 0; None without a deadline."""
     deadline_s = _deadline_s.get()
     return None if deadline_s is None else max(0.0, deadline_s - time.monotonic())
@@ -26,7 +26,7 @@ def left_s() -> float | None:
 class BackgroundTasks:
     """Background tasks of one event loop that cancellation of their caller does not stop.
 
-    Call `rest` before anything that the tasks use is closed.
+    Call `wait_all` before anything that the tasks use is closed.
     """
 
     def __init__(self) -> None:
@@ -39,13 +39,13 @@ class BackgroundTasks:
     def start(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
         """Start a task without a deadline. Do not cancel it: shield it when awaiting it."""
         context = copy_context()
-        context.run(begin, None)
+        context.run(set_deadline, None)
         task = asyncio.create_task(work, context=context)
         self._running.add(task)
         task.add_done_callback(self._ended)
         return task
 
-    async def rest(self, within_s: float | None = None) -> None:
+    async def wait_all(self, within_s: float | None = None) -> None:
         """Wait until every task has ended; cancel those that take longer than `within_s`."""
         with suppress(TimeoutError):
             async with asyncio.timeout(within_s):

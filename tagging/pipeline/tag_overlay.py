@@ -26,7 +26,7 @@ from tagging.features.factory import Encoders
 from tagging.features.names import Linker, class_words, name_vectors
 from tagging.pipeline.recall_parts import SENSED_CHANNELS
 from tagging.pipeline.recall_stage import RecallStage
-from tagging.tags.edits.edited_catalog import EditedTags
+from tagging.tags.edits.edited_catalog import EditedCatalog
 from tagging.types import ClassTags
 
 Floats = NDArray[np.float32]
@@ -58,12 +58,12 @@ class TagOverlay:
             if any(channel.name == name for channel in self._recall_stage.channels):
                 self._linker(modality)
 
-    def edited(self, tags: EditedTags) -> tuple[RecallStage, Ranker]:
+    def edited(self, tags: EditedCatalog) -> tuple[RecallStage, Ranker]:
         """Recall and rank of the bundle under edited tags; those of before go on as they are."""
         catalog, spelled = tags.catalog(), _spelled(tags)
         created = [row for row in tags.created if not tags.is_gone(row)]
         channels = [self._edited(channel, tags, spelled, created) for channel in self._recall_stage.channels]
-        recall_stage = self._recall_stage.edited(catalog, channels, tags.redirects, tags.spelled)
+        recall_stage = self._recall_stage.edited(catalog, channels, tags.redirects, tags.spelling_overrides)
         ranker = self._ranker
         if isinstance(ranker, Contrastive):
             said = {tags.name_of(row): _said(tags, row) for row in created}
@@ -71,19 +71,19 @@ class TagOverlay:
             ranker = ranker.with_tag_vectors({name: self._ranked[one] for name, one in said.items()})
         return recall_stage, ranker
 
-    def _edited(self, channel: Channel, tags: EditedTags, spelled: _Spelled, created: Sequence[int]) -> Channel:
+    def _edited(self, channel: Channel, tags: EditedCatalog, spelled: _Spelled, created: Sequence[int]) -> Channel:
         limit = self._recall_stage.config.tags_per_channel
         if isinstance(channel, ExtractedTags):
-            return channel.spelled_otherwise(tags.row_spelled, len(tags))
+            return channel.spelled_otherwise(tags.find_spelling, len(tags))
         if isinstance(channel, TagSimilarity) and created:
             return self._like_names(channel, tags, created)
-        if isinstance(channel, WrittenNames) and tags.unspelled:
-            channel = WithoutSpellings(channel, tags.unspelled)
+        if isinstance(channel, WrittenNames) and tags.removed_spellings:
+            channel = WithoutSpellings(channel, tags.removed_spellings)
         if len(spelled.rows) and (more := self._more(channel.name, tags, spelled)) is not None:
             return Joined(channel, more, limit)
         return channel
 
-    def _more(self, name: str, tags: EditedTags, spelled: _Spelled) -> Channel | None:
+    def _more(self, name: str, tags: EditedCatalog, spelled: _Spelled) -> Channel | None:
         """What the channel of that name says of added spellings."""
         config, text = self._recall_stage.config, self._encoders.text
         if name == NameWordsChannel.name:
@@ -104,7 +104,7 @@ class TagOverlay:
             return None
         return SensedNames(name, SENSED_CHANNELS[name], links, strength, config.tags_per_channel)
 
-    def _like_names(self, channel: TagSimilarity, tags: EditedTags, created: Sequence[int]) -> Channel:
+    def _like_names(self, channel: TagSimilarity, tags: EditedCatalog, created: Sequence[int]) -> Channel:
         parts = self._recall_stage.parts.learnt
         assert parts is not None
         assert parts.tags is not None
@@ -131,8 +131,12 @@ class TagOverlay:
         return self._linkers[modality]
 
 
-def _spelled(tags: EditedTags) -> _Spelled:
-    of = sorted((tags.became(row), form) for form, row in tags.spellings.items() if not tags.is_gone(tags.became(row)))
+def _spelled(tags: EditedCatalog) -> _Spelled:
+    of = sorted(
+        (tags.merged_into(row), form)
+        for form, row in tags.added_spellings.items()
+        if not tags.is_gone(tags.merged_into(row))
+    )
     return _Spelled(np.array([row for row, _ in of], np.int64), tuple(form for _, form in of))
 
 
@@ -152,7 +156,7 @@ def _of_rows(links: ClassTags, rows: NDArray[np.int64]) -> ClassTags:
     )
 
 
-def _said(tags: EditedTags, row: int) -> str:
+def _said(tags: EditedCatalog, row: int) -> str:
     """What towers read of a created tag."""
     said = ", ".join([tags.name_of(row), *tags.aliases_of(row)])
     description = tags.description_of(row)

@@ -30,7 +30,7 @@ from tagging.pipeline.stages import Stages, untimed
 from tagging.pipeline.tag_overlay import TagOverlay
 from tagging.store.labelled_log import AddedVideo, LabelledUpdate
 from tagging.tags.catalog import TagCatalog, tag_id
-from tagging.tags.edits.edited_catalog import EditedTags
+from tagging.tags.edits.edited_catalog import EditedCatalog
 from tagging.text import normalise
 from tagging.types import (
     Candidates,
@@ -123,7 +123,7 @@ class Tagger:
         """Let labelled videos vote from now on, or leave; by video. Safe while others are tagged."""
         return apply_updates(self._recall_stage, entries, encoder_fingerprints(self._encoders))
 
-    def edited(self, tags: EditedTags) -> "Tagger":
+    def edited(self, tags: EditedCatalog) -> "Tagger":
         """The same bundle, labelled videos and decoders under edited tags; this one goes on as it is."""
         other = copy(self)
         other._recall_stage, other._ranker = self._overlay.edited(tags)

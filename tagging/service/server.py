@@ -18,7 +18,7 @@ from videotag.v1 import tagging_pb2_grpc as rpc
 
 from tagging.errors import VideotagError
 from tagging.service.api.servicer import Collaborators, Servicer
-from tagging.service.bundles.registry import Bundles
+from tagging.service.bundles.registry import BundleRegistry
 from tagging.service.calls.feedback import FeedbackCalls
 from tagging.service.calls.shadow import Shadow
 from tagging.service.calls.tags import TagCalls
@@ -92,7 +92,7 @@ async def serving(
         taggings, edits, labelled = Taggings(database), TagEdits(database), LabelledLog(database)
         model = ModelThread()
         stack.push_async_callback(model.close)
-        bundles = Bundles(config.bundles, model, edits, labelled, clock, stages)
+        bundles = BundleRegistry(config.bundles, model, edits, labelled, clock, stages)
         stack.push_async_callback(bundles.close)
         await bundles.start(bundle)
         adopt_libraries()
@@ -150,7 +150,7 @@ def _readings(
     port: int,
     health: Health,
     admission: Admission,
-    bundles: Bundles,
+    bundles: BundleRegistry,
     certificate: ServerCertificate | None,
 ) -> Readings:
     def certificate_ends() -> float | None:
@@ -198,7 +198,7 @@ async def _while_serving(endless: Coroutine[Any, Any, NoReturn]) -> AsyncIterato
 
 
 @asynccontextmanager
-async def _following(bundles: Bundles, metrics: Metrics, every_s: float) -> AsyncIterator[None]:
+async def _following(bundles: BundleRegistry, metrics: Metrics, every_s: float) -> AsyncIterator[None]:
     """Looks again and again for what other processes wrote; a database that is away is looked for again, too."""
     stop = asyncio.Event()
 

@@ -14,7 +14,7 @@ from tagging.store.database.feedback import Feedback, FeedbackLog, NamedTag
 from tagging.store.database.labelled_videos import LabelledLog, LabelledRecord
 from tagging.store.database.log import Log
 from tagging.store.database.tag_edits import TagEdit, TagEdits
-from tagging.store.database.taggings import RequestedTagging, Role, Tagging, TaggingKey
+from tagging.store.database.taggings import Role, Tagging, TaggingKey, TaggingOptions
 from tagging.types import Evidence, RankedTag, RankedTags, VideoRef
 
 NOON = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
@@ -56,7 +56,7 @@ def tagging(
     bundle: str = "b1",
     role: Role = "active",
     content_hash: str = "abc",
-    asked: RequestedTagging = RequestedTagging(),  # noqa: B008 - a value
+    asked: TaggingOptions = TaggingOptions(),  # noqa: B008 - a value
     name: str = "cat",
     minutes: float = 0,
 ) -> Tagging:

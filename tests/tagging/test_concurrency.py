@@ -21,18 +21,18 @@ async def test_who_waits_gets_what_the_work_returns_or_raises() -> None:
 
 
 async def test_work_goes_on_when_its_caller_is_cancelled_and_rest_waits_for_it() -> None:
-    unbroken, go_on, done = BackgroundTasks(), asyncio.Event(), list[str]()
+    background, go_on, done = BackgroundTasks(), asyncio.Event(), list[str]()
 
     async def work() -> None:
         await go_on.wait()
         done.append("done")
 
-    caller = asyncio.create_task(unbroken.run(work()))
+    caller = asyncio.create_task(background.run(work()))
     await asyncio.sleep(0)
     caller.cancel()
     with pytest.raises(asyncio.CancelledError):
         await caller
-    resting = asyncio.create_task(unbroken.rest())
+    resting = asyncio.create_task(background.wait_all())
     await asyncio.sleep(0)
     assert not resting.done()
     assert not done
@@ -44,23 +44,23 @@ async def test_work_goes_on_when_its_caller_is_cancelled_and_rest_waits_for_it()
 async def test_an_error_that_nobody_waits_for_any_more_is_not_told_as_forgotten() -> None:
     told: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
-    unbroken, go_on = BackgroundTasks(), asyncio.Event()
+    background, go_on = BackgroundTasks(), asyncio.Event()
 
     async def work() -> None:
         await go_on.wait()
         raise ValueError("nobody hears this")
 
-    caller = asyncio.create_task(unbroken.run(work()))
+    caller = asyncio.create_task(background.run(work()))
     await asyncio.sleep(0)
     caller.cancel()
     await asyncio.gather(caller, return_exceptions=True)
     go_on.set()
-    await unbroken.rest()
+    await background.wait_all()
     assert told == []
 
 
 async def test_work_that_does_not_end_is_cancelled_when_its_time_is_over() -> None:
-    unbroken, ended = BackgroundTasks(), list[str]()
+    background, ended = BackgroundTasks(), list[str]()
 
     async def work(name: str, seconds: float) -> None:
         try:
@@ -70,7 +70,7 @@ async def test_work_that_does_not_end_is_cancelled_when_its_time_is_over() -> No
             raise
         ended.append(name)
 
-    unbroken.start(work("short", 0.01))
-    unbroken.start(work("endless", 3600))
-    await unbroken.rest(0.5)
+    background.start(work("short", 0.01))
+    background.start(work("endless", 3600))
+    await background.wait_all(0.5)
     assert ended == ["short", "endless was cancelled"]

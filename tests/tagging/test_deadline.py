@@ -9,23 +9,23 @@ pytestmark = pytest.mark.anyio
 
 
 async def left() -> float | None:
-    return concurrency.left_s()
+    return concurrency.time_left_s()
 
 
 async def test_what_a_call_starts_knows_how_long_its_caller_waits_and_other_calls_do_not() -> None:
-    async def call(left_s: float | None) -> float | None:
-        concurrency.begin(left_s)
+    async def call(time_left_s: float | None) -> float | None:
+        concurrency.set_deadline(time_left_s)
         await asyncio.sleep(0)
         return await asyncio.create_task(left())
 
     short, endless, late = await asyncio.gather(call(60.0), call(None), call(-1.0))
     assert short is not None
     assert 0 < short <= 60
-    assert (endless, late, concurrency.left_s()) == (None, 0.0, None)
+    assert (endless, late, concurrency.time_left_s()) == (None, 0.0, None)
 
 
 async def test_work_that_goes_on_without_its_caller_has_no_end_of_his() -> None:
-    concurrency.begin(60.0)
+    concurrency.set_deadline(60.0)
     assert await BackgroundTasks().run(left()) is None
-    assert concurrency.left_s() is not None
-    concurrency.begin(None)
+    assert concurrency.time_left_s() is not None
+    concurrency.set_deadline(None)

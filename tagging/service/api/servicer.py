@@ -16,7 +16,7 @@ from tagging.errors import BackendUnavailableError, ConflictError, VideotagError
 from tagging.service.api.tag_messages import bundle_message, churn_message, edit_message, edit_messages, tag_message
 from tagging.service.api.validation import check
 from tagging.service.api.video_messages import MODALITY, read_labelled, read_tag_request, stream_response, tag_response
-from tagging.service.bundles.registry import Bundles
+from tagging.service.bundles.registry import BundleRegistry
 from tagging.service.calls.churn import churn_of
 from tagging.service.calls.feedback import FeedbackCalls, VideoFeedback
 from tagging.service.calls.shadow import Shadow
@@ -27,7 +27,7 @@ from tagging.service.errors.status import status_of
 from tagging.service.interceptors.errors import release_call
 from tagging.service.observe.metrics import Metrics
 from tagging.store.database.taggings import Taggings
-from tagging.tags.edits.request import Change
+from tagging.tags.edits.edit_batch import EditBatch
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class Collaborators:
     videos: VideoCalls
     tags: TagCalls
     feedback: FeedbackCalls
-    bundles: Bundles
+    bundles: BundleRegistry
     shadow: Shadow
     taggings: Taggings
     metrics: Metrics
@@ -109,7 +109,7 @@ class Servicer(rpc.TaggingServiceServicer):
         check(request)
         made: list[str] = []
 
-        def ask(change: Change) -> None:
+        def ask(change: EditBatch) -> None:
             made[:] = [
                 change.create(request.name, request.aliases, request.parent_ids, request.language, request.description)
             ]
@@ -122,7 +122,7 @@ class Servicer(rpc.TaggingServiceServicer):
     async def UpdateTag(self, request: pb.UpdateTagRequest, context: Context) -> pb.UpdateTagResponse:
         check(request)
 
-        def ask(change: Change) -> None:
+        def ask(change: EditBatch) -> None:
             change.update(
                 request.tag_id,
                 name=request.name if request.HasField("name") else None,

@@ -13,7 +13,7 @@ from tagging.service.errors.text_limits import sendable
 from tagging.store.database.log import Numbered
 from tagging.store.database.tag_edits import TagEdit
 from tagging.tags.edits.edit import EditKind
-from tagging.tags.edits.edited_catalog import EditedTags
+from tagging.tags.edits.edited_catalog import EditedCatalog
 
 KIND: Mapping[EditKind, pb.TagEditKind.ValueType] = {
     "create": pb.TAG_EDIT_KIND_CREATE,
@@ -32,7 +32,7 @@ KIND: Mapping[EditKind, pb.TagEditKind.ValueType] = {
 TOLD = ("name", "alias", "into", "parent_id", "description")
 
 
-def tag_message(tags: EditedTags, row: int) -> pb.Tag:
+def tag_message(tags: EditedCatalog, row: int) -> pb.Tag:
     counts = tags.index.catalog.counts
     return pb.Tag(
         id=tags.id_of(row),

@@ -12,7 +12,7 @@ from videotag.v1 import tagging_pb2 as pb
 from tagging.service.api.validation import check
 from tagging.service.calls.requests import TagRequest
 from tagging.service.errors.text_limits import sendable
-from tagging.store.database.taggings import RequestedTagging
+from tagging.store.database.taggings import TaggingOptions
 from tagging.types import Evidence, LabelledVideo, Modality, RankedTag, RankedTags, VideoRef
 
 T = TypeVar("T")
@@ -31,7 +31,7 @@ def read_tag_request(message: pb.TagVideoRequest) -> TagRequest:
     check(message)
     options = message.options
     threshold = options.WhichOneof("threshold")
-    asked = RequestedTagging(
+    asked = TaggingOptions(
         max_tags=options.max_tags if options.HasField("max_tags") else None,
         min_confidence=options.min_confidence if threshold == "min_confidence" else None,
         precision=options.precision if threshold == "precision" else None,

@@ -25,8 +25,8 @@ from tagging.store.database.log import Numbered
 from tagging.store.database.tag_edits import TagEdit, TagEdits
 from tagging.store.labelled_log import LabelledUpdate, RemovedVideo, from_bytes
 from tagging.tags.edits.edit import Edit, NumberedEdit
-from tagging.tags.edits.edited_catalog import CatalogIndex, EditedTags
-from tagging.tags.edits.history import History
+from tagging.tags.edits.edited_catalog import CatalogIndex, EditedCatalog
+from tagging.tags.edits.history import EditHistory
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class Snapshot:
     """A bundle as one call sees it."""
 
     tagger: Tagger
-    tags: EditedTags
+    tags: EditedCatalog
     version: str
     last_edit: int
 
@@ -70,7 +70,7 @@ class LoadedBundle:
         self.since = since
         self.timed = timed
         self._first = tagger
-        self._history = History.over(CatalogIndex(tagger.catalog))
+        self._history = EditHistory.over(CatalogIndex(tagger.catalog))
         self._tagger = tagger
         self._labelled_seen = 0
         self._labelled: set[str] = set()  # videos that the log holds, whether or not they can vote in this bundle
@@ -88,7 +88,7 @@ class LoadedBundle:
         return Snapshot(self._tagger, self._history.tags, self.manifest.version, self._history.last)
 
     @property
-    def history(self) -> History:
+    def history(self) -> EditHistory:
         return self._history
 
     def has_labelled(self, video_id: str) -> bool:
@@ -134,7 +134,7 @@ class LoadedBundle:
                         self._labelled.discard(one.record.video_id)
                 self._labelled_seen = page[-1].number
 
-    def _edited(self, more: list[NumberedEdit]) -> tuple[Tagger, History]:
+    def _edited(self, more: list[NumberedEdit]) -> tuple[Tagger, EditHistory]:
         history = self._history.then(more)
         return self._first.edited(history.tags), history
 

@@ -37,7 +37,7 @@ from tagging.types import VideoRef
 logger = logging.getLogger(__name__)
 
 
-class Bundles:
+class BundleRegistry:
     """Of one event loop. `start` before anything else.
 
     What it has begun it ends, also for a caller that went: nobody else is to find a bundle half loaded, or videos that
@@ -63,7 +63,7 @@ class Bundles:
         self._loading = asyncio.Lock()
         self._reading_on = asyncio.Lock()
         self._about_to_read_on: asyncio.Task[None] | None = None
-        self._unbroken = BackgroundTasks()
+        self._background = BackgroundTasks()
         self._active: LoadedBundle | None = None
         self.previous: LoadedBundle | None = None
         self.shadow: LoadedBundle | None = None
@@ -80,7 +80,7 @@ class Bundles:
         return self._active
 
     async def close(self) -> None:
-        await self._unbroken.rest()
+        await self._background.wait_all()
         for held in self._all():
             await held.release()
 
@@ -91,7 +91,7 @@ class Bundles:
         would wait for its every try, one after the other.
         """
         if self._about_to_read_on is None:
-            self._about_to_read_on = self._unbroken.start(self._follow())
+            self._about_to_read_on = self._background.start(self._follow())
         await asyncio.shield(self._about_to_read_on)
 
     async def activate(self, folder: str | None, version: str | None) -> None:
@@ -99,13 +99,13 @@ class Bundles:
 
         Raises ArtifactNotFoundError and what load_tagger raises, BusyError while another one is being loaded.
         """
-        await self._unbroken.run(self._activate(folder, version))
+        await self._background.run(self._activate(folder, version))
 
     async def set_shadow(self, folder: str | None, version: str | None) -> None:
         """Let a bundle tag in the shadow of the active one; with neither given, none. Raises as `activate` does,
         and ConflictError for the active one.
         """
-        await self._unbroken.run(self._set_shadow(folder, version))
+        await self._background.run(self._set_shadow(folder, version))
 
     async def _follow(self) -> None:
         async with self._reading_on:

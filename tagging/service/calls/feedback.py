@@ -6,8 +6,8 @@ from datetime import datetime
 from uuid import uuid4
 
 from tagging.errors import AlreadyExistsError, InvalidRecordError, InvalidRequestError, UnknownIdError
-from tagging.service.bundles.registry import Bundles
-from tagging.service.calls.stored_answers import as_of_now
+from tagging.service.bundles.registry import BundleRegistry
+from tagging.service.calls.stored_answers import with_current_tags
 from tagging.store.database.feedback import Feedback, FeedbackLog, NamedTag
 from tagging.store.database.taggings import Taggings
 
@@ -26,7 +26,7 @@ class VideoFeedback:
 
 class FeedbackCalls:
     def __init__(
-        self, bundles: Bundles, taggings: Taggings, feedback: FeedbackLog, clock: Callable[[], datetime]
+        self, bundles: BundleRegistry, taggings: Taggings, feedback: FeedbackLog, clock: Callable[[], datetime]
     ) -> None:
         self._bundles = bundles
         self._taggings = taggings
@@ -46,7 +46,7 @@ class FeedbackCalls:
         if tagging is None:
             raise UnknownIdError(f"no answer is stored for the video {judged.video_id!r}", "tag it first")
         tags = self._bundles.active.now.tags
-        given = (*as_of_now(tagging, tags).answer.tags, *tagging.answer.tags)  # to who asked lately, and before
+        given = (*with_current_tags(tagging, tags).answer.tags, *tagging.answer.tags)  # to who asked lately, and before
         names = {tag.tag_id: tag.name for tag in given}
         fields = {"accepted_tag_ids": judged.accepted, "rejected_tag_ids": judged.rejected}
         wrong = {
@@ -58,7 +58,7 @@ class FeedbackCalls:
             raise InvalidRequestError(
                 "; ".join(f"{field}: {told}" for field, told in wrong.items()), "give ids of the answer", wrong
             )
-        rows = {spelling: tags.row_spelled(spelling) for spelling in judged.added}
+        rows = {spelling: tags.find_spelling(spelling) for spelling in judged.added}
         feedback = Feedback(
             judged.feedback_id or str(uuid4()),
             judged.video_id,

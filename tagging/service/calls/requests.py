@@ -4,7 +4,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 
-from tagging.store.database.taggings import RequestedTagging
+from tagging.store.database.taggings import TaggingOptions
 from tagging.types import VideoRef
 
 
@@ -14,7 +14,7 @@ class TagRequest:
 
     video: VideoRef
     content: bytes | None  # the media themselves, where there is no uri
-    asked: RequestedTagging
+    asked: TaggingOptions
     evidence: bool  # False: it is not to be sent
 
 

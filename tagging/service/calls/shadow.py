@@ -9,7 +9,7 @@ from datetime import datetime
 from tagging.errors import VideotagError
 from tagging.media.read_ahead import ReadVideo
 from tagging.pipeline.stages import Stages
-from tagging.service.bundles.registry import Bundles
+from tagging.service.bundles.registry import BundleRegistry
 from tagging.service.inference.model_thread import ModelThread
 from tagging.store.database.taggings import Tagging, Taggings
 
@@ -27,7 +27,7 @@ class Shadow:
 
     def __init__(
         self,
-        bundles: Bundles,
+        bundles: BundleRegistry,
         model: ModelThread,
         taggings: Taggings,
         waiting: int,

@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 from tagging.store.database.taggings import Tagging
-from tagging.tags.edits.edited_catalog import EditedTags
+from tagging.tags.edits.edited_catalog import EditedCatalog
 from tagging.types import RankedTag
 
 
-def as_of_now(tagging: Tagging, tags: EditedTags) -> Tagging:
+def with_current_tags(tagging: Tagging, tags: EditedCatalog) -> Tagging:
     """Without the tags that were hidden or taken back since; of those that were merged, what they became.
 
     Tags that were renamed keep the names that they had.

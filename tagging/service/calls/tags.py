@@ -12,13 +12,13 @@ from typing import Any, TypeVar, cast
 from uuid import uuid4
 
 from tagging.errors import InvalidRequestError, OvertakenError
-from tagging.service.bundles.registry import Bundles
+from tagging.service.bundles.registry import BundleRegistry
 from tagging.store.database.log import Numbered
 from tagging.store.database.tag_edits import TagEdit, TagEdits
 from tagging.tags.edits.edit import Edit
-from tagging.tags.edits.edited_catalog import CatalogIndex, EditedTags
-from tagging.tags.edits.history import History
-from tagging.tags.edits.request import Change
+from tagging.tags.edits.edit_batch import EditBatch
+from tagging.tags.edits.edited_catalog import CatalogIndex, EditedCatalog
+from tagging.tags.edits.history import EditHistory
 from tagging.text import normalise
 
 T = TypeVar("T", bound=tuple[Any, ...])
@@ -34,7 +34,7 @@ class Changed:
     """What a change came to, in the bundle that it was asked of; meanwhile another may answer, or others undo it."""
 
     edits: tuple[Numbered[TagEdit], ...]
-    tags: EditedTags
+    tags: EditedCatalog
     bundle_version: str
     touched: tuple[str, ...] = ()  # of an undo: ids of the tags that are not as they were before
 
@@ -43,7 +43,7 @@ class Changed:
 class Page:
     rows: tuple[int, ...]
     next_token: str
-    tags: EditedTags
+    tags: EditedCatalog
     bundle_version: str
     last_edit: int
 
@@ -55,13 +55,13 @@ class EditPage:
 
 
 class TagCalls:
-    def __init__(self, bundles: Bundles, edits: TagEdits, clock: Callable[[], datetime]) -> None:
+    def __init__(self, bundles: BundleRegistry, edits: TagEdits, clock: Callable[[], datetime]) -> None:
         self._bundles = bundles
         self._edits = edits
         self._clock = clock
         self._orders: dict[int, tuple[CatalogIndex, list[Place], list[int]]] = {}
 
-    async def change(self, ask: Callable[[Change], None], who: str) -> Changed:
+    async def change(self, ask: Callable[[EditBatch], None], who: str) -> Changed:
         """The edits that a request leads to, all of them stored and applied; none where all is as asked.
 
         Raises what `ask` does, and OvertakenError where others were faster again and again.
@@ -70,7 +70,7 @@ class TagCalls:
             await self._bundles.follow()
             held = self._bundles.active
             history = held.history
-            change = Change(history.tags, history.last + 1)
+            change = EditBatch(history.tags, history.last + 1)
             await asyncio.to_thread(ask, change)
             try:
                 edits = await self._store(change.edits, history, who) if change.edits else ()
@@ -128,7 +128,7 @@ class TagCalls:
         more = len(found) > len(shown)
         return EditPage(tuple(shown), _write_token([shown[-1].number], {"tag_id": tag_id}) if more else "")
 
-    async def _store(self, edits: Sequence[Edit], history: History, who: str) -> tuple[Numbered[TagEdit], ...]:
+    async def _store(self, edits: Sequence[Edit], history: EditHistory, who: str) -> tuple[Numbered[TagEdit], ...]:
         request, at = str(uuid4()), self._clock()
         records = [
             TagEdit(f"{request}/{place}", one.kind, one.tag_id, one.before, one.after, who, at, one.undoes)
@@ -139,7 +139,7 @@ class TagCalls:
         return entries
 
     def _rows_after(
-        self, tags: EditedTags, start: Place, size: int, text: str, is_hidden: bool | None
+        self, tags: EditedCatalog, start: Place, size: int, text: str, is_hidden: bool | None
     ) -> tuple[list[int], Place | None]:
         """A page of rows behind a place, and the place of the last, where there are more."""
         form = normalise(text)
@@ -156,7 +156,7 @@ class TagCalls:
             last = place
         return rows, None
 
-    def _in_order(self, tags: EditedTags, start: Place) -> Iterator[tuple[Place, int]]:
+    def _in_order(self, tags: EditedCatalog, start: Place) -> Iterator[tuple[Place, int]]:
         """The most used first, then by id; behind a place."""
         key = id(tags.index)
         if key not in self._orders or self._orders[key][0] is not tags.index:

@@ -14,10 +14,10 @@ from tagging.media.read_ahead import Failure, ReadVideo, read_result
 from tagging.media.source import OpenFile
 from tagging.pipeline.stages import Stages
 from tagging.pipeline.tagger import Tagger
-from tagging.service.bundles.registry import Bundles
+from tagging.service.bundles.registry import BundleRegistry
 from tagging.service.calls.requests import TagRequest, content_hash
 from tagging.service.calls.shadow import Shadow
-from tagging.service.calls.stored_answers import as_of_now
+from tagging.service.calls.stored_answers import with_current_tags
 from tagging.service.clients.current import caller
 from tagging.service.clients.quotas import Quotas
 from tagging.service.inference.admission import Admission
@@ -64,7 +64,7 @@ class Telemetry:
 class VideoCalls:
     def __init__(
         self,
-        bundles: Bundles,
+        bundles: BundleRegistry,
         model: ModelThread,
         sources: Sources,
         admission: Admission,
@@ -110,7 +110,7 @@ class VideoCalls:
             with self._told.stages("store"):
                 stored = await self._taggings.get(key)
             if stored is not None:
-                return TaggingAnswer(as_of_now(stored, moment.tags), from_store=True)
+                return TaggingAnswer(with_current_tags(stored, moment.tags), from_store=True)
             selection = await self._model.selection(moment.tagger, request.asked)
             read = await self._read(moment.tagger, request.video, file)
             answer = await self._model.tag(moment.tagger, read, selection)
@@ -118,7 +118,7 @@ class VideoCalls:
         with self._told.stages("store"):
             kept = await self._taggings.put(tagging)
         if kept is not tagging:  # somebody asked for the same meanwhile
-            return TaggingAnswer(as_of_now(kept, moment.tags), from_store=True)
+            return TaggingAnswer(with_current_tags(kept, moment.tags), from_store=True)
         self._shadow.offer(read, tagging)
         return TaggingAnswer(tagging, from_store=False)
 
@@ -131,14 +131,14 @@ class VideoCalls:
 
     async def add_labelled(self, labelled: LabelledVideo, content: bytes | None, who: str) -> LabelledVideoReport:
         """Let a labelled video vote, in place of the one of that id; it is on the disk, and found, from then on."""
-        if any(self._bundles.active.now.tags.row_spelled(tag) is None for tag in labelled.tags):
+        if any(self._bundles.active.now.tags.find_spelling(tag) is None for tag in labelled.tags):
             await self._bundles.follow()  # another service may have created it just now
         async with (
             self._admitted(content),
             self._bundles.active.used() as moment,
             self._media(labelled.video, content) as file,
         ):
-            known = {tag: moment.tags.row_spelled(tag) for tag in labelled.tags}
+            known = {tag: moment.tags.find_spelling(tag) for tag in labelled.tags}
             rows = dict.fromkeys(row for row in known.values() if row is not None)
             if not rows:
                 raise InvalidRequestError(

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from tagging.config.root import SelectConfig
 from tagging.media.read_ahead import Failure, ReadVideo
 from tagging.pipeline.tagger import Tagger
-from tagging.store.database.taggings import RequestedTagging
+from tagging.store.database.taggings import TaggingOptions
 from tagging.types import RankedTags
 
 T = TypeVar("T")
@@ -70,7 +70,7 @@ class ModelThread:
         assert isinstance(result, RankedTags)
         return result
 
-    async def selection(self, tagger: Tagger, asked: RequestedTagging) -> SelectConfig:
+    async def selection(self, tagger: Tagger, asked: TaggingOptions) -> SelectConfig:
         """What a caller wants, as the tagger goes by it; raises as Tagger.selection does.
 
         Which confidence keeps a precision takes long enough to be looked for here: the event loop would stand still,

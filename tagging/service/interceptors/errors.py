@@ -53,7 +53,7 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
 
 def _guarded(call: str, handler: Handler) -> Callable[[bytes, Context], Awaitable[Any]]:
     async def answer(request: bytes, context: Context) -> Any:
-        concurrency.begin(context.time_remaining())
+        concurrency.set_deadline(context.time_remaining())
         try:
             return await handler.unary_unary(_parsed(call, handler, request), context)
         except Exception as error:
@@ -68,7 +68,7 @@ def _guarded_stream(call: str, handler: Handler) -> Callable[[AsyncIterator[byte
             async for request in requests:  # begun by who reads: gRPC warns of a reader that is begun and not used
                 yield _parsed(call, handler, request)
 
-        concurrency.begin(context.time_remaining())
+        concurrency.set_deadline(context.time_remaining())
         try:
             async with aclosing(handler.stream_stream(parsed(), context)) as responses:
                 async for response in responses:

@@ -57,7 +57,7 @@ class Database:
             "hide_parameters": True,  # errors go to logs, and what people wrote does not
             "json_serializer": partial(json.dumps, allow_nan=False),
         }
-        self.unbroken = BackgroundTasks()
+        self.background = BackgroundTasks()
         self._answer_timeout_s = config.answer_timeout_s
         self._engine: Engine = FileEngine(address.url, options) if self.file else ServerEngine(address.url, options)
 
@@ -71,14 +71,14 @@ class Database:
 
     async def close(self) -> None:
         """Waits for what is running, but for a database that hangs no longer than a caller would."""
-        await self.unbroken.rest(self._answer_timeout_s)
+        await self.background.wait_all(self._answer_timeout_s)
         await self._engine.close()
 
     async def _in_time(self, transaction: Coroutine[Any, Any, T]) -> T:
         patience_s = self._patience_s()
         try:
             async with asyncio.timeout(patience_s):
-                return await self.unbroken.run(self._told(transaction))
+                return await self.background.run(self._told(transaction))
         except TimeoutError as error:
             if patience_s < min(LONG_S, self._answer_timeout_s):
                 told = "the deadline passed while the database was asked"
@@ -91,5 +91,5 @@ class Database:
 
     def _patience_s(self) -> float:
         """How long the caller of now is let wait: a database that hangs holds nobody beyond his deadline."""
-        left_s = concurrency.left_s()
-        return self._answer_timeout_s if left_s is None else min(self._answer_timeout_s, WAITED * left_s)
+        time_left_s = concurrency.time_left_s()
+        return self._answer_timeout_s if time_left_s is None else min(self._answer_timeout_s, WAITED * time_left_s)

@@ -21,7 +21,7 @@ Role = Literal["active", "shadow"]
 
 
 @dataclass(frozen=True, slots=True)
-class RequestedTagging:
+class TaggingOptions:
     """What a caller wants of an answer; None: what the bundle is configured to give."""
 
     max_tags: int | None = None
@@ -48,7 +48,7 @@ class TaggingKey:
     video_id: str
     content_hash: str  # of all that was looked at; what it covers is the caller's to say
     bundle_version: str
-    asked: RequestedTagging
+    asked: TaggingOptions
     role: Role = "active"
 
     def __post_init__(self) -> None:
@@ -226,6 +226,6 @@ def _tagging(row: RowMapping, prefix: str = "") -> Tagging:
     def at(name: str) -> Any:
         return row[prefix + name]
 
-    asked = RequestedTagging(**json.loads(at("asked")))
+    asked = TaggingOptions(**json.loads(at("asked")))
     key = TaggingKey(at("video_id"), at("content_hash"), at("bundle_version"), asked, at("role"))
     return Tagging(key, VideoRef(**at("video")), answer_from_json(at("answer")), at("at"), at("last_edit"))

@@ -27,7 +27,7 @@ class CatalogIndex:
         self.children: tuple[int, ...] = tuple(row for row, parents in enumerate(catalog.parents) if parents)
 
 
-class EditedTags:
+class EditedCatalog:
     """The catalog of a bundle and what edits have made of it."""
 
     def __init__(self, index: CatalogIndex) -> None:
@@ -41,14 +41,14 @@ class EditedTags:
         self._hidden: dict[int, bool] = {}
         self._parents: dict[int, tuple[int, ...]] = {}
         self._descriptions: dict[int, str] = {}
-        self._became: dict[int, int] = {}  # merged rows
+        self._merged: dict[int, int] = {}  # merged rows
         self._edited: dict[int, int] = {}  # number of the last edit of a row
 
     def __len__(self) -> int:
         """Rows, those of merged tags and of taken back ones too."""
         return self._base + len(self._created)
 
-    def copy(self) -> "EditedTags":
+    def copy(self) -> "EditedCatalog":
         other = copy(self)
         for name, value in vars(self).items():
             if isinstance(value, dict | list):
@@ -62,20 +62,20 @@ class EditedTags:
         row = self._ids.get(tag_id, self.index.rows_by_id.get(tag_id))
         if row is None:
             raise UnknownIdError(f"there is no tag {tag_id!r}", "ListTags says which there are")
-        return self.became(row)
+        return self.merged_into(row)
 
     def find(self, tag_id: str) -> int | None:
         """As `row_of`; None where there is none, or its creation was taken back."""
         row = self._ids.get(tag_id, self.index.rows_by_id.get(tag_id))
-        return None if row is None else self.became(row)
+        return None if row is None else self.merged_into(row)
 
-    def became(self, row: int) -> int:
+    def merged_into(self, row: int) -> int:
         """The row that it was merged into, or itself."""
-        while row in self._became:
-            row = self._became[row]
+        while row in self._merged:
+            row = self._merged[row]
         return row
 
-    def row_spelled(self, spelling: str) -> int | None:
+    def find_spelling(self, spelling: str) -> int | None:
         form = normalise(spelling)
         return self._forms[form] if form in self._forms else self.index.rows_by_form.get(form)
 
@@ -91,7 +91,7 @@ class EditedTags:
     def parents_of(self, row: int) -> tuple[int, ...]:
         """Rows; of a tag that was merged, that of what it became."""
         parents = self._parents[row] if row in self._parents else self._of_base(row, self.index.catalog.parents, ())
-        return tuple(dict.fromkeys(self.became(parent) for parent in parents)) if self._became else parents
+        return tuple(dict.fromkeys(self.merged_into(parent) for parent in parents)) if self._merged else parents
 
     def is_hidden(self, row: int) -> bool:
         return self._hidden.get(row, row < self._base and bool(self.index.catalog.hidden[row]))
@@ -107,12 +107,12 @@ class EditedTags:
 
     def is_gone(self, row: int) -> bool:
         """Whether it was merged into another, or its creation was taken back."""
-        return row in self._became or (row >= self._base and self._ids.get(self.id_of(row)) != row)
+        return row in self._merged or (row >= self._base and self._ids.get(self.id_of(row)) != row)
 
     @property
     def redirects(self) -> Mapping[int, int]:
         """Rows of merged tags, and what they became."""
-        return {row: self.became(row) for row in self._became}
+        return {row: self.merged_into(row) for row in self._merged}
 
     @property
     def created(self) -> range:
@@ -120,17 +120,17 @@ class EditedTags:
         return range(self._base, len(self))
 
     @property
-    def spellings(self) -> Mapping[str, int]:
+    def added_spellings(self) -> Mapping[str, int]:
         """What was added to the catalog's spellings, normalised, and whose it is."""
         return MappingProxyType({form: row for form, row in self._forms.items() if row is not None})
 
     @property
-    def spelled(self) -> Mapping[str, int | None]:
+    def spelling_overrides(self) -> Mapping[str, int | None]:
         """Whose the spellings are that were added or taken away, normalised; None: nobody's."""
         return MappingProxyType(self._forms)
 
     @property
-    def unspelled(self) -> frozenset[str]:
+    def removed_spellings(self) -> frozenset[str]:
         """Spellings of the catalog that are nobody's any more, normalised."""
         return frozenset(form for form, row in self._forms.items() if row is None)
 
@@ -140,7 +140,7 @@ class EditedTags:
         hidden = np.concatenate([base.hidden, np.zeros(len(rows), np.bool_)])
         for row, is_hidden in self._hidden.items():
             hidden[row] = is_hidden
-        hidden[[row for row in {*self._became, *rows} if self.is_gone(row)]] = True
+        hidden[[row for row in {*self._merged, *rows} if self.is_gone(row)]] = True
         names, aliases, parents = list(base.names), list(base.aliases), list(base.parents)
         for row in rows:
             names.append(self.name_of(row))
@@ -150,7 +150,7 @@ class EditedTags:
             names[row] = self.name_of(row)
         for row in self._aliases:
             aliases[row] = self.aliases_of(row)
-        for row in {*self._parents, *(self.index.children if self._became else ())}:  # parents may have been merged
+        for row in {*self._parents, *(self.index.children if self._merged else ())}:  # parents may have been merged
             parents[row] = self.parents_of(row)
         return replace(
             base,
@@ -196,7 +196,7 @@ class EditedTags:
         for one in touched:
             self._edited[one] = number
 
-    def apply_taken_back(self, edit: Edit) -> None:
+    def apply_undone(self, edit: Edit) -> None:
         """What remains of an edit that was taken back: a row that nobody gets any more."""
         if edit.kind == "create":
             self._names[len(self)] = edit.after["name"]
@@ -243,7 +243,7 @@ class EditedTags:
 
     def _set_spelling(self, row: int, alias: str) -> None:
         form = normalise(alias)
-        if self.row_spelled(alias) != row:
+        if self.find_spelling(alias) != row:
             self._forms[form] = row
         if alias not in (self.name_of(row), *self.aliases_of(row)):
             self._aliases[row] = (*self.aliases_of(row), alias)
@@ -256,7 +256,7 @@ class EditedTags:
             self._aliases[row] = tuple(one for one in self.aliases_of(row) if one != alias)
             return
         self._aliases[row] = tuple(one for one in self.aliases_of(row) if normalise(one) != form)
-        if self.row_spelled(alias) == row:
+        if self.find_spelling(alias) == row:
             self._forms[form] = None
 
     def _merge(self, row: int, into: str) -> int:
@@ -266,7 +266,7 @@ class EditedTags:
         for parent in self.parents_of(target):
             if parent != row:  # a kind of what it becomes itself is no kind of it any more
                 self._require_no_circle(row, parent)
-        self._became[row] = target
+        self._merged[row] = target
         for spelling in (self.name_of(row), *self.aliases_of(row)):
             self._set_spelling(target, spelling)
         self._parents[target] = tuple(one for one in self.parents_of(target) if one != target)
@@ -277,7 +277,7 @@ class EditedTags:
         self._parents[row] = tuple(dict.fromkeys([*self.parents_of(row), parent]))
 
     def _require_free(self, spelling: str, row: int | None) -> None:
-        owner = self.row_spelled(spelling)
+        owner = self.find_spelling(spelling)
         if owner is not None and owner != row:
             raise AlreadyExistsError(
                 f"{spelling!r} is the tag {self.name_of(owner)!r}, or an alias of it",

@@ -10,28 +10,28 @@ from dataclasses import dataclass
 
 from tagging.errors import AlreadyExistsError, ConflictError, UnknownIdError
 from tagging.tags.edits.edit import Edit, NumberedEdit
-from tagging.tags.edits.edited_catalog import CatalogIndex, EditedTags
+from tagging.tags.edits.edited_catalog import CatalogIndex, EditedCatalog
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class History:
+class EditHistory:
     """The edits up to one moment, over one catalog."""
 
     edits: tuple[NumberedEdit, ...]
-    tags: EditedTags
+    tags: EditedCatalog
     passed_over: frozenset[int]  # numbers of edits that this catalog has no place for
 
     @classmethod
-    def over(cls, index: CatalogIndex, edits: Sequence[NumberedEdit] = ()) -> "History":
+    def over(cls, index: CatalogIndex, edits: Sequence[NumberedEdit] = ()) -> "EditHistory":
         """Every edit anew, those that were taken back left out."""
         taken_back = {one.edit.undoes for one in edits if one.edit.undoes is not None}
         by_number = {one.number: one.edit for one in edits}
-        tags, passed_over = EditedTags(index), set[int]()
+        tags, passed_over = EditedCatalog(index), set[int]()
         for one in edits:
             if one.number in taken_back:
-                tags.apply_taken_back(one.edit)
+                tags.apply_undone(one.edit)
             elif one.edit.undoes is not None:
                 for touched in by_number[one.edit.undoes].touched:
                     tags.touch(touched, one.number)
@@ -46,17 +46,17 @@ class History:
         """Number of the last edit; 0: there is none."""
         return self.edits[-1].number if self.edits else 0
 
-    def then(self, more: Iterable[NumberedEdit]) -> "History":
+    def then(self, more: Iterable[NumberedEdit]) -> "EditHistory":
         """With later edits."""
         more = list(more)
         if any(one.edit.kind == "undo" for one in more):
-            return History.over(self.tags.index, (*self.edits, *more))
+            return EditHistory.over(self.tags.index, (*self.edits, *more))
         tags, passed_over = self.tags.copy(), set(self.passed_over)
         for one in more:
             _apply(tags, one, passed_over)
-        return History((*self.edits, *more), tags, frozenset(passed_over))
+        return EditHistory((*self.edits, *more), tags, frozenset(passed_over))
 
-    def without(self, number: int) -> "History":
+    def without(self, number: int) -> "EditHistory":
         """As it would be had an edit been taken back; UnknownIdError, ConflictError where others rest on it."""
         wanted = self.edit(number)
         if wanted is None or wanted.kind == "undo":
@@ -78,7 +78,7 @@ class History:
         return next((one.number for one in self.edits if one.edit.undoes == number), None)
 
 
-def _apply(tags: EditedTags, one: NumberedEdit, passed_over: set[int]) -> None:
+def _apply(tags: EditedCatalog, one: NumberedEdit, passed_over: set[int]) -> None:
     edit = one.edit
     try:
         tags.apply(edit, one.number)

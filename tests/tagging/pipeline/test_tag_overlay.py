@@ -24,9 +24,9 @@ from tagging.store.features import FeatureStore
 from tagging.store.labelled_log import AddedVideo
 from tagging.tags.catalog import TagCatalog
 from tagging.tags.edits.edit import NumberedEdit
+from tagging.tags.edits.edit_batch import EditBatch
 from tagging.tags.edits.edited_catalog import CatalogIndex
-from tagging.tags.edits.history import History
-from tagging.tags.edits.request import Change
+from tagging.tags.edits.history import EditHistory
 from tagging.training.run import train
 from tagging.types import LabelledVideo, RankedTag, RankedTags, VideoRef
 from tests.tagging.maintenance.test_add_tags import learnt_config
@@ -38,10 +38,10 @@ class Desk:
 
     def __init__(self, tagger: Tagger, bundle: Path) -> None:
         self.first = self.tagger = tagger
-        self.history = History.over(CatalogIndex(TagCatalog.load(bundle / "catalog.parquet")))
+        self.history = EditHistory.over(CatalogIndex(TagCatalog.load(bundle / "catalog.parquet")))
 
-    def do(self, ask: Callable[[Change], Any]) -> None:
-        change = Change(self.history.tags, self.history.last + 1)
+    def do(self, ask: Callable[[EditBatch], Any]) -> None:
+        change = EditBatch(self.history.tags, self.history.last + 1)
         ask(change)
         first = self.history.last + 1
         self.history = self.history.then([NumberedEdit(first + n, edit) for n, edit in enumerate(change.edits)])
@@ -52,7 +52,7 @@ class Desk:
         self.tagger = self.first.edited(self.history.tags)
 
     def id(self, spelling: str) -> str:
-        row = self.history.tags.row_spelled(spelling)
+        row = self.history.tags.find_spelling(spelling)
         assert row is not None
         return self.history.tags.id_of(row)
 
@@ -208,7 +208,7 @@ def test_the_threshold_of_a_tag_stays_its_own_whatever_is_edited(learnt: Path) -
         both = Desk(plain, learnt), Desk(shifted, learnt)
         ids = {name: both[0].id(name) for name in ("cats", "cars", "food", "music")}
 
-        def edit(ask: Callable[[Change], Any]) -> None:
+        def edit(ask: Callable[[EditBatch], Any]) -> None:
             for desk in both:
                 desk.do(ask)
 

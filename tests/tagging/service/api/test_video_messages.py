@@ -14,7 +14,7 @@ from videotag.v1 import tagging_pb2 as pb
 from tagging.errors import InvalidRequestError
 from tagging.service.api.video_messages import read_labelled, read_tag_request, stream_response, tag_response, timestamp
 from tagging.service.calls.requests import TagRequest, content_hash
-from tagging.store.database.taggings import RequestedTagging
+from tagging.store.database.taggings import TaggingOptions
 from tagging.types import MODALITIES, Evidence, LabelledVideo, RankedTag, RankedTags, VideoRef
 
 NOON = datetime(2026, 1, 2, 12, 0, 0, 250_000, UTC)
@@ -55,21 +55,21 @@ def test_a_request_says_what_the_client_said() -> None:
     assert read_tag_request(asked) == TagRequest(
         VideoRef(" v1 ", "https://a/b.mp4", "T", "D\n", "u"),
         None,
-        RequestedTagging(max_tags=7, precision=0.9),
+        TaggingOptions(max_tags=7, precision=0.9),
         evidence=True,
     )
 
 
 def test_what_a_client_leaves_out_is_left_to_the_bundle() -> None:
     assert read_tag_request(pb.TagVideoRequest(video_id="v1", title="T")) == TagRequest(
-        VideoRef("v1", title="T"), None, RequestedTagging(), evidence=False
+        VideoRef("v1", title="T"), None, TaggingOptions(), evidence=False
     )
 
 
 def test_zero_is_not_the_same_as_nothing() -> None:
     options = pb.TagVideoOptions(min_confidence=0.0)
     wish = read_tag_request(pb.TagVideoRequest(video_id="v1", title="T", options=options)).asked
-    assert wish == RequestedTagging(min_confidence=0.0)
+    assert wish == TaggingOptions(min_confidence=0.0)
     assert violations(pb.TagVideoRequest(video_id="v1", title="T", options=pb.TagVideoOptions(max_tags=0))) == {
         "options.max_tags": "0, expected a number in [1, 50]"
     }

@@ -15,7 +15,7 @@ from tagging.maintenance.add_tags import add_tags
 from tagging.media.read_ahead import ReadVideo
 from tagging.pipeline.stages import Stage
 from tagging.service.bundles.loaded_bundle import LoadedBundle
-from tagging.service.bundles.registry import Bundles
+from tagging.service.bundles.registry import BundleRegistry
 from tagging.service.inference.model_thread import ModelThread
 from tagging.store.database.log import Numbered
 from tagging.store.labelled_log import to_bytes
@@ -46,7 +46,7 @@ async def test_a_switch_that_fails_when_its_caller_is_gone_is_not_told_as_a_forg
     told: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
     empty: Any = Empty()
-    bundles = Bundles(None, ModelThread(), empty, empty, lambda: NOON)
+    bundles = BundleRegistry(None, ModelThread(), empty, empty, lambda: NOON)
     with pytest.raises(ArtifactNotFoundError):
         await bundles.activate("one", None)
     for wait in range(5):
@@ -61,7 +61,7 @@ async def test_a_switch_that_fails_when_its_caller_is_gone_is_not_told_as_a_forg
 
 async def test_following_goes_on_when_its_caller_is_gone(tiny_starter: Path) -> None:
     empty: Any = Empty()
-    bundles = Bundles(None, ModelThread(), empty, empty, lambda: NOON)
+    bundles = BundleRegistry(None, ModelThread(), empty, empty, lambda: NOON)
     empty.go_on.set()
     await bundles.start(tiny_starter)
     empty.go_on.clear()
@@ -92,7 +92,7 @@ def tag(held: LoadedBundle) -> None:
 
 
 @pytest.fixture
-async def three(tiny_starter: Path, tmp_path: Path) -> AsyncIterator[tuple[Bundles, Told, Any]]:
+async def three(tiny_starter: Path, tmp_path: Path) -> AsyncIterator[tuple[BundleRegistry, Told, Any]]:
     """With the bundles "one", which is active, "two" and "three"."""
     shutil.copytree(tiny_starter, tmp_path / "one")
     for name in ("two", "three"):
@@ -100,13 +100,13 @@ async def three(tiny_starter: Path, tmp_path: Path) -> AsyncIterator[tuple[Bundl
     told, empty = Told(), Empty()
     empty.go_on.set()
     log: Any = empty
-    bundles = Bundles(tmp_path, ModelThread(), log, log, lambda: NOON, told)
+    bundles = BundleRegistry(tmp_path, ModelThread(), log, log, lambda: NOON, told)
     await bundles.start(tmp_path / "one")
     yield bundles, told, empty
     await bundles.close()
 
 
-async def test_a_shadow_is_timed_from_when_it_answers(three: tuple[Bundles, Told, Any]) -> None:
+async def test_a_shadow_is_timed_from_when_it_answers(three: tuple[BundleRegistry, Told, Any]) -> None:
     bundles, told, _ = three
     told.stages.clear()
     await bundles.set_shadow("two", None)
@@ -118,7 +118,7 @@ async def test_a_shadow_is_timed_from_when_it_answers(three: tuple[Bundles, Told
     assert told.stages == ["encode", "recall", "rank", "select"]
 
 
-async def test_no_bundle_is_its_own_shadow_however_it_became_active(three: tuple[Bundles, Told, Any]) -> None:
+async def test_no_bundle_is_its_own_shadow_however_it_became_active(three: tuple[BundleRegistry, Told, Any]) -> None:
     bundles, _, _ = three
     first = bundles.active
     await bundles.activate("two", None)
@@ -131,7 +131,7 @@ async def test_no_bundle_is_its_own_shadow_however_it_became_active(three: tuple
     assert bundles.previous.name == "two"
 
 
-async def test_a_switch_that_fails_leaves_every_bundle_in_its_place(three: tuple[Bundles, Told, Any]) -> None:
+async def test_a_switch_that_fails_leaves_every_bundle_in_its_place(three: tuple[BundleRegistry, Told, Any]) -> None:
     bundles, _, log = three
     await bundles.set_shadow("two", None)
     before = bundles.active, bundles.previous, bundles.shadow
@@ -149,7 +149,7 @@ async def test_a_switch_that_fails_leaves_every_bundle_in_its_place(three: tuple
 
 
 async def test_a_folder_in_which_another_bundle_lies_by_now_is_another_bundle(
-    three: tuple[Bundles, Told, Any], tmp_path: Path
+    three: tuple[BundleRegistry, Told, Any], tmp_path: Path
 ) -> None:
     bundles, _, _ = three
     first = bundles.active.manifest.version
@@ -183,8 +183,8 @@ class Written:
             yield entry
 
 
-def over(edits: Any, videos: Any) -> Bundles:
-    return Bundles(None, ModelThread(), edits, videos, lambda: NOON)
+def over(edits: Any, videos: Any) -> BundleRegistry:
+    return BundleRegistry(None, ModelThread(), edits, videos, lambda: NOON)
 
 
 def payload(held: LoadedBundle, video_id: str, title: str, tag_name: str) -> bytes:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tagging.service.calls.stored_answers import as_of_now
+from tagging.service.calls.stored_answers import with_current_tags
 from tagging.types import RankedTag
 from tests.support.database_records import tagging
 from tests.tagging.tags.edits.test_edited_catalog import Book
@@ -21,7 +21,7 @@ def book() -> Book:
 
 def names_of(book: Book, *tags: RankedTag) -> list[tuple[str, str, float]]:
     stored = tagging()
-    now = as_of_now(replace(stored, answer=replace(stored.answer, tags=tags)), book.tags)
+    now = with_current_tags(replace(stored, answer=replace(stored.answer, tags=tags)), book.tags)
     assert replace(now, answer=stored.answer) == stored
     return [(tag.tag_id, tag.name, tag.confidence) for tag in now.answer.tags]
 

@@ -8,7 +8,7 @@ import pytest
 from tagging.config.root import SelectConfig
 from tagging.errors import InvalidSelectionError
 from tagging.service.inference.model_thread import ModelThread
-from tagging.store.database.taggings import RequestedTagging
+from tagging.store.database.taggings import TaggingOptions
 
 pytestmark = pytest.mark.anyio
 
@@ -34,10 +34,10 @@ class Promising:
 async def test_a_precision_is_looked_for_in_the_models_thread_and_all_else_at_once() -> None:
     model, promising = ModelThread(), Promising()
     tagger: Any = promising
-    assert (await model.selection(tagger, RequestedTagging(3, precision=0.9))).max_tags == 3
-    assert (await model.selection(tagger, RequestedTagging(min_confidence=0.25))).min_confidence == 0.25
+    assert (await model.selection(tagger, TaggingOptions(3, precision=0.9))).max_tags == 3
+    assert (await model.selection(tagger, TaggingOptions(min_confidence=0.25))).min_confidence == 0.25
     with pytest.raises(InvalidSelectionError):
-        await model.selection(tagger, RequestedTagging(precision=0.99))
+        await model.selection(tagger, TaggingOptions(precision=0.99))
     await model.close()
-    assert (await model.selection(tagger, RequestedTagging())).max_tags == 5
+    assert (await model.selection(tagger, TaggingOptions())).max_tags == 5
     assert [name.startswith("model") for name in promising.threads] == [True, False, True, False]

@@ -30,7 +30,7 @@ async def test_a_cancelled_caller_costs_no_connection_and_what_it_wrote_is_there
         for caller in callers:
             caller.cancel()
         await asyncio.gather(*callers, return_exceptions=True)
-    await database.unbroken.rest()
+    await database.background.wait_all()
     event.remove(Pool, "connect", open_one)
     assert 0 < len(opened) <= 5  # of the pool
     begun = {entry.record.request_id async for entry in edits.all_after()}

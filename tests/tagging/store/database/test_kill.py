@@ -24,7 +24,7 @@ from tagging.errors import BackendUnavailableError
 from tagging.store.database.database import Database
 from tagging.store.database.tag_edits import TagEdits
 from tagging.store.database.taggings import Taggings
-from tests.tagging.store.database.records import database_at, edit, tagging
+from tests.support.database_records import database_at, edit, tagging
 
 async def again_until_done(make):
     while True:
@@ -104,7 +104,7 @@ async def test_a_writer_goes_on_when_the_server_crashed_and_came_back(
 
 async def test_a_migration_that_is_killed_leaves_all_or_nothing(tmp_path: Path) -> None:
     script = "import asyncio, sys\nfrom tagging.store.database.migrate import migrate\n"
-    script += "from tests.tagging.store.database.records import database_at\n"
+    script += "from tests.support.database_records import database_at\n"
     script += "print('ready', flush=True)\nasyncio.run(migrate(database_at(sys.argv[1])))\n"
     for n in range(5):
         config = database_at(f"sqlite:///{tmp_path}/{n}.db")

@@ -140,7 +140,7 @@ WRITER = """
 import asyncio, sys
 from tagging.store.database.database import Database
 from tagging.store.database.tag_edits import TagEdits
-from tests.tagging.store.database.records import database_at, edit
+from tests.support.database_records import database_at, edit
 
 async def write(url, name, count):
     database = Database(database_at(url, wait_timeout_s=60))

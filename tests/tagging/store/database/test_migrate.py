@@ -148,7 +148,7 @@ async def test_several_processes_migrate_at_once(empty: DatabaseConfig) -> None:
     script = (
         "import asyncio, sys\n"
         "from tagging.store.database.migrate import migrate\n"
-        "from tests.tagging.store.database.records import database_at\n"
+        "from tests.support.database_records import database_at\n"
         "print('ready', flush=True); sys.stdin.readline()\n"
         "asyncio.run(migrate(database_at(sys.argv[1])))\n"
     )

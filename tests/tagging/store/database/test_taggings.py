@@ -15,7 +15,7 @@ from tagging.store.database import schema
 from tagging.store.database.config import DatabaseConfig
 from tagging.store.database.database import Database
 from tagging.store.database.feedback import FeedbackLog
-from tagging.store.database.taggings import Pruned, RequestedTagging, Tagging, TaggingKey, Taggings
+from tagging.store.database.taggings import Pruned, Tagging, TaggingKey, TaggingOptions, Taggings
 from tagging.types import Evidence, VideoRef
 from tests.support.database_records import EVERYTHING, NOON, feedback, tagging, url_of
 
@@ -39,7 +39,7 @@ def test_what_a_newer_version_adds_to_an_answer_is_left_out() -> None:
 
 async def test_an_answer_comes_back_to_the_last_digit(database: Database) -> None:
     taggings = Taggings(database)
-    key = TaggingKey("v1", "abc", "b1", RequestedTagging(3, 0.1 + 0.2, 0.9))
+    key = TaggingKey("v1", "abc", "b1", TaggingOptions(3, 0.1 + 0.2, 0.9))
     stored = await taggings.put(Tagging(key, VideoRef("v1", None, "\ud83d \x00"), EVERYTHING, NOON))
     assert await taggings.get(key) == stored == Tagging(key, VideoRef("v1", None, "\ud83d \x00"), EVERYTHING, NOON)
 
@@ -58,9 +58,9 @@ async def test_what_was_stored_first_stays(database: Database) -> None:
         tagging(bundle="b2"),
         tagging(role="shadow"),
         tagging(content_hash="abd"),
-        tagging(asked=RequestedTagging(max_tags=5)),
-        tagging(asked=RequestedTagging(min_confidence=0.5)),
-        tagging(asked=RequestedTagging(precision=0.5)),
+        tagging(asked=TaggingOptions(max_tags=5)),
+        tagging(asked=TaggingOptions(min_confidence=0.5)),
+        tagging(asked=TaggingOptions(precision=0.5)),
     ],
 )
 async def test_another_request_is_stored_beside_it(database: Database, other: Tagging) -> None:
@@ -72,22 +72,22 @@ async def test_another_request_is_stored_beside_it(database: Database, other: Ta
 
 
 def test_equal_wishes_have_equal_texts_and_others_have_not() -> None:
-    assert RequestedTagging(5, 1, None).text == RequestedTagging(5, 1.0).text
+    assert TaggingOptions(5, 1, None).text == TaggingOptions(5, 1.0).text
     wishes = [
-        RequestedTagging(),
-        RequestedTagging(0),
-        RequestedTagging(1),
-        RequestedTagging(None, 1),
-        RequestedTagging(None, None, 1),
-        RequestedTagging(1, 1),
-        RequestedTagging(None, 0.1 + 0.2),
+        TaggingOptions(),
+        TaggingOptions(0),
+        TaggingOptions(1),
+        TaggingOptions(None, 1),
+        TaggingOptions(None, None, 1),
+        TaggingOptions(1, 1),
+        TaggingOptions(None, 0.1 + 0.2),
     ]
-    assert len({wish.text for wish in [*wishes, RequestedTagging(None, 0.3)]}) == len(wishes) + 1
+    assert len({wish.text for wish in [*wishes, TaggingOptions(None, 0.3)]}) == len(wishes) + 1
 
 
 async def test_the_longest_key_can_be_stored(database: Database) -> None:
     random_text = "".join(chr(random.Random(0).randrange(0x4E00, 0x9FFF)) for _ in range(341))  # three bytes each
-    asked = RequestedTagging(2**31, 0.1 + 0.2, 0.1 + 0.7)
+    asked = TaggingOptions(2**31, 0.1 + 0.2, 0.1 + 0.7)
     one = tagging(random_text, "b" * 256, content_hash="銀" * 85, asked=asked)
     assert await Taggings(database).put(one) == one
     with pytest.raises(InvalidRecordError, match="video_id"):
@@ -122,7 +122,7 @@ async def test_pairs_are_the_requests_that_both_bundles_answered(database: Datab
     await taggings.put(tagging("alone too", "b2", "shadow", minutes=99))
     await taggings.put(tagging("v20", "b3", minutes=99))  # another bundle was active, too
     await taggings.put(tagging("v20", "b2", "shadow", content_hash="changed", minutes=99))
-    await taggings.put(tagging("v20", "b2", "shadow", asked=RequestedTagging(1), minutes=99))
+    await taggings.put(tagging("v20", "b2", "shadow", asked=TaggingOptions(1), minutes=99))
     since = NOON.astimezone(timezone(timedelta(hours=5))) + timedelta(minutes=10)
     assert [(pair.active, pair.shadow) async for pair in taggings.pairs("b1", "b2", since)] == wanted
 
@@ -131,7 +131,7 @@ WRITER = """
 import asyncio, sys
 from tagging.store.database.database import Database
 from tagging.store.database.taggings import Taggings
-from tests.tagging.store.database.records import database_at, tagging
+from tests.support.database_records import database_at, tagging
 
 async def write(url, name):
     database = Database(database_at(url, wait_timeout_s=60))
@@ -184,7 +184,7 @@ async def test_what_no_key_can_be_is_refused_and_not_looked_for(database: Databa
 @pytest.mark.parametrize("asked", [{"min_confidence": float("nan")}, {"precision": float("inf")}])
 def test_a_wish_that_is_no_number_is_a_mistake(asked: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(asked))):
-        RequestedTagging(**asked)  # type: ignore[arg-type]
+        TaggingOptions(**asked)  # type: ignore[arg-type]
 
 
 def test_an_answer_of_another_video_is_a_mistake() -> None:

@@ -9,9 +9,9 @@ import pytest
 from tagging.errors import AlreadyExistsError, ConflictError, UnknownIdError, VideotagError
 from tagging.tags.catalog import TagCatalog, build_catalog, tag_id
 from tagging.tags.edits.edit import Edit, NumberedEdit
-from tagging.tags.edits.edited_catalog import CatalogIndex, EditedTags
-from tagging.tags.edits.history import History
-from tagging.tags.edits.request import Change
+from tagging.tags.edits.edit_batch import EditBatch
+from tagging.tags.edits.edited_catalog import CatalogIndex, EditedCatalog
+from tagging.tags.edits.history import EditHistory
 from tagging.text import normalise
 
 NAMES = ["animal", "dog", "beagle", "cat", "Kätzchen", "car"]
@@ -33,14 +33,14 @@ class Book:
     """Requests one after the other, as a service takes them."""
 
     def __init__(self, names: Sequence[str] = NAMES) -> None:
-        self.history = History.over(CatalogIndex(base(names)))
+        self.history = EditHistory.over(CatalogIndex(base(names)))
 
     @property
-    def tags(self) -> EditedTags:
+    def tags(self) -> EditedCatalog:
         return self.history.tags
 
-    def do(self, ask: Callable[[Change], Any]) -> list[Edit]:
-        change = Change(self.tags, self.history.last + 1)
+    def do(self, ask: Callable[[EditBatch], Any]) -> list[Edit]:
+        change = EditBatch(self.tags, self.history.last + 1)
         ask(change)
         edits = [NumberedEdit(self.history.last + 1 + place, edit) for place, edit in enumerate(change.edits)]
         self.history = self.history.then(edits)
@@ -51,12 +51,12 @@ class Book:
         self.history = self.history.without(number)
 
     def id(self, spelling: str) -> str:
-        row = self.tags.row_spelled(spelling)
+        row = self.tags.find_spelling(spelling)
         assert row is not None, spelling
         return self.tags.id_of(row)
 
 
-def state(tags: EditedTags) -> dict[str, Any]:
+def state(tags: EditedCatalog) -> dict[str, Any]:
     """All that can be seen of every tag, by its id."""
     catalog = tags.catalog()
     rows = [row for row in range(len(tags)) if not tags.is_gone(row)]
@@ -66,7 +66,7 @@ def state(tags: EditedTags) -> dict[str, Any]:
         tags.id_of(row): (
             catalog.names[row], catalog.aliases[row], tuple(tags.id_of(one) for one in tags.parents_of(row)),
             tags.is_hidden(row), tags.description_of(row), catalog.languages[row],
-            {s: tags.row_spelled(s) == row for s in (catalog.names[row], *catalog.aliases[row])},
+            {s: tags.find_spelling(s) == row for s in (catalog.names[row], *catalog.aliases[row])},
         )
         for row in rows
     }  # fmt: skip
@@ -78,8 +78,8 @@ def test_a_created_tag_stands_behind_the_catalog_with_all_that_was_asked() -> No
         lambda c: c.create("Zebra  crossing", ["zebra  path"], [book.id("car")], "en", "Where people cross a road.")
     )
     assert [one.kind for one in edits] == ["create", "alias", "parent", "describe"]
-    row = book.tags.row_spelled("ZEBRA CROSSING")
-    assert row == len(NAMES) == book.tags.row_spelled("Zebra path")
+    row = book.tags.find_spelling("ZEBRA CROSSING")
+    assert row == len(NAMES) == book.tags.find_spelling("Zebra path")
     catalog = book.tags.catalog()
     assert (catalog.names[row], catalog.aliases[row], catalog.languages[row]) == (
         "Zebra crossing",
@@ -95,7 +95,7 @@ def test_a_created_tag_stands_behind_the_catalog_with_all_that_was_asked() -> No
 def test_a_spelling_that_is_taken_is_refused_with_whose_it_is(taken: str) -> None:
     book = Book()
     before = state(book.tags)
-    asks: list[Callable[[Change], Any]] = [
+    asks: list[Callable[[EditBatch], Any]] = [
         lambda c: c.create(taken),
         lambda c: c.create("new", [taken]),
         lambda c: c.update(book.id("car"), name=taken),
@@ -122,8 +122,8 @@ def test_a_spelling_that_was_taken_away_may_be_another_tags_and_its_id_another_t
     book = Book()
     dog = book.id("dog")
     book.do(lambda c: c.update(dog, name="hound", remove_aliases=["DOG"]))
-    assert book.tags.row_spelled("dog") is None
-    assert book.tags.unspelled == {"dog"}
+    assert book.tags.find_spelling("dog") is None
+    assert book.tags.removed_spellings == {"dog"}
     with pytest.raises(ConflictError, match="is the name of the tag"):
         book.do(lambda c: c.update(dog, remove_aliases=["hound"]))
     book.do(lambda c: c.create("dog"))
@@ -135,7 +135,7 @@ def test_what_is_already_as_asked_makes_no_edit() -> None:
     book = Book()
     dog = book.id("dog")
 
-    def ask(change: Change) -> None:
+    def ask(change: EditBatch) -> None:
         change.update(
             dog, name="dog", add_aliases=["hound"], remove_aliases=["puppy"], add_parent_ids=[book.id("animal")],
             remove_parent_ids=[book.id("car")], description="A dog.", hidden=False,
@@ -223,12 +223,12 @@ def test_rows_stay_whose_they_were_when_a_creation_is_taken_back() -> None:
     book = Book()
     book.do(lambda c: c.create("zebra"))
     book.do(lambda c: c.create("yak"))
-    yak = book.tags.row_spelled("yak")
+    yak = book.tags.find_spelling("yak")
     book.undo(1)
-    assert book.tags.row_spelled("yak") == yak
+    assert book.tags.find_spelling("yak") == yak
     assert book.tags.is_gone(len(NAMES))
     book.do(lambda c: c.create("zebra"))
-    assert book.tags.row_spelled("zebra") == len(NAMES) + 2
+    assert book.tags.find_spelling("zebra") == len(NAMES) + 2
     assert book.tags.catalog().hidden[len(NAMES)]
 
 
@@ -238,9 +238,9 @@ def test_edits_go_over_a_later_catalog_as_far_as_it_has_a_place_for_them() -> No
     book.do(lambda c: c.update(book.id("zebra"), add_aliases=["quagga"]))
     book.do(lambda c: c.update(book.id("car"), hidden=True))
     book.do(lambda c: c.update(book.id("dog"), add_aliases=["hound"]))
-    later = History.over(CatalogIndex(base(["dog", "zebra", "hound"])), book.history.edits)
+    later = EditHistory.over(CatalogIndex(base(["dog", "zebra", "hound"])), book.history.edits)
     assert later.passed_over == {1, 3, 4}  # zebra is there, the car is not, the hound is a tag of its own
-    row = later.tags.row_spelled("quagga")
+    row = later.tags.find_spelling("quagga")
     assert row is not None
     assert row == later.tags.row_of(tag_id("zebra")) < 3
     assert later.last == 4
@@ -282,7 +282,7 @@ def test_taking_an_edit_back_is_the_last_edit_of_the_tags_that_it_touched() -> N
     assert edit.touched == (dog, cat)
 
 
-def requests(one: str, other: str, word: str, alias: str) -> list[Callable[[Change], Any]]:
+def requests(one: str, other: str, word: str, alias: str) -> list[Callable[[EditBatch], Any]]:
     return [
         lambda c: c.create(word, [alias]),
         lambda c: c.update(one, name=word),
@@ -319,7 +319,7 @@ def test_any_edits_and_takings_back_end_as_the_edits_that_remain_do_from_the_sta
                         done[edit.kind] = done.get(edit.kind, 0) + 1
             except VideotagError:
                 assert state(book.tags) == before
-            assert state(History.over(book.tags.index, book.history.edits).tags) == state(book.tags)
+            assert state(EditHistory.over(book.tags.index, book.history.edits).tags) == state(book.tags)
             for tag in state(book.tags).values():
                 assert all(tag[-1].values()), tag  # every spelling is its tag's
             forms = [normalise(s) for tag in state(book.tags).values() for s in tag[-1]]

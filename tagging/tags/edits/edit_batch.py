@@ -6,14 +6,14 @@ What is already as asked makes no edit. All of a request can be done, or an erro
 from collections.abc import Sequence
 
 from tagging.tags.edits.edit import Edit
-from tagging.tags.edits.edited_catalog import EditedTags
+from tagging.tags.edits.edited_catalog import EditedCatalog
 from tagging.text import normalise
 
 
-class Change:
+class EditBatch:
     """The edits of one request, on a copy of the tags."""
 
-    def __init__(self, tags: EditedTags, number: int) -> None:
+    def __init__(self, tags: EditedCatalog, number: int) -> None:
         """number: of the first edit that is to come"""
         self.tags = tags.copy()
         self.edits: list[Edit] = []
