@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from rank.precision_control import HeldOutPredictions
-from rank.reliability import draw_reliability, reliability, require_figure
+from rank.reliability import reliability
 from recall.channels.uploader import UploaderTags
 from recall.evaluate import Proposal, lost_without, recall_row
 from tagging.bundle.files import read_manifest
@@ -18,6 +18,7 @@ from tagging.bundle.manifest import BundleManifest
 from tagging.errors import InvalidManifestError
 from tagging.evaluation.calibration import calibration_row, precision_rows
 from tagging.evaluation.predictions import Row, _Gathered, _truth
+from tagging.evaluation.reliability_figure import draw_reliability, require_figure
 from tagging.features.extract import extract
 from tagging.features.factory import load_encoders
 from tagging.manifest import read_labelled

@@ -1,14 +1,11 @@
 """How far a confidence is a probability."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
 from scipy.stats import norm
 
-from rank.reliability import Z95, draw_reliability, reliability, wilson
+from rank.reliability import Z95, reliability, wilson
 
 Floats = NDArray[np.float64]
 
@@ -83,7 +80,7 @@ def test_fewer_candidates_than_bins_have_one_each() -> None:
 
 
 @pytest.mark.parametrize("everything", [True, False])
-def test_all_right_and_all_wrong_are_no_special_case(everything: bool, tmp_path: Path) -> None:
+def test_all_right_and_all_wrong_are_no_special_case(everything: bool) -> None:
     confidences = np.linspace(0, 1, 50)
     got = reliability(confidences, np.full(50, everything))
     assert got.calibration_error == pytest.approx(0.5)
@@ -91,7 +88,6 @@ def test_all_right_and_all_wrong_are_no_special_case(everything: bool, tmp_path:
     assert (got.most - got.least > 0.1).all()
     assert got.least.min() >= -1e-9
     assert got.most.max() <= 1 + 1e-9
-    draw_reliability({"ranker": got}, tmp_path / "reliability.png")
 
 
 def test_the_spread_counts_every_confidence_once() -> None:
@@ -118,24 +114,3 @@ def test_what_is_no_confidence_is_refused(confidences: Floats, right: NDArray[np
 def test_no_bins_are_refused() -> None:
     with pytest.raises(ValueError, match="0 bins"):
         reliability(np.array([0.5]), np.array([True]), bins=0)
-
-
-def test_the_diagram_is_a_picture_with_the_curves_colours_and_nothing_at_its_edges(tmp_path: Path) -> None:
-    first, second = example(2000), example(400, seed=1)
-    given = {"blend": reliability(*first), "a long name, " * 6: reliability(second[0], ~second[1])}
-    draw_reliability(given, tmp_path / "reliability.png")
-    assert [path.name for path in tmp_path.iterdir()] == ["reliability.png"]
-    with Image.open(tmp_path / "reliability.png") as picture:
-        assert picture.format == "PNG"
-        pixels = np.asarray(picture.convert("RGB"))
-    assert min(pixels.shape[:2]) > 600
-    for colour in ((0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00)):
-        assert (pixels[: len(pixels) * 2 // 3] == colour).all(axis=2).sum() > 500
-    for edge in (pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]):
-        assert (edge == 255).all()
-
-
-def test_a_diagram_of_nothing_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="0 reliabilities"):
-        draw_reliability({}, tmp_path / "reliability.png")
-    assert not list(tmp_path.iterdir())
