@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from tagging.bundle.manifest import FORMAT, MANIFEST, BundleManifest, FileEntry, file_sha256, seal
+from tagging.bundle.manifest import FORMAT, MANIFEST, BundleManifest, FileEntry, file_sha256
 from tagging.errors import ArtifactCorruptError, ArtifactMismatchError, ArtifactNotFoundError
 
 
@@ -33,7 +33,7 @@ def write_manifest(folder: Path, created: datetime, **parts: Any) -> BundleManif
     }
     unsealed = BundleManifest(format=FORMAT, version="", created=created, files=files, **parts)
     said = unsealed.model_dump(mode="json")
-    version = f"{created:%Y%m%dT%H%M%SZ}-{seal(said)}"
+    version = f"{created:%Y%m%dT%H%M%SZ}-{content_digest(said)}"
     manifest = unsealed.model_copy(update={"version": version})
     for path in folder.rglob("*"):
         if path.is_file():
@@ -44,7 +44,7 @@ def write_manifest(folder: Path, created: datetime, **parts: Any) -> BundleManif
     return manifest
 
 
-def copy_rest(bundle: Path, folder: Path, manifest: BundleManifest) -> None:
+def copy_missing_files(bundle: Path, folder: Path, manifest: BundleManifest) -> None:
     """What a bundle holds and the folder, which is to become another one, does not yet."""
     for name in manifest.files:
         place = folder / name
@@ -79,7 +79,7 @@ def read_manifest(folder: Path) -> BundleManifest:
         first = error.errors(include_url=False)[0]
         key = ".".join(str(part) for part in first["loc"])
         raise ArtifactCorruptError(f"{path}: {key}: {first['msg']}", "restore the bundle, or train it again") from error
-    if not manifest.version.endswith(f"-{seal(tree)}"):
+    if not manifest.version.endswith(f"-{content_digest(tree)}"):
         raise ArtifactCorruptError(
             f"{path} was changed after the bundle {manifest.version} was made", "restore the bundle, or train it again"
         )

@@ -41,7 +41,7 @@ class RowIndex:
         return cls(index, np.load(folder / "rows.npy", allow_pickle=False))
 
 
-def index_views(embeddings: Sequence[VideoEmbeddings], config: RecallConfig, seed: int) -> dict[str, RowIndex]:
+def build_video_indexes(embeddings: Sequence[VideoEmbeddings], config: RecallConfig, seed: int) -> dict[str, RowIndex]:
     """An index of each view that any of the labelled videos has."""
     indexes: dict[str, RowIndex] = {}
     for name, view in NEIGHBOUR_CHANNELS.items():
@@ -52,7 +52,7 @@ def index_views(embeddings: Sequence[VideoEmbeddings], config: RecallConfig, see
     return indexes
 
 
-def index_tags(learnt: RecallModel, tags: NDArray[np.float32], config: RecallConfig, seed: int) -> RowIndex | None:
+def build_tag_index(learnt: RecallModel, tags: NDArray[np.float32], config: RecallConfig, seed: int) -> RowIndex | None:
     """An index of the tags as the similarity branch sees them; None where it is not learnt."""
     if config.learnt is None or not config.learnt.similarity:
         return None

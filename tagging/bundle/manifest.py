@@ -149,7 +149,7 @@ class BundleManifest(_Part):
     files: dict[str, FileEntry]
 
 
-def seal(manifest: Mapping[str, Any]) -> str:
+def content_digest(manifest: Mapping[str, Any]) -> str:
     """The end of a bundle's version: 8 hex digits over all that its manifest says, but for when it was made.
 
     Over what stands in the file, so that a field with a default may be added without a new format.

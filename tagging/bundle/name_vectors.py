@@ -11,19 +11,19 @@ from tagging.bundle.manifest import NamesEntry
 from tagging.types import ClassTags, Modality
 
 
-def save_names(folder: Path, vectors: NDArray[np.float32]) -> None:
+def save_name_vectors(folder: Path, vectors: NDArray[np.float32]) -> None:
     """vectors: (N, D) unit rows."""
     np.save(folder / "names.npy", vectors.astype(np.float16), allow_pickle=False)
 
 
-def load_names(folder: Path, entry: NamesEntry) -> NDArray[np.float32]:
+def load_name_vectors(folder: Path, entry: NamesEntry) -> NDArray[np.float32]:
     vectors = np.load(folder / "names.npy", allow_pickle=False)
     if vectors.shape != (entry.count, entry.dim):
         raise ValueError(f"names {vectors.shape}, the manifest says {(entry.count, entry.dim)}")
     return np.asarray(vectors, np.float32)
 
 
-def save_links(folder: Path, modality: Modality, links: ClassTags) -> None:
+def save_class_tags(folder: Path, modality: Modality, links: ClassTags) -> None:
     table = pa.table(
         {
             "tag": pa.array(links.tag_rows, pa.int32()),
@@ -34,7 +34,7 @@ def save_links(folder: Path, modality: Modality, links: ClassTags) -> None:
     pq.write_table(table, folder / f"{modality}.parquet")
 
 
-def load_links(folder: Path, modality: Modality, entry: NamesEntry) -> ClassTags:
+def load_class_tags(folder: Path, modality: Modality, entry: NamesEntry) -> ClassTags:
     table = pq.read_table(folder / f"{modality}.parquet")
     tag_rows = table["tag"].to_numpy().astype(np.int64)
     if not np.isin(tag_rows, entry.rows()).all():

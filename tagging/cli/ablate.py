@@ -77,13 +77,13 @@ def false_negatives(
     videotag ablate false-negatives --manifest talks.parquet --out pairs.csv
     """
     from tagging.config.profiles import load_config
-    from tagging.evaluation.false_negatives import audit_negatives
+    from tagging.evaluation.false_negatives import measure_false_negatives
     from tagging.manifest import parse_columns
     from tagging.store.features import FeatureStore
 
     settings = load_config(profile, *(config or []))
     store = FeatureStore(features or paths.features())
-    report = audit_negatives(manifest, parse_columns(columns or []), settings, store, progress(), out)
+    report = measure_false_negatives(manifest, parse_columns(columns or []), settings, store, progress(), out)
     if output is Format.json:
         print_json(asdict(report))
         return

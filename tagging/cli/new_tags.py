@@ -37,19 +37,19 @@ def new_command(
 
     videotag tags new tagged --bundle bundles/news --manifest backlog.jsonl --out new.csv
     """
-    from tagging.maintenance.new_tag_table import propose_new, write_new_tags
-    from tagging.maintenance.review_table import require_no_table
+    from tagging.maintenance.new_tag_table import propose_new_tags, write_new_tag_table
+    from tagging.maintenance.review_table import require_new_table
     from tagging.manifest import parse_columns
     from tagging.tags.new_tag_proposals import PromotionRule
 
     if columns and manifest is None:
         raise typer.BadParameter("says how to read a --manifest, and there is none", param_hint="--map")
     if out is not None:
-        require_no_table(out)
+        require_new_table(out)
     rule = PromotionRule()
-    tags = propose_new(results, bundle or paths.default_bundle(), manifest, parse_columns(columns or []))
+    tags = propose_new_tags(results, bundle or paths.default_bundle(), manifest, parse_columns(columns or []))
     if out is not None:
-        write_new_tags(out, tags, rule)
+        write_new_tag_table(out, tags, rule)
     rows = [{"accept": "yes" if rule.accepts(one) else "", **asdict(one)} for one in tags]
     summary = {
         "new_tags": len(tags),

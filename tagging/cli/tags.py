@@ -41,16 +41,16 @@ def aliases_command(
 
     videotag tags aliases --bundle bundles/news --out aliases.csv
     """
-    from tagging.maintenance.alias_table import propose_for, write_proposals
-    from tagging.maintenance.review_table import require_no_table
+    from tagging.maintenance.alias_table import propose_bundle_aliases, write_alias_table
+    from tagging.maintenance.review_table import require_new_table
     from tagging.tags.alias_proposals import AliasRule
 
     if out is not None:
-        require_no_table(out)
+        require_new_table(out)
     rule = AliasRule()
-    proposals = propose_for(bundle or paths.default_bundle())
+    proposals = propose_bundle_aliases(bundle or paths.default_bundle())
     if out is not None:
-        write_proposals(out, proposals, rule)
+        write_alias_table(out, proposals, rule)
     rows = [{"accept": "yes" if rule.accepts(one) else "", **asdict(one)} for one in proposals]
     kinds = Counter(" + ".join(one.differences) for one in proposals)
     sure = Counter(" + ".join(one.differences) for one in proposals if rule.accepts(one))

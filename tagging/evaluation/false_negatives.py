@@ -25,13 +25,13 @@ from tagging.errors import InvalidConfigError, InvalidManifestError
 from tagging.features.extract import extract
 from tagging.features.factory import load_encoders
 from tagging.files.atomic import whole_text_file
-from tagging.maintenance.review_table import cell, require_no_table
+from tagging.maintenance.review_table import cell, require_new_table
 from tagging.manifest import read_labelled
 from tagging.progress import Progress
 from tagging.store.features import FeatureStore
 from tagging.tags.catalog import TagCatalog, build_catalog
 from tagging.text import normalise
-from tagging.training.trial import run_trial
+from tagging.training.trial import build_trial_data
 from tagging.types import LabelledVideo
 
 HIDDEN = 0.2  # of the labels of a video that has LEAST or more
@@ -45,27 +45,27 @@ Row = dict[str, str | float | int]
 
 
 @dataclass(frozen=True, slots=True)
-class AuditReport:
+class FalseNegativeReport:
     videos: int
     hidden: int  # labels
     table: list[Row]  # a row a source
     sample: str
 
 
-def audit_negatives(
+def measure_false_negatives(
     manifests: Sequence[Path],
     columns: Mapping[str, str],
     config: Config,
     store: FeatureStore,
     progress: Progress,
     out: Path,
-) -> AuditReport:
+) -> FalseNegativeReport:
     """Train a ranker without the hidden labels, and look at what it was told apart from; the sample goes to `out`.
 
     Raises OutputExistsError before any work where `out` exists, InvalidConfigError without a ranker in the
     configuration, InvalidManifestError where no label can be hidden.
     """
-    require_no_table(out)
+    require_new_table(out)
     ranker, seed = config.rank.ranker, config.training.seed
     if ranker is None:
         raise InvalidConfigError("nothing to audit", "the configuration needs a ranker")
@@ -79,7 +79,7 @@ def audit_negatives(
         raise InvalidManifestError(f"no video has {LEAST} tags or more, of which one could be hidden")
     videos = [row.video for row in rows]
     extraction = extract(videos, load_encoders(config.encoders), config.media, store, progress, with_tokens=True)
-    taught = run_trial(videos, extraction, LabelledVideos.of(videos, tags), catalog, config, ranker, progress)
+    taught = build_trial_data(videos, extraction, LabelledVideos.of(videos, tags), catalog, config, ranker, progress)
     prepared = taught.build_rank_data
     rows, hidden = ([of_all[row] for row in taught.rows.tolist()] for of_all in (rows, hidden))
     matching = prepared.train(ranker, seed, progress, taught.recalled)
@@ -88,7 +88,7 @@ def audit_negatives(
     pairs = _drawn(negatives, vectors, matching, hidden, ranker.batch, ranker.negatives.margin, generator)
     found = {name: np.concatenate(some) for name, some in pairs.items()}
     _write(out, found, rows, catalog, generator)
-    return AuditReport(len(rows), sum(map(len, hidden)), [_row(*one) for one in found.items()], str(out))
+    return FalseNegativeReport(len(rows), sum(map(len, hidden)), [_row(*one) for one in found.items()], str(out))
 
 
 # Of each drawn pair: video, tag, cosine, mean cosine of the video's true tags, left out, a hidden label.

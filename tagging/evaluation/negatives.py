@@ -29,7 +29,7 @@ from tagging.store.features import FeatureStore
 from tagging.tags.catalog import TagCatalog, build_catalog
 from tagging.text import normalise
 from tagging.training.rank_data import RankTrainingData
-from tagging.training.trial import run_trial
+from tagging.training.trial import build_trial_data
 from tagging.types import LabelledVideo, Modality
 
 Rows = NDArray[np.int64]
@@ -92,7 +92,7 @@ def ablate_negatives(
     known = [rows[place] for place in learnt_from.tolist()]
     catalog, tags = build_catalog([row.tags for row in known], training.min_tag_count)
     labelled = LabelledVideos.of([row.video for row in known], tags)
-    taught = run_trial(
+    taught = build_trial_data(
         [row.video for row in known], extraction.only(learnt_from), labelled, catalog, config, ranker, progress
     )
     prepared = taught.build_rank_data

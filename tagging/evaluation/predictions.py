@@ -17,7 +17,7 @@ from rank.select import best_first, resolved, select
 from recall.channels.uploader import UploaderTags
 from recall.evaluate import Proposal
 from tagging.config.root import SelectConfig
-from tagging.evaluation.systems import Systems
+from tagging.evaluation.systems import SystemComparison
 from tagging.pipeline.rank_input import rank_inputs
 from tagging.pipeline.recall_stage import RecallStage
 from tagging.ragged import Tokens
@@ -34,7 +34,7 @@ Row = dict[str, str | float | int]
 DEEPEST = 200  # of the written predictions
 
 
-class _Gathered:
+class PredictionCollector:
     """What the tables are made of, batch by batch."""
 
     def __init__(
@@ -45,7 +45,7 @@ class _Gathered:
         predictions: Path | None,
         stack: ExitStack,
     ) -> None:
-        self.systems = Systems(recall_stage, ranker)
+        self.systems = SystemComparison(recall_stage, ranker)
         self.proposals: dict[str, list[Proposal]] = {}
         self.truths: list[Rows] = []
         self.shown: list[tuple[NDArray[np.float32], NDArray[np.bool_]]] = []  # what may be answered, and whether right
@@ -116,7 +116,7 @@ class _Truth:
         return np.array([*self.known, *(proposed.get(form, -1) for form in self.unknown)], np.int64)
 
 
-def _truth(rows: Sequence[LabelledVideo], catalog: TagCatalog) -> list[_Truth]:
+def true_tags(rows: Sequence[LabelledVideo], catalog: TagCatalog) -> list[_Truth]:
     row_of = catalog.rows_by_normalised()
     truth = []
     for row in rows:

@@ -17,7 +17,7 @@ from tagging.bundle.labelled_videos import uploader_numbers
 from tagging.bundle.manifest import BundleManifest
 from tagging.errors import InvalidManifestError
 from tagging.evaluation.calibration import calibration_row, precision_rows
-from tagging.evaluation.predictions import Row, _Gathered, _truth
+from tagging.evaluation.predictions import PredictionCollector, Row, true_tags
 from tagging.evaluation.reliability_figure import draw_reliability, require_figure
 from tagging.features.extract import extract
 from tagging.features.factory import load_encoders
@@ -91,7 +91,7 @@ def evaluate(
         videos, encoders, stated.config.media, store, progress,
         with_beliefs=with_beliefs, with_tokens=stated.ranker is not None,
     )  # fmt: skip
-    truth = _truth(tagged, recall_stage.catalog)
+    truth = true_tags(tagged, recall_stage.catalog)
     silent = [replace(video, uploader_id=None) for video in extraction.embeddings]
     tables: dict[str, Sequence[VideoEmbeddings]] = {
         "": silent
@@ -99,7 +99,9 @@ def evaluate(
     if any(isinstance(channel, UploaderTags) for channel in recall_stage.channels):
         tables[TOLD] = extraction.embeddings
     with ExitStack() as stack, progress.track("recall and rank", len(tables) * len(tagged)) as advance:
-        gathered = _Gathered(recall_stage, load_ranker(bundle, stated), stated.config.select, predictions, stack)
+        gathered = PredictionCollector(
+            recall_stage, load_ranker(bundle, stated), stated.config.select, predictions, stack
+        )
         for told, videos_told in tables.items():
             for start in range(0, len(tagged), AT_ONCE):
                 some = np.arange(start, min(start + AT_ONCE, len(tagged)))

@@ -39,7 +39,7 @@ class _System:
         self.confidences.append(confidences[order])
 
 
-class Systems:
+class SystemComparison:
     def __init__(self, recall_stage: RecallStage, ranker: Ranker) -> None:
         self._recall_stage = recall_stage
         self._matching = ranker.matching if isinstance(ranker, Contrastive) else None

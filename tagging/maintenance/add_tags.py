@@ -18,10 +18,10 @@ from rank.contrastive import Contrastive, save_tags
 from recall.added import with_unused
 from recall.channels.tag_similarity import TagSimilarity
 from recall.model import RecallModel, save_tag_rows
-from tagging.bundle.files import copy_rest, read_manifest, write_manifest
-from tagging.bundle.indexes import index_tags
+from tagging.bundle.files import copy_missing_files, read_manifest, write_manifest
+from tagging.bundle.indexes import build_tag_index
 from tagging.bundle.manifest import AdditionEntry, BundleManifest, ChannelEntry, NamesEntry, SourceEntry
-from tagging.bundle.name_vectors import load_links, load_names, save_links, save_names
+from tagging.bundle.name_vectors import load_class_tags, load_name_vectors, save_class_tags, save_name_vectors
 from tagging.config.root import Config
 from tagging.errors import InvalidTagsError
 from tagging.features.base import TellsClasses
@@ -76,7 +76,7 @@ def add_tags(bundle: Path, names: Sequence[str], out: Path, table: Path | None =
             channels = {**channels, **_extend_learnt(bundle, folder, manifest.config, added, vectors)}
         if manifest.ranker is not None:
             _extend_rank(bundle, folder, manifest, added)
-        copy_rest(bundle, folder, manifest)
+        copy_missing_files(bundle, folder, manifest)
         spoken = {m: _spoken_for(folder, m, entry, len(before)) for m in MODALITIES}
         addition = AdditionEntry(
             bundle=manifest.version, tags=len(added), sources=[SourceEntry.of(table, {})] if table else []
@@ -129,17 +129,17 @@ def _extend_names(
     if entry.count + end - start < tags:  # the catalog goes on beyond `names.tags`
         start, end = entry.count, tags
     more = entry.model_copy(update={"count": entry.count + len(vectors), "unnamed": (start, end)})
-    save_names(folder, np.concatenate([load_names(bundle, entry), vectors]))
+    save_name_vectors(folder, np.concatenate([load_name_vectors(bundle, entry), vectors]))
     for modality in MODALITIES:
         encoder = getattr(encoders, modality)
         if modality not in entry.classes or not isinstance(encoder, TellsClasses) or encoders.text is None:
             continue
-        links = load_links(bundle, modality, entry)
+        links = load_class_tags(bundle, modality, entry)
         if manifest.learnt is not None and not len(links.tag_rows):
             continue  # there would be a channel that the blend has not met
         every = np.ones(len(vectors), np.bool_)
         new = Linker(class_words(encoder), encoders.text, manifest.config.recall.names.near).link(vectors, every)
-        save_links(folder, modality, _joined(links, new, tags))
+        save_class_tags(folder, modality, _joined(links, new, tags))
     return more
 
 
@@ -154,7 +154,7 @@ def _extend_learnt(
     before = np.load(bundle / "learnt" / "tags.npy", allow_pickle=False).astype(np.float32)
     rows = np.concatenate([before, learnt.tag_rows(added, known)])
     save_tag_rows(folder / "learnt", rows)
-    index = index_tags(learnt, rows, config.recall, config.training.seed)
+    index = build_tag_index(learnt, rows, config.recall, config.training.seed)
     if index is None:
         return {}
     index.save(folder / "channels" / TagSimilarity.name)
@@ -184,7 +184,7 @@ def _spoken_for(folder: Path, modality: Modality, entry: NamesEntry | None, tags
     """The added tags that a class speaks for."""
     if entry is None or modality not in entry.classes:
         return 0
-    rows = np.unique(load_links(folder, modality, entry).tag_rows)
+    rows = np.unique(load_class_tags(folder, modality, entry).tag_rows)
     return int((rows >= tags).sum())
 
 

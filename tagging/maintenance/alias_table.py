@@ -17,12 +17,12 @@ DECISION = ("accept", "tag", "alias")  # the columns that are read
 EVIDENCE = tuple(field.name for field in fields(Proposal) if field.name not in DECISION)
 
 
-def write_proposals(path: Path, proposals: Iterable[Proposal], rule: AliasRule) -> None:
+def write_alias_table(path: Path, proposals: Iterable[Proposal], rule: AliasRule) -> None:
     """One row a proposal. Where the rule says yes, `accept` says so already and `by` says that it was the rule."""
     write_table(path, DECISION, EVIDENCE, proposals, rule.accepts)
 
 
-def read_accepted(path: Path) -> dict[str, str]:
+def read_accepted_aliases(path: Path) -> dict[str, str]:
     """Normalised alias -> normalised tag of the accepted rows; a chain leads to its last tag.
 
     Raises InvalidAliasesError for a file that is no such table, an alias of two tags, and aliases in a circle.
@@ -39,7 +39,7 @@ def read_accepted(path: Path) -> dict[str, str]:
 
 
 def require_known(path: Path, aliases: Mapping[str, str], tags_of_videos: Iterable[Sequence[str]]) -> None:
-    """Every name that `read_accepted` found in `path` is a tag of some video, or InvalidAliasesError."""
+    """Every name that `read_accepted_aliases` found in `path` is a tag of some video, or InvalidAliasesError."""
     known = {normalise(tag) for tags in tags_of_videos for tag in tags}
     unknown = sorted({*aliases, *aliases.values()} - known)
     if unknown:
@@ -60,7 +60,7 @@ def _end(path: Path, accepted: Mapping[str, str], alias: str) -> str:
     return way[-1]
 
 
-def propose_for(bundle: Path) -> list[Proposal]:
+def propose_bundle_aliases(bundle: Path) -> list[Proposal]:
     """The proposals of a bundle's catalog; raises ArtifactError for a bundle that is missing or damaged."""
     read_manifest(bundle)
     catalog, labelled = TagCatalog.load(bundle / "catalog.parquet"), LabelledVideos.load(bundle / "videos.parquet")

@@ -12,7 +12,7 @@ import numpy as np
 from scipy import sparse
 
 from recall.index.factory import build_index
-from tagging.bundle.files import copy_rest, read_manifest, write_manifest
+from tagging.bundle.files import copy_missing_files, read_manifest, write_manifest
 from tagging.bundle.indexes import RowIndex
 from tagging.bundle.labelled_videos import LabelledVideos
 from tagging.bundle.manifest import BundleManifest, ChannelEntry, FoldingEntry, SourceEntry
@@ -59,7 +59,7 @@ def fold_labelled(bundle: Path, log: Path, out: Path, progress: Progress) -> Fol
             texts = recall_stage.neighbour_store.texts.rows(recall_stage.neighbour_store.voters.live())
             (folder / "learnt").mkdir()
             sparse.save_npz(folder / "learnt" / "texts.npz", texts, compressed=False)
-        copy_rest(bundle, folder, manifest)
+        copy_missing_files(bundle, folder, manifest)
         folding = FoldingEntry(
             bundle=manifest.version, joined=report.joined, left=report.left, source=SourceEntry.of(log, {})
         )

@@ -20,7 +20,7 @@ DECISION = ("accept", "tag")  # the columns that are read
 EVIDENCE = tuple(field.name for field in fields(NewTag) if field.name not in DECISION)
 
 
-def write_new_tags(path: Path, tags: Iterable[NewTag], rule: PromotionRule) -> None:
+def write_new_tag_table(path: Path, tags: Iterable[NewTag], rule: PromotionRule) -> None:
     """One row a tag. Where the rule says yes, `accept` says so already and `by` says that it was the rule."""
     write_table(path, DECISION, EVIDENCE, tags, rule.accepts)
 
@@ -40,7 +40,7 @@ def read_accepted_tags(path: Path) -> list[str]:
     return names
 
 
-def propose_new(
+def propose_new_tags(
     results: Path, bundle: Path, manifest: Path | None = None, columns: Mapping[str, str] | None = None
 ) -> list[NewTag]:
     """The new tags of a batch that the bundle's catalog does not have, the most used first.

@@ -14,7 +14,7 @@ FORMULA = ("=", "+", "-", "@")  # a spreadsheet runs a cell that begins so, and 
 QUOTE = "'"  # before such a cell, as spreadsheets themselves have it
 
 
-def require_no_table(path: Path) -> None:
+def require_new_table(path: Path) -> None:
     """Called before the work that leads to a table: OutputExistsError where something is, maybe an editor's work.
 
     OutputUnwritableError where none can be written.
@@ -31,7 +31,7 @@ def write_table(
 
     Where the rule accepts, `accept` says yes already and `by` says that it was the rule.
     """
-    require_no_table(path)
+    require_new_table(path)
     with whole_text_file(path) as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow((*decision, "by", *evidence))

@@ -29,7 +29,7 @@ from tagging.bundle.files import artifact_errors
 from tagging.bundle.indexes import NEIGHBOUR_CHANNELS, RowIndex
 from tagging.bundle.labelled_videos import LabelledVideos
 from tagging.bundle.manifest import BundleManifest, NamesEntry
-from tagging.bundle.name_vectors import load_links, load_names
+from tagging.bundle.name_vectors import load_class_tags, load_name_vectors
 from tagging.config.recall import RecallConfig
 from tagging.tags.catalog import TagCatalog
 from tagging.text import normalise
@@ -145,12 +145,12 @@ def named_channels(folder: Path, entry: NamesEntry | None, recall: RecallConfig,
         return []
     channels: list[Channel] = []
     if config.written or config.literal or config.described:
-        names, rows = load_names(folder, entry), entry.rows()
+        names, rows = load_name_vectors(folder, entry), entry.rows()
         channels.append(WrittenNames(names, rows, catalog.spellings(rows.tolist()), config, limit))
     for name, modality in SENSED_CHANNELS.items():
         strength = {"seen": config.seen, "heard": config.heard}[name]
         if strength is not None and modality in entry.classes:
-            links = load_links(folder, modality, entry)
+            links = load_class_tags(folder, modality, entry)
             if len(links.tag_rows):
                 channels.append(SensedNames(name, modality, links, strength, limit))
     return channels

@@ -126,7 +126,7 @@ def build_catalog(
 
     A tag repeated inside one video counts once; tags on fewer than min_count videos are left out.
     Tags come out by falling count, then by name, so equal input gives an equal catalog.
-    same_as: normalised spelling -> that of the tag it is an alias of (`tagging.tags.alias_proposals.read_accepted`).
+    same_as: normalised spelling -> that of the tag it is an alias of (`maintenance.alias_table.read_accepted_aliases`).
     """
     spellings: dict[str, Counter[str]] = {}
     counts: Counter[str] = Counter()

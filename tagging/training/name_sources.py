@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagging.bundle.manifest import NamesEntry
-from tagging.bundle.name_vectors import save_links, save_names
+from tagging.bundle.name_vectors import save_class_tags, save_name_vectors
 from tagging.config.recall import NamesConfig, RecallConfig
 from tagging.config.root import Config
 from tagging.features.base import TellsClasses
@@ -34,7 +34,7 @@ SOURCES: dict[str, Modality] = {
 }
 
 
-def fitting(config: Config, encoders: Encoders) -> Config:
+def without_foreign_sources(config: Config, encoders: Encoders) -> Config:
     """The configuration without the direct sources that were fitted for other encoders than these."""
     names, present = config.recall.names, encoder_fingerprints(encoders)
     stated = [source for source in SOURCES if getattr(names, source) is not None]
@@ -52,13 +52,13 @@ def fitting(config: Config, encoders: Encoders) -> Config:
     return config.model_copy(update={"recall": config.recall.model_copy(update={"names": kept})})
 
 
-def reads_names(config: RecallConfig) -> bool:
+def needs_name_vectors(config: RecallConfig) -> bool:
     """Whether the text encoder is to read the tags' names, for the direct sources or for the tag tower."""
     learns = config.learnt is not None and "text" in config.learnt.tag_views
     return learns or any(getattr(config.names, source) for source in SOURCES)
 
 
-def write_names(
+def write_name_sources(
     folder: Path,
     catalog: TagCatalog,
     encoders: Encoders,
@@ -72,13 +72,13 @@ def write_names(
     if encoders.text is None:
         return None
     vectors = name_vectors(catalog.names[: config.tags], encoders.text)
-    save_names(folder, vectors)
+    save_name_vectors(folder, vectors)
     classes: dict[str, int] = {}
     for modality in MODALITIES:
         encoder = getattr(encoders, modality)
         if isinstance(encoder, TellsClasses):
             may = allowed.get(modality, np.ones(len(catalog), np.bool_))[: len(vectors)]
             links = Linker(class_words(encoder), encoders.text, config.near).link(vectors, may)
-            save_links(folder, modality, links)
+            save_class_tags(folder, modality, links)
             classes[modality] = links.classes
     return NamesEntry(dim=vectors.shape[1], count=len(vectors), classes=classes)

@@ -59,7 +59,7 @@ def for_this_machine(config: Config, ranker: RankerConfig) -> Config:
     return config.model_copy(update={"rank": config.rank.model_copy(update={"ranker": settled})})
 
 
-def learn_rank(
+def train_rank(
     videos: Sequence[VideoRef],
     tokens: Mapping[Modality, Tokens],
     labelled: LabelledVideos,
@@ -91,7 +91,7 @@ def learn_rank(
     return TrainedRanker(Contrastive(matching, order, confidence), prepared.graph, len(learnt_from))
 
 
-def held_out_answers(
+def predict_held_out(
     ranker: Ranker,
     videos: Sequence[VideoRef],
     tokens: Mapping[Modality, Tokens],

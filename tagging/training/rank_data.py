@@ -78,7 +78,7 @@ def build_rank_data(
     with progress.track("read titles and names", 2) as advance:
         text = reading.texts([video.text for video in videos])
         advance(1)
-        names = reading.texts(spelled(catalog))
+        names = reading.texts(tag_texts(catalog))
         advance(1)
     numbers, tags = labelled.uploader_numbers(), labelled.tags
     graph = build_graph(tags, len(catalog), numbers).with_least(uploaders=config.edge_uploaders)
@@ -101,7 +101,7 @@ def build_rank_data(
     )
 
 
-def spelled(catalog: TagCatalog) -> list[str]:
+def tag_texts(catalog: TagCatalog) -> list[str]:
     """What towers read of each tag: its name, and the aliases that say it in other words."""
     return [
         ", ".join(dict.fromkeys([name, *(alias for alias in aliases if normalise(alias) != normalise(name))]))

@@ -23,7 +23,7 @@ from recall.merge import merge
 from recall.model import save_tag_rows, text_of
 from recall.name_words import NameWords
 from recall.train import TagInputs, learn
-from tagging.bundle.indexes import index_tags, index_views
+from tagging.bundle.indexes import build_tag_index, build_video_indexes
 from tagging.bundle.labelled_videos import LabelledVideos
 from tagging.bundle.manifest import RecallModelEntry
 from tagging.config.random_streams import HoldoutSalt, Stream
@@ -93,7 +93,7 @@ class TrainedRecall:
         )
 
 
-def learn_recall(
+def train_recall(
     embeddings: Sequence[VideoEmbeddings],
     labelled: LabelledVideos,
     catalog: TagCatalog,
@@ -131,9 +131,12 @@ def learn_recall(
     texts = learnt.features.transform([text_of(video) for video in seen])
     tag_rows = learnt.tag_rows(tags.names, tags.dense)
     parts = RecallModelParts(
-        learnt, index_tags(learnt, tag_rows, recall, training.seed), texts, _extractor(some, catalog, training.seed)
+        learnt,
+        build_tag_index(learnt, tag_rows, recall, training.seed),
+        texts,
+        _extractor(some, catalog, training.seed),
     )
-    views = index_views([seen[row] for row in voting.tolist()], recall, training.seed)
+    views = build_video_indexes([seen[row] for row in voting.tolist()], recall, training.seed)
     words = NameWords(catalog.names)
     voters = RecallParts(catalog, words, some, views, named, replace(parts, texts=texts[voting]))
     recall_stage, weights = RecallStage(voters, None, recall), voters.uses()

@@ -16,26 +16,26 @@ from rank.checkpoint import require_checkpoint
 from rank.recall_probability import RecallProbability
 from recall.channels.tag_similarity import TagSimilarity
 from tagging.bundle.files import write_manifest
-from tagging.bundle.indexes import index_views
+from tagging.bundle.indexes import build_video_indexes
 from tagging.bundle.labelled_videos import LabelledVideos
 from tagging.bundle.manifest import EncoderEntry, NamesEntry, SourceEntry, TrainingEntry
-from tagging.bundle.name_vectors import load_names
+from tagging.bundle.name_vectors import load_name_vectors
 from tagging.config.root import Config
 from tagging.errors import InvalidManifestError, NothingToLearnError
 from tagging.features.extract import Extraction, extract
 from tagging.features.factory import Encoders, check_weights, load_encoders
 from tagging.features.weights import bert_folder
 from tagging.files.atomic import new_folder, require_new
-from tagging.maintenance.alias_table import read_accepted, require_known
+from tagging.maintenance.alias_table import read_accepted_aliases, require_known
 from tagging.manifest import read_labelled
 from tagging.pipeline.recall_parts import named_channels
 from tagging.progress import Progress, Stopwatch
 from tagging.splits import is_held_out
 from tagging.store.features import FeatureStore
 from tagging.tags.catalog import TagCatalog, build_catalog
-from tagging.training.name_sources import fitting, reads_names, write_names
-from tagging.training.rank import for_this_machine, held_out_answers, learn_rank
-from tagging.training.recall import learn_recall
+from tagging.training.name_sources import needs_name_vectors, without_foreign_sources, write_name_sources
+from tagging.training.rank import for_this_machine, predict_held_out, train_rank
+from tagging.training.recall import train_recall
 from tagging.types import LabelledVideo, VideoRef
 
 logger = logging.getLogger(__name__)
@@ -81,7 +81,7 @@ def train(
     where `out` exists and OutputUnwritableError where it or the checkpoint cannot be written.
     """
     require_new(out)
-    same_as = read_accepted(aliases) if aliases else {}
+    same_as = read_accepted_aliases(aliases) if aliases else {}
     check_weights(config.encoders)  # before minutes of reading
     ranker = config.rank.ranker if config.recall.learnt is not None else None
     if ranker is not None:
@@ -120,11 +120,11 @@ def train(
             catalog.save(folder / "catalog.parquet")
             labelled = LabelledVideos.of(videos, tags)
             labelled.save(folder / "videos.parquet")
-        config = fitting(config, encoders)
+        config = without_foreign_sources(config, encoders)
         names = None
-        if reads_names(config.recall):
+        if needs_name_vectors(config.recall):
             with watch("encode names"):
-                names = write_names(folder, catalog, encoders, config.recall.names)
+                names = write_name_sources(folder, catalog, encoders, config.recall.names)
         seen = extraction.only(np.array(learnt))
         parts = _learn(folder, videos, seen, labelled, catalog, names, config, progress, watch, checkpoint)
         with watch("write bundle"):
@@ -168,21 +168,21 @@ def _learn(
     with watch("learn recall"), _telling("nothing is learnt"):
         if config.recall.learnt is not None:
             named = named_channels(folder, names, config.recall, catalog)
-            vectors = load_names(folder, names) if names else None
-            learning = learn_recall(embeddings, labelled, catalog, vectors, named, config, progress)
+            vectors = load_name_vectors(folder, names) if names else None
+            learning = train_recall(embeddings, labelled, catalog, vectors, named, config, progress)
             learning.save(folder / "learnt")
     if learning is not None:
         with watch("learn rank"):
             with _telling("no ranker is trained"):
                 if config.rank.ranker is not None:
-                    ranking = learn_rank(videos, tokens, labelled, catalog, learning, config, progress, checkpoint)
+                    ranking = train_rank(videos, tokens, labelled, catalog, learning, config, progress, checkpoint)
                     ranking.save(folder)
             ranker = RecallProbability() if ranking is None else ranking.ranker
-            answers = held_out_answers(ranker, videos, tokens, labelled, catalog, learning.promised)
+            answers = predict_held_out(ranker, videos, tokens, labelled, catalog, learning.promised)
             if answers is not None:
                 answers.save(folder / "answers.parquet")
     with watch("build indexes"):
-        indexes = index_views(
+        indexes = build_video_indexes(
             embeddings if learning is None else learning.embeddings, config.recall, config.training.seed
         )
         if learning is not None and learning.parts.tags is not None:

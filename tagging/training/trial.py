@@ -17,20 +17,20 @@ from tagging.progress import Progress
 from tagging.ragged import TagLists
 from tagging.tags.catalog import TagCatalog
 from tagging.training.rank_data import RankTrainingData, build_rank_data
-from tagging.training.recall import learn_recall
+from tagging.training.recall import train_recall
 from tagging.types import VideoRef
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Trial:
+class TrialData:
     rows: NDArray[np.int64]  # n of the V videos, those that a ranker is trained on
     build_rank_data: RankTrainingData  # n
     recalled: TagLists | None  # n, what recall proposes for each; None: recall learnt nothing
 
 
-def run_trial(
+def build_trial_data(
     videos: Sequence[VideoRef],
     extraction: Extraction,
     labelled: LabelledVideos,
@@ -38,12 +38,12 @@ def run_trial(
     config: Config,
     ranker: RankerConfig,
     progress: Progress,
-) -> Trial:
+) -> TrialData:
     """videos, extraction, labelled: V. Where they are too few for recall to learn from, all are the ranker's."""
     rows, recalled = np.arange(len(videos)), None
     try:
         if config.recall.learnt is not None and ranker.negatives.recalled:
-            learning = learn_recall(extraction.embeddings, labelled, catalog, None, [], config, progress)
+            learning = train_recall(extraction.embeddings, labelled, catalog, None, [], config, progress)
             rows, recalled = learning.learnt_from, learning.recalled
     except NothingToLearnError as error:
         logger.info("no negatives from recall: %s", error)
@@ -51,4 +51,4 @@ def run_trial(
         [videos[row] for row in rows.tolist()], only(extraction.tokens, rows), labelled.only(rows), catalog, ranker,
         config.training.seed, progress,
     )  # fmt: skip
-    return Trial(rows, prepared, recalled)
+    return TrialData(rows, prepared, recalled)

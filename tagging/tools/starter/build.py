@@ -16,7 +16,7 @@ from tagging import paths
 from tagging.bundle.files import write_manifest
 from tagging.bundle.labelled_videos import LabelledVideos
 from tagging.bundle.manifest import NamesEntry, SourceEntry, TrainingEntry, file_sha256
-from tagging.bundle.name_vectors import load_links
+from tagging.bundle.name_vectors import load_class_tags
 from tagging.config.root import Config
 from tagging.features.factory import check_weights, load_encoders
 from tagging.files.atomic import new_folder, require_new
@@ -24,7 +24,7 @@ from tagging.ragged import TagLists
 from tagging.tags.catalog import TagCatalog, tag_id
 from tagging.text import normalise
 from tagging.tools.starter.vocabulary import Entry, merge, read_anchors, read_lists
-from tagging.training.name_sources import fitting, write_names
+from tagging.training.name_sources import without_foreign_sources, write_name_sources
 from tagging.training.run import PACKAGES, encoder_entries
 from tagging.types import Modality
 
@@ -61,10 +61,10 @@ def build(annotations: Path, out: Path, config: Config, anchors: Path = ANCHORS)
         "audio": np.array([entry.heard for entry in entries], np.bool_),
     }
     encoders = load_encoders(config.encoders)
-    config = fitting(config, encoders)
+    config = without_foreign_sources(config, encoders)
     with new_folder(out) as folder:
         catalog.save(folder / "catalog.parquet")
-        names = write_names(folder, catalog, encoders, config.recall.names, allowed)
+        names = write_name_sources(folder, catalog, encoders, config.recall.names, allowed)
         LabelledVideos.of([], TagLists(np.zeros(1, np.int64), np.zeros(0, np.int64))).save(folder / "videos.parquet")
         manifest = write_manifest(
             folder,
@@ -93,7 +93,7 @@ def build(annotations: Path, out: Path, config: Config, anchors: Path = ANCHORS)
 
 def _told(out: Path, modality: Modality, names: NamesEntry | None) -> int:
     known = names is not None and modality in names.classes
-    return len(np.unique(load_links(out, modality, names).tag_rows)) if names and known else 0
+    return len(np.unique(load_class_tags(out, modality, names).tag_rows)) if names and known else 0
 
 
 def to_catalog(entries: Sequence[Entry]) -> TagCatalog:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tagging.bundle.files import read_manifest
-from tagging.bundle.manifest import file_sha256, seal
+from tagging.bundle.manifest import file_sha256
 from tagging.errors import (
     ArtifactCorruptError,
     ArtifactError,
@@ -36,7 +36,7 @@ def edit_and_seal(bundle: Path, **values: object) -> None:
     """As a writer of other values would have written it."""
     edit(bundle, **values)
     path = bundle / "manifest.json"
-    edit(bundle, version=f"20260101T000000Z-{seal(json.loads(path.read_text()))}")
+    edit(bundle, version=f"20260101T000000Z-{content_digest(json.loads(path.read_text()))}")
 
 
 def test_the_manifest_names_every_file_and_what_made_the_bundle(tiny_bundle: Path, corpus: Path) -> None:

@@ -12,7 +12,7 @@ from tagging.config.rank import NegativesConfig
 from tagging.config.recall import RecallFusionConfig
 from tagging.config.root import Config
 from tagging.errors import InvalidConfigError, InvalidManifestError, OutputExistsError
-from tagging.evaluation.false_negatives import COLUMNS, AuditReport, audit_negatives
+from tagging.evaluation.false_negatives import COLUMNS, FalseNegativeReport, measure_false_negatives
 from tagging.evaluation.negatives import NegativesReport, ablate_negatives, settings
 from tagging.progress import Silent
 from tagging.store.features import FeatureStore
@@ -102,12 +102,12 @@ def three_tags(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def audited(three_tags: Path, tiny_config: Config) -> AuditReport:
+def audited(three_tags: Path, tiny_config: Config) -> FalseNegativeReport:
     out = three_tags.parent / "pairs.csv"
-    return audit_negatives([three_tags], {}, tiny_config, FeatureStore(three_tags.parent / "f"), Silent(), out)
+    return measure_false_negatives([three_tags], {}, tiny_config, FeatureStore(three_tags.parent / "f"), Silent(), out)
 
 
-def test_hidden_labels_are_counted_among_what_is_drawn(audited: AuditReport) -> None:
+def test_hidden_labels_are_counted_among_what_is_drawn(audited: FalseNegativeReport) -> None:
     assert 40 <= audited.hidden <= 110  # a fifth of 360
     drawn = audited.table[0]
     assert drawn["source"] == "drawn"
@@ -115,7 +115,7 @@ def test_hidden_labels_are_counted_among_what_is_drawn(audited: AuditReport) -> 
     assert 0.01 < float(drawn["share"]) < 0.15
 
 
-def test_a_sample_of_pairs_is_written_for_a_person_to_judge(audited: AuditReport) -> None:
+def test_a_sample_of_pairs_is_written_for_a_person_to_judge(audited: FalseNegativeReport) -> None:
     with Path(audited.sample).open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert tuple(rows[0]) == COLUMNS
@@ -126,9 +126,9 @@ def test_a_sample_of_pairs_is_written_for_a_person_to_judge(audited: AuditReport
     assert all(row["tag"].split()[1] == row["title"].split()[1] for row in same_topic)
 
 
-def test_a_sample_is_never_written_over(audited: AuditReport, three_tags: Path, tiny_config: Config) -> None:
+def test_a_sample_is_never_written_over(audited: FalseNegativeReport, three_tags: Path, tiny_config: Config) -> None:
     with pytest.raises(OutputExistsError):
-        audit_negatives(
+        measure_false_negatives(
             [three_tags], {}, tiny_config, FeatureStore(three_tags.parent / "f"), Silent(), Path(audited.sample)
         )
 
@@ -149,7 +149,7 @@ def test_negatives_of_recall_are_compared_and_audited_where_there_is_enough_to_l
         }
     )
     manifest, store = write_three_tags(tmp_path / "m.csv", 400, uploaders=101), FeatureStore(tmp_path / "f")
-    audited = audit_negatives([manifest], {}, ranked, store, Silent(), tmp_path / "pairs.csv")
+    audited = measure_false_negatives([manifest], {}, ranked, store, Silent(), tmp_path / "pairs.csv")
     assert "recalled" in {row["source"] for row in audited.table}
     assert audited.videos < 400  # recall keeps some from learning
     report = ablate_negatives([manifest], {}, ranked, store, Silent(), (1,))

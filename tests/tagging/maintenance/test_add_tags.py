@@ -11,7 +11,7 @@ from recall.model import RecallModel
 from tagging import paths
 from tagging.bundle.files import read_manifest
 from tagging.bundle.manifest import file_sha256
-from tagging.bundle.name_vectors import load_links, load_names
+from tagging.bundle.name_vectors import load_class_tags, load_name_vectors
 from tagging.config.recall import NgramConfig, RecallFusionConfig, RecallModelConfig
 from tagging.config.root import Config
 from tagging.errors import ArtifactNotFoundError, InvalidTagsError, OutputExistsError
@@ -78,7 +78,7 @@ def test_what_was_there_stays_as_it_was(learnt: Path, added: Path) -> None:
     assert new.channels["similarity"].count == old.channels["similarity"].count + 3
     assert old.names is not None
     assert new.names is not None
-    np.testing.assert_array_equal(load_names(added, new.names)[:3], load_names(learnt, old.names))
+    np.testing.assert_array_equal(load_name_vectors(added, new.names)[:3], load_name_vectors(learnt, old.names))
 
 
 def test_the_manifest_says_what_was_added_to_which_bundle(learnt: Path, added: Path, tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_a_channel_that_the_blend_has_not_met_is_not_opened(learnt: Path, added:
     assert entry.classes.keys() == {"frames", "audio"}
     met = (added / "learnt" / "blend.txt").read_text()
     for name, modality in (("seen", "frames"), ("heard", "audio")):
-        links = load_links(learnt, modality, entry)  # type: ignore[arg-type]
+        links = load_class_tags(learnt, modality, entry)  # type: ignore[arg-type]
         assert (name in met) == bool(len(links.tag_rows))
 
 

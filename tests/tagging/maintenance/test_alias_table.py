@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from tagging.errors import InvalidAliasesError, OutputExistsError
-from tagging.maintenance.alias_table import read_accepted, require_known, write_proposals
+from tagging.maintenance.alias_table import read_accepted_aliases, require_known, write_alias_table
 from tagging.tags.alias_proposals import AliasRule, Proposal
 
 SURE = Proposal("Spider-Man", "spider man", ("hyphen",), 9, 5, 2, 3, 1, 0, 0.123456, "one\r\ntitle", 'of "two"')
@@ -18,37 +18,37 @@ def table(path: Path, *rows: str) -> Path:
 
 def test_what_is_written_is_read_again_with_the_rules_own_yes(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
-    write_proposals(path, [SURE, UNSURE], AliasRule())
+    write_alias_table(path, [SURE, UNSURE], AliasRule())
     with path.open(encoding="utf-8", newline="") as lines:
         sure, unsure = csv.DictReader(lines)
     assert (sure["accept"], sure["by"], unsure["accept"], unsure["by"]) == ("yes", "rule", "", "")
     assert (sure["tag"], sure["alias"]) == ("Spider-Man", "spider man")
     assert (sure["tag_title"], sure["alias_title"], sure["similarity"]) == ("one title", 'of "two"', "0.123")
     assert (unsure["differences"], unsure["tag_videos"], unsure["alias_uploaders"]) == ("hashtag spacing", "5", "1")
-    assert read_accepted(path) == {"spider man": "spider-man"}
+    assert read_accepted_aliases(path) == {"spider man": "spider-man"}
 
 
 def test_an_editors_table_is_never_written_over(tmp_path: Path) -> None:
     path = table(tmp_path / "a.csv", "yes,a,b")
     with pytest.raises(OutputExistsError):
-        write_proposals(path, [SURE], AliasRule())
-    assert read_accepted(path) == {"b": "a"}
+        write_alias_table(path, [SURE], AliasRule())
+    assert read_accepted_aliases(path) == {"b": "a"}
 
 
 def test_only_rows_with_a_yes_count_and_names_are_read_as_tags_are(tmp_path: Path) -> None:
     path = table(tmp_path / "a.csv", "yes,  Hip  Hop ,HIPHOP", " YES ,Jazz,jass", "no,x,y", ",x,z", "", "yes,jazz,JASS")
-    assert read_accepted(path) == {"hiphop": "hip hop", "jass": "jazz"}
+    assert read_accepted_aliases(path) == {"hiphop": "hip hop", "jass": "jazz"}
 
 
 def test_columns_may_come_in_any_order_and_with_a_byte_order_mark(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("\ufeffalias,note,accept,tag\nb,,yes,a\n", encoding="utf-8")
-    assert read_accepted(path) == {"b": "a"}
+    assert read_accepted_aliases(path) == {"b": "a"}
 
 
 def test_an_alias_of_an_alias_goes_to_the_tag_at_the_end(tmp_path: Path) -> None:
     path = table(tmp_path / "a.csv", "yes,cats,#cats", "yes,cat,cats", "yes,cat,kat")
-    assert read_accepted(path) == {"#cats": "cat", "cats": "cat", "kat": "cat"}
+    assert read_accepted_aliases(path) == {"#cats": "cat", "cats": "cat", "kat": "cat"}
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_an_alias_of_an_alias_goes_to_the_tag_at_the_end(tmp_path: Path) -> None
 )
 def test_a_table_that_contradicts_itself_is_one_clear_error(tmp_path: Path, rows: list[str], told: str) -> None:
     with pytest.raises(InvalidAliasesError) as caught:
-        read_accepted(table(tmp_path / "a.csv", *rows))
+        read_accepted_aliases(table(tmp_path / "a.csv", *rows))
     assert told in caught.value.message
     assert "a.csv" in caught.value.message
 
@@ -74,13 +74,13 @@ def test_a_table_that_contradicts_itself_is_one_clear_error(tmp_path: Path, rows
 def test_a_file_that_is_no_such_table_is_one_clear_error(tmp_path: Path, content: bytes, told: str) -> None:
     (tmp_path / "a.csv").write_bytes(content)
     with pytest.raises(InvalidAliasesError) as caught:
-        read_accepted(tmp_path / "a.csv")
+        read_accepted_aliases(tmp_path / "a.csv")
     assert told in caught.value.message + caught.value.hint
 
 
 def test_a_file_that_is_not_there_is_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(InvalidAliasesError, match="cannot be read"):
-        read_accepted(tmp_path / "none.csv")
+        read_accepted_aliases(tmp_path / "none.csv")
 
 
 def test_names_that_no_video_has_are_told(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from tagging.errors import InvalidResultsError, InvalidTagsError
 from tagging.jobs.local import TAGGED
 from tagging.maintenance.batch_results import read_new_tags
-from tagging.maintenance.new_tag_table import read_accepted_tags, write_new_tags
+from tagging.maintenance.new_tag_table import read_accepted_tags, write_new_tag_table
 from tagging.tags.catalog import build_catalog
 from tagging.tags.new_tag_proposals import NewTag, PromotionRule, propose
 from tagging.types import VideoRef
@@ -73,7 +73,7 @@ def test_the_rule_wants_videos_uploaders_and_confidence(
 
 def test_what_is_written_is_read_again_with_the_rules_own_yes(tmp_path: Path) -> None:
     path = tmp_path / "new.csv"
-    write_new_tags(
+    write_new_tag_table(
         path, [replace(ANY, videos=9, uploaders=9, confidence=0.9), replace(ANY, tag="x", videos=1)], PromotionRule()
     )
     assert path.read_text().splitlines() == [

@@ -25,7 +25,7 @@ from tagging.pipeline.precision import LONGEST_ANSWER
 from tagging.progress import Silent
 from tagging.store.features import FeatureStore
 from tagging.tags.catalog import build_catalog
-from tagging.training.recall import TrainedRecall, learn_recall
+from tagging.training.recall import TrainedRecall, train_recall
 from tagging.training.run import train
 from tagging.types import RankedTags, VideoEmbeddings, VideoRef
 from tests.support.topics import LEARNT, NAMES, WORDS, topics
@@ -228,7 +228,7 @@ def learning_of(videos: Sequence[VideoEmbeddings], tags: Sequence[Sequence[str]]
     owners = tuple(video.uploader_id for video in videos)
     ids = tuple(f"v{row}" for row in range(len(videos)))
     labelled = LabelledVideos(ids, tuple(video.title for video in videos), owners, lists)
-    return learn_recall(videos, labelled, catalog, None, [], config, Silent())
+    return train_recall(videos, labelled, catalog, None, [], config, Silent())
 
 
 def test_nothing_is_fitted_on_the_uploaders_that_promises_rest_on(config: Config) -> None:

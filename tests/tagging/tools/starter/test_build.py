@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tagging.bundle.files import read_manifest
-from tagging.bundle.name_vectors import load_links
+from tagging.bundle.name_vectors import load_class_tags
 from tagging.config.root import Config
 from tagging.errors import OutputExistsError
 from tagging.evaluation.run import evaluate
@@ -34,7 +34,7 @@ def test_only_what_a_class_is_called_may_be_seen_or_heard(tiny_starter: Path) ->
     catalog = TagCatalog.load(tiny_starter / "catalog.parquet")
     entry = read_manifest(tiny_starter).names
     assert entry is not None
-    seen, heard = (load_links(tiny_starter, modality, entry) for modality in ("frames", "audio"))
+    seen, heard = (load_class_tags(tiny_starter, modality, entry) for modality in ("frames", "audio"))
     assert {catalog.names[row] for row in seen.tag_rows} == {
         "beagle", "tabby", "dog", "cat", "animal", "sports car", "car", "vehicle",
     }  # fmt: skip
