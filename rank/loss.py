@@ -11,7 +11,8 @@ for an even draw (logQ, Bengio & Senécal 2008).
 
 import torch
 from torch import Tensor
-from torch.nn import functional
+
+from tagging.torch_tools import decoupled_softmax
 
 
 def decoupled_contrastive(
@@ -26,8 +27,7 @@ def decoupled_contrastive(
     weight:     (B,)
     """
     rows, columns = pairs
-    against = (logits - correction).masked_fill(~negative, -torch.inf).logsumexp(dim=1)
-    nats = functional.softplus(against[rows] - logits[rows, columns])
+    nats = decoupled_softmax(logits, rows, columns, (logits - correction).masked_fill(~negative, -torch.inf))
     counts = torch.zeros_like(weight).index_add(0, rows, torch.ones_like(nats))
     sums = torch.zeros_like(weight).index_add(0, rows, nats)
     return (sums / counts.clamp(min=1) * weight).sum() / weight.sum()

@@ -31,6 +31,7 @@ from tagging.config.rank import RankerConfig
 from tagging.errors import NothingToLearnError
 from tagging.progress import Progress
 from tagging.ragged import Tokens
+from tagging.torch_tools import modality_dropout
 from tagging.types import Modality
 
 logger = logging.getLogger(__name__)
@@ -149,7 +150,7 @@ def _backward(
 
     def encode(part: Part) -> tuple[Tensor, Tensor, Tensor]:
         videos, tags = data.videos(part[0]), data.tags(part[1])
-        present = without_some(videos.present(), config.view_dropout).to(team.device)
+        present = modality_dropout(videos.present(), config.view_dropout).to(team.device)
         with torch.autocast(team.device.type, torch.bfloat16, enabled=run.bfloat16):
             encoded: tuple[Tensor, Tensor, Tensor] = model(
                 videos.to(team.device), present, tags.to(team.device), config.graph_dropout
@@ -172,12 +173,6 @@ def _backward(
     parts = _parts(team.share(rows), team.share(draw.tags), config.at_once)
     backward(encode, parts, loss, model.no_sync if isinstance(model, DistributedDataParallel) else nullcontext)
     return measured
-
-
-def without_some(present: Tensor, share: float) -> Tensor:
-    """Modality dropout: each modality goes with this chance, never the last of a video."""
-    kept = present & (torch.rand(present.shape) >= share)
-    return torch.where(kept.any(dim=1, keepdim=True), kept, present)
 
 
 def _parts(videos: NDArray[np.int64], tags: NDArray[np.int64], at_once: int) -> list[Part]:

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from tagging.torch_tools import decoupled_softmax
+
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
@@ -22,8 +24,7 @@ def decoupled(logits: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     """Each positive against the negatives alone: positives do not compete (Gupta et al. 2023, DEXML, eq. 5)."""
     positive = torch.zeros_like(logits, dtype=torch.bool)
     positive[rows, columns] = True
-    negatives = logits.masked_fill(positive, -torch.inf).logsumexp(dim=1)
-    return functional.softplus(negatives[rows] - logits[rows, columns])
+    return decoupled_softmax(logits, rows, columns, logits.masked_fill(positive, -torch.inf))
 
 
 def asymmetric(logits: Tensor, rows: Tensor, columns: Tensor) -> Tensor:

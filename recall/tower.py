@@ -47,9 +47,3 @@ class Tower(nn.Module):
     def _token(self, view: str, values: Tensor) -> Tensor:
         entered = self.enter[view](values) if view in self.enter else values
         return torch.as_tensor(self.norms[view](entered))
-
-
-def without_some(present: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """Modality dropout: each view goes with this chance, never the last one of a row."""
-    kept = present & (torch.rand(present.shape, generator=generator) >= share)
-    return torch.where(kept.any(dim=1, keepdim=True), kept, present)

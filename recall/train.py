@@ -23,13 +23,13 @@ from torch.nn import functional
 from recall.loss import LOSSES, Loss, contrastive, softmax
 from recall.model import Floats, Head, RecallModel, Views, dense_rows, text_of, views_of
 from recall.ngrams import NgramFeatures
-from recall.table import RowAdagrad
-from recall.tower import NGRAMS, Tower, without_some
+from recall.tower import NGRAMS, Tower
 from tagging.config.random_streams import Stream
 from tagging.config.recall import RecallModelConfig
 from tagging.errors import NothingToLearnError
 from tagging.progress import Progress
 from tagging.ragged import TagLists
+from tagging.torch_tools import RowAdagrad, modality_dropout
 from tagging.types import MODALITIES, VideoEmbeddings
 
 logger = logging.getLogger(__name__)
@@ -192,9 +192,9 @@ def _fit(data: _Data, features: NgramFeatures, config: RecallModelConfig, seed: 
             vectors = learnt.table[batch.used].numpy()
             video_sums = torch.from_numpy(batch.video_ngrams @ vectors).requires_grad_()
             tag_sums = torch.from_numpy(batch.tag_ngrams @ vectors).requires_grad_()
-            present = without_some(torch.from_numpy(batch.videos.present), config.view_dropout, view_drops)
+            present = modality_dropout(torch.from_numpy(batch.videos.present), config.view_dropout, view_drops)
             h, _ = learnt.videos(_values(video_sums, batch.videos), present)
-            present = without_some(_at_least_ngrams(batch.tags), config.view_dropout, view_drops)
+            present = modality_dropout(_at_least_ngrams(batch.tags), config.view_dropout, view_drops)
             tags, _ = learnt.tags(_values(tag_sums, batch.tags), present)
 
             label_vectors, label_bias = (x[batch.labels].requires_grad_() for x in (learnt.weights, learnt.bias))

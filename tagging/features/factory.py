@@ -19,7 +19,6 @@ from tagging.config.encoders import (
 )
 from tagging.features.base import FrameEncoder, SoundEncoder, TextEncoder
 from tagging.features.weights import clip_source, text_folder, trained_file, vggish_file
-from tagging.torch_tools import torch_device
 from tagging.types import MODALITIES, Modality
 
 
@@ -114,6 +113,8 @@ def _device(config: EncodersConfig) -> str:
     has_network = any(isinstance(encoder, networks) for encoder in (config.text, config.vision, config.audio))
     if config.device == "auto" and not has_network:
         return "cpu"
+    from tagging.torch_tools import torch_device  # imports torch, which missing weights need not wait for
+
     return torch_device(config.device, "encoders.device")
 
 

@@ -17,7 +17,9 @@ from torch.nn import functional
 from tagging.config.recall import DeepWalkConfig
 from tagging.progress import Progress
 from tagging.tags.graph import TagGraph
+from tagging.torch_tools import RowAdagrad
 
+EPSILON = 1e-10  # of Adagrad
 WALKS_AT_ONCE = 4096  # NumPy takes the same step of so many
 
 
@@ -52,7 +54,7 @@ def embed_tags(
                 skip_gram.step(walks[here], beside[here], 1 - (done + first) / total)
             done += len(starts)
             advance(len(starts))
-    rows[known] = functional.normalize(skip_gram.centres.vectors, dim=1).cpu().numpy()[known]
+    rows[known] = functional.normalize(skip_gram.centres.table, dim=1).cpu().numpy()[known]
     return TagEmbeddings(rows, known)
 
 
@@ -84,32 +86,13 @@ def _starts(tags: NDArray[np.int64], walks: int, rng: np.random.Generator) -> It
         yield from np.split(rng.permutation(tags), range(WALKS_AT_ONCE, len(tags), WALKS_AT_ONCE))
 
 
-class _Table:
-    """(N, D) vectors, learnt by Adagrad with one rate a row: hubs are met thousands of times, most tags a few."""
-
-    def __init__(self, vectors: Tensor, rate: float) -> None:
-        self.vectors = vectors
-        self._rate = rate
-        self._squares = torch.zeros(len(vectors), device=vectors.device)
-
-    def descend(self, rows: Tensor, gradients: Tensor, pace: float) -> None:
-        """rows: (n,) with repeats; gradients: (n, D); pace in (0, 1] of the rate."""
-        order = torch.argsort(rows, stable=True)
-        distinct, counts = torch.unique_consecutive(rows[order], return_counts=True)
-        # A bag is summed in one order whatever the number of threads, which index_add_ does not promise.
-        summed = functional.embedding_bag(order, gradients, counts.cumsum(0) - counts, mode="sum")
-        self._squares[distinct] += summed.square().mean(dim=1)
-        scale = pace * self._rate / (self._squares[distinct].sqrt() + 1e-10)
-        self.vectors[distinct] -= scale[:, None] * summed
-
-
 class _SkipGram:
     """Two vectors a tag: as the centre of a window, which is kept, and as context."""
 
     def __init__(self, tags: int, config: DeepWalkConfig, rng: np.random.Generator, device: str) -> None:
         first = (rng.random((tags, config.dim), np.float32) - 0.5) / config.dim
-        self.centres = _Table(torch.from_numpy(first).to(device), config.rate)
-        self._contexts = _Table(torch.zeros(tags, config.dim, device=device), config.rate)
+        self.centres = RowAdagrad(torch.from_numpy(first).to(device), config.rate, EPSILON)
+        self._contexts = RowAdagrad(torch.zeros(tags, config.dim, device=device), config.rate, EPSILON)
         # Like word2vec's window, drawn anew for each centre: its mean, falling with the distance.
         places = torch.arange(config.length, device=device)
         distance = (places[:, None] - places).abs()
@@ -118,11 +101,11 @@ class _SkipGram:
 
     def step(self, walks: Tensor, noise: Tensor, pace: float) -> None:
         """walks: (W, L) tags; noise: (W, K) tags."""
-        x, y, z = self.centres.vectors[walks], self._contexts.vectors[walks], self._contexts.vectors[noise]
+        x, y, z = self.centres.table[walks], self._contexts.table[walks], self._contexts.table[noise]
         at_x, at_y, at_z = skip_gram_gradients(x, y, z, self._band, self._noise_weight)
-        self.centres.descend(walks.flatten(), at_x.flatten(0, 1), pace)
+        self.centres.step_summed(walks.flatten(), at_x.flatten(0, 1), pace)
         contexts = torch.cat([walks, noise], dim=1)
-        self._contexts.descend(contexts.flatten(), torch.cat([at_y, at_z], dim=1).flatten(0, 1), pace)
+        self._contexts.step_summed(contexts.flatten(), torch.cat([at_y, at_z], dim=1).flatten(0, 1), pace)
 
 
 def skip_gram_gradients(

@@ -12,7 +12,7 @@ from scipy import sparse
 from rank import train
 from rank.bert import Bert
 from rank.negatives import Negatives, NegativeSample
-from rank.train import train_ranker, without_some
+from rank.train import train_ranker
 from tagging.config.rank import NegativesConfig
 from tagging.progress import Silent
 from tests.support.ranker_data import CONFIG, LONG, TAGS, cosines_of, read, same, share_above, toy, trained
@@ -129,17 +129,6 @@ def test_own_negatives_that_are_likely_labels_are_left_out_once_the_towers_are_t
 
     assert lead(filtered) > lead(unfiltered) + 0.1
     assert share_above(filtered, known) > 0.8
-
-
-def test_modality_dropout_never_takes_the_last_one() -> None:
-    torch.manual_seed(0)
-    present = torch.tensor([[True, False, False], [True, True, True], [False, True, True], [False] * 3]).repeat(300, 1)
-    kept = without_some(present, 0.5)
-    assert torch.equal(kept.any(dim=1), present.any(dim=1))
-    assert not (kept & ~present).any()
-    assert torch.equal(without_some(present, 0.0), present)
-    # Of three each stays in half of the cases, and where all would go.
-    assert kept[1::4].float().mean().item() == pytest.approx(0.5 + 0.5**3, abs=0.06)
 
 
 def test_a_bert_is_trained_at_its_own_rate() -> None:

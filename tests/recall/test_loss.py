@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from recall.loss import asymmetric, contrastive, decoupled, softmax
-from recall.table import RowAdagrad
 
 LOGITS = torch.tensor([[2.0, 1.0, 0.0, -1.0]])
 ROWS, COLUMNS = torch.tensor([0, 0]), torch.tensor([0, 1])
@@ -37,16 +36,3 @@ def test_contrastive_does_not_count_videos_that_are_alike_as_negatives() -> None
     anchors, partners = torch.eye(2), torch.eye(2)
     alone = contrastive(anchors, partners, torch.tensor([[True, True], [False, True]]), 1.0)
     assert alone.tolist() == pytest.approx([0.0, math.log(math.e + 1) - 1])
-
-
-def test_rows_move_as_adagrad_moves_a_single_number() -> None:
-    table = torch.tensor([1.0, 2.0, 3.0])
-    ours = RowAdagrad(table, 0.1)
-    theirs = torch.nn.Parameter(torch.tensor([1.0, 3.0]))
-    optimizer = torch.optim.Adagrad([theirs], lr=0.1, eps=1e-8)
-    for gradient in ([0.5, -1.0], [0.2, 0.4]):
-        ours.step(torch.tensor([0, 2]), torch.tensor(gradient), 1.0)
-        theirs.grad = torch.tensor(gradient)
-        optimizer.step()
-    assert table[[0, 2]].tolist() == pytest.approx(theirs.tolist())
-    assert table[1] == 2.0

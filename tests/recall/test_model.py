@@ -11,7 +11,7 @@ from recall.channels.classifier import Classifier
 from recall.channels.tag_similarity import TagSimilarity
 from recall.index.flat import FlatIndex
 from recall.model import RecallModel
-from recall.tower import NGRAMS, Tower, without_some
+from recall.tower import NGRAMS, Tower
 from recall.train import TagInputs, learn
 from tagging.config.recall import RecallModelConfig
 from tagging.progress import Silent
@@ -155,14 +155,6 @@ def test_a_missing_view_changes_nothing_whatever_its_values() -> None:
     other, _ = tower({NGRAMS: ngrams, "frames": torch.full((1, 4), 9.0)}, present)
     assert torch.equal(h, other)
     assert weights.tolist() == [[1.0, 0.0]]
-
-
-def test_view_dropout_never_takes_the_last_view() -> None:
-    present = torch.tensor([[True, False], [True, True], [False, True]]).repeat(200, 1)
-    kept = without_some(present, 0.5, torch.Generator().manual_seed(0))
-    assert kept.any(dim=1).all()
-    assert not (kept & ~present).any()
-    assert 0 < (present & ~kept).sum() < present.sum()
 
 
 def test_a_tag_without_a_place_in_the_graph_is_reached_by_one_who_learnt_from_the_graph() -> None:
