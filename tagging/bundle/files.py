@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from tagging.bundle.manifest import FORMAT, MANIFEST, BundleManifest, FileEntry, file_sha256
+from tagging.bundle.manifest import FORMAT, MANIFEST, BundleManifest, FileEntry, content_digest, file_sha256
 from tagging.errors import ArtifactCorruptError, ArtifactMismatchError, ArtifactNotFoundError
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tagging.bundle.files import read_manifest
-from tagging.bundle.manifest import file_sha256
+from tagging.bundle.manifest import content_digest, file_sha256
 from tagging.errors import (
     ArtifactCorruptError,
     ArtifactError,
