@@ -19,6 +19,7 @@ from tagging.tools.distillation.classes import Classes
 from tagging.tools.distillation.export import write
 from tagging.tools.starter.build import build
 from tagging.training.run import train
+from tests.support.clocks import NOW
 from tests.support.database_records import database_at
 from tests.support.label_lists import write_label_lists
 from tests.support.postgres import PostgresServer, binaries
@@ -163,5 +164,5 @@ def unseen_corpus(tmp_path_factory: pytest.TempPathFactory, unseen_plans: list[P
 def tiny_bundle(tmp_path_factory: pytest.TempPathFactory, corpus: Path, tiny_config: Config) -> Path:
     """A bundle trained on `corpus`. Tests that change a bundle copy it first."""
     folder = tmp_path_factory.mktemp("bundles")
-    train([corpus], {}, folder / "tiny", tiny_config, FeatureStore(folder / "features"), Silent())
+    train([corpus], {}, folder / "tiny", tiny_config, FeatureStore(folder / "features"), Silent(), created=NOW)
     return folder / "tiny"

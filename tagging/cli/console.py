@@ -8,6 +8,7 @@ import time
 import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from enum import StrEnum
 from io import StringIO, TextIOWrapper
 from typing import Any
@@ -29,6 +30,11 @@ from tagging.errors import MissingPackageError, VideotagError
 from tagging.progress import Advance, Progress
 
 LINE_EVERY_S = 10.0
+
+
+def now() -> datetime:
+    """Return the time that a bundle made by this command states: UTC, whole seconds."""
+    return datetime.now(UTC).replace(microsecond=0)
 
 
 class Format(StrEnum):

@@ -8,7 +8,7 @@ import typer
 
 from tagging import paths
 from tagging.cli import options
-from tagging.cli.console import Format, print_json, print_table, progress
+from tagging.cli.console import Format, now, print_json, print_table, progress
 
 app = typer.Typer(help="Labelled videos that come after a bundle was made.", no_args_is_help=True)
 Log = Annotated[Path, typer.Option("--log", metavar="FILE", help="The log of such videos; a new one is begun.")]
@@ -91,7 +91,7 @@ def fold_command(
     """
     from tagging.maintenance.fold_labelled import fold_labelled
 
-    report = fold_labelled(bundle or paths.default_bundle(), log, out, progress())
+    report = fold_labelled(bundle or paths.default_bundle(), log, out, progress(), created=now())
     if output is Format.json:
         print_json(asdict(report))
     else:

@@ -8,7 +8,7 @@ import typer
 
 from tagging import paths
 from tagging.cli import options
-from tagging.cli.console import Format, print_json, print_lines, print_table
+from tagging.cli.console import Format, now, print_json, print_lines, print_table
 
 SHOWN = 30
 
@@ -94,7 +94,7 @@ def add_command(
 
     if not names and table is None:
         raise typer.BadParameter("give the names of tags, or a table with --from", param_hint="NAME")
-    report = add_tags(bundle or paths.default_bundle(), names or [], out, table)
+    report = add_tags(bundle or paths.default_bundle(), names or [], out, table, created=now())
     if output is Format.json:
         print_json(asdict(report))
     else:

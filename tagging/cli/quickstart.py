@@ -8,7 +8,7 @@ import typer
 
 from tagging import paths
 from tagging.cli import options
-from tagging.cli.console import Format, print_json, print_lines, print_table, progress
+from tagging.cli.console import Format, now, print_json, print_lines, print_table, progress
 from tagging.cli.tag import print_answer
 from tagging.store.answer_json import printed_answer
 
@@ -33,7 +33,7 @@ def command(
     from tagging.quickstart.run import run_quickstart
 
     folder = out or paths.quickstart()
-    result = run_quickstart(folder, progress(), paths.default_bundle())
+    result = run_quickstart(folder, progress(), paths.default_bundle(), created=now())
     if output is Format.json:
         print_json(
             {

@@ -8,7 +8,7 @@ import typer
 
 from tagging import paths
 from tagging.cli import options
-from tagging.cli.console import Format, print_json, print_table, progress
+from tagging.cli.console import Format, now, print_json, print_table, progress
 from tagging.config.profiles import load_config
 
 
@@ -56,7 +56,17 @@ def command(
         training = settings.training.model_copy(update={"holdout": holdout})
         settings = settings.model_copy(update={"training": training})
     store = FeatureStore(features or paths.features())
-    report = train(manifest, parse_columns(columns or []), out, settings, store, progress(), aliases, checkpoint)
+    report = train(
+        manifest,
+        parse_columns(columns or []),
+        out,
+        settings,
+        store,
+        progress(),
+        created=now(),
+        aliases=aliases,
+        checkpoint=checkpoint,
+    )
     if output is Format.json:
         print_json(asdict(report))
         return

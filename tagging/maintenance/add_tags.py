@@ -8,7 +8,7 @@ them, and the bias of each.
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -50,9 +50,12 @@ class AdditionReport:
     tags: int  # of the catalog now
 
 
-def add_tags(bundle: Path, names: Sequence[str], out: Path, table: Path | None = None) -> AdditionReport:
+def add_tags(
+    bundle: Path, names: Sequence[str], out: Path, table: Path | None = None, *, created: datetime
+) -> AdditionReport:
     """Write to `out` the bundle with more tags: of these names, and of those that are accepted in the table.
 
+    created: the time that the new bundle states, with a time zone.
     table: a CSV that `tagging.maintenance.new_tag_table` wrote and an editor judged.
     Raises OutputExistsError before any work where `out` exists; InvalidTagsError for a name that is empty, given twice
     or there already; ArtifactError for a bundle that is missing, damaged or made with other encoders.
@@ -83,7 +86,7 @@ def add_tags(bundle: Path, names: Sequence[str], out: Path, table: Path | None =
         )
         written = write_manifest(
             folder,
-            created=datetime.now(UTC).replace(microsecond=0),
+            created=created,
             channels=channels,
             names=entry,
             counts={**manifest.counts, "tags": len(catalog)},

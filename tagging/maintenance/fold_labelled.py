@@ -5,7 +5,7 @@ their texts, and how many videos use each tag.
 """
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +38,7 @@ class FoldReport:
     videos: int  # that vote now
 
 
-def fold_labelled(bundle: Path, log: Path, out: Path, progress: Progress) -> FoldReport:
+def fold_labelled(bundle: Path, log: Path, out: Path, progress: Progress, *, created: datetime) -> FoldReport:
     """Write to `out` the bundle with the videos of a log among those that vote, its indexes built anew.
 
     The log stays as it is. Applied to the new bundle it changes nothing, so it may be removed once no bundle before
@@ -65,7 +65,7 @@ def fold_labelled(bundle: Path, log: Path, out: Path, progress: Progress) -> Fol
         )
         written = write_manifest(
             folder,
-            created=datetime.now(UTC).replace(microsecond=0),
+            created=created,
             channels=channels,
             counts={**manifest.counts, "videos": len(labelled.ids), "pairs": len(labelled.tags.tag_rows)},
             foldings=[*manifest.foldings, folding],

@@ -1,6 +1,7 @@
 """The quickstart: tag a clip with what is there; then draw a corpus, train on it, measure, and tag the clip again."""
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -48,11 +49,11 @@ def quickstart_config() -> Config:
     return offline.model_copy(update={"profile": "quickstart", "encoders": encoders, "recall": recall})
 
 
-def run_quickstart(folder: Path, progress: Progress, starter: Path) -> Quickstart:
+def run_quickstart(folder: Path, progress: Progress, starter: Path, *, created: datetime) -> Quickstart:
     """All of it in `folder`; an earlier quickstart there is replaced when this one is done.
 
     starter: the bundle that tags before anything is learnt.
-
+    created: the time that the new bundle states, with a time zone.
     Raises OutputExistsError where the folder holds anything else.
     """
     folder = folder.resolve()  # "." has no name to swap
@@ -60,7 +61,7 @@ def run_quickstart(folder: Path, progress: Progress, starter: Path) -> Quickstar
         raise OutputExistsError(f"{folder} holds something that no quickstart made", "choose another --out")
     with partial_folder(folder) as work:
         new = work / "new"
-        made = _make(new, progress, starter)
+        made = _make(new, progress, starter, created)
         (new / MARKER).write_text("Made by `videotag quickstart`, which may replace this folder.\n", encoding="utf-8")
         if folder.exists():
             folder.rename(work / "old")
@@ -72,7 +73,7 @@ def run_quickstart(folder: Path, progress: Progress, starter: Path) -> Quickstar
     )
 
 
-def _make(folder: Path, progress: Progress, starter: Path) -> Quickstart:
+def _make(folder: Path, progress: Progress, starter: Path, created: datetime) -> Quickstart:
     rng = np.random.default_rng(SEED)
     planned = plan_training(VIDEOS, CLIPS, rng)
     unseen = plan_test(TEST_CLIPS, rng)
@@ -86,7 +87,7 @@ def _make(folder: Path, progress: Progress, starter: Path) -> Quickstart:
     corpus = write_corpus(planned, folder / "corpus", rng, progress)
     store = FeatureStore(folder / "features")
     bundle = folder / "bundle"
-    training = train([corpus], {}, bundle, quickstart_config(), store, progress)
+    training = train([corpus], {}, bundle, quickstart_config(), store, progress, created=created)
     evaluation = evaluate(bundle, [test], {}, store, progress)
     with load_tagger(bundle) as tagger:
         answer = tagger.tag(video, tagger.selection(None))

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -69,11 +69,14 @@ def train(
     config: Config,
     store: FeatureStore,
     progress: Progress,
+    *,
+    created: datetime,
     aliases: Path | None = None,
     checkpoint: Path | None = None,
 ) -> TrainingReport:
     """Learn a bundle from the labelled videos of the manifests and write it to `out`.
 
+    created: the time that the bundle states, with a time zone.
     aliases: a table of accepted aliases, which are merged into their tags.
     checkpoint: a file that the ranker's training is kept in, and goes on from; it is left there.
     Rows of another split than "train" (or none) and the held-out uploaders are read and left alone. Raises
@@ -130,7 +133,7 @@ def train(
         with watch("write bundle"):
             manifest = write_manifest(
                 folder,
-                created=datetime.now(UTC).replace(microsecond=0),
+                created=created,
                 config=config,
                 encoders=encoder_entries(encoders),
                 names=names,

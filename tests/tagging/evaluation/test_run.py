@@ -15,6 +15,7 @@ from tagging.evaluation.run import EvaluationReport, evaluate
 from tagging.progress import Silent
 from tagging.store.features import FeatureStore
 from tagging.training.run import train
+from tests.support.clocks import NOW
 
 
 def rows(*values: int) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
@@ -94,7 +95,7 @@ def test_held_out_and_split_choose_the_videos(tmp_path: Path, tiny_config: Confi
     manifest.write_text("".join(json.dumps(line) + "\n" for line in lines))
     config = tiny_config.model_copy(update={"training": tiny_config.training.model_copy(update={"holdout": 0.4})})
     store = FeatureStore(tmp_path / "f")
-    trained = train([manifest], {}, tmp_path / "b", config, store, Silent())
+    trained = train([manifest], {}, tmp_path / "b", config, store, Silent(), created=NOW)
     assert trained.counts["videos_of_other_splits"] == 60
     held = evaluate(tmp_path / "b", [manifest], {}, store, Silent(), held_out=True, split="")
     assert held.videos == trained.counts["videos_held_out"] > 0
@@ -118,7 +119,7 @@ def test_figures_agree_with_the_shared_scorer(shared_data: Path, tmp_path: Path,
     for name, part in parts.items():
         part[["video_id", "title", "description", "tags"]].to_parquet(tmp_path / f"{name}.parquet")
     store = FeatureStore(tmp_path / "f")
-    train([tmp_path / "train.parquet"], {}, tmp_path / "b", tiny_config, store, Silent())
+    train([tmp_path / "train.parquet"], {}, tmp_path / "b", tiny_config, store, Silent(), created=NOW)
     (tmp_path / "p").mkdir()
     ours = evaluate(tmp_path / "b", [tmp_path / "test.parquet"], {}, store, Silent(), predictions=tmp_path / "p")
 

@@ -22,6 +22,7 @@ from tagging.store.features import FeatureStore
 from tagging.tags.catalog import TagCatalog
 from tagging.training.run import train
 from tagging.types import RankedTags, VideoRef
+from tests.support.clocks import NOW
 from tests.tagging.training.test_recall import write
 from tests.tagging.training.test_run import text_manifest
 
@@ -44,13 +45,13 @@ def learnt_config(config: Config) -> Config:
 def learnt(tmp_path_factory: pytest.TempPathFactory, direct_config: Config) -> Path:
     folder = tmp_path_factory.mktemp("learnt")
     manifest = write(folder / "train.jsonl", 400, seed=1)
-    train([manifest], {}, folder / "b", learnt_config(direct_config), FeatureStore(folder / "f"), Silent())
+    train([manifest], {}, folder / "b", learnt_config(direct_config), FeatureStore(folder / "f"), Silent(), created=NOW)
     return folder / "b"
 
 
 @pytest.fixture(scope="module")
 def added(learnt: Path) -> Path:
-    add_tags(learnt, ["Zebra  crossing", "purring engine", "Dog"], learnt.parent / "added")
+    add_tags(learnt, ["Zebra  crossing", "purring engine", "Dog"], learnt.parent / "added", created=NOW)
     return learnt.parent / "added"
 
 
@@ -84,7 +85,7 @@ def test_what_was_there_stays_as_it_was(learnt: Path, added: Path) -> None:
 def test_the_manifest_says_what_was_added_to_which_bundle(learnt: Path, added: Path, tmp_path: Path) -> None:
     table = tmp_path / "new.csv"
     table.write_text("accept,tag\nyes,tango\nno,waltz\n")
-    report = add_tags(added, ["samba"], tmp_path / "more", table)
+    report = add_tags(added, ["samba"], tmp_path / "more", table, created=NOW)
     first, second, third = (read_manifest(folder) for folder in (learnt, added, tmp_path / "more"))
     assert first.additions == []
     assert [(one.bundle, one.tags, one.sources) for one in second.additions] == [(first.version, 3, [])]
@@ -152,11 +153,17 @@ def test_a_name_that_means_what_a_class_means_is_seen_and_heard(
     tmp_path: Path, direct_config: Config, unseen_corpus: Path
 ) -> None:
     train(
-        [text_manifest(tmp_path / "m.jsonl", 20)], {}, tmp_path / "b", direct_config, FeatureStore(tmp_path), Silent()
+        [text_manifest(tmp_path / "m.jsonl", 20)],
+        {},
+        tmp_path / "b",
+        direct_config,
+        FeatureStore(tmp_path),
+        Silent(),
+        created=NOW,
     )
     clip = VideoRef("v", str(next(unseen_corpus.parent.glob("*.mp4"))))
     assert "dog" not in {tag.name for tag in answer(tmp_path / "b", clip).tags}
-    report = add_tags(tmp_path / "b", ["dog", "abstraction"], tmp_path / "added")
+    report = add_tags(tmp_path / "b", ["dog", "abstraction"], tmp_path / "added", created=NOW)
     assert (report.added, report.seen, report.heard) == (2, 1, 1)
     [dog] = [tag for tag in answer(tmp_path / "added", clip).tags if tag.name == "dog"]
     assert {"seen", "heard"} <= set(dog.channels)
@@ -164,7 +171,7 @@ def test_a_name_that_means_what_a_class_means_is_seen_and_heard(
 
 
 def test_the_bundle_that_comes_with_the_package_takes_tags(tmp_path: Path, unseen_corpus: Path) -> None:
-    report = add_tags(paths.default_bundle(), ["gravel bike", "Doggos"], tmp_path / "mine")
+    report = add_tags(paths.default_bundle(), ["gravel bike", "Doggos"], tmp_path / "mine", created=NOW)
     assert report.added == 2
     assert report.tags == len(TagCatalog.load(paths.default_bundle() / "catalog.parquet")) + 2
     before = answer(paths.default_bundle(), VideoRef("v", title="My first gravel bike ride"))
@@ -179,7 +186,7 @@ def test_a_bundle_that_reads_no_names_says_that_it_will_not_find_the_tag(
     tiny_bundle: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level("WARNING"):
-        add_tags(tiny_bundle, ["zebra"], tmp_path / "b")
+        add_tags(tiny_bundle, ["zebra"], tmp_path / "b", created=NOW)
     assert "has no channel that finds a tag by its name" in caplog.text
     assert answer(tmp_path / "b", VideoRef("v", title="zebra")).tags is not None
 
@@ -204,11 +211,11 @@ def test_a_name_that_cannot_be_a_new_tags_is_one_error(names: list[str], told: s
 def test_an_error_leaves_nothing_behind(learnt: Path, tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
     with pytest.raises(OutputExistsError):
-        add_tags(tmp_path / "missing", ["a"], tmp_path / "there")
+        add_tags(tmp_path / "missing", ["a"], tmp_path / "there", created=NOW)
     with pytest.raises(ArtifactNotFoundError, match="is not a bundle"):
-        add_tags(tmp_path / "missing", ["a"], tmp_path / "out")
+        add_tags(tmp_path / "missing", ["a"], tmp_path / "out", created=NOW)
     with pytest.raises(InvalidTagsError, match="as the tag 'cats'"):
-        add_tags(learnt, ["cats"], tmp_path / "out")
+        add_tags(learnt, ["cats"], tmp_path / "out", created=NOW)
     assert [path.name for path in tmp_path.iterdir()] == ["there"]
 
 
@@ -216,7 +223,7 @@ def test_a_bundle_without_rights_to_write_is_copied_all_the_same(learnt: Path, t
     frozen = Path(shutil.copytree(learnt, tmp_path / "frozen"))
     for path in frozen.rglob("*"):
         path.chmod(0o555 if path.is_dir() else 0o444)
-    add_tags(frozen, ["tango"], tmp_path / "out")
+    add_tags(frozen, ["tango"], tmp_path / "out", created=NOW)
     assert read_manifest(tmp_path / "out").counts["tags"] == read_manifest(learnt).counts["tags"] + 1
     for path in frozen.rglob("*"):
         path.chmod(0o755)

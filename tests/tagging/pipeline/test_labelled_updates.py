@@ -26,6 +26,7 @@ from tagging.tags.catalog import TagCatalog
 from tagging.training.run import train
 from tagging.types import RankedTags, VideoEmbeddings, VideoRef
 from tests.recall.neighbours.test_store import as_dict
+from tests.support.clocks import NOW
 from tests.tagging.cli.test_commands import run, told
 from tests.tagging.training.test_recall import write
 
@@ -63,7 +64,7 @@ def halves(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path
 def early(halves: tuple[Path, Path], tiny_config: Config, store: FeatureStore) -> Path:
     """A bundle of the first half, in which nothing was learnt."""
     out = halves[0].parent / "early"
-    train([halves[0]], {}, out, tiny_config, store, Silent())
+    train([halves[0]], {}, out, tiny_config, store, Silent(), created=NOW)
     return out
 
 
@@ -103,13 +104,13 @@ def test_a_bundle_and_late_videos_answer_as_one_trained_on_all_of_them(
     early: Path, log: Path, halves: tuple[Path, Path], asked: list[VideoRef], tiny_config: Config, store: FeatureStore
 ) -> None:
     both = early.parent / "both"
-    train(list(halves), {}, both, tiny_config, store, Silent())
+    train(list(halves), {}, both, tiny_config, store, Silent(), created=NOW)
     want = by_name(answers(both, asked))
     assert by_name(answers(early, asked)) != want
     assert by_name(answers(early, asked, log)) == want
 
     folded = early.parent / "folded"
-    report = fold_labelled(early, log, folded, Silent())
+    report = fold_labelled(early, log, folded, Silent(), created=NOW)
     assert (report.joined, report.left, report.voteless, report.videos) == (24, 0, 0, 60)
     assert by_name(answers(folded, asked)) == want
     assert by_name(answers(folded, asked, log)) == want  # the log may stay
@@ -136,14 +137,14 @@ def test_who_left_is_in_no_answer_and_in_no_bundle_folded_from_then_on(
     assert append_departures(mine, gone) == 0
     answered = answers(early, asked, mine)
     assert not {one.video_id for answer in answered for tag in answer.tags for one in tag.evidence} & set(gone)
-    report = fold_labelled(early, mine, tmp_path / "folded", Silent())
+    report = fold_labelled(early, mine, tmp_path / "folded", Silent(), created=NOW)
     assert (report.joined, report.left, report.videos) == (4, 20, 20)
     assert by_name(answers(tmp_path / "folded", asked)) == by_name(answered)
 
 
 def test_everybody_may_leave(early: Path, asked: list[VideoRef], tmp_path: Path) -> None:
     append_departures(tmp_path / "log", LabelledVideos.load(early / "videos.parquet").ids)
-    fold_labelled(early, tmp_path / "log", tmp_path / "empty", Silent())
+    fold_labelled(early, tmp_path / "log", tmp_path / "empty", Silent(), created=NOW)
     for bundle, log in ((early, tmp_path / "log"), (tmp_path / "empty", None)):
         for answer in answers(bundle, asked, log):
             assert not any(one.kind == "video" for tag in answer.tags for one in tag.evidence)
@@ -158,7 +159,7 @@ def test_the_starter_bundle_learns_from_late_videos_alone(
     [answer] = answers(tiny_starter, asked[:1], tmp_path / "log")
     [dog] = [tag for tag in answer.tags if tag.name == "dog"]
     assert {"video", "audio"} <= {one.channel for one in dog.evidence if one.video_id == "late"}
-    fold_labelled(tiny_starter, tmp_path / "log", tmp_path / "folded", Silent())
+    fold_labelled(tiny_starter, tmp_path / "log", tmp_path / "folded", Silent(), created=NOW)
     assert by_name(answers(tmp_path / "folded", asked[:1])) == by_name([answer])
 
 
@@ -223,9 +224,9 @@ def test_bad_input_is_one_clear_error_before_any_work(
     with LabelledFileLog.open(tmp_path / "log"), pytest.raises(ArtifactError, match="is being written elsewhere"):
         append_labelled(early, [untagged], {}, tmp_path / "log", store, Silent())
     with pytest.raises(OutputExistsError):
-        fold_labelled(early, log, early, Silent())
+        fold_labelled(early, log, early, Silent(), created=NOW)
     with pytest.raises(ArtifactNotFoundError):
-        fold_labelled(early, tmp_path / "nothing", tmp_path / "out", Silent())
+        fold_labelled(early, tmp_path / "nothing", tmp_path / "out", Silent(), created=NOW)
     assert not (tmp_path / "out").exists()
 
 
@@ -239,7 +240,7 @@ def test_in_a_bundle_that_learnt_late_videos_vote_in_every_channel_of_labelled_v
     training = direct_config.training.model_copy(update={"least_videos": 100})
     config = direct_config.model_copy(update={"recall": recall, "training": training})
     bundle = tmp_path / "b"
-    train([write(tmp_path / "train.jsonl", 400, seed=1)], {}, bundle, config, store, Silent())
+    train([write(tmp_path / "train.jsonl", 400, seed=1)], {}, bundle, config, store, Silent(), created=NOW)
     title = "engine gearbox sourdough"
     rows = [{"video_id": "late", "title": title, "tags": ["food"], "uploader_id": "somebody new"}]
     append_labelled(bundle, [written(tmp_path / "m.jsonl", rows)], {}, tmp_path / "log", store, Silent())
@@ -252,7 +253,7 @@ def test_in_a_bundle_that_learnt_late_videos_vote_in_every_channel_of_labelled_v
     assert any(one.kind == "uploader" for one in food.evidence)
     assert food.confidence > max((tag.confidence for tag in before.tags if tag.name == "food"), default=0.0)
 
-    fold_labelled(bundle, tmp_path / "log", tmp_path / "folded", Silent())
+    fold_labelled(bundle, tmp_path / "log", tmp_path / "folded", Silent(), created=NOW)
     # Tags keep their rows, which the thresholds of tags of their own go by.
     before_it, folded_in = (TagCatalog.load(folder / "catalog.parquet") for folder in (bundle, tmp_path / "folded"))
     assert folded_in.ids == before_it.ids

@@ -29,6 +29,7 @@ from tagging.tags.edits.edited_catalog import CatalogIndex
 from tagging.tags.edits.history import EditHistory
 from tagging.training.run import train
 from tagging.types import LabelledVideo, RankedTag, RankedTags, VideoRef
+from tests.support.clocks import NOW
 from tests.tagging.maintenance.test_add_tags import learnt_config
 from tests.tagging.training.test_recall import write
 
@@ -75,7 +76,7 @@ def answer(tagger: Tagger, video: VideoRef) -> RankedTags:
 def learnt(tmp_path_factory: pytest.TempPathFactory, direct_config: Config) -> Path:
     folder = tmp_path_factory.mktemp("learnt")
     manifest = write(folder / "train.jsonl", 400, seed=1)
-    train([manifest], {}, folder / "b", learnt_config(direct_config), FeatureStore(folder / "f"), Silent())
+    train([manifest], {}, folder / "b", learnt_config(direct_config), FeatureStore(folder / "f"), Silent(), created=NOW)
     return folder / "b"
 
 
@@ -93,7 +94,7 @@ def desk(bundle: Path) -> Iterator[Desk]:
 def test_a_created_tag_is_answered_as_in_a_bundle_that_it_was_added_to(
     bundle: Path, desk: Desk, tmp_path: Path
 ) -> None:
-    add_tags(bundle, ["Zebra crossing", "purring engine"], tmp_path / "added")
+    add_tags(bundle, ["Zebra crossing", "purring engine"], tmp_path / "added", created=NOW)
     desk.do(lambda c: [c.create("Zebra crossing"), c.create("purring engine")])
     titles = ["a zebra crossing at night", "engine purring kitten", "guitar chords"]
     with load_tagger(tmp_path / "added") as added:

@@ -32,6 +32,7 @@ from tagging.service.server import serving
 from tagging.store.features import FeatureStore
 from tagging.tools.load_test.process import service_process
 from tagging.training.run import train
+from tests.support.clocks import NOW
 from tests.tagging.maintenance.test_add_tags import learnt_config
 from tests.tagging.training.test_recall import write
 
@@ -45,7 +46,7 @@ def learnt(tmp_path_factory: pytest.TempPathFactory, direct_config: Config) -> P
     """A bundle with every kind of file that there is."""
     folder = tmp_path_factory.mktemp("learnt")
     manifest = write(folder / "train.jsonl", 400, seed=1)
-    train([manifest], {}, folder / "b", learnt_config(direct_config), FeatureStore(folder / "f"), Silent())
+    train([manifest], {}, folder / "b", learnt_config(direct_config), FeatureStore(folder / "f"), Silent(), created=NOW)
     return folder / "b"
 
 

@@ -37,6 +37,7 @@ from tagging.service.config import ObserveConfig, ServiceConfig, listening
 from tagging.service.observe.metrics import SERVICE, Metrics
 from tagging.service.server import serving
 from tagging.types import VideoRef
+from tests.support.clocks import NOW
 
 pytestmark = pytest.mark.anyio
 
@@ -362,7 +363,7 @@ async def test_labelled_videos_vote_until_they_are_removed_and_outlive_the_proce
 
 async def test_a_labelled_video_is_removed_also_where_the_active_bundle_has_none_of_its_tags(client: Client) -> None:
     assert client.config.bundles is not None
-    add_tags(client.bundle, ["fnord"], client.config.bundles / "two")
+    add_tags(client.bundle, ["fnord"], client.config.bundles / "two", created=NOW)
     remove = pb.RemoveLabelledVideoRequest(video_id="l1")
     await client.stub.ActivateBundle(pb.ActivateBundleRequest(folder="two"))
     await client.stub.AddLabelledVideo(pb.AddLabelledVideoRequest(video_id="l1", title="zxcv asdf", tags=["fnord"]))
@@ -400,7 +401,7 @@ async def test_feedback_that_is_sent_again_is_the_same_whatever_became_of_tags_a
     )
     stored = await client.stub.SubmitFeedback(said)
     await client.stub.CreateTag(pb.CreateTagRequest(name="fnord"))
-    add_tags(client.bundle, ["quux"], client.config.bundles / "two")
+    add_tags(client.bundle, ["quux"], client.config.bundles / "two", created=NOW)
     await client.stub.ActivateBundle(pb.ActivateBundleRequest(folder="two"))
     assert (await client.tag("v1", "a dog and a cat")).bundle_version != answer.bundle_version
     assert await client.stub.SubmitFeedback(said) == stored
@@ -433,7 +434,7 @@ async def test_feedback_becomes_a_manifest_to_train_from(client: Client, tmp_pat
 
 async def test_bundles_are_switched_and_switched_back_under_load_with_no_failed_call(client: Client) -> None:
     assert client.config.bundles is not None
-    add_tags(client.bundle, ["fnord"], client.config.bundles / "two")
+    add_tags(client.bundle, ["fnord"], client.config.bundles / "two", created=NOW)
     stop, switched_over, answered, late = asyncio.Event(), asyncio.Event(), list[str](), list[str]()
 
     async def load(worker: int) -> None:
@@ -469,7 +470,7 @@ async def test_bundles_are_switched_and_switched_back_under_load_with_no_failed_
 
 async def test_a_shadow_bundle_tags_what_the_active_one_answers_and_its_churn_is_told(client: Client) -> None:
     assert client.config.bundles is not None
-    add_tags(client.bundle, ["fnord"], client.config.bundles / "two")
+    add_tags(client.bundle, ["fnord"], client.config.bundles / "two", created=NOW)
     async with refused(grpc.StatusCode.FAILED_PRECONDITION, "CONFLICT"):
         await client.stub.GetChurn(pb.GetChurnRequest())
     set_shadow = await client.stub.ShadowBundle(pb.ShadowBundleRequest(folder="two"))

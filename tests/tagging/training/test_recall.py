@@ -28,6 +28,7 @@ from tagging.tags.catalog import build_catalog
 from tagging.training.recall import TrainedRecall, train_recall
 from tagging.training.run import train
 from tagging.types import RankedTags, VideoEmbeddings, VideoRef
+from tests.support.clocks import NOW
 from tests.support.topics import LEARNT, NAMES, WORDS, topics
 from tests.tagging.cli.test_commands import run, told
 
@@ -67,7 +68,15 @@ def write(path: Path, count: int, seed: int, first: int = 0, clips: Sequence[Pat
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory, config: Config) -> Path:
     folder = tmp_path_factory.mktemp("learnt")
-    train([write(folder / "train.jsonl", 400, seed=1)], {}, folder / "b", config, FeatureStore(folder / "f"), Silent())
+    train(
+        [write(folder / "train.jsonl", 400, seed=1)],
+        {},
+        folder / "b",
+        config,
+        FeatureStore(folder / "f"),
+        Silent(),
+        created=NOW,
+    )
     return folder / "b"
 
 
@@ -273,7 +282,7 @@ def test_tags_that_the_kept_videos_alone_have_are_new_to_what_is_fitted_on_them(
 def test_without_a_ranker_recall_keeps_promises_too(config: Config, tmp_path: Path) -> None:
     config = config.model_copy(update={"rank": config.rank.model_copy(update={"ranker": None})})
     manifest = write(tmp_path / "train.jsonl", 400, seed=1)
-    train([manifest], {}, tmp_path / "b", config, FeatureStore(tmp_path / "f"), Silent())
+    train([manifest], {}, tmp_path / "b", config, FeatureStore(tmp_path / "f"), Silent(), created=NOW)
     said = read_manifest(tmp_path / "b")
     assert said.ranker is None
     assert not [name for name in said.files if name.startswith(("rank/", "graph"))]
@@ -288,7 +297,7 @@ def test_a_video_that_is_seen_and_not_told_of_is_ranked(config: Config, tmp_path
     said = [json.loads(line) for line in unseen_corpus.read_text(encoding="utf-8").splitlines()]
     clips = [unseen_corpus.parent / uri for uri in sorted(str(one["uri"]) for one in said)[:4]]
     manifest = write(tmp_path / "train.jsonl", 300, seed=1, clips=clips)
-    train([manifest], {}, tmp_path / "b", config, FeatureStore(tmp_path / "f"), Silent())
+    train([manifest], {}, tmp_path / "b", config, FeatureStore(tmp_path / "f"), Silent(), created=NOW)
     about = json.loads((tmp_path / "b" / "rank" / "towers.json").read_text())
     assert about["media"].keys() == {"frames", "audio"}
     with load_tagger(tmp_path / "b") as tagger:
@@ -300,7 +309,7 @@ def test_a_video_that_is_seen_and_not_told_of_is_ranked(config: Config, tmp_path
 
 def test_the_same_input_gives_the_same_learnt_bundle(bundle: Path, config: Config, tmp_path: Path) -> None:
     manifest = write(tmp_path / "train.jsonl", 400, seed=1)
-    train([manifest], {}, tmp_path / "b", config, FeatureStore(tmp_path / "f"), Silent())
+    train([manifest], {}, tmp_path / "b", config, FeatureStore(tmp_path / "f"), Silent(), created=NOW)
     first, second = (read_manifest(folder).files for folder in (bundle, tmp_path / "b"))
     assert first == second
 
@@ -310,7 +319,7 @@ def test_with_too_few_videos_nothing_is_learnt_and_that_is_told(
 ) -> None:
     manifest = write(tmp_path / "few.jsonl", 60, seed=1)
     with caplog.at_level("INFO"):
-        train([manifest], {}, tmp_path / "b", config, FeatureStore(tmp_path / "f"), Silent())
+        train([manifest], {}, tmp_path / "b", config, FeatureStore(tmp_path / "f"), Silent(), created=NOW)
     assert "nothing is learnt" in caplog.text
     assert read_manifest(tmp_path / "b").learnt is None
     with load_tagger(tmp_path / "b") as tagger:
@@ -337,7 +346,7 @@ def test_whoever_the_uploaders_and_whatever_the_tags_a_bundle_is_made(
         for row, video in enumerate(topics(300, seed=1).videos)
     ]
     (tmp_path / "m.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    train([tmp_path / "m.jsonl"], {}, tmp_path / "b", config, FeatureStore(tmp_path / "f"), Silent())
+    train([tmp_path / "m.jsonl"], {}, tmp_path / "b", config, FeatureStore(tmp_path / "f"), Silent(), created=NOW)
     assert (read_manifest(tmp_path / "b").learnt is not None) == learns
     with load_tagger(tmp_path / "b") as tagger:
         assert tagger.tag(VideoRef("x", title="purring kitten"), tagger.selection(3)).tags

@@ -24,6 +24,7 @@ from tagging.splits import is_held_out
 from tagging.store.features import FeatureStore
 from tagging.training.run import train
 from tagging.types import MediaSample, VideoRef
+from tests.support.clocks import NOW
 
 
 def with_holdout(config: Config, share: float) -> Config:
@@ -48,7 +49,7 @@ def text_manifest(path: Path, rows: int, **extra: object) -> Path:
 def test_the_same_input_gives_the_same_bundle_byte_for_byte(
     tmp_path: Path, corpus: Path, tiny_config: Config, tiny_bundle: Path
 ) -> None:
-    train([corpus], {}, tmp_path / "again", tiny_config, FeatureStore(tmp_path / "features"), Silent())
+    train([corpus], {}, tmp_path / "again", tiny_config, FeatureStore(tmp_path / "features"), Silent(), created=NOW)
     assert read_manifest(tmp_path / "again").files == read_manifest(tiny_bundle).files
 
 
@@ -60,7 +61,7 @@ def test_held_out_uploaders_other_splits_and_untagged_videos_are_not_learnt(
         more.write(json.dumps({"video_id": "test", "title": "t", "tags": ["x"], "split": "test"}) + "\n")
         more.write(json.dumps({"video_id": "untagged", "title": "t", "tags": [" "]}) + "\n")
     config = with_holdout(tiny_config, 0.3)
-    report = train([manifest], {}, tmp_path / "b", config, FeatureStore(tmp_path / "f"), Silent())
+    report = train([manifest], {}, tmp_path / "b", config, FeatureStore(tmp_path / "f"), Silent(), created=NOW)
     learnt = LabelledVideos.load(tmp_path / "b" / "videos.parquet").ids
     kept_by_hand = [
         f"v{n}"
@@ -87,7 +88,7 @@ def test_media_that_cannot_be_read_leave_the_video_its_text_and_are_named(
     manifest = tmp_path / "m.jsonl"
     manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
     with caplog.at_level("WARNING"):
-        report = train([manifest], {}, tmp_path / "b", tiny_config, FeatureStore(tmp_path / "f"), Silent())
+        report = train([manifest], {}, tmp_path / "b", tiny_config, FeatureStore(tmp_path / "f"), Silent(), created=NOW)
     assert LabelledVideos.load(tmp_path / "b" / "videos.parquet").ids == ("text and junk", "gone")
     assert report.counts["videos_without_features"] == 1
     told = "\n".join(record.getMessage() for record in caplog.records)
@@ -152,7 +153,7 @@ def test_a_catalog_without_tags_is_no_bundle(tmp_path: Path, tiny_config: Config
     config = tiny_config.model_copy(update={"training": rare})
     manifest = text_manifest(tmp_path / "m.jsonl", 20)
     with pytest.raises(InvalidManifestError, match="no tag is on 99 videos"):
-        train([manifest], {}, tmp_path / "b", config, FeatureStore(tmp_path / "f"), Silent())
+        train([manifest], {}, tmp_path / "b", config, FeatureStore(tmp_path / "f"), Silent(), created=NOW)
     assert not (tmp_path / "b").exists()
 
 
@@ -161,7 +162,9 @@ def test_a_bundle_has_the_direct_sources_of_its_configuration(
 ) -> None:
     rows = [{"video_id": "a", "title": "x", "tags": ["Dog", "animals", "vehicle"]}]
     (tmp_path / "m.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    train([tmp_path / "m.jsonl"], {}, tmp_path / "b", direct_config, FeatureStore(tmp_path / "f"), Silent())
+    train(
+        [tmp_path / "m.jsonl"], {}, tmp_path / "b", direct_config, FeatureStore(tmp_path / "f"), Silent(), created=NOW
+    )
     clip = next(unseen_corpus.parent.glob("*.mp4"))
     with load_tagger(tmp_path / "b") as tagger:
         answer = tagger.tag(VideoRef("q", str(clip), "About dogs"), tagger.selection(9))
@@ -178,7 +181,7 @@ def test_a_source_fitted_for_another_encoder_is_left_out_and_named(
     config = direct_config.model_copy(update={"recall": recall})
     manifest = text_manifest(tmp_path / "m.jsonl", 3)
     with caplog.at_level("WARNING"):
-        train([manifest], {}, tmp_path / "b", config, FeatureStore(tmp_path / "f"), Silent())
+        train([manifest], {}, tmp_path / "b", config, FeatureStore(tmp_path / "f"), Silent(), created=NOW)
     kept = read_manifest(tmp_path / "b").config.recall.names
     assert kept.seen is None
     assert kept.heard == names.heard
@@ -188,7 +191,7 @@ def test_a_source_fitted_for_another_encoder_is_left_out_and_named(
 def test_nothing_to_learn_from_is_told_with_the_reasons(tmp_path: Path, tiny_config: Config) -> None:
     manifest = text_manifest(tmp_path / "m.jsonl", 5, split="test")
     with pytest.raises(InvalidManifestError) as caught:
-        train([manifest], {}, tmp_path / "b", tiny_config, FeatureStore(tmp_path / "f"), Silent())
+        train([manifest], {}, tmp_path / "b", tiny_config, FeatureStore(tmp_path / "f"), Silent(), created=NOW)
     assert "videos of other splits: 5" in caught.value.hint
     assert not (tmp_path / "b").exists()
 
@@ -196,7 +199,15 @@ def test_nothing_to_learn_from_is_told_with_the_reasons(tmp_path: Path, tiny_con
 def test_an_existing_place_is_refused_before_any_work(tmp_path: Path, tiny_config: Config) -> None:
     (tmp_path / "b").mkdir()
     with pytest.raises(OutputExistsError):
-        train([tmp_path / "missing.jsonl"], {}, tmp_path / "b", tiny_config, FeatureStore(tmp_path / "f"), Silent())
+        train(
+            [tmp_path / "missing.jsonl"],
+            {},
+            tmp_path / "b",
+            tiny_config,
+            FeatureStore(tmp_path / "f"),
+            Silent(),
+            created=NOW,
+        )
 
 
 SLOW_TRAINING = """
@@ -215,7 +226,7 @@ from tagging.progress import Silent
 from tagging.training import train
 folder = Path(sys.argv[1])
 train([folder / "m.jsonl"], {}, folder / "b", load_config("offline", folder / "c.toml"),
-      features.FeatureStore(folder / "f"), Silent())
+      features.FeatureStore(folder / "f"), Silent(), created=datetime.now(UTC))
 """
 
 
@@ -247,7 +258,7 @@ def test_a_killed_training_leaves_no_bundle_and_goes_on_from_its_features(
 
     monkeypatch.setattr(statistics.HashedTextEncoder, "encode", counted)
     config = load_config("offline", tmp_path / "c.toml")
-    train([tmp_path / "m.jsonl"], {}, tmp_path / "b", config, FeatureStore(tmp_path / "f"), Silent())
+    train([tmp_path / "m.jsonl"], {}, tmp_path / "b", config, FeatureStore(tmp_path / "f"), Silent(), created=NOW)
     assert 0 < len(encoded) <= 400 - 60
     assert len(set(encoded)) == len(encoded)
     assert [p.name for p in tmp_path.iterdir() if "partial" in p.name] == []

@@ -20,6 +20,7 @@ from tagging.service.inference.model_thread import ModelThread
 from tagging.store.database.log import Numbered
 from tagging.store.labelled_log import to_bytes
 from tagging.types import LabelledVideo, VideoRef
+from tests.support.clocks import NOW
 from tests.support.database_records import NOON, edit, labelled
 
 pytestmark = pytest.mark.anyio
@@ -96,7 +97,7 @@ async def three(tiny_starter: Path, tmp_path: Path) -> AsyncIterator[tuple[Bundl
     """With the bundles "one", which is active, "two" and "three"."""
     shutil.copytree(tiny_starter, tmp_path / "one")
     for name in ("two", "three"):
-        add_tags(tiny_starter, [f"fnord {name}"], tmp_path / name)
+        add_tags(tiny_starter, [f"fnord {name}"], tmp_path / name, created=NOW)
     told, empty = Told(), Empty()
     empty.go_on.set()
     log: Any = empty

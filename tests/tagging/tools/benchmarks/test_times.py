@@ -14,6 +14,7 @@ from tagging.store.features import FeatureStore
 from tagging.tools.benchmarks.times import Growth, grown, recall_times
 from tagging.training.run import train
 from tagging.types import VideoRef
+from tests.support.clocks import NOW
 from tests.tagging.training.test_recall import write
 
 QUERIES = [
@@ -32,7 +33,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory, tiny_config: Config) -> Pat
     training = tiny_config.training.model_copy(update={"least_videos": 100})
     config = tiny_config.model_copy(update={"recall": recall, "training": training})
     root = tmp_path_factory.mktemp("times")
-    train([write(root / "train.jsonl", 400, seed=1)], {}, root / "b", config, FeatureStore(root / "f"), Silent())
+    train(
+        [write(root / "train.jsonl", 400, seed=1)],
+        {},
+        root / "b",
+        config,
+        FeatureStore(root / "f"),
+        Silent(),
+        created=NOW,
+    )
     return root
 
 
