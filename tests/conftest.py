@@ -22,9 +22,8 @@ from tagging.training.run import train
 from tests.support.clocks import NOW
 from tests.support.database_records import database_at
 from tests.support.label_lists import write_label_lists
+from tests.support.paths import SHARED
 from tests.support.postgres import PostgresServer, binaries
-
-SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
 @pytest.fixture(autouse=True)

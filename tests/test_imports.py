@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.support.paths import REPOSITORY
+
+ROOT = REPOSITORY
 
 GROUND = {"types", "errors", "ragged", "text", "manifest", "splits", "paths", "progress", "torch_tools", "concurrency"}
 VALUES = {"files", "config", "tags", "media"}

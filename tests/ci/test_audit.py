@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.paths import REPOSITORY
+
+ROOT = REPOSITORY
 ADVISORY = {
     "id": "PYSEC-2026-1",
     "aliases": ["CVE-2026-12345"],

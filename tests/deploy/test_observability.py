@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, get_args
 
 import grpc
@@ -16,8 +15,9 @@ from tagging.pipeline.stages import Stage
 from tagging.service.observe.metrics import METHODS, OTHER, REJECTING, Metrics, Outcome
 from tagging.service.observe.readings import Readings, register
 from tagging.service.observe.stages import TimedStages
+from tests.support.paths import REPOSITORY
 
-DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
+DEPLOY = REPOSITORY / "deploy"
 SCRAPED = {"instance", "job"}  # labels that Prometheus adds
 VALUES = {
     "method": {*METHODS, OTHER},

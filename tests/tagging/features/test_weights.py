@@ -44,7 +44,7 @@ def vggish(weights: str = "release") -> VggishConfig:
 def test_missing_weights_are_told_before_torch_is_imported(encoders: dict[str, Any], tmp_path: Path) -> None:
     code = (
         "import sys\n"
-        "from tagging.config import EncodersConfig\n"
+        "from tagging.config.encoders import EncodersConfig\n"
         "from tagging.errors import MissingWeightsError\n"
         "from tagging.features.factory import load_encoders\n"
         f"try: load_encoders(EncodersConfig.model_validate({encoders!r}))\n"
@@ -197,7 +197,7 @@ def test_the_vggish_release_is_fetched_into_torch_hubs_folder(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, vggish_weights: Path
 ) -> None:
     monkeypatch.setattr("torch.hub._hub_dir", str(tmp_path))
-    for module in (releases, weights):
+    for module in (releases, fetch_weights):
         monkeypatch.setattr(module, "vggish_url", vggish_weights.as_uri)
     fetch_weights.fetch(EncodersConfig(text=None, audio=vggish()), None, lambda line: None)
     assert (tmp_path / "checkpoints" / vggish_weights.name).read_bytes() == vggish_weights.read_bytes()
@@ -269,9 +269,9 @@ def hub(tiny_text: Path, tiny_clip: Path) -> Iterator[str]:
 def fetch_elsewhere(encoders: dict[str, Any], endpoint: str, home: Path) -> list[str]:
     """Fetch in a process whose hub is `endpoint`; its report, and the error if there is one."""
     code = (
-        "from tagging.config import EncodersConfig\n"
+        "from tagging.config.encoders import EncodersConfig\n"
         "from tagging.errors import MissingWeightsError\n"
-        "from tagging.features.weights import fetch\n"
+        "from tagging.features.fetch_weights import fetch\n"
         f"config = EncodersConfig.model_validate({encoders!r})\n"
         "try: fetch(config, None, print)\n"
         "except MissingWeightsError as error: print('error:', error)"

@@ -30,6 +30,7 @@ from tagging.media.pool import DecodePool
 from tagging.media.source import OpenFile
 from tests.support import media_fakes
 from tests.support.media_files import Film, make
+from tests.support.paths import REPOSITORY
 
 CONFIG = MediaConfig(frames=4)
 HASTY = CONFIG.model_copy(update={"decode_timeout_s": 0.2})
@@ -380,7 +381,7 @@ def test_workers_die_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     (tmp_path / "film.mp4").write_text("hang")
     script.write_text(
         textwrap.dedent(f"""
-        from tagging.config import MediaConfig
+        from tagging.config.media import MediaConfig
         from tagging.media.pool import DecodePool
         from tests.support import media_fakes
 
@@ -390,9 +391,8 @@ def test_workers_die_with_a_parent_that_is_killed(tmp_path: Path) -> None:
             futures[0].result()
         """)
     )
-    root = Path(__file__).parents[3]
     with subprocess.Popen(
-        [sys.executable, str(script)], env={**os.environ, "PYTHONPATH": str(root), "TMPDIR": str(tmp_path)}
+        [sys.executable, str(script)], env={**os.environ, "PYTHONPATH": str(REPOSITORY), "TMPDIR": str(tmp_path)}
     ) as parent:
         until(lambda: len(list(tmp_path.glob("*.begun"))) == 2)
         pids = [int(path.suffixes[-2].removeprefix(".")) for path in tmp_path.glob("*.begun")]

@@ -38,6 +38,7 @@ from tagging.service.observe.metrics import SERVICE, Metrics
 from tagging.service.server import serving
 from tagging.types import VideoRef
 from tests.support.clocks import NOW
+from tests.support.paths import REPOSITORY
 
 pytestmark = pytest.mark.anyio
 
@@ -517,7 +518,7 @@ async def test_a_service_that_cannot_start_says_why(config: ServiceConfig, tmp_p
 
 
 async def test_the_readmes_client_says_what_the_service_answers(client: Client) -> None:
-    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
     [example] = [block for block in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "TagVideo" in block]
     assert "127.0.0.1:50051" in example
     program = example.replace("50051", str(client.port))

@@ -23,6 +23,7 @@ from tagging.store.labelled_log import (
     to_bytes,
 )
 from tagging.types import Modality, VideoRef
+from tests.support.paths import REPOSITORY
 
 
 def late(video_id: str, *tags: str, seed: int = 0) -> AddedVideo:
@@ -125,15 +126,15 @@ def test_a_record_that_is_no_entry_is_one_clear_error(tmp_path: Path, payload: b
 WRITER = """
 import sys
 from pathlib import Path
-from tagging.store.labelled_log import Departure, LatecomerLog
-from tests.tagging.store.test_latecomers import late
+from tagging.store.labelled_log import LabelledFileLog, RemovedVideo
+from tests.tagging.store.test_labelled_log import late
 
-with LatecomerLog.open(Path(sys.argv[1])) as log:
+with LabelledFileLog.open(Path(sys.argv[1])) as log:
     for turn in range(10**6):
         log.append(late(f"v{turn % 50}", f"tag {turn}"))
         print(f"v{turn % 50}", f"tag {turn}", sep="|", flush=True)
         if turn % 7 == 6:
-            log.append(Departure(f"v{turn % 50}"))
+            log.append(RemovedVideo(f"v{turn % 50}"))
             print(f"v{turn % 50}", "", sep="|", flush=True)
 """
 
@@ -145,7 +146,7 @@ def test_what_was_acknowledged_before_a_kill_is_there_after_it(tmp_path: Path) -
     for _ in range(4):
         writer = subprocess.Popen(
             [sys.executable, "-c", WRITER, str(path)],
-            cwd=Path(__file__).parents[3],
+            cwd=REPOSITORY,
             stdout=subprocess.PIPE,
             text=True,
         )

@@ -223,7 +223,7 @@ def slowly(self, texts):
 statistics.HashedTextEncoder.encode = slowly
 from tagging.config.profiles import load_config
 from tagging.progress import Silent
-from tagging.training import train
+from tagging.training.run import train
 folder = Path(sys.argv[1])
 train([folder / "m.jsonl"], {}, folder / "b", load_config("offline", folder / "c.toml"),
       features.FeatureStore(folder / "f"), Silent(), created=datetime.now(UTC))

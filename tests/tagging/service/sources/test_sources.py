@@ -30,6 +30,7 @@ from tagging.service.sources.sources import Sources
 from tagging.tools.load_test.escapes import hostile_uris
 from tests.support import media_fakes
 from tests.support.media_files import Film, make
+from tests.support.paths import REPOSITORY
 from tests.support.web import Names, Web, moved, only_here, page, serving
 
 GOOD, SECRET = b"good", b"classified"
@@ -256,8 +257,8 @@ def test_a_killed_process_leaves_no_copy_on_the_disk(tmp_path: Path) -> None:
     folder.mkdir()
     program = """
 import asyncio, os, signal
-from tagging.config import SourcesConfig
-from tagging.service.sources import Sources
+from tagging.service.config import SourcesConfig
+from tagging.service.sources.sources import Sources
 
 async def main():
     async with Sources(SourcesConfig()).hold(b"good" * 100_000):
@@ -265,7 +266,7 @@ async def main():
 
 asyncio.run(main())
 """
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[4]), "TMPDIR": str(folder)}
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "TMPDIR": str(folder)}
     ended = subprocess.run([sys.executable, "-c", program], env=environment, check=False)
     assert ended.returncode == -signal.SIGKILL
     assert list(folder.iterdir()) == []

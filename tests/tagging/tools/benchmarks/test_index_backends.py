@@ -44,7 +44,7 @@ def test_embeddings_of_another_width_are_refused(tmp_path: Path, capsys: pytest.
 
 
 def test_the_share_found_is_counted_against_every_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("recall.bench.ROWS_AT_ONCE", 64)
+    monkeypatch.setattr("tagging.tools.benchmarks.index_backends.ROWS_AT_ONCE", 64)
     rng = np.random.default_rng(0)
     rows, queries = clustered(rng, 300), clustered(rng, 10)
     nearest = np.argsort(-queries @ rows.T, axis=1)[:, :8]

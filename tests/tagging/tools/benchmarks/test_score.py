@@ -16,8 +16,9 @@ from tagging.tools.benchmarks.score import Tables, score
 from tagging.tools.benchmarks.scorer import Scorer, chosen_videos
 from tagging.tools.benchmarks.split import write_split
 from tests.support.benchmark_data import stand_in, write_youtube
+from tests.support.paths import SHARED
 
-SCORER = Path(__file__).resolve().parents[5] / "shared" / "tools" / "eval_tags.py"
+SCORER = SHARED / "tools" / "eval_tags.py"
 NEEDS_SCORER = pytest.mark.skipif(not SCORER.is_file(), reason="the scorer beside the checkout is missing")
 
 

@@ -17,6 +17,7 @@ from tagging.tools.load_test.attacks import SERVICE, Attack, Attacks, build_plac
 from tagging.tools.load_test.oddities import UNREADABLE
 from tagging.tools.load_test.process import ServiceProcess, service_process
 from tests.support.healthy_media import clips
+from tests.support.paths import REPOSITORY
 
 pytestmark = pytest.mark.anyio
 
@@ -35,7 +36,7 @@ def test_a_seed_draws_the_same_attacks_of_every_kind(media: list[bytes], tmp_pat
     assert attacks == drawn(1, media, tmp_path, 1500)
     assert attacks != drawn(2, media, tmp_path, 1500)
     assert len(Counter(attack.kind for attack in attacks)) == 14
-    proto = (Path(__file__).resolve().parents[4] / "protos/videotag/v1/tagging.proto").read_text()
+    proto = (REPOSITORY / "protos/videotag/v1/tagging.proto").read_text()
     calls = {f"/videotag.v1.TaggingService/{name}" for name in re.findall(r"^  rpc (\w+)\(", proto, re.MULTILINE)}
     assert {attack.method for attack in attacks if attack.kind == "noise"} == calls
 
