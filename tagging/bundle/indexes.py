@@ -1,4 +1,4 @@
-"""The vector indexes of a bundle: of each view of the labelled videos, and of the tags."""
+"""Vector indexes of a bundle: one per view of the labelled videos, and one of the tags."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,19 +15,19 @@ from tagging.bundle.manifest import ChannelEntry
 from tagging.config.recall import IndexConfig, RecallConfig
 from tagging.types import VideoEmbeddings
 
-# The channels of similar videos and what each looks at.
+# Neighbour channels, and the view of a video (a modality, or all of them together) that each searches.
 NEIGHBOUR_CHANNELS: dict[str, str] = {"text": "text", "video": "frames", "audio": "audio", "multimodal": "multimodal"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RowIndex:
-    """An index, and the labelled video, or for the similarity branch the tag, behind each of its rows."""
+    """A vector index, and the labelled video, or for the tag-similarity channel the tag, of each of its rows."""
 
     index: VectorIndex
     rows: NDArray[np.int64]
 
     def save(self, folder: Path) -> None:
-        """Into a folder that is made for it."""
+        """Write the index into a new folder."""
         folder.mkdir(parents=True)
         self.index.save(folder)
         np.save(folder / "rows.npy", self.rows, allow_pickle=False)
@@ -42,19 +42,22 @@ class RowIndex:
 
 
 def build_video_indexes(embeddings: Sequence[VideoEmbeddings], config: RecallConfig, seed: int) -> dict[str, RowIndex]:
-    """An index of each view that any of the labelled videos has."""
+    """Build an index of each view that any of the labelled videos has, by channel."""
     indexes: dict[str, RowIndex] = {}
     for name, view in NEIGHBOUR_CHANNELS.items():
-        present = [(place, video.rows[view]) for place, video in enumerate(embeddings) if view in video.rows]
+        present = [row for row, video in enumerate(embeddings) if view in video.rows]
         if present:
-            places: NDArray[np.int64] = np.array([place for place, _ in present])
-            indexes[name] = RowIndex(build_index(np.stack([row for _, row in present]), config.index, seed), places)
+            vectors = np.stack([embeddings[row].rows[view] for row in present])
+            indexes[name] = RowIndex(build_index(vectors, config.index, seed), np.array(present, np.int64))
     return indexes
 
 
-def build_tag_index(learnt: RecallModel, tags: NDArray[np.float32], config: RecallConfig, seed: int) -> RowIndex | None:
-    """An index of the tags as the similarity branch sees them; None where it is not learnt."""
+def build_tag_index(model: RecallModel, tags: NDArray[np.float32], config: RecallConfig, seed: int) -> RowIndex | None:
+    """Build the index of the tag-similarity channel; None if the configuration does not train it.
+
+    tags: (N, D) unit rows of the tag tower
+    """
     if config.learnt is None or not config.learnt.similarity:
         return None
-    points, tag_rows = TagSimilarity.rows(learnt, tags)
+    points, tag_rows = TagSimilarity.rows(model, tags)
     return RowIndex(build_index(points, config.index, seed), tag_rows)

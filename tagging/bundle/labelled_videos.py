@@ -1,4 +1,4 @@
-"""The labelled videos that vote, as a bundle keeps them."""
+"""Labelled videos of a bundle: the table of those that take part in neighbour voting."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from tagging.types import VideoRef
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelledVideos:
-    """V videos: what evidence shows of them, whose they are, and their tags."""
+    """V labelled videos: id and title, which evidence shows, uploader, and tags."""
 
     ids: tuple[str, ...]
     titles: tuple[str, ...]
@@ -37,11 +37,11 @@ class LabelledVideos:
         )
 
     def uploader_numbers(self) -> NDArray[np.int64]:
-        """(V,) equal for videos of one uploader; a video without uploader has a number of its own."""
+        """Return (V,) numbers that are equal for videos of one uploader; a video without one has its own number."""
         return uploader_numbers(self.uploader_ids)
 
     def only(self, rows: NDArray[np.int64]) -> "LabelledVideos":
-        """Some of the videos, in the order of their rows."""
+        """Return the videos of these rows, in their order."""
         lists = [self.tags.of(row) for row in rows.tolist()]
         starts = np.concatenate([[0], np.cumsum([len(one) for one in lists])]).astype(np.int64)
         return LabelledVideos(
@@ -77,7 +77,7 @@ class LabelledVideos:
 
 
 def uploader_numbers(uploader_ids: Sequence[str | None]) -> NDArray[np.int64]:
-    """(V,) equal for videos of one uploader; a video without uploader has a number of its own."""
+    """Return (V,) numbers that are equal for videos of one uploader; a video without one has its own number."""
     numbers: dict[object, int] = {}
     keys = ((row,) if uploader is None else uploader for row, uploader in enumerate(uploader_ids))
     return np.array([numbers.setdefault(key, len(numbers)) for key in keys], np.int64)

@@ -1,17 +1,19 @@
-"""The bundle on disk: a folder with everything needed to tag, immutable and versioned.
+"""Bundle manifest: the schema of manifest.json, which states what a bundle contains and how it was made.
 
-    manifest.json      what is inside, how it was made, sha256 of every other file
+A bundle is a folder with everything that tagging needs, immutable and versioned:
+
+    manifest.json      contents, provenance, sha256 of every other file
     catalog.parquet    the tags
-    videos.parquet     the labelled videos that vote: id, title, tag rows
-    channels/<name>/   one vector index a channel, and the labelled video, or tag, behind each of its rows
-    names.npy          unit rows of the names of the catalog's first tags and of the added ones, by the text encoder
-    learnt/            n-grams, towers, classifier and blend, the names and labelled texts as they see them
-    graph.parquet      which tags stand together on labelled videos
-    rank/              the towers, the catalog as they see it, and how sure that makes a candidate
-    answers.parquet    what it would answer labelled videos that nothing was fitted on, for promises
-    frames.parquet     which classes of the vision encoder speak for which tags, and audio.parquet the same
+    videos.parquet     the labelled videos that take part in neighbour voting: id, title, tag rows
+    channels/<name>/   one vector index per channel, and the labelled video, or tag, of each index row
+    names.npy          unit rows of the names of the catalog's first tags and of added tags, by the text encoder
+    learnt/            n-grams, towers, classifier and fusion, and the names and labelled texts encoded by them
+    graph.parquet      tag co-occurrence on labelled videos
+    rank/              the ranker's towers, the catalog encoded by them, the re-ranker and the calibration
+    answers.parquet    predictions for labelled videos that nothing was fitted on, for precision control
+    frames.parquet     classes of the vision encoder that indicate a tag; audio.parquet likewise
 
-A bundle is written to a temporary sibling and renamed, so there is never half a bundle under its name.
+A bundle is written to a temporary sibling and renamed, so an incomplete bundle never has the final name.
 """
 
 import hashlib
@@ -29,71 +31,65 @@ from pydantic import BaseModel, ConfigDict
 from tagging.config.root import Config
 
 FORMAT = 7
-
-
 MANIFEST = "manifest.json"
 
 
-class _Part(BaseModel):
+class _Entry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class EncoderEntry(_Part):
+class EncoderEntry(_Entry):
     fingerprint: str
     dim: int
 
 
-class ChannelEntry(_Part):
+class ChannelEntry(_Entry):
     metric: Literal["inner product"]  # of unit rows
     dim: int
     count: int
 
 
-class NamesEntry(_Part):
-    """Names in the space of the bundle's text encoder."""
+class NamesEntry(_Entry):
+    """Tag names encoded by the bundle's text encoder."""
 
     dim: int
     count: int
-    classes: dict[str, int]  # modality -> number of its encoder's classes
-    unnamed: tuple[int, int] = (0, 0)  # catalog rows [start, end) without a name, where tags were added behind them
+    classes: dict[str, int]  # modality -> number of classes of its encoder
+    unnamed: tuple[int, int] = (0, 0)  # catalog rows [start, end) without a name vector; later rows were added
 
     def rows(self) -> NDArray[np.int64]:
-        """(count,) the catalog row of each name, rising."""
-        places = np.arange(self.count)
+        """Return (count,) the catalog row of each name, rising."""
+        rows = np.arange(self.count)
         start, end = self.unnamed
-        return places + (places >= start) * (end - start)
+        return rows + (rows >= start) * (end - start)
 
 
-class RecallModelEntry(_Part):
-    """What recall learnt: L labels of the linear branch, F n-grams, from how many videos; on how many others the blend
-    and the confidence were fitted, and how many nothing was fitted on.
-    """
+class RecallModelEntry(_Entry):
+    """Size of the recall model and of the sets of videos that it was trained and fitted on."""
 
-    labels: int
+    labels: int  # of the linear branch
     ngrams: int
-    videos: int
-    blended_on: int
-    kept_for_promises: int
-    extracts: bool  # new tags from texts; not where no text names a tag of its video
+    videos: int  # trained on
+    blended_on: int  # others, that the fusion and the confidence were fitted on
+    kept_for_promises: int  # others, that nothing was fitted on
+    extracts: bool  # new tags from texts; False if no labelled text names a tag of its video
 
 
-class RankerEntry(_Part):
-    """What rank learnt: from how many videos, the edges of the tag graph, and how many tags have a threshold of their
-    own.
-    """
+class RankerEntry(_Entry):
+    """Size of the trained ranker."""
 
-    videos: int
-    edges: int
-    thresholds: int
+    videos: int  # that the towers were trained on
+    edges: int  # of the tag graph
+    thresholds: int  # tags with a calibration offset of their own
 
 
-class FileEntry(_Part):
+class FileEntry(_Entry):
     sha256: str
     bytes: int
 
 
-class SourceEntry(_Part):
-    """A table the bundle was made from."""
+class SourceEntry(_Entry):
+    """A table that the bundle was made from."""
 
     name: str
     sha256: str
@@ -101,13 +97,14 @@ class SourceEntry(_Part):
 
     @classmethod
     def of(cls, path: Path, columns: Mapping[str, str]) -> "SourceEntry":
-        name = os.fsencode(path.name).decode("utf-8", "replace")  # a file's name may be no text at all
+        """Return the entry of a table that exists, of which `columns` are renamed (field -> column)."""
+        name = os.fsencode(path.name).decode("utf-8", "replace")  # a file name may not be valid text
         return cls(name=name, sha256=file_sha256(path), columns=dict(columns))
 
 
-class TrainingEntry(_Part):
+class TrainingEntry(_Entry):
     sources: list[SourceEntry]
-    packages: dict[str, str]  # versions that shape the result
+    packages: dict[str, str]  # versions that affect the result
     videos_read: int
     videos_held_out: int
     videos_of_other_splits: int
@@ -115,24 +112,24 @@ class TrainingEntry(_Part):
     videos_without_features: int
 
 
-class AdditionEntry(_Part):
-    """Tags that were added to the catalog without training."""
+class AdditionEntry(_Entry):
+    """Tags added to the catalog without training."""
 
-    bundle: str  # version of the bundle that they were added to
-    tags: int  # the catalog's last then
-    sources: list[SourceEntry]  # tables of judged tags; none where they were named by hand
+    bundle: str  # version of the bundle they were added to
+    tags: int  # the last rows of the catalog at that time
+    sources: list[SourceEntry]  # review tables; empty if the tags were named on the command line
 
 
-class FoldingEntry(_Part):
-    """Labelled videos that came to vote, or left, without training."""
+class FoldingEntry(_Entry):
+    """A log of labelled videos that was compacted into the bundle without training."""
 
-    bundle: str  # version of the bundle that they were folded into
-    joined: int
-    left: int
+    bundle: str  # version of the bundle they were folded into
+    joined: int  # added videos
+    left: int  # removed videos
     source: SourceEntry
 
 
-class BundleManifest(_Part):
+class BundleManifest(_Entry):
     format: int
     version: str
     created: datetime
@@ -150,12 +147,12 @@ class BundleManifest(_Part):
 
 
 def content_digest(manifest: Mapping[str, Any]) -> str:
-    """The end of a bundle's version: 8 hex digits over all that its manifest says, but for when it was made.
+    """Return the last part of a bundle's version: 8 hex digits over the manifest without version and time.
 
-    Over what stands in the file, so that a field with a default may be added without a new format.
+    manifest: the keys as they are in the file, so that a field with a default can be added without a new format
     """
-    said = {key: value for key, value in manifest.items() if key not in ("version", "created")}
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:8]
+    content = {key: value for key, value in manifest.items() if key not in ("version", "created")}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def file_sha256(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Names and what classes say of them, as a bundle keeps them for the direct sources."""
+"""Name vectors and class-to-tag links of a bundle: the files that its name sources read."""
 
 from pathlib import Path
 
@@ -12,18 +12,20 @@ from tagging.types import ClassTags, Modality
 
 
 def save_name_vectors(folder: Path, vectors: NDArray[np.float32]) -> None:
-    """vectors: (N, D) unit rows."""
+    """Write names.npy in fp16; vectors: (N, D) unit rows."""
     np.save(folder / "names.npy", vectors.astype(np.float16), allow_pickle=False)
 
 
 def load_name_vectors(folder: Path, entry: NamesEntry) -> NDArray[np.float32]:
+    """Return (N, D) the vectors of names.npy; ValueError if their shape is not the entry's."""
     vectors = np.load(folder / "names.npy", allow_pickle=False)
     if vectors.shape != (entry.count, entry.dim):
-        raise ValueError(f"names {vectors.shape}, the manifest says {(entry.count, entry.dim)}")
+        raise ValueError(f"names {vectors.shape}, the manifest states {(entry.count, entry.dim)}")
     return np.asarray(vectors, np.float32)
 
 
 def save_class_tags(folder: Path, modality: Modality, links: ClassTags) -> None:
+    """Write the tags that the classes of a modality's encoder indicate to <modality>.parquet."""
     table = pa.table(
         {
             "tag": pa.array(links.tag_rows, pa.int32()),
@@ -35,6 +37,7 @@ def save_class_tags(folder: Path, modality: Modality, links: ClassTags) -> None:
 
 
 def load_class_tags(folder: Path, modality: Modality, entry: NamesEntry) -> ClassTags:
+    """Return the links of <modality>.parquet; ValueError if they name a tag without a name vector."""
     table = pq.read_table(folder / f"{modality}.parquet")
     tag_rows = table["tag"].to_numpy().astype(np.int64)
     if not np.isin(tag_rows, entry.rows()).all():

@@ -58,7 +58,7 @@ def new_command(
         "uploaders": "by the manifest" if manifest else "unknown, every video counts as another's",
     }
     if output is Format.json:
-        print_json({**summary, "rule": rule.model_dump(), "tags": rows})
+        print_json({**summary, "rule": asdict(rule), "tags": rows})
         return
     if not tags:
         print_lines(["no tag is new to the bundle"])

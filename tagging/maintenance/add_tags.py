@@ -1,12 +1,12 @@
-"""Tags added to a bundle without training: another bundle, whose catalog goes on where the first one's ended.
+"""Adding tags to a bundle without training: a new bundle whose catalog continues after the last row of the old one.
 
-No row changes its number, so labelled videos, indexes, classifier and blend stay as they are and are copied. Made anew
-is what holds a row a tag: the names' vectors, what classes say of them, both tag towers' rows with recall's index of
-them, and the bias of each.
+No row changes its number, so labelled videos, indexes, classifier and fusion are copied unchanged. Everything that has
+a row per tag is written anew: the name vectors, the class-to-tag links, the rows of both tag towers with recall's index
+of them, and the bias of each tag.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -22,7 +22,6 @@ from tagging.bundle.files import copy_missing_files, read_manifest, write_manife
 from tagging.bundle.indexes import build_tag_index
 from tagging.bundle.manifest import AdditionEntry, BundleManifest, ChannelEntry, NamesEntry, SourceEntry
 from tagging.bundle.name_vectors import load_class_tags, load_name_vectors, save_class_tags, save_name_vectors
-from tagging.config.root import Config
 from tagging.errors import InvalidTagsError
 from tagging.features.base import TellsClasses
 from tagging.features.factory import Encoders, load_encoders
@@ -37,28 +36,38 @@ from tagging.types import MODALITIES, ClassTags, Modality
 
 logger = logging.getLogger(__name__)
 
-KEPT = ("config", "encoders", "learnt", "ranker", "training", "foldings")  # of the manifest
-
 
 @dataclass(frozen=True, slots=True)
 class AdditionReport:
     bundle: str
     version: str
     added: int
-    seen: int  # of the added, those that a class of the vision encoder speaks for
-    heard: int
-    tags: int  # of the catalog now
+    seen: int  # added tags that a class of the vision encoder indicates
+    heard: int  # added tags that a class of the audio encoder indicates
+    tags: int  # in the new catalog
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Extension:
+    """A bundle, the folder of its successor, and the tags that the successor has in addition."""
+
+    bundle: Path
+    folder: Path
+    manifest: BundleManifest
+    first_row: int  # of the added tags: the size of the old catalog
+    names: Sequence[str]  # A added tags
+    vectors: NDArray[np.float32] | None  # (A, D) their names by the text encoder; None without one
 
 
 def add_tags(
     bundle: Path, names: Sequence[str], out: Path, table: Path | None = None, *, created: datetime
 ) -> AdditionReport:
-    """Write to `out` the bundle with more tags: of these names, and of those that are accepted in the table.
+    """Write to `out` the bundle with more tags: these names, and those that are accepted in the table.
 
+    table: a CSV that `tagging.maintenance.new_tag_table` wrote and an editor reviewed.
     created: the time that the new bundle states, with a time zone.
-    table: a CSV that `tagging.maintenance.new_tag_table` wrote and an editor judged.
-    Raises OutputExistsError before any work where `out` exists; InvalidTagsError for a name that is empty, given twice
-    or there already; ArtifactError for a bundle that is missing, damaged or made with other encoders.
+    Raises OutputExistsError before any work if `out` exists; InvalidTagsError for a name that is empty, given twice or
+    already in the catalog; ArtifactError for a bundle that is missing, damaged or made with other encoders.
     """
     require_new(out)
     names = [*names, *(read_accepted_tags(table) if table else ())]
@@ -69,126 +78,123 @@ def add_tags(
     check_encoders(manifest, encoders)
     vectors = None if encoders.text is None else name_vectors(added, encoders.text)
     with new_folder(out) as folder:
+        extension = _Extension(bundle, folder, manifest, len(before), added, vectors)
         catalog = before.with_added(added)
         catalog.save(folder / "catalog.parquet")
-        entry = manifest.names
-        if entry is not None and vectors is not None:
-            entry = _extend_names(bundle, folder, manifest, entry, len(before), vectors, encoders)
-        channels = manifest.channels
-        if manifest.learnt is not None:
-            channels = {**channels, **_extend_learnt(bundle, folder, manifest.config, added, vectors)}
-        if manifest.ranker is not None:
-            _extend_rank(bundle, folder, manifest, added)
+        name_entry = _extend_names(extension, encoders)
+        channels = {**manifest.channels, **_extend_recall(extension)}
+        _extend_rank(extension)
         copy_missing_files(bundle, folder, manifest)
-        spoken = {m: _spoken_for(folder, m, entry, len(before)) for m in MODALITIES}
+        indicated = {modality: _count_indicated(extension, modality, name_entry) for modality in MODALITIES}
         addition = AdditionEntry(
             bundle=manifest.version, tags=len(added), sources=[SourceEntry.of(table, {})] if table else []
         )
-        written = write_manifest(
-            folder,
-            created=created,
-            channels=channels,
-            names=entry,
-            counts={**manifest.counts, "tags": len(catalog)},
-            additions=[*manifest.additions, addition],
-            **{name: getattr(manifest, name) for name in KEPT},
-        )
+        changed = {
+            "created": created,
+            "channels": channels,
+            "names": name_entry,
+            "counts": {**manifest.counts, "tags": len(catalog)},
+            "additions": [*manifest.additions, addition],
+        }
+        written = write_manifest(folder, manifest.model_copy(update=changed))
     if not _finds_names(manifest):
         logger.warning("%s has no channel that finds a tag by its name in a text", bundle)
-    return AdditionReport(str(out), written.version, len(added), spoken["frames"], spoken["audio"], len(catalog))
+    return AdditionReport(str(out), written.version, len(added), indicated["frames"], indicated["audio"], len(catalog))
 
 
 def new_names(names: Sequence[str], catalog: TagCatalog) -> list[str]:
-    """The names, single spaces between their words; InvalidTagsError for the first that cannot be a new tag's."""
+    """Return the names with single spaces between words; InvalidTagsError for the first that cannot be a new tag."""
     known = catalog.rows_by_normalised()
     given: dict[str, str] = {}
     for name in names:
         form = normalise(name)
         if not form or not is_unicode(name):
-            raise InvalidTagsError(f"{name!a} is no name of a tag: it is {'no text' if form else 'empty'}")
+            raise InvalidTagsError(f"{name!a} is not a tag name: it is {'not valid text' if form else 'empty'}")
         if form in given:
             raise InvalidTagsError(f"the tag {given[form]!r} is given twice, the second time as {name!r}")
         if form in known:
-            row = known[form]
-            of, is_own = catalog.names[row], normalise(catalog.names[row]) == form
-            status = "hidden tag" if catalog.hidden[row] else "tag"
-            what = f"as the {status} {of!r}" if is_own else f"as an alias of the {status} {of!r}"
-            raise InvalidTagsError(f"{name!r} is in the catalog already, {what}", "leave it out")
+            owner = _describe_owner(catalog, known[form], form)
+            raise InvalidTagsError(f"{name!r} is in the catalog already, {owner}", "leave it out")
         given[form] = " ".join(name.split())
     return list(given.values())
 
 
-def _extend_names(
-    bundle: Path,
-    folder: Path,
-    manifest: BundleManifest,
-    entry: NamesEntry,
-    tags: int,
-    vectors: NDArray[np.float32],
-    encoders: Encoders,
-) -> NamesEntry:
-    """Write names and links with those of the added tags, whose vectors (A, D) these are, behind `tags` others."""
+def _describe_owner(catalog: TagCatalog, row: int, form: str) -> str:
+    """Describe how a spelling belongs to the tag of a row: as its name or as an alias."""
+    status = "hidden tag" if catalog.hidden[row] else "tag"
+    tag = f"the {status} {catalog.names[row]!r}"
+    return f"as {tag}" if normalise(catalog.names[row]) == form else f"as an alias of {tag}"
+
+
+def _extend_names(extension: _Extension, encoders: Encoders) -> NamesEntry | None:
+    """Write name vectors and class links that include the added tags; None if the bundle has no names."""
+    manifest, vectors, first_row = extension.manifest, extension.vectors, extension.first_row
+    entry = manifest.names
+    if entry is None or vectors is None or encoders.text is None:
+        return entry
     start, end = entry.unnamed
-    if entry.count + end - start < tags:  # the catalog goes on beyond `names.tags`
-        start, end = entry.count, tags
-    more = entry.model_copy(update={"count": entry.count + len(vectors), "unnamed": (start, end)})
-    save_name_vectors(folder, np.concatenate([load_name_vectors(bundle, entry), vectors]))
+    if entry.count + end - start < first_row:  # the catalog continues beyond the names of `names.tags`
+        start, end = entry.count, first_row
+    save_name_vectors(extension.folder, np.concatenate([load_name_vectors(extension.bundle, entry), vectors]))
     for modality in MODALITIES:
         encoder = getattr(encoders, modality)
-        if modality not in entry.classes or not isinstance(encoder, TellsClasses) or encoders.text is None:
+        if modality not in entry.classes or not isinstance(encoder, TellsClasses):
             continue
-        links = load_class_tags(bundle, modality, entry)
+        links = load_class_tags(extension.bundle, modality, entry)
         if manifest.learnt is not None and not len(links.tag_rows):
-            continue  # there would be a channel that the blend has not met
-        every = np.ones(len(vectors), np.bool_)
-        new = Linker(class_words(encoder), encoders.text, manifest.config.recall.names.near).link(vectors, every)
-        save_class_tags(folder, modality, _joined(links, new, tags))
-    return more
+            continue  # it would make a channel that the fusion was not fitted on
+        allowed = np.ones(len(vectors), np.bool_)
+        linker = Linker(class_words(encoder), encoders.text, manifest.config.recall.names.near)
+        save_class_tags(extension.folder, modality, _append_links(links, linker.link(vectors, allowed), first_row))
+    return entry.model_copy(update={"count": entry.count + len(vectors), "unnamed": (start, end)})
 
 
-def _extend_learnt(
-    bundle: Path, folder: Path, config: Config, added: Sequence[str], vectors: NDArray[np.float32] | None
-) -> dict[str, ChannelEntry]:
-    """Write the weights and the tag tower's rows, and the index of these, with the added tags behind the others."""
+def _extend_recall(extension: _Extension) -> Mapping[str, ChannelEntry]:
+    """Write the recall model, its tag tower rows and their index, with the added tags last; nothing without a model."""
+    manifest, folder = extension.manifest, extension.folder
+    if manifest.learnt is None:
+        return {}
     (folder / "learnt").mkdir()
-    learnt = with_unused(RecallModel.load(bundle / "learnt"), len(added))
-    learnt.save(folder / "learnt")
-    known = {} if vectors is None else {"text": vectors}  # and no place in the tag graph
-    before = np.load(bundle / "learnt" / "tags.npy", allow_pickle=False).astype(np.float32)
-    rows = np.concatenate([before, learnt.tag_rows(added, known)])
-    save_tag_rows(folder / "learnt", rows)
-    index = build_tag_index(learnt, rows, config.recall, config.training.seed)
+    model = with_unused(RecallModel.load(extension.bundle / "learnt"), len(extension.names))
+    model.save(folder / "learnt")
+    dense = {} if extension.vectors is None else {"text": extension.vectors}  # an added tag is not in the tag graph
+    before = np.load(extension.bundle / "learnt" / "tags.npy", allow_pickle=False).astype(np.float32)
+    tag_rows = np.concatenate([before, model.tag_rows(extension.names, dense)])
+    save_tag_rows(folder / "learnt", tag_rows)
+    index = build_tag_index(model, tag_rows, manifest.config.recall, manifest.config.training.seed)
     if index is None:
         return {}
     index.save(folder / "channels" / TagSimilarity.name)
     return {TagSimilarity.name: index.entry()}
 
 
-def _extend_rank(bundle: Path, folder: Path, manifest: BundleManifest, added: Sequence[str]) -> None:
-    """Write the catalog as the tag tower sees it, with the added tags, which it knows by their names alone, behind."""
-    ranker = load_ranker(bundle, manifest)
+def _extend_rank(extension: _Extension) -> None:
+    """Write the catalog encoded by rank's tag tower, with the added tags, known by name only, last."""
+    if extension.manifest.ranker is None:
+        return
+    ranker = load_ranker(extension.bundle, extension.manifest)
     assert isinstance(ranker, Contrastive)
-    tags = np.concatenate([ranker.matching.tags, ranker.matching.reading.names(added)])
-    (folder / "rank").mkdir()
-    save_tags(folder / "rank", tags)
+    tags = np.concatenate([ranker.matching.tags, ranker.matching.reading.names(extension.names)])
+    (extension.folder / "rank").mkdir()
+    save_tags(extension.folder / "rank", tags)
 
 
-def _joined(links: ClassTags, new: ClassTags, tags: int) -> ClassTags:
-    """new: of the tags behind these many."""
+def _append_links(links: ClassTags, added: ClassTags, first_row: int) -> ClassTags:
+    """Append links of added tags, whose rows are counted from `first_row`."""
     return ClassTags(
-        np.concatenate([links.tag_rows, new.tag_rows + tags]),
-        np.concatenate([links.class_rows, new.class_rows]),
-        np.concatenate([links.weights, new.weights]),
+        np.concatenate([links.tag_rows, added.tag_rows + first_row]),
+        np.concatenate([links.class_rows, added.class_rows]),
+        np.concatenate([links.weights, added.weights]),
         links.classes,
     )
 
 
-def _spoken_for(folder: Path, modality: Modality, entry: NamesEntry | None, tags: int) -> int:
-    """The added tags that a class speaks for."""
+def _count_indicated(extension: _Extension, modality: Modality, entry: NamesEntry | None) -> int:
+    """Count the added tags that a class of the modality's encoder indicates."""
     if entry is None or modality not in entry.classes:
         return 0
-    rows = np.unique(load_class_tags(folder, modality, entry).tag_rows)
-    return int((rows >= tags).sum())
+    tag_rows = np.unique(load_class_tags(extension.folder, modality, entry).tag_rows)
+    return int((tag_rows >= extension.first_row).sum())
 
 
 def _finds_names(manifest: BundleManifest) -> bool:

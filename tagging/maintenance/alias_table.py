@@ -1,4 +1,4 @@
-"""Proposed aliases on disk: a CSV whose column `accept` an editor fills in, and what was accepted in it."""
+"""Alias review table: proposed aliases as a CSV, and the aliases that an editor accepted in it."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
@@ -13,33 +13,45 @@ from tagging.tags.catalog import TagCatalog
 from tagging.tags.graph import build_graph
 from tagging.text import normalise
 
-DECISION = ("accept", "tag", "alias")  # the columns that are read
+DECISION = ("accept", "tag", "alias")  # the columns that are read back
 EVIDENCE = tuple(field.name for field in fields(Proposal) if field.name not in DECISION)
 
 
+def propose_bundle_aliases(bundle: Path) -> list[Proposal]:
+    """Return the alias proposals for a bundle's catalog; ArtifactError for a bundle that is missing or damaged."""
+    read_manifest(bundle)
+    catalog, labelled = TagCatalog.load(bundle / "catalog.parquet"), LabelledVideos.load(bundle / "videos.parquet")
+    uploaders = labelled.uploader_numbers()
+    graph = build_graph(labelled.tags, len(catalog), uploaders)
+    return propose(catalog, labelled.tags, uploaders, labelled.titles, graph)
+
+
 def write_alias_table(path: Path, proposals: Iterable[Proposal], rule: AliasRule) -> None:
-    """One row a proposal. Where the rule says yes, `accept` says so already and `by` says that it was the rule."""
+    """Write one row per proposal, with `accept` filled in where the rule accepts it."""
     write_table(path, DECISION, EVIDENCE, proposals, rule.accepts)
 
 
 def read_accepted_aliases(path: Path) -> dict[str, str]:
-    """Normalised alias -> normalised tag of the accepted rows; a chain leads to its last tag.
+    """Return normalised alias -> normalised tag of the accepted rows; a chain of aliases leads to its last tag.
 
-    Raises InvalidAliasesError for a file that is no such table, an alias of two tags, and aliases in a circle.
+    Raises InvalidAliasesError for a file that is not such a table, an alias of two tags, and a cycle of aliases.
     """
     accepted: dict[str, str] = {}
-    for place, row in accepted_rows(path, DECISION, InvalidAliasesError, "tags aliases"):
+    for location, row in accepted_rows(path, DECISION, InvalidAliasesError, "tags aliases"):
         tag, alias = normalise(row["tag"]), normalise(row["alias"])
         if not tag or not alias:
-            raise InvalidAliasesError(f"{place}: an accepted row needs a tag and an alias")
+            raise InvalidAliasesError(f"{location}: an accepted row needs a tag and an alias")
         if accepted.setdefault(alias, tag) != tag:
-            named = f"{alias!r} is made an alias of {accepted[alias]!r} and of {tag!r}"
-            raise InvalidAliasesError(f"{place}: {named}", "accept one of the two")
-    return {alias: _end(path, accepted, alias) for alias in accepted}
+            conflict = f"{alias!r} is made an alias of {accepted[alias]!r} and of {tag!r}"
+            raise InvalidAliasesError(f"{location}: {conflict}", "accept one of the two")
+    return {alias: _last_tag(path, accepted, alias) for alias in accepted}
 
 
 def require_known(path: Path, aliases: Mapping[str, str], tags_of_videos: Iterable[Sequence[str]]) -> None:
-    """Every name that `read_accepted_aliases` found in `path` is a tag of some video, or InvalidAliasesError."""
+    """Check that every name `read_accepted_aliases` found in `path` is a tag of some video.
+
+    Raises InvalidAliasesError.
+    """
     known = {normalise(tag) for tags in tags_of_videos for tag in tags}
     unknown = sorted({*aliases, *aliases.values()} - known)
     if unknown:
@@ -50,20 +62,11 @@ def require_known(path: Path, aliases: Mapping[str, str], tags_of_videos: Iterab
         )
 
 
-def _end(path: Path, accepted: Mapping[str, str], alias: str) -> str:
-    way = [alias]
-    while way[-1] in accepted:
-        way.append(accepted[way[-1]])
-        if way[-1] in way[:-1]:
-            circle = " -> ".join(way[way.index(way[-1]) :])
-            raise InvalidAliasesError(f"{path}: aliases in a circle: {circle}", "one of them has to stay a tag")
-    return way[-1]
-
-
-def propose_bundle_aliases(bundle: Path) -> list[Proposal]:
-    """The proposals of a bundle's catalog; raises ArtifactError for a bundle that is missing or damaged."""
-    read_manifest(bundle)
-    catalog, labelled = TagCatalog.load(bundle / "catalog.parquet"), LabelledVideos.load(bundle / "videos.parquet")
-    uploaders = labelled.uploader_numbers()
-    graph = build_graph(labelled.tags, len(catalog), uploaders)
-    return propose(catalog, labelled.tags, uploaders, labelled.titles, graph)
+def _last_tag(path: Path, accepted: Mapping[str, str], alias: str) -> str:
+    chain = [alias]
+    while chain[-1] in accepted:
+        chain.append(accepted[chain[-1]])
+        if chain[-1] in chain[:-1]:
+            cycle = " -> ".join(chain[chain.index(chain[-1]) :])
+            raise InvalidAliasesError(f"{path}: aliases form a cycle: {cycle}", "one of them has to remain a tag")
+    return chain[-1]

@@ -1,4 +1,4 @@
-"""What `videotag batch` wrote, read again."""
+"""Batch results: reads the new tags from the parquet files that `videotag batch` wrote."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,20 +10,20 @@ from tagging.errors import InvalidResultsError
 
 
 def read_new_tags(folder: Path) -> Iterator[tuple[str, list[tuple[str, float]]]]:
-    """(video_id, [(name, confidence), …] of its new tags) of each tagged video, also of those without a new tag.
+    """Yield (video_id, [(name, confidence), …] of its new tags) for each tagged video, also one without new tags.
 
     Raises InvalidResultsError for a folder that no batch wrote, or a part that cannot be read.
     """
-    parts = sorted(folder.glob("part-*.parquet"))  # beside dead_letters/, which has parts of its own
+    parts = sorted(folder.glob("part-*.parquet"))  # not recursive: dead_letters/ has parts of its own
     if not parts:
         hint = "give the folder of `videotag batch … --out DIR`"
-        raise InvalidResultsError(f"{folder} holds no results: no part-*.parquet is in it", hint)
+        raise InvalidResultsError(f"{folder} holds no results: it has no part-*.parquet", hint)
     for part in parts:
         try:
             with pq.ParquetFile(part) as file:
                 for batch in file.iter_batches(batch_size=4096, columns=["video_id", "tags"]):
                     for row in batch.to_pylist():
-                        tags = row["tags"] or ()
-                        yield row["video_id"], [(t["name"], t["confidence"]) for t in tags if t["is_new"]]
+                        new_tags = [tag for tag in row["tags"] or () if tag["is_new"]]
+                        yield row["video_id"], [(tag["name"], tag["confidence"]) for tag in new_tags]
         except (OSError, pa.ArrowException, LookupError, TypeError) as error:
-            raise InvalidResultsError(f"{part} cannot be read: {error}", "make the results again") from error
+            raise InvalidResultsError(f"{part} cannot be read: {error}", "run the batch again") from error

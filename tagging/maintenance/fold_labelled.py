@@ -1,7 +1,7 @@
-"""Labelled videos that came after a bundle was made, folded into another bundle: its indexes are built anew.
+"""Compaction of labelled updates: write a bundle that contains the added videos of a log, with its indexes rebuilt.
 
-Towers, classifier, blend and ranker are copied. What changes is who votes: the videos, the channels' indexes of them,
-their texts, and how many videos use each tag.
+Towers, classifier, fusion and ranker are copied unchanged. The labelled videos change, and with them the channels'
+indexes of the videos, their texts, and the number of videos of each tag.
 """
 
 from dataclasses import dataclass, replace
@@ -25,83 +25,89 @@ from tagging.progress import Progress
 from tagging.ragged import TagLists
 from tagging.store.labelled_log import read_labelled_log
 
-KEPT = ("config", "encoders", "names", "learnt", "ranker", "training", "additions")  # of the manifest
-
 
 @dataclass(frozen=True, slots=True)
 class FoldReport:
     bundle: str
     version: str
-    joined: int
-    left: int
-    voteless: int
-    videos: int  # that vote now
+    joined: int  # added videos
+    left: int  # removed videos
+    voteless: int  # added videos without a tag of the catalog, which cannot vote
+    videos: int  # labelled videos of the new bundle
 
 
 def fold_labelled(bundle: Path, log: Path, out: Path, progress: Progress, *, created: datetime) -> FoldReport:
-    """Write to `out` the bundle with the videos of a log among those that vote, its indexes built anew.
+    """Write to `out` the bundle with the updates of a log applied and its indexes rebuilt.
 
-    The log stays as it is. Applied to the new bundle it changes nothing, so it may be removed once no bundle before
-    this one serves any more. Raises OutputExistsError before any work where `out` exists.
+    created: the time that the new bundle states, with a time zone.
+    The log is not changed. Applying it to the new bundle has no effect, so it may be removed once no older bundle is
+    served any more. Raises OutputExistsError before any work if `out` exists.
     """
     require_new(out)
-    manifest, entries = read_manifest(bundle), read_labelled_log(log)
+    manifest, updates = read_manifest(bundle), read_labelled_log(log)
     parts = RecallParts.load(bundle, manifest)
     recall_stage = RecallStage(parts, None, manifest.config.recall)
-    report = apply_updates(recall_stage, entries, stated_fingerprints(manifest))
+    report = apply_updates(recall_stage, updates, stated_fingerprints(manifest))
     with new_folder(out) as folder:
-        labelled = _voting(recall_stage)
+        labelled = _labelled_videos(recall_stage)
         labelled.save(folder / "videos.parquet")
         counts = np.bincount(labelled.tags.tag_rows, minlength=len(parts.catalog)).astype(np.int64)
         replace(parts.catalog, counts=counts).save(folder / "catalog.parquet")
-        channels = {**manifest.channels, **_index_anew(folder, recall_stage, manifest, progress)}
-        if recall_stage.neighbour_store.texts is not None:
-            texts = recall_stage.neighbour_store.texts.rows(recall_stage.neighbour_store.voters.live())
-            (folder / "learnt").mkdir()
-            sparse.save_npz(folder / "learnt" / "texts.npz", texts, compressed=False)
+        channels = {**manifest.channels, **_rebuild_indexes(folder, recall_stage, manifest, progress)}
+        _write_texts(folder, recall_stage)
         copy_missing_files(bundle, folder, manifest)
         folding = FoldingEntry(
             bundle=manifest.version, joined=report.joined, left=report.left, source=SourceEntry.of(log, {})
         )
-        written = write_manifest(
-            folder,
-            created=created,
-            channels=channels,
-            counts={**manifest.counts, "videos": len(labelled.ids), "pairs": len(labelled.tags.tag_rows)},
-            foldings=[*manifest.foldings, folding],
-            **{name: getattr(manifest, name) for name in KEPT},
-        )
+        changed = {
+            "created": created,
+            "channels": channels,
+            "counts": {**manifest.counts, "videos": len(labelled.ids), "pairs": len(labelled.tags.tag_rows)},
+            "foldings": [*manifest.foldings, folding],
+        }
+        written = write_manifest(folder, manifest.model_copy(update=changed))
     return FoldReport(str(out), written.version, report.joined, report.left, report.voteless, len(labelled.ids))
 
 
-def _voting(recall_stage: RecallStage) -> LabelledVideos:
-    """The videos that vote, as a bundle keeps them."""
-    voters = recall_stage.neighbour_store.voters
-    rows = voters.live().tolist()
-    lists = [voters.tags_of(row) for row in rows]
-    starts = np.concatenate([[0], np.cumsum([len(one) for one in lists])]).astype(np.int64)
+def _labelled_videos(recall_stage: RecallStage) -> LabelledVideos:
+    """Return the videos that take part in neighbour voting after the updates."""
+    table = recall_stage.neighbour_store.voters
+    rows = table.live().tolist()
+    tags = [table.tags_of(row) for row in rows]
+    starts = np.concatenate([[0], np.cumsum([len(tag_rows) for tag_rows in tags])]).astype(np.int64)
     return LabelledVideos(
-        tuple(voters.id_of(row) for row in rows),
-        tuple(voters.title_of(row) for row in rows),
-        tuple(voters.uploader_of(row) for row in rows),
-        TagLists(starts, np.concatenate([np.zeros(0, np.int64), *lists])),
+        tuple(table.id_of(row) for row in rows),
+        tuple(table.title_of(row) for row in rows),
+        tuple(table.uploader_of(row) for row in rows),
+        TagLists(starts, np.concatenate([np.zeros(0, np.int64), *tags])),
     )
 
 
-def _index_anew(
+def _write_texts(folder: Path, recall_stage: RecallStage) -> None:
+    """Write the n-grams of the labelled texts, if the bundle has a recall model."""
+    store = recall_stage.neighbour_store
+    if store.texts is not None:
+        (folder / "learnt").mkdir()
+        texts = store.texts.rows(store.voters.live())
+        sparse.save_npz(folder / "learnt" / "texts.npz", texts, compressed=False)
+
+
+def _rebuild_indexes(
     folder: Path, recall_stage: RecallStage, manifest: BundleManifest, progress: Progress
 ) -> dict[str, ChannelEntry]:
-    live = recall_stage.neighbour_store.voters.live()
-    place = np.full(len(recall_stage.neighbour_store.voters), -1)
-    place[live] = np.arange(len(live))
+    """Write the index of each neighbour channel; its rows refer to the videos of the new table."""
+    store = recall_stage.neighbour_store
+    live = store.voters.live()
+    new_rows = np.full(len(store.voters), -1)
+    new_rows[live] = np.arange(len(live))
     entries = {}
-    with progress.track("build indexes", len(recall_stage.neighbour_store.near)) as advance:
-        for name, near in recall_stage.neighbour_store.near.items():
-            rows, videos = near.live()
-            if len(rows) or name in manifest.channels:
-                index = build_index(rows, manifest.config.recall.index, manifest.config.training.seed)
-                one = RowIndex(index, place[videos])
-                one.save(folder / "channels" / name)
-                entries[name] = one.entry()
+    with progress.track("build indexes", len(store.near)) as advance:
+        for channel, search in store.near.items():
+            vectors, video_rows = search.live()
+            if len(vectors) or channel in manifest.channels:
+                index = build_index(vectors, manifest.config.recall.index, manifest.config.training.seed)
+                row_index = RowIndex(index, new_rows[video_rows])
+                row_index.save(folder / "channels" / channel)
+                entries[channel] = row_index.entry()
             advance(1)
     return entries

@@ -1,4 +1,4 @@
-"""Proposals on disk for an editor to judge: a CSV whose column `accept` is filled in, and what was accepted in it."""
+"""Review tables: proposals as a CSV whose column `accept` an editor fills in, and reading the accepted rows."""
 
 import csv
 import os
@@ -10,50 +10,51 @@ from tagging.errors import OutputExistsError, VideotagError
 from tagging.files.atomic import require_file, whole_text_file
 
 T = TypeVar("T")
-FORMULA = ("=", "+", "-", "@")  # a spreadsheet runs a cell that begins so, and names come from strangers
-QUOTE = "'"  # before such a cell, as spreadsheets themselves have it
+FORMULA = ("=", "+", "-", "@")  # a spreadsheet executes a cell that begins so, and names are untrusted input
+QUOTE = "'"  # put before such a cell, the spreadsheets' own escape
 
 
 def require_new_table(path: Path) -> None:
-    """Called before the work that leads to a table: OutputExistsError where something is, maybe an editor's work.
+    """Check, before the work that leads to a table, that it can be written and replaces nothing.
 
-    OutputUnwritableError where none can be written.
+    Raises OutputExistsError if the path exists, as it may hold an editor's work, and OutputUnwritableError.
     """
     if os.path.lexists(path):
-        raise OutputExistsError(f"{path} exists; proposals are never written over", "choose another file, or remove it")
+        raise OutputExistsError(f"{path} exists; proposals never replace a file", "choose another file, or remove it")
     require_file(path)
 
 
 def write_table(
     path: Path, decision: Sequence[str], evidence: Sequence[str], proposals: Iterable[T], accepts: Callable[[T], bool]
 ) -> None:
-    """One row a proposal: the columns that are read again, of them `accept` first, then `by` and the evidence.
+    """Write one row per proposal: the columns that are read back, `accept` first, then `by`, then the evidence.
 
-    Where the rule accepts, `accept` says yes already and `by` says that it was the rule.
+    Where the rule `accepts` a proposal, `accept` is filled in with yes and `by` with rule.
     """
     require_new_table(path)
     with whole_text_file(path) as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow((*decision, "by", *evidence))
-        for one in proposals:
-            accept, by = ("yes", "rule") if accepts(one) else ("", "")
-            judged = (cell(getattr(one, name)) for name in decision[1:])
-            table.writerow((accept, *judged, by, *(cell(getattr(one, name)) for name in evidence)))
+        for proposal in proposals:
+            accept, by = ("yes", "rule") if accepts(proposal) else ("", "")
+            decided = (cell(getattr(proposal, name)) for name in decision[1:])
+            table.writerow((accept, *decided, by, *(cell(getattr(proposal, name)) for name in evidence)))
 
 
 def accepted_rows(
     path: Path, decision: Sequence[str], error: type[VideotagError], command: str
 ) -> Iterator[tuple[str, dict[str, str]]]:
-    """(place, column -> cell) of each row with a yes; `error` for a file that is no such table.
+    """Yield (location, column -> cell) for each row that is accepted.
 
-    command: that writes such tables
+    command: the command that writes such tables, for the hint
+    Raises `error` for a file that is not such a table.
     """
-    for place, row in _rows(path, decision, error, command):
+    for location, row in _rows(path, decision, error, command):
         accept = row["accept"].strip().casefold()
         if accept not in ("yes", "no", ""):
-            raise error(f"{place}: accept: expected yes, no or nothing, found {row['accept']!r}")
+            raise error(f"{location}: accept: expected yes, no or nothing, found {row['accept']!r}")
         if accept == "yes":
-            yield place, row
+            yield location, row
 
 
 def _rows(
@@ -69,23 +70,24 @@ def _rows(
                     f"`videotag {command} --out FILE` writes such a table",
                 )
             for cells in reader:
-                place = f"{path}: line {reader.line_num}"
+                location = f"{path}: line {reader.line_num}"
                 if cells and len(cells) != len(header):
-                    raise error(f"{place}: expected {len(header)} cells as in the header, found {len(cells)}")
+                    raise error(f"{location}: expected {len(header)} cells as in the header, found {len(cells)}")
                 if cells:
-                    yield place, dict(zip(header, map(_unquoted, cells), strict=True))
+                    yield location, dict(zip(header, map(_unescaped, cells), strict=True))
     except (OSError, UnicodeDecodeError, csv.Error) as cause:
         raise error(f"{path}: cannot be read: {cause}", "expected a CSV table in UTF-8") from cause
 
 
 def cell(value: object) -> object:
+    """Return a value as a table shows it: tuples joined, text on one line and escaped, floats rounded."""
     if isinstance(value, tuple):
         return cell(" ".join(map(str, value)))
     if isinstance(value, str):
-        text = " ".join(value.split())  # a title may have lines
+        text = " ".join(value.split())  # a title may have several lines
         return QUOTE + text if text.startswith((QUOTE, *FORMULA)) else text
     return round(value, 3) if isinstance(value, float) else value
 
 
-def _unquoted(cell: str) -> str:
-    return cell[1:] if cell.startswith(QUOTE) and cell[1:].startswith((QUOTE, *FORMULA)) else cell
+def _unescaped(text: str) -> str:
+    return text[1:] if text.startswith(QUOTE) and text[1:].startswith((QUOTE, *FORMULA)) else text

@@ -9,9 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import PositiveInt
 
-from tagging.config.base import Branch
 from tagging.ragged import TagLists
 from tagging.tags.catalog import TagCatalog
 from tagging.tags.graph import TagGraph
@@ -37,14 +35,16 @@ class Proposal:
     alias_title: str
 
 
-class AliasNeed(Branch):
-    """From how many letters on a difference may be overlooked. None: never."""
+@dataclass(frozen=True, slots=True)
+class AliasNeed:
+    """The fewest letters from which a difference may be ignored; None: never."""
 
-    met: PositiveInt | None  # where a video has both spellings
-    apart: PositiveInt | None
+    met: int | None  # where a video has both spellings
+    apart: int | None  # where no video has both
 
 
-class AliasRule(Branch):
+@dataclass(frozen=True, slots=True)
+class AliasRule:
     """Which proposals are accepted without an editor: those whose every difference may be overlooked.
 
     The defaults come from judging proposals of YouTube's trending videos by eye: short spellings collide ("ka", "k.a";

@@ -9,9 +9,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pydantic import PositiveInt
-
-from tagging.config.base import Branch, Share
 from tagging.tags.catalog import TagCatalog
 from tagging.tags.spelling import DIFFERENCES, reduced_spelling
 from tagging.text import normalise
@@ -36,12 +33,13 @@ class NewTag:
     titles: tuple[str, ...]  # of these; none without a manifest
 
 
-class PromotionRule(Branch):
+@dataclass(frozen=True, slots=True)
+class PromotionRule:
     """Which new tags are accepted without an editor. What may be a spelling of another tag never is."""
 
-    videos: PositiveInt = 3  # at least, with the tag
-    uploaders: PositiveInt = 2  # at least, of these: what one channel repeats may be its own name for a series
-    confidence: Share = 0.5  # at least, in the mean
+    videos: int = 3  # at least, with the tag
+    uploaders: int = 2  # at least, of these: what one channel repeats may be its own name for a series
+    confidence: float = 0.5  # at least, in the mean
 
     def accepts(self, tag: NewTag) -> bool:
         enough = tag.videos >= self.videos and tag.uploaders >= self.uploaders

@@ -18,7 +18,7 @@ from recall.channels.tag_similarity import TagSimilarity
 from tagging.bundle.files import write_manifest
 from tagging.bundle.indexes import build_video_indexes
 from tagging.bundle.labelled_videos import LabelledVideos
-from tagging.bundle.manifest import EncoderEntry, NamesEntry, SourceEntry, TrainingEntry
+from tagging.bundle.manifest import FORMAT, BundleManifest, EncoderEntry, NamesEntry, SourceEntry, TrainingEntry
 from tagging.bundle.name_vectors import load_name_vectors
 from tagging.config.root import Config
 from tagging.errors import InvalidManifestError, NothingToLearnError
@@ -131,9 +131,11 @@ def train(
         seen = extraction.only(np.array(learnt))
         parts = _learn(folder, videos, seen, labelled, catalog, names, config, progress, watch, checkpoint)
         with watch("write bundle"):
-            manifest = write_manifest(
-                folder,
+            draft = BundleManifest(
+                format=FORMAT,
+                version="",
                 created=created,
+                files={},
                 config=config,
                 encoders=encoder_entries(encoders),
                 names=names,
@@ -149,6 +151,7 @@ def train(
                     **skipped,
                 ),
             )
+            manifest = write_manifest(folder, draft)
     told = manifest.training.model_dump(exclude={"sources", "packages"})
     return TrainingReport(str(out), manifest.version, {**manifest.counts, **told}, watch.seconds)
 

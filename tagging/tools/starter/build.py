@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tagging import paths
 from tagging.bundle.files import write_manifest
 from tagging.bundle.labelled_videos import LabelledVideos
-from tagging.bundle.manifest import NamesEntry, SourceEntry, TrainingEntry, file_sha256
+from tagging.bundle.manifest import FORMAT, BundleManifest, NamesEntry, SourceEntry, TrainingEntry, file_sha256
 from tagging.bundle.name_vectors import load_class_tags
 from tagging.config.root import Config
 from tagging.features.factory import check_weights, load_encoders
@@ -66,9 +66,11 @@ def build(annotations: Path, out: Path, config: Config, anchors: Path = ANCHORS)
         catalog.save(folder / "catalog.parquet")
         names = write_name_sources(folder, catalog, encoders, config.recall.names, allowed)
         LabelledVideos.of([], TagLists(np.zeros(1, np.int64), np.zeros(0, np.int64))).save(folder / "videos.parquet")
-        manifest = write_manifest(
-            folder,
+        draft = BundleManifest(
+            format=FORMAT,
+            version="",
             created=CREATED,
+            files={},
             config=config,
             encoders=encoder_entries(encoders),
             channels={},
@@ -86,6 +88,7 @@ def build(annotations: Path, out: Path, config: Config, anchors: Path = ANCHORS)
                 videos_without_features=0,
             ),
         )
+        manifest = write_manifest(folder, draft)
     size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
     told = {modality: _told(out, modality, names) for modality in allowed}
     return StarterReport(str(out), manifest.version, len(catalog), told["frames"], told["audio"], round(size / 1e6, 1))

@@ -103,7 +103,7 @@ def test_what_a_user_gets_wrong_is_one_line_and_a_hint(tmp_path: Path, bundle: P
     out = tmp_path / "out"
     assert "no video to learn from has the tag 'a', nor 1 more" in train(tmp_path, out, "--aliases", path)[0]
     path.write_text("accept,tag,alias\nyes,game,games\nyes,games,game\n")
-    assert "aliases in a circle" in train(tmp_path, out, "--aliases", path)[0]
+    assert "aliases form a cycle" in train(tmp_path, out, "--aliases", path)[0]
     assert not out.exists()
 
 

@@ -194,8 +194,8 @@ def test_a_bundle_that_reads_no_names_says_that_it_will_not_find_the_tag(
 @pytest.mark.parametrize(
     ("names", "told"),
     [
-        (["  "], "is no name of a tag: it is empty"),
-        (["\ud800"], "is no name of a tag: it is no text"),
+        (["  "], "is not a tag name: it is empty"),
+        (["\ud800"], "is not a tag name: it is not valid text"),
         (["Tango", "samba", "TANGO "], "the tag 'Tango' is given twice, the second time as 'TANGO '"),
         (["CATS"], "'CATS' is in the catalog already, as the tag 'cats'"),
         (["gatos"], "'gatos' is in the catalog already, as an alias of the tag 'cats'"),

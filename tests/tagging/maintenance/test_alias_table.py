@@ -55,8 +55,8 @@ def test_an_alias_of_an_alias_goes_to_the_tag_at_the_end(tmp_path: Path) -> None
     ("rows", "told"),
     [
         (["yes,a,b", "yes,c,b"], "line 3: 'b' is made an alias of 'a' and of 'c'"),
-        (["yes,a,b", "yes,b,c", "yes,c,a"], "aliases in a circle: b -> a -> c -> b"),
-        (["yes,a,A"], "aliases in a circle: a -> a"),
+        (["yes,a,b", "yes,b,c", "yes,c,a"], "aliases form a cycle: b -> a -> c -> b"),
+        (["yes,a,A"], "aliases form a cycle: a -> a"),
         (["maybe,a,b"], "line 2: accept: expected yes, no or nothing, found 'maybe'"),
         (["yes,a, "], "line 2: an accepted row needs a tag and an alias"),
         (["yes,a"], "line 2: expected 3 cells as in the header, found 2"),

@@ -221,6 +221,7 @@ def slowly(self, texts):
     time.sleep(0.2)
     return encode(self, texts)
 statistics.HashedTextEncoder.encode = slowly
+from datetime import UTC, datetime
 from tagging.config.profiles import load_config
 from tagging.progress import Silent
 from tagging.training.run import train
