@@ -1,4 +1,4 @@
-# `make check` is what CI runs on top of the README's set-up.
+# `make check` is what CI runs after the README's set-up.
 BIN := .venv/bin
 
 .PHONY: audit check lint test format protos
@@ -13,12 +13,12 @@ lint:
 test:
 	$(BIN)/pytest -n auto
 
-audit: # asks OSV about the packages of constraints.txt; exit code 2: it could not be asked
+audit: # looks up the packages of constraints.txt in OSV; exit code 2: OSV cannot be reached
 	$(BIN)/python .ci/audit.py
 
 format:
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-protos: # the stubs, after a change of a .proto
+protos: # regenerates the stubs after a change of a .proto
 	$(BIN)/python protos/regenerate.py
