@@ -101,12 +101,12 @@ def load_tokenizer(path: Path, max_tokens: int) -> TextTokenizer:
 
 
 @torch.inference_mode()
-def lower_states(bert: Bert, reader: TextTokenizer, texts: Sequence[str], layers: int) -> Tokens:
+def encode_lower_layers(bert: Bert, tokenizer: TextTokenizer, texts: Sequence[str], layers: int) -> Tokens:
     """What the first `layers` layers make of each word of each text; their mean alone, where no layer comes after.
 
     A text without a word has its two end tokens.
     """
-    ids = reader.ids(texts, bert.shape.positions)
+    ids = tokenizer.ids(texts, bert.shape.positions)
     lengths = np.array([len(one) for one in ids], np.int64)
     order = np.argsort(lengths, kind="stable")
     is_last = layers == bert.shape.layers

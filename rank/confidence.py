@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
-from rank.tag_offsets import HeldOutOdds, fit_offsets, offsets_of
+from rank.tag_offsets import HeldOutLogOdds, candidate_offsets, fit_offsets
 from rank.tree_reranker import Example, odds_of
 from tagging.config.rank import TagOffsetsConfig
 from tagging.errors import NothingToLearnError
@@ -29,7 +29,7 @@ Floats64 = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Confidence:
+class ConfidenceModel:
     likely: float
     cosine: float
     new: float
@@ -39,7 +39,7 @@ class Confidence:
 
     def weigh(self, candidates: Candidates, cosines: Floats, ordered: Floats) -> Floats:
         """(K,) probabilities that the candidates are right; cosines, ordered: (K,)"""
-        offsets = offsets_of(candidates.tag_rows, candidates.new, self.offsets)
+        offsets = candidate_offsets(candidates.tag_rows, candidates.new, self.offsets)
         return np.asarray(expit(self.odds(features_of(candidates, cosines, ordered)) + offsets), np.float32)
 
     def odds(self, signs: Floats64) -> Floats64:
@@ -50,7 +50,7 @@ class Confidence:
         path.write_text(json.dumps(asdict(self)) + "\n", encoding="utf-8")
 
     @classmethod
-    def load(cls, path: Path) -> "Confidence":
+    def load(cls, path: Path) -> "ConfidenceModel":
         said = json.loads(path.read_text(encoding="utf-8"))
         return cls(**{**said, "offsets": {int(row): float(offset) for row, offset in said["offsets"].items()}})
 
@@ -61,7 +61,7 @@ def fit_confidence(
     uploaders: NDArray[np.int64],
     config: TagOffsetsConfig,
     seed: int,
-) -> Confidence:
+) -> ConfidenceModel:
     """Fit on V videos that nothing before was fitted on, and on what an order made of them that did not know them.
 
     uploaders: (V,) equal for videos of one uploader
@@ -75,10 +75,10 @@ def fit_confidence(
         raise NothingToLearnError(f"{right.sum()} of {len(right)} candidates are right: nothing to learn from")
     model = LogisticRegression(C=1.0, max_iter=1000).fit(signs, right)
     likely, cosine, new, order = map(float, model.coef_[0])
-    alike = Confidence(likely, cosine, new, order, float(model.intercept_[0]))
+    alike = ConfidenceModel(likely, cosine, new, order, float(model.intercept_[0]))
     rows = np.concatenate([candidates.tag_rows for candidates, _, _ in videos])
     owners = np.repeat(uploaders, [len(candidates.tag_rows) for candidates, _, _ in videos])
-    judged = HeldOutOdds(alike.odds(signs), right, rows, owners).only(
+    judged = HeldOutLogOdds(alike.odds(signs), right, rows, owners).only(
         signs[:, 2] == 0
     )  # a new tag's row is no tag's own
     return replace(alike, offsets=fit_offsets(judged, config, seed))

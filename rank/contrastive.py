@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 from tokenizers import Tokenizer
 
-from rank.bert import Bert, BertShape, TextTokenizer, lower_states
-from rank.confidence import Confidence
-from rank.padding import padded
+from rank.bert import Bert, BertShape, TextTokenizer, encode_lower_layers
+from rank.confidence import ConfidenceModel
+from rank.padding import pad
 from rank.towers import TagInput, Towers, VideoInput
 from rank.tree_reranker import TreeReranker
 from tagging.config.rank import RankerConfig
@@ -31,105 +31,109 @@ class TowerEncoder:
     """The towers over what they read: texts and tokens to unit rows."""
 
     towers: Towers
-    reader: TextTokenizer
+    tokenizer: TextTokenizer
 
-    def texts(self, texts: Sequence[str]) -> Tokens:
+    def encode_texts(self, texts: Sequence[str]) -> Tokens:
         """What BERT's lower layers make of texts; nothing of one without a letter or sign."""
         told = [place for place, text in enumerate(texts) if text.strip()]
-        states = lower_states(self.towers.bert, self.reader, [texts[place] for place in told], self.towers.lower)
+        states = encode_lower_layers(
+            self.towers.bert, self.tokenizer, [texts[place] for place in told], self.towers.lower
+        )
         lengths = np.zeros(len(texts), np.int64)
         lengths[told] = np.diff(states.starts)
         return Tokens(np.concatenate([[0], np.cumsum(lengths)]), states.values)
 
     @torch.inference_mode()
-    def videos(self, text: Tokens, media: Mapping[Modality, Tokens]) -> Floats:
+    def encode_videos(self, text: Tokens, media: Mapping[Modality, Tokens]) -> Floats:
         """(B, D) unit rows; zeros for a video of which nothing is there."""
         rows = np.zeros((len(text), self.towers.width), np.float32)
         for start in range(0, len(text), AT_ONCE):
             some = np.arange(start, min(start + AT_ONCE, len(text)))
             given = VideoInput(
-                padded(text.only(some)), {name: padded(media[name].only(some)) for name in self.towers.media_dims}
+                pad(text.only(some)), {name: pad(media[name].only(some)) for name in self.towers.media_dims}
             )
             given = given.to(self.towers.device)
             present = given.present()
-            rows[some] = (self.towers.videos(given, present) * present.any(dim=1, keepdim=True)).cpu().numpy()
+            rows[some] = (self.towers.encode_videos(given, present) * present.any(dim=1, keepdim=True)).cpu().numpy()
         return rows
 
     @torch.inference_mode()
-    def tags(self, names: Tokens, graph: Floats) -> Floats:
+    def encode_tags(self, names: Tokens, graph: Floats) -> Floats:
         """(N, D) unit rows; graph: (N, G), zeros for a tag without a place in the graph."""
         rows = np.zeros((len(names), self.towers.width), np.float32)
         for start in range(0, len(names), AT_ONCE):
             some = np.arange(start, min(start + AT_ONCE, len(names)))
-            given = TagInput(padded(names.only(some)), torch.from_numpy(graph[some])).to(self.towers.device)
-            rows[some] = self.towers.tags(given).cpu().numpy()
+            given = TagInput(pad(names.only(some)), torch.from_numpy(graph[some])).to(self.towers.device)
+            rows[some] = self.towers.encode_tags(given).cpu().numpy()
         return rows
 
-    def names(self, names: Sequence[str]) -> Floats:
+    def encode_names(self, names: Sequence[str]) -> Floats:
         """(n, D) of tags that have no place in the graph."""
-        return self.tags(self.texts(names), np.zeros((len(names), self.towers.graph_dim), np.float32))
+        return self.encode_tags(self.encode_texts(names), np.zeros((len(names), self.towers.graph_dim), np.float32))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TagScorer:
     """Videos against tags. Tags beyond the catalog, which a video's own text names, are read as they come."""
 
-    reading: TowerEncoder
-    tags: Floats  # (N, D) unit rows of the catalog
+    encoder: TowerEncoder
+    tag_vectors: Floats  # (N, D) unit rows of the catalog
     known: Mapping[str, Floats] = field(
         default_factory=dict
     )  # (D,) of tags beyond the catalog that were read before, by name
 
-    def rows(self, videos: Sequence[RankInput]) -> Floats:
+    def video_vectors(self, videos: Sequence[RankInput]) -> Floats:
         """(B, D) unit rows; zeros for a video of which nothing is there."""
         media = {
             name: Tokens.of([getattr(video.features, name) for video in videos], dim)
-            for name, dim in self.reading.towers.media_dims.items()
+            for name, dim in self.encoder.towers.media_dims.items()
         }
-        return self.reading.videos(self.reading.texts([video.video.text for video in videos]), media)
+        return self.encoder.encode_videos(self.encoder.encode_texts([video.video.text for video in videos]), media)
 
     def cosines(self, videos: Sequence[RankInput]) -> list[Floats]:
         """(K,) cosine of each video with each of its candidates."""
-        rows, names = self.rows(videos), self.new_names([video.candidates for video in videos])
-        return [self.near(row, video.candidates, names) for row, video in zip(rows, videos, strict=True)]
+        rows, names = self.video_vectors(videos), self.new_tag_vectors([video.candidates for video in videos])
+        return [self.cosines_of(row, video.candidates, names) for row, video in zip(rows, videos, strict=True)]
 
-    def new_names(self, candidates: Sequence[Candidates]) -> dict[str, Floats]:
+    def new_tag_vectors(self, candidates: Sequence[Candidates]) -> dict[str, Floats]:
         """(D,) unit row of each tag beyond the catalog, by its name; read together, which is faster than one by one."""
         names = list(dict.fromkeys(name for one in candidates for name in one.new.values() if name not in self.known))
-        return {**self.known, **dict(zip(names, self.reading.names(names), strict=True))}
+        return {**self.known, **dict(zip(names, self.encoder.encode_names(names), strict=True))}
 
-    def near(self, row: Floats, candidates: Candidates, names: Mapping[str, Floats]) -> Floats:
+    def cosines_of(self, row: Floats, candidates: Candidates, names: Mapping[str, Floats]) -> Floats:
         """(K,) cosine of a video's (D,) unit row with each candidate; names: rows of those beyond the catalog."""
-        known = candidates.tag_rows < len(self.tags)
+        known = candidates.tag_rows < len(self.tag_vectors)
         cosines = np.empty(len(known), np.float32)
-        cosines[known] = self.tags[candidates.tag_rows[known]] @ row
+        cosines[known] = self.tag_vectors[candidates.tag_rows[known]] @ row
         for place in np.flatnonzero(~known).tolist():
             cosines[place] = names[candidates.new[int(candidates.tag_rows[place])]] @ row
         return cosines
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Contrastive:
+class ContrastiveRanker:
     """A Ranker."""
 
-    matching: TagScorer
+    scorer: TagScorer
     order: TreeReranker
-    confidence: Confidence
+    confidence: ConfidenceModel
 
     def score(self, videos: Sequence[RankInput]) -> list[TagScores]:
-        cosines = self.matching.cosines(videos)
-        return [TagScores(self.sure(video.candidates, near)) for video, near in zip(videos, cosines, strict=True)]
+        cosines = self.scorer.cosines(videos)
+        return [
+            TagScores(self.confidences(video.candidates, near)) for video, near in zip(videos, cosines, strict=True)
+        ]
 
-    def with_tag_vectors(self, names: Mapping[str, Floats]) -> "Contrastive":
+    def with_tag_vectors(self, names: Mapping[str, Floats]) -> "ContrastiveRanker":
         """The same with (D,) rows of some tags beyond the catalog, by name, which are not read each time."""
-        return replace(self, matching=replace(self.matching, known=names))
+        return replace(self, scorer=replace(self.scorer, known=names))
 
-    def sure(self, candidates: Candidates, cosines: Floats) -> Floats:
+    def confidences(self, candidates: Candidates, cosines: Floats) -> Floats:
         """(K,) how sure each candidate of a video is; cosines: (K,)"""
         return self.confidence.weigh(candidates, cosines, self.order.score(candidates, cosines))
 
     def save(self, folder: Path) -> None:
-        towers = self.matching.reading.towers
+        towers = self.scorer.encoder.towers
         shape = towers.bert.shape
         about: dict[str, object] = {"bert": [getattr(shape, name) for name in BertShape.__slots__]}
         about |= {"media": towers.media_dims, "graph": towers.graph_dim}
@@ -138,24 +142,24 @@ class Contrastive:
         }
         save_file({name: value.cpu().contiguous() for name, value in state.items()}, folder / "towers.safetensors")
         (folder / "towers.json").write_text(json.dumps(about) + "\n", encoding="utf-8")
-        self.matching.reading.reader.save(folder / "tokenizer.json")
-        save_tags(folder, self.matching.tags)
+        self.scorer.encoder.tokenizer.save(folder / "tokenizer.json")
+        save_tags(folder, self.scorer.tag_vectors)
         self.order.save(folder / "order.txt")
         self.confidence.save(folder / "confidence.json")
 
     @classmethod
-    def load(cls, folder: Path, config: RankerConfig, device: str = "cpu") -> "Contrastive":
+    def load(cls, folder: Path, config: RankerConfig, device: str = "cpu") -> "ContrastiveRanker":
         """That of a folder; an OSError, LookupError, ValueError or RuntimeError where it is none of these."""
         about = json.loads((folder / "towers.json").read_text(encoding="utf-8"))
         towers = Towers(Bert(BertShape(*about["bert"])), about["media"], about["graph"], config.towers)
         state, _ = read_tensors(folder / "towers.safetensors")
         towers.load_state_dict({name: value.float() for name, value in state.items()})
-        reader = TextTokenizer(_read_tokenizer(folder / "tokenizer.json"), config.bert.max_tokens)
+        tokenizer = TextTokenizer(_read_tokenizer(folder / "tokenizer.json"), config.bert.max_tokens)
         tags = np.load(folder / "tags.npy", allow_pickle=False).astype(np.float32)
         if tags.ndim != 2 or tags.shape[1] != towers.width:
             raise ValueError(f"tags {tags.shape}, towers of width {towers.width}")
-        matching = TagScorer(TowerEncoder(towers.eval().to(device), reader), tags)
-        return cls(matching, TreeReranker.load(folder / "order.txt"), Confidence.load(folder / "confidence.json"))
+        scorer = TagScorer(TowerEncoder(towers.eval().to(device), tokenizer), tags)
+        return cls(scorer, TreeReranker.load(folder / "order.txt"), ConfidenceModel.load(folder / "confidence.json"))
 
 
 def save_tags(folder: Path, tags: Floats) -> None:

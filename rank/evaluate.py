@@ -40,7 +40,7 @@ def system_row(
     }
 
 
-def above_hard(scores: NDArray[np.floating], true: Rows, hard: Rows) -> float | None:
+def hard_pair_accuracy(scores: NDArray[np.floating], true: Rows, hard: Rows) -> float | None:
     """Of all pairs of a true tag and a hard one, the share with the true tag above; None where there is no pair.
 
     scores: (N,) of one video for every tag
@@ -50,7 +50,9 @@ def above_hard(scores: NDArray[np.floating], true: Rows, hard: Rows) -> float | 
     return float((scores[true][:, None] > scores[hard][None]).mean())
 
 
-def most_confident(ranked: Sequence[Rows], confidences: Sequence[NDArray[np.floating]], per_video: float) -> list[Rows]:
+def most_confident_pairs(
+    ranked: Sequence[Rows], confidences: Sequence[NDArray[np.floating]], per_video: float
+) -> list[Rows]:
     """What each video is answered where its most confident (video, tag) pairs are, `per_video` in the mean.
 
     So systems whose scores mean different things are compared at one number of tags, and no label is looked at.

@@ -23,7 +23,7 @@ class ExhaustiveRanker:
         for start in range(0, len(self._visible), AT_ONCE):
             self._index.add(tags[self._visible[start : start + AT_ONCE]])
 
-    def nearest(self, rows: Floats, k: int) -> tuple[Rows, Floats]:
+    def search(self, rows: Floats, k: int) -> tuple[Rows, Floats]:
         """(B, D) unit rows of videos -> the (B, k) nearest tags, and their cosines, best first; fewer than k, where
         there are fewer. Of equally near ones the first of the catalog comes first.
         """

@@ -14,7 +14,7 @@ from tagging.config.rank import NoisyOrConfig
 from tagging.types import RankInput, TagScores
 
 
-class NoisyOr:
+class NoisyOrRanker:
     def __init__(self, config: NoisyOrConfig) -> None:
         self._weights: Mapping[str, float] = {
             "text": config.text_weight,

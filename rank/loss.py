@@ -33,7 +33,7 @@ def decoupled_contrastive(
     return (sums / counts.clamp(min=1) * weight).sum() / weight.sum()
 
 
-def likely_missing(cosines: Tensor, pairs: tuple[Tensor, Tensor], margin: float) -> Tensor:
+def false_negative_mask(cosines: Tensor, pairs: tuple[Tensor, Tensor], margin: float) -> Tensor:
     """(B, M) True where a tag is nearer to the video than `margin` of its true tags' mean cosine: more likely a label
     that nobody gave than a negative (Moreira et al. 2024, "NV-Retriever", section 3.3: TopK-PercPos).
 

@@ -33,13 +33,13 @@ class NegativeSample:
     correction: NDArray[np.float32]  # (B, M)
 
 
-class Negatives:
+class NegativeSampler:
     """Sources of negatives for V videos over N tags. A draw costs what it draws, not what there is to draw from."""
 
     def __init__(
         self,
         known: sparse.csr_array,
-        never: sparse.csr_array,
+        excluded: sparse.csr_array,
         edges: sparse.csr_array,
         recalled: TagLists | None,
         config: NegativesConfig,
@@ -52,7 +52,7 @@ class Negatives:
         """
         self.known = known
         self.config = config
-        self._never = never.sorted_indices()
+        self._never = excluded.sorted_indices()
         self._edges = edges.sorted_indices()
         self._ends = np.concatenate([[0.0], np.cumsum(self._edges.data, dtype=np.float64)])  # of the edges, end to end
         self._recalled = recalled
@@ -67,17 +67,17 @@ class Negatives:
 
     def draw(self, videos: Rows, generator: np.random.Generator) -> NegativeSample:
         """What these videos meet in a step; a hop or a recalled tag that must not be a negative is passed over."""
-        never = [_row(self._never, video) for video in videos.tolist()]
+        excluded = [_row(self._never, video) for video in videos.tolist()]
         own = [_row(self.known, video).astype(np.int64) for video in videos.tolist()]
         true = [_some(tags, self.config.positives, generator) for tags in own]
         drawn = self._draw_for_all(generator)
         hops = [
             _some(tags[~_within(out, tags)], self.config.two_hop, generator)
-            for tags, out in zip(self._two_hops(own, generator), never, strict=True)
+            for tags, out in zip(self._two_hops(own, generator), excluded, strict=True)
         ]
         recalled = [
             _some(tags[~_within(out, tags)], self.config.recalled, generator)
-            for tags, out in zip(map(self._recalled_for, videos.tolist()), never, strict=True)
+            for tags, out in zip(map(self._recalled_for, videos.tolist()), excluded, strict=True)
         ]
         columns = np.unique(np.concatenate([drawn, *true, *hops, *recalled]))
 
@@ -85,7 +85,7 @@ class Negatives:
         source[:, np.searchsorted(columns, drawn)] = SOURCES.index("drawn")
         for place, of_each in ((SOURCES.index("two hops"), hops), (SOURCES.index("recalled"), recalled)):
             source[_places(columns, of_each)] = place
-        source[_places(columns, [columns[_within(out, columns)] for out in never])] = -1
+        source[_places(columns, [columns[_within(out, columns)] for out in excluded])] = -1
         correction = np.where(source == 0, self._log_drawn[columns], 0.0).astype(np.float32)
         return NegativeSample(columns, _places(columns, true), source, correction)
 

@@ -9,7 +9,7 @@ from tagging.ragged import Tokens
 Padded = tuple[Tensor, Tensor]  # (n, T, D) and (n, T)
 
 
-def padded(tokens: Tokens) -> Padded:
+def pad(tokens: Tokens) -> Padded:
     """(n, T, D) float32, zeros behind the shorter ones, and (n, T) True where there is a token; T is 1 or more."""
     lengths = np.diff(tokens.starts)
     longest = max(1, int(lengths.max(initial=1)))
@@ -19,5 +19,5 @@ def padded(tokens: Tokens) -> Padded:
     return torch.from_numpy(values), torch.from_numpy(mask)
 
 
-def moved(padded: Padded, device: torch.device) -> Padded:
+def to_device(padded: Padded, device: torch.device) -> Padded:
     return padded[0].to(device), padded[1].to(device)

@@ -6,7 +6,7 @@ the tags in it are right with a mean share of at least `precision`:
     E[answered · share of wrong tags] <= (1 - precision) · P(answered)                                             (1)
 
 Every uploader counts once, however many videos it has, and a video without an answer neither helps nor hurts. The
-promise is broken for at most a share `doubt` of the draws of the held-out uploaders that the threshold is taken from.
+promise is broken for at most a share `delta` of the draws of the held-out uploaders that the threshold is taken from.
 It says nothing of a single answer, nor of videos pooled (there an uploader with a thousand videos counts a
 thousandfold), nor of uploaders unlike those held out, nor of answers cut at another number of tags.
 
@@ -92,7 +92,7 @@ class HeldOutPredictions:
         starts = np.cumsum([0, *np.diff(self.starts)[chosen]], dtype=np.int64)
         return HeldOutPredictions(starts, self.confidences[here], self.right[here], self.uploaders[chosen])
 
-    def first(self, most: int) -> "HeldOutPredictions":
+    def truncated(self, most: int) -> "HeldOutPredictions":
         """The same, at most so many candidates a video: a promise holds for answers cut as those it is taken from."""
         kept = np.arange(len(self.confidences)) - self.starts[self.videos] < most
         starts = np.cumsum([0, *np.minimum(np.diff(self.starts), most)], dtype=np.int64)
@@ -131,14 +131,14 @@ class Outcome:
 
 
 def controlled_threshold(
-    answers: HeldOutPredictions, precision: float, doubt: float, generator: np.random.Generator
+    answers: HeldOutPredictions, precision: float, delta: float, generator: np.random.Generator
 ) -> float | None:
     """The lowest confidence that was found to keep the promise; None: none was, and no video is to be answered.
 
     doubt: how often, over draws of the held-out uploaders, the promise may be broken.
     From the same state of the generator a higher precision never gives a lower threshold.
     """
-    for name, share in (("precision", precision), ("doubt", doubt)):
+    for name, share in (("precision", precision), ("doubt", delta)):
         if not 0 < share < 1:
             raise ValueError(f"a {name} of {share}, not between 0 and 1")
     uploader = np.unique(answers.uploaders, return_inverse=True)[1]
@@ -151,14 +151,14 @@ def controlled_threshold(
     risks = wilson(wrong[:, pilot].sum(1), answered[:, pilot].sum(1), STANDARD_ERRORS)[1]
     kept = None
     for row in range(int(np.argmin(risks)), len(grid)):
-        if p_value(wrong[row, tested], answered[row, tested], 1 - precision, doubt) > doubt:
+        if p_value(wrong[row, tested], answered[row, tested], 1 - precision, delta) > delta:
             break
         kept = grid[row]
     return kept
 
 
-def over_resplits(
-    answers: HeldOutPredictions, precision: float, doubt: float, times: int, generator: np.random.Generator
+def resplit_rates(
+    answers: HeldOutPredictions, precision: float, delta: float, times: int, generator: np.random.Generator
 ) -> tuple[float, float]:
     """How often a threshold from a random half of the uploaders keeps its promise on the other half, and how often it
     answers there at all: shares of `times`. A half that is not answered keeps it.
@@ -172,14 +172,14 @@ def over_resplits(
         if is_first.all():
             kept += 1
             continue
-        least = controlled_threshold(answers.only(is_first), precision, doubt, generator)
-        found = outcome(answers.only(~is_first), least).precision
+        least = controlled_threshold(answers.only(is_first), precision, delta, generator)
+        found = evaluate_threshold(answers.only(~is_first), least).precision
         kept += found is None or found >= precision
         answered += found is not None
     return kept / times, answered / times
 
 
-def p_value(wrong: Floats, answered: Floats, risk: float, doubt: float) -> float:
+def p_value(wrong: Floats, answered: Floats, risk: float, delta: float) -> float:
     """Of "E[wrong] > risk · E[answered]", valid for any number of independent units, in the order given.
 
     wrong, answered: (n,) in [0, 1], wrong <= answered
@@ -197,7 +197,7 @@ def p_value(wrong: Floats, answered: Floats, risk: float, doubt: float) -> float
     means = (0.5 + np.cumsum(loss)) / seen
     variances = (0.25 + np.cumsum((loss - means) ** 2)) / seen
     before = np.concatenate([[0.25], variances])[:n]
-    stakes = np.minimum(1.0, np.sqrt(2 * np.log(1 / doubt) / (n * before)))
+    stakes = np.minimum(1.0, np.sqrt(2 * np.log(1 / delta) / (n * before)))
     log_capital = np.cumsum(np.log1p(-stakes * (loss - risk * answered[bets])))
     return float(np.exp(-log_capital.max(initial=0.0)))
 
@@ -216,7 +216,7 @@ def uploader_losses(answers: HeldOutPredictions, thresholds: Sequence[float]) ->
     return wrong, answered
 
 
-def outcome(answers: HeldOutPredictions, threshold: float | None) -> Outcome:
+def evaluate_threshold(answers: HeldOutPredictions, threshold: float | None) -> Outcome:
     """None: no video is answered, as `controlled_threshold` means it."""
     if threshold is None:
         return Outcome(None, None, 0.0)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from tagging.types import RankInput, TagScores
 
 
-class RecallProbability:
+class RecallProbabilityRanker:
     def score(self, videos: Sequence[RankInput]) -> list[TagScores]:
         scored = []
         for video in videos:

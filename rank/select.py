@@ -19,7 +19,7 @@ def best_first(candidates: Candidates, scores: TagScores) -> Rows:
     return np.lexsort((candidates.tag_rows, -scores.confidences))
 
 
-def resolved(candidates: Candidates, scores: TagScores, parents: Sequence[Sequence[int]], most: int) -> Rows:
+def drop_implied(candidates: Candidates, scores: TagScores, parents: Sequence[Sequence[int]], most: int) -> Rows:
     """Places of at most so many candidates, best first, without those that an earlier one implies.
 
     Who reads "beagle" learns nothing from "dog" after it. A broader tag that comes first is surer, and stays:
@@ -42,7 +42,7 @@ def select(candidates: Candidates, scores: TagScores, parents: Sequence[Sequence
 
     parents: of each row of the catalog; tags beyond it have none
     """
-    places = resolved(candidates, scores, parents, config.max_tags)
+    places = drop_implied(candidates, scores, parents, config.max_tags)
     return places[scores.confidences[places] >= config.min_confidence]
 
 

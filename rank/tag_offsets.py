@@ -31,7 +31,7 @@ Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class HeldOutOdds:
+class HeldOutLogOdds:
     """P candidates of the catalog, of videos whose tags are known."""
 
     odds: Floats  # (P,) log-odds without offsets
@@ -39,9 +39,9 @@ class HeldOutOdds:
     tags: Rows  # (P,) catalog rows
     uploaders: Rows  # (P,) equal for videos of one uploader
 
-    def only(self, chosen: NDArray[np.bool_]) -> "HeldOutOdds":
+    def only(self, chosen: NDArray[np.bool_]) -> "HeldOutLogOdds":
         """chosen: (P,)"""
-        return HeldOutOdds(self.odds[chosen], self.right[chosen], self.tags[chosen], self.uploaders[chosen])
+        return HeldOutLogOdds(self.odds[chosen], self.right[chosen], self.tags[chosen], self.uploaders[chosen])
 
     def weights(self) -> Floats:
         """(P,) what each candidate counts for, together 1 for each tag of each uploader."""
@@ -50,7 +50,7 @@ class HeldOutOdds:
         return np.asarray(1 / many[pair])
 
 
-def fit_offsets(judged: HeldOutOdds, config: TagOffsetsConfig, seed: int) -> dict[int, float]:
+def fit_offsets(judged: HeldOutLogOdds, config: TagOffsetsConfig, seed: int) -> dict[int, float]:
     """The offset of each catalog row that has one; none where they do not help uploaders they were not fitted on."""
     enough = judged.only(np.isin(judged.tags, _of_enough_uploaders(judged, config.least_uploaders)))
     spread = _best_spread(enough, config, seed) if len(enough.tags) else None
@@ -59,16 +59,16 @@ def fit_offsets(judged: HeldOutOdds, config: TagOffsetsConfig, seed: int) -> dic
         return {}
     rows, places = np.unique(enough.tags, return_inverse=True)
     logger.info("%d tags have a threshold of their own, of spread %g", len(rows), spread)
-    found = most_probable(enough.odds, enough.right, places, enough.weights(), len(rows), spread)
+    found = map_offsets(enough.odds, enough.right, places, enough.weights(), len(rows), spread)
     return dict(zip(rows.tolist(), found.tolist(), strict=True))
 
 
-def offsets_of(rows: Rows, new: Mapping[int, str], offsets: Mapping[int, float]) -> Floats:
+def candidate_offsets(rows: Rows, new: Mapping[int, str], offsets: Mapping[int, float]) -> Floats:
     """(K,) of a video's candidates; 0 for a tag that has none, and for one that is new whatever its row."""
     return np.array([0.0 if row in new else offsets.get(row, 0.0) for row in rows.tolist()], np.float64)
 
 
-def surplus(judged: HeldOutOdds, spread: float, seed: int) -> tuple[float, float]:
+def held_out_gain(judged: HeldOutLogOdds, spread: float, seed: int) -> tuple[float, float]:
     """How much log loss (nats, over all uploaders) offsets save where each uploader's were fitted on others, and its
     standard error over uploaders.
     """
@@ -80,7 +80,7 @@ def surplus(judged: HeldOutOdds, spread: float, seed: int) -> tuple[float, float
     saved = np.zeros(count)
     for one in range(FOLDS):
         others, here = fold != one, fold == one
-        offsets = most_probable(
+        offsets = map_offsets(
             judged.odds[others], judged.right[others], places[others], weights[others], len(rows), spread
         )
         odds, right = judged.odds[here], judged.right[here]
@@ -89,7 +89,7 @@ def surplus(judged: HeldOutOdds, spread: float, seed: int) -> tuple[float, float
     return float(saved.sum()), float(np.sqrt(count * saved.var()))
 
 
-def most_probable(
+def map_offsets(
     odds: Floats, right: NDArray[np.bool_], tags: Rows, weights: Floats, count: int, spread: float
 ) -> Floats:
     """(count,) the offset of each tag that makes its likelihood times the prior greatest, by Newton's method.
@@ -109,18 +109,18 @@ def most_probable(
     return offsets
 
 
-def _best_spread(judged: HeldOutOdds, config: TagOffsetsConfig, seed: int) -> float | None:
+def _best_spread(judged: HeldOutLogOdds, config: TagOffsetsConfig, seed: int) -> float | None:
     """That which saves most of those that save more than chance would; None: none does."""
     best, most = None, 0.0
     for spread in config.spreads:
-        saved, error = surplus(judged, spread, seed)
+        saved, error = held_out_gain(judged, spread, seed)
         logger.info("thresholds of spread %g save %.1f ± %.1f nats on other uploaders", spread, saved, error)
         if saved > config.standard_errors * error and (best is None or saved > most):
             best, most = spread, saved
     return best
 
 
-def _of_enough_uploaders(judged: HeldOutOdds, least: int) -> Rows:
+def _of_enough_uploaders(judged: HeldOutLogOdds, least: int) -> Rows:
     """Rows of the tags that are candidates of so many uploaders."""
     pairs = np.unique(np.stack([judged.tags, judged.uploaders]), axis=1)
     tags, uploaders = np.unique(pairs[0], return_counts=True)

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from rank.bert import Bert, pooled
 from rank.nextvlad import ContextGating, NextVLAD
-from rank.padding import Padded, moved
+from rank.padding import Padded, to_device
 from tagging.config.rank import TowersConfig
 from tagging.types import Modality
 
@@ -34,7 +34,9 @@ class VideoInput:
         return torch.stack([mask.any(dim=1) for _, mask in (self.text, *self.media.values())], dim=1)
 
     def to(self, device: torch.device) -> "VideoInput":
-        return VideoInput(moved(self.text, device), {name: moved(one, device) for name, one in self.media.items()})
+        return VideoInput(
+            to_device(self.text, device), {name: to_device(one, device) for name, one in self.media.items()}
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,7 +47,7 @@ class TagInput:
     graph: Tensor  # (M, G), zeros for a tag without a place
 
     def to(self, device: torch.device) -> "TagInput":
-        return TagInput(moved(self.text, device), self.graph.to(device))
+        return TagInput(to_device(self.text, device), self.graph.to(device))
 
 
 class Towers(nn.Module):
@@ -86,9 +88,9 @@ class Towers(nn.Module):
         self, videos: VideoInput, present: Tensor, tags: TagInput, graph_dropout: float
     ) -> tuple[Tensor, Tensor, Tensor]:
         """What a step of training takes: videos (B, D), tags (M, D), and the scale (1,), all float32."""
-        return self.videos(videos, present), self.tags(tags, graph_dropout), self.scale()[None]
+        return self.encode_videos(videos, present), self.encode_tags(tags, graph_dropout), self.scale()[None]
 
-    def videos(self, given: VideoInput, present: Tensor) -> Tensor:
+    def encode_videos(self, given: VideoInput, present: Tensor) -> Tensor:
         """(B, D) unit rows; present: (B, 1 + media) True where a modality that is there is looked at."""
         states, mask = given.text
         parts = [self.video_text(self._read(states, mask))]
@@ -96,7 +98,7 @@ class Towers(nn.Module):
         joined = torch.stack(parts, dim=1) * present[..., None]
         return functional.normalize(self.gating(self.dropout(joined.sum(dim=1))).float(), dim=1)
 
-    def tags(self, given: TagInput, graph_dropout: float = 0.0) -> Tensor:
+    def encode_tags(self, given: TagInput, graph_dropout: float = 0.0) -> Tensor:
         """(M, D) unit rows; graph_dropout: the share of tags whose place in the graph is not looked at."""
         rows = self.tag_text(self._read(*given.text))
         if self.graph is not None:

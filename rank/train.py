@@ -23,9 +23,9 @@ from rank.bert import Bert
 from rank.checkpoint import restore, save
 from rank.distributed import Hardware, Worker, run_distributed
 from rank.gradcache import backward
-from rank.loss import decoupled_contrastive, likely_missing
-from rank.negatives import Negatives, NegativeSample
-from rank.padding import padded
+from rank.loss import decoupled_contrastive, false_negative_mask
+from rank.negatives import NegativeSample, NegativeSampler
+from rank.padding import pad
 from rank.towers import TagInput, Towers, VideoInput
 from tagging.config.rank import RankerConfig
 from tagging.errors import NothingToLearnError
@@ -38,10 +38,10 @@ logger = logging.getLogger(__name__)
 
 Part = tuple[NDArray[np.int64], NDArray[np.int64]]  # videos and tags that are encoded together
 
-TELL_EVERY = 100
+LOG_EVERY = 100
 SAVE_EVERY = 500
 WARM_UP = 0.05  # of the steps
-TRUSTED_FROM = 0.3  # of the steps: from then on the towers say which negatives are likely true
+FILTER_FROM = 0.3  # of the steps: from then on the towers say which negatives are likely true
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,16 +55,16 @@ class RankData:
     weights: NDArray[np.float32]  # (V,)
 
     def videos(self, rows: NDArray[np.int64]) -> VideoInput:
-        media = {name: padded(tokens.only(rows)) for name, tokens in self.media.items()}
-        return VideoInput(padded(self.text.only(rows)), media)
+        media = {name: pad(tokens.only(rows)) for name, tokens in self.media.items()}
+        return VideoInput(pad(self.text.only(rows)), media)
 
     def tags(self, rows: NDArray[np.int64]) -> TagInput:
-        return TagInput(padded(self.names.only(rows)), torch.from_numpy(self.graph[rows]))
+        return TagInput(pad(self.names.only(rows)), torch.from_numpy(self.graph[rows]))
 
 
 def train_ranker(
     data: RankData,
-    negatives: Negatives,
+    negatives: NegativeSampler,
     bert: Bert,
     config: RankerConfig,
     seed: int,
@@ -91,7 +91,7 @@ class _Run:
 
     name: str  # tells it from any other
     data: RankData
-    negatives: Negatives
+    negatives: NegativeSampler
     usable: NDArray[np.int64]  # videos
     bert: Bert
     config: RankerConfig
@@ -123,14 +123,14 @@ def _train(team: Worker, run: _Run, progress: Progress) -> Towers:
             share = _cosine((step + 0.5) / steps)
             for group in optimizer.param_groups:
                 group["lr"] = group["highest"] * share
-            filtering = step >= TRUSTED_FROM * steps
+            filtering = step >= FILTER_FROM * steps
             optimizer.zero_grad(set_to_none=True)
             measured = _backward(team, model, run, rows, draw, filtering)
             norm = torch.nn.utils.clip_grad_norm_(towers.parameters(), config.max_norm)
             optimizer.step()
             towers.clamp_scale()
             advance(1)
-            if (step + 1) % TELL_EVERY == 0 or step + 1 == steps:
+            if (step + 1) % LOG_EVERY == 0 or step + 1 == steps:
                 told = measured | {"gradient": norm.item(), "scale": towers.scale().item()}
                 logger.info("step %d: %s", step + 1, ", ".join(f"{name} {value:.3f}" for name, value in told.items()))
             if run.checkpoint is not None and team.rank == 0 and (step + 1) % SAVE_EVERY == 0:
@@ -162,7 +162,7 @@ def _backward(
         cosines = videos @ tags.T
         negative = source >= 0
         if filtering:
-            missing = likely_missing(cosines.detach(), pairs, config.negatives.margin) & (source > 0)
+            missing = false_negative_mask(cosines.detach(), pairs, config.negatives.margin) & (source > 0)
             own = (source > 0).sum().item()
             measured["left out of own"] = missing.sum().item() / own if own else 0.0
             negative = negative & ~missing
@@ -217,7 +217,7 @@ def _cosine(done: float) -> float:
     return done / WARM_UP if done < WARM_UP else 0.5 + 0.5 * math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP))
 
 
-def _digest(data: RankData, negatives: Negatives) -> str:
+def _digest(data: RankData, negatives: NegativeSampler) -> str:
     """Tells apart what is learnt from; what may be gigabytes, by about a thousand of its rows."""
     kinds: dict[str, Tokens] = {"text": data.text, "names": data.names}
     kinds.update({str(name): tokens for name, tokens in data.media.items()})

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rank.precision_control import DELTA, HeldOutPredictions, outcome, over_resplits
+from rank.precision_control import DELTA, HeldOutPredictions, evaluate_threshold, resplit_rates
 from rank.reliability import Reliability
 from tagging.bundle.manifest import BundleManifest
 from tagging.pipeline.precision import LONGEST_ANSWER, controlled_confidence
@@ -35,11 +35,11 @@ def precision_rows(
         return []
     rows: list[Row] = []
     max_tags, seed = min(stated.config.select.max_tags, LONGEST_ANSWER), stated.config.training.seed
-    measured = measured.first(max_tags)
+    measured = measured.truncated(max_tags)
     for precision in PRECISIONS:
         least = controlled_confidence(kept_aside, max_tags, precision, seed)
-        found = outcome(measured, least)
-        kept, answered = over_resplits(measured, precision, DELTA, RESPLITS, np.random.default_rng([seed, 9]))
+        found = evaluate_threshold(measured, least)
+        kept, answered = resplit_rates(measured, precision, DELTA, RESPLITS, np.random.default_rng([seed, 9]))
         given = int((measured.confidences >= least).sum())
         rows.append(
             {

@@ -16,8 +16,8 @@ import torch
 from numpy.typing import NDArray
 
 from rank.contrastive import TagScorer
-from rank.loss import likely_missing
-from rank.negatives import SOURCES, Negatives, NegativeSample
+from rank.loss import false_negative_mask
+from rank.negatives import SOURCES, NegativeSample, NegativeSampler
 from tagging.bundle.labelled_videos import LabelledVideos
 from tagging.config.random_streams import Stream
 from tagging.config.root import Config
@@ -82,10 +82,10 @@ def measure_false_negatives(
     taught = build_trial_data(videos, extraction, LabelledVideos.of(videos, tags), catalog, config, ranker, progress)
     prepared = taught.build_rank_data
     rows, hidden = ([of_all[row] for row in taught.rows.tolist()] for of_all in (rows, hidden))
-    matching = prepared.train(ranker, seed, progress, taught.recalled)
-    vectors = matching.reading.videos(prepared.data.text, prepared.data.media)
+    scorer = prepared.train(ranker, seed, progress, taught.recalled)
+    vectors = scorer.encoder.encode_videos(prepared.data.text, prepared.data.media)
     negatives = prepared.negatives(ranker.negatives, taught.recalled)
-    pairs = _drawn(negatives, vectors, matching, hidden, ranker.batch, ranker.negatives.margin, generator)
+    pairs = _drawn(negatives, vectors, scorer, hidden, ranker.batch, ranker.negatives.margin, generator)
     found = {name: np.concatenate(some) for name, some in pairs.items()}
     _write(out, found, rows, catalog, generator)
     return FalseNegativeReport(len(rows), sum(map(len, hidden)), [_row(*one) for one in found.items()], str(out))
@@ -96,9 +96,9 @@ _PAIR = np.dtype([("video", "i8"), ("tag", "i8"), ("cosine", "f4"), ("true", "f4
 
 
 def _drawn(
-    negatives: Negatives,
+    negatives: NegativeSampler,
     vectors: NDArray[np.float32],
-    matching: TagScorer,
+    scorer: TagScorer,
     hidden: Sequence[set[int]],
     batch: int,
     margin: float,
@@ -108,9 +108,9 @@ def _drawn(
     for _ in range(BATCHES):
         rows = np.sort(generator.choice(len(vectors), min(batch, len(vectors)), replace=False))
         draw = negatives.draw(rows, generator)
-        cosines = vectors[rows] @ matching.tags[draw.tags].T
+        cosines = vectors[rows] @ scorer.tag_vectors[draw.tags].T
         true = (torch.from_numpy(draw.pairs[0]), torch.from_numpy(draw.pairs[1]))
-        out = likely_missing(torch.from_numpy(cosines), true, margin).numpy()
+        out = false_negative_mask(torch.from_numpy(cosines), true, margin).numpy()
         for place, name in enumerate(SOURCES):
             video, column = np.nonzero(draw.source == place)
             if not len(video):

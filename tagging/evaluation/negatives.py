@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rank.contrastive import TagScorer
-from rank.evaluate import above_hard, ranking_row
+from rank.evaluate import hard_pair_accuracy, ranking_row
 from rank.negatives import at_two_hops, top_edges
 from tagging.bundle.labelled_videos import LabelledVideos
 from tagging.config.rank import NegativesConfig
@@ -102,10 +102,10 @@ def ablate_negatives(
         own = ranker.model_copy(update={"negatives": negatives})
         found: list[Row] = []
         for seed in seeds:
-            matching = prepared.train(own, seed, progress, taught.recalled)
+            scorer = prepared.train(own, seed, progress, taught.recalled)
             if not found:
-                examples.append(test.example(name, matching, shown, catalog))
-            found.append(test.figures(name, matching))
+                examples.append(test.example(name, scorer, shown, catalog))
+            found.append(test.figures(name, scorer))
         table.append(_over_seeds(name, found))
     return NegativesReport(
         len(taught.rows), len(tested), len(catalog), table, rows[tested[shown]].video.title, examples
@@ -135,29 +135,29 @@ class _Test:
             true.append(np.array([*dict.fromkeys(row_of.get(form, -1 - n) for n, form in enumerate(forms))], np.int64))
         edges = top_edges(prepared.edges, NegativesConfig().edges)
         hard = [at_two_hops(edges, known[known >= 0]) for known in true]
-        text = prepared.reading.texts([row.video.text for row in rows])
+        text = prepared.encoder.encode_texts([row.video.text for row in rows])
         return cls(rows, text, tokens, [np.maximum(one, -1) for one in true], hard)
 
-    def figures(self, name: str, matching: TagScorer) -> Row:
-        vectors = matching.reading.videos(self.text, self.media)
+    def figures(self, name: str, scorer: TagScorer) -> Row:
+        vectors = scorer.encoder.encode_videos(self.text, self.media)
         ranked: list[Rows] = []
         above: list[float] = []
         for start in range(0, len(vectors), AT_ONCE):
-            scores = vectors[start : start + AT_ONCE] @ matching.tags.T
+            scores = vectors[start : start + AT_ONCE] @ scorer.tag_vectors.T
             for place, of_video in enumerate(scores, start):
                 ranked.append(np.argsort(-of_video, kind="stable")[:DEEPEST])
                 known = self.true[place][self.true[place] >= 0]
-                share = above_hard(of_video, known, self.hard[place])
+                share = hard_pair_accuracy(of_video, known, self.hard[place])
                 above += [] if share is None else [share]
         row = ranking_row(name, ranked, self.true)
         row["hard_pairs"] = float(np.mean(above)) if above else float("nan")
         return row
 
-    def example(self, name: str, matching: TagScorer, place: int, catalog: TagCatalog) -> Row:
+    def example(self, name: str, scorer: TagScorer, place: int, catalog: TagCatalog) -> Row:
         one = np.array([place])
         media = {modality: tokens.only(one) for modality, tokens in self.media.items()}
-        [vector] = matching.reading.videos(self.text.only(one), media)
-        best = np.argsort(-(matching.tags @ vector), kind="stable")[:EXAMPLE_TAGS]
+        [vector] = scorer.encoder.encode_videos(self.text.only(one), media)
+        best = np.argsort(-(scorer.tag_vectors @ vector), kind="stable")[:EXAMPLE_TAGS]
         said = [f"{catalog.names[row]}{' (right)' * bool(row in self.true[place])}" for row in best.tolist()]
         return {"negatives": name, "first_tags": ", ".join(said)}
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from rank.base import Ranker
 from rank.evaluate import system_row
-from rank.select import best_first, resolved, select
+from rank.select import best_first, drop_implied, select
 from recall.channels.uploader import UploaderTags
 from recall.evaluate import Proposal
 from tagging.config.root import SelectConfig
@@ -93,7 +93,7 @@ class PredictionCollector:
 
     def _show(self, answer: "_Answer", true: Rows) -> None:
         parents, rows = self._recall_stage.catalog.parents, answer.candidates.tag_rows
-        places = resolved(answer.candidates, answer.scores, parents, self._selection.max_tags)
+        places = drop_implied(answer.candidates, answer.scores, parents, self._selection.max_tags)
         self.shown.append((answer.scores.confidences[places], np.isin(rows[places], true)))
         self._answered.append(rows[select(answer.candidates, answer.scores, parents, self._selection)])
 

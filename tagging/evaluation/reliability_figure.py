@@ -53,7 +53,7 @@ def draw_reliability(curves: Mapping[str, Reliability], path: Path) -> None:
         lower.stairs(share, bin_edges, color=colour, fill=True, alpha=0.15)
     upper.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), ylabel="Share of tags that are correct")
     # Most candidates have a low confidence: on a linear scale the tags that are answered would be invisible.
-    lower.set(xlabel="Confidence", ylabel="Share of tags", yscale="log", ylim=(1e-4, 1))
+    lower.set(xlabel="ConfidenceModel", ylabel="Share of tags", yscale="log", ylim=(1e-4, 1))
     lower.yaxis.set_major_formatter(lambda share, _: f"{100 * share:g}%")
     figure.suptitle("Share of correct tags by confidence")
     upper.legend(loc="lower left", bbox_to_anchor=(0, 1), frameon=False)  # above the plot, clear of the curves

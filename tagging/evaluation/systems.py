@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rank.base import Ranker
-from rank.contrastive import Contrastive
-from rank.evaluate import most_confident, ranking_row, system_row
+from rank.contrastive import ContrastiveRanker
+from rank.evaluate import most_confident_pairs, ranking_row, system_row
 from rank.exhaustive import ExhaustiveRanker
 from recall.channels.classifier import Classifier
 from tagging.pipeline.recall_stage import RecallStage
@@ -42,13 +42,13 @@ class _System:
 class SystemComparison:
     def __init__(self, recall_stage: RecallStage, ranker: Ranker) -> None:
         self._recall_stage = recall_stage
-        self._matching = ranker.matching if isinstance(ranker, Contrastive) else None
+        self._scorer = ranker.scorer if isinstance(ranker, ContrastiveRanker) else None
         self._whole: ExhaustiveRanker | None = None
-        if self._matching is not None:
-            self._whole = ExhaustiveRanker(self._matching.tags, recall_stage.catalog.hidden)
+        if self._scorer is not None:
+            self._whole = ExhaustiveRanker(self._scorer.tag_vectors, recall_stage.catalog.hidden)
         self._classifier = next((one for one in recall_stage.channels if isinstance(one, Classifier)), None)
         untrained = "recall + noisy-or" if recall_stage.blend is None else "recall"
-        self.name = "recall + rank" if self._matching is not None else untrained
+        self.name = "recall + rank" if self._scorer is not None else untrained
         self._systems = {self.name: _System()}
 
     def add(
@@ -64,7 +64,7 @@ class SystemComparison:
         ours.seconds += recall_s + rank_s
         for given, score in zip(inputs, scores, strict=True):
             ours.add(given.candidates.tag_rows, score.confidences)
-        if self._matching is not None:
+        if self._scorer is not None:
             recall = self._systems.setdefault("recall", _System())
             recall.seconds += recall_s
             for given in inputs:
@@ -82,7 +82,7 @@ class SystemComparison:
         return [
             system_row(
                 f"{name}, {COMPARED_AT:g} tags a video",
-                most_confident(one.ranked, one.confidences, COMPARED_AT),
+                most_confident_pairs(one.ranked, one.confidences, COMPARED_AT),
                 true,
                 one.seconds,
             )
@@ -102,9 +102,9 @@ class SystemComparison:
             system.add(rows, confidences)
 
     def _alone(self, inputs: Sequence[RankInput]) -> list[tuple[Rows, NDArray[np.float32]]]:
-        assert self._matching is not None
+        assert self._scorer is not None
         assert self._whole is not None
-        found = self._whole.nearest(self._matching.rows(inputs), DEEPEST)
+        found = self._whole.search(self._scorer.video_vectors(inputs), DEEPEST)
         return list(zip(*found, strict=True))
 
     def _classified(self, videos: Sequence[VideoEmbeddings]) -> list[tuple[Rows, NDArray[np.float32]]]:

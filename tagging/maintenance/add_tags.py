@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rank.contrastive import Contrastive, save_tags
+from rank.contrastive import ContrastiveRanker, save_tags
 from recall.added import with_unused
 from recall.channels.tag_similarity import TagSimilarity
 from recall.model import RecallModel, save_tag_rows
@@ -173,8 +173,8 @@ def _extend_rank(extension: _Extension) -> None:
     if extension.manifest.ranker is None:
         return
     ranker = load_ranker(extension.bundle, extension.manifest)
-    assert isinstance(ranker, Contrastive)
-    tags = np.concatenate([ranker.matching.tags, ranker.matching.reading.names(extension.names)])
+    assert isinstance(ranker, ContrastiveRanker)
+    tags = np.concatenate([ranker.scorer.tag_vectors, ranker.scorer.encoder.encode_names(extension.names)])
     (extension.folder / "rank").mkdir()
     save_tags(extension.folder / "rank", tags)
 

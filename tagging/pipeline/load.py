@@ -6,10 +6,10 @@ VideoRef → MediaSample → ModalityFeatures → VideoEmbeddings → Candidates
 from pathlib import Path
 
 from rank.base import Ranker
-from rank.contrastive import Contrastive
-from rank.fusion import NoisyOr
+from rank.contrastive import ContrastiveRanker
+from rank.fusion import NoisyOrRanker
 from rank.precision_control import HeldOutPredictions
-from rank.recall_probability import RecallProbability
+from rank.recall_probability import RecallProbabilityRanker
 from tagging.bundle.files import artifact_errors, read_manifest
 from tagging.bundle.manifest import BundleManifest
 from tagging.errors import ArtifactMismatchError
@@ -54,8 +54,8 @@ def load_ranker(folder: Path, manifest: BundleManifest) -> Ranker:
     if manifest.ranker is not None and config.ranker is not None:
         device = torch_device(config.ranker.device, "rank.ranker.device")
         with artifact_errors(folder):
-            return Contrastive.load(folder / "rank", config.ranker, device)
-    return NoisyOr(config.fusion) if manifest.learnt is None else RecallProbability()
+            return ContrastiveRanker.load(folder / "rank", config.ranker, device)
+    return NoisyOrRanker(config.fusion) if manifest.learnt is None else RecallProbabilityRanker()
 
 
 def check_encoders(manifest: BundleManifest, encoders: Encoders) -> None:

@@ -17,6 +17,6 @@ LONGEST_ANSWER = 50  # tags that a promise can be kept for
 def controlled_confidence(answers: HeldOutPredictions, max_tags: int, precision: float, seed: int) -> float:
     """The least confidence that keeps a precision; above 1 where none does."""
     found = controlled_threshold(
-        answers.first(max_tags), precision, DELTA, np.random.default_rng([seed, Stream.PRECISION_CONTROL])
+        answers.truncated(max_tags), precision, DELTA, np.random.default_rng([seed, Stream.PRECISION_CONTROL])
     )
     return ABOVE_ANY_CONFIDENCE if found is None else found

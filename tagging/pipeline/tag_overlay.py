@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rank.base import Ranker
-from rank.contrastive import Contrastive
+from rank.contrastive import ContrastiveRanker
 from recall.channels.base import Channel
 from recall.channels.edited import Joined, WithoutSpellings
 from recall.channels.extracted import ExtractedTags
@@ -65,9 +65,9 @@ class TagOverlay:
         channels = [self._edited(channel, tags, spelled, created) for channel in self._recall_stage.channels]
         recall_stage = self._recall_stage.edited(catalog, channels, tags.redirects, tags.spelling_overrides)
         ranker = self._ranker
-        if isinstance(ranker, Contrastive):
+        if isinstance(ranker, ContrastiveRanker):
             said = {tags.name_of(row): _said(tags, row) for row in created}
-            _read(self._ranked, list(said.values()), ranker.matching.reading.names)
+            _read(self._ranked, list(said.values()), ranker.scorer.encoder.encode_names)
             ranker = ranker.with_tag_vectors({name: self._ranked[one] for name, one in said.items()})
         return recall_stage, ranker
 

@@ -2,7 +2,7 @@
 
 A channel repeats its tags on all its videos, so the weight says little of how common a pair is: on YouTube's trending
 videos 94 in 100 edges rest on one channel. Each edge therefore carries the number of uploaders beside that of videos,
-and `with_least` keeps the edges that enough of them share.
+and `filter_edges` keeps the edges that enough of them share.
 """
 
 from dataclasses import dataclass
@@ -63,9 +63,9 @@ class TagGraph:
         far = self._beside(np.flatnonzero(near))
         return np.flatnonzero(far & ~near & ~self._marked(rows))
 
-    def with_least(self, videos: int = 1, uploaders: int = 1) -> "TagGraph":
+    def filter_edges(self, min_videos: int = 1, min_uploaders: int = 1) -> "TagGraph":
         """The same tags, without the edges that fewer videos or uploaders speak for."""
-        kept = (self.videos.data >= videos) & (self.uploaders >= uploaders)
+        kept = (self.videos.data >= min_videos) & (self.uploaders >= min_uploaders)
         starts = np.concatenate([[0], np.cumsum(kept)])[self.videos.indptr]
         parts = (self.videos.data[kept], self.videos.indices[kept], starts.astype(self.videos.indptr.dtype))
         return TagGraph(sparse.csr_array(parts, shape=self.videos.shape), self.uploaders[kept])

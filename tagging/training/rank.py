@@ -12,10 +12,10 @@ import numpy as np
 
 from rank.base import Ranker
 from rank.confidence import fit_confidence
-from rank.contrastive import Contrastive
+from rank.contrastive import ContrastiveRanker
 from rank.distributed import Hardware
 from rank.precision_control import HeldOutPredictions
-from rank.select import resolved
+from rank.select import drop_implied
 from rank.tree_reranker import cross_fitted, fit_tree_reranker
 from tagging.bundle.labelled_videos import LabelledVideos
 from tagging.bundle.manifest import RankerEntry
@@ -34,7 +34,7 @@ from tagging.types import Modality, VideoRef
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainedRanker:
-    ranker: Contrastive
+    ranker: ContrastiveRanker
     graph: TagGraph
     videos: int  # that the towers learnt from
 
@@ -80,15 +80,15 @@ def train_rank(
         [videos[row] for row in learnt_from.tolist()], only(tokens, learnt_from), labelled.only(learnt_from), catalog,
         ranker, seed, progress,
     )  # fmt: skip
-    matching = prepared.train(ranker, seed, progress, learning.recalled, checkpoint)
+    scorer = prepared.train(ranker, seed, progress, learning.recalled, checkpoint)
     inputs = rank_inputs([videos[row] for row in blended.rows.tolist()], only(tokens, blended.rows), blended.candidates)
     true = [labelled.tags.of(row) for row in blended.rows.tolist()]
-    examples = list(zip(blended.candidates, matching.cosines(inputs), true, strict=True))
+    examples = list(zip(blended.candidates, scorer.cosines(inputs), true, strict=True))
     uploaders = labelled.uploader_numbers()[blended.rows]
     ordered = cross_fitted(examples, uploaders, ranker.order, seed)
     confidence = fit_confidence(examples, ordered, uploaders, ranker.offsets, seed)
     order = fit_tree_reranker(examples, ranker.order, seed)
-    return TrainedRanker(Contrastive(matching, order, confidence), prepared.graph, len(learnt_from))
+    return TrainedRanker(ContrastiveRanker(scorer, order, confidence), prepared.graph, len(learnt_from))
 
 
 def predict_held_out(
@@ -106,7 +106,7 @@ def predict_held_out(
     scores = ranker.score(rank_inputs([videos[row] for row in rows], only(tokens, promised.rows), promised.candidates))
     answers = []
     for row, candidates, score in zip(rows, promised.candidates, scores, strict=True):
-        places = resolved(candidates, score, catalog.parents, LONGEST_ANSWER)
+        places = drop_implied(candidates, score, catalog.parents, LONGEST_ANSWER)
         right = np.isin(candidates.tag_rows[places], labelled.tags.of(row))
         answers.append((score.confidences[places], right))
     return HeldOutPredictions.of(answers, labelled.uploader_numbers()[promised.rows])

@@ -11,7 +11,7 @@ from scipy import sparse
 
 from rank.bert import Bert, load_bert, load_tokenizer
 from rank.contrastive import TagScorer, TowerEncoder
-from rank.negatives import Negatives, exclusion_mask, hierarchy_mask, top_edges
+from rank.negatives import NegativeSampler, exclusion_mask, hierarchy_mask, top_edges
 from rank.towers import Towers
 from rank.train import RankData, train_ranker
 from tagging.bundle.labelled_videos import LabelledVideos
@@ -37,11 +37,11 @@ class RankTrainingData:
     """V videos and N tags, read once; each training may take other negatives."""
 
     bert: Bert
-    reading: TowerEncoder  # before training: BERT's lower layers, which stay
+    encoder: TowerEncoder  # before training: BERT's lower layers, which stay
     graph: TagGraph
     data: RankData
     known: sparse.csr_array  # (V, N)
-    never: sparse.csr_array  # (V, N), rank/negatives.py
+    excluded: sparse.csr_array  # (V, N), rank/negatives.py
     edges: sparse.csr_array  # (N, N) of the graph, by uploaders
 
     def train(
@@ -55,11 +55,11 @@ class RankTrainingData:
         """recalled: V, what recall proposed for each video"""
         negatives = self.negatives(config.negatives, recalled)
         towers = train_ranker(self.data, negatives, self.bert, config, seed, progress, checkpoint)
-        reading = TowerEncoder(towers, self.reading.reader)
-        return TagScorer(reading, reading.tags(self.data.names, self.data.graph))
+        encoder = TowerEncoder(towers, self.encoder.tokenizer)
+        return TagScorer(encoder, encoder.encode_tags(self.data.names, self.data.graph))
 
-    def negatives(self, config: NegativesConfig, recalled: TagLists | None = None) -> Negatives:
-        return Negatives(self.known, self.never, top_edges(self.edges, config.edges), recalled, config)
+    def negatives(self, config: NegativesConfig, recalled: TagLists | None = None) -> NegativeSampler:
+        return NegativeSampler(self.known, self.excluded, top_edges(self.edges, config.edges), recalled, config)
 
 
 def build_rank_data(
@@ -74,14 +74,14 @@ def build_rank_data(
     """videos, tokens, labelled: V, those to learn from."""
     bert, tokenizer = load_bert(bert_folder(config.bert), config.bert.layers)
     bert = bert.to(torch_device(config.device, "rank.ranker.device"))
-    reading = TowerEncoder(Towers(bert, {}, 0, config.towers), load_tokenizer(tokenizer, config.bert.max_tokens))
+    encoder = TowerEncoder(Towers(bert, {}, 0, config.towers), load_tokenizer(tokenizer, config.bert.max_tokens))
     with progress.track("read titles and names", 2) as advance:
-        text = reading.texts([video.text for video in videos])
+        text = encoder.encode_texts([video.text for video in videos])
         advance(1)
-        names = reading.texts(tag_texts(catalog))
+        names = encoder.encode_texts(tag_texts(catalog))
         advance(1)
     numbers, tags = labelled.uploader_numbers(), labelled.tags
-    graph = build_graph(tags, len(catalog), numbers).with_least(uploaders=config.edge_uploaders)
+    graph = build_graph(tags, len(catalog), numbers).filter_edges(min_uploaders=config.edge_uploaders)
     places = embed_tags(graph, config.walks, np.random.default_rng([seed, Stream.RANK_TAG_WALKS]), progress).rows
     media = {name: one for name, one in tokens.items() if len(one.values)}
     ones = np.ones(len(tags.tag_rows), np.bool_)
@@ -90,7 +90,7 @@ def build_rank_data(
     weights = (1.0 / np.sqrt(np.bincount(numbers)[numbers])).astype(np.float32)
     return RankTrainingData(
         bert,
-        reading,
+        encoder,
         graph,
         RankData(text, media, names, places, weights),
         known,

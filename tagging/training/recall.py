@@ -194,7 +194,7 @@ def _tags(
         dense["text"][: len(names)] = names
     if "graph" in config.tag_views:
         graph = build_graph(labelled.tags, len(catalog), labelled.uploader_numbers())
-        graph = graph.with_least(uploaders=config.edge_uploaders)
+        graph = graph.filter_edges(min_uploaders=config.edge_uploaders)
         if graph.edges:
             dense["graph"] = embed_tags(
                 graph, config.walks, np.random.default_rng([seed, Stream.RECALL_TAG_WALKS]), progress

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from rank.checkpoint import require_checkpoint
-from rank.recall_probability import RecallProbability
+from rank.recall_probability import RecallProbabilityRanker
 from recall.channels.tag_similarity import TagSimilarity
 from tagging.bundle.files import write_manifest
 from tagging.bundle.indexes import build_video_indexes
@@ -183,7 +183,7 @@ def _learn(
                 if config.rank.ranker is not None:
                     ranking = train_rank(videos, tokens, labelled, catalog, learning, config, progress, checkpoint)
                     ranking.save(folder)
-            ranker = RecallProbability() if ranking is None else ranking.ranker
+            ranker = RecallProbabilityRanker() if ranking is None else ranking.ranker
             answers = predict_held_out(ranker, videos, tokens, labelled, catalog, learning.promised)
             if answers is not None:
                 answers.save(folder / "answers.parquet")

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 
-from rank.bert import load_bert, load_tokenizer, lower_states, pooled
+from rank.bert import encode_lower_layers, load_bert, load_tokenizer, pooled
 from tagging.errors import ArtifactMismatchError
 from tagging.features.text import SentenceTransformerEncoder
 from tagging.features.torchvision_compat import repair_torchvision
@@ -95,22 +95,22 @@ def test_its_layers_compute_what_those_of_transformers_do(theirs: Any, folder: P
 def test_what_is_kept_of_the_lower_layers_is_theirs_whatever_else_is_read(theirs: Any, folder: Path) -> None:
     bert, tokenizer = load_bert(folder, (0, 2, 1))
     reader = load_tokenizer(tokenizer, 64)
-    kept = lower_states(bert, reader, TEXTS, layers=2)
+    kept = encode_lower_layers(bert, reader, TEXTS, layers=2)
     assert kept.values.dtype == np.float16
     for row, text in enumerate(TEXTS):
         values = kept.values[kept.starts[row] : kept.starts[row + 1]]
         np.testing.assert_allclose(values, words_of(theirs, (0, 2), text), atol=4e-3)
-        alone = lower_states(bert, reader, [text], layers=2)
+        alone = encode_lower_layers(bert, reader, [text], layers=2)
         np.testing.assert_allclose(values, alone.values, atol=4e-3)
 
 
 def test_the_upper_layers_go_on_from_what_was_kept_as_if_all_were_read_at_once(theirs: Any, folder: Path) -> None:
     bert, tokenizer = load_bert(folder, (0, 1, 2))
     reader = load_tokenizer(tokenizer, 64)
-    means = lower_states(bert, reader, TEXTS, layers=3)
+    means = encode_lower_layers(bert, reader, TEXTS, layers=3)
     np.testing.assert_array_equal(np.diff(means.starts), 1)
     for lower in (0, 1, 2):
-        kept = lower_states(bert, reader, TEXTS, layers=lower)
+        kept = encode_lower_layers(bert, reader, TEXTS, layers=lower)
         for row, text in enumerate(TEXTS):
             states = torch.from_numpy(kept.values[kept.starts[row] : kept.starts[row + 1]]).float()[None]
             mask = torch.ones(states.shape[:2], dtype=torch.bool)
@@ -123,7 +123,7 @@ def test_the_upper_layers_go_on_from_what_was_kept_as_if_all_were_read_at_once(t
 def test_minilm_of_the_package_says_what_sentence_transformers_says() -> None:
     texts = ["A cat plays the piano", "", "Рецепт борща", "how to fix a bicycle chain " * 20, "🎸 #shorts"]
     bert, tokenizer = load_bert(PACKAGE, range(6))
-    rows = lower_states(bert, load_tokenizer(tokenizer, 64), texts, layers=6).values.astype(np.float32)
+    rows = encode_lower_layers(bert, load_tokenizer(tokenizer, 64), texts, layers=6).values.astype(np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     np.testing.assert_allclose(rows, SentenceTransformerEncoder(PACKAGE, 64, 8).encode(texts), atol=1e-3)
 
@@ -137,7 +137,7 @@ def test_a_text_that_is_too_long_keeps_its_last_token(folder: Path) -> None:
         kept = min(most, allowed)
         assert ids.tolist() == (whole if kept >= len(whole) else [*whole[: kept - 1], whole[-1]])
     # The BERT has fewer places than the reader would give tokens.
-    assert len(lower_states(bert, load_tokenizer(tokenizer, 64), [long], layers=0).values) == POSITIONS
+    assert len(encode_lower_layers(bert, load_tokenizer(tokenizer, 64), [long], layers=0).values) == POSITIONS
 
 
 def test_lengths_are_told_before_any_cut(folder: Path) -> None:
@@ -150,13 +150,13 @@ def test_a_text_without_a_word_has_its_two_end_tokens(folder: Path) -> None:
     bert, tokenizer = load_bert(folder, (0, 1))
     reader = load_tokenizer(tokenizer, 64)
     assert [ids.tolist() for ids in reader.ids(["", " \n"], 64)] == [word_pieces(""), word_pieces("")]
-    assert np.diff(lower_states(bert, reader, ["", "cat"], layers=1).starts).tolist() == [2, 3]
+    assert np.diff(encode_lower_layers(bert, reader, ["", "cat"], layers=1).starts).tolist() == [2, 3]
 
 
 def test_no_texts_are_no_error(folder: Path) -> None:
     bert, tokenizer = load_bert(folder, (0, 1))
     for layers in (0, 1, 2):
-        kept = lower_states(bert, load_tokenizer(tokenizer, 64), [], layers)
+        kept = encode_lower_layers(bert, load_tokenizer(tokenizer, 64), [], layers)
         assert (len(kept), kept.dim) == (0, 16)
 
 

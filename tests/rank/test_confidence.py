@@ -10,13 +10,13 @@ import pytest
 from numpy.typing import NDArray
 from scipy.special import logit
 
-from rank.confidence import Confidence, features_of, fit_confidence
+from rank.confidence import ConfidenceModel, features_of, fit_confidence
 from rank.tree_reranker import Example
 from tagging.config.rank import TagOffsetsConfig
 from tagging.errors import NothingToLearnError
 from tagging.types import Candidates
 
-SOME = Confidence(likely=0.8, cosine=3.0, new=-0.5, order=0.4, bias=-1.0)
+SOME = ConfidenceModel(likely=0.8, cosine=3.0, new=-0.5, order=0.4, bias=-1.0)
 
 
 def candidates(likely: Sequence[float] | None, new: Sequence[int] = (), count: int = 0) -> Candidates:
@@ -30,7 +30,7 @@ def candidates(likely: Sequence[float] | None, new: Sequence[int] = (), count: i
     )
 
 
-def fitted(videos: Sequence[Example], ordered: Sequence[NDArray[np.float32]], *spreads: float) -> Confidence:
+def fitted(videos: Sequence[Example], ordered: Sequence[NDArray[np.float32]], *spreads: float) -> ConfidenceModel:
     """On videos each of an uploader of its own."""
     return fit_confidence(videos, ordered, np.arange(len(videos)), TagOffsetsConfig(spreads=spreads), 7)
 
@@ -76,9 +76,9 @@ def test_candidates_without_a_likelihood_are_refused() -> None:
 
 
 def test_saved_and_loaded_it_is_the_same(tmp_path: Path) -> None:
-    odd = Confidence(1 / 3, math.pi, -1e-17, 5.0, 2e9, {0: -1 / 3, 470_724: 1e-300})
+    odd = ConfidenceModel(1 / 3, math.pi, -1e-17, 5.0, 2e9, {0: -1 / 3, 470_724: 1e-300})
     odd.save(tmp_path / "c.json")
-    assert Confidence.load(tmp_path / "c.json") == odd
+    assert ConfidenceModel.load(tmp_path / "c.json") == odd
 
 
 Drawn = tuple[list[Example], list[NDArray[np.float32]]]

@@ -12,8 +12,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from rank.bert import load_tokenizer
-from rank.confidence import Confidence
-from rank.contrastive import Contrastive, TagScorer, TowerEncoder
+from rank.confidence import ConfidenceModel
+from rank.contrastive import ContrastiveRanker, TagScorer, TowerEncoder
 from rank.towers import TagInput, Towers, VideoInput
 from rank.tree_reranker import fit_tree_reranker
 from tagging.bundle.manifest import BundleManifest, RankerEntry
@@ -37,7 +37,7 @@ Floats = NDArray[np.float32]
 
 
 @pytest.fixture(scope="module")
-def reading(tmp_path_factory: pytest.TempPathFactory) -> TowerEncoder:
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> TowerEncoder:
     vocabulary = tmp_path_factory.mktemp("words") / "vocab.txt"
     vocabulary.write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]) + "\n")
     torch.manual_seed(0)
@@ -59,8 +59,8 @@ def places() -> Floats:
 
 
 @pytest.fixture(scope="module")
-def matching(reading: TowerEncoder, places: Floats) -> TagScorer:
-    return TagScorer(reading, reading.tags(reading.texts(names_of(TAGS, 1)), places))
+def scorer(encoder: TowerEncoder, places: Floats) -> TagScorer:
+    return TagScorer(encoder, encoder.encode_tags(encoder.encode_texts(names_of(TAGS, 1)), places))
 
 
 def video(seed: int, text: str, frames: int = 0, audio: int = 0, new: Sequence[str] = ()) -> RankInput:
@@ -92,18 +92,18 @@ def videos() -> list[RankInput]:
 
 
 @torch.inference_mode()
-def states(reading: TowerEncoder, text: str) -> tuple[Tensor, Tensor]:
+def states(encoder: TowerEncoder, text: str) -> tuple[Tensor, Tensor]:
     """What the lower layers make of one text, kept as halves; one masked word where there is none."""
     if not text.strip():
-        return torch.zeros(1, 1, reading.towers.bert.shape.width), torch.zeros(1, 1, dtype=torch.bool)
-    bert = reading.towers.bert
-    [ids] = reading.reader.ids([text], 99)
+        return torch.zeros(1, 1, encoder.towers.bert.shape.width), torch.zeros(1, 1, dtype=torch.bool)
+    bert = encoder.towers.bert
+    [ids] = encoder.tokenizer.ids([text], 99)
     mask = torch.ones(1, len(ids), dtype=torch.bool)
     return bert.through(bert.enter(torch.from_numpy(ids)[None]), mask, slice(2)).half().float(), mask
 
 
 @torch.inference_mode()
-def seen_alone(reading: TowerEncoder, one: RankInput) -> NDArray[np.float32]:
+def seen_alone(encoder: TowerEncoder, one: RankInput) -> NDArray[np.float32]:
     """The video's row, of those of its modalities that there are."""
     media = {
         name: (torch.from_numpy(tokens)[None], torch.ones(1, len(tokens), dtype=torch.bool))
@@ -111,27 +111,27 @@ def seen_alone(reading: TowerEncoder, one: RankInput) -> NDArray[np.float32]:
         else (torch.zeros(1, 1, dim), torch.zeros(1, 1, dtype=torch.bool))
         for name, dim, tokens in (("frames", 6, one.features.frames), ("audio", 4, one.features.audio))
     }
-    given = VideoInput(states(reading, one.video.text), media)  # type: ignore[arg-type]
+    given = VideoInput(states(encoder, one.video.text), media)  # type: ignore[arg-type]
     if not given.present().any():
-        return np.zeros(reading.towers.width, np.float32)
-    return np.asarray(reading.towers.videos(given, given.present())[0].numpy())
+        return np.zeros(encoder.towers.width, np.float32)
+    return np.asarray(encoder.towers.encode_videos(given, given.present())[0].numpy())
 
 
 @torch.inference_mode()
-def named_alone(reading: TowerEncoder, name: str, place: Floats | None = None) -> NDArray[np.float32]:
+def named_alone(encoder: TowerEncoder, name: str, place: Floats | None = None) -> NDArray[np.float32]:
     graph = torch.from_numpy(np.zeros(GRAPH, np.float32) if place is None else place)[None]
-    return np.asarray(reading.towers.tags(TagInput(states(reading, name), graph))[0].numpy())
+    return np.asarray(encoder.towers.encode_tags(TagInput(states(encoder, name), graph))[0].numpy())
 
 
-def test_cosines_are_those_of_each_video_and_name_read_alone(matching: TagScorer, places: Floats) -> None:
+def test_cosines_are_those_of_each_video_and_name_read_alone(scorer: TagScorer, places: Floats) -> None:
     names = names_of(TAGS, 1)
     spread = []
-    for one, got in zip(videos(), matching.cosines(videos()), strict=True):
-        row = seen_alone(matching.reading, one)
+    for one, got in zip(videos(), scorer.cosines(videos()), strict=True):
+        row = seen_alone(scorer.encoder, one)
         tags = [
-            named_alone(matching.reading, one.candidates.new[tag])
+            named_alone(scorer.encoder, one.candidates.new[tag])
             if tag in one.candidates.new
-            else named_alone(matching.reading, names[tag], places[tag])
+            else named_alone(scorer.encoder, names[tag], places[tag])
             for tag in one.candidates.tag_rows.tolist()
         ]
         np.testing.assert_allclose(got, np.stack(tags) @ row, atol=2e-3)  # of halves, in batches of other lengths
@@ -139,67 +139,67 @@ def test_cosines_are_those_of_each_video_and_name_read_alone(matching: TagScorer
     assert max(spread) > 0.3
 
 
-def test_a_video_of_which_nothing_is_there_is_near_nothing(matching: TagScorer) -> None:
-    _, _, _, _, empty, blank, _ = matching.cosines(videos())
+def test_a_video_of_which_nothing_is_there_is_near_nothing(scorer: TagScorer) -> None:
+    _, _, _, _, empty, blank, _ = scorer.cosines(videos())
     assert not empty.any()
     assert not blank.any()
-    assert matching.cosines(videos())[2].any()  # frames alone are something
+    assert scorer.cosines(videos())[2].any()  # frames alone are something
 
 
-def test_with_whom_a_video_is_read_does_not_matter(matching: TagScorer) -> None:
+def test_with_whom_a_video_is_read_does_not_matter(scorer: TagScorer) -> None:
     some = videos()
-    together = matching.cosines(some)
+    together = scorer.cosines(some)
     for order in ([6, 5, 4, 3, 2, 1, 0], [3], [1, 4], [2, 2, 0]):
-        for row, got in zip(order, matching.cosines([some[row] for row in order]), strict=True):
+        for row, got in zip(order, scorer.cosines([some[row] for row in order]), strict=True):
             np.testing.assert_allclose(got, together[row], atol=2e-3)
-    assert matching.cosines([]) == []
+    assert scorer.cosines([]) == []
 
 
-def test_more_than_are_read_at_once_keep_their_order(matching: TagScorer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_than_are_read_at_once_keep_their_order(scorer: TagScorer, monkeypatch: pytest.MonkeyPatch) -> None:
     some = [*videos(), *videos()]
-    whole, names = matching.rows(some), matching.reading.names(names_of(9, 3))
+    whole, names = scorer.video_vectors(some), scorer.encoder.encode_names(names_of(9, 3))
     monkeypatch.setattr("rank.contrastive.AT_ONCE", 4)
-    np.testing.assert_allclose(matching.rows(some), whole, atol=2e-3)
-    np.testing.assert_allclose(matching.reading.names(names_of(9, 3)), names, atol=2e-3)
+    np.testing.assert_allclose(scorer.video_vectors(some), whole, atol=2e-3)
+    np.testing.assert_allclose(scorer.encoder.encode_names(names_of(9, 3)), names, atol=2e-3)
 
 
 @pytest.fixture(scope="module")
-def ranker(matching: TagScorer) -> Contrastive:
+def ranker(scorer: TagScorer) -> ContrastiveRanker:
     some, generator = videos(), np.random.default_rng(3)
     examples = [
         (one.candidates, near, generator.choice(one.candidates.tag_rows, 1))
-        for one, near in zip(some, matching.cosines(some), strict=True)
+        for one, near in zip(some, scorer.cosines(some), strict=True)
         if len(near)
     ]
     order = fit_tree_reranker(examples, TreeRerankerConfig(trees=5, leaves=3, least_in_leaf=2), 7)
-    confidence = Confidence(likely=0.9, cosine=4.0, new=-0.5, order=0.2, bias=-0.3, offsets={0: 0.7, 2: -1.1})
-    return Contrastive(matching, order, confidence)
+    confidence = ConfidenceModel(likely=0.9, cosine=4.0, new=-0.5, order=0.2, bias=-0.3, offsets={0: 0.7, 2: -1.1})
+    return ContrastiveRanker(scorer, order, confidence)
 
 
 @pytest.fixture(scope="module")
-def saved(ranker: Contrastive, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def saved(ranker: ContrastiveRanker, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("saved")
     (folder / "rank").mkdir()
     ranker.save(folder / "rank")
     return folder
 
 
-def test_a_score_is_the_confidence_of_likelihood_cosine_and_order(ranker: Contrastive) -> None:
+def test_a_score_is_the_confidence_of_likelihood_cosine_and_order(ranker: ContrastiveRanker) -> None:
     some = videos()
-    for one, score, cosines in zip(some, ranker.score(some), ranker.matching.cosines(some), strict=True):
+    for one, score, cosines in zip(some, ranker.score(some), ranker.scorer.cosines(some), strict=True):
         ordered = ranker.order.score(one.candidates, cosines)
         np.testing.assert_array_equal(score.confidences, ranker.confidence.weigh(one.candidates, cosines, ordered))
     assert ranker.score([]) == []
 
 
-def test_saved_and_loaded_it_says_the_same_up_to_halves(ranker: Contrastive, saved: Path, tmp_path: Path) -> None:
-    loaded = Contrastive.load(saved / "rank", CONFIG)
+def test_saved_and_loaded_it_says_the_same_up_to_halves(ranker: ContrastiveRanker, saved: Path, tmp_path: Path) -> None:
+    loaded = ContrastiveRanker.load(saved / "rank", CONFIG)
     for one, other in zip(ranker.score(videos()), loaded.score(videos()), strict=True):
         np.testing.assert_allclose(one.confidences, other.confidences, atol=5e-3)
     loaded.save(tmp_path)  # once they are halves nothing changes any more
     for path in (saved / "rank").iterdir():
         assert (tmp_path / path.name).read_bytes() == path.read_bytes()
-    again = Contrastive.load(tmp_path, CONFIG)
+    again = ContrastiveRanker.load(tmp_path, CONFIG)
     for one, other in zip(loaded.score(videos()), again.score(videos()), strict=True):
         np.testing.assert_array_equal(one.confidences, other.confidences)
 
@@ -266,19 +266,19 @@ def test_a_damaged_file_is_one_known_error(
     saved: Path, tmp_path: Path, tiny_config: Config, spoil: Callable[[Path], None]
 ) -> None:
     folder = Path(shutil.copytree(saved, tmp_path / "copy"))
-    assert isinstance(load_ranker(folder, manifest(tiny_config)), Contrastive)
+    assert isinstance(load_ranker(folder, manifest(tiny_config)), ContrastiveRanker)
     spoil(folder / "rank")
     with pytest.raises(ArtifactCorruptError, match="copy cannot be loaded"):
         load_ranker(folder, manifest(tiny_config))
 
 
-def test_texts_are_packed_in_their_order_and_blank_ones_have_nothing(reading: TowerEncoder) -> None:
+def test_texts_are_packed_in_their_order_and_blank_ones_have_nothing(encoder: TowerEncoder) -> None:
     texts = ["", "the cat", " \n ", "piano", "dog " * 40]
-    kept: Tokens = reading.texts(texts)
+    kept: Tokens = encoder.encode_texts(texts)
     assert np.diff(kept.starts).tolist() == [0, 4, 0, 3, 12]
     for row, text in enumerate(texts):
         if text.strip():
             values = kept.values[kept.starts[row] : kept.starts[row + 1]]
-            np.testing.assert_allclose(values, states(reading, text)[0][0].numpy(), atol=4e-3)
-    assert len(reading.texts([])) == 0
-    assert len(reading.names([])) == 0
+            np.testing.assert_allclose(values, states(encoder, text)[0][0].numpy(), atol=4e-3)
+    assert len(encoder.encode_texts([])) == 0
+    assert len(encoder.encode_names([])) == 0

@@ -132,7 +132,7 @@ def test_without_a_gpu_one_process_trains_in_float32(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert Hardware.of(RankerConfig()) == Hardware("cpu", 1, bfloat16=False)
     assert Hardware.of(RankerConfig(processes=3, precision="bfloat16")) == Hardware("cpu", 3, bfloat16=True)
-    with pytest.raises(InvalidConfigError, match=r"rank\.ranker\.device is cuda, and torch sees no CUDA device"):
+    with pytest.raises(InvalidConfigError, match=r"rank\.ranker\.device is cuda, but torch sees no CUDA device"):
         Hardware.of(RankerConfig(device="cuda"))
 
 

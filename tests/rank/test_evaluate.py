@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from rank.evaluate import most_confident
+from rank.evaluate import most_confident_pairs
 
 Rows = NDArray[np.int64]
 Floats = NDArray[np.float32]
@@ -24,7 +24,7 @@ def test_the_most_confident_pairs_are_those_of_a_plain_sort(levels: int) -> None
         (-float(sure), video, place) for video, those in enumerate(confidences) for place, sure in enumerate(those)
     ]
     kept = {(video, place) for _, video, place in sorted(pairs)[:100]}
-    got = most_confident(ranked, confidences, 2.5)
+    got = most_confident_pairs(ranked, confidences, 2.5)
     for video, rows in enumerate(ranked):
         want = [row for place, row in enumerate(rows.tolist()) if (video, place) in kept]
         assert got[video].tolist() == want
@@ -35,12 +35,12 @@ def test_a_scale_of_its_own_changes_nothing_and_too_few_candidates_are_all_answe
     ranked, confidences = drawn(np.random.default_rng(3), 30, 10**6)
     stretched = [1000 * one - 7 for one in confidences]
     for one, other in zip(
-        most_confident(ranked, confidences, 1.5), most_confident(ranked, stretched, 1.5), strict=True
+        most_confident_pairs(ranked, confidences, 1.5), most_confident_pairs(ranked, stretched, 1.5), strict=True
     ):
         np.testing.assert_array_equal(one, other)
-    for one, other in zip(most_confident(ranked, confidences, 50.0), ranked, strict=True):
+    for one, other in zip(most_confident_pairs(ranked, confidences, 50.0), ranked, strict=True):
         np.testing.assert_array_equal(one, other)
 
 
 def test_no_video_has_no_answer() -> None:
-    assert most_confident([], [], 3.0) == []
+    assert most_confident_pairs([], [], 3.0) == []

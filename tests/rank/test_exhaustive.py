@@ -22,28 +22,28 @@ def test_the_nearest_are_those_of_a_sort_and_hidden_tags_never_come(k: int, monk
     tags, rows = unit(TAGS, 1), unit(11, 2)
     for share in (0.0, 0.4, 0.95, 1.0):
         hidden = np.random.default_rng(3).permutation(TAGS) < share * TAGS
-        best, near = ExhaustiveRanker(tags, hidden).nearest(rows, k)
+        best, near = ExhaustiveRanker(tags, hidden).search(rows, k)
         visible = np.flatnonzero(~hidden)
         want = visible[np.argsort(-(rows @ tags[visible].T), axis=1)][:, :k]
         np.testing.assert_array_equal(best, want)
         np.testing.assert_allclose(near, np.take_along_axis(rows @ tags.T, want, axis=1), atol=1e-6)
-    assert ExhaustiveRanker(tags, np.zeros(TAGS, np.bool_)).nearest(rows[:0], k)[0].shape == (0, min(k, TAGS))
+    assert ExhaustiveRanker(tags, np.zeros(TAGS, np.bool_)).search(rows[:0], k)[0].shape == (0, min(k, TAGS))
 
 
 def test_rows_of_single_precision_are_as_near_as_half_of_it_can_tell() -> None:
     tags, rows = unit(TAGS, 4), unit(5, 5)
     finer = tags + np.float32(1e-5)
-    near = ExhaustiveRanker(finer, np.zeros(TAGS, np.bool_)).nearest(rows, TAGS)[1]
+    near = ExhaustiveRanker(finer, np.zeros(TAGS, np.bool_)).search(rows, TAGS)[1]
     np.testing.assert_allclose(near, -np.sort(-(rows @ finer.T), axis=1), atol=1e-3)
 
 
 def test_of_equally_near_tags_the_first_of_the_catalog_comes_first() -> None:
     tags = np.repeat(unit(3, 6), [4, 1, 5], axis=0)
-    best, _ = ExhaustiveRanker(tags, np.zeros(10, np.bool_)).nearest(tags[[9]], 10)
+    best, _ = ExhaustiveRanker(tags, np.zeros(10, np.bool_)).search(tags[[9]], 10)
     assert best[0, :5].tolist() == [5, 6, 7, 8, 9]
 
 
 def test_a_video_of_which_nothing_is_there_is_near_nothing() -> None:
-    best, near = ExhaustiveRanker(unit(TAGS, 7), np.zeros(TAGS, np.bool_)).nearest(np.zeros((1, WIDTH), np.float32), 5)
+    best, near = ExhaustiveRanker(unit(TAGS, 7), np.zeros(TAGS, np.bool_)).search(np.zeros((1, WIDTH), np.float32), 5)
     assert len(set(best[0].tolist())) == 5
     assert not near.any()

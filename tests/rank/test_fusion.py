@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from rank.fusion import NoisyOr
+from rank.fusion import NoisyOrRanker
 from rank.select import select
 from tagging.config.rank import NoisyOrConfig
 from tagging.config.root import SelectConfig
@@ -16,7 +16,7 @@ def candidates(scores: list[list[float]]) -> Candidates:
 
 def confidences(scores: list[list[float]], config: NoisyOrConfig) -> list[float]:
     given = RankInput(VideoRef("v"), ModalityFeatures(), candidates(scores))
-    [result] = NoisyOr(config).score([given])
+    [result] = NoisyOrRanker(config).score([given])
     return [float(c) for c in result.confidences]
 
 

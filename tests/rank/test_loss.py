@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from rank.loss import decoupled_contrastive, likely_missing
+from rank.loss import decoupled_contrastive, false_negative_mask
 
 
 def drawn(*shape: int, seed: int = 0) -> Tensor:
@@ -95,7 +95,7 @@ def test_cosines_of_one_at_the_highest_scale_stay_finite() -> None:
 def test_likely_missing_are_those_nearer_than_a_share_of_the_true_tags_mean() -> None:
     cosines = drawn(4, 7).tanh()
     cosines[1, 1] = -0.4  # its only true tag: the towers know too little
-    got = likely_missing(cosines, PAIRS, margin=0.9)
+    got = false_negative_mask(cosines, PAIRS, margin=0.9)
     rows, columns = (side.tolist() for side in PAIRS)
     want = np.zeros((4, 7), bool)
     for video in range(4):

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import sparse
 
-from rank.negatives import SOURCES, Negatives, NegativeSample, exclusion_mask, hierarchy_mask, top_edges
+from rank.negatives import SOURCES, NegativeSample, NegativeSampler, exclusion_mask, hierarchy_mask, top_edges
 from tagging.config.rank import NegativesConfig
 from tagging.ragged import TagLists
 
@@ -49,7 +49,7 @@ class World:
         self.recalled = [generator.choice(60, 20, replace=False).tolist() for _ in range(40)]
         self.edges = random_graph(60, generator)
         known = matrix(self.own, 60)
-        self.negatives = Negatives(
+        self.negatives = NegativeSampler(
             known,
             exclusion_mask(known, hierarchy_mask(self.parents), matrix(self.twins, 40)),
             self.edges,
@@ -129,7 +129,7 @@ def test_a_walk_is_as_probable_as_the_weights_it_goes_along() -> None:
         weights[one, other] = weights[other, one] = weight
     known = matrix([[0]], 4)
     config = NegativesConfig(drawn=1, two_hop=1, recalled=0)
-    negatives = Negatives(known, known, sparse.csr_array(weights), None, config)
+    negatives = NegativeSampler(known, known, sparse.csr_array(weights), None, config)
     ends = [negatives.draw(np.array([0]), np.random.default_rng(seed)) for seed in range(2000)]
     got = Counter(tag for draw in ends for tag in negatives_of(draw, 0, TWO_HOPS))
 
@@ -184,7 +184,7 @@ def test_a_video_without_tags_and_one_whose_tags_have_no_edges_have_no_hops() ->
 
 def test_a_graph_without_edges_is_no_error() -> None:
     known = matrix([[0], [1]], 5)
-    negatives = Negatives(known, known, sparse.csr_array((5, 5)), None, NegativesConfig(drawn=3))
+    negatives = NegativeSampler(known, known, sparse.csr_array((5, 5)), None, NegativesConfig(drawn=3))
     draw = negatives.draw(np.array([0, 1]), np.random.default_rng(0))
     assert set(draw.source.reshape(-1).tolist()) == {-1, DRAWN}
 
@@ -216,7 +216,7 @@ def test_corrected_the_drawn_estimate_the_sum_over_all_negatives(by: str) -> Non
     own = [[5, 7], *([0, 1 + row % 30] for row in range(300))]
     known = matrix(own, 40)
     config = NegativesConfig.model_validate({"drawn": 10, "by": by, "two_hop": 0, "recalled": 0})
-    negatives = Negatives(known, known, sparse.csr_array((40, 40)), None, config)
+    negatives = NegativeSampler(known, known, sparse.csr_array((40, 40)), None, config)
     logits = np.random.default_rng(0).standard_normal(40)
     logits[0] = 2.0
     want = sum(np.exp(logits[tag]) for tag in range(40) if tag not in own[0])

@@ -11,9 +11,9 @@ from scipy.stats import binom
 from rank.precision_control import (
     HeldOutPredictions,
     controlled_threshold,
-    outcome,
-    over_resplits,
+    evaluate_threshold,
     p_value,
+    resplit_rates,
     uploader_losses,
 )
 
@@ -103,9 +103,9 @@ def test_with_calibrated_confidences_most_of_what_could_be_answered_is() -> None
     everybody = drawn(generator, 20_000)
     grid = np.linspace(0.2, 0.99, 80).tolist()
     wrong, answered = uploader_losses(everybody, grid)
-    best = outcome(everybody, grid[int(np.argmax(wrong.sum(1) <= 0.1 * answered.sum(1)))]).answered
+    best = evaluate_threshold(everybody, grid[int(np.argmax(wrong.sum(1) <= 0.1 * answered.sum(1)))]).answered
     for _ in range(3):
-        truth = outcome(everybody, controlled_threshold(drawn(generator, 2000), 0.9, DELTA, generator))
+        truth = evaluate_threshold(everybody, controlled_threshold(drawn(generator, 2000), 0.9, DELTA, generator))
         assert truth.precision is not None
         assert truth.precision >= 0.9
         assert truth.answered >= 0.85 * best
@@ -202,11 +202,11 @@ def test_an_uploader_counts_once_and_a_video_without_an_answer_not_at_all() -> N
     wrong, answered = uploader_losses(some, [0.6])
     np.testing.assert_allclose(wrong, [[0.0, 0.5 / 3]])  # uploaders 3 and 7
     np.testing.assert_allclose(answered, [[1.0, 1 / 3]])
-    at = outcome(some, 0.6)
+    at = evaluate_threshold(some, 0.6)
     assert at.precision == pytest.approx(1 - (0.5 / 3) / (4 / 3))
     assert at.video_precision == pytest.approx(0.75)
     assert at.answered == 0.5
-    for nothing in (outcome(some, None), outcome(some, 0.95)):
+    for nothing in (evaluate_threshold(some, None), evaluate_threshold(some, 0.95)):
         assert (nothing.precision, nothing.video_precision, nothing.answered) == (None, None, 0.0)
 
 
@@ -268,16 +268,16 @@ def test_answers_that_do_not_fit_together_are_refused(changed: dict[str, NDArray
 def test_resplits_keep_what_is_honest_and_easy_and_answer_nothing_where_all_is_wrong() -> None:
     generator = np.random.default_rng(5)
     certain = single(generator.uniform(0.5, 1, 400), np.ones(400, np.bool_))
-    assert over_resplits(certain, 0.8, DELTA, 5, generator) == (1.0, 1.0)
+    assert resplit_rates(certain, 0.8, DELTA, 5, generator) == (1.0, 1.0)
     hopeless = single(generator.uniform(0.5, 1, 400), np.zeros(400, np.bool_))
-    assert over_resplits(hopeless, 0.8, DELTA, 5, generator) == (1.0, 0.0)
+    assert resplit_rates(hopeless, 0.8, DELTA, 5, generator) == (1.0, 0.0)
 
 
 def test_resplits_tell_of_a_promise_that_the_other_half_breaks() -> None:
     """Where there is no doubt too great, any precision is promised, and uploaders right half of the time break it."""
     generator = np.random.default_rng(6)
     coins = single(np.full(400, 0.9), generator.random(400) < 0.5)
-    kept, answered = over_resplits(coins, 0.6, 0.9999, 20, generator)
+    kept, answered = resplit_rates(coins, 0.6, 0.9999, 20, generator)
     assert answered > 0.5
     assert kept < 0.6
 

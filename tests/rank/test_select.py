@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rank.select import resolved, select
+from rank.select import drop_implied, select
 from tagging.config.root import SelectConfig
 from tagging.types import Candidates, TagScores
 
@@ -16,7 +16,7 @@ def candidates(rows: Sequence[int]) -> Candidates:
 
 def shown(rows: Sequence[int], sure: Sequence[float], parents: Sequence[Sequence[int]], most: int = 50) -> list[int]:
     given = candidates(rows)
-    places = resolved(given, TagScores(np.array(sure, np.float32)), parents, most)
+    places = drop_implied(given, TagScores(np.array(sure, np.float32)), parents, most)
     return [int(row) for row in given.tag_rows[places]]
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import expit
 
-from rank.tag_offsets import FOLDS, HeldOutOdds, fit_offsets, most_probable, offsets_of, surplus
+from rank.tag_offsets import FOLDS, HeldOutLogOdds, candidate_offsets, fit_offsets, held_out_gain, map_offsets
 from tagging.config.rank import TagOffsetsConfig
 
 Floats = NDArray[np.float64]
@@ -20,15 +20,15 @@ CONFIG = TagOffsetsConfig(spreads=(0.2, 0.4, 0.8), standard_errors=2.0, least_up
 
 def drawn(
     generator: np.random.Generator, offsets: Sequence[float], videos: int = 300, of_uploader: int = 2
-) -> HeldOutOdds:
+) -> HeldOutLogOdds:
     """Videos of which each tag is a candidate, right as often as its log-odds with its true offset say."""
     tags = np.tile(np.arange(len(offsets)), videos)
     odds = generator.normal(-1, 1.5, len(tags))
     right = generator.random(len(tags)) < expit(odds + np.array(offsets)[tags])
-    return HeldOutOdds(odds, right, tags, np.repeat(np.arange(videos) // of_uploader, len(offsets)))
+    return HeldOutLogOdds(odds, right, tags, np.repeat(np.arange(videos) // of_uploader, len(offsets)))
 
 
-def loss(judged: HeldOutOdds, offsets: Floats) -> float:
+def loss(judged: HeldOutLogOdds, offsets: Floats) -> float:
     """Mean nats of candidates."""
     sure = expit(judged.odds + offsets[judged.tags])
     return float(-np.mean(np.log(np.where(judged.right, sure, 1 - sure))))
@@ -49,7 +49,7 @@ def test_one_threshold_for_shifted_confidences_is_one_for_each_tag() -> None:
     odds, rows = generator.normal(0, 3, 200), np.arange(200)
     offsets = dict(zip(rows.tolist(), generator.normal(0, 1, 200).tolist(), strict=True))
     for least in (0.05, 0.5, 0.9):
-        shown = expit(odds + offsets_of(rows, {}, offsets)) >= least
+        shown = expit(odds + candidate_offsets(rows, {}, offsets)) >= least
         own = [odds[row] >= math.log(least / (1 - least)) - offsets[row] for row in rows.tolist()]
         assert shown.tolist() == own
 
@@ -59,7 +59,7 @@ def test_an_offset_is_the_most_probable_one(spread: float) -> None:
     judged = drawn(np.random.default_rng(1), np.linspace(-2, 2, 9).tolist(), videos=60)
     few = judged.only((judged.tags != 3) | (np.arange(len(judged.tags)) < 40))
     weights = np.array([1.0, 0.3, 2.0, *[1.0] * 6])
-    found = most_probable(few.odds, few.right, few.tags, weights[few.tags], 10, spread)
+    found = map_offsets(few.odds, few.right, few.tags, weights[few.tags], 10, spread)
     for tag in range(9):
         of_tag = few.tags == tag
         want = by_search(few.odds[of_tag], few.right[of_tag], spread, weights[tag])
@@ -71,7 +71,7 @@ def test_an_offset_is_the_most_probable_one(spread: float) -> None:
 @pytest.mark.parametrize("is_right", [True, False])
 def test_an_offset_is_found_where_all_are_right_or_none(odds: float, is_right: bool) -> None:
     given, right = np.full(400, odds), np.full(400, is_right)
-    [found] = most_probable(given, right, np.zeros(400, np.int64), np.ones(400), 1, 2.0)
+    [found] = map_offsets(given, right, np.zeros(400, np.int64), np.ones(400), 1, 2.0)
     assert found == pytest.approx(by_search(given, right, 2.0), abs=1e-4)
     assert (found >= 0) == is_right
 
@@ -80,7 +80,7 @@ def test_few_candidates_move_an_offset_little_and_many_to_what_they_say() -> Non
     counts = [4, 16, 64, 256, 1024, 65536]
     tags = np.repeat(np.arange(len(counts)), counts)
     right = np.concatenate([np.arange(count) % 4 > 0 for count in counts])  # three of four
-    found = most_probable(np.zeros(len(tags)), right, tags, np.ones(len(tags)), len(counts), 0.5)
+    found = map_offsets(np.zeros(len(tags)), right, tags, np.ones(len(tags)), len(counts), 0.5)
     assert (np.diff(found) > 0).all()
     assert found[0] < 0.25
     assert found[-1] == pytest.approx(math.log(3), abs=0.01)
@@ -99,7 +99,7 @@ def test_where_tags_differ_offsets_are_learnt_and_help_videos_not_seen() -> None
 
 def test_what_is_saved_is_what_each_fold_loses_less_by_offsets_of_the_others() -> None:
     judged = drawn(np.random.default_rng(5), [-1.5, 0.0, 1.5], videos=40)
-    saved, error = surplus(judged, 0.5, 7)
+    saved, error = held_out_gain(judged, 0.5, 7)
     fold = np.random.default_rng([7, 10]).permutation(20) % FOLDS
     of_uploader = np.zeros(20)
     for one in range(len(judged.tags)):
@@ -132,7 +132,7 @@ def test_an_uploader_counts_once_however_often_it_repeats_a_tag() -> None:
     judged = drawn(np.random.default_rng(12), [-1.0, 0.0, 1.0], of_uploader=1)
     found = fit_offsets(judged, CONFIG, 7)
     times = np.where(judged.uploaders % 7 == 0, 50, 1)
-    again = HeldOutOdds(
+    again = HeldOutLogOdds(
         np.repeat(judged.odds, times), np.repeat(judged.right, times), np.repeat(judged.tags, times),
         np.repeat(judged.uploaders, times),
     )  # fmt: skip
@@ -146,7 +146,7 @@ def test_an_uploader_counts_once_however_often_it_repeats_a_tag() -> None:
 def test_only_tags_with_uploaders_enough_have_one(candidates: int, of_uploader: int, counts: bool) -> None:
     others = drawn(np.random.default_rng(9), [-2.0, 2.0], videos=400)
     some = np.arange(candidates)
-    judged = HeldOutOdds(
+    judged = HeldOutLogOdds(
         np.concatenate([others.odds, np.zeros(candidates)]),
         np.concatenate([others.right, some % 5 > 0]),
         np.concatenate([others.tags, np.full(candidates, 77)]),
@@ -173,5 +173,11 @@ def test_the_same_candidates_and_seed_give_the_same_offsets() -> None:
 
 def test_a_tag_without_an_offset_a_new_one_and_one_beyond_the_catalog_are_not_shifted() -> None:
     offsets = {0: 0.5, 2: -1.0, 5: 3.0}
-    assert offsets_of(np.array([0, 1, 2, 5, 900]), {5: "five", 900: "new"}, offsets).tolist() == [0.5, 0, -1.0, 0, 0]
-    assert offsets_of(np.zeros(0, np.int64), {}, offsets).shape == (0,)
+    assert candidate_offsets(np.array([0, 1, 2, 5, 900]), {5: "five", 900: "new"}, offsets).tolist() == [
+        0.5,
+        0,
+        -1.0,
+        0,
+        0,
+    ]
+    assert candidate_offsets(np.zeros(0, np.int64), {}, offsets).shape == (0,)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from rank.bert import pooled
-from rank.padding import padded
+from rank.padding import pad
 from rank.towers import TagInput, Towers, VideoInput
 from tagging.config.rank import TowersConfig
 from tagging.ragged import Tokens
@@ -25,7 +25,7 @@ def towers_of(config: TowersConfig = CONFIG, graph: int = 5) -> Towers:
 
 
 def given(text: Tokens, **media: Tokens) -> VideoInput:
-    return VideoInput(padded(text), {name: padded(media[name]) for name in MODALITIES if name in media})
+    return VideoInput(pad(text), {name: pad(media[name]) for name in MODALITIES if name in media})
 
 
 def some_videos() -> VideoInput:
@@ -39,7 +39,7 @@ def some_videos() -> VideoInput:
 
 def read(towers: Towers, videos: VideoInput) -> Tensor:
     with torch.no_grad():
-        return towers.videos(videos, videos.present())
+        return towers.encode_videos(videos, videos.present())
 
 
 def noise_where_nothing_is(one: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
@@ -49,8 +49,8 @@ def noise_where_nothing_is(one: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
 
 def test_every_video_and_tag_becomes_a_unit_row() -> None:
     towers = towers_of()
-    tags = TagInput(padded(tokens_of([2, 1, 5], SHAPE.width)), torch.randn(3, 5))
-    for rows in (read(towers, some_videos()), towers.tags(tags)):
+    tags = TagInput(pad(tokens_of([2, 1, 5], SHAPE.width)), torch.randn(3, 5))
+    for rows in (read(towers, some_videos()), towers.encode_tags(tags)):
         torch.testing.assert_close(rows.norm(dim=1), torch.ones(len(rows)))
 
 
@@ -75,7 +75,7 @@ def test_a_modality_that_is_not_looked_at_is_as_good_as_missing() -> None:
         audio=tokens_of([1, 2, 3, 0, 0, 0], 4, seed=2),
     )
     with torch.no_grad():
-        torch.testing.assert_close(towers.videos(videos, present), read(towers, blind))
+        torch.testing.assert_close(towers.encode_videos(videos, present), read(towers, blind))
 
 
 def test_modalities_go_by_their_names_not_their_order() -> None:
@@ -90,12 +90,12 @@ def test_whom_a_video_or_tag_is_read_with_does_not_matter() -> None:
     text, frames, audio = (tokens_of(n, dim, seed=dim) for n, dim in zip(lengths, (SHAPE.width, 6, 4), strict=True))
     together = read(towers, given(text, frames=frames, audio=audio))
     words, places = tokens_of(names, SHAPE.width), torch.randn(3, 5)
-    tags = towers.tags(TagInput(padded(words), places))
+    tags = towers.encode_tags(TagInput(pad(words), places))
     for row in range(3):
         only = torch.tensor([row]).numpy()
         alone = read(towers, given(text.only(only), frames=frames.only(only), audio=audio.only(only)))
         torch.testing.assert_close(alone[0], together[row], atol=1e-5, rtol=0)
-        tag = towers.tags(TagInput(padded(words.only(only)), places[[row]]))
+        tag = towers.encode_tags(TagInput(pad(words.only(only)), places[[row]]))
         torch.testing.assert_close(tag[0], tags[row], atol=1e-5, rtol=0)
 
 
@@ -112,8 +112,8 @@ def test_of_bert_the_upper_layers_alone_learn_and_everything_else_does(trained: 
         assert isinstance(weights, nn.Linear)
         nn.init.normal_(weights.weight)
     videos = some_videos()
-    tags = TagInput(padded(tokens_of([2, 1, 5], SHAPE.width)), torch.randn(3, 5))
-    cosines = towers.videos(videos, videos.present()) @ towers.tags(tags).T
+    tags = TagInput(pad(tokens_of([2, 1, 5], SHAPE.width)), torch.randn(3, 5))
+    cosines = towers.encode_videos(videos, videos.present()) @ towers.encode_tags(tags).T
     torch.autograd.backward((towers.scale() * cosines).square().sum())
     for name, value in towers.named_parameters():
         learns = not name.startswith("bert.") or any(
@@ -133,10 +133,10 @@ def test_at_first_a_title_and_a_tag_are_as_near_as_their_projected_texts() -> No
     towers, bert = towers_of(), tiny_bert()
     titles, names = tokens_of([3, 5, 1, 7], SHAPE.width), tokens_of([1, 2, 4], SHAPE.width, seed=4)
     without_media = given(titles, frames=tokens_of([0] * 4, 6), audio=tokens_of([0] * 4, 4))
-    cosines = read(towers, without_media) @ towers.tags(TagInput(padded(names), torch.randn(3, 5))).T
+    cosines = read(towers, without_media) @ towers.encode_tags(TagInput(pad(names), torch.randn(3, 5))).T
 
     def projected(tokens: Tokens) -> Tensor:
-        states, mask = padded(tokens)
+        states, mask = pad(tokens)
         means = pooled(bert.through(states, mask, slice(2, 3)), mask)
         return functional.normalize(means @ towers.video_text.weight.T, dim=1)
 
@@ -149,10 +149,10 @@ def test_the_place_in_the_graph_is_added_and_drops_out_whole() -> None:
     towers = towers_of()
     assert towers.graph is not None
     nn.init.normal_(towers.graph.weight)
-    words, places = padded(tokens_of([2] * 400, SHAPE.width)), torch.randn(400, 5)
-    with_places = towers.tags(TagInput(words, places))
-    without = towers.tags(TagInput(words, torch.zeros(400, 5)))
-    some = towers.tags(TagInput(words, places), graph_dropout=0.25)
+    words, places = pad(tokens_of([2] * 400, SHAPE.width)), torch.randn(400, 5)
+    with_places = towers.encode_tags(TagInput(words, places))
+    without = towers.encode_tags(TagInput(words, torch.zeros(400, 5)))
+    some = towers.encode_tags(TagInput(words, places), graph_dropout=0.25)
     dropped = (some == without).all(dim=1)
     assert torch.equal(some, torch.where(dropped[:, None], without, with_places))
     assert 0.15 < dropped.float().mean() < 0.35
@@ -160,15 +160,15 @@ def test_the_place_in_the_graph_is_added_and_drops_out_whole() -> None:
 
 def test_towers_without_a_graph_read_names_alone() -> None:
     towers = towers_of(graph=0)
-    tags = TagInput(padded(tokens_of([2, 1], SHAPE.width)), torch.zeros(2, 0))
-    torch.testing.assert_close(towers.tags(tags, graph_dropout=0.5).norm(dim=1), torch.ones(2))
+    tags = TagInput(pad(tokens_of([2, 1], SHAPE.width)), torch.zeros(2, 0))
+    torch.testing.assert_close(towers.encode_tags(tags, graph_dropout=0.5).norm(dim=1), torch.ones(2))
 
 
 def test_reading_draws_no_random_numbers() -> None:
     towers, videos = towers_of(), some_videos()
     before = torch.get_rng_state()
     read(towers, videos)
-    towers.tags(TagInput(padded(tokens_of([2, 1], SHAPE.width)), torch.zeros(2, 5)))
+    towers.encode_tags(TagInput(pad(tokens_of([2, 1], SHAPE.width)), torch.zeros(2, 5)))
     assert torch.equal(torch.get_rng_state(), before)
 
 

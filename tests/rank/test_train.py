@@ -11,7 +11,7 @@ from scipy import sparse
 
 from rank import train
 from rank.bert import Bert
-from rank.negatives import Negatives, NegativeSample
+from rank.negatives import NegativeSample, NegativeSampler
 from rank.train import train_ranker
 from tagging.config.rank import NegativesConfig
 from tagging.progress import Silent
@@ -42,7 +42,7 @@ def test_videos_that_lack_text_or_frames_are_learnt_from_and_read() -> None:
                 assert share_above(cosines[seen == frames], known[seen == frames]) > 0.85
 
 
-class Recording(Negatives):
+class Recording(NegativeSampler):
     """Negatives that remember of which videos they were asked."""
 
     def __init__(self, *sources: Any) -> None:
@@ -108,7 +108,7 @@ def test_training_in_parts_is_training_at_once() -> None:
 def test_own_negatives_that_are_likely_labels_are_left_out_once_the_towers_are_trusted(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(train, "TELL_EVERY", 1)
+    monkeypatch.setattr(train, "LOG_EVERY", 1)
     negatives = NegativesConfig(drawn=2, two_hop=0, recalled=1, positives=2, margin=0.8)
     config = LONG.model_copy(update={"negatives": negatives, "least_steps": 50})
     some = toy(120, seed=1, missing=True)
@@ -119,7 +119,7 @@ def test_own_negatives_that_are_likely_labels_are_left_out_once_the_towers_are_t
         filtered = cosines_of(trained(some, config), some.data)
     told = ["left out of own" in one.message for one in caplog.records if one.message.startswith("step")]
     assert told == [step >= 0.3 * 50 for step in range(50)]
-    monkeypatch.setattr(train, "TRUSTED_FROM", 2.0)
+    monkeypatch.setattr(train, "FILTER_FROM", 2.0)
     unfiltered = cosines_of(trained(some, config), some.data)
 
     def lead(cosines: NDArray[np.float32]) -> float:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from torch import nn
 
-from rank.negatives import Negatives
+from rank.negatives import NegativeSampler
 from rank.towers import Towers
 from rank.train import RankData, train_ranker
 from tagging.config.rank import NegativesConfig, RankerConfig, TowersConfig
@@ -51,8 +51,8 @@ class Toy:
     edges: sparse.csr_array
     recalled: TagLists
 
-    def negatives(self, config: RankerConfig = CONFIG) -> Negatives:
-        return Negatives(self.known, self.known, self.edges, self.recalled, config.negatives)
+    def negatives(self, config: RankerConfig = CONFIG) -> NegativeSampler:
+        return NegativeSampler(self.known, self.known, self.edges, self.recalled, config.negatives)
 
 
 @torch.inference_mode()
@@ -122,7 +122,7 @@ def trained(some: Toy, config: RankerConfig = CONFIG, seed: int = 7, **more: Any
 def cosines_of(towers: Towers, data: RankData) -> NDArray[np.float32]:
     given = data.videos(np.arange(len(data.text)))
     rows: NDArray[np.float32] = (
-        towers.videos(given, given.present()) @ towers.tags(data.tags(np.arange(TAGS))).T
+        towers.encode_videos(given, given.present()) @ towers.encode_tags(data.tags(np.arange(TAGS))).T
     ).numpy()
     return rows
 

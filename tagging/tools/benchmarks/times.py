@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rank.contrastive import Contrastive
+from rank.contrastive import ContrastiveRanker
 from rank.exhaustive import ExhaustiveRanker
 from recall.index.base import VectorIndex
 from recall.index.factory import build_index
@@ -70,10 +70,10 @@ def recall_times(
         parts, tables["indexes"] = grown(parts, growth, config, asked, progress)
     recall_stage = RecallStage(parts, blend, config)
     tables["one video"], candidates = _stages(recall_stage, queries, progress)
-    if isinstance(ranker, Contrastive):
+    if isinstance(ranker, ContrastiveRanker):
         inputs = rank_inputs(videos, extraction.tokens, candidates)
         tables["one video"] += _rank_stages(
-            ranker, ExhaustiveRanker(ranker.matching.tags, parts.catalog.hidden), inputs, progress
+            ranker, ExhaustiveRanker(ranker.scorer.tag_vectors, parts.catalog.hidden), inputs, progress
         )
     figures |= {"labelled videos": len(parts.labelled.ids), "tags": len(parts.catalog), "videos asked": len(queries)}
     tables["all"] = [
@@ -108,7 +108,7 @@ def _stages(
 
 
 def _rank_stages(
-    ranker: Contrastive, whole: ExhaustiveRanker, inputs: Sequence[RankInput], progress: Progress
+    ranker: ContrastiveRanker, whole: ExhaustiveRanker, inputs: Sequence[RankInput], progress: Progress
 ) -> list[Row]:
     """One thread, as one video of a service has it."""
     times: dict[str, list[float]] = {}
@@ -117,14 +117,14 @@ def _rank_stages(
             if place == WARM:
                 times.clear()
             clock = [("", time.perf_counter())]
-            [row] = ranker.matching.rows([one])
+            [row] = ranker.scorer.video_vectors([one])
             clock.append(("rank: the video's tower", time.perf_counter()))
-            names = ranker.matching.new_names([one.candidates])
+            names = ranker.scorer.new_tag_vectors([one.candidates])
             clock.append((f"rank: the tag tower, {'some' if names else 'no'} new names", time.perf_counter()))
-            cosines = ranker.matching.near(row, one.candidates, names)
-            ranker.sure(one.candidates, cosines)
+            cosines = ranker.scorer.cosines_of(row, one.candidates, names)
+            ranker.confidences(one.candidates, cosines)
             clock.append(("rank: its candidates", time.perf_counter()))
-            whole.nearest(row[None], len(cosines) or 1)
+            whole.search(row[None], len(cosines) or 1)
             clock.append(("rank: the whole catalog instead", time.perf_counter()))
             for (_, began), (stage, ended) in pairwise(clock):
                 times.setdefault(stage, []).append(1e3 * (ended - began))

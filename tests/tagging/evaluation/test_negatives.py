@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rank.evaluate import above_hard
+from rank.evaluate import hard_pair_accuracy
 from rank.negatives import at_two_hops
 from tagging.config.rank import NegativesConfig
 from tagging.config.recall import RecallFusionConfig
@@ -72,8 +72,8 @@ def test_an_example_that_is_not_tested_is_named(manifest: Path, config: Config) 
 def test_a_hard_pair_counts_where_the_true_tag_is_above() -> None:
     scores = np.array([0.9, 0.1, 0.5, 0.4], np.float32)
     rows = [np.array(one, np.int64) for one in ([0, 1], [2, 3], [])]
-    assert above_hard(scores, rows[0], rows[1]) == pytest.approx(2 / 4)
-    assert above_hard(scores, rows[0], rows[2]) is None
+    assert hard_pair_accuracy(scores, rows[0], rows[1]) == pytest.approx(2 / 4)
+    assert hard_pair_accuracy(scores, rows[0], rows[2]) is None
 
 
 def test_two_hops_are_what_two_steps_and_no_fewer_reach() -> None:

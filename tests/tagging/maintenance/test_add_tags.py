@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rank.contrastive import Contrastive
+from rank.contrastive import ContrastiveRanker
 from recall.model import RecallModel
 from tagging import paths
 from tagging.bundle.files import read_manifest
@@ -129,9 +129,9 @@ def test_the_ranker_sees_the_added_tags_behind_the_others_by_their_names_alone(l
     assert len(more) == len(rows) + 3
     np.testing.assert_array_equal(more[: len(rows)], rows)
     ranker = load_ranker(learnt, read_manifest(learnt))
-    assert isinstance(ranker, Contrastive)
+    assert isinstance(ranker, ContrastiveRanker)
     for row, name in zip(more[-3:], ["Zebra crossing", "purring engine", "Dog"], strict=True):
-        np.testing.assert_allclose(row, ranker.matching.reading.names([name])[0], atol=2e-3)
+        np.testing.assert_allclose(row, ranker.scorer.encoder.encode_names([name])[0], atol=2e-3)
 
 
 def test_promises_of_a_bundle_outlive_its_additions(learnt: Path, added: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.special import logit
 
-from rank.contrastive import Contrastive
+from rank.contrastive import ContrastiveRanker
 from tagging.bundle.files import read_manifest
 from tagging.config.root import Config
 from tagging.features.factory import load_encoders
@@ -194,7 +194,7 @@ def with_offsets(bundle: Path, offsets: Mapping[int, float]) -> Tagger:
     """The bundle with thresholds of tags of their own."""
     manifest = read_manifest(bundle)
     ranker, encoders = load_ranker(bundle, manifest), load_encoders(manifest.config.encoders)
-    assert isinstance(ranker, Contrastive)
+    assert isinstance(ranker, ContrastiveRanker)
     ranker = replace(ranker, confidence=replace(ranker.confidence, offsets=offsets))
     return Tagger(RecallStage.load(bundle, manifest), ranker, encoders, manifest.config, manifest.version)
 

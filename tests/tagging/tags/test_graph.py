@@ -130,10 +130,10 @@ def test_tags_at_two_hops_are_those_that_a_search_finds_there(seed: int) -> None
 
 def test_edges_that_too_few_speak_for_can_be_left_out() -> None:
     graph = build_graph(lists([0, 1], [0, 1], [0, 1], [1, 2], [1, 2], [2, 3]), 4, np.array([0, 0, 0, 1, 2, 3]))
-    assert edges(graph.with_least()) == edges(graph)
-    assert set(edges(graph.with_least(videos=2))) == {(0, 1), (1, 0), (1, 2), (2, 1)}
-    assert edges(graph.with_least(uploaders=2)) == {(1, 2): (2, 2), (2, 1): (2, 2)}
-    assert graph.with_least(videos=9).degrees.tolist() == [0, 0, 0, 0]
+    assert edges(graph.filter_edges()) == edges(graph)
+    assert set(edges(graph.filter_edges(min_videos=2))) == {(0, 1), (1, 0), (1, 2), (2, 1)}
+    assert edges(graph.filter_edges(min_uploaders=2)) == {(1, 2): (2, 2), (2, 1): (2, 2)}
+    assert graph.filter_edges(min_videos=9).degrees.tolist() == [0, 0, 0, 0]
 
 
 def test_a_graph_survives_the_disk(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from rank.contrastive import Contrastive
-from rank.recall_probability import RecallProbability
+from rank.contrastive import ContrastiveRanker
+from rank.recall_probability import RecallProbabilityRanker
 from tagging.bundle.files import read_manifest
 from tagging.bundle.labelled_videos import LabelledVideos
 from tagging.config.rank import TagOffsetsConfig
@@ -104,7 +104,7 @@ def test_the_bundle_holds_the_ranker_its_graph_and_what_it_would_answer(bundle: 
     assert np.diff(answers.starts).max() <= LONGEST_ANSWER
     assert answers.right.any()
     ranker = load_ranker(bundle, manifest)
-    assert isinstance(ranker, Contrastive)
+    assert isinstance(ranker, ContrastiveRanker)
     assert manifest.ranker.thresholds == len(ranker.confidence.offsets) > 0
 
 
@@ -286,7 +286,7 @@ def test_without_a_ranker_recall_keeps_promises_too(config: Config, tmp_path: Pa
     said = read_manifest(tmp_path / "b")
     assert said.ranker is None
     assert not [name for name in said.files if name.startswith(("rank/", "graph"))]
-    assert isinstance(load_ranker(tmp_path / "b", said), RecallProbability)
+    assert isinstance(load_ranker(tmp_path / "b", said), RecallProbabilityRanker)
     assert [answer.tags[0].name for answer in answered(tmp_path / "b", 0.5)[:4]] == list(WORDS)
 
 
