@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from tagging.errors import ArtifactCorruptError
-from tagging.files.atomic import partial_file, require_file
+from tagging.files.atomic import atomic_file, require_file
 
 logger = logging.getLogger(__name__)
 
@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 def save(file: Path, run: str, step: int, network: nn.Module, optimizer: torch.optim.Optimizer) -> None:
     """run: tells this training from any other; step: that comes next."""
     state = {"run": run, "step": step, "network": network.state_dict(), "optimizer": optimizer.state_dict()}
-    with partial_file(file) as partial:
+    with atomic_file(file) as partial:
         torch.save(state, partial)
 
 

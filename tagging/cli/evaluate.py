@@ -48,11 +48,11 @@ def command(
     videotag evaluate --bundle bundles/t --manifest t.parquet --map uploader_id=channel_id --held-out --format json
     """
     from tagging.evaluation.run import evaluate
-    from tagging.files.atomic import new_folder
+    from tagging.files.atomic import atomic_folder
     from tagging.manifest import parse_columns
     from tagging.store.features import FeatureStore
 
-    with new_folder(predictions) if predictions else nullcontext() as folder:
+    with atomic_folder(predictions) if predictions else nullcontext() as folder:
         report = evaluate(
             bundle or paths.default_bundle(),
             manifest,

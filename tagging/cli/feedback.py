@@ -36,9 +36,9 @@ def export_command(
     """
     with needs_extra("service"):
         from tagging.service.admin.export_feedback import export_feedback
-    from tagging.service.config import read_settings
+    from tagging.service.config import read_service_config
 
-    report = asyncio.run(export_feedback(read_settings(config).database, out))
+    report = asyncio.run(export_feedback(read_service_config(config).database, out))
     if output is Format.json:
         print_json(asdict(report))
     else:

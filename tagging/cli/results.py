@@ -59,9 +59,9 @@ def prune_command(
     since = moment(before)
     with needs_extra("service"):
         from tagging.service.admin.prune_answers import prune_results
-    from tagging.service.config import read_settings
+    from tagging.service.config import read_service_config
 
-    report = asyncio.run(prune_results(read_settings(config).database, since, progress()))
+    report = asyncio.run(prune_results(read_service_config(config).database, since, progress()))
     if output is Format.json:
         print_json(asdict(report))
     else:

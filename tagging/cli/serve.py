@@ -12,7 +12,7 @@ import typer
 from tagging import paths
 from tagging.cli import options
 from tagging.cli.console import needs_extra, print_lines
-from tagging.service.config import ServiceConfig, listening, read_settings
+from tagging.service.config import ServiceConfig, read_service_config, with_address
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
@@ -37,9 +37,9 @@ def command(
 
     videotag serve --config service.toml
     """
-    settings = read_settings(config)
+    settings = read_service_config(config)
     if listen is not None:
-        settings = settings.model_copy(update={"listen": listening(settings.listen, listen)})
+        settings = settings.model_copy(update={"listen": with_address(settings.listen, listen)})
     with needs_extra("service"):
         from tagging.service.observe.logs import json_logs
         from tagging.service.observe.traces import tracing

@@ -24,7 +24,7 @@ from tagging.config.root import Config
 from tagging.errors import InvalidConfigError, InvalidManifestError
 from tagging.features.extract import extract
 from tagging.features.factory import load_encoders
-from tagging.files.atomic import whole_text_file
+from tagging.files.atomic import atomic_text_file
 from tagging.maintenance.review_table import cell, require_new_table
 from tagging.manifest import read_labelled
 from tagging.progress import Progress
@@ -150,7 +150,7 @@ def _write(
     generator: np.random.Generator,
 ) -> None:
     """WRITTEN pairs, as many of each source; `is_right` is for a person to fill in."""
-    with whole_text_file(out) as file:
+    with atomic_text_file(out) as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(COLUMNS)
         for name, pairs in found.items():

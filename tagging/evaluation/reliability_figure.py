@@ -8,7 +8,7 @@ import numpy as np
 
 from rank.reliability import WIDTHS, Reliability
 from tagging.errors import OutputUnwritableError
-from tagging.files.atomic import partial_file, require_file
+from tagging.files.atomic import atomic_file, require_file
 
 # Okabe & Ito 2008: distinguishable with every kind of colour vision.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -61,5 +61,5 @@ def draw_reliability(curves: Mapping[str, Reliability], path: Path) -> None:
         axes.grid(color="0.9")
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
-    with partial_file(path) as partial:
+    with atomic_file(path) as partial:
         figure.savefig(partial, format="png")

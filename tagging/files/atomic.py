@@ -62,7 +62,7 @@ def require_file(path: Path) -> None:
 
 
 @contextmanager
-def new_folder(out: Path) -> Iterator[Path]:
+def atomic_folder(out: Path) -> Iterator[Path]:
     """A hidden sibling to fill; renamed to `out` when the block ends without an error."""
     require_new(out)
     with partial_folder(out) as partial:
@@ -74,7 +74,7 @@ def new_folder(out: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def partial_file(path: Path) -> Iterator[Path]:
+def atomic_file(path: Path) -> Iterator[Path]:
     """A hidden sibling to write; it takes the place of `path` when the block ends, and is gone after an error."""
     partial = path.with_name(f".{path.name}.partial-{uuid.uuid4().hex}")
     try:
@@ -86,9 +86,9 @@ def partial_file(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def whole_text_file(path: Path) -> Iterator[TextIO]:
+def atomic_text_file(path: Path) -> Iterator[TextIO]:
     """The same as an open UTF-8 text file."""
-    with partial_file(path) as partial, partial.open("w", encoding="utf-8") as file:
+    with atomic_file(path) as partial, partial.open("w", encoding="utf-8") as file:
         yield file
 
 

@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 
 from tagging.config.root import SelectConfig
 from tagging.errors import InvalidManifestError, OutputExistsError, VideotagError
-from tagging.files.atomic import partial_file, whole_text_file
+from tagging.files.atomic import atomic_file, atomic_text_file
 from tagging.manifest import read_videos
 from tagging.media.read_ahead import Failure
 from tagging.pipeline.tagger import Tagger
@@ -135,7 +135,7 @@ def _claim(out: Path, job: dict[str, Any]) -> Iterator[None]:
     path = out / "_job.json"
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         out.mkdir(parents=True, exist_ok=True)
-        with whole_text_file(path) as file:
+        with atomic_text_file(path) as file:
             json.dump(job, file, indent=1)
     try:
         begun = json.loads(path.read_text(encoding="utf-8"))
@@ -188,7 +188,7 @@ class _Parts:
         rows, self._rows = self._rows, []
         self._folder.mkdir(parents=True, exist_ok=True)
         name = f"part-{self.parts:05d}.parquet"
-        with partial_file(self._folder / name) as partial:
+        with atomic_file(self._folder / name) as partial:
             pq.write_table(pa.Table.from_pylist(rows, self._schema), partial)
         self.parts += 1
         self.written += len(rows)

@@ -26,7 +26,7 @@ from tagging.errors import InvalidTagsError
 from tagging.features.base import TellsClasses
 from tagging.features.factory import Encoders, load_encoders
 from tagging.features.names import Linker, class_words, name_vectors
-from tagging.files.atomic import new_folder, require_new
+from tagging.files.atomic import atomic_folder, require_new
 from tagging.maintenance.new_tag_table import read_accepted_tags
 from tagging.manifest import is_unicode
 from tagging.pipeline.load import check_encoders, load_ranker
@@ -77,7 +77,7 @@ def add_tags(
     encoders = load_encoders(manifest.config.encoders)
     check_encoders(manifest, encoders)
     vectors = None if encoders.text is None else name_vectors(added, encoders.text)
-    with new_folder(out) as folder:
+    with atomic_folder(out) as folder:
         extension = _Extension(bundle, folder, manifest, len(before), added, vectors)
         catalog = before.with_added(added)
         catalog.save(folder / "catalog.parquet")

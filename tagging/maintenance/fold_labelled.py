@@ -16,7 +16,7 @@ from tagging.bundle.files import copy_missing_files, read_manifest, write_manife
 from tagging.bundle.indexes import RowIndex
 from tagging.bundle.labelled_videos import LabelledVideos
 from tagging.bundle.manifest import BundleManifest, ChannelEntry, FoldingEntry, SourceEntry
-from tagging.files.atomic import new_folder, require_new
+from tagging.files.atomic import atomic_folder, require_new
 from tagging.pipeline.labelled_updates import apply_updates
 from tagging.pipeline.load import stated_fingerprints
 from tagging.pipeline.recall_parts import RecallParts
@@ -48,7 +48,7 @@ def fold_labelled(bundle: Path, log: Path, out: Path, progress: Progress, *, cre
     parts = RecallParts.load(bundle, manifest)
     recall_stage = RecallStage(parts, None, manifest.config.recall)
     report = apply_updates(recall_stage, updates, stated_fingerprints(manifest))
-    with new_folder(out) as folder:
+    with atomic_folder(out) as folder:
         labelled = _labelled_videos(recall_stage)
         labelled.save(folder / "videos.parquet")
         counts = np.bincount(labelled.tags.tag_rows, minlength=len(parts.catalog)).astype(np.int64)

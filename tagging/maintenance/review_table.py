@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from tagging.errors import OutputExistsError, VideotagError
-from tagging.files.atomic import require_file, whole_text_file
+from tagging.files.atomic import atomic_text_file, require_file
 
 T = TypeVar("T")
 FORMULA = ("=", "+", "-", "@")  # a spreadsheet executes a cell that begins so, and names are untrusted input
@@ -32,7 +32,7 @@ def write_table(
     Where the rule `accepts` a proposal, `accept` is filled in with yes and `by` with rule.
     """
     require_new_table(path)
-    with whole_text_file(path) as file:
+    with atomic_text_file(path) as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow((*decision, "by", *evidence))
         for proposal in proposals:

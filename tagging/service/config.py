@@ -190,7 +190,7 @@ class ServiceConfig(Branch):
     observe: ObserveConfig = ObserveConfig()
 
 
-def read_settings(path: Path | None) -> ServiceConfig:
+def read_service_config(path: Path | None) -> ServiceConfig:
     """Those of a file, or the defaults; InvalidConfigError names the file and the key that is wrong."""
     if path is None:
         return ServiceConfig()
@@ -206,7 +206,7 @@ def read_settings(path: Path | None) -> ServiceConfig:
         raise InvalidConfigError(f"{path}: {key}: {first['msg']}") from error
 
 
-def listening(config: ListenConfig, address: str) -> ListenConfig:
+def with_address(config: ListenConfig, address: str) -> ListenConfig:
     """The same at another address; InvalidConfigError for what is none."""
     try:
         return ListenConfig.model_validate({**config.model_dump(), "address": address})

@@ -12,7 +12,7 @@ from typing import NoReturn
 EVERY_S = 20.0
 
 
-async def give_back(every_s: float = EVERY_S) -> NoReturn:
+async def trim_periodically(every_s: float = EVERY_S) -> NoReturn:
     """Again and again, until it is cancelled; nothing where the system's library does it otherwise."""
     trim = _trim()
     while True:

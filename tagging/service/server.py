@@ -31,13 +31,13 @@ from tagging.service.interceptors.auth import HEALTH, AuthInterceptor
 from tagging.service.interceptors.drain import DrainInterceptor
 from tagging.service.interceptors.errors import ErrorInterceptor
 from tagging.service.interceptors.observe import TelemetryInterceptor
-from tagging.service.malloc_trim import give_back
-from tagging.service.net.port import known_clients, open_port, server_options
-from tagging.service.net.tls import ServerCertificate, tell_of_end
+from tagging.service.malloc_trim import trim_periodically
+from tagging.service.net.port import load_clients, open_port, server_options
+from tagging.service.net.tls import ServerCertificate, warn_before_expiry
 from tagging.service.observe.connections import connections
 from tagging.service.observe.endpoint import metrics_endpoint
 from tagging.service.observe.health import Health
-from tagging.service.observe.logs import adopt_libraries
+from tagging.service.observe.logs import unify_library_logging
 from tagging.service.observe.metrics import SERVICE, Metrics
 from tagging.service.observe.readings import Readings, register
 from tagging.service.observe.stages import TimedStages
@@ -79,7 +79,7 @@ async def serving(
     registry, health, quotas = CollectorRegistry(), Health(), Quotas()
     metrics, tracer = Metrics(registry), tracer or NoOpTracer()
     stages = TimedStages(metrics, tracer)
-    door, access = DrainInterceptor(SERVICE), AuthInterceptor(known_clients(config.listen), quotas)
+    door, access = DrainInterceptor(SERVICE), AuthInterceptor(load_clients(config.listen), quotas)
     certificate = ServerCertificate(config.listen.tls) if config.listen.tls is not None else None
     interceptors = [TelemetryInterceptor(metrics, tracer), ErrorInterceptor(), door, access]
     async with (
@@ -95,7 +95,7 @@ async def serving(
         bundles = BundleRegistry(config.bundles, model, edits, labelled, clock, stages)
         stack.push_async_callback(bundles.close)
         await bundles.start(bundle)
-        adopt_libraries()
+        unify_library_logging()
         shadow = Shadow(bundles, model, taggings, config.shadow_waiting, stages, clock)
         stack.push_async_callback(shadow.close)
         admission = Admission(config.admission)
@@ -111,9 +111,9 @@ async def serving(
         metrics_port = await stack.enter_async_context(metrics_endpoint(registry, config.observe.metrics))
         await stack.enter_async_context(_while_serving(_watching(edits, health, config.observe.health)))
         await stack.enter_async_context(_while_serving(_measuring(Size(database), metrics)))
-        await stack.enter_async_context(_while_serving(give_back()))
+        await stack.enter_async_context(_while_serving(trim_periodically()))
         if certificate is not None:
-            await stack.enter_async_context(_while_serving(tell_of_end(certificate)))
+            await stack.enter_async_context(_while_serving(warn_before_expiry(certificate)))
         stack.push_async_callback(server.stop, LEAVE_S)
         # Who has just been answered comes once more. Here the door tells him; a server that stops cancels his call.
         stack.push_async_callback(asyncio.sleep, LEAVE_S)
@@ -153,7 +153,7 @@ def _readings(
     bundles: BundleRegistry,
     certificate: ServerCertificate | None,
 ) -> Readings:
-    def certificate_ends() -> float | None:
+    def certificate_expiry_s() -> float | None:
         return certificate.ends.timestamp() if certificate is not None and certificate.ends is not None else None
 
     return Readings(
@@ -166,7 +166,7 @@ def _readings(
         tag_edits=lambda: bundles.active.now.last_edit,
         decode_workers=lambda: bundles.active.now.tagger.decode_workers[0],
         decode_workers_killed=lambda: bundles.active.now.tagger.decode_workers[1],
-        certificate_ends=certificate_ends,
+        certificate_expiry_s=certificate_expiry_s,
     )
 
 

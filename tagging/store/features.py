@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from tagging.errors import ArtifactCorruptError
-from tagging.files.atomic import partial_file
+from tagging.files.atomic import atomic_file
 from tagging.types import Modality
 
 logger = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ class FeatureTable:
             }
         )
         shard = self._folder / f"{uuid.uuid4().hex}.parquet"
-        with partial_file(shard) as partial, partial.open("wb") as file:
+        with atomic_file(shard) as partial, partial.open("wb") as file:
             pq.write_table(table, file, compression="zstd", write_page_checksum=True)
             file.flush()
             os.fsync(file.fileno())

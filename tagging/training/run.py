@@ -25,7 +25,7 @@ from tagging.errors import InvalidManifestError, NothingToLearnError
 from tagging.features.extract import Extraction, extract
 from tagging.features.factory import Encoders, check_weights, load_encoders
 from tagging.features.weights import bert_folder
-from tagging.files.atomic import new_folder, require_new
+from tagging.files.atomic import atomic_folder, require_new
 from tagging.maintenance.alias_table import read_accepted_aliases, require_known
 from tagging.manifest import read_labelled
 from tagging.pipeline.recall_parts import named_channels
@@ -111,7 +111,7 @@ def train(
     if not learnt:
         raise InvalidManifestError("no video that could be looked at is left to learn from", _left_out(skipped))
     videos = [videos[place] for place in learnt]
-    with new_folder(out) as folder:
+    with atomic_folder(out) as folder:
         with watch("build catalog"):
             catalog, tags = build_catalog(
                 [kept[place].tags for place in learnt], config.training.min_tag_count, same_as

@@ -52,7 +52,7 @@ def measured() -> dict[str, set[str]]:
             tag_edits=lambda: 0,
             decode_workers=lambda: 0,
             decode_workers_killed=lambda: 0,
-            certificate_ends=lambda: 0.0,
+            certificate_expiry_s=lambda: 0.0,
         ),
     )
     found: dict[str, set[str]] = {}

@@ -19,7 +19,7 @@ from tagging.service.interceptors.errors import Context, ErrorInterceptor
 from tagging.service.interceptors.observe import TelemetryInterceptor
 from tagging.service.observe.logs import json_logs
 from tagging.service.observe.metrics import SERVICE, Metrics
-from tagging.service.observe.traces import traced_to
+from tagging.service.observe.traces import tracer_for
 
 Unary = Callable[[bytes, Context], Awaitable[bytes]]
 Stream = Callable[[AsyncIterator[bytes], Context], AsyncIterator[bytes]]
@@ -35,7 +35,7 @@ async def echo_all(requests: AsyncIterator[bytes], _: Context) -> AsyncIterator[
 
 
 @dataclass
-class Told:
+class Recorded:
     """What came out of the service."""
 
     registry: CollectorRegistry
@@ -58,7 +58,7 @@ class Told:
 
 @dataclass
 class Serving:
-    told: Told
+    recorded: Recorded
     channel: grpc.aio.Channel
     server: grpc.aio.Server
 
@@ -89,10 +89,10 @@ async def serving(
     """share: of calls that are traced; None: none are, as without a collector."""
     registry, spans = CollectorRegistry(), InMemorySpanExporter()
     metrics = Metrics(registry)
-    with traced_to(SimpleSpanProcessor(spans), share or 0.0) as tracer:
-        told = Told(registry, metrics, spans, tracer if share is not None else NoOpTracer())
-        with json_logs(LogsConfig.model_validate({"level": level}), told.log):
-            server = grpc.aio.server(interceptors=[TelemetryInterceptor(metrics, told.tracer), ErrorInterceptor()])
+    with tracer_for(SimpleSpanProcessor(spans), share or 0.0) as tracer:
+        recorded = Recorded(registry, metrics, spans, tracer if share is not None else NoOpTracer())
+        with json_logs(LogsConfig.model_validate({"level": level}), recorded.log):
+            server = grpc.aio.server(interceptors=[TelemetryInterceptor(metrics, recorded.tracer), ErrorInterceptor()])
             handlers: dict[str, Any] = {
                 "TagVideo": grpc.unary_unary_rpc_method_handler(unary),
                 "GetTagging": grpc.unary_unary_rpc_method_handler(unary),
@@ -103,6 +103,6 @@ async def serving(
             await server.start()
             try:
                 async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-                    yield Serving(told, channel, server)
+                    yield Serving(recorded, channel, server)
             finally:
                 await server.stop(None)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from tagging.files.atomic import require_new, whole_text_file
+from tagging.files.atomic import atomic_text_file, require_new
 from tagging.store.database.config import DatabaseConfig
 from tagging.store.database.database import Database
 from tagging.store.database.feedback import Feedback, FeedbackLog
@@ -47,7 +47,7 @@ async def export_feedback(config: DatabaseConfig, out: Path) -> FeedbackReport:
         wrong = {one: [name for name, is_right in words.items() if not is_right] for one, words in judged.items()}
         kept = sorted(video_id for video_id, names in right.items() if names)
         taggings = Taggings(database)
-        with whole_text_file(out) as file:
+        with atomic_text_file(out) as file:
             for video_id in kept:
                 tagging = await taggings.latest(video_id)
                 video = tagging.video if tagging is not None else VideoRef(video_id)

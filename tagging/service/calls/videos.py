@@ -24,7 +24,7 @@ from tagging.service.inference.admission import Admission
 from tagging.service.inference.model_thread import ModelThread
 from tagging.service.observe.metrics import Metrics
 from tagging.service.sources.sources import Sources
-from tagging.service.sources.threads import in_thread
+from tagging.service.sources.threads import run_in_thread
 from tagging.store.database.labelled_videos import LabelledLog, LabelledRecord
 from tagging.store.database.taggings import Tagging, TaggingKey, Taggings
 from tagging.store.labelled_log import to_bytes
@@ -183,7 +183,7 @@ class VideoCalls:
     @asynccontextmanager
     async def _media(self, video: VideoRef, content: bytes | None) -> AsyncIterator[OpenFile | None]:
         if content is not None:
-            async with self._sources.hold(content) as file:
+            async with self._sources.spool(content) as file:
                 yield file
         elif video.uri is not None:
             async with AsyncExitStack() as stack:
@@ -219,7 +219,7 @@ async def _sha256(file: OpenFile | None) -> str | None:
     if file is None:
         return None
     digest, place = hashlib.sha256(), 0
-    while chunk := await in_thread(lambda: os.pread(file.descriptor, CHUNK, place)):  # noqa: B023 - awaited at once
+    while chunk := await run_in_thread(lambda: os.pread(file.descriptor, CHUNK, place)):  # noqa: B023 - awaited at once
         digest.update(chunk)
         place += len(chunk)
     return digest.hexdigest()

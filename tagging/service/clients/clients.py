@@ -11,7 +11,7 @@ from typing import Protocol, get_args
 from pydantic import ValidationError
 
 from tagging.errors import InvalidConfigError, UnauthenticatedError
-from tagging.service.clients.tokens import HOW, Metadata, shown_token, token_sha256
+from tagging.service.clients.tokens import HINT, Metadata, bearer_token, token_sha256
 from tagging.service.config import ClientsConfig, QuotasConfig, Role
 from tagging.service.reloading import Reloading
 
@@ -59,14 +59,14 @@ class ListedClients:
         self._table = Reloading([path], lambda: _read(path), clock)
 
     def by_metadata(self, metadata: Metadata) -> Client | None:
-        token = shown_token(metadata)
+        token = bearer_token(metadata)
         if token is None:
             return None
         digest = token_sha256(token)
         # The time this takes tells of a digest at most, which says nothing of the token and cannot be steered.
         known, client = self._table.current().by_digest.get(digest[:16], ("", None))
         if client is None or not hmac.compare_digest(known, digest):
-            raise UnauthenticatedError("unknown token", HOW)
+            raise UnauthenticatedError("unknown token", HINT)
         return client
 
     def by_certificate(self, names: Iterable[str]) -> Client:
@@ -77,7 +77,7 @@ class ListedClients:
             return next(iter(found.values()))
         if found:
             raise UnauthenticatedError(f"the certificate is that of {len(found)} clients, expected one")
-        raise UnauthenticatedError("no token, and a certificate of no client" if shown else "no token", HOW)
+        raise UnauthenticatedError("no token, and a certificate of no client" if shown else "no token", HINT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from tagging.errors import UnauthenticatedError
 
 PREFIX = "videotag_"  # by which tokens are found in what should not hold any
-HOW = "send metadata 'authorization: Bearer TOKEN'"
+HINT = "send metadata 'authorization: Bearer TOKEN'"
 
 Metadata = Sequence[tuple[str, str | bytes]]  # of a call, as gRPC has it: keys in lower case
 
@@ -30,7 +30,7 @@ def token_sha256(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def shown_token(metadata: Metadata) -> str | None:
+def bearer_token(metadata: Metadata) -> str | None:
     """The token in the metadata of a call; None: it shows none.
 
     Raises UnauthenticatedError, which says nothing of what was sent, for more than one and for what is no token.
@@ -39,11 +39,11 @@ def shown_token(metadata: Metadata) -> str | None:
     if not sent:
         return None
     if len(sent) > 1:
-        raise UnauthenticatedError(f"{len(sent)} 'authorization' entries, expected one", HOW)
+        raise UnauthenticatedError(f"{len(sent)} 'authorization' entries, expected one", HINT)
     value = sent[0] if isinstance(sent[0], str) else ""
     scheme, _, token = value.partition(" ")
     if scheme.lower() != "bearer":  # RFC 9110: schemes have no case
-        raise UnauthenticatedError("'authorization' does not begin with 'Bearer '", HOW)
+        raise UnauthenticatedError("'authorization' does not begin with 'Bearer '", HINT)
     if not _TOKEN.fullmatch(token):
-        raise UnauthenticatedError("what follows 'Bearer ' is no token of this service", HOW)
+        raise UnauthenticatedError("what follows 'Bearer ' is no token of this service", HINT)
     return token

@@ -15,7 +15,7 @@ from tagging import errors
 from tagging.service.errors.text_limits import shortened
 
 DOMAIN = "videotag"
-UNFORESEEN = "internal error; the service's log says more"
+UNEXPECTED = "internal error; the service's log says more"
 RETRY_S = 1.0  # where waiting helps and nobody knows how long
 
 # A status is twice in the trailing metadata, percent-encoded and in base64, and gRPC refuses metadata over 8 KiB.
@@ -82,7 +82,7 @@ def status_of(error: Exception) -> Status:
     """What to answer in place of the error. What nobody foresaw says nothing of itself; its caller logs it."""
     known = next((kind for kind in type(error).__mro__ if kind in CODES), None)
     if not isinstance(error, errors.VideotagError) or known is None:
-        return _status(StatusCode.INTERNAL, UNFORESEEN, [ErrorInfo(reason="INTERNAL", domain=DOMAIN)])
+        return _status(StatusCode.INTERNAL, UNEXPECTED, [ErrorInfo(reason="INTERNAL", domain=DOMAIN)])
     code = CODES[known]
     return _status(code, error.message, _details(error, reason_of(known), code))
 

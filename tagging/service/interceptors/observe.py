@@ -16,7 +16,7 @@ from opentelemetry.trace import SpanKind, Tracer
 from tagging.service.interceptors.errors import Context, Handler
 from tagging.service.observe.call import REQUEST_ID, Call, begin, request_id_of
 from tagging.service.observe.metrics import METHODS, OTHER, SERVICE, Metrics, error_reason, method_of
-from tagging.service.observe.traces import caller_of
+from tagging.service.observe.traces import parent_context
 
 logger = logging.getLogger("tagging.service.access")
 
@@ -90,7 +90,7 @@ class TelemetryInterceptor(grpc.aio.ServerInterceptor):
         metadata = context.invocation_metadata() or ()
         call = Call(request_id_of(metadata), method)
         begin(call)
-        if (caller := caller_of(metadata)) is not None:
+        if (caller := parent_context(metadata)) is not None:
             traces.attach(caller)  # never detached: the task ends with the call
         in_flight = self._metrics.in_flight.labels(method)
         in_flight.inc()

@@ -5,7 +5,7 @@ import logging
 GRPC = logging.getLogger("grpc._cython.cygrpc")
 
 
-def keep_clients_out() -> None:
+def filter_client_data() -> None:
     """gRPC logs headers that are no UTF-8 whole, as errors. A token may be in one, and any client can fill a log so.
 
     It also logs a traceback where a client goes while it is answered, which our own line of the call says.

@@ -9,13 +9,13 @@ import grpc
 from tagging.errors import InvalidConfigError
 from tagging.service.clients.clients import Clients, ListedClients, OpenClients
 from tagging.service.config import ListenConfig
-from tagging.service.net.grpc_log import keep_clients_out
+from tagging.service.net.grpc_log import filter_client_data
 from tagging.service.net.tls import ServerCertificate
 
 logger = logging.getLogger(__name__)
 
 
-def known_clients(config: ListenConfig) -> Clients:
+def load_clients(config: ListenConfig) -> Clients:
     """Those that may call there.
 
     Raises InvalidConfigError where nobody would be asked who calls, other than from this machine, and if the file of
@@ -59,7 +59,7 @@ def open_port(server: grpc.aio.Server, config: ListenConfig, certificate: Server
 
     Raises InvalidConfigError.
     """
-    keep_clients_out()
+    filter_client_data()
     try:
         if certificate is None:
             return server.add_insecure_port(config.address)

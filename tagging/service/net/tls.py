@@ -54,7 +54,7 @@ class ServerCertificate:
         )
 
 
-async def tell_of_end(
+async def warn_before_expiry(
     certificate: ServerCertificate,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,

@@ -39,7 +39,7 @@ class Health(HealthServicer):
         self._warm = True
         self._tell()
 
-    def lacking(self, missing: frozenset[str]) -> None:
+    def set_missing(self, missing: frozenset[str]) -> None:
         """Names of what the service cannot work without, and has not; none of them: it can work."""
         self._missing = missing
         self._tell()

@@ -13,7 +13,7 @@ from opentelemetry.trace import format_span_id, format_trace_id, get_current_spa
 
 from tagging.service.config import LogsConfig
 from tagging.service.observe.call import current
-from tagging.service.observe.redact import redact, traced
+from tagging.service.observe.redact import format_traceback, redact
 
 OWN = ("tagging", "recall", "rank")
 DEEPEST = 4  # of lists within lists in a field
@@ -47,7 +47,7 @@ class JsonLines(logging.Formatter):
             if name not in _KNOWN:
                 fields.setdefault(name, _plain(value, DEEPEST))
         if record.exc_info and record.exc_info[1] is not None:
-            fields["error"] = traced(record.exc_info[1])
+            fields["error"] = format_traceback(record.exc_info[1])
         return json.dumps(fields)
 
 
@@ -69,7 +69,7 @@ def json_logs(config: LogsConfig, stream: TextIO) -> Iterator[None]:
         one.setLevel(level)
     logging.captureWarnings(True)
     threading.excepthook = _tell_of_thread
-    adopt_libraries()
+    unify_library_logging()
     try:
         yield
     finally:
@@ -79,7 +79,7 @@ def json_logs(config: LogsConfig, stream: TextIO) -> Iterator[None]:
             one.setLevel(its_level)
 
 
-def adopt_libraries() -> None:
+def unify_library_logging() -> None:
     """Takes from libraries the handlers that they gave their own loggers, which would write in their own way.
 
     They do so when they are imported, as transformers is with the first encoder: once more after loading a bundle.

@@ -17,7 +17,7 @@ from tagging.service.errors.status import CODES, reason_of
 SERVICE = pb.DESCRIPTOR.services_by_name["TaggingService"].full_name
 METHODS = tuple(method.name for method in pb.DESCRIPTOR.services_by_name["TaggingService"].methods)
 OTHER = "other"
-UNFORESEEN = "INTERNAL"
+UNEXPECTED = "INTERNAL"
 
 # tagged: with at least one tag; untagged: answered without any; stored: answered from the store.
 Outcome = Literal["tagged", "untagged", "stored", "failed"]
@@ -92,4 +92,4 @@ def method_of(path: str) -> str:
 def error_reason(error: BaseException) -> str:
     """As clients read it in ErrorInfo."""
     kind = next((kind for kind in type(error).__mro__ if kind in CODES), None)
-    return UNFORESEEN if kind is None else reason_of(kind)
+    return UNEXPECTED if kind is None else reason_of(kind)

@@ -28,7 +28,7 @@ class Readings:
     tag_edits: Callable[[], int]
     decode_workers: Callable[[], int]  # that are alive
     decode_workers_killed: Callable[[], int]  # since the start
-    certificate_ends: Callable[[], float | None]  # seconds of Unix time; None without TLS
+    certificate_expiry_s: Callable[[], float | None]  # seconds of Unix time; None without TLS
 
 
 class ReadingsCollector(Collector):
@@ -62,7 +62,7 @@ class ReadingsCollector(Collector):
                     "tagging_tls_certificate_expiry_timestamp_seconds",
                     "When the served certificate ends; Unix time.",
                 ),
-                read.certificate_ends,
+                read.certificate_expiry_s,
             ),
         ):
             try:

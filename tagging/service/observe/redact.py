@@ -33,7 +33,7 @@ def redact(text: str) -> str:
     return _cut(text, LONGEST)
 
 
-def traced(error: BaseException) -> str:
+def format_traceback(error: BaseException) -> str:
     """A traceback without what the exceptions quote, and with those that caused it first."""
     return _cut("\n".join(_lines(error, set())), LONGEST_TRACE)
 

@@ -39,7 +39,7 @@ def tracing(config: TracesConfig, make: Callable[[str, float], SpanExporter] | N
     # Of itself the processor waits half a minute for a collector that is away, longer than a drain may take.
     enough = threading.Timer(config.timeout_s, exporter.shutdown)
     try:
-        with traced_to(BatchSpanProcessor(exporter), config.share) as tracer:
+        with tracer_for(BatchSpanProcessor(exporter), config.share) as tracer:
             try:
                 yield tracer
             finally:
@@ -49,7 +49,7 @@ def tracing(config: TracesConfig, make: Callable[[str, float], SpanExporter] | N
 
 
 @contextmanager
-def traced_to(processor: SpanProcessor, share: float) -> Iterator[Tracer]:
+def tracer_for(processor: SpanProcessor, share: float) -> Iterator[Tracer]:
     """share: of the traces that begin here; those of a caller are kept where the caller keeps them."""
     resource = Resource.create({"service.name": NAME, "service.version": version("videotag")})
     sampler = ParentBased(root=TraceIdRatioBased(share))
@@ -61,7 +61,7 @@ def traced_to(processor: SpanProcessor, share: float) -> Iterator[Tracer]:
         provider.shutdown()
 
 
-def caller_of(metadata: Metadata) -> Context | None:
+def parent_context(metadata: Metadata) -> Context | None:
     """The trace that a call belongs to, of its W3C traceparent; None where it has none, or a wrong one."""
     told = {key: value for key, value in metadata if key in _PROPAGATOR.fields and isinstance(value, str)}
     return _PROPAGATOR.extract(told) if told else None

@@ -18,7 +18,7 @@ Check = Callable[[], Awaitable[bool]]
 logger = logging.getLogger(__name__)
 
 
-class Steady:
+class Hysteresis:
     """One thing's state, with hysteresis: it begins as there, and changes where every observation says so for long."""
 
     def __init__(self, away_after_s: float, back_after_s: float) -> None:
@@ -49,11 +49,11 @@ async def watch(
 
     A check that raises or takes longer than `config.check_timeout_s` says no.
     """
-    states = {name: Steady(config.away_after_s, config.back_after_s) for name in checks}
+    states = {name: Hysteresis(config.away_after_s, config.back_after_s) for name in checks}
     while True:
         found = await asyncio.gather(*(_works(name, check, config.check_timeout_s) for name, check in checks.items()))
         now_s = clock()
-        health.lacking(
+        health.set_missing(
             frozenset(
                 name for (name, state), works in zip(states.items(), found, strict=True)
                 if not state.observe(works, now_s)

@@ -28,7 +28,7 @@ from tagging.media.copies import write
 from tagging.media.limits import seconds
 from tagging.service.config import SourcesConfig
 from tagging.service.sources.addresses import AddressPolicy, IPAddress, Resolver, is_ip
-from tagging.service.sources.threads import in_thread
+from tagging.service.sources.threads import run_in_thread
 from tagging.service.sources.urls import AllowedOrigins, WebAddress, redirected
 
 logger = logging.getLogger(__name__)
@@ -152,9 +152,9 @@ class Downloader:
             self._check_bytes(name, received)
             waiting += part
             if len(waiting) >= AT_ONCE:
-                await in_thread(partial(write, file, waiting, name))
+                await run_in_thread(partial(write, file, waiting, name))
                 waiting = bytearray()
-        await in_thread(partial(write, file, waiting, name))
+        await run_in_thread(partial(write, file, waiting, name))
 
 
 def _not_allowed(name: str, *, redirected: bool) -> SourceNotAllowedError:

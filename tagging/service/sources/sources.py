@@ -24,7 +24,7 @@ from tagging.service.config import SourcesConfig
 from tagging.service.sources.addresses import AddressPolicy, Resolver, public_or_in, resolve
 from tagging.service.sources.download import Downloader
 from tagging.service.sources.folders import AllowedFolders
-from tagging.service.sources.threads import in_thread
+from tagging.service.sources.threads import run_in_thread
 from tagging.service.sources.urls import is_web_address, parse_web_address
 
 CONTENT = "the content"  # what messages call bytes that were sent
@@ -71,14 +71,14 @@ class Sources:
             else:
                 path = _path(uri)
                 name = shown(path)
-                file = await in_thread(lambda: closing.enter_context(self._folders.open(path)))
+                file = await run_in_thread(lambda: closing.enter_context(self._folders.open(path)))
             yield self._checked(file, name)
 
     @asynccontextmanager
-    async def hold(self, content: bytes) -> AsyncIterator[OpenFile]:
+    async def spool(self, content: bytes) -> AsyncIterator[OpenFile]:
         """Bytes that the caller sent. Raises MediaTooBigError, InvalidMediaError and OutputUnwritableError."""
         with unnamed_file(CONTENT) as file:
-            await in_thread(partial(write, file, content, CONTENT))
+            await run_in_thread(partial(write, file, content, CONTENT))
             yield self._checked(file, CONTENT)
 
     def _checked(self, file: IO[bytes], name: str) -> OpenFile:

@@ -12,7 +12,7 @@ Result = TypeVar("Result")
 FILES = ThreadPoolExecutor(8, thread_name_prefix="files")
 
 
-async def in_thread(work: Callable[[], Result]) -> Result:
+async def run_in_thread(work: Callable[[], Result]) -> Result:
     """What `work` returns or raises. No thread can be cancelled: a cancelled task goes on when the work has ended.
 
     So a file that is closed after this is a file that nobody works on any more. `work` has to be short.

@@ -24,10 +24,10 @@ HINT = (
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """`shown` is what messages and logs call the database; `file` is of SQLite alone."""
+    """`display_name` is what messages and logs call the database; `file` is of SQLite alone."""
 
     url: URL
-    shown: str
+    display_name: str
     file: Path | None
     arguments: Mapping[str, Any]  # of the driver
 

@@ -13,14 +13,14 @@ from tagging.concurrency import BackgroundTasks
 from tagging.errors import BackendUnavailableError, DeadlineExceededError
 from tagging.store.database.address import address_of
 from tagging.store.database.config import DatabaseConfig
-from tagging.store.database.failures import AGAIN, telling
+from tagging.store.database.failures import RETRY_HINT, translate_errors
 from tagging.store.database.file import FileEngine
 from tagging.store.database.server import ServerEngine
 
 T = TypeVar("T")
 
-WAITED = 0.9  # of the time that a caller has left; the rest is for telling it
-LONG_S = 1.0  # a database that takes longer hangs; callers who had less time are told of that, and not of the database
+WAIT_SHARE = 0.9  # of the time that a caller has left; the rest is for telling it
+SLOW_S = 1.0  # a database that takes longer hangs; callers who had less time are told of that, and not of the database
 
 
 class Engine(Protocol):
@@ -47,7 +47,7 @@ class Database:
     def __init__(self, config: DatabaseConfig) -> None:
         """Raises InvalidConfigError for a URL that cannot be used."""
         address = address_of(config)
-        self.shown = address.shown
+        self.display_name = address.display_name
         self.file = address.file
         options: dict[str, Any] = {
             "connect_args": dict(address.arguments),
@@ -80,16 +80,18 @@ class Database:
             async with asyncio.timeout(patience_s):
                 return await self.background.run(self._told(transaction))
         except TimeoutError as error:
-            if patience_s < min(LONG_S, self._answer_timeout_s):
+            if patience_s < min(SLOW_S, self._answer_timeout_s):
                 told = "the deadline passed while the database was asked"
                 raise DeadlineExceededError(told, "give more time") from error
-            raise BackendUnavailableError(f"the database {self.shown} did not answer in time", AGAIN) from error
+            raise BackendUnavailableError(
+                f"the database {self.display_name} did not answer in time", RETRY_HINT
+            ) from error
 
     async def _told(self, transaction: Coroutine[Any, Any, T]) -> T:
-        with telling(self.shown):
+        with translate_errors(self.display_name):
             return await transaction
 
     def _patience_s(self) -> float:
         """How long the caller of now is let wait: a database that hangs holds nobody beyond his deadline."""
         time_left_s = concurrency.time_left_s()
-        return self._answer_timeout_s if time_left_s is None else min(self._answer_timeout_s, WAITED * time_left_s)
+        return self._answer_timeout_s if time_left_s is None else min(self._answer_timeout_s, WAIT_SHARE * time_left_s)

@@ -9,12 +9,12 @@ from sqlalchemy.exc import TimeoutError as NoConnectionLeftError
 
 from tagging.errors import ArtifactCorruptError, BackendUnavailableError, OutputUnwritableError, VideotagError
 
-AGAIN = "try again in a while"
+RETRY_HINT = "try again in a while"
 
 # https://www.sqlite.org/rescode.html
-OF_FILE: dict[int, tuple[type[VideotagError], str]] = {
-    sqlite3.SQLITE_BUSY: (BackendUnavailableError, f"another writer is at it for long; {AGAIN}"),
-    sqlite3.SQLITE_LOCKED: (BackendUnavailableError, f"another writer is at it for long; {AGAIN}"),
+SQLITE_ERRORS: dict[int, tuple[type[VideotagError], str]] = {
+    sqlite3.SQLITE_BUSY: (BackendUnavailableError, f"another writer is at it for long; {RETRY_HINT}"),
+    sqlite3.SQLITE_LOCKED: (BackendUnavailableError, f"another writer is at it for long; {RETRY_HINT}"),
     sqlite3.SQLITE_IOERR: (BackendUnavailableError, "is its disk full, or gone?"),
     sqlite3.SQLITE_FULL: (OutputUnwritableError, "make room on its disk"),
     sqlite3.SQLITE_READONLY: (OutputUnwritableError, "give this user the right to write the file and its folder"),
@@ -33,42 +33,50 @@ UNAVAILABLE = {
     "08": "is the server up?",  # connections
     "28": "are the user and the password of its URL right?",
     "3D": "make it with createdb, or name another in its URL",  # there is no such database
-    "40": AGAIN,  # transactions that got in each other's way
+    "40": RETRY_HINT,  # transactions that got in each other's way
     "53": "give the server more of it, or open fewer connections",  # what the server has too little of
-    "55P03": f"another writer is at it for long; {AGAIN}",  # a lock that was not given in time
-    "57": AGAIN,  # shut down, crashed, cancelled, starting
+    "55P03": f"another writer is at it for long; {RETRY_HINT}",  # a lock that was not given in time
+    "57": RETRY_HINT,  # shut down, crashed, cancelled, starting
     "58": "look into the server's log",  # its system
 }
 
 
 @contextmanager
-def telling(shown: str) -> Iterator[None]:
+def translate_errors(display_name: str) -> Iterator[None]:
     """shown: what to call the database."""
     try:
         yield
     except NoConnectionLeftError as error:
-        raise BackendUnavailableError(f"the database {shown} is busy: no connection was free in time", AGAIN) from error
+        raise BackendUnavailableError(
+            f"the database {display_name} is busy: no connection was free in time", RETRY_HINT
+        ) from error
     except DBAPIError as error:
-        known = _of_file(error.orig, shown) if isinstance(error.orig, sqlite3.Error) else _of_server(error, shown)
+        known = (
+            _of_file(error.orig, display_name)
+            if isinstance(error.orig, sqlite3.Error)
+            else _of_server(error, display_name)
+        )
         if known is None:
             raise
         raise known from error
     except OSError as error:  # also of the driver's own time limits
         said = error.strerror or "no answer in time"
-        raise BackendUnavailableError(f"the database {shown} cannot be reached: {said}", UNAVAILABLE["08"]) from error
+        raise BackendUnavailableError(
+            f"the database {display_name} cannot be reached: {said}", UNAVAILABLE["08"]
+        ) from error
 
 
-def _of_file(error: sqlite3.Error, shown: str) -> VideotagError | None:
+def _of_file(error: sqlite3.Error, display_name: str) -> VideotagError | None:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the rest of it specifies these eight bits
-    if code not in OF_FILE:
+    if code not in SQLITE_ERRORS:
         return None
-    kind, hint = OF_FILE[code]
-    return kind(f"the database {shown} failed: {error}", hint)
+    kind, hint = SQLITE_ERRORS[code]
+    return kind(f"the database {display_name} failed: {error}", hint)
 
 
-def _of_server(error: DBAPIError, shown: str) -> VideotagError | None:
+def _of_server(error: DBAPIError, display_name: str) -> VideotagError | None:
     code = getattr(error.orig, "sqlstate", None) or ""
-    said = f"the database {shown} failed: {_words(error)}"
+    said = f"the database {display_name} failed: {_words(error)}"
     for known in (code, code[:2]):
         if known in UNWRITABLE:
             return OutputUnwritableError(said, UNWRITABLE[known])

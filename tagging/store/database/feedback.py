@@ -9,7 +9,7 @@ from sqlalchemy import RowMapping
 
 from tagging.store.database.log import Log
 from tagging.store.database.schema import feedback
-from tagging.store.database.texts import ID_BYTES, plain_json, require_moment, require_text, require_who
+from tagging.store.database.texts import ID_BYTES, plain_json, require_client_name, require_text, require_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +36,8 @@ class Feedback:
         require_text("request_id", self.request_id, ID_BYTES)
         require_text("video_id", self.video_id, ID_BYTES)
         require_text("bundle_version", self.bundle_version)
-        require_who(self.who)
-        require_moment(self.at)
+        require_client_name(self.who)
+        require_time(self.at)
         plain_json("feedback", _tags(self))
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import RowMapping
 from tagging.errors import InvalidRecordError
 from tagging.store.database.log import Log
 from tagging.store.database.schema import labelled_videos
-from tagging.store.database.texts import ID_BYTES, require_moment, require_text, require_who
+from tagging.store.database.texts import ID_BYTES, require_client_name, require_text, require_time
 
 PAYLOAD_BYTES = 4 * 2**20
 
@@ -28,12 +28,12 @@ class LabelledRecord:
         """Raises InvalidRecordError."""
         require_text("request_id", self.request_id)
         require_text("video_id", self.video_id, ID_BYTES)
-        require_who(self.who)
+        require_client_name(self.who)
         if self.kind not in ("added", "removed"):
             raise ValueError(f"no kind of record: {self.kind!r}")
         if len(self.payload) > PAYLOAD_BYTES:
             raise InvalidRecordError(f"a payload of {len(self.payload)} bytes; expected at most {PAYLOAD_BYTES}")
-        require_moment(self.at)
+        require_time(self.at)
 
 
 class LabelledLog(Log[LabelledRecord]):

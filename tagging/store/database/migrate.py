@@ -16,8 +16,8 @@ from tagging.errors import DatabaseMismatchError, OutputUnwritableError
 from tagging.store.database.config import DatabaseConfig
 from tagging.store.database.database import Database
 
-REVISIONS = "videotag_revision"  # others keep theirs in `alembic_version`, perhaps in the same database
-PATIENCE_S = 3600.0  # for large tables, and for another process that does the same
+VERSION_TABLE = "videotag_revision"  # others keep theirs in `alembic_version`, perhaps in the same database
+MIGRATION_TIMEOUT_S = 3600.0  # for large tables, and for another process that does the same
 LOCK = 0x76696465  # any number that no other program takes for its advisory lock; "vide"
 
 
@@ -37,26 +37,26 @@ async def revert(config: DatabaseConfig, revision: str) -> None:
 async def require_current(database: Database) -> None:
     """Raises DatabaseMismatchError where the tables are not those of this version, and what Database raises."""
     if database.file and not database.file.exists():  # which connecting would make
-        raise DatabaseMismatchError(f"there is no database {database.shown}", "migrate it first")
+        raise DatabaseMismatchError(f"there is no database {database.display_name}", "migrate it first")
     found = await database.read(_revision)
     wanted = _scripts().get_current_head()
     if found != wanted:
-        _require_known(found, database.shown)
+        _require_known(found, database.display_name)
         state = f"is at revision {found}" if found else "has no tables of videotag"
         raise DatabaseMismatchError(
-            f"the database {database.shown} {state}; this version needs {wanted}", "migrate it first"
+            f"the database {database.display_name} {state}; this version needs {wanted}", "migrate it first"
         )
 
 
 async def _change(config: DatabaseConfig, change: Callable[[AlembicConfig, str], None], revision: str) -> None:
     limits = ("wait_timeout_s", "statement_timeout_s", "answer_timeout_s")
-    patient = config.model_copy(update=dict.fromkeys(limits, PATIENCE_S))
+    patient = config.model_copy(update=dict.fromkeys(limits, MIGRATION_TIMEOUT_S))
     database = Database(patient)
 
     def run(connection: Connection) -> None:
         if not database.file:
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
-        _require_known(_revision(connection), database.shown)
+        _require_known(_revision(connection), database.display_name)
         alembic = _alembic()
         alembic.attributes["connection"] = connection
         change(alembic, revision)
@@ -77,14 +77,14 @@ def _make_folder(folder: Path) -> None:
 
 
 def _revision(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection, opts={"version_table": REVISIONS}).get_current_revision()
+    return MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
 
 
-def _require_known(revision: str | None, shown: str) -> None:
+def _require_known(revision: str | None, display_name: str) -> None:
     known = {script.revision for script in _scripts().walk_revisions()}
     if revision is not None and revision not in known:
         raise DatabaseMismatchError(
-            f"the database {shown} is at revision {revision}, which this version of videotag does not know",
+            f"the database {display_name} is at revision {revision}, which this version of videotag does not know",
             "a newer version made it: run that one, or restore a backup",
         )
 

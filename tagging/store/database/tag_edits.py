@@ -13,7 +13,7 @@ from sqlalchemy import Connection, RowMapping, Select, select
 from tagging.errors import InvalidRecordError
 from tagging.store.database.log import Log, Numbered
 from tagging.store.database.schema import tag_edits
-from tagging.store.database.texts import plain_json, require_moment, require_text, require_who
+from tagging.store.database.texts import plain_json, require_client_name, require_text, require_time
 from tagging.tags.edits.edit import EditKind
 
 
@@ -35,12 +35,12 @@ class TagEdit:
         """Raises InvalidRecordError."""
         for name in ("request_id", "tag_id"):
             require_text(name, getattr(self, name))
-        require_who(self.who)
+        require_client_name(self.who)
         if self.kind not in get_args(EditKind):
             raise ValueError(f"no kind of edit: {self.kind!r}")
         if (self.kind == "undo") != (self.undoes is not None):
             raise ValueError(f"kind {self.kind!r} that undoes {self.undoes}")
-        require_moment(self.at)
+        require_time(self.at)
         for name in ("before", "after"):
             object.__setattr__(self, name, plain_json(name, getattr(self, name)))
 

@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from tagging.store.answer_json import answer_from_json, answer_to_json
 from tagging.store.database.database import Database
 from tagging.store.database.schema import feedback, taggings
-from tagging.store.database.texts import ID_BYTES, require_moment, require_text
+from tagging.store.database.texts import ID_BYTES, require_text, require_time
 from tagging.types import RankedTags, VideoRef
 
 PAGE = 100
@@ -67,7 +67,7 @@ class Tagging:
     last_edit: int = 0  # number of the last tag edit that the answer knew; 0: there was none
 
     def __post_init__(self) -> None:
-        require_moment(self.at)
+        require_time(self.at)
         of = (self.answer.video_id, self.answer.bundle_version)
         if of != (self.key.video_id, self.key.bundle_version) or self.video.video_id != self.key.video_id:
             raise ValueError(f"an answer of {of} under {self.key}")

@@ -13,7 +13,7 @@ JSON_BYTES = 2**20
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 
 
-def require_who(who: str) -> None:
+def require_client_name(who: str) -> None:
     """As `require_text`, of a client; a service that asks nobody who they are knows of none."""
     if who:
         require_text("who", who)
@@ -30,7 +30,7 @@ def require_text(what: str, text: str, at_most: int = NAME_BYTES) -> None:
         raise InvalidRecordError(f"{what} has {found}; expected 1 to {at_most} bytes of UTF-8 without zeros")
 
 
-def require_moment(at: datetime) -> None:
+def require_time(at: datetime) -> None:
     # The ends of the calendar go in, and cannot be read: in another time zone they have no year, or mean infinity.
     if at.tzinfo is None or not EARLIEST <= at < LATEST:
         raise ValueError(f"{at} has no time zone, or a year beyond 1970 to 8999")

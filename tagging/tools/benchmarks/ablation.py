@@ -20,7 +20,7 @@ from tagging.bundle.manifest import file_sha256
 from tagging.config.profiles import load_config
 from tagging.config.root import Config
 from tagging.errors import InvalidConfigError, InvalidManifestError, OutputExistsError
-from tagging.files.atomic import new_folder, whole_text_file
+from tagging.files.atomic import atomic_folder, atomic_text_file
 from tagging.progress import Progress
 from tagging.splits import is_held_out
 from tagging.tools.benchmarks.folder import BenchmarkFolder, as_row, read_table, write_table
@@ -116,7 +116,7 @@ def _keep_settings(folder: BenchmarkFolder, whole: Config, scorer: Scorer, optio
     made |= {"sample": scorer.sample, "seed": scorer.seed, "config": whole.model_dump(mode="json")}
     path = options.out / "settings.json"
     if not path.exists():
-        with whole_text_file(path) as file:
+        with atomic_text_file(path) as file:
             json.dump(made, file, indent=1, ensure_ascii=False)
     elif (kept := json.loads(path.read_text(encoding="utf-8"))) != made:
         other = [name for name in made if made[name] != kept.get(name)]
@@ -148,7 +148,7 @@ def _answer(
         answers = _answers(part, test, options.out)
         if not answers.exists():
             train(learnt_from, ours)
-            with new_folder(answers) as partial:
+            with atomic_folder(answers) as partial:
                 predict(videos, partial, ours)
     shutil.rmtree(bundle, ignore_errors=True)
 

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tagging.errors import InvalidManifestError, OutputExistsError
-from tagging.files.atomic import partial_file, whole_text_file
+from tagging.files.atomic import atomic_file, atomic_text_file
 from tagging.progress import Progress
 from tagging.tools.benchmarks.composite_clip import FPS, moving_crop, repeated, write_clip
 from tagging.tools.benchmarks.composite_plan import ClipPlan, plan_clips
@@ -74,7 +74,7 @@ def _clip(out: Path, plan: ClipPlan) -> Path:
 def _keep_sources(plans: Sequence[ClipPlan], seed: int, path: Path) -> None:
     made: dict[str, Any] = {"seed": seed, "clips": [_made_of(plan) for plan in plans]}
     if not path.exists():
-        with whole_text_file(path) as file:
+        with atomic_text_file(path) as file:
             json.dump(made, file, indent=1, ensure_ascii=False)
     elif json.loads(path.read_text(encoding="utf-8")) != made:
         raise OutputExistsError(f"{path} is of other clips", "choose another folder, or the same number and seed")
@@ -99,5 +99,5 @@ def _write_manifest(plans: Sequence[ClipPlan], path: Path) -> None:
     }
     columns = {name: pa.array(values, pa.string()) for name, values in texts.items()}
     columns |= {name: pa.array(values, pa.list_(pa.string())) for name, values in lists.items()}
-    with partial_file(path) as partial:
+    with atomic_file(path) as partial:
         pq.write_table(pa.table(columns), partial, compression="zstd")

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tagging.files.atomic import partial_file
+from tagging.files.atomic import atomic_file
 from tagging.types import SAMPLE_RATE_HZ
 
 WIDTH, HEIGHT, FPS = 160, 120, 12
@@ -35,7 +35,7 @@ def repeated(samples: NDArray[np.float32], seconds: float) -> NDArray[np.float32
 
 def write_clip(path: Path, frames: NDArray[np.uint8], samples: NDArray[np.float32]) -> None:
     """An MP4 of H.264 (MPEG-4 where PyAV has no encoder of that) and AAC; whole or not at all."""
-    with partial_file(path) as partial, av.open(str(partial), "w", format="mp4") as container:
+    with atomic_file(path) as partial, av.open(str(partial), "w", format="mp4") as container:
         if "libx264" in av.codecs_available:
             video = container.add_stream("libx264", rate=FPS, options={"preset": "veryfast", "crf": "23"})
         else:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tagging.errors import ArtifactNotFoundError
-from tagging.files.atomic import partial_file
+from tagging.files.atomic import atomic_file
 from tagging.manifest import read_labelled
 from tagging.tools.benchmarks.datasets import Row
 from tagging.types import LabelledVideo
@@ -70,5 +70,5 @@ def write_table(rows: Iterable[Row], path: Path) -> None:
         columns["uploader_id"] = columns["channel_id"] = pa.array([row.uploader_id for row in rows], pa.string())
     if any(row.uri is not None for row in rows):
         columns["uri"] = pa.array([row.uri for row in rows], pa.string())
-    with partial_file(path) as partial:
+    with atomic_file(path) as partial:
         pq.write_table(pa.table(columns), partial, compression="zstd")

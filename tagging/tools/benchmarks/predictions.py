@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tagging.errors import InvalidManifestError
-from tagging.files.atomic import partial_file
+from tagging.files.atomic import atomic_file
 
 DEEPEST = 200  # tags of each video
 
@@ -22,7 +22,7 @@ def write_predictions(videos: Iterable[tuple[str, Sequence[str]]], path: Path) -
     """(video id, tags) pairs; whole or not at all, and the same bytes for the same pairs."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with (
-        partial_file(path) as partial,
+        atomic_file(path) as partial,
         partial.open("wb") as raw,
         gzip.GzipFile("", "wb", 6, raw, mtime=0) as zipped,
         io.TextIOWrapper(zipped, encoding="utf-8") as file,

@@ -10,7 +10,7 @@ from safetensors.torch import save
 
 from tagging.features.resnet import SmallResNet
 from tagging.features.trained import FRAME_DIM, SOUND_DIM
-from tagging.files.atomic import partial_file
+from tagging.files.atomic import atomic_file
 from tagging.tools.distillation.classes import Classes
 
 KINDS = {"vision": ("videotag-vision", 3, FRAME_DIM), "audio": ("videotag-audio", 1, SOUND_DIM)}
@@ -30,7 +30,7 @@ def write(
         "text_fingerprint": text_fingerprint,
     }
     file.parent.mkdir(parents=True, exist_ok=True)
-    with partial_file(file) as partial:
+    with atomic_file(file) as partial:
         # Bytes, as a file of the library's is closed to everyone else; one entry, as it shuffles several.
         partial.write_bytes(save(halves, {"videotag": json.dumps(described)}))
 

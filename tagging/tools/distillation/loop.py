@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tagging.errors import InvalidConfigError
 from tagging.features.resnet import SmallResNet
-from tagging.files.atomic import partial_file
+from tagging.files.atomic import atomic_file
 
 logger = logging.getLogger(__name__)
 
@@ -90,7 +90,7 @@ def save(file: Path, step: int, learner: Learner, config: str) -> None:
         "average": learner.average.state_dict(),
         "optimizer": learner.optimizer.state_dict(),
     }
-    with partial_file(file) as partial:
+    with atomic_file(file) as partial:
         torch.save(state, partial)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagging.errors import InvalidConfigError
-from tagging.files.atomic import partial_file
+from tagging.files.atomic import atomic_file
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,5 +66,5 @@ def load(work: Path, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
 
 
 def save(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
-    with partial_file(path) as partial, partial.open("wb") as file:
+    with atomic_file(path) as partial, partial.open("wb") as file:
         np.savez(file, allow_pickle=False, **arrays)

@@ -19,7 +19,7 @@ from tagging.bundle.manifest import FORMAT, BundleManifest, NamesEntry, SourceEn
 from tagging.bundle.name_vectors import load_class_tags
 from tagging.config.root import Config
 from tagging.features.factory import check_weights, load_encoders
-from tagging.files.atomic import new_folder, require_new
+from tagging.files.atomic import atomic_folder, require_new
 from tagging.ragged import TagLists
 from tagging.tags.catalog import TagCatalog, tag_id
 from tagging.text import normalise
@@ -62,7 +62,7 @@ def build(annotations: Path, out: Path, config: Config, anchors: Path = ANCHORS)
     }
     encoders = load_encoders(config.encoders)
     config = without_foreign_sources(config, encoders)
-    with new_folder(out) as folder:
+    with atomic_folder(out) as folder:
         catalog.save(folder / "catalog.parquet")
         names = write_name_sources(folder, catalog, encoders, config.recall.names, allowed)
         LabelledVideos.of([], TagLists(np.zeros(1, np.int64), np.zeros(0, np.int64))).save(folder / "videos.parquet")

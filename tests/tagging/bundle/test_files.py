@@ -18,7 +18,7 @@ from tagging.errors import (
     ArtifactNotFoundError,
     OutputExistsError,
 )
-from tagging.files.atomic import new_folder
+from tagging.files.atomic import atomic_folder
 from tagging.pipeline.load import load_tagger
 
 
@@ -118,12 +118,12 @@ def test_a_folder_without_a_manifest_is_no_bundle(tmp_path: Path) -> None:
 
 
 def test_a_bundle_is_never_written_over(bundle: Path) -> None:
-    with pytest.raises(OutputExistsError, match="never written over"), new_folder(bundle):
+    with pytest.raises(OutputExistsError, match="never written over"), atomic_folder(bundle):
         pass
 
 
 def test_an_error_while_writing_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), new_folder(tmp_path / "b") as folder:
+    with pytest.raises(ZeroDivisionError), atomic_folder(tmp_path / "b") as folder:
         (folder / "half").write_text("x")
         raise ZeroDivisionError
     assert list(tmp_path.iterdir()) == []
@@ -154,7 +154,7 @@ def test_what_a_killed_writer_left_is_removed_by_the_next_and_a_living_ones_is_n
         os.kill(killed.pid, signal.SIGKILL)
         killed.wait()
         assert not out.exists()
-        with new_folder(out) as folder:
+        with atomic_folder(out) as folder:
             assert len(list(tmp_path.iterdir())) == 2  # this one's and the living one's
             (folder / "whole").write_text("x")
         assert [p.name for p in out.iterdir()] == ["whole"]
@@ -168,8 +168,8 @@ def test_what_a_killed_writer_left_is_removed_by_the_next_and_a_living_ones_is_n
 
 def test_two_writers_of_one_bundle_cannot_both_win(tmp_path: Path) -> None:
     out = tmp_path / "b"
-    with pytest.raises(OutputExistsError, match="appeared"), new_folder(out) as slow:
+    with pytest.raises(OutputExistsError, match="appeared"), atomic_folder(out) as slow:
         (slow / "slow").write_text("x")
-        with new_folder(out) as fast:
+        with atomic_folder(out) as fast:
             (fast / "fast").write_text("x")
     assert [p.name for p in out.iterdir()] == ["fast"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tagging.errors import OutputUnwritableError
-from tagging.files.atomic import new_folder, partial_file, require_file, require_new
+from tagging.files.atomic import atomic_file, atomic_folder, require_file, require_new
 
 
 def in_a_file(folder: Path) -> Path:
@@ -68,11 +68,11 @@ def test_asking_whether_a_file_can_be_written_leaves_all_as_it_was(tmp_path: Pat
 )
 def test_a_full_disk_is_one_known_error_and_leaves_nothing(tmp_path: Path, words: Exception) -> None:
     no_room = "out cannot be written: No space left"
-    with pytest.raises(OutputUnwritableError, match=no_room) as caught, new_folder(tmp_path / "out") as folder:
+    with pytest.raises(OutputUnwritableError, match=no_room) as caught, atomic_folder(tmp_path / "out") as folder:
         (folder / "half").write_text("x")
         raise words
     assert caught.value.__cause__ is words
-    with pytest.raises(OutputUnwritableError, match=no_room), partial_file(tmp_path / "out") as partial:
+    with pytest.raises(OutputUnwritableError, match=no_room), atomic_file(tmp_path / "out") as partial:
         partial.write_text("x")
         raise words
     assert list(tmp_path.iterdir()) == []
@@ -82,7 +82,7 @@ def test_where_a_library_does_not_say_that_the_disk_is_full_the_disk_says_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def save() -> None:
-        with partial_file(tmp_path / "out"):
+        with atomic_file(tmp_path / "out"):
             raise RuntimeError("unexpected pos 576 vs 534")  # as torch has it
 
     with pytest.raises(RuntimeError, match="unexpected pos"):
@@ -98,5 +98,5 @@ def test_a_stop_on_a_full_disk_is_a_stop(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: type[BaseException]
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1, 1, 0))
-    with pytest.raises(stop), partial_file(tmp_path / "out"):
+    with pytest.raises(stop), atomic_file(tmp_path / "out"):
         raise stop

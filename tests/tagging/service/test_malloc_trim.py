@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tagging.service.malloc_trim import give_back
+from tagging.service.malloc_trim import trim_periodically
 
 pytestmark = [
     pytest.mark.anyio,
@@ -25,7 +25,7 @@ async def test_memory_between_blocks_in_use_goes_back() -> None:
     held = resident_mib()
     del blocks
     kept = resident_mib()
-    task = asyncio.create_task(give_back(every_s=0.01))
+    task = asyncio.create_task(trim_periodically(every_s=0.01))
     for _ in range(500):
         if resident_mib() < held - 150:
             break

@@ -33,7 +33,7 @@ from tagging.pipeline.tagger import Tagger
 from tagging.service.admin.export_feedback import export_feedback
 from tagging.service.calls.requests import TagRequest
 from tagging.service.calls.videos import TaggingAnswer, VideoCalls
-from tagging.service.config import ObserveConfig, ServiceConfig, listening
+from tagging.service.config import ObserveConfig, ServiceConfig, with_address
 from tagging.service.observe.metrics import SERVICE, Metrics
 from tagging.service.server import serving
 from tagging.types import VideoRef
@@ -505,16 +505,16 @@ async def test_a_service_that_cannot_start_says_why(config: ServiceConfig, tmp_p
         async with serving(tmp_path / "nothing", config):
             pass
     async with running(config) as client:
-        taken = listening(client.config.listen, f"127.0.0.1:{client.port}")
+        taken = with_address(client.config.listen, f"127.0.0.1:{client.port}")
         with pytest.raises(InvalidConfigError, match="cannot listen at"):
             async with serving(client.bundle, client.config.model_copy(update={"listen": taken})):
                 pass
-    open_to_all = listening(config.listen, "0.0.0.0:0")
+    open_to_all = with_address(config.listen, "0.0.0.0:0")
     with pytest.raises(InvalidConfigError, match="nobody would be asked who calls"):
         async with serving(tmp_path, config.model_copy(update={"listen": open_to_all})):
             pass
     with pytest.raises(InvalidConfigError, match="is no HOST:PORT"):
-        listening(config.listen, "nowhere")
+        with_address(config.listen, "nowhere")
 
 
 async def test_the_readmes_client_says_what_the_service_answers(client: Client) -> None:

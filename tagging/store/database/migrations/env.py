@@ -2,8 +2,10 @@
 
 from alembic import context
 
-from tagging.store.database.migrate import REVISIONS
+from tagging.store.database.migrate import VERSION_TABLE
 from tagging.store.database.schema import metadata
 
-context.configure(connection=context.config.attributes["connection"], target_metadata=metadata, version_table=REVISIONS)
+context.configure(
+    connection=context.config.attributes["connection"], target_metadata=metadata, version_table=VERSION_TABLE
+)
 context.run_migrations()

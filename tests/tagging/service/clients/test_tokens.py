@@ -5,7 +5,7 @@ import hashlib
 import pytest
 
 from tagging.errors import UnauthenticatedError
-from tagging.service.clients.tokens import PREFIX, new_token, shown_token, token_sha256
+from tagging.service.clients.tokens import PREFIX, bearer_token, new_token, token_sha256
 
 TOKEN = PREFIX + "aB3_-" * 8 + "xyz"
 
@@ -14,19 +14,19 @@ def test_a_new_token_is_one_that_is_taken_and_no_two_are_alike() -> None:
     made = [new_token() for _ in range(1000)]
     assert len(set(made)) == 1000
     for token, digest in made:
-        assert shown_token([("authorization", f"Bearer {token}")]) == token
+        assert bearer_token([("authorization", f"Bearer {token}")]) == token
         assert digest == hashlib.sha256(token.encode()).hexdigest() == token_sha256(token)
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
 def test_the_scheme_has_no_case_and_the_token_has(scheme: str) -> None:
-    assert shown_token([("authorization", f"{scheme} {TOKEN}")]) == TOKEN
+    assert bearer_token([("authorization", f"{scheme} {TOKEN}")]) == TOKEN
     assert token_sha256(TOKEN) != token_sha256(TOKEN.lower())
 
 
 def test_without_the_entry_there_is_no_token() -> None:
-    assert shown_token([]) is None
-    assert shown_token([("user-agent", "x"), ("authorization-bin", b"Bearer " + TOKEN.encode())]) is None
+    assert bearer_token([]) is None
+    assert bearer_token([("user-agent", "x"), ("authorization-bin", b"Bearer " + TOKEN.encode())]) is None
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_without_the_entry_there_is_no_token() -> None:
 )
 def test_what_is_no_token_is_refused_and_not_repeated(sent: str | bytes) -> None:
     with pytest.raises(UnauthenticatedError) as refused:
-        shown_token([("authorization", sent)])
+        bearer_token([("authorization", sent)])
     told = refused.value.message + refused.value.hint
     assert "aB3_" not in told
     assert len(told) < 200
@@ -66,4 +66,4 @@ def test_what_is_no_token_is_refused_and_not_repeated(sent: str | bytes) -> None
 @pytest.mark.parametrize("second", [f"Bearer {TOKEN}", "Basic x"])
 def test_two_entries_are_one_too_many_also_when_they_are_the_same(second: str) -> None:
     with pytest.raises(UnauthenticatedError, match="2 'authorization' entries"):
-        shown_token([("authorization", f"Bearer {TOKEN}"), ("authorization", second)])
+        bearer_token([("authorization", f"Bearer {TOKEN}"), ("authorization", second)])

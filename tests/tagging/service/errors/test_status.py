@@ -18,7 +18,7 @@ from grpc_status import rpc_status
 from videotag.v1 import tagging_pb2, tagging_pb2_grpc
 
 from tagging import errors
-from tagging.service.errors.status import CODES, UNFORESEEN, reason_of, status_of
+from tagging.service.errors.status import CODES, UNEXPECTED, reason_of, status_of
 
 Detail = TypeVar("Detail", bound=Message)
 NAMES = {code.name: code for code in StatusCode}
@@ -120,7 +120,7 @@ def test_what_already_has_the_name_is_given() -> None:
 )
 def test_what_nobody_foresaw_says_nothing_of_itself(error: Exception) -> None:
     status = status_of(error)
-    assert (status.code, status.message) == (StatusCode.INTERNAL.value[0], UNFORESEEN)
+    assert (status.code, status.message) == (StatusCode.INTERNAL.value[0], UNEXPECTED)
     assert b"secret" not in status.SerializeToString()
     assert b"tok_123" not in status.SerializeToString()
 

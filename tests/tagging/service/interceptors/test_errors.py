@@ -14,7 +14,7 @@ from grpc import StatusCode
 from videotag.v1 import tagging_pb2 as pb
 
 from tagging.errors import MediaTooBigError, OverloadedError, UnauthenticatedError, VideotagError
-from tagging.service.errors.status import UNFORESEEN, status_of
+from tagging.service.errors.status import UNEXPECTED, status_of
 from tagging.service.interceptors.errors import Context, ErrorInterceptor
 
 Unary = Callable[[pb.TagVideoRequest, Context], Awaitable[pb.TagVideoResponse]]
@@ -164,7 +164,7 @@ def test_a_stream_that_is_refused_unread_leaves_nothing_behind() -> None:
 
 def test_what_nobody_foresaw_is_told_to_the_log_alone(caplog: pytest.LogCaptureFixture) -> None:
     code, told, _ = asyncio.run(answered("TagVideo", [GOOD], unary=raising(KeyError("/srv/secret"))))
-    assert (code, told) == (StatusCode.INTERNAL, UNFORESEEN)
+    assert (code, told) == (StatusCode.INTERNAL, UNEXPECTED)
     [record] = [record for record in caplog.records if record.levelno >= logging.ERROR]
     assert record.exc_info is not None
     assert "/srv/secret" in str(record.exc_info[1])

@@ -17,7 +17,7 @@ from tagging.service.interceptors.errors import Context
 from tagging.service.observe.call import current, followed, note_client
 from tagging.service.observe.metrics import METHODS, SERVICE
 from tagging.service.observe.stages import TimedStages
-from tests.support.grpc_serving import Serving, Told, serving
+from tests.support.grpc_serving import Recorded, Serving, serving
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
@@ -29,17 +29,17 @@ async def settled(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.001)
 
 
-async def ended(told: Told, calls: int) -> None:
+async def ended(told: Recorded, calls: int) -> None:
     await settled(lambda: len(told.access) >= calls)
 
 
 def test_a_call_is_timed_under_its_method_and_code_and_told_in_one_line() -> None:
-    async def ask() -> Told:
+    async def ask() -> Recorded:
         async with serving() as at:
             assert (await at.unary())[0] == StatusCode.OK
             assert [answer async for answer in at.stream([b"1", b"2"])] == [b"1", b"2"]
-            await ended(at.told, 2)
-        return at.told
+            await ended(at.recorded, 2)
+        return at.recorded
 
     told = asyncio.run(ask())
     for method in ("TagVideo", "StreamTagVideos"):
@@ -75,7 +75,7 @@ def test_an_error_is_told_with_its_reason_and_rejections_are_counted(
             yield request
             raise error
 
-    async def ask() -> Told:
+    async def ask() -> Recorded:
         async with serving(refuse, break_down) as at:
             if kind == "unary":
                 assert (await at.unary())[0].name == code
@@ -83,8 +83,8 @@ def test_an_error_is_told_with_its_reason_and_rejections_are_counted(
                 call = at.stream([b"1"])
                 assert await call.read() == b"1"
                 assert (await call.code()).name == code
-            await ended(at.told, 1)
-        return at.told
+            await ended(at.recorded, 1)
+        return at.recorded
 
     told = asyncio.run(ask())
     [line] = told.access
@@ -99,7 +99,7 @@ def test_an_error_is_told_with_its_reason_and_rejections_are_counted(
 def test_junk_makes_no_series_and_is_counted_as_other() -> None:
     junk = [f"Method{n}" for n in range(50)] + ["TagVideo%0a", "tagvideo", "TagVideo/TagVideo", "ÄTag".encode().hex()]
 
-    async def ask() -> tuple[set[Any], Told]:
+    async def ask() -> tuple[set[Any], Recorded]:
         async with serving() as at:
             for name in junk:
                 assert (await at.unary(name))[0] == StatusCode.UNIMPLEMENTED
@@ -107,11 +107,13 @@ def test_junk_makes_no_series_and_is_counted_as_other() -> None:
                 assert (await at.unary("TagVideo", service=f"service{n}"))[0] == StatusCode.UNIMPLEMENTED
             for n in range(20):
                 await at.unary(metadata=[("x-request-id", f"id{n}"), (f"key{n}", "value")])
-            await ended(at.told, len(junk) + 40)
+            await ended(at.recorded, len(junk) + 40)
         series = {
-            (sample.name, *sample.labels.items()) for family in at.told.registry.collect() for sample in family.samples
+            (sample.name, *sample.labels.items())
+            for family in at.recorded.registry.collect()
+            for sample in family.samples
         }
-        return series, at.told
+        return series, at.recorded
 
     series, told = asyncio.run(ask())
     assert told.value("tagging_request_seconds_count", method="other", code="UNIMPLEMENTED") == len(junk) + 20
@@ -139,8 +141,8 @@ async def with_id(given: str) -> tuple[dict[str, Any], str]:
     async with serving() as at:
         code, answered = await at.unary(metadata=[("x-request-id", given)])
         assert code == StatusCode.OK
-        await ended(at.told, 1)
-    return at.told.access[0], answered["x-request-id"]
+        await ended(at.recorded, 1)
+    return at.recorded.access[0], answered["x-request-id"]
 
 
 def test_a_refused_call_says_its_request_id_as_well() -> None:
@@ -166,13 +168,13 @@ def test_calls_at_once_keep_their_own_ids_and_clients() -> None:
         await asyncio.sleep(0.001)
         return f"{call.request_id} {call.client}".encode()
 
-    async def ask() -> Told:
+    async def ask() -> Recorded:
         async with serving(slow) as at:
             await asyncio.gather(
                 *(at.unary(request=b"%d" % n, metadata=[("x-request-id", f"r{n}")]) for n in range(60))
             )
-            await ended(at.told, 60)
-        return at.told
+            await ended(at.recorded, 60)
+        return at.recorded
 
     lines = asyncio.run(ask()).access
     assert {(line["request_id"], line["client"]) for line in lines} == {(f"r{n}", f"client{n}") for n in range(60)}
@@ -198,18 +200,18 @@ def test_in_flight_counts_calls_until_their_client_is_gone(kind: str) -> None:
         yield b""
         await wait()
 
-    async def ask() -> Told:
+    async def ask() -> Recorded:
         async with serving(hang, hang_all) as at:
             method = "TagVideo" if kind == "unary" else "StreamTagVideos"
             ask_one: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = at.channel.unary_unary(f"/{SERVICE}/TagVideo")
             call = ask_one(b"") if kind == "unary" else at.stream([b"1"])
             await begun.wait()
-            assert at.told.value("tagging_in_flight", method=method) == 1
+            assert at.recorded.value("tagging_in_flight", method=method) == 1
             call.cancel()
             await asyncio.wait_for(dropped.wait(), 30)
-            await ended(at.told, 1)
-            assert at.told.value("tagging_in_flight", method=method) == 0
-        return at.told
+            await ended(at.recorded, 1)
+            assert at.recorded.value("tagging_in_flight", method=method) == 0
+        return at.recorded
 
     told = asyncio.run(ask())
     assert [line["code"] for line in told.access] == ["CANCELLED"]
@@ -226,15 +228,15 @@ def test_a_stream_whose_reader_is_gone_while_it_answers_ends_at_once_and_quietly
         finally:
             closed.set()
 
-    async def ask() -> Told:
+    async def ask() -> Recorded:
         async with serving(stream=flood) as at:
             call = at.stream([b"1"])
             await call.read()
             call.cancel()
             await asyncio.wait_for(closed.wait(), 30)
-            await ended(at.told, 1)
-            assert at.told.value("tagging_in_flight", method="StreamTagVideos") == 0
-        return at.told
+            await ended(at.recorded, 1)
+            assert at.recorded.value("tagging_in_flight", method="StreamTagVideos") == 0
+        return at.recorded
 
     told = asyncio.run(ask())
     assert [line["code"] for line in told.access] == ["CANCELLED"]
@@ -246,12 +248,12 @@ def test_a_deadline_that_passes_is_told_as_one() -> None:
         await asyncio.Event().wait()
         return b""
 
-    async def ask() -> Told:
+    async def ask() -> Recorded:
         async with serving(hang) as at:
             call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = at.channel.unary_unary(f"/{SERVICE}/TagVideo")
             assert await call(b"", timeout=0.2).code() == StatusCode.DEADLINE_EXCEEDED
-            await ended(at.told, 1)
-        return at.told
+            await ended(at.recorded, 1)
+        return at.recorded
 
     told = asyncio.run(ask())
     assert [line["code"] for line in told.access] == ["DEADLINE_EXCEEDED"]
@@ -268,19 +270,19 @@ def test_a_status_that_a_handler_gives_itself_is_the_one_that_is_told() -> None:
     assert [line["code"] for line in told.access] == ["DATA_LOSS"]
 
 
-async def asked(unary: Callable[[bytes, Context], Coroutine[Any, Any, bytes]], **options: Any) -> Told:
+async def asked(unary: Callable[[bytes, Context], Coroutine[Any, Any, bytes]], **options: Any) -> Recorded:
     headers = options.pop("metadata", [])
     async with serving(unary, **options) as at:
         await at.unary(metadata=headers)
-        await ended(at.told, 1)
-    return at.told
+        await ended(at.recorded, 1)
+    return at.recorded
 
 
 def with_stages(
     told: list[Serving], executor: ThreadPoolExecutor
 ) -> Callable[[bytes, Context], Coroutine[Any, Any, bytes]]:
     async def handler(_: bytes, __: Context) -> bytes:
-        stages = TimedStages(told[0].told.metrics, told[0].told.tracer)
+        stages = TimedStages(told[0].recorded.metrics, told[0].recorded.tracer)
 
         def blocking() -> None:
             with stages("encode"):
@@ -295,14 +297,14 @@ def with_stages(
 
 
 def test_a_call_and_its_stages_are_one_trace_in_threads_too() -> None:
-    async def ask() -> Told:
+    async def ask() -> Recorded:
         at_hand: list[Serving] = []
         with ThreadPoolExecutor(1) as executor:
             async with serving(with_stages(at_hand, executor)) as at:
                 at_hand.append(at)
                 await at.unary(metadata=[("traceparent", f"00-{TRACE}-{PARENT}-01")])
-                await ended(at.told, 1)
-        return at.told
+                await ended(at.recorded, 1)
+        return at.recorded
 
     told = asyncio.run(ask())
     spans = {span.name: span for span in told.spans.get_finished_spans()}
@@ -381,7 +383,7 @@ def test_no_title_query_or_token_of_a_call_that_fails_reaches_the_log_or_a_span(
                 f"{asked_for.uri} with Bearer eyJtoken, password=hunter2, {asked_for.title!r}"
             ) from error
 
-    async def ask() -> Told:
+    async def ask() -> Recorded:
         async with serving(fail) as at:
             request = pb.TagVideoRequest(
                 video_id="v1",
@@ -391,8 +393,8 @@ def test_no_title_query_or_token_of_a_call_that_fails_reaches_the_log_or_a_span(
             metadata = [("authorization", "Bearer eyJtoken"), ("x-request-id", "Bearer eyJtoken")]
             code, _ = await at.unary(request=request.SerializeToString(), metadata=metadata)
             assert code == StatusCode.INTERNAL
-            await ended(at.told, 1)
-        return at.told
+            await ended(at.recorded, 1)
+        return at.recorded
 
     told = asyncio.run(ask())
     said = told.log.getvalue() + "".join(span.to_json() for span in told.spans.get_finished_spans())

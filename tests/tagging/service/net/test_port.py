@@ -24,7 +24,7 @@ from tagging.service.clients.tokens import new_token
 from tagging.service.config import ListenConfig, TlsConfig
 from tagging.service.interceptors.auth import AuthInterceptor
 from tagging.service.interceptors.errors import ErrorInterceptor
-from tagging.service.net.port import known_clients, open_port, server_options
+from tagging.service.net.port import load_clients, open_port, server_options
 from tagging.service.net.tls import ServerCertificate
 
 TOKEN, TOKEN_SHA256 = new_token()
@@ -52,14 +52,14 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("address", LOCAL)
 def test_on_this_machine_everybody_may_call(address: str) -> None:
-    assert isinstance(known_clients(ListenConfig(address=address)), OpenClients)
+    assert isinstance(load_clients(ListenConfig(address=address)), OpenClients)
 
 
 @pytest.mark.parametrize("tls", [None, TlsConfig(certificate=Path("c"), key=Path("k"))])
 @pytest.mark.parametrize("address", REACHABLE)
 def test_beyond_this_machine_it_is_one_error(address: str, tls: TlsConfig | None) -> None:
     with pytest.raises(InvalidConfigError, match=re.escape(address)) as refused:
-        known_clients(ListenConfig(address=address, tls=tls))
+        load_clients(ListenConfig(address=address, tls=tls))
     assert "a file of clients, or TLS with a client_ca" in refused.value.hint
 
 
@@ -67,10 +67,10 @@ def test_beyond_this_machine_certificates_of_clients_or_a_file_of_them_will_do(
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     tls = TlsConfig(certificate=Path("c"), key=Path("k"), client_ca=Path("ca"))
-    assert isinstance(known_clients(ListenConfig(address="0.0.0.0:1", tls=tls)), OpenClients)
-    assert isinstance(known_clients(ListenConfig(address="0.0.0.0:1", tls=tls, clients=path)), ListedClients)
+    assert isinstance(load_clients(ListenConfig(address="0.0.0.0:1", tls=tls)), OpenClients)
+    assert isinstance(load_clients(ListenConfig(address="0.0.0.0:1", tls=tls, clients=path)), ListedClients)
     assert not caplog.records
-    assert isinstance(known_clients(ListenConfig(address="0.0.0.0:1", clients=path)), ListedClients)
+    assert isinstance(load_clients(ListenConfig(address="0.0.0.0:1", clients=path)), ListedClients)
     assert "tokens cross the network in the clear" in caplog.text
 
 
@@ -91,7 +91,7 @@ async def tag(request: pb.TagVideoRequest, _: Any) -> pb.TagVideoResponse:
 @asynccontextmanager
 async def serving(config: ListenConfig, clients: Clients | None = None) -> AsyncIterator[int]:
     """The port."""
-    clients = clients or known_clients(config)
+    clients = clients or load_clients(config)
     server = grpc.aio.server(
         interceptors=[ErrorInterceptor(), AuthInterceptor(clients, Quotas())], options=server_options(config)
     )

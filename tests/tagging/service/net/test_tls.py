@@ -24,7 +24,7 @@ from tagging.service.clients.tokens import new_token
 from tagging.service.config import TlsConfig
 from tagging.service.interceptors.auth import AuthInterceptor
 from tagging.service.interceptors.errors import ErrorInterceptor
-from tagging.service.net.tls import ServerCertificate, tell_of_end
+from tagging.service.net.tls import ServerCertificate, warn_before_expiry
 from tests.support.clocks import Clock
 
 TOKEN, TOKEN_SHA256 = new_token()
@@ -89,7 +89,7 @@ async def serving(config: TlsConfig, clients: Clients, clock: Clock) -> AsyncIte
         await server.stop(None)
 
 
-async def caller_of(
+async def parent_context(
     address: str,
     trusted: trustme.CA | None,
     shown: trustme.LeafCert | None = None,
@@ -125,7 +125,7 @@ def test_only_those_who_trust_the_servers_authority_and_speak_tls_get_through(
 ) -> None:
     async def main() -> list[str | StatusCode]:
         async with serving(write(tmp_path, authority), OpenClients(), Clock()) as address:
-            return [await caller_of(address, trusted) for trusted in (authority, other, None)]
+            return [await parent_context(address, trusted) for trusted in (authority, other, None)]
 
     assert asyncio.run(main()) == ["anybody", StatusCode.UNAVAILABLE, StatusCode.UNAVAILABLE]
 
@@ -137,7 +137,7 @@ def test_with_an_authority_for_clients_one_without_its_certificate_gets_no_conne
 
     async def main() -> list[str | StatusCode]:
         async with serving(write(tmp_path, authority, client_ca=authority), OpenClients(), Clock()) as address:
-            return [await caller_of(address, authority, each) for each in shown]
+            return [await parent_context(address, authority, each) for each in shown]
 
     assert asyncio.run(main()) == ["any.example.com", StatusCode.UNAVAILABLE, StatusCode.UNAVAILABLE]
 
@@ -153,13 +153,13 @@ def test_a_certificate_names_the_client_and_a_token_goes_before_it(
     async def main() -> list[str | StatusCode]:
         async with serving(write(tmp_path, authority, client_ca=authority), listed, Clock()) as address:
             return [
-                await caller_of(address, authority, known),
-                await caller_of(address, authority, by_common_name),
-                await caller_of(address, authority, unknown),
-                await caller_of(address, authority, common_name_beside),
-                await caller_of(address, authority, unknown, token),
-                await caller_of(address, authority, known, token),
-                await caller_of(address, authority, known, bad),
+                await parent_context(address, authority, known),
+                await parent_context(address, authority, by_common_name),
+                await parent_context(address, authority, unknown),
+                await parent_context(address, authority, common_name_beside),
+                await parent_context(address, authority, unknown, token),
+                await parent_context(address, authority, known, token),
+                await parent_context(address, authority, known, bad),
             ]
 
     refused = StatusCode.UNAUTHENTICATED
@@ -172,7 +172,7 @@ def test_without_an_authority_for_clients_no_certificate_is_believed(
 ) -> None:
     async def main() -> str | StatusCode:
         async with serving(write(tmp_path, authority), listed, Clock()) as address:
-            return await caller_of(address, authority, authority.issue_cert("ingest.example.com"))
+            return await parent_context(address, authority, authority.issue_cert("ingest.example.com"))
 
     assert asyncio.run(main()) == StatusCode.UNAUTHENTICATED
 
@@ -186,13 +186,13 @@ def test_new_files_are_taken_without_a_restart_and_bad_ones_are_not(
         found = []
         config = write(tmp_path, authority)
         async with serving(config, OpenClients(), clock) as address:
-            found += [await caller_of(address, authority)]
+            found += [await parent_context(address, authority)]
             write(tmp_path, other)
             clock.now += 1
-            found += [await caller_of(address, authority), await caller_of(address, other)]
+            found += [await parent_context(address, authority), await parent_context(address, other)]
             config.key.write_bytes(authority.issue_cert("localhost").private_key_pem.bytes())  # another's
             clock.now += 1
-            found += [await caller_of(address, other)]
+            found += [await parent_context(address, other)]
         return found
 
     assert asyncio.run(main()) == ["anybody", StatusCode.UNAVAILABLE, "anybody", "anybody"]
@@ -207,10 +207,10 @@ def test_a_new_authority_for_clients_counts_from_then_on(
 
     async def main() -> list[str | StatusCode]:
         async with serving(write(tmp_path, authority, client_ca=authority), OpenClients(), clock) as address:
-            before = [await caller_of(address, authority, each) for each in shown]
+            before = [await parent_context(address, authority, each) for each in shown]
             write(tmp_path, authority, client_ca=other)
             clock.now += 1
-            return before + [await caller_of(address, authority, each) for each in shown]
+            return before + [await parent_context(address, authority, each) for each in shown]
 
     away = StatusCode.UNAVAILABLE
     assert asyncio.run(main()) == ["any.example.com", away, away, "any.example.com"]
@@ -278,7 +278,7 @@ def test_the_end_is_that_of_the_first_certificate_of_the_file_to_end_and_follows
 @pytest.mark.parametrize(
     ("left_days", "told"), [(15, []), (14, []), (13.5, [13.5, 12.5, 11.5]), (1, [1, 0, -1]), (-9, [-9, -10, -11])]
 )
-def test_the_log_tells_every_day_that_a_certificate_ends_soon(
+def test_the_log_tells_every_day_that_a_certificate_expiry_s_soon(
     tmp_path: Path, authority: trustme.CA, caplog: pytest.LogCaptureFixture, left_days: float, told: list[float]
 ) -> None:
     certificate = ServerCertificate(write(tmp_path, authority, ends=NOON))
@@ -293,7 +293,7 @@ def test_the_log_tells_every_day_that_a_certificate_ends_soon(
             raise asyncio.CancelledError
 
     with pytest.raises(asyncio.CancelledError):
-        asyncio.run(tell_of_end(certificate, lambda: now, sleep))
+        asyncio.run(warn_before_expiry(certificate, lambda: now, sleep))
     warned = [vars(record) for record in caplog.records]
     assert [record["days_left"] for record in warned] == told
     assert all(record["levelname"] == "WARNING" and record["ends"] == NOON.isoformat() for record in warned)

@@ -14,7 +14,7 @@ from grpc_health.v1 import health_pb2_grpc
 from tagging.service.config import HealthConfig
 from tagging.service.observe.health import Health
 from tagging.service.observe.metrics import SERVICE
-from tagging.service.observe.watch import Check, Steady, watch
+from tagging.service.observe.watch import Check, Hysteresis, watch
 
 SERVING, NOT_SERVING, UNKNOWN = (
     pb.HealthCheckResponse.SERVING,
@@ -52,7 +52,7 @@ def test_it_serves_once_warm_until_it_drains(service: str) -> None:
             health.drain()
             seen.append(await status(stub, service))
             health.warm()
-            health.lacking(frozenset())
+            health.set_missing(frozenset())
             seen.append(await status(stub, service))
         return seen
 
@@ -61,13 +61,13 @@ def test_it_serves_once_warm_until_it_drains(service: str) -> None:
 
 def test_what_it_lacks_before_it_is_warm_counts_then() -> None:
     health = Health()
-    health.lacking(frozenset({"database"}))
+    health.set_missing(frozenset({"database"}))
     health.warm()
     assert not health.serving
-    health.lacking(frozenset({"database", "decoders"}))
-    health.lacking(frozenset({"decoders"}))
+    health.set_missing(frozenset({"database", "decoders"}))
+    health.set_missing(frozenset({"decoders"}))
     assert not health.serving
-    health.lacking(frozenset())
+    health.set_missing(frozenset())
     assert health.serving
 
 
@@ -107,13 +107,13 @@ def test_a_change_is_told_to_the_log_once(caplog: pytest.LogCaptureFixture) -> N
     health = Health()
     health.warm()
     health.warm()
-    health.lacking(frozenset({"database"}))
-    health.lacking(frozenset({"database"}))
+    health.set_missing(frozenset({"database"}))
+    health.set_missing(frozenset({"database"}))
     assert [(vars(r)["serving"], vars(r)["missing"]) for r in caplog.records] == [(True, ""), (False, "database")]
 
 
 def test_it_is_away_after_failing_for_long_and_back_after_working_for_long() -> None:
-    state = Steady(away_after_s=15, back_after_s=10)
+    state = Hysteresis(away_after_s=15, back_after_s=10)
     seen = [
         (0, True, True),
         (5, False, True),
@@ -139,7 +139,7 @@ def test_it_says_what_the_whole_of_the_observations_says(seed: int) -> None:
     rng = np.random.default_rng(seed)
     times = np.cumsum(rng.integers(1, 4, 300)).tolist()
     works = (rng.random(300) < rng.choice([0.1, 0.5, 0.9])).tolist()
-    state, said = Steady(away_after_s=6, back_after_s=4), True
+    state, said = Hysteresis(away_after_s=6, back_after_s=4), True
     for n, now_s in enumerate(times):
         # The plain way: it changes where all observations since some time, so long ago, say otherwise.
         run = n

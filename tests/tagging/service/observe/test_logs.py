@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from tagging.service.config import LogsConfig
 from tagging.service.observe.call import Call, begin, followed
-from tagging.service.observe.logs import adopt_libraries, json_logs
+from tagging.service.observe.logs import json_logs, unify_library_logging
 
 
 def lines(stream: StringIO) -> list[dict[str, Any]]:
@@ -118,8 +118,8 @@ def test_the_call_is_told_in_its_own_context_alone() -> None:
     with json_logs(LogsConfig(), stream):
         followed(work)()
         logging.getLogger("tagging").info("outside")
-    within, in_thread, outside = lines(stream)
-    for line in (within, in_thread):
+    within, run_in_thread, outside = lines(stream)
+    for line in (within, run_in_thread):
         assert (line["request_id"], line["method"], line["client"]) == ("r1", "TagVideo", "ingest")
     assert not {"request_id", "method", "client"} & outside.keys()
 
@@ -154,7 +154,7 @@ def test_libraries_with_handlers_of_their_own_log_in_json_alone() -> None:
         library.warning("before it was loaded")
         library.addHandler(logging.StreamHandler(theirs))
         library.propagate = False
-        adopt_libraries()
+        unify_library_logging()
         library.warning("after")
     assert [line["message"] for line in lines(stream)] == ["before it was loaded", "after"]
     assert theirs.getvalue() == ""

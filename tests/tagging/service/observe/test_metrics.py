@@ -26,7 +26,7 @@ def readings(**others: Any) -> Readings:
         "tag_edits": lambda: 5,
         "decode_workers": lambda: 2,
         "decode_workers_killed": lambda: 7,
-        "certificate_ends": lambda: None,
+        "certificate_expiry_s": lambda: None,
     }
     return Readings(**quiet | others)
 
@@ -111,11 +111,11 @@ def test_what_others_keep_count_of_is_read_at_each_scrape() -> None:
     assert registry.get_sample_value("tagging_decode_workers_killed_total") == 7
 
 
-def test_when_the_certificate_ends_is_told_where_there_is_one() -> None:
+def test_when_the_certificate_expiry_s_is_told_where_there_is_one() -> None:
     name = "tagging_tls_certificate_expiry_timestamp_seconds"
     for ends in (None, 1_900_000_000.5):
         registry = CollectorRegistry()
-        register(registry, readings(certificate_ends=lambda ends=ends: ends))
+        register(registry, readings(certificate_expiry_s=lambda ends=ends: ends))
         assert registry.get_sample_value(name) == ends
 
 

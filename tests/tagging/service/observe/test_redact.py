@@ -3,7 +3,7 @@
 import pytest
 
 from tagging.errors import InvalidMediaError
-from tagging.service.observe.redact import LONGEST, redact, traced
+from tagging.service.observe.redact import LONGEST, format_traceback, redact
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_secrets_go_and_the_rest_stays(text: str, shown: str) -> None:
 def test_no_text_makes_it_slow_or_long(piece: str) -> None:
     text = piece * (2_000_000 // len(piece))
     assert len(redact(text)) <= LONGEST + 1
-    assert len(traced(thrown(ValueError(text)))) < 2 * LONGEST
+    assert len(format_traceback(thrown(ValueError(text)))) < 2 * LONGEST
 
 
 def thrown(error: BaseException, cause: BaseException | None = None) -> BaseException:
@@ -67,17 +67,19 @@ TITLE = "my holiday in Kyoto"
     ],
 )
 def test_what_an_exception_quotes_is_hidden_and_the_words_around_it_are_not(error: Exception, shown: str) -> None:
-    *frames, last = traced(thrown(error)).splitlines()
+    *frames, last = format_traceback(thrown(error)).splitlines()
     assert last == shown
     assert "raise error from cause" in frames[-1]
     assert TITLE not in "".join(frames)
 
 
 def test_causes_come_first_and_are_hidden_as_well() -> None:
-    told = traced(thrown(RuntimeError("outer"), thrown(KeyError(TITLE), thrown(ValueError(f"inner {TITLE!r}")))))
-    order = [told.index(name) for name in ("ValueError: inner '…'", "KeyError: '…'", "RuntimeError: outer")]
+    text = format_traceback(
+        thrown(RuntimeError("outer"), thrown(KeyError(TITLE), thrown(ValueError(f"inner {TITLE!r}"))))
+    )
+    order = [text.index(name) for name in ("ValueError: inner '…'", "KeyError: '…'", "RuntimeError: outer")]
     assert order == sorted(order)
-    assert TITLE not in told
+    assert TITLE not in text
 
 
 def test_groups_cycles_and_errors_that_cannot_be_written_are_told() -> None:
@@ -87,14 +89,14 @@ def test_groups_cycles_and_errors_that_cannot_be_written_are_told() -> None:
 
     first, second = ValueError("first"), ValueError("second")
     first.__cause__, second.__cause__ = second, first
-    told = traced(ExceptionGroup("both", [first, MuteError()]))
+    text = format_traceback(ExceptionGroup("both", [first, MuteError()]))
     for part in (
         "ExceptionGroup: both (2 sub-exceptions)",
         "ValueError: first",
         "ValueError: second",
         "cannot be written",
     ):
-        assert part in told
+        assert part in text
 
 
 def test_a_deep_recursion_is_cut() -> None:
@@ -103,7 +105,7 @@ def test_a_deep_recursion_is_cut() -> None:
 
     with pytest.raises(RecursionError) as raised:
         down(0)
-    assert len(traced(raised.value).splitlines()) < 200
+    assert len(format_traceback(raised.value).splitlines()) < 200
 
 
 def test_an_error_that_was_raised_from_none_hides_what_was_before() -> None:
@@ -115,4 +117,4 @@ def test_an_error_that_was_raised_from_none_hides_what_was_before() -> None:
 
     with pytest.raises(ValueError, match="after") as raised:
         replace()
-    assert "KeyError" not in traced(raised.value)
+    assert "KeyError" not in format_traceback(raised.value)

@@ -16,7 +16,7 @@ from tagging.errors import DecodeTimeoutError
 from tagging.pipeline.stages import untimed
 from tagging.service.observe.metrics import Metrics
 from tagging.service.observe.stages import TimedStages
-from tagging.service.observe.traces import traced_to
+from tagging.service.observe.traces import tracer_for
 
 
 class Clock:
@@ -46,7 +46,7 @@ def spans() -> InMemorySpanExporter:
 
 @pytest.fixture
 def stages(registry: CollectorRegistry, clock: Clock, spans: InMemorySpanExporter) -> Iterator[TimedStages]:
-    with traced_to(SimpleSpanProcessor(spans), 1.0) as tracer:
+    with tracer_for(SimpleSpanProcessor(spans), 1.0) as tracer:
         yield TimedStages(Metrics(registry), tracer, clock)
 
 

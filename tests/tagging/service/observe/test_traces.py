@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from tagging.errors import MissingPackageError
 from tagging.service.config import TracesConfig
-from tagging.service.observe.traces import traced_to, tracing
+from tagging.service.observe.traces import tracer_for, tracing
 
 
 @contextmanager
@@ -94,13 +94,13 @@ def test_without_an_endpoint_nothing_is_traced_and_nothing_is_global() -> None:
     before = get_tracer_provider()
     with tracing(TracesConfig()) as tracer:
         assert isinstance(tracer, NoOpTracer)
-    with traced_to(SimpleSpanProcessor(InMemorySpanExporter()), 1.0):
+    with tracer_for(SimpleSpanProcessor(InMemorySpanExporter()), 1.0):
         assert get_tracer_provider() is before
 
 
 def test_about_the_share_of_traces_is_kept_and_each_whole() -> None:
     spans = InMemorySpanExporter()
-    with traced_to(SimpleSpanProcessor(spans), 0.25) as tracer:
+    with tracer_for(SimpleSpanProcessor(spans), 0.25) as tracer:
         for _ in range(2000):
             with tracer.start_as_current_span("call"), tracer.start_as_current_span("stage"):
                 pass

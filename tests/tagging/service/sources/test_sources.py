@@ -95,7 +95,7 @@ def test_by_default_only_what_was_sent_is_opened(place: Path) -> None:
         assert isinstance(read(uri), SourceNotAllowedError)
 
     async def held() -> bytes:
-        async with Sources(SourcesConfig()).hold(GOOD) as file:
+        async with Sources(SourcesConfig()).spool(GOOD) as file:
             assert file.name == "the content"
             return content(file)
 
@@ -115,25 +115,25 @@ def test_what_is_empty_or_too_big_is_told_before_it_is_read(place: Path) -> None
     assert isinstance(read(f"{place}/allowed/empty", **config), InvalidMediaError)
     assert isinstance(read(f"{place}/allowed/film.mp4", **config), MediaTooBigError)
 
-    async def hold(sent: bytes) -> None:
-        async with Sources(SourcesConfig(max_bytes=3)).hold(sent):
+    async def spool(sent: bytes) -> None:
+        async with Sources(SourcesConfig(max_bytes=3)).spool(sent):
             raise AssertionError("it was held")
 
     with pytest.raises(InvalidMediaError):
-        asyncio.run(hold(b""))
+        asyncio.run(spool(b""))
     with pytest.raises(MediaTooBigError):
-        asyncio.run(hold(GOOD))
+        asyncio.run(spool(GOOD))
 
 
 def test_a_full_disk_is_an_error_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", "/nowhere/at/all")
 
-    async def hold() -> None:
-        async with Sources(SourcesConfig()).hold(GOOD):
+    async def spool() -> None:
+        async with Sources(SourcesConfig()).spool(GOOD):
             raise AssertionError("it was held")
 
     with pytest.raises(OutputUnwritableError):
-        asyncio.run(hold())
+        asyncio.run(spool())
 
 
 @pytest.mark.parametrize(

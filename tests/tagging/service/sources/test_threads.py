@@ -3,13 +3,13 @@ import threading
 
 import pytest
 
-from tagging.service.sources.threads import in_thread
+from tagging.service.sources.threads import run_in_thread
 
 
 def test_work_returns_and_raises_where_it_is_waited_for() -> None:
-    assert asyncio.run(in_thread(lambda: 7)) == 7
+    assert asyncio.run(run_in_thread(lambda: 7)) == 7
     with pytest.raises(ZeroDivisionError):
-        asyncio.run(in_thread(lambda: 1 // 0))
+        asyncio.run(run_in_thread(lambda: 1 // 0))
 
 
 @pytest.mark.parametrize("fails", [False, True])
@@ -24,7 +24,7 @@ def test_a_cancelled_task_goes_on_only_when_the_work_has_ended(fails: bool) -> N
             raise OSError("nobody hears this")
 
     async def cancel() -> None:
-        task = asyncio.ensure_future(in_thread(work))
+        task = asyncio.ensure_future(run_in_thread(work))
         await asyncio.to_thread(begun.wait)
         for _ in range(3):  # a second and third time, too
             task.cancel()
@@ -43,7 +43,7 @@ def test_names_that_resolve_slowly_do_not_hold_up_files() -> None:
         go = threading.Event()
         lookups = [asyncio.ensure_future(asyncio.to_thread(go.wait, 60)) for _ in range(100)]  # as getaddrinfo waits
         await asyncio.sleep(0)
-        assert await in_thread(lambda: "a file") == "a file"
+        assert await run_in_thread(lambda: "a file") == "a file"
         assert not any(lookup.done() for lookup in lookups)
         go.set()
         await asyncio.gather(*lookups)

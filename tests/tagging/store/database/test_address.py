@@ -14,8 +14,8 @@ SECRET = "hunter2"
 
 def test_a_file_is_shown_by_its_path() -> None:
     address = address_of(database_at("sqlite:////var/lib/videotag.db"))
-    assert (address.shown, str(address.file)) == ("/var/lib/videotag.db", "/var/lib/videotag.db")
-    assert address_of(database_at("sqlite:///here.db")).shown == "here.db"
+    assert (address.display_name, str(address.file)) == ("/var/lib/videotag.db", "/var/lib/videotag.db")
+    assert address_of(database_at("sqlite:///here.db")).display_name == "here.db"
 
 
 def test_where_nothing_is_named_it_is_a_file_in_the_folder_of_videotag(
@@ -23,13 +23,13 @@ def test_where_nothing_is_named_it_is_a_file_in_the_folder_of_videotag(
 ) -> None:
     monkeypatch.setenv("VIDEOTAG_HOME", str(tmp_path / "100%?#"))
     address = address_of(DatabaseConfig())
-    assert address.file == Path(address.shown) == tmp_path / "100%?#" / "service" / "videotag.db"
+    assert address.file == Path(address.display_name) == tmp_path / "100%?#" / "service" / "videotag.db"
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql"])
 def test_a_server_is_shown_without_user_and_password(scheme: str) -> None:
     address = address_of(database_at(f"{scheme}://me:{SECRET}@db.example.com:5433/tags?sslmode=verify-full"))
-    assert address.shown == "db.example.com:5433/tags"
+    assert address.display_name == "db.example.com:5433/tags"
     assert address.file is None
     assert (address.url.password, address.url.query, address.arguments["ssl"]) == (SECRET, {}, "verify-full")
 
@@ -40,7 +40,7 @@ def test_of_a_password_only_some_characters_have_to_be_escaped() -> None:
 
 def test_a_socket_is_named_by_its_folder() -> None:
     address = address_of(database_at("postgresql://me@/tags?host=/run/postgresql"))
-    assert address.shown == "/run/postgresql:5432/tags"
+    assert address.display_name == "/run/postgresql:5432/tags"
 
 
 @pytest.mark.parametrize(
@@ -72,9 +72,9 @@ def test_a_url_that_cannot_be_used_is_refused_without_repeating_it(url: str) -> 
 
 def test_a_configuration_does_not_show_its_url() -> None:
     config = database_at(f"postgresql://me:{SECRET}@host/tags")
-    shown = [repr(config), str(config), config.model_dump_json(), repr(config.model_dump())]
+    texts = [repr(config), str(config), config.model_dump_json(), repr(config.model_dump())]
     for wrong in ({"url": [SECRET]}, {"url": SECRET, "connections": 0}, {"url": SECRET, "colour": SECRET}):
         with pytest.raises(ValidationError) as caught:
             DatabaseConfig.model_validate(wrong)
-        shown.append(str(caught.value))
-    assert SECRET not in "".join(shown)
+        texts.append(str(caught.value))
+    assert SECRET not in "".join(texts)

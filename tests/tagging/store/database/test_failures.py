@@ -42,7 +42,7 @@ async def refused(database: Database, kind: type[VideotagError], said: str = "")
     with pytest.raises(kind) as caught:
         await TagEdits(database).append(edit("refused"))
     assert caught.value.hint
-    assert database.shown in caught.value.message
+    assert database.display_name in caught.value.message
     assert said in caught.value.message
     return caught.value
 
@@ -425,7 +425,7 @@ async def test_no_error_and_no_log_tells_the_password(
 ) -> None:
     caplog.set_level("DEBUG")
     wrong = "topsecret"
-    shown = []
+    texts = []
     for url in (
         postgres.url("postgres", password=wrong),
         f"postgresql://me:{wrong}@127.0.0.1:1/tags",
@@ -433,13 +433,13 @@ async def test_no_error_and_no_log_tells_the_password(
     ):
         async with opened(database_at(url)) as database:
             error = await refused(database, BackendUnavailableError)
-            shown += [*chain(error), repr(vars(database))]
+            texts += [*chain(error), repr(vars(database))]
     async with opened(config) as database:
         await TagEdits(database).append(edit("r1"))
-    shown += [caplog.text, *(repr(vars(record)) for record in caplog.records)]
-    for text_shown in shown:
-        assert wrong not in text_shown
-        assert "s3cr3t" not in text_shown
+    texts += [caplog.text, *(repr(vars(record)) for record in caplog.records)]
+    for written in texts:
+        assert wrong not in written
+        assert "s3cr3t" not in written
 
 
 def chain(error: BaseException | None) -> Iterator[str]:

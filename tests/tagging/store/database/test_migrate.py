@@ -16,7 +16,7 @@ from tagging.errors import DatabaseMismatchError, OutputUnwritableError
 from tagging.store.database.config import DatabaseConfig
 from tagging.store.database.database import Database
 from tagging.store.database.log import Log
-from tagging.store.database.migrate import REVISIONS, migrate, require_current, revert
+from tagging.store.database.migrate import VERSION_TABLE, migrate, require_current, revert
 from tagging.store.database.schema import metadata
 from tagging.store.database.tag_edits import TagEdits
 from tests.support.database_records import LOGS, database_at, edit, url_of
@@ -37,7 +37,7 @@ def tables(connection: Connection) -> dict[str, Any]:
     """All that the database itself says of its tables."""
     inspector = inspect(connection)
     found = {}
-    for table in set(inspector.get_table_names()) - {REVISIONS}:
+    for table in set(inspector.get_table_names()) - {VERSION_TABLE}:
         columns = [{**column, "type": repr(column["type"])} for column in inspector.get_columns(table)]
         keys = (inspector.get_pk_constraint, inspector.get_unique_constraints, inspector.get_foreign_keys)
         indexes = sorted(inspector.get_indexes(table), key=str)
@@ -49,7 +49,7 @@ async def test_the_migrations_end_at_the_models(empty: DatabaseConfig) -> None:
     await migrate(empty)
     differences = await look(
         empty,
-        lambda c: compare_metadata(MigrationContext.configure(c, opts={"version_table": REVISIONS}), metadata),
+        lambda c: compare_metadata(MigrationContext.configure(c, opts={"version_table": VERSION_TABLE}), metadata),
     )
     assert differences == []
 
@@ -91,7 +91,7 @@ async def test_a_migration_that_fails_leaves_nothing(empty: DatabaseConfig) -> N
 
 
 async def test_a_database_of_a_newer_version_is_refused(config: DatabaseConfig, database: Database) -> None:
-    await look(config, lambda c: c.execute(text(f"UPDATE {REVISIONS} SET version_num = '9999'")))
+    await look(config, lambda c: c.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'")))
     for refused in (require_current(database), migrate(config), revert(config, "base")):
         with pytest.raises(DatabaseMismatchError, match="revision 9999") as caught:
             await refused
