@@ -18,7 +18,7 @@ from tokenizers import BertWordPieceTokenizer, Tokenizer
 from torch import Tensor, nn
 
 from tagging.errors import ArtifactMismatchError
-from tagging.ragged import Tokens
+from tagging.ragged import Tokens, starts_of
 
 AT_ONCE = 64  # texts of like length
 TOKENIZED_AT_ONCE = 4096  # a tokenizer says much more of each token than its id
@@ -110,7 +110,7 @@ def encode_lower_layers(bert: Bert, tokenizer: TextTokenizer, texts: Sequence[st
     lengths = np.array([len(one) for one in ids], np.int64)
     order = np.argsort(lengths, kind="stable")
     is_last = layers == bert.shape.layers
-    starts = np.concatenate([[0], np.cumsum(np.minimum(lengths, 1) if is_last else lengths)])
+    starts = starts_of(np.minimum(lengths, 1) if is_last else lengths)
     values = np.empty((starts[-1], bert.shape.width), np.float16)
     device = bert.words.weight.device
     for start in range(0, len(order), AT_ONCE):

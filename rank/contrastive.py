@@ -18,7 +18,7 @@ from rank.towers import TagInput, Towers, VideoInput
 from rank.tree_reranker import TreeReranker
 from tagging.config.rank import RankerConfig
 from tagging.files.tensors import read_tensors
-from tagging.ragged import Tokens
+from tagging.ragged import Tokens, starts_of
 from tagging.types import Candidates, Modality, RankInput, TagScores
 
 AT_ONCE = 256
@@ -41,7 +41,7 @@ class TowerEncoder:
         )
         lengths = np.zeros(len(texts), np.int64)
         lengths[told] = np.diff(states.starts)
-        return Tokens(np.concatenate([[0], np.cumsum(lengths)]), states.values)
+        return Tokens(starts_of(lengths), states.values)
 
     @torch.inference_mode()
     def encode_videos(self, text: Tokens, media: Mapping[Modality, Tokens]) -> Floats:

@@ -126,7 +126,7 @@ class NegativeSampler:
         return out
 
     def _recalled_for(self, video: int) -> Rows:
-        return np.zeros(0, np.int64) if self._recalled is None else self._recalled.of(video)
+        return np.zeros(0, np.int64) if self._recalled is None else self._recalled.at(video)
 
 
 def exclusion_mask(known: sparse.csr_array, kin: sparse.csr_array, twins: sparse.csr_array) -> sparse.csr_array:

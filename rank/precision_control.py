@@ -33,6 +33,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from rank.reliability import wilson
+from tagging.ragged import starts_of
 
 DELTA = 0.1
 PILOT = 0.2  # share of the uploaders that place the sequence
@@ -82,20 +83,20 @@ class HeldOutPredictions:
         cls, videos: Sequence[tuple[NDArray[np.float32], NDArray[np.bool_]]], uploaders: NDArray[np.int64]
     ) -> "HeldOutPredictions":
         """From the confidences (k,) of each video's candidates, best first, and whether they are right (k,)."""
-        starts = np.cumsum([0, *(len(confidences) for confidences, _ in videos)], dtype=np.int64)
+        starts = starts_of([len(confidences) for confidences, _ in videos])
         confidences = np.concatenate([np.zeros(0, np.float32), *(one for one, _ in videos)])
         return cls(starts, confidences, np.concatenate([np.zeros(0, np.bool_), *(one for _, one in videos)]), uploaders)
 
     def only(self, chosen: NDArray[np.bool_]) -> "HeldOutPredictions":
         """Those of some of the videos; chosen: (V,)"""
         here = chosen[self.videos]
-        starts = np.cumsum([0, *np.diff(self.starts)[chosen]], dtype=np.int64)
+        starts = starts_of(np.diff(self.starts)[chosen])
         return HeldOutPredictions(starts, self.confidences[here], self.right[here], self.uploaders[chosen])
 
     def truncated(self, most: int) -> "HeldOutPredictions":
         """The same, at most so many candidates a video: a promise holds for answers cut as those it is taken from."""
         kept = np.arange(len(self.confidences)) - self.starts[self.videos] < most
-        starts = np.cumsum([0, *np.minimum(np.diff(self.starts), most)], dtype=np.int64)
+        starts = starts_of(np.minimum(np.diff(self.starts), most))
         return HeldOutPredictions(starts, self.confidences[kept], self.right[kept], self.uploaders)
 
     def save(self, path: Path) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from tagging.ragged import positions_of, starts_of
 from tagging.text import normalise, split_words
 
 Rows = NDArray[np.int64]
@@ -35,7 +36,7 @@ class NameWords:
         words = [split_words(name) for name in self._names]
         self._number: dict[str, int] = {}
         self._lengths = np.array([len(one) for one in words], np.int64)
-        self._starts = np.concatenate([[0], np.cumsum(self._lengths)])
+        self._starts = starts_of(self._lengths)
         self._words = np.array([self._number.setdefault(w, len(self._number)) for one in words for w in one], np.int64)
         self._letters = np.array([len(name) for name in self._names], np.float32)
         self._scripts = np.array([script(name) for name in self._names])
@@ -92,7 +93,7 @@ class NameWords:
         lengths = self._lengths[rows]
         if not lengths.sum():
             return np.zeros(len(rows), np.float32)
-        places = np.repeat(self._starts[rows] - np.cumsum(lengths) + lengths, lengths) + np.arange(lengths.sum())
+        places = positions_of(self._starts, rows)
         sums = np.bincount(np.repeat(np.arange(len(rows)), lengths), present[self._words[places]], len(rows))
         return (sums / np.maximum(lengths, 1)).astype(np.float32)
 
@@ -134,5 +135,4 @@ def _by_rarest(words: Rows, starts: Rows, counts: Rows) -> tuple[Rows, Rows]:
     order = np.lexsort((words, counts[words], owner))
     rarest = words[order][np.cumsum(lengths[rows]) - lengths[rows]] if len(rows) else np.zeros(0, np.int64)
     by_word = np.argsort(rarest, kind="stable")
-    ends = np.cumsum(np.bincount(rarest, minlength=len(counts)))
-    return rows[by_word], np.concatenate([[0], ends])
+    return rows[by_word], starts_of(np.bincount(rarest, minlength=len(counts)))

@@ -1,24 +1,39 @@
-"""The values that flow through videotag, one way:
+"""Ragged arrays: lists of different lengths packed into one array, list n at values[starts[n]:starts[n + 1]].
 
-    VideoRef → MediaSample → ModalityFeatures → VideoEmbeddings → Candidates → TagScores → RankedTags
-
-This module imports only the standard library and NumPy, so decode workers stay light.
-Letters: T frames or sound examples, D embedding width, K candidates, C channels, Q queries.
+`TagLists` holds the tags of videos, `Tokens` what rankers read of them.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+
+from tagging.types import FloatRows, Indices
+
+
+def starts_of(lengths: ArrayLike) -> Indices:
+    """Return the starts (n + 1,), rising from 0, of n packed lists of these lengths (n,)."""
+    return np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+
+
+def positions_of(starts: Indices, rows: Indices) -> Indices:
+    """Return the positions in the packed array of the items of some lists, one list after the other.
+
+    starts: (n + 1,) of the packed lists
+    rows:   (m,) the lists, in any order, repeats allowed
+    """
+    lengths = np.diff(starts)[rows]
+    ends = np.cumsum(lengths, dtype=np.int64)
+    return np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts[rows] - (ends - lengths), lengths)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TagLists:
     """The tags of V labelled videos, as rows of the catalog: video v has tag_rows[starts[v]:starts[v + 1]]."""
 
-    starts: NDArray[np.int64]  # (V + 1,) rising from 0
-    tag_rows: NDArray[np.int64]  # (pairs,)
+    starts: Indices  # (V + 1,) rising from 0
+    tag_rows: Indices  # (pairs,)
 
     def __post_init__(self) -> None:
         if not len(self.starts) or self.starts[0] != 0 or self.starts[-1] != len(self.tag_rows):
@@ -27,18 +42,30 @@ class TagLists:
     def __len__(self) -> int:
         return len(self.starts) - 1
 
-    def of(self, video_row: int) -> NDArray[np.int64]:
+    @classmethod
+    def of(cls, lists: Sequence[Sequence[int] | Indices]) -> "TagLists":
+        """Pack one list of catalog rows per video; a list may be empty."""
+        rows = [np.asarray(tag_rows, np.int64) for tag_rows in lists]
+        return cls(starts_of([len(tag_rows) for tag_rows in rows]), np.concatenate([np.zeros(0, np.int64), *rows]))
+
+    def at(self, video_row: int) -> Indices:
+        """Return the tags (n,) of one video."""
         return self.tag_rows[self.starts[video_row] : self.starts[video_row + 1]]
+
+    def only(self, video_rows: Indices) -> "TagLists":
+        """Return the lists of some of the videos, in the order of `video_rows`; repeats are allowed."""
+        lengths = np.diff(self.starts)[video_rows]
+        return TagLists(starts_of(lengths), self.tag_rows[positions_of(self.starts, video_rows)])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tokens:
-    """Words, frames or sound examples of many things, packed: thing n has values[starts[n]:starts[n + 1]].
+    """Words, frames or sound examples of n items, packed: item i has values[starts[i]:starts[i + 1]].
 
-    A thing has none where the modality is missing.
+    An item has no token where the modality is missing.
     """
 
-    starts: NDArray[np.int64]  # (n + 1,) rising from 0
+    starts: Indices  # (n + 1,) rising from 0
     values: NDArray[np.float16]  # (tokens, D)
 
     def __post_init__(self) -> None:
@@ -53,24 +80,21 @@ class Tokens:
         return int(self.values.shape[1])
 
     @classmethod
-    def of(cls, things: Sequence[NDArray[np.floating] | None], dim: int) -> "Tokens":
-        """things: (T, dim) each, None where there is nothing."""
-        lengths = [0 if one is None else len(one) for one in things]
-        values = np.zeros((sum(lengths), dim), np.float16)
-        starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        for place, one in enumerate(things):
-            if one is not None:
-                values[starts[place] : starts[place + 1]] = one
+    def of(cls, items: Sequence[NDArray[np.floating] | None], dim: int) -> "Tokens":
+        """Pack the tokens (T, dim) of each item; None where an item has none."""
+        starts = starts_of([0 if tokens is None else len(tokens) for tokens in items])
+        values = np.zeros((starts[-1], dim), np.float16)
+        for row, tokens in enumerate(items):
+            if tokens is not None:
+                values[starts[row] : starts[row + 1]] = tokens
         return cls(starts, values)
 
-    def at(self, row: int) -> NDArray[np.float32] | None:
-        """(T, D) of one thing."""
+    def at(self, row: int) -> FloatRows | None:
+        """Return the tokens (T, D) of one item, None where it has none."""
         values = self.values[self.starts[row] : self.starts[row + 1]]
         return values.astype(np.float32) if len(values) else None
 
-    def only(self, rows: NDArray[np.int64]) -> "Tokens":
-        """Some of the things, in the order of their rows."""
+    def only(self, rows: Indices) -> "Tokens":
+        """Return the tokens of some of the items, in the order of `rows`."""
         lengths = np.diff(self.starts)[rows]
-        starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        places = np.arange(starts[-1]) + np.repeat(self.starts[rows] - starts[:-1], lengths)
-        return Tokens(starts, self.values[places])
+        return Tokens(starts_of(lengths), self.values[positions_of(self.starts, rows)])

@@ -13,6 +13,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+FloatRows = NDArray[np.float32]  # (n, D), or (D,) for one row
+Indices = NDArray[np.int64]  # rows of a table or positions in an array
+
 Modality = Literal["text", "frames", "audio"]
 MODALITIES: tuple[Modality, ...] = ("text", "frames", "audio")
 SAMPLE_RATE_HZ = 16_000

@@ -41,7 +41,7 @@ class LabelledTable:
         return self._base + len(self._added_tags)
 
     def tags_of(self, row: int) -> Rows:
-        return self._base_tags.of(row) if row < self._base else self._added_tags[row - self._base]
+        return self._base_tags.at(row) if row < self._base else self._added_tags[row - self._base]
 
     def uploaders_of(self, rows: Rows) -> Rows:
         """(n,) equal for videos of one uploader; a video without uploader has a number of its own."""

@@ -42,13 +42,11 @@ class LabelledVideos:
 
     def only(self, rows: NDArray[np.int64]) -> "LabelledVideos":
         """Return the videos of these rows, in their order."""
-        lists = [self.tags.of(row) for row in rows.tolist()]
-        starts = np.concatenate([[0], np.cumsum([len(one) for one in lists])]).astype(np.int64)
         return LabelledVideos(
             tuple(self.ids[row] for row in rows),
             tuple(self.titles[row] for row in rows),
             tuple(self.uploader_ids[row] for row in rows),
-            TagLists(starts, np.concatenate([np.zeros(0, np.int64), *lists])),
+            self.tags.only(rows),
         )
 
     def save(self, path: Path) -> None:

@@ -73,7 +73,7 @@ def measure_false_negatives(
     generator = np.random.default_rng([seed, Stream.FALSE_NEGATIVE_AUDIT])
     shown = [_without_some(row, generator) for row in rows]
     catalog, tags = build_catalog([row.tags for row in shown], config.training.min_tag_count)
-    known = catalog.rows_by_normalised()
+    known = catalog.rows_by_spelling
     hidden = [_rows(row, known) - _rows(less, known) for row, less in zip(rows, shown, strict=True)]
     if not any(hidden):
         raise InvalidManifestError(f"no video has {LEAST} tags or more, of which one could be hidden")

@@ -128,7 +128,7 @@ class _Test:
         catalog: TagCatalog,
         prepared: RankTrainingData,
     ) -> "_Test":
-        row_of = catalog.rows_by_normalised()
+        row_of = catalog.rows_by_spelling
         true = []
         for row in rows:
             forms = dict.fromkeys(filter(None, map(normalise, row.tags)))

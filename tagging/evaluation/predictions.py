@@ -117,7 +117,7 @@ class _Truth:
 
 
 def true_tags(rows: Sequence[LabelledVideo], catalog: TagCatalog) -> list[_Truth]:
-    row_of = catalog.rows_by_normalised()
+    row_of = catalog.rows_by_spelling
     truth = []
     for row in rows:
         forms = dict.fromkeys(filter(None, map(normalise, row.tags)))

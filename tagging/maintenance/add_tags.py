@@ -104,7 +104,7 @@ def add_tags(
 
 def new_names(names: Sequence[str], catalog: TagCatalog) -> list[str]:
     """Return the names with single spaces between words; InvalidTagsError for the first that cannot be a new tag."""
-    known = catalog.rows_by_normalised()
+    known = catalog.rows_by_spelling
     given: dict[str, str] = {}
     for name in names:
         form = normalise(name)

@@ -75,7 +75,7 @@ def append_labelled(
                     entries.append(entry)
                     appended += 1
                 advance(1)
-    known = catalog.rows_by_normalised()
+    known = catalog.rows_by_spelling
     unknown = {normalise(tag) for row in tagged for tag in row.tags} - set(known)
     return AppendReport(str(log), appended, unchanged, len(rows) - len(tagged), blank, len(unknown))
 

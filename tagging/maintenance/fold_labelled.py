@@ -73,13 +73,11 @@ def _labelled_videos(recall_stage: RecallStage) -> LabelledVideos:
     """Return the videos that take part in neighbour voting after the updates."""
     table = recall_stage.neighbour_store.voters
     rows = table.live().tolist()
-    tags = [table.tags_of(row) for row in rows]
-    starts = np.concatenate([[0], np.cumsum([len(tag_rows) for tag_rows in tags])]).astype(np.int64)
     return LabelledVideos(
         tuple(table.id_of(row) for row in rows),
         tuple(table.title_of(row) for row in rows),
         tuple(table.uploader_of(row) for row in rows),
-        TagLists(starts, np.concatenate([np.zeros(0, np.int64), *tags])),
+        TagLists.of([table.tags_of(row) for row in rows]),
     )
 
 

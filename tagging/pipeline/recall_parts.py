@@ -88,7 +88,7 @@ class RecallParts:
             channels.append(TagSimilarity(learnt, self.learnt.tags.index, self.learnt.tags.rows, limit))
         channels.append(UploaderTags(voters, limit))
         if self.learnt.extractor is not None:
-            spelled = self.catalog.rows_by_normalised()
+            spelled = self.catalog.rows_by_spelling
             channels.append(
                 ExtractedTags(
                     self.learnt.extractor, lambda name: spelled.get(normalise(name)), len(self.catalog), limit

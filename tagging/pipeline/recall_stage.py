@@ -65,7 +65,7 @@ class RecallStage:
 
         By that of a merged tag for the row of that one: where the merge is taken back, the vote goes back with it.
         """
-        rows = self.catalog.rows_by_normalised()
+        rows = dict(self.catalog.rows_by_spelling)
         for form, row in self._spelled.items():
             found = rows.get(form)  # maybe of a tag that is gone: it keeps its names in the catalog
             if row is None:

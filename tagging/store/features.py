@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from tagging.errors import ArtifactCorruptError
 from tagging.files.atomic import atomic_file
+from tagging.ragged import starts_of
 from tagging.types import Modality
 
 logger = logging.getLogger(__name__)
@@ -144,7 +145,7 @@ class FeatureStore:
 
 def _float16_lists(rows: Sequence[NDArray[np.float16] | None]) -> pa.Array:
     lengths = [0 if row is None else row.size for row in rows]
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    offsets = starts_of(lengths).astype(np.int32)
     present = [row for row in rows if row is not None]
     flat = np.concatenate(present) if present else np.zeros(0, np.float16)
     return pa.ListArray.from_arrays(pa.array(offsets), pa.array(flat))

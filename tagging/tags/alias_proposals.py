@@ -79,7 +79,7 @@ def propose(
     found: list[Proposal] = []
     for first, second, differences in find_pairs([catalog.names[row] for row in order]):
         tag, alias = int(order[first]), int(order[second])
-        of_tag, of_alias = videos.of(tag), videos.of(alias)
+        of_tag, of_alias = videos.at(tag), videos.at(alias)
         near, near_alias = graph.neighbours(tag), graph.neighbours(alias)
         found.append(
             Proposal(

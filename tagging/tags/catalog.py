@@ -7,7 +7,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from types import MappingProxyType
@@ -26,7 +26,7 @@ def tag_id(normalised: str) -> str:
     return hashlib.blake2b(normalised.encode("utf-8"), digest_size=8).hexdigest()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)  # no slots: spellings are indexed once
 class TagCatalog:
     """N tags; a tag's row is its place in every array here and in every bundle file that speaks of tags.
 
@@ -63,8 +63,9 @@ class TagCatalog:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def rows_by_normalised(self) -> dict[str, int]:
-        """Every spelling's row; a canonical name goes before the aliases of others."""
+    @cached_property
+    def rows_by_spelling(self) -> Mapping[str, int]:
+        """The row of every normalised spelling; a canonical name takes precedence over the aliases of others."""
         by_alias = {normalise(alias): row for row, aliases in enumerate(self.aliases) for alias in aliases}
         return by_alias | {normalise(name): row for row, name in enumerate(self.names)}
 
@@ -153,8 +154,7 @@ def build_catalog(
         hidden=np.zeros(len(forms), np.bool_),
     )
     rows = [[row_of[form] for form in forms_of if form in row_of] for forms_of in per_video]
-    starts = np.concatenate([[0], np.cumsum([len(r) for r in rows], dtype=np.int64)]).astype(np.int64)
-    return catalog, TagLists(starts, np.array([row for r in rows for row in r], np.int64))
+    return catalog, TagLists.of(rows)
 
 
 def _before(form: str, spelling: tuple[str, int]) -> tuple[bool, int, str]:

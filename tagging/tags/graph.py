@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from scipy import sparse
 
-from tagging.ragged import TagLists
+from tagging.ragged import TagLists, starts_of
 
 PAIRS_AT_ONCE = 4_000_000  # ordered pairs of one uploader's tags, which bounds the memory of building
 
@@ -66,7 +66,7 @@ class TagGraph:
     def filter_edges(self, min_videos: int = 1, min_uploaders: int = 1) -> "TagGraph":
         """The same tags, without the edges that fewer videos or uploaders speak for."""
         kept = (self.videos.data >= min_videos) & (self.uploaders >= min_uploaders)
-        starts = np.concatenate([[0], np.cumsum(kept)])[self.videos.indptr]
+        starts = starts_of(kept)[self.videos.indptr]
         parts = (self.videos.data[kept], self.videos.indices[kept], starts.astype(self.videos.indptr.dtype))
         return TagGraph(sparse.csr_array(parts, shape=self.videos.shape), self.uploaders[kept])
 
@@ -126,7 +126,7 @@ def _pairs(
     """Each uploader's pairs of tags, the lower row first, and how many of these videos of theirs have both."""
     sizes = np.diff(tags.starts)[videos]
     video = np.repeat(np.arange(len(videos)), sizes)
-    tag = np.concatenate([tags.of(int(v)) for v in videos]) if len(videos) else np.zeros(0, np.int64)
+    tag = np.concatenate([tags.at(int(v)) for v in videos]) if len(videos) else np.zeros(0, np.int64)
     # A tag of one uploader and the same of another are two columns, so the product never mixes them.
     highest = int(tag.max(initial=0)) + 1
     stated, column = np.unique(owners[videos][video] * highest + tag, return_inverse=True)

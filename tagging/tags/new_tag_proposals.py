@@ -48,7 +48,7 @@ class PromotionRule:
 
 def propose(tagged: Mapping[str, Tagged], videos: Mapping[str, VideoRef], catalog: TagCatalog) -> list[NewTag]:
     """tagged: by video_id; videos: what is known of them, maybe not of all."""
-    known = catalog.rows_by_normalised()
+    known = catalog.rows_by_spelling
     found: dict[str, _Found] = {}
     for video_id, tags in tagged.items():
         for name, confidence in _once(tags):

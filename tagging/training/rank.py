@@ -82,7 +82,7 @@ def train_rank(
     )  # fmt: skip
     scorer = prepared.train(ranker, seed, progress, learning.recalled, checkpoint)
     inputs = rank_inputs([videos[row] for row in blended.rows.tolist()], only(tokens, blended.rows), blended.candidates)
-    true = [labelled.tags.of(row) for row in blended.rows.tolist()]
+    true = [labelled.tags.at(row) for row in blended.rows.tolist()]
     examples = list(zip(blended.candidates, scorer.cosines(inputs), true, strict=True))
     uploaders = labelled.uploader_numbers()[blended.rows]
     ordered = cross_fitted(examples, uploaders, ranker.order, seed)
@@ -107,6 +107,6 @@ def predict_held_out(
     answers = []
     for row, candidates, score in zip(rows, promised.candidates, scores, strict=True):
         places = drop_implied(candidates, score, catalog.parents, LONGEST_ANSWER)
-        right = np.isin(candidates.tag_rows[places], labelled.tags.of(row))
+        right = np.isin(candidates.tag_rows[places], labelled.tags.at(row))
         answers.append((score.confidences[places], right))
     return HeldOutPredictions.of(answers, labelled.uploader_numbers()[promised.rows])

@@ -151,7 +151,7 @@ def train_recall(
                 videos = [seen[row] if told[row] else replace(seen[row], uploader_id=None) for row in some]
                 for row, video, proposed in zip(some, videos, recall_stage.propose(videos), strict=True):
                     candidates = merge({name: _voted(name, tags, weights) for name, tags in proposed.items()})
-                    examples.append((_as_new(candidates, catalog, weights), text_of(video), labelled.tags.of(row)))
+                    examples.append((_as_new(candidates, catalog, weights), text_of(video), labelled.tags.at(row)))
                 advance(len(some))
         return examples
 
@@ -203,7 +203,7 @@ def _tags(
 
 
 def _extractor(labelled: LabelledVideos, catalog: TagCatalog, seed: int) -> TagExtractor | None:
-    tags = [[catalog.names[tag] for tag in labelled.tags.of(row)] for row in range(len(labelled.ids))]
+    tags = [[catalog.names[tag] for tag in labelled.tags.at(row)] for row in range(len(labelled.ids))]
     uploaders = [str(number) for number in labelled.uploader_numbers()]
     try:
         return TagExtractor.fit(labelled.titles, tags, uploaders, np.random.default_rng([seed, Stream.TAG_EXTRACTION]))
@@ -235,7 +235,7 @@ def _lists(proposed: Mapping[int, NDArray[np.int64]], rows: NDArray[np.int64], t
     """The tags of the catalog among those proposed for each of the rows, none where nothing was asked for."""
     nothing = np.zeros(0, np.int64)
     lists = [some[some < tags] for some in (proposed.get(row, nothing) for row in rows.tolist())]
-    return TagLists(np.cumsum([0, *map(len, lists)], dtype=np.int64), np.concatenate([nothing, *lists]))
+    return TagLists.of(lists)
 
 
 def _kept(labelled: LabelledVideos, share: float, seed: int) -> NDArray[np.bool_]:

@@ -25,8 +25,7 @@ def matrix(rows: Sequence[Sequence[int]], columns: int) -> sparse.csr_array:
 
 
 def lists(rows: Sequence[Sequence[int]]) -> TagLists:
-    starts = np.cumsum([0, *map(len, rows)])
-    return TagLists(starts, np.array([tag for row in rows for tag in row], np.int64))
+    return TagLists.of(rows)
 
 
 def random_graph(tags: int, generator: np.random.Generator) -> sparse.csr_array:

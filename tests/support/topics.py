@@ -64,5 +64,4 @@ def voters(tags: TagLists, uploaders: Sequence[int]) -> LabelledTable:
 
 
 def lists(rows: Sequence[Sequence[int]]) -> TagLists:
-    starts = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)
-    return TagLists(starts, np.array([tag for row in rows for tag in row], np.int64))
+    return TagLists.of(rows)

@@ -23,7 +23,7 @@ class CatalogIndex:
     def __init__(self, catalog: TagCatalog) -> None:
         self.catalog = catalog
         self.rows_by_id: Mapping[str, int] = {one: row for row, one in enumerate(catalog.ids)}
-        self.rows_by_form: Mapping[str, int] = catalog.rows_by_normalised()
+        self.rows_by_form: Mapping[str, int] = catalog.rows_by_spelling
         self.children: tuple[int, ...] = tuple(row for row, parents in enumerate(catalog.parents) if parents)
 
 

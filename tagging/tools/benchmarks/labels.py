@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from tagging.errors import InvalidManifestError
+from tagging.ragged import starts_of
 from tagging.text import normalise
 from tagging.types import LabelledVideo
 
@@ -33,7 +34,7 @@ class TrainingTags:
         names = tuple(sorted(counts, key=lambda name: (-counts[name], name)))
         row_of = {name: row for row, name in enumerate(names)}
         columns = np.array([row_of[name] for own in tags for name in own], np.int32)
-        starts = np.concatenate([[0], np.cumsum([len(own) for own in tags])]).astype(np.int64)
+        starts = starts_of([len(own) for own in tags])
         ones = np.ones(len(columns), np.float32)
         return cls(names, sparse.csr_matrix((ones, columns, starts), shape=(len(videos), len(names))))
 

@@ -32,7 +32,6 @@ from tagging.pipeline.rank_input import rank_inputs
 from tagging.pipeline.recall_parts import RecallParts, load_fusion
 from tagging.pipeline.recall_stage import RecallStage
 from tagging.progress import Progress
-from tagging.ragged import TagLists
 from tagging.store.features import FeatureStore
 from tagging.tools.benchmarks.index_backends import between, now_mib, share_found
 from tagging.types import Candidates, RankInput, VideoEmbeddings, VideoRef
@@ -203,13 +202,9 @@ def _grown_rows(one: RowIndex, parents: Rows, rng: np.random.Generator) -> tuple
 def _grown_videos(labelled: LabelledVideos, parents: Rows) -> LabelledVideos:
     copies = np.arange(len(parents)) // max(len(labelled.ids), 1)
     uploaders = (labelled.uploader_ids[parent] for parent in parents)
-    lengths = np.diff(labelled.tags.starts)[parents]
-    starts = np.r_[0, np.cumsum(lengths)]
-    within = np.arange(starts[-1]) - np.repeat(starts[:-1], lengths)
-    tag_rows = labelled.tags.tag_rows[np.repeat(labelled.tags.starts[parents], lengths) + within]
     return LabelledVideos(
         tuple(f"{labelled.ids[parent]}+{row}" for row, parent in enumerate(parents)),
         tuple(labelled.titles[parent] for parent in parents),
         tuple(None if one is None else f"{one}+{copy}" for one, copy in zip(uploaders, copies, strict=True)),
-        TagLists(starts, tag_rows),
+        labelled.tags.only(parents),
     )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import sparse
 
+from tagging.ragged import starts_of
 from tagging.tools.benchmarks.labels import Sparse, TrainingTags
 from tagging.types import LabelledVideo
 
@@ -18,7 +19,7 @@ def usual_tags(train: Sequence[LabelledVideo], tags: TrainingTags, tests: Sequen
         if video.video.uploader_id is not None:
             videos_of[video.video.uploader_id].append(row)
     own = [videos_of.get(video.video.uploader_id or "", []) for video in tests]
-    starts = np.concatenate([[0], np.cumsum([len(rows) for rows in own])]).astype(np.int64)
+    starts = starts_of([len(rows) for rows in own])
     columns = np.array([row for rows in own for row in rows], np.int64)
     ones = np.ones(len(columns), np.float32)
     return sparse.csr_matrix((ones, columns, starts), shape=(len(tests), len(train))) @ tags.labels

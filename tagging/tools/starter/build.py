@@ -65,7 +65,7 @@ def build(annotations: Path, out: Path, config: Config, anchors: Path = ANCHORS)
     with atomic_folder(out) as folder:
         catalog.save(folder / "catalog.parquet")
         names = write_name_sources(folder, catalog, encoders, config.recall.names, allowed)
-        LabelledVideos.of([], TagLists(np.zeros(1, np.int64), np.zeros(0, np.int64))).save(folder / "videos.parquet")
+        LabelledVideos.of([], TagLists.of([])).save(folder / "videos.parquet")
         draft = BundleManifest(
             format=FORMAT,
             version="",

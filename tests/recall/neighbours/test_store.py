@@ -55,7 +55,7 @@ def neighbour_store(rows: Sequence[int], backend: str = "flat") -> NeighbourStor
         LabelledTable(
             [str(row) for row in rows], [video.title for video in some], whose,
             np.array(numbers, np.int64),
-            lists([TAGS.of(row).tolist() for row in rows]),
+            lists([TAGS.at(row).tolist() for row in rows]),
         ),
         {"video": VideoSearch("frames", index, np.array(seen, np.int64))},
         TextSearch(FEATURES, FEATURES.transform([video.title for video in some])),
@@ -85,7 +85,7 @@ def as_dict(tags: ChannelTags | None) -> dict[int, float] | None:
 
 
 def add(voting: NeighbourStore, row: int, tags: TagLists = TAGS) -> None:
-    voting.add(str(row), VIDEOS[row], tags.of(row))
+    voting.add(str(row), VIDEOS[row], tags.at(row))
 
 
 @pytest.mark.parametrize("backend", ["flat", "faiss"])
@@ -116,7 +116,7 @@ def test_who_left_votes_no_more_whether_they_came_early_or_late() -> None:
 
 
 def test_a_video_that_joins_again_takes_its_own_place() -> None:
-    changed = lists([TAGS.of((row + 1) % 90).tolist() for row in range(90)])
+    changed = lists([TAGS.at((row + 1) % 90).tolist() for row in range(90)])
     voting = neighbour_store(range(90))
     for row in range(90):
         add(voting, row, changed)
@@ -136,7 +136,7 @@ def test_a_row_that_was_found_can_be_looked_up_after_its_video_left() -> None:
     voting.remove("10")
     assert voting.voters.row_of("10") is None
     assert (voting.voters.id_of(row), voting.voters.title_of(row)) == ("10", VIDEOS[10].title)
-    assert voting.voters.tags_of(row).tolist() == TAGS.of(10).tolist()
+    assert voting.voters.tags_of(row).tolist() == TAGS.at(10).tolist()
 
 
 def test_an_embedding_of_another_width_leaves_no_trace() -> None:

@@ -21,7 +21,7 @@ def plain_vote(
         weight = math.exp((float(similarity) - nearest) / TEMPERATURE)
         who = int(uploaders[row])
         possible[who] = max(possible.get(who, 0.0), weight)
-        for tag in tags.of(int(row)):
+        for tag in tags.at(int(row)):
             best[int(tag), who] = max(best.get((int(tag), who), 0.0), weight)
     scores: dict[int, float] = {}
     for (tag, _), weight in best.items():

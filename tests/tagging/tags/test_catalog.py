@@ -30,19 +30,19 @@ def test_the_catalog_keeps_the_commonest_spelling_and_the_others_as_aliases() ->
     assert catalog.names == ("Rock", "pop")
     assert catalog.aliases == (("rock",), ())  # "ROCK" repeats a tag inside its video, so it has no vote
     assert catalog.counts.tolist() == [3, 1]
-    assert [tags.of(v).tolist() for v in range(4)] == [[0, 1], [0], [0], []]
+    assert [tags.at(v).tolist() for v in range(4)] == [[0, 1], [0], [0], []]
 
 
 def test_rare_tags_are_left_out_of_the_catalog_and_of_the_videos() -> None:
     catalog, tags = build_catalog([["a", "b"], ["a"], ["b", "c"]], min_count=2)
     assert catalog.names == ("a", "b")
-    assert [tags.of(v).tolist() for v in range(3)] == [[0, 1], [0], [1]]
+    assert [tags.at(v).tolist() for v in range(3)] == [[0, 1], [0], [1]]
 
 
 def test_a_tag_has_the_same_id_in_every_catalog() -> None:
     one, _ = build_catalog([["Jazz"]])
     two, _ = build_catalog([["blues"], ["blues", "JAZZ"]])
-    assert one.ids[0] == two.ids[two.rows_by_normalised()["jazz"]] == tag_id("jazz")
+    assert one.ids[0] == two.ids[two.rows_by_spelling["jazz"]] == tag_id("jazz")
 
 
 def test_a_catalog_survives_the_disk(tmp_path: Path) -> None:
@@ -101,8 +101,8 @@ def test_an_alias_is_merged_into_its_tag_before_anything_is_counted() -> None:
     assert catalog.counts.tolist() == [4]
     assert catalog.aliases == (("mariobros", "MarioBros"),)
     assert catalog.ids == (tag_id("mario bros"),)
-    assert [tags.of(v).tolist() for v in range(5)] == [[0], [0], [0], [0], []]
-    rows = catalog.rows_by_normalised()
+    assert [tags.at(v).tolist() for v in range(5)] == [[0], [0], [0], [0], []]
+    rows = catalog.rows_by_spelling
     assert rows["mariobros"] == rows["mario bros"] == 0
 
 

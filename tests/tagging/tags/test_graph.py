@@ -12,8 +12,7 @@ from tagging.tags.graph import TagGraph, build_graph
 
 
 def lists(*videos: list[int]) -> TagLists:
-    starts = np.concatenate([[0], np.cumsum([len(one) for one in videos])]).astype(np.int64)
-    return TagLists(starts, np.array([tag for one in videos for tag in one], np.int64))
+    return TagLists.of(videos)
 
 
 def random_lists(rng: np.random.Generator, videos: int, tags: int) -> TagLists:
@@ -25,7 +24,7 @@ def plain(tags: TagLists, uploaders: list[int]) -> tuple[dict[tuple[int, int], i
     videos: dict[tuple[int, int], int] = {}
     who: dict[tuple[int, int], set[int]] = {}
     for video in range(len(tags)):
-        for pair in combinations(sorted(set(tags.of(video).tolist())), 2):
+        for pair in combinations(sorted(set(tags.at(video).tolist())), 2):
             videos[pair] = videos.get(pair, 0) + 1
             who.setdefault(pair, set()).add(uploaders[video])
     return videos, who

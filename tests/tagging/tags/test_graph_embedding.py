@@ -17,9 +17,7 @@ SMALL = DeepWalkConfig(dim=16, walks=20, length=20, batch=8)
 
 
 def graph_of(pairs: list[tuple[int, int]], tags: int, uploaders: list[int] | None = None) -> TagGraph:
-    starts = np.arange(0, 2 * len(pairs) + 1, 2)
-    lists = TagLists(starts, np.array(pairs, np.int64).reshape(-1))
-    return build_graph(lists, tags, None if uploaders is None else np.array(uploaders))
+    return build_graph(TagLists.of(pairs), tags, None if uploaders is None else np.array(uploaders))
 
 
 def clique(tags: range) -> list[tuple[int, int]]:
@@ -128,8 +126,7 @@ def test_the_embeddings_foretell_which_tags_stand_together_on_talks_not_seen(sha
     talks = [list(tags) for tags in pd.read_parquet(shared_data / "metadata/ted_talks.parquet").tags]
     catalog, tags = build_catalog(talks, min_count=5)
     cut = len(tags) * 4 // 5
-    seen = TagLists(tags.starts[: cut + 1], tags.tag_rows[: tags.starts[cut]])
-    unseen = TagLists(tags.starts[cut:] - tags.starts[cut], tags.tag_rows[tags.starts[cut] :])
+    seen, unseen = tags.only(np.arange(cut)), tags.only(np.arange(cut, len(tags)))
     graph, later = (build_graph(part, len(catalog)) for part in (seen, unseen))
     rows = embed(graph, DeepWalkConfig(dim=32, walks=20, length=50)).rows
     one, other = np.nonzero(np.triu(later.videos.toarray()))

@@ -55,7 +55,7 @@ def write(path: Path, count: int, seed: int, first: int = 0, clips: Sequence[Pat
     data = topics(count, seed)
     with path.open("w", encoding="utf-8") as out:
         for row, video in enumerate(data.videos):
-            tags = [NAMES[tag] for tag in data.tags.of(row)]
+            tags = [NAMES[tag] for tag in data.tags.at(row)]
             # Every uploader of the topics becomes fifty, so that whole uploaders can be kept from the learning.
             uploader = f"u{data.uploaders[row]}-{row % 50}"
             said = {"video_id": f"v{first + row}", "title": video.title, "tags": tags, "uploader_id": uploader}
@@ -244,7 +244,7 @@ def test_nothing_is_fitted_on_the_uploaders_that_promises_rest_on(config: Config
     data = topics(400, seed=1)
     owners = [f"u{data.uploaders[row]}-{row % 50}" for row in range(400)]
     videos = [replace(video, uploader_id=owner) for video, owner in zip(data.videos, owners, strict=True)]
-    tags = [[NAMES[tag] for tag in data.tags.of(row)] for row in range(400)]
+    tags = [[NAMES[tag] for tag in data.tags.at(row)] for row in range(400)]
     learning = learning_of(videos, tags, config)
     parts = [learning.learnt_from, learning.blended.rows, learning.promised.rows]
     assert sorted(np.concatenate(parts).tolist()) == list(range(400))
@@ -264,10 +264,10 @@ def test_tags_that_the_kept_videos_alone_have_are_new_to_what_is_fitted_on_them(
         replace(video, title=f"{word.title()} {video.title}", uploader_id=f"u{row % 100}")
         for row, (video, word) in enumerate(zip(data.videos, own, strict=True))
     ]
-    tags = [[NAMES[data.tags.of(row)[0]], own[row]] for row in range(300)]
+    tags = [[NAMES[data.tags.at(row)[0]], own[row]] for row in range(300)]
     learning = learning_of(videos, tags, config)
     catalog, lists = build_catalog([tuple(one) for one in tags], 1)
-    used = {tag for row in learning.learnt_from.tolist() for tag in lists.of(row).tolist()}
+    used = {tag for row in learning.learnt_from.tolist() for tag in lists.at(row).tolist()}
     right = 0
     for kept in (learning.blended, learning.promised):
         for row, candidates in zip(kept.rows.tolist(), kept.candidates, strict=True):
@@ -275,7 +275,7 @@ def test_tags_that_the_kept_videos_alone_have_are_new_to_what_is_fitted_on_them(
                 assert (tag in candidates.new) == (tag not in used)
                 if tag < len(catalog):
                     assert candidates.new.get(tag, catalog.names[tag]) == catalog.names[tag]
-                right += tag in candidates.new and tag in lists.of(row)
+                right += tag in candidates.new and tag in lists.at(row)
     assert right > 20
 
 

@@ -66,7 +66,7 @@ def test_grown_videos_have_their_parents_tags_and_lie_near_them(folder: Path) ->
     for row in (0, 399, 400, 700, 999):
         same = [parent for parent in range(400) if parts.labelled.titles[parent] == more.labelled.titles[row]]
         assert more.labelled.titles[row] in titles
-        assert any(np.array_equal(more.labelled.tags.of(row), parts.labelled.tags.of(parent)) for parent in same)
+        assert any(np.array_equal(more.labelled.tags.at(row), parts.labelled.tags.at(parent)) for parent in same)
     view = more.views["text"]
     np.testing.assert_array_equal(view.rows, np.arange(1_000))
     rows = view.index.rows()

@@ -86,7 +86,7 @@ def test_hidden_tags_are_never_proposed(tiny_starter: Path, tmp_path: Path) -> N
 
     manifest = read_manifest(tiny_starter)
     recall_stage = RecallStage.load(tiny_starter, manifest)
-    row = recall_stage.catalog.rows_by_normalised()["dog"]
+    row = recall_stage.catalog.rows_by_spelling["dog"]
     beliefs = {"frames": np.array([[0.9, 0.0, 0.0]], np.float32)}
     video = VideoEmbeddings({}, beliefs=beliefs)  # type: ignore[arg-type]
     assert row in recall_stage.recall([video])[0].tag_rows
