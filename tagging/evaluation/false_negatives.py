@@ -1,12 +1,13 @@
-"""How many negatives are no negatives: labels are mostly missing, and a hard negative is often one that nobody gave.
+"""False negatives of the ranker's training: tags drawn as negatives of a video that in fact apply to it.
 
-Some known labels are hidden from a training. Of the negatives that each source draws, the share that are hidden labels
-is measured, and what the relative-margin filter leaves out of these and of the others. Labels that nobody gave cannot
-be counted so: a sample of pairs is written out for a person to judge, with what the ranker makes of each beside it.
+Labels are mostly missing, and a hard negative is often a tag that applies and was not given. Some known labels are
+hidden from a training. The report counts the share of hidden labels among the negatives of each source, and the share
+of these and of other negatives that the relative-margin filter excludes. Labels that are missing in the data cannot be
+counted so: a sample of pairs is written for a person to review, with the ranker's scores.
 """
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,8 @@ from numpy.typing import NDArray
 from rank.contrastive import TagScorer
 from rank.loss import false_negative_mask
 from rank.negatives import SOURCES, NegativeSample, NegativeSampler
-from tagging.bundle.labelled_videos import LabelledVideos
 from tagging.config.random_streams import Stream
+from tagging.config.rank import RankerConfig
 from tagging.config.root import Config
 from tagging.errors import InvalidConfigError, InvalidManifestError
 from tagging.features.extract import extract
@@ -31,16 +32,20 @@ from tagging.progress import Progress
 from tagging.store.features import FeatureStore
 from tagging.tags.catalog import TagCatalog, build_catalog
 from tagging.text import normalise
-from tagging.training.trial import build_trial_data
+from tagging.training.training_set import TrainingSet
+from tagging.training.trial import TrialData, build_trial_data
 from tagging.types import LabelledVideo
 
-HIDDEN = 0.2  # of the labels of a video that has LEAST or more
-LEAST = 3
+HIDDEN_SHARE = 0.2  # of the labels of a video that has MIN_TAGS or more
+MIN_TAGS = 3
 BATCHES = 100
-WRITTEN = 200  # pairs
+SAMPLE_PAIRS = 200
 COLUMNS = ("source", "title", "tag", "cosine", "true_mean_cosine", "left_out", "hidden_label", "is_right")
 
-Rows = NDArray[np.int64]
+# A drawn pair: video, tag, cosine, mean cosine of the video's true tags, excluded by the filter, a hidden label.
+PAIR = np.dtype([("video", "i8"), ("tag", "i8"), ("cosine", "f4"), ("true", "f4"), ("out", "?"), ("hidden", "?")])
+
+Pairs = NDArray[Any]  # of PAIR
 Row = dict[str, str | float | int]
 
 
@@ -48,8 +53,8 @@ Row = dict[str, str | float | int]
 class FalseNegativeReport:
     videos: int
     hidden: int  # labels
-    table: list[Row]  # a row a source
-    sample: str
+    table: list[Row]  # a row per source
+    sample: str  # path of the table to review
 
 
 def measure_false_negatives(
@@ -60,10 +65,10 @@ def measure_false_negatives(
     progress: Progress,
     out: Path,
 ) -> FalseNegativeReport:
-    """Train a ranker without the hidden labels, and look at what it was told apart from; the sample goes to `out`.
+    """Train a ranker without the hidden labels and inspect the negatives that it draws; write the sample to `out`.
 
-    Raises OutputExistsError before any work where `out` exists, InvalidConfigError without a ranker in the
-    configuration, InvalidManifestError where no label can be hidden.
+    Raises OutputExistsError before any work if `out` exists, InvalidConfigError without a ranker in the configuration,
+    InvalidManifestError if no label can be hidden.
     """
     require_new_table(out)
     ranker, seed = config.rank.ranker, config.training.seed
@@ -71,107 +76,116 @@ def measure_false_negatives(
         raise InvalidConfigError("nothing to audit", "the configuration needs a ranker")
     rows = [row for row in read_labelled(manifests, columns) if any(tag.strip() for tag in row.tags)]
     generator = np.random.default_rng([seed, Stream.FALSE_NEGATIVE_AUDIT])
-    shown = [_without_some(row, generator) for row in rows]
-    catalog, tags = build_catalog([row.tags for row in shown], config.training.min_tag_count)
-    known = catalog.rows_by_spelling
-    hidden = [_rows(row, known) - _rows(less, known) for row, less in zip(rows, shown, strict=True)]
+    labelled = [_hide_some(row, generator) for row in rows]
+    catalog, tags = build_catalog([row.tags for row in labelled], config.training.min_tag_count)
+    row_of = catalog.rows_by_spelling
+    hidden = [_tag_rows(row, row_of) - _tag_rows(less, row_of) for row, less in zip(rows, labelled, strict=True)]
     if not any(hidden):
-        raise InvalidManifestError(f"no video has {LEAST} tags or more, of which one could be hidden")
+        raise InvalidManifestError(f"no video has {MIN_TAGS} tags or more, of which one could be hidden")
     videos = [row.video for row in rows]
     extraction = extract(videos, load_encoders(config.encoders), config.media, store, progress, with_tokens=True)
-    taught = build_trial_data(videos, extraction, LabelledVideos.of(videos, tags), catalog, config, ranker, progress)
-    prepared = taught.build_rank_data
-    rows, hidden = ([of_all[row] for row in taught.rows.tolist()] for of_all in (rows, hidden))
-    scorer = prepared.train(ranker, seed, progress, taught.recalled)
-    vectors = scorer.encoder.encode_videos(prepared.data.text, prepared.data.media)
-    negatives = prepared.negatives(ranker.negatives, taught.recalled)
-    pairs = _drawn(negatives, vectors, scorer, hidden, ranker.batch, ranker.negatives.margin, generator)
-    found = {name: np.concatenate(some) for name, some in pairs.items()}
-    _write(out, found, rows, catalog, generator)
-    return FalseNegativeReport(len(rows), sum(map(len, hidden)), [_row(*one) for one in found.items()], str(out))
+    trial = build_trial_data(TrainingSet.of(videos, catalog, tags, extraction), config, ranker, progress)
+    trained_on = [rows[row] for row in trial.rows.tolist()]
+    hidden = [hidden[row] for row in trial.rows.tolist()]
+    scorer = trial.rank_data.train(ranker, seed, progress, trial.recalled)
+    pairs = _draw_pairs(trial, scorer, hidden, ranker, generator)
+    _write_sample(out, pairs, trained_on, catalog, generator)
+    table = [_source_row(source, drawn) for source, drawn in pairs.items()]
+    return FalseNegativeReport(len(trained_on), sum(map(len, hidden)), table, str(out))
 
 
-# Of each drawn pair: video, tag, cosine, mean cosine of the video's true tags, left out, a hidden label.
-_PAIR = np.dtype([("video", "i8"), ("tag", "i8"), ("cosine", "f4"), ("true", "f4"), ("out", "?"), ("hidden", "?")])
-
-
-def _drawn(
-    negatives: NegativeSampler,
-    vectors: NDArray[np.float32],
+def _draw_pairs(
+    trial: TrialData,
     scorer: TagScorer,
     hidden: Sequence[set[int]],
-    batch: int,
+    ranker: RankerConfig,
+    generator: np.random.Generator,
+) -> dict[str, Pairs]:
+    """Draw the negatives of BATCHES random batches; return the pairs of each source that drew any."""
+    data = trial.rank_data.data
+    vectors = scorer.encoder.encode_videos(data.text, data.media)
+    sampler = trial.rank_data.negatives(ranker.negatives, trial.recalled)
+    pairs: dict[str, list[Pairs]] = {}
+    for _ in range(BATCHES):
+        rows = np.sort(generator.choice(len(vectors), min(ranker.batch, len(vectors)), replace=False))
+        for source, drawn in _batch_pairs(sampler, rows, vectors, scorer, ranker.negatives.margin, generator).items():
+            drawn["hidden"] = [tag in hidden[row] for row, tag in zip(drawn["video"], drawn["tag"], strict=True)]
+            pairs.setdefault(source, []).append(drawn)
+    return {source: np.concatenate(batches) for source, batches in pairs.items()}
+
+
+def _batch_pairs(
+    sampler: NegativeSampler,
+    rows: NDArray[np.int64],
+    vectors: NDArray[np.float32],
+    scorer: TagScorer,
     margin: float,
     generator: np.random.Generator,
-) -> dict[str, list[NDArray[Any]]]:
-    pairs: dict[str, list[NDArray[Any]]] = {}
-    for _ in range(BATCHES):
-        rows = np.sort(generator.choice(len(vectors), min(batch, len(vectors)), replace=False))
-        draw = negatives.draw(rows, generator)
-        cosines = vectors[rows] @ scorer.tag_vectors[draw.tags].T
-        true = (torch.from_numpy(draw.pairs[0]), torch.from_numpy(draw.pairs[1]))
-        out = false_negative_mask(torch.from_numpy(cosines), true, margin).numpy()
-        for place, name in enumerate(SOURCES):
-            video, column = np.nonzero(draw.source == place)
-            if not len(video):
-                continue
-            some = np.zeros(len(video), _PAIR)
-            some["video"], some["tag"] = rows[video], draw.tags[column]
-            some["cosine"], some["out"] = cosines[video, column], out[video, column]
-            some["true"] = _true_means(draw, cosines)[video]
-            some["hidden"] = [tag in hidden[one] for one, tag in zip(some["video"], some["tag"], strict=True)]
-            pairs.setdefault(name, []).append(some)
+) -> dict[str, Pairs]:
+    """Draw the negatives of one batch; return them by source, without the field `hidden`."""
+    sample = sampler.draw(rows, generator)
+    cosines = vectors[rows] @ scorer.tag_vectors[sample.tags].T
+    positives = (torch.from_numpy(sample.pairs[0]), torch.from_numpy(sample.pairs[1]))
+    excluded = false_negative_mask(torch.from_numpy(cosines), positives, margin).numpy()
+    true_means = _true_means(sample, cosines)
+    pairs: dict[str, Pairs] = {}
+    for number, source in enumerate(SOURCES):
+        video, column = np.nonzero(sample.source == number)
+        if len(video):
+            drawn = np.zeros(len(video), PAIR)
+            drawn["video"], drawn["tag"] = rows[video], sample.tags[column]
+            drawn["cosine"], drawn["out"] = cosines[video, column], excluded[video, column]
+            drawn["true"] = true_means[video]
+            pairs[source] = drawn
     return pairs
 
 
-def _true_means(draw: NegativeSample, cosines: NDArray[np.float32]) -> NDArray[np.float64]:
-    videos, places = draw.pairs
-    sums = np.bincount(videos, cosines[videos, places], minlength=len(cosines))
+def _true_means(sample: NegativeSample, cosines: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return (B,) the mean cosine of each video's true tags."""
+    videos, columns = sample.pairs
+    sums = np.bincount(videos, cosines[videos, columns], minlength=len(cosines))
     return np.asarray(sums / np.maximum(np.bincount(videos, minlength=len(cosines)), 1))
 
 
-def _row(name: str, pairs: NDArray[Any]) -> Row:
-    missing = pairs["hidden"]
+def _source_row(source: str, pairs: Pairs) -> Row:
+    hidden = pairs["hidden"]
     return {
-        "source": name,
+        "source": source,
         "drawn": len(pairs),
-        "hidden_labels": int(missing.sum()),
-        "share": round(float(missing.mean()), 6),
-        "share_of_hidden_left_out": round(float(pairs["out"][missing].mean()), 4) if missing.any() else 0.0,
-        "share_of_others_left_out": round(float(pairs["out"][~missing].mean()), 4) if (~missing).any() else 0.0,
+        "hidden_labels": int(hidden.sum()),
+        "share": round(float(hidden.mean()), 6),
+        "share_of_hidden_left_out": round(float(pairs["out"][hidden].mean()), 4) if hidden.any() else 0.0,
+        "share_of_others_left_out": round(float(pairs["out"][~hidden].mean()), 4) if (~hidden).any() else 0.0,
     }
 
 
-def _write(
+def _write_sample(
     out: Path,
-    found: Mapping[str, NDArray[Any]],
+    pairs: Mapping[str, Pairs],
     rows: Sequence[LabelledVideo],
     catalog: TagCatalog,
     generator: np.random.Generator,
 ) -> None:
-    """WRITTEN pairs, as many of each source; `is_right` is for a person to fill in."""
+    """Write SAMPLE_PAIRS pairs, equally many of each source, with an empty column `is_right` for a person."""
     with atomic_text_file(out) as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(COLUMNS)
-        for name, pairs in found.items():
-            many = min(len(pairs), WRITTEN // len(found))
-            for pair in pairs[np.sort(generator.choice(len(pairs), many, replace=False))]:
+        for source, drawn in pairs.items():
+            count = min(len(drawn), SAMPLE_PAIRS // len(pairs))
+            for pair in drawn[np.sort(generator.choice(len(drawn), count, replace=False))]:
                 title, tag = rows[pair["video"]].video.text, catalog.names[pair["tag"]]
                 figures = (f"{pair['cosine']:.3f}", f"{pair['true']:.3f}", bool(pair["out"]), bool(pair["hidden"]))
-                table.writerow([name, cell(title), cell(tag), *figures, ""])
+                table.writerow([source, cell(title), cell(tag), *figures, ""])
 
 
-def _without_some(row: LabelledVideo, generator: np.random.Generator) -> LabelledVideo:
-    if len(row.tags) < LEAST:
+def _hide_some(row: LabelledVideo, generator: np.random.Generator) -> LabelledVideo:
+    """Return the video without some of its tags, at least one of which stays."""
+    if len(row.tags) < MIN_TAGS:
         return row
-    kept = generator.random(len(row.tags)) >= HIDDEN
+    kept = generator.random(len(row.tags)) >= HIDDEN_SHARE
     kept[int(generator.integers(len(kept)))] = True
-    return replace(row, tags=tuple(_only(row.tags, kept)))
+    return replace(row, tags=tuple(tag for tag, is_kept in zip(row.tags, kept, strict=True) if is_kept))
 
 
-def _only(tags: Sequence[str], kept: NDArray[np.bool_]) -> Iterator[str]:
-    return (tag for tag, is_kept in zip(tags, kept, strict=True) if is_kept)
-
-
-def _rows(row: LabelledVideo, known: Mapping[str, int]) -> set[int]:
-    return {known[form] for form in map(normalise, row.tags) if form in known}
+def _tag_rows(row: LabelledVideo, row_of: Mapping[str, int]) -> set[int]:
+    return {row_of[spelling] for spelling in map(normalise, row.tags) if spelling in row_of}

@@ -1,7 +1,9 @@
-"""What negatives are worth: the seed's Table 2, over several seeds, on videos kept from the training.
+"""Ablation of the ranker's negatives: number and hardness of negatives against ranking quality, over several seeds.
 
-Every tag of the catalog is ranked by cosine alone, without recall and confidence, so that nothing else makes up for a
-poor ranker. A hard pair is a true tag and one at two hops from the video's tags in the tag graph.
+It repeats the comparison of negatives in "Multimodal Video Tagging: Challenges and a Two-Stage Recall-Ranking Solution"
+(NetEase) on held-out uploaders. Every tag of the catalog is ranked by cosine alone, without recall and calibration, so
+that nothing compensates for a poor ranker. A hard pair is a true tag and a tag at two hops from the video's tags in the
+tag graph.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,11 +16,10 @@ from numpy.typing import NDArray
 from rank.contrastive import TagScorer
 from rank.evaluate import hard_pair_accuracy, ranking_row
 from rank.negatives import at_two_hops, top_edges
-from tagging.bundle.labelled_videos import LabelledVideos
 from tagging.config.rank import NegativesConfig
 from tagging.config.root import Config
 from tagging.errors import InvalidConfigError, InvalidManifestError
-from tagging.features.extract import extract
+from tagging.features.extract import Extraction, extract
 from tagging.features.factory import load_encoders
 from tagging.manifest import read_labelled
 from tagging.pipeline.rank_input import only
@@ -29,30 +30,31 @@ from tagging.store.features import FeatureStore
 from tagging.tags.catalog import TagCatalog, build_catalog
 from tagging.text import normalise
 from tagging.training.rank_data import RankTrainingData
+from tagging.training.training_set import TrainingSet
 from tagging.training.trial import build_trial_data
 from tagging.types import LabelledVideo, Modality
 
 Rows = NDArray[np.int64]
 Row = dict[str, str | float | int]
-DEEPEST = 200
+RANKED_TAGS = 200
 EXAMPLE_TAGS = 5
-AT_ONCE = 64  # videos against the whole catalog
+BATCH_VIDEOS = 64  # scored against the whole catalog at once
 
 
 @dataclass(frozen=True, slots=True)
 class NegativesReport:
-    """A row a setting: means over the seeds, and as `_spread` their standard deviation."""
+    """A table row per setting: means over the seeds, and as `_spread` their standard deviations."""
 
-    videos: int  # learnt from
+    videos: int  # trained on
     tested: int
     tags: int
     table: list[Row]
-    example: str  # title of a tested video
+    example: str  # title of a test video
     example_tags: list[Row]  # its first tags under each setting, by the first seed
 
 
 def settings(config: NegativesConfig) -> dict[str, NegativesConfig]:
-    """What is compared: the seed's three, and the configuration's own, which by default are also drawn from recall."""
+    """Return the compared settings: the paper's three, and the configured one, by default with recalled negatives."""
     plain = config.model_copy(update={"drawn": 400, "by": "uniform", "two_hop": 0, "recalled": 0})
     return {
         "10": plain.model_copy(update={"drawn": 10}),
@@ -71,54 +73,65 @@ def ablate_negatives(
     seeds: Sequence[int],
     example: str | None = None,
 ) -> NegativesReport:
-    """Train a ranker for each setting and seed on the manifests, and test it on the uploaders that are held out.
+    """Train a ranker for each setting and seed on the manifests, and test it on the held-out uploaders.
 
-    example: a held-out video's id; None: the first.
-    Raises InvalidConfigError without a ranker or a holdout in the configuration, InvalidManifestError where nothing is
-    left to learn from or to test on.
+    example: id of a held-out video; None: the first.
+    Raises InvalidConfigError without a ranker or a holdout in the configuration, InvalidManifestError if nothing is
+    left to train on or to test on.
     """
-    ranker, training = config.rank.ranker, config.training
-    if ranker is None or not training.holdout:
+    ranker = config.rank.ranker
+    if ranker is None or not config.training.holdout:
         raise InvalidConfigError("nothing to compare", "the configuration needs a ranker, and a holdout to test on")
     rows = [row for row in read_labelled(manifests, columns) if any(tag.strip() for tag in row.tags)]
-    is_test = np.array([is_held_out(row.video, training.holdout, training.seed) for row in rows], np.bool_)
-    learnt_from, tested = np.flatnonzero(~is_test), np.flatnonzero(is_test)
-    if not len(learnt_from) or not len(tested):
-        raise InvalidManifestError(f"{len(learnt_from)} videos to learn from, {len(tested)} to test on")
-    shown = _example(rows, tested, example)
+    train_rows, test_rows = _split(rows, config)
+    tested = [rows[row] for row in test_rows.tolist()]
+    example_row = _find_example(tested, example)
     extraction = extract(
         [row.video for row in rows], load_encoders(config.encoders), config.media, store, progress, with_tokens=True
     )
-    known = [rows[place] for place in learnt_from.tolist()]
-    catalog, tags = build_catalog([row.tags for row in known], training.min_tag_count)
-    labelled = LabelledVideos.of([row.video for row in known], tags)
-    taught = build_trial_data(
-        [row.video for row in known], extraction.only(learnt_from), labelled, catalog, config, ranker, progress
-    )
-    prepared = taught.build_rank_data
-    test = _Test.of([rows[place] for place in tested.tolist()], only(extraction.tokens, tested), catalog, prepared)
+    training_set = _training_set(rows, train_rows, extraction, config)
+    trial = build_trial_data(training_set, config, ranker, progress)
+    test = _TestSet.of(tested, only(extraction.tokens, test_rows), training_set.catalog, trial.rank_data)
     table, examples = [], []
     for name, negatives in settings(ranker.negatives).items():
-        own = ranker.model_copy(update={"negatives": negatives})
-        found: list[Row] = []
+        setting = ranker.model_copy(update={"negatives": negatives})
+        figures: list[Row] = []
         for seed in seeds:
-            scorer = prepared.train(own, seed, progress, taught.recalled)
-            if not found:
-                examples.append(test.example(name, scorer, shown, catalog))
-            found.append(test.figures(name, scorer))
-        table.append(_over_seeds(name, found))
-    return NegativesReport(
-        len(taught.rows), len(tested), len(catalog), table, rows[tested[shown]].video.title, examples
-    )
+            scorer = trial.rank_data.train(setting, seed, progress, trial.recalled)
+            if not figures:
+                examples.append(test.first_tags(name, scorer, example_row, training_set.catalog))
+            figures.append(test.figures(name, scorer))
+        table.append(_mean_row(name, figures))
+    title = tested[example_row].video.title
+    return NegativesReport(len(trial.rows), len(tested), len(training_set.catalog), table, title, examples)
+
+
+def _split(rows: Sequence[LabelledVideo], config: Config) -> tuple[Rows, Rows]:
+    """Return the rows to train on and those to test on."""
+    training = config.training
+    is_test = np.array([is_held_out(row.video, training.holdout, training.seed) for row in rows], np.bool_)
+    train_rows, test_rows = np.flatnonzero(~is_test), np.flatnonzero(is_test)
+    if not len(train_rows) or not len(test_rows):
+        raise InvalidManifestError(f"{len(train_rows)} videos to learn from, {len(test_rows)} to test on")
+    return train_rows, test_rows
+
+
+def _training_set(
+    rows: Sequence[LabelledVideo], train_rows: Rows, extraction: Extraction, config: Config
+) -> TrainingSet:
+    trained_on = [rows[row] for row in train_rows.tolist()]
+    catalog, tags = build_catalog([row.tags for row in trained_on], config.training.min_tag_count)
+    return TrainingSet.of([row.video for row in trained_on], catalog, tags, extraction.only(train_rows))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Test:
-    rows: Sequence[LabelledVideo]
-    text: Tokens
-    media: Mapping[Modality, Tokens]
-    true: list[Rows]  # of the catalog, and -1 for each tag outside it
-    hard: list[Rows]
+class _TestSet:
+    """T videos whose true tags are known, as the ranker reads them."""
+
+    text: Tokens  # T
+    media: Mapping[Modality, Tokens]  # T each
+    true: list[Rows]  # T, rows of the catalog, and -1 for each tag outside it
+    hard: list[Rows]  # T, tags at two hops from the true ones
 
     @classmethod
     def of(
@@ -126,55 +139,59 @@ class _Test:
         rows: Sequence[LabelledVideo],
         tokens: Mapping[Modality, Tokens],
         catalog: TagCatalog,
-        prepared: RankTrainingData,
-    ) -> "_Test":
+        rank_data: RankTrainingData,
+    ) -> "_TestSet":
         row_of = catalog.rows_by_spelling
-        true = []
+        true: list[Rows] = []
         for row in rows:
-            forms = dict.fromkeys(filter(None, map(normalise, row.tags)))
-            true.append(np.array([*dict.fromkeys(row_of.get(form, -1 - n) for n, form in enumerate(forms))], np.int64))
-        edges = top_edges(prepared.edges, NegativesConfig().edges)
-        hard = [at_two_hops(edges, known[known >= 0]) for known in true]
-        text = prepared.encoder.encode_texts([row.video.text for row in rows])
-        return cls(rows, text, tokens, [np.maximum(one, -1) for one in true], hard)
+            spellings = dict.fromkeys(filter(None, map(normalise, row.tags)))
+            known = dict.fromkeys(row_of[spelling] for spelling in spellings if spelling in row_of)
+            unknown = sum(spelling not in row_of for spelling in spellings)
+            true.append(np.array([*known, *[-1] * unknown], np.int64))
+        edges = top_edges(rank_data.edges, NegativesConfig().edges)
+        hard = [at_two_hops(edges, tag_rows[tag_rows >= 0]) for tag_rows in true]
+        return cls(rank_data.encoder.encode_texts([row.video.text for row in rows]), tokens, true, hard)
 
     def figures(self, name: str, scorer: TagScorer) -> Row:
+        """Return the ranking metrics of a scorer, and its accuracy on hard pairs."""
         vectors = scorer.encoder.encode_videos(self.text, self.media)
         ranked: list[Rows] = []
-        above: list[float] = []
-        for start in range(0, len(vectors), AT_ONCE):
-            scores = vectors[start : start + AT_ONCE] @ scorer.tag_vectors.T
-            for place, of_video in enumerate(scores, start):
-                ranked.append(np.argsort(-of_video, kind="stable")[:DEEPEST])
-                known = self.true[place][self.true[place] >= 0]
-                share = hard_pair_accuracy(of_video, known, self.hard[place])
-                above += [] if share is None else [share]
-        row = ranking_row(name, ranked, self.true)
-        row["hard_pairs"] = float(np.mean(above)) if above else float("nan")
-        return row
+        accuracies: list[float] = []
+        for start in range(0, len(vectors), BATCH_VIDEOS):
+            batch_scores = vectors[start : start + BATCH_VIDEOS] @ scorer.tag_vectors.T
+            for row, scores in enumerate(batch_scores, start):
+                ranked.append(np.argsort(-scores, kind="stable")[:RANKED_TAGS])
+                accuracy = hard_pair_accuracy(scores, self.true[row][self.true[row] >= 0], self.hard[row])
+                if accuracy is not None:
+                    accuracies.append(accuracy)
+        figures = ranking_row(name, ranked, self.true)
+        figures["hard_pairs"] = float(np.mean(accuracies)) if accuracies else float("nan")
+        return figures
 
-    def example(self, name: str, scorer: TagScorer, place: int, catalog: TagCatalog) -> Row:
-        one = np.array([place])
-        media = {modality: tokens.only(one) for modality, tokens in self.media.items()}
-        [vector] = scorer.encoder.encode_videos(self.text.only(one), media)
+    def first_tags(self, name: str, scorer: TagScorer, row: int, catalog: TagCatalog) -> Row:
+        """Return a table row with the first tags of one video."""
+        rows = np.array([row])
+        [vector] = scorer.encoder.encode_videos(self.text.only(rows), only(self.media, rows))
         best = np.argsort(-(scorer.tag_vectors @ vector), kind="stable")[:EXAMPLE_TAGS]
-        said = [f"{catalog.names[row]}{' (right)' * bool(row in self.true[place])}" for row in best.tolist()]
-        return {"negatives": name, "first_tags": ", ".join(said)}
+        names = [f"{catalog.names[tag]}{' (right)' * bool(tag in self.true[row])}" for tag in best.tolist()]
+        return {"negatives": name, "first_tags": ", ".join(names)}
 
 
-def _example(rows: Sequence[LabelledVideo], tested: Rows, video_id: str | None) -> int:
-    ids = [rows[place].video.video_id for place in tested.tolist()]
+def _find_example(tested: Sequence[LabelledVideo], video_id: str | None) -> int:
+    """Return the row of the video among the tested ones."""
     if video_id is None:
         return 0
+    ids = [row.video.video_id for row in tested]
     if video_id not in ids:
         raise InvalidManifestError(f"{video_id!r} is none of the {len(ids)} videos that are tested")
     return ids.index(video_id)
 
 
-def _over_seeds(name: str, found: Sequence[Row]) -> Row:
-    row: Row = {"negatives": name, "seeds": len(found)}
+def _mean_row(name: str, figures: Sequence[Row]) -> Row:
+    """Return the means over the seeds and their standard deviations."""
+    row: Row = {"negatives": name, "seeds": len(figures)}
     for figure in ("precision_at_1", "precision_at_5", "ndcg_at_10", "mrr", "hard_pairs"):
-        values = np.array([float(one[figure]) for one in found])
+        values = np.array([float(of_seed[figure]) for of_seed in figures])
         row[figure] = round(float(values.mean()), 4)
         row[f"{figure}_spread"] = round(float(values.std(ddof=1)), 4) if len(values) > 1 else 0.0
     return row

@@ -1,30 +1,33 @@
-"""The direct sources, which need no labelled video: tags found by their names in texts, frames and sound.
+"""Name sources: recall channels that find tags by their names in texts, frames and sound, without labelled videos.
 
-Each was fitted for one encoder. What they read is the vectors of the tags' names, and which of an encoder's classes
-speak for which tags.
+The strengths of each source were fitted for one encoder. The sources read the vectors of the tags' names, and the links
+from an encoder's classes to the tags that they indicate.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recall.channels.base import Channel
 from tagging.bundle.manifest import NamesEntry
-from tagging.bundle.name_vectors import save_class_tags, save_name_vectors
+from tagging.bundle.name_vectors import load_name_vectors, save_class_tags, save_name_vectors
 from tagging.config.recall import NamesConfig, RecallConfig
 from tagging.config.root import Config
 from tagging.features.base import TellsClasses
 from tagging.features.factory import Encoders, encoder_fingerprints
 from tagging.features.names import Linker, class_words, name_vectors
+from tagging.pipeline.recall_parts import named_channels
 from tagging.tags.catalog import TagCatalog
 from tagging.types import MODALITIES, Modality
 
 logger = logging.getLogger(__name__)
 
-# The sources and whose encoder they were fitted for.
+# Each source, and the modality whose encoder it was fitted for.
 SOURCES: dict[str, Modality] = {
     "literal": "text",
     "described": "text",
@@ -34,28 +37,36 @@ SOURCES: dict[str, Modality] = {
 }
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class NameSources:
+    """The name channels of a bundle in the making, and the vectors that they and the tag tower read."""
+
+    entry: NamesEntry | None = None  # None: there are no names
+    vectors: NDArray[np.float32] | None = None  # (n, D) unit rows of the first n tags' names
+    channels: Sequence[Channel] = ()
+
+
 def without_foreign_sources(config: Config, encoders: Encoders) -> Config:
-    """The configuration without the direct sources that were fitted for other encoders than these."""
+    """Return the configuration without the name sources that were fitted for other encoders than these."""
     names, present = config.recall.names, encoder_fingerprints(encoders)
-    stated = [source for source in SOURCES if getattr(names, source) is not None]
-    unfit = [
+    foreign = [
         source
-        for source in stated
-        if (modality := SOURCES[source]) not in present
-        or names.fitted_for.get(modality, present[modality]) != present[modality]
+        for source, modality in SOURCES.items()
+        if getattr(names, source) is not None
+        and (modality not in present or names.fitted_for.get(modality, present[modality]) != present[modality])
     ]
-    if not unfit:
+    if not foreign:
         return config
-    if told := [source for source in unfit if SOURCES[source] in present]:
-        logger.warning("no direct source %s: it was fitted for another encoder", ", ".join(told))
-    kept = names.model_copy(update=dict.fromkeys(unfit))
-    return config.model_copy(update={"recall": config.recall.model_copy(update={"names": kept})})
+    if dropped := [source for source in foreign if SOURCES[source] in present]:
+        logger.warning("name sources left out: %s; they were fitted for another encoder", ", ".join(dropped))
+    remaining = names.model_copy(update=dict.fromkeys(foreign))
+    return config.model_copy(update={"recall": config.recall.model_copy(update={"names": remaining})})
 
 
 def needs_name_vectors(config: RecallConfig) -> bool:
-    """Whether the text encoder is to read the tags' names, for the direct sources or for the tag tower."""
-    learns = config.learnt is not None and "text" in config.learnt.tag_views
-    return learns or any(getattr(config.names, source) for source in SOURCES)
+    """Return whether the text encoder has to encode the tags' names, for the name sources or for the tag tower."""
+    in_tower = config.learnt is not None and "text" in config.learnt.tag_views
+    return in_tower or any(getattr(config.names, source) for source in SOURCES)
 
 
 def write_name_sources(
@@ -65,9 +76,9 @@ def write_name_sources(
     config: NamesConfig,
     allowed: Mapping[Modality, NDArray[np.bool_]] = MappingProxyType({}),
 ) -> NamesEntry | None:
-    """Write what the direct sources need; None, and nothing written, without a text encoder that reads the names.
+    """Write the files that the name sources read; return None and write nothing without a text encoder.
 
-    allowed: (N,) True for the tags that the modality's encoder may speak for; all, where it is not given.
+    allowed: (N,) True for the tags that the modality's encoder may indicate; a modality without an entry may all.
     """
     if encoders.text is None:
         return None
@@ -77,8 +88,15 @@ def write_name_sources(
     for modality in MODALITIES:
         encoder = getattr(encoders, modality)
         if isinstance(encoder, TellsClasses):
-            may = allowed.get(modality, np.ones(len(catalog), np.bool_))[: len(vectors)]
-            links = Linker(class_words(encoder), encoders.text, config.near).link(vectors, may)
+            may_indicate = allowed.get(modality, np.ones(len(catalog), np.bool_))[: len(vectors)]
+            links = Linker(class_words(encoder), encoders.text, config.near).link(vectors, may_indicate)
             save_class_tags(folder, modality, links)
             classes[modality] = links.classes
     return NamesEntry(dim=vectors.shape[1], count=len(vectors), classes=classes)
+
+
+def load_name_sources(folder: Path, entry: NamesEntry | None, config: RecallConfig, catalog: TagCatalog) -> NameSources:
+    """Return the name sources of a folder as a bundle will read them: vectors rounded to fp16."""
+    if entry is None:
+        return NameSources()
+    return NameSources(entry, load_name_vectors(folder, entry), named_channels(folder, entry, config, catalog))

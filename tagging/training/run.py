@@ -1,45 +1,49 @@
-"""Training a bundle: manifests → features → catalog and channel indexes → bundle."""
+"""Training of a bundle: manifests → features → training set → recall and rank → bundle."""
 
 import logging
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from rank.checkpoint import require_checkpoint
 from rank.recall_probability import RecallProbabilityRanker
 from recall.channels.tag_similarity import TagSimilarity
 from tagging.bundle.files import write_manifest
 from tagging.bundle.indexes import build_video_indexes
-from tagging.bundle.labelled_videos import LabelledVideos
-from tagging.bundle.manifest import FORMAT, BundleManifest, EncoderEntry, NamesEntry, SourceEntry, TrainingEntry
-from tagging.bundle.name_vectors import load_name_vectors
+from tagging.bundle.manifest import (
+    FORMAT,
+    BundleManifest,
+    ChannelEntry,
+    EncoderEntry,
+    NamesEntry,
+    SourceEntry,
+    TrainingEntry,
+)
 from tagging.config.root import Config
 from tagging.errors import InvalidManifestError, NothingToLearnError
-from tagging.features.extract import Extraction, extract
-from tagging.features.factory import Encoders, check_weights, load_encoders
-from tagging.features.weights import bert_folder
+from tagging.features.extract import extract
+from tagging.features.factory import Encoders, load_encoders
 from tagging.files.atomic import atomic_folder, require_new
 from tagging.maintenance.alias_table import read_accepted_aliases, require_known
 from tagging.manifest import read_labelled
-from tagging.pipeline.recall_parts import named_channels
+from tagging.media.read_ahead import Failure
 from tagging.progress import Progress, Stopwatch
-from tagging.splits import is_held_out
 from tagging.store.features import FeatureStore
 from tagging.tags.catalog import TagCatalog, build_catalog
-from tagging.training.name_sources import needs_name_vectors, without_foreign_sources, write_name_sources
-from tagging.training.rank import for_this_machine, predict_held_out, train_rank
-from tagging.training.recall import train_recall
-from tagging.types import LabelledVideo, VideoRef
+from tagging.training.name_sources import load_name_sources, needs_name_vectors, write_name_sources
+from tagging.training.rank import TrainedRanker, predict_held_out, train_rank
+from tagging.training.recall import TrainedRecall, train_recall
+from tagging.training.settings import check_requirements, ranker_to_train, settle_config
+from tagging.training.training_set import SelectedRows, TrainingSet, select_rows
+from tagging.types import LabelledVideo
 
 logger = logging.getLogger(__name__)
 
+# The packages whose versions affect what is trained.
 PACKAGES = (
     "videotag",
     "numpy",
@@ -51,7 +55,7 @@ PACKAGES = (
     "lightgbm",
     "av",
 )
-FAILURES_NAMED = 10
+LOGGED_FAILURES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,27 @@ class TrainingReport:
     bundle: str
     version: str
     counts: Mapping[str, int]
-    seconds: Mapping[str, float]  # where the time went, stage by stage
+    seconds: Mapping[str, float]  # of each stage
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What every step of one training shares."""
+
+    config: Config  # settled
+    encoders: Encoders
+    progress: Progress
+    watch: Stopwatch
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Trained:
+    """The manifest entries of the files that the steps of a training wrote."""
+
+    names: NamesEntry | None
+    recall: TrainedRecall | None
+    ranker: TrainedRanker | None
+    channels: dict[str, ChannelEntry]
 
 
 def train(
@@ -74,141 +98,177 @@ def train(
     aliases: Path | None = None,
     checkpoint: Path | None = None,
 ) -> TrainingReport:
-    """Learn a bundle from the labelled videos of the manifests and write it to `out`.
+    """Train a bundle on the labelled videos of the manifests and write it to `out`.
 
+    columns: field -> column of the manifests, where they differ.
     created: the time that the bundle states, with a time zone.
     aliases: a table of accepted aliases, which are merged into their tags.
-    checkpoint: a file that the ranker's training is kept in, and goes on from; it is left there.
-    Rows of another split than "train" (or none) and the held-out uploaders are read and left alone. Raises
-    InvalidManifestError where no labelled video remains, InvalidAliasesError, and before any work OutputExistsError
-    where `out` exists and OutputUnwritableError where it or the checkpoint cannot be written.
+    checkpoint: a file that the ranker's training is saved in and resumed from; it is not removed.
+    Rows of another split than "train" (or none) and of held-out uploaders are counted and skipped. Raises
+    InvalidManifestError if no labelled video remains, InvalidAliasesError, and before any work OutputExistsError
+    if `out` exists and OutputUnwritableError if it or the checkpoint cannot be written.
     """
     require_new(out)
-    same_as = read_accepted_aliases(aliases) if aliases else {}
-    check_weights(config.encoders)  # before minutes of reading
-    ranker = config.rank.ranker if config.recall.learnt is not None else None
-    if ranker is not None:
-        bert_folder(ranker.bert)
-        config = for_this_machine(config, ranker)
-        if checkpoint is not None:
-            require_checkpoint(checkpoint)
+    merged_into = read_accepted_aliases(aliases) if aliases else {}
+    hardware = check_requirements(config, checkpoint)
     watch = Stopwatch()
-    with watch("read manifests"):
-        rows = list(_counted(read_labelled(manifests, columns), progress))
-        kept, skipped = _choose(rows, config)
-    if not kept:
-        raise InvalidManifestError("no video with a tag is left to learn from", _left_out(skipped))
-    if aliases:
-        require_known(aliases, same_as, (row.tags for row in kept))
     with watch("load encoders"):
         encoders = load_encoders(config.encoders)
-    with watch("extract features"):
-        videos = [row.video for row in kept]
-        extraction = extract(videos, encoders, config.media, store, progress, with_tokens=ranker is not None)
-        _name_failures(extraction, len(kept))
-    learnt = [place for place, embeddings in enumerate(extraction.embeddings) if embeddings.rows]
-    skipped["videos_without_features"] = len(kept) - len(learnt)
-    if not learnt:
-        raise InvalidManifestError("no video that could be looked at is left to learn from", _left_out(skipped))
-    videos = [videos[place] for place in learnt]
+    run = _Run(settle_config(config, hardware, encoders), encoders, progress, watch)
+    selected = _read_manifests(manifests, columns, run)
+    if aliases:
+        require_known(aliases, merged_into, (row.tags for row in selected.kept))
+    training_set, selected = _build_training_set(selected, merged_into, store, run)
     with atomic_folder(out) as folder:
-        with watch("build catalog"):
-            catalog, tags = build_catalog(
-                [kept[place].tags for place in learnt], config.training.min_tag_count, same_as
-            )
-            if not len(catalog):
-                raise InvalidManifestError(
-                    f"no tag is on {config.training.min_tag_count} videos or more", "lower training.min_tag_count"
-                )
-            catalog.save(folder / "catalog.parquet")
-            labelled = LabelledVideos.of(videos, tags)
-            labelled.save(folder / "videos.parquet")
-        config = without_foreign_sources(config, encoders)
-        names = None
-        if needs_name_vectors(config.recall):
-            with watch("encode names"):
-                names = write_name_sources(folder, catalog, encoders, config.recall.names)
-        seen = extraction.only(np.array(learnt))
-        parts = _learn(folder, videos, seen, labelled, catalog, names, config, progress, watch, checkpoint)
+        trained = _train_parts(folder, training_set, run, checkpoint)
+        sources = [*(SourceEntry.of(path, columns) for path in manifests)]
+        sources += [SourceEntry.of(aliases, {})] if aliases else []
         with watch("write bundle"):
-            draft = BundleManifest(
-                format=FORMAT,
-                version="",
-                created=created,
-                files={},
-                config=config,
-                encoders=encoder_entries(encoders),
-                names=names,
-                **parts,
-                counts={"videos": len(learnt), "tags": len(catalog), "pairs": len(tags.tag_rows)},
-                training=TrainingEntry(
-                    sources=[
-                        *(SourceEntry.of(path, columns) for path in manifests),
-                        *([SourceEntry.of(aliases, {})] if aliases else []),
-                    ],
-                    packages={name: version(name) for name in PACKAGES},
-                    videos_read=len(rows),
-                    **skipped,
-                ),
-            )
+            draft = _draft_manifest(training_set, trained, _training_entry(sources, selected), run, created)
             manifest = write_manifest(folder, draft)
-    told = manifest.training.model_dump(exclude={"sources", "packages"})
-    return TrainingReport(str(out), manifest.version, {**manifest.counts, **told}, watch.seconds)
+    counts = manifest.training.model_dump(exclude={"sources", "packages"})
+    return TrainingReport(str(out), manifest.version, {**manifest.counts, **counts}, watch.seconds)
 
 
-def _learn(
-    folder: Path,
-    videos: Sequence[VideoRef],
-    extraction: Extraction,
-    labelled: LabelledVideos,
-    catalog: TagCatalog,
-    names: NamesEntry | None,
-    config: Config,
-    progress: Progress,
-    watch: Stopwatch,
-    checkpoint: Path | None,
-) -> dict[str, Any]:
-    """Write what recall and rank learn from V videos, and the indexes; what the manifest says of them."""
-    embeddings, tokens = extraction.embeddings, extraction.tokens
-    learning = ranking = None
-    with watch("learn recall"), _telling("nothing is learnt"):
-        if config.recall.learnt is not None:
-            named = named_channels(folder, names, config.recall, catalog)
-            vectors = load_name_vectors(folder, names) if names else None
-            learning = train_recall(embeddings, labelled, catalog, vectors, named, config, progress)
-            learning.save(folder / "learnt")
-    if learning is not None:
-        with watch("learn rank"):
-            with _telling("no ranker is trained"):
-                if config.rank.ranker is not None:
-                    ranking = train_rank(videos, tokens, labelled, catalog, learning, config, progress, checkpoint)
-                    ranking.save(folder)
-            ranker = RecallProbabilityRanker() if ranking is None else ranking.ranker
-            answers = predict_held_out(ranker, videos, tokens, labelled, catalog, learning.promised)
-            if answers is not None:
-                answers.save(folder / "answers.parquet")
-    with watch("build indexes"):
-        indexes = build_video_indexes(
-            embeddings if learning is None else learning.embeddings, config.recall, config.training.seed
-        )
-        if learning is not None and learning.parts.tags is not None:
-            indexes[TagSimilarity.name] = learning.parts.tags
-        for name, one in indexes.items():
-            one.save(folder / "channels" / name)
+def _read_manifests(manifests: Sequence[Path], columns: Mapping[str, str], run: _Run) -> SelectedRows:
+    with run.watch("read manifests"):
+        rows = list(_counted(read_labelled(manifests, columns), run.progress))
+        selected = select_rows(rows, run.config.training)
+    selected.require_any("video with a tag")
+    return selected
+
+
+def _build_training_set(
+    selected: SelectedRows, merged_into: Mapping[str, str], store: FeatureStore, run: _Run
+) -> tuple[TrainingSet, SelectedRows]:
+    """Extract the features of the selected videos and build the catalog of those that have any."""
+    with run.watch("extract features"):
+        extraction = extract(
+            [row.video for row in selected.kept], run.encoders, run.config.media, store, run.progress,
+            with_tokens=ranker_to_train(run.config) is not None,
+        )  # fmt: skip
+        _log_failures(extraction.failures, len(selected.kept))
+    usable = [row for row, embeddings in enumerate(extraction.embeddings) if embeddings.rows]
+    selected = selected.only(usable, "videos_without_features")
+    selected.require_any("video with features")
+    with run.watch("build catalog"):
+        min_count = run.config.training.min_tag_count
+        catalog, tags = build_catalog([row.tags for row in selected.kept], min_count, merged_into)
+        if not len(catalog):
+            raise InvalidManifestError(f"no tag is on {min_count} videos or more", "lower training.min_tag_count")
+    videos = [row.video for row in selected.kept]
+    return TrainingSet.of(videos, catalog, tags, extraction.only(np.array(usable))), selected
+
+
+def _train_parts(folder: Path, training_set: TrainingSet, run: _Run, checkpoint: Path | None) -> _Trained:
+    """Train each part that the configuration has, and write its files into the folder."""
+    training_set.catalog.save(folder / "catalog.parquet")
+    training_set.labelled.save(folder / "videos.parquet")
+    names = _write_names(folder, training_set.catalog, run)
+    recall = _train_recall(folder, training_set, names, run)
+    ranker = None if recall is None else _train_rank(folder, training_set, recall, run, checkpoint)
+    channels = _write_indexes(folder, training_set, recall, run)
+    return _Trained(names, recall, ranker, channels)
+
+
+def _write_names(folder: Path, catalog: TagCatalog, run: _Run) -> NamesEntry | None:
+    if not needs_name_vectors(run.config.recall):
+        return None
+    with run.watch("encode names"):
+        return write_name_sources(folder, catalog, run.encoders, run.config.recall.names)
+
+
+def _train_recall(folder: Path, training_set: TrainingSet, names: NamesEntry | None, run: _Run) -> TrainedRecall | None:
+    with run.watch("learn recall"), _skipped_if_nothing_to_learn("no recall model is trained"):
+        if run.config.recall.learnt is not None:
+            sources = load_name_sources(folder, names, run.config.recall, training_set.catalog)
+            recall = train_recall(training_set, sources, run.config, run.progress)
+            recall.save(folder / "learnt")
+            return recall
+    return None
+
+
+def _train_rank(
+    folder: Path, training_set: TrainingSet, recall: TrainedRecall, run: _Run, checkpoint: Path | None
+) -> TrainedRanker | None:
+    """Train the ranker, if the configuration has one, and write the predictions for precision control."""
+    trained = None
+    with run.watch("learn rank"):
+        with _skipped_if_nothing_to_learn("no ranker is trained"):
+            if ranker_to_train(run.config) is not None:
+                trained = train_rank(training_set, recall, run.config, run.progress, checkpoint)
+                trained.save(folder)
+        ranker = RecallProbabilityRanker() if trained is None else trained.ranker
+        predictions = predict_held_out(ranker, training_set, recall.control_candidates)
+        if predictions is not None:
+            predictions.save(folder / "answers.parquet")
+    return trained
+
+
+def _write_indexes(
+    folder: Path, training_set: TrainingSet, recall: TrainedRecall | None, run: _Run
+) -> dict[str, ChannelEntry]:
+    with run.watch("build indexes"):
+        embeddings = training_set.embeddings if recall is None else recall.embeddings
+        indexes = build_video_indexes(embeddings, run.config.recall, run.config.training.seed)
+        if recall is not None and recall.parts.tags is not None:
+            indexes[TagSimilarity.name] = recall.parts.tags
+        for channel, index in indexes.items():
+            index.save(folder / "channels" / channel)
+    return {channel: index.entry() for channel, index in indexes.items()}
+
+
+def _draft_manifest(
+    training_set: TrainingSet, trained: _Trained, training: TrainingEntry, run: _Run, created: datetime
+) -> BundleManifest:
+    """Return the manifest without version and files, which `write_manifest` adds."""
+    return BundleManifest(
+        format=FORMAT,
+        version="",
+        created=created,
+        config=run.config,
+        encoders=encoder_entries(run.encoders),
+        channels=trained.channels,
+        names=trained.names,
+        learnt=None if trained.recall is None else trained.recall.entry(),
+        ranker=None if trained.ranker is None else trained.ranker.entry(),
+        counts={
+            "videos": len(training_set),
+            "tags": len(training_set.catalog),
+            "pairs": len(training_set.labelled.tags.tag_rows),
+        },
+        training=training,
+        files={},
+    )
+
+
+def _training_entry(sources: list[SourceEntry], selected: SelectedRows) -> TrainingEntry:
+    return TrainingEntry(
+        sources=sources,
+        packages={name: version(name) for name in PACKAGES},
+        videos_read=selected.read,
+        videos_held_out=selected.skipped["videos_held_out"],
+        videos_of_other_splits=selected.skipped["videos_of_other_splits"],
+        videos_without_tags=selected.skipped["videos_without_tags"],
+        videos_without_features=selected.skipped["videos_without_features"],
+    )
+
+
+def encoder_entries(encoders: Encoders) -> dict[str, EncoderEntry]:
+    """Return the manifest entries of the encoders, by modality."""
     return {
-        "channels": {name: one.entry() for name, one in indexes.items()},
-        "learnt": learning.entry() if learning is not None else None,
-        "ranker": ranking.entry() if ranking is not None else None,
+        modality: EncoderEntry(fingerprint=encoder.fingerprint, dim=encoder.dim)
+        for modality, encoder in encoders.present().items()
     }
 
 
 @contextmanager
-def _telling(what: str) -> Iterator[None]:
-    """Where there is nothing to learn, that is told, and the training goes on without."""
+def _skipped_if_nothing_to_learn(consequence: str) -> Iterator[None]:
+    """Log NothingToLearnError with its consequence and continue: the bundle is written without that part."""
     try:
         yield
     except NothingToLearnError as error:
-        logger.info("%s: %s", what, error)
+        logger.info("%s: %s", consequence, error)
 
 
 def _counted(rows: Iterator[LabelledVideo], progress: Progress) -> Iterator[LabelledVideo]:
@@ -218,33 +278,8 @@ def _counted(rows: Iterator[LabelledVideo], progress: Progress) -> Iterator[Labe
             advance(1)
 
 
-def _choose(rows: Sequence[LabelledVideo], config: Config) -> tuple[list[LabelledVideo], Counter[str]]:
-    """The rows to learn from, and how many were left out for which reason."""
-    kept: list[LabelledVideo] = []
-    skipped: Counter[str] = Counter(videos_held_out=0, videos_of_other_splits=0, videos_without_tags=0)
-    for row in rows:
-        if row.split not in ("", "train"):
-            skipped["videos_of_other_splits"] += 1
-        elif is_held_out(row.video, config.training.holdout, config.training.seed):
-            skipped["videos_held_out"] += 1
-        elif not any(tag.strip() for tag in row.tags):
-            skipped["videos_without_tags"] += 1
-        else:
-            kept.append(row)
-    return kept, skipped
-
-
-def _left_out(skipped: Mapping[str, int]) -> str:
-    return "; ".join(f"{name.replace('_', ' ')}: {count}" for name, count in skipped.items())
-
-
-def _name_failures(extraction: Extraction, videos: int) -> None:
-    for failure in extraction.failures[:FAILURES_NAMED]:
-        logger.warning("%s: media left out: %s", failure.video.video_id, failure.error.message)
-    if len(extraction.failures) > FAILURES_NAMED:
-        logger.warning("media of %d of %d videos were left out", len(extraction.failures), videos)
-
-
-def encoder_entries(encoders: Encoders) -> dict[str, EncoderEntry]:
-    present = encoders.present().items()
-    return {modality: EncoderEntry(fingerprint=one.fingerprint, dim=one.dim) for modality, one in present}
+def _log_failures(failures: Sequence[Failure], videos: int) -> None:
+    for failure in failures[:LOGGED_FAILURES]:
+        logger.warning("%s: media skipped: %s", failure.video.video_id, failure.error.message)
+    if len(failures) > LOGGED_FAILURES:
+        logger.warning("media of %d of %d videos were skipped", len(failures), videos)

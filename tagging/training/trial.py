@@ -1,24 +1,20 @@
-"""A ranker's lessons without a bundle, for trainings that are only looked at: as `train` gives them, recall first."""
+"""Trial training data: the ranker's training data as `train` builds it, for trainings that write no bundle."""
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tagging.bundle.labelled_videos import LabelledVideos
 from tagging.config.rank import RankerConfig
 from tagging.config.root import Config
 from tagging.errors import NothingToLearnError
-from tagging.features.extract import Extraction
-from tagging.pipeline.rank_input import only
 from tagging.progress import Progress
 from tagging.ragged import TagLists
-from tagging.tags.catalog import TagCatalog
+from tagging.training.name_sources import NameSources
 from tagging.training.rank_data import RankTrainingData, build_rank_data
 from tagging.training.recall import train_recall
-from tagging.types import VideoRef
+from tagging.training.training_set import TrainingSet
 
 logger = logging.getLogger(__name__)
 
@@ -26,29 +22,21 @@ logger = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True, eq=False)
 class TrialData:
     rows: NDArray[np.int64]  # n of the V videos, those that a ranker is trained on
-    build_rank_data: RankTrainingData  # n
-    recalled: TagLists | None  # n, what recall proposes for each; None: recall learnt nothing
+    rank_data: RankTrainingData  # n
+    recalled: TagLists | None  # n, the tags that recall proposes for each; None: there is no recall model
 
 
-def build_trial_data(
-    videos: Sequence[VideoRef],
-    extraction: Extraction,
-    labelled: LabelledVideos,
-    catalog: TagCatalog,
-    config: Config,
-    ranker: RankerConfig,
-    progress: Progress,
-) -> TrialData:
-    """videos, extraction, labelled: V. Where they are too few for recall to learn from, all are the ranker's."""
-    rows, recalled = np.arange(len(videos)), None
+def build_trial_data(training_set: TrainingSet, config: Config, ranker: RankerConfig, progress: Progress) -> TrialData:
+    """Train recall if negatives come from it, and build the ranker's training data.
+
+    With too few videos to train recall on, all of them are for the ranker.
+    """
+    rows, recalled = np.arange(len(training_set)), None
     try:
         if config.recall.learnt is not None and ranker.negatives.recalled:
-            learning = train_recall(extraction.embeddings, labelled, catalog, None, [], config, progress)
-            rows, recalled = learning.learnt_from, learning.recalled
+            recall = train_recall(training_set, NameSources(), config, progress)
+            rows, recalled = recall.train_rows, recall.recalled
     except NothingToLearnError as error:
         logger.info("no negatives from recall: %s", error)
-    prepared = build_rank_data(
-        [videos[row] for row in rows.tolist()], only(extraction.tokens, rows), labelled.only(rows), catalog, ranker,
-        config.training.seed, progress,
-    )  # fmt: skip
-    return TrialData(rows, prepared, recalled)
+    rank_data = build_rank_data(training_set.only(rows), ranker, config.training.seed, progress)
+    return TrialData(rows, rank_data, recalled)

@@ -25,8 +25,10 @@ from tagging.pipeline.precision import LONGEST_ANSWER
 from tagging.progress import Silent
 from tagging.store.features import FeatureStore
 from tagging.tags.catalog import build_catalog
+from tagging.training.name_sources import NameSources
 from tagging.training.recall import TrainedRecall, train_recall
 from tagging.training.run import train
+from tagging.training.training_set import TrainingSet
 from tagging.types import RankedTags, VideoEmbeddings, VideoRef
 from tests.support.clocks import NOW
 from tests.support.topics import LEARNT, NAMES, WORDS, topics
@@ -237,7 +239,8 @@ def learning_of(videos: Sequence[VideoEmbeddings], tags: Sequence[Sequence[str]]
     owners = tuple(video.uploader_id for video in videos)
     ids = tuple(f"v{row}" for row in range(len(videos)))
     labelled = LabelledVideos(ids, tuple(video.title for video in videos), owners, lists)
-    return train_recall(videos, labelled, catalog, None, [], config, Silent())
+    refs = [VideoRef(video_id) for video_id in ids]
+    return train_recall(TrainingSet(refs, labelled, catalog, videos, {}), NameSources(), config, Silent())
 
 
 def test_nothing_is_fitted_on_the_uploaders_that_promises_rest_on(config: Config) -> None:
@@ -246,7 +249,7 @@ def test_nothing_is_fitted_on_the_uploaders_that_promises_rest_on(config: Config
     videos = [replace(video, uploader_id=owner) for video, owner in zip(data.videos, owners, strict=True)]
     tags = [[NAMES[tag] for tag in data.tags.at(row)] for row in range(400)]
     learning = learning_of(videos, tags, config)
-    parts = [learning.learnt_from, learning.blended.rows, learning.promised.rows]
+    parts = [learning.train_rows, learning.fusion_candidates.rows, learning.control_candidates.rows]
     assert sorted(np.concatenate(parts).tolist()) == list(range(400))
     learnt, blended, promised = ({owners[row] for row in rows.tolist()} for rows in parts)
     assert promised
@@ -267,9 +270,9 @@ def test_tags_that_the_kept_videos_alone_have_are_new_to_what_is_fitted_on_them(
     tags = [[NAMES[data.tags.at(row)[0]], own[row]] for row in range(300)]
     learning = learning_of(videos, tags, config)
     catalog, lists = build_catalog([tuple(one) for one in tags], 1)
-    used = {tag for row in learning.learnt_from.tolist() for tag in lists.at(row).tolist()}
+    used = {tag for row in learning.train_rows.tolist() for tag in lists.at(row).tolist()}
     right = 0
-    for kept in (learning.blended, learning.promised):
+    for kept in (learning.fusion_candidates, learning.control_candidates):
         for row, candidates in zip(kept.rows.tolist(), kept.candidates, strict=True):
             for tag in candidates.tag_rows.tolist():
                 assert (tag in candidates.new) == (tag not in used)
@@ -320,7 +323,7 @@ def test_with_too_few_videos_nothing_is_learnt_and_that_is_told(
     manifest = write(tmp_path / "few.jsonl", 60, seed=1)
     with caplog.at_level("INFO"):
         train([manifest], {}, tmp_path / "b", config, FeatureStore(tmp_path / "f"), Silent(), created=NOW)
-    assert "nothing is learnt" in caplog.text
+    assert "no recall model is trained" in caplog.text
     assert read_manifest(tmp_path / "b").learnt is None
     with load_tagger(tmp_path / "b") as tagger:
         assert tagger.tag(VideoRef("x", title="purring kitten"), tagger.selection(3)).tags

@@ -185,7 +185,7 @@ def test_a_source_fitted_for_another_encoder_is_left_out_and_named(
     kept = read_manifest(tmp_path / "b").config.recall.names
     assert kept.seen is None
     assert kept.heard == names.heard
-    assert "no direct source seen: it was fitted for another encoder" in caplog.text
+    assert "name sources left out: seen; they were fitted for another encoder" in caplog.text
 
 
 def test_nothing_to_learn_from_is_told_with_the_reasons(tmp_path: Path, tiny_config: Config) -> None:
