@@ -8,13 +8,16 @@ Letters: T frames or sound examples, D embedding width, K candidates, C channels
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from datetime import datetime
+from typing import Generic, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 FloatRows = NDArray[np.float32]  # (n, D), or (D,) for one row
 Indices = NDArray[np.int64]  # rows of a table or positions in an array
+
+T = TypeVar("T")
 
 Modality = Literal["text", "frames", "audio"]
 MODALITIES: tuple[Modality, ...] = ("text", "frames", "audio")
@@ -249,3 +252,20 @@ class RankedTags:
     modalities: tuple[Modality, ...]  # what was looked at
     warnings: tuple[str, ...]
     bundle_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The request that a stored record came from."""
+
+    request_id: str  # unique within a log
+    client: str  # empty where the service authenticates no clients
+    at: datetime  # with a time zone
+
+
+@dataclass(frozen=True, slots=True)
+class Numbered(Generic[T]):
+    """A record of an append-only log with its number."""
+
+    number: int  # from 1, rising
+    record: T

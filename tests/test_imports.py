@@ -113,7 +113,7 @@ def test_the_table_has_no_circle() -> None:
 def test_the_values_import_only_the_standard_library_and_numpy() -> None:
     for name in ("types", "errors", "ragged"):
         names = imported(ROOT / "tagging" / f"{name}.py") - {"tagging.types"}
-        assert {found.split(".")[0] for found in names} <= {"numpy", "dataclasses", "typing", "collections"}
+        assert {found.split(".")[0] for found in names} <= {"numpy", "dataclasses", "datetime", "typing", "collections"}
 
 
 def test_only_command_lines_print_or_know_the_terminal() -> None:

@@ -65,9 +65,9 @@ def remove_command(
 
     videotag labelled remove clip-17 clip-18 --log late.log
     """
-    from tagging.maintenance.append_labelled import append_departures
+    from tagging.maintenance.append_labelled import append_removals
 
-    report = {"log": str(log), "removed": append_departures(log, video_ids)}
+    report = {"log": str(log), "removed": append_removals(log, video_ids)}
     if output is Format.json:
         print_json(report)
     else:

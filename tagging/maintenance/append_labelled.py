@@ -1,4 +1,4 @@
-"""What is appended to a log of labelled videos: those of manifests, as a bundle's encoders see them, and departures."""
+"""Appending labelled videos to a file log: encodes the videos of manifests with a bundle's encoders; logs removals."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -16,21 +16,23 @@ from tagging.store.features import FeatureStore
 from tagging.store.labelled_log import AddedVideo, LabelledFileLog, RemovedVideo, to_bytes
 from tagging.tags.catalog import TagCatalog
 from tagging.text import normalise
-from tagging.types import LabelledVideo
+from tagging.types import LabelledVideo, Modality, VideoEmbeddings
 
 logger = logging.getLogger(__name__)
 
-NAMED = 5  # of the videos that failed
+FAILURES_LOGGED = 5
 
 
 @dataclass(frozen=True, slots=True)
 class AppendReport:
+    """Numbers of videos, except for the log and the tags."""
+
     log: str
     appended: int
-    unchanged: int  # already there just so
+    unchanged: int  # the log already has the same video
     without_tags: int
-    without_features: int  # nothing of them could be looked at
-    unknown_tags: int  # distinct ones that the bundle's catalog lacks; the log keeps them, for a bundle that has them
+    without_features: int  # no modality could be encoded
+    unknown_tags: int  # distinct tags that the bundle's catalog lacks; the log keeps them for a bundle that has them
 
 
 def append_labelled(
@@ -41,53 +43,61 @@ def append_labelled(
     store: FeatureStore,
     progress: Progress,
 ) -> AppendReport:
-    """Look at the labelled videos of the manifests with the encoders of a bundle, and append them to a log.
+    """Encode the labelled videos of the manifests with the encoders of a bundle and append them to a log.
 
-    Killed, it goes on where it was: features are stored, and a video whose last entry says the same is passed over.
-    Raises InvalidManifestError where nothing is left to append, and what `LabelledFileLog.open` does.
+    A run that was killed resumes where it stopped: features are stored, and a video whose last update in the log is
+    the same is skipped.
+    Raises InvalidManifestError if no video has a tag, and what `LabelledFileLog.open` raises.
     """
-    stated = read_manifest(bundle)
-    catalog = TagCatalog.load(bundle / "catalog.parquet")
-    encoders = load_encoders(stated.config.encoders)
-    check_encoders(stated, encoders)
-    with LabelledFileLog.open(log) as entries:
-        rows = list(read_labelled(manifests, columns))
-        tagged = [replace(row, tags=_tags(row)) for row in rows if _tags(row)]
+    manifest = read_manifest(bundle)
+    known = TagCatalog.load(bundle / "catalog.parquet").rows_by_spelling
+    encoders = load_encoders(manifest.config.encoders)
+    check_encoders(manifest, encoders)
+    with LabelledFileLog.open(log) as file_log:
+        videos = list(read_labelled(manifests, columns))
+        tagged = [replace(video, tags=_tags(video)) for video in videos if _tags(video)]
         if not tagged:
-            raise InvalidManifestError("no video with a tag is there to append")
-        extraction = extract([row.video for row in tagged], encoders, stated.config.media, store, progress)
-        for failure in extraction.failures[:NAMED]:
+            raise InvalidManifestError("no video of the manifests has a tag")
+        extraction = extract([video.video for video in tagged], encoders, manifest.config.media, store, progress)
+        for failure in extraction.failures[:FAILURES_LOGGED]:
             logger.warning("%s: %s", failure.video.video_id, failure.error.message)
         fingerprints = encoder_fingerprints(encoders)
-        appended = unchanged = blank = 0
+        appended = unchanged = without_features = 0
         with progress.track("append", len(tagged)) as advance:
-            for row, seen in zip(tagged, extraction.embeddings, strict=True):
-                made_by = {modality: fingerprints[modality] for modality in seen.modalities}
-                entry = AddedVideo(
-                    replace(row.video, uri=None), row.tags, {m: seen.rows[m] for m in seen.modalities}, made_by
-                )
-                before = entries.latest.get(row.video.video_id)
-                if not seen.rows:
-                    blank += 1
-                elif before is not None and to_bytes(before) == to_bytes(entry):
+            for video, embeddings in zip(tagged, extraction.embeddings, strict=True):
+                update = _added(video, embeddings, fingerprints)
+                previous = file_log.latest.get(video.video.video_id)
+                if not embeddings.rows:
+                    without_features += 1
+                elif previous is not None and to_bytes(previous) == to_bytes(update):
                     unchanged += 1
                 else:
-                    entries.append(entry)
+                    file_log.append(update)
                     appended += 1
                 advance(1)
-    known = catalog.rows_by_spelling
-    unknown = {normalise(tag) for row in tagged for tag in row.tags} - set(known)
-    return AppendReport(str(log), appended, unchanged, len(rows) - len(tagged), blank, len(unknown))
+    unknown = {normalise(tag) for video in tagged for tag in video.tags} - set(known)
+    without_tags = len(videos) - len(tagged)
+    return AppendReport(str(log), appended, unchanged, without_tags, without_features, len(unknown))
 
 
-def append_departures(log: Path, video_ids: Sequence[str]) -> int:
-    """Let videos vote no more, whether the bundle or the log brought them; how many were not gone already."""
-    with LabelledFileLog.open(log) as entries:
-        staying = [one for one in dict.fromkeys(video_ids) if not isinstance(entries.latest.get(one), RemovedVideo)]
-        for video_id in staying:
-            entries.append(RemovedVideo(video_id))
-    return len(staying)
+def append_removals(log: Path, video_ids: Sequence[str]) -> int:
+    """Log the removal of videos, whether the bundle or the log contains them; return how many were not removed yet."""
+    with LabelledFileLog.open(log) as file_log:
+        present = [
+            video_id
+            for video_id in dict.fromkeys(video_ids)
+            if not isinstance(file_log.latest.get(video_id), RemovedVideo)
+        ]
+        for video_id in present:
+            file_log.append(RemovedVideo(video_id))
+    return len(present)
 
 
-def _tags(row: LabelledVideo) -> tuple[str, ...]:
-    return tuple(tag for tag in row.tags if tag.strip())
+def _added(video: LabelledVideo, embeddings: VideoEmbeddings, fingerprints: Mapping[Modality, str]) -> AddedVideo:
+    rows = {modality: embeddings.rows[modality] for modality in embeddings.modalities}
+    encoders = {modality: fingerprints[modality] for modality in embeddings.modalities}
+    return AddedVideo(replace(video.video, uri=None), video.tags, rows, encoders)
+
+
+def _tags(video: LabelledVideo) -> tuple[str, ...]:
+    return tuple(tag for tag in video.tags if tag.strip())

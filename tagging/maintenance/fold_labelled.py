@@ -57,7 +57,7 @@ def fold_labelled(bundle: Path, log: Path, out: Path, progress: Progress, *, cre
         _write_texts(folder, recall_stage)
         copy_missing_files(bundle, folder, manifest)
         folding = FoldingEntry(
-            bundle=manifest.version, joined=report.joined, left=report.left, source=SourceEntry.of(log, {})
+            bundle=manifest.version, joined=report.added, left=report.removed, source=SourceEntry.of(log, {})
         )
         changed = {
             "created": created,
@@ -66,7 +66,7 @@ def fold_labelled(bundle: Path, log: Path, out: Path, progress: Progress, *, cre
             "foldings": [*manifest.foldings, folding],
         }
         written = write_manifest(folder, manifest.model_copy(update=changed))
-    return FoldReport(str(out), written.version, report.joined, report.left, report.voteless, len(labelled.ids))
+    return FoldReport(str(out), written.version, report.added, report.removed, report.without_votes, len(labelled.ids))
 
 
 def _labelled_videos(recall_stage: RecallStage) -> LabelledVideos:

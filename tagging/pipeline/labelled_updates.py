@@ -1,7 +1,7 @@
-"""Labelled videos that come after a bundle was made vote at once.
+"""Incremental labelled videos: updates of the neighbour index of a trained bundle, effective at once.
 
-Nothing is learnt from them: towers, classifier, blend and ranker stay as they are. They vote where labelled videos
-vote, in the channels of similar videos, of similar texts and of their uploader.
+Nothing is trained: towers, classifier, fusion and ranker stay unchanged. Added videos take part in neighbour voting, in
+the channels of similar videos, of similar texts and of their uploader.
 """
 
 import logging
@@ -18,57 +18,61 @@ from tagging.types import Modality
 
 logger = logging.getLogger(__name__)
 
-NAMED = 5  # of the tags that are unknown
-AT_ONCE = 256
+UNKNOWN_NAMED = 5  # unknown tags that a warning names
+BATCH = 256  # videos
 
 
 @dataclass(frozen=True, slots=True)
 class UpdateReport:
-    joined: int
-    left: int
-    voteless: int  # of those that were to join: the catalog has none of their tags
-    unknown: Counter[str]  # tags that the catalog lacks, by videos
-    otherwise_encoded: int  # of those that joined: a row is by another encoder than the bundle's, and was left out
+    """The result of applying updates."""
+
+    added: int  # videos that vote
+    removed: int  # videos that voted
+    without_votes: int  # added videos of whose tags the catalog has none
+    unknown: Counter[str]  # number of videos by tag that the catalog lacks
+    foreign_rows: int  # voting videos with a row of an encoder that the bundle does not have, which is left out
 
 
 def apply_updates(
-    recall_stage: RecallStage, entries: Mapping[str, LabelledUpdate], encoders: Mapping[Modality, str]
+    recall_stage: RecallStage, updates: Mapping[str, LabelledUpdate], encoders: Mapping[Modality, str]
 ) -> UpdateReport:
-    """Let the videos of the entries vote, or leave; by video, each once.
+    """Add and remove labelled videos, by video id; log a warning about unknown tags and foreign rows.
 
-    encoders: fingerprints of the bundle's, by modality
+    encoders: fingerprints of the bundle's encoders, by modality
     """
-    known = recall_stage.rows_spelled()
-    coming = [entry for entry in entries.values() if isinstance(entry, AddedVideo)]
-    leaving = [entry.video_id for entry in entries.values() if isinstance(entry, RemovedVideo)]
-    left = sum(recall_stage.neighbour_store.remove(video_id) for video_id in leaving)
+    added = [update for update in updates.values() if isinstance(update, AddedVideo)]
+    removed_ids = [update.video_id for update in updates.values() if isinstance(update, RemovedVideo)]
+    removed = sum(recall_stage.neighbour_store.remove(video_id) for video_id in removed_ids)
     unknown: Counter[str] = Counter()
-    joined = otherwise = 0
-    for start in range(0, len(coming), AT_ONCE):
-        some = coming[start : start + AT_ONCE]
-        forms = [dict.fromkeys(map(normalise, entry.tags)) for entry in some]
-        tags = [np.array(sorted({known[form] for form in one if form in known}), np.int64) for one in forms]
-        unknown.update(form for one in forms for form in one if form not in known)
-        videos = [entry.embeddings(encoders) for entry in some]
-        recall_stage.add_labelled([entry.video.video_id for entry in some], videos, tags)
-        voting = [place for place, rows in enumerate(tags) if len(rows)]
-        joined += len(voting)
-        otherwise += sum(len(videos[place].rows) < len(some[place].rows) for place in voting)
-    report = UpdateReport(joined, left, len(coming) - joined, unknown, otherwise)
-    _tell(report)
+    voting = foreign = 0
+    known = recall_stage.rows_spelled()
+    for start in range(0, len(added), BATCH):
+        batch = added[start : start + BATCH]
+        forms = [dict.fromkeys(map(normalise, video.tags)) for video in batch]
+        tag_rows = [
+            np.array(sorted({known[form] for form in of_video if form in known}), np.int64) for of_video in forms
+        ]
+        unknown.update(form for of_video in forms for form in of_video if form not in known)
+        embeddings = [video.embeddings(encoders) for video in batch]
+        recall_stage.add_labelled([video.video.video_id for video in batch], embeddings, tag_rows)
+        indices = [index for index, rows in enumerate(tag_rows) if len(rows)]
+        voting += len(indices)
+        foreign += sum(len(embeddings[index].rows) < len(batch[index].rows) for index in indices)
+    report = UpdateReport(voting, removed, len(added) - voting, unknown, foreign)
+    _warn(report)
     return report
 
 
-def _tell(report: UpdateReport) -> None:
+def _warn(report: UpdateReport) -> None:
     if report.unknown:
-        named = ", ".join(repr(tag) for tag, _ in report.unknown.most_common(NAMED))
+        most_used = ", ".join(repr(tag) for tag, _ in report.unknown.most_common(UNKNOWN_NAMED))
         logger.warning(
-            "%d tags are not in the bundle's catalog and have no votes, %s the most used: add them with "
+            "%d tags are not in the bundle's catalog and get no votes, most used first: %s; add them with "
             "`videotag tags add`; %d videos have no other tag",
-            len(report.unknown), named, report.voteless,
+            len(report.unknown), most_used, report.without_votes,
         )  # fmt: skip
-    if report.otherwise_encoded:
+    if report.foreign_rows:
         logger.warning(
-            "%d videos were looked at by other encoders than the bundle's, whose rows are left out: add them again",
-            report.otherwise_encoded,
+            "%d videos have rows of encoders that the bundle does not have, which are left out: add them again",
+            report.foreign_rows,
         )

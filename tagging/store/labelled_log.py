@@ -1,8 +1,8 @@
-"""Labelled videos that came after a bundle was made, and those that left: a log that is only added to.
+"""Append-only file log of labelled videos that were added to, or removed from, a bundle after its training.
 
-An entry holds all that is needed to let the video vote in any bundle of the same encoders: text, tags as people wrote
-them, and a unit row of each encoder. Nothing in it depends on a bundle. The last entry of a video counts, so a log may
-be applied to a bundle that has some of its videos already, and applied twice.
+An update holds everything that lets the video vote in any bundle with the same encoders: its text, its tags as people
+wrote them, and a unit row of each encoder. It does not depend on a bundle. The last update of a video counts, so a log
+may be applied to a bundle that already has some of its videos, and may be applied twice.
 """
 
 import json
@@ -19,20 +19,22 @@ from tagging.store.journal import Journal, read_journal
 from tagging.types import Modality, VideoEmbeddings, VideoRef
 
 FORMAT = 1
-LENGTH = struct.Struct("<I")  # of the JSON, behind which stand the rows, little-endian float32
+LENGTH = struct.Struct("<I")  # bytes of the JSON header, which the rows follow as little-endian float32
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AddedVideo:
-    video: VideoRef  # without its uri: what was in the media is in the rows
+    """A labelled video, encoded."""
+
+    video: VideoRef  # without its uri: the rows hold the content of the media
     tags: tuple[str, ...]
-    rows: Mapping[Modality, NDArray[np.float32]]  # (D,) unit, of the modalities that were there
-    encoders: Mapping[Modality, str]  # fingerprint of what made each row
+    rows: Mapping[Modality, NDArray[np.float32]]  # (D,) unit, of the modalities that are present
+    encoders: Mapping[Modality, str]  # fingerprint of the encoder of each row
 
     def embeddings(self, encoders: Mapping[Modality, str]) -> VideoEmbeddings:
-        """What recall looks at, without the rows of other encoders than these."""
+        """The input of recall: the text, and the rows that were made by these encoders, by fingerprint."""
         rows: dict[str, NDArray[np.float32]] = {
-            view: row for view, row in self.rows.items() if self.encoders[view] == encoders.get(view)
+            modality: row for modality, row in self.rows.items() if self.encoders[modality] == encoders.get(modality)
         }
         video = self.video
         return VideoEmbeddings(rows, title=video.title, description=video.description, uploader_id=video.uploader_id)
@@ -40,6 +42,8 @@ class AddedVideo:
 
 @dataclass(frozen=True, slots=True)
 class RemovedVideo:
+    """A labelled video that no longer votes."""
+
     video_id: str
 
 
@@ -49,14 +53,14 @@ LabelledUpdate = AddedVideo | RemovedVideo
 class LabelledFileLog:
     """An open log; one writer at a time."""
 
-    def __init__(self, journal: Journal, entries: Iterable[LabelledUpdate]) -> None:
-        """For `open`."""
+    def __init__(self, journal: Journal, updates: Iterable[LabelledUpdate]) -> None:
+        """Used by `open`."""
         self._journal = journal
-        self._latest = {video_id_of(entry): entry for entry in entries}
+        self._latest = {video_id_of(update): update for update in updates}
 
     @classmethod
     def open(cls, path: Path) -> "LabelledFileLog":
-        """The log, a new one where there is none; raises as `Journal.open` does."""
+        """Open a log, creating it where there is none; raises what `Journal.open` does."""
         journal, payloads = Journal.open(path)
         try:
             return cls(journal, [from_bytes(payload, path) for payload in payloads])
@@ -72,71 +76,77 @@ class LabelledFileLog:
 
     @property
     def latest(self) -> Mapping[str, LabelledUpdate]:
-        """By video, what counts of it."""
+        """The last update of each video."""
         return self._latest
 
-    def append(self, entry: LabelledUpdate) -> None:
-        """Returns once the entry is on the disk; OutputUnwritableError otherwise."""
-        self._journal.append(to_bytes(entry))
-        self._latest[video_id_of(entry)] = entry
+    def append(self, update: LabelledUpdate) -> None:
+        """Return once the update is on the disk; raises OutputUnwritableError otherwise."""
+        self._journal.append(to_bytes(update))
+        self._latest[video_id_of(update)] = update
 
 
 def read_labelled_log(path: Path) -> dict[str, LabelledUpdate]:
-    """By video, what counts of it; ArtifactNotFoundError, ArtifactCorruptError. The log may be written meanwhile."""
+    """Read the last update of each video; another process may append at the same time.
+
+    Raises ArtifactNotFoundError, ArtifactCorruptError.
+    """
     try:
         payloads, _ = read_journal(path)
     except OSError as error:
         raise ArtifactNotFoundError(
-            f"{path} cannot be read: {error.strerror}", "make it with `videotag labelled add`"
+            f"{path} cannot be read: {error.strerror}", "create it with `videotag labelled add`"
         ) from error
-    entries = [from_bytes(payload, path) for payload in payloads]
-    return {video_id_of(entry): entry for entry in entries}
+    updates = [from_bytes(payload, path) for payload in payloads]
+    return {video_id_of(update): update for update in updates}
 
 
-def video_id_of(entry: LabelledUpdate) -> str:
-    return entry.video.video_id if isinstance(entry, AddedVideo) else entry.video_id
+def video_id_of(update: LabelledUpdate) -> str:
+    """The id of the video that was added or removed."""
+    return update.video.video_id if isinstance(update, AddedVideo) else update.video_id
 
 
-def to_bytes(entry: LabelledUpdate) -> bytes:
-    if isinstance(entry, RemovedVideo):
-        return _packed({"format": FORMAT, "left": entry.video_id}, b"")
-    video = entry.video
-    said = {
+def to_bytes(update: LabelledUpdate) -> bytes:
+    """Serialise an update for a log."""
+    if isinstance(update, RemovedVideo):
+        return _packed({"format": FORMAT, "left": update.video_id}, b"")
+    video = update.video
+    header = {
         "format": FORMAT,
         "video_id": video.video_id,
         "title": video.title,
         "description": video.description,
         "uploader_id": video.uploader_id,
-        "tags": entry.tags,
-        "rows": {view: [len(row), entry.encoders[view]] for view, row in entry.rows.items()},
+        "tags": update.tags,
+        "rows": {modality: [len(row), update.encoders[modality]] for modality, row in update.rows.items()},
     }
-    return _packed(said, b"".join(row.astype("<f4").tobytes() for row in entry.rows.values()))
+    return _packed(header, b"".join(row.astype("<f4").tobytes() for row in update.rows.values()))
 
 
 def from_bytes(payload: bytes, source: object) -> LabelledUpdate:
-    """source: what the payload stands in, for the ArtifactCorruptError where it is no entry."""
+    """Deserialise an update; raises ArtifactCorruptError, which names `source`, for a payload that is none."""
     try:
         [length] = LENGTH.unpack_from(payload)
         start = LENGTH.size + length
-        said = json.loads(payload[LENGTH.size : start])
-        if said["format"] != FORMAT:
-            raise ValueError(f"an entry of format {said['format']}, this videotag reads {FORMAT}")
-        if "left" in said:
-            return RemovedVideo(said["left"])
+        header = json.loads(payload[LENGTH.size : start])
+        if header["format"] != FORMAT:
+            raise ValueError(f"an entry of format {header['format']}, this videotag reads {FORMAT}")
+        if "left" in header:
+            return RemovedVideo(header["left"])
         values = np.frombuffer(payload[start:], "<f4").astype(np.float32)
-        ends = np.cumsum([width for width, _ in said["rows"].values()])
-        rows = dict(zip(said["rows"], np.split(values, ends), strict=False))
+        ends = np.cumsum([width for width, _ in header["rows"].values()])
+        rows = dict(zip(header["rows"], np.split(values, ends), strict=False))
         if len(values) != (ends[-1] if len(ends) else 0):
-            raise ValueError(f"{len(values)} values of rows {said['rows']}")
-        VideoEmbeddings(rows)  # raises where a row is no unit row
-        video = VideoRef(said["video_id"], None, said["title"], said["description"], said["uploader_id"])
-        return AddedVideo(
-            video, tuple(said["tags"]), rows, {view: made_by for view, (_, made_by) in said["rows"].items()}
-        )
+            raise ValueError(f"{len(values)} values for the rows {header['rows']}")
+        VideoEmbeddings(rows)  # raises for a row that is not of unit length
+        video = VideoRef(header["video_id"], None, header["title"], header["description"], header["uploader_id"])
+        encoders = {modality: fingerprint for modality, (_, fingerprint) in header["rows"].items()}
+        return AddedVideo(video, tuple(header["tags"]), rows, encoders)
     except (KeyError, TypeError, ValueError, struct.error) as error:
-        raise ArtifactCorruptError(f"{source} holds what is no labelled video: {error}", "name another file") from error
+        raise ArtifactCorruptError(
+            f"{source} contains an invalid labelled video: {error}", "name another file"
+        ) from error
 
 
-def _packed(said: Mapping[str, object], rows: bytes) -> bytes:
-    text = json.dumps(said).encode()
+def _packed(header: Mapping[str, object], rows: bytes) -> bytes:
+    text = json.dumps(header).encode()
     return LENGTH.pack(len(text)) + text + rows

@@ -13,9 +13,10 @@ from tagging.store.database.database import Database
 from tagging.store.database.feedback import Feedback, FeedbackLog, NamedTag
 from tagging.store.database.labelled_videos import LabelledLog, LabelledRecord
 from tagging.store.database.log import Log
-from tagging.store.database.tag_edits import TagEdit, TagEdits
+from tagging.store.database.tag_edits import TagEdits
 from tagging.store.database.taggings import Role, Tagging, TaggingKey, TaggingOptions
-from tagging.types import Evidence, RankedTag, RankedTags, VideoRef
+from tagging.tags.edits.edit import TagEdit
+from tagging.types import Evidence, Numbered, Origin, RankedTag, RankedTags, VideoRef
 
 NOON = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 
@@ -29,19 +30,26 @@ def url_of(config: DatabaseConfig) -> str:
     return config.url.get_secret_value()
 
 
-def edit(request_id: str, **changed: Any) -> TagEdit:
-    one = TagEdit(request_id, "create", "00ff", {}, {"name": "gümüş 銀"}, "editor@example.com", NOON)
-    return replace(one, **changed)
+def edit(request_id: str, client: str = "editor@example.com", at: datetime = NOON, **changed: Any) -> TagEdit:
+    created = TagEdit("create", "00ff", {}, {"name": "gümüş 銀"}, origin=Origin(request_id, client, at))
+    return replace(created, **changed)
 
 
-def feedback(request_id: str, **changed: Any) -> Feedback:
+def feedback(request_id: str, client: str = "rater", at: datetime = NOON, **changed: Any) -> Feedback:
     accepted, rejected = (NamedTag("1", "cat"), NamedTag("2", "dog")), (NamedTag("3", "\ud83d half \x00 zero"),)
-    one = Feedback(request_id, "v1", "b1", accepted, rejected, (NamedTag(None, "new"),), "rater", NOON)
-    return replace(one, **changed)
+    origin = Origin(request_id, client, at)
+    return replace(Feedback("v1", "b1", accepted, rejected, (NamedTag(None, "new"),), origin), **changed)
 
 
-def labelled(request_id: str, **changed: Any) -> LabelledRecord:
-    return replace(LabelledRecord(request_id, "v1", "added", bytes(range(256)), "ingest", NOON), **changed)
+def labelled(request_id: str, client: str = "ingest", at: datetime = NOON, **changed: Any) -> LabelledRecord:
+    record = LabelledRecord("v1", "added", bytes(range(256)), Origin(request_id, client, at))
+    return replace(record, **changed)
+
+
+def request_id_of(entry: Numbered[Any]) -> str:
+    origin: Origin | None = entry.record.origin
+    assert origin is not None
+    return origin.request_id
 
 
 LOGS: list[tuple[type[Log[Any]], Callable[..., Any]]] = [
@@ -56,13 +64,13 @@ def tagging(
     bundle: str = "b1",
     role: Role = "active",
     content_hash: str = "abc",
-    asked: TaggingOptions = TaggingOptions(),  # noqa: B008 - a value
+    options: TaggingOptions = TaggingOptions(),  # noqa: B008 - a value
     name: str = "cat",
     minutes: float = 0,
 ) -> Tagging:
     """minutes: after noon."""
     answer = RankedTags(video_id, (RankedTag("1", name, 0.1 + 0.2, {"text": 1 / 3}),), ("text",), (), bundle)
-    key = TaggingKey(video_id, content_hash, bundle, asked, role)
+    key = TaggingKey(video_id, content_hash, bundle, options, role)
     video = VideoRef(video_id, None, "title", uploader_id="u")
     return Tagging(key, video, answer, NOON + timedelta(minutes=minutes), last_edit=3)
 

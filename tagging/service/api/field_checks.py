@@ -1,4 +1,4 @@
-"""What is wrong with the fields of a request, all of it told at once."""
+"""Field violations of a request, collected and reported together."""
 
 import re
 import unicodedata
@@ -7,53 +7,56 @@ from collections.abc import Sequence
 from tagging.errors import InvalidRequestError
 from tagging.service.errors.text_limits import shortened
 
+MISSING = "required, but missing"
+
 
 class Fields:
-    """Looks at one field after the other; `finish` raises if something was wrong. Lengths are in characters."""
+    """Checks fields one by one; `finish` raises if there are violations. Lengths are in characters."""
 
     def __init__(self) -> None:
-        self._wrong: dict[str, str] = {}
+        self._violations: dict[str, str] = {}
 
-    def wrong(self, field: str, told: str) -> None:
-        """The first thing that is wrong with a field is the one that is told."""
-        self._wrong.setdefault(field, told)
+    def violation(self, field: str, description: str) -> None:
+        """Record a violation; the first one of a field is reported."""
+        self._violations.setdefault(field, description)
 
     def text(self, field: str, value: str, longest: int) -> None:
-        """Free text, which may be empty."""
+        """Check free text, which may be empty."""
         if len(value) > longest:
-            self.wrong(field, f"{len(value)} characters, at most {longest} are taken")
+            self.violation(field, f"{len(value)} characters, expected at most {longest}")
         elif "\0" in value:
-            self.wrong(field, f"U+0000 at character {value.index(chr(0)) + 1}, which no text may have")
+            self.violation(field, f"U+0000 at character {value.index(chr(0)) + 1}, which is not allowed in text")
 
     def line(self, field: str, value: str, longest: int) -> None:
-        """An id or a name: required, and without control characters."""
+        """Check an id or a name, which is required and has no control characters."""
         if not value.strip():
-            self.wrong(field, "required, and found nothing but white space" if value else "required, and left out")
+            self.violation(field, "required, found only white space" if value else MISSING)
             return
         self.text(field, value, longest)
-        control = next((place for place, char in enumerate(value, 1) if unicodedata.category(char) == "Cc"), None)
+        control = next((index for index, char in enumerate(value, 1) if unicodedata.category(char) == "Cc"), None)
         if control is not None:
-            self.wrong(field, f"U+{ord(value[control - 1]):04X} at character {control}, a control character")
+            self.violation(field, f"U+{ord(value[control - 1]):04X} at character {control}, a control character")
 
-    def pattern(self, field: str, value: str, pattern: re.Pattern[str], told: str) -> None:
-        """A text that is all of the pattern; told: what that is."""
+    def pattern(self, field: str, value: str, pattern: re.Pattern[str], expected: str) -> None:
+        """Check a required text that matches a pattern as a whole; expected: a description of the pattern."""
         if not pattern.fullmatch(value):
-            self.wrong(field, f"{shortened(value, 60)!r}, expected {told}" if value else "required, and left out")
+            self.violation(field, f"{shortened(value, 60)!r}, expected {expected}" if value else MISSING)
 
     def lines(self, field: str, values: Sequence[str], longest: int, most: int) -> None:
-        """So many lines at most."""
+        """Check a list of at most `most` ids or names."""
         if len(values) > most:
-            self.wrong(field, f"{len(values)} of them, at most {most} are taken")
+            self.violation(field, f"{len(values)} values, expected at most {most}")
             return
-        for place, value in enumerate(values):
-            self.line(f"{field}[{place}]", value, longest)
+        for index, value in enumerate(values):
+            self.line(f"{field}[{index}]", value, longest)
 
-    def number(self, field: str, value: float, least: float, most: float) -> None:
-        if not least <= value <= most:  # also refuses NaN
-            self.wrong(field, f"{value:g}, expected a number in [{least:g}, {most:g}]")
+    def number(self, field: str, value: float, low: float, high: float) -> None:
+        """Check a number in [low, high]."""
+        if not low <= value <= high:  # also rejects NaN
+            self.violation(field, f"{value:g}, expected a number in [{low:g}, {high:g}]")
 
     def finish(self) -> None:
-        """Raises InvalidRequestError with every field that was wrong."""
-        if self._wrong:
-            told = "; ".join(f"{field}: {what}" for field, what in self._wrong.items())
-            raise InvalidRequestError(told, "correct the request", self._wrong)
+        """Raise InvalidRequestError with all violations, if there are any."""
+        if self._violations:
+            message = "; ".join(f"{field}: {description}" for field, description in self._violations.items())
+            raise InvalidRequestError(message, "correct the request", self._violations)

@@ -1,4 +1,4 @@
-"""What each request has to say, by the comments of the proto."""
+"""Request validation: the limits that the comments of the proto state for each request message."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import Any
 from google.protobuf.message import Message
 from videotag.v1 import tagging_pb2 as pb
 
-from tagging.service.api.field_checks import Fields
+from tagging.service.api.field_checks import MISSING, Fields
 from tagging.text import normalise
 
 LONGEST_ID = 256
@@ -17,7 +17,7 @@ LONGEST_URI = 4096
 LONGEST_TITLE = 10_000
 LONGEST_DESCRIPTION = 100_000
 LONGEST_SPELLING = 200
-LONGEST_MEANING = 1000
+LONGEST_TAG_DESCRIPTION = 1000
 LONGEST_LANGUAGE = 35
 LONGEST_FOLDER = 255
 LONGEST_TOKEN = 1024
@@ -33,7 +33,7 @@ _LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 
 
 def check(message: Message) -> None:
-    """Raises InvalidRequestError, which names every field that is wrong."""
+    """Raise InvalidRequestError, which names every invalid field, unless the message is valid."""
     fields = Fields()
     CHECKS[type(message)](message, fields)
     fields.finish()
@@ -75,8 +75,8 @@ def _create_tag(message: pb.CreateTagRequest, fields: Fields) -> None:
     _tag_ids("parent_ids", message.parent_ids, MOST_PARENTS, fields)
     fields.text("language", message.language, LONGEST_LANGUAGE)
     if message.language:
-        fields.pattern("language", message.language, _LANGUAGE, "a tag of BCP 47")
-    fields.text("description", message.description, LONGEST_MEANING)
+        fields.pattern("language", message.language, _LANGUAGE, "a BCP 47 language tag")
+    fields.text("description", message.description, LONGEST_TAG_DESCRIPTION)
 
 
 def _update_tag(message: pb.UpdateTagRequest, fields: Fields) -> None:
@@ -87,11 +87,11 @@ def _update_tag(message: pb.UpdateTagRequest, fields: Fields) -> None:
     fields.lines("remove_aliases", message.remove_aliases, LONGEST_SPELLING, MOST_LISTED)
     _tag_ids("add_parent_ids", message.add_parent_ids, MOST_PARENTS, fields)
     _tag_ids("remove_parent_ids", message.remove_parent_ids, MOST_PARENTS, fields)
-    _apart("remove_aliases", message.add_aliases, message.remove_aliases, fields)
-    _apart("remove_parent_ids", message.add_parent_ids, message.remove_parent_ids, fields)
+    _disjoint("remove_aliases", message.remove_aliases, message.add_aliases, "add_aliases", fields)
+    _disjoint("remove_parent_ids", message.remove_parent_ids, message.add_parent_ids, "add_parent_ids", fields)
     if message.tag_id in message.add_parent_ids:
-        fields.wrong("add_parent_ids", "the tag itself is among them")
-    fields.text("description", message.description, LONGEST_MEANING)
+        fields.violation("add_parent_ids", "contains the tag itself")
+    fields.text("description", message.description, LONGEST_TAG_DESCRIPTION)
     _status(message.status, fields)
 
 
@@ -99,14 +99,14 @@ def _merge_tags(message: pb.MergeTagsRequest, fields: Fields) -> None:
     _tag_id("target_id", message.target_id, fields)
     _tag_ids("source_ids", message.source_ids, MOST_LISTED, fields)
     if not message.source_ids:
-        fields.wrong("source_ids", "required, and left out")
+        fields.violation("source_ids", MISSING)
     if message.target_id in message.source_ids:
-        fields.wrong("source_ids", "the target is among them")
+        fields.violation("source_ids", "contains the target")
 
 
 def _undo_tag_edit(message: pb.UndoTagEditRequest, fields: Fields) -> None:
     if message.number < 1:
-        fields.wrong("number", f"{message.number}, expected 1 or more")
+        fields.violation("number", f"{message.number}, expected 1 or more")
 
 
 def _list_tag_edits(message: pb.ListTagEditsRequest, fields: Fields) -> None:
@@ -119,7 +119,7 @@ def _add_labelled_video(message: pb.AddLabelledVideoRequest, fields: Fields) -> 
     _video(message, fields)
     fields.lines("tags", message.tags, LONGEST_SPELLING, MOST_LISTED)
     if not message.tags:
-        fields.wrong("tags", "required, and left out")
+        fields.violation("tags", MISSING)
 
 
 def _remove_labelled_video(message: pb.RemoveLabelledVideoRequest, fields: Fields) -> None:
@@ -131,9 +131,9 @@ def _submit_feedback(message: pb.SubmitFeedbackRequest, fields: Fields) -> None:
     _tag_ids("accepted_tag_ids", message.accepted_tag_ids, MOST_LISTED, fields)
     _tag_ids("rejected_tag_ids", message.rejected_tag_ids, MOST_LISTED, fields)
     fields.lines("added_tags", message.added_tags, LONGEST_SPELLING, MOST_LISTED)
-    _apart("rejected_tag_ids", message.accepted_tag_ids, message.rejected_tag_ids, fields)
+    _disjoint("rejected_tag_ids", message.rejected_tag_ids, message.accepted_tag_ids, "accepted_tag_ids", fields)
     if not (message.accepted_tag_ids or message.rejected_tag_ids or message.added_tags):
-        fields.wrong("accepted_tag_ids", "nothing is accepted, rejected or added")
+        fields.violation("accepted_tag_ids", "no tag is accepted, rejected or added")
     if message.HasField("bundle_version"):
         fields.line("bundle_version", message.bundle_version, LONGEST_VERSION)
     if message.HasField("feedback_id"):
@@ -141,12 +141,12 @@ def _submit_feedback(message: pb.SubmitFeedbackRequest, fields: Fields) -> None:
 
 
 def _get_bundle(_: pb.GetBundleRequest, __: Fields) -> None:
-    """Nothing has to be said."""
+    """The message has no fields."""
 
 
 def _activate_bundle(message: pb.ActivateBundleRequest, fields: Fields) -> None:
     if message.WhichOneof("bundle") is None:
-        fields.wrong("bundle", "required, and left out: give a folder or a version")
+        fields.violation("bundle", f"{MISSING}: give a folder or a version")
     _bundle(message, fields)
 
 
@@ -155,7 +155,7 @@ def _bundle(message: pb.ActivateBundleRequest | pb.ShadowBundleRequest, fields: 
         case "folder":
             fields.line("folder", message.folder, LONGEST_FOLDER)
             if "/" in message.folder or message.folder in (".", ".."):
-                fields.wrong("folder", "a path, expected the name of a folder")
+                fields.violation("folder", "a path, expected a folder name")
         case "version":
             fields.line("version", message.version, LONGEST_VERSION)
 
@@ -164,8 +164,8 @@ def _get_churn(message: pb.GetChurnRequest, fields: Fields) -> None:
     try:
         message.since.ToDatetime(UTC)
     except (ValueError, OverflowError):
-        fields.wrong(
-            "since", f"{message.since.seconds} s and {message.since.nanos} ns, not a time of the years 1 to 9999"
+        fields.violation(
+            "since", f"{message.since.seconds} s and {message.since.nanos} ns, expected a time in the years 1 to 9999"
         )
     if message.HasField("max_tags"):
         fields.number("max_tags", message.max_tags, 1, LONGEST_PAGE)
@@ -177,13 +177,13 @@ def _video(message: pb.TagVideoRequest | pb.AddLabelledVideoRequest, fields: Fie
     if media == "uri":
         fields.line("uri", message.uri, LONGEST_URI)
     if media == "content" and not message.content:
-        fields.wrong("content", "0 bytes, expected a file")
+        fields.violation("content", "0 bytes, expected a file")
     fields.text("title", message.title, LONGEST_TITLE)
     fields.text("description", message.description, LONGEST_DESCRIPTION)
     if message.HasField("uploader_id"):
         fields.line("uploader_id", message.uploader_id, LONGEST_ID)
     if media is None and not (message.title.strip() or message.description.strip()):
-        fields.wrong("title", "it says nothing, nor does the description, and there is no uri and no content")
+        fields.violation("title", "empty, as are the description, uri and content: at least one is required")
 
 
 def _page(message: pb.ListTagsRequest | pb.ListTagEditsRequest, fields: Fields) -> None:
@@ -193,28 +193,28 @@ def _page(message: pb.ListTagsRequest | pb.ListTagEditsRequest, fields: Fields) 
 
 def _status(status: int, fields: Fields) -> None:
     if status not in pb.TagStatus.values():  # enums are open: any number arrives
-        fields.wrong("status", f"{status}, which is no status of a tag")
+        fields.violation("status", f"{status}, which is not a status of a tag")
 
 
 def _tag_id(field: str, value: str, fields: Fields) -> None:
-    fields.pattern(field, value, _TAG_ID, "the id of a tag, 16 hexadecimal digits")
+    fields.pattern(field, value, _TAG_ID, "a tag id, 16 hexadecimal digits")
 
 
 def _tag_ids(field: str, values: Sequence[str], most: int, fields: Fields) -> None:
     fields.lines(field, values, LONGEST_ID, most)
-    for place, value in enumerate(values[:most]):
-        _tag_id(f"{field}[{place}]", value, fields)
+    for index, value in enumerate(values[:most]):
+        _tag_id(f"{field}[{index}]", value, fields)
 
 
-def _apart(field: str, one: Sequence[str], other: Sequence[str], fields: Fields) -> None:
-    both = _compared(one) & _compared(other)
+def _disjoint(field: str, values: Sequence[str], others: Sequence[str], other_field: str, fields: Fields) -> None:
+    both = _normalised(values) & _normalised(others)
     if both:
-        fields.wrong(field, f"{min(both)!r} is asked for and its contrary, too")
+        fields.violation(field, f"{min(both)!r} is in {other_field}, too")
 
 
-def _compared(spellings: Sequence[str]) -> set[str]:
-    """As tags are compared; without what is refused anyway, as `normalise` keeps what it was given in memory."""
-    return {normalise(one) for one in spellings[:MOST_LISTED] if len(one) <= LONGEST_SPELLING}
+def _normalised(spellings: Sequence[str]) -> set[str]:
+    """The spellings as tags are compared, without invalid ones: `normalise` caches its arguments in memory."""
+    return {normalise(spelling) for spelling in spellings[:MOST_LISTED] if len(spelling) <= LONGEST_SPELLING}
 
 
 CHECKS: Mapping[type[Message], Callable[[Any, Fields], None]] = {

@@ -1,4 +1,4 @@
-"""From the messages of a tagging to its values, and back."""
+"""Protobuf messages of videos, taggings and feedback: conversion from and to values."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -10,14 +10,15 @@ from google.rpc.status_pb2 import Status
 from videotag.v1 import tagging_pb2 as pb
 
 from tagging.service.api.validation import check
-from tagging.service.calls.requests import TagRequest
+from tagging.service.calls.feedback import VideoFeedback
+from tagging.service.calls.requests import LabelledVideoReport, TagRequest, TagResponse
 from tagging.service.errors.text_limits import sendable
 from tagging.store.database.taggings import TaggingOptions
-from tagging.types import Evidence, LabelledVideo, Modality, RankedTag, RankedTags, VideoRef
+from tagging.types import Evidence, LabelledVideo, Modality, RankedTag, VideoRef
 
 T = TypeVar("T")
 
-ROUNDING = 1e-3  # by which a sum of floats may miss the end of its range
+ROUNDING = 1e-3  # tolerance for float sums that exceed their range
 
 MODALITY: Mapping[Modality, pb.Modality.ValueType] = {
     "text": pb.MODALITY_TEXT,
@@ -27,22 +28,45 @@ MODALITY: Mapping[Modality, pb.Modality.ValueType] = {
 
 
 def read_tag_request(message: pb.TagVideoRequest) -> TagRequest:
-    """The request as values; raises InvalidRequestError, which names every field that is wrong."""
+    """The request of TagVideo; raises InvalidRequestError, which names every invalid field."""
     check(message)
     options = message.options
     threshold = options.WhichOneof("threshold")
-    asked = TaggingOptions(
+    tagging_options = TaggingOptions(
         max_tags=options.max_tags if options.HasField("max_tags") else None,
         min_confidence=options.min_confidence if threshold == "min_confidence" else None,
         precision=options.precision if threshold == "precision" else None,
     )
-    return TagRequest(_video(message), _content(message), asked, options.evidence)
+    return TagRequest(_video(message), _content(message), tagging_options, options.evidence)
+
+
+def read_tagging_query(message: pb.GetTaggingRequest) -> tuple[str, str | None, str | None]:
+    """The video id, content hash and bundle version; None: any. Raises InvalidRequestError."""
+    check(message)
+    return (
+        message.video_id,
+        message.content_hash if message.HasField("content_hash") else None,
+        message.bundle_version if message.HasField("bundle_version") else None,
+    )
 
 
 def read_labelled(message: pb.AddLabelledVideoRequest) -> tuple[LabelledVideo, bytes | None]:
-    """The labelled video and its content, where it has no uri; raises InvalidRequestError as read_tag_request does."""
+    """The labelled video, and its content if it has no uri; raises InvalidRequestError."""
     check(message)
     return LabelledVideo(_video(message), tuple(message.tags)), _content(message)
+
+
+def read_feedback(message: pb.SubmitFeedbackRequest) -> VideoFeedback:
+    """The feedback of SubmitFeedback; raises InvalidRequestError."""
+    check(message)
+    return VideoFeedback(
+        message.video_id,
+        message.accepted_tag_ids,
+        message.rejected_tag_ids,
+        message.added_tags,
+        message.bundle_version if message.HasField("bundle_version") else None,
+        message.feedback_id if message.HasField("feedback_id") else None,
+    )
 
 
 def _video(message: pb.TagVideoRequest | pb.AddLabelledVideoRequest) -> VideoRef:
@@ -59,40 +83,51 @@ def _content(message: pb.TagVideoRequest | pb.AddLabelledVideoRequest) -> bytes 
     return message.content if message.HasField("content") else None
 
 
-def tag_response(
-    answer: RankedTags, content: str, tagged_at: datetime, last_edit: int, from_store: bool, evidence: bool
-) -> pb.TagVideoResponse:
-    """The answer as a message.
+def tagging_message(response: TagResponse, evidence: bool) -> pb.TagVideoResponse:
+    """The message of a tagging; evidence: False leaves it out.
 
-    content: its content_hash; tagged_at: with a time zone; evidence: False leaves it out
-    Raises ValueError for numbers that are not what the proto promises.
+    Raises ValueError for numbers outside the ranges that the proto states.
     """
+    tagging, answer = response.tagging, response.answer
     return pb.TagVideoResponse(
         video_id=sendable(answer.video_id),
         tags=[_ranked_tag(tag, evidence) for tag in answer.tags],
         modalities=[MODALITY[modality] for modality in answer.modalities],
         warnings=map(sendable, answer.warnings),
         bundle_version=sendable(answer.bundle_version),
-        content_hash=content,
-        from_store=from_store,
-        tagged_at=timestamp(tagged_at),
-        last_edit=last_edit,
+        content_hash=tagging.key.content_hash,
+        from_store=response.from_store,
+        tagged_at=timestamp(tagging.at),
+        last_edit=tagging.last_edit,
+    )
+
+
+def labelled_response(video_id: str, report: LabelledVideoReport) -> pb.AddLabelledVideoResponse:
+    """The response to AddLabelledVideo."""
+    return pb.AddLabelledVideoResponse(
+        video_id=video_id,
+        tag_ids=report.tag_ids,
+        unknown_tags=report.unknown_tags,
+        modalities=[MODALITY[modality] for modality in report.modalities],
+        warnings=report.warnings,
+        bundle_version=report.bundle_version,
+        content_hash=report.content_hash,
     )
 
 
 def stream_response(index: int, video_id: str, outcome: pb.TagVideoResponse | Status) -> pb.StreamTagVideosResponse:
-    """What became of the request with that index of a stream."""
+    """The response to the request with an index, from 0, of a stream: its tagging, or its error."""
     if isinstance(outcome, Status):
         return pb.StreamTagVideosResponse(index=index, video_id=video_id, error=outcome)
     return pb.StreamTagVideosResponse(index=index, video_id=video_id, tagging=outcome)
 
 
-def timestamp(when: datetime) -> Timestamp:
-    """when: with a time zone, or ValueError: protobuf would take another one for UTC."""
-    if when.tzinfo is None:
-        raise ValueError(f"{when} has no time zone")
+def timestamp(time: datetime) -> Timestamp:
+    """The message of a time; raises ValueError for one without a time zone, which protobuf would take for UTC."""
+    if time.tzinfo is None:
+        raise ValueError(f"{time} has no time zone")
     message = Timestamp()
-    message.FromDatetime(when)
+    message.FromDatetime(time)
     return message
 
 
@@ -110,22 +145,24 @@ def _ranked_tag(tag: RankedTag, evidence: bool) -> pb.RankedTag:
     )
 
 
-def _evidence(one: Evidence) -> pb.Evidence:
+def _evidence(evidence: Evidence) -> pb.Evidence:
     message = pb.Evidence(
-        channel=sendable(one.channel), similarity=_within(-1, 1, one.similarity, f"similarity of {one.channel}")
+        channel=sendable(evidence.channel),
+        similarity=_within(-1, 1, evidence.similarity, f"similarity of {evidence.channel}"),
     )
-    match one.kind:
+    match evidence.kind:
         case "video":
-            message.video.video_id = sendable(_stated(one.video_id, one))
-            message.video.title = sendable(one.title or "")
+            message.video.video_id = sendable(_require(evidence.video_id, evidence))
+            message.video.title = sendable(evidence.title or "")
         case "text":
-            message.text.text = sendable(_stated(one.text, one))
+            message.text.text = sendable(_require(evidence.text, evidence))
         case "frame":
-            message.frame.frame, message.frame.frames = _stated(one.frame, one), _stated(one.frames, one)
+            message.frame.frame = _require(evidence.frame, evidence)
+            message.frame.frames = _require(evidence.frames, evidence)
         case "sound":
-            message.sound.start.CopyFrom(_duration(_stated(one.start_s, one)))
+            message.sound.start.CopyFrom(_duration(_require(evidence.start_s, evidence)))
         case "uploader":
-            message.uploader.text = sendable(_stated(one.text, one))
+            message.uploader.text = sendable(_require(evidence.text, evidence))
     return message
 
 
@@ -135,14 +172,14 @@ def _duration(seconds: float) -> Duration:
     return message
 
 
-def _stated(value: T | None, of: Evidence) -> T:
+def _require(value: T | None, evidence: Evidence) -> T:
     if value is None:
-        raise ValueError(f"evidence of kind {of.kind!r} lacks one of its fields: {of}")
+        raise ValueError(f"evidence of kind {evidence.kind!r} lacks one of its fields: {evidence}")
     return value
 
 
-def _within(least: float, most: float, value: float, what: str) -> float:
-    """The value, where rounding carried it past an end of its range that end."""
-    if not least - ROUNDING <= value <= most + ROUNDING:  # also refuses NaN
-        raise ValueError(f"{what} is {value}, not in [{least}, {most}]")
-    return min(max(value, least), most)
+def _within(low: float, high: float, value: float, name: str) -> float:
+    """Clip a value that rounding carried past an end of its range; raises ValueError beyond ROUNDING."""
+    if not low - ROUNDING <= value <= high + ROUNDING:  # also rejects NaN
+        raise ValueError(f"{name} is {value}, not in [{low}, {high}]")
+    return min(max(value, low), high)

@@ -1,13 +1,8 @@
-"""The bundles that a service holds: one that answers, the one before it, and one that tags in its shadow.
-
-Each stands under the tag edits and the labelled videos of the database, which it follows by their numbers. Switching
-is giving another bundle to the calls that begin from then on: who began with one ends with it, and it is closed after
-the last of them.
-"""
+"""Loaded bundle: a bundle in memory that follows the logs of tag edits and of labelled videos."""
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,142 +16,172 @@ from tagging.paths import default_bundle
 from tagging.pipeline.stages import Stage, Stages, untimed
 from tagging.pipeline.tagger import Tagger
 from tagging.store.database.labelled_videos import LabelledLog, LabelledRecord
-from tagging.store.database.log import Numbered
-from tagging.store.database.tag_edits import TagEdit, TagEdits
-from tagging.store.labelled_log import LabelledUpdate, RemovedVideo, from_bytes
-from tagging.tags.edits.edit import Edit, NumberedEdit
-from tagging.tags.edits.edited_catalog import CatalogIndex, EditedCatalog
+from tagging.store.database.tag_edits import TagEdits
+from tagging.store.labelled_log import LabelledUpdate
+from tagging.tags.edits.catalog_index import CatalogIndex
+from tagging.tags.edits.edit import TagEdit
+from tagging.tags.edits.edited_catalog import EditedCatalog
 from tagging.tags.edits.history import EditHistory
+from tagging.types import Numbered
 
 logger = logging.getLogger(__name__)
 
+UPDATES_AT_ONCE = 100  # labelled videos that are applied in one turn of the models; calls wait for that turn
 
-LABELLED_AT_ONCE = 100  # calls wait for so many to join
-
-
-Run = Callable[[Callable[[], Any]], Awaitable[Any]]
+RunInTurn = Callable[[Callable[[], Any]], Awaitable[Any]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
-    """A bundle as one call sees it."""
+    """A bundle as one call sees it, unaffected by later edits."""
 
     tagger: Tagger
     tags: EditedCatalog
     version: str
-    last_edit: int
+    last_edit: int  # number; 0 for none
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class UpdateLogs:
+    """The logs that every loaded bundle follows."""
+
+    edits: TagEdits
+    labelled: LabelledLog
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeWorkers:
+    """Numbers of decode processes."""
+
+    alive: int
+    killed: int  # since the bundle was loaded
 
 
 class ActiveOnlyStages:
-    """Stages of a bundle, which are timed where it answers; a shadow's would be taken for those of calls."""
+    """Stage timing that is off until the bundle is active: a shadow's stages would be counted as those of calls."""
 
     def __init__(self, stages: Stages) -> None:
         self._stages = stages
-        self.answers = False
+        self.is_active = False
 
     def __call__(self, stage: Stage, /) -> AbstractContextManager[None]:
-        return self._stages(stage) if self.answers else untimed(stage)
+        return self._stages(stage) if self.is_active else untimed(stage)
 
 
 class LoadedBundle:
-    """One bundle in memory."""
+    """One bundle in memory, with its place in both logs."""
 
     def __init__(
-        self, folder: Path, manifest: BundleManifest, tagger: Tagger, since: datetime, timed: "ActiveOnlyStages"
+        self, folder: Path, manifest: BundleManifest, tagger: Tagger, since: datetime, stages: ActiveOnlyStages
     ) -> None:
-        """tagger: of the bundle as it was made; timed: what it tells of its stages"""
+        """tagger: of the bundle without edits; since: when the bundle took its role; stages: those of the tagger"""
         self.folder = folder
         self.manifest = manifest
         self.since = since
-        self.timed = timed
-        self._first = tagger
-        self._history = EditHistory.over(CatalogIndex(tagger.catalog))
+        self.stages = stages
+        self._unedited = tagger
         self._tagger = tagger
-        self._labelled_seen = 0
-        self._labelled: set[str] = set()  # videos that the log holds, whether or not they can vote in this bundle
+        self._history = EditHistory.over(CatalogIndex(tagger.catalog))
+        self._labelled_seen = 0  # number of the last entry that was applied
+        self._labelled_ids: set[str] = set()  # videos that the log adds, whether or not they can vote in this bundle
         self._following = asyncio.Lock()
         self._users = 0
-        self._let_go = False
+        self._released = False
 
     @property
     def name(self) -> str:
-        """The folder's, as clients name it; empty for the bundle that comes with videotag."""
+        """The folder's name, as clients refer to it; empty for the bundle that comes with videotag."""
         return "" if self.folder == default_bundle() else self.folder.name
 
     @property
-    def now(self) -> Snapshot:
-        return Snapshot(self._tagger, self._history.tags, self.manifest.version, self._history.last)
+    def version(self) -> str:
+        return self.manifest.version
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The bundle as it is now."""
+        return Snapshot(self._tagger, self._history.tags, self.version, self._history.last)
 
     @property
     def history(self) -> EditHistory:
         return self._history
 
+    @property
+    def last_edit(self) -> int:
+        """The number of the last tag edit that was applied; 0 for none."""
+        return self._history.last
+
+    @property
+    def labelled_videos(self) -> int:
+        """The number of labelled videos that vote."""
+        return self._tagger.labelled_videos
+
+    @property
+    def decode_workers(self) -> DecodeWorkers:
+        return DecodeWorkers(*self._unedited.decode_workers)
+
     def has_labelled(self, video_id: str) -> bool:
-        """Whether a labelled video votes here, or would in a bundle that has its tags."""
-        return video_id in self._labelled or self._tagger.has_labelled(video_id)
+        """Return True if a labelled video votes here, or would in a bundle that has its tags."""
+        return video_id in self._labelled_ids or self._tagger.has_labelled(video_id)
 
     @asynccontextmanager
-    async def used(self) -> AsyncIterator[Snapshot]:
-        """The bundle as it is now, not closed before the context ends."""
+    async def use(self) -> AsyncIterator[Snapshot]:
+        """Keep the bundle open while the context lasts; yields the bundle as it is now."""
         self._users += 1
         try:
-            yield self.now
+            yield self.snapshot
         finally:
             self._users -= 1
             await self._close_if_unused()
 
     async def release(self) -> None:
-        """To be closed as soon as nobody uses it."""
-        self._let_go = True
+        """Close the bundle as soon as no call uses it."""
+        self._released = True
         await self._close_if_unused()
 
-    async def follow(self, edits: TagEdits, labelled: LabelledLog, run: Run) -> None:
-        """Read on in both logs to their ends.
+    async def follow(self, logs: UpdateLogs, run: RunInTurn) -> None:
+        """Apply the entries that were appended to both logs since the last time.
 
-        run: where the models are used; tokenizers are not for two threads
+        run: runs a function where the models run; tokenizers are not thread-safe
         """
         async with self._following:
             while True:
-                # Before the edits: a video that was read after them could have tags that are younger, and no votes.
-                page = await labelled.after(self._labelled_seen, LABELLED_AT_ONCE)
-                more = [entry async for entry in edits.all_after(self._history.last)]
-                if more:
-                    numbered = [NumberedEdit(entry.number, _edit(entry.record)) for entry in more]
-                    self._tagger, self._history = await run(partial(self._edited, numbered))
+                # Videos are read before edits: one that was read after them could have tags that are younger than
+                # the edits that were read, and would get no votes for them.
+                page = await logs.labelled.after(self._labelled_seen, UPDATES_AT_ONCE)
+                edits = [entry async for entry in logs.edits.all_after(self._history.last)]
+                if edits:
+                    self._tagger, self._history = await run(partial(self._with_edits, edits))
                 if not page:
                     return
-                latest = {video_id: entry for one in page for video_id, entry in _readable(one)}
-                await run(partial(self._tagger.join, latest))
-                for one in page:
-                    if one.record.kind == "added":
-                        self._labelled.add(one.record.video_id)
+                await run(partial(self._tagger.join, _last_updates(page)))
+                for entry in page:
+                    if entry.record.kind == "added":
+                        self._labelled_ids.add(entry.record.video_id)
                     else:
-                        self._labelled.discard(one.record.video_id)
+                        self._labelled_ids.discard(entry.record.video_id)
                 self._labelled_seen = page[-1].number
 
-    def _edited(self, more: list[NumberedEdit]) -> tuple[Tagger, EditHistory]:
-        history = self._history.then(more)
-        return self._first.edited(history.tags), history
+    def _with_edits(self, edits: Sequence[Numbered[TagEdit]]) -> tuple[Tagger, EditHistory]:
+        history = self._history.then(edits)
+        return self._unedited.edited(history.tags), history
 
     async def _close_if_unused(self) -> None:
-        if self._let_go and not self._users:
-            self._let_go = False  # once
-            await asyncio.to_thread(self._first.close)
+        if self._released and not self._users:
+            self._released = False  # close once
+            await asyncio.to_thread(self._unedited.close)
 
 
-def _edit(record: TagEdit) -> Edit:
-    return Edit(record.kind, record.tag_id, record.before, record.after, record.undoes)
-
-
-def _readable(one: Numbered[LabelledRecord]) -> Iterator[tuple[str, LabelledUpdate]]:
-    """What a record says of its video. Nothing for one that cannot be read: all others are to vote all the same."""
-    record = one.record
-    try:
-        entry = from_bytes(record.payload, "it") if record.kind == "added" else RemovedVideo(record.video_id)
-    except ArtifactCorruptError as error:
-        logger.error(
-            "a labelled video cannot be read and does not vote: add it again, or run the newer videotag that wrote it",
-            extra={"number": one.number, "video_id": record.video_id, "why": error.message},
-        )
-    else:
-        yield record.video_id, entry
+def _last_updates(page: Sequence[Numbered[LabelledRecord]]) -> dict[str, LabelledUpdate]:
+    """The last update of each video; an update that cannot be read is logged, so that all others still vote."""
+    updates: dict[str, LabelledUpdate] = {}
+    for entry in page:
+        try:
+            updates[entry.record.video_id] = entry.record.update()
+        except ArtifactCorruptError as error:
+            logger.error(
+                "a labelled video cannot be read and does not vote: add it again, or run the newer videotag that "
+                "wrote it",
+                extra={"number": entry.number, "video_id": entry.record.video_id, "why": error.message},
+            )
+    return updates

@@ -1,4 +1,4 @@
-"""What the shadow bundle would have answered: tagged when there is time, stored, and never given."""
+"""Shadow tagging: the shadow bundle tags the same videos when there is time; its answers are stored, never returned."""
 
 import asyncio
 import logging
@@ -8,9 +8,8 @@ from datetime import datetime
 
 from tagging.errors import VideotagError
 from tagging.media.read_ahead import ReadVideo
-from tagging.pipeline.stages import Stages
-from tagging.service.bundles.registry import BundleRegistry
-from tagging.service.inference.model_thread import ModelThread
+from tagging.service.bundles.loaded_bundle import LoadedBundle
+from tagging.service.inference.inference import Inference
 from tagging.store.database.taggings import Tagging, Taggings
 
 logger = logging.getLogger(__name__)
@@ -18,27 +17,20 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class ShadowCounts:
-    failures: int = 0  # videos that the active bundle could tag
-    left_out: int = 0  # for there were too many
+    """Numbers of videos that the shadow bundle was offered and has no answer for."""
+
+    failures: int = 0  # the active bundle could tag them
+    left_out: int = 0  # the queue was full
 
 
 class Shadow:
-    """Of one event loop."""
+    """The queue of videos for the shadow bundle. Belongs to one event loop."""
 
-    def __init__(
-        self,
-        bundles: BundleRegistry,
-        model: ModelThread,
-        taggings: Taggings,
-        waiting: int,
-        stages: Stages,
-        clock: Callable[[], datetime],
-    ) -> None:
+    def __init__(self, inference: Inference, taggings: Taggings, waiting: int, clock: Callable[[], datetime]) -> None:
         """waiting: the most videos that wait, with their media"""
-        self._bundles = bundles
-        self._model = model
+        self._inference = inference
+        self._bundles = inference.bundles
         self._taggings = taggings
-        self._stages = stages
         self._clock = clock
         self._queue: asyncio.Queue[tuple[ReadVideo, Tagging] | None] = asyncio.Queue(waiting + 1)
         self._waiting = waiting
@@ -46,21 +38,21 @@ class Shadow:
         self._task = asyncio.create_task(self._work())
 
     def counts(self, version: str) -> ShadowCounts:
-        """Of a bundle, since the service began."""
+        """The counts of a bundle since the service started."""
         return self._counts.setdefault(version, ShadowCounts())
 
-    def offer(self, read: ReadVideo, given: Tagging) -> None:
-        """A video, and what was answered."""
+    def offer(self, read: ReadVideo, tagging: Tagging) -> None:
+        """Queue a video and the active bundle's answer; without a shadow bundle do nothing."""
         if self._bundles.shadow is None:
             return
         if self._queue.qsize() < self._waiting:
-            self._queue.put_nowait((read, given))
+            self._queue.put_nowait((read, tagging))
         else:
-            self.counts(self._bundles.shadow.manifest.version).left_out += 1
+            self.counts(self._bundles.shadow.version).left_out += 1
             logger.warning("too many videos wait for the shadow bundle, one is left out of the churn")
 
     async def close(self) -> None:
-        """Ends after the video that is being tagged; those that wait are left out."""
+        """Stop after the video in progress; leave out those that wait."""
         while not self._queue.empty():
             self._queue.get_nowait()
         self._queue.put_nowait(None)
@@ -68,20 +60,20 @@ class Shadow:
 
     async def _work(self) -> None:
         while (offered := await self._queue.get()) is not None:
-            read, given = offered
-            held = self._bundles.shadow
-            if held is None:
+            bundle = self._bundles.shadow
+            if bundle is None:
                 continue
             try:
-                async with held.used() as moment:
-                    selection = await self._model.selection(moment.tagger, given.key.asked)
-                    with self._stages("shadow"):
-                        answer = await self._model.tag(moment.tagger, read, selection)
-                key = replace(given.key, bundle_version=moment.version, role="shadow")
-                await self._taggings.put(Tagging(key, given.video, answer, self._clock(), moment.last_edit))
+                await self._tag(bundle, *offered)
             except VideotagError as error:
-                self.counts(held.manifest.version).failures += 1
+                self.counts(bundle.version).failures += 1
                 logger.warning("the shadow bundle could not tag a video: %s", error.message)
             except Exception:
-                self.counts(held.manifest.version).failures += 1
-                logger.exception("the shadow bundle failed as nobody foresaw")
+                self.counts(bundle.version).failures += 1
+                logger.exception("unexpected error of the shadow bundle")
+
+    async def _tag(self, bundle: LoadedBundle, read: ReadVideo, tagging: Tagging) -> None:
+        async with bundle.use() as snapshot:
+            answer = await self._inference.tag_in_shadow(snapshot.tagger, read, tagging.key.options)
+        key = replace(tagging.key, bundle_version=snapshot.version, role="shadow")
+        await self._taggings.put(Tagging(key, tagging.video, answer, self._clock(), snapshot.last_edit))

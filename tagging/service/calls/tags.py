@@ -1,48 +1,53 @@
-"""Calls about tags: what there is, page by page, and changes of it, each whole or not at all."""
+"""Calls about tags: list tags and edits page by page, and edit tags, all of a request or nothing."""
 
 import asyncio
-import base64
 import bisect
 import heapq
-import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, TypeVar, cast
+from itertools import islice
+from typing import Generic, TypeVar
 from uuid import uuid4
 
-from tagging.errors import InvalidRequestError, OvertakenError
+from tagging.errors import OvertakenError
 from tagging.service.bundles.registry import BundleRegistry
-from tagging.store.database.log import Numbered
-from tagging.store.database.tag_edits import TagEdit, TagEdits
-from tagging.tags.edits.edit import Edit
+from tagging.service.calls.page_tokens import read_token, write_token
+from tagging.store.database.tag_edits import TagEdits
+from tagging.tags.edits.catalog_index import CatalogIndex
+from tagging.tags.edits.edit import TagEdit
 from tagging.tags.edits.edit_batch import EditBatch
-from tagging.tags.edits.edited_catalog import CatalogIndex, EditedCatalog
+from tagging.tags.edits.edited_catalog import EditedCatalog
 from tagging.tags.edits.history import EditHistory
 from tagging.text import normalise
+from tagging.types import Numbered, Origin
 
-T = TypeVar("T", bound=tuple[Any, ...])
+T = TypeVar("T")
 
 PAGE = 100
-ATTEMPTS = 20  # of a change, while others change tags, too
+ATTEMPTS = 20  # of an edit while other clients edit tags, too
 
-Place = tuple[int, str]  # of a tag in a listing: less its videos, then its id
+Position = tuple[int, str]  # of a tag in the listing: minus its number of videos, then its id
+BEFORE_ALL: Position = (-(2**62), "")
 
 
 @dataclass(frozen=True, slots=True)
-class Changed:
-    """What a change came to, in the bundle that it was asked of; meanwhile another may answer, or others undo it."""
+class EditResult(Generic[T]):
+    """The stored edits of a request, in the bundle that was active when it was applied."""
 
+    result: T
     edits: tuple[Numbered[TagEdit], ...]
     tags: EditedCatalog
     bundle_version: str
-    touched: tuple[str, ...] = ()  # of an undo: ids of the tags that are not as they were before
+    undone_by: int | None = None  # number of the edit that undid the edits; of a repeated undo only
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class TagPage:
+    """One page of tags."""
+
     rows: tuple[int, ...]
-    next_token: str
+    next_token: str  # empty on the last page
     tags: EditedCatalog
     bundle_version: str
     last_edit: int
@@ -50,145 +55,137 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class EditPage:
-    edits: tuple[Numbered[TagEdit], ...]
-    next_token: str
+    """One page of edits, each with the number of the edit that undid it."""
+
+    edits: tuple[tuple[Numbered[TagEdit], int | None], ...]
+    next_token: str  # empty on the last page
 
 
 class TagCalls:
+    """Answers the calls about tags. Belongs to one event loop."""
+
     def __init__(self, bundles: BundleRegistry, edits: TagEdits, clock: Callable[[], datetime]) -> None:
         self._bundles = bundles
         self._edits = edits
         self._clock = clock
-        self._orders: dict[int, tuple[CatalogIndex, list[Place], list[int]]] = {}
+        self._order: tuple[CatalogIndex, list[Position], list[int]] | None = None  # positions and rows of a catalog
 
-    async def change(self, ask: Callable[[EditBatch], None], who: str) -> Changed:
-        """The edits that a request leads to, all of them stored and applied; none where all is as asked.
+    async def change(self, apply: Callable[[EditBatch], T], client: str) -> EditResult[T]:
+        """Store and apply the edits of a request, with what `apply` returns; no edits if nothing has to change.
 
-        Raises what `ask` does, and OvertakenError where others were faster again and again.
+        Raises what `apply` raises, and OvertakenError if other clients were faster in every attempt.
         """
         for _ in range(ATTEMPTS):
             await self._bundles.follow()
-            held = self._bundles.active
-            history = held.history
-            change = EditBatch(history.tags, history.last + 1)
-            await asyncio.to_thread(ask, change)
+            bundle = self._bundles.active
+            history = bundle.history
+            batch = EditBatch(history.tags, history.last + 1)
+            result = await asyncio.to_thread(apply, batch)
             try:
-                edits = await self._store(change.edits, history, who) if change.edits else ()
+                stored = await self._store(batch.edits, history, client)
             except OvertakenError:
                 continue
-            return Changed(edits, change.tags, held.manifest.version)
-        raise OvertakenError("others change tags all the time", "try again in a while")
+            return EditResult(result, stored, batch.tags, bundle.version)
+        raise _overtaken()
 
-    async def undo(self, number: int, who: str) -> Changed:
-        """Take an edit back; asked again, the edit that took it back. Raises as History.without does."""
+    async def undo(self, number: int, client: str) -> EditResult[tuple[str, ...]]:
+        """Undo an edit; the result is the ids of the changed tags. A repeated request returns the stored undo.
+
+        Raises what `EditHistory.without` raises, and OvertakenError if other clients were faster in every attempt.
+        """
         for _ in range(ATTEMPTS):
             await self._bundles.follow()
-            held = self._bundles.active
-            history = held.history
-            done = history.undone_by(number)
-            edits: tuple[Numbered[TagEdit], ...]
+            bundle = self._bundles.active
+            history = after = bundle.history
+            undo = history.undo_of(number)
             try:
-                if done is not None:
-                    entry = await self._edits.get(done)
-                    assert entry is not None
-                    edits, after = (entry,), history
-                else:
+                if undo is None:
                     after = await asyncio.to_thread(history.without, number)
-                    edits = await self._store([after.edits[-1].edit], history, who)
+                    [undo] = await self._store([after.edits[-1].record], history, client)
             except OvertakenError:
                 continue
             undone = after.edit(number)
             assert undone is not None
-            return Changed(edits, after.tags, held.manifest.version, undone.touched)
-        raise OvertakenError("others change tags all the time", "try again in a while")
+            redo = after.undo_of(undo.number)
+            return EditResult(undone.touched, (undo,), after.tags, bundle.version, redo.number if redo else None)
+        raise _overtaken()
 
-    async def page(self, size: int, token: str, text: str, is_hidden: bool | None) -> Page:
-        """size: 0 for the usual; text: part of a spelling; is_hidden: None for both"""
-        moment = self._bundles.active.now
-        asked = {"text": text, "hidden": is_hidden}
-        start = _read_token(token, asked, (-(2**62), ""))
-        rows, last = await asyncio.to_thread(self._rows_after, moment.tags, start, size or PAGE, text, is_hidden)
-        next_token = _write_token(list(last), asked) if last else ""
-        return Page(tuple(rows), next_token, moment.tags, moment.version, moment.last_edit)
+    async def page(self, size: int, token: str, text: str, is_hidden: bool | None) -> TagPage:
+        """A page of tags. size: 0 for the default; text: part of a spelling; is_hidden: None for both.
+
+        Raises InvalidRequestError for a token of another listing.
+        """
+        snapshot = self._bundles.active.snapshot
+        query = {"text": text, "hidden": is_hidden}
+        start = read_token(token, query, BEFORE_ALL)
+        rows, last = await asyncio.to_thread(self._rows_after, snapshot.tags, start, size or PAGE, text, is_hidden)
+        next_token = write_token(last, query) if last else ""
+        return TagPage(tuple(rows), next_token, snapshot.tags, snapshot.version, snapshot.last_edit)
 
     async def page_of_edits(self, size: int, token: str, tag_id: str) -> EditPage:
-        """The latest first; tag_id: "" for all"""
+        """A page of edits, latest first. size: 0 for the default; tag_id: empty for those of all tags.
+
+        Raises InvalidRequestError for a token of another listing.
+        """
         await self._bundles.follow()
         edits = self._bundles.active.history.edits
-        [below] = _read_token(token, {"tag_id": tag_id}, (len(edits) + 1,))
-        found: list[Numbered[TagEdit]] = []
-        for one in reversed(edits[: bisect.bisect_left(edits, below, key=lambda edit: edit.number)]):
-            if not tag_id or one.edit.tag_id == tag_id:
-                entry = await self._edits.get(one.number)
-                assert entry is not None
-                found.append(entry)
-                if len(found) > (size or PAGE):
-                    break
+        query = {"tag_id": tag_id}
+        [end] = read_token(token, query, (len(edits) + 1,))
+        earlier = edits[: bisect.bisect_left(edits, end, key=lambda entry: entry.number)]
+        of_tag = (entry for entry in reversed(earlier) if not tag_id or entry.record.tag_id == tag_id)
+        found = list(islice(of_tag, (size or PAGE) + 1))
         shown = found[: size or PAGE]
-        more = len(found) > len(shown)
-        return EditPage(tuple(shown), _write_token([shown[-1].number], {"tag_id": tag_id}) if more else "")
+        undone_by = {entry.record.undoes: entry.number for entry in edits}
+        next_token = write_token((shown[-1].number,), query) if len(found) > len(shown) else ""
+        return EditPage(tuple((entry, undone_by.get(entry.number)) for entry in shown), next_token)
 
-    async def _store(self, edits: Sequence[Edit], history: EditHistory, who: str) -> tuple[Numbered[TagEdit], ...]:
-        request, at = str(uuid4()), self._clock()
+    async def _store(
+        self, edits: Sequence[TagEdit], history: EditHistory, client: str
+    ) -> tuple[Numbered[TagEdit], ...]:
+        if not edits:
+            return ()
+        request_id, at = str(uuid4()), self._clock()
         records = [
-            TagEdit(f"{request}/{place}", one.kind, one.tag_id, one.before, one.after, who, at, one.undoes)
-            for place, one in enumerate(edits)
+            replace(edit, origin=Origin(f"{request_id}/{index}", client, at)) for index, edit in enumerate(edits)
         ]
         entries = await self._edits.append_all(records, seen=history.last)
         await self._bundles.follow()
         return entries
 
     def _rows_after(
-        self, tags: EditedCatalog, start: Place, size: int, text: str, is_hidden: bool | None
-    ) -> tuple[list[int], Place | None]:
-        """A page of rows behind a place, and the place of the last, where there are more."""
+        self, tags: EditedCatalog, start: Position, size: int, text: str, is_hidden: bool | None
+    ) -> tuple[list[int], Position | None]:
+        """The rows of the page after a position, and the position of its last row if more follow."""
         form = normalise(text)
         rows: list[int] = []
-        last: Place | None = None
-        for place, row in self._in_order(tags, start):
+        last: Position | None = None
+        for position, row in self._in_order(tags, start):
             if tags.is_gone(row) or (is_hidden is not None and tags.is_hidden(row) != is_hidden):
                 continue
-            if form and not any(form in normalise(one) for one in (tags.name_of(row), *tags.aliases_of(row))):
+            spellings = (tags.name_of(row), *tags.aliases_of(row))
+            if form and not any(form in normalise(spelling) for spelling in spellings):
                 continue
             if len(rows) == size:
                 return rows, last
             rows.append(row)
-            last = place
+            last = position
         return rows, None
 
-    def _in_order(self, tags: EditedCatalog, start: Place) -> Iterator[tuple[Place, int]]:
-        """The most used first, then by id; behind a place."""
-        key = id(tags.index)
-        if key not in self._orders or self._orders[key][0] is not tags.index:
+    def _in_order(self, tags: EditedCatalog, start: Position) -> Iterator[tuple[Position, int]]:
+        """The tags after a position, most used first, then by id."""
+        order = self._order
+        if order is None or order[0] is not tags.index:
             catalog = tags.index.catalog
-            order = sorted(
-                ((-int(count), one), row)
-                for row, (count, one) in enumerate(zip(catalog.counts, catalog.ids, strict=True))
-            )
-            self._orders = {key: (tags.index, [place for place, _ in order], [row for _, row in order])}
-        _, places, rows = self._orders[key]
-        first = bisect.bisect_right(places, start)
+            counted = zip(catalog.counts, catalog.ids, strict=True)
+            by_position = sorted(((-int(count), tag_id), row) for row, (count, tag_id) in enumerate(counted))
+            order = tags.index, [position for position, _ in by_position], [row for _, row in by_position]
+            self._order = order
+        _, positions, rows = order
+        first = bisect.bisect_right(positions, start)
         created = sorted(((0, tags.id_of(row)), row) for row in tags.created)
-        behind = [one for one in created if one[0] > start]
-        return heapq.merge(zip(places[first:], rows[first:], strict=True), behind)
+        later = [entry for entry in created if entry[0] > start]
+        return heapq.merge(zip(positions[first:], rows[first:], strict=True), later)
 
 
-def _write_token(place: list[object], asked: object) -> str:
-    return base64.urlsafe_b64encode(json.dumps([place, asked]).encode()).decode()
-
-
-def _read_token(token: str, asked: object, first: T) -> T:
-    """The place that an earlier page ended at; InvalidRequestError for what is no token of this listing.
-
-    first: where a listing begins, a tuple
-    """
-    if not token:
-        return first
-    try:
-        place, of = json.loads(base64.urlsafe_b64decode(token.encode()))
-        if of == asked and [type(part) for part in place] == [type(part) for part in first]:
-            return cast(T, tuple(place))
-    except (ValueError, TypeError, RecursionError):
-        pass
-    told = "not one that this listing gave"
-    raise InvalidRequestError(f"page_token: {told}", "begin anew", {"page_token": told})
+def _overtaken() -> OvertakenError:
+    return OvertakenError("other clients keep editing tags", "try again later")

@@ -1,7 +1,8 @@
-"""How much is worked on at once: what comes on top of it waits its turn, in a queue for each client.
+"""Admission control: a limit on the videos in progress, and fair bounded queues, one per client, for the others.
 
-Turns go round the clients, so one with a thousand videos waiting delays another's first by one turn. Room to wait is
-shared alike: when it is full, whoever fills most of it loses its latest to one that fills less.
+Turns go round robin over the clients, so a client with a thousand waiting videos delays another client's first video by
+one turn. The room to wait is shared the same way: when it is full, the client that fills most of it loses its latest
+video to a client that fills less.
 """
 
 import asyncio
@@ -14,60 +15,61 @@ from tagging.errors import DeadlineExceededError, MediaTooBigError, OverloadedEr
 from tagging.service.config import AdmissionConfig
 
 HINT = "send less at once, and try again later"
-SHORTEST_S, LONGEST_S = 0.1, 60.0  # that a client is told to wait
-FIRST_S = 1.0  # taken for the time a video takes until one was measured
-SMOOTHING = 1 / 16  # weight of the latest video in that time
+SHORTEST_S, LONGEST_S = 0.1, 60.0  # limits of the retry delay that a client is given
+FIRST_S = 1.0  # assumed duration of a video until one was measured
+SMOOTHING = 1 / 16  # weight of the latest video in the average duration
 
 
 @dataclass(slots=True, eq=False)
 class _Waiter:
-    size: int
+    size: int  # bytes
     turn: asyncio.Future[None]
 
 
 @dataclass(slots=True)
 class _Queue:
-    """What one client has waiting, the first to come first."""
+    """The waiting videos of one client, in their order of arrival."""
 
     waiters: OrderedDict[_Waiter, None] = field(default_factory=OrderedDict)
     size: int = 0  # bytes
 
 
 class Admission:
-    """Admits videos. Lives on one event loop, whose clock it goes by."""
+    """Admits videos. Belongs to one event loop and uses its clock."""
 
     def __init__(self, config: AdmissionConfig) -> None:
         self._config = config
         self._inside = 0
         self._inside_bytes = 0
-        self._queues: OrderedDict[str, _Queue] = OrderedDict()  # none is empty; the first is served next
+        self._queues: OrderedDict[str, _Queue] = OrderedDict()  # none is empty; the first one is served next
         self._waiting = 0
         self._waiting_bytes = 0
         self._video_s = FIRST_S
 
     @property
     def inside(self) -> int:
-        """Videos that are worked on."""
+        """The number of videos in progress."""
         return self._inside
 
     @property
     def waiting(self) -> int:
-        """Videos that wait."""
+        """The number of videos that wait."""
         return self._waiting
 
     @asynccontextmanager
     async def admit(self, client: str, size: int, deadline: float | None) -> AsyncIterator[None]:
-        """Waits for the client's turn, and holds a place within.
+        """Wait for the client's turn; the video counts as in progress while the context lasts.
 
-        size: bytes of content; deadline: in seconds of the loop's clock, None: waits as long as it takes
-        Raises OverloadedError at once when too many wait, or later, when others need the room to wait more;
-        DeadlineExceededError when the turn does not come in time; MediaTooBigError when it never would.
+        size: bytes of content; deadline: in seconds of the loop's clock, None: wait as long as necessary
+        Raises OverloadedError at once when too many videos wait, or later when the room to wait goes to a client that
+        uses less of it; DeadlineExceededError when the turn does not come in time; MediaTooBigError when it never
+        would.
         """
         loop = asyncio.get_running_loop()
         if size > self._config.content_bytes:
-            raise MediaTooBigError(f"{size} bytes of content, at most {self._config.content_bytes} are worked on")
+            raise MediaTooBigError(f"{size} bytes of content, expected at most {self._config.content_bytes}")
         if deadline is not None and deadline <= loop.time():
-            raise _late()
+            raise _expired()
         if self._queues or not self._fits(size):
             await self._wait(client, size, deadline)
         else:
@@ -80,7 +82,7 @@ class Admission:
             self._leave(size)
 
     async def _wait(self, client: str, size: int, deadline: float | None) -> None:
-        """Returns with a place within."""
+        """Return when the video is in progress."""
         self._make_room(client, size)
         waiter = _Waiter(size, asyncio.get_running_loop().create_future())
         queue = self._queues.setdefault(client, _Queue())
@@ -94,20 +96,23 @@ class Admission:
         except BaseException as error:
             if waiter in queue.waiters:
                 self._drop(client, waiter)
-                self._admit_next()  # it may have been first and too big for the room that there is; others are not
+                self._admit_next()  # it may have blocked smaller ones by being first and too big for the free room
             elif _was_admitted(waiter):
-                self._leave(size)  # its turn came together with its end
+                self._leave(size)  # admitted and cancelled in the same iteration of the loop
             if isinstance(error, TimeoutError):
-                raise _late() from None
+                raise _expired() from None
             raise
 
     def _make_room(self, client: str, size: int) -> None:
-        """Raises OverloadedError if the client has its share of those that wait."""
+        """Drop videos of the clients that use most of the room to wait until this one fits.
+
+        Raises OverloadedError if no other client uses more of it than this client would.
+        """
         own = self._queues.get(client, _Queue())
-        mine = self._share(len(own.waiters) + 1, own.size + size)
+        own_share = self._share(len(own.waiters) + 1, own.size + size)
         while not self._may_wait(size):
             greediest = max(self._queues, key=lambda name: self._share_of(self._queues[name]), default=None)
-            if greediest is None or self._share_of(self._queues[greediest]) <= mine or mine > 1:
+            if greediest is None or self._share_of(self._queues[greediest]) <= own_share or own_share > 1:
                 raise self._overloaded()
             loser = next(reversed(self._queues[greediest].waiters))
             self._drop(greediest, loser)
@@ -121,17 +126,17 @@ class Admission:
         return self._share(len(queue.waiters), queue.size)
 
     def _share(self, waiting: int, size: int) -> float:
-        """Of the room to wait, by number or bytes, whichever is more; above 1: more than there is."""
+        """The share of the room to wait, by number or by bytes, whichever is larger; above 1: more than there is."""
         return max(waiting / max(self._config.waiting, 1e-9), size / max(self._config.waiting_bytes, 1e-9))
 
     def _overloaded(self) -> OverloadedError:
-        """With the time after which those that wait now have had their turn, as fast as it goes now."""
+        """The error, with the estimated time until the videos that wait now are done as its retry delay."""
         wait_s = (self._waiting + 1) * self._video_s / max(self._inside, 1)
-        told = f"{self._inside} videos are worked on, and {self._waiting} wait"
-        return OverloadedError(told, HINT, min(max(wait_s, SHORTEST_S), LONGEST_S))
+        message = f"{self._inside} videos are in progress, and {self._waiting} wait"
+        return OverloadedError(message, HINT, min(max(wait_s, SHORTEST_S), LONGEST_S))
 
     def _admit_next(self) -> None:
-        """Gives turns as long as the first in turn fits; one that is big is waited for, or it would wait for ever."""
+        """Give turns while the first in turn fits; a big video blocks smaller ones, or it might never get a turn."""
         while self._queues:
             client, queue = next(iter(self._queues.items()))
             waiter = next(iter(queue.waiters))
@@ -139,7 +144,7 @@ class Admission:
                 return
             self._queues.move_to_end(client)
             self._drop(client, waiter)
-            if not waiter.turn.cancelled():  # its task was, and has not run since
+            if not waiter.turn.cancelled():  # cancelled: its task was, and has not run since
                 self._enter(waiter.size)
                 waiter.turn.set_result(None)
 
@@ -169,5 +174,5 @@ def _was_admitted(waiter: _Waiter) -> bool:
     return waiter.turn.done() and not waiter.turn.cancelled() and waiter.turn.exception() is None
 
 
-def _late() -> DeadlineExceededError:
+def _expired() -> DeadlineExceededError:
     return DeadlineExceededError("the deadline passed while the video waited for its turn", "give more time")

@@ -1,14 +1,15 @@
-"""The one thread in which a bundle's models run: what waits is run together, and what nobody waits for is not.
+"""Model thread: dynamic batching of videos for the one thread in which a bundle's models run.
 
-Encoders, recall and rank are one after the other in each batch; libraries bring their own threads beneath. Batches are
-made of what has come meanwhile, so a lone video waits for nobody.
+Within a batch, encoders, recall and rank run one after another; libraries bring their own threads below. A batch is
+made of what arrived while the one before it ran, so a single video does not wait for others. Jobs whose callers are
+gone are skipped.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
@@ -19,145 +20,135 @@ from tagging.store.database.taggings import TaggingOptions
 from tagging.types import RankedTags
 
 T = TypeVar("T")
+Result = RankedTags | Failure | Exception  # of a video; an exception is raised in its caller
 
 MEDIA_AT_ONCE = 4  # videos with media in a batch: their frames are large
-TEXTS_AT_ONCE = 32
+TEXTS_AT_ONCE = 32  # videos in a batch
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Job:
-    """Either a video to tag, or something else to be done in its turn."""
+class TagJob:
+    """A video to tag."""
+
+    done: "asyncio.Future[RankedTags | Failure]"
+    tagger: Tagger
+    video: ReadVideo
+    selection: SelectConfig
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RunJob:
+    """Another function of the models, which runs alone in its turn."""
 
     done: "asyncio.Future[Any]"
-    tagger: Tagger | None = None
-    video: ReadVideo | None = None
-    selection: SelectConfig | None = None
-    run: Callable[[], Any] | None = None
-
-
-@dataclass(slots=True)
-class _Batch:
-    jobs: list[_Job] = field(default_factory=list)
-    media: int = 0
-
-    def takes(self, job: _Job) -> bool:
-        """Whether the job can be run with those that are there: videos of one tagger are."""
-        if not self.jobs:
-            return True
-        if job.run is not None or self.jobs[0].run is not None or job.tagger is not self.jobs[0].tagger:
-            return False
-        return len(self.jobs) < TEXTS_AT_ONCE and self.media + _has_media(job) <= MEDIA_AT_ONCE
-
-    def add(self, job: _Job) -> None:
-        self.jobs.append(job)
-        self.media += _has_media(job)
+    function: Callable[[], Any]
 
 
 class ModelThread:
-    """Of one event loop. Jobs are begun in the order in which they came."""
+    """Runs jobs in their order of arrival. Belongs to one event loop."""
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, "model")
-        self._waiting: deque[_Job] = deque()
-        self._comes = asyncio.Event()
+        self._waiting: deque[TagJob | RunJob] = deque()
+        self._arrived = asyncio.Event()
         self._task = asyncio.create_task(self._work())
 
     async def tag(self, tagger: Tagger, video: ReadVideo, selection: SelectConfig) -> RankedTags:
-        """Raises the VideotagError that keeps the video from being tagged."""
-        result = await self._turn(_Job(_future(), tagger, video, selection))
+        """Tag a video; raises the VideotagError that prevents it."""
+        job = TagJob(asyncio.get_running_loop().create_future(), tagger, video, selection)
+        self._enqueue(job)
+        result = await job.done
         if isinstance(result, Failure):
             raise result.error
-        assert isinstance(result, RankedTags)
         return result
 
-    async def selection(self, tagger: Tagger, asked: TaggingOptions) -> SelectConfig:
-        """What a caller wants, as the tagger goes by it; raises as Tagger.selection does.
+    async def selection(self, tagger: Tagger, options: TaggingOptions) -> SelectConfig:
+        """The tagger's selection for a caller's options; raises what `Tagger.selection` raises.
 
-        Which confidence keeps a precision takes long enough to be looked for here: the event loop would stand still,
-        again and again for a client that asks for ever other ones.
+        Searching for the confidence that reaches a precision takes too long for the event loop, and a client could ask
+        for another precision with every call, so it runs in the model thread.
         """
-        select = partial(tagger.selection, asked.max_tags, asked.precision, asked.min_confidence)
-        return select() if asked.precision is None else await self.run(select)
+        select = partial(tagger.selection, options.max_tags, options.precision, options.min_confidence)
+        return select() if options.precision is None else await self.run(select)
 
     async def run(self, function: Callable[[], T]) -> T:
-        """Something else that the models do."""
-        result: T = await self._turn(_Job(_future(), run=function))
-        return result
+        """Run another function of the models in its turn; return or raise what it does."""
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._enqueue(RunJob(future, function))
+        return await future
 
     async def close(self) -> None:
-        """Ends after the batch that is running; who waits gets CancelledError."""
+        """Stop after the running batch; callers that wait get CancelledError."""
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         for job in self._waiting:
             job.done.cancel()
         self._thread.shutdown()
 
-    async def _turn(self, job: _Job) -> Any:
+    def _enqueue(self, job: TagJob | RunJob) -> None:
         self._waiting.append(job)
-        self._comes.set()
-        return await job.done
+        self._arrived.set()
 
     async def _work(self) -> None:
-        loop = asyncio.get_running_loop()
         while True:
-            await self._comes.wait()
-            batch = self._next_batch()
-            if not batch:
-                self._comes.clear()
-                continue
-            try:
-                results = await loop.run_in_executor(self._thread, _run, batch)
-            except asyncio.CancelledError:
-                for job in batch:
-                    job.done.cancel()
-                raise
-            except Exception as error:  # whatever it is, it is raised where the answer is waited for
-                results = [error] * len(batch)
-            for job, result in zip(batch, results, strict=True):
-                if job.done.done():  # nobody waits any more
-                    continue
-                if isinstance(result, Exception):
-                    job.done.set_exception(result)
-                else:
-                    job.done.set_result(result)
-
-    def _next_batch(self) -> list[_Job]:
-        batch = _Batch()
-        while self._waiting:
-            if self._waiting[0].done.done():
+            await self._arrived.wait()
+            while self._waiting and self._waiting[0].done.done():
                 self._waiting.popleft()
-            elif batch.takes(self._waiting[0]):
-                batch.add(self._waiting.popleft())
+            if not self._waiting:
+                self._arrived.clear()
+            elif isinstance(first := self._waiting.popleft(), RunJob):
+                await self._execute([first], partial(_run, first))
             else:
-                break
-        return batch.jobs
+                batch = self._batch_with(first)
+                await self._execute(batch, partial(_tag, batch))
 
+    def _batch_with(self, first: TagJob) -> list[TagJob]:
+        """The first job and those that can run with it: the videos of the same tagger that follow it in the queue."""
+        batch, media = [first], int(_has_media(first))
+        while self._waiting:
+            job = self._waiting[0]
+            if not job.done.done():
+                if isinstance(job, RunJob) or job.tagger is not first.tagger:
+                    break
+                if len(batch) == TEXTS_AT_ONCE or media + _has_media(job) > MEDIA_AT_ONCE:
+                    break
+                batch.append(job)
+                media += _has_media(job)
+            self._waiting.popleft()
+        return batch
 
-def _future() -> "asyncio.Future[Any]":
-    return asyncio.get_running_loop().create_future()
-
-
-def _has_media(job: _Job) -> bool:
-    return job.video is not None and job.video.media is not None
-
-
-def _run(batch: Sequence[_Job]) -> list[Any]:
-    first = batch[0]
-    if first.run is not None:
-        return [first.run()]
-    assert first.tagger is not None
-    videos = [job.video for job in batch if job.video is not None]
-    selections = [job.selection for job in batch if job.selection is not None]
-    try:
-        return list(first.tagger.tag_read(videos, selections))
-    except Exception:
-        if len(batch) == 1:
+    async def _execute(self, jobs: Sequence[TagJob | RunJob], work: Callable[[], Sequence[Any]]) -> None:
+        """Run a batch in the thread and give each job its result, or the exception, to raise where it is awaited."""
+        try:
+            results = await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        except asyncio.CancelledError:
+            for job in jobs:
+                job.done.cancel()
             raise
-        return [_alone(job) for job in batch]  # one bad video fails itself, and not who came with it
+        for job, result in zip(jobs, results, strict=True):
+            if job.done.done():  # the caller is gone
+                continue
+            if isinstance(result, Exception):
+                job.done.set_exception(result)
+            else:
+                job.done.set_result(result)
 
 
-def _alone(job: _Job) -> Any:
+def _has_media(job: TagJob) -> bool:
+    return job.video.media is not None
+
+
+def _run(job: RunJob) -> list[Any]:
     try:
-        return _run([job])[0]
+        return [job.function()]
     except Exception as error:
-        return error
+        return [error]
+
+
+def _tag(batch: Sequence[TagJob]) -> list[Result]:
+    try:
+        return list(batch[0].tagger.tag_read([job.video for job in batch], [job.selection for job in batch]))
+    except Exception as error:
+        if len(batch) == 1:
+            return [error]
+        return [result for job in batch for result in _tag([job])]  # a bad video fails alone

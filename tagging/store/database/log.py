@@ -1,14 +1,14 @@
-"""Logs: rows of rising number, of which a reader that goes on from the last number it saw misses none.
+"""Append-only logs: tables whose rows are numbered in commit order, so that a reader that resumes after the last number
+it saw misses none.
 
-A sequence does not do that: it may give 7 before 8, and 8 be committed first; a reader that saw 8 never asks for 7.
-Here a row of `log_ends` holds the last number, and who appends locks it until the end of the transaction. So rows are
-seen in the order of their numbers, at the price of one writer at a time a log.
+A database sequence does not guarantee that: it may hand out 7 before 8 and 8 may commit first; a reader that has seen 8
+never asks for 7. Here a row of `log_ends` holds the last number, and a writer locks it until the end of its
+transaction. Rows become visible in the order of their numbers, at the price of one writer at a time per log.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from sqlalchemy import Connection, RowMapping, Select, Table, insert, select, update
@@ -16,31 +16,24 @@ from sqlalchemy import Connection, RowMapping, Select, Table, insert, select, up
 from tagging.errors import DatabaseMismatchError, InvalidRecordError, OvertakenError
 from tagging.store.database.database import Database
 from tagging.store.database.schema import log_ends
+from tagging.store.database.texts import ID_BYTES, require_client_name, require_text, require_time
+from tagging.types import Numbered, Origin
 
 PAGE = 100
 
 
 class Record(Protocol):
-    """A frozen dataclass. A second one of the same request is the same one sent again."""
+    """A frozen dataclass. A second record of the same request is the same one, sent again."""
 
     @property
-    def request_id(self) -> str: ...
-
-    @property
-    def at(self) -> datetime: ...
+    def origin(self) -> Origin | None: ...
 
 
 T = TypeVar("T", bound=Record)
 
 
-@dataclass(frozen=True, slots=True)
-class Numbered(Generic[T]):
-    number: int  # from 1
-    record: T
-
-
 class Log(ABC, Generic[T]):
-    """One log; Database says what each method raises besides, DatabaseMismatchError who reads what is no record."""
+    """One log. Each method also raises what Database raises, and DatabaseMismatchError for a row that is no record."""
 
     table: ClassVar[Table]
 
@@ -48,34 +41,38 @@ class Log(ABC, Generic[T]):
         self._database = database
 
     async def append(self, record: T, seen: int | None = None) -> Numbered[T]:
-        """As `append_all`, of one record."""
+        """Append one record, as `append_all` does."""
         [entry] = await self.append_all([record], seen)
         return entry
 
     async def append_all(self, records: Sequence[T], seen: int | None = None) -> tuple[Numbered[T], ...]:
-        """The records with their numbers, all on the disk; what the same requests appended earlier, if they did.
+        """Append records in one transaction and return them with their numbers, once they are on the disk.
 
-        seen: the last number that the records take into account; None: they rest on no other.
-        Raises OvertakenError where others were appended after `seen`, and InvalidRecordError where the request
-        appended something else, or something that contradicts the log; then nothing is appended.
+        Requests that appended them before get the stored records. seen: the last number that the records take into
+        account; None: they depend on no other record.
+        Raises OvertakenError if other records were appended after `seen`, InvalidRecordError if a request appended
+        something else before or a record contradicts the log, ValueError for a record without an origin, or with a
+        time outside the supported range; then nothing is appended.
         """
+        rows = [self._row(record) for record in records]
 
         def work(connection: Connection) -> tuple[Numbered[T], ...]:
             last = self._lock(connection)
-            stored = [entry for one in records if (entry := self._stored(connection, one)) is not None]
+            stored = [entry for record in records if (entry := self._stored(connection, record)) is not None]
             if stored and len(stored) == len(records):
                 return tuple(stored)
             if stored:
+                earlier = _origin_of(stored[0].record).request_id
                 raise InvalidRecordError(
-                    f"request {stored[0].record.request_id!r} was stored before, and others beside it were not",
+                    f"request {earlier!r} was stored before, but not the other records of this call",
                     "give each request an id of its own",
                 )
             if seen is not None and seen < last:
                 raise OvertakenError(f"{self.table.name} ends at {last}, not at {seen}", "read on, then try again")
             entries = []
-            for number, record in enumerate(records, last + 1):
+            for number, (record, row) in enumerate(zip(records, rows, strict=True), last + 1):
                 self._check(connection, record)
-                connection.execute(insert(self.table).values(number=number, **self._row(record)))
+                connection.execute(insert(self.table).values(number=number, **row))
                 entries.append(Numbered(number, record))
             end = update(log_ends).where(log_ends.c.log == self.table.name)
             connection.execute(end.values(last=last + len(entries)))
@@ -84,70 +81,82 @@ class Log(ABC, Generic[T]):
         return await self._database.write(work)
 
     async def of_request(self, request_id: str) -> Numbered[T] | None:
-        """What a request appended."""
+        """The record that a request appended; None where it appended none."""
         return await self._database.read(lambda connection: self._of_request(connection, request_id))
 
     async def after(self, number: int, limit: int = PAGE) -> tuple[Numbered[T], ...]:
-        """The first entries of a higher number, by number; none where the log has ended."""
-        statement = self._select().where(self.table.c.number > number).order_by(self.table.c.number).limit(limit)
+        """The first entries after a number, in order; empty at the end of the log."""
+        statement = select(self.table).where(self.table.c.number > number).order_by(self.table.c.number).limit(limit)
         return await self._database.read(
             lambda connection: tuple(map(self._entry, connection.execute(statement).mappings()))
         )
 
     async def all_after(self, number: int = 0) -> AsyncIterator[Numbered[T]]:
-        """Every entry of a higher number, by number; a page of them is in memory at a time."""
+        """Every entry after a number, in order, with one page in memory at a time."""
         while page := await self.after(number):
             for entry in page:
                 yield entry
             number = page[-1].number
 
     async def last(self) -> int:
-        """The number of the last entry; 0 where there is none."""
+        """The number of the last entry; 0 for an empty log."""
         return await self._database.read(lambda connection: int(connection.execute(self._end()).scalar_one()))
 
     @abstractmethod
-    def _row(self, record: T) -> Mapping[str, Any]:
-        """The table's columns, without the number."""
+    def _content(self, record: T) -> Mapping[str, Any]:
+        """The table's columns, without the number and the origin; raises InvalidRecordError."""
 
     @abstractmethod
-    def _record(self, row: RowMapping) -> T: ...
-
-    def _select(self) -> Select[Any]:
-        return select(self.table)
-
-    def _comparable(self, record: T) -> T:
-        """Without what was not given when it was appended."""
-        return record
+    def _record(self, row: RowMapping, origin: Origin) -> T:
+        """The record of a row."""
 
     def _check(self, connection: Connection, record: T) -> None:
-        """Raises InvalidRecordError for a record that the log does not take; nobody else appends meanwhile."""
+        """Raise InvalidRecordError for a record that contradicts the log, while no other writer can append."""
+
+    def _row(self, record: T) -> dict[str, Any]:
+        """The table's columns, without the number."""
+        origin = _origin_of(record)
+        require_text("request_id", origin.request_id, ID_BYTES)
+        require_client_name(origin.client)
+        require_time(origin.at)
+        made_by = {"request_id": origin.request_id, "who": origin.client, "at": origin.at}
+        return {**self._content(record), **made_by}
 
     def _lock(self, connection: Connection) -> int:
-        """The last number. Until the transaction ends nobody else gives one."""
+        """Return the last number, and keep other writers out until the end of the transaction."""
         return int(connection.execute(self._end().with_for_update()).scalar_one())
 
     def _end(self) -> Select[Any]:
         return select(log_ends.c.last).where(log_ends.c.log == self.table.name)
 
     def _stored(self, connection: Connection, record: T) -> Numbered[T] | None:
-        """What its request appended before; InvalidRecordError where that is something else."""
-        stored = self._of_request(connection, record.request_id)
-        if stored is not None and replace(self._comparable(stored.record), at=record.at) != record:  # type: ignore[type-var]
-            raise InvalidRecordError(
-                f"request {record.request_id!r} stored something else before", "give each request an id of its own"
-            )
+        """The record that its request appended before; raises InvalidRecordError where that is a different one."""
+        origin = _origin_of(record)
+        stored = self._of_request(connection, origin.request_id)
+        if stored is not None:
+            sent_at = replace(_origin_of(stored.record), at=origin.at)
+            if replace(stored.record, origin=sent_at) != record:  # type: ignore[type-var]
+                raise InvalidRecordError(
+                    f"request {origin.request_id!r} stored something else before", "give each request an id of its own"
+                )
         return stored
 
     def _of_request(self, connection: Connection, request_id: str) -> Numbered[T] | None:
-        statement = self._select().where(self.table.c.request_id == request_id)
+        statement = select(self.table).where(self.table.c.request_id == request_id)
         row = connection.execute(statement).mappings().one_or_none()
         return self._entry(row) if row else None
 
     def _entry(self, row: RowMapping) -> Numbered[T]:
         try:
-            return Numbered(row["number"], self._record(row))
+            return Numbered(row["number"], self._record(row, Origin(row["request_id"], row["who"], row["at"])))
         except (InvalidRecordError, TypeError, ValueError) as error:
             raise DatabaseMismatchError(
                 f"entry {row['number']} of {self.table.name} cannot be read: {error}",
-                "a newer version of videotag wrote it: run that one, or restore a backup",
+                "a newer version of videotag wrote it: run that version, or restore a backup",
             ) from error
+
+
+def _origin_of(record: Record) -> Origin:
+    if record.origin is None:
+        raise ValueError("a record without an origin cannot be stored")
+    return record.origin

@@ -1,4 +1,4 @@
-"""Results: what was answered for a video, and what a bundle in shadow would have."""
+"""Stored taggings: the answers given for videos, and those of the shadow bundle for the same requests."""
 
 import json
 import math
@@ -22,33 +22,34 @@ Role = Literal["active", "shadow"]
 
 @dataclass(frozen=True, slots=True)
 class TaggingOptions:
-    """What a caller wants of an answer; None: what the bundle is configured to give."""
+    """How a caller limits the answer; None: as the bundle is configured."""
 
     max_tags: int | None = None
     min_confidence: float | None = None
     precision: float | None = None
 
     def __post_init__(self) -> None:
+        """Raises ValueError for a number that is not finite."""
         for name, value in asdict(self).items():
             if value is not None and not math.isfinite(value):
                 raise ValueError(f"{name} is {value}")
 
     @property
     def text(self) -> str:
-        """Equal for equal wishes."""
+        """The options as JSON, equal for equal options; part of the stored key."""
         floats = {"min_confidence": self.min_confidence, "precision": self.precision}
-        wishes = {"max_tags": self.max_tags} | {k: None if v is None else float(v) for k, v in floats.items()}
-        return json.dumps({name: wish for name, wish in wishes.items() if wish is not None})
+        options = {"max_tags": self.max_tags} | {k: None if v is None else float(v) for k, v in floats.items()}
+        return json.dumps({name: value for name, value in options.items() if value is not None})
 
 
 @dataclass(frozen=True, slots=True)
 class TaggingKey:
-    """What makes two calls the same one."""
+    """The identity of a tagging: calls with the same key get the same stored answer."""
 
     video_id: str
-    content_hash: str  # of all that was looked at; what it covers is the caller's to say
+    content_hash: str  # of everything that shapes the answer; the caller decides what it covers
     bundle_version: str
-    asked: TaggingOptions
+    options: TaggingOptions
     role: Role = "active"
 
     def __post_init__(self) -> None:
@@ -60,22 +61,25 @@ class TaggingKey:
 
 @dataclass(frozen=True, slots=True)
 class Tagging:
+    """A stored answer."""
+
     key: TaggingKey
-    video: VideoRef  # as its caller described it; content that was sent is not kept
+    video: VideoRef  # as the caller described it; content that was sent is not stored
     answer: RankedTags
     at: datetime
-    last_edit: int = 0  # number of the last tag edit that the answer knew; 0: there was none
+    last_edit: int = 0  # number of the last tag edit that the answer takes into account; 0 for none
 
     def __post_init__(self) -> None:
+        """Raises ValueError for a time outside the supported range, and for an answer that does not fit the key."""
         require_time(self.at)
-        of = (self.answer.video_id, self.answer.bundle_version)
-        if of != (self.key.video_id, self.key.bundle_version) or self.video.video_id != self.key.video_id:
-            raise ValueError(f"an answer of {of} under {self.key}")
+        answered = (self.answer.video_id, self.answer.bundle_version)
+        if answered != (self.key.video_id, self.key.bundle_version) or self.video.video_id != self.key.video_id:
+            raise ValueError(f"an answer of {answered} under {self.key}")
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
-    """One request, answered by one bundle, and by another in its shadow."""
+class TaggingPair:
+    """One request answered by both the active and the shadow bundle."""
 
     active: Tagging
     shadow: Tagging
@@ -83,23 +87,23 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """What became of some answers, in the order of their numbers."""
+    """The result of pruning a range of taggings, in the order of their numbers."""
 
-    last: int  # number of the last of them
+    last: int  # number of the last one of the range
     looked_at: int
     removed: int
-    kept: int  # old enough, and people said something of the video
+    kept: int  # old enough to remove, but there is feedback on the video
 
 
 class Taggings:
-    """Database says what each method raises."""
+    """The table of taggings. Each method also raises what Database raises."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def put(self, tagging: Tagging) -> Tagging:
-        """What is stored under the key, on the disk: this, or what somebody stored before, which is left as it is."""
-        row = _wanted(tagging.key) | {
+        """Store a tagging unless its key is taken; return the one that is on the disk under the key."""
+        row = _key_columns(tagging.key) | {
             "video": asdict(tagging.video),
             "answer": answer_to_json(tagging.answer),
             "last_edit": tagging.last_edit,
@@ -107,10 +111,10 @@ class Taggings:
         }
 
         def work(connection: Connection) -> RowMapping | None:
-            # Waits for a writer of the same key; sees what that one has committed.
+            # The insert waits for another writer of the same key, and the select then sees what that one committed.
             while connection.execute(_PUT[connection.dialect.name], row).scalar_one_or_none() is None:
-                stored = connection.execute(_GET, _wanted(tagging.key)).mappings().one_or_none()
-                if stored is not None:  # else it was pruned between the two statements
+                stored = connection.execute(_GET, _key_columns(tagging.key)).mappings().one_or_none()
+                if stored is not None:  # None: it was pruned between the two statements
                     return stored
             return None
 
@@ -118,17 +122,19 @@ class Taggings:
         return tagging if stored is None else _tagging(stored)
 
     async def get(self, key: TaggingKey) -> Tagging | None:
+        """The tagging stored under a key; None where there is none."""
         row = await self._database.read(
-            lambda connection: connection.execute(_GET, _wanted(key)).mappings().one_or_none()
+            lambda connection: connection.execute(_GET, _key_columns(key)).mappings().one_or_none()
         )
         return _tagging(row) if row else None
 
     async def latest(
         self, video_id: str, content_hash: str | None = None, bundle_version: str | None = None
     ) -> Tagging | None:
-        """The last answer given for a video; where stated, of this content and by this bundle, also in its shadow.
+        """The last tagging of a video, optionally only of this content and of this bundle.
 
-        Raises InvalidRecordError for what no key can be.
+        With a bundle version its answers as a shadow count too; without one, only those of active bundles.
+        Raises InvalidRecordError for a value that no key can contain.
         """
         require_text("video_id", video_id, ID_BYTES)
         narrower = {"content_hash": content_hash, "bundle_version": bundle_version}
@@ -146,10 +152,10 @@ class Taggings:
         row = await self._database.read(lambda connection: connection.execute(statement).mappings().one_or_none())
         return _tagging(row) if row else None
 
-    async def pairs(self, active_version: str, shadow_version: str, since: datetime) -> AsyncIterator[Pair]:
-        """The requests that both bundles answered, the shadow since then; in the order in which it did, about.
+    async def pairs(self, active_version: str, shadow_version: str, since: datetime) -> AsyncIterator[TaggingPair]:
+        """The requests that both bundles answered, the shadow bundle since a time, roughly in its order.
 
-        Raises InvalidRecordError for what no version can be.
+        Raises InvalidRecordError for a value that no version can be.
         """
         require_text("active_version", active_version)
         require_text("shadow_version", shadow_version)
@@ -159,7 +165,7 @@ class Taggings:
             active.c.bundle_version == active_version,
             active.c.role == "active",
         )
-        asked = (
+        pairs = (
             select(active, *(column.label(f"shadow_{column.name}") for column in shadow.c))
             .select_from(shadow.join(active, same))
             .where(shadow.c.bundle_version == shadow_version, shadow.c.role == "shadow", shadow.c.at >= since)
@@ -168,27 +174,28 @@ class Taggings:
         )
         number = 0
         while True:
-            page = await self._rows(asked.where(shadow.c.number > number))
+            page = await self._rows(pairs.where(shadow.c.number > number))
             for row in page:
-                yield Pair(_tagging(row), _tagging(row, "shadow_"))
+                yield TaggingPair(_tagging(row), _tagging(row, "shadow_"))
             if len(page) < PAGE:
                 return
             number = page[-1]["shadow_number"]
 
-    async def prune(self, before: datetime, behind: int, limit: int) -> Pruned | None:
-        """Removes, of the first `limit` answers behind a number, those from before a moment, but for videos on which
-        there is feedback, whichever answer it was about. None where there are no more answers.
+    async def prune(self, before: datetime, after: int, limit: int) -> Pruned | None:
+        """Remove the taggings older than `before` among the `limit` that follow number `after`.
+
+        Taggings of videos with feedback stay, whichever answer the feedback was about. Returns None at the end.
         """
         number, at = taggings.c.number, taggings.c.at
-        page = select(number, at).where(number > behind).order_by(number).limit(limit).subquery()
+        page = select(number, at).where(number > after).order_by(number).limit(limit).subquery()
         old = func.count().filter(page.c.at < before)
         of_page = select(func.count(), func.max(page.c.number), old).select_from(page)
         looked_at, last, due = await self._database.read(lambda connection: connection.execute(of_page).one())
         if not looked_at:
             return None
-        if not due:  # as of most: no writer waits for those
+        if not due:  # the usual case, which takes no write lock
             return Pruned(last, looked_at, 0, 0)
-        of_old = (number > behind, number <= last, at < before)
+        of_old = (number > after, number <= last, at < before)
         has_feedback = exists().where(feedback.c.video_id == taggings.c.video_id)
 
         def work(connection: Connection) -> Pruned:
@@ -202,7 +209,7 @@ class Taggings:
         return await self._database.read(lambda connection: connection.execute(statement).mappings().all())
 
 
-# Put together once: that takes longer than SQLite needs to execute them.
+# Built once: building a statement takes longer than SQLite needs to execute it.
 _KEY = ("video_id", "content_hash", "asked", "bundle_version", "role")
 _GET = select(taggings).where(*(taggings.c[name] == bindparam(name) for name in _KEY))
 _PUT = {
@@ -211,21 +218,22 @@ _PUT = {
 }
 
 
-def _wanted(key: TaggingKey) -> dict[str, Any]:
-    """What _GET is given."""
+def _key_columns(key: TaggingKey) -> dict[str, Any]:
+    """The parameters of _GET."""
     return {
         "video_id": key.video_id,
         "content_hash": key.content_hash,
-        "asked": key.asked.text,
+        "asked": key.options.text,
         "bundle_version": key.bundle_version,
         "role": key.role,
     }
 
 
 def _tagging(row: RowMapping, prefix: str = "") -> Tagging:
-    def at(name: str) -> Any:
+    def column(name: str) -> Any:
         return row[prefix + name]
 
-    asked = TaggingOptions(**json.loads(at("asked")))
-    key = TaggingKey(at("video_id"), at("content_hash"), at("bundle_version"), asked, at("role"))
-    return Tagging(key, VideoRef(**at("video")), answer_from_json(at("answer")), at("at"), at("last_edit"))
+    options = TaggingOptions(**json.loads(column("asked")))
+    key = TaggingKey(column("video_id"), column("content_hash"), column("bundle_version"), options, column("role"))
+    video, answer = VideoRef(**column("video")), answer_from_json(column("answer"))
+    return Tagging(key, video, answer, column("at"), column("last_edit"))

@@ -13,10 +13,10 @@ JSON_BYTES = 2**20
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 
 
-def require_client_name(who: str) -> None:
-    """As `require_text`, of a client; a service that asks nobody who they are knows of none."""
-    if who:
-        require_text("who", who)
+def require_client_name(client: str) -> None:
+    """Check the name of a client as `require_text` does; it is empty where clients are not authenticated."""
+    if client:
+        require_text("client", client)
 
 
 def require_text(what: str, text: str, at_most: int = NAME_BYTES) -> None:

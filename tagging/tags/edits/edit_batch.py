@@ -1,22 +1,23 @@
-"""What a request for a change of tags leads to: the edits that make it, each checked on the tags as they are.
+"""Edit batch: the edits of one request, each checked against the tags as the earlier ones left them.
 
-What is already as asked makes no edit. All of a request can be done, or an error says why not and there are no edits.
+A change that is already in place produces no edit. Either the whole request can be applied, or an error gives the
+reason and there are no edits.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from tagging.tags.edits.edit import Edit
+from tagging.tags.edits.edit import TagEdit
 from tagging.tags.edits.edited_catalog import EditedCatalog
 from tagging.text import normalise
 
 
 class EditBatch:
-    """The edits of one request, on a copy of the tags."""
+    """Collects the edits of one request on a copy of the tags. Each method returns the id of the tag it changed."""
 
     def __init__(self, tags: EditedCatalog, number: int) -> None:
-        """number: of the first edit that is to come"""
+        """number: the number that the first edit will get"""
         self.tags = tags.copy()
-        self.edits: list[Edit] = []
+        self.edits: list[TagEdit] = []
         self._number = number
 
     def create(
@@ -27,12 +28,11 @@ class EditBatch:
         language: str = "",
         description: str = "",
     ) -> str:
-        """The id of the new tag. AlreadyExistsError for a spelling that is taken, UnknownIdError for a parent."""
-        name = " ".join(name.split())
+        """Create a tag; raises AlreadyExistsError for a spelling in use, UnknownIdError for an unknown parent."""
+        name = _single_spaced(name)
         new_id = self.tags.free_id(name)
-        self._do(Edit("create", new_id, after={"name": name, **({"language": language} if language else {})}))
-        self.update(new_id, add_aliases=aliases, add_parent_ids=parent_ids, description=description or None)
-        return new_id
+        self._apply(TagEdit("create", new_id, after={"name": name, **({"language": language} if language else {})}))
+        return self.update(new_id, add_aliases=aliases, add_parent_ids=parent_ids, description=description or None)
 
     def update(
         self,
@@ -45,40 +45,54 @@ class EditBatch:
         remove_parent_ids: Sequence[str] = (),
         description: str | None = None,
         hidden: bool | None = None,
-    ) -> None:
-        """None: as it is. Raises UnknownIdError, AlreadyExistsError, ConflictError."""
-        tags, row = self.tags, self.tags.row_of(tag_id)
-        tag_id = tags.id_of(row)  # of what it was merged into
-        if name is not None and (name := " ".join(name.split())) != tags.name_of(row):
-            self._do(Edit("rename", tag_id, {"name": tags.name_of(row)}, {"name": name}))
-        for alias in (" ".join(one.split()) for one in add_aliases):
-            if alias not in (tags.name_of(row), *tags.aliases_of(row)):
-                self._do(Edit("alias", tag_id, after={"alias": alias}))
-        for alias in (" ".join(one.split()) for one in remove_aliases):
-            form = normalise(alias)
-            if form == normalise(tags.name_of(row)) or form in map(normalise, tags.aliases_of(row)):
-                self._do(Edit("unalias", tag_id, {"alias": alias}))
-        for parent in map(tags.row_of, add_parent_ids):
-            if parent not in tags.parents_of(row):
-                self._do(Edit("parent", tag_id, after={"parent_id": tags.id_of(parent)}))
-        for parent in map(tags.row_of, remove_parent_ids):
-            if parent in tags.parents_of(row):
-                self._do(Edit("unparent", tag_id, {"parent_id": tags.id_of(parent)}))
-        if description is not None and description != tags.description_of(row):
-            before = {"description": tags.description_of(row)}
-            self._do(Edit("describe", tag_id, before, {"description": description}))
-        if hidden is not None and hidden != tags.is_hidden(row):
-            self._do(Edit("hide" if hidden else "show", tag_id))
+    ) -> str:
+        """Change a tag; None: leave as it is. Raises UnknownIdError, AlreadyExistsError, ConflictError."""
+        row = self.tags.row_of(tag_id)
+        tag_id = self.tags.id_of(row)  # of the tag that it was merged into
+        if name is not None and (name := _single_spaced(name)) != self.tags.name_of(row):
+            self._apply(TagEdit("rename", tag_id, {"name": self.tags.name_of(row)}, {"name": name}))
+        self._edit_aliases(row, map(_single_spaced, add_aliases), map(_single_spaced, remove_aliases))
+        self._edit_parents(row, add_parent_ids, remove_parent_ids)
+        if description is not None and description != self.tags.description_of(row):
+            before = {"description": self.tags.description_of(row)}
+            self._apply(TagEdit("describe", tag_id, before, {"description": description}))
+        if hidden is not None and hidden != self.tags.is_hidden(row):
+            self._apply(TagEdit("hide" if hidden else "show", tag_id))
+        return tag_id
 
-    def merge(self, target_id: str, source_ids: Sequence[str]) -> None:
-        """Raises UnknownIdError, ConflictError."""
-        tags = self.tags
-        target = tags.row_of(target_id)
-        for source in map(tags.row_of, source_ids):
+    def merge(self, target_id: str, source_ids: Sequence[str]) -> str:
+        """Merge tags into another; raises UnknownIdError, ConflictError."""
+        target = self.tags.row_of(target_id)
+        target_id = self.tags.id_of(target)
+        for source in map(self.tags.row_of, source_ids):
             if source != target:
-                before = {"name": tags.name_of(source)}
-                self._do(Edit("merge", tags.id_of(source), before, {"into": tags.id_of(target)}))
+                before = {"name": self.tags.name_of(source)}
+                self._apply(TagEdit("merge", self.tags.id_of(source), before, {"into": target_id}))
+        return target_id
 
-    def _do(self, edit: Edit) -> None:
+    def _edit_aliases(self, row: int, added: Iterable[str], removed: Iterable[str]) -> None:
+        tag_id = self.tags.id_of(row)
+        for alias in added:
+            if alias not in (self.tags.name_of(row), *self.tags.aliases_of(row)):
+                self._apply(TagEdit("alias", tag_id, after={"alias": alias}))
+        for alias in removed:
+            form = normalise(alias)
+            if form == normalise(self.tags.name_of(row)) or form in map(normalise, self.tags.aliases_of(row)):
+                self._apply(TagEdit("unalias", tag_id, {"alias": alias}))
+
+    def _edit_parents(self, row: int, added_ids: Sequence[str], removed_ids: Sequence[str]) -> None:
+        tag_id = self.tags.id_of(row)
+        for parent in map(self.tags.row_of, added_ids):
+            if parent not in self.tags.parents_of(row):
+                self._apply(TagEdit("parent", tag_id, after={"parent_id": self.tags.id_of(parent)}))
+        for parent in map(self.tags.row_of, removed_ids):
+            if parent in self.tags.parents_of(row):
+                self._apply(TagEdit("unparent", tag_id, {"parent_id": self.tags.id_of(parent)}))
+
+    def _apply(self, edit: TagEdit) -> None:
         self.tags.apply(edit, self._number + len(self.edits))
         self.edits.append(edit)
+
+
+def _single_spaced(text: str) -> str:
+    return " ".join(text.split())

@@ -1,11 +1,10 @@
-"""A bundle's catalog with edits laid over it; the bundle itself never changes.
+"""Edited tag catalog: a bundle's catalog with an overlay of tag edits; the bundle itself never changes.
 
-An edit is applied whole or raises. Rows of the catalog stay; created tags stand behind them in the order in which they
-were created, and no row is used twice, so who holds a row may look it up in any later state.
+An edit is applied whole or raises. The catalog's rows keep their numbers; created tags follow them in the order of
+their creation, and no row is reused, so a row number stays valid in every later state.
 """
 
 from collections.abc import Mapping
-from copy import copy
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -13,144 +12,135 @@ import numpy as np
 
 from tagging.errors import AlreadyExistsError, ConflictError, UnknownIdError
 from tagging.tags.catalog import TagCatalog, tag_id
-from tagging.tags.edits.edit import Edit
+from tagging.tags.edits.catalog_index import CatalogIndex, CatalogOverlay
+from tagging.tags.edits.edit import TagEdit
 from tagging.text import normalise
 
 
-class CatalogIndex:
-    """A catalog that is looked up by ids and spellings."""
-
-    def __init__(self, catalog: TagCatalog) -> None:
-        self.catalog = catalog
-        self.rows_by_id: Mapping[str, int] = {one: row for row, one in enumerate(catalog.ids)}
-        self.rows_by_form: Mapping[str, int] = catalog.rows_by_spelling
-        self.children: tuple[int, ...] = tuple(row for row, parents in enumerate(catalog.parents) if parents)
-
-
 class EditedCatalog:
-    """The catalog of a bundle and what edits have made of it."""
+    """A bundle's catalog as edits have changed it."""
 
-    def __init__(self, index: CatalogIndex) -> None:
+    def __init__(self, index: CatalogIndex, overlay: CatalogOverlay | None = None) -> None:
+        """Start from the catalog; overlay: differences from it, which this object owns from now on."""
         self.index = index
         self._base = len(index.catalog)
-        self._created: list[tuple[str, str]] = []  # id and language of each row behind the catalog's
-        self._ids: dict[str, int] = {}  # of created tags
-        self._names: dict[int, str] = {}
-        self._aliases: dict[int, tuple[str, ...]] = {}
-        self._forms: dict[str, int | None] = {}  # None: nobody's any more
-        self._hidden: dict[int, bool] = {}
-        self._parents: dict[int, tuple[int, ...]] = {}
-        self._descriptions: dict[int, str] = {}
-        self._merged: dict[int, int] = {}  # merged rows
-        self._edited: dict[int, int] = {}  # number of the last edit of a row
+        self._overlay = overlay if overlay is not None else CatalogOverlay()
 
     def __len__(self) -> int:
-        """Rows, those of merged tags and of taken back ones too."""
-        return self._base + len(self._created)
+        """Number of rows, including those of merged tags and of undone creations."""
+        return self._base + len(self._overlay.created)
 
     def copy(self) -> "EditedCatalog":
-        other = copy(self)
-        for name, value in vars(self).items():
-            if isinstance(value, dict | list):
-                setattr(other, name, value.copy())
-        return other
+        """Return a catalog that can be edited without changing this one."""
+        return EditedCatalog(self.index, self._overlay.copy())
 
-    # What there is
+    # Queries
 
     def row_of(self, tag_id: str) -> int:
-        """Of a tag, or of what it was merged into; UnknownIdError."""
-        row = self._ids.get(tag_id, self.index.rows_by_id.get(tag_id))
+        """The row of a tag, or of the tag that it was merged into; raises UnknownIdError."""
+        row = self._row_of_id(tag_id)
         if row is None:
-            raise UnknownIdError(f"there is no tag {tag_id!r}", "ListTags says which there are")
+            raise UnknownIdError(f"there is no tag {tag_id!r}", "ListTags lists the tags")
         return self.merged_into(row)
 
     def find(self, tag_id: str) -> int | None:
-        """As `row_of`; None where there is none, or its creation was taken back."""
-        row = self._ids.get(tag_id, self.index.rows_by_id.get(tag_id))
+        """The row that `row_of` returns; None for an unknown id."""
+        row = self._row_of_id(tag_id)
         return None if row is None else self.merged_into(row)
 
     def merged_into(self, row: int) -> int:
-        """The row that it was merged into, or itself."""
-        while row in self._merged:
-            row = self._merged[row]
+        """The row that a row was merged into, through chains of merges; the row itself where it was not merged."""
+        while row in self._overlay.merged:
+            row = self._overlay.merged[row]
         return row
 
     def find_spelling(self, spelling: str) -> int | None:
+        """The row of the tag with this name or alias, compared after normalisation; None where no tag has it."""
         form = normalise(spelling)
-        return self._forms[form] if form in self._forms else self.index.rows_by_form.get(form)
+        forms = self._overlay.forms
+        return forms[form] if form in forms else self.index.rows_by_form.get(form)
 
     def id_of(self, row: int) -> str:
-        return self.index.catalog.ids[row] if row < self._base else self._created[row - self._base][0]
+        return self.index.catalog.ids[row] if row < self._base else self._overlay.created[row - self._base][0]
 
     def name_of(self, row: int) -> str:
-        return self._names[row] if row in self._names else self.index.catalog.names[row]
+        names = self._overlay.names
+        return names[row] if row in names else self.index.catalog.names[row]
 
     def aliases_of(self, row: int) -> tuple[str, ...]:
-        return self._aliases[row] if row in self._aliases else self._of_base(row, self.index.catalog.aliases, ())
+        aliases = self._overlay.aliases.get(row)
+        if aliases is None:
+            aliases = self.index.catalog.aliases[row] if row < self._base else ()
+        return aliases
 
     def parents_of(self, row: int) -> tuple[int, ...]:
-        """Rows; of a tag that was merged, that of what it became."""
-        parents = self._parents[row] if row in self._parents else self._of_base(row, self.index.catalog.parents, ())
-        return tuple(dict.fromkeys(self.merged_into(parent) for parent in parents)) if self._merged else parents
+        """The rows of a tag's parents; for a merged parent, the row that it was merged into."""
+        parents = self._overlay.parents.get(row)
+        if parents is None:
+            parents = self.index.catalog.parents[row] if row < self._base else ()
+        if not self._overlay.merged:
+            return parents
+        return tuple(dict.fromkeys(self.merged_into(parent) for parent in parents))
 
     def is_hidden(self, row: int) -> bool:
-        return self._hidden.get(row, row < self._base and bool(self.index.catalog.hidden[row]))
+        return self._overlay.hidden.get(row, row < self._base and bool(self.index.catalog.hidden[row]))
 
     def language_of(self, row: int) -> str:
-        return self.index.catalog.languages[row] if row < self._base else self._created[row - self._base][1]
+        return self.index.catalog.languages[row] if row < self._base else self._overlay.created[row - self._base][1]
 
     def description_of(self, row: int) -> str:
-        return self._descriptions.get(row, "")
+        return self._overlay.descriptions.get(row, "")
 
     def last_edit_of(self, row: int) -> int:
-        return self._edited.get(row, 0)
+        """The number of the last edit that changed a row; 0 for none."""
+        return self._overlay.last_edits.get(row, 0)
 
     def is_gone(self, row: int) -> bool:
-        """Whether it was merged into another, or its creation was taken back."""
-        return row in self._merged or (row >= self._base and self._ids.get(self.id_of(row)) != row)
+        """Return True for a tag that was merged into another, and for one whose creation was undone."""
+        return row in self._overlay.merged or (row >= self._base and self._overlay.ids.get(self.id_of(row)) != row)
 
     @property
     def redirects(self) -> Mapping[int, int]:
-        """Rows of merged tags, and what they became."""
-        return {row: self.merged_into(row) for row in self._merged}
+        """By row of a merged tag, the row that it was merged into."""
+        return {row: self.merged_into(row) for row in self._overlay.merged}
 
     @property
     def created(self) -> range:
-        """Rows behind the catalog's."""
+        """The rows of created tags, which follow those of the catalog."""
         return range(self._base, len(self))
 
     @property
     def added_spellings(self) -> Mapping[str, int]:
-        """What was added to the catalog's spellings, normalised, and whose it is."""
-        return MappingProxyType({form: row for form, row in self._forms.items() if row is not None})
+        """The rows of the spellings that edits added, by normalised spelling."""
+        return MappingProxyType({form: row for form, row in self._overlay.forms.items() if row is not None})
 
     @property
     def spelling_overrides(self) -> Mapping[str, int | None]:
-        """Whose the spellings are that were added or taken away, normalised; None: nobody's."""
-        return MappingProxyType(self._forms)
+        """The rows of the spellings that edits added or removed, by normalised spelling; None: removed."""
+        return MappingProxyType(self._overlay.forms)
 
     @property
     def removed_spellings(self) -> frozenset[str]:
-        """Spellings of the catalog that are nobody's any more, normalised."""
-        return frozenset(form for form, row in self._forms.items() if row is None)
+        """Normalised spellings that no longer belong to any tag."""
+        return frozenset(form for form, row in self._overlay.forms.items() if row is None)
 
     def catalog(self) -> TagCatalog:
-        """All rows; merged and taken back ones are hidden."""
-        base, rows = self.index.catalog, self.created
+        """Return all rows as a catalog, in which merged tags and undone creations are hidden."""
+        base, rows, overlay = self.index.catalog, self.created, self._overlay
         hidden = np.concatenate([base.hidden, np.zeros(len(rows), np.bool_)])
-        for row, is_hidden in self._hidden.items():
+        for row, is_hidden in overlay.hidden.items():
             hidden[row] = is_hidden
-        hidden[[row for row in {*self._merged, *rows} if self.is_gone(row)]] = True
+        hidden[[row for row in {*overlay.merged, *rows} if self.is_gone(row)]] = True
         names, aliases, parents = list(base.names), list(base.aliases), list(base.parents)
         for row in rows:
             names.append(self.name_of(row))
             aliases.append(self.aliases_of(row))
             parents.append(self.parents_of(row))
-        for row in self._names:
+        for row in overlay.names:
             names[row] = self.name_of(row)
-        for row in self._aliases:
+        for row in overlay.aliases:
             aliases[row] = self.aliases_of(row)
-        for row in {*self._parents, *(self.index.children if self._merged else ())}:  # parents may have been merged
+        for row in {*overlay.parents, *(self.index.children if overlay.merged else ())}:  # a parent may be merged
             parents[row] = self.parents_of(row)
         return replace(
             base,
@@ -163,10 +153,10 @@ class EditedCatalog:
             languages=(*base.languages, *(self.language_of(row) for row in rows)),
         )
 
-    # What becomes of it
+    # Edits
 
-    def apply(self, edit: Edit, number: int) -> None:
-        """Raises UnknownIdError, AlreadyExistsError or ConflictError, and then nothing has changed."""
+    def apply(self, edit: TagEdit, number: int) -> None:
+        """Apply an edit; raises UnknownIdError, AlreadyExistsError or ConflictError and then changes nothing."""
         if edit.kind == "create":
             self._create(edit.tag_id, edit.after["name"], edit.after.get("language", ""), number)
             return
@@ -179,57 +169,60 @@ class EditedCatalog:
                 self._require_free(edit.after["alias"], row)
                 self._set_spelling(row, edit.after["alias"])
             case "unalias":
-                self._unalias(row, edit.before["alias"])
+                self._remove_alias(row, edit.before["alias"])
             case "merge":
                 touched.append(self._merge(row, edit.after["into"]))
             case "hide" | "show":
-                self._hidden[row] = edit.kind == "hide"
+                self._overlay.hidden[row] = edit.kind == "hide"
             case "parent":
                 self._add_parent(row, self.row_of(edit.after["parent_id"]))
             case "unparent":
-                parent = self.row_of(edit.before["parent_id"])
-                self._parents[row] = tuple(one for one in self.parents_of(row) if one != parent)
+                removed = self.row_of(edit.before["parent_id"])
+                self._overlay.parents[row] = tuple(parent for parent in self.parents_of(row) if parent != removed)
             case "describe":
-                self._descriptions[row] = edit.after["description"]
+                self._overlay.descriptions[row] = edit.after["description"]
             case "undo":
-                raise ValueError("an undo is no change of its own: leave out what it takes back")
-        for one in touched:
-            self._edited[one] = number
+                raise ValueError("an undo is not applied: replay the history without the edit that it undoes")
+        for touched_row in touched:
+            self._overlay.last_edits[touched_row] = number
 
-    def apply_undone(self, edit: Edit) -> None:
-        """What remains of an edit that was taken back: a row that nobody gets any more."""
+    def apply_undone(self, edit: TagEdit) -> None:
+        """Apply what remains of an edit that was undone: the row of an undone creation, which is never reused."""
         if edit.kind == "create":
-            self._names[len(self)] = edit.after["name"]
-            self._created.append((edit.tag_id, ""))
+            self._overlay.names[len(self)] = edit.after["name"]
+            self._overlay.created.append((edit.tag_id, ""))
 
     def touch(self, tag_id: str, number: int) -> None:
-        """An edit of that number took back another of the tag, if it is there still."""
+        """Record that edit `number` undid an edit of the tag, if the tag still exists."""
         row = self.find(tag_id)
         if row is not None:
-            self._edited[row] = number
+            self._overlay.last_edits[row] = number
 
     def adopt(self, tag_id: str, row: int) -> None:
-        """Let an id mean a tag that is there: a later bundle's catalog has what was once created."""
-        self._ids[tag_id] = row
+        """Let an id refer to an existing tag: the catalog of a later bundle may contain a tag that was once created."""
+        self._overlay.ids[tag_id] = row
 
     def free_id(self, name: str) -> str:
-        """For a tag to be created: that of its name in every catalog, or another where a renamed tag has it."""
+        """The id for a tag to be created: that of its name in every catalog, or another where a renamed tag has it."""
         form, attempt = normalise(name), 0
-        while (found := tag_id(form if not attempt else f"{form}\n{attempt}")) in self._ids or (
-            found in self.index.rows_by_id
+        while (free := tag_id(form if not attempt else f"{form}\n{attempt}")) in self._overlay.ids or (
+            free in self.index.rows_by_id
         ):
             attempt += 1
-        return found
+        return free
+
+    def _row_of_id(self, tag_id: str) -> int | None:
+        return self._overlay.ids.get(tag_id, self.index.rows_by_id.get(tag_id))
 
     def _create(self, new_id: str, name: str, language: str, number: int) -> None:
         self._require_free(name, None)
-        row = len(self)
-        self._created.append((new_id, language))
-        self._ids[new_id] = row
-        self._names[row] = name
-        self._aliases[row] = ()
-        self._forms[normalise(name)] = row
-        self._edited[row] = number
+        row, overlay = len(self), self._overlay
+        overlay.created.append((new_id, language))
+        overlay.ids[new_id] = row
+        overlay.names[row] = name
+        overlay.aliases[row] = ()
+        overlay.forms[normalise(name)] = row
+        overlay.last_edits[row] = number
 
     def _rename(self, row: int, name: str) -> None:
         self._require_free(name, row)
@@ -237,63 +230,59 @@ class EditedCatalog:
         aliases = [alias for alias in self.aliases_of(row) if normalise(alias) != form]
         if normalise(old) != form:
             aliases.insert(0, old)
-        self._aliases[row] = tuple(aliases)
-        self._names[row] = name
-        self._forms[form] = row
+        self._overlay.aliases[row] = tuple(aliases)
+        self._overlay.names[row] = name
+        self._overlay.forms[form] = row
 
     def _set_spelling(self, row: int, alias: str) -> None:
-        form = normalise(alias)
         if self.find_spelling(alias) != row:
-            self._forms[form] = row
+            self._overlay.forms[normalise(alias)] = row
         if alias not in (self.name_of(row), *self.aliases_of(row)):
-            self._aliases[row] = (*self.aliases_of(row), alias)
+            self._overlay.aliases[row] = (*self.aliases_of(row), alias)
 
-    def _unalias(self, row: int, alias: str) -> None:
-        form = normalise(alias)
+    def _remove_alias(self, row: int, alias: str) -> None:
+        form, aliases = normalise(alias), self.aliases_of(row)
         if form == normalise(self.name_of(row)):
-            if alias not in self.aliases_of(row):
+            if alias not in aliases:
                 raise ConflictError(f"{alias!r} is the name of the tag", "rename it first")
-            self._aliases[row] = tuple(one for one in self.aliases_of(row) if one != alias)
+            self._overlay.aliases[row] = tuple(other for other in aliases if other != alias)
             return
-        self._aliases[row] = tuple(one for one in self.aliases_of(row) if normalise(one) != form)
+        self._overlay.aliases[row] = tuple(other for other in aliases if normalise(other) != form)
         if self.find_spelling(alias) == row:
-            self._forms[form] = None
+            self._overlay.forms[form] = None
 
     def _merge(self, row: int, into: str) -> int:
         target = self.row_of(into)
         if target == row:
             raise ConflictError(f"{self.name_of(row)!r} is merged into itself")
         for parent in self.parents_of(target):
-            if parent != row:  # a kind of what it becomes itself is no kind of it any more
-                self._require_no_circle(row, parent)
-        self._merged[row] = target
+            if parent != row:  # skip the target's link to the source, which the merge removes
+                self._require_no_cycle(row, parent)
+        self._overlay.merged[row] = target
         for spelling in (self.name_of(row), *self.aliases_of(row)):
             self._set_spelling(target, spelling)
-        self._parents[target] = tuple(one for one in self.parents_of(target) if one != target)
+        self._overlay.parents[target] = tuple(parent for parent in self.parents_of(target) if parent != target)
         return target
 
     def _add_parent(self, row: int, parent: int) -> None:
-        self._require_no_circle(row, parent)
-        self._parents[row] = tuple(dict.fromkeys([*self.parents_of(row), parent]))
+        self._require_no_cycle(row, parent)
+        self._overlay.parents[row] = tuple(dict.fromkeys([*self.parents_of(row), parent]))
 
     def _require_free(self, spelling: str, row: int | None) -> None:
         owner = self.find_spelling(spelling)
         if owner is not None and owner != row:
             raise AlreadyExistsError(
-                f"{spelling!r} is the tag {self.name_of(owner)!r}, or an alias of it",
-                "merge the two",
+                f"{spelling!r} is already the name or an alias of the tag {self.name_of(owner)!r}",
+                "merge the two tags",
                 self.id_of(owner),
             )
 
-    def _require_no_circle(self, row: int, parent: int) -> None:
-        ahead, seen = [parent], set[int]()
-        while ahead:
-            one = ahead.pop()
-            if one == row:
+    def _require_no_cycle(self, row: int, parent: int) -> None:
+        pending, seen = [parent], set[int]()
+        while pending:
+            ancestor = pending.pop()
+            if ancestor == row:
                 raise ConflictError(f"{self.name_of(row)!r} would be its own ancestor, by {self.name_of(parent)!r}")
-            if one not in seen:
-                seen.add(one)
-                ahead += self.parents_of(one)
-
-    def _of_base(self, row: int, column: tuple[tuple[object, ...], ...], otherwise: tuple[object, ...]) -> "tuple":  # type: ignore[type-arg]
-        return column[row] if row < self._base else otherwise
+            if ancestor not in seen:
+                seen.add(ancestor)
+                pending += self.parents_of(ancestor)

@@ -1,7 +1,8 @@
-"""All edits of a service's tags, and what they make of the catalog of a bundle.
+"""The edit history of a service's tags, replayed over the catalog of a bundle.
 
-Edits are made of a catalog and its tags; bundles change beneath them. An edit that a bundle has no place for - its tag
-is not there, or is spelled so already - is passed over and told, and counts again in a bundle that has one.
+Edits outlive bundles: they are made on the catalog of one bundle and replayed over those of later ones. An edit that
+does not apply to a catalog - its tag is missing, or the spelling is taken - is skipped and logged; it applies again in
+a bundle whose catalog allows it.
 """
 
 import logging
@@ -9,82 +10,88 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tagging.errors import AlreadyExistsError, ConflictError, UnknownIdError
-from tagging.tags.edits.edit import Edit, NumberedEdit
-from tagging.tags.edits.edited_catalog import CatalogIndex, EditedCatalog
+from tagging.tags.edits.catalog_index import CatalogIndex
+from tagging.tags.edits.edit import TagEdit
+from tagging.tags.edits.edited_catalog import EditedCatalog
+from tagging.types import Numbered
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EditHistory:
-    """The edits up to one moment, over one catalog."""
+    """The edits up to some number, and the catalog that they result in."""
 
-    edits: tuple[NumberedEdit, ...]
+    edits: tuple[Numbered[TagEdit], ...]
     tags: EditedCatalog
-    passed_over: frozenset[int]  # numbers of edits that this catalog has no place for
+    skipped: frozenset[int]  # numbers of the edits that do not apply to this catalog
 
     @classmethod
-    def over(cls, index: CatalogIndex, edits: Sequence[NumberedEdit] = ()) -> "EditHistory":
-        """Every edit anew, those that were taken back left out."""
-        taken_back = {one.edit.undoes for one in edits if one.edit.undoes is not None}
-        by_number = {one.number: one.edit for one in edits}
-        tags, passed_over = EditedCatalog(index), set[int]()
-        for one in edits:
-            if one.number in taken_back:
-                tags.apply_undone(one.edit)
-            elif one.edit.undoes is not None:
-                for touched in by_number[one.edit.undoes].touched:
-                    tags.touch(touched, one.number)
+    def over(cls, index: CatalogIndex, edits: Sequence[Numbered[TagEdit]] = ()) -> "EditHistory":
+        """Replay all edits over a catalog, without those that were undone."""
+        undone = {entry.record.undoes for entry in edits if entry.record.undoes is not None}
+        by_number = {entry.number: entry.record for entry in edits}
+        tags, skipped = EditedCatalog(index), set[int]()
+        for entry in edits:
+            edit = entry.record
+            if entry.number in undone:
+                tags.apply_undone(edit)
+            elif edit.undoes is not None:
+                for tag_id in by_number[edit.undoes].touched:
+                    tags.touch(tag_id, entry.number)
             else:
-                _apply(tags, one, passed_over)
-        if passed_over:
-            logger.info("the catalog has no place for %d of the %d edits of tags", len(passed_over), len(edits))
-        return cls(tuple(edits), tags, frozenset(passed_over))
+                _apply(tags, entry, skipped)
+        if skipped:
+            logger.info("%d of the %d tag edits do not apply to the catalog", len(skipped), len(edits))
+        return cls(tuple(edits), tags, frozenset(skipped))
 
     @property
     def last(self) -> int:
-        """Number of the last edit; 0: there is none."""
+        """The number of the last edit; 0 without edits."""
         return self.edits[-1].number if self.edits else 0
 
-    def then(self, more: Iterable[NumberedEdit]) -> "EditHistory":
-        """With later edits."""
-        more = list(more)
-        if any(one.edit.kind == "undo" for one in more):
-            return EditHistory.over(self.tags.index, (*self.edits, *more))
-        tags, passed_over = self.tags.copy(), set(self.passed_over)
-        for one in more:
-            _apply(tags, one, passed_over)
-        return EditHistory((*self.edits, *more), tags, frozenset(passed_over))
+    def then(self, later: Iterable[Numbered[TagEdit]]) -> "EditHistory":
+        """Return the history with later edits appended."""
+        later = list(later)
+        if any(entry.record.kind == "undo" for entry in later):
+            return EditHistory.over(self.tags.index, (*self.edits, *later))
+        tags, skipped = self.tags.copy(), set(self.skipped)
+        for entry in later:
+            _apply(tags, entry, skipped)
+        return EditHistory((*self.edits, *later), tags, frozenset(skipped))
 
     def without(self, number: int) -> "EditHistory":
-        """As it would be had an edit been taken back; UnknownIdError, ConflictError where others rest on it."""
-        wanted = self.edit(number)
-        if wanted is None or wanted.kind == "undo":
-            what = "is an undo itself" if wanted else "is not there"
-            raise UnknownIdError(f"edit {number} {what}", "ListTagEdits says which there are")
-        after = self.then([NumberedEdit(self.last + 1, Edit("undo", wanted.tag_id, undoes=number))])
-        resting = sorted(after.passed_over - self.passed_over)
-        if resting:
-            raise ConflictError(
-                f"edit {number} cannot be taken back: edits {resting} rest on it", "take those back first"
-            )
+        """Return the history with one more edit, which undoes edit `number`.
+
+        Raises UnknownIdError for an edit that does not exist or is an undo, ConflictError where other edits depend on
+        it.
+        """
+        edit = self.edit(number)
+        if edit is None or edit.kind == "undo":
+            reason = "is an undo itself" if edit else "does not exist"
+            raise UnknownIdError(f"edit {number} {reason}", "ListTagEdits lists the edits")
+        after = self.then([Numbered(self.last + 1, TagEdit("undo", edit.tag_id, undoes=number))])
+        dependent = sorted(after.skipped - self.skipped)
+        if dependent:
+            raise ConflictError(f"edit {number} cannot be undone: edits {dependent} depend on it", "undo those first")
         return after
 
-    def edit(self, number: int) -> Edit | None:
-        return next((one.edit for one in self.edits if one.number == number), None)
+    def edit(self, number: int) -> TagEdit | None:
+        """The edit of a number; None where it does not exist."""
+        return next((entry.record for entry in self.edits if entry.number == number), None)
 
-    def undone_by(self, number: int) -> int | None:
-        """Number of the edit that took an edit back."""
-        return next((one.number for one in self.edits if one.edit.undoes == number), None)
+    def undo_of(self, number: int) -> Numbered[TagEdit] | None:
+        """The edit that undid edit `number`; None where none did."""
+        return next((entry for entry in self.edits if entry.record.undoes == number), None)
 
 
-def _apply(tags: EditedCatalog, one: NumberedEdit, passed_over: set[int]) -> None:
-    edit = one.edit
+def _apply(tags: EditedCatalog, entry: Numbered[TagEdit], skipped: set[int]) -> None:
+    edit = entry.record
     try:
-        tags.apply(edit, one.number)
+        tags.apply(edit, entry.number)
     except AlreadyExistsError as error:
-        if edit.kind == "create":  # a later bundle's catalog has it
+        if edit.kind == "create":  # the catalog of a later bundle has the tag
             tags.adopt(edit.tag_id, tags.row_of(error.existing_id))
-        passed_over.add(one.number)
+        skipped.add(entry.number)
     except (UnknownIdError, ConflictError):
-        passed_over.add(one.number)
+        skipped.add(entry.number)

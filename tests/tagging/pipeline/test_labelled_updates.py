@@ -15,7 +15,7 @@ from tagging.bundle.labelled_videos import LabelledVideos
 from tagging.config.recall import NgramConfig, RecallFusionConfig, RecallModelConfig
 from tagging.config.root import Config
 from tagging.errors import ArtifactError, ArtifactNotFoundError, InvalidManifestError, OutputExistsError
-from tagging.maintenance.append_labelled import append_departures, append_labelled
+from tagging.maintenance.append_labelled import append_labelled, append_removals
 from tagging.maintenance.fold_labelled import fold_labelled
 from tagging.pipeline.load import load_tagger
 from tagging.pipeline.recall_stage import RecallStage
@@ -133,8 +133,8 @@ def test_who_left_is_in_no_answer_and_in_no_bundle_folded_from_then_on(
     early_ids = LabelledVideos.load(early / "videos.parquet").ids
     mine = Path(shutil.copy(log, tmp_path / "late.log"))
     gone = [*early_ids[:20], *list(read_labelled_log(log))[:20]]
-    assert append_departures(mine, [*gone, *gone, "nobody"]) == 41
-    assert append_departures(mine, gone) == 0
+    assert append_removals(mine, [*gone, *gone, "nobody"]) == 41
+    assert append_removals(mine, gone) == 0
     answered = answers(early, asked, mine)
     assert not {one.video_id for answer in answered for tag in answer.tags for one in tag.evidence} & set(gone)
     report = fold_labelled(early, mine, tmp_path / "folded", Silent(), created=NOW)
@@ -143,7 +143,7 @@ def test_who_left_is_in_no_answer_and_in_no_bundle_folded_from_then_on(
 
 
 def test_everybody_may_leave(early: Path, asked: list[VideoRef], tmp_path: Path) -> None:
-    append_departures(tmp_path / "log", LabelledVideos.load(early / "videos.parquet").ids)
+    append_removals(tmp_path / "log", LabelledVideos.load(early / "videos.parquet").ids)
     fold_labelled(early, tmp_path / "log", tmp_path / "empty", Silent(), created=NOW)
     for bundle, log in ((early, tmp_path / "log"), (tmp_path / "empty", None)):
         for answer in answers(bundle, asked, log):
@@ -195,7 +195,7 @@ def test_unknown_tags_stay_in_the_log_and_are_told(
     with load_tagger(early) as tagger:
         joined = tagger.join(read_labelled_log(tmp_path / "log"))
         again = tagger.join(read_labelled_log(tmp_path / "log"))
-    assert (joined.joined, joined.voteless, dict(joined.unknown)) == (1, 1, {"no such tag": 2})
+    assert (joined.added, joined.without_votes, dict(joined.unknown)) == (1, 1, {"no such tag": 2})
     assert again == joined
     assert "1 tags are not in the bundle's catalog" in caplog.text
     assert "'no such tag'" in caplog.text
@@ -211,8 +211,8 @@ def test_rows_of_other_encoders_are_left_out_and_told(
             mine.append(replace(entry, encoders={**entry.encoders, "text": "another"}))
     with load_tagger(early) as tagger:
         report = tagger.join(read_labelled_log(tmp_path / "log"))
-    assert (report.joined, report.otherwise_encoded) == (24, 24)
-    assert "24 videos were looked at by other encoders" in caplog.text
+    assert (report.added, report.foreign_rows) == (24, 24)
+    assert "24 videos have rows of encoders that the bundle does not have" in caplog.text
 
 
 def test_bad_input_is_one_clear_error_before_any_work(

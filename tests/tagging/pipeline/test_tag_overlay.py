@@ -23,12 +23,11 @@ from tagging.progress import Silent
 from tagging.store.features import FeatureStore
 from tagging.store.labelled_log import AddedVideo
 from tagging.tags.catalog import TagCatalog
-from tagging.tags.edits.edit import NumberedEdit
+from tagging.tags.edits.catalog_index import CatalogIndex
 from tagging.tags.edits.edit_batch import EditBatch
-from tagging.tags.edits.edited_catalog import CatalogIndex
 from tagging.tags.edits.history import EditHistory
 from tagging.training.run import train
-from tagging.types import LabelledVideo, RankedTag, RankedTags, VideoRef
+from tagging.types import LabelledVideo, Numbered, RankedTag, RankedTags, VideoRef
 from tests.support.clocks import NOW
 from tests.tagging.maintenance.test_add_tags import learnt_config
 from tests.tagging.training.test_recall import write
@@ -45,7 +44,7 @@ class Desk:
         change = EditBatch(self.history.tags, self.history.last + 1)
         ask(change)
         first = self.history.last + 1
-        self.history = self.history.then([NumberedEdit(first + n, edit) for n, edit in enumerate(change.edits)])
+        self.history = self.history.then([Numbered(first + n, edit) for n, edit in enumerate(change.edits)])
         self.tagger = self.first.edited(self.history.tags)
 
     def undo(self, number: int) -> None:
@@ -248,7 +247,7 @@ def test_a_labelled_video_votes_for_a_created_tag(desk: Desk) -> None:
     fingerprint = desk.first._encoders.text.fingerprint  # type: ignore[union-attr]
     late = AddedVideo(VideoRef("late", None, "kitten purring"), ("fnord",), {"text": text}, {"text": fingerprint})
     report = desk.tagger.join({"late": late})
-    assert report.joined == 1
+    assert report.added == 1
     tag = desk.tag("fnord", "kitten purring")
     assert [one.video_id for one in tag.evidence if one.channel == "text"] == ["late"]
     assert not tag.is_new
@@ -267,7 +266,7 @@ def test_a_labelled_video_votes_for_whom_its_spelling_means_and_goes_back_with_a
     def vote(video_id: str, spelling: str, title: str) -> None:
         labelled = LabelledVideo(VideoRef(video_id, None, title), (spelling,))
         late, _ = desk.tagger.late(labelled, ReadVideo(labelled.video, None))
-        assert desk.tagger.join({video_id: late}).joined == 1
+        assert desk.tagger.join({video_id: late}).added == 1
 
     desk.do(lambda change: change.create("fnord"))
     desk.undo(3)

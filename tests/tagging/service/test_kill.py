@@ -163,7 +163,7 @@ async def _is_there_once(url: str, stories: list[Story]) -> None:
     database = Database(DatabaseConfig.model_validate({"url": url}))
     created = [entry.record.after["name"] async for entry in TagEdits(database).all_after()]
     assert sorted(created) == sorted(f"tag {story.name}" for story in stories)
-    feedback = [entry.record.request_id async for entry in FeedbackLog(database).all_after()]
+    feedback = [entry.record.origin.request_id async for entry in FeedbackLog(database).all_after()]
     assert sorted(feedback) == sorted(f"f{story.name}" for story in stories)
     videos = {entry.record.video_id async for entry in LabelledLog(database).all_after()}
     assert videos == {f"l{story.name}" for story in stories}  # the last of a video's entries is what counts

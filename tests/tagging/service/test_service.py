@@ -31,8 +31,8 @@ from tagging.manifest import read_labelled
 from tagging.pipeline.load import load_tagger
 from tagging.pipeline.tagger import Tagger
 from tagging.service.admin.export_feedback import export_feedback
-from tagging.service.calls.requests import TagRequest
-from tagging.service.calls.videos import TaggingAnswer, VideoCalls
+from tagging.service.calls.requests import TagRequest, TagResponse
+from tagging.service.calls.videos import VideoCalls
 from tagging.service.config import ObserveConfig, ServiceConfig, with_address
 from tagging.service.observe.metrics import SERVICE, Metrics
 from tagging.service.server import serving
@@ -199,7 +199,7 @@ async def test_what_nobody_foresaw_of_one_video_ends_no_stream_and_what_was_not_
     tag = VideoCalls.tag
     counted: list[Exception] = []
 
-    async def fails(self: VideoCalls, request: TagRequest) -> TaggingAnswer:
+    async def fails(self: VideoCalls, request: TagRequest) -> TagResponse:
         match request.video.title:
             case "bad":
                 raise KeyError("bad")

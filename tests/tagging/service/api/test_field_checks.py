@@ -4,7 +4,7 @@ from tagging.errors import InvalidRequestError
 from tagging.service.api.field_checks import Fields
 
 
-def found(fields: Fields) -> dict[str, str]:
+def violations_of(fields: Fields) -> dict[str, str]:
     try:
         fields.finish()
     except InvalidRequestError as error:
@@ -12,7 +12,7 @@ def found(fields: Fields) -> dict[str, str]:
     return {}
 
 
-def test_everything_that_is_wrong_is_told_at_once() -> None:
+def test_all_violations_are_reported_together() -> None:
     fields = Fields()
     fields.line("name", "", 10)
     fields.text("title", "abc", 2)
@@ -22,52 +22,52 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
         fields.finish()
     assert list(raised.value.violations) == ["name", "title", "page_size"]
     assert raised.value.message == (
-        "name: required, and left out; title: 3 characters, at most 2 are taken; "
+        "name: required, but missing; title: 3 characters, expected at most 2; "
         "page_size: 7, expected a number in [0, 5]"
     )
 
 
 @pytest.mark.parametrize("value", ["a", " a b ", "日本語", "🎬" * 10, "e\u0301", "\u202eabc", "\ufeffx"])
-def test_a_line_may_be_of_any_script_and_of_its_longest_length(value: str) -> None:
+def test_a_line_may_use_any_script_and_the_full_length(value: str) -> None:
     fields = Fields()
     fields.line("id", value, 10)
-    assert not found(fields)
+    assert not violations_of(fields)
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "violation"),
     [
-        ("", "required, and left out"),
-        (" \t\u2003\n", "required, and found nothing but white space"),
-        ("a" * 11, "11 characters, at most 10 are taken"),
-        ("a\0b", "U+0000 at character 2, which no text may have"),
+        ("", "required, but missing"),
+        (" \t\u2003\n", "required, found only white space"),
+        ("a" * 11, "11 characters, expected at most 10"),
+        ("a\0b", "U+0000 at character 2, which is not allowed in text"),
         ("ab\n", "U+000A at character 3, a control character"),
         ("\x9b31m", "U+009B at character 1, a control character"),
     ],
 )
-def test_a_line_that_is_none_is_told_with_what_was_found(value: str, told: str) -> None:
+def test_an_invalid_line_is_reported_with_the_reason(value: str, violation: str) -> None:
     fields = Fields()
     fields.line("id", value, 10)
-    assert found(fields) == {"id": told}
+    assert violations_of(fields) == {"id": violation}
 
 
-def test_a_text_may_be_empty_and_have_lines_but_not_u0000() -> None:
+def test_a_text_may_be_empty_and_have_lines_but_no_zero_character() -> None:
     fields = Fields()
     fields.text("a", "", 10)
     fields.text("b", "one\ntwo\t\x7f", 10)
     fields.text("c", "x\0", 10)
-    assert found(fields) == {"c": "U+0000 at character 2, which no text may have"}
+    assert violations_of(fields) == {"c": "U+0000 at character 2, which is not allowed in text"}
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), -0.1, 1.0000001])
-def test_a_number_out_of_range_is_refused_and_so_is_none(value: float) -> None:
+def test_a_number_out_of_range_is_a_violation_and_so_is_nan(value: float) -> None:
     fields = Fields()
     fields.number("n", value, 0, 1)
-    assert list(found(fields)) == ["n"]
+    assert list(violations_of(fields)) == ["n"]
 
 
 @pytest.mark.parametrize("value", [0, 1, 0.5, -0.0, 5e-324])
-def test_the_ends_of_a_range_are_in_it(value: float) -> None:
+def test_the_ends_of_a_range_are_valid(value: float) -> None:
     fields = Fields()
     fields.number("n", value, 0, 1)
-    assert not found(fields)
+    assert not violations_of(fields)

@@ -1,4 +1,4 @@
-"""What the comments of the proto ask of a request is what is checked."""
+"""Request validation checks the limits that the comments of the proto state."""
 
 import random
 import re
@@ -110,7 +110,7 @@ BAD: list[tuple[Message, list[str]]] = [
 ]
 
 
-def wrong(message: Message) -> list[str]:
+def violations(message: Message) -> list[str]:
     try:
         check(message)
     except InvalidRequestError as error:
@@ -118,26 +118,26 @@ def wrong(message: Message) -> list[str]:
     return []
 
 
-def test_every_call_has_its_request_checked_and_tried_here() -> None:
+def test_every_request_message_has_checks_and_examples() -> None:
     service = pb.DESCRIPTOR.services_by_name["TaggingService"]
-    asked = {call.input_type.name for call in service.methods}
-    assert {kind.__name__ for kind in CHECKS} == asked
-    assert {type(message).__name__ for message in GOOD} == asked
-    assert asked - {type(message).__name__ for message, _ in BAD} == {"GetBundleRequest"}
+    requests = {call.input_type.name for call in service.methods}
+    assert {kind.__name__ for kind in CHECKS} == requests
+    assert {type(message).__name__ for message in GOOD} == requests
+    assert requests - {type(message).__name__ for message, _ in BAD} == {"GetBundleRequest"}
 
 
 @pytest.mark.parametrize("message", GOOD, ids=lambda message: type(message).__name__)
-def test_a_request_that_is_as_described_is_taken(message: Message) -> None:
-    assert wrong(message) == []
+def test_a_valid_request_is_accepted(message: Message) -> None:
+    assert violations(message) == []
 
 
 @pytest.mark.parametrize(("message", "fields"), BAD, ids=[f"{type(m).__name__}-{'-'.join(f)}" for m, f in BAD])
-def test_each_field_that_is_wrong_is_named_and_no_other(message: Message, fields: list[str]) -> None:
-    assert wrong(message) == fields
+def test_exactly_the_invalid_fields_are_named(message: Message, fields: list[str]) -> None:
+    assert violations(message) == fields
 
 
 @pytest.mark.parametrize("message", GOOD, ids=lambda message: type(message).__name__)
-def test_whatever_bytes_parse_are_taken_or_refused_with_the_wrong_fields(message: Message) -> None:
+def test_mutated_messages_are_accepted_or_refused_with_known_fields(message: Message) -> None:
     rng = random.Random(7)
     whole = message.SerializeToString() or b"\x08\x01"
     for _ in range(1000):
@@ -149,7 +149,7 @@ def test_whatever_bytes_parse_are_taken_or_refused_with_the_wrong_fields(message
         except DecodeError:
             continue
         known = set(parsed.DESCRIPTOR.fields_by_name) | {"options", "bundle"} | set(TAG.DESCRIPTOR.fields_by_name)
-        assert {field.split(".")[0].split("[")[0] for field in wrong(parsed)} <= known
+        assert {field.split(".")[0].split("[")[0] for field in violations(parsed)} <= known
 
 
 def described(tmp_path: Path) -> Iterator[tuple[str, str, str]]:
@@ -158,15 +158,16 @@ def described(tmp_path: Path) -> Iterator[tuple[str, str, str]]:
     read = FileDescriptorSet.FromString((tmp_path / "protos.binpb").read_bytes())
     [proto] = [file for file in read.file if file.package == "videotag.v1"]
     comments = {
-        tuple(place.path): " ".join(place.leading_comments.split()) for place in proto.source_code_info.location
+        tuple(location.path): " ".join(location.leading_comments.split())
+        for location in proto.source_code_info.location
     }
     for row, message in enumerate(proto.message_type):
-        for place, field in enumerate(message.field):
-            yield message.name, field.name, " ".join(comments.get((4, row, 2, place), "").split())
+        for index, field in enumerate(message.field):
+            yield message.name, field.name, " ".join(comments.get((4, row, 2, index), "").split())
 
 
 def with_field(name: str, field: str, value: Any) -> Message:
-    """A good request whose field has that value."""
+    """A valid request in which the field has the value."""
     if name == "TagVideoOptions":
         return with_options(**{field: value})
     kind: type[Message] = getattr(pb, name)
@@ -186,7 +187,7 @@ def texts(field: str, length: int) -> str:
     return "🎬" * length
 
 
-def test_every_longest_text_of_the_comments_is_taken_and_no_longer_one(tmp_path: Path) -> None:
+def test_text_limits_are_those_of_the_comments(tmp_path: Path) -> None:
     tried = 0
     for name, field, comment in described(tmp_path):
         limit = re.search(r"(?:1 to|[Uu]p to) ([\d,]+) characters", comment)
@@ -195,27 +196,27 @@ def test_every_longest_text_of_the_comments_is_taken_and_no_longer_one(tmp_path:
         length = int(limit[1].replace(",", ""))
         is_list = getattr(pb, name).DESCRIPTOR.fields_by_name[field].is_repeated
         longest, longer = ([text] if is_list else text for text in (texts(field, length), texts(field, length + 1)))
-        assert wrong(with_field(name, field, longest)) == [], (name, field)
-        assert [one.split("[")[0] for one in wrong(with_field(name, field, longer))] == [field], (name, field)
+        assert violations(with_field(name, field, longest)) == [], (name, field)
+        assert [path.split("[")[0] for path in violations(with_field(name, field, longer))] == [field], (name, field)
         tried += 1
     assert tried >= 25
 
 
-def test_every_longest_list_of_the_comments_is_taken_and_no_longer_one(tmp_path: Path) -> None:
+def test_list_limits_are_those_of_the_comments(tmp_path: Path) -> None:
     tried = 0
     for name, field, comment in described(tmp_path):
         limit = re.search(r"(?:1 to|[Uu]p to) (\d+)\b(?! characters)", comment)
         descriptor = getattr(pb, name).DESCRIPTOR.fields_by_name[field]
         if limit is None or not descriptor.is_repeated:
             continue
-        many = [f"{place:016x}" if field.endswith("_ids") else f"tag {place}" for place in range(int(limit[1]) + 1)]
-        assert wrong(with_field(name, field, many[:-1])) == [], (name, field)
-        assert wrong(with_field(name, field, many)) == [field], (name, field)
+        many = [f"{index:016x}" if field.endswith("_ids") else f"tag {index}" for index in range(int(limit[1]) + 1)]
+        assert violations(with_field(name, field, many[:-1])) == [], (name, field)
+        assert violations(with_field(name, field, many)) == [field], (name, field)
         tried += 1
     assert tried == 11
 
 
-def test_the_ends_of_every_range_of_the_comments_are_taken_and_what_is_beyond_is_not(tmp_path: Path) -> None:
+def test_ranges_are_those_of_the_comments(tmp_path: Path) -> None:
     tried = 0
     for name, field, comment in described(tmp_path):
         found = re.search(r"in \[([\d.]+), ([\d.]+)\]", comment)
@@ -224,10 +225,13 @@ def test_the_ends_of_every_range_of_the_comments_are_taken_and_what_is_beyond_is
         is_whole = getattr(pb, name).DESCRIPTOR.fields_by_name[field].cpp_type in (1, 2)
         number = int if is_whole else float
         step = 1 if is_whole else 1e-9
-        least, most = number(found[1]), number(found[2])
-        for end in (least, most):
-            assert wrong(with_field(name, field, end)) == [], (name, field, end)
-        for beyond in (least - step, most + step):
-            assert [one.split(".")[-1] for one in wrong(with_field(name, field, beyond))] == [field], (name, field)
+        low, high = number(found[1]), number(found[2])
+        for end in (low, high):
+            assert violations(with_field(name, field, end)) == [], (name, field, end)
+        for beyond in (low - step, high + step):
+            assert [path.split(".")[-1] for path in violations(with_field(name, field, beyond))] == [field], (
+                name,
+                field,
+            )
         tried += 1
     assert tried >= 6

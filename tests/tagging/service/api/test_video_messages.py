@@ -1,4 +1,4 @@
-"""Between messages and values: nothing is lost, and what the proto does not allow does not pass."""
+"""Conversion between messages and values: nothing is lost, and values outside the proto's ranges are refused."""
 
 import dataclasses
 import itertools
@@ -12,9 +12,15 @@ from google.rpc.status_pb2 import Status
 from videotag.v1 import tagging_pb2 as pb
 
 from tagging.errors import InvalidRequestError
-from tagging.service.api.video_messages import read_labelled, read_tag_request, stream_response, tag_response, timestamp
-from tagging.service.calls.requests import TagRequest, content_hash
-from tagging.store.database.taggings import TaggingOptions
+from tagging.service.api.video_messages import (
+    read_labelled,
+    read_tag_request,
+    stream_response,
+    tagging_message,
+    timestamp,
+)
+from tagging.service.calls.requests import TagRequest, TagResponse, content_hash
+from tagging.store.database.taggings import Tagging, TaggingKey, TaggingOptions
 from tagging.types import MODALITIES, Evidence, LabelledVideo, RankedTag, RankedTags, VideoRef
 
 NOON = datetime(2026, 1, 2, 12, 0, 0, 250_000, UTC)
@@ -31,9 +37,14 @@ GUITAR = RankedTag("0a1b", "guitar", 0.75, {"seen": 0.5, "written": 0.75, "heard
 ANSWER = RankedTags("v1", (GUITAR,), ("text", "audio"), ("the picture is cut",), "20260102T030405Z-0a1b2c3d")
 
 
+def response(answer: RankedTags) -> TagResponse:
+    key = TaggingKey(answer.video_id, "c0ffee", answer.bundle_version, TaggingOptions())
+    return TagResponse(Tagging(key, VideoRef(answer.video_id), answer, NOON, 12), from_store=True)
+
+
 def sent(answer: RankedTags, evidence: bool = True) -> pb.TagVideoResponse:
-    """As a client reads it."""
-    message = tag_response(answer, "c0ffee", NOON, 12, from_store=True, evidence=evidence)
+    """The message as a client reads it."""
+    message = tagging_message(response(answer), evidence)
     return pb.TagVideoResponse.FromString(message.SerializeToString())
 
 
@@ -47,12 +58,12 @@ def violations(message: pb.TagVideoRequest) -> dict[str, str]:
     return raised.value.violations
 
 
-def test_a_request_says_what_the_client_said() -> None:
+def test_a_request_is_read_with_all_its_fields() -> None:
     options = pb.TagVideoOptions(max_tags=7, precision=0.9, evidence=True)
-    asked = pb.TagVideoRequest(
+    message = pb.TagVideoRequest(
         video_id=" v1 ", uri="https://a/b.mp4", title="T", description="D\n", uploader_id="u", options=options
     )
-    assert read_tag_request(asked) == TagRequest(
+    assert read_tag_request(message) == TagRequest(
         VideoRef(" v1 ", "https://a/b.mp4", "T", "D\n", "u"),
         None,
         TaggingOptions(max_tags=7, precision=0.9),
@@ -60,47 +71,48 @@ def test_a_request_says_what_the_client_said() -> None:
     )
 
 
-def test_what_a_client_leaves_out_is_left_to_the_bundle() -> None:
+def test_options_that_a_client_omits_are_left_to_the_bundle() -> None:
     assert read_tag_request(pb.TagVideoRequest(video_id="v1", title="T")) == TagRequest(
         VideoRef("v1", title="T"), None, TaggingOptions(), evidence=False
     )
 
 
-def test_zero_is_not_the_same_as_nothing() -> None:
+def test_zero_differs_from_unset() -> None:
     options = pb.TagVideoOptions(min_confidence=0.0)
-    wish = read_tag_request(pb.TagVideoRequest(video_id="v1", title="T", options=options)).asked
-    assert wish == TaggingOptions(min_confidence=0.0)
+    request = read_tag_request(pb.TagVideoRequest(video_id="v1", title="T", options=options))
+    assert request.options == TaggingOptions(min_confidence=0.0)
     assert violations(pb.TagVideoRequest(video_id="v1", title="T", options=pb.TagVideoOptions(max_tags=0))) == {
         "options.max_tags": "0, expected a number in [1, 50]"
     }
 
 
-@pytest.mark.parametrize("asked", [0.1, 0.7, 0.9, 0.95])
-def test_a_threshold_arrives_as_it_was_asked_for_to_the_last_bit(asked: float) -> None:
-    options = pb.TagVideoOptions(precision=asked)
+@pytest.mark.parametrize("precision", [0.1, 0.7, 0.9, 0.95])
+def test_a_threshold_is_read_to_the_last_bit(precision: float) -> None:
+    options = pb.TagVideoOptions(precision=precision)
     request = pb.TagVideoRequest(video_id="v1", title="T", options=options)
-    assert read_tag_request(pb.TagVideoRequest.FromString(request.SerializeToString())).asked.precision == asked
+    received = pb.TagVideoRequest.FromString(request.SerializeToString())
+    assert read_tag_request(received).options.precision == precision
 
 
-def test_content_comes_beside_a_video_without_a_uri() -> None:
+def test_content_is_read_for_a_video_without_a_uri() -> None:
     request = read_tag_request(pb.TagVideoRequest(video_id="v1", content=b"\0mp4"))
     assert (request.content, request.video.uri) == (b"\0mp4", None)
 
 
 def test_a_labelled_video_keeps_the_spellings_and_their_order() -> None:
-    asked = pb.AddLabelledVideoRequest(
+    message = pb.AddLabelledVideoRequest(
         video_id="v1", uri="b.mp4", title="T", uploader_id="u", tags=["Jazz", "a", "jazz"]
     )
     video = LabelledVideo(VideoRef("v1", "b.mp4", "T", "", "u"), ("Jazz", "a", "jazz"))
-    assert read_labelled(asked) == (video, None)
-    asked.content = b"mp4"
-    assert read_labelled(asked) == (dataclasses.replace(video, video=VideoRef("v1", None, "T", "", "u")), b"mp4")
-    asked.ClearField("tags")
+    assert read_labelled(message) == (video, None)
+    message.content = b"mp4"
+    assert read_labelled(message) == (dataclasses.replace(video, video=VideoRef("v1", None, "T", "", "u")), b"mp4")
+    message.ClearField("tags")
     with pytest.raises(InvalidRequestError):
-        read_labelled(asked)
+        read_labelled(message)
 
 
-def test_no_bytes_that_parse_as_a_request_do_more_than_be_refused() -> None:
+def test_mutated_requests_are_read_or_refused_with_violations() -> None:
     rng = random.Random(7)
     whole = pb.TagVideoRequest(
         video_id="v1", uri="a.mp4", title="T 語", uploader_id="u", options=pb.TagVideoOptions(max_tags=3, precision=0.5)
@@ -125,7 +137,7 @@ def test_no_bytes_that_parse_as_a_request_do_more_than_be_refused() -> None:
     assert 0 < refused < parsed
 
 
-def test_the_hash_is_of_all_that_may_shape_the_tags_and_of_nothing_else() -> None:
+def test_the_content_hash_covers_everything_that_shapes_the_tags_and_nothing_else() -> None:
     video = VideoRef("v1", "a.mp4", "T", "D", "u")
     same = content_hash(video, "ab")
     assert same == content_hash(dataclasses.replace(video, video_id="v2", uri="b.mp4"), "ab")
@@ -147,13 +159,13 @@ def test_the_hash_is_of_all_that_may_shape_the_tags_and_of_nothing_else() -> Non
     assert all(len(one) == 64 and int(one, 16) >= 0 for one in hashes)
 
 
-def test_a_hash_is_the_same_tomorrow() -> None:
-    # answers are stored under it; said by printf '["ab", "T", "\\u8a9e", null]' | sha256sum
+def test_the_content_hash_is_stable() -> None:
+    # part of the stored key; computed by printf '["ab", "T", "\\u8a9e", null]' | sha256sum
     known = "7d9b8e2d8e02e6dca2bece595a8a3995b41e263f965e0ab9b79f0e2ee15ad9d9"
     assert content_hash(VideoRef("v", title="T", description="語"), "ab") == known
 
 
-def test_an_answer_is_sent_with_all_that_it_rests_on() -> None:
+def test_an_answer_is_sent_with_its_versions_and_modalities() -> None:
     message = sent(ANSWER)
     assert (message.video_id, message.bundle_version) == ("v1", "20260102T030405Z-0a1b2c3d")
     assert list(message.modalities) == [pb.MODALITY_TEXT, pb.MODALITY_AUDIO]
@@ -164,7 +176,7 @@ def test_an_answer_is_sent_with_all_that_it_rests_on() -> None:
     assert (tag.id, tag.name, tag.confidence, tag.is_new) == ("0a1b", "guitar", 0.75, False)
 
 
-def test_channels_come_best_first_and_then_by_name() -> None:
+def test_channels_are_sorted_by_score_and_then_by_name() -> None:
     [tag] = sent(ANSWER).tags
     assert [(one.channel, one.score) for one in tag.channels] == [("written", 0.75), ("heard", 0.5), ("seen", 0.5)]
 
@@ -184,7 +196,7 @@ def test_every_kind_of_evidence_keeps_its_fields_and_has_no_others() -> None:
     assert usual.uploader.text == "on 3 of the uploader's 12 labelled videos"
 
 
-def test_evidence_is_sent_only_where_it_is_asked_for() -> None:
+def test_evidence_is_sent_only_on_request() -> None:
     [tag] = sent(ANSWER, evidence=False).tags
     assert not tag.evidence
     assert tag.channels
@@ -195,13 +207,13 @@ def test_an_answer_without_tags_is_an_answer() -> None:
     assert (len(message.tags), len(message.modalities), message.bundle_version) == (0, 0, "b")
 
 
-def test_every_modality_has_a_name_of_its_own() -> None:
+def test_every_modality_has_its_own_enum_value() -> None:
     message = sent(dataclasses.replace(ANSWER, modalities=MODALITIES))
     assert [pb.Modality.Name(one) for one in message.modalities] == [f"MODALITY_{m.upper()}" for m in MODALITIES]
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 1.1, -0.1])
-def test_a_number_that_the_proto_rules_out_is_never_sent(value: float) -> None:
+def test_a_number_outside_the_range_of_the_proto_is_never_sent(value: float) -> None:
     with pytest.raises(ValueError, match="confidence is"):
         sent(with_tag(confidence=value))
     with pytest.raises(ValueError, match="seen is"):
@@ -209,30 +221,30 @@ def test_a_number_that_the_proto_rules_out_is_never_sent(value: float) -> None:
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 1.1, -1.1])
-def test_no_more_is_a_similarity(value: float) -> None:
+def test_a_similarity_outside_its_range_is_never_sent(value: float) -> None:
     with pytest.raises(ValueError, match="similarity of seen is"):
         sent(with_tag(evidence=(Evidence("seen", "frame", value, frame=1, frames=1),)))
 
 
-def test_rounding_past_the_end_of_a_range_is_taken_back() -> None:
-    over = 1.0 + 2**-22  # what a cosine of unit rows in float32 may come to
+def test_rounding_past_the_end_of_a_range_is_clipped() -> None:
+    over = 1.0 + 2**-22  # a possible cosine of unit rows in float32
     near = Evidence("similar", "video", over, video_id="v7")
     [tag] = sent(with_tag(confidence=over, channels={"seen": -1e-7}, evidence=(near,))).tags
     assert (tag.confidence, tag.channels[0].score, tag.evidence[0].similarity) == (1.0, 0.0, 1.0)
 
 
 @pytest.mark.parametrize("kind", ["video", "text", "frame", "sound", "uploader"])
-def test_evidence_that_lacks_what_its_kind_says_is_never_sent_half(kind: str) -> None:
+def test_evidence_without_the_fields_of_its_kind_is_never_sent(kind: str) -> None:
     with pytest.raises(ValueError, match=f"evidence of kind '{kind}' lacks"):
         sent(with_tag(evidence=(Evidence("c", kind, 0.5),)))  # type: ignore[arg-type]
 
 
-def test_a_sound_that_begins_nowhere_is_never_sent() -> None:
+def test_a_sound_without_a_start_is_never_sent() -> None:
     with pytest.raises(ValueError, match="NaN"):
         sent(with_tag(evidence=(Evidence("heard", "sound", 0.5, start_s=float("nan")),)))
 
 
-def test_half_characters_of_a_files_name_do_not_break_an_answer() -> None:
+def test_half_surrogates_of_a_file_name_are_sent_escaped() -> None:
     half = "clip-\udcff \ud83c"
     evidence = (
         Evidence(half, "video", 0.5, video_id=half, title=half),
@@ -249,19 +261,19 @@ def test_half_characters_of_a_files_name_do_not_break_an_answer() -> None:
     assert texts == [shown] * len(texts)
 
 
-def test_every_character_there_is_arrives_as_it_was() -> None:
+def test_every_unicode_character_is_sent_unchanged() -> None:
     every = "".join(map(chr, (*range(0xD800), *range(0xE000, sys.maxunicode + 1, 7))))
     assert sent(with_tag(name=every)).tags[0].name == every
 
 
-def test_a_time_without_a_zone_is_refused_and_any_zone_is_the_same_time() -> None:
+def test_a_time_without_a_zone_is_refused_and_zones_are_converted() -> None:
     with pytest.raises(ValueError, match="time zone"):
         timestamp(datetime(2026, 1, 2, 12))
     assert timestamp(NOON.astimezone(timezone(timedelta(hours=5, minutes=30)))) == timestamp(NOON)
 
 
-def test_a_stream_answers_with_the_tagging_or_with_the_error_and_says_of_what() -> None:
-    tagged = stream_response(0, "v1", tag_response(ANSWER, "c", NOON, 0, from_store=False, evidence=False))
+def test_a_stream_response_has_the_index_and_a_tagging_or_an_error() -> None:
+    tagged = stream_response(0, "v1", tagging_message(response(ANSWER), evidence=False))
     failed = stream_response(41, "v2", Status(code=3, message="no picture"))
     assert (tagged.index, tagged.video_id, tagged.WhichOneof("outcome")) == (0, "v1", "tagging")
     assert (failed.index, failed.video_id, failed.WhichOneof("outcome")) == (41, "v2", "error")

@@ -1,4 +1,4 @@
-"""Tokens of pages that no listing gave, and changes beside others' changes."""
+"""Page tokens that no listing returned, and edits while another bundle is activated."""
 
 import base64
 import json
@@ -11,11 +11,10 @@ import pytest
 from tagging.errors import InvalidRequestError
 from tagging.service.bundles.loaded_bundle import Snapshot
 from tagging.service.calls.tags import TagCalls
-from tagging.store.database.log import Numbered
-from tagging.store.database.tag_edits import TagEdit
-from tagging.tags.edits.edit import Edit, NumberedEdit
+from tagging.tags.edits.edit import TagEdit
+from tagging.types import Numbered
 from tests.support.database_records import NOON
-from tests.tagging.tags.edits.test_edited_catalog import Book
+from tests.tagging.tags.edits.test_edited_catalog import Editor
 
 pytestmark = pytest.mark.anyio
 
@@ -26,18 +25,18 @@ def anyio_backend() -> str:
 
 
 class LoadedBundle:
-    """A bundle of no edits."""
+    """A bundle without edits."""
 
-    history = Book().history
+    history = Editor().history
     tagger: Any = None
-    now = Snapshot(tagger, history.tags, "b1", 0)
+    snapshot = Snapshot(tagger, history.tags, "b1", 0)
 
     @property
     def active(self) -> "LoadedBundle":
         return self
 
     async def follow(self) -> None:
-        """There is nothing to be read."""
+        """There is nothing to read."""
 
 
 def tags() -> TagCalls:
@@ -51,54 +50,52 @@ def token(value: object) -> str:
 
 
 ALL = {"text": "", "hidden": None}
-OF_ALL = {"tag_id": ""}
+EDITS_OF_ALL = {"tag_id": ""}
 
 
 @pytest.mark.parametrize(
-    "place",
+    "position",
     [[5], [], [5, 7], ["5", "a"], [5, "a", "b"], [True, "a"], [5.5, "a"], [None, "a"], {"5": "a"}, 5, "5a", None],
 )
-async def test_a_place_that_no_listing_ends_at_is_the_callers_fault(place: object) -> None:
+async def test_a_position_that_no_page_ends_at_is_an_invalid_request(position: object) -> None:
     with pytest.raises(InvalidRequestError, match="page_token"):
-        await tags().page(0, token([place, ALL]), "", None)
-    if place != [5]:
+        await tags().page(0, token([position, ALL]), "", None)
+    if position != [5]:
         with pytest.raises(InvalidRequestError, match="page_token"):
-            await tags().page_of_edits(0, token([place, OF_ALL]), "")
+            await tags().page_of_edits(0, token([position, EDITS_OF_ALL]), "")
 
 
 @pytest.mark.parametrize("text", [b"\xff", b"[" * 700, b"[" * 100_000, b"{}", b"[1]", b"[1,2,3]", b"NaN", b"1" * 700])
-async def test_what_is_no_token_at_all_is_the_callers_fault(text: bytes) -> None:
+async def test_a_malformed_token_is_an_invalid_request(text: bytes) -> None:
     with pytest.raises(InvalidRequestError, match="page_token"):
         await tags().page(0, base64.urlsafe_b64encode(text).decode(), "", None)
 
 
 class Switched:
-    """Two bundles, of which the other one answers as soon as an edit is stored; it has not read on by then."""
+    """Two bundles; the second becomes active when an edit is stored, which it has not applied yet."""
 
     def __init__(self) -> None:
-        self.active: Any = SimpleNamespace(history=Book().history, manifest=SimpleNamespace(version="b1"))
+        self.active: Any = SimpleNamespace(history=Editor().history, version="b1")
         self.edits: list[Numbered[TagEdit]] = []
 
     async def follow(self) -> None:
-        """There is nothing to be read."""
+        """There is nothing to read."""
 
     async def append_all(self, records: Sequence[TagEdit], seen: int) -> tuple[Numbered[TagEdit], ...]:
-        now = Snapshot(LoadedBundle.tagger, LoadedBundle.history.tags, "b2", 0)
-        self.active = SimpleNamespace(history=LoadedBundle.history, now=now, manifest=SimpleNamespace(version="b2"))
+        self.active = SimpleNamespace(history=LoadedBundle.history, version="b2")
         self.edits += [Numbered(number, record) for number, record in enumerate(records, seen + 1)]
         return tuple(self.edits[seen:])
 
 
-async def test_a_change_is_answered_by_the_bundle_that_it_was_asked_of() -> None:
-    both: Any = Switched()
-    first = both.active.history
-    one = TagCalls(both, both, lambda: NOON)
-    made: list[str] = []
-    changed = await one.change(lambda change: made.append(change.create("fnord")), "who")
-    assert changed.tags.name_of(changed.tags.row_of(made[0])) == "fnord"
-    assert (changed.bundle_version, len(changed.edits)) == ("b1", 1)
-    numbered = NumberedEdit(1, Edit("create", made[0], after={"name": "fnord"}))
-    both.active = SimpleNamespace(history=first.then([numbered]), manifest=SimpleNamespace(version="b1"))
-    undone = await one.undo(1, "who")
-    assert (undone.bundle_version, undone.touched) == ("b1", (made[0],))
-    assert undone.tags.find(made[0]) is None
+async def test_a_change_is_answered_by_the_bundle_that_it_was_applied_to() -> None:
+    bundles: Any = Switched()
+    first = bundles.active.history
+    calls = TagCalls(bundles, bundles, lambda: NOON)
+    change = await calls.change(lambda batch: batch.create("fnord"), "client")
+    assert change.tags.name_of(change.tags.row_of(change.result)) == "fnord"
+    assert (change.bundle_version, len(change.edits)) == ("b1", 1)
+    created = Numbered(1, TagEdit("create", change.result, after={"name": "fnord"}))
+    bundles.active = SimpleNamespace(history=first.then([created]), version="b1")
+    undo = await calls.undo(1, "client")
+    assert (undo.bundle_version, undo.result) == ("b1", (change.result,))
+    assert undo.tags.find(change.result) is None

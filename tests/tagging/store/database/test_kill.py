@@ -13,7 +13,7 @@ from tagging.store.database.database import Database
 from tagging.store.database.migrate import migrate, require_current
 from tagging.store.database.tag_edits import TagEdits
 from tagging.store.database.taggings import Taggings
-from tests.support.database_records import database_at, edit, tagging, url_of
+from tests.support.database_records import database_at, edit, request_id_of, tagging, url_of
 from tests.support.postgres import PostgresServer
 
 pytestmark = pytest.mark.anyio
@@ -70,7 +70,7 @@ async def test_what_a_killed_writer_was_told_is_there_and_a_retry_doubles_nothin
 
     database = Database(config)
     edits, taggings = TagEdits(database), Taggings(database)
-    stored = {(entry.number, entry.record.request_id) async for entry in edits.all_after()}
+    stored = {(entry.number, request_id_of(entry)) async for entry in edits.all_after()}
     assert acknowledged <= stored
     assert len(stored) - len(acknowledged) <= 3  # one a kill: committed, and not told
     for number, request_id in acknowledged:
@@ -97,7 +97,7 @@ async def test_a_writer_goes_on_when_the_server_crashed_and_came_back(
     process.stdout.close()
     assert [told(line) for line in lines] == [(n + 1, f"w-{n}") for n in range(80)]
     database = Database(config)
-    stored = [(entry.number, entry.record.request_id) async for entry in TagEdits(database).all_after()]
+    stored = [(entry.number, request_id_of(entry)) async for entry in TagEdits(database).all_after()]
     assert stored == [told(line) for line in lines]
     await database.close()
 

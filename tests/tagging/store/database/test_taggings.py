@@ -58,9 +58,9 @@ async def test_what_was_stored_first_stays(database: Database) -> None:
         tagging(bundle="b2"),
         tagging(role="shadow"),
         tagging(content_hash="abd"),
-        tagging(asked=TaggingOptions(max_tags=5)),
-        tagging(asked=TaggingOptions(min_confidence=0.5)),
-        tagging(asked=TaggingOptions(precision=0.5)),
+        tagging(options=TaggingOptions(max_tags=5)),
+        tagging(options=TaggingOptions(min_confidence=0.5)),
+        tagging(options=TaggingOptions(precision=0.5)),
     ],
 )
 async def test_another_request_is_stored_beside_it(database: Database, other: Tagging) -> None:
@@ -88,7 +88,7 @@ def test_equal_wishes_have_equal_texts_and_others_have_not() -> None:
 async def test_the_longest_key_can_be_stored(database: Database) -> None:
     random_text = "".join(chr(random.Random(0).randrange(0x4E00, 0x9FFF)) for _ in range(341))  # three bytes each
     asked = TaggingOptions(2**31, 0.1 + 0.2, 0.1 + 0.7)
-    one = tagging(random_text, "b" * 256, content_hash="銀" * 85, asked=asked)
+    one = tagging(random_text, "b" * 256, content_hash="銀" * 85, options=asked)
     assert await Taggings(database).put(one) == one
     with pytest.raises(InvalidRecordError, match="video_id"):
         tagging(random_text + "銀")
@@ -122,7 +122,7 @@ async def test_pairs_are_the_requests_that_both_bundles_answered(database: Datab
     await taggings.put(tagging("alone too", "b2", "shadow", minutes=99))
     await taggings.put(tagging("v20", "b3", minutes=99))  # another bundle was active, too
     await taggings.put(tagging("v20", "b2", "shadow", content_hash="changed", minutes=99))
-    await taggings.put(tagging("v20", "b2", "shadow", asked=TaggingOptions(1), minutes=99))
+    await taggings.put(tagging("v20", "b2", "shadow", options=TaggingOptions(1), minutes=99))
     since = NOON.astimezone(timezone(timedelta(hours=5))) + timedelta(minutes=10)
     assert [(pair.active, pair.shadow) async for pair in taggings.pairs("b1", "b2", since)] == wanted
 
@@ -212,11 +212,11 @@ async def test_old_answers_are_pruned_page_by_page_and_those_of_videos_with_feed
     await taggings.put(tagging("v2", bundle="b2", role="shadow", minutes=2))
     await FeedbackLog(database).append(feedback("r1", video_id="v2", bundle_version="b1"))
     before = NOON + timedelta(minutes=5)
-    first = await taggings.prune(before, behind=0, limit=4)
+    first = await taggings.prune(before, after=0, limit=4)
     assert first == Pruned(last=4, looked_at=4, removed=3, kept=1)
-    second = await taggings.prune(before, behind=4, limit=100)
+    second = await taggings.prune(before, after=4, limit=100)
     assert second == Pruned(last=11, looked_at=7, removed=1, kept=1)
-    assert await taggings.prune(before, behind=11, limit=100) is None
+    assert await taggings.prune(before, after=11, limit=100) is None
     assert await numbers(database) == [3, 6, 7, 8, 9, 10, 11]
     assert await taggings.latest("v4") is None
     assert (await FeedbackLog(database).last(), len(await FeedbackLog(database).after(0))) == (1, 1)

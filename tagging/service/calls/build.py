@@ -1,0 +1,74 @@
+"""Construction of the calls: database tables, bundles, models and sources, opened in order and closed in reverse."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from tagging.service.bundles.loaded_bundle import UpdateLogs
+from tagging.service.bundles.registry import BundleRegistry
+from tagging.service.calls.bundles import BundleCalls
+from tagging.service.calls.feedback import FeedbackCalls
+from tagging.service.calls.shadow import Shadow
+from tagging.service.calls.tags import TagCalls
+from tagging.service.calls.videos import Telemetry, VideoCalls, VideoRecords
+from tagging.service.clients.quotas import Quotas
+from tagging.service.config import ServiceConfig
+from tagging.service.inference.admission import Admission
+from tagging.service.inference.inference import Inference
+from tagging.service.inference.model_thread import ModelThread
+from tagging.service.observe.logs import unify_library_logging
+from tagging.service.sources.sources import Sources
+from tagging.store.database.database import Database
+from tagging.store.database.feedback import FeedbackLog
+from tagging.store.database.labelled_videos import LabelledLog
+from tagging.store.database.tag_edits import TagEdits
+from tagging.store.database.taggings import Taggings
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ServiceCalls:
+    """The calls of a service, and the parts of them that the service observes."""
+
+    videos: VideoCalls
+    tags: TagCalls
+    feedback: FeedbackCalls
+    bundles: BundleCalls
+    registry: BundleRegistry
+    admission: Admission
+    database: Database
+
+
+@asynccontextmanager
+async def build_calls(
+    bundle: Path, config: ServiceConfig, quotas: Quotas, telemetry: Telemetry, clock: Callable[[], datetime]
+) -> AsyncIterator[ServiceCalls]:
+    """Load the bundle and open everything that calls use, while the context lasts.
+
+    Raises what loading a bundle and the database raise.
+    """
+    async with AsyncExitStack() as stack:
+        database = Database(config.database)
+        stack.push_async_callback(database.close)
+        logs = UpdateLogs(TagEdits(database), LabelledLog(database))
+        model = ModelThread()
+        stack.push_async_callback(model.close)
+        registry = BundleRegistry(config.bundles, model.run, logs, clock, telemetry.stages)
+        stack.push_async_callback(registry.close)
+        await registry.start(bundle)
+        unify_library_logging()
+        admission = Admission(config.admission)
+        inference = Inference(registry, model, admission, quotas, telemetry.stages)
+        records = VideoRecords(Taggings(database), logs.labelled, clock)
+        shadow = Shadow(inference, records.taggings, config.shadow_waiting, clock)
+        stack.push_async_callback(shadow.close)
+        yield ServiceCalls(
+            VideoCalls(inference, Sources(config.sources), records, shadow, telemetry),
+            TagCalls(registry, logs.edits, clock),
+            FeedbackCalls(registry, records.taggings, FeedbackLog(database), clock),
+            BundleCalls(registry, shadow, records.taggings),
+            registry,
+            admission,
+            database,
+        )

@@ -1,0 +1,41 @@
+"""Media of a request: opens the uri or holds the content that was sent, and hashes the bytes."""
+
+import hashlib
+import os
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from tagging.media.source import OpenFile
+from tagging.pipeline.stages import Stages
+from tagging.service.sources.sources import Sources
+from tagging.service.sources.threads import run_in_thread
+
+CHUNK = 1 << 20  # bytes
+
+
+@asynccontextmanager
+async def open_media(
+    sources: Sources, uri: str | None, content: bytes | None, stages: Stages
+) -> AsyncIterator[OpenFile | None]:
+    """Yield the open media file of a request; None for a request with text only. Raises what Sources raises."""
+    if content is not None:
+        async with sources.spool(content) as file:
+            yield file
+    elif uri is not None:
+        async with AsyncExitStack() as stack:
+            with stages("source"):
+                file = await stack.enter_async_context(sources.open(uri))
+            yield file
+    else:
+        yield None
+
+
+async def sha256_of(file: OpenFile | None) -> str | None:
+    """The SHA-256 of a file's bytes, in hex; None without a file. The position of its descriptor does not change."""
+    if file is None:
+        return None
+    digest, position = hashlib.sha256(), 0
+    while chunk := await run_in_thread(lambda: os.pread(file.descriptor, CHUNK, position)):  # noqa: B023 - awaited at once
+        digest.update(chunk)
+        position += len(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,90 @@
+"""Inference: admits videos, decodes their media and runs the models of the active bundle on them."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
+from dataclasses import replace
+
+from tagging.errors import VideotagError
+from tagging.media.read_ahead import Failure, ReadVideo, read_result
+from tagging.media.source import OpenFile
+from tagging.pipeline.stages import Stages
+from tagging.pipeline.tagger import Tagger
+from tagging.service.bundles.loaded_bundle import Snapshot
+from tagging.service.bundles.registry import BundleRegistry
+from tagging.service.clients.current import caller
+from tagging.service.clients.quotas import Quotas
+from tagging.service.inference.admission import Admission
+from tagging.service.inference.model_thread import ModelThread
+from tagging.store.database.taggings import TaggingOptions
+from tagging.store.labelled_log import AddedVideo
+from tagging.types import LabelledVideo, RankedTags, VideoRef
+
+
+class Inference:
+    """Tags and encodes one video at a time for each caller. Belongs to one event loop."""
+
+    def __init__(
+        self, bundles: BundleRegistry, model: ModelThread, admission: Admission, quotas: Quotas, stages: Stages
+    ) -> None:
+        self.bundles = bundles
+        self._model = model
+        self._admission = admission
+        self._quotas = quotas
+        self._stages = stages
+
+    @asynccontextmanager
+    async def admit(self, content: bytes | None) -> AsyncIterator[Snapshot]:
+        """Wait for the caller's turn and keep the active bundle open; raises what `Admission.admit` raises.
+
+        No deadline is passed on: gRPC cancels a call whose deadline passes, and so its wait.
+        """
+        async with (
+            self._admission.admit(caller().name, len(content or b""), None),
+            self.bundles.active.use() as snapshot,
+        ):
+            yield snapshot
+
+    async def tag(
+        self, tagger: Tagger, video: VideoRef, file: OpenFile | None, options: TaggingOptions
+    ) -> tuple[ReadVideo, RankedTags]:
+        """Decode and tag a video; return it decoded, too, for the shadow bundle. Raises what prevents the tagging."""
+        selection = await self._model.selection(tagger, options)
+        read = await self._read(tagger, video, file)
+        return read, await self._model.tag(tagger, read, selection)
+
+    async def tag_in_shadow(self, tagger: Tagger, read: ReadVideo, options: TaggingOptions) -> RankedTags:
+        """Tag a decoded video with another bundle; raises what prevents it from being tagged."""
+        selection = await self._model.selection(tagger, options)
+        with self._stages("shadow"):
+            return await self._model.tag(tagger, read, selection)
+
+    async def encode_labelled(
+        self, tagger: Tagger, labelled: LabelledVideo, file: OpenFile | None
+    ) -> tuple[AddedVideo, tuple[str, ...]]:
+        """Decode and encode a labelled video for the log; returns it with warnings."""
+        read = await self._read(tagger, labelled.video, file)
+        return await self._model.run(lambda: tagger.late(labelled, read))
+
+    async def _read(self, tagger: Tagger, video: VideoRef, file: OpenFile | None) -> ReadVideo:
+        with self._stages("decode") if file is not None else nullcontext():
+            read = await _decoded(tagger, video, file)
+        if isinstance(read, Failure):
+            raise read.error
+        if read.media is not None:
+            self._quotas.used_media(caller(), read.media.duration_s)
+        return read
+
+
+async def _decoded(tagger: Tagger, video: VideoRef, file: OpenFile | None) -> ReadVideo | Failure:
+    """The video with its media, where there are some and the bundle has encoders for media."""
+    if file is not None and video.uri is None:
+        video = replace(video, uri=file.name)  # content that was sent, as if it had a location
+    decoding = None if file is None else tagger.submit(file)
+    if decoding is None:
+        return read_result(video, None)
+    try:
+        media = await asyncio.wrap_future(decoding)
+    except VideotagError as error:
+        return read_result(video, error)
+    return read_result(video, media)
