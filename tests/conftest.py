@@ -19,7 +19,10 @@ from tagging.tools.distillation.classes import Classes
 from tagging.tools.distillation.export import write
 from tagging.tools.starter.build import build
 from tagging.training.run import train
+from tests.support import configs
+from tests.support.build_once import build_once, session_root
 from tests.support.clocks import NOW
+from tests.support.corpora import train_bundle, write_topic_videos
 from tests.support.database_records import database_at
 from tests.support.label_lists import write_label_lists
 from tests.support.paths import SHARED
@@ -27,18 +30,18 @@ from tests.support.postgres import PostgresServer, binaries
 
 
 @pytest.fixture(autouse=True)
-def _our_loggers_as_they_are_by_themselves() -> None:
-    """A command that a test runs in this process sets their levels, for good."""
+def _loggers_at_their_default_level() -> None:
+    """Undo what a command that ran in this process set for good."""
     for name in ("tagging", "recall", "rank"):
         logging.getLogger(name).setLevel(logging.NOTSET)
 
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """Real videos and tables that live beside the checkout and are never shipped with it."""
+    """Real videos and tables that live next to the checkout and are never shipped with it."""
     data = SHARED / "data"
     if not data.is_dir():
-        pytest.skip("the real data folder beside the checkout is missing")
+        pytest.skip("the real data folder next to the checkout is missing")
     return data
 
 
@@ -69,29 +72,15 @@ def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[DatabaseCo
 
 
 @pytest.fixture(scope="session")
+def built_once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A folder of files that one worker builds and all workers read."""
+    return session_root(tmp_path_factory, worker_id)
+
+
+@pytest.fixture(scope="session")
 def tiny_config() -> Config:
-    """Every modality read by an encoder without weights."""
-    return parse_config(
-        {
-            "profile": "tiny",
-            "encoders": {
-                "text": {"backend": "hashed-ngrams", "dim": 128},
-                "vision": {"backend": "frame-statistics"},
-                "audio": {"backend": "sound-statistics"},
-            },
-            "rank": {
-                "ranker": {
-                    "towers": {"width": 32, "clusters": 4, "groups": 2},
-                    "walks": {"walks": 1, "dim": 8, "length": 10},
-                    "negatives": {"drawn": 10, "two_hop": 2, "recalled": 0},
-                    "batch": 32,
-                    "epochs": 1,
-                    "least_steps": 40,
-                }
-            },
-        },
-        source="tests",
-    )
+    """Every modality, read by an encoder without weights."""
+    return configs.tiny_config()
 
 
 VISION_CLASSES = {"beagle": ("dog", "animal"), "tabby": ("cat", "animal"), "sports car": ("car", "vehicle")}
@@ -99,23 +88,25 @@ AUDIO_CLASSES = {"dog barking": ("dog", "animal"), "piano": ("music",)}
 
 
 @pytest.fixture(scope="session")
-def trained_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """vision.safetensors and audio.safetensors: networks of random weights that always believe in their first class."""
-    folder = tmp_path_factory.mktemp("trained")
-    for what, taught, channels, dim in (("vision", VISION_CLASSES, 3, 256), ("audio", AUDIO_CLASSES, 1, 128)):
+def trained_weights(built_once: Path) -> Path:
+    """vision.safetensors and audio.safetensors: networks of random weights that always choose their first class."""
+    return build_once(built_once, "trained-weights", _write_trained_weights)
+
+
+def _write_trained_weights(folder: Path) -> None:
+    for kind, classes_of, channels, dim in (("vision", VISION_CLASSES, 3, 256), ("audio", AUDIO_CLASSES, 1, 128)):
         torch.manual_seed(0)
-        network = SmallResNet(channels, dim, len(taught)).requires_grad_(False)
+        network = SmallResNet(channels, dim, len(classes_of)).requires_grad_(False)
         network.classes.weight *= 0.01
-        network.classes.bias[:] = torch.tensor([3.0] + [-3.0] * (len(taught) - 1))
-        classes = Classes(names=tuple(taught), words=tuple(taught.values()), rows={}, implied={})
-        anchors = np.eye(len(taught), 384, dtype=np.float32)
-        write(network, what, classes, anchors, "any", folder / f"{what}.safetensors")
-    return folder
+        network.classes.bias[:] = torch.tensor([3.0] + [-3.0] * (len(classes_of) - 1))
+        classes = Classes(names=tuple(classes_of), words=tuple(classes_of.values()), rows={}, implied={})
+        anchors = np.eye(len(classes_of), 384, dtype=np.float32)
+        write(network, kind, classes, anchors, "any", folder / f"{kind}.safetensors")
 
 
 @pytest.fixture(scope="session")
 def direct_config(tiny_config: Config, trained_weights: Path) -> Config:
-    """Encoders that were taught classes, and every direct source open from low strengths on."""
+    """Encoders that were trained on classes, and every direct source open from low strengths on."""
     tree = tiny_config.model_dump()
     tree["encoders"]["vision"] = {"backend": "videotag-vision", "weights": str(trained_weights / "vision.safetensors")}
     tree["encoders"]["audio"] = {"backend": "videotag-audio", "weights": str(trained_weights / "audio.safetensors")}
@@ -125,27 +116,33 @@ def direct_config(tiny_config: Config, trained_weights: Path) -> Config:
 
 
 @pytest.fixture(scope="session")
-def label_lists(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def label_lists(built_once: Path) -> Path:
     """A folder of label lists in the form of the public ones, with a handful of names each."""
-    return write_label_lists(tmp_path_factory.mktemp("annotations"))
+    return build_once(built_once, "label-lists", write_label_lists)
 
 
 @pytest.fixture(scope="session")
-def tiny_starter(tmp_path_factory: pytest.TempPathFactory, label_lists: Path, direct_config: Config) -> Path:
+def tiny_starter(built_once: Path, label_lists: Path, direct_config: Config) -> Path:
     """A starter bundle of the tiny lists."""
-    folder = tmp_path_factory.mktemp("starter")
-    for kind, classes in (("vision", VISION_CLASSES), ("audio", AUDIO_CLASSES)):
-        lines = [f"{name},{';'.join(words)},yes" for name, words in classes.items()]
-        (folder / f"classes_{kind}.csv").write_text("\n".join(["name,words,tag", *lines]) + "\n")
-    build(label_lists, folder / "bundle", direct_config, folder)
-    return folder / "bundle"
+
+    def build_starter(folder: Path) -> None:
+        for kind, classes in (("vision", VISION_CLASSES), ("audio", AUDIO_CLASSES)):
+            lines = [f"{name},{';'.join(words)},yes" for name, words in classes.items()]
+            (folder / f"classes_{kind}.csv").write_text("\n".join(["name,words,tag", *lines]) + "\n")
+        build(label_lists, folder / "bundle", direct_config, folder)
+
+    return build_once(built_once, "starter", build_starter) / "bundle"
 
 
 @pytest.fixture(scope="session")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def corpus(built_once: Path) -> Path:
     """Manifest of 60 labelled videos, 24 of them with clips."""
-    rng = np.random.default_rng(1)
-    return write_corpus(plan_training(60, 24, rng), tmp_path_factory.mktemp("corpus"), rng, Silent())
+
+    def build_corpus(folder: Path) -> None:
+        rng = np.random.default_rng(1)
+        write_corpus(plan_training(60, 24, rng), folder, rng, Silent())
+
+    return next(build_once(built_once, "corpus", build_corpus).glob("*.jsonl"))
 
 
 @pytest.fixture(scope="session")
@@ -154,14 +151,46 @@ def unseen_plans() -> list[Plan]:
 
 
 @pytest.fixture(scope="session")
-def unseen_corpus(tmp_path_factory: pytest.TempPathFactory, unseen_plans: list[Plan]) -> Path:
+def unseen_corpus(built_once: Path, unseen_plans: list[Plan]) -> Path:
     """Manifest of 8 clips under titles that `corpus` does not have."""
-    return write_corpus(unseen_plans, tmp_path_factory.mktemp("test"), np.random.default_rng(3), Silent())
+
+    def build_unseen(folder: Path) -> None:
+        write_corpus(unseen_plans, folder, np.random.default_rng(3), Silent())
+
+    return next(build_once(built_once, "unseen-corpus", build_unseen).glob("*.jsonl"))
 
 
 @pytest.fixture(scope="session")
-def tiny_bundle(tmp_path_factory: pytest.TempPathFactory, corpus: Path, tiny_config: Config) -> Path:
-    """A bundle trained on `corpus`. Tests that change a bundle copy it first."""
-    folder = tmp_path_factory.mktemp("bundles")
-    train([corpus], {}, folder / "tiny", tiny_config, FeatureStore(folder / "features"), Silent(), created=NOW)
-    return folder / "tiny"
+def tiny_bundle(built_once: Path, corpus: Path, tiny_config: Config) -> Path:
+    """A bundle trained on `corpus`; nothing is learnt in recall. Tests that change a bundle copy it first."""
+
+    def build_tiny(folder: Path) -> None:
+        store = FeatureStore(folder / "features")
+        train([corpus], {}, folder / "tiny", tiny_config, store, Silent(), created=NOW)
+
+    return build_once(built_once, "tiny-bundle", build_tiny) / "tiny"
+
+
+@pytest.fixture(scope="session")
+def learnt_bundle(built_once: Path, direct_config: Config) -> Path:
+    """A bundle with every kind of file that there is, trained on 400 titles: train.jsonl next to it."""
+    return _train_on_topics(built_once, "learnt-bundle", configs.with_learnt_recall(direct_config))
+
+
+@pytest.fixture(scope="session")
+def precise_config(tiny_config: Config) -> Config:
+    """The configuration of `precise_bundle`."""
+    return configs.with_precise_recall(tiny_config)
+
+
+@pytest.fixture(scope="session")
+def precise_bundle(built_once: Path, precise_config: Config) -> Path:
+    """A bundle that learns four topics well from 400 titles: train.jsonl next to it."""
+    return _train_on_topics(built_once, "precise-bundle", precise_config)
+
+
+def _train_on_topics(root: Path, name: str, config: Config) -> Path:
+    def build_bundle(folder: Path) -> None:
+        train_bundle(write_topic_videos(folder / "train.jsonl", 400, seed=1), config)
+
+    return build_once(root, name, build_bundle) / "b"

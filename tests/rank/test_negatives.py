@@ -12,16 +12,9 @@ from scipy import sparse
 from rank.negatives import SOURCES, NegativeSample, NegativeSampler, exclusion_mask, hierarchy_mask, top_edges
 from tagging.config.rank import NegativesConfig
 from tagging.ragged import TagLists
+from tests.support.matrices import matrix
 
 DRAWN, TWO_HOPS, RECALLED = range(len(SOURCES))
-
-
-def matrix(rows: Sequence[Sequence[int]], columns: int) -> sparse.csr_array:
-    """True where a row names the column."""
-    dense = np.zeros((len(rows), columns), np.bool_)
-    for row, named in enumerate(rows):
-        dense[row, list(named)] = True
-    return sparse.csr_array(dense)
 
 
 def lists(rows: Sequence[Sequence[int]]) -> TagLists:

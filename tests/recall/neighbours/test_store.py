@@ -17,7 +17,8 @@ from recall.neighbours.table import LabelledTable
 from recall.ngrams import NgramFeatures
 from tagging.config.recall import IndexConfig, NgramConfig, RecallConfig
 from tagging.ragged import TagLists
-from tagging.types import ChannelTags, VideoEmbeddings
+from tagging.types import VideoEmbeddings
+from tests.support.channel_tags import as_dict
 from tests.support.embeddings import clustered
 from tests.support.topics import lists, topics
 
@@ -76,12 +77,6 @@ def said(voting: NeighbourStore) -> list[dict[str, dict[int, float] | None]]:
         for answer, tags in zip(answers, channel.recall(QUERIES), strict=True):
             answer[channel.name] = as_dict(tags)
     return answers
-
-
-def as_dict(tags: ChannelTags | None) -> dict[int, float] | None:
-    if tags is None:
-        return None
-    return {row: round(float(score), 5) for row, score in zip(tags.tag_rows.tolist(), tags.scores, strict=True)}
 
 
 def add(voting: NeighbourStore, row: int, tags: TagLists = TAGS) -> None:

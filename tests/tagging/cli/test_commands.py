@@ -1,11 +1,10 @@
-"""The command line as a user meets it: real processes, their output and exit codes."""
+"""The command line as a user meets it: output, errors and exit codes; the installed program where a process counts."""
 
 import json
 import os
 import shutil
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -13,23 +12,8 @@ import pytest
 
 from tagging.config.root import Config
 from tagging.quickstart.corpus import Plan
-
-VIDEOTAG = Path(sys.executable).parent / "videotag"
-
-
-def run(*args: object, home: Path | None = None) -> "subprocess.CompletedProcess[str]":
-    environment = {**os.environ, "VIDEOTAG_HOME": str(home)} if home else None
-    return subprocess.run(
-        [str(VIDEOTAG), *map(str, args)], capture_output=True, text=True, env=environment, timeout=300, check=False
-    )
-
-
-def told(result: "subprocess.CompletedProcess[str]") -> list[str]:
-    """The lines of a known error: exit code 1, nothing on stdout, no traceback."""
-    assert result.returncode == 1, result.stderr
-    assert result.stdout == ""
-    assert "Traceback" not in result.stderr
-    return [line for line in result.stderr.splitlines() if line.startswith(("error: ", "hint: "))]
+from tests.support.cli import VIDEOTAG, error_lines, run, run_program
+from tests.support.configs import TEXT_ONLY_TOML, TINY_TOML
 
 
 @pytest.mark.parametrize(
@@ -67,7 +51,8 @@ def test_wrong_usage_exits_with_two(args: list[str]) -> None:
 def test_tag_prints_the_contract(tiny_bundle: Path, unseen_corpus: Path, unseen_plans: list[Plan]) -> None:
     plan = unseen_plans[0]
     clip = unseen_corpus.parent / f"{plan.video_id}.mp4"
-    result = run("tag", clip, "--title", plan.title, "--bundle", tiny_bundle, "--max-tags", 4, "--format", "json")
+    args = ("tag", clip, "--title", plan.title, "--bundle", tiny_bundle, "--max-tags", 4)
+    result = run_program(*args, "--format", "json")
     assert result.returncode == 0, result.stderr
     answer = json.loads(result.stdout)
     assert answer["modalities"] == ["text", "frames", "audio"]
@@ -76,7 +61,7 @@ def test_tag_prints_the_contract(tiny_bundle: Path, unseen_corpus: Path, unseen_
     assert plan.scene in [tag["name"] for tag in answer["tags"]]
     assert isinstance(answer["warnings"], list)
 
-    table = run("tag", clip, "--title", plan.title, "--bundle", tiny_bundle, "--max-tags", 4)
+    table = run(*args)
     assert table.returncode == 0
     for tag in answer["tags"]:
         assert tag["name"] in table.stdout
@@ -112,10 +97,7 @@ def test_train_evaluate_and_batch_work_together(
     tmp_path: Path, corpus: Path, unseen_corpus: Path, tiny_config: Config
 ) -> None:
     toml = tmp_path / "tiny.toml"
-    toml.write_text(
-        '[encoders.text]\nbackend = "hashed-ngrams"\n[encoders.vision]\nbackend = "frame-statistics"\n'
-        '[encoders.audio]\nbackend = "sound-statistics"\n'
-    )
+    toml.write_text(TINY_TOML)
     bundle = tmp_path / "bundle"
     trained = run("train", "--manifest", corpus, "--out", bundle, "--config", toml, "--format", "json", home=tmp_path)
     assert trained.returncode == 0, trained.stderr
@@ -131,41 +113,41 @@ def test_train_evaluate_and_batch_work_together(
 
 
 def test_what_a_user_gets_wrong_is_one_line_and_a_hint(tmp_path: Path, corpus: Path, tiny_bundle: Path) -> None:
-    error, hint = told(run("tag", "--title", "x", "--bundle", tmp_path))
+    error, hint = error_lines(run_program("tag", "--title", "x", "--bundle", tmp_path))
     assert "is not a bundle" in error
     assert "videotag train" in hint
-    assert told(run("tag")) == [
+    assert error_lines(run("tag")) == [
         "error: nothing to tag",
         "hint: give a video, a --title or a --description",
     ]
-    assert "no file" in told(run("tag", tmp_path / "none.mp4", "--bundle", tiny_bundle))[0].lower()
+    assert "no file" in error_lines(run("tag", tmp_path / "none.mp4", "--bundle", tiny_bundle))[0].lower()
     assert (
         "unknown profile 'laptop'"
-        in told(run("train", "--profile", "laptop", "--manifest", corpus, "--out", tmp_path / "b"))[0]
+        in error_lines(run("train", "--profile", "laptop", "--manifest", corpus, "--out", tmp_path / "b"))[0]
     )
-    assert "exists" in told(run("train", "--manifest", corpus, "--out", tiny_bundle))[0]
+    assert "exists" in error_lines(run("train", "--manifest", corpus, "--out", tiny_bundle))[0]
     assert not (tmp_path / "b").exists()
 
     damaged = Path(shutil.copytree(tiny_bundle, tmp_path / "damaged"))
     (damaged / "catalog.parquet").write_bytes(b"x")
-    assert "catalog.parquet differs" in told(run("tag", "--title", "x", "--bundle", damaged))[0]
+    assert "catalog.parquet differs" in error_lines(run("tag", "--title", "x", "--bundle", damaged))[0]
 
 
 def test_nothing_of_the_users_is_overwritten(tmp_path: Path, tiny_bundle: Path, unseen_corpus: Path) -> None:
     (tmp_path / "mine" / "test").mkdir(parents=True)
     (tmp_path / "mine" / "test" / "precious.txt").write_text("precious")
-    assert "no quickstart made" in told(run("quickstart", "--out", tmp_path / "mine"))[0]
+    assert "no quickstart made" in error_lines(run("quickstart", "--out", tmp_path / "mine"))[0]
     assert (tmp_path / "mine" / "test" / "precious.txt").read_text() == "precious"
 
     manifest = Path(shutil.copy(unseen_corpus, tmp_path / "m.jsonl"))
     content = manifest.read_bytes()
     assert (
         "exists; a folder is never written over"
-        in told(run("evaluate", "--bundle", tiny_bundle, "--manifest", manifest, "--predictions", manifest))[0]
+        in error_lines(run("evaluate", "--bundle", tiny_bundle, "--manifest", manifest, "--predictions", manifest))[0]
     )
     earlier = tmp_path / "p.jsonl"
     earlier.write_text("earlier")
-    told(run("evaluate", "--bundle", tmp_path / "none", "--manifest", manifest, "--predictions", earlier))
+    error_lines(run("evaluate", "--bundle", tmp_path / "none", "--manifest", manifest, "--predictions", earlier))
     assert (manifest.read_bytes(), earlier.read_text()) == (content, "earlier")
 
 
@@ -177,12 +159,12 @@ def test_an_output_that_cannot_be_written_is_told_before_any_work(tmp_path: Path
     trained = ("train", "--manifest", tmp_path / "none.jsonl", "--out", tmp_path / "b", "--checkpoint")
     audited = ("ablate", "false-negatives", "--manifest", tmp_path / "none.jsonl", "--out")
     for command in (evaluated, trained, audited):
-        [error, hint] = told(run(*command, tmp_path / "file" / "out.png"))
+        [error, hint] = error_lines(run(*command, tmp_path / "file" / "out.png"))
         assert error.endswith("file is no folder")
         assert hint == "hint: choose another place"
     for command in (evaluated, trained):
-        assert "is a folder" in told(run(*command, tmp_path / "folder.png"))[0]
-    [error, hint] = told(run(*evaluated, tmp_path / "file"))
+        assert "is a folder" in error_lines(run(*command, tmp_path / "folder.png"))[0]
+    [error, hint] = error_lines(run(*evaluated, tmp_path / "file"))
     assert "does not end in .png" in error
     assert (tmp_path / "file").read_text() == "precious"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder.png"]
@@ -211,10 +193,7 @@ def test_a_stopped_batch_says_so_and_keeps_what_it_has(
 
 def test_a_bundle_without_encoders_for_media_says_what_it_did_not_look_at(tmp_path: Path, unseen_corpus: Path) -> None:
     toml = tmp_path / "text.toml"
-    toml.write_text(
-        '[encoders.text]\nbackend = "hashed-ngrams"\n'
-        '[encoders.vision]\nbackend = "none"\n[encoders.audio]\nbackend = "none"\n'
-    )
+    toml.write_text(TEXT_ONLY_TOML)
     manifest = tmp_path / "m.jsonl"
     manifest.write_text('{"video_id": "a", "title": "cats and dogs", "tags": ["pets"]}\n')
     trained = run("train", "--manifest", manifest, "--out", tmp_path / "b", "--config", toml, home=tmp_path)
@@ -224,4 +203,4 @@ def test_a_bundle_without_encoders_for_media_says_what_it_did_not_look_at(tmp_pa
     answer = json.loads(with_title.stdout)
     assert answer["modalities"] == ["text"]
     assert answer["warnings"] == ["not looked at, the bundle has no encoder for it: picture and sound"]
-    assert "picture and sound" in told(run("tag", clip, "--bundle", tmp_path / "b"))[0]
+    assert "picture and sound" in error_lines(run("tag", clip, "--bundle", tmp_path / "b"))[0]

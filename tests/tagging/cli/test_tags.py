@@ -11,7 +11,8 @@ import pytest
 from tagging.bundle.files import read_manifest
 from tagging.jobs.local import TAGGED
 from tagging.tags.catalog import TagCatalog
-from tests.tagging.cli.test_commands import run, told
+from tests.support.cli import error_lines, run
+from tests.support.configs import TEXT_ONLY_TOML
 
 VIDEOS = [
     ("ann", ["Spider-Man", "marvel"]),
@@ -35,13 +36,10 @@ def manifest(folder: Path) -> Path:
 def train(folder: Path, out: Path, *more: object) -> list[str]:
     """Of a text-only bundle; the lines of its error, none where there is none."""
     toml = folder / "text.toml"
-    toml.write_text(
-        '[encoders.text]\nbackend = "hashed-ngrams"\n'
-        '[encoders.vision]\nbackend = "none"\n[encoders.audio]\nbackend = "none"\n'
-    )
+    toml.write_text(TEXT_ONLY_TOML)
     args = ("--manifest", manifest(folder), "--config", toml, "--features", folder / "features", "--out", out)
     result = run("train", *args, *more)
-    return told(result) if result.returncode else []
+    return error_lines(result) if result.returncode else []
 
 
 @pytest.fixture(scope="module")
@@ -97,8 +95,8 @@ def test_spellings_are_proposed_judged_and_merged(tmp_path: Path, bundle: Path) 
 def test_what_a_user_gets_wrong_is_one_line_and_a_hint(tmp_path: Path, bundle: Path) -> None:
     path = tmp_path / "aliases.csv"
     path.write_text("accept,tag,alias\nyes,a,b\n")
-    assert "exists" in told(run("tags", "aliases", "--bundle", bundle, "--out", path))[0]
-    assert "is not a bundle" in told(run("tags", "aliases", "--bundle", tmp_path))[0]
+    assert "exists" in error_lines(run("tags", "aliases", "--bundle", bundle, "--out", path))[0]
+    assert "is not a bundle" in error_lines(run("tags", "aliases", "--bundle", tmp_path))[0]
 
     out = tmp_path / "out"
     assert "no video to learn from has the tag 'a', nor 1 more" in train(tmp_path, out, "--aliases", path)[0]
@@ -153,13 +151,13 @@ def test_without_a_manifest_uploaders_are_unknown_and_that_is_said(tmp_path: Pat
 
 def test_what_a_user_gets_wrong_with_new_tags_is_one_line_and_a_hint(tmp_path: Path, bundle: Path) -> None:
     tagged, _ = backlog(tmp_path)
-    assert "holds no results" in told(run("tags", "new", tmp_path, "--bundle", bundle))[0]
-    assert "cannot be read" in told(run("tags", "new", tagged, "--manifest", tmp_path / "no.csv"))[0]
+    assert "holds no results" in error_lines(run("tags", "new", tmp_path, "--bundle", bundle))[0]
+    assert "cannot be read" in error_lines(run("tags", "new", tagged, "--manifest", tmp_path / "no.csv"))[0]
     assert run("tags", "new", tagged, "--map", "video_id=id").returncode == 2
     assert run("tags", "add", "--out", tmp_path / "out").returncode == 2
     add = ("tags", "add", "--bundle", bundle, "--out", tmp_path / "out")
-    assert "'GAME' is in the catalog already, as the tag 'game'" in told(run(*add, "GAME"))[0]
-    assert "is empty" in told(run(*add, " "))[0]
-    assert "no.csv: cannot be read" in told(run(*add, "--from", tmp_path / "no.csv"))[0]
-    assert "exists" in told(run(*add[:-1], tagged, "a"))[0]
+    assert "'GAME' is in the catalog already, as the tag 'game'" in error_lines(run(*add, "GAME"))[0]
+    assert "is empty" in error_lines(run(*add, " "))[0]
+    assert "no.csv: cannot be read" in error_lines(run(*add, "--from", tmp_path / "no.csv"))[0]
+    assert "exists" in error_lines(run(*add[:-1], tagged, "a"))[0]
     assert not (tmp_path / "out").exists()

@@ -16,9 +16,9 @@ from tagging.evaluation.false_negatives import COLUMNS, FalseNegativeReport, mea
 from tagging.evaluation.negatives import NegativesReport, ablate_negatives, settings
 from tagging.progress import Silent
 from tagging.store.features import FeatureStore
-from tests.rank.test_negatives import matrix
+from tests.support.corpora import write_topic_videos
+from tests.support.matrices import matrix
 from tests.support.topics import LEARNT
-from tests.tagging.training.test_recall import write
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def config(tiny_config: Config) -> Config:
 
 @pytest.fixture(scope="module")
 def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write(tmp_path_factory.mktemp("ablation") / "m.jsonl", 200, seed=1)
+    return write_topic_videos(tmp_path_factory.mktemp("ablation") / "m.jsonl", 200, seed=1)
 
 
 @pytest.fixture(scope="module")

@@ -12,13 +12,8 @@ import pytest
 import torch
 
 from tagging.features.torchvision_compat import repair_torchvision
-from tagging.types import Frames, Sound
-
-TINY_CLIP: dict[str, Any] = {
-    "embed_dim": 32,
-    "vision_cfg": {"image_size": 32, "layers": 2, "width": 64, "patch_size": 8, "head_width": 32},
-    "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 1},
-}
+from tagging.types import Frames
+from tests.support.encoders import TINY_CLIP
 
 
 @pytest.fixture(scope="session")
@@ -84,14 +79,6 @@ def hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "hub"
 
 
-def put_in_hub_cache(cache: Path, name: str, folder: Path) -> None:
-    """Lay a folder into the cache as a download of OWNER/NAME would."""
-    repository = cache / f"models--{name.replace('/', '--')}"
-    shutil.copytree(folder, repository / "snapshots" / ("a" * 40))
-    (repository / "refs").mkdir()
-    (repository / "refs" / "main").write_text("a" * 40)
-
-
 @pytest.fixture(scope="session")
 def vggish_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A state dict of VGGish: each tensor a window that slides over a few random numbers, so the file is small."""
@@ -116,8 +103,3 @@ def pictures() -> Frames:
     rng = np.random.default_rng(0)
     base = rng.integers(0, 200, (5, 1, 1, 3)) + rng.integers(0, 55, (5, 48, 80, 3))
     return Frames(base.astype(np.uint8), np.arange(5.0))
-
-
-def noise(seconds: float, seed: int = 0) -> Sound:
-    rng = np.random.default_rng(seed)
-    return Sound(rng.uniform(-0.5, 0.5, round(seconds * 16_000)).astype(np.float32))

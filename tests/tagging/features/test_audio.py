@@ -9,7 +9,7 @@ import torch
 from tagging.errors import ArtifactMismatchError
 from tagging.features.audio import VggishEncoder, log_mel
 from tagging.types import SAMPLE_RATE_HZ, Sound
-from tests.tagging.features.conftest import noise
+from tests.support.encoders import noise
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from tagging.errors import InvalidConfigError, MissingWeightsError
 from tagging.features.base import TellsClasses
 from tagging.features.factory import Encoders, check_weights, load_encoders
 from tagging.types import Frames
-from tests.tagging.features.conftest import noise
+from tests.support.encoders import noise
 
 
 def test_the_offline_profile_loads_without_a_network() -> None:

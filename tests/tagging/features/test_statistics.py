@@ -10,7 +10,7 @@ from tagging.features import statistics
 from tagging.features.base import FrameEncoder, SoundEncoder, TextEncoder
 from tagging.features.statistics import FrameStatisticsEncoder, HashedTextEncoder, SoundStatisticsEncoder
 from tagging.types import Frames, Sound
-from tests.tagging.features.conftest import noise
+from tests.support.encoders import noise
 
 TEXT: TextEncoder = HashedTextEncoder(dim=256)
 FRAMES: FrameEncoder = FrameStatisticsEncoder()

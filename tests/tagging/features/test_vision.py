@@ -16,7 +16,7 @@ from tagging.errors import ArtifactMismatchError, InvalidConfigError, MissingWei
 from tagging.features.vision import OpenClipEncoder
 from tagging.features.weights import ClipSource, clip_source
 from tagging.types import Frames
-from tests.tagging.features.conftest import TINY_CLIP, put_in_hub_cache
+from tests.support.encoders import TINY_CLIP, put_in_hub_cache
 
 
 def load(model: str, weights: str = "", batch_size: int = 2) -> OpenClipEncoder:

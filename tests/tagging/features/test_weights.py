@@ -18,7 +18,7 @@ from tagging.config.profiles import PROFILES
 from tagging.config.rank import BertConfig
 from tagging.errors import InvalidConfigError, MissingPackageError, MissingWeightsError
 from tagging.features import fetch_weights, releases, weights
-from tests.tagging.features.conftest import put_in_hub_cache
+from tests.support.encoders import put_in_hub_cache
 
 ABSENT = "nobody/no-such-model"
 

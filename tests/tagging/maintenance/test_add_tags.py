@@ -12,7 +12,6 @@ from tagging import paths
 from tagging.bundle.files import read_manifest
 from tagging.bundle.manifest import file_sha256
 from tagging.bundle.name_vectors import load_class_tags, load_name_vectors
-from tagging.config.recall import NgramConfig, RecallFusionConfig, RecallModelConfig
 from tagging.config.root import Config
 from tagging.errors import ArtifactNotFoundError, InvalidTagsError, OutputExistsError
 from tagging.maintenance.add_tags import add_tags, new_names
@@ -23,8 +22,7 @@ from tagging.tags.catalog import TagCatalog
 from tagging.training.run import train
 from tagging.types import RankedTags, VideoRef
 from tests.support.clocks import NOW
-from tests.tagging.training.test_recall import write
-from tests.tagging.training.test_run import text_manifest
+from tests.support.corpora import write_numbered_titles
 
 GROWN = {"catalog.parquet", "names.npy", "learnt/model.safetensors", "learnt/tags.npy", "rank/tags.npy"} | {
     f"channels/similarity/{name}" for name in ("index.faiss", "rows.npy")
@@ -32,27 +30,11 @@ GROWN = {"catalog.parquet", "names.npy", "learnt/model.safetensors", "learnt/tag
 LINKS = {"frames.parquet", "audio.parquet"}
 
 
-def learnt_config(config: Config) -> Config:
-    learnt = RecallModelConfig(ngrams=NgramConfig(least=1), width=16, epochs=10, batch=32, negatives=8, likened=32)
-    names = config.recall.names.model_copy(update={"tags": 3})  # the catalog goes on beyond them
-    blend = RecallFusionConfig(trees=20, least_in_leaf=5)
-    recall = config.recall.model_copy(update={"learnt": learnt, "blend": blend, "names": names})
-    training = config.training.model_copy(update={"least_videos": 100})
-    return config.model_copy(update={"recall": recall, "training": training})
-
-
 @pytest.fixture(scope="module")
-def learnt(tmp_path_factory: pytest.TempPathFactory, direct_config: Config) -> Path:
-    folder = tmp_path_factory.mktemp("learnt")
-    manifest = write(folder / "train.jsonl", 400, seed=1)
-    train([manifest], {}, folder / "b", learnt_config(direct_config), FeatureStore(folder / "f"), Silent(), created=NOW)
-    return folder / "b"
-
-
-@pytest.fixture(scope="module")
-def added(learnt: Path) -> Path:
-    add_tags(learnt, ["Zebra  crossing", "purring engine", "Dog"], learnt.parent / "added", created=NOW)
-    return learnt.parent / "added"
+def added(learnt_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("added") / "b"
+    add_tags(learnt_bundle, ["Zebra  crossing", "purring engine", "Dog"], folder, created=NOW)
+    return folder
 
 
 def answer(bundle: Path, video: VideoRef) -> RankedTags:
@@ -60,9 +42,9 @@ def answer(bundle: Path, video: VideoRef) -> RankedTags:
         return tagger.tag(video, tagger.selection(50).model_copy(update={"min_confidence": 0.0}))
 
 
-def test_what_was_there_stays_as_it_was(learnt: Path, added: Path) -> None:
-    old, new = read_manifest(learnt), read_manifest(added)
-    before, after = (TagCatalog.load(folder / "catalog.parquet") for folder in (learnt, added))
+def test_what_was_there_stays_as_it_was(learnt_bundle: Path, added: Path) -> None:
+    old, new = read_manifest(learnt_bundle), read_manifest(added)
+    before, after = (TagCatalog.load(folder / "catalog.parquet") for folder in (learnt_bundle, added))
     count = len(before)
     assert after.names == (*before.names, "Zebra crossing", "purring engine", "Dog")
     assert after.ids[:count] == before.ids
@@ -71,22 +53,22 @@ def test_what_was_there_stays_as_it_was(learnt: Path, added: Path) -> None:
     changed = {name for name in old.files if old.files[name] != new.files[name]}
     assert old.files.keys() == new.files.keys()
     assert changed == GROWN | changed & LINKS
-    first, second = (RecallModel.load(folder / "learnt") for folder in (learnt, added))
+    first, second = (RecallModel.load(folder / "learnt") for folder in (learnt_bundle, added))
     assert second.tag_bias[:count].tolist() == first.tag_bias.tolist()
-    rows, more = (np.load(folder / "learnt" / "tags.npy") for folder in (learnt, added))
+    rows, more = (np.load(folder / "learnt" / "tags.npy") for folder in (learnt_bundle, added))
     np.testing.assert_array_equal(more[:count], rows)
     assert len(more) == count + 3
     assert new.channels["similarity"].count == old.channels["similarity"].count + 3
     assert old.names is not None
     assert new.names is not None
-    np.testing.assert_array_equal(load_name_vectors(added, new.names)[:3], load_name_vectors(learnt, old.names))
+    np.testing.assert_array_equal(load_name_vectors(added, new.names)[:3], load_name_vectors(learnt_bundle, old.names))
 
 
-def test_the_manifest_says_what_was_added_to_which_bundle(learnt: Path, added: Path, tmp_path: Path) -> None:
+def test_the_manifest_says_what_was_added_to_which_bundle(learnt_bundle: Path, added: Path, tmp_path: Path) -> None:
     table = tmp_path / "new.csv"
     table.write_text("accept,tag\nyes,tango\nno,waltz\n")
     report = add_tags(added, ["samba"], tmp_path / "more", table, created=NOW)
-    first, second, third = (read_manifest(folder) for folder in (learnt, added, tmp_path / "more"))
+    first, second, third = (read_manifest(folder) for folder in (learnt_bundle, added, tmp_path / "more"))
     assert first.additions == []
     assert [(one.bundle, one.tags, one.sources) for one in second.additions] == [(first.version, 3, [])]
     assert third.additions[0] == second.additions[0]
@@ -101,9 +83,9 @@ def test_the_manifest_says_what_was_added_to_which_bundle(learnt: Path, added: P
     }  # fmt: skip
 
 
-def test_a_tag_is_recalled_at_once_by_a_learnt_bundle(learnt: Path, added: Path) -> None:
+def test_a_tag_is_recalled_at_once_by_a_learnt_bundle(learnt_bundle: Path, added: Path) -> None:
     video = VideoRef("v", title="A zebra crossing in the rain")
-    assert "Zebra crossing" not in {tag.name for tag in answer(learnt, video).tags}
+    assert "Zebra crossing" not in {tag.name for tag in answer(learnt_bundle, video).tags}
     [tag] = [tag for tag in answer(added, video).tags if tag.name == "Zebra crossing"]
     assert {"written", "words"} <= set(tag.channels)
     assert not tag.is_new
@@ -124,28 +106,30 @@ def test_an_added_tag_is_ranked_at_once_by_its_name(added: Path) -> None:
     )
 
 
-def test_the_ranker_sees_the_added_tags_behind_the_others_by_their_names_alone(learnt: Path, added: Path) -> None:
-    rows, more = (np.load(folder / "rank" / "tags.npy") for folder in (learnt, added))
+def test_the_ranker_sees_the_added_tags_behind_the_others_by_their_names_alone(
+    learnt_bundle: Path, added: Path
+) -> None:
+    rows, more = (np.load(folder / "rank" / "tags.npy") for folder in (learnt_bundle, added))
     assert len(more) == len(rows) + 3
     np.testing.assert_array_equal(more[: len(rows)], rows)
-    ranker = load_ranker(learnt, read_manifest(learnt))
+    ranker = load_ranker(learnt_bundle, read_manifest(learnt_bundle))
     assert isinstance(ranker, ContrastiveRanker)
     for row, name in zip(more[-3:], ["Zebra crossing", "purring engine", "Dog"], strict=True):
         np.testing.assert_allclose(row, ranker.scorer.encoder.encode_names([name])[0], atol=2e-3)
 
 
-def test_promises_of_a_bundle_outlive_its_additions(learnt: Path, added: Path) -> None:
-    with load_tagger(learnt) as before, load_tagger(added) as after:
+def test_promises_of_a_bundle_outlive_its_additions(learnt_bundle: Path, added: Path) -> None:
+    with load_tagger(learnt_bundle) as before, load_tagger(added) as after:
         assert before.selection(None, 0.5) == after.selection(None, 0.5)
 
 
-def test_a_channel_that_the_blend_has_not_met_is_not_opened(learnt: Path, added: Path) -> None:
-    entry = read_manifest(learnt).names
+def test_a_channel_that_the_blend_has_not_met_is_not_opened(learnt_bundle: Path, added: Path) -> None:
+    entry = read_manifest(learnt_bundle).names
     assert entry is not None
     assert entry.classes.keys() == {"frames", "audio"}
     met = (added / "learnt" / "blend.txt").read_text()
     for name, modality in (("seen", "frames"), ("heard", "audio")):
-        links = load_class_tags(learnt, modality, entry)  # type: ignore[arg-type]
+        links = load_class_tags(learnt_bundle, modality, entry)  # type: ignore[arg-type]
         assert (name in met) == bool(len(links.tag_rows))
 
 
@@ -153,7 +137,7 @@ def test_a_name_that_means_what_a_class_means_is_seen_and_heard(
     tmp_path: Path, direct_config: Config, unseen_corpus: Path
 ) -> None:
     train(
-        [text_manifest(tmp_path / "m.jsonl", 20)],
+        [write_numbered_titles(tmp_path / "m.jsonl", 20)],
         {},
         tmp_path / "b",
         direct_config,
@@ -208,22 +192,22 @@ def test_a_name_that_cannot_be_a_new_tags_is_one_error(names: list[str], told: s
         new_names(names, catalog)
 
 
-def test_an_error_leaves_nothing_behind(learnt: Path, tmp_path: Path) -> None:
+def test_an_error_leaves_nothing_behind(learnt_bundle: Path, tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
     with pytest.raises(OutputExistsError):
         add_tags(tmp_path / "missing", ["a"], tmp_path / "there", created=NOW)
     with pytest.raises(ArtifactNotFoundError, match="is not a bundle"):
         add_tags(tmp_path / "missing", ["a"], tmp_path / "out", created=NOW)
     with pytest.raises(InvalidTagsError, match="as the tag 'cats'"):
-        add_tags(learnt, ["cats"], tmp_path / "out", created=NOW)
+        add_tags(learnt_bundle, ["cats"], tmp_path / "out", created=NOW)
     assert [path.name for path in tmp_path.iterdir()] == ["there"]
 
 
-def test_a_bundle_without_rights_to_write_is_copied_all_the_same(learnt: Path, tmp_path: Path) -> None:
-    frozen = Path(shutil.copytree(learnt, tmp_path / "frozen"))
+def test_a_bundle_without_rights_to_write_is_copied_all_the_same(learnt_bundle: Path, tmp_path: Path) -> None:
+    frozen = Path(shutil.copytree(learnt_bundle, tmp_path / "frozen"))
     for path in frozen.rglob("*"):
         path.chmod(0o555 if path.is_dir() else 0o444)
     add_tags(frozen, ["tango"], tmp_path / "out", created=NOW)
-    assert read_manifest(tmp_path / "out").counts["tags"] == read_manifest(learnt).counts["tags"] + 1
+    assert read_manifest(tmp_path / "out").counts["tags"] == read_manifest(learnt_bundle).counts["tags"] + 1
     for path in frozen.rglob("*"):
         path.chmod(0o755)

@@ -8,13 +8,13 @@ import pytest
 
 from tagging.maintenance.new_tag_table import read_accepted_tags, write_new_tag_table
 from tagging.tags.new_tag_proposals import PromotionRule
-from tests.tagging.tags.test_new_tag_proposals import ANY
+from tests.support.new_tags import PROPOSAL
 
 
 @pytest.mark.parametrize("name", ["=HYPERLINK(1)", "+1", "-1", "@here", "'=1", "'tis", "''", "plain", "a=b"])
 def test_no_name_is_a_formula_and_every_name_is_read_again(tmp_path: Path, name: str) -> None:
     path = tmp_path / "new.csv"
-    write_new_tag_table(path, [replace(ANY, tag=name, videos=9, uploaders=9, confidence=0.9)], PromotionRule())
+    write_new_tag_table(path, [replace(PROPOSAL, tag=name, videos=9, uploaders=9, confidence=0.9)], PromotionRule())
     with path.open(newline="") as file:
         cells = [cell for row in csv.reader(file) for cell in row]
     assert not any(cell.startswith(("=", "+", "-", "@")) for cell in cells)

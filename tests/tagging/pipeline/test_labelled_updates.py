@@ -12,7 +12,6 @@ import pytest
 
 from tagging.bundle.files import read_manifest
 from tagging.bundle.labelled_videos import LabelledVideos
-from tagging.config.recall import NgramConfig, RecallFusionConfig, RecallModelConfig
 from tagging.config.root import Config
 from tagging.errors import ArtifactError, ArtifactNotFoundError, InvalidManifestError, OutputExistsError
 from tagging.maintenance.append_labelled import append_labelled, append_removals
@@ -25,10 +24,9 @@ from tagging.store.labelled_log import AddedVideo, LabelledFileLog, read_labelle
 from tagging.tags.catalog import TagCatalog
 from tagging.training.run import train
 from tagging.types import RankedTags, VideoEmbeddings, VideoRef
-from tests.recall.neighbours.test_store import as_dict
+from tests.support.channel_tags import as_dict
+from tests.support.cli import error_lines, run
 from tests.support.clocks import NOW
-from tests.tagging.cli.test_commands import run, told
-from tests.tagging.training.test_recall import write
 
 
 def written(path: Path, rows: Sequence[Mapping[str, object]]) -> Path:
@@ -231,39 +229,33 @@ def test_bad_input_is_one_clear_error_before_any_work(
 
 
 def test_in_a_bundle_that_learnt_late_videos_vote_in_every_channel_of_labelled_videos(
-    direct_config: Config, tmp_path: Path, store: FeatureStore
+    learnt_bundle: Path, tmp_path: Path, store: FeatureStore
 ) -> None:
-    learnt = RecallModelConfig(ngrams=NgramConfig(least=1), width=16, epochs=10, batch=32, negatives=8, likened=32)
-    recall = direct_config.recall.model_copy(
-        update={"learnt": learnt, "blend": RecallFusionConfig(trees=20, least_in_leaf=5)}
-    )
-    training = direct_config.training.model_copy(update={"least_videos": 100})
-    config = direct_config.model_copy(update={"recall": recall, "training": training})
-    bundle = tmp_path / "b"
-    train([write(tmp_path / "train.jsonl", 400, seed=1)], {}, bundle, config, store, Silent(), created=NOW)
     title = "engine gearbox sourdough"
     rows = [{"video_id": "late", "title": title, "tags": ["food"], "uploader_id": "somebody new"}]
-    append_labelled(bundle, [written(tmp_path / "m.jsonl", rows)], {}, tmp_path / "log", store, Silent())
+    append_labelled(learnt_bundle, [written(tmp_path / "m.jsonl", rows)], {}, tmp_path / "log", store, Silent())
 
     query = VideoRef("q", None, title, uploader_id="somebody new")
-    [before] = answers(bundle, [query])
-    [after] = answers(bundle, [query], tmp_path / "log")
+    [before] = answers(learnt_bundle, [query])
+    [after] = answers(learnt_bundle, [query], tmp_path / "log")
     [food] = [tag for tag in after.tags if tag.name == "food"]
     assert {"text", "multimodal", "lexical"} <= {one.channel for one in food.evidence if one.video_id == "late"}
     assert any(one.kind == "uploader" for one in food.evidence)
     assert food.confidence > max((tag.confidence for tag in before.tags if tag.name == "food"), default=0.0)
 
-    fold_labelled(bundle, tmp_path / "log", tmp_path / "folded", Silent(), created=NOW)
+    fold_labelled(learnt_bundle, tmp_path / "log", tmp_path / "folded", Silent(), created=NOW)
     # Tags keep their rows, which the thresholds of tags of their own go by.
-    before_it, folded_in = (TagCatalog.load(folder / "catalog.parquet") for folder in (bundle, tmp_path / "folded"))
+    before_it, folded_in = (
+        TagCatalog.load(folder / "catalog.parquet") for folder in (learnt_bundle, tmp_path / "folded")
+    )
     assert folded_in.ids == before_it.ids
     confidence = "rank/confidence.json"
-    assert (tmp_path / "folded" / confidence).read_bytes() == (bundle / confidence).read_bytes()
+    assert (tmp_path / "folded" / confidence).read_bytes() == (learnt_bundle / confidence).read_bytes()
     embeddings = VideoEmbeddings({}, title=title, uploader_id="somebody new")
     proposals = []
-    for folder in (bundle, tmp_path / "folded"):
+    for folder in (learnt_bundle, tmp_path / "folded"):
         recall_stage = RecallStage.load(folder, read_manifest(folder))
-        if folder == bundle:
+        if folder == learnt_bundle:
             entry = read_labelled_log(tmp_path / "log")["late"]
             assert isinstance(entry, AddedVideo)
             food_row = np.array([recall_stage.catalog.names.index("food")])
@@ -292,4 +284,4 @@ def test_the_commands_append_tag_and_fold(tiny_bundle: Path, tmp_path: Path) -> 
     assert again["tags"] == answer["tags"]
     removed = run("labelled", "remove", "late", "--log", log, "--format", "json")
     assert json.loads(removed.stdout)["removed"] == 1
-    assert told(run("tag", *query, "--labelled", tmp_path / "nothing"))[0].startswith("error: ")
+    assert error_lines(run("tag", *query, "--labelled", tmp_path / "nothing"))[0].startswith("error: ")

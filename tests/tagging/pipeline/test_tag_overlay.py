@@ -12,25 +12,19 @@ from scipy.special import logit
 
 from rank.contrastive import ContrastiveRanker
 from tagging.bundle.files import read_manifest
-from tagging.config.root import Config
 from tagging.features.factory import load_encoders
 from tagging.maintenance.add_tags import add_tags
 from tagging.media.read_ahead import ReadVideo
 from tagging.pipeline.load import load_ranker, load_tagger
 from tagging.pipeline.recall_stage import RecallStage
 from tagging.pipeline.tagger import Tagger
-from tagging.progress import Silent
-from tagging.store.features import FeatureStore
 from tagging.store.labelled_log import AddedVideo
 from tagging.tags.catalog import TagCatalog
 from tagging.tags.edits.catalog_index import CatalogIndex
 from tagging.tags.edits.edit_batch import EditBatch
 from tagging.tags.edits.history import EditHistory
-from tagging.training.run import train
 from tagging.types import LabelledVideo, Numbered, RankedTag, RankedTags, VideoRef
 from tests.support.clocks import NOW
-from tests.tagging.maintenance.test_add_tags import learnt_config
-from tests.tagging.training.test_recall import write
 
 
 class Desk:
@@ -71,17 +65,9 @@ def answer(tagger: Tagger, video: VideoRef) -> RankedTags:
     return tagger.tag(video, tagger.selection(50).model_copy(update={"min_confidence": 0.0}))
 
 
-@pytest.fixture(scope="module")
-def learnt(tmp_path_factory: pytest.TempPathFactory, direct_config: Config) -> Path:
-    folder = tmp_path_factory.mktemp("learnt")
-    manifest = write(folder / "train.jsonl", 400, seed=1)
-    train([manifest], {}, folder / "b", learnt_config(direct_config), FeatureStore(folder / "f"), Silent(), created=NOW)
-    return folder / "b"
-
-
 @pytest.fixture(params=["learnt", "starter"])
-def bundle(request: pytest.FixtureRequest, learnt: Path, tiny_starter: Path) -> Path:
-    return learnt if request.param == "learnt" else tiny_starter
+def bundle(request: pytest.FixtureRequest, learnt_bundle: Path, tiny_starter: Path) -> Path:
+    return learnt_bundle if request.param == "learnt" else tiny_starter
 
 
 @pytest.fixture
@@ -172,10 +158,10 @@ def test_a_parent_that_was_given_hides_behind_its_child(desk: Desk) -> None:
     assert parent not in desk.names(title)
 
 
-def test_a_merged_tag_is_answered_as_what_it_became_with_all_its_evidence(learnt: Path) -> None:
+def test_a_merged_tag_is_answered_as_what_it_became_with_all_its_evidence(learnt_bundle: Path) -> None:
     title = "kitten purring whiskers engine"
-    with load_tagger(learnt) as tagger:
-        desk = Desk(tagger, learnt)
+    with load_tagger(learnt_bundle) as tagger:
+        desk = Desk(tagger, learnt_bundle)
         cats, cars = desk.id("cats"), desk.id("cars")
         apart = {tag.name: tag for tag in desk.answer(title).tags}
         desk.do(lambda c: c.merge(cars, [cats]))
@@ -198,14 +184,14 @@ def with_offsets(bundle: Path, offsets: Mapping[int, float]) -> Tagger:
     return Tagger(RecallStage.load(bundle, manifest), ranker, encoders, manifest.config, manifest.version)
 
 
-def test_the_threshold_of_a_tag_stays_its_own_whatever_is_edited(learnt: Path) -> None:
-    catalog = TagCatalog.load(learnt / "catalog.parquet")
+def test_the_threshold_of_a_tag_stays_its_own_whatever_is_edited(learnt_bundle: Path) -> None:
+    catalog = TagCatalog.load(learnt_bundle / "catalog.parquet")
     # Those beyond the catalog are nobody's: rows that created tags, and phrases of a text, get one after the other.
     offsets = {row: 0.3 + 0.1 * row for row in range(len(catalog) + 20)}
     own = {catalog.ids[row]: offset for row, offset in offsets.items() if row < len(catalog)}
     titles = ["kitten purring whiskers engine", "recipe with a zebra crossing", "guitar cats cars food music", "xyzzy"]
-    with with_offsets(learnt, {}) as plain, with_offsets(learnt, offsets) as shifted:
-        both = Desk(plain, learnt), Desk(shifted, learnt)
+    with with_offsets(learnt_bundle, {}) as plain, with_offsets(learnt_bundle, offsets) as shifted:
+        both = Desk(plain, learnt_bundle), Desk(shifted, learnt_bundle)
         ids = {name: both[0].id(name) for name in ("cats", "cars", "food", "music")}
 
         def edit(ask: Callable[[EditBatch], Any]) -> None:
@@ -294,9 +280,9 @@ def test_a_created_tag_is_seen_in_frames_that_mean_it(tiny_starter: Path, unseen
         assert after[desk.id("dog")].channels["seen"] == pytest.approx(before["dog"].channels["seen"], abs=1e-6)
 
 
-def test_names_are_read_once(learnt: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with load_tagger(learnt) as tagger:
-        desk = Desk(tagger, learnt)
+def test_names_are_read_once(learnt_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with load_tagger(learnt_bundle) as tagger:
+        desk = Desk(tagger, learnt_bundle)
         desk.do(lambda c: c.create("fnord"))
         read: list[str] = []
         text = tagger._encoders.text

@@ -19,42 +19,26 @@ from videotag.v1 import tagging_pb2 as pb
 from videotag.v1 import tagging_pb2_grpc as rpc
 
 from tagging.bundle.files import read_manifest
-from tagging.config.root import Config
 from tagging.errors import ArtifactCorruptError
 from tagging.features.factory import load_encoders
 from tagging.pipeline import load
 from tagging.pipeline.load import load_tagger
 from tagging.pipeline.tagger import Tagger
-from tagging.progress import Silent
 from tagging.service.bundles import registry
 from tagging.service.config import ServiceConfig
 from tagging.service.server import serving
-from tagging.store.features import FeatureStore
 from tagging.tools.load_test.process import service_process
-from tagging.training.run import train
-from tests.support.clocks import NOW
-from tests.tagging.maintenance.test_add_tags import learnt_config
-from tests.tagging.training.test_recall import write
 
 pytestmark = pytest.mark.anyio
 
 ALL = pb.TagVideoOptions(max_tags=50, min_confidence=0.0)
 
 
-@pytest.fixture(scope="module")
-def learnt(tmp_path_factory: pytest.TempPathFactory, direct_config: Config) -> Path:
-    """A bundle with every kind of file that there is."""
-    folder = tmp_path_factory.mktemp("learnt")
-    manifest = write(folder / "train.jsonl", 400, seed=1)
-    train([manifest], {}, folder / "b", learnt_config(direct_config), FeatureStore(folder / "f"), Silent(), created=NOW)
-    return folder / "b"
-
-
 @pytest.fixture
-def root(learnt: Path, tmp_path: Path) -> Path:
+def root(learnt_bundle: Path, tmp_path: Path) -> Path:
     """A folder of bundles: `one`, and `two`, its copy."""
     for name in ("one", "two"):
-        shutil.copytree(learnt, tmp_path / "bundles" / name)
+        shutil.copytree(learnt_bundle, tmp_path / "bundles" / name)
     return tmp_path / "bundles"
 
 
@@ -100,10 +84,10 @@ def files_of(folder: Path) -> Iterator[Path]:
 
 
 async def test_a_bundle_answers_the_same_when_its_files_are_cut_overwritten_and_gone(
-    learnt: Path, tmp_path: Path
+    learnt_bundle: Path, tmp_path: Path
 ) -> None:
-    bundle = shutil.copytree(learnt, tmp_path / "bundle")
-    titles = [json.loads(line)["title"] for line in (learnt.parent / "train.jsonl").read_text().splitlines()[:8]]
+    bundle = shutil.copytree(learnt_bundle, tmp_path / "bundle")
+    titles = [json.loads(line)["title"] for line in (learnt_bundle.parent / "train.jsonl").read_text().splitlines()[:8]]
     with service_process(bundle, tmp_path, f"sqlite:///{tmp_path}/service.db") as service:
         async with grpc.aio.insecure_channel(service.address) as channel:
             stub: Any = rpc.TaggingServiceStub(channel)

@@ -15,9 +15,9 @@ from tagging.maintenance.new_tag_table import read_accepted_tags, write_new_tag_
 from tagging.tags.catalog import build_catalog
 from tagging.tags.new_tag_proposals import NewTag, PromotionRule, propose
 from tagging.types import VideoRef
+from tests.support.new_tags import PROPOSAL
 
 CATALOG, _ = build_catalog([["Hip Hop", "lo-fi"], ["HIP HOP"], ["Hip Hop"]])
-ANY = NewTag("padel", videos=3, uploaders=2, confidence=0.5, spelling_of="", video_ids=("a",), titles=("t",))
 
 
 def video(video_id: str, uploader: str | None) -> VideoRef:
@@ -57,7 +57,7 @@ def test_what_may_be_a_spelling_of_another_tag_says_so_and_is_left_to_the_editor
     tagged = {"a": [("hip-hop", 0.9), ("padel", 0.9), ("padels", 0.9)], "b": [("padel", 0.9)], "c": [("lofi", 0.9)]}
     found = {tag.tag: tag.spelling_of for tag in propose(tagged, {}, CATALOG)}
     assert found == {"padel": "", "hip-hop": "Hip Hop", "lofi": "lo-fi", "padels": "padel"}
-    assert not PromotionRule().accepts(replace(ANY, videos=99, uploaders=99, spelling_of="lo-fi"))
+    assert not PromotionRule().accepts(replace(PROPOSAL, videos=99, uploaders=99, spelling_of="lo-fi"))
 
 
 @pytest.mark.parametrize(
@@ -68,13 +68,15 @@ def test_the_rule_wants_videos_uploaders_and_confidence(
     videos: int, uploaders: int, confidence: float, accepted: bool
 ) -> None:
     rule = PromotionRule(videos=3, uploaders=2, confidence=0.5)
-    assert rule.accepts(replace(ANY, videos=videos, uploaders=uploaders, confidence=confidence)) is accepted
+    assert rule.accepts(replace(PROPOSAL, videos=videos, uploaders=uploaders, confidence=confidence)) is accepted
 
 
 def test_what_is_written_is_read_again_with_the_rules_own_yes(tmp_path: Path) -> None:
     path = tmp_path / "new.csv"
     write_new_tag_table(
-        path, [replace(ANY, videos=9, uploaders=9, confidence=0.9), replace(ANY, tag="x", videos=1)], PromotionRule()
+        path,
+        [replace(PROPOSAL, videos=9, uploaders=9, confidence=0.9), replace(PROPOSAL, tag="x", videos=1)],
+        PromotionRule(),
     )
     assert path.read_text().splitlines() == [
         "accept,tag,by,videos,uploaders,confidence,spelling_of,video_ids,titles",

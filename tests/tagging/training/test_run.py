@@ -25,25 +25,11 @@ from tagging.store.features import FeatureStore
 from tagging.training.run import train
 from tagging.types import MediaSample, VideoRef
 from tests.support.clocks import NOW
+from tests.support.corpora import write_numbered_titles
 
 
 def with_holdout(config: Config, share: float) -> Config:
     return config.model_copy(update={"training": config.training.model_copy(update={"holdout": share})})
-
-
-def text_manifest(path: Path, rows: int, **extra: object) -> Path:
-    lines = [
-        {
-            "video_id": f"v{n}",
-            "title": f"title {n} {n % 7}",
-            "tags": [f"tag {n % 7}"],
-            "uploader_id": f"u{n % 20}",
-            **extra,
-        }
-        for n in range(rows)
-    ]
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    return path
 
 
 def test_the_same_input_gives_the_same_bundle_byte_for_byte(
@@ -56,7 +42,7 @@ def test_the_same_input_gives_the_same_bundle_byte_for_byte(
 def test_held_out_uploaders_other_splits_and_untagged_videos_are_not_learnt(
     tmp_path: Path, tiny_config: Config
 ) -> None:
-    manifest = text_manifest(tmp_path / "m.jsonl", 100)
+    manifest = write_numbered_titles(tmp_path / "m.jsonl", 100)
     with manifest.open("a") as more:
         more.write(json.dumps({"video_id": "test", "title": "t", "tags": ["x"], "split": "test"}) + "\n")
         more.write(json.dumps({"video_id": "untagged", "title": "t", "tags": [" "]}) + "\n")
@@ -151,7 +137,7 @@ def test_a_pipe_or_a_name_that_is_none_is_a_failure_and_never_waited_for(tmp_pat
 def test_a_catalog_without_tags_is_no_bundle(tmp_path: Path, tiny_config: Config) -> None:
     rare = tiny_config.training.model_copy(update={"min_tag_count": 99})
     config = tiny_config.model_copy(update={"training": rare})
-    manifest = text_manifest(tmp_path / "m.jsonl", 20)
+    manifest = write_numbered_titles(tmp_path / "m.jsonl", 20)
     with pytest.raises(InvalidManifestError, match="no tag is on 99 videos"):
         train([manifest], {}, tmp_path / "b", config, FeatureStore(tmp_path / "f"), Silent(), created=NOW)
     assert not (tmp_path / "b").exists()
@@ -179,7 +165,7 @@ def test_a_source_fitted_for_another_encoder_is_left_out_and_named(
     names = direct_config.recall.names.model_copy(update={"fitted_for": {"frames": "another"}})
     recall = direct_config.recall.model_copy(update={"names": names})
     config = direct_config.model_copy(update={"recall": recall})
-    manifest = text_manifest(tmp_path / "m.jsonl", 3)
+    manifest = write_numbered_titles(tmp_path / "m.jsonl", 3)
     with caplog.at_level("WARNING"):
         train([manifest], {}, tmp_path / "b", config, FeatureStore(tmp_path / "f"), Silent(), created=NOW)
     kept = read_manifest(tmp_path / "b").config.recall.names
@@ -189,7 +175,7 @@ def test_a_source_fitted_for_another_encoder_is_left_out_and_named(
 
 
 def test_nothing_to_learn_from_is_told_with_the_reasons(tmp_path: Path, tiny_config: Config) -> None:
-    manifest = text_manifest(tmp_path / "m.jsonl", 5, split="test")
+    manifest = write_numbered_titles(tmp_path / "m.jsonl", 5, split="test")
     with pytest.raises(InvalidManifestError) as caught:
         train([manifest], {}, tmp_path / "b", tiny_config, FeatureStore(tmp_path / "f"), Silent(), created=NOW)
     assert "videos of other splits: 5" in caught.value.hint
@@ -234,7 +220,7 @@ train([folder / "m.jsonl"], {}, folder / "b", load_config("offline", folder / "c
 def test_a_killed_training_leaves_no_bundle_and_goes_on_from_its_features(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    text_manifest(tmp_path / "m.jsonl", 400)
+    write_numbered_titles(tmp_path / "m.jsonl", 400)
     (tmp_path / "c.toml").write_text(
         '[encoders.text]\nbackend = "hashed-ngrams"\n'
         '[encoders.vision]\nbackend = "none"\n[encoders.audio]\nbackend = "none"\n'

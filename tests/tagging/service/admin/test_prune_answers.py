@@ -21,8 +21,8 @@ from tagging.store.database.migrate import migrate
 from tagging.store.database.size import Size
 from tagging.store.database.tag_edits import TagEdits
 from tagging.store.database.taggings import Taggings
+from tests.support.cli import error_lines, run
 from tests.support.database_records import NOON, edit, feedback, labelled, tagging, url_of
-from tests.tagging.cli.test_commands import run, told
 
 pytestmark = pytest.mark.anyio
 
@@ -115,4 +115,4 @@ async def test_the_command_tells_what_it_did(empty: DatabaseConfig, database: Da
     wrong = await asyncio.to_thread(run, *prune, "--before", "soon")
     assert (wrong.returncode, wrong.stdout) == (2, "")
     (tmp_path / "service.toml").write_text(f'[database]\nurl = "sqlite:///{tmp_path}/no.db"\n')
-    assert "there is no database" in told(await asyncio.to_thread(run, *prune, "--before", "90d"))[0]
+    assert "there is no database" in error_lines(await asyncio.to_thread(run, *prune, "--before", "90d"))[0]

@@ -7,7 +7,7 @@ import pytest
 from tagging.service.calls.current_tags import with_current_tags
 from tagging.types import RankedTag
 from tests.support.database_records import tagging
-from tests.tagging.tags.edits.test_edited_catalog import Editor
+from tests.support.tag_edits import Editor
 
 
 def ranked(tag_id: str, name: str, confidence: float, is_new: bool = False) -> RankedTag:

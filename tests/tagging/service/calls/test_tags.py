@@ -14,7 +14,7 @@ from tagging.service.calls.tags import TagCalls
 from tagging.tags.edits.edit import TagEdit
 from tagging.types import Numbered
 from tests.support.database_records import NOON
-from tests.tagging.tags.edits.test_edited_catalog import Editor
+from tests.support.tag_edits import Editor
 
 pytestmark = pytest.mark.anyio
 

@@ -15,7 +15,7 @@ from tagging.tools.benchmarks.times import Growth, grown, recall_times
 from tagging.training.run import train
 from tagging.types import VideoRef
 from tests.support.clocks import NOW
-from tests.tagging.training.test_recall import write
+from tests.support.corpora import write_topic_videos
 
 QUERIES = [
     VideoRef(f"q{n}", title=title) for n, title in enumerate(["kitten purr", "engine racing", "guitar solo"] * 3)
@@ -34,7 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, tiny_config: Config) -> Pat
     config = tiny_config.model_copy(update={"recall": recall, "training": training})
     root = tmp_path_factory.mktemp("times")
     train(
-        [write(root / "train.jsonl", 400, seed=1)],
+        [write_topic_videos(root / "train.jsonl", 400, seed=1)],
         {},
         root / "b",
         config,
