@@ -1,6 +1,6 @@
 """Reading of a channel's tags in assertions."""
 
-from recall.channels.base import ChannelTags
+from tagging.types import ChannelTags
 
 
 def as_dict(tags: ChannelTags | None) -> dict[int, float] | None:
