@@ -21,7 +21,7 @@ from tagging.config.recall import NamesConfig, RecallConfig
 from tagging.config.root import Config
 from tagging.errors import InvalidConfigError
 
-# Strength curves and the text encoder that they belong to; written by `python -m tagging.tools.starter calibrate`.
+# Strength curves and the text encoder that they belong to; written by `python -m tagging.tools starter calibrate`.
 CALIBRATION = Path(__file__).parents[1] / "models" / "calibration.json"
 
 PROFILES: dict[str, Config] = {

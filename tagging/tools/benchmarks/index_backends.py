@@ -1,23 +1,20 @@
-"""`python -m recall.bench EMBEDDINGS.npy`: index backends beside each other at a size that one has no embeddings for.
+"""Benchmark of vector index backends, on real embeddings grown to a size for which there are none.
 
-The file holds (n, D) unit rows of real embeddings. A thousand of them are kept apart as queries; the others are grown
-to the wanted number: each further row lies anywhere between a real row and one of its ten nearest, plus noise of 0.3
-of its length in a random direction. Grown rows are no real ones. From half of 7,500 MiniLM title embeddings to all of
+The file holds (n, D) unit rows of real embeddings. A thousand of them are set aside as queries; the others are grown
+to the wanted number: each further row is drawn between a real row and one of its ten nearest, plus noise of 0.3 of its
+length in a random direction. Grown rows differ from real ones. Growing half of 7,500 MiniLM title embeddings to all of
 them, held-out queries saw neighbours 10 to 1,000 within 0.01 of the cosines of the real ones, and the first at 0.66
-instead of 0.68. From a sixth, the first is at 0.62, neighbours are crowded (the 200th at 0.44 instead of 0.42) and lie
-in more directions (local dimension 26 instead of 23). So give all the real rows there are, and take recall at a growth
-of more than six as a hint.
+instead of 0.68. From a sixth, the first is at 0.62, neighbours are crowded (the 200th at 0.44 instead of 0.42) and
+spread in more directions (local dimension 26 instead of 23). So give all real rows there are, and take recall at a
+growth of more than six as a hint.
 
-The measure is `faiss`, exact search: every query is timed on it and on the backend in turn, so that other load meets
-both alike. Where a true neighbour has twins of the same score, any of them counts as found. All of it takes the memory
-of about five times the rows, and the disk of one index.
+The reference is `faiss`, exact search: every query is timed on it and on the backend in turn, so that other load
+affects both alike. Where a true neighbour has twins of the same score, any of them counts as found. A run takes the
+memory of about five times the rows, and the disk of one index.
 """
 
-import argparse
 import logging
 import multiprocessing
-import resource
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -25,11 +22,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import psutil
 from numpy.typing import NDArray
 
 from recall.index.base import VectorIndex
 from recall.index.factory import build_index, load_index
 from tagging.config.recall import IndexConfig
+from tagging.errors import InvalidConfigError
 
 logger = logging.getLogger(__name__)
 
@@ -129,33 +128,30 @@ def table(measured: Sequence[Measured], k: int) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m recall.bench", description=__doc__.splitlines()[0])
-    parser.add_argument("embeddings", type=Path, metavar="EMBEDDINGS.npy", help="(n, D) unit rows of real embeddings")
-    parser.add_argument("--rows", type=int, required=True, metavar="N", help="how many to index")
-    parser.add_argument("--dim", type=int, metavar="D", help="the width that the embeddings must have")
-    parser.add_argument("--backend", action="append", required=True, help="flat, hnsw, ivf-pq or milvus; repeatable")
-    parser.add_argument("--uri", help="of Milvus")
-    parser.add_argument("--k", type=int, default=200, help="rows of an answer")
-    parser.add_argument("--seed", type=int, default=7)
-    asked = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    real = np.load(asked.embeddings, mmap_mode="r", allow_pickle=False)
-    if real.ndim != 2 or asked.dim not in (None, real.shape[1]) or len(real) < 2 * NEAR:
-        parser.error(
-            f"{asked.embeddings} holds an array {real.shape}, expected ({2 * NEAR} or more, {asked.dim or 'D'})"
+def compare_backends(
+    embeddings: Path, count: int, dim: int | None, backends: Sequence[str], uri: str | None, k: int, seed: int
+) -> str:
+    """Grow real embeddings to `count` rows and measure each backend on them; the table, in Markdown.
+
+    embeddings: .npy file of (n, D) unit rows; dim: the D to require; uri: address of Milvus; k: rows per answer.
+    Raises InvalidConfigError for an array of another shape.
+    """
+    real = np.load(embeddings, mmap_mode="r", allow_pickle=False)
+    if real.ndim != 2 or dim not in (None, real.shape[1]) or len(real) < 2 * NEAR:
+        raise InvalidConfigError(
+            f"{embeddings} holds an array {real.shape}, expected ({2 * NEAR} or more, {dim or 'D'})"
         )
-    rng = np.random.default_rng(asked.seed)
+    rng = np.random.default_rng(seed)
     order = rng.permutation(len(real))
     kept = min(QUERIES, len(real) // 2)
     queries, real = np.asarray(real[order[:kept]], np.float32), np.asarray(real[order[kept:]], np.float32)
-    rows = grow(real, asked.rows, rng)
+    rows = grow(real, count, rng)
     logger.info("%d real rows grown to %d, %d queries", len(real), len(rows), len(queries))
     configs = [
-        IndexConfig.model_validate({"backend": one, "uri": asked.uri if one == "milvus" else None})
-        for one in asked.backend
+        IndexConfig.model_validate({"backend": backend, "uri": uri if backend == "milvus" else None})
+        for backend in backends
     ]
-    sys.stdout.write(table(measure(rows, queries, asked.k, configs, asked.seed), asked.k))
+    return table(measure(rows, queries, k, configs, seed), k)
 
 
 def share_found(rows: Rows, queries: Rows, found: NDArray[np.int64]) -> float:
@@ -215,9 +211,5 @@ def _grown_by_mib(folder: Path, config: IndexConfig, dim: int, count: int, query
 
 
 def now_mib() -> float:
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return pages * resource.getpagesize() / 2**20
-
-
-if __name__ == "__main__":
-    main()
+    """The resident memory of this process in MiB."""
+    return float(psutil.Process().memory_info().rss) / 2**20

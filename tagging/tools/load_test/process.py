@@ -15,12 +15,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from tagging.errors import BackendUnavailableError
 
 START_TIMEOUT_S = 300.0  # a large bundle on a busy machine
 STOP_TIMEOUT_S = 60.0
 LOOK_EVERY_S = 0.05
-PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 # What the process runs; its first argument is the id of who started it.
 _PROGRAM = """
@@ -67,18 +68,24 @@ class ServiceProcess:
         return self._log.read_text(errors="replace")
 
     def pids(self) -> set[int]:
-        """Its own, and those of its descendants."""
-        return {self._process.pid, *_descendants(self._process.pid)}
+        """The service's process id and those of its descendants."""
+        return {process.pid for process in self._tree()}
 
     def footprint(self) -> Footprint:
         resident = descriptors = threads = processes = 0
-        for pid in self.pids():
-            with suppress(OSError):  # it ended meanwhile
-                resident += int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE_BYTES
-                descriptors += len(os.listdir(f"/proc/{pid}/fd"))  # noqa: PTH208 - names alone
-                threads += len(os.listdir(f"/proc/{pid}/task"))  # noqa: PTH208
+        for process in self._tree():
+            with suppress(psutil.NoSuchProcess), process.oneshot():  # it may have ended meanwhile
+                resident += process.memory_info().rss
+                descriptors += process.num_fds()
+                threads += process.num_threads()
                 processes += 1
         return Footprint(resident / 2**20, descriptors, threads, processes)
+
+    def _tree(self) -> list[psutil.Process]:
+        with suppress(psutil.NoSuchProcess):
+            root = psutil.Process(self._process.pid)
+            return [root, *root.children(recursive=True)]
+        return []
 
     def terminate(self) -> None:
         """Ask it to drain and end."""
@@ -147,19 +154,3 @@ def _toml(listen: Mapping[str, object], database: str, folders: Sequence[str]) -
         f"[{name}]\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in keys.items()) for name, keys in tables.items()
     ]
     return "".join(lines)
-
-
-def _descendants(pid: int) -> set[int]:
-    children: dict[int, list[int]] = {}
-    for name in os.listdir("/proc"):  # noqa: PTH208
-        with suppress(OSError, ValueError, IndexError):
-            # The name of the program, in brackets, may have brackets and spaces in it.
-            parent = int(Path(f"/proc/{int(name)}/stat").read_text(errors="replace").rpartition(")")[2].split()[1])
-            children.setdefault(parent, []).append(int(name))
-    found: set[int] = set()
-    waiting = [pid]
-    while waiting:
-        born = set(children.get(waiting.pop(), ())) - found
-        found |= born
-        waiting += born
-    return found

@@ -9,7 +9,6 @@ import pytest
 
 from tagging.errors import InvalidConfigError, InvalidManifestError, OutputExistsError, VideotagError
 from tagging.progress import Silent
-from tagging.tools.benchmarks.__main__ import main
 from tagging.tools.benchmarks.ablation import PARTS, AblationOptions, ablate, configuration, draw
 from tagging.tools.benchmarks.datasets import read_dataset
 from tagging.tools.benchmarks.folder import BenchmarkFolder, read_table
@@ -18,6 +17,7 @@ from tagging.tools.benchmarks.scorer import Scorer, chosen_videos
 from tagging.tools.benchmarks.split import write_split
 from tagging.types import LabelledVideo, VideoRef
 from tests.support.benchmark_data import PLAIN, stand_in, write_youtube
+from tests.support.tools import run_tools
 
 # `train` keeps the configuration and says so in a file beside all parts; `evaluate` knows every tag, without the linear
 # branch the first one, and nothing where positives do not compete. A file `fail` there is a kill.
@@ -212,7 +212,18 @@ def test_the_command_takes_the_linear_branch_away(tmp_path: Path, capsys: pytest
     (tmp_path / "c.toml").write_text(CONFIG)
     scorer = stand_in(tmp_path, PLAIN)
     asked = ["--scorer", str(scorer.file), "--config", str(tmp_path / "c.toml"), "--features", str(tmp_path / "f")]
-    main(["ablate", str(tmp_path / "bench"), *asked, "--test", "unseen", "--part", "no-linear", "--format", "json"])
+    run_tools(
+        "benchmarks",
+        "ablate",
+        str(tmp_path / "bench"),
+        *asked,
+        "--test",
+        "unseen",
+        "--part",
+        "no-linear",
+        "--format",
+        "json",
+    )
     whole, without = json.loads(capsys.readouterr().out)["unseen: R@200 known"]
     assert whole["classifier"] > 0.5
     assert without["classifier"] is None

@@ -14,7 +14,6 @@ from tagging.errors import ArtifactNotFoundError, InvalidManifestError, OutputEx
 from tagging.manifest import read_labelled
 from tagging.media.decode import decode
 from tagging.progress import Silent
-from tagging.tools.benchmarks.__main__ import main
 from tagging.tools.benchmarks.composite import write_composite
 from tagging.tools.benchmarks.composite_clip import FPS, HEIGHT, WIDTH, moving_crop, repeated, write_clip
 from tagging.tools.benchmarks.composite_plan import ClipPlan, plan_clips
@@ -24,6 +23,7 @@ from tagging.tools.benchmarks.sources import VAGUE, plain, read_pictures, read_s
 from tagging.tools.distillation import pictures, sounds
 from tagging.types import SAMPLE_RATE_HZ
 from tests.support.benchmark_data import write_parquet, write_predictions_file, write_sources
+from tests.support.tools import run_tools
 
 
 @pytest.fixture(scope="module")
@@ -164,8 +164,7 @@ def test_another_plan_never_mixes_with_clips_that_are_there(composite: Benchmark
 
 
 def test_missing_sources_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        main(["composite", "--data", str(tmp_path), "--out", str(tmp_path / "out")])
+    run_tools("benchmarks", "composite", "--data", str(tmp_path), "--out", str(tmp_path / "out"), code=1)
     assert capsys.readouterr().err.startswith("error: ")
     assert not (tmp_path / "out").exists()
 

@@ -3,8 +3,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tagging.tools.benchmarks.index_backends import grow, main, share_found
+from tagging.tools.benchmarks.index_backends import grow, share_found
 from tests.support.embeddings import clustered
+from tests.support.tools import run_tools
 
 
 def test_grown_rows_are_the_real_ones_and_unit_rows_near_to_two_of_them() -> None:
@@ -27,7 +28,21 @@ def test_fewer_rows_than_there_are_stay_as_they_are() -> None:
 def test_the_bench_prints_each_backend_against_exact_search(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "embeddings.npy"
     np.save(path, clustered(np.random.default_rng(0), 400))
-    main([str(path), "--rows", "600", "--dim", "32", "--backend", "flat", "--backend", "hnsw", "--k", "20"])
+    run_tools(
+        "benchmarks",
+        "index-backends",
+        str(path),
+        "--rows",
+        "600",
+        "--dim",
+        "32",
+        "--backend",
+        "flat",
+        "--backend",
+        "hnsw",
+        "--k",
+        "20",
+    )
     table = [[cell.strip() for cell in line.split("|")[1:-1]] for line in capsys.readouterr().out.splitlines()]
     assert [line[0] for line in table] == ["backend", "---", "faiss", "flat", "hnsw"]
     assert table[0][-1] == "recall@20"
@@ -38,8 +53,7 @@ def test_the_bench_prints_each_backend_against_exact_search(tmp_path: Path, caps
 def test_embeddings_of_another_width_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "embeddings.npy"
     np.save(path, clustered(np.random.default_rng(0), 400))
-    with pytest.raises(SystemExit):
-        main([str(path), "--rows", "600", "--dim", "33", "--backend", "hnsw"])
+    run_tools("benchmarks", "index-backends", str(path), "--rows", "600", "--dim", "33", "--backend", "hnsw", code=1)
     assert "expected (20 or more, 33)" in capsys.readouterr().err
 
 

@@ -7,7 +7,6 @@ import pytest
 
 from tagging.errors import ArtifactNotFoundError, VideotagError
 from tagging.progress import Silent
-from tagging.tools.benchmarks.__main__ import main
 from tagging.tools.benchmarks.datasets import read_dataset
 from tagging.tools.benchmarks.folder import BenchmarkFolder, read_table
 from tagging.tools.benchmarks.markdown import markdown_table
@@ -17,6 +16,7 @@ from tagging.tools.benchmarks.scorer import Scorer, chosen_videos
 from tagging.tools.benchmarks.split import write_split
 from tests.support.benchmark_data import stand_in, write_youtube
 from tests.support.paths import SHARED
+from tests.support.tools import run_tools
 
 SCORER = SHARED / "tools" / "eval_tags.py"
 NEEDS_SCORER = pytest.mark.skipif(not SCORER.is_file(), reason="the scorer beside the checkout is missing")
@@ -83,7 +83,7 @@ def test_the_sample_that_is_answered_is_the_one_that_is_scored(folder: Benchmark
 def test_the_command_prints_the_three_tables(
     form: str, folder: BenchmarkFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    main(["score", str(folder.root), "--test", "seen", "--scorer", str(SCORER), "--format", form])
+    run_tools("benchmarks", "score", str(folder.root), "--test", "seen", "--scorer", str(SCORER), "--format", form)
     said = capsys.readouterr().out
     for word in ("oracle", "nDCG@10", "PSP@5", "R@200 known", "script"):
         assert word in said

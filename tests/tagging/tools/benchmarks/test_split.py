@@ -7,11 +7,11 @@ import pytest
 
 from tagging.errors import InvalidManifestError, OutputExistsError
 from tagging.manifest import read_labelled
-from tagging.tools.benchmarks.__main__ import main
 from tagging.tools.benchmarks.datasets import Row, read_dataset
 from tagging.tools.benchmarks.hashtags import cut_hashtags
 from tagging.tools.benchmarks.split import divide, write_split
 from tests.support.benchmark_data import write_parquet, write_youtube
+from tests.support.tools import run_tools
 
 
 def rows(uploaders: int, each: int) -> list[Row]:
@@ -110,9 +110,7 @@ def test_what_is_no_such_table_is_one_line(content: str, tmp_path: Path, capsys:
         path.write_bytes(b"no parquet")
     elif content == "other columns":
         write_parquet(path, [{"video_id": "a"}])
-    with pytest.raises(SystemExit) as stopped:
-        main(["split", "youtube", str(path), "--out", str(tmp_path / "out")])
-    assert stopped.value.code == 1
+    run_tools("benchmarks", "split", "youtube", str(path), "--out", str(tmp_path / "out"), code=1)
     said = capsys.readouterr().err
     assert said.startswith(f"error: {path}: ")
     assert not (tmp_path / "out").exists()

@@ -7,7 +7,7 @@ import pytest
 
 from tagging.errors import InvalidConfigError
 from tagging.tools.distillation import shards
-from tagging.tools.distillation.__main__ import main
+from tests.support.tools import run_tools
 
 
 def test_a_basis_keeps_the_strongest_directions_and_halves_their_spread() -> None:
@@ -37,8 +37,7 @@ def test_a_work_folder_is_of_one_plan(tmp_path: Path) -> None:
 
 
 def test_data_that_is_not_there_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        main(["vision", "--data", str(tmp_path), "--work", str(tmp_path / "work")])
+    run_tools("distillation", "vision", "--data", str(tmp_path), "--work", str(tmp_path / "work"), code=1)
     told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
     assert len(told) == 1
     assert "imagenet_sample_1000" in told[0]

@@ -148,7 +148,7 @@ def test_a_source_is_fitted_on_one_half_and_reported_on_the_other(tiny_starter: 
 
 def test_the_commands_explain_themselves_and_known_errors_are_one_line(tmp_path: Path, tiny_starter: Path) -> None:
     def starter(*args: object) -> "subprocess.CompletedProcess[str]":
-        command = [sys.executable, "-m", "tagging.tools.starter", *map(str, args)]
+        command = [sys.executable, "-m", "tagging.tools", "starter", *map(str, args)]
         return subprocess.run(command, capture_output=True, text=True, check=False)
 
     for command in ("build", "propose", "calibrate"):

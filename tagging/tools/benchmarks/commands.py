@@ -1,0 +1,282 @@
+"""Commands of `python -m tagging.tools benchmarks`: quality on real tags by an external scorer, and times."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tagging import paths
+from tagging.cli.console import print_table, progress
+from tagging.errors import VideotagError
+from tagging.tools import options
+from tagging.tools.benchmarks.ablation import PARTS
+from tagging.tools.benchmarks.composite import CLIPS
+from tagging.tools.benchmarks.datasets import DATASETS
+from tagging.tools.benchmarks.folder import TESTS, BenchmarkFolder
+from tagging.tools.benchmarks.linear import MIN_COUNT
+from tagging.tools.benchmarks.peers import PEERS
+from tagging.tools.benchmarks.scorer import SAMPLE, SEED, Scorer
+from tagging.tools.benchmarks.split import SEED as SPLIT_SEED
+from tagging.types import LabelledVideo
+
+app = typer.Typer(help="Measure videotag and its baselines on real tags.", no_args_is_help=True)
+
+BACKENDS = ("flat", "faiss", "hnsw", "ivf-pq")
+
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder that `split` wrote.")]
+Tests = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--test",
+        parser=options.one_of(TESTS),
+        metavar=options.choices(TESTS),
+        help="May be repeated (default: every test in the folder).",
+    ),
+]
+ScorerFile = Annotated[
+    Path | None,
+    typer.Option("--scorer", metavar="FILE", help="Scorer whose sample is answered (default: every video)."),
+]
+Sample = Annotated[int, typer.Option("--sample", min=1, metavar="N", help="Videos in the scorer's sample.")]
+Seed = Annotated[int, typer.Option("--seed", help="Seed of the random draws.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A benchmark folder, the tests to answer, and the scorer that draws their samples."""
+
+    folder: BenchmarkFolder
+    tests: list[str]
+    scorer: Scorer | None
+
+    @classmethod
+    def of(cls, folder: Path, tests: Sequence[str] | None, scorer: Path | None, sample: int, seed: int) -> "Target":
+        opened = BenchmarkFolder(folder.resolve())
+        return cls(opened, opened.tests(tests or ()), Scorer(scorer, sample, seed) if scorer else None)
+
+    def required_scorer(self) -> Scorer:
+        if self.scorer is None:
+            raise VideotagError("no scorer", "name it with --scorer FILE")
+        return self.scorer
+
+    def videos(self) -> dict[str, list[LabelledVideo]]:
+        """The videos of each test that a system has to answer."""
+        from tagging.tools.benchmarks.scorer import chosen_videos
+
+        return {test: chosen_videos(self.scorer, self.folder.table(test)) for test in self.tests}
+
+
+@app.command("split")
+def split_command(
+    kind: Annotated[str, typer.Argument(parser=options.one_of(DATASETS), metavar=options.choices(DATASETS))],
+    table: Annotated[Path, typer.Argument(metavar="PARQUET")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR")],
+    seed: Seed = SPLIT_SEED,
+) -> None:
+    """Divide a table of labelled videos into training and test tables."""
+    from tagging.tools.benchmarks.datasets import read_dataset
+    from tagging.tools.benchmarks.split import write_split
+
+    dataset = read_dataset(kind, table)
+    rows = write_split(dataset, out, seed)
+    print_table([{"count": name, "": number} for name, number in dataset.counts.items()])
+    print_table(rows, "parts")
+
+
+@app.command("peers")
+def peers_command(
+    folder: Folder,
+    test: Tests = None,
+    scorer: ScorerFile = None,
+    sample: Sample = SAMPLE,
+    seed: Seed = SEED,
+    peer: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--peer",
+            parser=options.one_of(PEERS),
+            metavar=options.choices(PEERS),
+            help="May be repeated (default: all).",
+        ),
+    ] = None,
+    features: options.Features = None,
+    xr_python: Annotated[
+        Path | None, typer.Option("--xr-python", metavar="FILE", help="A Python with libpecos (default: created).")
+    ] = None,
+    xr_min_count: Annotated[
+        int, typer.Option("--xr-min-count", min=1, metavar="N", help="Fewest videos of a tag.")
+    ] = MIN_COUNT,
+) -> None:
+    """Predict with the baselines."""
+    from tagging.store.features import FeatureStore
+    from tagging.tools.benchmarks.peers import PeerOptions, run_peers
+
+    target = Target.of(folder, test, scorer, sample, seed)
+    store = FeatureStore(features or paths.features())
+    peers = PeerOptions(store, target.folder.root / "xr-environment", xr_python, xr_min_count)
+    _print_written(run_peers(target.folder, target.videos(), peer or list(PEERS), peers, progress()))
+
+
+@app.command("ours")
+def ours_command(
+    folder: Folder,
+    test: Tests = None,
+    scorer: ScorerFile = None,
+    sample: Sample = SAMPLE,
+    seed: Seed = SEED,
+    bundle: Annotated[
+        Path | None,
+        typer.Option("--bundle", metavar="DIR", help="Trained if it does not exist (default: in the folder)."),
+    ] = None,
+    profile: options.Profile = "offline",
+    config: options.ConfigFiles = None,
+    features: options.Features = None,
+) -> None:
+    """Train videotag and predict with it."""
+    from tagging.tools.benchmarks.ours import OursOptions, run_ours
+
+    target = Target.of(folder, test, scorer, sample, seed)
+    ours = OursOptions(bundle or target.folder.root / "bundle", profile, tuple(config or ()), features)
+    _print_written(run_ours(target.folder, target.videos(), ours))
+
+
+@app.command("score")
+def score_command(
+    folder: Folder,
+    test: Tests = None,
+    scorer: ScorerFile = None,
+    sample: Sample = SAMPLE,
+    seed: Seed = SEED,
+    system: Annotated[
+        list[str] | None, typer.Option("--system", metavar="NAME", help="May be repeated (default: all with answers).")
+    ] = None,
+    form: options.Format = options.TableFormat.table,
+) -> None:
+    """Score the predictions of every system."""
+    from tagging.tools.benchmarks.score import score
+
+    target = Target.of(folder, test, scorer, sample, seed)
+    tables = score(target.folder, target.tests, system or [], target.required_scorer(), progress())
+    options.print_tables(tables, form)
+
+
+@app.command("ablate")
+def ablate_command(
+    folder: Folder,
+    test: Tests = None,
+    scorer: ScorerFile = None,
+    sample: Sample = SAMPLE,
+    seed: Seed = SEED,
+    part: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--part",
+            parser=options.one_of(PARTS),
+            metavar=options.choices(PARTS),
+            help="Part to remove (default: each in turn).",
+        ),
+    ] = None,
+    videos: Annotated[
+        int | None, typer.Option("--videos", min=1, metavar="N", help="Training videos, about (default: all).")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Resumes a killed run (default: in the folder)."),
+    ] = None,
+    profile: options.Profile = "offline",
+    config: options.ConfigFiles = None,
+    features: options.Features = None,
+    form: options.Format = options.TableFormat.table,
+) -> None:
+    """Train without each part of the recall model and show its worth."""
+    from tagging.tools.benchmarks.ablation import AblationOptions, ablate
+
+    target = Target.of(folder, test, scorer, sample, seed)
+    chosen_scorer = target.required_scorer()
+    folder_out = out.resolve() if out else target.folder.root / "ablation"
+    ablation = AblationOptions(folder_out, videos, profile, tuple(config or ()), features)
+    tables = ablate(target.folder, target.videos(), part or list(PARTS), chosen_scorer, ablation, progress())
+    options.print_tables(tables, form)
+
+
+@app.command("times")
+def times_command(
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE")],
+    manifest: Annotated[Path, typer.Option("--manifest", metavar="FILE", help="Videos to recall tags for.")],
+    videos: Annotated[int, typer.Option("--videos", min=1, metavar="N", help="The first N of them.")] = 500,
+    grow_to: Annotated[
+        int | None,
+        typer.Option("--grow-to", min=1, metavar="V", help="Grow the labelled videos to V, with a new index."),
+    ] = None,
+    backend: Annotated[
+        str,
+        typer.Option(
+            "--backend",
+            parser=options.one_of(BACKENDS),
+            metavar=options.choices(BACKENDS),
+            help="Backend of the new index.",
+        ),
+    ] = "ivf-pq",
+    seed: Seed = SEED,
+    features: options.Features = None,
+    form: options.Format = options.TableFormat.table,
+) -> None:
+    """Time each stage of recall for single videos."""
+    from tagging.config.recall import IndexConfig
+    from tagging.manifest import read_labelled
+    from tagging.store.features import FeatureStore
+    from tagging.tools.benchmarks.times import Growth, recall_times
+
+    chosen = [row.video for row in islice(read_labelled([manifest], {}), videos)]
+    index = IndexConfig.model_validate({"backend": backend})
+    growth = Growth(grow_to, index, seed) if grow_to else None
+    store = FeatureStore(features or paths.features())
+    options.print_tables(recall_times(bundle, chosen, growth, store, progress()), form)
+
+
+@app.command("index-backends")
+def index_backends_command(
+    embeddings: Annotated[Path, typer.Argument(metavar="EMBEDDINGS.npy", help="(n, D) unit rows of real embeddings.")],
+    rows: Annotated[int, typer.Option("--rows", min=1, metavar="N", help="Rows to index.")],
+    backend: Annotated[list[str], typer.Option("--backend", help="flat, hnsw, ivf-pq or milvus; may be repeated.")],
+    dim: Annotated[int | None, typer.Option("--dim", metavar="D", help="Width that the embeddings must have.")] = None,
+    uri: Annotated[str | None, typer.Option("--uri", help="Address of Milvus.")] = None,
+    k: Annotated[int, typer.Option("--k", min=1, help="Rows per answer.")] = 200,
+    seed: Seed = 7,
+) -> None:
+    """Compare the vector indexes: recall against exact search, latency, memory."""
+    from tagging.tools.benchmarks.index_backends import compare_backends
+
+    typer.echo(compare_backends(embeddings, rows, dim, backend, uri, k, seed), nl=False)
+
+
+@app.command("composite")
+def composite_command(
+    data: Annotated[Path, typer.Option("--data", metavar="DIR", help="Pictures, sounds and talks.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Resumes a killed run.")],
+    clips: Annotated[int, typer.Option("--clips", min=1, metavar="N", help="Most clips to make.")] = CLIPS,
+    seed: Seed = SEED,
+) -> None:
+    """Make clips whose tags are each carried by one known modality."""
+    from tagging.tools.benchmarks.composite import write_composite
+
+    report = write_composite(data, out, clips, seed, progress())
+    print_table([{"count": name, "": number} for name, number in report.items()])
+
+
+@app.command("composite-score")
+def composite_score_command(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder that `composite` wrote and `ours` answered.")],
+    form: options.Format = options.TableFormat.table,
+) -> None:
+    """Show how much of each modality's tags each channel recovers."""
+    from tagging.tools.benchmarks.composite_score import composite_score
+
+    options.print_tables({"carried by": composite_score(BenchmarkFolder(folder.resolve()))}, form)
+
+
+def _print_written(files: Sequence[Path]) -> None:
+    print_table([{"written": str(path)} for path in files])

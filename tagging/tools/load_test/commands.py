@@ -1,0 +1,77 @@
+"""Commands of `python -m tagging.tools load-test`: the real service under load, under long load, and under attack."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tagging.cli.console import needs_extra, progress
+from tagging.tools import options
+
+SEED = 7
+
+app = typer.Typer(help="Start the service and put it under load.", no_args_is_help=True)
+
+Bundle = Annotated[Path, typer.Argument(metavar="BUNDLE")]
+Manifest = Annotated[Path, typer.Option("--manifest", metavar="FILE", help="Videos to tag.")]
+Videos = Annotated[int, typer.Option("--videos", min=1, metavar="N", help="The first N of them.")]
+Clips = Annotated[bool, typer.Option("--clips", help="Tag with their media, not by their texts alone.")]
+Database = Annotated[str | None, typer.Option("--database", metavar="URL", help="(default: a temporary SQLite file)")]
+
+
+@app.command("sweep")
+def sweep_command(
+    bundle: Bundle,
+    manifest: Manifest,
+    videos: Videos = 500,
+    clips: Clips = False,
+    database: Database = None,
+    seconds: Annotated[int, typer.Option("--seconds", min=1, metavar="S", help="For each number of callers.")] = 10,
+    pairs: Annotated[
+        int, typer.Option("--pairs", min=1, metavar="N", help="Pairs of a call and the pipeline alone.")
+    ] = 200,
+    form: options.Format = options.TableFormat.table,
+) -> None:
+    """Measure throughput, latency and overhead over the pipeline with a growing number of callers."""
+    with needs_extra("service"):
+        from tagging.tools.load_test import run
+
+    target = run.LoadTarget(bundle, run.videos_of(manifest, videos, with_media=clips), database)
+    options.print_tables(run.sweep(target, seconds, pairs, progress()), form)
+
+
+@app.command("soak")
+def soak_command(
+    bundle: Bundle,
+    manifest: Manifest,
+    minutes: Annotated[int, typer.Option("--minutes", min=1, metavar="M", help="Minutes of load.")] = 30,
+    videos: Videos = 500,
+    clips: Clips = False,
+    database: Database = None,
+    form: options.Format = options.TableFormat.table,
+) -> None:
+    """Measure whether the service's memory grows under steady load."""
+    with needs_extra("service"):
+        from tagging.tools.load_test import run
+
+    target = run.LoadTarget(bundle, run.videos_of(manifest, videos, with_media=clips), database)
+    options.print_tables(run.soaked(target, minutes, progress()), form)
+
+
+@app.command("hostile")
+def hostile_command(
+    bundle: Bundle,
+    manifest: Manifest,
+    count: Annotated[int, typer.Option("--count", min=1, metavar="N", help="Number of hostile inputs.")] = 10_000,
+    videos: Videos = 500,
+    database: Database = None,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the inputs.")] = SEED,
+    form: options.Format = options.TableFormat.table,
+) -> None:
+    """Send malformed, oversized and forbidden inputs, and check that the service answers each with the right status."""
+    with needs_extra("service"):
+        from tagging.tools.load_test import run
+
+    chosen = run.videos_of(manifest, videos, with_media=True)
+    target = run.LoadTarget(bundle, chosen, database)
+    options.print_tables(run.attacked(target, count, seed, run.media_of(chosen), progress()), form)
