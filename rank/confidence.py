@@ -1,11 +1,11 @@
-"""How sure a candidate is: what recall says of it, the ranker's cosine and the order's score, as a probability.
+"""Confidence model: the probability that a candidate is correct, from recall, the towers' cosine and the re-ranker.
 
-    confidence = σ(w · signs + b + the tag's offset)
-    signs = log-odds of recall's likelihood, cosine, 1 for a new tag, order (order.py)
+    confidence = σ(w · features + b + the tag's offset)
+    features = log-odds of recall's probability, cosine, 1 for a new tag, score of the re-ranker (rank/tree_reranker.py)
 
-A logistic regression (scikit-learn), fitted on videos that neither the channels nor the towers learnt from, and for
-which the order was fitted on others. Where there are few videos it leaves little weight to the trees of the order.
-Most tags have no offset, many bundles none at all (offsets.py).
+A logistic regression (scikit-learn), fitted on videos that neither the channels nor the towers were trained on; the
+re-ranker's scores of a video come from trees that were fitted on other videos. With few videos the trees get little
+weight. Most tags have no offset, and many bundles have none at all (rank/tag_offsets.py).
 """
 
 import json
@@ -19,10 +19,12 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
 from rank.tag_offsets import HeldOutLogOdds, candidate_offsets, fit_offsets
-from rank.tree_reranker import Example, odds_of
+from rank.tree_reranker import Example, recall_log_odds
 from tagging.config.rank import TagOffsetsConfig
 from tagging.errors import NothingToLearnError
 from tagging.types import Candidates
+
+NEW = 2  # column of the features
 
 Floats = NDArray[np.float32]
 Floats64 = NDArray[np.float64]
@@ -30,61 +32,70 @@ Floats64 = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class ConfidenceModel:
-    likely: float
+    """Weights of the features, named as in a bundle's confidence.json."""
+
+    likely: float  # of the log-odds of recall's probability
     cosine: float
     new: float
-    order: float
+    order: float  # of the re-ranker's score
     bias: float
-    offsets: Mapping[int, float] = field(default_factory=dict)  # of catalog rows
+    offsets: Mapping[int, float] = field(default_factory=dict)  # catalog row -> log-odds
 
-    def weigh(self, candidates: Candidates, cosines: Floats, ordered: Floats) -> Floats:
-        """(K,) probabilities that the candidates are right; cosines, ordered: (K,)"""
+    def probabilities(self, candidates: Candidates, cosines: Floats, reranked: Floats) -> Floats:
+        """Return (K,) probabilities that the candidates are correct.
+
+        cosines, reranked: (K,) cosine and re-ranker score of each candidate
+        """
         offsets = candidate_offsets(candidates.tag_rows, candidates.new, self.offsets)
-        return np.asarray(expit(self.odds(features_of(candidates, cosines, ordered)) + offsets), np.float32)
+        log_odds = self.log_odds(confidence_features(candidates, cosines, reranked))
+        return np.asarray(expit(log_odds + offsets), np.float32)
 
-    def odds(self, signs: Floats64) -> Floats64:
-        """(K,) log-odds without offsets; signs: (K, 4)"""
-        return np.asarray(signs @ np.array([self.likely, self.cosine, self.new, self.order]) + self.bias)
+    def log_odds(self, features: Floats64) -> Floats64:
+        """Return (K,) log-odds without offsets; features: (K, 4)"""
+        return np.asarray(features @ np.array([self.likely, self.cosine, self.new, self.order]) + self.bias)
 
     def save(self, path: Path) -> None:
         path.write_text(json.dumps(asdict(self)) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, path: Path) -> "ConfidenceModel":
-        said = json.loads(path.read_text(encoding="utf-8"))
-        return cls(**{**said, "offsets": {int(row): float(offset) for row, offset in said["offsets"].items()}})
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        return cls(**{**stored, "offsets": {int(row): float(offset) for row, offset in stored["offsets"].items()}})
 
 
 def fit_confidence(
     videos: Sequence[Example],
-    ordered: Sequence[Floats],
+    reranked: Sequence[Floats],
     uploaders: NDArray[np.int64],
     config: TagOffsetsConfig,
     seed: int,
 ) -> ConfidenceModel:
-    """Fit on V videos that nothing before was fitted on, and on what an order made of them that did not know them.
+    """Fit on V videos that no earlier stage was fitted on.
 
+    reranked:  V, (K,) scores by a re-ranker that was not fitted on the video (`cross_fitted_scores`)
     uploaders: (V,) equal for videos of one uploader
-    Raises NothingToLearnError where all candidates are right, or none is.
+    Raises NothingToLearnError if all candidates are correct, or none is.
     """
-    signs = np.concatenate(
-        [features_of(one, near, score) for (one, near, _), score in zip(videos, ordered, strict=True)]
+    features = np.concatenate(
+        [
+            confidence_features(candidates, cosines, scores)
+            for (candidates, cosines, _), scores in zip(videos, reranked, strict=True)
+        ]
     )
-    right = np.concatenate([np.isin(candidates.tag_rows, true) for candidates, _, true in videos])
-    if not 0 < right.sum() < len(right):
-        raise NothingToLearnError(f"{right.sum()} of {len(right)} candidates are right: nothing to learn from")
-    model = LogisticRegression(C=1.0, max_iter=1000).fit(signs, right)
-    likely, cosine, new, order = map(float, model.coef_[0])
-    alike = ConfidenceModel(likely, cosine, new, order, float(model.intercept_[0]))
+    correct = np.concatenate([np.isin(candidates.tag_rows, true) for candidates, _, true in videos])
+    if not 0 < correct.sum() < len(correct):
+        raise NothingToLearnError(f"{correct.sum()} of {len(correct)} candidates are correct: nothing to learn from")
+    regression = LogisticRegression(C=1.0, max_iter=1000).fit(features, correct)
+    likely, cosine, new, order = map(float, regression.coef_[0])
+    model = ConfidenceModel(likely, cosine, new, order, float(regression.intercept_[0]))
     rows = np.concatenate([candidates.tag_rows for candidates, _, _ in videos])
     owners = np.repeat(uploaders, [len(candidates.tag_rows) for candidates, _, _ in videos])
-    judged = HeldOutLogOdds(alike.odds(signs), right, rows, owners).only(
-        signs[:, 2] == 0
-    )  # a new tag's row is no tag's own
-    return replace(alike, offsets=fit_offsets(judged, config, seed))
+    held_out = HeldOutLogOdds(model.log_odds(features), correct, rows, owners)
+    in_catalog = features[:, NEW] == 0  # the row of a new tag identifies it within its video only
+    return replace(model, offsets=fit_offsets(held_out.only(in_catalog), config, seed))
 
 
-def features_of(candidates: Candidates, cosines: Floats, ordered: Floats) -> Floats64:
-    """(K, 4) what a confidence rests on."""
+def confidence_features(candidates: Candidates, cosines: Floats, reranked: Floats) -> Floats64:
+    """Return the (K, 4) features of a video's candidates, in the order of the weights."""
     is_new = np.array([row in candidates.new for row in candidates.tag_rows.tolist()], np.float64)
-    return np.stack([odds_of(candidates), cosines, is_new, ordered], axis=1)
+    return np.stack([recall_log_odds(candidates), cosines, is_new, reranked], axis=1)

@@ -130,7 +130,7 @@ class ContrastiveRanker:
 
     def confidences(self, candidates: Candidates, cosines: Floats) -> Floats:
         """(K,) how sure each candidate of a video is; cosines: (K,)"""
-        return self.confidence.weigh(candidates, cosines, self.order.score(candidates, cosines))
+        return self.confidence.probabilities(candidates, cosines, self.order.score(candidates, cosines))
 
     def save(self, folder: Path) -> None:
         towers = self.scorer.encoder.towers

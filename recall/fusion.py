@@ -22,8 +22,8 @@ from recall.name_words import SIGNS, NameWords
 from tagging.config.random_streams import Stream
 from tagging.config.recall import RecallFusionConfig
 from tagging.errors import NothingToLearnError
-from tagging.files.trees import read_trees, write_trees
-from tagging.splits import halves
+from tagging.files.trees import fit_trees, read_trees, write_trees
+from tagging.splits import cross_fit
 from tagging.types import Candidates
 
 Floats = NDArray[np.float32]
@@ -68,23 +68,11 @@ def fit_fusion(
     right = np.concatenate([np.isin(candidates.tag_rows, true) for candidates, _, true in videos])
     if not 0 < right.sum() < len(right):
         raise NothingToLearnError(f"{right.sum()} of {len(right)} candidates are right: nothing to learn from")
-    options = {
-        "objective": "binary",
-        "learning_rate": config.rate,
-        "num_leaves": config.leaves,
-        "min_data_in_leaf": config.least_in_leaf,
-        "lambda_l2": 1.0,
-        "deterministic": True,
-        "force_row_wise": True,
-        "seed": seed,
-        "num_threads": 2,
-        "verbosity": -1,
-    }
-    data = lightgbm.Dataset(signs, right.astype(np.float32), feature_name=_names(videos[0][0].channels))
-    return Fusion(lightgbm.train(options, data, num_boost_round=config.trees), words, uses)
+    options = {"objective": "binary", "seed": seed, "num_threads": 2}
+    return Fusion(fit_trees(signs, right, _names(videos[0][0].channels), config, options), words, uses)
 
 
-def cross_fitted(
+def cross_fitted_candidates(
     videos: Sequence[tuple[Candidates, str, NDArray[np.int64]]],
     groups: NDArray[np.int64],
     words: NameWords,
@@ -97,12 +85,11 @@ def cross_fitted(
     What comes after recall learns from these: a blend is too sure of the videos that it was fitted on.
     groups: (V,) equal for videos of one uploader
     """
-    half = halves(groups, np.random.default_rng([seed, Stream.FUSION_FOLDS]))
-    blends = [
-        fit_fusion([videos[row] for row in np.flatnonzero(half != side).tolist()], words, uses, config, seed)
-        for side in (0, 1)
-    ]
-    return [blends[side].weigh(candidates, text) for side, (candidates, text, _) in zip(half, videos, strict=True)]
+    generator = np.random.default_rng([seed, Stream.FUSION_FOLDS])
+    models = cross_fit(
+        groups, generator, lambda rows: fit_fusion([videos[row] for row in rows.tolist()], words, uses, config, seed)
+    )
+    return [model.weigh(candidates, text) for model, (candidates, text, _) in zip(models, videos, strict=True)]
 
 
 def top_candidates(candidates: Candidates, budget: int) -> Candidates:

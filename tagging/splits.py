@@ -5,11 +5,15 @@ split would measure memory. The draw is a hash, so the bundle's manifest (share 
 """
 
 import hashlib
+from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tagging.types import VideoRef
+
+Model = TypeVar("Model")
 
 LEAST_HALF = 0.25  # of the videos
 
@@ -31,3 +35,18 @@ def halves(groups: NDArray[np.int64], generator: np.random.Generator) -> NDArray
     if not LEAST_HALF <= half.mean() <= 1 - LEAST_HALF:  # most videos are of one uploader, who cannot be halved
         half = generator.permutation(len(groups)) % 2
     return np.asarray(half)
+
+
+def cross_fit(
+    groups: NDArray[np.int64], generator: np.random.Generator, fit: Callable[[NDArray[np.int64]], Model]
+) -> list[Model]:
+    """Fit one model on each half of the videos; return for each video the model that was not fitted on it.
+
+    A model is overconfident on the videos it was fitted on, so a later stage learns from these predictions instead.
+
+    groups: (V,) equal for videos of one uploader
+    fit:    (n,) rows of videos -> a model fitted on them
+    """
+    half = halves(groups, generator)
+    models = [fit(np.flatnonzero(half != side)) for side in (0, 1)]
+    return [models[side] for side in half.tolist()]

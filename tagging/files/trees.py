@@ -1,13 +1,63 @@
-"""LightGBM's trees, as text.
+"""Gradient-boosted trees (LightGBM: MIT, maintained, deterministic): fitting them, and their text file.
 
-The library believes what the text says of its own length: one that is cut short ends the process.
+LightGBM trusts the lengths stated in the text: reading a truncated file ends the process, so it is checked before.
 """
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import lightgbm
+import numpy as np
+from numpy.typing import NDArray
 
-END = "\npandas_categorical:"  # begins the last line
+END = "\npandas_categorical:"  # start of the last line
+
+
+class TreesConfig(Protocol):
+    """Size and learning rate of an ensemble; the branches of the configuration that fit trees have these options."""
+
+    @property
+    def trees(self) -> int: ...
+
+    @property
+    def leaves(self) -> int: ...
+
+    @property
+    def rate(self) -> float: ...
+
+    @property
+    def least_in_leaf(self) -> int: ...
+
+
+def fit_trees(
+    features: NDArray[np.float32],
+    correct: NDArray[np.bool_],
+    names: Sequence[str],
+    config: TreesConfig,
+    options: Mapping[str, object],
+    group_sizes: list[int] | None = None,
+) -> lightgbm.Booster:
+    """Fit gradient-boosted trees; the same input and seed give the same trees, bit for bit.
+
+    features:    (n, F), NaN where a value is missing
+    correct:     (n,) labels
+    names:       F
+    options:     LightGBM's, among them objective, seed and num_threads
+    group_sizes: for a ranking objective, how many consecutive rows belong to each query; they sum to n
+    """
+    parameters = {
+        "learning_rate": config.rate,
+        "num_leaves": config.leaves,
+        "min_data_in_leaf": config.least_in_leaf,
+        "lambda_l2": 1.0,
+        "deterministic": True,
+        "force_row_wise": True,
+        "verbosity": -1,
+        **options,
+    }
+    data = lightgbm.Dataset(features, correct.astype(np.float32), group=group_sizes, feature_name=list(names))
+    return lightgbm.train(parameters, data, num_boost_round=config.trees)
 
 
 def write_trees(booster: lightgbm.Booster, path: Path) -> None:
@@ -15,11 +65,11 @@ def write_trees(booster: lightgbm.Booster, path: Path) -> None:
 
 
 def read_trees(path: Path) -> lightgbm.Booster:
-    """Raises OSError, or ValueError where it is no such text, or not all of it."""
+    """Read trees from a file. Raises OSError, or ValueError if it does not hold complete trees."""
     text = path.read_text(encoding="utf-8")
     if not (END in text and text.rpartition(END)[2].endswith("\n")):
-        raise ValueError(f"{path.name} is cut short")
+        raise ValueError(f"{path.name} is truncated")
     try:
         return lightgbm.Booster(model_str=text)
-    except lightgbm.basic.LightGBMError as error:  # a class that is nobody's child
+    except lightgbm.basic.LightGBMError as error:  # derives directly from Exception
         raise ValueError(f"{path.name} cannot be read: {error}") from error

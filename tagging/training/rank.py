@@ -15,7 +15,7 @@ from rank.confidence import fit_confidence
 from rank.contrastive import ContrastiveRanker
 from rank.precision_control import HeldOutPredictions
 from rank.select import drop_implied
-from rank.tree_reranker import cross_fitted, fit_tree_reranker
+from rank.tree_reranker import cross_fitted_scores, fit_tree_reranker
 from tagging.bundle.manifest import RankerEntry
 from tagging.config.root import Config
 from tagging.pipeline.precision import LONGEST_ANSWER
@@ -66,7 +66,7 @@ def train_rank(
     true_tags = [training_set.labelled.tags.at(row) for row in held_out.rows.tolist()]
     examples = list(zip(held_out.candidates, cosines, true_tags, strict=True))
     uploaders = training_set.labelled.uploader_numbers()[held_out.rows]
-    scores = cross_fitted(examples, uploaders, ranker.order, seed)
+    scores = cross_fitted_scores(examples, uploaders, ranker.order, seed)
     confidence = fit_confidence(examples, scores, uploaders, ranker.offsets, seed)
     reranker = fit_tree_reranker(examples, ranker.order, seed)
     return TrainedRanker(ContrastiveRanker(tag_scorer, reranker, confidence), rank_data.graph, len(recall.train_rows))

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.special import logit
 
-from rank.confidence import ConfidenceModel, features_of, fit_confidence
+from rank.confidence import ConfidenceModel, confidence_features, fit_confidence
 from rank.tree_reranker import Example
 from tagging.config.rank import TagOffsetsConfig
 from tagging.errors import NothingToLearnError
@@ -41,7 +41,7 @@ def cosines(*values: float) -> NDArray[np.float32]:
 
 def test_it_is_a_logistic_curve_over_log_odds_cosine_newness_and_order() -> None:
     likely, near, new, ordered = [0.2, 0.9, 0.5, 1e-4], [0.3, -0.1, 0.9, 0.0], [2, 3], [1.5, -2.0, 0.0, 0.3]
-    got = SOME.weigh(candidates(likely, new), cosines(*near), cosines(*ordered))
+    got = SOME.probabilities(candidates(likely, new), cosines(*near), cosines(*ordered))
     for row, (p, cosine, score) in enumerate(zip(likely, near, ordered, strict=True)):
         odds = 0.8 * math.log(p / (1 - p)) + 3.0 * cosine - 0.5 * (row in new) + 0.4 * score - 1.0
         assert got[row] == pytest.approx(1 / (1 + math.exp(-odds)), rel=1e-4)
@@ -51,15 +51,15 @@ def test_it_is_a_logistic_curve_over_log_odds_cosine_newness_and_order() -> None
 def test_a_tags_offset_shifts_its_log_odds_and_no_others() -> None:
     of_tags = replace(SOME, offsets={0: 0.7, 2: -1.5, 3: 4.0, 9: 4.0})
     given = candidates([0.2, 0.9, 0.5, 0.4], new=[3]), cosines(0.3, -0.1, 0.9, 0.0), cosines(0, 0, 0, 0)
-    before, after = (logit(one.weigh(*given).astype(float)) for one in (SOME, of_tags))
+    before, after = (logit(one.probabilities(*given).astype(float)) for one in (SOME, of_tags))
     np.testing.assert_allclose(after - before, [0.7, 0, -1.5, 0], atol=1e-5)  # whatever row a new tag has
 
 
 def test_each_sign_alone_makes_surer_and_never_certain() -> None:
     rising, same = np.linspace(-1, 1, 50, dtype=np.float32), np.full(50, 0.3, np.float32)
-    by_recall = SOME.weigh(candidates(np.linspace(0, 1, 50).tolist()), same, same)
-    by_cosine = SOME.weigh(candidates([0.3] * 50), rising, same)
-    by_order = SOME.weigh(candidates([0.3] * 50), same, rising)
+    by_recall = SOME.probabilities(candidates(np.linspace(0, 1, 50).tolist()), same, same)
+    by_cosine = SOME.probabilities(candidates([0.3] * 50), rising, same)
+    by_order = SOME.probabilities(candidates([0.3] * 50), same, rising)
     for sure in (by_recall, by_cosine, by_order):
         assert (np.diff(sure) >= 0).all()
         assert sure[0] < sure[-1]
@@ -67,12 +67,12 @@ def test_each_sign_alone_makes_surer_and_never_certain() -> None:
 
 
 def test_no_candidates_have_no_confidence() -> None:
-    assert SOME.weigh(candidates([]), cosines(), cosines()).shape == (0,)
+    assert SOME.probabilities(candidates([]), cosines(), cosines()).shape == (0,)
 
 
 def test_candidates_without_a_likelihood_are_refused() -> None:
-    with pytest.raises(ValueError, match="their recall learnt none"):
-        SOME.weigh(candidates(None, count=2), cosines(0.1, 0.2), cosines(0, 0))
+    with pytest.raises(ValueError, match="their recall has no fusion model"):
+        SOME.probabilities(candidates(None, count=2), cosines(0.1, 0.2), cosines(0, 0))
 
 
 def test_saved_and_loaded_it_is_the_same(tmp_path: Path) -> None:
@@ -109,7 +109,9 @@ def test_the_weights_that_made_the_labels_are_found() -> None:
 def test_on_the_whole_as_many_are_right_as_it_says() -> None:
     some, ordered = drawn(np.random.default_rng(1), 500, (0.7, 2.0, 1.0, 0.6, -1.0))
     found = fitted(some, ordered)
-    said = sum(float(found.weigh(one, near, score).sum()) for (one, near, _), score in zip(some, ordered, strict=True))
+    said = sum(
+        float(found.probabilities(one, near, score).sum()) for (one, near, _), score in zip(some, ordered, strict=True)
+    )
     assert said == pytest.approx(sum(len(right) for _, _, right in some), rel=1e-3)
 
 
@@ -124,7 +126,7 @@ def test_where_the_cosine_alone_tells_right_from_wrong_it_gets_the_weight() -> N
     videos: list[Example] = [(candidates([0.4, 0.4, 0.4]), cosines(0.8, 0.1, -0.3), np.array([0])) for _ in range(20)]
     found = fitted(videos, [cosines(0, 0, 0)] * 20)
     assert found.cosine > 1
-    sure = found.weigh(*videos[0][:2], cosines(0, 0, 0))
+    sure = found.probabilities(*videos[0][:2], cosines(0, 0, 0))
     assert sure[0] > 0.5 > sure[1] > sure[2]
 
 
@@ -132,9 +134,9 @@ def test_where_the_cosine_alone_tells_right_from_wrong_it_gets_the_weight() -> N
 def test_only_right_or_only_wrong_candidates_teach_nothing(true: list[int]) -> None:
     nothing = (candidates([]), cosines(), np.array([5]))
     some = (candidates([0.3, 0.6]), cosines(0.1, 0.2), np.array(true, np.int64))
-    with pytest.raises(NothingToLearnError, match=f"{len(true)} of 2 candidates are right"):
+    with pytest.raises(NothingToLearnError, match=f"{len(true)} of 2 candidates are correct"):
         fitted([some, nothing], [cosines(0, 0), cosines()])
-    with pytest.raises(NothingToLearnError, match="0 of 0 candidates are right"):
+    with pytest.raises(NothingToLearnError, match="0 of 0 candidates are correct"):
         fitted([nothing], [cosines()])
 
 
@@ -143,7 +145,7 @@ def test_videos_without_candidates_change_nothing() -> None:
     nothing = (candidates([]), cosines(), np.array([5]))
     with_them = fitted([nothing, *some, nothing], [cosines(), *ordered, cosines()])
     assert with_them == fitted(some, ordered)
-    assert features_of(*nothing[:2], cosines()).shape == (0, 4)
+    assert confidence_features(*nothing[:2], cosines()).shape == (0, 4)
 
 
 def test_tags_that_are_right_more_often_than_the_others_get_an_offset_unless_they_were_new() -> None:

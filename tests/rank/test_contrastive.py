@@ -188,7 +188,9 @@ def test_a_score_is_the_confidence_of_likelihood_cosine_and_order(ranker: Contra
     some = videos()
     for one, score, cosines in zip(some, ranker.score(some), ranker.scorer.cosines(some), strict=True):
         ordered = ranker.order.score(one.candidates, cosines)
-        np.testing.assert_array_equal(score.confidences, ranker.confidence.weigh(one.candidates, cosines, ordered))
+        np.testing.assert_array_equal(
+            score.confidences, ranker.confidence.probabilities(one.candidates, cosines, ordered)
+        )
     assert ranker.score([]) == []
 
 

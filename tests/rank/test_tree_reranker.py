@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from rank.tree_reranker import Example, TreeReranker, cross_fitted, features_of, fit_tree_reranker, odds_of
+from rank.tree_reranker import (
+    Example,
+    TreeReranker,
+    cross_fitted_scores,
+    fit_tree_reranker,
+    recall_log_odds,
+    reranker_features,
+)
 from tagging.config.rank import TreeRerankerConfig
 from tagging.errors import NothingToLearnError
 from tagging.types import Candidates
@@ -72,9 +79,9 @@ def test_scores_of_halves_do_not_know_their_own_labels() -> None:
 
     whole = fit_tree_reranker(videos, heart, 7)
     assert share([whole.score(one, near) for one, near, _ in videos]) > 0.6
-    assert share(cross_fitted(videos, np.arange(200), heart, 7)) < 0.3
+    assert share(cross_fitted_scores(videos, np.arange(200), heart, 7)) < 0.3
     # All of one uploader cannot be halved by uploaders; then videos are.
-    assert share(cross_fitted(videos, np.zeros(200, np.int64), heart, 7)) < 0.3
+    assert share(cross_fitted_scores(videos, np.zeros(200, np.int64), heart, 7)) < 0.3
 
 
 def test_videos_of_one_uploader_are_in_one_half() -> None:
@@ -83,7 +90,7 @@ def test_videos_of_one_uploader_are_in_one_half() -> None:
     twins = [videos[row - row % 2] for row in range(60)]  # each uploader says everything twice
     labelled = [(one, near, generator.choice(one.tag_rows, 1)) for one, near, _ in twins]
     labelled = [labelled[row - row % 2] for row in range(60)]
-    scores = cross_fitted(labelled, groups, TreeRerankerConfig(trees=100, leaves=31, least_in_leaf=1), 7)
+    scores = cross_fitted_scores(labelled, groups, TreeRerankerConfig(trees=100, leaves=31, least_in_leaf=1), 7)
     found = [one.tag_rows[np.argmax(score)] in true for score, (one, _, true) in zip(scores, labelled, strict=True)]
     assert np.mean(found) < 0.4
 
@@ -93,11 +100,11 @@ def test_signs_are_log_odds_cosine_newness_and_log_scores() -> None:
         np.array([3, 9]), CHANNELS, np.array([[0.5, np.nan], [np.nan, 0.0]], np.float32), new={9: "new"},
         likely=np.array([0.5, 1.0], np.float32),
     )  # fmt: skip
-    got = features_of(one, np.array([0.25, -0.5], np.float32))
+    got = reranker_features(one, np.array([0.25, -0.5], np.float32))
     np.testing.assert_allclose(got[0], [0.0, 0.25, 0.0, np.log(0.5), np.nan], rtol=1e-6)
     np.testing.assert_allclose(got[1], [np.log(1e6 - 1), -0.5, 1.0, np.nan, np.log(1e-6)], rtol=1e-5)
-    with pytest.raises(ValueError, match="their recall learnt none"):
-        odds_of(Candidates(np.array([3]), ("text",), np.ones((1, 1), np.float32)))
+    with pytest.raises(ValueError, match="their recall has no fusion model"):
+        recall_log_odds(Candidates(np.array([3]), ("text",), np.ones((1, 1), np.float32)))
 
 
 def test_a_video_without_candidates_is_left_out_and_has_no_scores(order: TreeReranker) -> None:
@@ -113,7 +120,7 @@ def test_a_video_without_candidates_is_left_out_and_has_no_scores(order: TreeRer
 
 def test_an_order_of_other_channels_is_refused(order: TreeReranker) -> None:
     one = Candidates(np.array([3]), ("text",), np.ones((1, 1), np.float32), likely=np.array([0.5], np.float32))
-    with pytest.raises(ValueError, match=r"the order was fitted for .*best_words"):
+    with pytest.raises(ValueError, match=r"the re-ranker was fitted with .*best_words"):
         order.score(one, np.zeros(1, np.float32))
 
 

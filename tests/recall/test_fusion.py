@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recall.fusion import Fusion, cross_fitted, fit_fusion, top_candidates, uses_of
+from recall.fusion import Fusion, cross_fitted_candidates, fit_fusion, top_candidates, uses_of
 from recall.name_words import NameWords
 from tagging.config.recall import RecallFusionConfig
 from tagging.types import Candidates
@@ -82,7 +82,7 @@ def test_a_video_is_weighed_by_what_was_fitted_on_other_uploaders(owners: int) -
         (one, text, np.delete(np.arange(4), true) if group == 0 else true)
         for (one, text, true), group in zip(some, groups, strict=True)
     ]
-    before, after = (cross_fitted(videos, groups, WORDS, USES, CONFIG, seed=1) for videos in (some, turned))
+    before, after = (cross_fitted_candidates(videos, groups, WORDS, USES, CONFIG, seed=1) for videos in (some, turned))
     differ = []
     for one, other in zip(before, after, strict=True):
         assert one.likely is not None
@@ -97,7 +97,9 @@ def test_where_most_videos_are_of_one_uploader_they_are_weighed_all_the_same(sma
     generator = np.random.default_rng(0)
     some = [example(generator) for _ in range(60)]
     groups = np.where(np.arange(60) < small, np.arange(60) % 2, 7)
-    for candidates, (_, _, true) in zip(cross_fitted(some, groups, WORDS, USES, CONFIG, 1), some, strict=True):
+    for candidates, (_, _, true) in zip(
+        cross_fitted_candidates(some, groups, WORDS, USES, CONFIG, 1), some, strict=True
+    ):
         assert candidates.likely is not None
         assert candidates.likely.argmax() == true[0]
 

@@ -2,7 +2,7 @@ import hashlib
 
 import numpy as np
 
-from tagging.splits import halves, is_held_out
+from tagging.splits import cross_fit, halves, is_held_out
 from tagging.types import VideoRef
 
 
@@ -47,3 +47,11 @@ def test_halves_keep_uploaders_together_unless_one_has_most_videos() -> None:
     assert half.mean() == 0.5
     one = halves(np.zeros(40, np.int64), np.random.default_rng(1))
     assert one.mean() == 0.5
+
+
+def test_cross_fitting_gives_each_video_a_model_that_was_not_fitted_on_its_group() -> None:
+    groups = np.repeat(np.arange(10), 3)
+    models = cross_fit(groups, np.random.default_rng(1), lambda rows: set(groups[rows].tolist()))
+    assert len(models) == 30
+    assert all(group not in model for group, model in zip(groups.tolist(), models, strict=True))
+    assert set.union(*models) == set(range(10))
