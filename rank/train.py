@@ -119,13 +119,13 @@ def _train(team: Worker, run: _Run, progress: Progress) -> Towers:
             generator = np.random.default_rng([seed, step])
             torch.manual_seed(int(generator.integers(2**62)) + team.rank)  # of dropout
             rows = _rows(usable, size, step, seed)
-            draw = run.negatives.draw(rows, generator)
+            sample = run.negatives.sample(rows, generator)
             share = _cosine((step + 0.5) / steps)
             for group in optimizer.param_groups:
                 group["lr"] = group["highest"] * share
             filtering = step >= FILTER_FROM * steps
             optimizer.zero_grad(set_to_none=True)
-            measured = _backward(team, model, run, rows, draw, filtering)
+            measured = _backward(team, model, run, rows, sample, filtering)
             norm = torch.nn.utils.clip_grad_norm_(towers.parameters(), config.max_norm)
             optimizer.step()
             towers.clamp_scale()
@@ -139,12 +139,12 @@ def _train(team: Worker, run: _Run, progress: Progress) -> Towers:
 
 
 def _backward(
-    team: Worker, model: nn.Module, run: _Run, rows: NDArray[np.int64], draw: NegativeSample, filtering: bool
+    team: Worker, model: nn.Module, run: _Run, rows: NDArray[np.int64], sample: NegativeSample, filtering: bool
 ) -> dict[str, float]:
     """Gradients of a step, and what it measured."""
     config, data = run.config, run.data
-    pairs = (_on(team.device, draw.pairs[0]), _on(team.device, draw.pairs[1]))
-    source, correction = _on(team.device, draw.source), _on(team.device, draw.correction)
+    pairs = (_on(team.device, sample.positives[0]), _on(team.device, sample.positives[1]))
+    source, correction = _on(team.device, sample.source), _on(team.device, sample.correction)
     weight = _on(team.device, data.weights[rows])
     measured: dict[str, float] = {}
 
@@ -158,7 +158,7 @@ def _backward(
         return encoded
 
     def loss(own_videos: Tensor, own_tags: Tensor, scale: Tensor) -> Tensor:
-        videos, tags = team.gather(own_videos, len(rows)), team.gather(own_tags, len(draw.tags))
+        videos, tags = team.gather(own_videos, len(rows)), team.gather(own_tags, len(sample.tags))
         cosines = videos @ tags.T
         negative = source >= 0
         if filtering:
@@ -170,7 +170,7 @@ def _backward(
         measured["loss"] = value.item()
         return value
 
-    parts = _parts(team.share(rows), team.share(draw.tags), config.at_once)
+    parts = _parts(team.share(rows), team.share(sample.tags), config.at_once)
     backward(encode, parts, loss, model.no_sync if isinstance(model, DistributedDataParallel) else nullcontext)
     return measured
 

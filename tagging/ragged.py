@@ -98,3 +98,44 @@ class Tokens:
         """Return the tokens of some of the items, in the order of `rows`."""
         lengths = np.diff(self.starts)[rows]
         return Tokens(starts_of(lengths), self.values[positions_of(self.starts, rows)])
+
+
+class WeightedRows:
+    """Ragged rows of weighted items, such as the edges of a graph by their first end, to draw from.
+
+    Row n has items[starts[n]:starts[n + 1]]; an item's probability is its share of the weights of its row.
+    """
+
+    def __init__(
+        self, starts: NDArray[np.integer], items: NDArray[np.integer], weights: NDArray[np.integer | np.floating]
+    ) -> None:
+        """
+        starts:  (N + 1,) rising from 0
+        items:   (E,)
+        weights: (E,) positive
+        """
+        self._starts = starts
+        self._items = items
+        integer = np.issubdtype(weights.dtype, np.integer)
+        self._ends = np.cumsum(weights, dtype=np.int64 if integer else np.float64)
+        self._offsets = np.concatenate([np.zeros(1, self._ends.dtype), self._ends])[starts]  # (N + 1,)
+
+    @property
+    def totals(self) -> NDArray[np.integer | np.floating]:
+        """(N,) sum of the weights of each row."""
+        return np.asarray(np.diff(self._offsets))
+
+    def draw(self, rows: Indices, generator: np.random.Generator) -> Indices:
+        """Draw an item of each of the (n,) rows; -1 for an empty row, and for the row -1.
+
+        One number per row is taken from the generator, whatever the rows are.
+        """
+        first, last = self._starts[rows], self._starts[rows + 1] - 1
+        low, high = self._offsets[rows], self._offsets[rows + 1]
+        points = low + (generator.random(len(rows)) * (high - low)).astype(self._ends.dtype)
+        usable = np.flatnonzero((rows >= 0) & (first <= last))
+        usable = usable[np.argsort(points[usable])]  # random access to millions of edges would wait for memory
+        found = np.searchsorted(self._ends, points[usable], side="right")
+        drawn = np.full(len(rows), -1)
+        drawn[usable] = self._items[np.clip(found, first[usable], last[usable])]
+        return drawn

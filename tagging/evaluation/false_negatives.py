@@ -123,9 +123,9 @@ def _batch_pairs(
     generator: np.random.Generator,
 ) -> dict[str, Pairs]:
     """Draw the negatives of one batch; return them by source, without the field `hidden`."""
-    sample = sampler.draw(rows, generator)
+    sample = sampler.sample(rows, generator)
     cosines = vectors[rows] @ scorer.tag_vectors[sample.tags].T
-    positives = (torch.from_numpy(sample.pairs[0]), torch.from_numpy(sample.pairs[1]))
+    positives = (torch.from_numpy(sample.positives[0]), torch.from_numpy(sample.positives[1]))
     excluded = false_negative_mask(torch.from_numpy(cosines), positives, margin).numpy()
     true_means = _true_means(sample, cosines)
     pairs: dict[str, Pairs] = {}
@@ -142,7 +142,7 @@ def _batch_pairs(
 
 def _true_means(sample: NegativeSample, cosines: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return (B,) the mean cosine of each video's true tags."""
-    videos, columns = sample.pairs
+    videos, columns = sample.positives
     sums = np.bincount(videos, cosines[videos, columns], minlength=len(cosines))
     return np.asarray(sums / np.maximum(np.bincount(videos, minlength=len(cosines)), 1))
 

@@ -79,7 +79,7 @@ def build_rank_data(training_set: TrainingSet, config: RankerConfig, seed: int, 
     uploaders = training_set.labelled.uploader_numbers()
     graph = build_graph(tags, len(catalog), uploaders).filter_edges(min_uploaders=config.edge_uploaders)
     generator = np.random.default_rng([seed, Stream.RANK_TAG_WALKS])
-    graph_embedding = embed_tags(graph, config.walks, generator, progress).rows
+    graph_embedding = embed_tags(graph, config.walks, generator, progress)
     media = {modality: tokens for modality, tokens in training_set.tokens.items() if len(tokens.values)}
     # A video weighs 1 / sqrt(videos of its uploader): an uploader's habits are not knowledge about tags.
     weights = (1.0 / np.sqrt(np.bincount(uploaders)[uploaders])).astype(np.float32)

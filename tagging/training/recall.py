@@ -15,7 +15,7 @@ from scipy import sparse
 
 from recall.channels.extracted import ExtractedTags
 from recall.extract.extractor import TagExtractor
-from recall.fusion import Fusion, cross_fitted, fit_fusion, top_candidates
+from recall.fusion import Fusion, cross_fitted_candidates, fit_fusion, top_candidates
 from recall.merge import merge
 from recall.model import RecallModel, save_tag_rows, text_of
 from recall.name_words import NameWords
@@ -101,7 +101,7 @@ def train_recall(training_set: TrainingSet, names: NameSources, config: Config, 
     examples = source.examples("recall candidates for the fusion", split.fusion, progress, known_uploader)
     fusion = fit_fusion(examples, source.words, source.usage, fusion_config, seed)
     uploaders = training_set.labelled.uploader_numbers()[split.fusion]
-    cross = cross_fitted(examples, uploaders, source.words, source.usage, fusion_config, seed)
+    cross = cross_fitted_candidates(examples, uploaders, source.words, source.usage, fusion_config, seed)
 
     def top_by_fusion(label: str, rows: NDArray[np.int64]) -> list[Candidates]:
         weighed = [fusion.weigh(candidates, text) for candidates, text, _ in source.examples(label, rows, progress)]
@@ -215,7 +215,7 @@ def _tag_inputs(
         graph = graph.filter_edges(min_uploaders=config.edge_uploaders)
         if graph.edges:
             generator = np.random.default_rng([seed, Stream.RECALL_TAG_WALKS])
-            dense["graph"] = embed_tags(graph, config.walks, generator, progress).rows
+            dense["graph"] = embed_tags(graph, config.walks, generator, progress)
     return TagInputs(catalog.names, dense)
 
 

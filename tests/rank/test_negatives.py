@@ -9,7 +9,15 @@ import pytest
 from numpy.typing import NDArray
 from scipy import sparse
 
-from rank.negatives import SOURCES, NegativeSample, NegativeSampler, exclusion_mask, hierarchy_mask, top_edges
+from rank.negatives import (
+    SOURCES,
+    NegativeSample,
+    NegativeSampler,
+    at_two_hops,
+    exclusion_mask,
+    hierarchy_mask,
+    top_edges,
+)
 from tagging.config.rank import NegativesConfig
 from tagging.ragged import TagLists
 from tests.support.matrices import matrix
@@ -26,6 +34,15 @@ def random_graph(tags: int, generator: np.random.Generator) -> sparse.csr_array:
     weights = np.triu(generator.random((tags, tags)) * (generator.random((tags, tags)) < 0.06), 1)
     weights[:, -5:] = 0
     return sparse.csr_array(weights + weights.T)
+
+
+def breadth_first(edges: sparse.csr_array, tags: Sequence[int]) -> set[int]:
+    """The tags at distance exactly two from the nearest of the given ones."""
+    seen, reached = set(tags), set(tags)
+    for _ in range(2):
+        reached = {int(other) for tag in reached for other in edges[[tag]].indices} - seen
+        seen |= reached
+    return reached
 
 
 class World:
@@ -56,20 +73,15 @@ class World:
         return tags | above | {tag for tag in range(self.tags) if set(self.parents[tag]) & tags}
 
     def two_hops(self, video: int) -> set[int]:
-        """By breadth-first search, the tags at distance exactly two from the nearest of the video's."""
-        seen, now = set(self.own[video]), set(self.own[video])
-        for _ in range(2):
-            now = {int(other) for tag in now for other in self.edges[[tag]].indices} - seen
-            seen |= now
-        return now
+        return breadth_first(self.edges, self.own[video])
 
-    def draw(self, videos: Sequence[int], seed: int) -> NegativeSample:
-        return self.negatives.draw(np.array(videos), np.random.default_rng(seed))
+    def sample(self, videos: Sequence[int], seed: int) -> NegativeSample:
+        return self.negatives.sample(np.array(videos), np.random.default_rng(seed))
 
 
-def negatives_of(draw: NegativeSample, place: int, source: int | None = None) -> set[int]:
-    chosen = draw.source[place] >= 0 if source is None else draw.source[place] == source
-    return set(draw.tags[chosen].tolist())
+def negatives_of(sample: NegativeSample, place: int, source: int | None = None) -> set[int]:
+    chosen = sample.source[place] >= 0 if source is None else sample.source[place] == source
+    return set(sample.tags[chosen].tolist())
 
 
 @pytest.mark.parametrize("by", ["uniform", "popularity"])
@@ -77,10 +89,10 @@ def test_its_tags_and_their_kin_and_its_twins_tags_are_never_negatives_of_a_vide
     world = World(by=by)
     met: set[int] = set()
     for seed in range(20):
-        draw = world.draw(range(40), seed)
+        sample = world.sample(range(40), seed)
         for video in range(40):
-            assert not negatives_of(draw, video) & world.never(video)
-            met |= negatives_of(draw, video) & set(world.own[(video + 1) % 40])
+            assert not negatives_of(sample, video) & world.never(video)
+            met |= negatives_of(sample, video) & set(world.own[(video + 1) % 40])
     assert met  # the tags of others are
 
 
@@ -88,9 +100,9 @@ def test_the_true_tags_of_a_video_are_some_of_its_own_each_once() -> None:
     world = World()
     met: list[set[int]] = [set() for _ in range(40)]
     for seed in range(20):
-        draw = world.draw(range(40), seed)
-        np.testing.assert_array_equal(draw.tags, np.unique(draw.tags))
-        true = Counter((int(video), int(draw.tags[place])) for video, place in zip(*draw.pairs, strict=True))
+        sample = world.sample(range(40), seed)
+        np.testing.assert_array_equal(sample.tags, np.unique(sample.tags))
+        true = Counter((int(video), int(sample.tags[place])) for video, place in zip(*sample.positives, strict=True))
         assert set(true.values()) == {1}
         for video in range(40):
             tags = {tag for one, tag in true if one == video}
@@ -104,9 +116,9 @@ def test_two_hop_negatives_stand_at_distance_two_from_the_nearest_tag() -> None:
     world = World()
     met: list[set[int]] = [set() for _ in range(40)]
     for seed in range(20):
-        draw = world.draw(range(40), seed)
+        sample = world.sample(range(40), seed)
         for video in range(40):
-            hops = negatives_of(draw, video, TWO_HOPS)
+            hops = negatives_of(sample, video, TWO_HOPS)
             assert hops <= world.two_hops(video) - world.never(video)
             assert len(hops) <= 6
             met[video] |= hops
@@ -122,8 +134,8 @@ def test_a_walk_is_as_probable_as_the_weights_it_goes_along() -> None:
     known = matrix([[0]], 4)
     config = NegativesConfig(drawn=1, two_hop=1, recalled=0)
     negatives = NegativeSampler(known, known, sparse.csr_array(weights), None, config)
-    ends = [negatives.draw(np.array([0]), np.random.default_rng(seed)) for seed in range(2000)]
-    got = Counter(tag for draw in ends for tag in negatives_of(draw, 0, TWO_HOPS))
+    ends = [negatives.sample(np.array([0]), np.random.default_rng(seed)) for seed in range(2000)]
+    got = Counter(tag for sample in ends for tag in negatives_of(sample, 0, TWO_HOPS))
 
     # Of four walks, 0 -> 1 -> 0, 2 or 3, one of the different ends beyond is taken.
     want = {2: 0.0, 3: 0.0}
@@ -139,9 +151,9 @@ def test_a_walk_is_as_probable_as_the_weights_it_goes_along() -> None:
 def test_recalled_negatives_are_of_what_recall_proposed_for_the_very_video() -> None:
     world = World()
     for seed in range(10):
-        draw = world.draw(range(40), seed)
+        sample = world.sample(range(40), seed)
         for video in range(40):
-            recalled = negatives_of(draw, video, RECALLED)
+            recalled = negatives_of(sample, video, RECALLED)
             allowed = set(world.recalled[video]) - world.never(video)
             assert recalled <= allowed
             assert len(recalled) == min(5, len(allowed))
@@ -149,56 +161,56 @@ def test_recalled_negatives_are_of_what_recall_proposed_for_the_very_video() -> 
 
 def test_own_negatives_are_no_other_videos() -> None:
     world = World()
-    draw = world.draw(range(40), 0)
+    sample = world.sample(range(40), 0)
     for video in range(40):
-        own = negatives_of(draw, video, TWO_HOPS) | negatives_of(draw, video, RECALLED)
+        own = negatives_of(sample, video, TWO_HOPS) | negatives_of(sample, video, RECALLED)
         assert own <= world.two_hops(video) | set(world.recalled[video])
 
 
 def test_without_hops_and_recall_all_videos_share_the_drawn_alone() -> None:
     world = World(two_hop=0, recalled=0)
-    draw = world.draw([5, 6, 7], 0)
-    assert set(draw.source.reshape(-1).tolist()) <= {-1, DRAWN}
-    everyone = set.union(*(negatives_of(draw, place) for place in range(3)))
+    sample = world.sample([5, 6, 7], 0)
+    assert set(sample.source.reshape(-1).tolist()) <= {-1, DRAWN}
+    everyone = set.union(*(negatives_of(sample, place) for place in range(3)))
     assert len(everyone) <= 15
     for place, video in enumerate((5, 6, 7)):
-        assert negatives_of(draw, place) == everyone - world.never(video)
+        assert negatives_of(sample, place) == everyone - world.never(video)
 
 
 def test_a_video_without_tags_and_one_whose_tags_have_no_edges_have_no_hops() -> None:
     world = World()
-    draw = world.draw([3, 4], 0)
+    sample = world.sample([3, 4], 0)
     for place in range(2):
-        assert not negatives_of(draw, place, TWO_HOPS)
-        assert negatives_of(draw, place, DRAWN)
-    assert set(draw.pairs[0].tolist()) == {1}
+        assert not negatives_of(sample, place, TWO_HOPS)
+        assert negatives_of(sample, place, DRAWN)
+    assert set(sample.positives[0].tolist()) == {1}
 
 
 def test_a_graph_without_edges_is_no_error() -> None:
     known = matrix([[0], [1]], 5)
     negatives = NegativeSampler(known, known, sparse.csr_array((5, 5)), None, NegativesConfig(drawn=3))
-    draw = negatives.draw(np.array([0, 1]), np.random.default_rng(0))
-    assert set(draw.source.reshape(-1).tolist()) == {-1, DRAWN}
+    sample = negatives.sample(np.array([0, 1]), np.random.default_rng(0))
+    assert set(sample.source.reshape(-1).tolist()) == {-1, DRAWN}
 
 
 @pytest.mark.parametrize("by", ["uniform", "popularity"])
 @pytest.mark.parametrize("drawn", [60, 1000])
 def test_as_many_as_there_are_means_all_without_correction(by: str, drawn: int) -> None:
     world = World(by=by, drawn=drawn)
-    draw = world.draw(range(10), 0)
-    np.testing.assert_array_equal(draw.tags, np.arange(60))
-    assert not draw.correction.any()
+    sample = world.sample(range(10), 0)
+    np.testing.assert_array_equal(sample.tags, np.arange(60))
+    assert not sample.correction.any()
     for video in range(10):
-        assert negatives_of(draw, video) == set(range(60)) - world.never(video)
+        assert negatives_of(sample, video) == set(range(60)) - world.never(video)
 
 
 def test_the_same_generator_gives_the_same_draw() -> None:
     for by in ("uniform", "popularity"):
         world = World(by=by)
-        first, again, other = (world.draw([5, 6], seed) for seed in (5, 5, 6))
+        first, again, other = (world.sample([5, 6], seed) for seed in (5, 5, 6))
         for name in ("tags", "source", "correction"):
             np.testing.assert_array_equal(getattr(first, name), getattr(again, name))
-        np.testing.assert_array_equal(np.stack(first.pairs), np.stack(again.pairs))
+        np.testing.assert_array_equal(np.stack(first.positives), np.stack(again.positives))
         assert not np.array_equal(first.tags, other.tags)
 
 
@@ -215,8 +227,8 @@ def test_corrected_the_drawn_estimate_the_sum_over_all_negatives(by: str) -> Non
     estimates = []
     generator = np.random.default_rng(1)
     for _ in range(3000):
-        draw = negatives.draw(np.array([0]), generator)
-        terms = np.exp(logits[draw.tags] - draw.correction[0]) * (draw.source[0] >= 0)
+        sample = negatives.sample(np.array([0]), generator)
+        terms = np.exp(logits[sample.tags] - sample.correction[0]) * (sample.source[0] >= 0)
         estimates.append(terms.sum() * 40 / 10)
     error = np.std(estimates) / np.sqrt(len(estimates))
     assert np.mean(estimates) == pytest.approx(want, abs=4 * error)
@@ -227,7 +239,7 @@ def test_an_even_draw_takes_every_tag_as_often_and_none_twice() -> None:
     world = World(two_hop=0, recalled=0, drawn=15)
     times: Counter[int] = Counter()
     for seed in range(600):
-        tags = negatives_of(world.draw([3], seed), 0)
+        tags = negatives_of(world.sample([3], seed), 0)
         assert len(tags) == 15
         times.update(tags)
     assert set(times) == set(range(60))
@@ -265,3 +277,25 @@ def test_the_strongest_edges_are_those_of_the_highest_cosine_from_either_end() -
             want[one, other] = want[other, one] = strength[other]
     np.testing.assert_allclose(got, want)
     assert (np.count_nonzero(graph, axis=1) > 2).any()
+
+
+def path_of(length: int) -> sparse.csr_array:
+    """0 - 1 - 2 - …"""
+    ends = np.arange(length - 1)
+    upper = sparse.csr_array((np.ones(length - 1), (ends, ends + 1)), shape=(length, length))
+    return sparse.csr_array(upper + upper.T)
+
+
+def test_two_hops_are_counted_from_the_nearest_of_the_given_tags() -> None:
+    edges = path_of(6)
+    for tags, want in (([0], [2]), ([2], [0, 4]), ([0, 1], [3]), ([0, 3], [5]), ([], [])):
+        assert at_two_hops(edges, np.array(tags, np.int64)).tolist() == want
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_tags_at_two_hops_are_those_that_breadth_first_search_finds(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    edges = random_graph(40, generator)
+    for count in (1, 3):
+        tags = generator.choice(40, count, replace=False)
+        assert at_two_hops(edges, tags).tolist() == sorted(breadth_first(edges, tags.tolist()))

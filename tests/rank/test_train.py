@@ -49,9 +49,9 @@ class Recording(NegativeSampler):
         super().__init__(*sources)
         self.asked: list[list[int]] = []
 
-    def draw(self, videos: NDArray[np.int64], generator: np.random.Generator) -> NegativeSample:
+    def sample(self, videos: NDArray[np.int64], generator: np.random.Generator) -> NegativeSample:
         self.asked.append(videos.tolist())
-        return super().draw(videos, generator)
+        return super().sample(videos, generator)
 
 
 def test_every_video_with_a_tag_and_something_to_look_at_is_met_once_an_epoch() -> None:
