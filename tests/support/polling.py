@@ -28,5 +28,16 @@ async def wait_until_async(
         await asyncio.sleep(interval_s)
 
 
+async def settled_value(read: Callable[[], int], quiet_s: float = 1.0) -> int:
+    """Return the value of `read()` once it has not changed for `quiet_s` seconds of a running event loop."""
+    value, deadline = read(), time.monotonic() + TIMEOUT_S
+    while True:
+        await asyncio.sleep(quiet_s)
+        previous, value = value, read()
+        if value == previous:
+            return value
+        assert time.monotonic() < deadline, f"still changing after {TIMEOUT_S:g} s"
+
+
 def _name_of(condition: Callable[[], object]) -> str:
     return getattr(condition, "__qualname__", repr(condition))

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from recall.index.flat import FlatIndex
 from recall.index.growing import GrowingIndex
 from tests.support.embeddings import Rows, clustered, nearest_ids
+from tests.support.polling import wait_until
 
 DIM = 8
 BASE = 30
@@ -115,8 +116,7 @@ def test_searches_see_whole_moments_while_rows_come_and_go() -> None:
         ids = index.add(rows(first, first + 1, first + 2))
         if turn % 2:
             index.remove(ids)
-    while not seen:
-        pass
+    wait_until(lambda: seen)
     stop.set()
     thread.join()
     assert len(index) == BASE + 30 * 3

@@ -4,10 +4,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+
+from tests.support.polling import wait_until
 
 TIMEOUT_S = 120
 
@@ -27,7 +29,7 @@ def test_told_to_stop_while_a_bundle_is_loaded_it_ends_and_never_serves(tmp_path
         manifest = _opened_by_a_reader(bundle / "manifest.json", process)
         for _ in range(2):
             process.send_signal(number)
-        _wait_for("told to stop while it started", log)
+        wait_until(lambda: "told to stop while it started" in log.read_text(), TIMEOUT_S)
         os.close(manifest)
         assert process.wait(TIMEOUT_S) == 0
     finally:
@@ -37,19 +39,14 @@ def test_told_to_stop_while_a_bundle_is_loaded_it_ends_and_never_serves(tmp_path
 
 
 def _opened_by_a_reader(fifo: Path, process: "subprocess.Popen[bytes]") -> int:
-    """To write into, once somebody reads."""
-    deadline = time.monotonic() + TIMEOUT_S
-    while True:
-        try:
-            return os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
-        except OSError:  # nobody does
-            assert process.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+    """Return a descriptor to write into, as soon as the process reads."""
+    opened = list[int]()
 
+    def is_opened() -> bool:
+        assert process.poll() is None
+        with suppress(OSError):  # there is no reader yet
+            opened.append(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))
+        return bool(opened)
 
-def _wait_for(text: str, log: Path) -> None:
-    deadline = time.monotonic() + TIMEOUT_S
-    while text not in log.read_text():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(is_opened, TIMEOUT_S)
+    return opened[0]

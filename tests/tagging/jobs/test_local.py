@@ -1,8 +1,8 @@
 import json
 import os
+import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +16,7 @@ from tagging.jobs.local import run_batch
 from tagging.pipeline.load import load_tagger
 from tagging.progress import Silent
 from tagging.types import VideoRef
+from tests.support.polling import wait_until
 
 
 def test_every_row_comes_out_once_tagged_or_as_a_dead_letter(
@@ -127,11 +128,9 @@ with load.load_tagger(Path({str(tiny_bundle)!r})) as tagger:
     local.run_batch(Path({str(manifest)!r}), {{}}, out, tagger, tagger.selection(None), Silent())
 """
     run = subprocess.Popen([sys.executable, "-c", script])
-    while len(list((tmp_path / "out").glob("*.parquet"))) < 3:
-        assert run.poll() is None
-        time.sleep(0.01)
+    wait_until(lambda: run.poll() is not None or len(list((tmp_path / "out").glob("*.parquet"))) >= 3)
     run.kill()
-    run.wait()
+    assert run.wait() == -signal.SIGKILL
     before = len(everything(tmp_path / "out")[0])
     assert 60 <= before < 3000
     with load_tagger(tiny_bundle) as tagger:

@@ -31,6 +31,7 @@ from tagging.media.source import OpenFile
 from tests.support import media_fakes
 from tests.support.media_files import Film, make
 from tests.support.paths import REPOSITORY
+from tests.support.polling import wait_until
 
 CONFIG = MediaConfig(frames=4)
 HASTY = CONFIG.model_copy(update={"decode_timeout_s": 0.2})
@@ -67,17 +68,9 @@ def alive(pid: int) -> bool:
     return True
 
 
-def until(condition: Callable[[], bool]) -> None:
-    for _ in range(6000):
-        if condition():
-            return
-        time.sleep(0.01)
-    raise AssertionError("waited for a minute in vain")
-
-
 def begun(folder: Path) -> int:
     """The process that `fakes.starting_hang` hangs in, once it does."""
-    until(lambda: len(list(folder.glob("*.begun"))) == 1)
+    wait_until(lambda: len(list(folder.glob("*.begun"))) == 1)
     [mark] = folder.glob("*.begun")
     mark.unlink()
     return int(mark.suffixes[-2].removeprefix("."))
@@ -167,7 +160,7 @@ def test_a_worker_killed_while_it_is_idle_costs_no_file(order: Order) -> None:
     with DecodePool(CONFIG, workers=1, decode=media_fakes.scripted) as pool:
         pid = int(pool.read(order("sample")).content_hash)
         os.kill(pid, signal.SIGKILL)
-        until(lambda: not any(child.pid == pid for child in multiprocessing.active_children()))
+        wait_until(lambda: not any(child.pid == pid for child in multiprocessing.active_children()))
         assert pool.read(order("sample")).content_hash != str(pid)
 
 
@@ -225,7 +218,7 @@ def test_a_cancelled_decode_frees_its_worker_at_once(tmp_path: Path, order: Orde
         assert second != pid
         assert not alive(pid)
         assert waiting.cancel()
-        until(lambda: not alive(second))
+        wait_until(lambda: not alive(second))
         with pytest.raises(CancelledError):
             future.result()
 
@@ -251,7 +244,7 @@ def test_a_task_whose_deadline_passes_frees_the_worker(tmp_path: Path, order: Or
     with DecodePool(CONFIG, workers=1, decode=media_fakes.starting_hang) as pool:
         with pytest.raises(TimeoutError):
             asyncio.run(asked(pool))
-        until(lambda: multiprocessing.active_children() == [])
+        wait_until(lambda: multiprocessing.active_children() == [])
 
 
 def test_cancelling_at_any_moment_loses_no_other_answer(order: Order) -> None:
@@ -301,7 +294,7 @@ def test_open_files_leave_no_descriptor_behind_however_they_end(tmp_path: Path, 
         assert descriptors() == before
     with DecodePool(CONFIG, workers=1, decode=media_fakes.scripted) as pool:
         busy = pool.submit(order(f"wait {go}"))
-        until(lambda: len(multiprocessing.active_children()) == 1)
+        wait_until(lambda: len(multiprocessing.active_children()) == 1)
         before = descriptors()
         with Path(order("sample")).open("rb") as file:
             queued = [pool.submit(OpenFile(file.fileno(), "queued")) for _ in range(20)]
@@ -349,7 +342,7 @@ def test_frames_that_nobody_has_any_more_leave_the_memory_at_once(tmp_path: Path
 def test_closing_ends_busy_workers_and_tells_those_who_wait(tmp_path: Path, order: Order) -> None:
     pool = DecodePool(CONFIG, workers=2, decode=media_fakes.starting_hang)
     futures = [pool.submit(order("begin")) for _ in range(5)]
-    until(lambda: len(list(tmp_path.glob("*.begun"))) == 2)
+    wait_until(lambda: len(list(tmp_path.glob("*.begun"))) == 2)
     pids = [int(path.suffixes[-2].removeprefix(".")) for path in tmp_path.glob("*.begun")]
     pool.close()
     assert not any(alive(pid) for pid in pids)
@@ -394,11 +387,11 @@ def test_workers_die_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, str(script)], env={**os.environ, "PYTHONPATH": str(REPOSITORY), "TMPDIR": str(tmp_path)}
     ) as parent:
-        until(lambda: len(list(tmp_path.glob("*.begun"))) == 2)
+        wait_until(lambda: len(list(tmp_path.glob("*.begun"))) == 2)
         pids = [int(path.suffixes[-2].removeprefix(".")) for path in tmp_path.glob("*.begun")]
         assert all(alive(pid) for pid in pids)
         parent.kill()
-    until(lambda: not any(running(pid) for pid in pids))
+    wait_until(lambda: not any(running(pid) for pid in pids))
 
 
 def running(pid: int) -> bool:

@@ -21,6 +21,7 @@ from tagging.service.server import serving
 from tagging.store.database.config import DatabaseConfig
 from tagging.store.database.database import Database
 from tagging.store.database.taggings import Taggings
+from tests.support.polling import wait_until_async
 from tests.support.postgres import PostgresServer
 
 pytestmark = pytest.mark.anyio
@@ -102,13 +103,11 @@ class Load:
 
     async def more_answers(self, count: int) -> None:
         wanted = len(self.answered) + count
-        while len(self.answered) < wanted:
-            await asyncio.sleep(0.01)
+        await wait_until_async(lambda: len(self.answered) >= wanted)
 
     async def more_failures(self, count: int) -> None:
         wanted = len(self.failed) + count
-        while len(self.failed) < wanted:
-            await asyncio.sleep(0.01)
+        await wait_until_async(lambda: len(self.failed) >= wanted)
 
 
 @asynccontextmanager

@@ -22,6 +22,7 @@ from tagging.store.database.feedback import FeedbackLog
 from tagging.store.database.labelled_videos import LabelledLog
 from tagging.store.database.tag_edits import TagEdits
 from tagging.tools.load_test.process import ServiceProcess, service_process
+from tests.support.polling import wait_until_async
 from tests.support.postgres import PostgresServer
 from tests.support.processes import runs
 
@@ -104,8 +105,7 @@ async def test_after_a_kill_what_was_acknowledged_is_there_and_retries_double_no
                     await _is_kept(stub, story)
                 callers = [asyncio.create_task(_tell(stub, stories, 1000 * len(stories) + n)) for n in range(CALLERS)]
                 enough = len(stories) + 2 * CALLERS
-                while len(stories) < enough:
-                    await asyncio.sleep(0.01)
+                await wait_until_async(lambda: len(stories) >= enough)  # noqa: B023 - waited for in this turn
                 await asyncio.sleep(chance.random() / 10)  # anywhere in a call
                 await stub.TagVideo(pb.TagVideoRequest(video_id=f"clip{len(stories)}", content=clip))
                 pids = service.pids()
@@ -208,8 +208,7 @@ async def test_told_to_stop_under_load_it_says_so_ends_what_runs_and_fails_nothi
         await stream.write(_streamed("s0"))
         assert (await stream.read()).tagging.video_id == "s0"
         callers = [asyncio.create_task(caller(number)) for number in range(CALLERS)]
-        while answered < 5 * CALLERS:
-            await asyncio.sleep(0.01)
+        await wait_until_async(lambda: answered >= 5 * CALLERS)
         for number in range(1, 4):
             await stream.write(_streamed(f"s{number}"))
         service.terminate()

@@ -39,6 +39,7 @@ from tagging.service.server import serving
 from tagging.types import VideoRef
 from tests.support.clocks import NOW
 from tests.support.paths import REPOSITORY
+from tests.support.polling import settled_value, wait_until_async
 
 pytestmark = pytest.mark.anyio
 
@@ -239,11 +240,8 @@ async def test_a_stream_reads_no_more_than_it_can_hold(client: Client, monkeypat
 
     monkeypatch.setattr(Tagger, "tag_read", held)
     call = client.stub.StreamTagVideos(many())
-    seen = -1
-    while seen != read:
-        seen = read
-        await asyncio.sleep(1.0)
-    assert 8 <= seen < 300  # what is under way, and what lies in the windows of HTTP/2
+    await wait_until_async(lambda: read >= 8)
+    assert await settled_value(lambda: read) < 300  # calls in flight, and what the windows of HTTP/2 hold
     go_on.set()
     assert len([one async for one in call]) == 300
 
@@ -451,8 +449,7 @@ async def test_bundles_are_switched_and_switched_back_under_load_with_no_failed_
     assert switched.previous.version == first
     assert "fnord" in await client.names("v1", "a fnord")
     switched_over.set()
-    while len(late) < 20:
-        await asyncio.sleep(0.01)
+    await wait_until_async(lambda: len(late) >= 20)
     assert set(late) == {switched.active.version}
     back = await client.stub.ActivateBundle(pb.ActivateBundleRequest(version=first))
     assert back.active.version == first

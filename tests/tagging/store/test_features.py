@@ -1,8 +1,6 @@
-import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,6 +10,7 @@ import pytest
 
 from tagging.errors import ArtifactCorruptError, OutputUnwritableError
 from tagging.store.features import FeatureStore, FeatureTable, StoredFeatures
+from tests.support.polling import wait_until
 
 HALF = np.float16
 
@@ -157,11 +156,9 @@ while True:
 def test_a_killed_writer_leaves_whole_shards_alone(tmp_path: Path) -> None:
     writer = subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)])
     folder = tmp_path / "frames" / "fp"
-    while len(list(folder.glob("*.parquet"))) < 5:
-        time.sleep(0.02)
-        assert writer.poll() is None
-    os.kill(writer.pid, signal.SIGKILL)
-    writer.wait()
+    wait_until(lambda: writer.poll() is not None or len(list(folder.glob("*.parquet"))) >= 5)
+    writer.kill()
+    assert writer.wait() == -signal.SIGKILL
     survivor = table(tmp_path)
     assert len(survivor) >= 250
     assert len(survivor) % 50 == 0

@@ -3,7 +3,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from tagging.training.run import train
 from tagging.types import MediaSample, VideoRef
 from tests.support.clocks import NOW
 from tests.support.corpora import write_numbered_titles
+from tests.support.polling import wait_until
 
 
 def with_holdout(config: Config, share: float) -> Config:
@@ -226,11 +226,9 @@ def test_a_killed_training_leaves_no_bundle_and_goes_on_from_its_features(
         '[encoders.vision]\nbackend = "none"\n[encoders.audio]\nbackend = "none"\n'
     )
     run = subprocess.Popen([sys.executable, "-c", SLOW_TRAINING, str(tmp_path)])
-    while len(list((tmp_path / "f").rglob("*.parquet"))) < 3:
-        assert run.poll() is None
-        time.sleep(0.02)
-    os.kill(run.pid, signal.SIGKILL)
-    run.wait()
+    wait_until(lambda: run.poll() is not None or len(list((tmp_path / "f").rglob("*.parquet"))) >= 3)
+    run.kill()
+    assert run.wait() == -signal.SIGKILL
     assert not (tmp_path / "b").exists()
 
     from tagging.config.profiles import load_config

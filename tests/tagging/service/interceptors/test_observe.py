@@ -18,15 +18,14 @@ from tagging.service.observe.call import current, followed, note_client
 from tagging.service.observe.metrics import METHODS, SERVICE
 from tagging.service.observe.stages import TimedStages
 from tests.support.grpc_serving import Recorded, Serving, serving
+from tests.support.polling import wait_until_async
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
 
 async def settled(condition: Callable[[], bool]) -> None:
     """The client knows of the end of a call before the server's handler has ended."""
-    async with asyncio.timeout(30):
-        while not condition():
-            await asyncio.sleep(0.001)
+    await wait_until_async(condition, interval_s=0.001)
 
 
 async def ended(told: Recorded, calls: int) -> None:

@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector
 from tagging.errors import InvalidConfigError
 from tagging.service.config import MetricsConfig
 from tagging.service.observe.endpoint import metrics_endpoint
+from tests.support.polling import wait_until_async
 
 GET = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -171,8 +172,7 @@ def test_the_service_goes_on_while_numbers_are_gathered() -> None:
     async def ask() -> bytes:
         async with metrics_endpoint(registry, config()) as port:
             asked = asyncio.create_task(sent(port, GET))
-            while not held.begun.is_set():
-                await asyncio.sleep(0.001)
+            await wait_until_async(held.begun.is_set, interval_s=0.001)
             held.go_on.set()  # only a loop that is free gets here
             return await asked
 

@@ -23,6 +23,7 @@ from tagging.store.database.tag_edits import TagEdits
 from tagging.store.database.taggings import Taggings
 from tests.support.database_records import await_within, database_at, edit, labelled, tagging, url_of
 from tests.support.disks import tiny_disk
+from tests.support.polling import wait_until_async
 from tests.support.postgres import PostgresServer
 
 pytestmark = pytest.mark.anyio
@@ -144,8 +145,8 @@ async def test_what_was_stored_before_a_crash_is_there(config: DatabaseConfig, p
     async with opened(config) as database:
         stored = await Taggings(database).put(tagging())
         sleeping = asyncio.create_task(sleep(database, 60))
-        while not postgres.sql("SELECT pid FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'"):
-            await asyncio.sleep(0.05)
+        running = "SELECT pid FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'"
+        await wait_until_async(lambda: postgres.sql(running))
         with postgres.crashed(), pytest.raises(BackendUnavailableError):
             await sleeping
         assert await Taggings(database).latest("v1") == stored
@@ -264,7 +265,7 @@ async def test_writers_who_were_cancelled_leave_nothing_half_done(config: Databa
             task.cancel()
             outcome = (await asyncio.gather(task, return_exceptions=True))[0]
             done += not isinstance(outcome, asyncio.CancelledError)
-        await asyncio.sleep(0.5)  # what was begun is ended, also where its writer went
+        await database.background.wait_all()  # transactions continue after their writers were cancelled
         entries = [entry async for entry in edits.all_after()]
         assert [entry.number for entry in entries] == list(range(1, len(entries) + 1))
         assert done <= len(entries) < 60  # a commit may have gone through whose writer was not told
