@@ -132,8 +132,8 @@ def test_an_error_while_writing_leaves_nothing(tmp_path: Path) -> None:
 WRITER = """
 import sys, time
 from pathlib import Path
-from tagging.files.atomic import new_folder
-with new_folder(Path(sys.argv[1])) as folder:
+from tagging.files.atomic import atomic_folder
+with atomic_folder(Path(sys.argv[1])) as folder:
     (folder / "half").write_text("x")
     print("writing", flush=True)
     time.sleep(60)

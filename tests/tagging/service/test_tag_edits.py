@@ -1,0 +1,98 @@
+"""Tag edits in a running service: they hold at once, for stored answers too, and for other services."""
+
+import asyncio
+
+import grpc
+import pytest
+from videotag.v1 import tagging_pb2 as pb
+
+from tagging.pipeline.load import load_tagger
+from tagging.service.config import ServiceConfig
+from tests.support.service import EVERYTHING, Client, refused, running
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_tag_is_created_found_renamed_merged_hidden_and_taken_back(client: Client) -> None:
+    stub = client.stub
+    assert "fnord" not in await client.names("v1", "a fnord at night")
+    made = await stub.CreateTag(pb.CreateTagRequest(name="fnord", aliases=["phnord"]))
+    assert [one.kind for one in made.edits] == [pb.TAG_EDIT_KIND_CREATE, pb.TAG_EDIT_KIND_ADD_ALIAS]
+    assert "fnord" in await client.names("v2", "a fnord at night")
+    assert "fnord" in await client.names("v3", "a phnord at night")
+    async with refused(grpc.StatusCode.ALREADY_EXISTS, "ALREADY_EXISTS"):
+        await stub.CreateTag(pb.CreateTagRequest(name="PHNORD"))
+    await stub.UpdateTag(pb.UpdateTagRequest(tag_id=made.tag.id, name="Fnords"))
+    assert "Fnords" in await client.names("v4", "a fnord at night")
+    other = await stub.CreateTag(pb.CreateTagRequest(name="quux"))
+    merged = await stub.MergeTags(pb.MergeTagsRequest(target_id=made.tag.id, source_ids=[other.tag.id]))
+    assert "quux" in merged.tag.aliases
+    assert "Fnords" in await client.names("v5", "a quux")
+    hidden = await stub.UpdateTag(pb.UpdateTagRequest(tag_id=made.tag.id, status=pb.TAG_STATUS_HIDDEN))
+    assert hidden.tag.status == pb.TAG_STATUS_HIDDEN
+    assert "Fnords" not in await client.names("v6", "a quux")
+    assert "Fnords" not in await client.names("v5", "a quux")  # nor in the stored answer
+    [edit] = hidden.edits
+    undone = await stub.UndoTagEdit(pb.UndoTagEditRequest(number=edit.number))
+    assert undone.edit.undoes == edit.number
+    assert (await stub.UndoTagEdit(pb.UndoTagEditRequest(number=edit.number))).edit.number == undone.edit.number
+    assert "Fnords" in await client.names("v7", "a quux")
+    edits = (await stub.ListTagEdits(pb.ListTagEditsRequest())).edits
+    assert [one.number for one in edits] == list(range(undone.edit.number, 0, -1))
+    assert [one.undone_by for one in edits if one.number == edit.number] == [undone.edit.number]
+
+
+async def test_a_stored_answer_is_given_under_the_tags_of_today_and_so_is_it_judged(client: Client) -> None:
+    stub = client.stub
+    one = (await stub.CreateTag(pb.CreateTagRequest(name="fnord"))).tag
+    other = (await stub.CreateTag(pb.CreateTagRequest(name="quux"))).tag
+    assert {"fnord", "quux"} <= set(await client.names("v1", "a fnord and a quux"))
+    merged = await stub.MergeTags(pb.MergeTagsRequest(target_id=one.id, source_ids=[other.id]))
+    again = await client.tag("v1", "a fnord and a quux", options=EVERYTHING)
+    assert again.from_store
+    ids = [tag.id for tag in again.tags]
+    assert (ids.count(one.id), ids.count(other.id)) == (1, 0)
+    for accepted in (one.id, other.id):  # who has the answer of before says so in its words
+        await stub.SubmitFeedback(pb.SubmitFeedbackRequest(video_id="v1", accepted_tag_ids=[accepted]))
+    undone = await stub.UndoTagEdit(pb.UndoTagEditRequest(number=merged.edits[0].number))
+    assert {tag.id: tag.last_edit for tag in undone.tags} == dict.fromkeys((one.id, other.id), undone.edit.number)
+    assert {"fnord", "quux"} <= set(await client.names("v1", "a fnord and a quux"))
+
+
+async def test_tags_are_listed_page_by_page_each_once(client: Client) -> None:
+    await client.stub.CreateTag(pb.CreateTagRequest(name="fnord"))
+    names, token = list[str](), ""
+    while True:
+        page = await client.stub.ListTags(pb.ListTagsRequest(page_size=3, page_token=token))
+        assert len(page.tags) <= 3
+        names += [tag.name for tag in page.tags]
+        token = page.next_page_token
+        if not token:
+            break
+    with load_tagger(client.bundle) as tagger:
+        assert sorted(names) == sorted([*tagger.catalog.names, "fnord"])
+    some = await client.stub.ListTags(pb.ListTagsRequest(text="FNO"))
+    assert [tag.name for tag in some.tags] == ["fnord"]
+    for wrong in (pb.ListTagsRequest(page_token="x"), pb.ListTagsRequest(page_token=page.next_page_token + "e30=")):
+        async with refused(grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST"):
+            await client.stub.ListTags(wrong)
+
+
+async def test_two_services_on_one_database_see_each_others_tags_and_videos(service_config: ServiceConfig) -> None:
+    async with running(service_config) as one, running(service_config) as other:
+        await one.stub.CreateTag(pb.CreateTagRequest(name="fnord"))
+        await one.stub.AddLabelledVideo(pb.AddLabelledVideoRequest(video_id="l1", title="zxcv asdf", tags=["fnord"]))
+        for turn in range(100):
+            if "fnord" in await other.names(f"v{turn}", "zxcv asdf"):
+                break
+            await asyncio.sleep(0.1)
+        else:
+            pytest.fail("the other service never saw the video")
+        made = await asyncio.gather(
+            *(
+                (one if place % 2 else other).stub.CreateTag(pb.CreateTagRequest(name=f"made {place}"))
+                for place in range(10)
+            )
+        )
+        numbers = [edit.number for answer in made for edit in answer.edits]
+        assert sorted(numbers) == list(range(2, 12))
