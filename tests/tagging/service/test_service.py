@@ -144,9 +144,11 @@ async def test_a_stream_reads_no_more_than_it_can_hold(shared_client: Client, mo
 
 
 async def test_feedback_is_stored_once(shared_client: Client) -> None:
-    answer = await shared_client.tag("judged", "a dog and a cat")
+    answer = await shared_client.tag("f-video", "a dog and a cat")
     first = answer.tags[0].id
-    said = pb.SubmitFeedbackRequest(video_id="judged", accepted_tag_ids=[first], added_tags=["fnord"], feedback_id="f1")
+    said = pb.SubmitFeedbackRequest(
+        video_id="f-video", accepted_tag_ids=[first], added_tags=["fnord"], feedback_id="f1"
+    )
     stored = await shared_client.stub.SubmitFeedback(said)
     assert (stored.feedback_id, stored.bundle_version) == ("f1", answer.bundle_version)
     assert await shared_client.stub.SubmitFeedback(said) == stored
@@ -154,12 +156,10 @@ async def test_feedback_is_stored_once(shared_client: Client) -> None:
     async with refused(grpc.StatusCode.ALREADY_EXISTS, "ALREADY_EXISTS"):
         await shared_client.stub.SubmitFeedback(said)
     async with refused(grpc.StatusCode.NOT_FOUND, "UNKNOWN_ID"):
-        await shared_client.stub.SubmitFeedback(
-            pb.SubmitFeedbackRequest(video_id="never tagged", accepted_tag_ids=[first])
-        )
+        await shared_client.stub.SubmitFeedback(pb.SubmitFeedbackRequest(video_id="untagged", accepted_tag_ids=[first]))
     async with refused(grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST"):
         await shared_client.stub.SubmitFeedback(
-            pb.SubmitFeedbackRequest(video_id="judged", accepted_tag_ids=["0" * 16])
+            pb.SubmitFeedbackRequest(video_id="f-video", accepted_tag_ids=["0" * 16])
         )
 
 
