@@ -1,4 +1,4 @@
-"""The seam of vector search. Inner product of unit rows everywhere: higher is closer."""
+"""Vector index protocols. All indexes search unit rows by inner product: higher is closer."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SearchResult:
-    """Q queries' nearest rows, best first; id -1 and score -inf pad where fewer than k were found."""
+    """The nearest rows of Q queries, best first, padded with id -1 and score -inf where fewer than k were found."""
 
     ids: NDArray[np.int64]  # (Q, k)
     scores: NDArray[np.float32]  # (Q, k)
@@ -21,7 +21,7 @@ class SearchResult:
 
 
 class Searchable(Protocol):
-    """Rows that can be searched, whether they are fixed or come and go."""
+    """A searchable set of rows, fixed or changing."""
 
     @property
     def is_exact(self) -> bool: ...
@@ -32,24 +32,25 @@ class Searchable(Protocol):
     def __len__(self) -> int: ...
 
     def search(self, queries: NDArray[np.float32], k: int) -> SearchResult:
-        """(Q, D) unit rows -> ids (Q, k) and scores (Q, k); ValueError on another width or on NaN.
+        """(Q, D) unit rows -> ids (Q, k) and scores (Q, k), best first.
 
-        No place is a pad while there are rows that the answer lacks, in approximate indexes either.
+        Results are padded only if the index holds fewer than k rows; this holds for approximate indexes too.
+        Raises ValueError for another width and for NaN.
         """
 
 
 class VectorIndex(Searchable, Protocol):
-    """Rows as they were built: none is added or removed, and the id of a row is its place."""
+    """An index whose rows are fixed when it is built; the id of a row is its position."""
 
     def rows(self) -> NDArray[np.float32]:
-        """(n, D) the rows in their places, as exactly as the index keeps them."""
+        """The rows (n, D) in order of their ids, in the precision that the index stores."""
 
     def save(self, folder: Path) -> None:
         """Write the index into an existing folder."""
 
 
 def check_rows(rows: NDArray[np.float32], dim: int | None = None) -> NDArray[np.float32]:
-    """Rows as contiguous float32, or ValueError: not 2-d, another width than dim, or a value that is not finite."""
+    """Return rows as contiguous float32; raise ValueError unless they are 2-d, `dim` wide and finite."""
     rows = np.ascontiguousarray(rows, dtype=np.float32)
     if rows.ndim != 2 or (dim is not None and rows.shape[1] != dim):
         raise ValueError(f"rows of shape {rows.shape}, expected (n, {dim or 'D'})")

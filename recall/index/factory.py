@@ -1,4 +1,4 @@
-"""The one place that knows which index backends there are."""
+"""Factory of the vector index backends: builds and loads an index by its configuration."""
 
 from pathlib import Path
 from types import ModuleType
@@ -15,7 +15,7 @@ SEED = 7
 
 
 def build_index(rows: NDArray[np.float32], config: IndexConfig, seed: int = SEED) -> VectorIndex:
-    """An index over (n, D) unit rows; the id of a row is its place. Backends that learn from the rows use the seed."""
+    """Build an index over (n, D) unit rows; the id of a row is its position. Backends that train on rows use `seed`."""
     if config.backend == "flat":
         return FlatIndex(rows)
     if config.uri is not None:
@@ -31,7 +31,7 @@ def build_index(rows: NDArray[np.float32], config: IndexConfig, seed: int = SEED
 
 
 def load_index(folder: Path, config: IndexConfig, dim: int, count: int) -> VectorIndex:
-    """The index saved in a folder, which must have the stated width and number of rows."""
+    """Load the index saved in a folder; raise ArtifactMismatchError unless it has `count` rows of width `dim`."""
     index: VectorIndex
     if config.backend == "flat":
         index = FlatIndex.load(folder)
@@ -47,12 +47,6 @@ def load_index(folder: Path, config: IndexConfig, dim: int, count: int) -> Vecto
             "restore the bundle, or train it again",
         )
     return index
-
-
-def drop_index(folder: Path, config: IndexConfig) -> None:
-    """Remove what a saved index keeps outside its folder, before the folder is removed; only Milvus keeps anything."""
-    if config.uri is not None:
-        _milvus().MilvusIndex.load(folder, config.uri).drop()
 
 
 def _milvus() -> ModuleType:

@@ -1,4 +1,4 @@
-"""Exact search in NumPy: the definition of correct for every other index."""
+"""Exact vector search in NumPy: the reference that every other index is compared with."""
 
 from pathlib import Path
 
@@ -35,7 +35,7 @@ class FlatIndex:
 
 
 def nearest(queries: NDArray[np.float32], rows: NDArray[np.float32], k: int) -> SearchResult:
-    """The k of (n, D) rows nearest to each of (Q, D) queries, both of them checked; ids are places."""
+    """Return the k of (n, D) rows nearest to each of (Q, D) queries, both checked; ids are row positions."""
     ids = np.full((len(queries), k), -1, np.int64)
     scores = np.full((len(queries), k), -np.inf, np.float32)
     found = min(k, len(rows))

@@ -1,4 +1,4 @@
-"""A FAISS index copied to the first GPU, where FAISS sees one. What is saved stays the index on the CPU."""
+"""GPU copy of a FAISS index, on the first GPU that FAISS sees. The CPU index is the one that is saved."""
 
 import logging
 import threading
@@ -12,24 +12,24 @@ logger = logging.getLogger(__name__)
 
 
 class GpuCopy:
-    most = 2048  # rows or candidates of one answer; FAISS' GPU kernels give no more
+    most = 2048  # most rows or candidates per query in FAISS's GPU kernels
 
     def __init__(self, index: Any, resources: Any) -> None:
         self._index = index
-        self._resources = resources  # scratch memory, which must live as long as the copy
-        self._one_at_a_time = threading.Lock()  # two threads would write into the same scratch memory
+        self._resources = resources  # scratch memory; must outlive the copy
+        self._lock = threading.Lock()  # threads share the scratch memory
 
     def search(
         self, queries: NDArray[np.float32], k: int, params: Any = None
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """(Q, D) -> scores (Q, k) and ids (Q, k), -1 where there are none."""
-        with self._one_at_a_time:
+        """(Q, D) -> scores (Q, k) and ids (Q, k), padded with -1."""
+        with self._lock:
             scores, ids = self._index.search(queries, k, params=params)
         return scores, ids
 
 
 def copy_to_gpu(index: Any) -> GpuCopy | None:
-    """None: there is no GPU, or FAISS has no such index for it. Rows that refine an answer stay on the CPU."""
+    """Copy an index to the GPU; None without a GPU or GPU support for its type. Rows used to refine stay on the CPU."""
     if not faiss.get_num_gpus() or isinstance(index, faiss.IndexHNSW):
         return None
     resources = faiss.StandardGpuResources()
@@ -41,5 +41,5 @@ def copy_to_gpu(index: Any) -> GpuCopy | None:
             return GpuCopy(faiss.IndexRefine(cells, faiss.downcast_index(index.refine_index)), resources)
         return GpuCopy(faiss.index_cpu_to_gpu(resources, 0, index, options), resources)
     except RuntimeError as error:
-        logger.warning("searching on the CPU, as the GPU cannot take the index: %s", error)
+        logger.warning("searching on the CPU, the GPU cannot hold the index: %s", error)
         return None

@@ -1,12 +1,12 @@
-"""A graph of near rows (HNSW, Malkov & Yashunin 2016): how it is built and searched, whoever does it.
+"""HNSW parameters (Malkov & Yashunin 2016), shared by FAISS and Milvus.
 
-recall/README.md has what other numbers gave.
+recall/BENCHMARKS.md has measurements of other values.
 """
 
-LINKS = 32  # of a row on each level
-BUILD_BEAM = 100  # rows kept in sight while a row is linked
+LINKS = 32  # links per row and level (M)
+BUILD_BEAM = 100  # efConstruction
 
 
 def beam(k: int) -> int:
-    """Rows kept in sight while k are searched; a beam no wider than k loses the farther of them."""
+    """The search beam (efSearch) for k results; a beam no wider than k loses the farther results."""
     return max(128, 2 * k)

@@ -1,15 +1,15 @@
-"""Milvus, where one machine is not enough: a server by its URL, or milvus-lite in a folder whose name ends in .db.
+"""Milvus index, for more rows than one machine holds: a server by its URL, or milvus-lite in a folder ending in .db.
 
-The rows stay in Milvus; what is saved beside the other files of a bundle is the name of their collection. Each build
-makes a collection of its own, so a new bundle never changes what an older one finds. It goes when `drop` is called, or
-when an operator removes it: Milvus does not know which bundles are left.
+The rows stay in Milvus; a bundle's folder contains the name of their collection. Each build creates a collection of its
+own, so a new bundle never changes what an older one finds. Milvus cannot know which bundles still exist:
+`videotag bundles drop-collections` removes the collections of those that are gone.
 """
 
 import json
 import logging
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,13 +24,14 @@ from tagging.errors import ArtifactCorruptError, ArtifactNotFoundError, BackendU
 logger = logging.getLogger(__name__)
 
 FILE = "milvus.json"
-TOKEN = "VIDEOTAG_MILVUS_TOKEN"  # "user:password" or an API key: a secret has no place in a bundle's configuration
-MOST = 16_384  # rows of one answer, and queries of one request; a server gives no more
-BYTES_AT_ONCE = 4 * 2**20  # of rows in one message
-ANSWERS_AT_ONCE = 2**18  # rows in all answers of one request
-TIMEOUT_S = 60.0  # of one request; without one the client tries again for minutes
-LONG_S = 3_600.0  # of those that wait until all rows are written or in memory
-STRONG = "Strong"  # sees all that was inserted before
+PREFIX = "videotag_"  # of every collection that a build creates
+TOKEN = "VIDEOTAG_MILVUS_TOKEN"  # "user:password" or an API key; secrets do not belong in a bundle's configuration
+MOST = 16_384  # a server's limit on rows per query and on queries per request
+BYTES_AT_ONCE = 4 * 2**20  # of rows per message
+ANSWERS_AT_ONCE = 2**18  # rows in all answers to one request
+TIMEOUT_S = 60.0  # per request; without it the client retries for minutes
+LONG_S = 3_600.0  # for requests that wait until all rows are written or in memory
+STRONG = "Strong"  # consistency level: sees every earlier insert
 
 
 class MilvusIndex:
@@ -45,11 +46,11 @@ class MilvusIndex:
 
     @classmethod
     def build(cls, rows: NDArray[np.float32], uri: str) -> "MilvusIndex":
-        """A new collection of the rows. Raises BackendUnavailableError where Milvus does not answer."""
+        """Create a collection of the rows. Raises BackendUnavailableError if Milvus does not answer."""
         rows = check_rows(rows)
         with _errors_of(uri):
             client = _connect(uri)
-            index = cls(client, uri, f"videotag_{uuid.uuid4().hex}", rows.shape[1], len(rows))
+            index = cls(client, uri, f"{PREFIX}{uuid.uuid4().hex}", rows.shape[1], len(rows))
             schema = client.create_schema(auto_id=False)
             schema.add_field("id", DataType.INT64, is_primary=True)
             schema.add_field("row", DataType.FLOAT_VECTOR, dim=index.dim)
@@ -59,21 +60,24 @@ class MilvusIndex:
             try:
                 client.create_collection(index._collection, schema=schema, index_params=found_by, timeout=TIMEOUT_S)
                 index._insert(rows)
-            except BaseException:  # a stop, too: nobody but this build knows the collection's name
+            except BaseException:  # a signal too: only this build knows the collection's name
                 index._abandon()
                 raise
         return index
 
     @classmethod
     def load(cls, folder: Path, uri: str) -> "MilvusIndex":
-        """The saved collection as it is found at `uri`, which need not be where it was built: servers move."""
+        """Open the saved collection at `uri`, which may differ from where it was built: servers move.
+
+        Raises ArtifactCorruptError, ArtifactNotFoundError and BackendUnavailableError.
+        """
         path = folder / FILE
         try:
             saved = json.loads(path.read_text(encoding="utf-8"))
             collection, built_at = str(saved["collection"]), str(saved["uri"])
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise ArtifactCorruptError(f"{path} cannot be read: {error!r}", "restore it, or train again") from error
-        if uri.endswith(".db") and not Path(uri).exists():  # milvus-lite would make an empty one
+        if uri.endswith(".db") and not Path(uri).exists():  # milvus-lite would create an empty one
             raise ArtifactNotFoundError(f"there is no Milvus at {uri}", "restore it, or correct recall.index.uri")
         with _errors_of(uri):
             client = _connect(uri)
@@ -98,7 +102,7 @@ class MilvusIndex:
         scores = np.full((len(queries), k), -np.inf, np.float32)
         found = min(k, len(self))
         if found > MOST:
-            raise ValueError(f"Milvus gives at most {MOST} rows a query, {found} were asked for")
+            raise ValueError(f"Milvus returns at most {MOST} rows per query, {found} were requested")
         if not found:
             return SearchResult(ids, scores)
         step = min(MOST, ANSWERS_AT_ONCE // found)
@@ -110,45 +114,41 @@ class MilvusIndex:
                     anns_field="row",
                     limit=found,
                     search_params={"metric_type": "IP", "params": {"ef": beam(found)}},
-                    output_fields=["id"],  # with none stated milvus-lite sends the rows along
+                    output_fields=["id"],  # by default milvus-lite returns the vectors too
                     timeout=TIMEOUT_S,
                 )
-                for place, hits in enumerate(answers, start):
-                    ids[place, : len(hits)] = [hit["id"] for hit in hits]
-                    scores[place, : len(hits)] = [hit["distance"] for hit in hits]  # of metric IP: higher is closer
+                for query, hits in enumerate(answers, start):
+                    ids[query, : len(hits)] = [hit["id"] for hit in hits]
+                    scores[query, : len(hits)] = [hit["distance"] for hit in hits]  # inner product: higher is closer
         return SearchResult(ids, scores)
 
     def rows(self) -> NDArray[np.float32]:
         rows = np.empty((len(self), self.dim), np.float32)
         with _errors_of(self._uri):
             for start in range(0, len(self), self._step):
-                asked = list(range(start, min(start + self._step, len(self))))
+                batch = list(range(start, min(start + self._step, len(self))))
                 for row in self._client.query(
-                    self._collection, ids=asked, output_fields=["id", "row"], timeout=TIMEOUT_S
+                    self._collection, ids=batch, output_fields=["id", "row"], timeout=TIMEOUT_S
                 ):
                     rows[row["id"]] = row["row"]
         return rows
 
     def save(self, folder: Path) -> None:
-        """Where the rows are; how many and how wide they are is asked of Milvus itself when the index is loaded."""
+        """Save the location of the rows; their number and width are read from Milvus when the index is loaded."""
         saved = {"uri": self._uri, "collection": self._collection}
         (folder / FILE).write_text(json.dumps(saved) + "\n", encoding="utf-8")
 
-    def drop(self) -> None:
-        """Remove the rows from Milvus; there is no index any more."""
-        with _errors_of(self._uri):
-            self._client.drop_collection(self._collection, timeout=TIMEOUT_S)
-
     def _abandon(self) -> None:
-        """Drop what could not be built; where that fails as well, the first error is still the one to tell."""
+        """Drop a collection whose build failed; if that fails too, the first error is the one that is raised."""
         try:
-            self.drop()
+            with _errors_of(self._uri):
+                self._client.drop_collection(self._collection, timeout=TIMEOUT_S)
         except BackendUnavailableError as error:
             logger.warning("the collection %s may be left in Milvus: %s", self._collection, error.message)
 
     @property
     def _step(self) -> int:
-        """Rows of one message."""
+        """Rows per message."""
         return min(MOST, max(1, BYTES_AT_ONCE // (4 * self.dim)))
 
     def _stored(self) -> int:
@@ -159,15 +159,45 @@ class MilvusIndex:
 
     def _insert(self, rows: NDArray[np.float32]) -> None:
         for start in range(0, len(rows), self._step):
-            batch = [{"id": start + place, "row": row} for place, row in enumerate(rows[start : start + self._step])]
+            batch = [
+                {"id": start + position, "row": row} for position, row in enumerate(rows[start : start + self._step])
+            ]
             self._client.insert(self._collection, batch, timeout=TIMEOUT_S)
         self._client.flush(self._collection, timeout=LONG_S)
         if (stored := self._stored()) != len(rows):
-            raise ArtifactCorruptError(f"Milvus at {self._uri} keeps {stored} of {len(rows)} rows", "look at its log")
+            raise ArtifactCorruptError(f"Milvus at {self._uri} holds {stored} of {len(rows)} rows", "check its log")
+
+
+def saved_collection(folder: Path) -> str | None:
+    """Return the name of the collection that an index folder refers to; None for an index of another backend.
+
+    Raises ArtifactCorruptError for a damaged file.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        return None
+    try:
+        return str(json.loads(path.read_text(encoding="utf-8"))["collection"])
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise ArtifactCorruptError(f"{path} cannot be read: {error!r}", "restore the bundle") from error
+
+
+def collections_at(uri: str) -> list[str]:
+    """Return the names of the collections that videotag created. Raises BackendUnavailableError."""
+    with _errors_of(uri):
+        return sorted(name for name in _connect(uri).list_collections(timeout=TIMEOUT_S) if name.startswith(PREFIX))
+
+
+def drop_collections(uri: str, names: Sequence[str]) -> None:
+    """Remove collections with their rows. Raises BackendUnavailableError."""
+    with _errors_of(uri):
+        client = _connect(uri)
+        for name in names:
+            client.drop_collection(name, timeout=TIMEOUT_S)
 
 
 def _connect(uri: str) -> MilvusClient:
-    # milvus-lite hangs up on clients that ask every ten seconds whether it is there, as they do unless told not to.
+    # milvus-lite disconnects clients that send keepalive pings every ten seconds, their default.
     quiet = {"grpc.keepalive_time_ms": 2**31 - 1} if uri.endswith(".db") else {}
     return MilvusClient(uri=uri, token=os.environ.get(TOKEN, ""), timeout=TIMEOUT_S, grpc_options=quiet)
 

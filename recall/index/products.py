@@ -1,4 +1,4 @@
-"""The greatest inner products as the nearest unit rows, which is what every index here finds.
+"""Maximum inner product search as nearest-neighbour search of unit rows.
 
 A row x no longer than L becomes (x / L, √(1 - |x|² / L²)), a query q becomes (q / |q|, 0). Their product is
 x · q / (L |q|), so the order is that of x · q (Bachrach et al. 2014, "Speeding up the Xbox recommender system").
@@ -7,23 +7,23 @@ x · q / (L |q|), so the order is that of x · q (Bachrach et al. 2014, "Speedin
 import numpy as np
 from numpy.typing import NDArray
 
-MULTIPLE = 8  # of the width, filled with zeros: product quantisation divides rows into parts of so many
+MULTIPLE = 8  # the width is padded with zeros to a multiple: product quantisation splits rows into parts of this width
 
 Rows = NDArray[np.float32]
 
 
 def unit_rows(rows: Rows, longest: float) -> Rows:
-    """(n, D) rows none of which is longer than `longest` -> (n, W) unit rows."""
+    """Lift (n, D) rows, none longer than `longest`, to (n, W) unit rows. Raises ValueError for a longer row."""
     lengths = np.square(rows / longest).sum(axis=1)
-    if (lengths > 1 + 1e-3).any():  # beyond what rows in half precision are off
-        raise ValueError(f"a row of length {longest * np.sqrt(lengths.max()):.3f}, the longest was to be {longest:.3f}")
+    if (lengths > 1 + 1e-3).any():  # beyond the rounding error of half precision
+        raise ValueError(f"a row of length {longest * np.sqrt(lengths.max()):.3f}, expected at most {longest:.3f}")
     lifted = _filled(rows / longest)
     lifted[:, rows.shape[1]] = np.sqrt(np.maximum(1 - lengths, 0))
     return lifted
 
 
 def unit_queries(queries: Rows) -> Rows:
-    """(n, D) queries, none of them zero -> (n, W) unit rows."""
+    """Lift (n, D) non-zero queries to (n, W) unit rows."""
     return _filled(queries / np.linalg.norm(queries, axis=1, keepdims=True))
 
 

@@ -11,6 +11,7 @@ import typer
 from tagging.cli import (
     ablate,
     batch,
+    bundles,
     evaluate,
     feedback,
     labelled,
@@ -44,6 +45,7 @@ app.add_typer(labelled.app, name="labelled")
 app.add_typer(feedback.app, name="feedback")
 app.add_typer(results.app, name="results")
 app.add_typer(models.app, name="models")
+app.add_typer(bundles.app, name="bundles")
 
 
 def main() -> None:

@@ -186,7 +186,7 @@ def test_a_faiss_index_of_another_metric_is_refused(tmp_path: Path) -> None:
 def test_ivf_pq_searches_few_rows_exactly_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
     few = clustered(np.random.default_rng(6), 100)
     index = build_index(few, IndexConfig(backend="ivf-pq"))
-    assert "ivf-pq needs 9984 rows to learn from" in caplog.text
+    assert "ivf-pq needs 9984 rows for training" in caplog.text
     assert index.is_exact
     np.testing.assert_array_equal(index.search(few, 5).ids, nearest_ids(few, few, 5))
 
@@ -253,7 +253,7 @@ def test_what_a_gpu_can_take_is_searched_there_and_saved_as_it_was(
     assert (tmp_path / "index.faiss").read_bytes() == saved
 
 
-@pytest.mark.parametrize(("backend", "told"), [("faiss", "the GPU cannot take the index: out of memory"), ("hnsw", "")])
+@pytest.mark.parametrize(("backend", "told"), [("faiss", "the GPU cannot hold the index: out of memory"), ("hnsw", "")])
 def test_what_a_gpu_cannot_take_is_searched_on_the_cpu(
     backend: str, told: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recall.index.factory import build_index, drop_index, load_index
+from recall.index.factory import build_index, load_index
 from tagging.config.recall import IndexConfig
 from tagging.errors import ArtifactCorruptError, ArtifactNotFoundError, BackendUnavailableError
 from tests.support.embeddings import clustered
@@ -51,13 +51,24 @@ def test_each_build_has_a_collection_of_its_own(config: IndexConfig, saved: Path
     assert len(load_index(saved, config, dim=rows.shape[1], count=10)) == 10
 
 
-def test_a_dropped_index_is_gone_from_milvus_and_cannot_be_loaded(
+def test_a_dropped_collection_is_gone_from_milvus_and_cannot_be_loaded(
     config: IndexConfig, saved: Path, client: Any
 ) -> None:
-    drop_index(saved, config)
+    from recall.index.milvus import collections_at, drop_collections
+
+    assert config.uri is not None
+    drop_collections(config.uri, collections_at(config.uri))
     assert client.list_collections() == []
     with pytest.raises(ArtifactNotFoundError, match=r"has no collection videotag_.*; it was built at .*rows\.db"):
         load_index(saved, config, dim=32, count=10)
+
+
+def test_only_collections_of_videotag_are_listed(config: IndexConfig, saved: Path, client: Any) -> None:
+    from recall.index.milvus import collections_at, saved_collection
+
+    assert config.uri is not None
+    client.create_collection("of_another_program", dimension=4)
+    assert collections_at(config.uri) == [saved_collection(saved)]
 
 
 def test_a_build_that_fails_leaves_no_collection(
@@ -125,5 +136,5 @@ def test_more_rows_than_a_server_gives_are_refused(config: IndexConfig, monkeypa
     index = build_index(rows, config)
     monkeypatch.setattr("recall.index.milvus.MOST", 8)
     assert index.search(rows, k=8).ids.min() >= 0
-    with pytest.raises(ValueError, match="at most 8 rows a query, 9 were asked for"):
+    with pytest.raises(ValueError, match="at most 8 rows per query, 9 were requested"):
         index.search(rows, k=20)

@@ -20,5 +20,5 @@ def test_the_order_of_unit_rows_is_that_of_inner_products() -> None:
 
 
 def test_a_row_longer_than_the_longest_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"a row of length 5\.000, the longest was to be 4\.000"):
+    with pytest.raises(ValueError, match=r"a row of length 5\.000, expected at most 4\.000"):
         unit_rows(np.array([[3.0, 4.0]], np.float32), 4.0)
