@@ -14,6 +14,7 @@ from tests.support.paths import REPOSITORY
 
 ROOT = REPOSITORY
 BIN = Path(sys.executable).parent
+GROUPS = {"ablate", "bundles", "feedback", "labelled", "models", "results", "service", "tags"}
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
@@ -34,7 +35,7 @@ def test_every_videotag_command_of_the_readme_is_one_there_is() -> None:
     for line in lines:
         words = line.split()
         command = (
-            words[:2] if words[0] in ("tags", "models", "labelled", "feedback", "service", "bundles") else words[:1]
+            words[:2] if words[0] in GROUPS else words[:1]
         )
         usage = subprocess.run([BIN / "videotag", *command, "--help"], capture_output=True, text=True, check=True)
         for option in (word for word in words if word.startswith("--")):
