@@ -1,53 +1,60 @@
-"""How far a bundle's confidences can be trusted, on videos at hand: calibration, and what promises come to."""
+"""Calibration report: how reliable a bundle's confidences are on given videos, and what target precisions come to."""
 
 import numpy as np
 
 from rank.precision_control import DELTA, HeldOutPredictions, evaluate_threshold, resplit_rates
 from rank.reliability import Reliability
 from tagging.bundle.manifest import BundleManifest
+from tagging.config.random_streams import Stream
 from tagging.pipeline.precision import LONGEST_ANSWER, controlled_confidence
 
 Row = dict[str, str | float | int]
-PRECISIONS = (0.7, 0.8, 0.9)  # whose promises are tried
+TARGET_PRECISIONS = (0.7, 0.8, 0.9)
 RESPLITS = 100
 
 
-def calibration_row(name: str, one: Reliability) -> Row:
-    share = one.count / one.count.sum()
+def calibration_row(name: str, curve: Reliability) -> Row:
+    """Return the table row of a reliability curve: mean confidence beside the share of correct tags."""
+    share = curve.count / curve.count.sum()
     return {
         "system": name,
-        "tags": int(one.count.sum()),
-        "right": round(float(np.dot(one.right, share)), 4),
-        "mean_confidence": round(float(np.dot(one.confidence, share)), 4),
-        "calibration_error": round(one.calibration_error, 4),
-        "brier": round(one.brier, 4),
+        "tags": int(curve.count.sum()),
+        "right": round(float(np.dot(curve.right, share)), 4),
+        "mean_confidence": round(float(np.dot(curve.confidence, share)), 4),
+        "calibration_error": round(curve.calibration_error, 4),
+        "brier": round(curve.brier, 4),
     }
 
 
 def precision_rows(
-    kept_aside: HeldOutPredictions | None, measured: HeldOutPredictions, stated: BundleManifest
+    held_out: HeldOutPredictions | None, measured: HeldOutPredictions, manifest: BundleManifest
 ) -> list[Row]:
-    """What each promise comes to on the videos at hand; those that the bundle kept aside chose the confidence.
+    """Return what each target precision comes to on the measured videos; nothing for a bundle without held-out ones.
 
-    Beside it, how promises fare that one half of the uploaders at hand makes and the other half checks.
+    held_out: the bundle's own predictions, which choose the confidence threshold
+    measured: predictions for the given videos
+    `kept_in_resplits` is the share of random halvings of the measured uploaders in which a threshold from one half
+    keeps the target precision on the other half.
     """
-    if kept_aside is None:
+    if held_out is None:
         return []
     rows: list[Row] = []
-    max_tags, seed = min(stated.config.select.max_tags, LONGEST_ANSWER), stated.config.training.seed
+    max_tags, seed = min(manifest.config.select.max_tags, LONGEST_ANSWER), manifest.config.training.seed
     measured = measured.truncated(max_tags)
-    for precision in PRECISIONS:
-        least = controlled_confidence(kept_aside, max_tags, precision, seed)
-        found = evaluate_threshold(measured, least)
-        kept, answered = resplit_rates(measured, precision, DELTA, RESPLITS, np.random.default_rng([seed, 9]))
-        given = int((measured.confidences >= least).sum())
+    for precision in TARGET_PRECISIONS:
+        threshold = controlled_confidence(held_out, max_tags, precision, seed)
+        result = evaluate_threshold(measured, threshold)
+        # Training's re-ranker draws from the same stream, for other data.
+        generator = np.random.default_rng([seed, Stream.RERANKER_FOLDS])
+        kept, answered = resplit_rates(measured, precision, DELTA, RESPLITS, generator)
+        tags = int((measured.confidences >= threshold).sum())
         rows.append(
             {
                 "promised_precision": precision,
-                "least_confidence": "none" if least > 1 else round(least, 4),
-                "precision": "" if found.precision is None else round(found.precision, 4),
-                "share_answered": round(found.answered, 4),
-                "tags_per_video": round(given / len(measured), 4),
+                "least_confidence": "none" if threshold > 1 else round(threshold, 4),
+                "precision": "" if result.precision is None else round(result.precision, 4),
+                "share_answered": round(result.answered, 4),
+                "tags_per_video": round(tags / len(measured), 4),
                 "kept_in_resplits": round(kept, 3),
                 "answered_in_resplits": round(answered, 3),
             }

@@ -1,4 +1,4 @@
-"""Evaluation of a bundle on labelled videos it has not learnt from."""
+"""Evaluation of a bundle on labelled videos that it was not trained on."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from rank.precision_control import HeldOutPredictions
-from rank.reliability import reliability
+from rank.reliability import Reliability, reliability
 from recall.channels.uploader import UploaderTags
 from recall.evaluate import Proposal, lost_without, recall_row
 from tagging.bundle.files import read_manifest
@@ -17,9 +17,9 @@ from tagging.bundle.labelled_videos import uploader_numbers
 from tagging.bundle.manifest import BundleManifest
 from tagging.errors import InvalidManifestError
 from tagging.evaluation.calibration import calibration_row, precision_rows
-from tagging.evaluation.predictions import PredictionCollector, Row, true_tags
+from tagging.evaluation.predictions import EvaluationVideo, PredictionCollector, PredictionWriter, Row, true_tags
 from tagging.evaluation.reliability_figure import draw_reliability, require_figure
-from tagging.features.extract import extract
+from tagging.features.extract import Extraction, extract
 from tagging.features.factory import load_encoders
 from tagging.manifest import read_labelled
 from tagging.pipeline.load import check_encoders, load_held_out_predictions, load_ranker
@@ -28,20 +28,17 @@ from tagging.pipeline.recall_stage import RecallStage
 from tagging.progress import Progress
 from tagging.splits import is_held_out
 from tagging.store.features import FeatureStore
-from tagging.types import LabelledVideo, VideoEmbeddings
-
-AT_ONCE = 256
-
+from tagging.types import LabelledVideo
 
 logger = logging.getLogger(__name__)
 
-
-TOLD = " with uploader"
+BATCH_VIDEOS = 256
+WITH_UPLOADER = " with uploader"  # suffix of the table rows whose videos state their uploader
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluationReport:
-    """The tables, and what they rest on. Where labels are incomplete, a wrong tag may be a missing label."""
+    """The tables and their basis. Where labels are incomplete, a tag counted as wrong may be a missing label."""
 
     bundle: str
     videos: int  # with at least one tag, all of which are scored
@@ -51,7 +48,7 @@ class EvaluationReport:
     ranking: list[Row]
     systems: list[Row]
     calibration: list[Row]  # of the tags that may be answered
-    promises: list[Row]  # none for a bundle that kept no videos aside
+    promises: list[Row]  # of target precisions; empty for a bundle without held-out videos
 
 
 def evaluate(
@@ -66,72 +63,94 @@ def evaluate(
     predictions: Path | None = None,
     figure: Path | None = None,
 ) -> EvaluationReport:
-    """Score a bundle on the videos of the manifests, all of them or those that `held_out` and `split` choose.
+    """Score a bundle on the videos of the manifests, or on those that `held_out` and `split` choose.
 
-    predictions: a folder for the 200 best tags of each video, a JSON line a video: union.jsonl, and CHANNEL.jsonl.
-    figure: a PNG of the reliability diagram, written over where it is there
-    Raises OutputUnwritableError before any work where no figure can be written, InvalidManifestError where a video is
-    one of those the bundle learnt from, or none is left.
+    predictions: a folder for the 200 best tags of each video, a JSON line per video: union.jsonl, and CHANNEL.jsonl.
+    figure: a PNG of the reliability diagram; an existing file is replaced.
+    Raises OutputUnwritableError before any work if the figure cannot be written, InvalidManifestError if a video is
+    one of those that the bundle was trained on, or none is left.
     """
     if figure is not None:
         require_figure(figure)
-    stated = read_manifest(bundle)
-    rows = _choose(list(read_labelled(manifests, columns)), stated, held_out, split)
+    manifest = read_manifest(bundle)
+    rows = _choose_rows(list(read_labelled(manifests, columns)), manifest, held_out, split)
     tagged = [row for row in rows if any(tag.strip() for tag in row.tags)]
-    recall_stage = RecallStage.load(bundle, stated)
-    _refuse_learnt(tagged, recall_stage, stated)
+    recall_stage = RecallStage.load(bundle, manifest)
+    _refuse_training_videos(tagged, recall_stage, manifest)
     if not tagged:
         raise InvalidManifestError("no video with a tag is left to evaluate on")
-
-    encoders = load_encoders(stated.config.encoders)
-    check_encoders(stated, encoders)
-    videos = [row.video for row in tagged]
-    with_beliefs = stated.names is not None
-    extraction = extract(
-        videos, encoders, stated.config.media, store, progress,
-        with_beliefs=with_beliefs, with_tokens=stated.ranker is not None,
-    )  # fmt: skip
-    truth = true_tags(tagged, recall_stage.catalog)
-    silent = [replace(video, uploader_id=None) for video in extraction.embeddings]
-    tables: dict[str, Sequence[VideoEmbeddings]] = {
-        "": silent
-    }  # what is told of whose video it is changes what is measured, so it is measured apart
-    if any(isinstance(channel, UploaderTags) for channel in recall_stage.channels):
-        tables[TOLD] = extraction.embeddings
-    with ExitStack() as stack, progress.track("recall and rank", len(tables) * len(tagged)) as advance:
-        gathered = PredictionCollector(
-            recall_stage, load_ranker(bundle, stated), stated.config.select, predictions, stack
-        )
-        for told, videos_told in tables.items():
-            for start in range(0, len(tagged), AT_ONCE):
-                some = np.arange(start, min(start + AT_ONCE, len(tagged)))
-                rows_here = [(tagged[place], truth[place], videos_told[place]) for place in some.tolist()]
-                gathered.add(told, rows_here, only(extraction.tokens, some))
-                advance(len(some))
-
-    measured = HeldOutPredictions.of(gathered.shown, uploader_numbers([video.uploader_id for video in videos]))
-    reliable = reliability(measured.confidences, measured.right) if len(measured.confidences) else None
-    if figure is not None and reliable is None:
-        logger.warning("%s is not drawn: no video has a tag with a confidence", figure)
-    elif figure is not None and reliable is not None:
-        draw_reliability({gathered.systems.name: reliable}, figure)
+    extraction = _extract(tagged, manifest, store, progress)
+    with ExitStack() as stack:
+        writer = PredictionWriter(predictions, recall_stage.catalog, stack) if predictions is not None else None
+        ranker = load_ranker(bundle, manifest)
+        collector = PredictionCollector(recall_stage, ranker, manifest.config.select, writer)
+        _predict(collector, recall_stage, tagged, extraction, progress)
+    uploaders = uploader_numbers([row.video.uploader_id for row in tagged])
+    measured = HeldOutPredictions.of(collector.answerable, uploaders)
+    curve = reliability(measured.confidences, measured.right) if len(measured.confidences) else None
+    if figure is not None:
+        _draw(collector.systems.name, curve, figure)
     return EvaluationReport(
-        bundle=stated.version,
+        bundle=manifest.version,
         videos=len(tagged),
         videos_without_tags=len(rows) - len(tagged),
-        videos_without_features=sum(not e.rows for e in extraction.embeddings),
-        recall=_recall_table(gathered.proposals),
-        ranking=gathered.systems.ranking(gathered.truths),
-        systems=gathered.system_rows(),
-        calibration=[] if reliable is None else [calibration_row(gathered.systems.name, reliable)],
-        promises=precision_rows(load_held_out_predictions(bundle, stated), measured, stated),
+        videos_without_features=sum(not embeddings.rows for embeddings in extraction.embeddings),
+        recall=_recall_table(collector.proposals),
+        ranking=collector.systems.ranking(collector.true),
+        systems=collector.system_rows(),
+        calibration=[] if curve is None else [calibration_row(collector.systems.name, curve)],
+        promises=precision_rows(load_held_out_predictions(bundle, manifest), measured, manifest),
     )
 
 
-def _choose(
-    rows: Sequence[LabelledVideo], stated: BundleManifest, held_out: bool, split: str | None
+def _extract(
+    rows: Sequence[LabelledVideo], manifest: BundleManifest, store: FeatureStore, progress: Progress
+) -> Extraction:
+    """Extract the features of the videos with the bundle's encoders."""
+    encoders = load_encoders(manifest.config.encoders)
+    check_encoders(manifest, encoders)
+    return extract(
+        [row.video for row in rows], encoders, manifest.config.media, store, progress,
+        with_beliefs=manifest.names is not None, with_tokens=manifest.ranker is not None,
+    )  # fmt: skip
+
+
+def _predict(
+    collector: PredictionCollector,
+    recall_stage: RecallStage,
+    rows: Sequence[LabelledVideo],
+    extraction: Extraction,
+    progress: Progress,
+) -> None:
+    """Predict all videos without their uploader, and where the uploader matters, also with it.
+
+    A known uploader changes the result, so it is measured separately.
+    """
+    anonymous = [replace(video, uploader_id=None) for video in extraction.embeddings]
+    passes = {"": anonymous}
+    if any(isinstance(channel, UploaderTags) for channel in recall_stage.channels):
+        passes[WITH_UPLOADER] = list(extraction.embeddings)
+    truth = true_tags(rows, recall_stage.catalog)
+    with progress.track("recall and rank", len(passes) * len(rows)) as advance:
+        for suffix, embeddings in passes.items():
+            for start in range(0, len(rows), BATCH_VIDEOS):
+                batch = np.arange(start, min(start + BATCH_VIDEOS, len(rows)))
+                videos = [EvaluationVideo(rows[row], truth[row], embeddings[row]) for row in batch.tolist()]
+                collector.add(videos, only(extraction.tokens, batch), suffix)
+                advance(len(batch))
+
+
+def _draw(name: str, curve: Reliability | None, figure: Path) -> None:
+    if curve is None:
+        logger.warning("%s is not drawn: no video has a tag with a confidence", figure)
+    else:
+        draw_reliability({name: curve}, figure)
+
+
+def _choose_rows(
+    rows: Sequence[LabelledVideo], manifest: BundleManifest, held_out: bool, split: str | None
 ) -> list[LabelledVideo]:
-    training = stated.config.training
+    training = manifest.config.training
     if held_out and not training.holdout:
         raise InvalidManifestError(
             "this bundle was trained without a holdout", "evaluate on another manifest, or train with --holdout 0.1"
@@ -144,22 +163,23 @@ def _choose(
     ]
 
 
-def _refuse_learnt(rows: Sequence[LabelledVideo], recall_stage: RecallStage, stated: BundleManifest) -> None:
-    voters = recall_stage.neighbour_store.voters
-    known = [row.video.video_id for row in rows if voters.row_of(row.video.video_id) is not None]
+def _refuse_training_videos(rows: Sequence[LabelledVideo], recall_stage: RecallStage, manifest: BundleManifest) -> None:
+    """Raise InvalidManifestError if the bundle contains any of the videos as a labelled video."""
+    table = recall_stage.neighbour_store.voters
+    known = [row.video.video_id for row in rows if table.row_of(row.video.video_id) is not None]
     if known:
-        has_holdout = stated.config.training.holdout > 0
+        has_holdout = manifest.config.training.holdout > 0
         raise InvalidManifestError(
-            f"{len(known)} of the {len(rows)} videos are ones the bundle learnt from, {known[0]!r} for one: "
-            "their figures would mean nothing",
-            "add --held-out to score only what training kept aside" if has_holdout else "evaluate on other videos",
+            f"the bundle was trained on {len(known)} of the {len(rows)} videos, for example {known[0]!r}: "
+            "metrics on them would be meaningless",
+            "add --held-out to score only the held-out uploaders" if has_holdout else "evaluate on other videos",
         )
 
 
 def _recall_table(proposals: Mapping[str, Sequence[Proposal]]) -> list[Row]:
-    """A row a channel and union; a channel's says what the union would lose without it."""
-    union = list(proposals).index("union")
-    channels = {name: proposals[name] for name in list(proposals)[:union]}
+    """Return a row per channel and union; a channel's row states what the union would lose without it."""
+    names = list(proposals)
+    channels = {name: proposals[name] for name in names[: names.index("union")]}
     lost = lost_without(channels, proposals["union"])
-    rows = [recall_row(name, some) for name, some in proposals.items()]
+    rows = [recall_row(name, of_videos) for name, of_videos in proposals.items()]
     return [row | {"lost_without": lost[str(row["channel"])]} if row["channel"] in lost else row for row in rows]

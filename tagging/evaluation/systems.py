@@ -1,7 +1,10 @@
-"""The systems that the seed compares in its Table 3, gathered over batches of videos.
+"""Comparison of systems: the full pipeline, recall alone, exhaustive ranking, and the classifier alone.
 
-recall + rank   what the bundle answers; "recall" or "recall + noisy-or" where no ranker was trained
-recall          the same candidates in the order of recall's own likelihood
+These are the systems that "Multimodal Video Tagging: Challenges and a Two-Stage Recall-Ranking Solution" (NetEase)
+compares. Results are gathered over batches of videos.
+
+recall + rank   the bundle's answers; named "recall" or "recall + noisy-or" if no ranker was trained
+recall          the same candidates in the order of recall's probability
 rank alone      the whole catalog in the order of the ranker's cosine, without recall
 classifier      the multi-label classifier alone
 """
@@ -23,8 +26,8 @@ from tagging.types import RankInput, TagScores, VideoEmbeddings
 
 Rows = NDArray[np.int64]
 Row = dict[str, str | float | int]
-DEEPEST = 200
-COMPARED_AT = 3.0  # tags a video, in the mean
+RANKED_TAGS = 200
+COMPARED_AT = 3.0  # tags per video, on average
 
 
 @dataclass(slots=True, eq=False)
@@ -40,13 +43,16 @@ class _System:
 
 
 class SystemComparison:
+    """Ranked tags and times of every system that a bundle has the parts of."""
+
     def __init__(self, recall_stage: RecallStage, ranker: Ranker) -> None:
         self._recall_stage = recall_stage
         self._scorer = ranker.scorer if isinstance(ranker, ContrastiveRanker) else None
-        self._whole: ExhaustiveRanker | None = None
+        self._exhaustive: ExhaustiveRanker | None = None
         if self._scorer is not None:
-            self._whole = ExhaustiveRanker(self._scorer.tag_vectors, recall_stage.catalog.hidden)
-        self._classifier = next((one for one in recall_stage.channels if isinstance(one, Classifier)), None)
+            self._exhaustive = ExhaustiveRanker(self._scorer.tag_vectors, recall_stage.catalog.hidden)
+        classifiers = (channel for channel in recall_stage.channels if isinstance(channel, Classifier))
+        self._classifier = next(classifiers, None)
         untrained = "recall + noisy-or" if recall_stage.blend is None else "recall"
         self.name = "recall + rank" if self._scorer is not None else untrained
         self._systems = {self.name: _System()}
@@ -59,41 +65,46 @@ class SystemComparison:
         recall_s: float,
         rank_s: float,
     ) -> None:
-        """A batch: what is looked at, the candidates and what the ranker made of them, and how long both took."""
-        ours = self._systems[self.name]
-        ours.seconds += recall_s + rank_s
-        for given, score in zip(inputs, scores, strict=True):
-            ours.add(given.candidates.tag_rows, score.confidences)
+        """Add a batch of the bundle's answers, and run the other systems on it.
+
+        inputs, scores: the candidates of the videos and the ranker's confidences
+        recall_s, rank_s: how long the two stages took for the batch
+        """
+        bundle = self._systems[self.name]
+        bundle.seconds += recall_s + rank_s
+        for rank_input, score in zip(inputs, scores, strict=True):
+            bundle.add(rank_input.candidates.tag_rows, score.confidences)
         if self._scorer is not None:
             recall = self._systems.setdefault("recall", _System())
             recall.seconds += recall_s
-            for given in inputs:
-                if given.candidates.likely is not None:
-                    recall.add(given.candidates.tag_rows, given.candidates.likely)
-            self._timed("rank alone", lambda: self._alone(inputs))
+            for rank_input in inputs:
+                if rank_input.candidates.likely is not None:
+                    recall.add(rank_input.candidates.tag_rows, rank_input.candidates.likely)
+            self._run("rank alone", lambda: self._rank_alone(inputs))
         if self._classifier is not None:
-            self._timed("classifier", lambda: self._classified(videos))
+            self._run("classifier", lambda: self._classify(videos))
 
     def ranking(self, true: Sequence[Rows]) -> list[Row]:
-        return [ranking_row(name, one.ranked, true) for name, one in self._systems.items()]
+        """Return the ranking metrics of each system."""
+        return [ranking_row(name, system.ranked, true) for name, system in self._systems.items()]
 
     def compared(self, true: Sequence[Rows]) -> list[Row]:
-        """Each system's surest tags, as many as make COMPARED_AT a video in the mean."""
+        """Return each system's accuracy on its most confident tags, COMPARED_AT per video on average."""
         return [
             system_row(
                 f"{name}, {COMPARED_AT:g} tags a video",
-                most_confident_pairs(one.ranked, one.confidences, COMPARED_AT),
+                most_confident_pairs(system.ranked, system.confidences, COMPARED_AT),
                 true,
-                one.seconds,
+                system.seconds,
             )
-            for name, one in self._systems.items()
+            for name, system in self._systems.items()
         ]
 
     def seconds(self) -> float:
-        """That the bundle's own answers took."""
+        """Return the time that the bundle's own answers took."""
         return self._systems[self.name].seconds
 
-    def _timed(self, name: str, answer: Callable[[], list[tuple[Rows, NDArray[np.float32]]]]) -> None:
+    def _run(self, name: str, answer: Callable[[], list[tuple[Rows, NDArray[np.float32]]]]) -> None:
         system = self._systems.setdefault(name, _System())
         started = time.perf_counter()
         answers = answer()
@@ -101,14 +112,14 @@ class SystemComparison:
         for rows, confidences in answers:
             system.add(rows, confidences)
 
-    def _alone(self, inputs: Sequence[RankInput]) -> list[tuple[Rows, NDArray[np.float32]]]:
+    def _rank_alone(self, inputs: Sequence[RankInput]) -> list[tuple[Rows, NDArray[np.float32]]]:
         assert self._scorer is not None
-        assert self._whole is not None
-        found = self._whole.search(self._scorer.video_vectors(inputs), DEEPEST)
-        return list(zip(*found, strict=True))
+        assert self._exhaustive is not None
+        rows, cosines = self._exhaustive.search(self._scorer.video_vectors(inputs), RANKED_TAGS)
+        return list(zip(rows, cosines, strict=True))
 
-    def _classified(self, videos: Sequence[VideoEmbeddings]) -> list[tuple[Rows, NDArray[np.float32]]]:
+    def _classify(self, videos: Sequence[VideoEmbeddings]) -> list[tuple[Rows, NDArray[np.float32]]]:
         assert self._classifier is not None
         answers = self._classifier.recall(self._recall_stage.prepared(videos))
-        nothing = np.zeros(0, np.int64), np.zeros(0, np.float32)
-        return [nothing if tags is None else (tags.tag_rows, tags.scores) for tags in answers]
+        empty = np.zeros(0, np.int64), np.zeros(0, np.float32)
+        return [empty if tags is None else (tags.tag_rows, tags.scores) for tags in answers]

@@ -1,10 +1,11 @@
-"""Batch tagging on one machine: a manifest in, parquet out, failures beside it.
+"""Batch tagging on one machine: a manifest in, parquet out, failures in a table of their own.
 
-    OUT/part-00000.parquet …                a row a tagged video
-    OUT/dead_letters/part-00000.parquet …   a row a video that could not be tagged, and why
-    OUT/_job.json                           what is being done; a second run of the same job goes on
+    OUT/part-00000.parquet …                a row per tagged video
+    OUT/dead_letters/part-00000.parquet …   a row per video that could not be tagged, with the reason
+    OUT/_job.json                           the job; running the same job again resumes it
 
-The manifest is streamed and parts are renamed into place whole, so memory stays flat and a part is complete.
+The manifest is streamed and each part is renamed into place when complete, so memory stays flat and a part is never
+incomplete.
 """
 
 import fcntl
@@ -30,7 +31,7 @@ from tagging.progress import Progress
 from tagging.store.answer_json import batch_row
 from tagging.types import VideoRef
 
-ROWS_A_PART = 2000
+ROWS_PER_PART = 2000
 FLUSH_AFTER_S = 60.0
 TAGGED = pa.schema(
     [
@@ -48,9 +49,9 @@ TAGGED = pa.schema(
         ("bundle", pa.string()),
     ]
 )
-DEAD = pa.schema(
+DEAD_LETTERS = pa.schema(
     [
-        ("video_id", pa.string()),  # null where the row itself could not be read
+        ("video_id", pa.string()),  # null if the manifest row itself could not be read
         ("uri", pa.string()),
         ("error", pa.string()),
         ("message", pa.string()),
@@ -74,19 +75,20 @@ def run_batch(
     selection: SelectConfig,
     progress: Progress,
 ) -> BatchReport:
-    """Tag every video of the manifest that `out` does not hold yet.
+    """Tag every video of the manifest that `out` does not contain yet.
 
-    Raises OutputExistsError where `out` holds anything but an unfinished run of the same job.
+    columns: field -> column of the manifest, where they differ
+    Raises InvalidManifestError, and OutputExistsError if `out` contains anything but an unfinished run of this job.
     """
     rows = read_videos(manifest, columns)
-    first = list(islice(rows, 1))  # a manifest that cannot be opened is told before a folder is made
+    first = list(islice(rows, 1))  # an unreadable manifest is reported before a folder is made
     job = {
         "manifest": ascii(str(manifest.resolve())),
         "columns": dict(columns),
         "bundle": tagger.bundle_version,
         **selection.model_dump(),
     }
-    with _claim(out, job):
+    with _locked(out, job):
         return _tag_all(chain(first, rows), out, tagger, selection, progress)
 
 
@@ -97,9 +99,9 @@ def _tag_all(
     selection: SelectConfig,
     progress: Progress,
 ) -> BatchReport:
-    tagged, dead = _Parts(out, TAGGED), _Parts(out / "dead_letters", DEAD)
+    tagged, dead = _PartWriter(out, TAGGED), _PartWriter(out / "dead_letters", DEAD_LETTERS)
     done = {*tagged.column("video_id"), *dead.column("video_id")}
-    told = set(dead.column("message"))  # rows that cannot be read have no id
+    reported = set(dead.column("message"))  # unreadable manifest rows have no id
     unreadable: list[InvalidManifestError] = []
 
     def videos() -> Iterator[VideoRef]:
@@ -114,36 +116,39 @@ def _tag_all(
             advance(tagged.written + dead.written)
             for result in tagger.tag_many(videos(), selection):
                 if isinstance(result, Failure):
-                    dead.add(_dead_row(result.error, result.video))
+                    dead.add(_dead_letter_row(result.error, result.video))
                 else:
                     tagged.add(batch_row(result))
                 advance(1)
-    finally:  # also when it is stopped, or the manifest breaks off
+    finally:  # also if the run is stopped, or the manifest ends in an error
         for error in unreadable:
-            if error.message not in told:
-                dead.add(_dead_row(error))
+            if error.message not in reported:
+                dead.add(_dead_letter_row(error))
         tagged.flush()
         dead.flush()
-    if not tagged.parts:  # readers find the columns even where no video could be tagged
+    if not tagged.parts:  # readers find the columns even if no video could be tagged
         tagged.write_part()
     return BatchReport(str(out), tagged.written, dead.written)
 
 
 @contextmanager
-def _claim(out: Path, job: dict[str, Any]) -> Iterator[None]:
-    """Holds the folder for this job alone; raises OutputExistsError where it is not this job's."""
+def _locked(out: Path, job: Mapping[str, object]) -> Iterator[None]:
+    """Hold the output folder's lock for this job.
+
+    Raises OutputExistsError if the folder belongs to another job or is in use.
+    """
     path = out / "_job.json"
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         out.mkdir(parents=True, exist_ok=True)
         with atomic_text_file(path) as file:
             json.dump(job, file, indent=1)
     try:
-        begun = json.loads(path.read_text(encoding="utf-8"))
+        started = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        begun = None
-    if begun != job:
-        what = "the results of another job" if begun else "something else"
-        raise OutputExistsError(f"{out} is not an empty folder: it holds {what}", "choose another --out")
+        started = None
+    if started != job:
+        content = "the results of another job" if started else "other files"
+        raise OutputExistsError(f"{out} is not an empty folder: it holds {content}", "choose another --out")
     with path.open(encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -152,8 +157,8 @@ def _claim(out: Path, job: dict[str, Any]) -> Iterator[None]:
         yield
 
 
-class _Parts:
-    """A growing folder of parquet parts; it goes on where an earlier run stopped."""
+class _PartWriter:
+    """Appends rows to a folder of parquet parts, continuing after the parts of an earlier run."""
 
     def __init__(self, folder: Path, schema: pa.Schema) -> None:
         self._folder = folder
@@ -162,18 +167,19 @@ class _Parts:
         self._flushed_at = time.monotonic()
         for partial in folder.glob(".part-*.partial-*"):
             partial.unlink()
-        self._there = sorted(folder.glob("part-*.parquet"))
-        self.parts = len(self._there)
-        self.written = sum(pq.read_metadata(part).num_rows for part in self._there)
+        self._earlier_parts = sorted(folder.glob("part-*.parquet"))
+        self.parts = len(self._earlier_parts)
+        self.written = sum(pq.read_metadata(part).num_rows for part in self._earlier_parts)
 
     def column(self, name: str) -> Iterator[Any]:
-        """Of the rows of earlier runs."""
-        for part in self._there:
+        """Yield the values of a column in the rows of earlier runs."""
+        for part in self._earlier_parts:
             yield from pq.read_table(part, columns=[name])[name].to_pylist()
 
     def add(self, row: dict[str, Any]) -> None:
+        """Add a row, which is written at the latest with the last row of a part or after FLUSH_AFTER_S."""
         self._rows.append(row)
-        if len(self._rows) == ROWS_A_PART or time.monotonic() - self._flushed_at > FLUSH_AFTER_S:
+        if len(self._rows) == ROWS_PER_PART or time.monotonic() - self._flushed_at > FLUSH_AFTER_S:
             self.flush()
 
     def flush(self) -> None:
@@ -181,10 +187,10 @@ class _Parts:
             self.write_part()
 
     def write_part(self) -> None:
-        """Write what is pending, even nothing, as one part: whole or not at all."""
+        """Write the pending rows, even if there are none, as one part: completely or not at all."""
         self._flushed_at = time.monotonic()
-        # Let go of first: a signal after the renaming must not have them written again. What is lost
-        # to a signal before it has not been written, so the next run makes it.
+        # Cleared before writing: a signal after the renaming must not write the rows twice. Rows lost to a signal
+        # before it are not in any part, so the next run tags those videos again.
         rows, self._rows = self._rows, []
         self._folder.mkdir(parents=True, exist_ok=True)
         name = f"part-{self.parts:05d}.parquet"
@@ -194,7 +200,7 @@ class _Parts:
         self.written += len(rows)
 
 
-def _dead_row(error: VideotagError, video: VideoRef | None = None) -> dict[str, Any]:
+def _dead_letter_row(error: VideotagError, video: VideoRef | None = None) -> dict[str, Any]:
     return {
         "video_id": video.video_id if video else None,
         "uri": _utf8(video.uri) if video and video.uri is not None else None,
@@ -205,5 +211,5 @@ def _dead_row(error: VideotagError, video: VideoRef | None = None) -> dict[str, 
 
 
 def _utf8(text: str) -> str:
-    """A path may hold bytes that are no text; parquet may not."""
+    """Replace the undecodable bytes of a path, which parquet cannot store."""
     return text.encode("utf-8", "replace").decode("utf-8")

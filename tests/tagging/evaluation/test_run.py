@@ -71,7 +71,7 @@ def test_the_report_has_a_row_for_every_channel_and_the_union(report: Evaluation
 
 
 def test_videos_the_bundle_learnt_from_are_refused(tiny_bundle: Path, corpus: Path, tmp_path: Path) -> None:
-    with pytest.raises(InvalidManifestError, match="60 of the 60 videos are ones the bundle learnt from"):
+    with pytest.raises(InvalidManifestError, match="the bundle was trained on 60 of the 60 videos"):
         evaluate(tiny_bundle, [corpus], {}, FeatureStore(tmp_path), Silent())
 
 

@@ -22,7 +22,7 @@ from tests.support.polling import wait_until
 def test_every_row_comes_out_once_tagged_or_as_a_dead_letter(
     tiny_bundle: Path, unseen_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local, "ROWS_A_PART", 4)
+    monkeypatch.setattr(local, "ROWS_PER_PART", 4)
     folder = unseen_corpus.parent
     good = [json.loads(line) for line in unseen_corpus.read_text().splitlines()]
     (folder / "junk.mp4").write_bytes(b"junk")
@@ -122,7 +122,7 @@ from pathlib import Path
 from tagging.pipeline import load, tagger as module
 from tagging.jobs import local
 from tagging.progress import Silent
-local.ROWS_A_PART = module.TEXTS_AT_ONCE = 20
+local.ROWS_PER_PART = module.TEXTS_AT_ONCE = 20
 with load.load_tagger(Path({str(tiny_bundle)!r})) as tagger:
     out = Path({str(tmp_path / "out")!r})
     local.run_batch(Path({str(manifest)!r}), {{}}, out, tagger, tagger.selection(None), Silent())
@@ -193,7 +193,7 @@ def test_a_signal_after_a_part_is_in_place_does_not_write_it_again(
             raise Interrupted
         return result
 
-    monkeypatch.setattr(local, "ROWS_A_PART", 5)
+    monkeypatch.setattr(local, "ROWS_PER_PART", 5)
     manifest = titles(tmp_path / "m.jsonl", 12)
     with load_tagger(tiny_bundle) as tagger:
         monkeypatch.setattr(Path, "replace", interrupted)
