@@ -1,7 +1,35 @@
-"""What can go wrong, as a small tree that knows nothing of transports.
+"""Exception classes of videotag, independent of any transport.
 
-Every message states what was found and what was expected; `hint` says what to do next.
-The command line prints both and exits with 1; the service maps each class to one status.
+Every message states what was found and what was expected; `hint` states what to do next. The command line prints both
+and exits with 1; the service maps each class to one gRPC status and sends the class name as the reason.
+
+VideotagError
+  x input
+      InvalidConfigError, InvalidManifestError, InvalidAliasesError, InvalidTagsError, InvalidResultsError,
+      InvalidSelectionError
+      InvalidVideoError
+        + InvalidMediaError
+  x media
+      MediaNotFoundError, SourceNotAllowedError
+      MediaLimitError
+        + MediaTooBigError, MediaTooLongError, MediaTooManyPixelsError, DecodeTimeoutError, DecodeMemoryError
+      DecodeCrashError
+  x installation and servers
+      MissingWeightsError, MissingPackageError, BackendUnavailableError
+  x database
+      InvalidRecordError, OvertakenError, DatabaseMismatchError
+  x files
+      ArtifactError
+        + ArtifactNotFoundError, ArtifactCorruptError, ArtifactMismatchError
+      OutputExistsError, OutputUnwritableError
+  x calls
+      InvalidRequestError, UnauthenticatedError, ForbiddenError, UnknownIdError, AlreadyExistsError, ConflictError,
+      BusyError, DeadlineExceededError
+      OverloadedError
+        + QuotaExceededError
+NothingToLearnError (a ValueError; handled inside training)
+
+`x` marks a group without a class of its own, `+` a subclass.
 """
 
 from collections.abc import Mapping
@@ -16,7 +44,7 @@ class VideotagError(Exception):
         self.hint = hint
 
     def __reduce__(self) -> tuple[object, ...]:
-        # Errors cross process borders (decode workers), with their hint.
+        # Errors are pickled between processes (decode workers); keep the hint.
         return type(self), (self.message, self.hint)
 
 
@@ -41,7 +69,7 @@ class InvalidResultsError(VideotagError):
 
 
 class InvalidSelectionError(VideotagError):
-    """An answer is asked for that the bundle cannot choose."""
+    """Requested selection options that the bundle does not support."""
 
 
 class InvalidVideoError(VideotagError):
@@ -49,15 +77,15 @@ class InvalidVideoError(VideotagError):
 
 
 class InvalidMediaError(InvalidVideoError):
-    """Media of which neither picture nor sound can be read."""
+    """Media in which neither pictures nor sound can be decoded."""
 
 
 class MediaNotFoundError(VideotagError):
-    """No file or URL at the given place, or no right to read it."""
+    """A file or URL that does not exist or must not be read."""
 
 
 class SourceNotAllowedError(VideotagError):
-    """A uri that this service may not open: its scheme, host, address or folder is on no list of its operator."""
+    """A URI that this service may not open: its scheme, host, address or folder is not in the operator's allow list."""
 
 
 class MediaLimitError(VideotagError):
@@ -73,7 +101,7 @@ class MediaTooLongError(MediaLimitError):
 
 
 class MediaTooManyPixelsError(MediaLimitError):
-    """More pixels a frame than `media.max_pixels`."""
+    """More pixels per frame than `media.max_pixels`."""
 
 
 class DecodeTimeoutError(MediaLimitError):
@@ -85,7 +113,7 @@ class DecodeMemoryError(MediaLimitError):
 
 
 class DecodeCrashError(VideotagError):
-    """The decoder's process died on this file."""
+    """The decoder process died while reading this file."""
 
 
 class MissingWeightsError(VideotagError):
@@ -97,19 +125,19 @@ class MissingPackageError(VideotagError):
 
 
 class BackendUnavailableError(VideotagError):
-    """A server that this process relies on and that does not do what it is asked; trying again may help."""
+    """A server that this process depends on and that failed to respond correctly; a retry may help."""
 
 
 class InvalidRecordError(VideotagError):
-    """Something that the database cannot keep as it is, or that contradicts what it keeps already."""
+    """A record that the database cannot store as it is, or that contradicts a stored one."""
 
 
 class OvertakenError(VideotagError):
-    """A change based on what others changed meanwhile; reading on and trying again helps."""
+    """A change based on an outdated state; read the newer changes and retry."""
 
 
 class DatabaseMismatchError(VideotagError):
-    """A database whose tables are not those of this version of videotag."""
+    """A database whose schema does not match this version of videotag."""
 
 
 class ArtifactError(VideotagError):
@@ -117,27 +145,27 @@ class ArtifactError(VideotagError):
 
 
 class ArtifactNotFoundError(ArtifactError):
-    """There is no artifact at the given place."""
+    """An artifact path that does not exist."""
 
 
 class ArtifactCorruptError(ArtifactError):
-    """A file that differs from what its manifest says."""
+    """A file that differs from its manifest entry."""
 
 
 class ArtifactMismatchError(ArtifactError):
-    """An intact artifact made by another format version or other encoders."""
+    """An intact artifact written with another format version or other encoders."""
 
 
 class OutputExistsError(VideotagError):
-    """An output place that already holds something."""
+    """An output path that already exists."""
 
 
 class OutputUnwritableError(VideotagError):
-    """An output place where nothing can be written: no right, no room, or something that is no file."""
+    """An output path that cannot be written: no permission, no space, or not a regular file."""
 
 
 class InvalidRequestError(VideotagError):
-    """Fields of a request that are not what its description asks for; `violations` says of each what is wrong."""
+    """Request fields that violate their documented constraints; `violations` maps each field to a description."""
 
     def __init__(self, message: str, hint: str = "", violations: Mapping[str, str] | None = None) -> None:
         super().__init__(message, hint)
@@ -148,19 +176,19 @@ class InvalidRequestError(VideotagError):
 
 
 class UnauthenticatedError(VideotagError):
-    """A caller that does not show who it is."""
+    """A call without valid credentials."""
 
 
 class ForbiddenError(VideotagError):
-    """A caller that may not do what it asks for."""
+    """A call that the authenticated client is not permitted to make."""
 
 
 class UnknownIdError(VideotagError):
-    """An id in a request that means nothing here: of a tag, an edit, a stored answer."""
+    """A request that names an unknown id: of a tag, an edit or a stored answer."""
 
 
 class AlreadyExistsError(VideotagError):
-    """Something else has the name that a request gives; `existing_id` is its id."""
+    """A requested name that is already taken; `existing_id` is the id of its owner."""
 
     def __init__(self, message: str, hint: str = "", existing_id: str = "") -> None:
         super().__init__(message, hint)
@@ -171,15 +199,15 @@ class AlreadyExistsError(VideotagError):
 
 
 class ConflictError(VideotagError):
-    """A change that the present state rules out: a tag as its own ancestor, an edit that later ones rest on."""
+    """A change that the current state rules out: a tag as its own ancestor, undoing an edit that others depend on."""
 
 
 class BusyError(VideotagError):
-    """Something that is done once at a time, and is being done: loading a bundle."""
+    """An exclusive operation that is already in progress, such as loading a bundle."""
 
 
 class OverloadedError(VideotagError):
-    """More work than the service takes on; trying again helps, `retry_after_s` seconds later."""
+    """More work than the service accepts; retry after `retry_after_s` seconds."""
 
     def __init__(self, message: str, hint: str = "", retry_after_s: float = 1.0) -> None:
         super().__init__(message, hint)
@@ -190,12 +218,12 @@ class OverloadedError(VideotagError):
 
 
 class QuotaExceededError(OverloadedError):
-    """More calls than this caller may make."""
+    """More calls than this client's quota permits."""
 
 
 class DeadlineExceededError(VideotagError):
-    """The time that the caller gave is over before the work is done."""
+    """A deadline set by the caller that passed before the work was done."""
 
 
 class NothingToLearnError(ValueError):
-    """Labelled videos that say nothing of what is to be learnt; training tells it and goes on without."""
+    """Too little data to train this part; training logs it and skips the part."""
