@@ -10,7 +10,7 @@ Advance = Callable[[int], None]  # called with the number of units done since th
 
 
 class Progress(Protocol):
-    def track(self, what: str, total: int | None) -> AbstractContextManager[Advance]:
+    def track(self, label: str, total: int | None) -> AbstractContextManager[Advance]:
         """A named piece of work of `total` units (None: unknown)."""
 
 
@@ -18,7 +18,7 @@ class Silent:
     """Shows nothing."""
 
     @contextmanager
-    def track(self, what: str, total: int | None) -> Iterator[Advance]:
+    def track(self, label: str, total: int | None) -> Iterator[Advance]:
         yield lambda _: None
 
 

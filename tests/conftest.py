@@ -12,7 +12,7 @@ from tagging.config.profiles import parse_config
 from tagging.config.root import Config
 from tagging.features.resnet import SmallResNet
 from tagging.progress import Silent
-from tagging.quickstart.corpus import Plan, plan_test, plan_training, write_corpus
+from tagging.quickstart.corpus import PlannedVideo, plan_test, plan_training, write_corpus
 from tagging.store.database.config import DatabaseConfig
 from tagging.store.features import FeatureStore
 from tagging.tools.distillation.classes import Classes
@@ -146,12 +146,12 @@ def corpus(built_once: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def unseen_plans() -> list[Plan]:
+def unseen_plans() -> list[PlannedVideo]:
     return plan_test(8, np.random.default_rng(2))
 
 
 @pytest.fixture(scope="session")
-def unseen_corpus(built_once: Path, unseen_plans: list[Plan]) -> Path:
+def unseen_corpus(built_once: Path, unseen_plans: list[PlannedVideo]) -> Path:
     """Manifest of 8 clips under titles that `corpus` does not have."""
 
     def build_unseen(folder: Path) -> None:

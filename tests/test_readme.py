@@ -34,9 +34,7 @@ def test_every_videotag_command_of_the_readme_is_one_there_is() -> None:
     assert len(lines) >= 5
     for line in lines:
         words = line.split()
-        command = (
-            words[:2] if words[0] in GROUPS else words[:1]
-        )
+        command = words[:2] if words[0] in GROUPS else words[:1]
         usage = subprocess.run([BIN / "videotag", *command, "--help"], capture_output=True, text=True, check=True)
         for option in (word for word in words if word.startswith("--")):
             assert option in usage.stdout, f"{option} of `videotag {line}`"

@@ -1,4 +1,4 @@
-"""`videotag ablate`"""
+"""The `videotag ablate` commands: ablations of the ranker's training."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -10,7 +10,7 @@ from tagging import paths
 from tagging.cli import options
 from tagging.cli.console import Format, print_json, print_lines, print_table, progress
 
-app = typer.Typer(help="What a part of the system is worth, and what it gets wrong.", no_args_is_help=True)
+app = typer.Typer(help="Measure the ranker's negatives.", no_args_is_help=True)
 
 
 @app.command("negatives")
@@ -20,16 +20,16 @@ def negatives(
     profile: options.Profile = "offline",
     config: options.ConfigFiles = None,
     holdout: Annotated[
-        float, typer.Option("--holdout", min=0.01, max=0.9, help="Share of the uploaders that are tested on.")
+        float, typer.Option("--holdout", min=0.01, max=0.9, help="Share of the uploaders to test on.")
     ] = 0.15,
-    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Trainings of each setting.")] = 3,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Number of trainings per setting.")] = 3,
     example: Annotated[
         str | None, typer.Option("--example", metavar="VIDEO_ID", help="Held-out video whose first tags are shown.")
     ] = None,
     features: options.Features = None,
     output: options.Output = Format.table,
 ) -> None:
-    """Train the ranker against 10 negatives, 400, 400 and 2-hop ones, and as configured, and compare.
+    """Train the ranker with 10 negatives, 400, 400 plus 2-hop negatives, and as configured, and compare the results.
 
     [bold]Example[/bold]
 
@@ -55,22 +55,25 @@ def negatives(
     if output is Format.json:
         print_json(asdict(report))
         return
-    print_lines([f"{report.videos:,} videos to learn from, {report.tested:,} to test on, {report.tags:,} tags"])
-    print_table(report.table, "Negatives: means over the seeds, with their standard deviation as spread")
+    print_lines([f"{report.videos:,} videos to train on, {report.tested:,} to test on, {report.tags:,} tags"])
+    print_table(report.table, "Negatives: means over the seeds, and standard deviations as spread")
     print_table(report.example_tags, f"First tags of {report.example!r}")
 
 
 @app.command("false-negatives")
 def false_negatives(
     manifest: options.Manifests,
-    out: Annotated[Path, typer.Option("--out", metavar="FILE.csv", help="200 drawn pairs for a person to judge. New.")],
+    out: Annotated[
+        Path,
+        typer.Option("--out", metavar="FILE.csv", help="200 sampled pairs to review; must not exist."),
+    ],
     columns: options.Columns = None,
     profile: options.Profile = "offline",
     config: options.ConfigFiles = None,
     features: options.Features = None,
     output: options.Output = Format.table,
 ) -> None:
-    """Hide some labels from a training, and count how often they are drawn as negatives, by source.
+    """Hide some labels from training and count how often each source draws them as negatives.
 
     [bold]Example[/bold]
 
@@ -87,5 +90,5 @@ def false_negatives(
     if output is Format.json:
         print_json(asdict(report))
         return
-    print_lines([f"{report.hidden:,} labels of {report.videos:,} videos hidden; pairs to judge: {report.sample}"])
+    print_lines([f"{report.hidden:,} labels of {report.videos:,} videos hidden; pairs to review: {report.sample}"])
     print_table(report.table, "Negatives that are hidden labels")

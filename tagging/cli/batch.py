@@ -1,4 +1,4 @@
-"""`videotag batch`"""
+"""The `videotag batch` command: tags the videos of a manifest into parquet files."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -14,7 +14,8 @@ from tagging.cli.console import Format, print_json, print_table, progress
 def command(
     manifest: Annotated[Path, typer.Argument(metavar="MANIFEST", help="JSONL, CSV or parquet table of videos.")],
     out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="Folder for the results: new, or of a run that was stopped.")
+        Path,
+        typer.Option("--out", metavar="DIR", help="Folder for the results; may be that of a stopped run."),
     ],
     bundle: options.Bundle = None,
     columns: options.Columns = None,
@@ -22,9 +23,9 @@ def command(
     precision: options.Precision = None,
     output: options.Output = Format.table,
 ) -> None:
-    """Tag every video of a manifest into DIR/*.parquet; what fails is in DIR/dead_letters/ with its reason.
+    """Tag every video of a manifest into DIR/*.parquet; failures are in DIR/dead_letters/ with the reason.
 
-    The same command goes on where a stopped run was.
+    Running the same command again resumes a stopped run.
 
     [bold]Examples[/bold]
 

@@ -1,4 +1,4 @@
-"""What the commands share of the terminal: results to stdout, everything else to stderr."""
+"""Terminal output of the commands: results to stdout, progress, logs and errors to stderr."""
 
 import json
 import logging
@@ -45,11 +45,11 @@ class Format(StrEnum):
 def print_json(value: object) -> None:
     is_unicode = sys.stdout.encoding.lower().startswith("utf")
     sys.stdout.write(json.dumps(value, ensure_ascii=not is_unicode, indent=1) + "\n")
-    sys.stdout.flush()  # a closed pipe or a full disk is told here, not at the interpreter's end
+    sys.stdout.flush()  # reports a closed pipe or a full disk here, not at interpreter exit
 
 
 def print_table(rows: Sequence[dict[str, Any]], title: str = "") -> None:
-    """Rows with equal keys; a terminal folds wide columns, a file or pipe gets each row on one line."""
+    """Print rows with equal keys: wrapped to the width of a terminal, one line per row in a file or pipe."""
     table = Table(box=None, pad_edge=False)
     for name, value in (rows[0] if rows else {}).items():
         table.add_column(Text(name.replace("_", " ")), justify="left" if isinstance(value, str) else "right")
@@ -66,12 +66,12 @@ def print_lines(lines: Sequence[str]) -> None:
 
 
 def printable(text: str) -> str:
-    """Titles and file names are strangers' words: a control character of theirs must not reach the terminal."""
-    return "".join("�" if _steers(char) else char for char in text)
+    """Replace control characters: titles and file names are untrusted and must not control the terminal."""
+    return "".join("�" if _is_control(char) else char for char in text)
 
 
-def _steers(char: str) -> bool:
-    """Control characters, halves of surrogate pairs, line ends, and what reverses the direction of a whole line."""
+def _is_control(char: str) -> bool:
+    """Return True for control characters, lone surrogates, line separators, and bidirectional overrides."""
     return (
         unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp")
         or char in "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
@@ -80,12 +80,12 @@ def _steers(char: str) -> bool:
 
 @contextmanager
 def errors_in_one_line() -> Iterator[None]:
-    """A known error becomes one line on stderr, a hint, and exit code 1."""
+    """Report a known error as one line on stderr and a hint, and exit with code 1."""
     try:
         yield
     except VideotagError as error:
         _fail(error.message, error.hint)
-    except OSError as error:  # a full disk, a folder without rights: the system's words are the clearest
+    except OSError as error:  # a full disk, missing permissions: the system's message is the clearest
         _fail(str(error))
 
 
@@ -93,15 +93,15 @@ def _fail(message: str, hint: str = "") -> None:
     sys.stderr.write(f"error: {printable(message)}\n" + (f"hint: {printable(hint)}\n" if hint else ""))
     try:
         sys.stdout.flush()
-    except OSError:  # what could not be written is lost with this; the error above told so
+    except OSError:  # the rest of the output cannot be written; the error above said so
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(1)
 
 
 def configure_output() -> None:
-    """Our own events from INFO, other libraries' warnings; on stderr, so results stay clean.
+    """Log videotag's events from INFO and other libraries' from WARNING to stderr, which keeps stdout for results.
 
-    A terminal that cannot show a character gets a question mark for it, not an error.
+    A character that the terminal's encoding lacks is printed as a question mark instead of raising an error.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
@@ -111,51 +111,51 @@ def configure_output() -> None:
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     for name in ("tagging", "recall", "rank"):
         logging.getLogger(name).setLevel(logging.INFO)
-    logging.getLogger("transformers").setLevel(logging.ERROR)  # it warns of each layer it did not shard
+    logging.getLogger("transformers").setLevel(logging.ERROR)  # it warns about each layer that it did not shard
 
 
 class _PrintableFormatter(logging.Formatter):
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  the library's name
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  name of the base class
         record.message = printable(record.message)
         return super().formatMessage(record)
 
 
 def progress() -> Progress:
-    """Bars on a terminal, a line now and then elsewhere."""
+    """Return progress bars for a terminal, and occasional lines for anything else."""
     return _Bars() if sys.stderr.isatty() else _Lines()
 
 
 class _Bars:
     @contextmanager
-    def track(self, what: str, total: int | None) -> Iterator[Advance]:
+    def track(self, label: str, total: int | None) -> Iterator[Advance]:
         columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
         times = (TimeElapsedColumn(), TimeRemainingColumn())
         with RichProgress(*columns, *times, console=Console(stderr=True)) as bars:
-            task = bars.add_task(what, total=total)
+            task = bars.add_task(label, total=total)
             yield lambda done: bars.advance(task, done)
 
 
 class _Lines:
     @contextmanager
-    def track(self, what: str, total: int | None) -> Iterator[Advance]:
-        started = told = time.monotonic()
+    def track(self, label: str, total: int | None) -> Iterator[Advance]:
+        started = printed = time.monotonic()
         count = 0
 
         def advance(done: int) -> None:
-            nonlocal count, told
+            nonlocal count, printed
             count += done
             now = time.monotonic()
-            if now - told >= LINE_EVERY_S:
-                told = now
-                sys.stderr.write(f"{what}: {_of(count, total)}, {count / (now - started):.0f}/s\n")
+            if now - printed >= LINE_EVERY_S:
+                printed = now
+                sys.stderr.write(f"{label}: {_counted(count, total)}, {count / (now - started):.0f}/s\n")
                 sys.stderr.flush()
 
         yield advance
-        sys.stderr.write(f"{what}: {_of(count, None)} in {time.monotonic() - started:.1f} s\n")
+        sys.stderr.write(f"{label}: {_counted(count, None)} in {time.monotonic() - started:.1f} s\n")
         sys.stderr.flush()
 
 
-def _of(count: int, total: int | None) -> str:
+def _counted(count: int, total: int | None) -> str:
     return f"{count:,} of {total:,}" if total is not None else f"{count:,}"
 
 
@@ -169,7 +169,7 @@ def _shown(value: object) -> str:
 
 @contextmanager
 def needs_extra(extra: str) -> Iterator[None]:
-    """Around imports: a library that is missing is one known error that names what to install."""
+    """Turn a missing library, in the imports of a block, into an error that names the extra to install."""
     try:
         yield
     except ModuleNotFoundError as error:

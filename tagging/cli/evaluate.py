@@ -1,4 +1,4 @@
-"""`videotag evaluate`"""
+"""The `videotag evaluate` command: metrics of a bundle on labelled videos."""
 
 from contextlib import nullcontext
 from dataclasses import asdict
@@ -17,29 +17,28 @@ def command(
     bundle: options.Bundle = None,
     columns: options.Columns = None,
     held_out: Annotated[
-        bool, typer.Option("--held-out", help="Only the uploaders that `train --holdout` kept aside.")
+        bool, typer.Option("--held-out", help="Use only the uploaders that `train --holdout` held out.")
     ] = False,
-    split: Annotated[str | None, typer.Option("--split", help="Only rows whose split is this.")] = None,
+    split: Annotated[str | None, typer.Option("--split", help="Use only rows of this split.")] = None,
     predictions: Annotated[
         Path | None,
         typer.Option(
             "--predictions",
             metavar="DIR",
-            help="Write the 200 best tags of each video: union.jsonl, and one of each channel. New.",
+            help="Write the 200 best tags of each video, a file per channel and union.jsonl; must not exist.",
         ),
     ] = None,
     figure: Annotated[
         Path | None,
-        typer.Option("--figure", metavar="FILE.png", help="Draw how often a tag is right, by its confidence."),
+        typer.Option("--figure", metavar="FILE.png", help="Draw a reliability diagram."),
     ] = None,
     features: options.Features = None,
     output: options.Output = Format.table,
 ) -> None:
-    """Measure a bundle on labelled videos it has not learnt from.
+    """Measure a bundle on labelled videos that it was not trained on.
 
-    Tables: recall of each channel and of their union; the ranked order; what a user is answered, beside what the
-    classifier alone and the ranker without recall would answer; how far confidences are probabilities; what promises
-    of precision come to.
+    Tables: recall of each channel and of their union; ranking metrics; the answers compared with those of the
+    classifier alone and of the ranker without recall; calibration of the confidences; results of target precisions.
 
     [bold]Examples[/bold]
 
@@ -73,4 +72,4 @@ def command(
     print_table(report.systems, "Systems")
     print_table(report.calibration, "Calibration of the tags that may be answered")
     if report.promises:
-        print_table(report.promises, "Promises of precision")
+        print_table(report.promises, "Target precisions")

@@ -1,4 +1,4 @@
-"""`videotag labelled`: labelled videos that come after a bundle was made."""
+"""The `videotag labelled` commands: labelled videos added to a bundle after training."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -10,14 +10,14 @@ from tagging import paths
 from tagging.cli import options
 from tagging.cli.console import Format, now, print_json, print_table, progress
 
-app = typer.Typer(help="Labelled videos that come after a bundle was made.", no_args_is_help=True)
-Log = Annotated[Path, typer.Option("--log", metavar="FILE", help="The log of such videos; a new one is begun.")]
-OldLog = Annotated[Path, typer.Option("--log", metavar="FILE", help="The log of such videos.")]
+app = typer.Typer(help="Labelled videos added after training.", no_args_is_help=True)
+Log = Annotated[Path, typer.Option("--log", metavar="FILE", help="Log of labelled videos; created if missing.")]
+OldLog = Annotated[Path, typer.Option("--log", metavar="FILE", help="Log of labelled videos.")]
 
 
 @app.callback()
 def labelled() -> None:
-    """Labelled videos that come after a bundle was made, and vote without a training."""
+    """Labelled videos added after training, which take part in neighbour voting at once."""
 
 
 @app.command("add")
@@ -29,9 +29,10 @@ def add_command(
     features: options.Features = None,
     output: options.Output = Format.table,
 ) -> None:
-    """Append labelled videos to a log. A killed run goes on where it was; a video given again replaces the earlier one.
+    """Append labelled videos to a log; a video that is in the log already is replaced.
 
-    With `videotag tag --labelled FILE` they vote at once, in any bundle of the same encoders.
+    With `videotag tag --labelled FILE` they take part in neighbour voting, in any bundle with the same encoders. A
+    killed run is resumed by running it again.
 
     [bold]Examples[/bold]
 
@@ -56,10 +57,10 @@ def add_command(
 @app.command("remove")
 def remove_command(
     log: Log,
-    video_ids: Annotated[list[str], typer.Argument(metavar="VIDEO_ID...", help="Videos that are to vote no more.")],
+    video_ids: Annotated[list[str], typer.Argument(metavar="VIDEO_ID...", help="Videos to remove.")],
     output: options.Output = Format.table,
 ) -> None:
-    """Let labelled videos vote no more, whether they are in the bundle or in the log.
+    """Remove labelled videos from neighbour voting, whether the bundle or the log contains them.
 
     [bold]Examples[/bold]
 
@@ -81,9 +82,9 @@ def fold_command(
     bundle: options.Bundle = None,
     output: options.Output = Format.table,
 ) -> None:
-    """Write a bundle in which the videos of a log vote, with indexes built anew and nothing learnt.
+    """Write a bundle that contains the videos of a log, with its indexes rebuilt and without training.
 
-    The log may be removed once no bundle before the new one serves any more.
+    The log may be deleted once no older bundle is served any more.
 
     [bold]Examples[/bold]
 

@@ -1,6 +1,6 @@
 """The `videotag` command. A command parses, calls one library function and prints.
 
-Exit codes: 0 done, 1 a known error told in one line and a hint, 2 wrong usage, 130 and 143 stopped by a signal.
+Exit codes: 0 done, 1 a known error, reported as one line and a hint, 2 wrong usage, 130 and 143 stopped by a signal.
 """
 
 import signal
@@ -26,7 +26,7 @@ from tagging.cli import (
 from tagging.cli.console import configure_output, errors_in_one_line
 
 app = typer.Typer(
-    help="Tags videos from what is seen, heard and written, and shows why.",
+    help="Tag videos from their frames, sound and text, and show the evidence.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -57,6 +57,6 @@ def main() -> None:
 
 
 def _stop(number: int, _: object) -> None:
-    """Ends the program as an exception, so that what is half done is cleared away and what is done is kept."""
+    """Exit by an exception, so that unfinished output is cleaned up and finished output is kept."""
     sys.stderr.write("stopped\n")
     sys.exit(128 + number)

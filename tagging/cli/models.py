@@ -1,4 +1,4 @@
-"""`videotag models`"""
+"""The `videotag models` commands: weights of the encoders."""
 
 import typer
 
@@ -6,17 +6,17 @@ from tagging.cli import options
 from tagging.cli.console import print_lines
 from tagging.config.profiles import load_config
 
-app = typer.Typer(help="The encoders' weights.", no_args_is_help=True)
+app = typer.Typer(help="Weights of the encoders.", no_args_is_help=True)
 
 
 @app.callback()
 def models() -> None:
-    """The encoders' weights."""
+    """Weights of the encoders."""
 
 
 @app.command("fetch")
 def fetch_command(profile: options.Profile = "production", config: options.ConfigFiles = None) -> None:
-    """Download the weights a profile names, so that nothing has to be fetched while serving.
+    """Download the weights that a profile names; nothing is downloaded while tagging or serving.
 
     [bold]Examples[/bold]
 

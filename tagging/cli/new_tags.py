@@ -1,4 +1,4 @@
-"""`videotag tags new` and `videotag tags add`: from what extraction read in a backlog to tags of the catalog."""
+"""The commands `videotag tags new` and `videotag tags add`: new tags of a batch, and adding tags to a bundle."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -14,22 +14,22 @@ SHOWN = 30
 
 
 def new_command(
-    results: Annotated[Path, typer.Argument(metavar="BATCH_DIR", help="What `videotag batch --out` wrote.")],
+    results: Annotated[Path, typer.Argument(metavar="BATCH_DIR", help="Output folder of `videotag batch`.")],
     bundle: options.Bundle = None,
     manifest: Annotated[
         Path | None,
-        typer.Option("--manifest", metavar="FILE", help="The batch's manifest, for uploaders and titles."),
+        typer.Option("--manifest", metavar="FILE", help="Manifest of the batch, for uploaders and titles."),
     ] = None,
     columns: options.Columns = None,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="Write all new tags as CSV, for an editor; new.")
+        Path | None, typer.Option("--out", metavar="FILE", help="Write all new tags as CSV for review; must not exist.")
     ] = None,
     output: options.Output = Format.table,
 ) -> None:
-    """List the new tags of a batch, with what speaks for each. `tags add --from FILE` adds the accepted ones.
+    """List the new tags of a batch with their evidence. `tags add --from FILE` adds the accepted ones.
 
-    In the file, `accept` is yes already where the rule is sure; fill in yes or no elsewhere. A tag is one that the
-    bundle does not have, by no spelling. Without --manifest every video counts as another uploader's.
+    A new tag is one that the bundle does not have under any spelling. In the file, `accept` is yes where the rule is
+    certain; enter yes or no in the other rows. Without --manifest every video counts as another uploader's.
 
     [bold]Examples[/bold]
 
@@ -43,25 +43,25 @@ def new_command(
     from tagging.tags.new_tag_proposals import PromotionRule
 
     if columns and manifest is None:
-        raise typer.BadParameter("says how to read a --manifest, and there is none", param_hint="--map")
+        raise typer.BadParameter("needs --manifest, whose columns it maps", param_hint="--map")
     if out is not None:
         require_new_table(out)
     rule = PromotionRule()
     tags = propose_new_tags(results, bundle or paths.default_bundle(), manifest, parse_columns(columns or []))
     if out is not None:
         write_new_tag_table(out, tags, rule)
-    rows = [{"accept": "yes" if rule.accepts(one) else "", **asdict(one)} for one in tags]
+    rows = [{"accept": "yes" if rule.accepts(tag) else "", **asdict(tag)} for tag in tags]
     summary = {
         "new_tags": len(tags),
         "accepted": sum(map(rule.accepts, tags)),
-        "may_be_spellings": sum(bool(one.spelling_of) for one in tags),
-        "uploaders": "by the manifest" if manifest else "unknown, every video counts as another's",
+        "may_be_spellings": sum(bool(tag.spelling_of) for tag in tags),
+        "uploaders": "by the manifest" if manifest else "unknown: every video counts as another uploader's",
     }
     if output is Format.json:
         print_json({**summary, "rule": asdict(rule), "tags": rows})
         return
     if not tags:
-        print_lines(["no tag is new to the bundle"])
+        print_lines(["the bundle has all tags of the batch"])
         return
     print_table([summary])
     shown = ("accept", "tag", "videos", "uploaders", "confidence", "spelling_of")
@@ -79,10 +79,10 @@ def add_command(
     bundle: options.Bundle = None,
     output: options.Output = Format.table,
 ) -> None:
-    """Write a bundle with more tags, without training: they are recalled at once, by their names.
+    """Write a bundle with more tags, without training: they are recalled by their names.
 
-    A tag that no video has yet is found where its name stands in a text, where it means what a class of the picture or
-    sound encoder means, and where a trained bundle reads its name as near to the video.
+    An added tag is found if its name occurs in a text, if it means the same as a class of the vision or audio encoder,
+    and, in a trained bundle, if the tag tower places its name near the video.
 
     [bold]Examples[/bold]
 

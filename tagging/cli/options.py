@@ -1,4 +1,4 @@
-"""Options that several commands share, each written once."""
+"""Command-line options that several commands share."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,9 +10,7 @@ from tagging.config.profiles import PROFILES
 
 Bundle = Annotated[
     Path | None,
-    typer.Option(
-        "--bundle", metavar="DIR", help="Bundle to use; without it, the starter bundle that comes with videotag."
-    ),
+    typer.Option("--bundle", metavar="DIR", help="Bundle to use (default: the starter bundle)."),
 ]
 Manifests = Annotated[
     list[Path],
@@ -20,22 +18,24 @@ Manifests = Annotated[
 ]
 Columns = Annotated[
     list[str] | None,
-    typer.Option("--map", metavar="FIELD=COLUMN", help="Read a field from a column of another name; may be repeated."),
+    typer.Option(
+        "--map", metavar="FIELD=COLUMN", help="Read a field from a column with another name; may be repeated."
+    ),
 ]
-Profile = Annotated[str, typer.Option("--profile", help=f"What to start from: {' or '.join(PROFILES)}.")]
+Profile = Annotated[str, typer.Option("--profile", help=f"Configuration to start from: {' or '.join(PROFILES)}.")]
 ConfigFiles = Annotated[
     list[Path] | None,
-    typer.Option("--config", metavar="FILE", help="TOML file whose values replace the profile's; may be repeated."),
+    typer.Option("--config", metavar="FILE", help="TOML file whose values override the profile's; may be repeated."),
 ]
 Features = Annotated[
     Path | None,
     typer.Option(
         "--features",
         metavar="DIR",
-        help="Feature store, so that nothing is encoded twice (default: one that all trainings share).",
+        help="Feature store, which avoids encoding a video twice (default: one shared by all commands).",
     ),
 ]
-Output = Annotated[Format, typer.Option("--format", help="How the result is printed on stdout.")]
+Output = Annotated[Format, typer.Option("--format", help="Format of the result on stdout.")]
 Precision = Annotated[
     float | None,
     typer.Option(
@@ -43,8 +43,8 @@ Precision = Annotated[
         min=0.01,
         max=0.99,
         metavar="P",
-        help="Answer only what keeps this share of right tags, on videos of uploaders like those trained on; "
-        "where nothing does, answer nothing.",
+        help="Target precision: answer only tags above the confidence that guarantees this share of correct tags, "
+        "for uploaders like those trained on; no tags if none does.",
     ),
 ]
 MaxTags = Annotated[

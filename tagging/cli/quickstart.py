@@ -1,4 +1,4 @@
-"""`videotag quickstart`"""
+"""The `videotag quickstart` command: tags a generated clip, then trains a bundle and tags it again."""
 
 import shlex
 from pathlib import Path
@@ -15,14 +15,14 @@ from tagging.store.answer_json import printed_answer
 
 def command(
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="Where to put it (default: your data folder).")
+        Path | None, typer.Option("--out", metavar="DIR", help="Output folder (default: in your data folder).")
     ] = None,
     output: options.Output = Format.table,
 ) -> None:
-    """From nothing to tags in half a minute: tag a clip with the bundle that is there, then learn one's own tags.
+    """Tag a clip with the starter bundle, then train a bundle with new tags, in half a minute.
 
-    Needs no download. The second part draws a small labelled corpus, trains a bundle on it, measures it, and tags the
-    clip again with that.
+    Needs no download. The second part generates a small labelled corpus, trains a bundle on it, evaluates it, and tags
+    the clip again with it.
 
     [bold]Examples[/bold]
 
@@ -47,23 +47,23 @@ def command(
             }
         )
         return
-    shown_clip = [f"{result.clip}", f"title: {result.title}", f"drawn as: {', '.join(result.true_tags)}", ""]
-    print_lines(["1. The starter bundle, which has learnt from nobody's videos, about a drawn clip", "", *shown_clip])
+    shown_clip = [f"{result.clip}", f"title: {result.title}", f"true tags: {', '.join(result.true_tags)}", ""]
+    print_lines(["1. Answer of the starter bundle for a generated clip", "", *shown_clip])
     print_answer(result.before)
     counts = result.training.counts
     print_lines(
         [
             "",
-            f"2. A bundle that learnt {counts['tags']} tags from {counts['videos']} videos: {result.training.bundle}",
-            "text is read by MiniLM, picture and sound by plain statistics: enough for drawings and tones",
+            f"2. A bundle trained with {counts['tags']} tags on {counts['videos']} videos: {result.training.bundle}",
+            "text is encoded by MiniLM, frames and sound by simple statistics, which suffice for generated clips",
         ]
     )
     shown = ("channel", "videos", "videos_looked_at", "recall_at_5", "recall_at_20")
     print_table(
         [{name: row[name] for name in shown} for row in result.evaluation.recall],
-        f"Recall on {result.evaluation.videos} clips kept aside",
+        f"Recall on {result.evaluation.videos} test clips",
     )
-    print_lines(["", "The same clip again", ""])
+    print_lines(["", "Answer of the trained bundle for the same clip", ""])
     print_answer(result.answer)
     bundle = shlex.quote(result.training.bundle)
     print_lines(["", f"next: videotag tag YOUR_CLIP --title ..., or {shlex.quote(str(result.clip))} --bundle {bundle}"])

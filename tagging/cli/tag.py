@@ -1,4 +1,4 @@
-"""`videotag tag`"""
+"""The `videotag tag` command: tags one video and prints the evidence."""
 
 import os
 from pathlib import Path
@@ -16,19 +16,19 @@ from tagging.types import Evidence, RankedTags, VideoRef
 
 
 def command(
-    video: Annotated[str | None, typer.Argument(help="Path or URL of the video; leave it out for text only.")] = None,
+    video: Annotated[str | None, typer.Argument(help="Path or URL of the video; omit it for text only.")] = None,
     title: Annotated[str, typer.Option("--title", help="The video's title.")] = "",
     description: Annotated[str, typer.Option("--description", help="The video's description.")] = "",
     bundle: options.Bundle = None,
     labelled: Annotated[
         Path | None,
-        typer.Option("--labelled", metavar="FILE", help="Let the videos of a `videotag labelled` log vote as well."),
+        typer.Option("--labelled", metavar="FILE", help="Log of `videotag labelled` to apply."),
     ] = None,
     max_tags: options.MaxTags = None,
     precision: options.Precision = None,
     output: options.Output = Format.table,
 ) -> None:
-    """Tag one video, and show what speaks for each tag.
+    """Tag one video and show the evidence for each tag.
 
     [bold]Examples[/bold]
 
@@ -36,7 +36,7 @@ def command(
 
     videotag tag --title "How to tune a guitar" --max-tags 5 --format json
     """
-    video = video or None  # a script's empty variable is no video
+    video = video or None  # an empty variable of a script is not a video
     if video is None and not title.strip() and not description.strip():
         raise InvalidVideoError("nothing to tag", "give a video, a --title or a --description")
     if not is_unicode(title + description):
@@ -47,7 +47,7 @@ def command(
     with load_tagger(bundle or paths.default_bundle()) as tagger:
         if labelled is not None:
             tagger.join(read_labelled_log(labelled))
-        # A file's name may be no text at all; the id is shown, so it must be.
+        # A file name may not be valid text; the id is printed, so it must be.
         video_id = os.fsencode(video).decode("utf-8", "replace") if video else title.strip() or description.strip()
         answer = tagger.tag(VideoRef(video_id, video, title, description), tagger.selection(max_tags, precision))
     if output is Format.json:
@@ -57,7 +57,7 @@ def command(
 
 
 def print_answer(answer: RankedTags) -> None:
-    """The same for people: one line a tag, with the best evidence of each channel behind it."""
+    """Print an answer as a table: a line per tag, with the best evidence of each channel."""
     if answer.tags:
         print_table(
             [
@@ -65,7 +65,7 @@ def print_answer(answer: RankedTags) -> None:
                     "tag": f"{tag.name} (new)" if tag.is_new else tag.name,
                     "confidence": f"{tag.confidence:.2f}",
                     "channels": "  ".join(f"{name} {score:.2f}" for name, score in tag.channels.items()),
-                    "because of": "; ".join(_nearest(tag.evidence)),
+                    "because of": "; ".join(_best_evidence(tag.evidence)),
                 }
                 for tag in answer.tags
             ]
@@ -73,18 +73,18 @@ def print_answer(answer: RankedTags) -> None:
     print_lines([f"looked at: {', '.join(answer.modalities)}", *(f"warning: {w}" for w in answer.warnings)])
 
 
-def _nearest(evidence: tuple[Evidence, ...]) -> list[str]:
-    nearest: dict[str, Evidence] = {}
-    for one in evidence:
-        nearest.setdefault(one.channel, one)
-    return [f"{_what(e)} ({e.channel} {e.similarity:.2f})" for e in nearest.values()]
+def _best_evidence(evidence: tuple[Evidence, ...]) -> list[str]:
+    best: dict[str, Evidence] = {}
+    for piece in evidence:
+        best.setdefault(piece.channel, piece)
+    return [f"{_describe(piece)} ({piece.channel} {piece.similarity:.2f})" for piece in best.values()]
 
 
-def _what(one: Evidence) -> str:
-    if one.kind == "frame":
-        return f"frame {one.frame} of {one.frames}"
-    if one.kind == "sound":
-        return f"sound at {one.start_s:.1f} s"
-    if one.kind == "uploader":
-        return one.text or ""
-    return f'"{one.text}"' if one.kind == "text" else one.title or one.video_id or ""
+def _describe(evidence: Evidence) -> str:
+    if evidence.kind == "frame":
+        return f"frame {evidence.frame} of {evidence.frames}"
+    if evidence.kind == "sound":
+        return f"sound at {evidence.start_s:.1f} s"
+    if evidence.kind == "uploader":
+        return evidence.text or ""
+    return f'"{evidence.text}"' if evidence.kind == "text" else evidence.title or evidence.video_id or ""

@@ -1,4 +1,4 @@
-"""`videotag tags`"""
+"""The `videotag tags` commands: aliases, new tags and additions for the catalog of a bundle."""
 
 from collections import Counter
 from dataclasses import asdict
@@ -27,13 +27,14 @@ def tags() -> None:
 def aliases_command(
     bundle: options.Bundle = None,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="Write all proposals as CSV, for an editor; new.")
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="Write all proposals as CSV; must not exist."),
     ] = None,
     output: options.Output = Format.table,
 ) -> None:
-    """Propose spellings that are one tag, with what speaks for each. `train --aliases FILE` merges the accepted ones.
+    """Propose aliases: spellings of one tag, with their evidence. `train --aliases FILE` merges the accepted ones.
 
-    In the file, `accept` is yes already where the rule is sure; fill in yes or no elsewhere.
+    In the file, `accept` is yes where the rule is certain; enter yes or no in the other rows.
 
     [bold]Examples[/bold]
 
@@ -51,16 +52,16 @@ def aliases_command(
     proposals = propose_bundle_aliases(bundle or paths.default_bundle())
     if out is not None:
         write_alias_table(out, proposals, rule)
-    rows = [{"accept": "yes" if rule.accepts(one) else "", **asdict(one)} for one in proposals]
-    kinds = Counter(" + ".join(one.differences) for one in proposals)
-    sure = Counter(" + ".join(one.differences) for one in proposals if rule.accepts(one))
+    rows = [{"accept": "yes" if rule.accepts(proposal) else "", **asdict(proposal)} for proposal in proposals]
+    kinds = Counter(" + ".join(proposal.differences) for proposal in proposals)
+    accepted = Counter(" + ".join(proposal.differences) for proposal in proposals if rule.accepts(proposal))
     ordered = sorted(kinds.items(), key=lambda item: (-item[1], item[0]))
-    counts = [{"difference": kind, "proposals": n, "accepted": sure[kind]} for kind, n in ordered]
+    counts = [{"difference": kind, "proposals": n, "accepted": accepted[kind]} for kind, n in ordered]
     if output is Format.json:
         print_json({"differences": counts, "proposals": rows})
         return
     if not proposals:
-        print_lines(["no two tags look like spellings of one"])
+        print_lines(["no two tags look like spellings of the same tag"])
         return
     print_table(counts)
     shown = ("accept", "tag", "alias", "tag_videos", "alias_videos", "together")

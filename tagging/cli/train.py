@@ -1,4 +1,4 @@
-"""`videotag train`"""
+"""The `videotag train` command: trains a bundle on labelled videos."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -20,7 +20,7 @@ def command(
     columns: options.Columns = None,
     holdout: Annotated[
         float | None,
-        typer.Option("--holdout", min=0, max=0.99, help="Share of uploaders kept out, for `evaluate --held-out`."),
+        typer.Option("--holdout", min=0, max=0.99, help="Share of uploaders to hold out for `evaluate --held-out`."),
     ] = None,
     aliases: Annotated[
         Path | None,
@@ -33,13 +33,13 @@ def command(
         typer.Option(
             "--checkpoint",
             metavar="FILE",
-            help="Keep the ranker's training in this file; after a kill the same command goes on from it.",
+            help="Save the ranker's training in this file; running the same command again resumes from it.",
         ),
     ] = None,
     features: options.Features = None,
     output: options.Output = Format.table,
 ) -> None:
-    """Learn a bundle from labelled videos. A killed run goes on from the features it had made.
+    """Train a bundle on labelled videos. A killed run resumes with the features that it had extracted.
 
     [bold]Examples[/bold]
 

@@ -1,7 +1,7 @@
-"""A small labelled corpus that anyone can make in a minute: no third party's videos, no download.
+"""Synthetic labelled corpus of the quickstart: generated in a minute, without third-party videos or a download.
 
-Each video has tags of three kinds, and each kind is carried by one thing alone: the subject by the title, the scene
-by the picture, the sound by the sound track. So it shows what each channel is for.
+Each video has tags of three kinds, and only one modality shows each kind: the subject is in the title, the scene in the
+frames, the sound in the sound track. So the corpus shows the purpose of each channel.
 """
 
 import json
@@ -14,7 +14,7 @@ import numpy as np
 from tagging.progress import Progress
 from tagging.quickstart.render import SCENES, SOUNDS, render_clip
 
-# subject -> its other tags, and words that titles about it use
+# subject -> its other tags, and titles of videos about it
 SUBJECTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "cooking": (
         ("food", "recipe"),
@@ -127,13 +127,13 @@ SUBJECTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ),
     ),
 }
-TEST_TITLES = 2  # of each subject, kept for the test clips
+TEST_TITLES = 2  # of each subject, reserved for the test clips
 DESCRIPTIONS = ("{title}. New videos every week.", "In this video: {title}.", "{title} - all you need to know.", "")
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """One video before it is drawn; scene and sound are None where there is no clip."""
+class PlannedVideo:
+    """A video before it is rendered; scene and sound are None if it has no clip."""
 
     video_id: str
     title: str
@@ -143,29 +143,29 @@ class Plan:
     sound: str | None
 
 
-def plan_training(videos: int, clips: int, rng: np.random.Generator) -> list[Plan]:
-    """`videos` plans, the first `clips` of them with picture and sound; equal generators give equal plans."""
+def plan_training(videos: int, clips: int, rng: np.random.Generator) -> list[PlannedVideo]:
+    """Plan `videos` videos, the first `clips` of them with a clip; equal generators give equal plans."""
     return _plan("demo", videos, clips, slice(0, -TEST_TITLES), rng)
 
 
-def plan_test(clips: int, rng: np.random.Generator) -> list[Plan]:
-    """Clips under titles that no training plan has."""
+def plan_test(clips: int, rng: np.random.Generator) -> list[PlannedVideo]:
+    """Plan clips with titles that no training video has."""
     return _plan("test", clips, clips, slice(-TEST_TITLES, None), rng)
 
 
-def _plan(prefix: str, videos: int, clips: int, which: slice, rng: np.random.Generator) -> list[Plan]:
+def _plan(prefix: str, videos: int, clips: int, titles_used: slice, rng: np.random.Generator) -> list[PlannedVideo]:
     scenes, sounds, subjects = list(SCENES), list(SOUNDS), list(SUBJECTS)
     plans = []
     for number in range(videos):
         subject = subjects[rng.integers(len(subjects))]
         others, all_titles = SUBJECTS[subject]
-        titles = all_titles[which]
+        titles = all_titles[titles_used]
         title = titles[rng.integers(len(titles))] + str(rng.choice(["", "", " (part 2)", " | live", "!"]))
         has_clip = number < clips
         scene = scenes[number % len(scenes)] if has_clip else None
         sound = sounds[(number // len(scenes) + number) % len(sounds)] if has_clip else None
         plans.append(
-            Plan(
+            PlannedVideo(
                 video_id=f"{prefix}-{number:03d}",
                 title=title,
                 description=DESCRIPTIONS[rng.integers(len(DESCRIPTIONS))].format(title=title),
@@ -177,10 +177,10 @@ def _plan(prefix: str, videos: int, clips: int, which: slice, rng: np.random.Gen
     return plans
 
 
-def write_corpus(plans: Sequence[Plan], folder: Path, rng: np.random.Generator, progress: Progress) -> Path:
-    """Draw the clips into `folder` and write the manifest beside them; returns the manifest's path."""
+def write_corpus(plans: Sequence[PlannedVideo], folder: Path, rng: np.random.Generator, progress: Progress) -> Path:
+    """Render the clips into `folder` and write the manifest next to them; return the manifest's path."""
     folder.mkdir(parents=True, exist_ok=True)
-    with progress.track("draw clips", sum(plan.scene is not None for plan in plans)) as advance:
+    with progress.track("render clips", sum(plan.scene is not None for plan in plans)) as advance:
         for plan in plans:
             if plan.scene is not None and plan.sound is not None:
                 render_clip(folder / f"{plan.video_id}.mp4", plan.scene, plan.sound, rng)
@@ -190,7 +190,7 @@ def write_corpus(plans: Sequence[Plan], folder: Path, rng: np.random.Generator, 
     return manifest
 
 
-def _lines(plans: Iterable[Plan]) -> Iterable[str]:
+def _lines(plans: Iterable[PlannedVideo]) -> Iterable[str]:
     for plan in plans:
         row = {
             "video_id": plan.video_id,

@@ -1,6 +1,6 @@
-"""Short clips with picture and sound, drawn and encoded on the spot.
+"""Synthetic video clips: renders and encodes short scenes with sound.
 
-A scene is a sky of two colours with something that moves in it; a sound is a few seconds of synthesis.
+A scene is a sky of two colours with a moving pattern; a sound is a few seconds of synthesis.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ TIMES_S = np.arange(SECONDS * SAMPLE_RATE_HZ, dtype=np.float32) / SAMPLE_RATE_HZ
 
 
 def render_clip(path: Path, scene: str, sound: str, rng: np.random.Generator) -> None:
-    """Write an MP4 of SECONDS: MPEG-4 pictures and AAC sound, both drawn with the generator."""
+    """Write an MP4 of SECONDS: MPEG-4 video and AAC sound, both drawn with the generator."""
     draw, wave = SCENES[scene](rng), SOUNDS[sound](rng)
     with av.open(str(path), "w") as container:
         video = container.add_stream("mpeg4", rate=FPS)
@@ -35,9 +35,9 @@ def render_clip(path: Path, scene: str, sound: str, rng: np.random.Generator) ->
             frame.pts = number
             container.mux(video.encode(frame))
         samples = np.clip(wave, -1, 1)[None].astype(np.float32)
-        heard = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
-        heard.sample_rate, heard.pts, heard.time_base = SAMPLE_RATE_HZ, 0, Fraction(1, SAMPLE_RATE_HZ)
-        container.mux(audio.encode(heard))
+        chunk = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
+        chunk.sample_rate, chunk.pts, chunk.time_base = SAMPLE_RATE_HZ, 0, Fraction(1, SAMPLE_RATE_HZ)
+        container.mux(audio.encode(chunk))
         container.mux(video.encode(None))
         container.mux(audio.encode(None))
 
@@ -111,8 +111,8 @@ def _city_night(rng: np.random.Generator) -> Draw:
     def draw(t: float) -> Picture:
         picture = sky.copy()
         for n, (x, y) in enumerate(windows):
-            near = (np.abs(COLUMNS - x * WIDTH) < 2) & (np.abs(ROWS - 40 - y * 60) < 2)
-            picture[near] = (0.9, 0.8, 0.3) if (n + int(3 * t)) % 4 else (0.3, 0.3, 0.2)
+            lit = (np.abs(COLUMNS - x * WIDTH) < 2) & (np.abs(ROWS - 40 - y * 60) < 2)
+            picture[lit] = (0.9, 0.8, 0.3) if (n + int(3 * t)) % 4 else (0.3, 0.3, 0.2)
         return picture
 
     return draw
@@ -146,9 +146,9 @@ def _notes(rng: np.random.Generator, low_hz: float, decay: float, partials: int,
     wave = np.zeros_like(TIMES_S)
     for start in np.arange(0, SECONDS, every_s):
         pitch = low_hz * 2 ** (rng.choice([0, 3, 5, 7, 10, 12]) / 12)
-        since = np.maximum(TIMES_S - start, 0)
-        envelope = np.where(start <= TIMES_S, np.exp(-decay * since), 0)
-        wave += envelope * sum(np.sin(2 * np.pi * pitch * k * since) / k for k in range(1, partials + 1))
+        elapsed_s = np.maximum(TIMES_S - start, 0)
+        envelope = np.where(start <= TIMES_S, np.exp(-decay * elapsed_s), 0)
+        wave += envelope * sum(np.sin(2 * np.pi * pitch * k * elapsed_s) / k for k in range(1, partials + 1))
     return np.asarray(0.25 * wave, np.float32)
 
 
@@ -160,8 +160,8 @@ def _noise(rng: np.random.Generator, smooth: int) -> Wave:
 
 def _drums(rng: np.random.Generator) -> Wave:
     beat = rng.uniform(0.28, 0.36)
-    since = TIMES_S % beat
-    kick = np.sin(2 * np.pi * 60 * since) * np.exp(-18 * since)
+    elapsed_s = TIMES_S % beat
+    kick = np.sin(2 * np.pi * 60 * elapsed_s) * np.exp(-18 * elapsed_s)
     hat = _noise(rng, 1) * np.exp(-50 * ((TIMES_S + beat / 2) % beat))
     return np.asarray(0.7 * kick + hat, np.float32)
 

@@ -1,4 +1,4 @@
-"""The quickstart: tag a clip with what is there; then draw a corpus, train on it, measure, and tag the clip again."""
+"""Quickstart: tag a clip with the starter bundle, then generate a corpus, train on it, evaluate, and tag it again."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -28,7 +28,7 @@ VIDEOS, CLIPS, TEST_CLIPS = 160, 72, 24
 class Quickstart:
     clip: Path
     title: str
-    true_tags: tuple[str, ...]  # what the clip was drawn from
+    true_tags: tuple[str, ...]  # that the clip was generated for
     before: RankedTags  # by the starter bundle
     training: TrainingReport
     evaluation: EvaluationReport
@@ -36,7 +36,7 @@ class Quickstart:
 
 
 def quickstart_config() -> Config:
-    """The offline profile, with picture and sound read as plain statistics: they tell drawings and tones apart."""
+    """Return the offline profile with statistics as vision and audio encoders, which suffice for synthetic clips."""
     offline = PROFILES["offline"]
     encoders = offline.encoders.model_copy(
         update={
@@ -44,32 +44,32 @@ def quickstart_config() -> Config:
             "audio": SoundStatisticsConfig(backend="sound-statistics"),
         }
     )
-    names = offline.recall.names.model_copy(update={"seen": None, "heard": None})  # statistics know no names
+    names = offline.recall.names.model_copy(update={"seen": None, "heard": None})  # statistics have no classes
     recall = offline.recall.model_copy(update={"names": names})
     return offline.model_copy(update={"profile": "quickstart", "encoders": encoders, "recall": recall})
 
 
 def run_quickstart(folder: Path, progress: Progress, starter: Path, *, created: datetime) -> Quickstart:
-    """All of it in `folder`; an earlier quickstart there is replaced when this one is done.
+    """Run the quickstart in `folder`; an earlier quickstart there is replaced when this one is complete.
 
-    starter: the bundle that tags before anything is learnt.
+    starter: the bundle that tags before the training.
     created: the time that the new bundle states, with a time zone.
-    Raises OutputExistsError where the folder holds anything else.
+    Raises OutputExistsError if the folder holds anything else.
     """
     folder = folder.resolve()  # "." has no name to swap
     if folder.exists() and not (folder / MARKER).exists() and any(folder.iterdir()):
-        raise OutputExistsError(f"{folder} holds something that no quickstart made", "choose another --out")
+        raise OutputExistsError(f"{folder} holds files that no quickstart made", "choose another --out")
     with partial_folder(folder) as work:
         new = work / "new"
-        made = _make(new, progress, starter, created)
+        result = _make(new, progress, starter, created)
         (new / MARKER).write_text("Made by `videotag quickstart`, which may replace this folder.\n", encoding="utf-8")
         if folder.exists():
             folder.rename(work / "old")
         new.rename(folder)
     return replace(
-        made,
-        clip=folder / made.clip.relative_to(new),
-        training=replace(made.training, bundle=str(folder / "bundle")),
+        result,
+        clip=folder / result.clip.relative_to(new),
+        training=replace(result.training, bundle=str(folder / "bundle")),
     )
 
 
@@ -78,8 +78,8 @@ def _make(folder: Path, progress: Progress, starter: Path, created: datetime) ->
     planned = plan_training(VIDEOS, CLIPS, rng)
     unseen = plan_test(TEST_CLIPS, rng)
     test = write_corpus(unseen, folder / "test", rng, progress)
-    shown = unseen[0]
-    video = VideoRef(shown.video_id, str(folder / "test" / f"{shown.video_id}.mp4"), shown.title)
+    example = unseen[0]
+    video = VideoRef(example.video_id, str(folder / "test" / f"{example.video_id}.mp4"), example.title)
     with progress.track("tag a clip with the starter bundle", 1) as advance, load_tagger(starter) as tagger:
         before = tagger.tag(video, tagger.selection(None))
         advance(1)
@@ -91,4 +91,4 @@ def _make(folder: Path, progress: Progress, starter: Path, created: datetime) ->
     evaluation = evaluate(bundle, [test], {}, store, progress)
     with load_tagger(bundle) as tagger:
         answer = tagger.tag(video, tagger.selection(None))
-    return Quickstart(Path(str(video.uri)), shown.title, shown.tags, before, training, evaluation, answer)
+    return Quickstart(Path(str(video.uri)), example.title, example.tags, before, training, evaluation, answer)

@@ -149,7 +149,7 @@ class Counting:
         self._dies_at = dies_at
 
     @contextmanager
-    def track(self, what: str, total: int | None) -> Iterator[Advance]:
+    def track(self, label: str, total: int | None) -> Iterator[Advance]:
         def advance(steps: int) -> None:
             self.calls.append(steps)
             if sum(self.calls) >= self._dies_at:

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tagging.config.root import Config
-from tagging.quickstart.corpus import Plan
+from tagging.quickstart.corpus import PlannedVideo
 from tests.support.cli import VIDEOTAG, error_lines, run, run_program
 from tests.support.configs import TEXT_ONLY_TOML, TINY_TOML
 
@@ -48,7 +48,7 @@ def test_wrong_usage_exits_with_two(args: list[str]) -> None:
     assert run(*args).returncode == 2
 
 
-def test_tag_prints_the_contract(tiny_bundle: Path, unseen_corpus: Path, unseen_plans: list[Plan]) -> None:
+def test_tag_prints_the_contract(tiny_bundle: Path, unseen_corpus: Path, unseen_plans: list[PlannedVideo]) -> None:
     plan = unseen_plans[0]
     clip = unseen_corpus.parent / f"{plan.video_id}.mp4"
     args = ("tag", clip, "--title", plan.title, "--bundle", tiny_bundle, "--max-tags", 4)

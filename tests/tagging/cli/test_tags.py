@@ -139,7 +139,7 @@ def test_new_tags_are_judged_added_and_recalled(tmp_path: Path, bundle: Path) ->
     result = run("tag", "--title", "Gravel bikes", "--bundle", tmp_path / "mine", "--format", "json")
     assert "gravel bike" in {tag["name"] for tag in json.loads(result.stdout)["tags"]}
     result = run("tags", "new", tagged, "--bundle", tmp_path / "mine")
-    assert (result.returncode, result.stdout) == (0, "no tag is new to the bundle\n")
+    assert (result.returncode, result.stdout) == (0, "the bundle has all tags of the batch\n")
 
 
 def test_without_a_manifest_uploaders_are_unknown_and_that_is_said(tmp_path: Path, bundle: Path) -> None:

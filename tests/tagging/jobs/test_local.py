@@ -91,7 +91,7 @@ def test_a_stopped_batch_keeps_what_it_has_and_goes_on_without_losing_or_doublin
 
     class Stopping(Silent):
         @contextmanager
-        def track(self, what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+        def track(self, label: str, total: int | None) -> Iterator[Callable[[int], None]]:
             done = 0
 
             def advance(units: int) -> None:
@@ -145,7 +145,7 @@ def test_two_batches_cannot_write_into_one_folder(tiny_bundle: Path, tmp_path: P
 
         class Second(Silent):
             @contextmanager
-            def track(self, what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+            def track(self, label: str, total: int | None) -> Iterator[Callable[[int], None]]:
                 with pytest.raises(OutputExistsError, match="another run") as caught:
                     run_batch(manifest, {}, tmp_path / "out", tagger, tagger.selection(None), Silent())
                 refused.append(caught.value)

@@ -90,5 +90,5 @@ def test_the_command_line_takes_and_measures_promises(precise_bundle: Path, tmp_
     more = ("--features", tmp_path / "f", "--figure", figure)
     evaluated = run("evaluate", "--bundle", precise_bundle, "--manifest", test, *more)
     assert evaluated.returncode == 0, evaluated.stderr
-    assert "Promises of precision" in evaluated.stdout
+    assert "Target precisions" in evaluated.stdout
     assert figure.read_bytes().startswith(b"\x89PNG")

@@ -16,7 +16,7 @@ from tagging.media.read_ahead import Failure, ReadVideo
 from tagging.pipeline.load import load_tagger
 from tagging.pipeline.stages import Stage
 from tagging.pipeline.tagger import Tagger
-from tagging.quickstart.corpus import Plan
+from tagging.quickstart.corpus import PlannedVideo
 from tagging.types import MediaSample, RankedTags, Sound, VideoRef
 
 TEN = SelectConfig(max_tags=10, min_confidence=0.0)
@@ -33,7 +33,7 @@ def names(answer: RankedTags) -> list[str]:
 
 
 def test_scene_and_sound_of_an_unseen_clip_are_found_without_a_title(
-    tagger: Tagger, unseen_corpus: Path, unseen_plans: list[Plan]
+    tagger: Tagger, unseen_corpus: Path, unseen_plans: list[PlannedVideo]
 ) -> None:
     found = total = 0
     for plan in unseen_plans:
@@ -67,7 +67,7 @@ def test_every_tag_names_its_channels_and_labelled_videos_that_carry_it(tagger: 
 
 
 def test_many_videos_give_the_same_answers_as_one_by_one_and_in_order(
-    tagger: Tagger, unseen_corpus: Path, unseen_plans: list[Plan]
+    tagger: Tagger, unseen_corpus: Path, unseen_plans: list[PlannedVideo]
 ) -> None:
     folder = unseen_corpus.parent
     videos = [VideoRef(p.video_id, str(folder / f"{p.video_id}.mp4"), p.title) for p in unseen_plans]

@@ -10,7 +10,7 @@ from tagging.errors import OutputExistsError
 from tagging.evaluation.run import evaluate
 from tagging.pipeline.load import load_tagger
 from tagging.progress import Silent
-from tagging.quickstart.corpus import Plan
+from tagging.quickstart.corpus import PlannedVideo
 from tagging.store.features import FeatureStore
 from tagging.tags.catalog import TagCatalog
 from tagging.tools.starter.build import build
@@ -42,7 +42,7 @@ def test_only_what_a_class_is_called_may_be_seen_or_heard(tiny_starter: Path) ->
 
 
 def test_a_clip_is_tagged_with_what_is_written_seen_and_heard(
-    tiny_starter: Path, unseen_corpus: Path, unseen_plans: list[Plan]
+    tiny_starter: Path, unseen_corpus: Path, unseen_plans: list[PlannedVideo]
 ) -> None:
     clip = str(unseen_corpus.parent / f"{unseen_plans[0].video_id}.mp4")
     with load_tagger(tiny_starter) as tagger:
