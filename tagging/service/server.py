@@ -11,9 +11,8 @@ from pathlib import Path
 from opentelemetry.trace import Tracer
 
 from tagging.service.api.grpc_server import Listening, listening
-from tagging.service.api.servicer import Calls
 from tagging.service.background import checking, following, running
-from tagging.service.calls.build import ServiceCalls, build_calls
+from tagging.service.calls.build import OpenedCalls, build_calls
 from tagging.service.calls.videos import Telemetry
 from tagging.service.clients.quotas import Quotas
 from tagging.service.config import ServiceConfig
@@ -56,16 +55,16 @@ async def serving(
         await migrate(config.database)
         telemetry = Telemetry(observation.metrics, observation.stages)
         async with (
-            build_calls(bundle, config, quotas, telemetry, clock) as calls,
-            following(calls.registry, observation.metrics, config.follow_s),
+            build_calls(bundle, config, quotas, telemetry, clock) as opened,
+            following(opened.bundles, observation.metrics, config.follow_s),
         ):
-            server.servicer.open(Calls(calls.videos, calls.tags, calls.feedback, calls.bundles, observation.metrics))
+            server.servicer.open(opened.calls)
             async with (
-                _observed(config, server.port, certificate, observation, calls) as metrics_port,
+                _observed(config, server.port, certificate, observation, opened) as metrics_port,
                 _draining(server, chain.drain, observation, config.drain_s),
             ):
                 observation.health.warm()
-                version = calls.registry.active.version
+                version = opened.bundles.active.version
                 fields = {"port": server.port, "metrics_port": metrics_port, "version": version}
                 logger.info("serving", extra=fields)
                 yield Running(server.port, version)
@@ -77,14 +76,14 @@ async def _observed(
     port: int,
     certificate: ServerCertificate | None,
     observation: Observation,
-    calls: ServiceCalls,
+    opened: OpenedCalls,
 ) -> AsyncIterator[int | None]:
     """Expose the metrics and run the background loops while the context lasts; yields the port of the metrics."""
     health, metrics, observe = observation.health, observation.metrics, config.observe
-    values = readings(config.listen, port, certificate, health, calls.admission, calls.registry)
+    values = readings(config.listen, port, certificate, health, opened.admission, opened.bundles)
     async with AsyncExitStack() as stack:
         metrics_port = await stack.enter_async_context(exposing(observation.registry, values, observe.metrics))
-        await stack.enter_async_context(checking(calls.database, health, metrics, observe.health))
+        await stack.enter_async_context(checking(opened.database, health, metrics, observe.health))
         await stack.enter_async_context(running(trim_periodically()))
         if certificate is not None:
             await stack.enter_async_context(running(warn_before_expiry(certificate)))

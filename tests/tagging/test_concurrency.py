@@ -1,4 +1,4 @@
-"""Work that outlives whoever asked for it."""
+"""Background tasks that continue after their caller is cancelled."""
 
 import asyncio
 
@@ -9,7 +9,7 @@ from tagging.concurrency import BackgroundTasks
 pytestmark = pytest.mark.anyio
 
 
-async def test_who_waits_gets_what_the_work_returns_or_raises() -> None:
+async def test_the_caller_gets_the_result_or_the_exception() -> None:
     async def half(number: int) -> int:
         if number % 2:
             raise ValueError(number)
@@ -20,11 +20,11 @@ async def test_who_waits_gets_what_the_work_returns_or_raises() -> None:
         await BackgroundTasks().run(half(3))
 
 
-async def test_work_goes_on_when_its_caller_is_cancelled_and_rest_waits_for_it() -> None:
-    background, go_on, done = BackgroundTasks(), asyncio.Event(), list[str]()
+async def test_a_task_continues_when_its_caller_is_cancelled_and_is_waited_for() -> None:
+    background, release, done = BackgroundTasks(), asyncio.Event(), list[str]()
 
     async def work() -> None:
-        await go_on.wait()
+        await release.wait()
         done.append("done")
 
     caller = asyncio.create_task(background.run(work()))
@@ -32,34 +32,34 @@ async def test_work_goes_on_when_its_caller_is_cancelled_and_rest_waits_for_it()
     caller.cancel()
     with pytest.raises(asyncio.CancelledError):
         await caller
-    resting = asyncio.create_task(background.wait_all())
+    waiting = asyncio.create_task(background.wait_all())
     await asyncio.sleep(0)
-    assert not resting.done()
+    assert not waiting.done()
     assert not done
-    go_on.set()
-    await resting
+    release.set()
+    await waiting
     assert done == ["done"]
 
 
-async def test_an_error_that_nobody_waits_for_any_more_is_not_told_as_forgotten() -> None:
-    told: list[object] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
-    background, go_on = BackgroundTasks(), asyncio.Event()
+async def test_the_error_of_an_abandoned_task_is_not_reported_as_unretrieved() -> None:
+    reported: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
+    background, release = BackgroundTasks(), asyncio.Event()
 
     async def work() -> None:
-        await go_on.wait()
-        raise ValueError("nobody hears this")
+        await release.wait()
+        raise ValueError("unheard")
 
     caller = asyncio.create_task(background.run(work()))
     await asyncio.sleep(0)
     caller.cancel()
     await asyncio.gather(caller, return_exceptions=True)
-    go_on.set()
+    release.set()
     await background.wait_all()
-    assert told == []
+    assert reported == []
 
 
-async def test_work_that_does_not_end_is_cancelled_when_its_time_is_over() -> None:
+async def test_tasks_that_exceed_the_time_limit_are_cancelled() -> None:
     background, ended = BackgroundTasks(), list[str]()
 
     async def work(name: str, seconds: float) -> None:

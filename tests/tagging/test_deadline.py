@@ -12,7 +12,7 @@ async def left() -> float | None:
     return concurrency.time_left_s()
 
 
-async def test_what_a_call_starts_knows_how_long_its_caller_waits_and_other_calls_do_not() -> None:
+async def test_tasks_of_a_call_share_its_deadline_and_other_calls_do_not() -> None:
     async def call(time_left_s: float | None) -> float | None:
         concurrency.set_deadline(time_left_s)
         await asyncio.sleep(0)
@@ -24,7 +24,7 @@ async def test_what_a_call_starts_knows_how_long_its_caller_waits_and_other_call
     assert (endless, late, concurrency.time_left_s()) == (None, 0.0, None)
 
 
-async def test_work_that_goes_on_without_its_caller_has_no_end_of_his() -> None:
+async def test_background_tasks_have_no_deadline() -> None:
     concurrency.set_deadline(60.0)
     assert await BackgroundTasks().run(left()) is None
     assert concurrency.time_left_s() is not None

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import Any
 
 import grpc
@@ -33,25 +32,10 @@ from tagging.service.api.video_messages import (
     read_tagging_query,
     tagging_message,
 )
-from tagging.service.calls.bundles import BundleCalls
-from tagging.service.calls.feedback import FeedbackCalls
-from tagging.service.calls.tags import TagCalls
-from tagging.service.calls.videos import VideoCalls
+from tagging.service.calls.calls import Calls
 from tagging.service.clients.current import caller
-from tagging.service.observe.metrics import Metrics
 
 Context = grpc.aio.ServicerContext[Any, Any]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Calls:
-    """The calls behind the handlers."""
-
-    videos: VideoCalls
-    tags: TagCalls
-    feedback: FeedbackCalls
-    bundles: BundleCalls
-    metrics: Metrics
 
 
 class Servicer(rpc.TaggingServiceServicer):

@@ -9,6 +9,7 @@ from pathlib import Path
 from tagging.service.bundles.loaded_bundle import UpdateLogs
 from tagging.service.bundles.registry import BundleRegistry
 from tagging.service.calls.bundles import BundleCalls
+from tagging.service.calls.calls import Calls
 from tagging.service.calls.feedback import FeedbackCalls
 from tagging.service.calls.shadow import Shadow
 from tagging.service.calls.tags import TagCalls
@@ -28,14 +29,11 @@ from tagging.store.database.taggings import Taggings
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ServiceCalls:
-    """The calls of a service, and the parts of them that the service observes."""
+class OpenedCalls:
+    """The calls of a service, and the parts behind them that the service observes."""
 
-    videos: VideoCalls
-    tags: TagCalls
-    feedback: FeedbackCalls
-    bundles: BundleCalls
-    registry: BundleRegistry
+    calls: Calls
+    bundles: BundleRegistry
     admission: Admission
     database: Database
 
@@ -43,7 +41,7 @@ class ServiceCalls:
 @asynccontextmanager
 async def build_calls(
     bundle: Path, config: ServiceConfig, quotas: Quotas, telemetry: Telemetry, clock: Callable[[], datetime]
-) -> AsyncIterator[ServiceCalls]:
+) -> AsyncIterator[OpenedCalls]:
     """Load the bundle and open everything that calls use, while the context lasts.
 
     Raises what loading a bundle and the database raise.
@@ -54,21 +52,20 @@ async def build_calls(
         logs = UpdateLogs(TagEdits(database), LabelledLog(database))
         model = ModelThread()
         stack.push_async_callback(model.close)
-        registry = BundleRegistry(config.bundles, model.run, logs, clock, telemetry.stages)
-        stack.push_async_callback(registry.close)
-        await registry.start(bundle)
+        bundles = BundleRegistry(config.bundles, model.run, logs, clock, telemetry.stages)
+        stack.push_async_callback(bundles.close)
+        await bundles.start(bundle)
         unify_library_logging()
         admission = Admission(config.admission)
-        inference = Inference(registry, model, admission, quotas, telemetry.stages)
+        inference = Inference(bundles, model, admission, quotas, telemetry.stages)
         records = VideoRecords(Taggings(database), logs.labelled, clock)
         shadow = Shadow(inference, records.taggings, config.shadow_waiting, clock)
         stack.push_async_callback(shadow.close)
-        yield ServiceCalls(
+        calls = Calls(
             VideoCalls(inference, Sources(config.sources), records, shadow, telemetry),
-            TagCalls(registry, logs.edits, clock),
-            FeedbackCalls(registry, records.taggings, FeedbackLog(database), clock),
-            BundleCalls(registry, shadow, records.taggings),
-            registry,
-            admission,
-            database,
+            TagCalls(bundles, logs.edits, clock),
+            FeedbackCalls(bundles, records.taggings, FeedbackLog(database), clock),
+            BundleCalls(bundles, shadow, records.taggings),
+            telemetry.metrics,
         )
+        yield OpenedCalls(calls, bundles, admission, database)

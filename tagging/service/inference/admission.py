@@ -22,6 +22,8 @@ SMOOTHING = 1 / 16  # weight of the latest video in the average duration
 
 @dataclass(slots=True, eq=False)
 class _Waiter:
+    """A video that waits for its turn."""
+
     size: int  # bytes
     turn: asyncio.Future[None]
 
@@ -39,17 +41,12 @@ class Admission:
 
     def __init__(self, config: AdmissionConfig) -> None:
         self._config = config
-        self._inside = 0
-        self._inside_bytes = 0
+        self._in_progress = 0
+        self._in_progress_bytes = 0
         self._queues: OrderedDict[str, _Queue] = OrderedDict()  # none is empty; the first one is served next
         self._waiting = 0
         self._waiting_bytes = 0
         self._video_s = FIRST_S
-
-    @property
-    def inside(self) -> int:
-        """The number of videos in progress."""
-        return self._inside
 
     @property
     def waiting(self) -> int:
@@ -131,8 +128,8 @@ class Admission:
 
     def _overloaded(self) -> OverloadedError:
         """The error, with the estimated time until the videos that wait now are done as its retry delay."""
-        wait_s = (self._waiting + 1) * self._video_s / max(self._inside, 1)
-        message = f"{self._inside} videos are in progress, and {self._waiting} wait"
+        wait_s = (self._waiting + 1) * self._video_s / max(self._in_progress, 1)
+        message = f"{self._in_progress} videos are in progress, and {self._waiting} wait"
         return OverloadedError(message, HINT, min(max(wait_s, SHORTEST_S), LONGEST_S))
 
     def _admit_next(self) -> None:
@@ -158,15 +155,15 @@ class Admission:
             del self._queues[client]
 
     def _fits(self, size: int) -> bool:
-        return self._inside < self._config.videos and self._inside_bytes + size <= self._config.content_bytes
+        return self._in_progress < self._config.videos and self._in_progress_bytes + size <= self._config.content_bytes
 
     def _enter(self, size: int) -> None:
-        self._inside += 1
-        self._inside_bytes += size
+        self._in_progress += 1
+        self._in_progress_bytes += size
 
     def _leave(self, size: int) -> None:
-        self._inside -= 1
-        self._inside_bytes -= size
+        self._in_progress -= 1
+        self._in_progress_bytes -= size
         self._admit_next()
 
 

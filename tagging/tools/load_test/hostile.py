@@ -72,7 +72,7 @@ async def attack_all(service: ServiceProcess, attacks: Iterator[Attack], count: 
         if became > was + more:
             outcome.fault(f"{what}: {was:.0f} became {became:.0f}")
     log = service.log
-    for what in ("Traceback", "never retrieved", "as nobody foresaw", TOKEN):
+    for what in ("Traceback", "never retrieved", "as nobody foresaw", "unexpected error", TOKEN):
         if what in log:
             outcome.fault(f"the log has {what!r}: {log[log.index(what) :][-600:]}")
     return outcome

@@ -1,4 +1,4 @@
-"""Labelled videos that come after a bundle was made: they vote as if it had been trained with them."""
+"""Labelled videos added to a trained bundle: they vote as if the bundle had been trained with them."""
 
 import json
 import shutil
@@ -41,7 +41,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> FeatureStore:
 
 @pytest.fixture(scope="module")
 def halves(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """36 labelled videos that have all tags, and 24 others."""
+    """36 labelled videos that cover all tags, and 24 others."""
     rows = [json.loads(line) for line in corpus.read_text().splitlines()]
     for row in rows:
         if row.get("uri"):
@@ -60,7 +60,7 @@ def halves(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path
 
 @pytest.fixture(scope="module")
 def early(halves: tuple[Path, Path], tiny_config: Config, store: FeatureStore) -> Path:
-    """A bundle of the first half, in which nothing was learnt."""
+    """A bundle of the first half without trained models."""
     out = halves[0].parent / "early"
     train([halves[0]], {}, out, tiny_config, store, Silent(), created=NOW)
     return out
@@ -68,8 +68,8 @@ def early(halves: tuple[Path, Path], tiny_config: Config, store: FeatureStore) -
 
 @pytest.fixture(scope="module")
 def log(early: Path, halves: tuple[Path, Path], store: FeatureStore) -> Path:
-    """Of the second half."""
-    path = early.parent / "late.log"
+    """A log of the second half."""
+    path = early.parent / "added.log"
     append_labelled(early, [halves[1]], {}, path, store, Silent())
     return path
 
@@ -86,99 +86,103 @@ def by_name(answered: Sequence[RankedTags]) -> list[dict[str, tuple[float, dict[
     return [
         {
             tag.name: (round(tag.confidence, 4), {name: round(score, 4) for name, score in tag.channels.items()})
-            for tag in one.tags
+            for tag in answer.tags
         }
-        for one in answered
+        for answer in answered
     ]
 
 
 @pytest.fixture(scope="module")
-def asked(unseen_corpus: Path) -> list[VideoRef]:
+def queries(unseen_corpus: Path) -> list[VideoRef]:
     rows = [json.loads(line) for line in unseen_corpus.read_text().splitlines()]
     return [VideoRef(row["video_id"], str(unseen_corpus.parent / row["uri"]), row["title"]) for row in rows]
 
 
-def test_a_bundle_and_late_videos_answer_as_one_trained_on_all_of_them(
-    early: Path, log: Path, halves: tuple[Path, Path], asked: list[VideoRef], tiny_config: Config, store: FeatureStore
+def test_a_bundle_with_added_videos_answers_as_one_trained_on_all_of_them(
+    early: Path, log: Path, halves: tuple[Path, Path], queries: list[VideoRef], tiny_config: Config, store: FeatureStore
 ) -> None:
     both = early.parent / "both"
     train(list(halves), {}, both, tiny_config, store, Silent(), created=NOW)
-    want = by_name(answers(both, asked))
-    assert by_name(answers(early, asked)) != want
-    assert by_name(answers(early, asked, log)) == want
+    want = by_name(answers(both, queries))
+    assert by_name(answers(early, queries)) != want
+    assert by_name(answers(early, queries, log)) == want
 
     folded = early.parent / "folded"
     report = fold_labelled(early, log, folded, Silent(), created=NOW)
     assert (report.joined, report.left, report.voteless, report.videos) == (24, 0, 0, 60)
-    assert by_name(answers(folded, asked)) == want
-    assert by_name(answers(folded, asked, log)) == want  # the log may stay
+    assert by_name(answers(folded, queries)) == want
+    assert by_name(answers(folded, queries, log)) == want  # the log may stay
     counts = read_manifest(folded).counts
     assert counts == read_manifest(both).counts
-    assert [(one.joined, one.left) for one in read_manifest(folded).foldings] == [(24, 0)]
+    assert [(folding.joined, folding.left) for folding in read_manifest(folded).foldings] == [(24, 0)]
     labelled = LabelledVideos.load(folded / "videos.parquet")
     assert sorted(labelled.ids) == sorted(LabelledVideos.load(both / "videos.parquet").ids)
 
 
-def test_late_videos_are_shown_as_evidence(early: Path, log: Path, asked: list[VideoRef]) -> None:
+def test_added_videos_are_shown_as_evidence(early: Path, log: Path, queries: list[VideoRef]) -> None:
     late_ids = set(read_labelled_log(log))
-    shown = {one.video_id for answer in answers(early, asked, log) for tag in answer.tags for one in tag.evidence}
+    shown = {
+        evidence.video_id for answer in answers(early, queries, log) for tag in answer.tags for evidence in tag.evidence
+    }
     assert shown & late_ids
 
 
-def test_who_left_is_in_no_answer_and_in_no_bundle_folded_from_then_on(
-    early: Path, log: Path, asked: list[VideoRef], tmp_path: Path
+def test_removed_videos_are_in_no_answer_and_no_folded_bundle(
+    early: Path, log: Path, queries: list[VideoRef], tmp_path: Path
 ) -> None:
     early_ids = LabelledVideos.load(early / "videos.parquet").ids
-    mine = Path(shutil.copy(log, tmp_path / "late.log"))
+    own_log = Path(shutil.copy(log, tmp_path / "added.log"))
     gone = [*early_ids[:20], *list(read_labelled_log(log))[:20]]
-    assert append_removals(mine, [*gone, *gone, "nobody"]) == 41
-    assert append_removals(mine, gone) == 0
-    answered = answers(early, asked, mine)
-    assert not {one.video_id for answer in answered for tag in answer.tags for one in tag.evidence} & set(gone)
-    report = fold_labelled(early, mine, tmp_path / "folded", Silent(), created=NOW)
+    assert append_removals(own_log, [*gone, *gone, "unknown"]) == 41
+    assert append_removals(own_log, gone) == 0
+    answered = answers(early, queries, own_log)
+    assert not {evidence.video_id for answer in answered for tag in answer.tags for evidence in tag.evidence} & set(
+        gone
+    )
+    report = fold_labelled(early, own_log, tmp_path / "folded", Silent(), created=NOW)
     assert (report.joined, report.left, report.videos) == (4, 20, 20)
-    assert by_name(answers(tmp_path / "folded", asked)) == by_name(answered)
+    assert by_name(answers(tmp_path / "folded", queries)) == by_name(answered)
 
 
-def test_everybody_may_leave(early: Path, asked: list[VideoRef], tmp_path: Path) -> None:
+def test_all_videos_may_be_removed(early: Path, queries: list[VideoRef], tmp_path: Path) -> None:
     append_removals(tmp_path / "log", LabelledVideos.load(early / "videos.parquet").ids)
     fold_labelled(early, tmp_path / "log", tmp_path / "empty", Silent(), created=NOW)
     for bundle, log in ((early, tmp_path / "log"), (tmp_path / "empty", None)):
-        for answer in answers(bundle, asked, log):
-            assert not any(one.kind == "video" for tag in answer.tags for one in tag.evidence)
+        for answer in answers(bundle, queries, log):
+            assert not any(evidence.kind == "video" for tag in answer.tags for evidence in tag.evidence)
 
 
-def test_the_starter_bundle_learns_from_late_videos_alone(
-    tiny_starter: Path, tmp_path: Path, unseen_corpus: Path, asked: list[VideoRef], store: FeatureStore
+def test_added_videos_vote_in_the_starter_bundle(
+    tiny_starter: Path, tmp_path: Path, unseen_corpus: Path, queries: list[VideoRef], store: FeatureStore
 ) -> None:
     clip = json.loads(unseen_corpus.read_text().splitlines()[0])["uri"]
     rows = [{"video_id": "late", "uri": str(unseen_corpus.parent / clip), "title": "anything", "tags": ["Dog"]}]
     append_labelled(tiny_starter, [written(tmp_path / "m.jsonl", rows)], {}, tmp_path / "log", store, Silent())
-    [answer] = answers(tiny_starter, asked[:1], tmp_path / "log")
+    [answer] = answers(tiny_starter, queries[:1], tmp_path / "log")
     [dog] = [tag for tag in answer.tags if tag.name == "dog"]
-    assert {"video", "audio"} <= {one.channel for one in dog.evidence if one.video_id == "late"}
+    assert {"video", "audio"} <= {evidence.channel for evidence in dog.evidence if evidence.video_id == "late"}
     fold_labelled(tiny_starter, tmp_path / "log", tmp_path / "folded", Silent(), created=NOW)
-    assert by_name(answers(tmp_path / "folded", asked[:1])) == by_name([answer])
+    assert by_name(answers(tmp_path / "folded", queries[:1])) == by_name([answer])
 
 
-def test_what_is_there_already_is_passed_over_and_what_changed_takes_its_place(
+def test_unchanged_videos_are_skipped_and_changed_ones_replaced(
     early: Path, log: Path, halves: tuple[Path, Path], store: FeatureStore, tmp_path: Path
 ) -> None:
-    mine = Path(shutil.copy(log, tmp_path / "late.log"))
-    size = mine.stat().st_size
-    report = append_labelled(early, [halves[1]], {}, mine, store, Silent())
+    own_log = Path(shutil.copy(log, tmp_path / "added.log"))
+    size = own_log.stat().st_size
+    report = append_labelled(early, [halves[1]], {}, own_log, store, Silent())
     assert (report.appended, report.unchanged) == (0, 24)
-    assert mine.stat().st_size == size
+    assert own_log.stat().st_size == size
     rows = [json.loads(line) for line in halves[1].read_text().splitlines()]
     rows[3]["tags"] = ["another tag", *rows[3]["tags"]]
-    report = append_labelled(early, [written(tmp_path / "m.jsonl", rows)], {}, mine, store, Silent())
+    report = append_labelled(early, [written(tmp_path / "m.jsonl", rows)], {}, own_log, store, Silent())
     assert (report.appended, report.unchanged, report.unknown_tags) == (1, 23, 1)
-    changed = read_labelled_log(mine)[rows[3]["video_id"]]
+    changed = read_labelled_log(own_log)[rows[3]["video_id"]]
     assert isinstance(changed, AddedVideo)
     assert changed.tags[0] == "another tag"
 
 
-def test_unknown_tags_stay_in_the_log_and_are_told(
+def test_unknown_tags_stay_in_the_log_and_are_reported(
     early: Path, tmp_path: Path, store: FeatureStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     known = json.loads((early.parent / "first.jsonl").read_text().splitlines()[0])["tags"][0]
@@ -191,22 +195,22 @@ def test_unknown_tags_stay_in_the_log_and_are_told(
     report = append_labelled(early, [path], {}, tmp_path / "log", store, Silent())
     assert (report.appended, report.without_tags, report.unknown_tags) == (2, 1, 1)
     with load_tagger(early) as tagger:
-        joined = tagger.join(read_labelled_log(tmp_path / "log"))
+        first = tagger.join(read_labelled_log(tmp_path / "log"))
         again = tagger.join(read_labelled_log(tmp_path / "log"))
-    assert (joined.added, joined.without_votes, dict(joined.unknown)) == (1, 1, {"no such tag": 2})
-    assert again == joined
+    assert (first.added, first.without_votes, dict(first.unknown)) == (1, 1, {"no such tag": 2})
+    assert again == first
     assert "1 tags are not in the bundle's catalog" in caplog.text
     assert "'no such tag'" in caplog.text
 
 
-def test_rows_of_other_encoders_are_left_out_and_told(
+def test_rows_of_other_encoders_are_left_out_and_reported(
     early: Path, log: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     entries = list(read_labelled_log(log).values())
-    with LabelledFileLog.open(tmp_path / "log") as mine:
+    with LabelledFileLog.open(tmp_path / "log") as own_log:
         for entry in entries:
             assert isinstance(entry, AddedVideo)
-            mine.append(replace(entry, encoders={**entry.encoders, "text": "another"}))
+            own_log.append(replace(entry, encoders={**entry.encoders, "text": "another"}))
     with load_tagger(early) as tagger:
         report = tagger.join(read_labelled_log(tmp_path / "log"))
     assert (report.added, report.foreign_rows) == (24, 24)
@@ -217,7 +221,7 @@ def test_bad_input_is_one_clear_error_before_any_work(
     early: Path, log: Path, tmp_path: Path, store: FeatureStore
 ) -> None:
     untagged = written(tmp_path / "m.jsonl", [{"video_id": "v", "title": "x", "tags": []}])
-    with pytest.raises(InvalidManifestError, match="no video with a tag"):
+    with pytest.raises(InvalidManifestError, match="no video of the manifests has a tag"):
         append_labelled(early, [untagged], {}, tmp_path / "log", store, Silent())
     with LabelledFileLog.open(tmp_path / "log"), pytest.raises(ArtifactError, match="is being written elsewhere"):
         append_labelled(early, [untagged], {}, tmp_path / "log", store, Silent())
@@ -228,30 +232,32 @@ def test_bad_input_is_one_clear_error_before_any_work(
     assert not (tmp_path / "out").exists()
 
 
-def test_in_a_bundle_that_learnt_late_videos_vote_in_every_channel_of_labelled_videos(
+def test_added_videos_vote_in_every_channel_of_labelled_videos_of_a_trained_bundle(
     learnt_bundle: Path, tmp_path: Path, store: FeatureStore
 ) -> None:
     title = "engine gearbox sourdough"
-    rows = [{"video_id": "late", "title": title, "tags": ["food"], "uploader_id": "somebody new"}]
+    rows = [{"video_id": "late", "title": title, "tags": ["food"], "uploader_id": "new uploader"}]
     append_labelled(learnt_bundle, [written(tmp_path / "m.jsonl", rows)], {}, tmp_path / "log", store, Silent())
 
-    query = VideoRef("q", None, title, uploader_id="somebody new")
+    query = VideoRef("q", None, title, uploader_id="new uploader")
     [before] = answers(learnt_bundle, [query])
     [after] = answers(learnt_bundle, [query], tmp_path / "log")
     [food] = [tag for tag in after.tags if tag.name == "food"]
-    assert {"text", "multimodal", "lexical"} <= {one.channel for one in food.evidence if one.video_id == "late"}
-    assert any(one.kind == "uploader" for one in food.evidence)
+    assert {"text", "multimodal", "lexical"} <= {
+        evidence.channel for evidence in food.evidence if evidence.video_id == "late"
+    }
+    assert any(evidence.kind == "uploader" for evidence in food.evidence)
     assert food.confidence > max((tag.confidence for tag in before.tags if tag.name == "food"), default=0.0)
 
     fold_labelled(learnt_bundle, tmp_path / "log", tmp_path / "folded", Silent(), created=NOW)
-    # Tags keep their rows, which the thresholds of tags of their own go by.
+    # Tags keep their rows, on which the per-tag thresholds depend.
     before_it, folded_in = (
         TagCatalog.load(folder / "catalog.parquet") for folder in (learnt_bundle, tmp_path / "folded")
     )
     assert folded_in.ids == before_it.ids
     confidence = "rank/confidence.json"
     assert (tmp_path / "folded" / confidence).read_bytes() == (learnt_bundle / confidence).read_bytes()
-    embeddings = VideoEmbeddings({}, title=title, uploader_id="somebody new")
+    embeddings = VideoEmbeddings({}, title=title, uploader_id="new uploader")
     proposals = []
     for folder in (learnt_bundle, tmp_path / "folded"):
         recall_stage = RecallStage.load(folder, read_manifest(folder))
@@ -269,7 +275,7 @@ def test_in_a_bundle_that_learnt_late_videos_vote_in_every_channel_of_labelled_v
 
 
 def test_the_commands_append_tag_and_fold(tiny_bundle: Path, tmp_path: Path) -> None:
-    log, home = tmp_path / "late.log", tmp_path / "home"
+    log, home = tmp_path / "added.log", tmp_path / "home"
     manifest = written(tmp_path / "m.jsonl", [{"video_id": "late", "title": "zebra quagga", "tags": ["sunset"]}])
     added = run(
         "labelled", "add", "--manifest", manifest, "--bundle", tiny_bundle, "--log", log, "--format", "json", home=home
@@ -277,7 +283,7 @@ def test_the_commands_append_tag_and_fold(tiny_bundle: Path, tmp_path: Path) -> 
     assert json.loads(added.stdout)["appended"] == 1, added.stderr
     query = ("--title", "zebra quagga", "--format", "json")
     answer = json.loads(run("tag", *query, "--bundle", tiny_bundle, "--labelled", log).stdout)
-    assert any(one.get("video_id") == "late" for tag in answer["tags"] for one in tag["evidence"])
+    assert any(evidence.get("video_id") == "late" for tag in answer["tags"] for evidence in tag["evidence"])
     folded = run("labelled", "fold", "--bundle", tiny_bundle, "--log", log, "--out", tmp_path / "b", "--format", "json")
     assert json.loads(folded.stdout)["joined"] == 1, folded.stderr
     again = json.loads(run("tag", *query, "--bundle", tmp_path / "b").stdout)

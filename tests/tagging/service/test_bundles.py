@@ -15,7 +15,7 @@ from tests.support.service import EVERYTHING, Client, refused
 pytestmark = pytest.mark.anyio
 
 
-async def test_bundles_are_switched_and_switched_back_under_load_with_no_failed_call(client: Client) -> None:
+async def test_bundles_are_switched_under_load_without_a_failed_call(client: Client) -> None:
     assert client.config.bundles is not None
     add_tags(client.bundle, ["fnord"], client.config.bundles / "two", created=NOW)
     stop, switched_over, answered, late = asyncio.Event(), asyncio.Event(), list[str](), list[str]()
@@ -50,7 +50,7 @@ async def test_bundles_are_switched_and_switched_back_under_load_with_no_failed_
     assert (await client.tag("v3", "a dog")).bundle_version == first
 
 
-async def test_a_shadow_bundle_tags_what_the_active_one_answers_and_its_churn_is_told(client: Client) -> None:
+async def test_a_shadow_bundle_tags_the_same_videos_and_its_churn_is_reported(client: Client) -> None:
     assert client.config.bundles is not None
     add_tags(client.bundle, ["fnord"], client.config.bundles / "two", created=NOW)
     async with refused(grpc.StatusCode.FAILED_PRECONDITION, "CONFLICT"):

@@ -1,5 +1,5 @@
-"""Files of a bundle that are cut short, overwritten or removed: while it answers, before it is activated, and while it
-is being loaded.
+"""Bundle files that are truncated, overwritten or removed while the bundle answers, before it is activated, or while it
+is loaded.
 """
 
 import json
@@ -36,7 +36,7 @@ ALL = pb.TagVideoOptions(max_tags=50, min_confidence=0.0)
 
 @pytest.fixture
 def root(learnt_bundle: Path, tmp_path: Path) -> Path:
-    """A folder of bundles: `one`, and `two`, its copy."""
+    """A folder with the bundle `one` and its copy `two`."""
     for name in ("one", "two"):
         shutil.copytree(learnt_bundle, tmp_path / "bundles" / name)
     return tmp_path / "bundles"
@@ -59,7 +59,7 @@ async def running(root: Path, active: Path) -> AsyncIterator[Any]:
 
 
 async def refusal(call: Any) -> tuple[grpc.StatusCode, str, str]:
-    """Status, reason and message."""
+    """The status, reason and message of a call that fails."""
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         await call
     status = rpc_status.from_call(raised.value)  # type: ignore[arg-type]
@@ -70,10 +70,10 @@ async def refusal(call: Any) -> tuple[grpc.StatusCode, str, str]:
 
 
 async def answers(stub: Any, titles: Sequence[str], turn: str) -> list[Any]:
-    """Each video is new, so nothing comes from the store."""
+    """The answers to new videos, none of which comes from the store."""
     found = []
-    for place, title in enumerate(titles):
-        answer = await stub.TagVideo(pb.TagVideoRequest(video_id=f"{turn}{place}", title=title, options=ALL))
+    for index, title in enumerate(titles):
+        answer = await stub.TagVideo(pb.TagVideoRequest(video_id=f"{turn}{index}", title=title, options=ALL))
         assert not answer.from_store
         found.append([(tag.name, round(tag.confidence, 6), str(tag.channels)) for tag in answer.tags])
     return found
@@ -83,9 +83,7 @@ def files_of(folder: Path) -> Iterator[Path]:
     return (path for path in sorted(folder.rglob("*")) if path.is_file())
 
 
-async def test_a_bundle_answers_the_same_when_its_files_are_cut_overwritten_and_gone(
-    learnt_bundle: Path, tmp_path: Path
-) -> None:
+async def test_a_loaded_bundle_is_unaffected_by_changes_of_its_files(learnt_bundle: Path, tmp_path: Path) -> None:
     bundle = shutil.copytree(learnt_bundle, tmp_path / "bundle")
     titles = [json.loads(line)["title"] for line in (learnt_bundle.parent / "train.jsonl").read_text().splitlines()[:8]]
     with service_process(bundle, tmp_path, f"sqlite:///{tmp_path}/service.db") as service:
@@ -95,7 +93,7 @@ async def test_a_bundle_answers_the_same_when_its_files_are_cut_overwritten_and_
             [pid] = [pid for pid in service.pids() if f"serve\0--bundle\0{bundle}" in _command(pid)]
             assert _mapped(pid) == set()
             for path in files_of(bundle):
-                os.truncate(path, 0)  # under whoever has it open
+                os.truncate(path, 0)  # also under an open descriptor
             assert await answers(stub, titles, "cut") == want
             for path in files_of(bundle):
                 path.write_bytes(b"\xff" * 100_000)
@@ -115,7 +113,7 @@ def _command(pid: int) -> str:
 
 
 def _mapped(pid: int) -> set[str]:
-    """Files that are mapped, but for programs, and SQLite's own, which nobody has a reason to touch."""
+    """The mapped files, without programs and SQLite's own files, which no operator has a reason to touch."""
     lines = Path(f"/proc/{pid}/maps").read_text().splitlines()
     names = {line.split(maxsplit=5)[5] for line in lines if len(line.split(maxsplit=5)) == 6}
     programs = ("[", "/usr/", "/lib", "/dev/", "/memfd:", "/SYSV", os.path.realpath(sys.executable))
@@ -124,7 +122,7 @@ def _mapped(pid: int) -> set[str]:
 
 
 @pytest.mark.parametrize("harm", ["cut", "flipped", "removed"])
-async def test_a_damaged_bundle_is_not_activated_and_the_service_goes_on(root: Path, harm: str) -> None:
+async def test_a_damaged_bundle_is_not_activated_and_the_service_continues(root: Path, harm: str) -> None:
     async with running(root, root / "one") as stub:
         before = await answers(stub, ["a dog"], "before")
         for path in files_of(root / "two"):
@@ -141,8 +139,8 @@ async def test_a_damaged_bundle_is_not_activated_and_the_service_goes_on(root: P
                 assert f"two: {name} " in message
             path.unlink(missing_ok=True)
             path.write_bytes(content)
-        held = await stub.GetBundle(pb.GetBundleRequest())
-        assert (held.active.folder, held.HasField("previous"), held.HasField("shadow")) == ("one", False, False)
+        loaded = await stub.GetBundle(pb.GetBundleRequest())
+        assert (loaded.active.folder, loaded.HasField("previous"), loaded.HasField("shadow")) == ("one", False, False)
         assert await answers(stub, ["a dog"], "after") == before
         assert (await stub.ActivateBundle(pb.ActivateBundleRequest(folder="two"))).active.folder == "two"
 
@@ -157,7 +155,7 @@ def damage(path: Path, harm: str) -> None:
         path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
 
 
-async def test_the_bundle_before_is_gone_back_to_without_its_files(root: Path) -> None:
+async def test_the_previous_bundle_can_be_activated_without_its_files(root: Path) -> None:
     async with running(root, root / "one") as stub:
         first = (await stub.GetBundle(pb.GetBundleRequest())).active.version
         before = await answers(stub, ["a dog"], "before")
@@ -173,7 +171,7 @@ async def test_a_bundle_that_is_damaged_while_it_is_loaded_is_not_activated(
 ) -> None:
     def loaded(folder: Path, *arguments: Any) -> Tagger:
         tagger = load_tagger(folder, *arguments)
-        (folder / "catalog.parquet").write_bytes(b"another's")
+        (folder / "catalog.parquet").write_bytes(b"other content")
         return tagger
 
     async with running(root, root / "one") as stub:
@@ -184,7 +182,7 @@ async def test_a_bundle_that_is_damaged_while_it_is_loaded_is_not_activated(
         assert (await answers(stub, ["a dog"], "after"))[0]
 
 
-async def test_a_bundle_in_whose_place_another_comes_while_it_is_loaded_is_not_activated(
+async def test_a_bundle_that_is_replaced_while_it_is_loaded_is_not_activated(
     root: Path, tiny_starter: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def loaded(folder: Path, *arguments: Any) -> Tagger:
@@ -196,13 +194,11 @@ async def test_a_bundle_in_whose_place_another_comes_while_it_is_loaded_is_not_a
     async with running(root, root / "one") as stub:
         monkeypatch.setattr(registry, "load_tagger", loaded)
         code, _, message = await refusal(stub.ActivateBundle(pb.ActivateBundleRequest(folder="two")))
-        assert (code, "became another bundle" in message) == (grpc.StatusCode.FAILED_PRECONDITION, True)
+        assert (code, "was replaced by another bundle" in message) == (grpc.StatusCode.FAILED_PRECONDITION, True)
 
 
-def test_whichever_library_meets_the_damage_first_the_file_is_named(
-    root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Between the check of a bundle's files and the reading of one, somebody cuts it."""
+def test_a_damaged_file_is_named_whichever_library_reads_it(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file is truncated between the check of the hashes and its reading."""
     for name in read_manifest(root / "one").files:
         content = (root / "one" / name).read_bytes()
 
@@ -217,11 +213,11 @@ def test_whichever_library_meets_the_damage_first_the_file_is_named(
             except ArtifactCorruptError as error:
                 assert f"one: {name} " in error.message  # noqa: PT017
             else:
-                assert name in {"graph.parquet", "learnt/tags.npy"}  # which training alone reads
+                assert name in {"graph.parquet", "learnt/tags.npy"}  # only training reads these
         (root / "one" / name).write_bytes(content)
 
 
-async def test_a_folder_of_bundles_that_is_gone_is_told(root: Path) -> None:
+async def test_a_missing_folder_of_bundles_is_an_invalid_configuration(root: Path) -> None:
     async with running(root, root / "one") as stub:
         shutil.rmtree(root)
         code, reason, _ = await refusal(stub.ActivateBundle(pb.ActivateBundleRequest(version="20260101T000000Z-0")))

@@ -17,7 +17,7 @@ from tests.support.service import Client, refused
 pytestmark = pytest.mark.anyio
 
 
-async def test_feedback_that_is_sent_again_is_the_same_whatever_became_of_tags_and_bundles(client: Client) -> None:
+async def test_repeated_feedback_is_recognised_after_changes_of_tags_and_bundles(client: Client) -> None:
     assert client.config.bundles is not None
     answer = await client.tag("v1", "a dog and a cat")
     said = pb.SubmitFeedbackRequest(

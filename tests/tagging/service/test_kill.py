@@ -1,4 +1,4 @@
-"""The service is killed and told to stop while it is being called, as a process of its own over a real database."""
+"""The service as a process over a real database, killed and stopped while it is called."""
 
 import asyncio
 import random
@@ -43,22 +43,22 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 
 @dataclass(slots=True)
-class Story:
-    """What one caller asked of the service, step by step, and what it was told."""
+class Session:
+    """The calls of one client, step by step, and the responses it got."""
 
     name: str
-    told: dict[str, Any] = field(default_factory=dict)  # answers by step
+    responses: dict[str, Any] = field(default_factory=dict)  # by step
 
-    async def go_on(self, stub: Any) -> None:
-        """All steps that were not answered yet; ends with the error of the first that is not."""
-        if "tagging" not in self.told:
-            self.told["tagging"] = await stub.TagVideo(self.video)
-        if "tag" not in self.told:
-            self.told["tag"] = await _created(stub, f"tag {self.name}")
-        if "labelled" not in self.told:
-            self.told["labelled"] = await stub.AddLabelledVideo(self.labelled)
-        if "feedback" not in self.told:
-            self.told["feedback"] = await stub.SubmitFeedback(self.feedback)
+    async def resume(self, stub: Any) -> None:
+        """Make the calls that were not answered yet; raises the error of the first one that fails."""
+        if "tagging" not in self.responses:
+            self.responses["tagging"] = await stub.TagVideo(self.video)
+        if "tag" not in self.responses:
+            self.responses["tag"] = await _created(stub, f"tag {self.name}")
+        if "labelled" not in self.responses:
+            self.responses["labelled"] = await stub.AddLabelledVideo(self.labelled)
+        if "feedback" not in self.responses:
+            self.responses["feedback"] = await stub.SubmitFeedback(self.feedback)
 
     @property
     def video(self) -> pb.TagVideoRequest:
@@ -72,14 +72,14 @@ class Story:
 
     @property
     def feedback(self) -> pb.SubmitFeedbackRequest:
-        accepted = [self.told["tagging"].tags[0].id]
+        accepted = [self.responses["tagging"].tags[0].id]
         return pb.SubmitFeedbackRequest(
             video_id=f"v{self.name}", accepted_tag_ids=accepted, feedback_id=f"f{self.name}"
         )
 
 
 async def _created(stub: Any, name: str) -> str:
-    """The tag's id: of the call, or of the one before it whose answer was lost."""
+    """The tag's id: from this call, or from an earlier one whose response was lost."""
     try:
         return str((await stub.CreateTag(pb.CreateTagRequest(name=name))).tag.id)
     except grpc.aio.AioRpcError as error:
@@ -92,81 +92,83 @@ async def _created(stub: Any, name: str) -> str:
         return info.metadata["existing_id"]
 
 
-async def test_after_a_kill_what_was_acknowledged_is_there_and_retries_double_nothing(
+async def test_acknowledged_writes_survive_a_kill_and_retries_duplicate_nothing(
     tiny_starter: Path, tmp_path: Path, unseen_corpus: Path, url: str
 ) -> None:
     clip = next(unseen_corpus.parent.glob("*.mp4")).read_bytes()
-    chance, stories = random.Random(7), list[Story]()
+    chance, sessions = random.Random(7), list[Session]()
     for _ in range(ROUNDS):
         with service_process(tiny_starter, tmp_path, url) as service:
             async with grpc.aio.insecure_channel(service.address) as channel:
                 stub = rpc.TaggingServiceStub(channel)
-                for story in stories:
-                    await _is_kept(stub, story)
-                callers = [asyncio.create_task(_tell(stub, stories, 1000 * len(stories) + n)) for n in range(CALLERS)]
-                enough = len(stories) + 2 * CALLERS
-                await wait_until_async(lambda: len(stories) >= enough)  # noqa: B023 - waited for in this turn
-                await asyncio.sleep(chance.random() / 10)  # anywhere in a call
-                await stub.TagVideo(pb.TagVideoRequest(video_id=f"clip{len(stories)}", content=clip))
+                for session in sessions:
+                    await _is_kept(stub, session)
+                callers = [asyncio.create_task(_call(stub, sessions, 1000 * len(sessions) + n)) for n in range(CALLERS)]
+                enough = len(sessions) + 2 * CALLERS
+                await wait_until_async(lambda: len(sessions) >= enough)  # noqa: B023 - waited for in this turn
+                await asyncio.sleep(chance.random() / 10)  # at a random point of the calls
+                await stub.TagVideo(pb.TagVideoRequest(video_id=f"clip{len(sessions)}", content=clip))
                 pids = service.pids()
                 service.kill()
                 await asyncio.gather(*callers)
-        assert len(pids) > 1  # decoders
+        assert len(pids) > 1  # the decode workers
         await _ended(pids)
     with service_process(tiny_starter, tmp_path, url) as service:
         async with grpc.aio.insecure_channel(service.address) as channel:
             stub = rpc.TaggingServiceStub(channel)
-            for story in stories:
-                await _is_kept(stub, story)
-                await story.go_on(stub)
-            for story in stories:  # and all of it once more
-                again = Story(story.name)
-                await again.go_on(stub)
-                assert again.told["tag"] == story.told["tag"]
-                assert again.told["tagging"].tagged_at == story.told["tagging"].tagged_at
-    await _is_there_once(url, stories)
+            for session in sessions:
+                await _is_kept(stub, session)
+                await session.resume(stub)
+            for session in sessions:  # repeat all calls
+                again = Session(session.name)
+                await again.resume(stub)
+                assert again.responses["tag"] == session.responses["tag"]
+                assert again.responses["tagging"].tagged_at == session.responses["tagging"].tagged_at
+    await _is_there_once(url, sessions)
 
 
-async def _tell(stub: Any, stories: list[Story], number: int) -> None:
-    """One story after the other, until the service is gone."""
+async def _call(stub: Any, sessions: list[Session], number: int) -> None:
+    """Start one session after another until the service is gone."""
     for turn in range(1000):
-        story = Story(f"{number}-{turn}")
-        stories.append(story)
+        session = Session(f"{number}-{turn}")
+        sessions.append(session)
         try:
-            await story.go_on(stub)
+            await session.resume(stub)
         except grpc.aio.AioRpcError as error:
             assert error.code() in GONE, error  # noqa: PT017
             return
 
 
-async def _is_kept(stub: Any, story: Story) -> None:
-    """Whatever the caller was told is so."""
-    if "tagging" in story.told:
-        again = await stub.TagVideo(story.video)
-        assert (again.from_store, again.tagged_at) == (True, story.told["tagging"].tagged_at)
-    if "tag" in story.told:
-        listed = (await stub.ListTags(pb.ListTagsRequest(text=f"tag {story.name}", page_size=1000))).tags
-        [tag] = [one for one in listed if one.name == f"tag {story.name}"]  # others begin so, too
-        assert tag.id == story.told["tag"]
-    if "feedback" in story.told:
-        assert await stub.SubmitFeedback(story.feedback) == story.told["feedback"]
-    if "labelled" in story.told:
+async def _is_kept(stub: Any, session: Session) -> None:
+    """Check that every response that the client got still holds."""
+    if "tagging" in session.responses:
+        again = await stub.TagVideo(session.video)
+        assert (again.from_store, again.tagged_at) == (True, session.responses["tagging"].tagged_at)
+    if "tag" in session.responses:
+        listed = (await stub.ListTags(pb.ListTagsRequest(text=f"tag {session.name}", page_size=1000))).tags
+        [tag] = [tag for tag in listed if tag.name == f"tag {session.name}"]  # other names have the same prefix
+        assert tag.id == session.responses["tag"]
+    if "feedback" in session.responses:
+        assert await stub.SubmitFeedback(session.feedback) == session.responses["feedback"]
+    if "labelled" in session.responses:
         request = pb.TagVideoRequest(
             video_id=f"q{time.monotonic_ns()}",
-            title=f"zxcv {story.name}",
+            title=f"zxcv {session.name}",
             options=pb.TagVideoOptions(max_tags=50, min_confidence=0.0),
         )
-        assert story.told["tag"] in [tag.id for tag in (await stub.TagVideo(request)).tags]
+        assert session.responses["tag"] in [tag.id for tag in (await stub.TagVideo(request)).tags]
 
 
-async def _is_there_once(url: str, stories: list[Story]) -> None:
+async def _is_there_once(url: str, sessions: list[Session]) -> None:
     database = Database(DatabaseConfig.model_validate({"url": url}))
     created = [entry.record.after["name"] async for entry in TagEdits(database).all_after()]
-    assert sorted(created) == sorted(f"tag {story.name}" for story in stories)
+    assert sorted(created) == sorted(f"tag {session.name}" for session in sessions)
     feedback = [entry.record.origin.request_id async for entry in FeedbackLog(database).all_after()]
-    assert sorted(feedback) == sorted(f"f{story.name}" for story in stories)
+    assert sorted(feedback) == sorted(f"f{session.name}" for session in sessions)
     videos = {entry.record.video_id async for entry in LabelledLog(database).all_after()}
-    assert videos == {f"l{story.name}" for story in stories}  # the last of a video's entries is what counts
+    assert videos == {
+        f"l{session.name}" for session in sessions
+    }  # a video may have several entries, of which the last counts
     await database.close()
 
 
@@ -175,7 +177,7 @@ async def _ended(pids: set[int]) -> None:
         if not any(runs(pid) for pid in pids):
             return
         await asyncio.sleep(0.05)
-    pytest.fail(f"of {pids} some outlive the service")
+    pytest.fail(f"some of the processes {pids} outlive the service")
 
 
 @pytest.fixture
@@ -184,7 +186,7 @@ def service(tiny_starter: Path, tmp_path: Path) -> Iterator[ServiceProcess]:
         yield one
 
 
-async def test_told_to_stop_under_load_it_says_so_ends_what_runs_and_fails_nothing_else(
+async def test_a_stop_under_load_drains_calls_and_reports_not_serving(
     service: ServiceProcess,
 ) -> None:
     answered, failed = 0, list[grpc.StatusCode]()
@@ -204,7 +206,7 @@ async def test_told_to_stop_under_load_it_says_so_ends_what_runs_and_fails_nothi
         health: Any = health_pb2_grpc.HealthStub(channel)
         watch = health.Watch(health_pb2.HealthCheckRequest())
         assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
-        stream = stub.StreamTagVideos()  # a call that runs for as long as we like
+        stream = stub.StreamTagVideos()  # a call that runs as long as the test wants
         await stream.write(_streamed("s0"))
         assert (await stream.read()).tagging.video_id == "s0"
         callers = [asyncio.create_task(caller(number)) for number in range(CALLERS)]
@@ -220,7 +222,7 @@ async def test_told_to_stop_under_load_it_says_so_ends_what_runs_and_fails_nothi
             while True:
                 streamed.append((await stream.read()).tagging.video_id)
         assert ended.value.code() == grpc.StatusCode.UNAVAILABLE
-        assert set(streamed) <= {"s1", "s2", "s3"}  # those that had been read, and none is an error
+        assert set(streamed) <= {"s1", "s2", "s3"}  # those that the server had read; none is an error
         await watch.code()
     assert await asyncio.to_thread(service.wait) == 0
     assert "Traceback" not in service.log

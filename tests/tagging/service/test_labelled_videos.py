@@ -12,7 +12,7 @@ from tests.support.service import Client, refused, running
 pytestmark = pytest.mark.anyio
 
 
-async def test_what_one_service_has_acknowledged_holds_for_calls_about_labelled_videos_of_the_other(
+async def test_labelled_videos_use_the_edits_that_another_service_acknowledged(
     service_config: ServiceConfig,
 ) -> None:
     slow = service_config.model_copy(update={"follow_s": 3600.0})
@@ -24,7 +24,7 @@ async def test_what_one_service_has_acknowledged_holds_for_calls_about_labelled_
         assert "fnord" not in await one.names("v1", "zxcv asdf")
 
 
-async def test_labelled_videos_vote_until_they_are_removed_and_outlive_the_process(
+async def test_labelled_videos_vote_until_they_are_removed_also_after_a_restart(
     service_config: ServiceConfig,
 ) -> None:
     async with running(service_config) as client:
@@ -43,7 +43,7 @@ async def test_labelled_videos_vote_until_they_are_removed_and_outlive_the_proce
         assert not (await client.stub.RemoveLabelledVideo(pb.RemoveLabelledVideoRequest(video_id="l1"))).removed
 
 
-async def test_a_labelled_video_is_removed_also_where_the_active_bundle_has_none_of_its_tags(client: Client) -> None:
+async def test_a_labelled_video_is_removed_even_if_the_active_bundle_lacks_its_tags(client: Client) -> None:
     assert client.config.bundles is not None
     add_tags(client.bundle, ["fnord"], client.config.bundles / "two", created=NOW)
     remove = pb.RemoveLabelledVideoRequest(video_id="l1")

@@ -30,7 +30,7 @@ from tests.support.service import EVERYTHING, Client, refused
 pytestmark = pytest.mark.anyio
 
 
-async def test_an_answer_is_what_the_pipeline_says(shared_client: Client, unseen_corpus: Path) -> None:
+async def test_an_answer_equals_that_of_the_pipeline(shared_client: Client, unseen_corpus: Path) -> None:
     rows = [json.loads(line) for line in unseen_corpus.read_text().splitlines()][:3]
     with load_tagger(shared_client.bundle) as tagger:
         for row in rows:
@@ -50,7 +50,7 @@ async def test_an_answer_is_what_the_pipeline_says(shared_client: Client, unseen
             assert sent.content_hash == got.content_hash
 
 
-async def test_many_that_ask_for_the_same_at_once_are_answered_alike(shared_client: Client) -> None:
+async def test_concurrent_identical_calls_get_the_same_answer(shared_client: Client) -> None:
     answers = await asyncio.gather(*(shared_client.tag("many", "a dog barks") for _ in range(20)))
     assert len({answer.tagged_at.ToNanoseconds() for answer in answers}) == 1
     assert sum(not answer.from_store for answer in answers) == 1
@@ -66,7 +66,7 @@ async def test_many_that_ask_for_the_same_at_once_are_answered_alike(shared_clie
         ({"title": "x", "options": {"precision": 0.9}}, grpc.StatusCode.FAILED_PRECONDITION, "INVALID_SELECTION"),
     ],
 )
-async def test_what_cannot_be_tagged_is_one_clear_status(
+async def test_a_video_that_cannot_be_tagged_is_one_clear_status(
     shared_client: Client, said: dict[str, Any], code: grpc.StatusCode, reason: str
 ) -> None:
     async with refused(code, reason) as told:
@@ -75,7 +75,7 @@ async def test_what_cannot_be_tagged_is_one_clear_status(
     assert (await shared_client.tag("v2", "a dog")).tags  # and the service goes on
 
 
-async def test_a_stream_answers_each_request_and_tells_what_failed(shared_client: Client) -> None:
+async def test_a_stream_answers_each_request_with_a_tagging_or_an_error(shared_client: Client) -> None:
     titles = ["a dog", "", "a cat", "a car", "a dog"]
 
     async def requests() -> AsyncIterator[pb.StreamTagVideosRequest]:
@@ -91,7 +91,7 @@ async def test_a_stream_answers_each_request_and_tells_what_failed(shared_client
     assert all(one.video_id == f"v{index}" for index, one in got.items())
 
 
-async def test_what_nobody_foresaw_of_one_video_ends_no_stream_and_what_was_not_taken_on_is_counted(
+async def test_an_unexpected_error_of_one_video_does_not_end_the_stream_and_rejections_are_counted(
     shared_client: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     tag = VideoCalls.tag
@@ -122,7 +122,9 @@ async def test_what_nobody_foresaw_of_one_video_ends_no_stream_and_what_was_not_
     assert any(isinstance(error, OverloadedError) for error in counted)
 
 
-async def test_a_stream_reads_no_more_than_it_can_hold(shared_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_stream_reads_no_more_requests_than_it_can_hold(
+    shared_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     go_on, read = threading.Event(), 0
     tag_read = Tagger.tag_read
 
@@ -163,14 +165,14 @@ async def test_feedback_is_stored_once(shared_client: Client) -> None:
         )
 
 
-async def test_health_says_what_is(shared_client: Client) -> None:
+async def test_a_running_service_is_serving(shared_client: Client) -> None:
     health: Any = health_pb2_grpc.HealthStub(shared_client.channel)
     for name in ("", SERVICE):
         answer = await health.Check(health_pb2.HealthCheckRequest(service=name))
         assert answer.status == health_pb2.HealthCheckResponse.SERVING
 
 
-async def test_the_readmes_client_says_what_the_service_answers(shared_client: Client) -> None:
+async def test_the_client_of_the_readme_prints_the_answer(shared_client: Client) -> None:
     readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
     [example] = [block for block in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "TagVideo" in block]
     assert "127.0.0.1:50051" in example
@@ -185,7 +187,7 @@ async def test_the_readmes_client_says_what_the_service_answers(shared_client: C
     assert told.decode().splitlines() == [f"{tag.confidence:.2f}  {tag.name}" for tag in answer.tags]
 
 
-async def test_reflection_tells_the_whole_proto(shared_client: Client) -> None:
+async def test_reflection_describes_the_whole_service(shared_client: Client) -> None:
     with grpc.insecure_channel(f"127.0.0.1:{shared_client.port}") as channel:
 
         def described() -> list[str]:

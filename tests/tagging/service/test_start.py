@@ -18,7 +18,7 @@ from tests.support.service import EVERYTHING, refused, running
 pytestmark = pytest.mark.anyio
 
 
-async def test_the_same_call_again_is_answered_from_the_store_also_by_the_next_process(
+async def test_a_repeated_call_is_answered_from_the_store_also_after_a_restart(
     service_config: ServiceConfig,
 ) -> None:
     async with running(service_config) as client:
@@ -36,7 +36,7 @@ async def test_the_same_call_again_is_answered_from_the_store_also_by_the_next_p
             await client.stub.GetTagging(pb.GetTaggingRequest(video_id="nobody"))
 
 
-async def test_a_service_that_cannot_start_says_why(service_config: ServiceConfig, tmp_path: Path) -> None:
+async def test_a_service_that_cannot_start_raises_the_reason(service_config: ServiceConfig, tmp_path: Path) -> None:
     with pytest.raises(ArtifactNotFoundError):
         async with serving(tmp_path / "nothing", service_config):
             pass
@@ -53,9 +53,7 @@ async def test_a_service_that_cannot_start_says_why(service_config: ServiceConfi
         with_address(service_config.listen, "nowhere")
 
 
-async def test_the_metrics_of_a_service_are_those_of_what_it_does(
-    service_config: ServiceConfig, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_the_metrics_reflect_the_calls(service_config: ServiceConfig, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "tagging")
     observed = ObserveConfig.model_validate({"metrics": {"listen": "127.0.0.1:0"}})
     async with running(service_config.model_copy(update={"observe": observed})) as client:

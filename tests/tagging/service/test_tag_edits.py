@@ -13,7 +13,7 @@ from tests.support.service import EVERYTHING, Client, refused, running
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_tag_is_created_found_renamed_merged_hidden_and_taken_back(client: Client) -> None:
+async def test_a_tag_is_created_found_renamed_merged_hidden_and_shown_again(client: Client) -> None:
     stub = client.stub
     assert "fnord" not in await client.names("v1", "a fnord at night")
     made = await stub.CreateTag(pb.CreateTagRequest(name="fnord", aliases=["phnord"]))
@@ -42,7 +42,7 @@ async def test_a_tag_is_created_found_renamed_merged_hidden_and_taken_back(clien
     assert [one.undone_by for one in edits if one.number == edit.number] == [undone.edit.number]
 
 
-async def test_a_stored_answer_is_given_under_the_tags_of_today_and_so_is_it_judged(client: Client) -> None:
+async def test_a_stored_answer_and_its_feedback_follow_the_current_tags(client: Client) -> None:
     stub = client.stub
     one = (await stub.CreateTag(pb.CreateTagRequest(name="fnord"))).tag
     other = (await stub.CreateTag(pb.CreateTagRequest(name="quux"))).tag
@@ -59,7 +59,7 @@ async def test_a_stored_answer_is_given_under_the_tags_of_today_and_so_is_it_jud
     assert {"fnord", "quux"} <= set(await client.names("v1", "a fnord and a quux"))
 
 
-async def test_tags_are_listed_page_by_page_each_once(client: Client) -> None:
+async def test_tags_are_listed_page_by_page_without_repetition(client: Client) -> None:
     await client.stub.CreateTag(pb.CreateTagRequest(name="fnord"))
     names, token = list[str](), ""
     while True:

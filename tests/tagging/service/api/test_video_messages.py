@@ -252,10 +252,10 @@ def test_half_surrogates_of_a_file_name_are_sent_escaped() -> None:
         Evidence(half, "uploader", 0.5, text=half),
     )
     tag = RankedTag(half, half, 0.5, {half: 0.5}, evidence, is_new=True)
-    message = sent(RankedTags(half, (tag,), ("text",), (half,), half))
+    message = sent(RankedTags("v1", (tag,), ("text",), (half,), "b1"))
     shown = r"clip-\udcff \ud83c"
     first, second, third = message.tags[0].evidence
-    texts = [message.video_id, *message.warnings, message.bundle_version, message.tags[0].id, message.tags[0].name]
+    texts = [*message.warnings, message.tags[0].id, message.tags[0].name]
     texts += [message.tags[0].channels[0].channel, first.channel, first.video.video_id, first.video.title]
     texts += [second.text.text, third.uploader.text]
     assert texts == [shown] * len(texts)

@@ -1,4 +1,4 @@
-"""What runs in the models' thread, and what does not wait for it."""
+"""The model thread: which work runs in it, and which does not wait for it."""
 
 import threading
 from typing import Any
@@ -18,8 +18,8 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-class Promising:
-    """A tagger that says in which thread it looked for a selection."""
+class SelectionRecorder:
+    """A tagger that records in which thread it was asked for a selection."""
 
     def __init__(self) -> None:
         self.threads: list[str] = []
@@ -27,17 +27,17 @@ class Promising:
     def selection(self, max_tags: int | None, precision: float | None, min_confidence: float | None) -> SelectConfig:
         self.threads.append(threading.current_thread().name)
         if precision == 0.99:
-            raise InvalidSelectionError("nothing is known of such a precision")
+            raise InvalidSelectionError("unknown precision")
         return SelectConfig(max_tags=max_tags or 5, min_confidence=precision or min_confidence or 0.5)
 
 
-async def test_a_precision_is_looked_for_in_the_models_thread_and_all_else_at_once() -> None:
-    model, promising = ModelThread(), Promising()
-    tagger: Any = promising
+async def test_only_a_precision_is_searched_in_the_model_thread() -> None:
+    model, recorder = ModelThread(), SelectionRecorder()
+    tagger: Any = recorder
     assert (await model.selection(tagger, TaggingOptions(3, precision=0.9))).max_tags == 3
     assert (await model.selection(tagger, TaggingOptions(min_confidence=0.25))).min_confidence == 0.25
     with pytest.raises(InvalidSelectionError):
         await model.selection(tagger, TaggingOptions(precision=0.99))
     await model.close()
     assert (await model.selection(tagger, TaggingOptions())).max_tags == 5
-    assert [name.startswith("model") for name in promising.threads] == [True, False, True, False]
+    assert [name.startswith("model") for name in recorder.threads] == [True, False, True, False]

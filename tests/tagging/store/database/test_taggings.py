@@ -22,7 +22,7 @@ from tests.support.database_records import EVERYTHING, NOON, feedback, tagging, 
 pytestmark = pytest.mark.anyio
 
 
-def test_an_answer_becomes_json_and_the_same_again() -> None:
+def test_an_answer_survives_a_round_trip_through_json() -> None:
     assert answer_from_json(json.loads(json.dumps(answer_to_json(EVERYTHING)))) == EVERYTHING
 
 
@@ -31,20 +31,20 @@ def test_evidence_as_json_has_no_fields_of_other_kinds() -> None:
     assert first.keys() == {"channel", "kind", "similarity", "video_id", "title"}
 
 
-def test_what_a_newer_version_adds_to_an_answer_is_left_out() -> None:
+def test_fields_of_a_newer_version_are_ignored() -> None:
     tree = answer_to_json(EVERYTHING)
     tree["newer"] = tree["tags"][0]["newer"] = tree["tags"][0]["evidence"][0]["newer"] = 1
     assert answer_from_json(tree) == EVERYTHING
 
 
-async def test_an_answer_comes_back_to_the_last_digit(database: Database) -> None:
+async def test_an_answer_is_read_back_to_the_last_digit(database: Database) -> None:
     taggings = Taggings(database)
     key = TaggingKey("v1", "abc", "b1", TaggingOptions(3, 0.1 + 0.2, 0.9))
     stored = await taggings.put(Tagging(key, VideoRef("v1", None, "\ud83d \x00"), EVERYTHING, NOON))
     assert await taggings.get(key) == stored == Tagging(key, VideoRef("v1", None, "\ud83d \x00"), EVERYTHING, NOON)
 
 
-async def test_what_was_stored_first_stays(database: Database) -> None:
+async def test_the_first_stored_tagging_of_a_key_stays(database: Database) -> None:
     taggings = Taggings(database)
     first = await taggings.put(tagging(name="cat"))
     assert await taggings.put(tagging(name="dog", minutes=5)) == first
@@ -63,7 +63,7 @@ async def test_what_was_stored_first_stays(database: Database) -> None:
         tagging(options=TaggingOptions(precision=0.5)),
     ],
 )
-async def test_another_request_is_stored_beside_it(database: Database, other: Tagging) -> None:
+async def test_taggings_of_different_keys_are_stored_separately(database: Database, other: Tagging) -> None:
     taggings = Taggings(database)
     one = await taggings.put(tagging())
     assert await taggings.get(other.key) is None
@@ -71,9 +71,9 @@ async def test_another_request_is_stored_beside_it(database: Database, other: Ta
     assert (await taggings.get(one.key), await taggings.get(other.key)) == (one, other)
 
 
-def test_equal_wishes_have_equal_texts_and_others_have_not() -> None:
+def test_only_equal_options_have_equal_texts() -> None:
     assert TaggingOptions(5, 1, None).text == TaggingOptions(5, 1.0).text
-    wishes = [
+    different = [
         TaggingOptions(),
         TaggingOptions(0),
         TaggingOptions(1),
@@ -82,14 +82,14 @@ def test_equal_wishes_have_equal_texts_and_others_have_not() -> None:
         TaggingOptions(1, 1),
         TaggingOptions(None, 0.1 + 0.2),
     ]
-    assert len({wish.text for wish in [*wishes, TaggingOptions(None, 0.3)]}) == len(wishes) + 1
+    assert len({options.text for options in [*different, TaggingOptions(None, 0.3)]}) == len(different) + 1
 
 
 async def test_the_longest_key_can_be_stored(database: Database) -> None:
     random_text = "".join(chr(random.Random(0).randrange(0x4E00, 0x9FFF)) for _ in range(341))  # three bytes each
-    asked = TaggingOptions(2**31, 0.1 + 0.2, 0.1 + 0.7)
-    one = tagging(random_text, "b" * 256, content_hash="銀" * 85, options=asked)
-    assert await Taggings(database).put(one) == one
+    options = TaggingOptions(2**31, 0.1 + 0.2, 0.1 + 0.7)
+    longest = tagging(random_text, "b" * 256, content_hash="銀" * 85, options=options)
+    assert await Taggings(database).put(longest) == longest
     with pytest.raises(InvalidRecordError, match="video_id"):
         tagging(random_text + "銀")
 
@@ -97,7 +97,7 @@ async def test_the_longest_key_can_be_stored(database: Database) -> None:
 async def test_the_latest_answer_is_the_one_stored_last(database: Database) -> None:
     taggings = Taggings(database)
     assert await taggings.latest("v1") is None
-    old = await taggings.put(tagging(bundle="b1", minutes=9))  # clocks of machines differ
+    old = await taggings.put(tagging(bundle="b1", minutes=9))  # the clocks of machines differ
     new = await taggings.put(tagging(bundle="b2", content_hash="new"))
     shadow = await taggings.put(tagging(bundle="b3", role="shadow"))
     await taggings.put(tagging("v2"))
@@ -105,7 +105,7 @@ async def test_the_latest_answer_is_the_one_stored_last(database: Database) -> N
     assert await taggings.latest("v1", content_hash="abc") == old
     assert await taggings.latest("v1", bundle_version="b1") == old
     assert await taggings.latest("v1", "abc", "b2") is None
-    assert await taggings.latest("v1", bundle_version="b3") == shadow  # by its version alone
+    assert await taggings.latest("v1", bundle_version="b3") == shadow  # found only by its version
 
 
 async def test_pairs_are_the_requests_that_both_bundles_answered(database: Database) -> None:
@@ -114,13 +114,13 @@ async def test_pairs_are_the_requests_that_both_bundles_answered(database: Datab
     for n in range(230):
         active = tagging(f"v{n}", "b1", minutes=n, name="cat")
         shadow = tagging(f"v{n}", "b2", "shadow", minutes=n, name="dog")
-        for one in random.Random(n).sample([active, shadow], 2):  # either may be faster
-            await taggings.put(one)
+        for answer in random.Random(n).sample([active, shadow], 2):  # either may be stored first
+            await taggings.put(answer)
         if n >= 10:
             wanted.append((active, shadow))
     await taggings.put(tagging("alone", "b1", minutes=99))
     await taggings.put(tagging("alone too", "b2", "shadow", minutes=99))
-    await taggings.put(tagging("v20", "b3", minutes=99))  # another bundle was active, too
+    await taggings.put(tagging("v20", "b3", minutes=99))  # another bundle was active at some time
     await taggings.put(tagging("v20", "b2", "shadow", content_hash="changed", minutes=99))
     await taggings.put(tagging("v20", "b2", "shadow", options=TaggingOptions(1), minutes=99))
     since = NOON.astimezone(timezone(timedelta(hours=5))) + timedelta(minutes=10)
@@ -147,29 +147,29 @@ asyncio.run(write(*sys.argv[1:]))
 """
 
 
-async def test_processes_that_store_the_same_are_all_told_of_the_first(config: DatabaseConfig) -> None:
+async def test_all_processes_get_the_tagging_that_was_stored_first(config: DatabaseConfig) -> None:
     command = [sys.executable, "-c", WRITER, url_of(config)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     writers = [subprocess.Popen([*command, f"w{n}"], **pipes) for n in range(4)]  # type: ignore[call-overload]
     for writer in writers:
         writer.stdout.readline()
-    told = await asyncio.gather(*(asyncio.to_thread(writer.communicate, "go\n") for writer in writers))
+    outputs = await asyncio.gather(*(asyncio.to_thread(writer.communicate, "go\n") for writer in writers))
     assert [writer.returncode for writer in writers] == [0] * 4
     database = Database(config)
     stored = [await Taggings(database).get(tagging(f"v{n}").key) for n in range(60)]
-    names = [one.answer.tags[0].name for one in stored if one is not None]
-    assert [output.split() for output, _ in told] == [names] * 4
+    names = [found.answer.tags[0].name for found in stored if found is not None]
+    assert [output.split() for output, _ in outputs] == [names] * 4
     await database.close()
 
 
-async def test_tasks_beyond_the_connections_wait_their_turn(database: Database) -> None:
+async def test_tasks_beyond_the_number_of_connections_wait(database: Database) -> None:
     taggings = Taggings(database)
     await asyncio.gather(*(taggings.put(tagging(f"v{n % 50}", name=f"t{n}")) for n in range(200)))
     assert all([await taggings.get(tagging(f"v{n}").key) for n in range(50)])
 
 
 @pytest.mark.parametrize("hostile", ["", "zero \x00", "half \ud800", "x" * 1025])
-async def test_what_no_key_can_be_is_refused_and_not_looked_for(database: Database, hostile: str) -> None:
+async def test_a_value_that_no_key_can_contain_is_refused(database: Database, hostile: str) -> None:
     taggings = Taggings(database)
     with pytest.raises(InvalidRecordError, match="video_id"):
         await taggings.latest(hostile)
@@ -181,22 +181,22 @@ async def test_what_no_key_can_be_is_refused_and_not_looked_for(database: Databa
         [pair async for pair in taggings.pairs("b1", hostile, NOON)]
 
 
-@pytest.mark.parametrize("asked", [{"min_confidence": float("nan")}, {"precision": float("inf")}])
-def test_a_wish_that_is_no_number_is_a_mistake(asked: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match=next(iter(asked))):
-        TaggingOptions(**asked)  # type: ignore[arg-type]
+@pytest.mark.parametrize("options", [{"min_confidence": float("nan")}, {"precision": float("inf")}])
+def test_options_that_are_not_finite_are_refused(options: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=next(iter(options))):
+        TaggingOptions(**options)  # type: ignore[arg-type]
 
 
-def test_an_answer_of_another_video_is_a_mistake() -> None:
-    one = tagging()
+def test_an_answer_that_does_not_fit_its_key_is_refused() -> None:
+    stored = tagging()
     with pytest.raises(ValueError, match="under"):
-        replace(one, answer=replace(one.answer, video_id="v2"))
+        replace(stored, answer=replace(stored.answer, video_id="v2"))
     with pytest.raises(ValueError, match="no time zone"):
-        replace(one, at=datetime(2026, 1, 1))
+        replace(stored, at=datetime(2026, 1, 1))
 
 
-def test_every_field_of_evidence_is_tested() -> None:
-    stated = {name for tag in answer_to_json(EVERYTHING)["tags"] for one in tag["evidence"] for name in one}
+def test_the_test_answer_uses_every_field_of_evidence() -> None:
+    stated = {name for tag in answer_to_json(EVERYTHING)["tags"] for evidence in tag["evidence"] for name in evidence}
     assert stated == set(Evidence.__dataclass_fields__)
 
 
@@ -205,7 +205,7 @@ async def numbers(database: Database) -> list[int]:
     return await database.read(lambda connection: list(connection.execute(statement).scalars()))
 
 
-async def test_old_answers_are_pruned_page_by_page_and_those_of_videos_with_feedback_stay(database: Database) -> None:
+async def test_old_taggings_are_pruned_page_by_page_except_for_videos_with_feedback(database: Database) -> None:
     taggings = Taggings(database)
     for n in range(10):
         await taggings.put(tagging(f"v{n}", minutes=n))
@@ -224,8 +224,8 @@ async def test_old_answers_are_pruned_page_by_page_and_those_of_videos_with_feed
     assert await taggings.latest("v4") == again
 
 
-async def test_an_answer_that_is_pruned_while_its_like_is_stored_is_stored_anew(config: DatabaseConfig) -> None:
-    """Every put finds an answer or stores its own, also one that is removed between its two statements."""
+async def test_a_tagging_that_is_pruned_while_it_is_stored_again_is_stored(config: DatabaseConfig) -> None:
+    """Every put finds an answer or stores its own, even if the answer is removed between its two statements."""
     one, other = Database(config), Database(config)
 
     async def put(times: int) -> None:
