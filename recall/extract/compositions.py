@@ -1,4 +1,4 @@
-"""Names composed of the likeliest spans: two of them united, or one with a template's words around it."""
+"""Composed names: the union of two probable spans, or one span with the words of a template."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,14 +9,14 @@ from recall.extract.phrases import PHRASE, Names
 from recall.extract.spans import Span, Token
 from recall.extract.templates import cues_of
 
-BASES = 6  # spans of a title that are composed and united
-TRIED = 30  # templates of a title
+BASES = 6  # spans of a title used for compositions
+TRIED = 30  # templates tried per title
 
 
 def compositions(
     counted: Counted, words: list[Token], found: list[Span], simple: Names, odds: Floats, own: Own
 ) -> Names:
-    """Unions, and templates around, the spans that are composed most likely; odds: (n, 2) of the first network."""
+    """Compose names from the spans most likely to be part of one; odds: (n, 2) of the first network."""
     lifts = counted.cues.lifts(hashed(cues_of(words)), own)  # (T, 4)
     tried = np.argsort(-(lifts[:, 0] + 0.5 * lifts[:, 1]), kind="stable")[:TRIED].tolist()
     bases = np.argsort(-odds[:, 1], kind="stable")[:BASES].tolist()
@@ -66,7 +66,7 @@ def compositions(
 def _joint_features(
     counted: Counted, words: list[Token], parts: list[tuple[str, str, str]], keys: list[str], own: Own
 ) -> NDArray[np.float64]:
-    """(n, 10) of what is put to a base and of the two together."""
+    """(n, 10) features of the words added to a base span, and of both together."""
     in_title = {word.key for word in words}
     added = [f"{prefix} {suffix}".split() for prefix, _, suffix in parts]
     joints = [

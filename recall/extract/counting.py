@@ -1,4 +1,4 @@
-"""What is counted of labelled titles: the tables of phrases and words, the templates and their cues."""
+"""Counting over labelled titles: tables of phrases and words, templates and their cues."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ TEMPLATE_UPLOADERS = 5  # at least
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Video:
-    """A labelled video as it is learnt from."""
+    """A labelled video as training data of extraction."""
 
     text: str
     tags: frozenset[str]  # normalised
@@ -30,7 +30,7 @@ class Video:
 
 
 class Counted:
-    """All that is counted of labelled videos."""
+    """All counts over the labelled videos."""
 
     def __init__(self, tables: Mapping[str, Counts], templates: Sequence[Template], cues: Cues) -> None:
         self.tables = tables
@@ -39,14 +39,14 @@ class Counted:
         self.template_keys = [template.key for template in templates]
 
     def known(self, keys: Sequence[str], own: Own) -> NDArray[np.bool_]:
-        """(n,) True: another uploader has the tag."""
+        """(n,) True: an uploader other than the excluded one has the tag."""
         return self.tables["tag"].of(hashed(keys), own.tables["tag"]) > 0
 
 
 def labelled_videos(
     titles: Sequence[str], tags_per_video: Sequence[Sequence[str]], uploaders: Sequence[str]
 ) -> list[Video]:
-    """Those with words and tags."""
+    """The videos that have words and tags."""
     if not len(titles) == len(tags_per_video) == len(uploaders):
         raise ValueError(f"{len(titles)} titles, tags of {len(tags_per_video)} videos, {len(uploaders)} uploaders")
     videos = []
@@ -59,13 +59,13 @@ def labelled_videos(
 
 
 def readable(title: str, description: str) -> str:
-    """The title, or the first line of the description; lone surrogates, which no file takes, are replaced."""
+    """The title, or the first line of the description; lone surrogates, which no file can hold, are replaced."""
     text = title.strip() or next(filter(None, map(str.strip, description[:CHARACTERS_READ].splitlines())), "")
     return text[:CHARACTERS_READ].encode("utf-8", "replace").decode("utf-8")
 
 
 def count(videos: Sequence[Video]) -> tuple[Counted, dict[str, Own]]:
-    """All counts, and for each uploader what it added to them."""
+    """Return all counts, and each uploader's own contribution to them."""
     by_uploader: dict[str, list[Video]] = defaultdict(list)
     for video in videos:
         by_uploader[video.uploader].append(video)
@@ -103,7 +103,7 @@ def count(videos: Sequence[Video]) -> tuple[Counted, dict[str, Own]]:
 
 
 def _add(video: Video, words: list[Token], seen: Mapping[str, set[str]]) -> None:
-    """Puts the keys of one video into the sets of its uploader."""
+    """Add the keys of one video to the sets of its uploader."""
     keys = [word.key for word in words]
     tags = video.tag_keys
     seen["tag"] |= tags

@@ -1,4 +1,4 @@
-"""The networks of extraction, one hidden layer each, and the curves that make their log-odds probabilities."""
+"""Extraction networks with one hidden layer, and logistic curves that calibrate their log-odds."""
 
 import logging
 from collections.abc import Sequence
@@ -13,12 +13,12 @@ from recall.extract.counts import Floats
 logger = logging.getLogger(__name__)
 
 HIDDEN = 64
-EPOCHS, BATCH, STEPS, RATE = 5, 2048, 400, 3e-3  # of training; at least so many steps
+EPOCHS, BATCH, STEPS, RATE = 5, 2048, 400, 3e-3  # training; STEPS is a minimum
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Net:
-    """One hidden layer over standardised features."""
+    """A network with one hidden layer over standardised features."""
 
     mean: Floats  # (F,)
     scale: Floats  # (F,)
@@ -35,7 +35,7 @@ class Net:
 def train(
     features: Sequence[Floats], truth: Sequence[NDArray[np.bool_]], is_used: NDArray[np.bool_], rng: np.random.Generator
 ) -> Net:
-    """A net for the videos that are used; features and truth: (n, F) and (n, O) of each video."""
+    """Train a network on the videos marked as used; features (n, F) and truth (n, O) per video."""
     import torch
 
     used = [video for video in np.flatnonzero(is_used).tolist() if len(features[video])]
@@ -71,15 +71,15 @@ def train(
 
 
 def fit_curve(odds: NDArray[np.float64], is_tag: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Slope and intercept (Platt 1999) by Newton's method.
+    """Fit slope and intercept (Platt 1999) by Newton's method, regularised towards the identity curve (1, 0).
 
-    They are held near (1, 0) as if by a few names: none at all change nothing.
+    Without data the identity is returned. scikit-learn's LogisticRegression shrinks towards 0 and takes no offset.
     """
     x = np.column_stack([odds, np.ones(len(odds))])
     start = np.array([1.0, 0.0])
     curve = start
     for _ in range(20):
-        likely = 1.0 / (1.0 + np.exp(-x @ curve))
-        gradient = x.T @ (likely - is_tag) + (curve - start)
-        curve = curve - np.linalg.solve((x.T * (likely * (1.0 - likely))) @ x + np.eye(2), gradient)
+        probability = 1.0 / (1.0 + np.exp(-x @ curve))
+        gradient = x.T @ (probability - is_tag) + (curve - start)
+        curve = curve - np.linalg.solve((x.T * (probability * (1.0 - probability))) @ x + np.eye(2), gradient)
     return curve

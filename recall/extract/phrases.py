@@ -1,4 +1,4 @@
-"""The spans of a title as names, with and without accents, and the features that tell which of them are tags."""
+"""Features of the spans of a title, with and without accents, by which a network decides which are tags."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -11,8 +11,8 @@ from recall.extract.counts import TABLES, Floats, Own, hashed
 from recall.extract.spans import SCRIPTS, Gap, Span, Token, spans, unaccented
 from recall.extract.templates import SAYS_NOTHING
 
-PHRASE = 2 + 4 + 1 + 1 + 1 + 7 + 7  # leading columns of a span's features that its compositions are given
-# How usual it is, of all words of titles (of spans for "both"): what is believed of a word that was never there.
+PHRASE = 2 + 4 + 1 + 1 + 1 + 7 + 7  # leading feature columns of a span that its compositions inherit
+# Prior rates over all words of titles (over spans for "both"), used for words never seen.
 USUAL = {
     "both": 0.05,
     "inside": 0.15,
@@ -23,37 +23,37 @@ USUAL = {
     "join": 0.1,
     "cut": 0.1,
 }
-PRIOR = 3.0  # uploaders that this belief weighs
-# Latin, Cyrillic, Arabic, Indic, Hangul; a token of another kind of script has that as its own.
+PRIOR = 3.0  # weight of the prior rate, in uploaders
+# Latin, Cyrillic, Arabic, Indic, Hangul; scripts without spaces are in SCRIPTS.
 ALPHABETS = (("a", "\u024f"), ("\u0400", "\u052f"), ("\u0600", "\u06ff"), ("\u0900", "\u0dff"), ("\uac00", "\ud7a3"))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Names:
-    """n names for one video, and what a network looks at."""
+    """n candidate names for one video, with their network features."""
 
     names: list[str]
     keys: list[str]
-    places: list[tuple[int, int]]  # tokens of the title that a name rests on, first to last, the last excluded
+    places: list[tuple[int, int]]  # tokens [first, last) of the title that each name comes from
     features: Floats  # (n, F)
 
 
 def named_spans(counted: Counted, text: str, words: list[Token], own: Own) -> tuple[list[Span], Names]:
-    """Every span; after them those with accents again, without."""
+    """Return every span, followed by the accented ones again without accents."""
     found = list(spans(text, words))
     columns = _span_features(counted, words, found, own)
     names = [span.name for span in found]
-    accented = [place for place, name in enumerate(names) if unaccented(name) != name]
+    accented = [row for row, name in enumerate(names) if unaccented(name) != name]
     rows = [*range(len(found)), *accented]
     is_plain = np.arange(len(rows)) >= len(found)
     features = np.column_stack([is_plain, np.isin(rows, accented), columns[rows]]).astype(np.float32)
-    names += [unaccented(names[place]) for place in accented]
+    names += [unaccented(names[row]) for row in accented]
     found = [found[row] for row in rows]
     return found, Names(names, [s.key for s in found], [(s.first, s.last) for s in found], features)
 
 
 def _span_features(counted: Counted, words: list[Token], found: list[Span], own: Own) -> NDArray[np.float64]:
-    """(n, F): of the phrase (the first PHRASE - 2), of its place, of its words, those beside it and all others."""
+    """(n, F) features of the phrase (the first PHRASE - 2), its position, its words, adjacent words and all words."""
     first = np.array([span.first for span in found])
     last = np.array([span.last for span in found])
     count, length = len(words), last - first
@@ -77,9 +77,9 @@ def _span_features(counted: Counted, words: list[Token], found: list[Span], own:
         np.full(len(found), count),
     ]
     gaps = np.eye(len(Gap))
-    place_columns = [
-        gaps[[words[place].before for place in first]],
-        gaps[[words[place].after for place in last - 1]],
+    position_columns = [
+        gaps[[words[token].before for token in first]],
+        gaps[[words[token].after for token in last - 1]],
         first,
         first / count,
         (count - last) / count,
@@ -93,7 +93,7 @@ def _span_features(counted: Counted, words: list[Token], found: list[Span], own:
     return np.column_stack(
         [
             *phrase_columns,
-            *place_columns,
+            *position_columns,
             (sums[last] - sums[first]) / length[:, None],
             _within(about, first, last)[0],
             about[first],
@@ -110,7 +110,7 @@ def _span_features(counted: Counted, words: list[Token], found: list[Span], own:
 
 
 def _word_features(counted: Counted, words: list[Token], own: Own) -> NDArray[np.float64]:
-    """(words, f)"""
+    """(words, f) features of each word."""
     keys = hashed(word.key for word in words)
     counts = {table: counted.tables[table].of(keys, own.tables[table]) for table in TABLES[:9]}
     kinds = [
@@ -129,12 +129,12 @@ def _word_features(counted: Counted, words: list[Token], own: Own) -> NDArray[np
         for word in words
     ]
     rates = [_log_odds(counts[table], counts["title"], USUAL[table]) for table in TABLES[3:9]]
-    heard = [np.log1p(counts[table]) for table in ("tag", "part", "title")]
-    return np.column_stack([*rates, *heard, np.array(kinds, np.float64)])
+    counted_logs = [np.log1p(counts[table]) for table in ("tag", "part", "title")]
+    return np.column_stack([*rates, *counted_logs, np.array(kinds, np.float64)])
 
 
 def _pair_features(counted: Counted, words: list[Token], own: Own) -> NDArray[np.float64]:
-    """(words + 1, 4); zeros before the first and after the last."""
+    """(words + 1, 4) features of each pair of adjacent words; zeros before the first and after the last."""
     pairs = hashed(f"{left.key} {right.key}" for left, right in pairwise(words))
     join, cut, title, part = (
         counted.tables[table].of(pairs, own.tables[table]) for table in ("join", "cut", "title", "part")
@@ -145,7 +145,7 @@ def _pair_features(counted: Counted, words: list[Token], own: Own) -> NDArray[np
 
 
 def _log_odds(part: Floats, whole: Floats, usual: float) -> Floats:
-    """Log of how much likelier than usual, where `PRIOR` uploaders say usual."""
+    """The log odds of the rate part/whole relative to the prior rate `usual`, smoothed by `PRIOR` uploaders."""
     share = ((part + PRIOR * usual) / (np.maximum(whole, part) + PRIOR)).clip(1e-4, 1 - 1e-4)
     return np.asarray(np.log(share / (1 - share)) - np.log(usual / (1 - usual)), np.float32)
 
@@ -153,7 +153,7 @@ def _log_odds(part: Floats, whole: Floats, usual: float) -> Floats:
 def _within(
     rows: NDArray[np.float64], first: NDArray[np.integer], last: NDArray[np.integer]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(n, f) least and mean of rows[first:last] of each of n runs; zeros for empty ones."""
+    """(n, f) minimum and mean of rows[first:last] for each of n runs; zeros for empty runs."""
     least, total = np.full((len(first), rows.shape[1]), np.inf), np.zeros((len(first), rows.shape[1]))
     length = last - first
     for offset in range(int(length.max())):

@@ -1,13 +1,13 @@
-"""Phrases of a title that could be tags: runs of its words, with what stands beside them.
+"""Spans of a title that could be tags: runs of its tokens, and the separators around them.
 
-A title is cut into tokens, and between two tokens lies a gap of one kind (`Gap`). A space joins, and so do nothing and
-the full stop of "Dr. Dre"; everything else, emoji too, parts the title into segments. A span is one to six tokens in a
-row, inside a segment or over its border, or a whole segment, or a whole short title.
+A title is tokenised, and each pair of adjacent tokens is separated by one kind of gap (`Gap`). A space, an empty gap
+and the full stop of "Dr. Dre" join tokens; everything else, emoji included, divides the title into segments. A span is
+one to six consecutive tokens, inside a segment or across its border, or a whole segment, or a whole short title.
 
-Scripts that write without spaces have no words to cut at. Han, kana and Thai are cut at separators and where the script
-changes, nowhere else. BudouX (Apache-2.0, maintained, 250 kB) was tried: of the 143 tags no training video has that
-stand in 266 such titles of 5,235, these runs give 95, and 118 with BudouX' cuts, for 40 % more spans. That is 0.03 % of
-all tags: left out.
+Scripts without spaces have no word boundaries. Han, kana and Thai are split at separators and where the script changes,
+nowhere else. BudouX (Apache-2.0, maintained, 250 kB) was tried: 266 of 5,235 titles are in such scripts and contain 143
+tags that no training video has; these runs find 95 of them, BudouX 118, for 40 % more spans. The difference is 0.03 %
+of all tags, so it is not used.
 """
 
 import re
@@ -20,40 +20,40 @@ from itertools import islice, pairwise
 
 CHARACTERS_READ = 1000
 TOKENS_READ = 40
-LONGEST = 6  # tokens of a span that is no whole segment
+LONGEST = 6  # tokens of a span that is not a whole segment
 LONGEST_SEGMENT = 12
 
 
 class Gap(IntEnum):
-    """What stands between two tokens, or between a token and the end of the title."""
+    """The separator between two tokens, or between a token and an end of the title."""
 
-    EDGE = 0  # the title begins or ends
-    TOUCH = 1  # nothing: the script changes
+    EDGE = 0  # start or end of the title
+    TOUCH = 1  # empty: the script changes
     SPACE = 2
     STOP = 3
-    BAR = 4  # | and its like
+    BAR = 4  # | and similar
     DASH = 5
     BRACKET = 6
     QUOTE = 7
-    COMMA = 8  # , / ; : and the bullets
+    COMMA = 8  # , / ; : and bullets
     END = 9  # ! ? …
     HASH = 10
     AT = 11
-    OTHER = 12  # emoji and other signs
+    OTHER = 12  # emoji and other symbols
 
     @property
     def parts(self) -> bool:
-        """True where it ends a segment."""
+        """True: the gap ends a segment."""
         return self not in (Gap.TOUCH, Gap.SPACE, Gap.STOP)
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A word, or a run of one script that has no spaces."""
+    """A word, or a run of characters of one script without spaces."""
 
-    text: str  # as it stands in the title
+    text: str  # as written in the title
     key: str  # `word_key` of it
-    start: int  # characters of the title
+    start: int  # character offsets in the title
     end: int
     segment: int
     before: Gap
@@ -63,19 +63,19 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Tokens first to last of a title, the last one excluded."""
+    """The tokens [first, last) of a title."""
 
     first: int
     last: int
-    key: str  # the keys of the tokens, spaces between them: what statistics count
-    name: str  # the tokens as they would be typed as a tag: separators dropped, single spaces
-    text: str  # the very characters of the title
+    key: str  # the keys of the tokens joined by spaces; the unit of the statistics
+    name: str  # the tokens as typed in a tag: separators dropped, single spaces
+    text: str  # the exact characters of the title
     is_segment: bool
 
 
-# Letters of the classes that `_class` gives to characters; classes of no-space scripts are their own tokens.
-SCRIPTS = ("w", "h", "i", "k", "t")  # letters that write words, Han, hiragana, katakana, Thai and its neighbours
-# Tokens over a string of classes.
+# Character classes of `_class` that form tokens; each script without spaces has a class of its own.
+SCRIPTS = ("w", "h", "i", "k", "t")  # word letters, Han, hiragana, katakana, Thai and related scripts
+# Tokens, as patterns over a string of character classes.
 TOKENS = re.compile(r"w[wm]*(?:jw[wm]*)*|h[hm]*|i[im]*|k[km]*|t[tm]*|&")
 _RANGES = (
     ("t", 0x0E00, 0x0EFF),  # Thai, Lao
@@ -89,7 +89,7 @@ _RANGES = (
     ("h", 0xF900, 0xFAFF),
     ("h", 0x20000, 0x3FFFF),
 )
-_JOINERS = frozenset("'’ʼ׳״.-‐‑·:_\u200c\u200d")  # join where letters touch them on both sides: spider-man, k.virot
+_JOINERS = frozenset("'’ʼ׳״.-‐‑·:_\u200c\u200d")  # join letters on both sides: spider-man, k.virot
 _GAPS = {
     Gap.BAR: "|¦｜❘❙│┃║‖~～\\",
     Gap.DASH: "-‐‑–—―−_=",
@@ -101,52 +101,54 @@ _GAPS = {
     Gap.AT: "@＠",
     Gap.STOP: ".",
 }
-_PLAIN = str.maketrans("ıđĐłŁøØёЁ", "idDlLoOеЕ")  # letters that are typed plain and have no decomposition that says so
+_PLAIN = str.maketrans(
+    "ıđĐłŁøØёЁ", "idDlLoOеЕ"
+)  # letters typed without accent whose Unicode decomposition does not show it
 _ALIKE = str.maketrans("’أإآةى", "'اااهي")
 _GAP_OF = {ord(character): gap for gap, characters in _GAPS.items() for character in characters}
 
 
 @lru_cache(maxsize=1 << 16)
 def word_key(word: str) -> str:
-    """The form in which words are counted: NFKC, case folded, without accents of Latin, Greek and Arabic letters.
+    """Return the normal form in which words are counted: NFKC, case-folded, without Latin, Greek and Arabic accents.
 
-    Creators type tags without the accents of their titles, "mienteme" for "Miénteme". Marks of other scripts are
-    letters: й is not и, and Indic vowels are marks.
+    Creators type tags without the accents of their titles, "mienteme" for "Miénteme". In other scripts marks belong to
+    the letter: й is not и, and Indic vowels are marks.
     """
     folded = unicodedata.normalize("NFKC", word).casefold()
     return unaccented(folded).translate(_ALIKE)
 
 
 def unaccented(name: str) -> str:
-    """The name without those accents, case and all else as it is."""
+    """Return the name without those accents; case and everything else are kept."""
     return unicodedata.normalize("NFC", _bare(name)).translate(_PLAIN)
 
 
 def key_of(name: str) -> str:
-    """The key of a tag, as a span of these words has it; "" where nothing in it can be a span."""
+    """Return the key that a span of the tag's words has; "" if no part of it can be a span."""
     return " ".join(token.key for token in tokens(name))
 
 
 def tokens(title: str) -> list[Token]:
-    """The first TOKENS_READ tokens of the title; no token for white space, signs and surrogates."""
+    """Tokenise a title, up to TOKENS_READ tokens; white space, symbols and surrogates form no tokens."""
     title = title[:CHARACTERS_READ]
-    places = [match.span() for match in islice(TOKENS.finditer("".join(map(_class, title))), TOKENS_READ)]
-    ends = [0, *(end for _, end in places)]
-    starts = [*(start for start, _ in places), len(title)]
+    offsets = [match.span() for match in islice(TOKENS.finditer("".join(map(_class, title))), TOKENS_READ)]
+    ends = [0, *(end for _, end in offsets)]
+    starts = [*(start for start, _ in offsets), len(title)]
     gaps = [_gap(title[end:start], start in (0, len(title))) for end, start in zip(ends, starts, strict=True)]
     found: list[Token] = []
     segment = 0
-    for place, (start, end) in enumerate(places):
-        if place and gaps[place].parts:
+    for index, (start, end) in enumerate(offsets):
+        if index and gaps[index].parts:
             segment += 1
         text = title[start:end]
         script = _class(text[0]) if _class(text[0]) in SCRIPTS else "w"
-        found.append(Token(text, word_key(text), start, end, segment, gaps[place], gaps[place + 1], script))
+        found.append(Token(text, word_key(text), start, end, segment, gaps[index], gaps[index + 1], script))
     return found
 
 
 def spans(title: str, found: list[Token]) -> Iterator[Span]:
-    """Every span of these tokens of the title, each place once, by first token and then by length."""
+    """Yield every span of the title's tokens once, by first token and then by length."""
     count = len(found)
     for first in range(count):
         opens = first == 0 or found[first - 1].segment != found[first].segment
@@ -162,7 +164,7 @@ def spans(title: str, found: list[Token]) -> Iterator[Span]:
 
 
 def span_of(title: str, found: list[Token], first: int, last: int, is_segment: bool = False) -> Span:
-    """The span of tokens first to last."""
+    """Return the span of tokens [first, last)."""
     run = found[first:last]
     name = run[0].text
     for left, right in pairwise(run):
@@ -172,7 +174,7 @@ def span_of(title: str, found: list[Token], first: int, last: int, is_segment: b
 
 
 def _bare(word: str) -> str:
-    """Decomposed, the combining accents of Latin and Greek and the Arabic vowel signs left out."""
+    """Return the word decomposed (NFD), without combining accents of Latin and Greek and without Arabic vowel signs."""
     if word.isascii():
         return word
     kept: list[str] = []
@@ -188,7 +190,7 @@ def _bare(word: str) -> str:
 
 @lru_cache(maxsize=1 << 14)
 def _class(character: str) -> str:
-    """w letter or digit, m mark, j joiner, & itself, one letter a script without spaces, " " everything else."""
+    """The class of a character: w letter or digit, m mark, j joiner, &, a script without spaces (SCRIPTS), or " "."""
     code = ord(character)
     category = unicodedata.category(character)
     if category[0] == "M":
@@ -201,7 +203,7 @@ def _class(character: str) -> str:
 
 
 def _gap(between: str, is_edge: bool) -> Gap:
-    """The kind of a gap; of several signs the one that says most: "- #" is HASH, ". " is STOP."""
+    """The kind of a gap; of several symbols the most specific one: "- #" is HASH, ". " is STOP."""
     kinds = [_kind(character) for character in between if unicodedata.category(character) != "Cf"]
     signs = [kind for kind in kinds if kind != Gap.SPACE]
     if signs:

@@ -1,4 +1,4 @@
-"""Words around a span that make another tag of it, "<span> letra", and which of them a title calls for."""
+"""Templates: words around a span that make another tag ("<span> letra"), and the titles that call for them."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ from recall.extract.counts import NO_ROWS, Counts, Floats, Ints, Keys, Own, look
 from recall.extract.spans import Token, key_of, tokens, word_key
 from tagging.text import EMPTY, normalise
 
-CUE_PRIOR = 10.0  # uploaders that the belief in the usual share weighs
+CUE_PRIOR = 10.0  # weight of the prior share, in uploaders
 SAYS_NOTHING = frozenset(map(word_key, EMPTY))
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """Words around a span that make another tag of it; one of the two may be ""."""
+    """Words before and after a span that make another tag; one of the two may be ""."""
 
     prefix: str
     suffix: str
@@ -30,20 +30,20 @@ class Template:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cues:
-    """Which templates uploaders use on videos whose titles have a cue: a word, or a letter beyond ASCII."""
+    """The templates that uploaders use on videos whose titles have a cue: a word, or a non-ASCII letter."""
 
     cues: Counts
     starts: Ints  # (cues + 1,)
-    templates: Ints  # (pairs,) of cue c from starts[c] to starts[c + 1]
+    templates: Ints  # (pairs,) templates of cue c: [starts[c], starts[c + 1])
     together: Ints  # (pairs,) uploaders
     users: Ints  # (T,) uploaders that use the template
     everyone: int  # uploaders
 
     def lifts(self, cues: Keys, own: Own) -> Floats:
-        """(T, 4): log of the usual share, and sum, mean and largest of its log lifts by these cues."""
+        """(T, 4) log of the prior share, and sum, mean and maximum of the log lifts by these cues."""
         size = len(self.users)
         users = self.users - np.isin(np.arange(size), own.templates)
-        usual = users / (self.everyone - bool(len(own.cues)))  # every uploader has some
+        usual = users / (self.everyone - bool(len(own.cues)))  # every uploader has cues
         total, largest = np.zeros(size), np.zeros(size)
         places, found = look_up(self.cues.keys, cues)
         counts = self.cues.of(cues[found], own.cues)
@@ -61,7 +61,7 @@ class Cues:
 
 
 def taken_apart(tags: Iterable[str], title_words: Sequence[Token]) -> Iterator[tuple[Template, str]]:
-    """For each tag that is a phrase of the title with one or two words around it: these, and the phrase's key."""
+    """For each tag that is a phrase of the title plus one or two words: the template, and the phrase's key."""
     title = f" {' '.join(word.key for word in title_words)} "
     for tag in sorted(tags):
         words = tokens(tag)
@@ -78,9 +78,9 @@ def taken_apart(tags: Iterable[str], title_words: Sequence[Token]) -> Iterator[t
 
 
 def cues_of(words: Sequence[Token]) -> set[str]:
-    """Words, and the letters that tell languages apart."""
+    """The cues of a title: its words, and letters that distinguish languages."""
     letters = {character for word in words for character in word.text.casefold() if not character.isascii()}
-    return {word.key for word in words} | {f" {letter}" for letter in letters}  # no word begins with a space
+    return {word.key for word in words} | {f" {letter}" for letter in letters}  # words never begin with a space
 
 
 def cue_counts(cues: Counts, users: Sequence[int], owns: Mapping[str, Own]) -> Cues:
