@@ -1,7 +1,7 @@
-"""Spellings that the catalog keeps apart and people use for one tag, proposed as aliases with their evidence.
+"""Alias proposals: separate tags of the catalog that people use as spellings of one tag, with evidence.
 
-None is applied unasked: `AliasRule` says which are accepted by themselves, an editor judges the others
-(`tagging.maintenance.alias_table`), and `build_catalog` merges what was accepted.
+None is applied without a decision: `AliasRule` accepts some automatically, an editor judges the others
+(`tagging.maintenance.alias_table`), and `build_catalog` merges the accepted ones.
 """
 
 from collections.abc import Sequence
@@ -19,38 +19,38 @@ from tagging.text import normalise
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A tag, a spelling that may be its alias, and what is known of the two."""
+    """A tag, a possible alias of it, and the evidence."""
 
-    tag: str  # the one that more uploaders use, or if equally many do, that is on more videos
+    tag: str  # the one with more uploaders, or at a tie with more videos
     alias: str
-    differences: tuple[Difference, ...]  # all of them have to be folded away to make the two alike
-    letters: int  # and digits, of what they are then
+    differences: tuple[Difference, ...]  # removing all of them makes the two equal
+    letters: int  # letters and digits of that common form
     tag_videos: int
     alias_videos: int
     tag_uploaders: int
     alias_uploaders: int
     together: int  # videos with both
-    similarity: float  # Jaccard of the tags that each stands beside, in [0, 1]
-    tag_title: str  # of a video with it and, if there is one, without the other
+    similarity: float  # Jaccard of the tags that co-occur with each, in [0, 1]
+    tag_title: str  # title of a video with it and preferably without the other
     alias_title: str
 
 
 @dataclass(frozen=True, slots=True)
 class AliasNeed:
-    """The fewest letters from which a difference may be ignored; None: never."""
+    """The fewest letters at which a difference may be ignored; None: never."""
 
-    met: int | None  # where a video has both spellings
-    apart: int | None  # where no video has both
+    met: int | None  # if a video has both spellings
+    apart: int | None  # if no video has both
 
 
 @dataclass(frozen=True, slots=True)
 class AliasRule:
-    """Which proposals are accepted without an editor: those whose every difference may be overlooked.
+    """Accepts proposals without an editor if every difference may be ignored.
 
-    The defaults come from judging proposals of YouTube's trending videos by eye: short spellings collide ("ka", "k.a";
-    "more", "moře"), what is written apart may be two words ("az rap", "azrap"), and a plural may be a name.
-    Diacritics are an editor's: overlooked from six letters on, 39 of 40 fresh proposals were right ("militar" is not
-    "Militär"), and 0.98 is asked for.
+    The defaults come from judging proposals on YouTube's trending videos by eye: short spellings collide ("ka", "k.a";
+    "more", "moře"), a space may separate two words ("az rap", "azrap"), and a plural may be a name. Diacritics are left
+    to an editor: ignored from six letters on, 39 of 40 fresh proposals were right ("militar" is not "Militär"), and
+    0.98 is required.
     """
 
     hashtag: AliasNeed = AliasNeed(met=4, apart=4)
@@ -69,13 +69,13 @@ class AliasRule:
 def propose(
     catalog: TagCatalog, tags: TagLists, uploaders: NDArray[np.integer], titles: Sequence[str], graph: TagGraph
 ) -> list[Proposal]:
-    """The pairs of the catalog with what V labelled videos say of them, the most used tags first.
+    """Propose aliases among the catalog's tags with evidence from V labelled videos, the most used tags first.
 
     uploaders: (V,) equal for videos of one uploader; titles: V; graph: of the same videos.
     """
     videos = _videos_of_tags(tags, len(catalog))
     users = _uploaders_of_tags(tags, len(catalog), uploaders)
-    order = np.lexsort((-catalog.counts, -users))  # not by videos alone: one channel's "News;" may be on hundreds
+    order = np.lexsort((-catalog.counts, -users))  # uploaders first: one channel's "News;" may be on hundreds of videos
     found: list[Proposal] = []
     for first, second, differences in find_pairs([catalog.names[row] for row in order]):
         tag, alias = int(order[first]), int(order[second])
@@ -101,23 +101,23 @@ def propose(
 
 
 def _videos_of_tags(tags: TagLists, count: int) -> TagLists:
-    """The same pairs from the other side: the videos of each tag, rising."""
+    """Return the transpose: the videos of each tag, ascending."""
     order = np.argsort(tags.tag_rows, kind="stable")
     videos = np.repeat(np.arange(len(tags)), np.diff(tags.starts))[order]
     return TagLists(np.searchsorted(tags.tag_rows[order], np.arange(count + 1)), videos)
 
 
 def _uploaders_of_tags(tags: TagLists, count: int, uploaders: NDArray[np.integer]) -> NDArray[np.int64]:
-    """(count,) how many uploaders use each tag."""
+    """(count,) the number of uploaders of each tag."""
     names, owners = np.unique(uploaders, return_inverse=True)
     used = np.unique(tags.tag_rows * len(names) + np.repeat(owners, np.diff(tags.starts)))
     return np.bincount(used // max(len(names), 1), minlength=count)
 
 
 def _jaccard(near: NDArray[np.integer], near_alias: NDArray[np.integer], alias: int) -> float:
-    """Of what the two stand beside, themselves left out; 0 where they stand alone."""
+    """The Jaccard similarity of the tags next to the two in the graph, without themselves; 0 if there are none."""
     both = len(np.intersect1d(near, near_alias, assume_unique=True))
-    joined = int((near == alias).any())  # then each is among the other's
+    joined = int((near == alias).any())  # then each is a neighbour of the other
     either = len(near) + len(near_alias) - 2 * joined - both
     return both / either if either else 0.0
 

@@ -1,4 +1,4 @@
-"""The tag catalog: every tag once, under the name people use most, its other spellings as aliases.
+"""Tag catalog: every tag once, under its most used name, with its other spellings as aliases.
 
 Two spellings are one tag when they agree after `tagging.text.normalise`: NFKC, case folding, single spaces.
 """
@@ -22,27 +22,27 @@ from tagging.text import normalise
 
 
 def tag_id(normalised: str) -> str:
-    """An id that is the same in every catalog: 16 hex digits of the BLAKE2b of the normalised name."""
+    """Return the id of a tag, equal in every catalog: 16 hex digits of the BLAKE2b hash of the normalised name."""
     return hashlib.blake2b(normalised.encode("utf-8"), digest_size=8).hexdigest()
 
 
 @dataclass(frozen=True, eq=False)  # no slots: spellings are indexed once
 class TagCatalog:
-    """N tags; a tag's row is its place in every array here and in every bundle file that speaks of tags.
+    """N tags; a tag's row is its index in every array here and in every bundle file that refers to tags.
 
-    A tag is active or hidden; there is no third status, so it is kept as a bool.
+    A tag is active or hidden; as there is no third status, it is a bool.
     """
 
     ids: tuple[str, ...]
     names: tuple[str, ...]  # canonical: the spelling most videos use
     aliases: tuple[tuple[str, ...], ...]  # other raw spellings, most used first
     counts: NDArray[np.int64]  # (N,) labelled videos with the tag
-    hidden: NDArray[np.bool_]  # (N,) True where the tag is known and never proposed
-    parents: tuple[tuple[int, ...], ...] = ()  # rows of the tags that each is a kind of; left out: none has any
-    languages: tuple[str, ...] = ()  # BCP 47, "" where unknown; left out: all unknown
+    hidden: NDArray[np.bool_]  # (N,) True: never proposed
+    parents: tuple[tuple[int, ...], ...] = ()  # rows of more general tags; (): no tag has any
+    languages: tuple[str, ...] = ()  # BCP 47, "" if unknown; (): all unknown
 
     def __post_init__(self) -> None:
-        # Also for the bundles of before there were these two columns.
+        # Bundles written before these two columns existed lack them.
         if not self.parents:
             object.__setattr__(self, "parents", ((),) * len(self.ids))
         if not self.languages:
@@ -65,18 +65,18 @@ class TagCatalog:
 
     @cached_property
     def rows_by_spelling(self) -> Mapping[str, int]:
-        """The row of every normalised spelling; a canonical name takes precedence over the aliases of others."""
+        """The row of each normalised spelling; canonical names take precedence over aliases."""
         by_alias = {normalise(alias): row for row, aliases in enumerate(self.aliases) for alias in aliases}
         return by_alias | {normalise(name): row for row, name in enumerate(self.names)}
 
     def spellings(self, rows: Iterable[int]) -> list[tuple[str, ...]]:
-        """Name and aliases of each of these tags."""
+        """Return the name and aliases of each of the given tags."""
         return [(self.names[row], *self.aliases[row]) for row in rows]
 
     def with_added(self, names: Sequence[str]) -> "TagCatalog":
-        """The same rows, and behind them tags of these names, which no video has.
+        """Return the catalog with tags of these names appended, which no video has.
 
-        names: of tags that the catalog does not have, single spaces between their words.
+        names: of tags that the catalog does not have, words separated by single spaces.
         """
         nothing = ((),) * len(names)
         return TagCatalog(
@@ -123,10 +123,10 @@ def build_catalog(
     min_count: int = 1,
     same_as: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[TagCatalog, TagLists]:
-    """The catalog of the raw tags of V videos, and each video's tags as catalog rows.
+    """Build the catalog of the raw tags of V videos, and each video's tags as catalog rows.
 
-    A tag repeated inside one video counts once; tags on fewer than min_count videos are left out.
-    Tags come out by falling count, then by name, so equal input gives an equal catalog.
+    A tag repeated on one video counts once; tags on fewer than min_count videos are left out.
+    Tags are sorted by descending count, then by name, so equal input gives an equal catalog.
     same_as: normalised spelling -> that of the tag it is an alias of (`maintenance.alias_table.read_accepted_aliases`).
     """
     spellings: dict[str, Counter[str]] = {}
@@ -158,6 +158,6 @@ def build_catalog(
 
 
 def _before(form: str, spelling: tuple[str, int]) -> tuple[bool, int, str]:
-    """A tag's own spellings go before those of its aliases, then the more used ones."""
+    """Sort key: a tag's own spellings before spellings of its aliases, then by use."""
     raw, count = spelling
     return normalise(raw) != form, -count, raw

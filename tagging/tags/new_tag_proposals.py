@@ -1,7 +1,7 @@
-"""New tags, which extraction read in the texts of a batch, proposed for the catalog with their evidence.
+"""New-tag proposals: tags that extraction found in the texts of a batch, with evidence, for the catalog.
 
 `PromotionRule` accepts some automatically, an editor judges the others (`tagging.maintenance.new_tag_table`), and
-`tagging.maintenance.add_tags` adds what was accepted to a bundle.
+`tagging.maintenance.add_tags` adds the accepted ones to a bundle.
 """
 
 import logging
@@ -22,24 +22,24 @@ Tagged = Sequence[tuple[str, float]]  # (name, confidence) of the new tags of on
 
 @dataclass(frozen=True, slots=True)
 class NewTag:
-    """A name that the catalog does not have, and the videos that were tagged with it."""
+    """A name that the catalog lacks, and the videos that were tagged with it."""
 
-    tag: str  # the spelling that most of them got
+    tag: str  # its most frequent spelling
     videos: int
     uploaders: int
     confidence: float  # mean over the videos
-    spelling_of: str  # a tag of the catalog, or a more used new one, that it may be an alias of; "" for none
-    video_ids: tuple[str, ...]  # EXAMPLES at most, each the most confident of another uploader
-    titles: tuple[str, ...]  # of these; none without a manifest
+    spelling_of: str  # the catalog tag, or more used new tag, it may be an alias of; "" if none
+    video_ids: tuple[str, ...]  # at most EXAMPLES, each the most confident video of a different uploader
+    titles: tuple[str, ...]  # of these videos; empty without a manifest
 
 
 @dataclass(frozen=True, slots=True)
 class PromotionRule:
-    """Which new tags are accepted without an editor. What may be a spelling of another tag never is."""
+    """Accepts new tags without an editor, except possible spellings of another tag."""
 
-    videos: int = 3  # at least, with the tag
-    uploaders: int = 2  # at least, of these: what one channel repeats may be its own name for a series
-    confidence: float = 0.5  # at least, in the mean
+    videos: int = 3  # fewest videos with the tag
+    uploaders: int = 2  # fewest uploaders of these: one channel may repeat its own name for a series
+    confidence: float = 0.5  # lowest mean confidence
 
     def accepts(self, tag: NewTag) -> bool:
         enough = tag.videos >= self.videos and tag.uploaders >= self.uploaders
@@ -47,7 +47,7 @@ class PromotionRule:
 
 
 def propose(tagged: Mapping[str, Tagged], videos: Mapping[str, VideoRef], catalog: TagCatalog) -> list[NewTag]:
-    """tagged: by video_id; videos: what is known of them, maybe not of all."""
+    """Propose new tags, the most used first. tagged: by video_id; videos: manifest rows of some of them."""
     known = catalog.rows_by_spelling
     found: dict[str, _Found] = {}
     for video_id, tags in tagged.items():
@@ -66,11 +66,11 @@ def propose(tagged: Mapping[str, Tagged], videos: Mapping[str, VideoRef], catalo
 
 @dataclass(slots=True)
 class _Found:
-    """One new tag while its videos are counted."""
+    """Accumulates the videos of one new tag."""
 
     spellings: Counter[str] = field(default_factory=Counter)
     confidences: list[float] = field(default_factory=list)
-    best: dict[object, tuple[float, VideoRef]] = field(default_factory=dict)  # of each uploader
+    best: dict[object, tuple[float, VideoRef]] = field(default_factory=dict)  # per uploader
 
     def add(self, name: str, confidence: float, video: VideoRef) -> None:
         self.spellings[" ".join(name.split())] += 1
@@ -106,7 +106,7 @@ class _Found:
 
 
 def _once(tags: Tagged) -> Iterable[tuple[str, float]]:
-    """Of spellings of one tag on one video the most confident."""
+    """Keep the most confident spelling of each tag of one video."""
     by_form: dict[str, tuple[str, float]] = {}
     for name, confidence in sorted(tags, key=lambda tag: -tag[1]):
         if form := normalise(name):

@@ -1,7 +1,8 @@
-"""How spellings of one tag differ, and which tags of a catalog may be such spellings.
+"""Spelling differences between tags, and pairs of a catalog's tags that may be spellings of one tag.
 
-The catalog itself merges what differs by case, compatibility form and white space (`tagging.text.normalise`). Beyond
-that a difference may mean something ("us", "u.s."; "nowhere", "now here"), so it is named, and others judge it.
+The catalog itself merges spellings that differ in case, compatibility form and white space (`tagging.text.normalise`).
+Any other difference may be meaningful ("us", "u.s."; "nowhere", "now here"), so it is only named here, for a rule or an
+editor to judge.
 """
 
 import re
@@ -19,12 +20,12 @@ _DROPPED = re.compile(r"[.'’‘`´\"“”„«»!?¡¿…]")
 _PARTING = re.compile(r"[,:;/|\\()\[\]{}·•、。]")
 _BETWEEN_DIGITS = re.compile(r"(?<=\d) (?=\d)")
 _PLAIN = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ı": "i", "æ": "ae", "œ": "oe", "\u0640": ""})
-# Scripts whose words are often typed without their marks. In others a mark makes another letter: かが, กกุ, ий.
+# Scripts whose words are often typed without their marks. In others a mark makes a different letter: かが, กกุ, ий.
 _BARE_SCRIPTS = ("LATIN", "GREEK", "ARABIC", "HEBREW")
 
 
 def reduced_spelling(form: str, differences: Collection[Difference]) -> str:
-    """A normalised tag, without what makes it differ so from others."""
+    """Return a normalised tag with the given kinds of difference removed."""
     for difference, folded in _FOLDS.items():
         if difference in differences:
             form = folded(form)
@@ -32,9 +33,9 @@ def reduced_spelling(form: str, differences: Collection[Difference]) -> str:
 
 
 def find_pairs(names: Sequence[str]) -> list[tuple[int, int, tuple[Difference, ...]]]:
-    """(row of a tag, row of what may be its alias, how they differ) among names of which the preferred come first.
+    """Return (tag row, row of its possible alias, differences) among names sorted by preference.
 
-    An alias goes to the first of those that the least folding makes its equals, and to no other. So there may be
+    An alias is assigned only to the first name that the fewest removed differences make equal to it. There may be
     chains and no circles: "#cats" is a spelling of "cats", and "cats" of "cat".
     """
     forms = [normalise(name) for name in names]
@@ -53,7 +54,7 @@ def find_pairs(names: Sequence[str]) -> list[tuple[int, int, tuple[Difference, .
 
 
 def _needed(one: str, other: str, folded: Sequence[Difference]) -> tuple[Difference, ...]:
-    """A smallest part of the differences that still has to be folded away to make the two alike."""
+    """Return a minimal subset of the differences whose removal makes the two equal."""
     needed = tuple(folded)
     for difference in reversed(folded):
         without = tuple(kept for kept in needed if kept != difference)
@@ -76,7 +77,7 @@ def _without_punctuation(form: str) -> str:
 
 
 def _outside_numbers(pattern: re.Pattern[str], to: str, form: str) -> str:
-    """1-0, 3.5 and 24/7 stay what they are."""
+    """Apply a change outside numbers: 1-0, 3.5 and 24/7 are kept."""
 
     def replaced(found: re.Match[str]) -> str:
         around = form[max(found.start() - 1, 0) : found.start()] + form[found.end() : found.end() + 1]
@@ -100,7 +101,7 @@ def _without_diacritics(form: str) -> str:
 
 
 def _singular(form: str) -> str:
-    """By the rules of English, which Spanish and Portuguese share for most nouns."""
+    """Return words in the singular, by English rules, which most Spanish and Portuguese nouns follow too."""
     return " ".join(singular(word) if word.isascii() else word for word in form.split())
 
 
@@ -108,7 +109,7 @@ def _without_spaces(form: str) -> str:
     return _BETWEEN_DIGITS.sub("\0", form).replace(" ", "")  # "10 20" is not 1020
 
 
-# In the order in which they are applied, the safer first; words are made singular while they are still apart.
+# In order of application, the safer first; words become singular while they are still separate.
 _FOLDS: dict[Difference, Callable[[str], str]] = {
     "hashtag": _without_hashtag,
     "hyphen": _without_hyphens,
