@@ -19,6 +19,7 @@ class Stream(IntEnum):
     FALSE_NEGATIVE_AUDIT = 8
     RERANKER_FOLDS = 9
     TAG_OFFSET_FOLDS = 10
+    CALIBRATION_RESPLITS = 11
 
 
 class HoldoutSalt(IntEnum):

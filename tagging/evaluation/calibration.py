@@ -45,7 +45,7 @@ def precision_rows(
         threshold = controlled_confidence(held_out, max_tags, precision, seed)
         result = evaluate_threshold(measured, threshold)
         # Training's re-ranker draws from the same stream, for other data.
-        generator = np.random.default_rng([seed, Stream.RERANKER_FOLDS])
+        generator = np.random.default_rng([seed, Stream.CALIBRATION_RESPLITS])
         kept, answered = resplit_rates(measured, precision, DELTA, RESPLITS, generator)
         tags = int((measured.confidences >= threshold).sum())
         rows.append(

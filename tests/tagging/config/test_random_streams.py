@@ -1,0 +1,15 @@
+"""Random streams of one seed are independent of each other."""
+
+import numpy as np
+
+from tagging.config.random_streams import HoldoutSalt, Stream
+
+
+def test_no_two_streams_share_a_number() -> None:
+    for streams in (Stream, HoldoutSalt):
+        assert len({stream.value for stream in streams}) == len(streams.__members__)
+
+
+def test_streams_of_one_seed_draw_different_numbers() -> None:
+    drawn = {tuple(np.random.default_rng([7, stream]).integers(2**63, size=2).tolist()) for stream in Stream}
+    assert len(drawn) == len(Stream)
