@@ -1,7 +1,7 @@
 # `make check` is what CI runs after the README's set-up.
 BIN := .venv/bin
 
-.PHONY: audit check lint test format protos
+.PHONY: audit check lint test test-fast format protos
 
 check: lint test
 
@@ -12,6 +12,9 @@ lint:
 
 test:
 	$(BIN)/pytest -n auto
+
+test-fast: # without trainings, kills and faults
+	$(BIN)/pytest -n auto -m "not slow"
 
 audit: # looks up the packages of constraints.txt in OSV; exit code 2: OSV cannot be reached
 	$(BIN)/python .ci/audit.py

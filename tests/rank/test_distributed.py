@@ -22,6 +22,7 @@ CPU = torch.device("cpu")
 TWO = Hardware("cpu", 2, bfloat16=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at_once", [4096, 3])
 def test_two_processes_train_what_one_trains(at_once: int) -> None:
     plain = CONFIG.model_copy(
@@ -50,6 +51,7 @@ def without_dropout(bert: Bert) -> Bert:
     return bert
 
 
+@pytest.mark.slow
 def test_a_killed_training_of_two_processes_goes_on_bit_for_bit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -70,6 +72,7 @@ def _dies(team: Worker, task: int, progress: Progress) -> None:
     distributed.all_reduce(torch.zeros(1))
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_is_one_known_error() -> None:
     with pytest.raises(VideotagError, match="1 of 2 training processes died, exit code 3"):
         run_distributed(_dies, TWO, 3, Silent())
@@ -108,6 +111,7 @@ def test_shares_are_alike_and_miss_no_row(rows: int, size: int) -> None:
     assert np.array_equal(np.concatenate(shares)[:rows], everything)
 
 
+@pytest.mark.slow
 def test_bfloat16_trains_float32_weights_that_tell_tags_apart() -> None:
     some, fresh = toy(120, seed=1), toy(60, seed=2)
     mixed = LONG.model_copy(update={"precision": "bfloat16"})

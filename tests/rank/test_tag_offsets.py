@@ -112,11 +112,13 @@ def test_what_is_saved_is_what_each_fold_loses_less_by_offsets_of_the_others() -
     assert error == pytest.approx(math.sqrt(20) * of_uploader.std(), abs=1e-4)
 
 
+@pytest.mark.slow
 def test_where_tags_do_not_differ_offsets_are_rare() -> None:
     none = [fit_offsets(drawn(np.random.default_rng([6, draw]), [0.0] * 20), CONFIG, draw) for draw in range(100)]
     assert sum(map(bool, none)) <= 5
 
 
+@pytest.mark.slow
 def test_what_an_uploader_alone_repeats_is_not_learnt() -> None:
     """Who is lucky with a tag is so on all of its videos, which says nothing of other uploaders."""
     given = 0

@@ -93,6 +93,7 @@ def test_without_a_bundle_the_starter_is_used(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []  # nothing had to be made
 
 
+@pytest.mark.slow
 def test_train_evaluate_and_batch_work_together(
     tmp_path: Path, corpus: Path, unseen_corpus: Path, tiny_config: Config
 ) -> None:
@@ -170,6 +171,7 @@ def test_an_output_that_cannot_be_written_is_told_before_any_work(tmp_path: Path
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder.png"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_batch_says_so_and_keeps_what_it_has(
     tmp_path: Path, tiny_bundle: Path, number: signal.Signals

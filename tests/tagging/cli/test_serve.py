@@ -14,6 +14,7 @@ from tests.support.polling import wait_until
 TIMEOUT_S = 120
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_told_to_stop_while_a_bundle_is_loaded_it_ends_and_never_serves(tmp_path: Path, number: signal.Signals) -> None:
     bundle, config, log = tmp_path / "bundle", tmp_path / "service.toml", tmp_path / "log"

@@ -133,6 +133,7 @@ def test_a_sample_is_never_written_over(audited: FalseNegativeReport, three_tags
         )
 
 
+@pytest.mark.slow
 def test_negatives_of_recall_are_compared_and_audited_where_there_is_enough_to_learn_from(
     tmp_path: Path, config: Config
 ) -> None:

@@ -1,19 +1,12 @@
 """The product on its production encoders, with tiny checkpoints in the place of the large ones."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-VIDEOTAG = Path(sys.executable).parent / "videotag"
-
-
-def videotag(*args: object) -> "subprocess.CompletedProcess[str]":
-    command = [str(VIDEOTAG), *map(str, args)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+from tests.support.cli import run, run_program
 
 
 @pytest.mark.slow
@@ -28,7 +21,7 @@ def test_a_config_points_every_modality_to_a_local_checkpoint(
     )
     bundle = tmp_path / "bundle"
     features = ["--features", tmp_path / "features"]
-    trained = videotag("train", "--manifest", corpus, "--out", bundle, "--config", config, *features)
+    trained = run("train", "--manifest", corpus, "--out", bundle, "--config", config, *features)
     assert trained.returncode == 0, trained.stderr
     channels = json.loads((bundle / "manifest.json").read_text())["channels"]
     assert {name: (entry["dim"], entry["count"]) for name, entry in channels.items()} == {
@@ -38,7 +31,7 @@ def test_a_config_points_every_modality_to_a_local_checkpoint(
     }
 
     clip = next(unseen_corpus.parent.glob("test-*.mp4"))
-    tagged = videotag("tag", clip, "--title", "A cat", "--bundle", bundle, "--format", "json")
+    tagged = run("tag", clip, "--title", "A cat", "--bundle", bundle, "--format", "json")
     assert tagged.returncode == 0, tagged.stderr
     answer: dict[str, Any] = json.loads(tagged.stdout)
     assert answer["modalities"] == ["text", "frames", "audio"]
@@ -47,9 +40,9 @@ def test_a_config_points_every_modality_to_a_local_checkpoint(
     # The same bundle with other weights under the same name is refused.
     (tiny_clip / "open_clip_model.safetensors").rename(tmp_path / "kept")
     try:
-        missing = videotag("tag", clip, "--bundle", bundle)
+        missing = run("tag", clip, "--bundle", bundle)
         (tiny_clip / "open_clip_model.safetensors").write_bytes(b"junk")
-        damaged = videotag("tag", clip, "--bundle", bundle)
+        damaged = run("tag", clip, "--bundle", bundle)
     finally:
         (tmp_path / "kept").replace(tiny_clip / "open_clip_model.safetensors")
     assert missing.returncode == damaged.returncode == 1
@@ -62,7 +55,7 @@ def test_the_production_profile_without_weights_names_the_command_that_fetches_t
 ) -> None:
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
     monkeypatch.setenv("VIDEOTAG_HOME", str(tmp_path))
-    result = videotag("train", "--manifest", corpus, "--out", tmp_path / "b", "--profile", "production")
+    result = run_program("train", "--manifest", corpus, "--out", tmp_path / "b", "--profile", "production")
     assert result.returncode == 1
     assert "is not in the local hub cache" in result.stderr
     assert "videotag models fetch" in result.stderr
@@ -73,7 +66,7 @@ def test_a_fetch_without_a_network_fails_with_one_line(tmp_path: Path, monkeypat
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")  # nobody listens there
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
-    result = videotag("models", "fetch")
+    result = run_program("models", "fetch")
     assert result.returncode == 1
     errors = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1

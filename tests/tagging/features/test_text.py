@@ -160,6 +160,7 @@ def test_a_checkpoint_that_lacks_a_tensor_is_refused_and_not_filled_at_random(ti
         SentenceTransformerEncoder(folder, max_tokens=64, batch_size=3)
 
 
+@pytest.mark.slow
 def test_loading_and_encoding_print_nothing_and_set_nothing(minilm: Path) -> None:
     code = (
         "import logging, os\n"

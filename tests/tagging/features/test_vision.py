@@ -174,6 +174,7 @@ def test_a_text_tower_from_the_hub_is_refused_and_not_downloaded(tiny_clip: Path
         load("tiny-clip", str(folder))
 
 
+@pytest.mark.slow
 def test_loading_leaves_root_logger_and_environment_alone_and_prints_nothing(tiny_clip: Path) -> None:
     handlers = list(logging.root.handlers)
     load("tiny-clip", str(tiny_clip))

@@ -115,6 +115,7 @@ def test_a_stopped_batch_keeps_what_it_has_and_goes_on_without_losing_or_doublin
     assert dead == [None]
 
 
+@pytest.mark.slow
 def test_a_killed_batch_goes_on(tiny_bundle: Path, tmp_path: Path) -> None:
     manifest = titles(tmp_path / "m.jsonl", 3000)
     script = f"""

@@ -369,6 +369,7 @@ def test_many_threads_may_share_a_pool(order: Order) -> None:
     assert good == ["sample"] * 20
 
 
+@pytest.mark.slow
 def test_workers_die_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     script = tmp_path / "parent.py"
     (tmp_path / "film.mp4").write_text("hang")

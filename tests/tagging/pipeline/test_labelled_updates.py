@@ -232,6 +232,7 @@ def test_bad_input_is_one_clear_error_before_any_work(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_added_videos_vote_in_every_channel_of_labelled_videos_of_a_trained_bundle(
     learnt_bundle: Path, tmp_path: Path, store: FeatureStore
 ) -> None:

@@ -83,6 +83,7 @@ def files_of(folder: Path) -> Iterator[Path]:
     return (path for path in sorted(folder.rglob("*")) if path.is_file())
 
 
+@pytest.mark.slow
 async def test_a_loaded_bundle_is_unaffected_by_changes_of_its_files(learnt_bundle: Path, tmp_path: Path) -> None:
     bundle = shutil.copytree(learnt_bundle, tmp_path / "bundle")
     titles = [json.loads(line)["title"] for line in (learnt_bundle.parent / "train.jsonl").read_text().splitlines()[:8]]
@@ -197,6 +198,7 @@ async def test_a_bundle_that_is_replaced_while_it_is_loaded_is_not_activated(
         assert (code, "was replaced by another bundle" in message) == (grpc.StatusCode.FAILED_PRECONDITION, True)
 
 
+@pytest.mark.slow
 def test_a_damaged_file_is_named_whichever_library_reads_it(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file is truncated between the check of the hashes and its reading."""
     for name in read_manifest(root / "one").files:

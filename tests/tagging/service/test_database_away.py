@@ -24,7 +24,7 @@ from tagging.store.database.taggings import Taggings
 from tests.support.polling import wait_until_async
 from tests.support.postgres import PostgresServer
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 CALLERS = 12  # more than connections, and than videos at once
 DEADLINE_S = 5.0

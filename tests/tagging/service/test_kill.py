@@ -26,7 +26,7 @@ from tests.support.polling import wait_until_async
 from tests.support.postgres import PostgresServer
 from tests.support.processes import runs
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 ROUNDS, CALLERS = 2, 4
 GONE = (grpc.StatusCode.UNAVAILABLE,)

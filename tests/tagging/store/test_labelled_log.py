@@ -139,6 +139,7 @@ with LabelledFileLog.open(Path(sys.argv[1])) as log:
 """
 
 
+@pytest.mark.slow
 def test_acknowledged_updates_survive_a_kill(tmp_path: Path) -> None:
     chance = random.Random(3)
     path = tmp_path / "log"

@@ -104,6 +104,7 @@ def test_tags_that_the_kept_videos_alone_have_are_new_to_what_is_fitted_on_them(
     assert right > 20
 
 
+@pytest.mark.slow
 def test_without_a_ranker_recall_keeps_promises_too(precise_config: Config, tmp_path: Path) -> None:
     manifest = write_topic_videos(tmp_path / "train.jsonl", 400, seed=1)
     train_bundle(manifest, without_ranker(precise_config))
@@ -117,6 +118,7 @@ def test_without_a_ranker_recall_keeps_promises_too(precise_config: Config, tmp_
             assert tagger.tag(VideoRef(title, title=title), tagger.selection(None, 0.5)).tags[0].name == topic
 
 
+@pytest.mark.slow
 def test_a_video_that_is_seen_and_not_told_of_is_ranked(
     precise_config: Config, tmp_path: Path, unseen_corpus: Path
 ) -> None:
@@ -133,6 +135,7 @@ def test_a_video_that_is_seen_and_not_told_of_is_ranked(
             assert answer.tags[0].name == topic
 
 
+@pytest.mark.slow
 def test_the_same_input_gives_the_same_learnt_bundle(
     precise_bundle: Path, precise_config: Config, tmp_path: Path
 ) -> None:
@@ -156,6 +159,7 @@ def test_with_too_few_videos_nothing_is_learnt_and_that_is_told(
             tagger.selection(None, 0.8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("uploader", "tag", "learns"),
     [

@@ -217,6 +217,7 @@ train([folder / "m.jsonl"], {}, folder / "b", load_config("offline", folder / "c
 """
 
 
+@pytest.mark.slow
 def test_a_killed_training_leaves_no_bundle_and_goes_on_from_its_features(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

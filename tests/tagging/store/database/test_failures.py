@@ -116,6 +116,7 @@ async def test_who_is_not_let_in_is_told_why(postgres: PostgresServer) -> None:
         assert "createdb" in error.hint
 
 
+@pytest.mark.slow
 @postgres_only
 async def test_a_server_that_comes_back_is_used_again(config: DatabaseConfig, postgres: PostgresServer) -> None:
     async with opened(config) as database:
@@ -128,6 +129,7 @@ async def test_a_server_that_comes_back_is_used_again(config: DatabaseConfig, po
         assert len(await edits.after(0)) == 11
 
 
+@pytest.mark.slow
 @postgres_only
 async def test_a_server_that_was_away_while_nobody_asked_is_not_noticed(
     config: DatabaseConfig, postgres: PostgresServer
@@ -140,6 +142,7 @@ async def test_a_server_that_was_away_while_nobody_asked_is_not_noticed(
         assert (await edits.append(edit("after"))).number == 11
 
 
+@pytest.mark.slow
 @postgres_only
 async def test_what_was_stored_before_a_crash_is_there(config: DatabaseConfig, postgres: PostgresServer) -> None:
     async with opened(config) as database:
@@ -301,6 +304,7 @@ async def test_a_file_on_a_full_disk_takes_nothing_and_loses_nothing(tmp_path: P
             assert plain.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
+@pytest.mark.slow
 @pytest.mark.postgres
 async def test_a_server_on_a_full_disk_takes_nothing_and_loses_nothing(
     postgres: PostgresServer, tmp_path: Path
@@ -372,6 +376,7 @@ async def test_a_file_without_the_right_to_write_it_is_told() -> None:
             assert (await TagEdits(database).append(edit("r1"))).number == 1
 
 
+@pytest.mark.slow
 @postgres_only
 async def test_a_server_that_only_follows_another_is_told(config: DatabaseConfig, postgres: PostgresServer) -> None:
     name = url_of(config).rsplit("/", 1)[1].partition("?")[0]

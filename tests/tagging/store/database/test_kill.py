@@ -16,7 +16,7 @@ from tagging.store.database.taggings import Taggings
 from tests.support.database_records import database_at, edit, request_id_of, tagging, url_of
 from tests.support.postgres import PostgresServer
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 WRITER = """
 import asyncio, sys

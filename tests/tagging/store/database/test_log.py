@@ -153,6 +153,7 @@ asyncio.run(write(sys.argv[1], sys.argv[2], int(sys.argv[3])))
 """
 
 
+@pytest.mark.slow
 async def test_a_reader_of_several_writing_processes_misses_nothing(config: DatabaseConfig) -> None:
     url, count = url_of(config), 40
     writers = [subprocess.Popen([sys.executable, "-c", WRITER, url, f"w{n}", str(count)]) for n in range(4)]

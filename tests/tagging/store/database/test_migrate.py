@@ -144,6 +144,7 @@ async def test_a_folder_is_made_where_one_can_be(tmp_path: Path) -> None:
         await migrate(database_at(f"sqlite:///{tmp_path}/file/videotag.db"))
 
 
+@pytest.mark.slow
 async def test_several_processes_migrate_at_once(empty: DatabaseConfig) -> None:
     script = (
         "import asyncio, sys\n"

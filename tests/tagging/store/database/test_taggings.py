@@ -147,6 +147,7 @@ asyncio.run(write(*sys.argv[1:]))
 """
 
 
+@pytest.mark.slow
 async def test_all_processes_get_the_tagging_that_was_stored_first(config: DatabaseConfig) -> None:
     command = [sys.executable, "-c", WRITER, url_of(config)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}

@@ -141,6 +141,7 @@ def train_audio(work: Path) -> SmallResNet:
     return audio.train(sound_crops(), SOUNDS, CLASSES, AUDIO, work, "cpu", Silent())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("train", "module"), [(train_vision, vision), (train_audio, audio)])
 def test_a_training_that_was_killed_goes_on_to_the_same_weights(
     train: type, module: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -164,6 +165,7 @@ def test_a_training_that_was_killed_goes_on_to_the_same_weights(
         assert torch.equal(got[name], tensor), name
 
 
+@pytest.mark.slow
 def test_a_trained_network_comes_back_from_its_file(tmp_path: Path) -> None:
     rows = np.eye(3, 6, dtype=np.float32)
     for what, train in (("vision", train_vision), ("audio", train_audio)):
@@ -181,8 +183,9 @@ def test_a_trained_network_comes_back_from_its_file(tmp_path: Path) -> None:
         assert encoder.text_fingerprint == "text-1"
 
 
+@pytest.mark.slow
 def test_the_curves_train_on_nested_parts_of_the_pictures_and_at_half_the_width(tmp_path: Path) -> None:
-    pictures = [*PICTURES, *(picture("clips", f"c{n}", "") for n in range(40))]
+    pictures = [*PICTURES, *(picture("clips", f"c{n}", "") for n in range(12))]
     free = np.array([n for n, one in enumerate(pictures) if not one.kept_back], np.int32)
     some = replace(crops(len(free) ** 2), first=np.repeat(free, len(free)), second=np.tile(free, len(free)))
     parts = [curves.of_part(some, pictures, part) for part in curves.PARTS]

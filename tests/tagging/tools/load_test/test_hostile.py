@@ -53,11 +53,13 @@ def test_a_raw_field_is_what_the_library_writes() -> None:
         assert pb.TagVideoRequest.FromString(raw_field(1, b"v") + raw_field(4, b"x" * size)) == want
 
 
+@pytest.mark.slow
 def test_the_real_service_stands_hundreds_of_hostile_inputs(tiny_starter: Path, media: list[bytes]) -> None:
     tables = run.attacked(run.LoadTarget(tiny_starter, (), None), 300, 11, media, Silent())
     assert sum(row["sent"] for row in tables["hostile inputs"]) == 300
 
 
+@pytest.mark.slow
 async def test_what_a_service_must_not_do_is_a_fault(
     service: ServiceProcess, media: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -73,6 +75,7 @@ async def test_what_a_service_must_not_do_is_a_fault(
         run.judged(outcome)
 
 
+@pytest.mark.slow
 async def test_a_service_that_dies_is_a_fault(
     tiny_starter: Path, media: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

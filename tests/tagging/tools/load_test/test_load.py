@@ -118,6 +118,7 @@ def test_a_verdict_says_no_more_than_is_known() -> None:
     assert Slope(10.0, 5.0).verdict == "flat"  # it grows, by less than anybody minds
 
 
+@pytest.mark.slow
 def test_a_sweep_and_a_soak_of_the_real_service_have_no_errors(tiny_starter: Path, unseen_corpus: Path) -> None:
     videos = videos_of(unseen_corpus, 6, with_media=False)
     assert len(videos) == 6

@@ -49,6 +49,7 @@ with service_process(bundle, folder, f"sqlite:///{folder}/service.db") as servic
 """
 
 
+@pytest.mark.slow
 def test_a_service_whose_starter_is_killed_ends_with_all_its_processes(tiny_starter: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-c", STARTER, str(tiny_starter), str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as starter:
