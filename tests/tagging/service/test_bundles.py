@@ -56,8 +56,8 @@ async def test_a_shadow_bundle_tags_the_same_videos_and_its_churn_is_reported(cl
     async with refused(grpc.StatusCode.FAILED_PRECONDITION, "CONFLICT"):
         await client.stub.GetChurn(pb.GetChurnRequest())
     set_shadow = await client.stub.ShadowBundle(pb.ShadowBundleRequest(folder="two"))
-    for place, title in enumerate(["a dog", "a fnord", "a cat"]):
-        await client.tag(f"v{place}", title, options=EVERYTHING)
+    for index, title in enumerate(["a dog", "a fnord", "a cat"]):
+        await client.tag(f"v{index}", title, options=EVERYTHING)
     for _ in range(100):
         churn = await client.stub.GetChurn(pb.GetChurnRequest())
         if churn.compared == 3:

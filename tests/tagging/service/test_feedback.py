@@ -20,36 +20,36 @@ pytestmark = pytest.mark.anyio
 async def test_repeated_feedback_is_recognised_after_changes_of_tags_and_bundles(client: Client) -> None:
     assert client.config.bundles is not None
     answer = await client.tag("v1", "a dog and a cat")
-    said = pb.SubmitFeedbackRequest(
+    feedback = pb.SubmitFeedbackRequest(
         video_id="v1",
         accepted_tag_ids=[answer.tags[0].id],
         added_tags=["fnord", "fnord"],
         feedback_id="\U0001f600" * 128,
     )
-    stored = await client.stub.SubmitFeedback(said)
+    stored = await client.stub.SubmitFeedback(feedback)
     await client.stub.CreateTag(pb.CreateTagRequest(name="fnord"))
     add_tags(client.bundle, ["quux"], client.config.bundles / "two", created=NOW)
     await client.stub.ActivateBundle(pb.ActivateBundleRequest(folder="two"))
     assert (await client.tag("v1", "a dog and a cat")).bundle_version != answer.bundle_version
-    assert await client.stub.SubmitFeedback(said) == stored
-    said.bundle_version = answer.bundle_version
-    assert await client.stub.SubmitFeedback(said) == stored
-    said.rejected_tag_ids.append(answer.tags[1].id)
+    assert await client.stub.SubmitFeedback(feedback) == stored
+    feedback.bundle_version = answer.bundle_version
+    assert await client.stub.SubmitFeedback(feedback) == stored
+    feedback.rejected_tag_ids.append(answer.tags[1].id)
     async with refused(grpc.StatusCode.ALREADY_EXISTS, "ALREADY_EXISTS"):
-        await client.stub.SubmitFeedback(said)
+        await client.stub.SubmitFeedback(feedback)
 
 
 async def test_feedback_becomes_a_manifest_to_train_from(client: Client, tmp_path: Path) -> None:
     answers = [await client.tag(f"v{n}", "a dog and a cat", uploader_id="u") for n in range(3)]
     first, second = (tag for tag in answers[0].tags[:2])
 
-    async def say(video_id: str, **said: Any) -> None:
-        await client.stub.SubmitFeedback(pb.SubmitFeedbackRequest(video_id=video_id, **said))
+    async def submit(video_id: str, **fields: Any) -> None:
+        await client.stub.SubmitFeedback(pb.SubmitFeedbackRequest(video_id=video_id, **fields))
 
-    await say("v0", accepted_tag_ids=[first.id], rejected_tag_ids=[second.id], added_tags=["fnord"])
-    await say("v1", rejected_tag_ids=[first.id])
-    await say("v2", accepted_tag_ids=[first.id])
-    await say("v2", rejected_tag_ids=[first.id], added_tags=["quux"])  # the last word counts
+    await submit("v0", accepted_tag_ids=[first.id], rejected_tag_ids=[second.id], added_tags=["fnord"])
+    await submit("v1", rejected_tag_ids=[first.id])
+    await submit("v2", accepted_tag_ids=[first.id])
+    await submit("v2", rejected_tag_ids=[first.id], added_tags=["quux"])  # the last word counts
     report = await export_feedback(client.config.database, tmp_path / "out.jsonl")
     assert (report.feedback, report.videos, report.tags, report.rejected, report.without_tags) == (4, 2, 3, 2, 1)
     rows = list(read_labelled([tmp_path / "out.jsonl"], {}))

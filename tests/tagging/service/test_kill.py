@@ -38,8 +38,8 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         yield f"sqlite:///{tmp_path}/service.db"
         return
     server: PostgresServer = request.getfixturevalue("postgres")
-    with server.new_database() as one:
-        yield one
+    with server.new_database() as database_url:
+        yield database_url
 
 
 @dataclass(slots=True)
@@ -182,8 +182,8 @@ async def _ended(pids: set[int]) -> None:
 
 @pytest.fixture
 def service(tiny_starter: Path, tmp_path: Path) -> Iterator[ServiceProcess]:
-    with service_process(tiny_starter, tmp_path, f"sqlite:///{tmp_path}/service.db") as one:
-        yield one
+    with service_process(tiny_starter, tmp_path, f"sqlite:///{tmp_path}/service.db") as process:
+        yield process
 
 
 async def test_a_stop_under_load_drains_calls_and_reports_not_serving(

@@ -16,12 +16,12 @@ async def test_labelled_videos_use_the_edits_that_another_service_acknowledged(
     service_config: ServiceConfig,
 ) -> None:
     slow = service_config.model_copy(update={"follow_s": 3600.0})
-    async with running(slow) as one, running(slow) as other:
-        await one.stub.CreateTag(pb.CreateTagRequest(name="fnord"))
-        voter = pb.AddLabelledVideoRequest(video_id="l1", title="zxcv asdf", tags=["fnord"])
-        assert not (await other.stub.AddLabelledVideo(voter)).unknown_tags
-        assert (await one.stub.RemoveLabelledVideo(pb.RemoveLabelledVideoRequest(video_id="l1"))).removed
-        assert "fnord" not in await one.names("v1", "zxcv asdf")
+    async with running(slow) as first, running(slow) as second:
+        await first.stub.CreateTag(pb.CreateTagRequest(name="fnord"))
+        labelled = pb.AddLabelledVideoRequest(video_id="l1", title="zxcv asdf", tags=["fnord"])
+        assert not (await second.stub.AddLabelledVideo(labelled)).unknown_tags
+        assert (await first.stub.RemoveLabelledVideo(pb.RemoveLabelledVideoRequest(video_id="l1"))).removed
+        assert "fnord" not in await first.names("v1", "zxcv asdf")
 
 
 async def test_labelled_videos_vote_until_they_are_removed_also_after_a_restart(

@@ -42,7 +42,7 @@ async def test_an_answer_equals_that_of_the_pipeline(shared_client: Client, unse
             confidences = [tag.confidence for tag in want.tags]
             assert [tag.confidence for tag in got.tags] == pytest.approx(confidences, abs=1e-5)
             modalities = [f"MODALITY_{modality.upper()}" for modality in want.modalities]
-            assert [pb.Modality.Name(one) for one in got.modalities] == modalities
+            assert [pb.Modality.Name(modality) for modality in got.modalities] == modalities
             assert got.bundle_version == want.bundle_version
             content = (unseen_corpus.parent / row["uri"]).read_bytes()
             sent = await shared_client.tag("sent", row["title"], content=content, options=EVERYTHING)
@@ -57,7 +57,7 @@ async def test_concurrent_identical_calls_get_the_same_answer(shared_client: Cli
 
 
 @pytest.mark.parametrize(
-    ("said", "code", "reason"),
+    ("fields", "code", "reason"),
     [
         ({}, grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST"),
         ({"uri": "/etc/passwd"}, grpc.StatusCode.PERMISSION_DENIED, "SOURCE_NOT_ALLOWED"),
@@ -67,28 +67,28 @@ async def test_concurrent_identical_calls_get_the_same_answer(shared_client: Cli
     ],
 )
 async def test_a_video_that_cannot_be_tagged_is_one_clear_status(
-    shared_client: Client, said: dict[str, Any], code: grpc.StatusCode, reason: str
+    shared_client: Client, fields: dict[str, Any], code: grpc.StatusCode, reason: str
 ) -> None:
-    async with refused(code, reason) as told:
-        await shared_client.tag("v1", **said)
-    assert told[0]
-    assert (await shared_client.tag("v2", "a dog")).tags  # and the service goes on
+    async with refused(code, reason) as messages:
+        await shared_client.tag("v1", **fields)
+    assert messages[0]
+    assert (await shared_client.tag("v2", "a dog")).tags  # the service continues
 
 
 async def test_a_stream_answers_each_request_with_a_tagging_or_an_error(shared_client: Client) -> None:
     titles = ["a dog", "", "a cat", "a car", "a dog"]
 
     async def requests() -> AsyncIterator[pb.StreamTagVideosRequest]:
-        for place, title in enumerate(titles):
-            yield pb.StreamTagVideosRequest(request=pb.TagVideoRequest(video_id=f"v{place}", title=title))
+        for index, title in enumerate(titles):
+            yield pb.StreamTagVideosRequest(request=pb.TagVideoRequest(video_id=f"v{index}", title=title))
 
-    got = {one.index: one async for one in shared_client.stub.StreamTagVideos(requests())}
-    assert sorted(got) == [0, 1, 2, 3, 4]
-    assert {index: one.WhichOneof("outcome") for index, one in got.items()} == {
+    responses = {response.index: response async for response in shared_client.stub.StreamTagVideos(requests())}
+    assert sorted(responses) == [0, 1, 2, 3, 4]
+    assert {index: response.WhichOneof("outcome") for index, response in responses.items()} == {
         0: "tagging", 1: "error", 2: "tagging", 3: "tagging", 4: "tagging"
     }  # fmt: skip
-    assert got[1].error.code == grpc.StatusCode.INVALID_ARGUMENT.value[0]
-    assert all(one.video_id == f"v{index}" for index, one in got.items())
+    assert responses[1].error.code == grpc.StatusCode.INVALID_ARGUMENT.value[0]
+    assert all(response.video_id == f"v{index}" for index, response in responses.items())
 
 
 async def test_an_unexpected_error_of_one_video_does_not_end_the_stream_and_rejections_are_counted(
@@ -106,18 +106,18 @@ async def test_an_unexpected_error_of_one_video_does_not_end_the_stream_and_reje
         return await tag(self, request)
 
     async def requests() -> AsyncIterator[pb.StreamTagVideosRequest]:
-        for place, title in enumerate(["bad", "a dog", "late", "a cat"]):
-            yield pb.StreamTagVideosRequest(request=pb.TagVideoRequest(video_id=f"v{place}", title=title))
+        for index, title in enumerate(["bad", "a dog", "late", "a cat"]):
+            yield pb.StreamTagVideosRequest(request=pb.TagVideoRequest(video_id=f"v{index}", title=title))
 
     monkeypatch.setattr(VideoCalls, "tag", fails)
     monkeypatch.setattr(Metrics, "rejected", lambda _, error: counted.append(error))
-    got = {one.index: one async for one in shared_client.stub.StreamTagVideos(requests())}
-    codes = {index: one.error.code for index, one in got.items() if one.HasField("error")}
+    responses = {response.index: response async for response in shared_client.stub.StreamTagVideos(requests())}
+    codes = {index: response.error.code for index, response in responses.items() if response.HasField("error")}
     assert codes == {
         0: grpc.StatusCode.INTERNAL.value[0], 2: grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]
     }  # fmt: skip
-    assert {1, 3} <= got.keys()
-    assert "bad" not in got[0].error.message
+    assert {1, 3} <= responses.keys()
+    assert "bad" not in responses[0].error.message
     assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [KeyError]
     assert any(isinstance(error, OverloadedError) for error in counted)
 
@@ -125,11 +125,11 @@ async def test_an_unexpected_error_of_one_video_does_not_end_the_stream_and_reje
 async def test_a_stream_reads_no_more_requests_than_it_can_hold(
     shared_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    go_on, read = threading.Event(), 0
+    release, read = threading.Event(), 0
     tag_read = Tagger.tag_read
 
-    def held(self: Tagger, *args: Any) -> Any:
-        go_on.wait(60)
+    def blocked(self: Tagger, *args: Any) -> Any:
+        release.wait(60)
         return tag_read(self, *args)
 
     async def many() -> AsyncIterator[pb.StreamTagVideosRequest]:
@@ -137,26 +137,26 @@ async def test_a_stream_reads_no_more_requests_than_it_can_hold(
         for read in range(1, 301):
             yield pb.StreamTagVideosRequest(request=pb.TagVideoRequest(video_id=f"v{read}", description="d" * 100_000))
 
-    monkeypatch.setattr(Tagger, "tag_read", held)
+    monkeypatch.setattr(Tagger, "tag_read", blocked)
     call = shared_client.stub.StreamTagVideos(many())
     await wait_until_async(lambda: read >= 8)
     assert await settled_value(lambda: read) < 300  # calls in flight, and what the windows of HTTP/2 hold
-    go_on.set()
-    assert len([one async for one in call]) == 300
+    release.set()
+    assert len([response async for response in call]) == 300
 
 
 async def test_feedback_is_stored_once(shared_client: Client) -> None:
     answer = await shared_client.tag("f-video", "a dog and a cat")
     first = answer.tags[0].id
-    said = pb.SubmitFeedbackRequest(
+    feedback = pb.SubmitFeedbackRequest(
         video_id="f-video", accepted_tag_ids=[first], added_tags=["fnord"], feedback_id="f1"
     )
-    stored = await shared_client.stub.SubmitFeedback(said)
+    stored = await shared_client.stub.SubmitFeedback(feedback)
     assert (stored.feedback_id, stored.bundle_version) == ("f1", answer.bundle_version)
-    assert await shared_client.stub.SubmitFeedback(said) == stored
-    said.added_tags.append("quux")
+    assert await shared_client.stub.SubmitFeedback(feedback) == stored
+    feedback.added_tags.append("quux")
     async with refused(grpc.StatusCode.ALREADY_EXISTS, "ALREADY_EXISTS"):
-        await shared_client.stub.SubmitFeedback(said)
+        await shared_client.stub.SubmitFeedback(feedback)
     async with refused(grpc.StatusCode.NOT_FOUND, "UNKNOWN_ID"):
         await shared_client.stub.SubmitFeedback(pb.SubmitFeedbackRequest(video_id="untagged", accepted_tag_ids=[first]))
     async with refused(grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST"):
@@ -180,11 +180,11 @@ async def test_the_client_of_the_readme_prints_the_answer(shared_client: Client)
     run = await asyncio.create_subprocess_exec(
         sys.executable, "-c", program, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
-    told, wrong = await run.communicate()
-    assert run.returncode == 0, wrong
+    output, errors = await run.communicate()
+    assert run.returncode == 0, errors
     answer = await shared_client.tag("clip-17", "How to tune a guitar")
     assert answer.from_store
-    assert told.decode().splitlines() == [f"{tag.confidence:.2f}  {tag.name}" for tag in answer.tags]
+    assert output.decode().splitlines() == [f"{tag.confidence:.2f}  {tag.name}" for tag in answer.tags]
 
 
 async def test_reflection_describes_the_whole_service(shared_client: Client) -> None:

@@ -33,7 +33,7 @@ async def test_a_repeated_call_is_answered_from_the_store_also_after_a_restart(
         stored = await client.stub.GetTagging(pb.GetTaggingRequest(video_id="v1", content_hash=first.content_hash))
         assert stored.tagging.content_hash == first.content_hash
         async with refused(grpc.StatusCode.NOT_FOUND, "UNKNOWN_ID"):
-            await client.stub.GetTagging(pb.GetTaggingRequest(video_id="nobody"))
+            await client.stub.GetTagging(pb.GetTaggingRequest(video_id="unknown"))
 
 
 async def test_a_service_that_cannot_start_raises_the_reason(service_config: ServiceConfig, tmp_path: Path) -> None:
@@ -63,7 +63,11 @@ async def test_the_metrics_reflect_the_calls(service_config: ServiceConfig, capl
         def scraped() -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as response:
                 families = list(text_string_to_metric_families(response.read().decode()))
-            return {(one.name, frozenset(one.labels.items())): one.value for of in families for one in of.samples}
+            return {
+                (sample.name, frozenset(sample.labels.items())): sample.value
+                for family in families
+                for sample in family.samples
+            }
 
         found = await asyncio.to_thread(scraped)
     for name, labels, value in (

@@ -17,7 +17,7 @@ async def test_a_tag_is_created_found_renamed_merged_hidden_and_shown_again(clie
     stub = client.stub
     assert "fnord" not in await client.names("v1", "a fnord at night")
     made = await stub.CreateTag(pb.CreateTagRequest(name="fnord", aliases=["phnord"]))
-    assert [one.kind for one in made.edits] == [pb.TAG_EDIT_KIND_CREATE, pb.TAG_EDIT_KIND_ADD_ALIAS]
+    assert [edit.kind for edit in made.edits] == [pb.TAG_EDIT_KIND_CREATE, pb.TAG_EDIT_KIND_ADD_ALIAS]
     assert "fnord" in await client.names("v2", "a fnord at night")
     assert "fnord" in await client.names("v3", "a phnord at night")
     async with refused(grpc.StatusCode.ALREADY_EXISTS, "ALREADY_EXISTS"):
@@ -38,24 +38,24 @@ async def test_a_tag_is_created_found_renamed_merged_hidden_and_shown_again(clie
     assert (await stub.UndoTagEdit(pb.UndoTagEditRequest(number=edit.number))).edit.number == undone.edit.number
     assert "Fnords" in await client.names("v7", "a quux")
     edits = (await stub.ListTagEdits(pb.ListTagEditsRequest())).edits
-    assert [one.number for one in edits] == list(range(undone.edit.number, 0, -1))
-    assert [one.undone_by for one in edits if one.number == edit.number] == [undone.edit.number]
+    assert [listed.number for listed in edits] == list(range(undone.edit.number, 0, -1))
+    assert [listed.undone_by for listed in edits if listed.number == edit.number] == [undone.edit.number]
 
 
 async def test_a_stored_answer_and_its_feedback_follow_the_current_tags(client: Client) -> None:
     stub = client.stub
-    one = (await stub.CreateTag(pb.CreateTagRequest(name="fnord"))).tag
-    other = (await stub.CreateTag(pb.CreateTagRequest(name="quux"))).tag
+    target = (await stub.CreateTag(pb.CreateTagRequest(name="fnord"))).tag
+    source = (await stub.CreateTag(pb.CreateTagRequest(name="quux"))).tag
     assert {"fnord", "quux"} <= set(await client.names("v1", "a fnord and a quux"))
-    merged = await stub.MergeTags(pb.MergeTagsRequest(target_id=one.id, source_ids=[other.id]))
+    merged = await stub.MergeTags(pb.MergeTagsRequest(target_id=target.id, source_ids=[source.id]))
     again = await client.tag("v1", "a fnord and a quux", options=EVERYTHING)
     assert again.from_store
     ids = [tag.id for tag in again.tags]
-    assert (ids.count(one.id), ids.count(other.id)) == (1, 0)
-    for accepted in (one.id, other.id):  # who has the answer of before says so in its words
+    assert (ids.count(target.id), ids.count(source.id)) == (1, 0)
+    for accepted in (target.id, source.id):  # a client may still have the answer with the merged tag
         await stub.SubmitFeedback(pb.SubmitFeedbackRequest(video_id="v1", accepted_tag_ids=[accepted]))
     undone = await stub.UndoTagEdit(pb.UndoTagEditRequest(number=merged.edits[0].number))
-    assert {tag.id: tag.last_edit for tag in undone.tags} == dict.fromkeys((one.id, other.id), undone.edit.number)
+    assert {tag.id: tag.last_edit for tag in undone.tags} == dict.fromkeys((target.id, source.id), undone.edit.number)
     assert {"fnord", "quux"} <= set(await client.names("v1", "a fnord and a quux"))
 
 
@@ -71,27 +71,27 @@ async def test_tags_are_listed_page_by_page_without_repetition(client: Client) -
             break
     with load_tagger(client.bundle) as tagger:
         assert sorted(names) == sorted([*tagger.catalog.names, "fnord"])
-    some = await client.stub.ListTags(pb.ListTagsRequest(text="FNO"))
-    assert [tag.name for tag in some.tags] == ["fnord"]
+    matching = await client.stub.ListTags(pb.ListTagsRequest(text="FNO"))
+    assert [tag.name for tag in matching.tags] == ["fnord"]
     for wrong in (pb.ListTagsRequest(page_token="x"), pb.ListTagsRequest(page_token=page.next_page_token + "e30=")):
         async with refused(grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST"):
             await client.stub.ListTags(wrong)
 
 
 async def test_two_services_on_one_database_see_each_others_tags_and_videos(service_config: ServiceConfig) -> None:
-    async with running(service_config) as one, running(service_config) as other:
-        await one.stub.CreateTag(pb.CreateTagRequest(name="fnord"))
-        await one.stub.AddLabelledVideo(pb.AddLabelledVideoRequest(video_id="l1", title="zxcv asdf", tags=["fnord"]))
+    async with running(service_config) as first, running(service_config) as second:
+        await first.stub.CreateTag(pb.CreateTagRequest(name="fnord"))
+        await first.stub.AddLabelledVideo(pb.AddLabelledVideoRequest(video_id="l1", title="zxcv asdf", tags=["fnord"]))
         for turn in range(100):
-            if "fnord" in await other.names(f"v{turn}", "zxcv asdf"):
+            if "fnord" in await second.names(f"v{turn}", "zxcv asdf"):
                 break
             await asyncio.sleep(0.1)
         else:
             pytest.fail("the other service never saw the video")
         made = await asyncio.gather(
             *(
-                (one if place % 2 else other).stub.CreateTag(pb.CreateTagRequest(name=f"made {place}"))
-                for place in range(10)
+                (first if number % 2 else second).stub.CreateTag(pb.CreateTagRequest(name=f"made {number}"))
+                for number in range(10)
             )
         )
         numbers = [edit.number for answer in made for edit in answer.edits]

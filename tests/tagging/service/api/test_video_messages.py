@@ -156,7 +156,7 @@ def test_the_content_hash_covers_everything_that_shapes_the_tags_and_nothing_els
     ]
     hashes = [same, *itertools.starmap(content_hash, others)]
     assert len(set(hashes)) == len(hashes)
-    assert all(len(one) == 64 and int(one, 16) >= 0 for one in hashes)
+    assert all(len(digest) == 64 and int(digest, 16) >= 0 for digest in hashes)
 
 
 def test_the_content_hash_is_stable() -> None:
@@ -178,14 +178,18 @@ def test_an_answer_is_sent_with_its_versions_and_modalities() -> None:
 
 def test_channels_are_sorted_by_score_and_then_by_name() -> None:
     [tag] = sent(ANSWER).tags
-    assert [(one.channel, one.score) for one in tag.channels] == [("written", 0.75), ("heard", 0.5), ("seen", 0.5)]
+    assert [(c.channel, c.score) for c in tag.channels] == [
+        ("written", 0.75),
+        ("heard", 0.5),
+        ("seen", 0.5),
+    ]
 
 
 def test_every_kind_of_evidence_keeps_its_fields_and_has_no_others() -> None:
     [tag] = sent(ANSWER).tags
-    kinds = [one.WhichOneof("kind") for one in tag.evidence]
+    kinds = [evidence.WhichOneof("kind") for evidence in tag.evidence]
     assert kinds == ["video", "video", "text", "frame", "sound", "sound", "uploader"]
-    assert [(one.channel, one.similarity) for one in tag.evidence] == [(e.channel, e.similarity) for e in EVIDENCE]
+    assert [(e.channel, e.similarity) for e in tag.evidence] == [(e.channel, e.similarity) for e in EVIDENCE]
     near, untitled, words, frame, sound, first_sound, usual = tag.evidence
     assert (near.video.video_id, near.video.title) == ("v7", "Tuning a guitar")
     assert (untitled.video.video_id, untitled.video.title) == ("v8", "")
@@ -209,7 +213,7 @@ def test_an_answer_without_tags_is_an_answer() -> None:
 
 def test_every_modality_has_its_own_enum_value() -> None:
     message = sent(dataclasses.replace(ANSWER, modalities=MODALITIES))
-    assert [pb.Modality.Name(one) for one in message.modalities] == [f"MODALITY_{m.upper()}" for m in MODALITIES]
+    assert [pb.Modality.Name(m) for m in message.modalities] == [f"MODALITY_{m.upper()}" for m in MODALITIES]
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 1.1, -0.1])

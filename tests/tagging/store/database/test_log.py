@@ -122,8 +122,8 @@ class BlockedEdits(TagEdits):
 
 
 async def test_no_number_is_visible_before_a_lower_one_that_commits_late(config: DatabaseConfig) -> None:
-    one, other = Database(config), Database(config)
-    late, next_one, reader = BlockedEdits(one), TagEdits(other), TagEdits(other)
+    first_database, second_database = Database(config), Database(config)
+    late, next_one, reader = BlockedEdits(first_database), TagEdits(second_database), TagEdits(second_database)
     first = asyncio.create_task(late.append(edit("late")))
     await late.has_number.wait()
     second = asyncio.create_task(next_one.append(edit("next")))
@@ -133,8 +133,8 @@ async def test_no_number_is_visible_before_a_lower_one_that_commits_late(config:
     late.release.set()
     assert [(await first).number, (await second).number] == [1, 2]
     assert [request_id_of(entry) for entry in await reader.after(0)] == ["late", "next"]
-    await one.close()
-    await other.close()
+    await first_database.close()
+    await second_database.close()
 
 
 WRITER = """

@@ -63,7 +63,9 @@ async def test_an_edit_is_undone_once_and_only_if_it_exists(database: Database) 
 async def test_only_one_of_several_concurrent_undos_succeeds(config: DatabaseConfig) -> None:
     databases = [Database(config) for _ in range(6)]
     await TagEdits(databases[0]).append(edit("a"))
-    tries = [TagEdits(one).append(edit(f"undo {n}", kind="undo", undoes=1)) for n, one in enumerate(databases)]
+    tries = [
+        TagEdits(database).append(edit(f"undo {n}", kind="undo", undoes=1)) for n, database in enumerate(databases)
+    ]
     outcomes = await asyncio.gather(*tries, return_exceptions=True)
     assert sorted(type(outcome).__name__ for outcome in outcomes) == ["InvalidRecordError"] * 5 + ["Numbered"]
     for database in databases:

@@ -65,10 +65,10 @@ async def test_the_first_stored_tagging_of_a_key_stays(database: Database) -> No
 )
 async def test_taggings_of_different_keys_are_stored_separately(database: Database, other: Tagging) -> None:
     taggings = Taggings(database)
-    one = await taggings.put(tagging())
+    first = await taggings.put(tagging())
     assert await taggings.get(other.key) is None
     assert await taggings.put(other) == other
-    assert (await taggings.get(one.key), await taggings.get(other.key)) == (one, other)
+    assert (await taggings.get(first.key), await taggings.get(other.key)) == (first, other)
 
 
 def test_only_equal_options_have_equal_texts() -> None:
@@ -227,17 +227,17 @@ async def test_old_taggings_are_pruned_page_by_page_except_for_videos_with_feedb
 
 async def test_a_tagging_that_is_pruned_while_it_is_stored_again_is_stored(config: DatabaseConfig) -> None:
     """Every put finds an answer or stores its own, even if the answer is removed between its two statements."""
-    one, other = Database(config), Database(config)
+    writer, pruner = Database(config), Database(config)
 
     async def put(times: int) -> None:
         for n in range(times):
-            assert (await Taggings(one).put(tagging(minutes=n))).key == tagging().key
+            assert (await Taggings(writer).put(tagging(minutes=n))).key == tagging().key
 
     async def prune() -> None:
         while not putting.done():
-            await Taggings(other).prune(NOON + timedelta(days=1), 0, 100)
+            await Taggings(pruner).prune(NOON + timedelta(days=1), 0, 100)
 
     putting = asyncio.gather(*(put(60) for _ in range(3)))
     await asyncio.gather(putting, prune())
-    await one.close()
-    await other.close()
+    await writer.close()
+    await pruner.close()
