@@ -1,4 +1,4 @@
-"""Fixtures that every part of the suite shares."""
+"""Fixtures that the whole suite shares; what is expensive to make is made once for all workers."""
 
 import logging
 from collections.abc import Iterator
@@ -52,7 +52,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
-    """A server that is up; a test that stops it starts it again."""
+    """A running server, one for each worker: tests crash and freeze it. A test that stops it starts it again."""
     if binaries() is None:
         pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
     server = PostgresServer()
@@ -62,7 +62,7 @@ def postgres() -> Iterator[PostgresServer]:
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[DatabaseConfig]:
-    """A database without tables: each of both kinds in turn."""
+    """A database without tables: SQLite and PostgreSQL in turn."""
     if request.param == "sqlite":
         yield database_at(f"sqlite:///{tmp_path}/videotag.db")
         return

@@ -1,4 +1,4 @@
-"""Time that tests turn."""
+"""Clocks under the control of a test, and an event loop in virtual time."""
 
 import asyncio
 import selectors
@@ -11,7 +11,7 @@ NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)  # when tests make their bundles
 
 
 class Clock:
-    """Stands still until it is told to go on."""
+    """A clock that a test moves."""
 
     def __init__(self) -> None:
         self.now = 1000.0

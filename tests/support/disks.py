@@ -1,4 +1,4 @@
-"""Disks that are small, and soon full."""
+"""Small file systems, to provoke full disks."""
 
 import subprocess
 from collections.abc import Iterator

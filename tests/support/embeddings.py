@@ -1,4 +1,4 @@
-"""Rows that lie as embeddings do: in topics of very different sizes, near to few and far from most."""
+"""Rows distributed as embeddings are: in topics of very different sizes, close to few rows and far from most."""
 
 import numpy as np
 from numpy.typing import NDArray

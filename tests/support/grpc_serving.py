@@ -1,4 +1,4 @@
-"""A real server with the interceptors of the service and handlers of a test, and what it tells of itself."""
+"""A real server with the interceptors of the service and handlers of a test, and what it logs and counts."""
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence

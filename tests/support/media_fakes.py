@@ -15,7 +15,7 @@ from tagging.types import Frames, MediaSample
 
 
 def scripted(path: Path, config: MediaConfig) -> MediaSample:
-    """Does what the file's text says; a sample carries the worker's process id as its hash."""
+    """Follow the order in the file's text; a sample carries the worker's process id as its hash."""
     order, _, argument = path.read_text().partition(" ")
     _ruin(order)
     if order == "refuse":

@@ -1,4 +1,4 @@
-"""Tiny media files whose frames can be told apart, made with PyAV."""
+"""Tiny media files with distinguishable frames, made with PyAV."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field

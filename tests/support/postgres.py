@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the tests' own, from Debian's package, as a user who is not root."""
+"""A PostgreSQL server for tests, from Debian's package, run as a user other than root."""
 
 import contextlib
 import os

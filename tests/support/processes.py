@@ -1,4 +1,4 @@
-"""Whether processes of others' starting still run."""
+"""Liveness of processes that the test did not start itself."""
 
 from pathlib import Path
 

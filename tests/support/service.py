@@ -69,7 +69,7 @@ async def running(config: ServiceConfig) -> AsyncIterator[Client]:
 
 @asynccontextmanager
 async def refused(code: grpc.StatusCode, reason: str) -> AsyncIterator[list[str]]:
-    """The call ends with this status; the message is appended to what is yielded."""
+    """Expect a call to end with this status and reason; its message is appended to the yielded list."""
     told: list[str] = []
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         yield told

@@ -8,7 +8,7 @@ Table = tuple[list[str], list[list[str]], list[str]]
 
 
 def invented(rng: np.random.Generator) -> str:
-    """A name that nobody has."""
+    """Return a made-up name."""
     letters = rng.choice(list(string.ascii_lowercase), int(rng.integers(4, 9)))
     return "".join(letters).capitalize()
 

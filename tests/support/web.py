@@ -1,4 +1,4 @@
-"""A web server on loopback that says, byte by byte, what a test wants; and names that lead to it."""
+"""A web server on loopback that sends the bytes a test gives it, and a resolver of names for it."""
 
 import asyncio
 import ssl
@@ -67,7 +67,7 @@ def moved(location: str, status: str = "302 Found") -> bytes:
 
 
 class Names:
-    """A resolver that knows a few names and remembers what it was asked."""
+    """A resolver that knows a few names and records its queries."""
 
     def __init__(self, known: Mapping[str, Sequence[str]]) -> None:
         self.known = known

@@ -57,7 +57,7 @@ def open_clip(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def tiny_clip(open_clip: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that describes itself, with the same weights as weights.pt and weights.safetensors beside it."""
+    """A folder with a description; weights.pt and weights.safetensors next to it hold the same weights."""
     from safetensors.torch import save_file
 
     folder = tmp_path_factory.mktemp("weights") / "tiny-clip"

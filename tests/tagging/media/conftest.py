@@ -1,4 +1,4 @@
-"""A table of what became of the real clips, shown at the end of the session."""
+"""A table of the outcome of every real clip, shown at the end of the session."""
 
 import pytest
 
