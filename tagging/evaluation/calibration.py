@@ -14,7 +14,7 @@ RESPLITS = 100
 
 
 def calibration_row(name: str, curve: Reliability) -> Row:
-    """Return the table row of a reliability curve: mean confidence beside the share of correct tags."""
+    """Return the table row of a reliability curve: mean confidence and share of correct tags."""
     share = curve.count / curve.count.sum()
     return {
         "system": name,

@@ -33,13 +33,13 @@ def edit(bundle: Path, **values: object) -> None:
 
 
 def edit_and_seal(bundle: Path, **values: object) -> None:
-    """As a writer of other values would have written it."""
+    """Write other values with a valid digest, as a faulty writer would."""
     edit(bundle, **values)
     path = bundle / "manifest.json"
     edit(bundle, version=f"20260101T000000Z-{content_digest(json.loads(path.read_text()))}")
 
 
-def test_the_manifest_names_every_file_and_what_made_the_bundle(tiny_bundle: Path, corpus: Path) -> None:
+def test_the_manifest_lists_every_file_and_the_provenance(tiny_bundle: Path, corpus: Path) -> None:
     manifest = read_manifest(tiny_bundle)
     on_disk = {p.relative_to(tiny_bundle).as_posix() for p in tiny_bundle.rglob("*") if p.is_file()}
     assert on_disk == {*manifest.files, "manifest.json"}
@@ -86,7 +86,7 @@ def test_a_manifest_that_was_edited_by_hand_is_refused(bundle: Path) -> None:
         load_tagger(bundle)
 
 
-def test_a_sealed_bundle_whose_parts_do_not_fit_is_refused(bundle: Path) -> None:
+def test_a_bundle_with_inconsistent_parts_is_refused_despite_a_valid_digest(bundle: Path) -> None:
     rows = bundle / "channels/video/rows.npy"
     np.save(rows, np.load(rows) - 1)
     files = json.loads((bundle / "manifest.json").read_text())["files"]
@@ -96,7 +96,7 @@ def test_a_sealed_bundle_whose_parts_do_not_fit_is_refused(bundle: Path) -> None
         load_tagger(bundle)
 
 
-def test_a_file_is_no_bundle(bundle: Path) -> None:
+def test_a_file_instead_of_a_bundle_is_one_clear_error(bundle: Path) -> None:
     with pytest.raises(ArtifactNotFoundError, match="no folder"):
         load_tagger(bundle / "catalog.parquet")
 
@@ -111,13 +111,13 @@ def test_a_manifest_of_nonsense_gives_one_clear_error(bundle: Path, content: str
     assert caught.value.hint
 
 
-def test_a_folder_without_a_manifest_is_no_bundle(tmp_path: Path) -> None:
+def test_a_folder_without_a_manifest_is_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(ArtifactNotFoundError, match="not a bundle") as caught:
         load_tagger(tmp_path)
     assert "videotag train" in caught.value.hint
 
 
-def test_a_bundle_is_never_written_over(bundle: Path) -> None:
+def test_a_bundle_is_never_replaced(bundle: Path) -> None:
     with pytest.raises(OutputExistsError, match="never written over"), atomic_folder(bundle):
         pass
 
@@ -147,7 +147,7 @@ def start_writer(out: Path) -> "subprocess.Popen[str]":
     return writer
 
 
-def test_what_a_killed_writer_left_is_removed_by_the_next_and_a_living_ones_is_not(tmp_path: Path) -> None:
+def test_files_of_a_killed_writer_are_removed_and_those_of_a_running_one_stay(tmp_path: Path) -> None:
     out = tmp_path / "b"
     killed, living = start_writer(out), start_writer(out)
     try:
@@ -155,15 +155,15 @@ def test_what_a_killed_writer_left_is_removed_by_the_next_and_a_living_ones_is_n
         killed.wait()
         assert not out.exists()
         with atomic_folder(out) as folder:
-            assert len(list(tmp_path.iterdir())) == 2  # this one's and the living one's
+            assert len(list(tmp_path.iterdir())) == 2  # of this writer and of the running one
             (folder / "whole").write_text("x")
         assert [p.name for p in out.iterdir()] == ["whole"]
     finally:
         living.terminate()
-        for one in (killed, living):
-            one.wait()
-            assert one.stdout is not None
-            one.stdout.close()
+        for process in (killed, living):
+            process.wait()
+            assert process.stdout is not None
+            process.stdout.close()
 
 
 def test_two_writers_of_one_bundle_cannot_both_win(tmp_path: Path) -> None:

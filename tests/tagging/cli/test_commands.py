@@ -1,4 +1,4 @@
-"""The command line as a user meets it: output, errors and exit codes; the installed program where a process counts."""
+"""The command line: output, errors and exit codes; the installed program where a process matters."""
 
 import json
 import os
@@ -33,7 +33,7 @@ from tests.support.configs import TEXT_ONLY_TOML, TINY_TOML
         ["feedback", "export"],
     ],
 )
-def test_every_command_explains_itself_with_examples(command: list[str]) -> None:
+def test_the_help_of_every_command_has_examples(command: list[str]) -> None:
     result = run(*command, "--help")
     assert result.returncode == 0
     if command:
@@ -68,14 +68,14 @@ def test_tag_prints_the_contract(tiny_bundle: Path, unseen_corpus: Path, unseen_
     assert "looked at: text, frames, audio" in table.stdout
 
 
-def test_tag_shows_the_words_the_frame_and_the_second_behind_a_tag(tiny_starter: Path, unseen_corpus: Path) -> None:
+def test_tag_shows_words_frame_and_second_as_evidence(tiny_starter: Path, unseen_corpus: Path) -> None:
     clip = next(unseen_corpus.parent.glob("*.mp4"))
     args = ("tag", clip, "--title", "Ice hockey", "--bundle", tiny_starter, "--max-tags", 20)
     answer = json.loads(run(*args, "--format", "json").stdout)
     evidence = {tag["name"]: tag["evidence"] for tag in answer["tags"]}
     [words] = evidence["ice hockey"]
     assert set(words) == {"channel", "kind", "similarity", "text"}
-    assert {tuple(one) for one in evidence["dog"]} == {
+    assert {tuple(piece) for piece in evidence["dog"]} == {
         ("channel", "kind", "similarity", "frame", "frames"),
         ("channel", "kind", "similarity", "start_s"),
     }
@@ -90,7 +90,7 @@ def test_without_a_bundle_the_starter_is_used(tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr
     answer = json.loads(result.stdout)
     assert {"golden retriever", "puppy"} <= {tag["name"] for tag in answer["tags"]}
-    assert list(tmp_path.iterdir()) == []  # nothing had to be made
+    assert list(tmp_path.iterdir()) == []  # no file was made
 
 
 @pytest.mark.slow
@@ -113,7 +113,7 @@ def test_train_evaluate_and_batch_work_together(
     assert pq.read_table(tmp_path / "out" / "part-00000.parquet").num_rows == 8
 
 
-def test_what_a_user_gets_wrong_is_one_line_and_a_hint(tmp_path: Path, corpus: Path, tiny_bundle: Path) -> None:
+def test_a_user_error_is_one_line_and_a_hint(tmp_path: Path, corpus: Path, tiny_bundle: Path) -> None:
     error, hint = error_lines(run_program("tag", "--title", "x", "--bundle", tmp_path))
     assert "is not a bundle" in error
     assert "videotag train" in hint
@@ -134,7 +134,7 @@ def test_what_a_user_gets_wrong_is_one_line_and_a_hint(tmp_path: Path, corpus: P
     assert "catalog.parquet differs" in error_lines(run("tag", "--title", "x", "--bundle", damaged))[0]
 
 
-def test_nothing_of_the_users_is_overwritten(tmp_path: Path, tiny_bundle: Path, unseen_corpus: Path) -> None:
+def test_no_file_of_the_user_is_replaced(tmp_path: Path, tiny_bundle: Path, unseen_corpus: Path) -> None:
     (tmp_path / "mine" / "test").mkdir(parents=True)
     (tmp_path / "mine" / "test" / "precious.txt").write_text("precious")
     assert "no quickstart made" in error_lines(run("quickstart", "--out", tmp_path / "mine"))[0]
@@ -152,8 +152,8 @@ def test_nothing_of_the_users_is_overwritten(tmp_path: Path, tiny_bundle: Path, 
     assert (manifest.read_bytes(), earlier.read_text()) == (content, "earlier")
 
 
-def test_an_output_that_cannot_be_written_is_told_before_any_work(tmp_path: Path) -> None:
-    """Before the manifest is looked for, which is not there."""
+def test_an_unwritable_output_is_reported_before_any_work(tmp_path: Path) -> None:
+    """The error comes before that of the missing manifest."""
     (tmp_path / "folder.png").mkdir()
     (tmp_path / "file").write_text("precious")
     evaluated = ("evaluate", "--manifest", tmp_path / "none.jsonl", "--figure")
@@ -173,10 +173,8 @@ def test_an_output_that_cannot_be_written_is_told_before_any_work(tmp_path: Path
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_stopped_batch_says_so_and_keeps_what_it_has(
-    tmp_path: Path, tiny_bundle: Path, number: signal.Signals
-) -> None:
-    fifo = tmp_path / "m.jsonl"  # a manifest whose end does not come
+def test_a_stopped_batch_says_so_and_keeps_its_rows(tmp_path: Path, tiny_bundle: Path, number: signal.Signals) -> None:
+    fifo = tmp_path / "m.jsonl"  # a manifest that never ends
     os.mkfifo(fifo)
     command = [str(VIDEOTAG), "batch", str(fifo), "--out", str(tmp_path / "out"), "--bundle", str(tiny_bundle)]
     batch = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -193,7 +191,7 @@ def test_a_stopped_batch_says_so_and_keeps_what_it_has(
     assert len(set(rows)) == len(rows) > 0
 
 
-def test_a_bundle_without_encoders_for_media_says_what_it_did_not_look_at(tmp_path: Path, unseen_corpus: Path) -> None:
+def test_a_bundle_without_media_encoders_warns_about_unused_modalities(tmp_path: Path, unseen_corpus: Path) -> None:
     toml = tmp_path / "text.toml"
     toml.write_text(TEXT_ONLY_TOML)
     manifest = tmp_path / "m.jsonl"

@@ -6,7 +6,7 @@ import pytest
 from tagging.cli.console import print_json, print_lines, print_table, progress
 
 
-def test_strangers_words_reach_the_terminal_as_words(capsys: pytest.CaptureFixture[str]) -> None:
+def test_control_characters_of_titles_do_not_reach_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     print_table([{"tag": "[bold]x[/bold] [/]", "title": "a\x1b[31mred\x07\nnext"}])
     print_lines(["b\x1b]0;owned\x07"])
     out = capsys.readouterr().out
@@ -26,7 +26,7 @@ def test_a_table_in_a_file_keeps_every_row_on_one_line(capsys: pytest.CaptureFix
     assert row.split() == ["x" * 500, "1,234", "0.25"]
 
 
-def test_json_is_whole_and_keeps_every_script(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_is_complete_and_keeps_every_script(capsys: pytest.CaptureFixture[str]) -> None:
     value = {"name": "ロック\n\x1b", "tags": []}
     print_json(value)
     out = capsys.readouterr().out

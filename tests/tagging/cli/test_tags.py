@@ -1,4 +1,4 @@
-"""`videotag tags` and what `train` makes of it, as a user meets them."""
+"""The `videotag tags` commands and the use of their tables by `train`."""
 
 import csv
 import json
@@ -34,7 +34,7 @@ def manifest(folder: Path) -> Path:
 
 
 def train(folder: Path, out: Path, *more: object) -> list[str]:
-    """Of a text-only bundle; the lines of its error, none where there is none."""
+    """Train a text-only bundle; return the lines of the error, if any."""
     toml = folder / "text.toml"
     toml.write_text(TEXT_ONLY_TOML)
     args = ("--manifest", manifest(folder), "--config", toml, "--features", folder / "features", "--out", out)
@@ -56,7 +56,7 @@ def test_help_explains_itself_with_examples(command: str) -> None:
     assert f"videotag tags {command}" in result.stdout
 
 
-def test_spellings_are_proposed_judged_and_merged(tmp_path: Path, bundle: Path) -> None:
+def test_aliases_are_proposed_reviewed_and_merged(tmp_path: Path, bundle: Path) -> None:
     path = tmp_path / "aliases.csv"
     result = run("tags", "aliases", "--bundle", bundle, "--out", path, "--format", "json")
     assert result.returncode == 0, result.stderr
@@ -66,7 +66,7 @@ def test_spellings_are_proposed_judged_and_merged(tmp_path: Path, bundle: Path) 
         {"difference": "plural", "proposals": 1, "accepted": 0},
         {"difference": "spacing", "proposals": 1, "accepted": 0},
     ]
-    pairs = {(one["tag"], one["alias"]): one["accept"] for one in answer["proposals"]}
+    pairs = {(row["tag"], row["alias"]): row["accept"] for row in answer["proposals"]}
     assert pairs == {("spider-man", "Spider Man"): "yes", ("mario bros", "mariobros"): "", ("game", "games"): ""}
 
     with path.open(newline="") as lines:
@@ -83,7 +83,9 @@ def test_spellings_are_proposed_judged_and_merged(tmp_path: Path, bundle: Path) 
     by_name = dict(zip(catalog.names, catalog.counts.tolist(), strict=True))
     assert by_name == {"spider-man": 3, "mario bros": 3, "game": 2, "games": 1, "marvel": 1, "comics": 1, "nes": 1}
     assert set(catalog.aliases[catalog.names.index("mario bros")]) == {"mariobros"}
-    assert set(catalog.aliases[catalog.names.index("spider-man")]) == {"Spider-Man"}  # on one video it stands second
+    assert set(catalog.aliases[catalog.names.index("spider-man")]) == {
+        "Spider-Man"
+    }  # it is the second tag of one video
     sources = [source.name for source in read_manifest(tmp_path / "merged").training.sources]
     assert sources == ["videos.jsonl", "aliases.csv"]
     table = run("tags", "aliases", "--bundle", tmp_path / "merged")
@@ -92,7 +94,7 @@ def test_spellings_are_proposed_judged_and_merged(tmp_path: Path, bundle: Path) 
     assert "mariobros" not in table.stdout
 
 
-def test_what_a_user_gets_wrong_is_one_line_and_a_hint(tmp_path: Path, bundle: Path) -> None:
+def test_a_user_error_is_one_line_and_a_hint(tmp_path: Path, bundle: Path) -> None:
     path = tmp_path / "aliases.csv"
     path.write_text("accept,tag,alias\nyes,a,b\n")
     assert "exists" in error_lines(run("tags", "aliases", "--bundle", bundle, "--out", path))[0]
@@ -106,7 +108,7 @@ def test_what_a_user_gets_wrong_is_one_line_and_a_hint(tmp_path: Path, bundle: P
 
 
 def backlog(folder: Path) -> tuple[Path, Path]:
-    """What a batch wrote, and the manifest that it read."""
+    """Return the output folder of a batch and its manifest."""
     rows, videos = [], []
     for n, names in enumerate([["gravel bike", "GAME"], ["Gravel  Bike", "games"], ["gravel bike"], ["rain cover"]]):
         tags = [{"name": name, "confidence": 0.6, "id": "", "is_new": True} for name in names]
@@ -118,7 +120,7 @@ def backlog(folder: Path) -> tuple[Path, Path]:
     return folder / "tagged", folder / "backlog.jsonl"
 
 
-def test_new_tags_are_judged_added_and_recalled(tmp_path: Path, bundle: Path) -> None:
+def test_new_tags_are_reviewed_added_and_recalled(tmp_path: Path, bundle: Path) -> None:
     tagged, videos = backlog(tmp_path)
     listed = ("tags", "new", tagged, "--manifest", videos, "--map", "video_id=id")
     result = run(*listed, "--bundle", bundle, "--format", "json")
@@ -131,7 +133,7 @@ def test_new_tags_are_judged_added_and_recalled(tmp_path: Path, bundle: Path) ->
     assert (cover["tag"], cover["accept"]) == ("rain cover", "")
 
     path = tmp_path / "new.csv"
-    assert "gravel bike" in run(*listed, "--out", path).stdout  # of the bundle that comes with videotag
+    assert "gravel bike" in run(*listed, "--out", path).stdout  # with the starter bundle
     path.write_text(path.read_text().replace(",rain cover,,", "yes,rain cover,,"))  # the editor's work
     result = run("tags", "add", "bikepacking", "--from", path, "--out", tmp_path / "mine", "--format", "json")
     assert result.returncode == 0, result.stderr
@@ -142,14 +144,14 @@ def test_new_tags_are_judged_added_and_recalled(tmp_path: Path, bundle: Path) ->
     assert (result.returncode, result.stdout) == (0, "the bundle has all tags of the batch\n")
 
 
-def test_without_a_manifest_uploaders_are_unknown_and_that_is_said(tmp_path: Path, bundle: Path) -> None:
+def test_without_a_manifest_uploaders_are_reported_as_unknown(tmp_path: Path, bundle: Path) -> None:
     tagged, _ = backlog(tmp_path)
     result = run("tags", "new", tagged, "--bundle", bundle)
     assert result.returncode == 0, result.stderr
     assert "unknown, every video counts as another's" in result.stdout
 
 
-def test_what_a_user_gets_wrong_with_new_tags_is_one_line_and_a_hint(tmp_path: Path, bundle: Path) -> None:
+def test_a_user_error_with_new_tags_is_one_line_and_a_hint(tmp_path: Path, bundle: Path) -> None:
     tagged, _ = backlog(tmp_path)
     assert "holds no results" in error_lines(run("tags", "new", tmp_path, "--bundle", bundle))[0]
     assert "cannot be read" in error_lines(run("tags", "new", tagged, "--manifest", tmp_path / "no.csv"))[0]

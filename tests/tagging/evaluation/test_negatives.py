@@ -51,7 +51,7 @@ def test_the_example_shows_the_first_tags_under_each_setting(report: NegativesRe
     assert all(len(str(row["first_tags"]).split(", ")) == 5 for row in report.example_tags)
 
 
-def test_the_seeds_settings_differ_in_nothing_but_their_negatives() -> None:
+def test_the_papers_settings_differ_only_in_their_negatives() -> None:
     found = settings(NegativesConfig(by="popularity", drawn=7, two_hop=3))
     assert [(one.drawn, one.by, one.two_hop) for one in found.values()] == [
         (10, "uniform", 0), (400, "uniform", 0), (400, "uniform", 40), (7, "popularity", 3),
@@ -64,19 +64,19 @@ def test_without_a_ranker_or_a_holdout_there_is_nothing_to_compare(manifest: Pat
         ablate_negatives([manifest], {}, tiny_config, store, Silent(), (1,))
 
 
-def test_an_example_that_is_not_tested_is_named(manifest: Path, config: Config) -> None:
+def test_an_example_that_is_not_held_out_is_an_error(manifest: Path, config: Config) -> None:
     with pytest.raises(InvalidManifestError, match="'nobody'"):
         ablate_negatives([manifest], {}, config, FeatureStore(manifest.parent / "f"), Silent(), (1,), "nobody")
 
 
-def test_a_hard_pair_counts_where_the_true_tag_is_above() -> None:
+def test_hard_pair_accuracy_counts_pairs_with_the_true_tag_first() -> None:
     scores = np.array([0.9, 0.1, 0.5, 0.4], np.float32)
     rows = [np.array(one, np.int64) for one in ([0, 1], [2, 3], [])]
     assert hard_pair_accuracy(scores, rows[0], rows[1]) == pytest.approx(2 / 4)
     assert hard_pair_accuracy(scores, rows[0], rows[2]) is None
 
 
-def test_two_hops_are_what_two_steps_and_no_fewer_reach() -> None:
+def test_two_hops_are_tags_at_distance_exactly_two() -> None:
     beside = [[1], [0, 2], [1, 3], [2], []]
     assert at_two_hops(matrix(beside, 5), np.array([0])).tolist() == [2]
     assert at_two_hops(matrix(beside, 5), np.array([0, 3])).tolist() == []
@@ -107,7 +107,7 @@ def audited(three_tags: Path, tiny_config: Config) -> FalseNegativeReport:
     return measure_false_negatives([three_tags], {}, tiny_config, FeatureStore(three_tags.parent / "f"), Silent(), out)
 
 
-def test_hidden_labels_are_counted_among_what_is_drawn(audited: FalseNegativeReport) -> None:
+def test_hidden_labels_are_counted_among_the_drawn_negatives(audited: FalseNegativeReport) -> None:
     assert 40 <= audited.hidden <= 110  # a fifth of 360
     drawn = audited.table[0]
     assert drawn["source"] == "drawn"
@@ -115,7 +115,7 @@ def test_hidden_labels_are_counted_among_what_is_drawn(audited: FalseNegativeRep
     assert 0.01 < float(drawn["share"]) < 0.15
 
 
-def test_a_sample_of_pairs_is_written_for_a_person_to_judge(audited: FalseNegativeReport) -> None:
+def test_a_sample_of_pairs_is_written_for_review(audited: FalseNegativeReport) -> None:
     with Path(audited.sample).open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert tuple(rows[0]) == COLUMNS
@@ -126,7 +126,7 @@ def test_a_sample_of_pairs_is_written_for_a_person_to_judge(audited: FalseNegati
     assert all(row["tag"].split()[1] == row["title"].split()[1] for row in same_topic)
 
 
-def test_a_sample_is_never_written_over(audited: FalseNegativeReport, three_tags: Path, tiny_config: Config) -> None:
+def test_a_sample_never_replaces_a_file(audited: FalseNegativeReport, three_tags: Path, tiny_config: Config) -> None:
     with pytest.raises(OutputExistsError):
         measure_false_negatives(
             [three_tags], {}, tiny_config, FeatureStore(three_tags.parent / "f"), Silent(), Path(audited.sample)
@@ -134,9 +134,7 @@ def test_a_sample_is_never_written_over(audited: FalseNegativeReport, three_tags
 
 
 @pytest.mark.slow
-def test_negatives_of_recall_are_compared_and_audited_where_there_is_enough_to_learn_from(
-    tmp_path: Path, config: Config
-) -> None:
+def test_recalled_negatives_are_compared_and_audited_with_enough_videos(tmp_path: Path, config: Config) -> None:
     ranker = config.rank.ranker
     assert ranker is not None
     negatives = ranker.negatives.model_copy(update={"drawn": 2, "two_hop": 1, "recalled": 5})

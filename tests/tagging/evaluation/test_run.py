@@ -70,7 +70,7 @@ def test_the_report_has_a_row_for_every_channel_and_the_union(report: Evaluation
     assert report.systems[0]["videos_without_answer"] == 0
 
 
-def test_videos_the_bundle_learnt_from_are_refused(tiny_bundle: Path, corpus: Path, tmp_path: Path) -> None:
+def test_videos_that_the_bundle_was_trained_on_are_refused(tiny_bundle: Path, corpus: Path, tmp_path: Path) -> None:
     with pytest.raises(InvalidManifestError, match="the bundle was trained on 60 of the 60 videos"):
         evaluate(tiny_bundle, [corpus], {}, FeatureStore(tmp_path), Silent())
 
@@ -102,16 +102,16 @@ def test_held_out_and_split_choose_the_videos(tmp_path: Path, tiny_config: Confi
     assert evaluate(tmp_path / "b", [manifest], {}, store, Silent(), split="a").videos == 60
 
 
-def test_what_the_union_would_lose_without_a_channel() -> None:
+def test_the_loss_of_the_union_without_a_channel_is_reported() -> None:
     true = rows(1, 2, 3, 4)
     by_channel = {"a": [Proposal(rows(1, 2), true, 9)], "b": [Proposal(rows(2, 3), true, 9)]}
     both = [Proposal(rows(1, 2, 3), true, 9)]
-    assert lost_without(by_channel, both) == {"a": 0.25, "b": 0.25}  # 2 is found by either, 4 by none
-    assert lost_without(by_channel, [Proposal(rows(1, 2), true, 9)]) == {"a": 0.25, "b": 0.0}  # 3 fell to the budget
+    assert lost_without(by_channel, both) == {"a": 0.25, "b": 0.25}  # both find 2, neither finds 4
+    assert lost_without(by_channel, [Proposal(rows(1, 2), true, 9)]) == {"a": 0.25, "b": 0.0}  # 3 is beyond the budget
 
 
 def test_figures_agree_with_the_shared_scorer(shared_data: Path, tmp_path: Path, tiny_config: Config) -> None:
-    """One definition of recall and precision: the scorer that all of this project's benchmarks use."""
+    """The scorer of all benchmarks of this project uses the same definitions of recall and precision."""
     talks = pd.read_parquet(shared_data / "metadata/ted_talks.parquet").rename(columns={"item_id": "video_id"})
     talks["video_id"] = talks.video_id.astype(str)
     talks["tags"] = [list(tags) for tags in talks.tags]

@@ -1,4 +1,4 @@
-"""Evaluation of a bundle with learnt recall: every channel, every system, calibration and precision guarantees."""
+"""Evaluation of a bundle with a recall model: every channel, every system, calibration and precision guarantees."""
 
 import json
 from collections.abc import Mapping
@@ -48,7 +48,7 @@ def test_all_systems_are_compared_at_one_number_of_tags(report: EvaluationReport
     assert float(report.ranking[0]["precision_at_1"]) >= float(report.ranking[2]["precision_at_1"])
 
 
-def test_calibration_and_promises_are_told(report: EvaluationReport) -> None:
+def test_calibration_and_target_precisions_are_reported(report: EvaluationReport) -> None:
     [calibration] = report.calibration
     assert calibration["system"] == "recall + rank"
     assert 0 < float(calibration["right"]) < 1
@@ -56,6 +56,6 @@ def test_calibration_and_promises_are_told(report: EvaluationReport) -> None:
     assert [row["promised_precision"] for row in report.promises] == [0.7, 0.8, 0.9]
     kept = [row for row in report.promises if row["precision"] != ""]
     assert kept
-    for row in kept:  # on made-up titles the topics are plain
+    for row in kept:  # made-up titles make the topics obvious
         assert float(row["precision"]) >= float(row["promised_precision"])
         assert 0 < float(row["share_answered"]) <= 1

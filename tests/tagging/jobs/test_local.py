@@ -19,7 +19,7 @@ from tagging.types import VideoRef
 from tests.support.polling import wait_until
 
 
-def test_every_row_comes_out_once_tagged_or_as_a_dead_letter(
+def test_every_row_is_tagged_or_a_dead_letter_exactly_once(
     tiny_bundle: Path, unseen_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(local, "ROWS_PER_PART", 4)
@@ -59,7 +59,7 @@ def test_every_row_comes_out_once_tagged_or_as_a_dead_letter(
     assert not list((tmp_path / "out").rglob(".*partial*"))
 
 
-def test_a_folder_that_holds_something_is_refused(tiny_bundle: Path, unseen_corpus: Path, tmp_path: Path) -> None:
+def test_a_folder_with_other_files_is_refused(tiny_bundle: Path, unseen_corpus: Path, tmp_path: Path) -> None:
     (tmp_path / "part-00000.parquet").write_bytes(b"somebody's")
     with load_tagger(tiny_bundle) as tagger, pytest.raises(OutputExistsError, match="not an empty folder"):
         run_batch(unseen_corpus, {}, tmp_path, tagger, tagger.selection(None), Silent())
@@ -82,7 +82,7 @@ class Interrupted(BaseException):
     pass
 
 
-def test_a_stopped_batch_keeps_what_it_has_and_goes_on_without_losing_or_doubling_a_row(
+def test_a_stopped_batch_keeps_its_rows_and_resumes_without_loss_or_repetition(
     tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tagging.pipeline.tagger.TEXTS_AT_ONCE", 10)
@@ -116,7 +116,7 @@ def test_a_stopped_batch_keeps_what_it_has_and_goes_on_without_losing_or_doublin
 
 
 @pytest.mark.slow
-def test_a_killed_batch_goes_on(tiny_bundle: Path, tmp_path: Path) -> None:
+def test_a_killed_batch_resumes(tiny_bundle: Path, tmp_path: Path) -> None:
     manifest = titles(tmp_path / "m.jsonl", 3000)
     script = f"""
 from pathlib import Path
@@ -157,7 +157,7 @@ def test_two_batches_cannot_write_into_one_folder(tiny_bundle: Path, tmp_path: P
     assert everything(tmp_path / "out")[0] == ["v0", "v1"]
 
 
-def test_odd_rows_cost_themselves_alone(tiny_bundle: Path, tmp_path: Path) -> None:
+def test_an_invalid_row_affects_no_other_row(tiny_bundle: Path, tmp_path: Path) -> None:
     lines = [
         b'{"video_id": "good", "title": "Cat"}',
         b'{"video_id": "long", "uri": "' + b"x" * 5000 + b'"}',
@@ -174,7 +174,7 @@ def test_odd_rows_cost_themselves_alone(tiny_bundle: Path, tmp_path: Path) -> No
     assert sorted(str(video_id) for video_id in dead) == ["None", "long", "nul"]
 
 
-def test_a_folder_whose_name_is_no_text_gives_dead_letters_all_the_same(tiny_bundle: Path, tmp_path: Path) -> None:
+def test_a_folder_name_that_is_not_valid_text_gives_readable_dead_letters(tiny_bundle: Path, tmp_path: Path) -> None:
     folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/dir\xff"))
     folder.mkdir()
     (folder / "m.jsonl").write_text('{"video_id": "gone", "uri": "gone.mp4"}\nnot json\n')
@@ -183,7 +183,7 @@ def test_a_folder_whose_name_is_no_text_gives_dead_letters_all_the_same(tiny_bun
     assert (report.tagged, report.dead_letters) == (0, 2)
 
 
-def test_a_signal_after_a_part_is_in_place_does_not_write_it_again(
+def test_a_signal_after_a_part_is_in_place_does_not_write_it_twice(
     tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     replace = Path.replace
@@ -215,7 +215,7 @@ def test_an_empty_manifest_gives_an_empty_table(tiny_bundle: Path, tmp_path: Pat
     assert pq.read_table(part).num_rows == 0
 
 
-def test_a_manifest_that_cannot_be_opened_makes_no_folder(tiny_bundle: Path, tmp_path: Path) -> None:
+def test_an_unreadable_manifest_makes_no_folder(tiny_bundle: Path, tmp_path: Path) -> None:
     with load_tagger(tiny_bundle) as tagger, pytest.raises(InvalidManifestError):
         run_batch(tmp_path / "none.jsonl", {}, tmp_path / "out", tagger, tagger.selection(None), Silent())
     assert not (tmp_path / "out").exists()

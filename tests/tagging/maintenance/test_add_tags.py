@@ -1,4 +1,4 @@
-"""Tags added to a bundle: what is kept, what is made anew, and that they are recalled at once."""
+"""Adding tags to a bundle: files that are copied or rewritten, and recall of the added tags."""
 
 import shutil
 from pathlib import Path
@@ -42,7 +42,7 @@ def answer(bundle: Path, video: VideoRef) -> RankedTags:
         return tagger.tag(video, tagger.selection(50).model_copy(update={"min_confidence": 0.0}))
 
 
-def test_what_was_there_stays_as_it_was(learnt_bundle: Path, added: Path) -> None:
+def test_existing_rows_are_unchanged(learnt_bundle: Path, added: Path) -> None:
     old, new = read_manifest(learnt_bundle), read_manifest(added)
     before, after = (TagCatalog.load(folder / "catalog.parquet") for folder in (learnt_bundle, added))
     count = len(before)
@@ -64,17 +64,17 @@ def test_what_was_there_stays_as_it_was(learnt_bundle: Path, added: Path) -> Non
     np.testing.assert_array_equal(load_name_vectors(added, new.names)[:3], load_name_vectors(learnt_bundle, old.names))
 
 
-def test_the_manifest_says_what_was_added_to_which_bundle(learnt_bundle: Path, added: Path, tmp_path: Path) -> None:
+def test_the_manifest_states_the_additions_and_their_bundle(learnt_bundle: Path, added: Path, tmp_path: Path) -> None:
     table = tmp_path / "new.csv"
     table.write_text("accept,tag\nyes,tango\nno,waltz\n")
     report = add_tags(added, ["samba"], tmp_path / "more", table, created=NOW)
     first, second, third = (read_manifest(folder) for folder in (learnt_bundle, added, tmp_path / "more"))
     assert first.additions == []
-    assert [(one.bundle, one.tags, one.sources) for one in second.additions] == [(first.version, 3, [])]
+    assert [(entry.bundle, entry.tags, entry.sources) for entry in second.additions] == [(first.version, 3, [])]
     assert third.additions[0] == second.additions[0]
     last = third.additions[1]
     assert (last.bundle, last.tags) == (second.version, 2)
-    assert [(one.name, one.sha256) for one in last.sources] == [("new.csv", file_sha256(table))]
+    assert [(source.name, source.sha256) for source in last.sources] == [("new.csv", file_sha256(table))]
     assert (report.added, report.tags, report.version) == (2, third.counts["tags"], third.version)
     assert third.counts["tags"] == first.counts["tags"] + 5
     assert third.training == first.training
@@ -83,7 +83,7 @@ def test_the_manifest_says_what_was_added_to_which_bundle(learnt_bundle: Path, a
     }  # fmt: skip
 
 
-def test_a_tag_is_recalled_at_once_by_a_learnt_bundle(learnt_bundle: Path, added: Path) -> None:
+def test_an_added_tag_is_recalled_at_once_by_a_trained_bundle(learnt_bundle: Path, added: Path) -> None:
     video = VideoRef("v", title="A zebra crossing in the rain")
     assert "Zebra crossing" not in {tag.name for tag in answer(learnt_bundle, video).tags}
     [tag] = [tag for tag in answer(added, video).tags if tag.name == "Zebra crossing"]
@@ -102,13 +102,11 @@ def test_an_added_tag_is_ranked_at_once_by_its_name(added: Path) -> None:
     found = answer(added, VideoRef("v", title="A zebra crossing in the rain")).tags
     names = [tag.name for tag in found]
     assert names.index("Zebra crossing") < min(
-        place for place, name in enumerate(names) if name in ("cats", "cars", "food", "music", "Dog")
+        row for row, name in enumerate(names) if name in ("cats", "cars", "food", "music", "Dog")
     )
 
 
-def test_the_ranker_sees_the_added_tags_behind_the_others_by_their_names_alone(
-    learnt_bundle: Path, added: Path
-) -> None:
+def test_the_ranker_encodes_added_tags_last_and_by_name_only(learnt_bundle: Path, added: Path) -> None:
     rows, more = (np.load(folder / "rank" / "tags.npy") for folder in (learnt_bundle, added))
     assert len(more) == len(rows) + 3
     np.testing.assert_array_equal(more[: len(rows)], rows)
@@ -118,12 +116,12 @@ def test_the_ranker_sees_the_added_tags_behind_the_others_by_their_names_alone(
         np.testing.assert_allclose(row, ranker.scorer.encoder.encode_names([name])[0], atol=2e-3)
 
 
-def test_promises_of_a_bundle_outlive_its_additions(learnt_bundle: Path, added: Path) -> None:
+def test_precision_control_still_works_after_additions(learnt_bundle: Path, added: Path) -> None:
     with load_tagger(learnt_bundle) as before, load_tagger(added) as after:
         assert before.selection(None, 0.5) == after.selection(None, 0.5)
 
 
-def test_a_channel_that_the_blend_has_not_met_is_not_opened(learnt_bundle: Path, added: Path) -> None:
+def test_a_channel_that_the_fusion_was_not_fitted_on_is_not_added(learnt_bundle: Path, added: Path) -> None:
     entry = read_manifest(learnt_bundle).names
     assert entry is not None
     assert entry.classes.keys() == {"frames", "audio"}
@@ -133,7 +131,7 @@ def test_a_channel_that_the_blend_has_not_met_is_not_opened(learnt_bundle: Path,
         assert (name in met) == bool(len(links.tag_rows))
 
 
-def test_a_name_that_means_what_a_class_means_is_seen_and_heard(
+def test_a_name_with_the_meaning_of_a_class_is_found_in_frames_and_sound(
     tmp_path: Path, direct_config: Config, unseen_corpus: Path
 ) -> None:
     train(
@@ -151,10 +149,10 @@ def test_a_name_that_means_what_a_class_means_is_seen_and_heard(
     assert (report.added, report.seen, report.heard) == (2, 1, 1)
     [dog] = [tag for tag in answer(tmp_path / "added", clip).tags if tag.name == "dog"]
     assert {"seen", "heard"} <= set(dog.channels)
-    assert {one.kind for one in dog.evidence} == {"frame", "sound"}
+    assert {piece.kind for piece in dog.evidence} == {"frame", "sound"}
 
 
-def test_the_bundle_that_comes_with_the_package_takes_tags(tmp_path: Path, unseen_corpus: Path) -> None:
+def test_tags_can_be_added_to_the_starter_bundle(tmp_path: Path, unseen_corpus: Path) -> None:
     report = add_tags(paths.default_bundle(), ["gravel bike", "Doggos"], tmp_path / "mine", created=NOW)
     assert report.added == 2
     assert report.tags == len(TagCatalog.load(paths.default_bundle() / "catalog.parquet")) + 2
@@ -166,7 +164,7 @@ def test_the_bundle_that_comes_with_the_package_takes_tags(tmp_path: Path, unsee
     assert tag.evidence[0].text == "gravel bike"
 
 
-def test_a_bundle_that_reads_no_names_says_that_it_will_not_find_the_tag(
+def test_adding_to_a_bundle_without_name_channels_logs_a_warning(
     tiny_bundle: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level("WARNING"):
@@ -176,7 +174,7 @@ def test_a_bundle_that_reads_no_names_says_that_it_will_not_find_the_tag(
 
 
 @pytest.mark.parametrize(
-    ("names", "told"),
+    ("names", "message"),
     [
         (["  "], "is not a tag name: it is empty"),
         (["\ud800"], "is not a tag name: it is not valid text"),
@@ -186,9 +184,9 @@ def test_a_bundle_that_reads_no_names_says_that_it_will_not_find_the_tag(
         (["dogs"], "'dogs' is in the catalog already, as the hidden tag 'dogs'"),
     ],
 )
-def test_a_name_that_cannot_be_a_new_tags_is_one_error(names: list[str], told: str) -> None:
+def test_an_invalid_tag_name_is_one_error(names: list[str], message: str) -> None:
     catalog = TagCatalog(("1", "2"), ("cats", "dogs"), (("gatos",), ()), np.array([2, 1]), np.array([False, True]))
-    with pytest.raises(InvalidTagsError, match=told):
+    with pytest.raises(InvalidTagsError, match=message):
         new_names(names, catalog)
 
 
@@ -203,7 +201,7 @@ def test_an_error_leaves_nothing_behind(learnt_bundle: Path, tmp_path: Path) -> 
     assert [path.name for path in tmp_path.iterdir()] == ["there"]
 
 
-def test_a_bundle_without_rights_to_write_is_copied_all_the_same(learnt_bundle: Path, tmp_path: Path) -> None:
+def test_a_read_only_bundle_can_be_copied(learnt_bundle: Path, tmp_path: Path) -> None:
     frozen = Path(shutil.copytree(learnt_bundle, tmp_path / "frozen"))
     for path in frozen.rglob("*"):
         path.chmod(0o555 if path.is_dir() else 0o444)

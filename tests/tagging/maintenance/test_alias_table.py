@@ -16,7 +16,7 @@ def table(path: Path, *rows: str) -> Path:
     return path
 
 
-def test_what_is_written_is_read_again_with_the_rules_own_yes(tmp_path: Path) -> None:
+def test_a_table_is_read_back_with_the_rows_that_the_rule_accepted(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     write_alias_table(path, [SURE, UNSURE], AliasRule())
     with path.open(encoding="utf-8", newline="") as lines:
@@ -28,14 +28,14 @@ def test_what_is_written_is_read_again_with_the_rules_own_yes(tmp_path: Path) ->
     assert read_accepted_aliases(path) == {"spider man": "spider-man"}
 
 
-def test_an_editors_table_is_never_written_over(tmp_path: Path) -> None:
+def test_an_editors_table_is_never_replaced(tmp_path: Path) -> None:
     path = table(tmp_path / "a.csv", "yes,a,b")
     with pytest.raises(OutputExistsError):
         write_alias_table(path, [SURE], AliasRule())
     assert read_accepted_aliases(path) == {"b": "a"}
 
 
-def test_only_rows_with_a_yes_count_and_names_are_read_as_tags_are(tmp_path: Path) -> None:
+def test_only_accepted_rows_count_and_names_are_normalised(tmp_path: Path) -> None:
     path = table(tmp_path / "a.csv", "yes,  Hip  Hop ,HIPHOP", " YES ,Jazz,jass", "no,x,y", ",x,z", "", "yes,jazz,JASS")
     assert read_accepted_aliases(path) == {"hiphop": "hip hop", "jass": "jazz"}
 
@@ -46,13 +46,13 @@ def test_columns_may_come_in_any_order_and_with_a_byte_order_mark(tmp_path: Path
     assert read_accepted_aliases(path) == {"b": "a"}
 
 
-def test_an_alias_of_an_alias_goes_to_the_tag_at_the_end(tmp_path: Path) -> None:
+def test_a_chain_of_aliases_leads_to_its_last_tag(tmp_path: Path) -> None:
     path = table(tmp_path / "a.csv", "yes,cats,#cats", "yes,cat,cats", "yes,cat,kat")
     assert read_accepted_aliases(path) == {"#cats": "cat", "cats": "cat", "kat": "cat"}
 
 
 @pytest.mark.parametrize(
-    ("rows", "told"),
+    ("rows", "message"),
     [
         (["yes,a,b", "yes,c,b"], "line 3: 'b' is made an alias of 'a' and of 'c'"),
         (["yes,a,b", "yes,b,c", "yes,c,a"], "aliases form a cycle: b -> a -> c -> b"),
@@ -63,27 +63,29 @@ def test_an_alias_of_an_alias_goes_to_the_tag_at_the_end(tmp_path: Path) -> None
         (['yes,a,"b'], "cannot be read"),
     ],
 )
-def test_a_table_that_contradicts_itself_is_one_clear_error(tmp_path: Path, rows: list[str], told: str) -> None:
+def test_a_table_that_contradicts_itself_is_one_clear_error(tmp_path: Path, rows: list[str], message: str) -> None:
     with pytest.raises(InvalidAliasesError) as caught:
         read_accepted_aliases(table(tmp_path / "a.csv", *rows))
-    assert told in caught.value.message
+    assert message in caught.value.message
     assert "a.csv" in caught.value.message
 
 
-@pytest.mark.parametrize(("content", "told"), [(b"", "no columns"), (b"tag,alias\n", "'accept'"), (b"\xff", "UTF-8")])
-def test_a_file_that_is_no_such_table_is_one_clear_error(tmp_path: Path, content: bytes, told: str) -> None:
+@pytest.mark.parametrize(
+    ("content", "message"), [(b"", "no columns"), (b"tag,alias\n", "'accept'"), (b"\xff", "UTF-8")]
+)
+def test_a_file_that_is_not_a_review_table_is_one_clear_error(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "a.csv").write_bytes(content)
     with pytest.raises(InvalidAliasesError) as caught:
         read_accepted_aliases(tmp_path / "a.csv")
-    assert told in caught.value.message + caught.value.hint
+    assert message in caught.value.message + caught.value.hint
 
 
-def test_a_file_that_is_not_there_is_one_clear_error(tmp_path: Path) -> None:
+def test_a_missing_file_is_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(InvalidAliasesError, match="cannot be read"):
         read_accepted_aliases(tmp_path / "none.csv")
 
 
-def test_names_that_no_video_has_are_told(tmp_path: Path) -> None:
+def test_names_that_no_video_has_are_reported(tmp_path: Path) -> None:
     path, videos = tmp_path / "a.csv", [["Hip Hop", "HIPHOP"], ["jazz"]]
     require_known(path, {"hiphop": "hip hop"}, videos)
     with pytest.raises(InvalidAliasesError, match=r"no video to learn from has the tag 'jass'$"):

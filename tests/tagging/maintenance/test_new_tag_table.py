@@ -1,4 +1,4 @@
-"""Tables for an editor, who may open them in a spreadsheet."""
+"""Review tables opened in a spreadsheet."""
 
 import csv
 from dataclasses import replace
@@ -12,7 +12,7 @@ from tests.support.new_tags import PROPOSAL
 
 
 @pytest.mark.parametrize("name", ["=HYPERLINK(1)", "+1", "-1", "@here", "'=1", "'tis", "''", "plain", "a=b"])
-def test_no_name_is_a_formula_and_every_name_is_read_again(tmp_path: Path, name: str) -> None:
+def test_names_are_escaped_from_spreadsheets_and_read_back_unchanged(tmp_path: Path, name: str) -> None:
     path = tmp_path / "new.csv"
     write_new_tag_table(path, [replace(PROPOSAL, tag=name, videos=9, uploaders=9, confidence=0.9)], PromotionRule())
     with path.open(newline="") as file:

@@ -28,7 +28,7 @@ from tests.support.corpora import train_bundle, write_topic_videos
 from tests.support.topics import NAMES, WORDS, topics
 
 
-def test_the_bundle_says_what_was_learnt_from_how_many(precise_bundle: Path) -> None:
+def test_the_manifest_states_the_model_sizes_and_numbers_of_videos(precise_bundle: Path) -> None:
     entry = read_manifest(precise_bundle).learnt
     assert entry is not None
     assert entry.videos + entry.blended_on + entry.kept_for_promises == 400
@@ -37,7 +37,7 @@ def test_the_bundle_says_what_was_learnt_from_how_many(precise_bundle: Path) -> 
     assert entry.labels == 6
 
 
-def test_the_bundle_holds_the_ranker_its_graph_and_what_it_would_answer(precise_bundle: Path) -> None:
+def test_the_bundle_contains_the_ranker_its_graph_and_held_out_predictions(precise_bundle: Path) -> None:
     manifest = read_manifest(precise_bundle)
     assert manifest.learnt is not None
     assert manifest.ranker is not None
@@ -65,7 +65,7 @@ def learning_of(videos: Sequence[VideoEmbeddings], tags: Sequence[Sequence[str]]
     return train_recall(TrainingSet(refs, labelled, catalog, videos, {}), NameSources(), config, Silent())
 
 
-def test_nothing_is_fitted_on_the_uploaders_that_promises_rest_on(precise_config: Config) -> None:
+def test_nothing_is_fitted_on_the_uploaders_of_precision_control(precise_config: Config) -> None:
     data = topics(400, seed=1)
     owners = [f"u{data.uploaders[row]}-{row % 50}" for row in range(400)]
     videos = [replace(video, uploader_id=owner) for video, owner in zip(data.videos, owners, strict=True)]
@@ -80,7 +80,7 @@ def test_nothing_is_fitted_on_the_uploaders_that_promises_rest_on(precise_config
     assert blended & learnt
 
 
-def test_tags_that_the_kept_videos_alone_have_are_new_to_what_is_fitted_on_them(precise_config: Config) -> None:
+def test_tags_of_held_out_videos_alone_count_as_new_when_fitting(precise_config: Config) -> None:
     """As they would be to a bundle; else no new tag were ever right, and none ever answered."""
     generator = np.random.default_rng(0)
     data = topics(300, seed=1)
@@ -105,7 +105,7 @@ def test_tags_that_the_kept_videos_alone_have_are_new_to_what_is_fitted_on_them(
 
 
 @pytest.mark.slow
-def test_without_a_ranker_recall_keeps_promises_too(precise_config: Config, tmp_path: Path) -> None:
+def test_without_a_ranker_recall_controls_precision_too(precise_config: Config, tmp_path: Path) -> None:
     manifest = write_topic_videos(tmp_path / "train.jsonl", 400, seed=1)
     train_bundle(manifest, without_ranker(precise_config))
     said = read_manifest(tmp_path / "b")
@@ -119,7 +119,7 @@ def test_without_a_ranker_recall_keeps_promises_too(precise_config: Config, tmp_
 
 
 @pytest.mark.slow
-def test_a_video_that_is_seen_and_not_told_of_is_ranked(
+def test_a_video_without_text_is_ranked_by_its_frames_and_sound(
     precise_config: Config, tmp_path: Path, unseen_corpus: Path
 ) -> None:
     said = [json.loads(line) for line in unseen_corpus.read_text(encoding="utf-8").splitlines()]
@@ -136,7 +136,7 @@ def test_a_video_that_is_seen_and_not_told_of_is_ranked(
 
 
 @pytest.mark.slow
-def test_the_same_input_gives_the_same_learnt_bundle(
+def test_the_same_input_gives_the_same_trained_bundle(
     precise_bundle: Path, precise_config: Config, tmp_path: Path
 ) -> None:
     manifest = write_topic_videos(tmp_path / "train.jsonl", 400, seed=1)
@@ -145,7 +145,7 @@ def test_the_same_input_gives_the_same_learnt_bundle(
     assert first == second
 
 
-def test_with_too_few_videos_nothing_is_learnt_and_that_is_told(
+def test_with_too_few_videos_no_recall_model_is_trained_and_the_log_says_so(
     precise_config: Config, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     manifest = write_topic_videos(tmp_path / "few.jsonl", 60, seed=1)
@@ -170,7 +170,7 @@ def test_with_too_few_videos_nothing_is_learnt_and_that_is_told(
         (lambda row: f"u{row % 90}", lambda row: f"own {row}", False),
     ],
 )
-def test_whoever_the_uploaders_and_whatever_the_tags_a_bundle_is_made(
+def test_a_bundle_is_made_for_any_distribution_of_uploaders_and_tags(
     precise_config: Config,
     tmp_path: Path,
     uploader: Callable[[int], str | None],

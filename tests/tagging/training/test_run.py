@@ -39,7 +39,7 @@ def test_the_same_input_gives_the_same_bundle_byte_for_byte(
     assert read_manifest(tmp_path / "again").files == read_manifest(tiny_bundle).files
 
 
-def test_held_out_uploaders_other_splits_and_untagged_videos_are_not_learnt(
+def test_held_out_uploaders_other_splits_and_untagged_videos_are_not_trained_on(
     tmp_path: Path, tiny_config: Config
 ) -> None:
     manifest = write_numbered_titles(tmp_path / "m.jsonl", 100)
@@ -62,7 +62,7 @@ def test_held_out_uploaders_other_splits_and_untagged_videos_are_not_learnt(
     assert counts["videos_read"] == 102
 
 
-def test_media_that_cannot_be_read_leave_the_video_its_text_and_are_named(
+def test_unreadable_media_are_logged_and_the_video_keeps_its_text(
     tmp_path: Path, tiny_config: Config, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "junk.mp4").write_bytes(b"no video")
@@ -81,7 +81,7 @@ def test_media_that_cannot_be_read_leave_the_video_its_text_and_are_named(
     assert all(str(row["video_id"]) in told for row in rows)
 
 
-def test_media_are_decoded_once_and_their_warnings_kept(
+def test_media_are_decoded_once_and_their_warnings_stored(
     tmp_path: Path, unseen_corpus: Path, tiny_config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clip = next(unseen_corpus.parent.glob("test-*.mp4"))
@@ -127,14 +127,14 @@ def film(path: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
-def test_a_pipe_or_a_name_that_is_none_is_a_failure_and_never_waited_for(tmp_path: Path, tiny_config: Config) -> None:
+def test_a_pipe_or_an_invalid_name_fails_without_waiting(tmp_path: Path, tiny_config: Config) -> None:
     os.mkfifo(tmp_path / "pipe.mp4")
     videos = [VideoRef(str(n), uri) for n, uri in enumerate([str(tmp_path / "pipe.mp4"), "a\0b.mp4", "x" * 5000])]
     found = extract(videos, load_encoders(tiny_config.encoders), tiny_config.media, FeatureStore(tmp_path), Silent())
     assert [type(failure.error) for failure in found.failures] == [MediaNotFoundError] * 3
 
 
-def test_a_catalog_without_tags_is_no_bundle(tmp_path: Path, tiny_config: Config) -> None:
+def test_an_empty_catalog_is_an_error(tmp_path: Path, tiny_config: Config) -> None:
     rare = tiny_config.training.model_copy(update={"min_tag_count": 99})
     config = tiny_config.model_copy(update={"training": rare})
     manifest = write_numbered_titles(tmp_path / "m.jsonl", 20)
@@ -143,7 +143,7 @@ def test_a_catalog_without_tags_is_no_bundle(tmp_path: Path, tiny_config: Config
     assert not (tmp_path / "b").exists()
 
 
-def test_a_bundle_has_the_direct_sources_of_its_configuration(
+def test_a_bundle_has_the_name_sources_of_its_configuration(
     tmp_path: Path, corpus: Path, unseen_corpus: Path, direct_config: Config
 ) -> None:
     rows = [{"video_id": "a", "title": "x", "tags": ["Dog", "animals", "vehicle"]}]
@@ -159,7 +159,7 @@ def test_a_bundle_has_the_direct_sources_of_its_configuration(
     assert "vehicle" not in [tag.name for tag in answer.tags if "seen" in tag.channels]
 
 
-def test_a_source_fitted_for_another_encoder_is_left_out_and_named(
+def test_a_name_source_fitted_for_another_encoder_is_left_out_and_logged(
     tmp_path: Path, direct_config: Config, caplog: pytest.LogCaptureFixture
 ) -> None:
     names = direct_config.recall.names.model_copy(update={"fitted_for": {"frames": "another"}})
@@ -174,7 +174,7 @@ def test_a_source_fitted_for_another_encoder_is_left_out_and_named(
     assert "name sources left out: seen; they were fitted for another encoder" in caplog.text
 
 
-def test_nothing_to_learn_from_is_told_with_the_reasons(tmp_path: Path, tiny_config: Config) -> None:
+def test_an_error_counts_why_no_video_is_left_to_train_on(tmp_path: Path, tiny_config: Config) -> None:
     manifest = write_numbered_titles(tmp_path / "m.jsonl", 5, split="test")
     with pytest.raises(InvalidManifestError) as caught:
         train([manifest], {}, tmp_path / "b", tiny_config, FeatureStore(tmp_path / "f"), Silent(), created=NOW)
@@ -182,7 +182,7 @@ def test_nothing_to_learn_from_is_told_with_the_reasons(tmp_path: Path, tiny_con
     assert not (tmp_path / "b").exists()
 
 
-def test_an_existing_place_is_refused_before_any_work(tmp_path: Path, tiny_config: Config) -> None:
+def test_an_existing_output_is_refused_before_any_work(tmp_path: Path, tiny_config: Config) -> None:
     (tmp_path / "b").mkdir()
     with pytest.raises(OutputExistsError):
         train(
@@ -218,7 +218,7 @@ train([folder / "m.jsonl"], {}, folder / "b", load_config("offline", folder / "c
 
 
 @pytest.mark.slow
-def test_a_killed_training_leaves_no_bundle_and_goes_on_from_its_features(
+def test_a_killed_training_leaves_no_bundle_and_resumes_with_its_features(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_numbered_titles(tmp_path / "m.jsonl", 400)
