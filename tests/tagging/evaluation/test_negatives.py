@@ -1,4 +1,4 @@
-"""What negatives are worth, and how many of them are none: the two ablations of the ranker, on topics."""
+"""Ablation of negatives and measurement of false negatives, on synthetic topics."""
 
 import csv
 from pathlib import Path
@@ -53,7 +53,7 @@ def test_the_example_shows_the_first_tags_under_each_setting(report: NegativesRe
 
 def test_the_papers_settings_differ_only_in_their_negatives() -> None:
     found = settings(NegativesConfig(by="popularity", drawn=7, two_hop=3))
-    assert [(one.drawn, one.by, one.two_hop) for one in found.values()] == [
+    assert [(config.drawn, config.by, config.two_hop) for config in found.values()] == [
         (10, "uniform", 0), (400, "uniform", 0), (400, "uniform", 40), (7, "popularity", 3),
     ]  # fmt: skip
 
@@ -71,7 +71,7 @@ def test_an_example_that_is_not_held_out_is_an_error(manifest: Path, config: Con
 
 def test_hard_pair_accuracy_counts_pairs_with_the_true_tag_first() -> None:
     scores = np.array([0.9, 0.1, 0.5, 0.4], np.float32)
-    rows = [np.array(one, np.int64) for one in ([0, 1], [2, 3], [])]
+    rows = [np.array(tag_rows, np.int64) for tag_rows in ([0, 1], [2, 3], [])]
     assert hard_pair_accuracy(scores, rows[0], rows[1]) == pytest.approx(2 / 4)
     assert hard_pair_accuracy(scores, rows[0], rows[2]) is None
 
@@ -150,6 +150,6 @@ def test_recalled_negatives_are_compared_and_audited_with_enough_videos(tmp_path
     manifest, store = write_three_tags(tmp_path / "m.csv", 400, uploaders=101), FeatureStore(tmp_path / "f")
     audited = measure_false_negatives([manifest], {}, ranked, store, Silent(), tmp_path / "pairs.csv")
     assert "recalled" in {row["source"] for row in audited.table}
-    assert audited.videos < 400  # recall keeps some from learning
+    assert audited.videos < 400  # recall training holds some out
     report = ablate_negatives([manifest], {}, ranked, store, Silent(), (1,))
     assert report.videos + report.tested < 400

@@ -34,7 +34,7 @@ def test_every_row_is_tagged_or_a_dead_letter_exactly_once(
 
     with load_tagger(tiny_bundle) as tagger:
         report = run_batch(manifest, {}, tmp_path / "out", tagger, tagger.selection(3), Silent())
-        one = tagger.tag(
+        answer = tagger.tag(
             VideoRef("x", str(folder / good[0]["uri"]), good[0]["title"], good[0]["description"]), tagger.selection(3)
         )
 
@@ -53,8 +53,8 @@ def test_every_row_is_tagged_or_a_dead_letter_exactly_once(
         ("junk", "InvalidMediaError"),
     ]
     assert all(row["message"] for row in dead)
-    assert [t["name"] for t in tagged[0]["tags"]] == [t.name for t in one.tags]
-    assert [t["confidence"] for t in tagged[0]["tags"]] == pytest.approx([t.confidence for t in one.tags], abs=1e-5)
+    assert [t["name"] for t in tagged[0]["tags"]] == [t.name for t in answer.tags]
+    assert [t["confidence"] for t in tagged[0]["tags"]] == pytest.approx([t.confidence for t in answer.tags], abs=1e-5)
     assert len(list((tmp_path / "out").glob("*.parquet"))) == 2
     assert not list((tmp_path / "out").rglob(".*partial*"))
 

@@ -1,4 +1,4 @@
-"""Training of learnt recall: which videos are learnt from, fused on and held out, and what the bundle then holds."""
+"""Training of recall: the split of the videos, the fusion, held-out predictions, and the contents of the bundle."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -56,8 +56,8 @@ def test_the_bundle_contains_the_ranker_its_graph_and_held_out_predictions(preci
     assert manifest.ranker.thresholds == len(ranker.confidence.offsets) > 0
 
 
-def learning_of(videos: Sequence[VideoEmbeddings], tags: Sequence[Sequence[str]], config: Config) -> TrainedRecall:
-    catalog, lists = build_catalog([tuple(one) for one in tags], 1)
+def train_on(videos: Sequence[VideoEmbeddings], tags: Sequence[Sequence[str]], config: Config) -> TrainedRecall:
+    catalog, lists = build_catalog([tuple(names) for names in tags], 1)
     owners = tuple(video.uploader_id for video in videos)
     ids = tuple(f"v{row}" for row in range(len(videos)))
     labelled = LabelledVideos(ids, tuple(video.title for video in videos), owners, lists)
@@ -70,18 +70,18 @@ def test_nothing_is_fitted_on_the_uploaders_of_precision_control(precise_config:
     owners = [f"u{data.uploaders[row]}-{row % 50}" for row in range(400)]
     videos = [replace(video, uploader_id=owner) for video, owner in zip(data.videos, owners, strict=True)]
     tags = [[NAMES[tag] for tag in data.tags.at(row)] for row in range(400)]
-    learning = learning_of(videos, tags, precise_config)
-    parts = [learning.train_rows, learning.fusion_candidates.rows, learning.control_candidates.rows]
+    trained = train_on(videos, tags, precise_config)
+    parts = [trained.train_rows, trained.fusion_candidates.rows, trained.control_candidates.rows]
     assert sorted(np.concatenate(parts).tolist()) == list(range(400))
     learnt, blended, promised = ({owners[row] for row in rows.tolist()} for rows in parts)
     assert promised
     assert not promised & (learnt | blended)
-    assert len(blended - learnt) > 20  # beside them a few videos of uploaders that were learnt from
+    assert len(blended - learnt) > 20  # the others are videos of uploaders that the model was trained on
     assert blended & learnt
 
 
 def test_tags_of_held_out_videos_alone_count_as_new_when_fitting(precise_config: Config) -> None:
-    """As they would be to a bundle; else no new tag were ever right, and none ever answered."""
+    """They are new to a bundle without those videos; otherwise no new tag would be right, and none answered."""
     generator = np.random.default_rng(0)
     data = topics(300, seed=1)
     own = ["".join(generator.choice(list("bdfgklmnprst"), 4)) + "ora" for _ in range(300)]
@@ -90,11 +90,11 @@ def test_tags_of_held_out_videos_alone_count_as_new_when_fitting(precise_config:
         for row, (video, word) in enumerate(zip(data.videos, own, strict=True))
     ]
     tags = [[NAMES[data.tags.at(row)[0]], own[row]] for row in range(300)]
-    learning = learning_of(videos, tags, precise_config)
-    catalog, lists = build_catalog([tuple(one) for one in tags], 1)
-    used = {tag for row in learning.train_rows.tolist() for tag in lists.at(row).tolist()}
+    trained = train_on(videos, tags, precise_config)
+    catalog, lists = build_catalog([tuple(names) for names in tags], 1)
+    used = {tag for row in trained.train_rows.tolist() for tag in lists.at(row).tolist()}
     right = 0
-    for kept in (learning.fusion_candidates, learning.control_candidates):
+    for kept in (trained.fusion_candidates, trained.control_candidates):
         for row, candidates in zip(kept.rows.tolist(), kept.candidates, strict=True):
             for tag in candidates.tag_rows.tolist():
                 assert (tag in candidates.new) == (tag not in used)
@@ -108,10 +108,10 @@ def test_tags_of_held_out_videos_alone_count_as_new_when_fitting(precise_config:
 def test_without_a_ranker_recall_controls_precision_too(precise_config: Config, tmp_path: Path) -> None:
     manifest = write_topic_videos(tmp_path / "train.jsonl", 400, seed=1)
     train_bundle(manifest, without_ranker(precise_config))
-    said = read_manifest(tmp_path / "b")
-    assert said.ranker is None
-    assert not [name for name in said.files if name.startswith(("rank/", "graph"))]
-    assert isinstance(load_ranker(tmp_path / "b", said), RecallProbabilityRanker)
+    stated = read_manifest(tmp_path / "b")
+    assert stated.ranker is None
+    assert not [name for name in stated.files if name.startswith(("rank/", "graph"))]
+    assert isinstance(load_ranker(tmp_path / "b", stated), RecallProbabilityRanker)
     with load_tagger(tmp_path / "b") as tagger:
         for topic, words in WORDS.items():
             title = " ".join(words[:3])
@@ -122,8 +122,8 @@ def test_without_a_ranker_recall_controls_precision_too(precise_config: Config, 
 def test_a_video_without_text_is_ranked_by_its_frames_and_sound(
     precise_config: Config, tmp_path: Path, unseen_corpus: Path
 ) -> None:
-    said = [json.loads(line) for line in unseen_corpus.read_text(encoding="utf-8").splitlines()]
-    clips = [unseen_corpus.parent / uri for uri in sorted(str(one["uri"]) for one in said)[:4]]
+    clip_rows = [json.loads(line) for line in unseen_corpus.read_text(encoding="utf-8").splitlines()]
+    clips = [unseen_corpus.parent / uri for uri in sorted(str(row["uri"]) for row in clip_rows)[:4]]
     manifest = write_topic_videos(tmp_path / "train.jsonl", 300, seed=1, clips=clips)
     train_bundle(manifest, with_ranker(precise_config, least_steps=5, epochs=0.1))
     about = json.loads((tmp_path / "b" / "rank" / "towers.json").read_text())

@@ -77,8 +77,8 @@ def test_unreadable_media_are_logged_and_the_video_keeps_its_text(
         report = train([manifest], {}, tmp_path / "b", tiny_config, FeatureStore(tmp_path / "f"), Silent(), created=NOW)
     assert LabelledVideos.load(tmp_path / "b" / "videos.parquet").ids == ("text and junk", "gone")
     assert report.counts["videos_without_features"] == 1
-    told = "\n".join(record.getMessage() for record in caplog.records)
-    assert all(str(row["video_id"]) in told for row in rows)
+    messages = "\n".join(record.getMessage() for record in caplog.records)
+    assert all(str(row["video_id"]) in messages for row in rows)
 
 
 def test_media_are_decoded_once_and_their_warnings_stored(
@@ -109,9 +109,9 @@ def test_media_are_decoded_once_and_their_warnings_stored(
     monkeypatch.setattr(DecodePool, "submit", counted)
     again = extract(videos, load_encoders(tiny_config.encoders), tiny_config.media, store, Silent())
     assert decoded == [str(tmp_path / "gone.mp4")]
-    for one, other in zip(first.embeddings, again.embeddings, strict=True):
-        assert one.warnings == other.warnings
-        assert all((one.rows[m] == other.rows[m]).all() for m in one.modalities)
+    for before, after in zip(first.embeddings, again.embeddings, strict=True):
+        assert before.warnings == after.warnings
+        assert all((before.rows[m] == after.rows[m]).all() for m in before.modalities)
 
 
 def film(path: Path) -> None:
