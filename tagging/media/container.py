@@ -1,6 +1,6 @@
-"""Opening a media file so that it can neither reach another file nor a network address.
+"""Safe opening of media containers: a file can reach neither another file nor a network address.
 
-Playlists (HLS, DASH, concat) name other files; ffmpeg would follow them whatever the file is called.
+Playlists (HLS, DASH, concat) refer to other files, and ffmpeg follows them whatever the file's name is.
 """
 
 import os
@@ -20,31 +20,31 @@ MEDIA_FORMATS = (
     "mpegvideo,mxf,nut,ogg,rm,tta,w64,wav,webm,wv"
 )
 
-# These carry no presentation times: ffmpeg guesses them from decoding times, wrongly where there are B-frames.
+# Formats without presentation times: ffmpeg guesses them from decoding times, wrongly if there are B-frames.
 UNTIMED_FORMATS = frozenset({"avi", "h264", "hevc", "mpegvideo"})
 
-# The duration is an estimate from the bit rate or from the last bytes, so it says nothing about a cut.
+# The duration is an estimate from the bit rate or from the last bytes, so it does not reveal a truncated file.
 ESTIMATED_FORMATS = frozenset({"aac", "ac3", "amr", "eac3", "h264", "hevc", "mp3", "mpeg", "mpegts", "mpegvideo"})
 
-# Only the whole file's duration is stated; ffmpeg fills it in for each track, however short the track is.
+# Formats that state only the whole file's duration; ffmpeg reports it for each track, however short.
 UNDIVIDED_FORMATS = frozenset({"matroska,webm", "flv"})
 
-# After lost bytes these are read on from any packet; others from the next group, which begins with a keyframe.
+# After lost bytes, reading of these resumes at any packet; of others at the next group, which begins with a keyframe.
 RESUMING_FORMATS = frozenset({"mpeg", "mpegts"})
 
 
 @contextmanager
 def open_container(path: Path) -> Iterator[InputContainer]:
-    """Raises av.error.FFmpegError where no media container is found."""
+    """Open a container. Raises av.error.FFmpegError if the file is not a media container."""
     options = {"protocol_whitelist": "file", "format_whitelist": MEDIA_FORMATS}
-    # An absolute path cannot be taken for a protocol ("concat:a|b"), and damaged tags must not stop the reading.
+    # An absolute path cannot be mistaken for a protocol ("concat:a|b"); damaged metadata must not stop reading.
     name = os.path.abspath(path)  # noqa: PTH100 (resolve() would follow links, which may lead into odd names)
     with av.open(name, options=options, metadata_errors="replace") as container:
         yield container
 
 
 def picture_stream(container: InputContainer) -> VideoStream | None:
-    """The first moving picture; the cover art of a song is none."""
+    """The first video stream, ignoring cover art; None without one."""
     still = Disposition.attached_pic | Disposition.timed_thumbnails
     streams = (s for s in container.streams.video if s.codec_context is not None and not s.disposition & still)
     return next(streams, None)
@@ -55,7 +55,7 @@ def sound_stream(container: InputContainer) -> AudioStream | None:
 
 
 def use_threads(stream: VideoStream, workers: int) -> None:
-    """This worker's share of the cores. One thread measured fastest on 2 cores: 0.65 s against 0.80 s with AUTO."""
+    """Give a decoder this worker's share of the cores. On 2 cores one thread was fastest: 0.65 s, 0.80 s with AUTO."""
     threads = max(1, (os.cpu_count() or 1) // workers)
     stream.thread_type = "AUTO" if threads > 1 else "NONE"
     stream.codec_context.thread_count = threads

@@ -1,4 +1,4 @@
-"""Files without a name, for bytes from elsewhere: whatever becomes of the process, nothing stays on the disk."""
+"""Unnamed temporary files for downloaded bytes: nothing stays on the disk, however the process ends."""
 
 import tempfile
 from collections.abc import Iterator
@@ -10,9 +10,9 @@ from tagging.errors import OutputUnwritableError
 
 @contextmanager
 def unnamed_file(name: str) -> Iterator[IO[bytes]]:
-    """Empty, for a copy of `name`. Raises OutputUnwritableError."""
+    """Open an empty unnamed file for a copy of `name`. Raises OutputUnwritableError."""
     try:
-        # Without a buffer: closing would write it, and a full disk would be told twice.
+        # Unbuffered: closing would flush, and a full disk would be reported twice.
         file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 (closed below)
     except OSError as error:
         raise _unwritable(name, error) from error
@@ -21,7 +21,7 @@ def unnamed_file(name: str) -> Iterator[IO[bytes]]:
 
 
 def write(file: IO[bytes], part: bytes | bytearray, name: str) -> None:
-    """All of a part of the copy. Raises OutputUnwritableError."""
+    """Write all bytes of one part. Raises OutputUnwritableError."""
     left = memoryview(part)
     try:
         while left:

@@ -1,6 +1,6 @@
-"""From a local media file to a MediaSample, with a plain sentence for the user about everything that is missing.
+"""Decoding of a local media file to a MediaSample, with a warning for everything that is missing.
 
-Three passes, each opening the file anew (a few ms): packets, then planned frames, then sound.
+Three passes, each opening the file again (a few ms): packets, planned frames, sound.
 """
 
 import time
@@ -23,17 +23,17 @@ from tagging.media.timeline import PictureTrack, Timeline, plan_frames, read_tim
 from tagging.types import SAMPLE_RATE_HZ, Frames, MediaSample, Sound
 
 SILENCE = 1e-4  # highest absolute sample of a track that counts as silent
-CUT_AT_LEAST_S = 0.5  # tracks of healthy files end a little before the header's duration
+CUT_AT_LEAST_S = 0.5  # tracks of healthy files end slightly before the header's duration
 CUT_AT_LEAST = 0.02  # of the header's duration
 SHORT_AT_LEAST_S = 0.25  # decoded sound of healthy files is up to 0.04 s shorter than its packets
-SHORT_AT_LEAST = 0.02  # of the sound that should be there
-UNSEEN_AT_LEAST = 1 / 8  # of the planned pictures, where no packet was damaged: some codecs have packets without one
+SHORT_AT_LEAST = 0.02  # of the expected sound
+UNSEEN_AT_LEAST = 1 / 8  # of the planned pictures if no packet was damaged: packets of some codecs contain no picture
 
 
 def decode(path: Path, config: MediaConfig, clock: Callable[[], float] = time.monotonic) -> MediaSample:
-    """What can be read of the file, with warnings about what cannot.
+    """Decode what is readable in the file, with warnings about the rest.
 
-    Raises InvalidMediaError (neither picture nor sound), and the errors of the limits: MediaTooBigError,
+    Raises InvalidMediaError (neither picture nor sound) and the errors of the limits: MediaTooBigError,
     MediaTooLongError, MediaTooManyPixelsError, DecodeTimeoutError.
     """
     deadline = Deadline(config.decode_timeout_s, clock)
@@ -62,7 +62,7 @@ def decode(path: Path, config: MediaConfig, clock: Callable[[], float] = time.mo
 
 @dataclass(frozen=True, slots=True)
 class _Survey:
-    """What is known before anything is decoded."""
+    """The facts known before anything is decoded."""
 
     format_name: str
     has_picture: bool
@@ -96,7 +96,7 @@ def _survey(path: Path, config: MediaConfig, deadline: Deadline) -> _Survey:
 
 
 def _cuts(container: InputContainer, timeline: Timeline) -> list[str]:
-    """What the header promises and the packets do not hold, of the whole file or else of each track."""
+    """Warn of a truncated file: header durations that the packets do not reach, per file or else per track."""
     if container.format.name in ESTIMATED_FORMATS:
         return []
     picture, sound = picture_stream(container), sound_stream(container)
@@ -169,7 +169,7 @@ def _damage(packets: int, what: str) -> list[str]:
 
 
 def _looks_like(path: Path) -> str:
-    """A guess at what a file is that no demuxer takes, for the error message."""
+    """Guess the type of a file that no demuxer accepts, for the error message."""
     with path.open("rb") as file:
         head = file.read(512)
     if head.startswith(b"#EXTM3U") or head.startswith(b"ffconcat"):

@@ -1,6 +1,6 @@
-"""Decoding a few planned frames of a picture track: upright, in their true aspect, in one size.
+"""Decoding of planned frames of a video track: upright, in their true aspect ratio, in one size.
 
-Between two planned frames the decoder goes forward, or seeks where a keyframe lies on the way.
+Between two planned frames the decoder reads forward, or seeks if there is a keyframe in between.
 """
 
 from collections.abc import Iterator
@@ -21,21 +21,21 @@ from tagging.media.limits import Deadline, check_pixels
 from tagging.media.timeline import PictureTrack
 from tagging.types import Frames
 
-# Where frames are known by counting, a seek may miscount by the B-frames around it: worth it only for a long way.
+# If frames are identified by counting, a seek may miscount by the B-frames around it: only for long distances.
 COUNTED_WORTH_SEEKING = 250  # frames
 SANE_SAMPLE_ASPECT = Fraction(16)  # a wider or narrower sample is a damaged header
 
 
 class SeekMissedError(Exception):
-    """A seek landed beyond the frame it was for; never leaves this module."""
+    """A seek landed after its target frame; never leaves this module."""
 
 
 def decode_frames(
     path: Path, track: PictureTrack, plan: NDArray[np.int64], config: MediaConfig, deadline: Deadline
 ) -> tuple[Frames | None, int]:
-    """The frames of the planned places (k,), and how many damaged packets were skipped on the way.
+    """Decode the frames at the planned positions (k,), and count the damaged packets skipped on the way.
 
-    A frame that cannot be decoded is replaced by the one shown before it; None: not a single one can.
+    A frame that cannot be decoded is replaced by the one before it; None if no frame can be decoded.
     Raises MediaTooManyPixelsError and DecodeTimeoutError.
     """
     for may_seek in (True, False):
@@ -57,7 +57,7 @@ def decode_frames(
 
 
 class _Reader:
-    """Decodes forward from where it stands; each frame comes with its place in the track."""
+    """Decodes forward from the current position; each frame comes with its position in the track."""
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class _Reader:
         return next(self._ahead, None)
 
     def seek(self, keyframe: int) -> None:
-        """To a keyframe by its number, or to an earlier one. Raises SeekMissedError."""
+        """Seek to a keyframe by its number, or to an earlier one. Raises SeekMissedError."""
         try:
             self._container.seek(int(self.track.seek_to[keyframe]), stream=self._stream)
         except av.error.FFmpegError as error:
@@ -94,7 +94,7 @@ class _Reader:
         self._ahead = self._decode()
 
     def picture(self, frame: VideoFrame) -> NDArray[np.uint8] | None:
-        """(H, W, 3) RGB, in the size of the first picture; None: its pixel format cannot be converted."""
+        """Convert a frame to (H, W, 3) RGB in the size of the first; None for an unsupported pixel format."""
         if self._shape is None:
             aspect = self._stream.sample_aspect_ratio or self._stream.codec_context.sample_aspect_ratio
             self._shape = _Shape(frame, aspect, self._config.max_side_px)
@@ -113,7 +113,7 @@ class _Reader:
                     self._place = int(np.searchsorted(self.track.dts, packet.dts)) - 1
                     self._count_from_packet = False
                 if self._wanted is not None:
-                    # Frames that no other frame needs are not decoded on the way: a third less time with B-frames.
+                    # Frames that no other frame refers to are skipped on the way: a third less time with B-frames.
                     codec.skip_frame = "DEFAULT" if not packet.size or packet.pts in self._wanted else "NONREF"
                 try:
                     frames = packet.decode()
@@ -136,7 +136,7 @@ class _Reader:
 
 
 def _pick(reader: _Reader, plan: NDArray[np.int64], may_seek: bool) -> tuple[list[int], list[NDArray[np.uint8]]]:
-    """The last frame at or before each planned place, without repeats."""
+    """Return the last frame at or before each planned position, without repeats."""
     places: list[int] = []
     pictures: list[NDArray[np.uint8]] = []
     held: tuple[int, VideoFrame] | None = None  # at or before the target
@@ -184,7 +184,7 @@ def _worth_seeking(track: PictureTrack, keyframe: int, position: int) -> bool:
 
 
 class _Shape:
-    """Scales and turns every picture as the first one of the video needs it."""
+    """Scales and rotates every frame as the first frame of the video requires."""
 
     def __init__(self, first: VideoFrame, sample_aspect: Fraction | None, max_side_px: int) -> None:
         width, height = Fraction(first.width), Fraction(first.height)
@@ -198,6 +198,6 @@ class _Shape:
         self._quarter_turns = round(first.rotation / 90) % 4
 
     def convert(self, frame: VideoFrame) -> NDArray[np.uint8]:
-        """(H, W, 3)"""
+        """Return the frame as (H, W, 3) RGB."""
         scaled = frame.reformat(self._width, self._height, "rgb24", interpolation=Interpolation.BICUBIC, threads=1)
         return np.ascontiguousarray(np.rot90(scaled.to_ndarray(), self._quarter_turns))

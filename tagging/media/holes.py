@@ -1,4 +1,4 @@
-"""Stretches in the middle of a file whose packets are gone, told apart from pictures that merely stand still.
+"""Detection of holes: stretches of a file whose packets are lost, as distinct from still pictures.
 
 A variable frame rate leaves long distances between pictures, and that is healthy. Lost bytes take picture and sound
 together; where there is no sound to ask, only a track that is otherwise steady can be judged.
@@ -7,10 +7,10 @@ together; where there is no sound to ask, only a track that is otherwise steady 
 import numpy as np
 from numpy.typing import NDArray
 
-HOLE_S = 1.0  # the shortest stretch that is told
-TIMES_USUAL = 5  # as long as the distances that 95 % of the packets keep
-SOUND_FLOWS = 0.5  # share of the usual sound packets within a stretch: more of them, and nothing was lost
-REGULAR_PACKETS = 50  # fewer say nothing about regularity
+HOLE_S = 1.0  # the shortest hole that is reported
+TIMES_USUAL = 5  # in multiples of the distance that 95 % of the packets keep
+SOUND_FLOWS = 0.5  # share of the usual sound packets in a stretch; above it nothing was lost
+REGULAR_PACKETS = 50  # fewer are not enough to judge regularity
 REGULAR_TIMES = 1.5  # the median distance: within it a distance is regular
 REGULAR_SHARE = 0.98  # of the distances
 
@@ -21,12 +21,12 @@ def picture_holes(
     may_resume: NDArray[np.bool_],
     sound_starts_s: NDArray[np.float64],
 ) -> list[tuple[float, float]]:
-    """Where pictures are missing: (start, end), each the time of a picture.
+    """Find the holes in the pictures: (start, end), each the time of a picture.
 
-    starts_s:       (n,) when each picture is shown, rising
-    durations_s:    (n,) what each packet states; 0 where it states nothing
-    may_resume:     (n,) True: a reader that lost its way may have found it again here
-    sound_starts_s: (m,) on the same clock, rising; m may be 0
+    starts_s:       (n,) time of each picture, ascending
+    durations_s:    (n,) duration that each packet states; 0: none
+    may_resume:     (n,) True: reading may resume here after lost bytes
+    sound_starts_s: (m,) on the same clock, ascending; m may be 0
     """
     if len(starts_s) < 3:
         return []
@@ -49,14 +49,14 @@ def picture_holes(
 def _flows(sound_starts_s: NDArray[np.float64], start_s: float, end_s: float) -> bool:
     heard = int(np.count_nonzero((start_s < sound_starts_s) & (sound_starts_s < end_s)))
     packet_s = float(np.median(np.diff(sound_starts_s)))
-    # A few long packets, as of raw samples, may hold all of the stretch.
+    # A few long packets, as of raw samples, may cover the whole stretch.
     return packet_s * TIMES_USUAL >= end_s - start_s or heard * packet_s >= SOUND_FLOWS * (end_s - start_s)
 
 
 def _is_steady(distances_s: NDArray[np.float64], durations_s: NDArray[np.float64]) -> bool:
-    """Whether the pictures come so evenly that a long distance is a loss."""
+    """True: the pictures are so regular that a long distance means a loss."""
     if durations_s.max() >= HOLE_S:
-        # Pictures were meant to stand, as MP4 states it (between decoding times, so perhaps on a packet near by).
+        # MP4 states that the picture is held (between decoding times, so perhaps on an adjacent packet).
         return False
     regular = int(np.count_nonzero(distances_s <= REGULAR_TIMES * np.median(distances_s)))
     return len(durations_s) >= REGULAR_PACKETS and regular >= REGULAR_SHARE * len(distances_s)

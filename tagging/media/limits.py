@@ -1,4 +1,4 @@
-"""The stated limits of a media file; each has its own error, which names the key that moves it."""
+"""Limits of a media file; each has its own error, which names its configuration key."""
 
 import time
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from tagging.errors import (
 
 
 class Deadline:
-    """How long reading one file may still take; asked between packets, so it cannot stop a decoder that hangs."""
+    """The deadline for reading one file. It is checked between packets, so it cannot stop a decoder that hangs."""
 
     def __init__(self, timeout_s: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._timeout_s = timeout_s
@@ -25,7 +25,7 @@ class Deadline:
         return self._end_s - self._clock()
 
     def check(self) -> None:
-        """Raises DecodeTimeoutError when the time is over."""
+        """Raise DecodeTimeoutError after the deadline."""
         if self.left_s() < 0:
             raise timed_out(self._timeout_s)
 
@@ -44,7 +44,7 @@ def out_of_memory(memory_bytes: int, name: str) -> DecodeMemoryError:
 
 
 def check_bytes(found: int, config: MediaConfig) -> None:
-    """Raises MediaTooBigError."""
+    """Raise MediaTooBigError above media.max_bytes."""
     if found > config.max_bytes:
         raise MediaTooBigError(
             f"the file has {found} bytes, expected at most {config.max_bytes}", "raise media.max_bytes to allow more"
@@ -52,7 +52,7 @@ def check_bytes(found: int, config: MediaConfig) -> None:
 
 
 def check_duration(found_s: float, config: MediaConfig) -> None:
-    """Raises MediaTooLongError."""
+    """Raise MediaTooLongError above media.max_duration_s."""
     if found_s > config.max_duration_s:
         raise MediaTooLongError(
             f"the file lasts {seconds(found_s)} s, expected at most {seconds(config.max_duration_s)} s",
@@ -61,7 +61,7 @@ def check_duration(found_s: float, config: MediaConfig) -> None:
 
 
 def check_pixels(width: int, height: int, config: MediaConfig) -> None:
-    """Raises MediaTooManyPixelsError."""
+    """Raise MediaTooManyPixelsError above media.max_pixels."""
     if width * height > config.max_pixels:
         raise MediaTooManyPixelsError(
             f"the picture has {width} x {height} pixels, expected at most {config.max_pixels} in all",
@@ -70,5 +70,5 @@ def check_pixels(width: int, height: int, config: MediaConfig) -> None:
 
 
 def seconds(value: float) -> str:
-    """26.34 -> '26.3', 60.0 -> '60'."""
+    """Format seconds for messages: 26.34 -> '26.3', 60.0 -> '60'."""
     return f"{value:.1f}".removesuffix(".0")

@@ -1,7 +1,7 @@
-"""Decoding in worker processes: a file that hangs or kills the decoder costs one worker, never the program.
+"""Decode pool of worker processes: a file that hangs or crashes a decoder costs one worker, never the program.
 
-A thread of the parent drives each worker, so decoding overlaps with whatever the caller does. Nothing is decoded that
-nobody waits for: a cancelled future frees its worker, by the only means that stops any decoder, the worker's end.
+A thread of the parent drives each worker, so decoding overlaps with the caller's work. Nothing is decoded in
+vain: cancelling a future ends its worker, the only way to stop a decoder.
 """
 
 import os
@@ -21,7 +21,7 @@ from tagging.media.source import OpenFile
 from tagging.media.worker import Decoder, NotWantedError, Wanted, Worker
 from tagging.types import MediaSample
 
-GRACE_S = 5.0  # past decode_timeout_s, for the worker to say itself that time is over
+GRACE_S = 5.0  # after decode_timeout_s, for the worker to report the timeout itself
 
 
 class DecodePool:
@@ -32,7 +32,7 @@ class DecodePool:
         config: MediaConfig,
         workers: int | None = None,  # None: config.workers
         *,
-        decode: Decoder = decode,  # a function that another process can import by its name
+        decode: Decoder = decode,  # must be importable by name in another process
         grace_s: float = GRACE_S,
     ) -> None:
         self._config = config
@@ -59,14 +59,14 @@ class DecodePool:
         self.close()
 
     def read(self, source: str | OpenFile) -> MediaSample:
-        """One path, URL or open file.
+        """Decode one path, URL or open file.
 
         Raises the errors of open_source and decode, DecodeTimeoutError, DecodeMemoryError and DecodeCrashError.
         """
         return self.submit(source).result()
 
     def submit(self, source: str | OpenFile) -> Future[MediaSample]:
-        """As `read`, without waiting; the file may be closed as soon as this returns.
+        """Start decoding; see `read`. An open file may be closed as soon as this returns.
 
         Until the answer is there, `cancel` of the future always succeeds; in asyncio, so does that of a task which
         awaits `asyncio.wrap_future` of it. A worker that had begun is killed, and the next job gets a new one.
@@ -81,11 +81,11 @@ class DecodePool:
 
     @property
     def alive(self) -> int:
-        """Workers that are there."""
+        """The number of live workers."""
         return len(self._alive)
 
     def close(self) -> None:
-        """Ends the workers, busy ones too, and waits until they are gone; unread jobs raise CancelledError."""
+        """End the workers, busy ones too, and wait for them; unread jobs raise CancelledError."""
         with self._lock:
             if not self._closed:
                 self._closed = True
@@ -95,7 +95,7 @@ class DecodePool:
             driver.join()
 
     def _drive(self) -> None:
-        """The life of one driver: its worker is started with the first job, and again after every death."""
+        """Run one driver thread: its worker is started with the first job, and again whenever it has died."""
         worker: Worker | None = None
         try:
             while (job := self._jobs.get()) is not None:
@@ -105,7 +105,7 @@ class DecodePool:
             self._stop(worker)
 
     def _do(self, job: "_Job", worker: Worker | None) -> Worker | None:
-        """Answers one job with the worker at hand, if there is one; returns the worker for the next job."""
+        """Run one job on the given worker, or a new one, and return the worker for the next job."""
 
         def wanted() -> bool:
             return not self._closed and not job.future.cancelled()
@@ -121,16 +121,16 @@ class DecodePool:
                     worker = self._start(wanted)
                 with job.source() as source:
                     answer = worker.ask(source, wanted)
-            except Exception as error:  # whatever it is, it is raised where the answer is waited for
+            except Exception as error:  # raised where the result is awaited
                 answer = error
                 self._kill(worker)
                 worker = None
-        if isinstance(answer, DecodeMemoryError):  # what memory it has left may be in pieces
+        if isinstance(answer, DecodeMemoryError):  # its memory may be fragmented
             self._kill(worker)
             worker = None
         if isinstance(answer, NotWantedError):
             answer = CancelledError("the decode pool was closed")
-        # Only now can it be cancelled no more: a future that runs cannot be.
+        # From here on it cannot be cancelled: a running future cannot be.
         if job.future.set_running_or_notify_cancel():
             if isinstance(answer, MediaSample):
                 job.future.set_result(answer)
@@ -142,7 +142,7 @@ class DecodePool:
         worker = Worker(self._config, self._decode, self._grace_s)
         try:
             worker.wait_until_ready(wanted)
-        except BaseException:  # nobody else knows of the process
+        except BaseException:  # no other reference to the process exists
             worker.stop()
             raise
         with self._lock:
@@ -163,8 +163,8 @@ class DecodePool:
 
 
 class _Job:
-    """One source and the answer that is waited for. Of an open file it has a descriptor of its own, until it is asked
-    or nobody waits any more: a cancelled job that is still queued keeps no file on the disk."""
+    """One source and the future of its result. It holds a descriptor of its own for an open file until the source is
+    taken or the job is cancelled, so a cancelled job in the queue keeps no file on the disk."""
 
     def __init__(self, source: str | OpenFile) -> None:
         self.future: Future[MediaSample] = Future()
@@ -172,12 +172,12 @@ class _Job:
         self._descriptor: _Descriptor | None = None
         if isinstance(source, OpenFile):
             self._descriptor = _Descriptor(os.dup(source.descriptor))
-            # Not a method of the job: it has the future, which keeps its callbacks and the frames in such a circle.
+            # Not a method of the job: the job holds the future, and such a cycle would keep the frames alive.
             self.future.add_done_callback(self._descriptor.close)
 
     @contextmanager
     def source(self) -> Iterator[str | OpenFile]:
-        """To be asked for once. Raises NotWantedError."""
+        """The source; use once. Raises NotWantedError if the job was cancelled."""
         if isinstance(self._source, str):
             yield self._source
             return
@@ -192,14 +192,14 @@ class _Job:
 
 
 class _Descriptor:
-    """Closed once, or taken: its number may be another file's by then."""
+    """A file descriptor that is closed or taken exactly once: its number may be reused afterwards."""
 
     def __init__(self, number: int) -> None:
         self._number: int | None = number
         self._lock = threading.Lock()
 
     def take(self) -> int | None:
-        """For who closes it; None: somebody did."""
+        """Return the descriptor for the caller to close; None if it was closed already."""
         with self._lock:
             number, self._number = self._number, None
             return number

@@ -1,4 +1,4 @@
-"""From references to what can be encoded: media are decoded ahead while the caller works on earlier videos."""
+"""Read-ahead decoding: media are decoded while the caller works on earlier videos."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -14,7 +14,7 @@ from tagging.types import MediaSample, VideoRef
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReadVideo:
-    """A video with its media in memory, None for text only."""
+    """A video with its decoded media; `media` is None for text only."""
 
     video: VideoRef
     media: MediaSample | None
@@ -23,17 +23,17 @@ class ReadVideo:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Failure:
-    """A video that could not be tagged, and why."""
+    """A video that could not be tagged, and the error."""
 
     video: VideoRef
     error: VideotagError
 
 
 def read_media_ahead(videos: Iterable[VideoRef], pool: DecodePool | None, ahead: int) -> Iterator[ReadVideo | Failure]:
-    """The videos in their order, fewer than `ahead` of them decoding or waiting to be taken.
+    """Yield the videos in order, with fewer than `ahead` of them decoding or waiting to be taken.
 
-    pool: None where no encoder looks at media; then files are only checked to be there.
-    A file that cannot be read at all fails its video only if there is no text either; a limit always fails it.
+    pool: None if no encoder reads media; then files are only checked for existence.
+    An unreadable file fails its video only if there is no text either; an exceeded limit always fails it.
     """
     if pool is None:
         for video in videos:
@@ -71,12 +71,12 @@ def _without_media(video: VideoRef) -> ReadVideo | Failure:
 def _is_file(path: str) -> bool:
     try:
         return Path(path).is_file()
-    except (OSError, ValueError):  # no legal name, or no right to look
+    except (OSError, ValueError):  # an illegal name, or no permission
         return False
 
 
 def read_result(video: VideoRef, media: MediaSample | VideotagError | None) -> ReadVideo | Failure:
-    """What a video is with what came of its media: without them text is enough, but a limit always fails it."""
+    """Combine a video with the result of decoding: unreadable media are tolerated if there is text, limits are not."""
     if isinstance(media, MediaSample):
         return ReadVideo(video, media, media.warnings)
     if isinstance(media, InvalidMediaError) and video.text:

@@ -1,4 +1,4 @@
-"""The first sound track as mono samples at 16 kHz."""
+"""Decoding of the first audio track to mono samples at 16 kHz."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +16,7 @@ from tagging.types import SAMPLE_RATE_HZ
 
 
 def decode_sound(path: Path, config: MediaConfig, deadline: Deadline) -> tuple[NDArray[np.float32], int]:
-    """(samples,) in [-1, 1], at most sound_max_s of them, and how many damaged packets were skipped.
+    """Decode (samples,) in [-1, 1], at most sound_max_s, and count the damaged packets that were skipped.
 
     Channels are averaged, as VGGish does. Raises DecodeTimeoutError.
     """
@@ -47,7 +47,7 @@ def decode_sound(path: Path, config: MediaConfig, deadline: Deadline) -> tuple[N
         if count < most:
             try:
                 parts += mixer.flush()
-            except (av.error.FFmpegError, ValueError):  # what made no sense to the resampler makes none at the end
+            except (av.error.FFmpegError, ValueError):  # the resampler may reject what it buffered
                 damaged += 1
     samples = np.concatenate(parts)[:most] if parts else np.empty(0, np.float32)
     return np.clip(np.nan_to_num(samples), -1.0, 1.0), damaged
@@ -64,14 +64,14 @@ class _Mixer:
         self._kind: tuple[str, str, int] | None = None
 
     def mix(self, frame: AudioFrame) -> Iterator[NDArray[np.float32]]:
-        """One decoded frame -> parts (samples,); rate and channels may change within a file."""
+        """Resample one decoded frame to parts (samples,); rate and channels may change within a file."""
         kind = (frame.format.name, frame.layout.name, frame.sample_rate)
         if kind != self._kind:
             yield from self.flush()
             self._resampler = AudioResampler(format="flt", layout=frame.layout, rate=SAMPLE_RATE_HZ)
             self._kind = kind
         assert self._resampler is not None
-        frame.pts = None  # gaps in damaged files would upset the resampler
+        frame.pts = None  # the resampler fails on gaps in damaged files
         yield from (_mono(part) for part in self._resampler.resample(frame))
 
     def flush(self) -> Iterator[NDArray[np.float32]]:
@@ -81,7 +81,7 @@ class _Mixer:
 
 
 def _mono(frame: AudioFrame) -> NDArray[np.float32]:
-    # Interleaved samples lie in one plane: PyAV 18 reads beyond its table, and crashes, from the ninth plane on.
+    # Interleaved samples use one plane: PyAV 18 reads out of bounds and crashes from the ninth plane on.
     channels = frame.layout.nb_channels
     mono: NDArray[np.float32] = frame.to_ndarray().reshape(-1, channels).mean(axis=1, dtype=np.float32)
     return mono

@@ -1,4 +1,4 @@
-"""From where a video lies (path, file:// or http(s) URL, or a file already open) to a local file."""
+"""Media sources: opens a path, a file:// or http(s) URL, or an open file as a local file."""
 
 import hashlib
 import re
@@ -25,20 +25,20 @@ SUPPORTED = "a local path, file://, http:// or https://"
 
 @dataclass(frozen=True, slots=True)
 class OpenFile:
-    """A file that somebody opened who decides what may be read; it needs no name on the disk."""
+    """An open file descriptor. Whoever opened it is responsible for access checks; the file needs no name."""
 
     descriptor: int
-    name: str  # what messages call it
+    name: str  # for messages
 
 
 def name_of(source: str | OpenFile) -> str:
-    """For a message."""
+    """The name of a source for messages."""
     return shown(source if isinstance(source, str) else source.name)
 
 
 @contextmanager
 def open_source(source: str | OpenFile, config: MediaConfig) -> Iterator[Path]:
-    """A local file with the bytes of a uri or an open file, for as long as the context lasts.
+    """Provide a local file with the bytes of a uri or an open file for the duration of the context.
 
     Raises MediaNotFoundError, MediaTooBigError, DecodeTimeoutError (a download that is not done within
     decode_timeout_s), InvalidMediaError (no bytes at all) and OutputUnwritableError (no room for a download).
@@ -60,7 +60,7 @@ def open_source(source: str | OpenFile, config: MediaConfig) -> Iterator[Path]:
 
 
 def content_hash(path: Path) -> str:
-    """sha256 of the file's bytes, hex."""
+    """Return the sha256 of the file's bytes, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -69,7 +69,7 @@ def _checked(path: Path, uri: str, config: MediaConfig) -> Path:
     try:
         if path.is_dir():
             raise MediaNotFoundError(f"{shown(uri)} is a folder, expected a media file")
-        if not path.is_file():  # also refuses pipes and devices, which may never end
+        if not path.is_file():  # also rejects pipes and devices, which may never end
             raise MediaNotFoundError(f"no file at {shown(uri)}", f"give {SUPPORTED}")
         with path.open("rb"):
             size = path.stat().st_size
@@ -97,9 +97,9 @@ def _fetch(url: str, file: IO[bytes], config: MediaConfig) -> None:
         with _opener().open(_quoted(url), timeout=config.decode_timeout_s) as response:
             _copy(response, url, file, deadline, config)
     except urllib.error.HTTPError as error:
-        error.close()  # it holds the connection
+        error.close()  # closes the connection
         raise MediaNotFoundError(f"{shown(url)} answered {error.code} {_reason(error.reason)}, expected 200") from error
-    except (OSError, HTTPException, ValueError) as error:  # ValueError: a URL that is none
+    except (OSError, HTTPException, ValueError) as error:  # ValueError: not a URL
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
         if isinstance(reason, TimeoutError):
             raise timed_out(config.decode_timeout_s) from error
@@ -111,7 +111,7 @@ def _copy(response: HTTPResponse, url: str, file: IO[bytes], deadline: Deadline,
     expected = int(stated) if stated.isascii() and stated.isdigit() else None
     check_bytes(expected or 0, config)
     received = 0
-    # read1 returns what one packet brought: a server that drips bytes cannot outlast the deadline.
+    # read1 returns after one packet: a server that drips bytes cannot outlast the deadline.
     while chunk := response.read1(CHUNK):
         deadline.check()
         received += len(chunk)
@@ -122,7 +122,7 @@ def _copy(response: HTTPResponse, url: str, file: IO[bytes], deadline: Deadline,
 
 
 def _opener() -> urllib.request.OpenerDirector:
-    """urllib's usual handlers without ftp: and file:, to which a server could otherwise redirect."""
+    """Build urllib's default opener without ftp: and file:, to which a server could otherwise redirect."""
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler,
@@ -138,11 +138,11 @@ def _opener() -> urllib.request.OpenerDirector:
 
 
 def _quoted(url: str) -> str:
-    """The http(s) URL as it goes over the wire: what people paste holds spaces, umlauts and stray percent signs.
+    """Return an http(s) URL quoted for the wire: pasted URLs contain spaces, umlauts and stray percent signs.
 
     Raises ValueError for a host that cannot be a domain name.
     """
-    # Not urlsplit: it drops newlines and tabs without a word.
+    # Not urlsplit: it silently drops newlines and tabs.
     parts = re.fullmatch(r"([^:]*://)([^/?#]*?)(:[0-9]*)?([/?#].*)?", url, re.DOTALL)
     if parts is None:
         raise ValueError("not a URL")
@@ -154,11 +154,11 @@ def _quoted(url: str) -> str:
 
 
 def _reason(error: object) -> str:
-    # urllib tells of a redirect loop in several lines.
+    # urllib reports a redirect loop in several lines.
     return shown(" ".join(str(error).split()))
 
 
 def shown(text: str) -> str:
-    """Somebody else's words for a message: one line, not long, nothing that could steer a terminal."""
+    """Sanitise foreign text for a message: one line, bounded length, no terminal control characters."""
     line = "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
     return line if len(line) <= LONGEST_SHOWN else f"{line[:LONGEST_SHOWN]}…"

@@ -1,6 +1,6 @@
-"""What a file really holds and when, from one pass over its packets without decoding.
+"""Timeline of a file's tracks, from one pass over its packets without decoding.
 
-Headers lie about cut files, and some state no duration; packets do not.
+Headers are wrong for truncated files, and some state no duration; packets are reliable.
 """
 
 from array import array
@@ -24,15 +24,15 @@ from tagging.media.limits import Deadline
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PictureTrack:
-    """The n frames of a picture track in the order of time, by their place 0 .. n-1."""
+    """The n frames of a video track in order of time, by their positions 0 .. n-1."""
 
-    ticks: NDArray[np.int64]  # (n,) from the first frame, not falling
+    ticks: NDArray[np.int64]  # (n,) from the first frame, non-decreasing
     duration_ticks: int  # to the end of the last frame
     tick_s: Fraction
-    pts: NDArray[np.int64] | None  # (n,) rising; None: no usable pts, frames are known by counting
-    keyframes: NDArray[np.int64]  # (m,) places, rising
-    seek_to: NDArray[np.int64]  # (m,) timestamp that leads to each keyframe: pts, or dts where there is no pts
-    dts: NDArray[np.int64] | None  # (n,) sorted, where frames are known by counting; None: cannot seek
+    pts: NDArray[np.int64] | None  # (n,) ascending; None: no usable pts, frames are identified by counting
+    keyframes: NDArray[np.int64]  # (m,) positions, ascending
+    seek_to: NDArray[np.int64]  # (m,) timestamp for seeking to each keyframe: pts, or dts without pts
+    dts: NDArray[np.int64] | None  # (n,) sorted, if frames are identified by counting; None: cannot seek
 
     @property
     def duration_s(self) -> float:

@@ -1,7 +1,7 @@
-"""One decode worker: a process of its own that answers one source after another over a pipe.
+"""Decode worker: a process that decodes one source after another, as requested over a pipe.
 
-It never outlives its parent: the pipe's end tells it, and on Linux the kernel kills it should it be busy. What a file
-makes it allocate is bounded, so that no file can take the machine's memory.
+It never outlives its parent: it ends when the pipe closes, and on Linux the kernel kills it if it is busy then. Its
+memory is bounded, so that no file can exhaust the machine.
 """
 
 import ctypes
@@ -28,24 +28,26 @@ from tagging.media.source import OpenFile, name_of, open_source, shown
 from tagging.types import MediaSample
 
 Decoder = Callable[[Path, MediaConfig], MediaSample]
-Wanted = Callable[[], bool]  # whether anybody still waits for the answer
+Wanted = Callable[[], bool]  # True: the result is still awaited
 
 START_TIMEOUT_S = 60.0  # a new interpreter, on a busy machine
-LOOK_EVERY_S = 0.05  # at whether the answer is still wanted, and how much memory the worker has
-BEYOND_THE_LIMIT = 2  # times it may be allocated: ffmpeg calls a refused allocation damage, so the parent has to see it
+LOOK_EVERY_S = 0.05  # interval of checking whether the result is still wanted, and the worker's memory
+BEYOND_THE_LIMIT = (
+    2  # kernel limit as a multiple: ffmpeg reports a refused allocation as damage, so the parent checks first
+)
 PR_SET_PDEATHSIG = 1
 
 
 class NotWantedError(Exception):
-    """Nobody waits for the answer any more."""
+    """The result is no longer awaited."""
 
 
 class DecoderTracebackError(Exception):
-    """The cause of an error that nobody foresaw: the traceback that it had in the decoder's process, as text."""
+    """The cause of an unexpected error: its traceback in the decoder process, as text."""
 
 
 class Worker:
-    """The parent's side. Any error that its methods raise leaves the worker fit only for `stop`."""
+    """The parent's side of a worker. After any error that a method raises, only `stop` may be called."""
 
     def __init__(self, config: MediaConfig, decode: Decoder, grace_s: float) -> None:
         """Starts the process and does not wait for it."""
@@ -58,7 +60,7 @@ class Worker:
         self._process = context.Process(target=_serve, args=arguments, name="videotag-decode", daemon=True)
         try:
             self._process.start()
-        except BaseException:  # without a process there is no worker to stop, and nobody else to close it
+        except BaseException:  # without a process there is no worker that could close the pipe
             self._pipe.close()
             raise
         finally:
@@ -82,15 +84,15 @@ class Worker:
             ) from error
 
     def ask(self, source: str | OpenFile, wanted: Wanted) -> MediaSample | VideotagError:
-        """Raises DecodeTimeoutError, DecodeMemoryError, DecodeCrashError and NotWantedError."""
+        """Decode one source. Raises DecodeTimeoutError, DecodeMemoryError, DecodeCrashError and NotWantedError."""
         try:
             self._pipe.send(source)
             if isinstance(source, OpenFile):
                 send_handle(self._pipe, source.descriptor, self._process.pid)
             answer = self._hear(self._limit_s, wanted)
         except TimeoutError as error:
-            told = timed_out(self._timeout_s)
-            raise DecodeTimeoutError(f"{name_of(source)}: {told.message}", told.hint) from error
+            timeout = timed_out(self._timeout_s)
+            raise DecodeTimeoutError(f"{name_of(source)}: {timeout.message}", timeout.hint) from error
         except MemoryError as error:
             raise out_of_memory(self._memory_bytes, name_of(source)) from error
         except (EOFError, OSError) as error:
@@ -124,7 +126,7 @@ class Worker:
         return pickle.loads(self._pipe.recv_bytes())
 
     def _memory(self) -> int:
-        """Bytes in use, without what is mapped from files; 0 where nobody says."""
+        """The bytes in use without mapped files; 0 if unknown. psutil has them only by reading smaps, which is slow."""
         try:
             status = Path(f"/proc/{self._process.pid}/status").read_text()
         except OSError:
@@ -189,7 +191,7 @@ def _answer(source: str | OpenFile, config: MediaConfig, decode: Decoder) -> Med
         return error
     except MemoryError:
         raise
-    except Exception as error:  # what nobody foresaw costs one file, not the worker
+    except Exception as error:  # an unexpected error costs one file, not the worker
         what = f"the decoder failed with {type(error).__name__}: {shown(str(error))}"
         return _Unforeseen(DecodeCrashError(f"{name_of(source)}: {what}"), traceback.format_exc())
 
