@@ -28,6 +28,14 @@ from tests.support.label_lists import write_label_lists
 from tests.support.paths import SHARED
 from tests.support.postgres import PostgresServer, binaries
 
+SLOW_TIMEOUT_S = 900
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(SLOW_TIMEOUT_S))
+
 
 @pytest.fixture(autouse=True)
 def _loggers_at_their_default_level() -> None:
