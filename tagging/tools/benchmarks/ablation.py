@@ -24,10 +24,10 @@ from tagging.files.atomic import atomic_folder, atomic_text_file
 from tagging.progress import Progress
 from tagging.splits import is_held_out
 from tagging.tools.benchmarks.folder import BenchmarkFolder, as_row, read_table, write_table
-from tagging.tools.benchmarks.ours import COMMAND, OursOptions, predict, train
 from tagging.tools.benchmarks.predictions import prediction_files
 from tagging.tools.benchmarks.score import TableRow, Tables, score_files
 from tagging.tools.benchmarks.scorer import Scorer
+from tagging.tools.benchmarks.videotag import COMMAND, VideotagOptions, predict, train
 from tagging.types import LabelledVideo
 
 logger = logging.getLogger(__name__)
@@ -143,7 +143,7 @@ def _answer(
 ) -> None:
     bundle = options.out / part / "bundle"
     configs = (*options.configs, _over(part, options.out))
-    ours = OursOptions(bundle, options.profile, configs, options.features, options.command)
+    ours = VideotagOptions(bundle, options.profile, configs, options.features, options.command)
     for test, videos in tests.items():
         answers = _answers(part, test, options.out)
         if not answers.exists():

@@ -13,13 +13,13 @@ from tagging.cli.console import print_table, progress
 from tagging.errors import VideotagError
 from tagging.tools import options
 from tagging.tools.benchmarks.ablation import PARTS
+from tagging.tools.benchmarks.baselines import BASELINES
 from tagging.tools.benchmarks.composite import CLIPS
 from tagging.tools.benchmarks.datasets import DATASETS
 from tagging.tools.benchmarks.folder import TESTS, BenchmarkFolder
-from tagging.tools.benchmarks.linear import MIN_COUNT
-from tagging.tools.benchmarks.peers import PEERS
 from tagging.tools.benchmarks.scorer import SAMPLE, SEED, Scorer
 from tagging.tools.benchmarks.split import SEED as SPLIT_SEED
+from tagging.tools.benchmarks.xr_linear_environment import MIN_COUNT
 from tagging.types import LabelledVideo
 
 app = typer.Typer(help="Measure videotag and its baselines on real tags.", no_args_is_help=True)
@@ -97,8 +97,8 @@ def peers_command(
         list[str] | None,
         typer.Option(
             "--peer",
-            parser=options.one_of(PEERS),
-            metavar=options.choices(PEERS),
+            parser=options.one_of(BASELINES),
+            metavar=options.choices(BASELINES),
             help="May be repeated (default: all).",
         ),
     ] = None,
@@ -112,12 +112,12 @@ def peers_command(
 ) -> None:
     """Predict with the baselines."""
     from tagging.store.features import FeatureStore
-    from tagging.tools.benchmarks.peers import PeerOptions, run_peers
+    from tagging.tools.benchmarks.baselines import BaselineOptions, run_baselines
 
     target = Target.of(folder, test, scorer, sample, seed)
     store = FeatureStore(features or paths.features())
-    peers = PeerOptions(store, target.folder.root / "xr-environment", xr_python, xr_min_count)
-    _print_written(run_peers(target.folder, target.videos(), peer or list(PEERS), peers, progress()))
+    peers = BaselineOptions(store, target.folder.root / "xr-environment", xr_python, xr_min_count)
+    _print_written(run_baselines(target.folder, target.videos(), peer or list(BASELINES), peers, progress()))
 
 
 @app.command("ours")
@@ -136,11 +136,11 @@ def ours_command(
     features: options.Features = None,
 ) -> None:
     """Train videotag and predict with it."""
-    from tagging.tools.benchmarks.ours import OursOptions, run_ours
+    from tagging.tools.benchmarks.videotag import VideotagOptions, run_videotag
 
     target = Target.of(folder, test, scorer, sample, seed)
-    ours = OursOptions(bundle or target.folder.root / "bundle", profile, tuple(config or ()), features)
-    _print_written(run_ours(target.folder, target.videos(), ours))
+    ours = VideotagOptions(bundle or target.folder.root / "bundle", profile, tuple(config or ()), features)
+    _print_written(run_videotag(target.folder, target.videos(), ours))
 
 
 @app.command("score")

@@ -31,7 +31,7 @@ class ClipPlan:
 
     @property
     def split(self) -> str:
-        return "test" if self.talk.kept_back else "train"
+        return "test" if self.talk.held_out else "train"
 
     @property
     def carried(self) -> list[tuple[str, Modality]]:
@@ -59,9 +59,9 @@ def plan_clips(
 
 
 def _part(
-    talks: Sequence[Talk], pictures: Sequence[Source], sounds: Sequence[Source], kept_back: bool
+    talks: Sequence[Talk], pictures: Sequence[Source], sounds: Sequence[Source], held_out: bool
 ) -> tuple[list[Talk], list[Source], list[Source]]:
-    one, two, three = ([s for s in some if s.kept_back is kept_back] for some in (talks, pictures, sounds))
+    one, two, three = ([s for s in some if s.held_out is held_out] for some in (talks, pictures, sounds))
     return [talk for talk in one if isinstance(talk, Talk)], two, three
 
 

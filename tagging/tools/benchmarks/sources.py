@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from tagging.text import normalise, singular, split_words
 from tagging.tools.benchmarks.datasets import read_dataset
 from tagging.tools.distillation.classes import Classes, audio_classes, vision_classes
-from tagging.tools.distillation.pictures import hashed_share, is_kept_back, read_stills
+from tagging.tools.distillation.pictures import hashed_share, is_in_holdout, read_stills
 
-TALKS_KEPT_BACK = 0.2
+TALKS_HOLDOUT_SHARE = 0.2
 # ImageNet's own sample has one picture a class: a class would be in training or in test, never in both.
 PICTURES = ("tiny_imagenet", "cifar100", "clothing", "rooms")
 # Labels that name no sound a clip could be found by.
@@ -34,7 +34,7 @@ class Source:
     name: str  # tells it from all others of its kind
     tags: tuple[str, ...]  # a picture and a sound carry one
     related: frozenset[str]  # general words of the tags, plain: what the other modalities of a clip must not carry
-    kept_back: bool  # for test clips
+    held_out: bool  # for test clips
     read: Callable[[], NDArray[np.generic]]  # (H, W, 3) RGB bytes, or (samples,) float32 at 16 kHz; empty for a talk
 
 
@@ -56,7 +56,7 @@ def read_pictures(data: Path) -> list[Source]:
         if picture.source in PICTURES:
             own = _row(classes, picture.source, picture.label)
             name = f"{picture.source}/{picture.name}"
-            found.append(_labelled(classes, own, name, picture.kept_back, picture.pixels))
+            found.append(_labelled(classes, own, name, picture.held_out, picture.pixels))
     return found
 
 
@@ -76,7 +76,7 @@ def read_sounds(data: Path) -> list[Source]:
         if row["label"] not in VAGUE:
             own = classes.rows[f"sounds:{row['label']}"]
             read = _sound(archives[row["shard"]], row["file"])
-            found.append(_labelled(classes, own, row["file"], is_kept_back("sounds", group), read))
+            found.append(_labelled(classes, own, row["file"], is_in_holdout("sounds", group), read))
     return found
 
 
@@ -86,10 +86,10 @@ def read_talks(data: Path) -> list[Talk]:
     for row in read_dataset("ted", data / "metadata" / "ted_talks.parquet").rows:
         text = plain(f"{row.title}\n{row.description}")
         tags = tuple(tag for tag in row.tags if plain(tag).strip() and plain(tag) in text)
-        kept_back = hashed_share(f"talk {normalise(row.title)}") < TALKS_KEPT_BACK
+        held_out = hashed_share(f"talk {normalise(row.title)}") < TALKS_HOLDOUT_SHARE
         if tags:
             related = frozenset(map(plain, tags))
-            found.append(Talk(row.video_id, tags, related, kept_back, _nothing, row.title, row.description))
+            found.append(Talk(row.video_id, tags, related, held_out, _nothing, row.title, row.description))
     return found
 
 
@@ -98,11 +98,9 @@ def _row(classes: Classes, source: str, label: str) -> int:
     return classes.rows[f"{source}:{label}"] if in_teacher is None else in_teacher
 
 
-def _labelled(
-    classes: Classes, row: int, name: str, kept_back: bool, read: Callable[[], NDArray[np.generic]]
-) -> Source:
+def _labelled(classes: Classes, row: int, name: str, held_out: bool, read: Callable[[], NDArray[np.generic]]) -> Source:
     tag = classes.names[row]
-    return Source(name, (tag,), _plain_words((tag, *classes.words[row])), kept_back, read)
+    return Source(name, (tag,), _plain_words((tag, *classes.words[row])), held_out, read)
 
 
 def _plain_words(names: Iterable[str]) -> frozenset[str]:

@@ -21,7 +21,16 @@ from tagging.features.resnet import SmallResNet
 from tagging.features.trained import MEL_MEAN, SOUND_DIM, normalised_mel
 from tagging.progress import Progress
 from tagging.tools.distillation.classes import Classes
-from tagging.tools.distillation.loop import batches, cosine, follow, learner_of, reduced, restore, save, tell
+from tagging.tools.distillation.loop import (
+    batches,
+    build_learner,
+    cosine,
+    log_losses,
+    reduced,
+    restore,
+    save,
+    update_average,
+)
 from tagging.tools.distillation.sound_crops import EXAMPLES, SoundCrops
 from tagging.tools.distillation.sounds import LabelledSound
 
@@ -65,7 +74,7 @@ def train(
     checkpoint = work / "checkpoint.pt"
     torch.manual_seed(config.seed)  # for the first weights; batches and blanks have generators of their own
     network = SmallResNet(1, SOUND_DIM, len(classes.names)).to(device)
-    learner = learner_of(network, config.learning_rate, config.weight_decay)
+    learner = build_learner(network, config.learning_rate, config.weight_decay)
     labels = targets_of_sounds(sounds, classes)
     steps = int(config.epochs * len(crops.first) / config.batch)
     first = restore(checkpoint, learner, repr(config))
@@ -86,11 +95,11 @@ def train(
             learner.optimizer.zero_grad(set_to_none=True)
             (config.beliefs_weight * answer + pooled).backward()  # type: ignore[no-untyped-call]
             learner.optimizer.step()
-            follow(learner, min(config.averaging, (step + 1) / (step + 10)))
+            update_average(learner, min(config.averaging, (step + 1) / (step + 10)))
             advance(1)
             if (step + 1) % config.checkpoint_every == 0 or step + 1 == steps:
                 save(checkpoint, step + 1, learner, repr(config))
-                tell(step + 1, {"bce": answer.item(), "pooled": pooled.item()})
+                log_losses(step + 1, {"bce": answer.item(), "pooled": pooled.item()})
     return learner.average.eval()
 
 

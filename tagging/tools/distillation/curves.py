@@ -34,7 +34,7 @@ def curves(
     config: vision.VisionTraining,
 ) -> list[dict[str, str | float]]:
     """A row a training: what it had, and how often a kept-back picture's label is among its first five classes."""
-    kept_back = vision.KeptBack.of(pictures, classes)
+    held_out = vision.HeldOutPictures.of(pictures, classes)
     rows: list[dict[str, str | float]] = []
     for part, widths in [*((part, WIDTHS) for part in PARTS), (1.0, HALF)]:
         some = of_part(crops, pictures, part)
@@ -44,7 +44,7 @@ def curves(
         folder.mkdir(parents=True, exist_ok=True)
         network = vision.train(some, pictures, classes, thumbnails, one, folder, device, progress)
         size = sum(parameter.numel() for parameter in network.parameters())
-        accuracy = {name: round(value, 3) for name, value in kept_back.accuracy(network, device).items()}
+        accuracy = {name: round(value, 3) for name, value in held_out.accuracy(network, device).items()}
         steps = int(one.epochs * count / one.batch)
         rows.append({"pictures": part, "crops": count, "parameters": size, "steps": steps, **accuracy})
     return rows

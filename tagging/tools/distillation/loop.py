@@ -27,7 +27,7 @@ class Learner:
     optimizer: torch.optim.Optimizer
 
 
-def learner_of(model: SmallResNet, learning_rate: float, weight_decay: float) -> Learner:
+def build_learner(model: SmallResNet, learning_rate: float, weight_decay: float) -> Learner:
     """AdamW; matrices and filters decay, biases and norms do not."""
     model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # its stubs lack it
     groups = [
@@ -67,7 +67,7 @@ def reduced(device: str) -> torch.autocast:
     return torch.autocast(device, torch.bfloat16, enabled=is_faster)
 
 
-def follow(learner: Learner, keep: float) -> None:
+def update_average(learner: Learner, keep: float) -> None:
     """The average moves towards the model by 1 - keep."""
     with torch.no_grad():
         torch._foreach_lerp_(list(learner.average.parameters()), list(learner.model.parameters()), 1 - keep)
@@ -78,7 +78,7 @@ def follow(learner: Learner, keep: float) -> None:
                 mean.copy_(now)
 
 
-def tell(step: int, measured: Mapping[str, float]) -> None:
+def log_losses(step: int, measured: Mapping[str, float]) -> None:
     logger.info("step %d: %s", step, ", ".join(f"{name} {value:.3f}" for name, value in measured.items()))
 
 

@@ -75,7 +75,7 @@ def measure_vision(data: Path, file: Path, text: TextEncoder, work: Path) -> lis
     write_untrained("vision", classes, taught, text.fingerprint, work / "untrained-vision.safetensors")
     ours = TrainedFrameEncoder(file, 64)
     untrained = TrainedFrameEncoder(work / "untrained-vision.safetensors", 64)
-    pictures = [p for p in read_stills(data) if p.label or (p.source == "thumbnails" and p.kept_back)]
+    pictures = [p for p in read_stills(data) if p.label or (p.source == "thumbnails" and p.held_out)]
     teacher = MobileNet(data / "encoders" / "teachers")
     answers = [teacher.ask(whole(picture.pixels(), SIDE)) for picture in pictures]
     probabilities = np.stack([answer[0] for answer in answers])
@@ -93,7 +93,7 @@ def measure_vision(data: Path, file: Path, text: TextEncoder, work: Path) -> lis
     spoken = sorted(set(classes.names))
     names = text.encode(spoken)
     sources = np.array([p.source for p in pictures])
-    back = np.array([p.kept_back for p in pictures])
+    back = np.array([p.held_out for p in pictures])
     labels = np.array([p.label for p in pictures])
     cells: list[Cell] = []
     for source in LABELLED:
@@ -144,7 +144,7 @@ def measure_audio(data: Path, file: Path, text: TextEncoder, work: Path) -> list
         "teacher": mean_names(probabilities, taught[: Mn04.classes]),
         "random weights": np.stack([untrained.name_vectors(one).mean(axis=0) for one in heard["random weights"]]),
     }
-    back = np.array([s.kept_back for s in sounds])
+    back = np.array([s.held_out for s in sounds])
     labels = np.array([s.label for s in sounds])
     learnt, judged = Counter(labels[~back].tolist()), Counter(labels[back].tolist())
     probed = np.array([learnt[label] >= PROBED_SOUNDS and judged[label] > 0 for label in labels.tolist()])

@@ -54,7 +54,7 @@ class Crops:
 
 def plan(pictures: Sequence[Picture], rng: np.random.Generator) -> NDArray[np.int32]:
     """(n,) the picture behind each crop, shuffled; kept-back pictures have none."""
-    numbers = [n for n, picture in enumerate(pictures) if not picture.kept_back for _ in range(CROPS[picture.source])]
+    numbers = [n for n, picture in enumerate(pictures) if not picture.held_out for _ in range(CROPS[picture.source])]
     return rng.permutation(np.array(numbers, np.int32))
 
 
@@ -64,7 +64,7 @@ def extract(pictures: Sequence[Picture], data: Path, work: Path, seed: int, proc
     shards.claim(work, order)
     teachers = data / "encoders" / "teachers"
     if not (work / "basis.npz").exists():
-        _write_basis(_Asker(pictures, order, teachers, seed), work)
+        _write_basis(_CropMaker(pictures, order, teachers, seed), work)
     context = multiprocessing.get_context("fork")  # the pictures are inherited, not sent
     starts = [start for start in range(0, len(order), SHARD) if not shards.shard(work, start, SHARD).exists()]
     with (
@@ -131,7 +131,7 @@ def cells(feature_map: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.stack([feature_map[top:end, left:right].mean(axis=(0, 1)) for top, end in edges for left, right in edges])
 
 
-class _Asker:
+class _CropMaker:
     """Draws crops by their number and asks the teacher."""
 
     def __init__(self, pictures: Sequence[Picture], order: NDArray[np.int32], teachers: Path, seed: int) -> None:
@@ -151,24 +151,24 @@ class _Asker:
         return mixed, other, share
 
 
-def _write_basis(asker: _Asker, work: Path) -> None:
-    count = min(BASIS_CROPS, len(asker.order))
-    rows = np.stack([asker.teacher.ask(asker.draw(place)[0])[1] for place in range(count)]).astype(np.float64)
+def _write_basis(maker: _CropMaker, work: Path) -> None:
+    count = min(BASIS_CROPS, len(maker.order))
+    rows = np.stack([maker.teacher.ask(maker.draw(place)[0])[1] for place in range(count)]).astype(np.float64)
     shards.save_basis(work, shards.fit_basis(rows, DIM))
 
 
-_worker: tuple[_Asker, shards.Basis, Path]  # of this process
+_worker: tuple[_CropMaker, shards.Basis, Path]  # of this process
 
 
 def _start(pictures: Sequence[Picture], order: NDArray[np.int32], teachers: Path, seed: int, work: Path) -> None:
     global _worker  # noqa: PLW0603  a pool hands its workers nothing else
     threadpool_limits(1)  # the processes are the parallelism; matrices of this size are quicker without threads
-    _worker = (_Asker(pictures, order, teachers, seed), shards.load_basis(work), work)
+    _worker = (_CropMaker(pictures, order, teachers, seed), shards.load_basis(work), work)
 
 
 def _write_shard(start: int) -> int:
-    asker, basis, work = _worker
-    numbers = asker.order[start : start + SHARD]
+    maker, basis, work = _worker
+    numbers = maker.order[start : start + SHARD]
     n = len(numbers)
     out = Crops(
         np.empty((n, STUDENT_SIDE, STUDENT_SIDE, 3), np.uint8),
@@ -180,8 +180,8 @@ def _write_shard(start: int) -> int:
         np.empty(n, np.float32),
     )
     for row in range(n):
-        picture, out.second[row], out.share[row] = asker.draw(start + row)
-        probabilities, pooled, feature_map = asker.teacher.ask(picture)
+        picture, out.second[row], out.share[row] = maker.draw(start + row)
+        probabilities, pooled, feature_map = maker.teacher.ask(picture)
         out.pixels[row], out.probabilities[row] = halved(picture), probabilities
         out.pooled[row] = basis.of(pooled)
         out.maps[row] = basis.of(cells(feature_map))

@@ -31,7 +31,7 @@ _ZIPS = {
     "rooms": "house_rooms_4x150.zip",
     "thumbnails": "thumbnails_0.zip",
 }
-KEPT_BACK = {**dict.fromkeys(LABELLED, 0.2), "thumbnails": 0.1, "clips": 0.5, "sounds": 0.2}
+HOLDOUT_SHARES = {**dict.fromkeys(LABELLED, 0.2), "thumbnails": 0.1, "clips": 0.5, "sounds": 0.2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Picture:
     source: str
     name: str
     label: str  # of its source; "" where there is none
-    kept_back: bool  # for measuring
+    held_out: bool  # for measuring
     pixels: Callable[[], NDArray[np.uint8]]  # (H, W, 3) RGB
 
 
@@ -56,7 +56,7 @@ def read_stills(data: Path) -> list[Picture]:
         names = sorted(name for name in archive.namelist() if name.endswith(".jpg"))
         labels = _labels(archive, source, names)
         for name in names:
-            back = is_kept_back(source, _group(source, name))
+            back = is_in_holdout(source, _group(source, name))
             pictures.append(Picture(source, name, labels.get(name, ""), back, _member(archive, name)))
     return pictures
 
@@ -68,7 +68,7 @@ def read_frames(data: Path) -> list[Picture]:
         if media.frames is None:
             continue
         for place, frame in enumerate(media.frames.pixels):
-            back = is_kept_back("clips", path.name)
+            back = is_in_holdout("clips", path.name)
             pictures.append(Picture("clips", f"{path.name}#{place:02d}", "", back, _constant(frame)))
     return pictures
 
@@ -85,8 +85,8 @@ def read_clips(data: Path) -> list[tuple[Path, MediaSample]]:
     return clips
 
 
-def is_kept_back(source: str, group: str) -> bool:
-    return hashed_share(f"{source}/{group}") < KEPT_BACK[source]
+def is_in_holdout(source: str, group: str) -> bool:
+    return hashed_share(f"{source}/{group}") < HOLDOUT_SHARES[source]
 
 
 def hashed_share(name: str) -> float:

@@ -43,7 +43,7 @@ class SoundCrops:
 
 def plan(sounds: Sequence[LabelledSound], rng: np.random.Generator) -> NDArray[np.int32]:
     """(n,) the sound behind each crop, shuffled; kept-back sounds have none."""
-    numbers = [n for n, sound in enumerate(sounds) if not sound.kept_back for _ in range(CROPS[sound.source])]
+    numbers = [n for n, sound in enumerate(sounds) if not sound.held_out for _ in range(CROPS[sound.source])]
     return rng.permutation(np.array(numbers, np.int32))
 
 
@@ -104,11 +104,11 @@ def mix(
 
 
 def _write_basis(sounds: Sequence[LabelledSound], work: Path) -> None:
-    rows = np.stack([s.features for s in sounds if s.features is not None and not s.kept_back]).astype(np.float64)
+    rows = np.stack([s.features for s in sounds if s.features is not None and not s.held_out]).astype(np.float64)
     shards.save_basis(work, shards.fit_basis(rows, DIM))
 
 
-class _Asker:
+class _CropMaker:
     """Draws crops by their number and asks the teachers."""
 
     def __init__(self, sounds: Sequence[LabelledSound], order: NDArray[np.int32], teachers: Path, seed: int) -> None:
@@ -155,18 +155,18 @@ class _Asker:
         return self._sounds[int(self.order[place])]
 
 
-_worker: tuple[_Asker, shards.Basis, Path]  # of this process
+_worker: tuple[_CropMaker, shards.Basis, Path]  # of this process
 
 
 def _start(sounds: Sequence[LabelledSound], order: NDArray[np.int32], teachers: Path, seed: int, work: Path) -> None:
     global _worker  # noqa: PLW0603  a pool hands its workers nothing else
     threadpool_limits(1)  # the processes are the parallelism; matrices of this size are quicker without threads
-    _worker = (_Asker(sounds, order, teachers, seed), shards.load_basis(work), work)
+    _worker = (_CropMaker(sounds, order, teachers, seed), shards.load_basis(work), work)
 
 
 def _write_shard(start: int) -> int:
-    asker, basis, work = _worker
-    numbers = asker.order[start : start + SHARD]
+    maker, basis, work = _worker
+    numbers = maker.order[start : start + SHARD]
     n = len(numbers)
     out = SoundCrops(
         np.empty((n, EXAMPLES, 96, 64), np.float16),
@@ -177,8 +177,8 @@ def _write_shard(start: int) -> int:
         np.empty(n, np.float32),
     )
     for row in range(n):
-        samples, out.second[row], out.share[row], is_plain = asker.draw(start + row)
-        probabilities, features = asker.ask(samples, asker.plain(start + row) if is_plain else None)
+        samples, out.second[row], out.share[row], is_plain = maker.draw(start + row)
+        probabilities, features = maker.ask(samples, maker.plain(start + row) if is_plain else None)
         out.mel[row] = log_mel(Sound(samples))
         out.probabilities[row] = probabilities
         out.pooled[row] = basis.of(features)

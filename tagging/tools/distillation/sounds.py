@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tagging.tools.distillation.pictures import is_kept_back, read_clips
+from tagging.tools.distillation.pictures import is_in_holdout, read_clips
 from tagging.types import SAMPLE_RATE_HZ
 
 
@@ -23,7 +23,7 @@ class LabelledSound:
     source: str  # "sounds" or "clips"
     name: str
     label: str  # "" for the soundtrack of a clip
-    kept_back: bool  # for measuring
+    held_out: bool  # for measuring
     samples: NDArray[np.float32]  # 16 kHz mono in [-1, 1]
     probabilities: NDArray[np.float32] | None  # (527,) the teacher's answer to the sound before it was cut to 16 kHz
     features: NDArray[np.float32] | None  # (384,) likewise
@@ -46,14 +46,14 @@ def read_sounds(data: Path) -> list[LabelledSound]:
         samples, rate = soundfile.read(io.BytesIO(archives[row["shard"]].read(row["file"])), dtype="float32")
         if rate != SAMPLE_RATE_HZ:
             raise ValueError(f"{row['file']} has {rate} samples a second")
-        back = is_kept_back("sounds", groups[row["file"]])
+        back = is_in_holdout("sounds", groups[row["file"]])
         place = answered[row["file"]]
         sounds.append(
             LabelledSound("sounds", row["file"], row["label"], back, samples, probabilities[place], features[place])
         )
     for path, media in read_clips(data):
         if media.sound is not None and media.sound.duration_s >= 1.0:
-            back = is_kept_back("clips", path.name)
+            back = is_in_holdout("clips", path.name)
             sounds.append(LabelledSound("clips", path.name, "", back, media.sound.samples, None, None))
     return sounds
 

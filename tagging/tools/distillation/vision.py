@@ -22,7 +22,16 @@ from tagging.features.resnet import WIDTHS, SmallResNet
 from tagging.features.trained import FRAME_DIM, SIDE, normalised_pixels, whole
 from tagging.progress import Progress
 from tagging.tools.distillation.classes import Classes
-from tagging.tools.distillation.loop import batches, cosine, follow, learner_of, reduced, restore, save, tell
+from tagging.tools.distillation.loop import (
+    batches,
+    build_learner,
+    cosine,
+    log_losses,
+    reduced,
+    restore,
+    save,
+    update_average,
+)
 from tagging.tools.distillation.picture_crops import CELLS, DIM, Crops
 from tagging.tools.distillation.pictures import Picture
 
@@ -87,13 +96,13 @@ def train(
     checkpoint = work / "checkpoint.pt"
     torch.manual_seed(config.seed)  # for the first weights; batches have a generator of their own
     network = SmallResNet(3, FRAME_DIM, len(classes.names), config.widths).to(device)
-    learner = learner_of(network, config.learning_rate, config.weight_decay)
+    learner = build_learner(network, config.learning_rate, config.weight_decay)
     model, average, optimizer = learner.model, learner.average, learner.optimizer
     labels, trust = targets_of_pictures(pictures, classes, thumbnails)
     spread = float(crops.maps[:2000].astype(np.float32).var())
     steps = int(config.epochs * len(crops.first) / config.batch)
     first = restore(checkpoint, learner, repr(config))
-    kept_back = KeptBack.of(pictures, classes)
+    held_out = HeldOutPictures.of(pictures, classes)
 
     model.train()
     with progress.track("training the vision encoder", steps) as advance:
@@ -116,17 +125,17 @@ def train(
             optimizer.zero_grad(set_to_none=True)
             (answer + pooled + dense).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
-            follow(learner, min(config.averaging, (step + 1) / (step + 10)))
+            update_average(learner, min(config.averaging, (step + 1) / (step + 10)))
             advance(1)
             if (step + 1) % config.checkpoint_every == 0 or step + 1 == steps:
                 save(checkpoint, step + 1, learner, repr(config))
                 losses = {"ce": answer.item(), "pooled": pooled.item(), "dense": dense.item()}
-                tell(step + 1, losses | kept_back.accuracy(average, device))
+                log_losses(step + 1, losses | held_out.accuracy(average, device))
     return average.eval()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class KeptBack:
+class HeldOutPictures:
     """Labelled pictures that no crop shows, for a look at the training as it goes."""
 
     inputs: NDArray[np.float32]
@@ -134,10 +143,10 @@ class KeptBack:
     sources: NDArray[np.str_]
 
     @classmethod
-    def of(cls, pictures: Sequence[Picture], classes: Classes, at_most: int = 150) -> "KeptBack":
+    def of(cls, pictures: Sequence[Picture], classes: Classes, at_most: int = 150) -> "HeldOutPictures":
         chosen: list[Picture] = []
         for source in _TRUST:
-            chosen += [p for p in pictures if p.kept_back and p.source == source][:at_most]
+            chosen += [p for p in pictures if p.held_out and p.source == source][:at_most]
         inputs = normalised_pixels(np.stack([whole(p.pixels(), SIDE) for p in chosen]))
         return cls(inputs, np.array([classes.rows[label_key(p)] for p in chosen]), np.array([p.source for p in chosen]))
 

@@ -36,8 +36,8 @@ def sweep_command(
     with needs_extra("service"):
         from tagging.tools.load_test import run
 
-    target = run.LoadTarget(bundle, run.videos_of(manifest, videos, with_media=clips), database)
-    options.print_tables(run.sweep(target, seconds, pairs, progress()), form)
+    target = run.LoadTarget(bundle, run.read_test_videos(manifest, videos, with_media=clips), database)
+    options.print_tables(run.run_sweep(target, seconds, pairs, progress()), form)
 
 
 @app.command("soak")
@@ -54,8 +54,8 @@ def soak_command(
     with needs_extra("service"):
         from tagging.tools.load_test import run
 
-    target = run.LoadTarget(bundle, run.videos_of(manifest, videos, with_media=clips), database)
-    options.print_tables(run.soaked(target, minutes, progress()), form)
+    target = run.LoadTarget(bundle, run.read_test_videos(manifest, videos, with_media=clips), database)
+    options.print_tables(run.run_soak(target, minutes, progress()), form)
 
 
 @app.command("hostile")
@@ -72,6 +72,6 @@ def hostile_command(
     with needs_extra("service"):
         from tagging.tools.load_test import run
 
-    chosen = run.videos_of(manifest, videos, with_media=True)
+    chosen = run.read_test_videos(manifest, videos, with_media=True)
     target = run.LoadTarget(bundle, chosen, database)
-    options.print_tables(run.attacked(target, count, seed, run.media_of(chosen), progress()), form)
+    options.print_tables(run.run_hostile(target, count, seed, run.read_media(chosen), progress()), form)

@@ -1,4 +1,7 @@
-"""URIs that try to get out of what is allowed: the folder ALLOWED and http://a.example:PORT."""
+"""Hostile URIs for path traversal and server-side request forgery (SSRF).
+
+A server that is tested with them allows the folder `allowed` and http://a.example:PORT, and nothing else.
+"""
 
 from itertools import product
 from pathlib import Path
@@ -8,6 +11,7 @@ import numpy as np
 
 
 def words(text: str) -> list[str]:
+    """Split the tables below, which read better than lists of strings."""
     return text.split()
 
 
@@ -52,13 +56,16 @@ WEB_HEADS = [
     "http\t://",
     " http://",
 ]
-REDIRECTS = ["to-loopback", "to-file", "to-port", "to-name", "to-private"]  # targets of the test's server
+REDIRECTS = ["to-loopback", "to-file", "to-port", "to-name", "to-private"]  # paths of the test server
 
 
-def hostile_uris(place: Path, port: int) -> list[str]:
-    """place: the folder that has `allowed` in it, and beside it what nobody may read."""
-    allowed, secret = f"{place}/allowed", f"{place}/secret"
-    paths = [path.format(allowed=allowed, secret=secret, place=place) for path in PATHS + ODD_PATHS]
+def hostile_uris(folder: Path, port: int) -> list[str]:
+    """Return the URIs.
+
+    folder: contains `allowed`, and next to it files that must not be readable; port: the allowed port of a.example
+    """
+    allowed, secret = f"{folder}/allowed", f"{folder}/secret"
+    paths = [path.format(allowed=allowed, secret=secret, place=folder) for path in PATHS + ODD_PATHS]
     hosts = HOSTS + ODD_HOSTS
     uris = [head + path for head, path in product(FILE_HEADS, paths)]
     uris += [f"file://{quote(path, safe='', errors='surrogateescape')}" for path in paths]

@@ -1,5 +1,6 @@
-"""Hostile inputs are sent, and the service is watched: it lives, answers others, says no more than it should, and holds
-in the end what it held before.
+"""Attack run: sends hostile inputs and checks the service.
+
+It must stay alive, keep serving ordinary calls, leak no internals, and release the resources it used.
 """
 
 import asyncio
@@ -18,37 +19,40 @@ from videotag.v1 import tagging_pb2_grpc as rpc
 
 from tagging.progress import Advance, Progress
 from tagging.tools.load_test.attacks import METADATA, SERVICE, STREAM, TOKEN, Attack
-from tagging.tools.load_test.process import Footprint, ServiceProcess
+from tagging.tools.load_test.footprint import Footprint
+from tagging.tools.load_test.service_process import ServiceProcess
 
-AT_ONCE = 8
+CONCURRENCY = 8
 PROBE_EVERY = 50  # attacks
-WARM_SHARE = 0.3  # of the attacks: pools of threads are filled, libraries loaded, caches made
-SETTLE_S = 30.0  # for what was given up to be cleared away
-ANSWER_S = 60.0  # beyond it a call hangs
-# What it may hold more in the end: allocators keep memory, pools get their threads and the five connections to the
-# database as they need them. A connection to SQLite has up to three descriptors.
-MORE_HELD = {"resident_mib": 100.0, "descriptors": 15, "threads": 16, "processes": 0}
-FAULTS_TOLD = 20
-# The client's own status for a stream that the service had ended while something was being written to it.
-CUT_OFF, CUT_OFF_TOLD = "(ended while it was sent)", "Internal error from Core"
+WARM_SHARE = 0.3  # of the attacks: thread pools and caches fill, libraries are loaded
+SETTLE_S = 30.0  # for the clean-up of cancelled calls
+ANSWER_S = 60.0  # a call that takes longer hangs
+# Tolerated growth: allocators keep memory, pools open their threads and the five database connections on demand. An
+# SQLite connection has up to three descriptors.
+ALLOWED_GROWTH = {"resident_mib": 100.0, "descriptors": 15, "threads": 16, "processes": 0}
+MOST_FAULTS = 20
+# The client's own status for a stream that the service ended during a write.
+CUT_OFF, CUT_OFF_DETAILS = "(ended during a write)", "Internal error from Core"
 
 Row = dict[str, Any]
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What the service answered, by kind of attack, and what is wrong with it; `held` before and after."""
+    """Statuses by kind of attack, the faults found, and the resources `held` before and after."""
 
     answers: dict[str, Counter[str]] = field(default_factory=dict)
     held: list[Row] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
 
-    def fault(self, told: str) -> None:
-        if len(self.faults) < FAULTS_TOLD:
-            self.faults.append(told)
+    def add_fault(self, text: str) -> None:
+        """Record a fault, up to MOST_FAULTS of them."""
+        if len(self.faults) < MOST_FAULTS:
+            self.faults.append(text)
 
     @property
     def rows(self) -> list[Row]:
+        """The table of statuses, one row per kind of attack."""
         return [
             {
                 "attack": kind,
@@ -60,26 +64,27 @@ class Outcome:
 
 
 async def attack_all(service: ServiceProcess, attacks: Iterator[Attack], count: int, progress: Progress) -> Outcome:
+    """Send `count` attacks and check the service during and after them."""
     outcome = Outcome()
     with progress.track("attack", count) as advance:
         await _attack(service, islice(attacks, int(WARM_SHARE * count)), outcome, advance)
         before = await _settled(service)
         await _attack(service, attacks, outcome, advance)
         after = await _settled(service, before)
-    outcome.held = [{"": "before", **_row(before)}, {"": "after", **_row(after)}]
-    for what, more in MORE_HELD.items():
-        was, became = getattr(before, what), getattr(after, what)
-        if became > was + more:
-            outcome.fault(f"{what}: {was:.0f} became {became:.0f}")
+    outcome.held = [before.row("before"), after.row("after")]
+    for resource, growth in ALLOWED_GROWTH.items():
+        first, last = getattr(before, resource), getattr(after, resource)
+        if last > first + growth:
+            outcome.add_fault(f"{resource}: grew from {first:.0f} to {last:.0f}")
     log = service.log
-    for what in ("Traceback", "never retrieved", "as nobody foresaw", "unexpected error", TOKEN):
-        if what in log:
-            outcome.fault(f"the log has {what!r}: {log[log.index(what) :][-600:]}")
+    for text in ("Traceback", "never retrieved", "as nobody foresaw", "unexpected error", TOKEN):
+        if text in log:
+            outcome.add_fault(f"the log has {text!r}: {log[log.index(text) :][-600:]}")
     return outcome
 
 
 async def _attack(service: ServiceProcess, attacks: Iterator[Attack], outcome: Outcome, advance: Advance) -> None:
-    """Some beside each other, and now and then what others ask."""
+    """Send attacks concurrently, with an ordinary call now and then."""
     done = 0
 
     async def worker() -> None:
@@ -94,31 +99,31 @@ async def _attack(service: ServiceProcess, attacks: Iterator[Attack], outcome: O
                 if done % PROBE_EVERY == 0:
                     await _probe(service, outcome, f"after {done} attacks")
 
-    await asyncio.gather(*(worker() for _ in range(AT_ONCE)))
+    await asyncio.gather(*(worker() for _ in range(CONCURRENCY)))
     await _probe(service, outcome, "at the end")
 
 
 async def _send(service: ServiceProcess, channel: grpc.aio.Channel, attack: Attack, outcome: Outcome) -> None:
     codes = outcome.answers.setdefault(attack.kind, Counter())
     if not attack.method:
-        await _write(service.port, attack.messages[0])
+        await _write_raw(service.port, attack.messages[0])
         codes["(none)"] += 1
         return
     try:
-        code, told = await asyncio.wait_for(_called(channel, attack), ANSWER_S)
+        code, details = await asyncio.wait_for(_call(channel, attack), ANSWER_S)
     except TimeoutError:
-        outcome.fault(f"{attack.kind}, {attack.method}: no answer in {ANSWER_S:g} s")
+        outcome.add_fault(f"{attack.kind}, {attack.method}: no answer in {ANSWER_S:g} s")
         return
     codes[code] += 1
-    if code not in {CUT_OFF, *(one.name for one in attack.right)}:
-        outcome.fault(f"{attack.kind}, {attack.method}: {code}, {told}, for {attack.messages!r:.300}")
+    if code not in {CUT_OFF, *(status.name for status in attack.expected)}:
+        outcome.add_fault(f"{attack.kind}, {attack.method}: {code}, {details}, for {attack.messages!r:.300}")
 
 
-async def _called(channel: grpc.aio.Channel, attack: Attack) -> tuple[str, str]:
-    """The status, and what it says."""
+async def _call(channel: grpc.aio.Channel, attack: Attack) -> tuple[str, str]:
+    """Make the call; return its status and details."""
     if attack.method == SERVICE + STREAM:
         call: Any = channel.stream_stream(attack.method)(metadata=attack.metadata, timeout=attack.timeout_s)
-        work = [asyncio.ensure_future(_say(call, attack)), asyncio.ensure_future(_hear(call))]
+        work = [asyncio.ensure_future(_write_messages(call, attack)), asyncio.ensure_future(_read_messages(call))]
     else:
         multi: Any = channel.unary_unary(attack.method)
         call = multi(attack.messages[0], metadata=attack.metadata, timeout=attack.timeout_s)
@@ -126,27 +131,27 @@ async def _called(channel: grpc.aio.Channel, attack: Attack) -> tuple[str, str]:
     if attack.cancel_after_s is not None:
         await asyncio.wait(work, timeout=attack.cancel_after_s)
         call.cancel()
-        for one in work:
-            one.cancel()  # a write to a call that was given up before it began would never end
+        for task in work:
+            task.cancel()  # a write to a call that was cancelled before it began would never end
     await asyncio.gather(*work, return_exceptions=True)
-    code, told = await call.code(), await call.details() or ""
-    return (CUT_OFF if told == CUT_OFF_TOLD else code.name), told
+    code, details = await call.code(), await call.details() or ""
+    return (CUT_OFF if details == CUT_OFF_DETAILS else code.name), details
 
 
-async def _say(call: Any, attack: Attack) -> None:
+async def _write_messages(call: Any, attack: Attack) -> None:
     for message in attack.messages:
         await call.write(message)
     if attack.half_closed:
         await call.done_writing()
 
 
-async def _hear(call: Any) -> None:
+async def _read_messages(call: Any) -> None:
     while await call.read() is not grpc.aio.EOF:
         pass
 
 
-async def _write(port: int, data: bytes) -> None:
-    """To the port, which may close at any time; the connection is torn down whatever comes."""
+async def _write_raw(port: int, data: bytes) -> None:
+    """Write raw bytes to the port, which may close at any time, and abort the connection."""
     with suppress(OSError):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         try:
@@ -158,24 +163,24 @@ async def _write(port: int, data: bytes) -> None:
 
 
 async def _probe(service: ServiceProcess, outcome: Outcome, when: str) -> None:
-    """What everybody else asks meanwhile: whether it is well, and tags."""
+    """Make the calls of an ordinary client: health and tagging."""
     if not service.is_alive:
-        outcome.fault(f"the service is dead {when}: {service.log[-600:]}")
+        outcome.add_fault(f"the service is dead {when}: {service.log[-600:]}")
         return
     async with grpc.aio.insecure_channel(service.address, _APART) as channel:
         health: Any = health_pb2_grpc.HealthStub(channel)
         try:
             answer = await health.Check(health_pb2.HealthCheckRequest(), timeout=ANSWER_S)
             if answer.status != health_pb2.HealthCheckResponse.SERVING:
-                outcome.fault(f"health is {answer.status} {when}")
+                outcome.add_fault(f"health is {answer.status} {when}")
             video = pb.TagVideoRequest(video_id=f"probe-{time.monotonic_ns()}", title="a dog barks at night")
             await rpc.TaggingServiceStub(channel).TagVideo(video, timeout=ANSWER_S, metadata=METADATA)
         except grpc.aio.AioRpcError as error:
-            outcome.fault(f"an ordinary call is answered with {error.code().name} {when}: {error.details()}")
+            outcome.add_fault(f"an ordinary call failed with {error.code().name} {when}: {error.details()}")
 
 
 async def _settled(service: ServiceProcess, wanted: Footprint | None = None) -> Footprint:
-    """What it holds once no more of it goes away: as little as wanted, or whatever it is after a while."""
+    """Wait until the footprint stops shrinking, or is within ALLOWED_GROWTH of `wanted`; at most SETTLE_S."""
     deadline = time.monotonic() + SETTLE_S
     last = service.footprint()
     while time.monotonic() < deadline:
@@ -183,20 +188,13 @@ async def _settled(service: ServiceProcess, wanted: Footprint | None = None) -> 
         now = service.footprint()
         if wanted is None and (now.descriptors, now.processes) == (last.descriptors, last.processes):
             return now
-        if wanted and all(getattr(now, what) <= getattr(wanted, what) + more for what, more in MORE_HELD.items()):
+        if wanted and all(
+            getattr(now, resource) <= getattr(wanted, resource) + growth for resource, growth in ALLOWED_GROWTH.items()
+        ):
             return now
         last = now
     return last
 
 
-def _row(held: Footprint) -> Row:
-    return {
-        "MiB": round(held.resident_mib),
-        "descriptors": held.descriptors,
-        "threads": held.threads,
-        "processes": held.processes,
-    }
-
-
-# Channels of one process share their connections, unless told otherwise.
+# Channels of one process share their connections by default.
 _APART = (("grpc.use_local_subchannel_pool", 1),)

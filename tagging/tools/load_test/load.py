@@ -1,4 +1,4 @@
-"""Load on a service: how many calls it answers, how long each waits, and what that is beside the pipeline alone."""
+"""Load generator: throughput and latency of a service, and its overhead over the pipeline in this process."""
 
 import asyncio
 import time
@@ -16,7 +16,7 @@ from tagging.errors import InvalidManifestError
 from tagging.pipeline.tagger import Tagger
 from tagging.types import VideoRef
 
-FROM_STORE = "answered from the store"  # which would be no tagging, and is counted as an error
+FROM_STORE = "answered from the store"  # such a call tags nothing, so it counts as an error
 
 TagVideo = Callable[[pb.TagVideoRequest], Awaitable[pb.TagVideoResponse]]
 Row = dict[str, Any]
@@ -24,11 +24,11 @@ Row = dict[str, Any]
 
 @dataclass(slots=True)
 class Load:
-    """What became of calls."""
+    """Latencies and errors of calls."""
 
     seconds: float = 0.0
-    ms: list[float] = field(default_factory=list)  # of those that were answered
-    errors: Counter[str] = field(default_factory=Counter)  # by status
+    ms: list[float] = field(default_factory=list)  # latencies of the calls that succeeded
+    errors: Counter[str] = field(default_factory=Counter)  # number by status code
 
     def __add__(self, later: "Load") -> "Load":
         return Load(self.seconds + later.seconds, self.ms + later.ms, self.errors + later.errors)
@@ -39,7 +39,10 @@ class Load:
 
 
 def requests(videos: Sequence[VideoRef]) -> Iterator[pb.TagVideoRequest]:
-    """The videos again and again without an end, each time under an id that nobody had: none is in the store."""
+    """Yield requests for the videos in turn, endlessly, each under a new id, so that none is in the store.
+
+    Raises InvalidManifestError if there are no videos.
+    """
     if not videos:
         raise InvalidManifestError("no videos to tag, expected at least one")
     run, number = uuid4().hex, 0
@@ -54,14 +57,14 @@ def requests(videos: Sequence[VideoRef]) -> Iterator[pb.TagVideoRequest]:
             number += 1
 
 
-async def drive(tag: TagVideo, asked: Iterator[pb.TagVideoRequest], concurrency: int, seconds: float) -> Load:
-    """So many callers, each of whom sends its next request when the last is answered."""
+async def drive(tag: TagVideo, request_stream: Iterator[pb.TagVideoRequest], concurrency: int, seconds: float) -> Load:
+    """Drive a service with `concurrency` callers; each sends its next request when the last one is answered."""
     load = Load()
     began = time.perf_counter()
 
     async def caller() -> None:
         while time.perf_counter() - began < seconds:
-            request, sent = next(asked), time.perf_counter()
+            request, sent = next(request_stream), time.perf_counter()
             try:
                 answer = await tag(request)
             except grpc.aio.AioRpcError as error:
@@ -77,19 +80,19 @@ async def drive(tag: TagVideo, asked: Iterator[pb.TagVideoRequest], concurrency:
 
 
 async def overhead(
-    tag: TagVideo, tagger: Tagger, asked: Iterator[pb.TagVideoRequest], pairs: int, warm: int
+    tag: TagVideo, tagger: Tagger, request_stream: Iterator[pb.TagVideoRequest], pairs: int, warm: int
 ) -> list[Row]:
-    """The same videos by a call and by the pipeline in this process, in turn, and what the call takes longer.
+    """Tag the same videos by a call and by the pipeline in this process, in turn, and compare the times.
 
-    warm: pairs that are done before those that count
+    warm: pairs that run before those that are counted
     """
     selection = tagger.selection(None)
     called: list[float] = []
     alone: list[float] = []
     for number in range(warm + pairs):
-        request = next(asked)
+        request = next(request_stream)
         video = _video(request)
-        # Who goes second finds warm caches: they take turns in that, too.
+        # The second run finds warm caches, so the order alternates.
         for is_call in (True, False) if number % 2 else (False, True):
             began = time.perf_counter()
             if is_call:
@@ -97,7 +100,7 @@ async def overhead(
             else:
                 tagger.tag(video, selection)
             (called if is_call else alone).append(1e3 * (time.perf_counter() - began))
-    longer = [one - other for one, other in zip(called[warm:], alone[warm:], strict=True)]
+    longer = [call - run for call, run in zip(called[warm:], alone[warm:], strict=True)]
     low, high = median_interval(longer)
     return [
         {"one at a time": "TagVideo", **percentiles(called[warm:]), "p50 within": ""},
@@ -107,11 +110,12 @@ async def overhead(
 
 
 def percentiles(ms: Sequence[float]) -> Row:
+    """Return the 50th, 95th and 99th percentile in milliseconds; None without values."""
     return {f"p{share} ms": round(float(np.percentile(ms, share)), 2) if ms else None for share in (50, 95, 99)}
 
 
 def median_interval(values: Sequence[float]) -> tuple[float, float]:
-    """Where the median lies, 19 times in 20 or more: two of the values, by the binomial distribution of their ranks."""
+    """Return a 95 % confidence interval of the median: two of the values, by the binomial of their ranks."""
     ordered, half = sorted(values), 0.98 * len(values) ** 0.5
     low, high = int(len(ordered) / 2 - half), int(np.ceil(len(ordered) / 2 + half))
     return ordered[max(low, 0)], ordered[min(high, len(ordered) - 1)]

@@ -1,4 +1,4 @@
-"""A service of its own is started, asked and stopped: the tables of the sweep, of the soak, and of hostile inputs."""
+"""Load test runs: start a service, drive it, stop it, and return the tables of the sweep, soak or attack."""
 
 import asyncio
 import tempfile
@@ -19,17 +19,17 @@ from tagging.pipeline.load import load_tagger
 from tagging.pipeline.tagger import Tagger
 from tagging.progress import Progress
 from tagging.service.clients.tokens import token_sha256
-from tagging.tools.load_test.attacks import MEDIA_BYTES, MESSAGE_BYTES, TOKEN, Attacks, build_place
+from tagging.tools.load_test.attacks import MEDIA_BYTES, MESSAGE_BYTES, TOKEN, Attacks, build_escape_folder
 from tagging.tools.load_test.hostile import Outcome, attack_all
 from tagging.tools.load_test.load import Load, Row, drive, overhead, requests
-from tagging.tools.load_test.process import Footprint, ServiceProcess, service_process
+from tagging.tools.load_test.service_process import ServiceProcess, service_process
 from tagging.tools.load_test.soak import REST_S, soak
 from tagging.types import VideoRef
 
 CONCURRENCY = (1, 2, 4, 8, 16, 32)
 WARM = 20  # calls
 SOAK_CONCURRENCY = 4
-# Of the service that is attacked, as of any that others can reach.
+# The attacked service authenticates its clients, like any service that is reachable from other machines.
 CLIENTS = f'''[clients.hostile]
 roles = ["tag", "label", "edit", "admin"]
 tokens_sha256 = ["{token_sha256(TOKEN)}"]
@@ -40,15 +40,17 @@ Tables = dict[str, list[Row]]
 
 @dataclass(frozen=True, slots=True)
 class LoadTarget:
+    """The bundle to serve and the videos to send."""
+
     bundle: Path
     videos: Sequence[VideoRef]  # a uri is an absolute path
-    database: str | None  # a URL; None: a file of SQLite that is gone afterwards
+    database: str | None  # a URL; None: a temporary SQLite file
 
 
-def videos_of(manifest: Path, most: int, with_media: bool) -> list[VideoRef]:
-    """The first videos of a manifest, with what files they have, or the texts of those that have some.
+def read_test_videos(manifest: Path, most: int, with_media: bool) -> list[VideoRef]:
+    """Read the first videos of a manifest, with their files, or only the texts of those that have any.
 
-    Raises InvalidManifestError.
+    Raises InvalidManifestError for a row that is not a video.
     """
     chosen = []
     for video in islice(read_videos(manifest.resolve(), {}), most):
@@ -59,8 +61,8 @@ def videos_of(manifest: Path, most: int, with_media: bool) -> list[VideoRef]:
     return [video for video in chosen if video.uri or video.title or video.description]
 
 
-def media_of(videos: Sequence[VideoRef]) -> list[bytes]:
-    """Files that are small enough to be sent as they are; raises InvalidManifestError where there are none."""
+def read_media(videos: Sequence[VideoRef]) -> list[bytes]:
+    """Read the files that are small enough to send in a request; raise InvalidManifestError if there are none."""
     files = [Path(video.uri) for video in videos if video.uri is not None]
     media = [file.read_bytes() for file in files if file.is_file() and file.stat().st_size <= MEDIA_BYTES]
     if not media:
@@ -70,92 +72,85 @@ def media_of(videos: Sequence[VideoRef]) -> list[bytes]:
     return media
 
 
-def sweep(asked: LoadTarget, seconds: float, pairs: int, progress: Progress) -> Tables:
-    """Overhead over the pipeline, then more and more callers, each for some seconds; memory before and after."""
-    with _started(asked) as service, load_tagger(asked.bundle) as tagger:
-        return asyncio.run(_sweep(asked, service, tagger, seconds, pairs, progress))
+def run_sweep(target: LoadTarget, seconds: float, pairs: int, progress: Progress) -> Tables:
+    """Measure the overhead over the pipeline, then load with a rising number of callers, and memory before and after.
+
+    seconds: duration for each number of callers; pairs: calls and in-process runs that are compared
+    """
+    with _started(target) as service, load_tagger(target.bundle) as tagger:
+        return asyncio.run(_sweep(target, service, tagger, seconds, pairs, progress))
 
 
-def soaked(asked: LoadTarget, minutes: float, progress: Progress, rest_s: float = REST_S) -> Tables:
-    """So many minutes of load, and rests of so many seconds between."""
-    with _started(asked) as service:
-        return asyncio.run(_soaked(asked, service, minutes, rest_s, progress))
+def run_soak(target: LoadTarget, minutes: float, progress: Progress, rest_s: float = REST_S) -> Tables:
+    """Measure memory over `minutes` of load, with rests of `rest_s` seconds in between."""
+    with _started(target) as service:
+        return asyncio.run(_soak(target, service, minutes, rest_s, progress))
 
 
-def attacked(asked: LoadTarget, count: int, seed: int, media: Sequence[bytes], progress: Progress) -> Tables:
-    """Hostile inputs, and what they left behind. Raises VideotagError where the service did not stand them.
+def run_hostile(target: LoadTarget, count: int, seed: int, media: Sequence[bytes], progress: Progress) -> Tables:
+    """Send hostile inputs; return their outcomes and the resources held. Raises VideotagError if the service fails.
 
-    media: healthy files to damage
+    media: valid files to damage
     """
     with tempfile.TemporaryDirectory(prefix="videotag-") as name:
-        place = build_place(Path(name), media[0])
+        escape_folder = build_escape_folder(Path(name), media[0])
         clients = Path(name) / "clients.toml"
         clients.write_text(CLIENTS, encoding="utf-8")
         listen = {"message_bytes": MESSAGE_BYTES, "clients": str(clients)}
-        with _started(asked, listen, [str(place / "allowed")]) as service:
-            attacks = Attacks(np.random.default_rng(seed), media, place)
+        with _started(target, listen, [str(escape_folder / "allowed")]) as service:
+            attacks = Attacks(np.random.default_rng(seed), media, escape_folder)
             outcome = asyncio.run(attack_all(service, attacks.draw(count), count, progress))
-    return judged(outcome)
+    return checked_tables(outcome)
 
 
-def judged(outcome: Outcome) -> Tables:
-    """The tables; raises VideotagError with what is wrong."""
+def checked_tables(outcome: Outcome) -> Tables:
+    """Return the tables of the attack; raise VideotagError with its faults if there are any."""
     if outcome.faults:
-        raise VideotagError(f"the service did not stand it: {'; '.join(outcome.faults)}")
+        raise VideotagError(f"the service failed under hostile input: {'; '.join(outcome.faults)}")
     return {"hostile inputs": outcome.rows, "held": outcome.held}
 
 
 async def _sweep(
-    asked: LoadTarget, service: ServiceProcess, tagger: Tagger, seconds: float, pairs: int, progress: Progress
+    target: LoadTarget, service: ServiceProcess, tagger: Tagger, seconds: float, pairs: int, progress: Progress
 ) -> Tables:
-    coming, rows = requests(asked.videos), list[Row]()
+    request_stream, rows = requests(target.videos), list[Row]()
     async with grpc.aio.insecure_channel(service.address) as channel:
         tag = rpc.TaggingServiceStub(channel).TagVideo
-        compared = await overhead(tag, tagger, coming, pairs, WARM)
+        compared = await overhead(tag, tagger, request_stream, pairs, WARM)
         before = service.footprint()
         with progress.track("callers", len(CONCURRENCY)) as advance:
             for concurrency in CONCURRENCY:
-                load = await drive(tag, coming, concurrency, seconds)
+                load = await drive(tag, request_stream, concurrency, seconds)
                 rows.append({"callers": concurrency, **load.row()})
                 advance(1)
-        held = [_held("before", before), _held("after", service.footprint())]
+        held = [before.row("before"), service.footprint().row("after")]
     return {"overhead": compared, "TagVideo": rows, "held": held}
 
 
-async def _soaked(
-    asked: LoadTarget, service: ServiceProcess, minutes: float, rest_s: float, progress: Progress
+async def _soak(
+    target: LoadTarget, service: ServiceProcess, minutes: float, rest_s: float, progress: Progress
 ) -> Tables:
     async with grpc.aio.insecure_channel(service.address) as channel:
         tag = rpc.TaggingServiceStub(channel).TagVideo
-        coming = requests(asked.videos)
+        request_stream = requests(target.videos)
         for _ in range(WARM):
-            await tag(next(coming))
+            await tag(next(request_stream))
         before = service.footprint()
 
         def drive_for(seconds: float) -> Coroutine[Any, Any, Load]:
-            return drive(tag, coming, SOAK_CONCURRENCY, seconds)
+            return drive(tag, request_stream, SOAK_CONCURRENCY, seconds)
 
         rows = await soak(drive_for, service.footprint, 60 * minutes, rest_s, progress)
-        return {"soak": rows, "held": [_held("before", before), _held("after", service.footprint())]}
+        return {"soak": rows, "held": [before.row("before"), service.footprint().row("after")]}
 
 
 @contextmanager
 def _started(
-    asked: LoadTarget, listen: Mapping[str, object] | None = None, folders: Sequence[str] = ()
+    target: LoadTarget, listen: Mapping[str, object] | None = None, folders: Sequence[str] = ()
 ) -> Iterator[ServiceProcess]:
     with tempfile.TemporaryDirectory(prefix="videotag-") as name:
         folder = Path(name)
-        allowed = {str(Path(video.uri).parent) for video in asked.videos if video.uri is not None} | set(folders)
-        database = asked.database or f"sqlite:///{folder}/service.db"
-        with service_process(asked.bundle.resolve(), folder, database, listen, sorted(allowed)) as service:
+        allowed = {str(Path(video.uri).parent) for video in target.videos if video.uri is not None} | set(folders)
+        database = target.database or f"sqlite:///{folder}/service.db"
+        with service_process(target.bundle.resolve(), folder, database, listen, sorted(allowed)) as service:
             yield service
-
-
-def _held(when: str, footprint: Footprint) -> Row:
-    return {
-        "": when,
-        "MiB": round(footprint.resident_mib),
-        "descriptors": footprint.descriptors,
-        "threads": footprint.threads,
-        "processes": footprint.processes,
-    }

@@ -1,7 +1,7 @@
-"""Whether memory stays flat under load that goes on: its slope, how sure that is, and a verdict.
+"""Soak test: the slope of memory under sustained load, its confidence interval, and a verdict.
 
-Under load it rises and falls by what is worked on, which hides a slope for hours. So the load rests again and again,
-until freed memory has been given back, and what is held then is read.
+Under load, memory rises and falls with the calls in progress, which hides a slope for hours. So the load pauses
+repeatedly until freed memory has been returned to the system, and memory is read then.
 """
 
 import asyncio
@@ -14,21 +14,21 @@ from scipy import stats
 
 from tagging.progress import Progress
 from tagging.service.malloc_trim import EVERY_S
+from tagging.tools.load_test.footprint import Footprint
 from tagging.tools.load_test.load import Load, Row
-from tagging.tools.load_test.process import Footprint
 
-FLAT_MIB_H = 20.0  # half a GiB a day: what is restarted for other reasons bears it
-WARM_SHARE = 0.25  # of the load: allocators and caches still fill
+FLAT_MIB_H = 20.0  # half a GiB a day: harmless in a service that is restarted for other reasons
+WARM_SHARE = 0.25  # share of the load that is left out: allocators and caches still fill
 STRETCHES = 16
 REST_S = EVERY_S + 2.0
-FEWEST = 6  # readings that say anything
+FEWEST = 6  # readings needed for a verdict
 
 Verdict = Literal["flat", "growing", "not known"]
 
 
 @dataclass(frozen=True, slots=True)
 class Slope:
-    """MiB an hour, within `margin` 19 times in 20."""
+    """Growth of memory in MiB an hour; the 95 % confidence interval is `mib_h` ± `margin`."""
 
     mib_h: float
     margin: float
@@ -41,12 +41,12 @@ class Slope:
 
 
 def slope(hours: Sequence[float], mib: Sequence[float]) -> Slope:
-    """Of the readings behind WARM_SHARE of the hours. Where there are fewer than FEWEST of them, nothing is known."""
-    at, held = np.asarray(hours), np.asarray(mib)
-    late = at > WARM_SHARE * at.max(initial=0.0)
+    """Fit the readings after the first WARM_SHARE of the hours; fewer than FEWEST of them give an infinite margin."""
+    times, memory = np.asarray(hours), np.asarray(mib)
+    late = times > WARM_SHARE * times.max(initial=0.0)
     if late.sum() < FEWEST:
         return Slope(float("nan"), float("inf"))
-    line = stats.linregress(at[late], held[late])
+    line = stats.linregress(times[late], memory[late])
     return Slope(float(line.slope), float(stats.t.ppf(0.975, late.sum() - 2) * line.stderr))
 
 
@@ -57,9 +57,9 @@ async def soak(
     rest_s: float,
     progress: Progress,
 ) -> list[Row]:
-    """The table of a load that goes on for so long, rests not counted.
+    """Return the table of a load of `seconds`, rests of `rest_s` seconds not counted.
 
-    drive_for: puts the load on for some seconds
+    drive_for: loads the service for a number of seconds
     """
     load, hours, resting = Load(), list[float](), list[float]()
     loaded = 0.0

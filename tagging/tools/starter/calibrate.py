@@ -1,8 +1,8 @@
-"""Fits the direct sources' thresholds and probabilities on clips that people judged, and on real titles.
+"""Calibration of the name sources: thresholds and probabilities from reviewed clips and from real titles.
 
-A clip's tag is right where somebody who looked and listened says so. A title's tag is right where the video's creator
-tagged it with the name, or with a phrase that has the name in it. Half of the clips, and of the uploaders, are kept
-for the report.
+A tag of a clip is right if a reviewer who watched and listened to it says so. A tag of a title is right if the video's
+creator tagged it with the name, or with a phrase that contains the name. Half of the clips, and of the uploaders, are
+held out for the report.
 """
 
 import csv
@@ -25,30 +25,30 @@ from tagging.pipeline.recall_stage import RecallStage
 from tagging.splits import is_held_out
 from tagging.text import normalise, singular, split_words
 from tagging.tools.starter.fit import fit
-from tagging.tools.starter.propose import Proposed, open_source
+from tagging.tools.starter.propose import Proposal, open_source
 from tagging.training.name_sources import SOURCES
 from tagging.types import LabelledVideo, VideoEmbeddings
 
 SEED = 7
 TUNE = "tune"
 TITLES_AT_ONCE = 256
-FAR = 0.35  # cosine below which no name is near in meaning to a title
-EVERY = 100_000
+LEAST_COSINE = 0.35  # below it, no name is close in meaning to a title
+NO_LIMIT = 100_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class JudgedProposals:
-    """n proposals of one source, with their truth."""
+class ReviewedProposals:
+    """n proposals of one source, with the reviewers' verdicts."""
 
     strengths: NDArray[np.float32]  # (n,)
     right: NDArray[np.bool_]  # (n,)
-    parts: NDArray[np.str_]  # (n,) TUNE to fit on; the others are for the report, each part on its own
-    videos: Mapping[str, int]  # looked at, by part
+    parts: NDArray[np.str_]  # (n,) TUNE is fitted on; every other part is reported separately
+    videos: Mapping[str, int]  # number of reviewed videos, by part
 
 
 @dataclass(frozen=True, slots=True)
 class PartReport:
-    """What is shown of one part, and the share of it that is right; None where nothing is shown."""
+    """Number of tags shown for one part, and their precision; None if nothing is shown."""
 
     precision: float | None
     shown: int
@@ -57,7 +57,7 @@ class PartReport:
 
 @dataclass(frozen=True, slots=True)
 class SourceReport:
-    """What a source's threshold does, by part; no threshold and no part where none has the precision."""
+    """Effect of the threshold of a source, by part; empty if no threshold reaches the target precision."""
 
     source: str
     judged: int
@@ -65,24 +65,25 @@ class SourceReport:
     parts: Mapping[str, PartReport]
 
 
-def judged_clips(judgements: Path, proposed: Sequence[Proposed]) -> dict[str, JudgedProposals]:
-    """By source. The judgements are the CSV of `propose` with `right` (0 or 1) and `part` filled in.
+def reviewed_clips(reviews: Path, proposals: Sequence[Proposal]) -> dict[str, ReviewedProposals]:
+    """Return the reviewed proposals by source; the reviews are the CSV of `propose` with `right` (0 or 1) and `part`.
 
-    part: "tune", or what a set of clips for the report is called. Rows without a judgement are left out. Strengths are
-    those of `proposed`, so that encoders may have changed since.
+    part: "tune", or the name of a set of clips for the report. Rows without a verdict are left out. Strengths are
+    those of `proposals`, so the encoders may have changed since the review. Raises InvalidManifestError for a table
+    without these columns.
     """
-    strengths = {(one.file, one.modality, one.tag): one.strength for one in proposed}
-    with judgements.open(encoding="utf-8", newline="") as file:
+    strengths = {(proposal.file, proposal.modality, proposal.tag): proposal.strength for proposal in proposals}
+    with reviews.open(encoding="utf-8", newline="") as file:
         table = csv.DictReader(file)
         if missing := {"file", "modality", "tag", "right", "part"} - set(table.fieldnames or ()):
-            raise InvalidManifestError(f"{judgements} has no column {', '.join(sorted(missing))}", "see `propose`")
+            raise InvalidManifestError(f"{reviews} has no column {', '.join(sorted(missing))}", "see `propose`")
         rows = [row for row in table if row["right"] in ("0", "1")]
-    found: dict[str, JudgedProposals] = {}
+    found: dict[str, ReviewedProposals] = {}
     for source in ("seen", "heard"):
         of_source = [row for row in rows if row["modality"] == source]
         known = [row for row in of_source if (row["file"], source, row["tag"]) in strengths]
         parts = sorted({row["part"] for row in of_source})
-        found[source] = JudgedProposals(
+        found[source] = ReviewedProposals(
             np.array([strengths[row["file"], source, row["tag"]] for row in known], np.float32),
             np.array([row["right"] == "1" for row in known], np.bool_),
             np.array([row["part"] for row in known], np.str_),
@@ -91,31 +92,31 @@ def judged_clips(judgements: Path, proposed: Sequence[Proposed]) -> dict[str, Ju
     return found
 
 
-def judged_titles(manifest: Path, columns: dict[str, str], bundle: Path) -> dict[str, JudgedProposals]:
-    """By source: names in the titles, names in the descriptions, and names near in meaning to the titles.
+def tagged_titles(manifest: Path, columns: dict[str, str], bundle: Path) -> dict[str, ReviewedProposals]:
+    """Return proposals by source: names in titles, names in descriptions, and names close in meaning to titles.
 
-    Of English titles, as far as ASCII tells.
+    ASCII titles only, as an approximation of English.
     """
     stated = read_manifest(bundle)
     encoders = load_encoders(stated.config.encoders)
     check_encoders(stated, encoders)
-    videos = [one for one in read_labelled([manifest], columns) if one.video.title.isascii() and one.tags]
-    return {source: _judge_titles(source, videos, bundle, stated, encoders) for source in _TITLE_SOURCES}
+    videos = [row for row in read_labelled([manifest], columns) if row.video.title.isascii() and row.tags]
+    return {source: _title_proposals(source, videos, bundle, stated, encoders) for source in _TITLE_SOURCES}
 
 
-# Each source alone, and nothing held back.
+# Each source alone, without a threshold.
 _OPEN = StrengthConfig(slope=1.0, intercept=0.0, least=-1.0)
 _TITLE_SOURCES = {
     "literal": NamesConfig(literal=_OPEN),
     "described": NamesConfig(described=_OPEN),
-    "written": NamesConfig(written=StrengthConfig(slope=1.0, intercept=0.0, least=FAR)),
+    "written": NamesConfig(written=StrengthConfig(slope=1.0, intercept=0.0, least=LEAST_COSINE)),
 }
 
 
-def _judge_titles(
+def _title_proposals(
     source: str, videos: Sequence[LabelledVideo], bundle: Path, stated: BundleManifest, encoders: Encoders
-) -> JudgedProposals:
-    recall = stated.config.recall.model_copy(update={"names": _TITLE_SOURCES[source], "tags_per_channel": EVERY})
+) -> ReviewedProposals:
+    recall = stated.config.recall.model_copy(update={"names": _TITLE_SOURCES[source], "tags_per_channel": NO_LIMIT})
     config = stated.config.model_copy(update={"recall": recall})
     recall_stage = RecallStage.load(bundle, stated.model_copy(update={"config": config}))
     [channel] = [channel for channel in recall_stage.channels if channel.name == "written"]
@@ -130,13 +131,13 @@ def _judge_titles(
         if tags is None:
             continue
         own = [f" {_key(tag)} " for tag in video.tags]
-        for row, one in zip(tags.tag_rows.tolist(), tags.evidence, strict=True):
-            stands_in_title = any(f" {form} " in f" {_key(video.video.title)} " for form in spellings[row])
-            if source == "literal" or not stands_in_title:
-                cosines.append(one.similarity)
+        for row, evidence in zip(tags.tag_rows.tolist(), tags.evidence, strict=True):
+            is_in_title = any(f" {form} " in f" {_key(video.video.title)} " for form in spellings[row])
+            if source == "literal" or not is_in_title:
+                cosines.append(evidence.similarity)
                 right.append(any(f" {form} " in tag for form in spellings[row] for tag in own))
                 parts.append(_part(video))
-    return JudgedProposals(
+    return ReviewedProposals(
         np.array(cosines, np.float32),
         np.array(right, np.bool_),
         np.array(parts, np.str_),
@@ -153,45 +154,48 @@ def _embedded(
 ) -> Iterator[tuple[LabelledVideo, VideoEmbeddings]]:
     if encoders.text is None:
         return
-    chosen = [one for one in videos if one.video.description or not with_description]
+    chosen = [row for row in videos if row.video.description or not with_description]
     for start in range(0, len(chosen), TITLES_AT_ONCE):
-        some = chosen[start : start + TITLES_AT_ONCE]
-        texts = [one.video.text if with_description else one.video.title for one in some]
-        for one, row in zip(some, encoders.text.encode(texts), strict=True):
-            description = one.video.description if with_description else ""
-            yield one, VideoEmbeddings({"text": row}, title=one.video.title, description=description)
+        batch = chosen[start : start + TITLES_AT_ONCE]
+        texts = [row.video.text if with_description else row.video.title for row in batch]
+        for row, vector in zip(batch, encoders.text.encode(texts), strict=True):
+            description = row.video.description if with_description else ""
+            yield row, VideoEmbeddings({"text": vector}, title=row.video.title, description=description)
 
 
 def calibrated(
-    before: NamesConfig, judged: dict[str, JudgedProposals], bundle: Path, precision: float
+    names: NamesConfig, reviewed: dict[str, ReviewedProposals], bundle: Path, precision: float
 ) -> tuple[NamesConfig, list[SourceReport]]:
-    """`before` with the judged sources fitted anew; a source that cannot have the precision is left out."""
+    """Refit the reviewed sources in `names`; a source that cannot reach the precision is removed."""
     stated = read_manifest(bundle)
-    fingerprints = {SOURCES[source]: stated.encoders[SOURCES[source]].fingerprint for source in judged}
+    fingerprints = {SOURCES[source]: stated.encoders[SOURCES[source]].fingerprint for source in reviewed}
     fitted: dict[str, StrengthConfig | None] = {}
     reports = []
-    for source, one in judged.items():
-        curve = fit(one.strengths[one.parts == TUNE], one.right[one.parts == TUNE], precision)
-        kept = getattr(before, source) or open_source("max" if source == "heard" else "sum")
+    for source, proposals in reviewed.items():
+        is_tuned = proposals.parts == TUNE
+        curve = fit(proposals.strengths[is_tuned], proposals.right[is_tuned], precision)
+        kept = getattr(names, source) or open_source("max" if source == "heard" else "sum")
         fitted[source] = None if curve is None else kept.model_copy(update=asdict(curve))
-        reports.append(_report(source, one, None if curve is None else curve.least))
-    return before.model_copy(update={**fitted, "fitted_for": {**before.fitted_for, **fingerprints}}), reports
+        reports.append(_report(source, proposals, None if curve is None else curve.least))
+    return names.model_copy(update={**fitted, "fitted_for": {**names.fitted_for, **fingerprints}}), reports
 
 
 def with_share(names: NamesConfig, share: float) -> NamesConfig:
-    """The same with another share of tokens for frames and sound."""
+    """Return the configuration with another share of tokens for frames and sound."""
     opened = {"seen": names.seen or open_source("sum"), "heard": names.heard or open_source("max")}
-    return names.model_copy(update={name: one.model_copy(update={"share": share}) for name, one in opened.items()})
+    return names.model_copy(
+        update={name: source.model_copy(update={"share": share}) for name, source in opened.items()}
+    )
 
 
-def _report(source: str, judged: JudgedProposals, least: float | None) -> SourceReport:
+def _report(source: str, reviewed: ReviewedProposals, least: float | None) -> SourceReport:
     parts: dict[str, PartReport] = {}
     if least is not None:
-        for part, videos in judged.videos.items():
-            right = judged.right[(judged.strengths >= least) & (judged.parts == part)]
+        for part, videos in reviewed.videos.items():
+            right = reviewed.right[(reviewed.strengths >= least) & (reviewed.parts == part)]
             precision = round(float(right.mean()), 3) if len(right) else None
             parts[part] = PartReport(precision, len(right), round(len(right) / videos, 2))
-    return SourceReport(source, len(judged.right), least, parts)
+    return SourceReport(source, len(reviewed.right), least, parts)
 
 
 def _key(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What the starter bundle calls real clips, beside their own label or caption."""
+"""Tags of the starter bundle for real clips, compared with the clips' own labels or captions."""
 
 import csv
 from collections.abc import Mapping
@@ -22,26 +22,33 @@ TAGS = 10
 
 @dataclass(frozen=True, slots=True)
 class NamedClip:
+    """A clip with its caption and its tags."""
+
     file: str
-    said: str  # its label and caption
-    tags: tuple[str, ...]  # at most TAGS, the surest first
+    caption: str  # its label and caption
+    tags: tuple[str, ...]  # at most TAGS, the most confident first
     agrees: bool  # a word of the label or caption is a word of a tag
 
 
 def read_labels(file: Path) -> dict[str, str]:
-    """Label and caption by file name, of the rows that have either: a CSV with the columns file, label, caption."""
+    """Read label and caption by file name from a CSV with the columns file, label, caption; rows without are left out.
+
+    Raises InvalidManifestError for a table without these columns.
+    """
     with file.open(encoding="utf-8", newline="") as lines:
         rows = csv.DictReader(lines)
         if missing := {"file", "label", "caption"} - set(rows.fieldnames or ()):
             raise InvalidManifestError(f"{file} has no column {', '.join(sorted(missing))}", "give it a header")
-        said = {row["file"]: f"{row['label'] or ''} {row['caption'] or ''}".strip() for row in rows}
-    return {name: text.replace("_", " ") for name, text in said.items() if text}
+        captions = {row["file"]: f"{row['label'] or ''} {row['caption'] or ''}".strip() for row in rows}
+    return {name: text.replace("_", " ") for name, text in captions.items() if text}
 
 
-def name_clips(clips: Path, said: Mapping[str, str], bundle: Path, opened: bool, progress: Progress) -> list[NamedClip]:
-    """The clips that can be read; MediaNotFoundError where there is none.
+def name_clips(
+    clips: Path, captions: Mapping[str, str], bundle: Path, opened: bool, progress: Progress
+) -> list[NamedClip]:
+    """Tag the clips; those that cannot be read are left out. Raises MediaNotFoundError if none can be.
 
-    opened: frames and sound hold nothing back, however unsure.
+    opened: apply no threshold to frames and sound
     """
     manifest = read_manifest(bundle)
     if opened:
@@ -49,26 +56,26 @@ def name_clips(clips: Path, said: Mapping[str, str], bundle: Path, opened: bool,
     encoders, ranker = load_encoders(manifest.config.encoders), load_ranker(bundle, manifest)
     named: list[NamedClip] = []
     with (
-        progress.track("name clips", len(said)) as advance,
+        progress.track("name clips", len(captions)) as advance,
         Tagger(RecallStage.load(bundle, manifest), ranker, encoders, manifest.config, manifest.version) as tagger,
     ):
-        videos = (VideoRef(file, str(clips / file)) for file in sorted(said))
+        videos = (VideoRef(file, str(clips / file)) for file in sorted(captions))
         for answer in tagger.tag_many(videos, tagger.selection(TAGS)):
             advance(1)
             if isinstance(answer, Failure):
                 continue
             tags = tuple(tag.name for tag in answer.tags)
-            shared = _words(said[answer.video_id]) & {word for tag in tags for word in _words(tag)}
-            named.append(NamedClip(answer.video_id, said[answer.video_id], tags, bool(shared)))
+            shared = _words(captions[answer.video_id]) & {word for tag in tags for word in _words(tag)}
+            named.append(NamedClip(answer.video_id, captions[answer.video_id], tags, bool(shared)))
     if not named:
-        raise MediaNotFoundError(f"no clip of the labels can be read in {clips}", "give the folder they lie in")
+        raise MediaNotFoundError(f"no clip of the labels can be read in {clips}", "give the folder that contains them")
     return named
 
 
 def _opened(manifest: BundleManifest) -> BundleManifest:
     names = manifest.config.recall.names
     sources = {name: getattr(names, name) for name in ("seen", "heard")}
-    free = {name: one.model_copy(update={"least": 0.0}) for name, one in sources.items() if one is not None}
+    free = {name: source.model_copy(update={"least": 0.0}) for name, source in sources.items() if source is not None}
     recall = manifest.config.recall.model_copy(update={"names": names.model_copy(update=free)})
     select = manifest.config.select.model_copy(update={"min_confidence": 0.0})
     config = manifest.config.model_copy(update={"recall": recall, "select": select})

@@ -60,10 +60,10 @@ def propose_command(
     share: Share = None,
 ) -> None:
     """Write all tags that frames and sound of clips propose, without a threshold, for an editor to judge."""
-    from tagging.tools.starter.propose import propose, write_proposed
+    from tagging.tools.starter.propose import propose, write_proposals
 
     proposed = propose(clips, bundle, Silent(), share)
-    write_proposed(proposed, out)
+    write_proposals(proposed, out)
     sys.stdout.write(f"{len(proposed)} proposals in {out}\n")
 
 
@@ -80,7 +80,10 @@ def clips_command(
     labelled = read_labels(labels)
     named = name_clips(clips, labelled, bundle, is_open, progress())
     print_table(
-        [{"clip": clip.file, "said": clip.said, "tags": ", ".join(clip.tags), "agrees": clip.agrees} for clip in named]
+        [
+            {"clip": clip.file, "said": clip.caption, "tags": ", ".join(clip.tags), "agrees": clip.agrees}
+            for clip in named
+        ]
     )
     agree = sum(clip.agrees for clip in named)
     sys.stdout.write(f"a word of the label or caption is among the tags of {agree} of {len(named)} clips\n")
@@ -113,26 +116,26 @@ def calibrate_command(
 ) -> None:
     """Fit thresholds and probabilities on judged clips, or on real titles."""
     from tagging.tools.starter.calibrate import (
-        EVERY,
-        JudgedProposals,
+        NO_LIMIT,
+        ReviewedProposals,
         calibrated,
-        judged_clips,
-        judged_titles,
+        reviewed_clips,
+        tagged_titles,
         with_share,
     )
     from tagging.tools.starter.propose import propose
 
     names = NamesConfig.model_validate_json(CALIBRATION.read_text(encoding="utf-8"))
-    by_source: dict[str, JudgedProposals] = {}
+    by_source: dict[str, ReviewedProposals] = {}
     if titles:
-        by_source |= judged_titles(titles, parse_columns(columns or []), bundle)
+        by_source |= tagged_titles(titles, parse_columns(columns or []), bundle)
     if judged:
         if not clips:
             raise InvalidConfigError("--judged without --clips", "name the folders of the judged clips with --clips")
         if share:
             names = with_share(names, share)
-        proposed = [row for folder in clips for row in propose(folder, bundle, Silent(), share, most=EVERY)]
-        found = judged_clips(judged, proposed)
+        proposed = [row for folder in clips for row in propose(folder, bundle, Silent(), share, most=NO_LIMIT)]
+        found = reviewed_clips(judged, proposed)
         by_source |= {name: rows for name, rows in found.items() if name in (source or found)}
     names, reports = calibrated(names, by_source, bundle, precision)
     out.write_text(names.model_dump_json(exclude_defaults=True, indent=1) + "\n", encoding="utf-8")

@@ -1,12 +1,12 @@
-"""From judged strengths to a probability and a threshold."""
+"""Logistic calibration of reviewed strengths: a probability curve and a threshold."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-FEWEST = 20  # judged proposals above a threshold that is believed
-PENALTY = 1e-2  # on the slope, so that strengths which separate perfectly have one
+FEWEST = 20  # reviewed proposals that a threshold needs above it
+PENALTY = 1e-2  # on the slope, so that it stays finite for strengths that separate perfectly
 STEPS = 50
 
 
@@ -20,10 +20,10 @@ class Fit:
 
 
 def fit(strengths: NDArray[np.floating], right: NDArray[np.bool_], precision: float) -> Fit | None:
-    """The logistic curve through (n,) judged strengths, and the lowest threshold that keeps the precision.
+    """Fit the logistic curve of (n,) reviewed strengths, and the lowest threshold that keeps the precision.
 
-    The precision is that of everything from the threshold up. None where no threshold with FEWEST judged proposals has
-    it, or the stronger are not the likelier.
+    The precision is that of all proposals from the threshold up. Returns None if no threshold with FEWEST reviewed
+    proposals reaches it, or if the probability does not rise with the strength.
     """
     least = lowest_threshold(strengths, right, precision)
     if least is None:
@@ -33,24 +33,28 @@ def fit(strengths: NDArray[np.floating], right: NDArray[np.bool_], precision: fl
 
 
 def lowest_threshold(strengths: NDArray[np.floating], right: NDArray[np.bool_], precision: float) -> float | None:
+    """Return the lowest threshold whose proposals have the precision, or None; equal strengths are not separated."""
     order = np.argsort(-strengths, kind="stable")
     falling = strengths[order]
     shares = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
     is_last_of_ties = np.append(falling[1:] < falling[:-1], True)
-    places = np.flatnonzero((shares >= precision) & is_last_of_ties & (np.arange(1, len(order) + 1) >= FEWEST))
-    return float(np.floor(falling[places[-1]] * 1e4) / 1e4) if len(places) else None
+    indices = np.flatnonzero((shares >= precision) & is_last_of_ties & (np.arange(1, len(order) + 1) >= FEWEST))
+    return float(np.floor(falling[indices[-1]] * 1e4) / 1e4) if len(indices) else None
 
 
 def logistic(x: NDArray[np.float64], y: NDArray[np.bool_]) -> tuple[float, float]:
-    """Slope and intercept by Newton's method, with Platt's (1999) targets in the place of 0 and 1."""
+    """Return slope and intercept, fitted by Newton's method with Platt's (1999) targets instead of 0 and 1.
+
+    Not scikit-learn: its LogisticRegression takes no soft targets and stops at a looser tolerance.
+    """
     wins, losses = int(y.sum()), int((~y).sum())
     target = np.where(y, (wins + 1) / (wins + 2), 1 / (losses + 2))
     rows = np.stack([x, np.ones_like(x)], axis=1)
     penalty = np.diag([PENALTY, 0.0])
     weights = np.zeros(2)
     for _ in range(STEPS):
-        likely = 1.0 / (1.0 + np.exp(-(rows @ weights)))
-        gradient = rows.T @ (likely - target) + penalty @ weights
-        curvature = (rows * (likely * (1 - likely))[:, None]).T @ rows + penalty + 1e-9 * np.eye(2)
+        probability = 1.0 / (1.0 + np.exp(-(rows @ weights)))
+        gradient = rows.T @ (probability - target) + penalty @ weights
+        curvature = (rows * (probability * (1 - probability))[:, None]).T @ rows + penalty + 1e-9 * np.eye(2)
         weights = weights - np.linalg.solve(curvature, gradient)
     return float(weights[0]), float(weights[1])

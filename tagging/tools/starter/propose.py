@@ -1,4 +1,4 @@
-"""What the direct sources would say of clips, with nothing held back: for people who judge it."""
+"""Proposals of the name sources for clips, without thresholds, as a table for reviewers."""
 
 import csv
 from collections.abc import Iterator, Sequence
@@ -26,13 +26,13 @@ from tagging.types import ChannelTags, Frames, MediaSample, VideoRef
 
 COLUMNS = ("file", "modality", "rank", "tag", "strength", "where", "right", "part")
 MEDIA = frozenset((".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"))
-STILLS = frozenset((".jpeg", ".jpg", ".png"))  # thumbnails: a clip of one frame
+STILLS = frozenset((".jpeg", ".jpg", ".png"))  # a thumbnail is a clip of one frame
 SHOWN = 15
 
 
 @dataclass(frozen=True, slots=True)
-class Proposed:
-    """A tag that a source would propose for a clip, were there no threshold."""
+class Proposal:
+    """A tag that a source proposes for a clip without a threshold."""
 
     file: str
     modality: str  # the source: seen or heard
@@ -44,11 +44,11 @@ class Proposed:
 
 def propose(
     clips: Path, bundle: Path, progress: Progress, share: float | None = None, most: int = SHOWN
-) -> list[Proposed]:
-    """The `most` strongest names of each clip, and each picture, of a folder, by source.
+) -> list[Proposal]:
+    """Return the `most` strongest names of each clip and picture in a folder, by source.
 
-    share: of the tokens that count, instead of the bundle's. Clips that cannot be read are left out;
-    MediaNotFoundError where there is none at all.
+    share: share of the tokens that count, instead of the bundle's. Clips that cannot be read are left out. Raises
+    MediaNotFoundError if the folder has no clips.
     """
     manifest = read_manifest(bundle)
     names = manifest.config.recall.names
@@ -63,8 +63,10 @@ def propose(
 
     files = sorted(path for path in clips.iterdir() if path.suffix.lower() in MEDIA | STILLS)
     if not files:
-        raise MediaNotFoundError(f"no clip lies in {clips}", f"clips are files with one of {', '.join(sorted(MEDIA))}")
-    proposed: list[Proposed] = []
+        raise MediaNotFoundError(
+            f"no clips in {clips}", f"expected files that end in one of {', '.join(sorted(MEDIA))}"
+        )
+    proposals: list[Proposal] = []
     with progress.track("propose", len(files)) as advance:
         for video in _read(files, config.media):
             advance(1)
@@ -73,23 +75,23 @@ def propose(
             for channel in recall_stage.channels:
                 [tags] = channel.recall([embedded])
                 if tags is not None:
-                    proposed += _rows(video.video.video_id, channel.name, tags, recall_stage.catalog)
-    return proposed
+                    proposals += _rows(video.video.video_id, channel.name, tags, recall_stage.catalog)
+    return proposals
 
 
-def write_proposed(proposed: Sequence[Proposed], out: Path) -> None:
-    """CSV; the columns `right` and `part` are empty, for whoever judges."""
+def write_proposals(proposals: Sequence[Proposal], out: Path) -> None:
+    """Write a CSV file; reviewers fill in its empty columns `right` and `part`."""
     with out.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file)
         table.writerow(COLUMNS)
-        for one in proposed:
-            table.writerow([one.file, one.modality, one.rank, one.tag, f"{one.strength:.4f}", one.where, "", ""])
+        for row in proposals:
+            table.writerow([row.file, row.modality, row.rank, row.tag, f"{row.strength:.4f}", row.where, "", ""])
 
 
 def open_source(
     together: Literal["sum", "max"], config: StrengthConfig | None = None, share: float | None = None
 ) -> StrengthConfig:
-    """A source that holds nothing back; `together` where there is no configuration that says."""
+    """Return the source without a threshold; `together` applies if there is no configuration."""
     kept = config or StrengthConfig(slope=1.0, intercept=0.0, least=0.0, together=together)
     return kept.model_copy(update={"slope": 1.0, "intercept": 0.0, "least": 0.0, "share": share or kept.share})
 
@@ -99,7 +101,7 @@ def _read(files: Sequence[Path], config: MediaConfig) -> Iterator[ReadVideo]:
         try:
             with Image.open(path) as image:
                 frames = Frames(np.asarray(image.convert("RGB"))[None], np.zeros(1))
-        except OSError:  # no picture, or the half of one
+        except OSError:  # not a picture, or a truncated one
             continue
         yield ReadVideo(VideoRef(path.name), MediaSample(file_sha256(path), 0.0, frames, None))
     videos = (VideoRef(path.name, str(path)) for path in files if path.suffix.lower() in MEDIA)
@@ -109,9 +111,9 @@ def _read(files: Sequence[Path], config: MediaConfig) -> Iterator[ReadVideo]:
                 yield video
 
 
-def _rows(file: str, source: str, tags: ChannelTags, catalog: TagCatalog) -> list[Proposed]:
+def _rows(file: str, source: str, tags: ChannelTags, catalog: TagCatalog) -> list[Proposal]:
     rows = []
-    for rank, (row, one) in enumerate(zip(tags.tag_rows.tolist(), tags.evidence, strict=True), start=1):
-        where = f"{one.start_s:g} s" if one.frame is None else f"frame {one.frame} of {one.frames}"
-        rows.append(Proposed(file, source, rank, catalog.names[row], one.similarity, where))
+    for rank, (row, evidence) in enumerate(zip(tags.tag_rows.tolist(), tags.evidence, strict=True), start=1):
+        where = f"{evidence.start_s:g} s" if evidence.frame is None else f"frame {evidence.frame} of {evidence.frames}"
+        rows.append(Proposal(file, source, rank, catalog.names[row], evidence.similarity, where))
     return rows

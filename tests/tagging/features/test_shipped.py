@@ -40,7 +40,7 @@ def test_the_offline_profile_loads_all_three_encoders() -> None:
 def test_the_vision_encoder_knows_kept_back_pictures(shared_data: Path, source: str, least: float) -> None:
     encoder = TrainedFrameEncoder(MODELS / "vision" / "model.safetensors", 64)
     classes = vision_classes()
-    pictures = [p for p in read_stills(shared_data) if p.source == source and p.kept_back]
+    pictures = [p for p in read_stills(shared_data) if p.source == source and p.held_out]
     inputs = np.concatenate([encoder.prepare(Frames(p.pixels()[None], np.zeros(1))) for p in pictures])
     best = encoder.beliefs(encoder.encode(inputs)).argmax(axis=1)
     right = [row == classes.rows[label_key(p)] for row, p in zip(best.tolist(), pictures, strict=True)]

@@ -27,7 +27,7 @@ from tagging.pipeline.tagger import Tagger
 from tagging.service.bundles import registry
 from tagging.service.config import ServiceConfig
 from tagging.service.server import serving
-from tagging.tools.load_test.process import service_process
+from tagging.tools.load_test.service_process import service_process
 
 pytestmark = pytest.mark.anyio
 

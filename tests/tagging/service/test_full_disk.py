@@ -13,7 +13,7 @@ from grpc_status import rpc_status
 from videotag.v1 import tagging_pb2 as pb
 from videotag.v1 import tagging_pb2_grpc as rpc
 
-from tagging.tools.load_test.process import service_process
+from tagging.tools.load_test.service_process import service_process
 from tests.support.disks import filled, tiny_disk
 
 pytestmark = pytest.mark.anyio

@@ -21,7 +21,7 @@ from tagging.store.database.database import Database
 from tagging.store.database.feedback import FeedbackLog
 from tagging.store.database.labelled_videos import LabelledLog
 from tagging.store.database.tag_edits import TagEdits
-from tagging.tools.load_test.process import ServiceProcess, service_process
+from tagging.tools.load_test.service_process import ServiceProcess, service_process
 from tests.support.polling import wait_until_async
 from tests.support.postgres import PostgresServer
 from tests.support.processes import runs

@@ -47,11 +47,11 @@ def made_of(some: list[ClipPlan]) -> list[tuple[Any, ...]]:
 
 
 def test_sounds_and_pictures_are_kept_back_as_the_encoders_training_keeps_them(data: Path) -> None:
-    heard = {one.name: one.kept_back for one in sounds.read_sounds(data) if one.label not in VAGUE}
-    assert {one.name: one.kept_back for one in read_sounds(data)} == heard
+    heard = {one.name: one.held_out for one in sounds.read_sounds(data) if one.label not in VAGUE}
+    assert {one.name: one.held_out for one in read_sounds(data)} == heard
     assert len(set(heard.values())) == 2
-    seen = {f"{one.source}/{one.name}": one.kept_back for one in pictures.read_stills(data)}
-    own = {one.name: one.kept_back for one in read_pictures(data)}
+    seen = {f"{one.source}/{one.name}": one.held_out for one in pictures.read_stills(data)}
+    own = {one.name: one.held_out for one in read_pictures(data)}
     assert own
     assert own.items() <= seen.items()
 
@@ -83,8 +83,8 @@ def test_nothing_of_a_test_clip_is_in_a_training_clip(data: Path) -> None:
         one, other = ([getattr(plan, source) for plan in part] for part in (train, test))
         names = [s.name for s in [*one, *other]]
         assert len(names) == len(set(names))
-        assert not any(s.kept_back for s in one)
-        assert all(s.kept_back for s in other)
+        assert not any(s.held_out for s in one)
+        assert all(s.held_out for s in other)
     assert not {plan.talk.title for plan in train} & {plan.talk.title for plan in test}
     assert {tag for plan in test for tag, _ in plan.carried} <= {tag for plan in train for tag, _ in plan.carried}
 

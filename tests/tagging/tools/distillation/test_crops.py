@@ -6,7 +6,7 @@ import torch
 
 from tagging.tools.distillation import picture_crops, sound_crops
 from tagging.tools.distillation.picture_crops import STUDENT_SIDE, cells, crop, halved, mix
-from tagging.tools.distillation.pictures import KEPT_BACK, Picture, is_kept_back
+from tagging.tools.distillation.pictures import HOLDOUT_SHARES, Picture, is_in_holdout
 from tagging.tools.distillation.sounds import LabelledSound
 from tagging.tools.distillation.teachers import SIDE
 
@@ -15,8 +15,8 @@ def rng(seed: int = 1) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
-def picture(name: str, source: str = "rooms", kept_back: bool = False) -> Picture:
-    return Picture(source, name, "", kept_back, lambda: np.zeros((8, 8, 3), np.uint8))
+def picture(name: str, source: str = "rooms", held_out: bool = False) -> Picture:
+    return Picture(source, name, "", held_out, lambda: np.zeros((8, 8, 3), np.uint8))
 
 
 @pytest.mark.parametrize("shape", [(32, 32), (68, 120), (300, 40), (1, 1)])
@@ -51,17 +51,17 @@ def test_a_mix_says_how_much_of_it_is_the_first_picture() -> None:
 
 
 def test_kept_back_pictures_have_no_crops_and_others_their_number() -> None:
-    pictures = [picture("a", "rooms"), picture("b", "rooms", kept_back=True), picture("c", "cifar100")]
+    pictures = [picture("a", "rooms"), picture("b", "rooms", held_out=True), picture("c", "cifar100")]
     numbers = picture_crops.plan(pictures, rng()).tolist()
     assert sorted(numbers) == [0] * picture_crops.CROPS["rooms"] + [2] * picture_crops.CROPS["cifar100"]
 
 
 def test_a_share_of_each_source_is_kept_back_and_always_the_same() -> None:
-    for source, share in KEPT_BACK.items():
+    for source, share in HOLDOUT_SHARES.items():
         names = [f"{number}.jpg" for number in range(2000)]
-        back = [is_kept_back(source, name) for name in names]
+        back = [is_in_holdout(source, name) for name in names]
         assert np.mean(back) == pytest.approx(share, abs=0.03)
-        assert back == [is_kept_back(source, name) for name in names]
+        assert back == [is_in_holdout(source, name) for name in names]
 
 
 @pytest.mark.parametrize("length", [1, 700, 20_000, sound_crops.SAMPLES, 80_000])
@@ -87,7 +87,7 @@ def test_a_bent_sound_is_up_to_a_tenth_longer_or_shorter() -> None:
 
 
 def test_kept_back_sounds_have_no_crops() -> None:
-    def sound(kept_back: bool) -> LabelledSound:
-        return LabelledSound("sounds", "a", "dog", kept_back, np.zeros(1, np.float32), None, None)
+    def sound(held_out: bool) -> LabelledSound:
+        return LabelledSound("sounds", "a", "dog", held_out, np.zeros(1, np.float32), None, None)
 
     assert set(sound_crops.plan([sound(True), sound(False)], rng()).tolist()) == {1}

@@ -29,8 +29,8 @@ CLASSES = Classes(
 )
 
 
-def picture(source: str, name: str, label: str, kept_back: bool = False) -> Picture:
-    return Picture(source, name, label, kept_back, lambda: np.full((4, 4, 3), 90, np.uint8))
+def picture(source: str, name: str, label: str, held_out: bool = False) -> Picture:
+    return Picture(source, name, label, held_out, lambda: np.full((4, 4, 3), 90, np.uint8))
 
 
 PICTURES = [
@@ -38,8 +38,8 @@ PICTURES = [
     picture("thumbnails", "1.jpg", ""),
     picture("rooms", "2", "kitchen"),
     picture("clips", "3", ""),
-    *(picture("imagenet_sample", f"b{n}", "cat", kept_back=True) for n in range(2)),
-    *(picture(source, "k", "kitchen", kept_back=True) for source in ("rooms",)),
+    *(picture("imagenet_sample", f"b{n}", "cat", held_out=True) for n in range(2)),
+    *(picture(source, "k", "kitchen", held_out=True) for source in ("rooms",)),
 ]
 
 
@@ -186,7 +186,7 @@ def test_a_trained_network_comes_back_from_its_file(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_curves_train_on_nested_parts_of_the_pictures_and_at_half_the_width(tmp_path: Path) -> None:
     pictures = [*PICTURES, *(picture("clips", f"c{n}", "") for n in range(12))]
-    free = np.array([n for n, one in enumerate(pictures) if not one.kept_back], np.int32)
+    free = np.array([n for n, one in enumerate(pictures) if not one.held_out], np.int32)
     some = replace(crops(len(free) ** 2), first=np.repeat(free, len(free)), second=np.tile(free, len(free)))
     parts = [curves.of_part(some, pictures, part) for part in curves.PARTS]
     seen = [set(part.first.tolist()) | set(part.second.tolist()) for part in parts]

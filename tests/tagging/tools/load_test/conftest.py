@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tagging.tools.load_test.process import ServiceProcess, service_process
+from tagging.tools.load_test.service_process import ServiceProcess, service_process
 
 
 @pytest.fixture(scope="module")

@@ -13,9 +13,9 @@ from videotag.v1 import tagging_pb2 as pb
 from tagging.errors import VideotagError
 from tagging.progress import Silent
 from tagging.tools.load_test import hostile, run
-from tagging.tools.load_test.attacks import SERVICE, Attack, Attacks, build_place, raw_field
-from tagging.tools.load_test.oddities import UNREADABLE
-from tagging.tools.load_test.process import ServiceProcess, service_process
+from tagging.tools.load_test.attacks import SERVICE, Attack, Attacks, build_escape_folder, raw_field
+from tagging.tools.load_test.odd_texts import UNREADABLE
+from tagging.tools.load_test.service_process import ServiceProcess, service_process
 from tests.support.healthy_media import clips
 from tests.support.paths import REPOSITORY
 
@@ -55,7 +55,7 @@ def test_a_raw_field_is_what_the_library_writes() -> None:
 
 @pytest.mark.slow
 def test_the_real_service_stands_hundreds_of_hostile_inputs(tiny_starter: Path, media: list[bytes]) -> None:
-    tables = run.attacked(run.LoadTarget(tiny_starter, (), None), 300, 11, media, Silent())
+    tables = run.run_hostile(run.LoadTarget(tiny_starter, (), None), 300, 11, media, Silent())
     assert sum(row["sent"] for row in tables["hostile inputs"]) == 300
 
 
@@ -67,12 +67,12 @@ async def test_what_a_service_must_not_do_is_a_fault(
     wrong = Attack("noise", SERVICE + "GetBundle", (b"",), never)
     outcome = await hostile.attack_all(service, iter([wrong]), 1, Silent())
     assert ["noise" in fault and "OK" in fault for fault in outcome.faults] == [True]
-    monkeypatch.setattr(hostile, "MORE_HELD", {"processes": -1})
+    monkeypatch.setattr(hostile, "ALLOWED_GROWTH", {"processes": -1})
     monkeypatch.setattr(hostile, "SETTLE_S", 1.0)
     outcome = await hostile.attack_all(service, iter(()), 0, Silent())
     assert [fault.startswith("processes: ") for fault in outcome.faults] == [True]
-    with pytest.raises(VideotagError, match="did not stand it: processes"):
-        run.judged(outcome)
+    with pytest.raises(VideotagError, match="failed under hostile input: processes"):
+        run.checked_tables(outcome)
 
 
 @pytest.mark.slow
@@ -83,6 +83,6 @@ async def test_a_service_that_dies_is_a_fault(
     with service_process(tiny_starter, tmp_path, f"sqlite:///{tmp_path}/service.db") as one:
         one.kill()
         outcome = await hostile.attack_all(
-            one, iter(drawn(1, media, build_place(tmp_path, media[0]), 20)), 20, Silent()
+            one, iter(drawn(1, media, build_escape_folder(tmp_path, media[0]), 20)), 20, Silent()
         )
     assert any("the service is dead" in fault for fault in outcome.faults)

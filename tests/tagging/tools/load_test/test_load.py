@@ -12,9 +12,9 @@ from videotag.v1 import tagging_pb2 as pb
 
 from tagging.errors import InvalidManifestError
 from tagging.progress import Silent
+from tagging.tools.load_test.footprint import Footprint
 from tagging.tools.load_test.load import FROM_STORE, Load, drive, median_interval, percentiles, requests
-from tagging.tools.load_test.process import Footprint
-from tagging.tools.load_test.run import LoadTarget, soaked, sweep, videos_of
+from tagging.tools.load_test.run import LoadTarget, read_test_videos, run_soak, run_sweep
 from tagging.tools.load_test.soak import Slope, slope, soak
 from tagging.types import VideoRef
 
@@ -120,10 +120,10 @@ def test_a_verdict_says_no_more_than_is_known() -> None:
 
 @pytest.mark.slow
 def test_a_sweep_and_a_soak_of_the_real_service_have_no_errors(tiny_starter: Path, unseen_corpus: Path) -> None:
-    videos = videos_of(unseen_corpus, 6, with_media=False)
+    videos = read_test_videos(unseen_corpus, 6, with_media=False)
     assert len(videos) == 6
     assert all(video.uri is None for video in videos)
-    tables = sweep(LoadTarget(tiny_starter, videos, None), 0.2, 10, Silent())
+    tables = run_sweep(LoadTarget(tiny_starter, videos, None), 0.2, 10, Silent())
     assert [row["callers"] for row in tables["TagVideo"]] == [1, 2, 4, 8, 16, 32]
     assert {row["errors"] for row in tables["TagVideo"]} == {"none"}
     assert all(row["calls/s"] > 0 for row in tables["TagVideo"])
@@ -132,8 +132,8 @@ def test_a_sweep_and_a_soak_of_the_real_service_have_no_errors(tiny_starter: Pat
     ]  # fmt: skip
     before, after = tables["held"]
     assert (before["processes"], before["MiB"] > 50) == (after["processes"], True)
-    clips = videos_of(unseen_corpus, 2, with_media=True)
+    clips = read_test_videos(unseen_corpus, 2, with_media=True)
     assert all(video.uri is not None for video in clips)
-    [row] = soaked(LoadTarget(tiny_starter, clips, None), 0.03, Silent(), rest_s=0.0)["soak"]
+    [row] = run_soak(LoadTarget(tiny_starter, clips, None), 0.03, Silent(), rest_s=0.0)["soak"]
     assert row["errors"] == "none"
     assert row["memory"] in ("flat", "growing", "not known")

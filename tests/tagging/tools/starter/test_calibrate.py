@@ -12,17 +12,17 @@ from tagging.bundle.files import read_manifest
 from tagging.config.recall import NamesConfig, StrengthConfig
 from tagging.errors import InvalidManifestError, MediaNotFoundError
 from tagging.progress import Silent
-from tagging.tools.starter.calibrate import JudgedProposals, calibrated, judged_clips, judged_titles
+from tagging.tools.starter.calibrate import ReviewedProposals, calibrated, reviewed_clips, tagged_titles
 from tagging.tools.starter.clips import name_clips, read_labels
-from tagging.tools.starter.propose import COLUMNS, Proposed, propose, write_proposed
+from tagging.tools.starter.propose import COLUMNS, Proposal, propose, write_proposals
 
 
 @pytest.fixture(scope="module")
-def proposed(tiny_starter: Path, unseen_corpus: Path) -> list[Proposed]:
+def proposed(tiny_starter: Path, unseen_corpus: Path) -> list[Proposal]:
     return propose(unseen_corpus.parent, tiny_starter, Silent())
 
 
-def test_every_clip_has_its_strongest_names_with_nothing_held_back(proposed: list[Proposed]) -> None:
+def test_every_clip_has_its_strongest_names_with_nothing_held_back(proposed: list[Proposal]) -> None:
     assert len({one.file for one in proposed}) == 8
     seen = [one for one in proposed if one.modality == "seen" and one.file == proposed[0].file]
     assert [one.rank for one in seen] == list(range(1, len(seen) + 1))
@@ -33,12 +33,12 @@ def test_every_clip_has_its_strongest_names_with_nothing_held_back(proposed: lis
 
 
 def test_a_folder_without_clips_is_told(tiny_starter: Path, tmp_path: Path) -> None:
-    with pytest.raises(MediaNotFoundError, match="no clip lies in"):
+    with pytest.raises(MediaNotFoundError, match="no clips in"):
         propose(tmp_path, tiny_starter, Silent())
 
 
-def test_judgements_are_joined_with_the_strengths_of_now(tmp_path: Path, proposed: list[Proposed]) -> None:
-    write_proposed(proposed, tmp_path / "p.csv")
+def test_judgements_are_joined_with_the_strengths_of_now(tmp_path: Path, proposed: list[Proposal]) -> None:
+    write_proposals(proposed, tmp_path / "p.csv")
     with (tmp_path / "p.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert tuple(rows[0]) == COLUMNS
@@ -49,7 +49,7 @@ def test_judgements_are_joined_with_the_strengths_of_now(tmp_path: Path, propose
         table = csv.DictWriter(file, COLUMNS)
         table.writeheader()
         table.writerows([*rows, {**rows[0], "tag": "gone", "right": "1"}])
-    found = judged_clips(tmp_path / "j.csv", proposed)
+    found = reviewed_clips(tmp_path / "j.csv", proposed)
     want = [one for one in proposed if one.modality == "seen" and one.tag != "car"]
     assert found["seen"].strengths.tolist() == pytest.approx([one.strength for one in want])
     assert found["seen"].right.tolist() == [one.tag in ("dog", "animal") for one in want]
@@ -93,7 +93,7 @@ def test_tables_without_their_columns_are_told(tmp_path: Path) -> None:
     with pytest.raises(InvalidManifestError, match="no column caption"):
         read_labels(table)
     with pytest.raises(InvalidManifestError, match="no column modality, part, right, tag"):
-        judged_clips(table, [])
+        reviewed_clips(table, [])
 
 
 def test_titles_are_right_where_the_creator_says_so(tmp_path: Path, tiny_starter: Path) -> None:
@@ -109,15 +109,15 @@ def test_titles_are_right_where_the_creator_says_so(tmp_path: Path, tiny_starter
     ]
     path = tmp_path / "m.jsonl"
     path.write_text("".join(json.dumps(video) + "\n" for video in videos), encoding="utf-8")
-    found = judged_titles(path, {}, tiny_starter)
+    found = tagged_titles(path, {}, tiny_starter)
     assert found["literal"].right.tolist() == [True, False, True]
     assert found["described"].right.tolist() == [False]
     assert sum(found["literal"].videos.values()) == 2
 
 
-def judged(strengths: list[float], right: list[bool]) -> JudgedProposals:
+def judged(strengths: list[float], right: list[bool]) -> ReviewedProposals:
     parts = np.where(np.arange(len(right)) % 2 == 0, "tune", "stills")
-    return JudgedProposals(
+    return ReviewedProposals(
         np.array(strengths, np.float32), np.array(right, np.bool_), parts, {"tune": 10, "stills": 10}
     )
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tagging.errors import BackendUnavailableError
-from tagging.tools.load_test.process import ServiceProcess, service_process
+from tagging.tools.load_test.service_process import ServiceProcess, service_process
 from tests.support.processes import runs
 
 
@@ -41,7 +41,7 @@ def test_a_footprint_counts_descendants_too(tmp_path: Path) -> None:
 STARTER = """
 import sys, time
 from pathlib import Path
-from tagging.tools.load_test.process import service_process
+from tagging.tools.load_test.service_process import service_process
 bundle, folder = map(Path, sys.argv[1:])
 with service_process(bundle, folder, f"sqlite:///{folder}/service.db") as service:
     print(*service.pids(), flush=True)

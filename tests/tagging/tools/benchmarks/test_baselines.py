@@ -12,16 +12,16 @@ import pytest
 from tagging.errors import ArtifactNotFoundError, InvalidManifestError, MissingPackageError
 from tagging.progress import Silent
 from tagging.store.features import FeatureStore
-from tagging.tools.benchmarks import linear
+from tagging.tools.benchmarks import xr_linear_environment
+from tagging.tools.benchmarks.baselines import BaselineOptions, run_baselines
 from tagging.tools.benchmarks.datasets import read_dataset
 from tagging.tools.benchmarks.folder import BenchmarkFolder, read_table
 from tagging.tools.benchmarks.labels import TrainingTags, vote_matrix
 from tagging.tools.benchmarks.nearest import nearest
 from tagging.tools.benchmarks.ngrams import tfidf
-from tagging.tools.benchmarks.peers import PeerOptions, run_peers
 from tagging.tools.benchmarks.predictions import prediction_files, read_predictions
 from tagging.tools.benchmarks.split import write_split
-from tagging.tools.benchmarks.usual import usual_tags
+from tagging.tools.benchmarks.uploader_baseline import uploader_tags
 from tagging.types import LabelledVideo, VideoRef
 from tests.support.benchmark_data import write_youtube
 
@@ -36,8 +36,8 @@ def video(number: int, tags: list[str], uploader: str | None = None) -> Labelled
     return LabelledVideo(VideoRef(str(number), title="t", uploader_id=uploader), tuple(tags))
 
 
-def options(tmp_path: Path) -> PeerOptions:
-    return PeerOptions(FeatureStore(tmp_path / "store"), tmp_path / "xr")
+def options(tmp_path: Path) -> BaselineOptions:
+    return BaselineOptions(FeatureStore(tmp_path / "store"), tmp_path / "xr")
 
 
 @pytest.mark.parametrize("form", ["dense", "sparse"])
@@ -90,17 +90,17 @@ def test_the_usual_tags_are_the_uploaders_most_repeated() -> None:
     train = [video(0, ["x", "y"], "u"), video(1, ["y"], "u"), video(2, ["z"], "w"), video(3, ["q"])]
     tags = TrainingTags.of(train)
     asked = [video(9, [], "u"), video(8, [], "nobody"), video(7, [])]
-    assert tags.best(usual_tags(train, tags, asked), 200) == [["y", "x"], [], []]
+    assert tags.best(uploader_tags(train, tags, asked), 200) == [["y", "x"], [], []]
 
 
 def test_peers_answer_every_test_the_same_way_each_time(folder: BenchmarkFolder, tmp_path: Path) -> None:
     tests = {name: read_table(folder.table(name)) for name in folder.tests()}
-    written = run_peers(folder, tests, ["tfidf", "usual"], options(tmp_path), Silent())
+    written = run_baselines(folder, tests, ["tfidf", "usual"], options(tmp_path), Silent())
     first = {path: path.read_bytes() for path in written}
     assert {path.relative_to(folder.root).as_posix() for path in written} == {
         f"predictions/{test}/{peer}.jsonl.gz" for test in ("unseen", "seen") for peer in ("tfidf", "usual")
     }
-    run_peers(folder, tests, ["tfidf", "usual"], options(tmp_path), Silent())
+    run_baselines(folder, tests, ["tfidf", "usual"], options(tmp_path), Silent())
     assert first == {path: path.read_bytes() for path in written}
     for test, videos in tests.items():
         found = read_predictions(folder.predictions(test) / "tfidf.jsonl.gz")
@@ -112,7 +112,7 @@ def test_peers_answer_every_test_the_same_way_each_time(folder: BenchmarkFolder,
 
 def test_the_usual_tags_are_those_of_a_plain_count(folder: BenchmarkFolder, tmp_path: Path) -> None:
     tests = {"seen": read_table(folder.table("seen"))}
-    run_peers(folder, tests, ["usual"], options(tmp_path), Silent())
+    run_baselines(folder, tests, ["usual"], options(tmp_path), Silent())
     found = read_predictions(folder.predictions("seen") / "usual.jsonl.gz")
     train = read_table(folder.train)
     for one in tests["seen"]:
@@ -134,7 +134,7 @@ def test_a_training_table_without_tags_is_one_error(folder: BenchmarkFolder, tmp
 
     write_table([Row("a", "t", "", ())], folder.train)
     with pytest.raises(InvalidManifestError, match="no video with a tag"):
-        run_peers(folder, {}, ["tfidf"], options(tmp_path), Silent())
+        run_baselines(folder, {}, ["tfidf"], options(tmp_path), Silent())
 
 
 STAND_IN = """
@@ -153,11 +153,11 @@ def test_xr_linear_is_asked_for_the_tags_it_can_learn(tmp_path: Path, monkeypatc
     from scipy.sparse import csr_matrix
 
     (tmp_path / "script.py").write_text(STAND_IN)
-    monkeypatch.setattr(linear, "SCRIPT", tmp_path / "script.py")
+    monkeypatch.setattr(xr_linear_environment, "SCRIPT", tmp_path / "script.py")
     tags = TrainingTags.of([video(0, ["a", "b"]), video(1, ["a", "c"])])
     x, q = csr_matrix(np.eye(2, dtype=np.float32)), csr_matrix(np.array([[1.0, 2.0]], np.float32))
-    every = linear.xr_linear(Path(sys.executable), x, tags, q, Silent(), min_count=1)
-    some = linear.xr_linear(Path(sys.executable), x, tags, q, Silent(), min_count=2)
+    every = xr_linear_environment.xr_linear(Path(sys.executable), x, tags, q, Silent(), min_count=1)
+    some = xr_linear_environment.xr_linear(Path(sys.executable), x, tags, q, Silent(), min_count=2)
     assert tags.best(every, 9) == [["a", "c", "b"]]
     assert tags.best(some, 9) == [["a"]]
     assert some.shape == (1, 3)
@@ -168,9 +168,9 @@ def test_a_python_without_libpecos_is_one_error(tmp_path: Path) -> None:
 
     tags, x = TrainingTags.of([video(0, ["a"])]), csr_matrix(np.ones((1, 1), np.float32))
     with pytest.raises(MissingPackageError, match="pecos"):
-        linear.xr_linear(Path(sys.executable), x, tags, x, Silent(), min_count=1)
+        xr_linear_environment.xr_linear(Path(sys.executable), x, tags, x, Silent(), min_count=1)
     with pytest.raises(MissingPackageError, match="cannot be run"):
-        linear.xr_linear(tmp_path / "no-python", x, tags, x, Silent(), min_count=1)
+        xr_linear_environment.xr_linear(tmp_path / "no-python", x, tags, x, Silent(), min_count=1)
 
 
 def test_an_environment_is_made_once_and_one_that_was_not_finished_again(
@@ -185,9 +185,9 @@ def test_an_environment_is_made_once_and_one_that_was_not_finished_again(
 
     monkeypatch.setattr(subprocess, "run", run)
     with pytest.raises(MissingPackageError, match="ERROR: nothing matches"):
-        linear.make_environment(tmp_path / "env", Silent())
+        xr_linear_environment.make_environment(tmp_path / "env", Silent())
     for _ in range(2):
-        assert linear.make_environment(tmp_path / "env", Silent()) == tmp_path / "env" / "bin" / "python"
+        assert xr_linear_environment.make_environment(tmp_path / "env", Silent()) == tmp_path / "env" / "bin" / "python"
     assert next(answers, None) is None
 
 

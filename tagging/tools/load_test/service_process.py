@@ -1,6 +1,6 @@
-"""The real service in a process of its own, on a free port of loopback, and what it holds of the machine (Linux).
+"""The service as a child process, on a free port of the loopback interface (Linux).
 
-It does not outlive who started it: the kernel kills it when the thread that did is gone, also by kill -9.
+It does not outlive its parent: the kernel kills it when the thread that started it ends, also by kill -9.
 """
 
 import json
@@ -11,24 +11,22 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
-
 from tagging.errors import BackendUnavailableError
+from tagging.tools.load_test.footprint import Footprint, footprint_of, process_tree
 
 START_TIMEOUT_S = 300.0  # a large bundle on a busy machine
 STOP_TIMEOUT_S = 60.0
-LOOK_EVERY_S = 0.05
+POLL_S = 0.05
 
-# What the process runs; its first argument is the id of who started it.
+# The program of the child process; its first argument is the id of the parent.
 _PROGRAM = """
 import ctypes, os, signal, sys
 PR_SET_PDEATHSIG = 1
 ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-if os.getppid() != int(sys.argv.pop(1)):  # who died before the call above
+if os.getppid() != int(sys.argv.pop(1)):  # the parent died before the call above
     sys.exit(1)
 from tagging.cli.main import main
 main()
@@ -36,18 +34,8 @@ main()
 _SERVING = re.compile(r"^serving bundle .* on port (\d+)$", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
-class Footprint:
-    """What a process and all its descendants hold together."""
-
-    resident_mib: float  # pages that processes share are counted in each
-    descriptors: int
-    threads: int
-    processes: int
-
-
 class ServiceProcess:
-    """`videotag serve`, which answers."""
+    """A running `videotag serve`."""
 
     def __init__(self, process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
         self._process = process
@@ -64,40 +52,28 @@ class ServiceProcess:
 
     @property
     def log(self) -> str:
-        """What it wrote."""
+        """Everything it has written to stdout and stderr."""
         return self._log.read_text(errors="replace")
 
     def pids(self) -> set[int]:
-        """The service's process id and those of its descendants."""
-        return {process.pid for process in self._tree()}
+        """Return the ids of the process and its descendants."""
+        return {process.pid for process in process_tree(self._process.pid)}
 
     def footprint(self) -> Footprint:
-        resident = descriptors = threads = processes = 0
-        for process in self._tree():
-            with suppress(psutil.NoSuchProcess), process.oneshot():  # it may have ended meanwhile
-                resident += process.memory_info().rss
-                descriptors += process.num_fds()
-                threads += process.num_threads()
-                processes += 1
-        return Footprint(resident / 2**20, descriptors, threads, processes)
-
-    def _tree(self) -> list[psutil.Process]:
-        with suppress(psutil.NoSuchProcess):
-            root = psutil.Process(self._process.pid)
-            return [root, *root.children(recursive=True)]
-        return []
+        """Return what the process and its descendants hold now."""
+        return footprint_of(process_tree(self._process.pid))
 
     def terminate(self) -> None:
-        """Ask it to drain and end."""
+        """Request a drain and an orderly end."""
         self._process.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """It ends here and now."""
+        """End it at once, and wait for the end."""
         self._process.kill()
         self._process.wait()
 
     def wait(self) -> int:
-        """Its exit status; raises TimeoutExpired."""
+        """Wait for its end and return the exit status; raise TimeoutExpired if it takes too long."""
         return self._process.wait(STOP_TIMEOUT_S)
 
 
@@ -105,11 +81,11 @@ class ServiceProcess:
 def service_process(
     bundle: Path, folder: Path, database: str, listen: Mapping[str, object] | None = None, folders: Sequence[str] = ()
 ) -> Iterator[ServiceProcess]:
-    """The service, once it is SERVING; it is told to stop at the end of the context, where it still runs.
+    """Start the service, yield it once it is SERVING, and terminate it at the end of the context.
 
-    folder: for its settings and its log; database: a URL; listen: further keys of that table of its file;
-    folders: absolute, that it may open files of. Raises BackendUnavailableError, with what it said last,
-    where it does not start.
+    folder: where its settings and its log are written; database: a URL; listen: further keys of the table `listen` of
+    its settings; folders: absolute paths from which it may open files. Raises BackendUnavailableError with the last
+    lines of its log if it does not start.
     """
     file, log = folder / "service.toml", folder / "service.log"
     file.write_text(_toml(listen or {}, database, folders), encoding="utf-8")
@@ -132,18 +108,18 @@ def service_process(
 def _port(process: "subprocess.Popen[bytes]", log: Path) -> int:
     deadline = time.monotonic() + START_TIMEOUT_S
     while True:
-        ended = process.poll() is not None  # looked at first: what it said before its end is in the log then
-        told = log.read_text(errors="replace")
-        if found := _SERVING.search(told):
+        ended = process.poll() is not None  # read before the log, which is then complete
+        text = log.read_text(errors="replace")
+        if found := _SERVING.search(text):
             return int(found[1])
         if ended or time.monotonic() > deadline:
-            last = " ".join(told.split("\n")[-3:]).strip()
-            raise BackendUnavailableError(f"the service does not start: {last or 'it said nothing'}")
-        time.sleep(LOOK_EVERY_S)
+            last = " ".join(text.split("\n")[-3:]).strip()
+            raise BackendUnavailableError(f"the service does not start: {last or 'its log is empty'}")
+        time.sleep(POLL_S)
 
 
 def _toml(listen: Mapping[str, object], database: str, folders: Sequence[str]) -> str:
-    """A string of JSON is one of TOML, too; so are numbers and lists of strings."""
+    """Write the settings file: JSON strings, numbers and lists of strings are valid TOML."""
     tables: dict[str, dict[str, object]] = {
         "listen": {"address": "127.0.0.1:0", **listen},
         "observe.metrics": {"listen": "127.0.0.1:0"},

@@ -12,7 +12,7 @@ from tagging.tools.benchmarks.labels import Sparse, TrainingTags
 from tagging.types import LabelledVideo
 
 
-def usual_tags(train: Sequence[LabelledVideo], tags: TrainingTags, tests: Sequence[LabelledVideo]) -> Sparse:
+def uploader_tags(train: Sequence[LabelledVideo], tags: TrainingTags, tests: Sequence[LabelledVideo]) -> Sparse:
     """V training and Q test videos -> (Q, N) numbers of the uploader's videos that have each tag."""
     videos_of: dict[str, list[int]] = defaultdict(list)
     for row, video in enumerate(train):

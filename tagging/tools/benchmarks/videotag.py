@@ -16,7 +16,7 @@ COMMAND = (sys.executable, "-c", "from tagging.cli.main import main; main()")
 
 
 @dataclass(frozen=True, slots=True)
-class OursOptions:
+class VideotagOptions:
     bundle: Path  # trained unless it exists
     profile: str = "offline"
     configs: tuple[Path, ...] = ()  # TOML over the profile, each over those before it
@@ -24,20 +24,22 @@ class OursOptions:
     command: Sequence[str] = COMMAND
 
 
-def run_ours(folder: BenchmarkFolder, tests: Mapping[str, Sequence[LabelledVideo]], options: OursOptions) -> list[Path]:
+def run_videotag(
+    folder: BenchmarkFolder, tests: Mapping[str, Sequence[LabelledVideo]], options: VideotagOptions
+) -> list[Path]:
     """Train on the folder's train.parquet, then answer the videos of each test; what `train` and `predict` raise."""
     train(folder.train, options)
     return [path for test, videos in tests.items() for path in predict(videos, folder.predictions(test), options)]
 
 
-def train(manifest: Path, options: OursOptions) -> None:
+def train(manifest: Path, options: VideotagOptions) -> None:
     """The bundle of the options, unless it is there. Raises VideotagError where the command fails; it told why."""
     if not options.bundle.exists():
         where = ["--manifest", str(manifest), "--out", str(options.bundle), "--profile", options.profile]
         _videotag(options, "train", *where, *(f"--config={path}" for path in options.configs), *_features(options))
 
 
-def predict(videos: Sequence[LabelledVideo], out: Path, options: OursOptions) -> list[Path]:
+def predict(videos: Sequence[LabelledVideo], out: Path, options: VideotagOptions) -> list[Path]:
     """Whatever files of predictions `videotag evaluate` writes, as `videotag-NAME.jsonl.gz`, NAME being `union` or a
     channel. Raises VideotagError where the command fails; it told why.
     """
@@ -55,11 +57,11 @@ def predict(videos: Sequence[LabelledVideo], out: Path, options: OursOptions) ->
     return written
 
 
-def _features(options: OursOptions) -> list[str]:
+def _features(options: VideotagOptions) -> list[str]:
     return ["--features", str(options.features)] if options.features else []
 
 
-def _videotag(options: OursOptions, *arguments: str) -> None:
+def _videotag(options: VideotagOptions, *arguments: str) -> None:
     """stdout is not ours to fill: the figures of `evaluate` are other figures than the scorer's."""
     done = subprocess.run([*options.command, *arguments], stdout=subprocess.DEVNULL, check=False)
     if done.returncode:

@@ -17,18 +17,18 @@ from tagging.store.features import FeatureStore
 from tagging.tools.benchmarks.embeddings import embed_titles
 from tagging.tools.benchmarks.folder import BenchmarkFolder, read_table
 from tagging.tools.benchmarks.labels import Sparse, TrainingTags, vote_matrix
-from tagging.tools.benchmarks.linear import MIN_COUNT, make_environment, xr_linear
 from tagging.tools.benchmarks.nearest import nearest
 from tagging.tools.benchmarks.ngrams import tfidf
 from tagging.tools.benchmarks.predictions import DEEPEST, write_predictions
-from tagging.tools.benchmarks.usual import usual_tags
+from tagging.tools.benchmarks.uploader_baseline import uploader_tags
+from tagging.tools.benchmarks.xr_linear_environment import MIN_COUNT, make_environment, xr_linear
 from tagging.types import LabelledVideo
 
 NEIGHBOURS = 30
 
 
 @dataclass(frozen=True, slots=True)
-class PeerOptions:
+class BaselineOptions:
     """Where two of the peers keep what they need."""
 
     store: FeatureStore
@@ -43,7 +43,7 @@ class Task:
 
     train: Sequence[LabelledVideo]  # V
     tests: Sequence[LabelledVideo]  # Q
-    options: PeerOptions
+    options: BaselineOptions
     progress: Progress
 
     @cached_property
@@ -75,10 +75,10 @@ def _xr_linear(task: Task) -> Sparse:
 
 
 def _usual(task: Task) -> Sparse:
-    return usual_tags(task.train, task.tags, task.tests)
+    return uploader_tags(task.train, task.tags, task.tests)
 
 
-PEERS: dict[str, Callable[[Task], Sparse]] = {
+BASELINES: dict[str, Callable[[Task], Sparse]] = {
     "tfidf": _tfidf,
     "xr-linear": _xr_linear,
     "usual": _usual,
@@ -86,11 +86,11 @@ PEERS: dict[str, Callable[[Task], Sparse]] = {
 }
 
 
-def run_peers(
+def run_baselines(
     folder: BenchmarkFolder,
     tests: Mapping[str, Sequence[LabelledVideo]],
     peers: Sequence[str],
-    options: PeerOptions,
+    options: BaselineOptions,
     progress: Progress,
 ) -> list[Path]:
     """Write the predictions of the peers for the videos of each test; each peer learns once for all tests.
@@ -102,8 +102,8 @@ def run_peers(
         raise InvalidManifestError(f"{folder.train}: no video with a tag")
     task = Task(train, [video for videos in tests.values() for video in videos], options, progress)
     written = []
-    for peer in [name for name in PEERS if name in peers]:
-        found = task.tags.best(PEERS[peer](task), DEEPEST)
+    for peer in [name for name in BASELINES if name in peers]:
+        found = task.tags.best(BASELINES[peer](task), DEEPEST)
         start = 0
         for test, videos in tests.items():
             path = folder.predictions(test) / f"{peer}.jsonl.gz"
