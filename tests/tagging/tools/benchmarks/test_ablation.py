@@ -106,6 +106,7 @@ def test_a_part_differs_from_the_whole_by_its_override_alone(part: str, tmp_path
     }
 
 
+@pytest.mark.slow
 def test_every_part_has_a_row_with_its_difference_and_empty_cells_for_what_is_not_there(
     folder: BenchmarkFolder,
 ) -> None:
