@@ -185,7 +185,7 @@ def test_a_trained_network_comes_back_from_its_file(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_curves_train_on_nested_parts_of_the_pictures_and_at_half_the_width(tmp_path: Path) -> None:
-    pictures = [*PICTURES, *(picture("clips", f"c{n}", "") for n in range(12))]
+    pictures = [*PICTURES, *(picture("clips", f"c{n}", "") for n in range(8))]
     free = np.array([n for n, one in enumerate(pictures) if not one.held_out], np.int32)
     some = replace(crops(len(free) ** 2), first=np.repeat(free, len(free)), second=np.tile(free, len(free)))
     parts = [curves.of_part(some, pictures, part) for part in curves.PARTS]
