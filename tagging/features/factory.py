@@ -1,6 +1,5 @@
-"""Builds the encoders that a configuration names."""
+"""Encoder factory: builds the encoders that a configuration names."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tagging.config.encoders import (
@@ -24,22 +23,27 @@ from tagging.types import MODALITIES, Modality
 
 @dataclass(frozen=True, slots=True)
 class Encoders:
-    """One encoder a modality; None: that modality is not looked at."""
+    """One encoder per modality; None: the modality is ignored."""
 
     text: TextEncoder | None = None
     frames: FrameEncoder | None = None
     audio: SoundEncoder | None = None
 
     def present(self) -> dict[Modality, TextEncoder | FrameEncoder | SoundEncoder]:
+        """The encoders that are present, by modality."""
         every = zip(MODALITIES, (self.text, self.frames, self.audio), strict=True)
         return {modality: encoder for modality, encoder in every if encoder is not None}
+
+    def fingerprints(self) -> dict[Modality, str]:
+        """The fingerprint of each encoder that is present."""
+        return {modality: encoder.fingerprint for modality, encoder in self.present().items()}
 
 
 def load_encoders(config: EncodersConfig) -> Encoders:
     """Find all weights, then import the libraries and load.
 
     Raises MissingWeightsError or MissingPackageError before anything heavy is imported, InvalidConfigError for a
-    device that is not there, ArtifactMismatchError for files that are not the model they should be.
+    device that is not available, ArtifactMismatchError for files that do not hold the configured model.
     """
     check_weights(config)
     device = _device(config)
@@ -51,7 +55,7 @@ def load_encoders(config: EncodersConfig) -> Encoders:
 
 
 def check_weights(config: EncodersConfig) -> None:
-    """Raises MissingWeightsError or MissingPackageError for the first encoder that cannot be loaded; fast."""
+    """Raise MissingWeightsError or MissingPackageError for the first encoder that cannot be loaded; loads nothing."""
     if isinstance(config.text, SentenceTransformersConfig):
         text_folder(config.text)
     if isinstance(config.vision, OpenClipConfig):
@@ -116,7 +120,3 @@ def _device(config: EncodersConfig) -> str:
     from tagging.torch_tools import torch_device  # imports torch, which missing weights need not wait for
 
     return torch_device(config.device, "encoders.device")
-
-
-def encoder_fingerprints(encoders: Encoders) -> Mapping[Modality, str]:
-    return {modality: encoder.fingerprint for modality, encoder in encoders.present().items()}

@@ -8,7 +8,7 @@ from pathlib import Path
 from tagging.bundle.files import read_manifest
 from tagging.errors import InvalidManifestError
 from tagging.features.extract import extract
-from tagging.features.factory import encoder_fingerprints, load_encoders
+from tagging.features.factory import load_encoders
 from tagging.manifest import read_labelled
 from tagging.pipeline.load import check_encoders
 from tagging.progress import Progress
@@ -61,7 +61,7 @@ def append_labelled(
         extraction = extract([video.video for video in tagged], encoders, manifest.config.media, store, progress)
         for failure in extraction.failures[:FAILURES_LOGGED]:
             logger.warning("%s: %s", failure.video.video_id, failure.error.message)
-        fingerprints = encoder_fingerprints(encoders)
+        fingerprints = encoders.fingerprints()
         appended = unchanged = without_features = 0
         with progress.track("append", len(tagged)) as advance:
             for video, embeddings in zip(tagged, extraction.embeddings, strict=True):

@@ -13,7 +13,7 @@ from rank.recall_probability import RecallProbabilityRanker
 from tagging.bundle.files import artifact_errors, read_manifest
 from tagging.bundle.manifest import BundleManifest
 from tagging.errors import ArtifactMismatchError
-from tagging.features.factory import Encoders, encoder_fingerprints, load_encoders
+from tagging.features.factory import Encoders, load_encoders
 from tagging.pipeline.recall_stage import RecallStage
 from tagging.pipeline.stages import Stages, untimed
 from tagging.pipeline.tagger import Tagger
@@ -61,7 +61,7 @@ def load_ranker(folder: Path, manifest: BundleManifest) -> Ranker:
 def check_encoders(manifest: BundleManifest, encoders: Encoders) -> None:
     """The encoders at hand are those whose vectors the bundle holds, or ArtifactMismatchError."""
     stated = stated_fingerprints(manifest)
-    for modality, found in encoder_fingerprints(encoders).items():
+    for modality, found in encoders.fingerprints().items():
         if found != stated.get(modality):
             raise ArtifactMismatchError(
                 f"bundle {manifest.version}: its {modality} encoder has fingerprint {stated.get(modality)}, "

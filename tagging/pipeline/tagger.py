@@ -19,7 +19,7 @@ from rank.select import select
 from tagging.config.root import Config, SelectConfig
 from tagging.errors import InvalidSelectionError, InvalidVideoError
 from tagging.features.encode import embed, encode_videos
-from tagging.features.factory import Encoders, encoder_fingerprints
+from tagging.features.factory import Encoders
 from tagging.media.pool import DecodePool
 from tagging.media.read_ahead import Failure, ReadVideo, read_media_ahead
 from tagging.media.source import OpenFile
@@ -121,7 +121,7 @@ class Tagger:
 
     def join(self, entries: Mapping[str, LabelledUpdate]) -> UpdateReport:
         """Let labelled videos vote from now on, or leave; by video. Safe while others are tagged."""
-        return apply_updates(self._recall_stage, entries, encoder_fingerprints(self._encoders))
+        return apply_updates(self._recall_stage, entries, self._encoders.fingerprints())
 
     def edited(self, tags: EditedCatalog) -> "Tagger":
         """The same bundle, labelled videos and decoders under edited tags; this one goes on as it is."""
@@ -192,7 +192,7 @@ class Tagger:
         seen = embed(self._encoders, read.video, features)
         if not seen.rows:
             raise _blank(read.video, features.warnings)
-        fingerprints = encoder_fingerprints(self._encoders)
+        fingerprints = self._encoders.fingerprints()
         rows: dict[Modality, NDArray[np.float32]] = {modality: seen.rows[modality] for modality in seen.modalities}
         made_by = {modality: fingerprints[modality] for modality in rows}
         return AddedVideo(replace(read.video, uri=None), labelled.tags, rows, made_by), seen.warnings

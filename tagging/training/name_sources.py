@@ -19,7 +19,7 @@ from tagging.bundle.name_vectors import load_name_vectors, save_class_tags, save
 from tagging.config.recall import NamesConfig, RecallConfig
 from tagging.config.root import Config
 from tagging.features.base import TellsClasses
-from tagging.features.factory import Encoders, encoder_fingerprints
+from tagging.features.factory import Encoders
 from tagging.features.names import Linker, class_words, name_vectors
 from tagging.pipeline.recall_parts import named_channels
 from tagging.tags.catalog import TagCatalog
@@ -48,7 +48,7 @@ class NameSources:
 
 def without_foreign_sources(config: Config, encoders: Encoders) -> Config:
     """Return the configuration without the name sources that were fitted for other encoders than these."""
-    names, present = config.recall.names, encoder_fingerprints(encoders)
+    names, present = config.recall.names, encoders.fingerprints()
     foreign = [
         source
         for source, modality in SOURCES.items()
