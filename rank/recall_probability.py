@@ -12,7 +12,7 @@ class RecallProbabilityRanker:
     def score(self, videos: Sequence[RankInput]) -> list[TagScores]:
         scored = []
         for video in videos:
-            if video.candidates.likely is None:
+            if video.candidates.probabilities is None:
                 raise ValueError("candidates without a likelihood: their recall learnt none")
-            scored.append(TagScores(video.candidates.likely))
+            scored.append(TagScores(video.candidates.probabilities))
         return scored

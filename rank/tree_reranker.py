@@ -97,9 +97,9 @@ def recall_log_odds(candidates: Candidates) -> NDArray[np.float64]:
 
     Raises ValueError if recall has no fusion model, so that there are no probabilities.
     """
-    if candidates.likely is None:
+    if candidates.probabilities is None:
         raise ValueError("candidates without a recall probability: their recall has no fusion model")
-    return np.asarray(logit(np.clip(candidates.likely.astype(np.float64), 1e-6, 1 - 1e-6)))
+    return np.asarray(logit(np.clip(candidates.probabilities.astype(np.float64), 1e-6, 1 - 1e-6)))
 
 
 def _feature_names(candidates: Candidates) -> list[str]:

@@ -1,65 +1,67 @@
-"""How much of the truth recall brings: the seed's Table 1.
+"""Recall metrics: recall@k of each channel and of their union.
 
-Means are over videos with at least one true tag, and every true tag is in the divisor, also those that no closed
-vocabulary can reach: -1, or a row beyond the catalog where the video's own words named it. Figures ending in
-`_in_vocabulary` leave those out, with the videos that then have none.
+They are the recall table of "Multimodal Video Tagging: Challenges and a Two-Stage Recall-Ranking Solution" (NetEase).
+Means are over videos with at least one true tag. Every true tag is in the divisor, also those that a closed vocabulary
+cannot reach: -1, or a row after the catalog's where the video's own words named it. Figures ending in `_in_vocabulary`
+leave those tags out, and the videos that then have none.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Rows = NDArray[np.int64]  # catalog rows, best first
+from tagging.types import Indices
+
 AT = (5, 20, 50, 200)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Proposal:
-    """The tags a channel, or the union of all, proposed for one video; None where it had nothing to look at."""
+    """The tags that a channel, or the union of all, proposed for one video; None where it lacked its input."""
 
-    rows: Rows | None
-    true: Rows  # at least one
+    rows: Indices | None  # (n,) catalog rows, best first
+    true: Indices  # at least one
     tags: int  # in the catalog
 
 
-def recall_at_k(proposed: Rows, true: Rows, k: int) -> float:
-    """Share of the true tags that are among the first k proposed."""
+def recall_at_k(proposed: Indices, true: Indices, k: int) -> float:
+    """Return the share of the true tags that are among the first k proposed."""
     return float(np.isin(true, proposed[:k]).mean())
 
 
 def recall_row(name: str, proposals: Sequence[Proposal]) -> dict[str, str | float | int]:
-    """One row of the table. A video the channel could not look at counts as one without a tag."""
-    rows = [p.rows if p.rows is not None else np.zeros(0, np.int64) for p in proposals]
+    """Return one row of the table. A video whose input the channel lacked counts as one without proposed tags."""
+    rows = [proposal.rows if proposal.rows is not None else np.zeros(0, np.int64) for proposal in proposals]
     figures: dict[str, str | float | int] = {
         "channel": name,
         "videos": len(proposals),
-        "videos_looked_at": sum(p.rows is not None for p in proposals),
-        "tags_proposed": _mean([len(r) for r in rows]),
+        "videos_looked_at": sum(proposal.rows is not None for proposal in proposals),
+        "tags_proposed": _mean([len(proposed) for proposed in rows]),
     }
     for k in AT:
-        figures[f"recall_at_{k}"] = _mean([recall_at_k(r, p.true, k) for r, p in zip(rows, proposals, strict=True)])
-    known = [p.true[(p.true >= 0) & (p.true < p.tags)] for p in proposals]
-    reachable = [(r, true) for r, true in zip(rows, known, strict=True) if len(true)]
+        recalls = [recall_at_k(found, proposal.true, k) for found, proposal in zip(rows, proposals, strict=True)]
+        figures[f"recall_at_{k}"] = _mean(recalls)
+    known = [proposal.true[(proposal.true >= 0) & (proposal.true < proposal.tags)] for proposal in proposals]
+    reachable = [(found, true) for found, true in zip(rows, known, strict=True) if len(true)]
     for k in AT:
-        figures[f"recall_at_{k}_in_vocabulary"] = _mean([recall_at_k(r, true, k) for r, true in reachable])
+        figures[f"recall_at_{k}_in_vocabulary"] = _mean([recall_at_k(found, true, k) for found, true in reachable])
     return figures
 
 
 def lost_without(channels: Mapping[str, Sequence[Proposal]], union: Sequence[Proposal]) -> dict[str, float]:
-    """Of the true tags, the share that the union has and no channel but this one proposed, in a mean over videos.
+    """Return for each channel the share of true tags that the union has and no other channel proposed; video means.
 
-    An upper bound: what would take the place of those candidates in the budget might be right, too.
+    The shares are upper bounds: other candidates that would take the freed budget might be right, too.
     """
     lost: dict[str, list[float]] = {name: [] for name in channels}
-    for place, joined in enumerate(union):
-        said = {name: some[place].rows for name, some in channels.items()}
-        found = joined.true[np.isin(joined.true, [] if joined.rows is None else joined.rows)]
-        by_name = {name: np.isin(found, [] if rows is None else rows) for name, rows in said.items()}
-        voices = np.sum(list(by_name.values()), axis=0)
+    for video, united in enumerate(union):
+        found = united.true[np.isin(united.true, [] if united.rows is None else united.rows)]
+        rows = {name: proposals[video].rows for name, proposals in channels.items()}
+        by_name = {name: np.isin(found, [] if proposed is None else proposed) for name, proposed in rows.items()}
+        channels_with = np.sum(list(by_name.values()), axis=0)
         for name, proposed in by_name.items():
-            lost[name].append(float((proposed & (voices == 1)).sum()) / len(joined.true))
+            lost[name].append(float((proposed & (channels_with == 1)).sum()) / len(united.true))
     return {name: _mean(shares) for name, shares in lost.items()}
 
 

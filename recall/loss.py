@@ -1,7 +1,7 @@
-"""Losses for very many labels of which most that are true are missing.
+"""Losses for extreme multi-label learning with missing positives.
 
-Each takes logits (B, M) of B videos over M labels, and the P pairs that are known to be true as (rows, columns), and
-gives (P,) nats a pair, so the caller weighs videos and tags as it wants. All were compared (recall/README.md).
+Each takes logits (B, M) of B videos over M labels and the P pairs known to be true as (rows, columns), and returns
+(P,) nats per pair, so the caller chooses the weights of videos and tags. recall/BENCHMARKS.md compares them.
 """
 
 from collections.abc import Callable
@@ -16,35 +16,35 @@ Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def softmax(logits: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """Cross-entropy of each positive against all labels, the other positives too (Joulin et al. 2016)."""
+    """Return the cross-entropy of each positive against all labels, other positives included (Joulin et al. 2016)."""
     return logits.logsumexp(dim=1)[rows] - logits[rows, columns]
 
 
 def decoupled(logits: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """Each positive against the negatives alone: positives do not compete (Gupta et al. 2023, DEXML, eq. 5)."""
+    """Return the cross-entropy of each positive against the negatives alone (Gupta et al. 2023, DEXML, eq. 5)."""
     positive = torch.zeros_like(logits, dtype=torch.bool)
     positive[rows, columns] = True
     return decoupled_softmax(logits, rows, columns, logits.masked_fill(positive, -torch.inf))
 
 
 def asymmetric(logits: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """Binary cross-entropy whose easy negatives fade (Ridnik et al. 2021, eq. 4 and 7: γ- = 4, γ+ = 0, m = 0.05).
+    """Return the asymmetric loss (Ridnik et al. 2021, eq. 4 and 7: γ- = 4, γ+ = 0, m = 0.05).
 
-    The negatives' sum of a video is shared among its positives.
+    It is a binary cross-entropy that down-weights easy negatives. The sum over a video's negatives is shared among its
+    positives.
     """
-    likely = (logits.sigmoid() - 0.05).clamp(min=0.0)
-    fading = -likely.pow(4) * torch.log1p(-likely.clamp(max=1 - 1e-6))
-    fading = fading.index_put((rows, columns), torch.zeros(len(rows), dtype=fading.dtype))
+    shifted = (logits.sigmoid() - 0.05).clamp(min=0.0)
+    negatives = -shifted.pow(4) * torch.log1p(-shifted.clamp(max=1 - 1e-6))
+    negatives = negatives.index_put((rows, columns), torch.zeros(len(rows), dtype=negatives.dtype))
     positives = torch.bincount(rows, minlength=len(logits)).clamp(min=1)
-    return functional.softplus(-logits[rows, columns]) + (fading.sum(dim=1) / positives)[rows]
+    return functional.softplus(-logits[rows, columns]) + (negatives.sum(dim=1) / positives)[rows]
 
 
 def contrastive(anchors: Tensor, partners: Tensor, alike: Tensor, temperature: float) -> Tensor:
-    """InfoNCE: each video finds the partner it shares a tag with among all partners (van den Oord et al. 2018, eq. 4).
+    """Return InfoNCE (B,) in nats: each video's partner among all partners (van den Oord et al. 2018, eq. 4).
 
     anchors, partners: (B, D) unit rows
-    alike:             (B, B) True where another partner shares a tag with the anchor too: it is no negative
-    Returns (B,) nats.
+    alike:             (B, B) True where another partner shares a tag with the anchor, and so is not a negative
     """
     logits = anchors @ partners.T / temperature
     own = torch.eye(len(logits), dtype=torch.bool)

@@ -1,4 +1,4 @@
-"""The union of what the channels propose, each channel's score kept apart."""
+"""Merging of channels: the union of their tags as candidates, with the score of every channel."""
 
 from collections.abc import Mapping
 
@@ -8,7 +8,7 @@ from tagging.types import Candidates, ChannelTags, Evidence
 
 
 def merge(proposed: Mapping[str, ChannelTags | None]) -> Candidates:
-    """Candidates by rising catalog row; NaN where a channel did not propose the tag or had nothing to look at."""
+    """Return candidates by rising catalog row; NaN where a channel did not propose the tag or lacked its input."""
     present = [channel for channel in proposed.values() if channel is not None]
     tag_rows = (
         np.unique(np.concatenate([channel.tag_rows for channel in present])) if present else np.zeros(0, np.int64)
@@ -20,7 +20,7 @@ def merge(proposed: Mapping[str, ChannelTags | None]) -> Candidates:
     neighbours = {name: channel.neighbours for name, channel in proposed.items() if channel is not None}
     evidence: dict[int, tuple[Evidence, ...]] = {}
     for channel in present:
-        for row, one in zip(channel.tag_rows.tolist(), channel.evidence, strict=False):  # votes have none
-            evidence[row] = (*evidence.get(row, ()), one)
+        for row, reason in zip(channel.tag_rows.tolist(), channel.evidence, strict=False):  # voting channels have none
+            evidence[row] = (*evidence.get(row, ()), reason)
     new = {row: name for channel in present for row, name in channel.new.items()}
     return Candidates(tag_rows, tuple(proposed), scores, neighbours, evidence, new)

@@ -1,11 +1,11 @@
-"""What recall learns from labelled videos: vectors of n-grams, a tower for videos, one for tags, a linear head.
+"""Recall model: n-gram vectors, a video tower, a tag tower and a linear head, trained on labelled videos.
 
-A video's h meets tags in two ways, which see different things:
+The encoding h of a video is compared with tags in two ways, which find different ones:
 
     linear       W h + b, a vector of its own for every label: tags that several uploaders use
     similarity   s · cos(P h, t), t from the tag tower: any tag with a name, also one added a second ago
 
-and h itself, at unit length, is what labelled videos are compared by in the multimodal channel.
+and at unit length, labelled videos are compared by h in the multimodal channel.
 """
 
 import math
@@ -23,53 +23,49 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from recall.ngrams import NgramFeatures
+from recall.query import MULTIMODAL, RecallQuery
 from recall.tower import NGRAMS, Tower
 from tagging.files.tensors import read_tensors
-from tagging.types import VideoEmbeddings
+from tagging.types import FloatRows, Indices, VideoEmbeddings
 
-AT_ONCE = 4096
-Floats = NDArray[np.float32]
+BATCH = 4096
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Views:
-    """What is known of n things, videos or tags: a sparse row of n-grams, dense rows, and which of them there are."""
+    """Tower inputs of n videos or tags: a sparse row of n-grams, dense rows, and which of them are present."""
 
     ngrams: sparse.csr_matrix  # (n, F)
-    dense: Mapping[str, Floats]  # (n, dim) each; zeros where missing
+    dense: Mapping[str, FloatRows]  # (n, dim) each; zeros where missing
     present: NDArray[np.bool_]  # (n, 1 + dense) n-grams first
 
     def __len__(self) -> int:
         return len(self.present)
 
-    def rows(self, rows: NDArray[np.int64]) -> "Views":
+    def rows(self, rows: Indices) -> "Views":
         return Views(self.ngrams[rows], {view: values[rows] for view, values in self.dense.items()}, self.present[rows])
 
 
-def views_of(texts: Sequence[str], dense: Mapping[str, Floats], features: NgramFeatures) -> Views:
-    """dense: (n, dim) of each view, zeros where a thing lacks it."""
+def views_of(texts: Sequence[str], dense: Mapping[str, FloatRows], features: NgramFeatures) -> Views:
+    """Return the views of n texts and dense rows (n, dim), whose zero rows are missing."""
     ngrams = features.transform(texts)
     present = [np.diff(ngrams.indptr) > 0, *(rows.any(axis=1) for rows in dense.values())]
     return Views(ngrams, dense, np.stack(present, axis=1))
 
 
-def dense_rows(videos: Sequence[VideoEmbeddings], view: str, dim: int) -> Floats:
-    """(n, dim) what the videos have of a view, zeros where they lack it; ValueError for another width."""
+def dense_rows(videos: Sequence[VideoEmbeddings], modality: str, dim: int) -> FloatRows:
+    """Return the embeddings (n, dim) of a modality, zeros where missing; ValueError for another width."""
     rows = np.zeros((len(videos), dim), np.float32)
-    for place, video in enumerate(videos):
-        if (row := video.rows.get(view)) is not None:
+    for index, video in enumerate(videos):
+        if (row := video.rows.get(modality)) is not None:
             if row.shape != (dim,):
-                raise ValueError(f"{view} embedding of shape {row.shape}, the tower was taught ({dim},)")
-            rows[place] = row
+                raise ValueError(f"{modality} embedding of shape {row.shape}, the tower was trained on ({dim},)")
+            rows[index] = row
     return rows
 
 
-def text_of(video: VideoEmbeddings) -> str:
-    return "\n".join(part for part in (video.title, video.description) if part.strip())
-
-
 class Head(nn.Module):
-    """The similarity branch's projection and scale; the linear branch's vectors lie in tables."""
+    """The projection and scale of the similarity branch; the vectors of the linear branch are in tables."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -77,7 +73,7 @@ class Head(nn.Module):
         self.log_scale = nn.Parameter(torch.tensor(np.log(10.0), dtype=torch.float32))
 
     def forward(self, videos: Tensor, tags: Tensor) -> Tensor:
-        """(B, D), (M, D) -> (B, M) scaled cosines."""
+        """Return scaled cosines (B, M) of videos (B, D) and tags (M, D)."""
         cosines = functional.normalize(self.project(videos), dim=1) @ functional.normalize(tags, dim=1).T
         return cosines * self.scale()
 
@@ -87,7 +83,7 @@ class Head(nn.Module):
 
 @dataclass(slots=True, eq=False)
 class RecallModel:
-    """All weights; L labels are the catalog rows that the linear branch knows, of N tags."""
+    """All weights; of the N tags of the catalog, the linear branch has L labels."""
 
     features: NgramFeatures
     table: Tensor  # (F, D) vectors of n-grams
@@ -97,68 +93,77 @@ class RecallModel:
     weights: Tensor  # (L, D)
     bias: Tensor  # (L,) of the linear branch
     tag_bias: Tensor  # (N,) of the similarity branch
-    labels: NDArray[np.int64]  # (L,) catalog rows, rising
+    labels: Indices  # (L,) catalog rows, rising
 
     def video_views(self, videos: Sequence[VideoEmbeddings]) -> Views:
-        """The views of videos, those that the tower was not taught left out."""
+        """Return the views of videos, without modalities that the tower was not trained on."""
         dense = {view: dense_rows(videos, view, dim) for view, dim in self.videos.dims.items()}
-        return views_of([text_of(video) for video in videos], dense, self.features)
+        return views_of([video.text for video in videos], dense, self.features)
 
     @torch.inference_mode()
-    def embed(self, tower: Tower, views: Views) -> tuple[Floats, Floats]:
-        """h (n, D) and attention (n, views); zeros for a thing of which nothing is known."""
+    def encode(self, tower: Tower, views: Views) -> tuple[FloatRows, FloatRows]:
+        """Return h (n, D) and attention (n, views); zeros for an item without any view."""
         h = np.zeros((len(views), self.table.shape[1]), np.float32)
         attention = np.zeros((len(views), len(tower.views)), np.float32)
         known = np.flatnonzero(views.present.any(axis=1))
-        for start in range(0, len(known), AT_ONCE):
-            rows = known[start : start + AT_ONCE]
-            some = views.rows(rows)
-            values = {NGRAMS: torch.from_numpy(some.ngrams @ self.table.numpy())}
-            values |= {view: torch.from_numpy(dense) for view, dense in some.dense.items()}
-            vectors, weights = tower(values, torch.from_numpy(some.present))
+        for start in range(0, len(known), BATCH):
+            rows = known[start : start + BATCH]
+            batch = views.rows(rows)
+            values = {NGRAMS: torch.from_numpy(batch.ngrams @ self.table.numpy())}
+            values |= {view: torch.from_numpy(dense) for view, dense in batch.dense.items()}
+            vectors, weights = tower(values, torch.from_numpy(batch.present))
             h[rows], attention[rows] = vectors.numpy(), weights.numpy()
         return h, attention
 
-    def with_hidden(self, videos: Sequence[VideoEmbeddings]) -> list[VideoEmbeddings]:
-        """The videos with their h, and its direction as the row `multimodal`; as they were where nothing is known."""
-        hidden, attention = self.embed(self.videos, self.video_views(videos))
+    def queries(self, videos: Sequence[VideoEmbeddings]) -> list[RecallQuery]:
+        """Return the videos as queries, with h and its direction as the view `multimodal` where any view is known."""
+        hidden, attention = self.encode(self.videos, self.video_views(videos))
         return [
-            replace(
+            RecallQuery(
                 video,
-                hidden=h,
-                attention=dict(zip(self.videos.views, weights.tolist(), strict=True)),
-                rows={**video.rows, "multimodal": h / np.linalg.norm(h)},
+                {**video.rows, MULTIMODAL: h / np.linalg.norm(h)},
+                h,
+                dict(zip(self.videos.views, weights.tolist(), strict=True)),
             )
             if h.any()
-            else video
+            else RecallQuery.of(video)
             for video, h, weights in zip(videos, hidden, attention, strict=True)
         ]
 
-    def tag_rows(self, names: Sequence[str], dense: Mapping[str, Floats] = MappingProxyType({})) -> Floats:
-        """(N, D) unit rows of the tag tower; zeros for a name of which nothing is known.
+    def encode_tags(self, names: Sequence[str], dense: Mapping[str, FloatRows] = MappingProxyType({})) -> FloatRows:
+        """Return unit rows (N, D) of the tag tower; zeros for a name of which nothing is known.
 
-        dense: (N, dim) of the views that are at hand, zeros where a tag lacks one; a view left out is lacking for all.
+        dense: (N, dim) of the available views, zeros where a tag lacks one; a view left out is missing for all
         """
         zeros = {view: np.zeros((len(names), dim), np.float32) for view, dim in self.tags.dims.items()}
-        rows, _ = self.embed(
-            self.tags, views_of(names, {view: dense.get(view, zeros[view]) for view in zeros}, self.features)
-        )
+        views = views_of(names, {view: dense.get(view, zeros[view]) for view in zeros}, self.features)
+        rows, _ = self.encode(self.tags, views)
         return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9), np.float32)
 
-    def tag_points(self, tags: Floats, rows: NDArray[np.int64]) -> Floats:
-        """(n, D + 1) points of these of the (N, D) tags, whose products with those of videos are the logits."""
+    def tag_points(self, tags: FloatRows, rows: Indices) -> FloatRows:
+        """Return points (n, D + 1) of some of the tags (N, D); products with points of videos are the logits."""
         bias = self.tag_bias.numpy()[rows, None]
         return np.concatenate([self.head.scale().item() * tags[rows], bias], axis=1)
 
     @torch.inference_mode()
-    def video_points(self, hidden: Floats) -> Floats:
-        """(n, D) h -> (n, D + 1)"""
+    def video_points(self, hidden: FloatRows) -> FloatRows:
+        """Return points (n, D + 1) of videos from their h (n, D)."""
         projected = functional.normalize(self.head.project(torch.from_numpy(hidden)), dim=1).numpy()
         return np.concatenate([projected, np.ones((len(hidden), 1), np.float32)], axis=1)
 
-    def longest(self) -> float:
-        """No point of a tag is longer."""
+    def max_tag_norm(self) -> float:
+        """Return an upper bound of the length of a tag's point."""
         return math.hypot(self.head.scale().item(), self.tag_bias.abs().max().item())
+
+    def with_unused_tags(self, count: int) -> "RecallModel":
+        """Return the model with the bias of `count` more tags that no video has, after those of the others.
+
+        Training gives a tag on c of the videos the bias log((c + 1) / C), C = Σ c. C is not stored, but follows, as
+        Σ exp(bias) over N tags is (C + N) / C.
+        """
+        pairs = len(self.tag_bias) / (self.tag_bias.double().exp().sum() - 1)
+        unused = -pairs.log().to(self.tag_bias.dtype)
+        return replace(self, tag_bias=torch.cat([self.tag_bias, unused.expand(count)]))
 
     def save(self, folder: Path) -> None:
         self.features.save(folder / "ngrams.parquet")
@@ -170,10 +175,10 @@ class RecallModel:
 
     @classmethod
     def load(cls, folder: Path) -> "RecallModel":
-        """The weights of a folder; ValueError or KeyError where its file is not one of these."""
+        """Load the weights of a folder; ValueError or KeyError where its file does not hold them."""
         tensors, _ = read_tensors(folder / "model.safetensors")
         table = tensors.pop("table").float()
-        learnt = cls(
+        model = cls(
             NgramFeatures.load(folder / "ngrams.parquet"),
             table,
             _tower(tensors, "videos", table.shape[1]),
@@ -184,28 +189,28 @@ class RecallModel:
             tensors.pop("tag_bias"),
             tensors.pop("labels").numpy(),
         )
-        for name, module in learnt._modules():
+        for name, module in model._modules():
             state = {
                 key.removeprefix(f"{name}."): value for key, value in tensors.items() if key.startswith(f"{name}.")
             }
             module.load_state_dict(state)
             module.eval()
-        if learnt.features.width != len(table):
-            raise ValueError(f"{len(table)} n-gram vectors, {learnt.features.width} n-grams")
-        return learnt
+        if model.features.width != len(table):
+            raise ValueError(f"{len(table)} n-gram vectors, {model.features.width} n-grams")
+        return model
 
     def _modules(self) -> list[tuple[str, nn.Module]]:
         return [("videos", self.videos), ("tags", self.tags), ("head", self.head)]
 
 
 def _tower(tensors: Mapping[str, Tensor], name: str, width: int) -> Tower:
-    """An untrained tower of the views that the saved one has."""
+    """Return an untrained tower with the views of the saved one."""
     start = f"{name}.enter."
     kernels = {key.removeprefix(start): value for key, value in tensors.items() if key.startswith(start)}
     dims = {key.removesuffix(".weight"): value.shape[1] for key, value in kernels.items() if key.endswith(".weight")}
     return Tower(dims, width, dropout=0.0)
 
 
-def save_tag_rows(folder: Path, rows: Floats) -> None:
-    """rows: (N, D) of the tag tower, zeros where nothing of a name is known."""
+def save_tag_rows(folder: Path, rows: FloatRows) -> None:
+    """Save the tag tower's rows (N, D), zeros where nothing of a name is known, in half precision."""
     np.save(folder / "tags.npy", rows.astype(np.float16), allow_pickle=False)

@@ -1,8 +1,8 @@
-"""The words of the catalog's names against the words of a text, for many names at once.
+"""Word overlap between tag names and a text, for many names at once.
 
-How much of a name stands in the text is the best single sign of a tag after the channels' own scores (without it the
-union of all channels finds 0.56 instead of 0.59 of the tags within 200 on unseen uploaders), and names all of whose
-words stand there, in any order, are proposed: "maria becerra letra" from "Maria Becerra - Miénteme (Letra)".
+The share of a name's words that occur in the text is the best single feature of a tag after the channels' own scores
+(without it the union of all channels finds 0.56 instead of 0.59 of the tags within 200 on unseen uploaders). Names all
+of whose words occur, in any order, are proposed: "maria becerra letra" from "Maria Becerra - Miénteme (Letra)".
 """
 
 import unicodedata
@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 
 from tagging.ragged import positions_of, starts_of
 from tagging.text import normalise, split_words
+from tagging.types import FloatRows, Indices
 
-Rows = NDArray[np.int64]
-Floats = NDArray[np.float32]
-# What `signs` tells of each name, in this order.
-SIGNS = (
+# Columns of `NameWords.features`.
+NAME_FEATURES = (
     "words in text",
     "whole in text",
     "letters in text",
@@ -29,46 +28,51 @@ SIGNS = (
 
 
 class NameWords:
-    """The words of N names, as numbers, so that a text is compared with a thousand of them in one go."""
+    """The words of N names as numbers, so that one pass compares a text with thousands of names."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self._names = [normalise(name) for name in names]
-        words = [split_words(name) for name in self._names]
+        split = [split_words(name) for name in self._names]
         self._number: dict[str, int] = {}
-        self._lengths = np.array([len(one) for one in words], np.int64)
+        self._lengths = np.array([len(words) for words in split], np.int64)
         self._starts = starts_of(self._lengths)
-        self._words = np.array([self._number.setdefault(w, len(self._number)) for one in words for w in one], np.int64)
+        self._words = np.array(
+            [self._number.setdefault(word, len(self._number)) for words in split for word in words], np.int64
+        )
         self._letters = np.array([len(name) for name in self._names], np.float32)
         self._scripts = np.array([script(name) for name in self._names])
         counts = np.bincount(self._words, minlength=len(self._number))
         self._by_rarest = _by_rarest(self._words, self._starts, counts)
         self._weights = np.log1p(len(names) / np.maximum(counts, 1))  # idf of words among names
 
-    def within(self, text: str) -> tuple[Rows, Floats]:
-        """Rows of the names all of whose words stand in the text, and how much of its known words each covers."""
+    def within(self, text: str) -> tuple[Indices, FloatRows]:
+        """Return the names all of whose words occur in the text, and the share of the text that each covers.
+
+        The share is of the summed idf of the text's words that any name has.
+        """
         present = self._present(text)
-        places, starts = self._by_rarest
-        rows = np.concatenate([places[starts[w] : starts[w + 1]] for w in np.flatnonzero(present)] or [places[:0]])
+        names, starts = self._by_rarest
+        rows = np.concatenate([names[starts[w] : starts[w + 1]] for w in np.flatnonzero(present)] or [names[:0]])
         rows = np.sort(rows[self._share(rows, present) == 1.0])
-        said = self._weights[present].sum()
+        total = self._weights[present].sum()
         covered = [self._weights[self._words[self._starts[row] : self._starts[row + 1]]].sum() for row in rows.tolist()]
-        return rows, (np.array(covered, np.float32) / max(said, 1e-9)).clip(0.0, 1.0).astype(np.float32)
+        return rows, (np.array(covered, np.float32) / max(total, 1e-9)).clip(0.0, 1.0).astype(np.float32)
 
     @property
-    def rarest(self) -> float:
-        """Weight of a word that no name has."""
+    def max_weight(self) -> float:
+        """The idf of a word that no name has."""
         return float(np.log1p(len(self._names)))
 
     def weights(self, words: Iterable[str]) -> dict[str, float]:
-        """Of those of the words that any name has."""
+        """Return the idf of those of the words that any name has."""
         return {word: float(self._weights[self._number[word]]) for word in words if word in self._number}
 
-    def signs(self, text: str, rows: Rows) -> Floats:
-        """(n, 7) SIGNS of names and text; scripts are compared by most letters."""
+    def features(self, text: str, rows: Indices) -> FloatRows:
+        """Return NAME_FEATURES (n, 7) of names (n,) and a text; scripts are compared by most letters."""
         normalised = normalise(text)
         words = split_words(normalised)
         joined = f" {' '.join(words)} "
-        written = script(normalised)
+        text_script = script(normalised)
         whole = [self._lengths[row] > 0 and f" {' '.join(split_words(self._names[row]))} " in joined for row in rows]
         letters = [self._names[row] in normalised for row in rows]
         columns = [
@@ -78,7 +82,7 @@ class NameWords:
             self._lengths[rows],
             self._letters[rows],
             np.full(len(rows), len(words)),
-            self._scripts[rows] == written,
+            self._scripts[rows] == text_script,
         ]
         return np.stack([np.asarray(column, np.float32) for column in columns], axis=1)
 
@@ -88,47 +92,46 @@ class NameWords:
         present[numbers] = True
         return present
 
-    def _share(self, rows: Rows, present: NDArray[np.bool_]) -> Floats:
-        """(n,) share of each name's words that are present; 0 for a name without words."""
+    def _share(self, rows: Indices, present: NDArray[np.bool_]) -> FloatRows:
+        """Return the share (n,) of each name's words that are present; 0 for a name without words."""
         lengths = self._lengths[rows]
         if not lengths.sum():
             return np.zeros(len(rows), np.float32)
-        places = positions_of(self._starts, rows)
-        sums = np.bincount(np.repeat(np.arange(len(rows)), lengths), present[self._words[places]], len(rows))
+        words = self._words[positions_of(self._starts, rows)]
+        sums = np.bincount(np.repeat(np.arange(len(rows)), lengths), present[words], len(rows))
         return (sums / np.maximum(lengths, 1)).astype(np.float32)
 
 
-class MoreNames:
-    """A few names more, weighed as among those that there were: found by the same rule, one name after the other."""
+class AddedNames:
+    """A few names added to others, found by the same rule, with the idf of the others; checked one after the other."""
 
-    def __init__(self, names: Sequence[str], there_were: NameWords) -> None:
+    def __init__(self, names: Sequence[str], known: NameWords) -> None:
         self._words = [frozenset(split_words(normalise(name))) for name in names]
-        self._there_were = there_were
+        self._known = known
 
-    def within(self, text: str) -> tuple[Rows, Floats]:
-        """As `NameWords.within`."""
-        said = frozenset(split_words(normalise(text)))
-        known = self._there_were.weights(said)
-        of_new = {word for words in self._words for word in words & said}
-        weights = dict.fromkeys(of_new, self._there_were.rarest) | known
+    def within(self, text: str) -> tuple[Indices, FloatRows]:
+        """Return names and shares as `NameWords.within` does."""
+        present = frozenset(split_words(normalise(text)))
+        added = {word for words in self._words for word in words & present}
+        weights = dict.fromkeys(added, self._known.max_weight) | self._known.weights(present)
         total = max(sum(weights.values()), 1e-9)
-        rows = [row for row, words in enumerate(self._words) if words and words <= said]
+        rows = [row for row, words in enumerate(self._words) if words and words <= present]
         covered = [min(sum(weights[word] for word in self._words[row]) / total, 1.0) for row in rows]
         return np.array(rows, np.int64), np.array(covered, np.float32)
 
 
 def script(text: str) -> str:
-    """The script of most letters, by the first word of their Unicode names; "" where there is no letter."""
+    """Return the script of most letters, the first word of their Unicode names; "" where there is no letter."""
     counts: dict[str, int] = {}
     for letter in text[:200]:
         if letter.isalpha():
             name = unicodedata.name(letter, "").split(" ")[0]
             counts[name] = counts.get(name, 0) + 1
-    return max(counts, key=lambda one: counts[one]) if counts else ""
+    return max(counts, key=lambda name: counts[name]) if counts else ""
 
 
-def _by_rarest(words: Rows, starts: Rows, counts: Rows) -> tuple[Rows, Rows]:
-    """Rows of names grouped by their rarest word: rows of word w are places[starts[w]:starts[w + 1]]."""
+def _by_rarest(words: Indices, starts: Indices, counts: Indices) -> tuple[Indices, Indices]:
+    """Return names grouped by their rarest word, and starts: word w has names[starts[w]:starts[w + 1]]."""
     lengths = np.diff(starts)
     rows = np.flatnonzero(lengths)
     owner = np.repeat(np.arange(len(lengths)), lengths)

@@ -1,8 +1,8 @@
-"""The lexical view of a text: words, pairs of words and pieces of words, weighted by TF-IDF.
+"""N-gram features of a text: words, pairs of words and pieces of words, weighted by TF-IDF.
 
 Titles are short, in every script, and full of names that no pre-trained encoder has read. Pieces (2 to 5 characters,
-not across spaces) serve Thai and Chinese, which write no spaces, and every spelling variant. The counting is
-scikit-learn's; what it learnt is kept as two columns of a parquet file, so that a bundle holds nothing to unpickle.
+not across spaces) serve Thai and Chinese, which are written without spaces, and every spelling variant. scikit-learn
+counts; the fitted vocabulary is stored as columns of a parquet file, so that a bundle holds nothing to unpickle.
 """
 
 from collections.abc import Sequence
@@ -25,17 +25,17 @@ KINDS = {
 
 
 class NgramFeatures:
-    """Texts to sparse rows; each kind of n-gram fills half of the row's squared length."""
+    """Vectoriser of texts to sparse rows; each kind of n-gram fills half of the row's squared length."""
 
     def __init__(self, idf: dict[str, dict[str, float]]) -> None:
-        """idf: of each n-gram of each kind, in the order of the columns."""
+        """idf: by kind and n-gram, in the order of the columns"""
         self._idf = idf
         self._vectorizers = [_vectorizer(kind, known) for kind, known in idf.items() if known]
         self.width = sum(map(len, idf.values()))
 
     @classmethod
     def fit(cls, texts: Sequence[str], config: NgramConfig) -> "NgramFeatures":
-        """Learn from texts which n-grams there are; ValueError where no text has two of a kind."""
+        """Fit vocabulary and idf on texts; a kind without a frequent enough n-gram stays empty."""
         idf: dict[str, dict[str, float]] = {}
         for kind, options in KINDS.items():
             at_most = config.at_most if kind == "pieces" else None
@@ -52,14 +52,16 @@ class NgramFeatures:
 
     @classmethod
     def none(cls) -> "NgramFeatures":
-        """Features that know no n-gram."""
+        """Return features without n-grams."""
         return cls({kind: {} for kind in KINDS})
 
     def transform(self, texts: Sequence[str]) -> sparse.csr_matrix:
-        """(n, width) float32, unit rows; a row of a text without a known n-gram is empty."""
+        """Return unit rows (n, width), float32; the row of a text without known n-grams is empty."""
         if not self._vectorizers or not texts:
             return sparse.csr_matrix((len(texts), self.width), dtype=np.float32)
-        rows = sparse.hstack([one.transform(texts) for one in self._vectorizers], format="csr", dtype=np.float32)
+        rows = sparse.hstack(
+            [vectorizer.transform(texts) for vectorizer in self._vectorizers], format="csr", dtype=np.float32
+        )
         norms = np.sqrt(np.asarray(rows.multiply(rows).sum(axis=1)).ravel())
         rows.data /= np.repeat(np.maximum(norms, 1e-12), np.diff(rows.indptr)).astype(np.float32)
         return rows

@@ -1,21 +1,32 @@
-"""The highest of many scores, equal ones always in the same order."""
+"""Top-k selection with a fixed order among equal scores."""
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tagging.types import FloatRows, Indices
 
-def best(scores: NDArray[np.floating], ids: NDArray[np.integer], limit: int) -> NDArray[np.int64]:
-    """Places of the `limit` highest of (n,) scores, best first; equal scores by rising id, also at the cut."""
-    places = np.arange(len(scores))
+
+def top_k(
+    scores: NDArray[np.number],
+    ids: NDArray[np.integer],
+    limit: int,
+    tie_scores: NDArray[np.number] | None = None,
+) -> Indices:
+    """Return the positions of the `limit` highest of (n,) scores, best first.
+
+    Equal scores are ordered by falling tie score (n,), where given, then by rising id (n,), also at the cut.
+    """
+    positions = np.arange(len(scores))
     if len(scores) > limit:
-        places = np.flatnonzero(scores >= np.partition(scores, len(scores) - limit)[len(scores) - limit])
-    return places[np.lexsort((ids[places], -scores[places]))][:limit]
+        positions = np.flatnonzero(scores >= np.partition(scores, len(scores) - limit)[len(scores) - limit])
+    keys = [ids[positions], -scores[positions]]
+    if tie_scores is not None:
+        keys.insert(1, -tie_scores[positions])
+    return positions[np.lexsort(keys)][:limit]
 
 
-def first_of_each(
-    rows: NDArray[np.int64], scores: NDArray[np.float32]
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Each row once, rising, with the highest of its scores."""
+def first_of_each(rows: Indices, scores: FloatRows) -> tuple[Indices, FloatRows]:
+    """Return each row once, rising, with the highest of its scores; rows and scores: (n,)."""
     order = np.lexsort((-scores, rows))
     rows, scores = rows[order], scores[order]
     first = np.ones(len(rows), np.bool_)

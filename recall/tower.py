@@ -1,11 +1,11 @@
-"""A tower: whatever views there are of a thing, n-grams, text, frames, sound, become one vector.
+"""Attention-fusion tower: encodes the views of a video or a tag (n-grams, text, frames, sound) as one vector.
 
-Each view m becomes a token x_m; attention weighs those that are present (Wang et al. 2022, section 3.3: "attention
-fusion" of a title's metadata, with a mask for what is missing):
+Each view m becomes a token x_m; attention weights those that are present (Wang et al. 2022, section 3.3: "attention
+fusion" of a title's metadata, with a mask for missing views):
 
     e_m = z · tanh(P x_m + b),   α = softmax(e over the views present),   h = x + MLP(x) with x = Σ_m α_m x_m
 
-α says what the vector rests on and is shown as evidence. Videos have a tower, tags another.
+α is the share of each view in the vector and is shown as evidence. Videos and tags have a tower each.
 """
 
 from collections.abc import Mapping
@@ -17,10 +17,10 @@ NGRAMS = "ngrams"
 
 
 class Tower(nn.Module):
-    """h of B things. The n-grams' vectors lie outside, in a table of which a batch touches a few rows."""
+    """Encoder of B items. The vectors of n-grams are outside, in a table of which a batch touches a few rows."""
 
     def __init__(self, dims: Mapping[str, int], width: int, dropout: float) -> None:
-        """dims: the width of every view but the n-grams, whose vectors have the tower's own width."""
+        """dims: the width of every view except the n-grams, whose vectors have the tower's own width."""
         super().__init__()
         self.dims = dict(dims)
         self.views = (NGRAMS, *dims)
@@ -33,10 +33,10 @@ class Tower(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, values: Mapping[str, Tensor], present: Tensor) -> tuple[Tensor, Tensor]:
-        """h (B, width) and α (B, views).
+        """Return h (B, width) and α (B, views).
 
         values:  (B, dim) of each view; zeros where it is missing
-        present: (B, views) True where there is the view, in the order of `views`; at least one a row
+        present: (B, views) True where the view is present, in the order of `views`; at least one per row
         """
         tokens = torch.stack([self._token(view, values[view]) for view in self.views], dim=1)
         energy = self.attend(tokens).squeeze(2).masked_fill(~present, -torch.inf)

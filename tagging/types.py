@@ -1,12 +1,12 @@
-"""The values that flow through videotag, one way:
+"""Values of the tagging pipeline, which flow one way:
 
     VideoRef → MediaSample → ModalityFeatures → VideoEmbeddings → Candidates → TagScores → RankedTags
 
-This module imports only the standard library and NumPy, so decode workers stay light.
+The module imports only the standard library and NumPy, which keeps decode workers light.
 Letters: T frames or sound examples, D embedding width, K candidates, C channels, Q queries.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic, Literal, TypeVar
@@ -26,7 +26,7 @@ SAMPLE_RATE_HZ = 16_000
 
 @dataclass(frozen=True, slots=True)
 class VideoRef:
-    """What a caller knows of a video before anything is read."""
+    """A video as the caller names it, before anything is read."""
 
     video_id: str
     uri: str | None = None  # path or http(s) URL; None: text only
@@ -36,13 +36,16 @@ class VideoRef:
 
     @property
     def text(self) -> str:
-        """Title, then description, on lines of their own; what text encoders read."""
+        """The text that text encoders read: title, then description, each on a line of its own."""
         return "\n".join(part for part in (self.title.strip(), self.description.strip()) if part)
 
 
 @dataclass(frozen=True, slots=True)
 class LabelledVideo:
-    """A video with the tags people gave it, raw spellings in their order; `split` as the manifest says, or ""."""
+    """A video with the tags that people gave it: raw spellings in their order.
+
+    split: as the manifest states it, or ""
+    """
 
     video: VideoRef
     tags: tuple[str, ...]
@@ -51,7 +54,7 @@ class LabelledVideo:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frames:
-    """Pictures in the order of time, upright."""
+    """Decoded frames of a video, upright, in the order of time."""
 
     pixels: NDArray[np.uint8]  # (T, H, W, 3) RGB
     times_s: NDArray[np.float64]  # (T,) from the start of the video
@@ -65,7 +68,7 @@ class Frames:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sound:
-    """Mono sound at 16 kHz."""
+    """Decoded mono sound at 16 kHz."""
 
     samples: NDArray[np.float32]  # (samples,) in [-1, 1]
 
@@ -80,7 +83,7 @@ class Sound:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MediaSample:
-    """What was read from a media file; at least one of frames and sound is there."""
+    """Decoded media of one file; at least one of frames and sound is present."""
 
     content_hash: str  # sha256 of the file's bytes, hex
     duration_s: float
@@ -95,7 +98,7 @@ class MediaSample:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ModalityFeatures:
-    """What the encoders made of one video: tokens for the ranker, None where a modality is missing."""
+    """Encoder outputs for one video: tokens for the ranker, None where a modality is missing."""
 
     text: NDArray[np.float32] | None = None  # (D_text,) unit
     frames: NDArray[np.float32] | None = None  # (T, D_frames)
@@ -105,20 +108,16 @@ class ModalityFeatures:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VideoEmbeddings:
-    """What recall looks at of one video; a modality that is missing is absent from the mappings."""
+    """Pooled embeddings and texts of one video, the input of recall; a missing modality is absent from the mappings."""
 
-    rows: Mapping[
-        str, NDArray[np.float32]
-    ]  # a unit row of each modality, and "multimodal": of all, where it was learnt
+    rows: Mapping[str, FloatRows]  # (D,) unit row by modality
     warnings: tuple[str, ...] = ()
-    # (T, classes) how far each frame, or sound example, is of each class that the encoder was taught, in [0, 1];
-    # absent where the encoder was taught none.
+    # (T, classes) probability in [0, 1] of each class for each frame or sound example; absent where the encoder was
+    # not trained as a classifier.
     beliefs: Mapping[Modality, NDArray[np.floating]] = field(default_factory=dict)
     title: str = ""
     description: str = ""
     uploader_id: str | None = None
-    hidden: NDArray[np.float32] | None = None  # (D,) of the video tower (recall/model.py); its direction is a row
-    attention: Mapping[str, float] = field(default_factory=dict)  # what that rests on; shares that sum to 1
 
     def __post_init__(self) -> None:
         for modality, tokens in self.beliefs.items():
@@ -126,17 +125,22 @@ class VideoEmbeddings:
                 raise ValueError(f"{modality} beliefs of shape {tokens.shape}, not (T, classes)")
         for view, row in self.rows.items():
             norm = float(np.linalg.norm(row))
-            if row.ndim != 1 or not abs(norm - 1.0) < 1e-3:  # also refuses NaN
+            if row.ndim != 1 or not abs(norm - 1.0) < 1e-3:  # also rejects NaN
                 raise ValueError(f"{view} embedding of shape {row.shape} and norm {norm}, not a unit row")
 
     @property
     def modalities(self) -> tuple[Modality, ...]:
-        return tuple(m for m in MODALITIES if m in self.rows)
+        return tuple(modality for modality in MODALITIES if modality in self.rows)
+
+    @property
+    def text(self) -> str:
+        """The text that recall's n-grams are taken from: title and description, each on a line of its own."""
+        return "\n".join(part for part in (self.title, self.description) if part.strip())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Neighbours:
-    """Labelled videos near the query, nearest first."""
+    """Labelled videos near a query, nearest first."""
 
     video_rows: NDArray[np.int64]  # (n,) rows of the bundle's labelled videos
     similarities: NDArray[np.float32]  # (n,) cosine
@@ -144,11 +148,11 @@ class Neighbours:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClassTags:
-    """What the classes that an encoder was taught say of tags: P pairs, by tag row and then class."""
+    """Links from an encoder's classes to tags: P pairs, by tag row and then class."""
 
     tag_rows: NDArray[np.int64]  # (P,) rows of the catalog, rising
     class_rows: NDArray[np.int64]  # (P,)
-    weights: NDArray[np.float32]  # (P,) in (0, 1]; 1: the class is always called so
+    weights: NDArray[np.float32]  # (P,) in (0, 1]; 1: the class name is the tag's name
     classes: int
 
     def __post_init__(self) -> None:
@@ -159,37 +163,37 @@ class ClassTags:
             and self.tag_rows[0] >= 0
             and (np.diff(self.tag_rows) >= 0).all()
         ):
-            raise ValueError(f"pairs that are not of {self.classes} classes, or not by rising tag row")
+            raise ValueError(f"pairs outside of {self.classes} classes, or not sorted by tag row")
 
 
-NOBODY = Neighbours(np.zeros(0, np.int64), np.zeros(0, np.float32))
+NO_NEIGHBOURS = Neighbours(np.zeros(0, np.int64), np.zeros(0, np.float32))
 EvidenceKind = Literal["video", "text", "frame", "sound", "uploader"]
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What spoke for a tag. After `similarity` come the fields of each kind, None in evidence of another."""
+    """A reason for a tag. The fields after `similarity` belong to one kind each and are None for the others."""
 
     channel: str
     kind: EvidenceKind
     similarity: float  # cosine, or the strength of a name (recall/channels/names.py)
-    video_id: str | None = None  # video: a labelled one that has the tag
+    video_id: str | None = None  # video: a labelled video that has the tag
     title: str | None = None  # video: its title
-    text: str | None = None  # text: the words of title or description that mean the tag; uploader: how often it used it
-    frame: int | None = None  # frame: the one that shows it best, counted from 1
-    frames: int | None = None  # frame: of how many, evenly spread over the video
-    start_s: float | None = None  # sound: where the 0.96 s in which it is heard best begin
+    text: str | None = None  # text: the words of title or description that mean the tag; uploader: how often it is used
+    frame: int | None = None  # frame: the frame that shows the tag best, counted from 1
+    frames: int | None = None  # frame: number of frames, evenly spread over the video
+    start_s: float | None = None  # sound: start of the 0.96 s in which the tag is heard best
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ChannelTags:
-    """What one recall channel proposes for one video, best first."""
+    """Tags that one recall channel proposes for one video, best first."""
 
     tag_rows: NDArray[np.int64]  # (n,) rows of the catalog, no repeats
     scores: NDArray[np.float32]  # (n,) in [0, 1], falling
-    neighbours: Neighbours = NOBODY  # whose votes these are
-    evidence: tuple[Evidence, ...] = ()  # n, where no votes were counted
-    new: Mapping[int, str] = field(default_factory=dict)  # names of the rows beyond the catalog's
+    neighbours: Neighbours = NO_NEIGHBOURS  # the voters, in channels of labelled videos
+    evidence: tuple[Evidence, ...] = ()  # n, or none where neighbours voted
+    new: Mapping[int, str] = field(default_factory=dict)  # names of the rows after the catalog's
 
     def __post_init__(self) -> None:
         if self.tag_rows.shape != self.scores.shape:
@@ -200,24 +204,39 @@ class ChannelTags:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidates:
-    """What recall hands to rank for one video."""
+    """Candidate tags of one video, the output of recall and input of rank."""
 
     tag_rows: NDArray[np.int64]  # (K,) rows of the catalog, no repeats
     channels: tuple[str, ...]  # C names
     scores: NDArray[np.float32]  # (K, C) in [0, 1]; NaN: the channel did not propose the tag
-    neighbours: Mapping[str, Neighbours] = field(default_factory=dict)  # of each channel that had what it looks at
-    evidence: Mapping[int, tuple[Evidence, ...]] = field(default_factory=dict)  # of catalog rows, beside the neighbours
-    new: Mapping[int, str] = field(default_factory=dict)  # names of the rows beyond the catalog's, for this video alone
-    likely: NDArray[np.float32] | None = None  # (K,) in [0, 1], of all channels together, where the bundle learnt it
+    neighbours: Mapping[str, Neighbours] = field(default_factory=dict)  # by channel that had its input
+    evidence: Mapping[int, tuple[Evidence, ...]] = field(default_factory=dict)  # by tag row, neighbours apart
+    # Names of the tags that trained models know by name alone: phrases of the text, whose rows follow the catalog's and
+    # are valid for this video alone, and tags created after training.
+    new: Mapping[int, str] = field(default_factory=dict)
+    created: frozenset[int] = frozenset()  # rows in `new` that the catalog has
+    probabilities: NDArray[np.float32] | None = None  # (K,) in [0, 1], all channels fused; None without a fitted fusion
 
     def __post_init__(self) -> None:
         if self.scores.shape != (len(self.tag_rows), len(self.channels)):
             raise ValueError(f"{len(self.tag_rows)} tags, {len(self.channels)} channels, scores {self.scores.shape}")
 
+    def is_new(self, tag_row: int) -> bool:
+        """Return whether a candidate is a phrase of the text that the catalog does not have."""
+        return tag_row in self.new and tag_row not in self.created
+
+    def name_of(self, tag_row: int, names: Sequence[str]) -> str:
+        """Return the name of a candidate; names: of the catalog's tags."""
+        return self.new[tag_row] if tag_row in self.new else names[tag_row]
+
+    def within(self, tags: int) -> NDArray[np.bool_]:
+        """Return a mask (K,), True for the candidates that a table of the catalog's first `tags` rows holds."""
+        return self.tag_rows < tags
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RankInput:
-    """Everything a ranker may look at for one video."""
+    """The input of a ranker for one video."""
 
     video: VideoRef
     features: ModalityFeatures
@@ -226,30 +245,30 @@ class RankInput:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TagScores:
-    """The ranker's confidence in each candidate, in the order of the candidates."""
+    """Confidence of a ranker in each candidate, in the order of the candidates."""
 
     confidences: NDArray[np.float32]  # (K,) in [0, 1]
 
 
 @dataclass(frozen=True, slots=True)
 class RankedTag:
-    """One tag of the answer."""
+    """One tag of a result."""
 
     tag_id: str
     name: str
     confidence: float  # in [0, 1]
     channels: Mapping[str, float]  # score of each channel that proposed it
     evidence: tuple[Evidence, ...] = ()
-    is_new: bool = False  # True: a phrase of the text that the catalog does not have
+    is_new: bool = False  # True: a phrase of the text that is not in the catalog
 
 
 @dataclass(frozen=True, slots=True)
 class RankedTags:
-    """The answer for one video, best tag first, with what it rests on."""
+    """The result for one video: its tags, best first, with their evidence."""
 
     video_id: str
     tags: tuple[RankedTag, ...]
-    modalities: tuple[Modality, ...]  # what was looked at
+    modalities: tuple[Modality, ...]  # modalities that were used
     warnings: tuple[str, ...]
     bundle_version: str
 

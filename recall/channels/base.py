@@ -1,13 +1,52 @@
-"""The seam of recall: a channel looks at one aspect of a video and proposes tags."""
+"""Recall channel interface: a channel reads one aspect of a video and proposes tags."""
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, Self
 
-from tagging.types import ChannelTags, VideoEmbeddings
+from recall.query import MULTIMODAL, RecallQuery
+from tagging.types import ChannelTags, ClassTags, FloatRows, Indices, Modality
+
+# Channels of labelled videos and the view of a query that each searches.
+NEIGHBOUR_VIEWS: dict[str, str] = {"text": "text", "video": "frames", "audio": "audio", MULTIMODAL: MULTIMODAL}
+# Channels of tag names that are seen or heard, and the modality whose class probabilities each reads.
+SENSED_MODALITIES: dict[str, Modality] = {"seen": "frames", "heard": "audio"}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AddedSpellings:
+    """Spellings that edits added, of tags that still exist; n spellings by rising tag row."""
+
+    tag_rows: Indices  # (n,) a tag may have several spellings
+    names: Sequence[str]  # n, normalised
+    vectors: FloatRows | None  # (n, D) unit rows by the text encoder; None where no channel reads them
+    links: Mapping[Modality, ClassTags]  # classes that mean the tags, by modality of the channels that read them
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CatalogEdits:
+    """The difference between a bundle's catalog and its edited state, as channels need it."""
+
+    tags: int  # rows of the edited catalog
+    row_of: Callable[[str], int | None]  # the tag of a raw spelling; None where no tag has it
+    removed: frozenset[str]  # normalised spellings that no tag has any more
+    added: AddedSpellings
+    created: Indices  # (c,) rows of tags that were created and still exist
+    created_vectors: FloatRows | None  # (c, D) unit rows of the tag tower, zeros where nothing of a name is known
 
 
 class Channel(Protocol):
     name: str
 
-    def recall(self, videos: Sequence[VideoEmbeddings]) -> list[ChannelTags | None]:
-        """The tags proposed for each video, best first; None where the video lacks what the channel looks at."""
+    def recall(self, queries: Sequence[RecallQuery]) -> list[ChannelTags | None]:
+        """Return the tags proposed for each query, best first; None where it lacks the channel's input."""
+
+    def with_tags(self, edits: CatalogEdits) -> "Channel":
+        """Return the channel over the edited tags; this one stays as it is. Called on the bundle's own channels."""
+
+
+class UneditedChannel:
+    """Base of channels that depend on no tag name, so that edits leave them as they are."""
+
+    def with_tags(self, _: CatalogEdits) -> Self:
+        return self

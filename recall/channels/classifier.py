@@ -1,46 +1,48 @@
-"""Channel 4, the multimodal classifier: its linear branch over known tags, and its similarity branch over all names."""
+"""Classifier channel: the linear branch of the multimodal multi-label classifier, over tags known from training."""
 
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 
-from recall.model import Floats, RecallModel
-from recall.topk import best
-from tagging.types import ChannelTags, VideoEmbeddings
+from recall.channels.base import UneditedChannel
+from recall.model import RecallModel
+from recall.query import RecallQuery
+from recall.topk import top_k
+from tagging.types import ChannelTags, FloatRows
 
-AT_ONCE = 128
+BATCH = 128
 
 
-class Classifier:
-    """Tags that several uploaders use, by softmax over the linear branch; scores are its probabilities."""
+class Classifier(UneditedChannel):
+    """Tags that several uploaders use; scores are probabilities by softmax over the linear branch."""
 
     name = "classifier"
 
-    def __init__(self, learnt: RecallModel, limit: int) -> None:
-        self._learnt = learnt
+    def __init__(self, model: RecallModel, limit: int) -> None:
+        self._model = model
         self._limit = limit
 
-    def recall(self, videos: Sequence[VideoEmbeddings]) -> list[ChannelTags | None]:
-        proposed: list[ChannelTags | None] = [None] * len(videos)
-        places, hidden = _hidden(videos)
-        labels = self._learnt.labels
-        for start in range(0, len(places), AT_ONCE):
-            likely = self._probabilities(hidden[start : start + AT_ONCE])
-            for place, one in zip(places[start : start + AT_ONCE], likely, strict=True):
-                chosen = best(one, labels, self._limit)
-                proposed[place] = ChannelTags(labels[chosen], one[chosen])
+    def recall(self, queries: Sequence[RecallQuery]) -> list[ChannelTags | None]:
+        proposed: list[ChannelTags | None] = [None] * len(queries)
+        present, hidden = hidden_rows(queries)
+        labels = self._model.labels
+        for start in range(0, len(present), BATCH):
+            probabilities = self._probabilities(hidden[start : start + BATCH])
+            for index, row in zip(present[start : start + BATCH], probabilities, strict=True):
+                chosen = top_k(row, labels, self._limit)
+                proposed[index] = ChannelTags(labels[chosen], row[chosen])
         return proposed
 
     @torch.inference_mode()
-    def _probabilities(self, hidden: Floats) -> Floats:
-        logits = torch.from_numpy(hidden) @ self._learnt.weights.T + self._learnt.bias
+    def _probabilities(self, hidden: FloatRows) -> FloatRows:
+        logits = torch.from_numpy(hidden) @ self._model.weights.T + self._model.bias
         return np.asarray(logits.softmax(dim=1).numpy())
 
 
-def _hidden(videos: Sequence[VideoEmbeddings]) -> tuple[list[int], Floats]:
-    """Which videos have an h, and these (n, D)."""
-    present = [(place, video.hidden) for place, video in enumerate(videos) if video.hidden is not None]
+def hidden_rows(queries: Sequence[RecallQuery]) -> tuple[list[int], FloatRows]:
+    """Return the positions of the n queries that the video tower could encode, and their h (n, D)."""
+    present = [(index, query.hidden) for index, query in enumerate(queries) if query.hidden is not None]
     if not present:
         return [], np.zeros((0, 0), np.float32)
-    return [place for place, _ in present], np.stack([hidden for _, hidden in present])
+    return [index for index, _ in present], np.stack([hidden for _, hidden in present])

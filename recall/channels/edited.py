@@ -1,67 +1,69 @@
-"""Channels over tags that were edited since the bundle was made."""
+"""Channels over edited tags: added spellings merged in, removed spellings filtered out, merged tags redirected."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from recall.channels.base import Channel
-from recall.topk import best
+from recall.channels.base import Channel, UneditedChannel
+from recall.query import RecallQuery
+from recall.topk import top_k
 from tagging.text import normalise
-from tagging.types import ChannelTags, VideoEmbeddings
+from tagging.types import ChannelTags
 
-NOTHING = ChannelTags(np.zeros(0, np.int64), np.zeros(0, np.float32))
+NO_TAGS = ChannelTags(np.zeros(0, np.int64), np.zeros(0, np.float32))
 
 
-class Joined:
-    """A channel, and what one of its kind says of spellings that were added, of which a tag may have several."""
+class MergedChannel(UneditedChannel):
+    """A channel merged with another of its kind over added spellings, of which a tag may have several."""
 
-    def __init__(self, channel: Channel, more: Channel, limit: int) -> None:
+    def __init__(self, channel: Channel, added: Channel, limit: int) -> None:
         self.name = channel.name
         self._channel = channel
-        self._more = more
+        self._added = added
         self._limit = limit
 
-    def recall(self, videos: Sequence[VideoEmbeddings]) -> list[ChannelTags | None]:
-        pairs = zip(self._channel.recall(videos), self._more.recall(videos), strict=True)
-        return [tags if more is None else joined(tags or NOTHING, more, self._limit) for tags, more in pairs]
+    def recall(self, queries: Sequence[RecallQuery]) -> list[ChannelTags | None]:
+        pairs = zip(self._channel.recall(queries), self._added.recall(queries), strict=True)
+        return [tags if added is None else best_of(tags or NO_TAGS, added, self._limit) for tags, added in pairs]
 
 
-class WithoutSpellings:
-    """A channel of spellings that stand in the text, without those that were taken from their tags."""
+class WithoutSpellings(UneditedChannel):
+    """A channel of spellings that occur in the text, without those that were removed from their tags."""
 
-    def __init__(self, channel: Channel, forms: frozenset[str]) -> None:
+    def __init__(self, channel: Channel, removed: frozenset[str]) -> None:
+        """removed: normalised spellings"""
         self.name = channel.name
         self._channel = channel
-        self._forms = forms  # normalised
+        self._removed = removed
 
-    def recall(self, videos: Sequence[VideoEmbeddings]) -> list[ChannelTags | None]:
-        return [None if tags is None else self._without(tags) for tags in self._channel.recall(videos)]
+    def recall(self, queries: Sequence[RecallQuery]) -> list[ChannelTags | None]:
+        return [None if tags is None else self._without(tags) for tags in self._channel.recall(queries)]
 
     def _without(self, tags: ChannelTags) -> ChannelTags:
-        return only(
-            tags, [place for place, one in enumerate(tags.evidence) if normalise(one.text or "") not in self._forms]
-        )
+        texts = [normalise(evidence.text or "") for evidence in tags.evidence]
+        return only(tags, [index for index, text in enumerate(texts) if text not in self._removed])
 
 
-def joined(tags: ChannelTags, more: ChannelTags, limit: int) -> ChannelTags:
-    """Of each tag the better of the two."""
-    rows = np.concatenate([tags.tag_rows, more.tag_rows])
-    scores = np.concatenate([tags.scores, more.scores])
-    both = replace(tags, tag_rows=rows, scores=scores, evidence=(*tags.evidence, *more.evidence))
-    order = best(scores, rows, len(rows))
+def best_of(tags: ChannelTags, added: ChannelTags, limit: int) -> ChannelTags:
+    """Return at most `limit` tags of both, each with the higher of its scores."""
+    rows = np.concatenate([tags.tag_rows, added.tag_rows])
+    scores = np.concatenate([tags.scores, added.scores])
+    both = replace(tags, tag_rows=rows, scores=scores, evidence=(*tags.evidence, *added.evidence))
+    order = top_k(scores, rows, len(rows))
     _, first = np.unique(rows[order], return_index=True)
     return only(both, order[np.sort(first)][:limit].tolist())
 
 
 def redirected(tags: ChannelTags, redirects: Mapping[int, int]) -> ChannelTags:
-    """With merged tags as what they became."""
+    """Return the tags with each merged one replaced by the tag it was merged into; the higher score wins."""
     rows = np.array([redirects.get(row, row) for row in tags.tag_rows.tolist()], np.int64)
     _, first = np.unique(rows, return_index=True)  # tags come best first
     return only(replace(tags, tag_rows=rows), np.sort(first).tolist())
 
 
-def only(tags: ChannelTags, places: Sequence[int]) -> ChannelTags:
-    kept = np.array(places, np.int64)
-    evidence = tuple(tags.evidence[place] for place in places) if tags.evidence else ()
+def only(tags: ChannelTags, indices: Sequence[int]) -> ChannelTags:
+    """Return the tags at these positions, in their order."""
+    kept = np.array(indices, np.int64)
+    evidence = tuple(tags.evidence[index] for index in indices) if tags.evidence else ()
     return replace(tags, tag_rows=tags.tag_rows[kept], scores=tags.scores[kept], evidence=evidence)

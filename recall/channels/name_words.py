@@ -1,38 +1,39 @@
-"""The lexical leg of the text channel: labelled videos with the same n-grams vote, and names made of the text's words.
-
-On real titles TF-IDF neighbours find more of the tags than neighbours by a pre-trained text encoder do
-(recall/README.md); both are kept, as they miss different tags.
-"""
+"""Name-words channel: tags all of whose name's words occur in the text, in any order."""
 
 from collections.abc import Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
-from recall.model import text_of
-from recall.name_words import MoreNames, NameWords
-from recall.topk import best, first_of_each
-from tagging.types import ChannelTags, Evidence, VideoEmbeddings
+from recall.channels.base import CatalogEdits, Channel
+from recall.channels.edited import MergedChannel
+from recall.name_words import AddedNames, NameWords
+from recall.query import RecallQuery
+from recall.topk import first_of_each, top_k
+from tagging.types import ChannelTags, Evidence, Indices, VideoEmbeddings
 
 
 class NameWordsChannel:
-    """Names all of whose words stand in the text, in any order, scored by how much of the text they cover."""
+    """Names all of whose words occur in the text, scored by how much of the text they cover."""
 
     name = "words"
 
-    def __init__(self, words: NameWords | MoreNames, tag_rows: NDArray[np.int64], limit: int) -> None:
-        """tag_rows: of the tag behind each name"""
+    def __init__(self, words: NameWords | AddedNames, tag_rows: Indices, limit: int) -> None:
+        """tag_rows: the tag of each name"""
         self._words = words
         self._tag_rows = tag_rows
         self._limit = limit
 
-    def recall(self, videos: Sequence[VideoEmbeddings]) -> list[ChannelTags | None]:
-        return [self._recall(video) if text_of(video) else None for video in videos]
+    def recall(self, queries: Sequence[RecallQuery]) -> list[ChannelTags | None]:
+        return [self._recall(query.video) if query.video.text else None for query in queries]
+
+    def with_tags(self, edits: CatalogEdits) -> Channel:
+        if not len(edits.added.names) or not isinstance(self._words, NameWords):
+            return self
+        words = AddedNames(edits.added.names, self._words)
+        return MergedChannel(self, NameWordsChannel(words, edits.added.tag_rows, self._limit), self._limit)
 
     def _recall(self, video: VideoEmbeddings) -> ChannelTags:
-        places, covered = self._words.within(text_of(video))
-        rows, covered = first_of_each(self._tag_rows[places], covered)
-        chosen = best(covered, rows, self._limit)
+        names, covered = self._words.within(video.text)
+        tag_rows, covered = first_of_each(self._tag_rows[names], covered)
+        chosen = top_k(covered, tag_rows, self._limit)
         whole = " ".join((video.title.strip() or video.description).split())
-        evidence = tuple(Evidence(self.name, "text", float(covered[place]), text=whole) for place in chosen)
-        return ChannelTags(rows[chosen], covered[chosen], evidence=evidence)
+        evidence = tuple(Evidence(self.name, "text", float(covered[index]), text=whole) for index in chosen)
+        return ChannelTags(tag_rows[chosen], covered[chosen], evidence=evidence)

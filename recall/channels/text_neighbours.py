@@ -1,35 +1,36 @@
-"""The lexical leg of the text channel: labelled videos with the same n-grams vote, and names made of the text's words.
+"""Lexical-neighbour channel: labelled videos whose texts share n-grams with the query vote for their tags.
 
 On real titles TF-IDF neighbours find more of the tags than neighbours by a pre-trained text encoder do
-(recall/README.md); both are kept, as they miss different tags.
+(recall/BENCHMARKS.md); both are kept, as they miss different tags.
 """
 
 from collections.abc import Sequence
 
-from recall.model import text_of
+from recall.channels.base import UneditedChannel
 from recall.neighbours.search import TextSearch
 from recall.neighbours.table import LabelledTable
 from recall.neighbours.vote import vote
+from recall.query import RecallQuery
 from tagging.config.recall import RecallConfig
-from tagging.types import ChannelTags, VideoEmbeddings
+from tagging.types import ChannelTags
 
 
-class TextNeighbours:
-    """Labelled videos whose texts share rare n-grams with the query's."""
+class TextNeighbours(UneditedChannel):
+    """Labelled videos whose texts share rare n-grams with the query's text."""
 
     name = "lexical"
 
-    def __init__(self, near: TextSearch, voters: LabelledTable, config: RecallConfig) -> None:
-        self._near = near
+    def __init__(self, search: TextSearch, voters: LabelledTable, config: RecallConfig) -> None:
+        self._search = search
         self._voters = voters
         self._config = config
 
-    def recall(self, videos: Sequence[VideoEmbeddings]) -> list[ChannelTags | None]:
+    def recall(self, queries: Sequence[RecallQuery]) -> list[ChannelTags | None]:
         proposed: list[ChannelTags | None] = []
-        for neighbours in self._near.nearest([text_of(video) for video in videos], self._config.neighbours):
+        for neighbours in self._search.nearest([query.video.text for query in queries], self._config.neighbours):
             if neighbours is None:
                 proposed.append(None)
                 continue
-            rows, scores = vote(neighbours, self._voters, self._config.tags_per_channel)
-            proposed.append(ChannelTags(rows, scores, neighbours))
+            tag_rows, scores = vote(neighbours, self._voters, self._config.tags_per_channel)
+            proposed.append(ChannelTags(tag_rows, scores, neighbours))
         return proposed

@@ -1,19 +1,21 @@
-"""What this uploader usually puts on its videos; only where the caller says whose video it is.
+"""Uploader channel: the tags that an uploader usually gives its videos; needs the `uploader_id` of the query.
 
-A third of the tags that can be known at all are an uploader's habit. It says nothing of the video itself, so what is
-measured with it is always reported apart.
+A third of the tags that can be known at all are an uploader's habit. The channel says nothing about the video itself,
+so figures with it are always reported separately.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from recall.channels.base import UneditedChannel
 from recall.neighbours.table import LabelledTable
-from tagging.types import ChannelTags, Evidence, VideoEmbeddings
+from recall.query import RecallQuery
+from recall.topk import top_k
+from tagging.types import ChannelTags, Evidence
 
 
-class UploaderTags:
+class UploaderTags(UneditedChannel):
     """Tags by the share of the uploader's labelled videos that have them: n / (videos + 1)."""
 
     name = "uploader"
@@ -22,19 +24,18 @@ class UploaderTags:
         self._voters = voters
         self._limit = limit
 
-    def recall(self, videos: Sequence[VideoEmbeddings]) -> list[ChannelTags | None]:
-        rows = [self._voters.rows_of(video.uploader_id) if video.uploader_id is not None else () for video in videos]
-        return [self._recall(some) if some else None for some in rows]
+    def recall(self, queries: Sequence[RecallQuery]) -> list[ChannelTags | None]:
+        uploaders = [query.video.uploader_id for query in queries]
+        rows = [() if uploader is None else self._voters.rows_of(uploader) for uploader in uploaders]
+        return [self._recall(video_rows) if video_rows else None for video_rows in rows]
 
-    def _recall(self, rows: Sequence[int]) -> ChannelTags:
-        voted: NDArray[np.int64] = np.concatenate([self._voters.tags_of(row) for row in rows])
-        tags, counts = np.unique(voted, return_counts=True)
-        best = np.lexsort((tags, -counts))[: self._limit]
-        scores = (counts[best] / (len(rows) + 1)).astype(np.float32)
+    def _recall(self, video_rows: Sequence[int]) -> ChannelTags:
+        tags, counts = np.unique(np.concatenate([self._voters.tags_of(row) for row in video_rows]), return_counts=True)
+        best = top_k(counts, tags, self._limit)
+        scores = (counts[best] / (len(video_rows) + 1)).astype(np.float32)
+        videos = len(video_rows)
         evidence = tuple(
-            Evidence(
-                self.name, "uploader", float(score), text=f"on {count} of the uploader's {len(rows)} labelled videos"
-            )
+            Evidence(self.name, "uploader", float(score), text=f"on {count} of the uploader's {videos} labelled videos")
             for score, count in zip(scores, counts[best].tolist(), strict=True)
         )
         return ChannelTags(tags[best], scores, evidence=evidence)

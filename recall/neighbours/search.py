@@ -1,6 +1,6 @@
-"""Labelled videos near a video, by an embedding or by the n-grams of their texts; videos come and go meanwhile.
+"""Nearest-neighbour search of labelled videos, by an embedding or by the n-grams of their texts, with live updates.
 
-Rows are those of `LabelledTable`. Searches never wait; one thread changes them at a time.
+Rows are those of `LabelledTable`. Searches never wait; one thread changes the searched videos at a time.
 """
 
 from collections.abc import Sequence
@@ -13,18 +13,15 @@ from scipy import sparse
 from recall.index.base import VectorIndex, check_rows
 from recall.index.growing import GrowingIndex
 from recall.ngrams import NgramFeatures
-from recall.topk import best
-from tagging.types import Neighbours
-
-Floats = NDArray[np.float32]
-Rows = NDArray[np.int64]
+from recall.topk import top_k
+from tagging.types import FloatRows, Indices, Neighbours
 
 
 class VideoSearch:
-    """By a row of an embedding each."""
+    """Search by one embedding of each video."""
 
-    def __init__(self, view: str, index: VectorIndex, video_rows: Rows) -> None:
-        """video_rows: (len(index),) the labelled video behind each row of the index"""
+    def __init__(self, view: str, index: VectorIndex, video_rows: Indices) -> None:
+        """video_rows: (len(index),) the labelled video of each row of the index"""
         if len(video_rows) != len(index):
             raise ValueError(f"{len(index)} index rows, video rows {video_rows.shape}")
         self.view = view
@@ -32,8 +29,8 @@ class VideoSearch:
         self._video_rows = video_rows
         self._added = list[int]()
 
-    def nearest(self, queries: Floats, k: int) -> list[Neighbours]:
-        """(Q, D) unit rows -> k labelled videos each, fewer where there are no more."""
+    def nearest(self, queries: FloatRows, k: int) -> list[Neighbours]:
+        """Return the k nearest labelled videos of each unit row (Q, D), fewer where there are no more."""
         found = self._index.search(queries, k)
         return [
             Neighbours(self._videos(ids[ids >= 0]), scores[ids >= 0])  # the index pads with -1
@@ -41,34 +38,35 @@ class VideoSearch:
         ]
 
     def rows_within(self, videos: int) -> bool:
-        """Whether every row is of one of so many videos."""
+        """Return whether every index row belongs to one of the first `videos` videos."""
         return not len(self._video_rows) or bool(0 <= self._video_rows.min() <= self._video_rows.max() < videos)
 
-    def check(self, row: Floats) -> None:
-        """ValueError for a row that the index could not hold."""
+    def check(self, row: FloatRows) -> None:
+        """Raise ValueError for a row (D,) that the index cannot hold."""
         check_rows(row[None], self._index.dim)
 
-    def add(self, video_row: int, row: Floats) -> None:
-        """row: (D,) checked, of a video that was not there"""
+    def add(self, video_row: int, row: FloatRows) -> None:
+        """Add the checked row (D,) of a new video."""
         self._added.append(video_row)  # before the index can find it
         self._index.add(row[None])
 
     def remove(self, video_row: int) -> None:
-        """Of a video that may be there."""
-        behind = np.flatnonzero(self._video_rows == video_row).tolist()
-        behind += [len(self._video_rows) + place for place, row in enumerate(self._added) if row == video_row]
-        self._index.remove(behind)
+        """Remove the rows of a video, if it has any."""
+        index_rows = np.flatnonzero(self._video_rows == video_row).tolist()
+        base = len(self._video_rows)
+        index_rows += [base + index for index, row in enumerate(self._added) if row == video_row]
+        self._index.remove(index_rows)
 
-    def live(self) -> tuple[Floats, Rows]:
-        """The rows (n, D) that are there now, and the labelled video behind each."""
+    def live(self) -> tuple[FloatRows, Indices]:
+        """Return the rows (n, D) that are there now, and the labelled video of each."""
         ids, rows = self._index.live()
         return rows, self._videos(ids)
 
-    def _videos(self, ids: Rows) -> Rows:
+    def _videos(self, ids: Indices) -> Indices:
         videos = np.empty(len(ids), np.int64)
         added = ids >= len(self._video_rows)
         videos[~added] = self._video_rows[ids[~added]]
-        videos[added] = [self._added[place] for place in (ids[added] - len(self._video_rows)).tolist()]
+        videos[added] = [self._added[index] for index in (ids[added] - len(self._video_rows)).tolist()]
         return videos
 
 
@@ -79,10 +77,10 @@ class _Snapshot:
 
 
 class TextSearch:
-    """By the n-grams of every video's text; cosine of TF-IDF rows."""
+    """Search by the n-grams of every video's text: cosine of TF-IDF rows."""
 
     def __init__(self, features: NgramFeatures, texts: sparse.csr_matrix) -> None:
-        """texts: (V, F) unit rows of the labelled videos"""
+        """texts: (V, F) TF-IDF unit rows of the labelled videos"""
         if texts.shape[1] != features.width:
             raise ValueError(f"texts {texts.shape}, {features.width} n-grams")
         self._features = features
@@ -92,16 +90,16 @@ class TextSearch:
         )
 
     def __len__(self) -> int:
-        """Texts that there ever were."""
+        """Return the number of texts, removed videos included."""
         return len(self._now.live)
 
     def nearest(self, texts: Sequence[str], k: int) -> list[Neighbours | None]:
-        """k labelled videos for each text, fewer where fewer share an n-gram; None for a text without known n-grams."""
+        """Return the k nearest videos of each text, fewer where fewer share an n-gram; None without known n-grams."""
         queries, now = self._features.transform(texts), self._now
         return [self._nearest(query, now, k) if query.nnz else None for query in queries]
 
     def add(self, text: str) -> None:
-        """The text of the next video, "" where it has none."""
+        """Add the text of the next video, "" where it has none."""
         now = self._now
         tail = sparse.vstack([now.tail, self._features.transform([text])], format="csr")
         self._now = _Snapshot(tail, np.append(now.live, True))
@@ -111,8 +109,8 @@ class TextSearch:
         live[video_row] = False
         self._now = _Snapshot(self._now.tail, live)
 
-    def rows(self, video_rows: Rows) -> sparse.csr_matrix:
-        """(n, F) of some of the videos."""
+    def rows(self, video_rows: Indices) -> sparse.csr_matrix:
+        """Return the TF-IDF rows (n, F) of some of the videos."""
         return sparse.vstack([self._videos_of.T.tocsr(), self._now.tail], format="csr")[video_rows]
 
     def _nearest(self, query: sparse.csr_matrix, now: _Snapshot, k: int) -> Neighbours:
@@ -122,5 +120,5 @@ class TextSearch:
         if not now.live.all():
             live = now.live[rows]
             rows, cosines = rows[live], cosines[live]
-        order = best(cosines, rows, k)
+        order = top_k(cosines, rows, k)
         return Neighbours(rows[order], cosines[order])

@@ -1,29 +1,27 @@
-"""The labelled videos that vote, by row: those of a bundle, then those that were added while it serves.
+"""Table of the labelled videos that vote: those of a bundle, then those that were added while it serves.
 
-A row is never used twice and what stands in it never changes, so whoever holds a row number may look it up at any time,
-also after its video was removed. One thread changes them at a time; any number may read meanwhile.
+A row is never used twice and its content never changes, so a row number may be looked up at any time, also after its
+video was removed. One thread changes the table at a time; any number may read meanwhile.
 """
 
 from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tagging.ragged import TagLists
-
-Rows = NDArray[np.int64]
+from tagging.types import Indices
 
 
 class LabelledTable:
-    """V videos to begin with."""
+    """Columns by row; V videos to begin with."""
 
     def __init__(
         self,
         ids: Sequence[str],
         titles: Sequence[str],
         uploader_ids: Sequence[str | None],
-        uploaders: Rows,
+        uploaders: Indices,
         tags: TagLists,
     ) -> None:
         """uploaders: (V,) equal numbers for videos of one uploader"""
@@ -31,20 +29,20 @@ class LabelledTable:
         self._ids = list(ids)
         self._titles = list(titles)
         self._uploader_ids = list(uploader_ids)
-        self._base_tags, self._added_tags = tags, list[Rows]()
+        self._base_tags, self._added_tags = tags, list[Indices]()
         self._base_uploaders, self._added_uploaders = uploaders, list[int]()
         self._next_uploader = int(uploaders.max(initial=-1)) + 1
         self._live = np.ones(self._base, np.bool_)
 
     def __len__(self) -> int:
-        """Rows that there ever were."""
+        """Return the number of rows, removed videos included."""
         return self._base + len(self._added_tags)
 
-    def tags_of(self, row: int) -> Rows:
+    def tags_of(self, row: int) -> Indices:
         return self._base_tags.at(row) if row < self._base else self._added_tags[row - self._base]
 
-    def uploaders_of(self, rows: Rows) -> Rows:
-        """(n,) equal for videos of one uploader; a video without uploader has a number of its own."""
+    def uploaders_of(self, rows: Indices) -> Indices:
+        """Return numbers (n,), equal for videos of one uploader; a video without uploader has its own."""
         numbers = np.empty(len(rows), np.int64)
         added = rows >= self._base
         numbers[~added] = self._base_uploaders[rows[~added]]
@@ -61,26 +59,26 @@ class LabelledTable:
         return self._uploader_ids[row]
 
     def row_of(self, video_id: str) -> int | None:
-        """Of a video that is there now."""
+        """Return the row of a video that is there now, None for any other."""
         return self._by_id.get(video_id)
 
     def rows_of(self, uploader_id: str) -> tuple[int, ...]:
-        """Of the videos that an uploader has there now."""
+        """Return the rows of the videos that an uploader has there now."""
         return self._by_uploader.get(uploader_id, ())
 
-    def live(self) -> Rows:
-        """Rows of the videos that are there now, rising."""
+    def live(self) -> Indices:
+        """Return the rows of the videos that are there now, rising."""
         return np.flatnonzero(self._live)
 
-    def add(self, video_id: str, title: str, uploader_id: str | None, tag_rows: Rows) -> int:
-        """The row of a video that is there from now on."""
+    def add(self, video_id: str, title: str, uploader_id: str | None, tag_rows: Indices) -> int:
+        """Add a video and return its row."""
         row = len(self)
         known = self.rows_of(uploader_id) if uploader_id is not None else ()
         if known:
             [number] = self.uploaders_of(np.array(known[:1])).tolist()
         else:
             number, self._next_uploader = self._next_uploader, self._next_uploader + 1
-        by_id, by_uploader = self._by_id, self._by_uploader  # both are made before the row is there
+        by_id, by_uploader = self._by_id, self._by_uploader  # both are built before the row exists
         self._ids.append(video_id)
         self._titles.append(title)
         self._uploader_ids.append(uploader_id)
@@ -93,7 +91,7 @@ class LabelledTable:
         return row
 
     def remove(self, row: int) -> None:
-        """Of a video that is there now."""
+        """Remove the video of a row that is there now."""
         live = self._live.copy()
         live[row] = False
         self._live = live
@@ -101,10 +99,10 @@ class LabelledTable:
             del self._by_id[self._ids[row]]
         uploader_id = self._uploader_ids[row]
         if uploader_id is not None:
-            self._by_uploader[uploader_id] = tuple(one for one in self._by_uploader[uploader_id] if one != row)
+            self._by_uploader[uploader_id] = tuple(other for other in self._by_uploader[uploader_id] if other != row)
 
     @cached_property
-    def _by_id(self) -> dict[str, int]:  # made when first asked for: a million ids weigh
+    def _by_id(self) -> dict[str, int]:  # built on first use: a million ids take memory
         return {video_id: row for row, video_id in enumerate(self._ids)}
 
     @cached_property
@@ -113,4 +111,4 @@ class LabelledTable:
         for row, uploader_id in enumerate(self._uploader_ids):
             if uploader_id is not None:
                 rows.setdefault(uploader_id, []).append(row)
-        return {uploader_id: tuple(some) for uploader_id, some in rows.items()}
+        return {uploader_id: tuple(own) for uploader_id, own in rows.items()}

@@ -7,16 +7,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from recall.channels.base import NEIGHBOUR_VIEWS
 from recall.channels.tag_similarity import TagSimilarity
 from recall.index.base import VectorIndex
 from recall.index.factory import build_index, load_index
 from recall.model import RecallModel
+from recall.query import RecallQuery
 from tagging.bundle.manifest import ChannelEntry
 from tagging.config.recall import IndexConfig, RecallConfig
-from tagging.types import VideoEmbeddings
-
-# Neighbour channels, and the view of a video (a modality, or all of them together) that each searches.
-NEIGHBOUR_CHANNELS: dict[str, str] = {"text": "text", "video": "frames", "audio": "audio", "multimodal": "multimodal"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,13 +39,13 @@ class RowIndex:
         return cls(index, np.load(folder / "rows.npy", allow_pickle=False))
 
 
-def build_video_indexes(embeddings: Sequence[VideoEmbeddings], config: RecallConfig, seed: int) -> dict[str, RowIndex]:
+def build_video_indexes(queries: Sequence[RecallQuery], config: RecallConfig, seed: int) -> dict[str, RowIndex]:
     """Build an index of each view that any of the labelled videos has, by channel."""
     indexes: dict[str, RowIndex] = {}
-    for name, view in NEIGHBOUR_CHANNELS.items():
-        present = [row for row, video in enumerate(embeddings) if view in video.rows]
+    for name, view in NEIGHBOUR_VIEWS.items():
+        present = [row for row, video in enumerate(queries) if view in video.rows]
         if present:
-            vectors = np.stack([embeddings[row].rows[view] for row in present])
+            vectors = np.stack([queries[row].rows[view] for row in present])
             indexes[name] = RowIndex(build_index(vectors, config.index, seed), np.array(present, np.int64))
     return indexes
 
@@ -59,5 +57,5 @@ def build_tag_index(model: RecallModel, tags: NDArray[np.float32], config: Recal
     """
     if config.learnt is None or not config.learnt.similarity:
         return None
-    points, tag_rows = TagSimilarity.rows(model, tags)
+    points, tag_rows = TagSimilarity.index_rows(model, tags)
     return RowIndex(build_index(points, config.index, seed), tag_rows)

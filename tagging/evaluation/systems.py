@@ -53,7 +53,7 @@ class SystemComparison:
             self._exhaustive = ExhaustiveRanker(self._scorer.tag_vectors, recall_stage.catalog.hidden)
         classifiers = (channel for channel in recall_stage.channels if isinstance(channel, Classifier))
         self._classifier = next(classifiers, None)
-        untrained = "recall + noisy-or" if recall_stage.blend is None else "recall"
+        untrained = "recall + noisy-or" if recall_stage.fusion is None else "recall"
         self.name = "recall + rank" if self._scorer is not None else untrained
         self._systems = {self.name: _System()}
 
@@ -78,8 +78,8 @@ class SystemComparison:
             recall = self._systems.setdefault("recall", _System())
             recall.seconds += recall_s
             for rank_input in inputs:
-                if rank_input.candidates.likely is not None:
-                    recall.add(rank_input.candidates.tag_rows, rank_input.candidates.likely)
+                if rank_input.candidates.probabilities is not None:
+                    recall.add(rank_input.candidates.tag_rows, rank_input.candidates.probabilities)
             self._run("rank alone", lambda: self._rank_alone(inputs))
         if self._classifier is not None:
             self._run("classifier", lambda: self._classify(videos))
@@ -120,6 +120,6 @@ class SystemComparison:
 
     def _classify(self, videos: Sequence[VideoEmbeddings]) -> list[tuple[Rows, NDArray[np.float32]]]:
         assert self._classifier is not None
-        answers = self._classifier.recall(self._recall_stage.prepared(videos))
+        answers = self._classifier.recall(self._recall_stage.queries(videos))
         empty = np.zeros(0, np.int64), np.zeros(0, np.float32)
         return [empty if tags is None else (tags.tag_rows, tags.scores) for tags in answers]

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rank.contrastive import ContrastiveRanker, save_tags
-from recall.added import with_unused
 from recall.channels.tag_similarity import TagSimilarity
 from recall.model import RecallModel, save_tag_rows
 from tagging.bundle.files import copy_missing_files, read_manifest, write_manifest
@@ -155,11 +154,11 @@ def _extend_recall(extension: _Extension) -> Mapping[str, ChannelEntry]:
     if manifest.learnt is None:
         return {}
     (folder / "learnt").mkdir()
-    model = with_unused(RecallModel.load(extension.bundle / "learnt"), len(extension.names))
+    model = RecallModel.load(extension.bundle / "learnt").with_unused_tags(len(extension.names))
     model.save(folder / "learnt")
     dense = {} if extension.vectors is None else {"text": extension.vectors}  # an added tag is not in the tag graph
     before = np.load(extension.bundle / "learnt" / "tags.npy", allow_pickle=False).astype(np.float32)
-    tag_rows = np.concatenate([before, model.tag_rows(extension.names, dense)])
+    tag_rows = np.concatenate([before, model.encode_tags(extension.names, dense)])
     save_tag_rows(folder / "learnt", tag_rows)
     index = build_tag_index(model, tag_rows, manifest.config.recall, manifest.config.training.seed)
     if index is None:

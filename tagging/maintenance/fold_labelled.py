@@ -46,7 +46,7 @@ def fold_labelled(bundle: Path, log: Path, out: Path, progress: Progress, *, cre
     require_new(out)
     manifest, updates = read_manifest(bundle), read_labelled_log(log)
     parts = RecallParts.load(bundle, manifest)
-    recall_stage = RecallStage(parts, None, manifest.config.recall)
+    recall_stage = RecallStage.of(parts, None, manifest.config.recall)
     report = apply_updates(recall_stage, updates, stated_fingerprints(manifest))
     with atomic_folder(out) as folder:
         labelled = _labelled_videos(recall_stage)
@@ -99,8 +99,8 @@ def _rebuild_indexes(
     new_rows = np.full(len(store.voters), -1)
     new_rows[live] = np.arange(len(live))
     entries = {}
-    with progress.track("build indexes", len(store.near)) as advance:
-        for channel, search in store.near.items():
+    with progress.track("build indexes", len(store.searches)) as advance:
+        for channel, search in store.searches.items():
             vectors, video_rows = search.live()
             if len(vectors) or channel in manifest.channels:
                 index = build_index(vectors, manifest.config.recall.index, manifest.config.training.seed)

@@ -1,4 +1,4 @@
-"""The recall stage of a bundle: its channels, and the labelled videos and tags behind them."""
+"""Parts of a bundle's recall stage: the catalog, labelled videos, indexes and models that its channels read."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,15 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from recall.channels.base import Channel
+from recall.channels.base import NEIGHBOUR_VIEWS, SENSED_MODALITIES, Channel
 from recall.channels.classifier import Classifier
 from recall.channels.extracted import ExtractedTags
 from recall.channels.name_words import NameWordsChannel
 from recall.channels.names import SensedNames, WrittenNames
-from recall.channels.similar import VideoNeighbours
 from recall.channels.tag_similarity import TagSimilarity
 from recall.channels.text_neighbours import TextNeighbours
 from recall.channels.uploader import UploaderTags
+from recall.channels.video_neighbours import VideoNeighbours
 from recall.extract.extractor import TagExtractor
 from recall.fusion import Fusion, uses_of
 from recall.index.flat import FlatIndex
@@ -26,54 +26,53 @@ from recall.neighbours.search import TextSearch, VideoSearch
 from recall.neighbours.store import NeighbourStore
 from recall.neighbours.table import LabelledTable
 from tagging.bundle.files import artifact_errors
-from tagging.bundle.indexes import NEIGHBOUR_CHANNELS, RowIndex
+from tagging.bundle.indexes import RowIndex
 from tagging.bundle.labelled_videos import LabelledVideos
 from tagging.bundle.manifest import BundleManifest, NamesEntry
 from tagging.bundle.name_vectors import load_class_tags, load_name_vectors
 from tagging.config.recall import RecallConfig
 from tagging.tags.catalog import TagCatalog
 from tagging.text import normalise
-from tagging.types import Modality
-
-SENSED_CHANNELS: dict[str, Modality] = {"seen": "frames", "heard": "audio"}  # the direct sources beside "written"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RecallModelParts:
-    """What recall learnt, and what follows from it for the catalog and the labelled videos."""
+    """The recall model, and the catalog and labelled videos encoded by it."""
 
     learnt: RecallModel
-    tags: RowIndex | None  # as the similarity branch sees them; None where it was not learnt
+    tags: RowIndex | None  # for the similarity branch; None without it
     texts: sparse.csr_matrix  # (V, F) n-grams of the labelled videos
-    extractor: TagExtractor | None  # None: no text of a labelled video names a tag of it
+    extractor: TagExtractor | None  # None where no labelled text contains one of its tags
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RecallParts:
-    """What channels are made of."""
+    """Inputs of the channels."""
 
     catalog: TagCatalog
     words: NameWords  # of the catalog's names
     labelled: LabelledVideos
     views: Mapping[str, RowIndex]  # of the labelled videos, by channel
-    named: Sequence[Channel]  # the direct sources
+    named: Sequence[Channel]  # the channels of tag names
     learnt: RecallModelParts | None
 
     def neighbour_store(self) -> NeighbourStore:
-        """The labelled videos as channels go by them; others may join."""
+        """Return the labelled videos for neighbour voting; others may be added."""
         labelled = self.labelled
         voters = LabelledTable(
             labelled.ids, labelled.titles, labelled.uploader_ids, labelled.uploader_numbers(), labelled.tags
         )
-        near = {name: VideoSearch(NEIGHBOUR_CHANNELS[name], one.index, one.rows) for name, one in self.views.items()}
+        searches = {
+            name: VideoSearch(NEIGHBOUR_VIEWS[name], view.index, view.rows) for name, view in self.views.items()
+        }
         texts = None if self.learnt is None else TextSearch(self.learnt.learnt.features, self.learnt.texts)
-        return NeighbourStore(voters, near, texts)
+        return NeighbourStore(voters, searches, texts)
 
     def channels(self, neighbour_store: NeighbourStore, config: RecallConfig) -> list[Channel]:
-        """In the order in which tables show them."""
+        """Return the channels, in the order in which tables show them."""
         voters, limit = neighbour_store.voters, config.tags_per_channel
         channels: list[Channel] = [
-            VideoNeighbours(name, near, voters, config) for name, near in neighbour_store.near.items()
+            VideoNeighbours(name, search, voters, config) for name, search in neighbour_store.searches.items()
         ]
         channels += self.named
         if self.learnt is None or config.learnt is None:
@@ -88,23 +87,21 @@ class RecallParts:
             channels.append(TagSimilarity(learnt, self.learnt.tags.index, self.learnt.tags.rows, limit))
         channels.append(UploaderTags(voters, limit))
         if self.learnt.extractor is not None:
-            spelled = self.catalog.rows_by_spelling
+            rows = self.catalog.rows_by_spelling
             channels.append(
-                ExtractedTags(
-                    self.learnt.extractor, lambda name: spelled.get(normalise(name)), len(self.catalog), limit
-                )
+                ExtractedTags(self.learnt.extractor, lambda name: rows.get(normalise(name)), len(self.catalog), limit)
             )
         return channels
 
     def uses(self) -> NDArray[np.float32]:
-        """(N, 2) uploaders and labelled videos of each tag."""
+        """Return the numbers of uploaders and labelled videos (N, 2) of each tag."""
         lengths = np.diff(self.labelled.tags.starts)
         uploaders = np.repeat(self.labelled.uploader_numbers(), lengths)
         return uses_of(self.labelled.tags.tag_rows, uploaders, len(self.catalog))
 
     @classmethod
     def load(cls, folder: Path, manifest: BundleManifest) -> "RecallParts":
-        """Those of a bundle; ArtifactCorruptError where a file is not what it should be."""
+        """Load the parts of a bundle; ArtifactCorruptError for a damaged file."""
         config = manifest.config.recall
         with artifact_errors(folder):
             catalog = TagCatalog.load(folder / "catalog.parquet")
@@ -117,7 +114,7 @@ class RecallParts:
             }
             learnt = None
             if manifest.learnt is not None:
-                with (folder / "learnt" / "texts.npz").open("rb") as file:  # SciPy leaves one that is cut short open
+                with (folder / "learnt" / "texts.npz").open("rb") as file:  # SciPy leaves a truncated file open
                     texts = sparse.load_npz(file)
                 learnt = RecallModelParts(
                     RecallModel.load(folder / "learnt"),
@@ -126,20 +123,20 @@ class RecallParts:
                     TagExtractor.load(folder / "learnt" / "extract") if manifest.learnt.extracts else None,
                 )
             named = named_channels(folder, manifest.names, config, catalog)
-            if learnt is None:  # what is learnt has weighed the channels there are, and no other
-                indexes = {**_nobody(manifest), **indexes}
+            if learnt is None:  # otherwise the fusion was fitted on the existing channels and no other
+                indexes = {**_empty_indexes(manifest), **indexes}
             return cls(catalog, NameWords(catalog.names), labelled, indexes, named, learnt)
 
 
 def load_fusion(folder: Path, parts: RecallParts) -> Fusion | None:
-    """How the channels of a bundle are weighed; None where nothing was learnt."""
+    """Load the fusion of a bundle; None without a recall model."""
     if parts.learnt is None:
         return None
     return Fusion.load(folder / "learnt" / "blend.txt", parts.words, parts.uses())
 
 
 def named_channels(folder: Path, entry: NamesEntry | None, recall: RecallConfig, catalog: TagCatalog) -> list[Channel]:
-    """The direct sources, as far as the configuration has them and the folder holds what they need."""
+    """Load the channels of tag names that the configuration has and whose files the folder holds."""
     config, limit = recall.names, recall.tags_per_channel
     if entry is None:
         return []
@@ -147,7 +144,7 @@ def named_channels(folder: Path, entry: NamesEntry | None, recall: RecallConfig,
     if config.written or config.literal or config.described:
         names, rows = load_name_vectors(folder, entry), entry.rows()
         channels.append(WrittenNames(names, rows, catalog.spellings(rows.tolist()), config, limit))
-    for name, modality in SENSED_CHANNELS.items():
+    for name, modality in SENSED_MODALITIES.items():
         strength = {"seen": config.seen, "heard": config.heard}[name]
         if strength is not None and modality in entry.classes:
             links = load_class_tags(folder, modality, entry)
@@ -156,11 +153,11 @@ def named_channels(folder: Path, entry: NamesEntry | None, recall: RecallConfig,
     return channels
 
 
-def _nobody(manifest: BundleManifest) -> dict[str, RowIndex]:
-    """A channel for each encoder, in which labelled videos may come to vote."""
-    nothing = np.zeros(0, np.int64)
+def _empty_indexes(manifest: BundleManifest) -> dict[str, RowIndex]:
+    """Return an empty index for each encoder, to which labelled videos may be added."""
+    no_rows = np.zeros(0, np.int64)
     return {
-        name: RowIndex(FlatIndex(np.zeros((0, manifest.encoders[view].dim), np.float32)), nothing)
-        for name, view in NEIGHBOUR_CHANNELS.items()
+        name: RowIndex(FlatIndex(np.zeros((0, manifest.encoders[view].dim), np.float32)), no_rows)
+        for name, view in NEIGHBOUR_VIEWS.items()
         if view in manifest.encoders
     }

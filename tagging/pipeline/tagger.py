@@ -83,7 +83,7 @@ class Tagger:
         self._stages = stages
         # Least confidences take a while to be looked for, and any number may be asked for.
         self._promised = lru_cache(CACHED_THRESHOLDS)(partial(controlled_confidence, seed=config.training.seed))
-        self._overlay = TagOverlay(recall_stage, ranker, encoders)
+        self._overlay = TagOverlay(recall_stage, ranker, encoders, config.recall.names.near)
         self.bundle_version = bundle_version
         looks_at_media = encoders.frames is not None or encoders.audio is not None
         self._pool = DecodePool(config.media) if looks_at_media else None
@@ -221,7 +221,10 @@ class Tagger:
         if not len(candidates.tag_rows):
             return ("nothing the bundle knows is near enough to propose a tag",)
         best = int(np.argmax(scores.confidences))
-        name, found = self._recall_stage.name(candidates, int(candidates.tag_rows[best])), scores.confidences[best]
+        name, found = (
+            candidates.name_of(int(candidates.tag_rows[best]), self._recall_stage.catalog.names),
+            scores.confidences[best],
+        )
         if selection.min_confidence > 1:
             return (f"no confidence keeps the promised precision; the best tag, {name!r}, has {found:.2g}",)
         return (f"no tag reached the confidence {selection.min_confidence:g}; the best, {name!r}, has {found:.2g}",)
@@ -231,9 +234,10 @@ class Tagger:
     ) -> RankedTag:
         row = int(candidates.tag_rows[place])
         by_channel = zip(candidates.channels, candidates.scores[place], strict=True)
-        name, is_new = self._recall_stage.name(candidates, row), row >= len(self._recall_stage.catalog)
+        catalog = self._recall_stage.catalog
+        name, is_new = candidates.name_of(row, catalog.names), candidates.is_new(row)
         return RankedTag(
-            tag_id=tag_id(normalise(name)) if is_new else self._recall_stage.catalog.ids[row],
+            tag_id=tag_id(normalise(name)) if is_new else catalog.ids[row],
             name=name,
             confidence=float(scores.confidences[place]),
             channels={name: float(score) for name, score in by_channel if not np.isnan(score)},

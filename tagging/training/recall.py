@@ -17,9 +17,10 @@ from recall.channels.extracted import ExtractedTags
 from recall.extract.extractor import TagExtractor
 from recall.fusion import Fusion, cross_fitted_candidates, fit_fusion, top_candidates
 from recall.merge import merge
-from recall.model import RecallModel, save_tag_rows, text_of
+from recall.model import RecallModel, save_tag_rows
 from recall.name_words import NameWords
-from recall.train import TagInputs, learn
+from recall.query import RecallQuery
+from recall.train import TagInputs, fit_recall_model
 from tagging.bundle.indexes import build_tag_index, build_video_indexes
 from tagging.bundle.labelled_videos import LabelledVideos
 from tagging.bundle.manifest import RecallModelEntry
@@ -58,7 +59,7 @@ class HeldOutCandidates:
 class TrainedRecall:
     parts: RecallModelParts
     tag_vectors: Floats  # (N, D) unit rows of the tag tower, zeros where the model knows nothing of a name
-    embeddings: list[VideoEmbeddings]  # of all labelled videos, with the rows of the recall model
+    queries: list[RecallQuery]  # of all labelled videos
     fusion: Fusion
     train_rows: NDArray[np.int64]  # of the labelled videos
     fusion_candidates: HeldOutCandidates  # each by a fusion that was fitted on the other half of the uploaders
@@ -112,7 +113,7 @@ def train_recall(training_set: TrainingSet, names: NameSources, config: Config, 
     sample = np.sort(shuffled[: config.training.recalled])
     recalled = top_by_fusion("recall negatives for the ranker", sample)
     return TrainedRecall(
-        fitted.parts, fitted.tag_vectors, fitted.embeddings, fusion, split.train,
+        fitted.parts, fitted.tag_vectors, fitted.queries, fusion, split.train,
         HeldOutCandidates(split.fusion, [top_candidates(candidates, fusion_config.budget) for candidates in cross]),
         HeldOutCandidates(split.control, control),
         _catalog_tags(dict(zip(sample.tolist(), recalled, strict=True)), split.train, len(training_set.catalog)),
@@ -123,7 +124,7 @@ def train_recall(training_set: TrainingSet, names: NameSources, config: Config, 
 class _FittedModel:
     parts: RecallModelParts
     tag_vectors: Floats  # (N, D)
-    embeddings: list[VideoEmbeddings]  # V
+    queries: list[RecallQuery]  # V
 
 
 def _fit_recall_model(
@@ -134,16 +135,16 @@ def _fit_recall_model(
     assert recall.learnt is not None
     catalog, labelled = training_set.catalog, training_set.labelled.only(split.train)
     tag_inputs = _tag_inputs(catalog, names.vectors, labelled, recall.learnt, seed, progress)
-    model: RecallModel = learn(
+    model: RecallModel = fit_recall_model(
         [training_set.embeddings[row] for row in split.train.tolist()], labelled.tags, labelled.uploader_numbers(),
         tag_inputs, recall.learnt, seed, progress,
     )  # fmt: skip
-    embeddings = model.with_hidden(training_set.embeddings)
-    texts = model.features.transform([text_of(video) for video in embeddings])
-    tag_vectors = model.tag_rows(tag_inputs.names, tag_inputs.dense)
+    queries = model.queries(training_set.embeddings)
+    texts = model.features.transform([video.text for video in training_set.embeddings])
+    tag_vectors = model.encode_tags(tag_inputs.names, tag_inputs.dense)
     index = build_tag_index(model, tag_vectors, recall, seed)
     extractor = _fit_extractor(labelled, catalog, seed)
-    return _FittedModel(RecallModelParts(model, index, texts, extractor), tag_vectors, embeddings)
+    return _FittedModel(RecallModelParts(model, index, texts, extractor), tag_vectors, queries)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -161,15 +162,13 @@ class _ExampleSource:
         cls, training_set: TrainingSet, fitted: _FittedModel, split: VideoSplit, names: NameSources, config: Config
     ) -> "_ExampleSource":
         rows, words = split.train, NameWords(training_set.catalog.names)
-        views = build_video_indexes(
-            [fitted.embeddings[row] for row in rows.tolist()], config.recall, config.training.seed
-        )
+        views = build_video_indexes([fitted.queries[row] for row in rows.tolist()], config.recall, config.training.seed)
         parts = RecallParts(
             training_set.catalog, words, training_set.labelled.only(rows), views, names.channels,
             replace(fitted.parts, texts=fitted.parts.texts[rows]),
         )  # fmt: skip
-        stage = RecallStage(parts, None, config.recall)
-        return cls(training_set, fitted.embeddings, stage, words, parts.uses())
+        stage = RecallStage.of(parts, None, config.recall)
+        return cls(training_set, training_set.embeddings, stage, words, parts.uses())
 
     def examples(
         self, label: str, rows: NDArray[np.int64], progress: Progress, known_uploader: NDArray[np.bool_] | None = None
@@ -192,7 +191,7 @@ class _ExampleSource:
                 for row, video, proposed in zip(batch, videos, self.stage.propose(videos), strict=True):
                     candidates = merge({name: _known_tags(name, tags, self.usage) for name, tags in proposed.items()})
                     candidates = _mark_new(candidates, catalog, self.usage)
-                    found.append((candidates, text_of(video), labelled.tags.at(row)))
+                    found.append((candidates, video.text, labelled.tags.at(row)))
                 advance(len(batch))
         return found
 
@@ -243,7 +242,7 @@ def _mark_new(candidates: Candidates, catalog: TagCatalog, usage: Floats) -> Can
 
     Otherwise no new tag would ever be right, because the catalog has all tags of the held-out videos.
     """
-    known = candidates.tag_rows[candidates.tag_rows < len(catalog)]
+    known = candidates.tag_rows[candidates.within(len(catalog))]
     new = {row: catalog.names[row] for row in known[usage[known, 1] == 0].tolist()}
     return replace(candidates, new={**candidates.new, **new})
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from rank.recall_probability import RecallProbabilityRanker
 from recall.channels.tag_similarity import TagSimilarity
+from recall.query import RecallQuery
 from tagging.bundle.files import write_manifest
 from tagging.bundle.indexes import build_video_indexes
 from tagging.bundle.manifest import (
@@ -209,8 +210,8 @@ def _write_indexes(
     folder: Path, training_set: TrainingSet, recall: TrainedRecall | None, run: _Run
 ) -> dict[str, ChannelEntry]:
     with run.watch("build indexes"):
-        embeddings = training_set.embeddings if recall is None else recall.embeddings
-        indexes = build_video_indexes(embeddings, run.config.recall, run.config.training.seed)
+        queries = [RecallQuery.of(video) for video in training_set.embeddings] if recall is None else recall.queries
+        indexes = build_video_indexes(queries, run.config.recall, run.config.training.seed)
         if recall is not None and recall.parts.tags is not None:
             indexes[TagSimilarity.name] = recall.parts.tags
         for channel, index in indexes.items():

@@ -26,7 +26,7 @@ def candidates(likely: Sequence[float] | None, new: Sequence[int] = (), count: i
         ("text",),
         np.full((count, 1), 0.5, np.float32),
         new=dict.fromkeys(new, "new"),
-        likely=None if likely is None else np.array(likely, np.float32),
+        probabilities=None if likely is None else np.array(likely, np.float32),
     )
 
 

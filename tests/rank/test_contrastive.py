@@ -74,7 +74,7 @@ def video(seed: int, text: str, frames: int = 0, audio: int = 0, new: Sequence[s
     rows = np.concatenate([known, TAGS + np.arange(len(new))])
     likely = generator.random(len(rows)).astype(np.float32)
     candidates = Candidates(
-        rows, ("text",), likely[:, None], new={TAGS + n: name for n, name in enumerate(new)}, likely=likely
+        rows, ("text",), likely[:, None], new={TAGS + n: name for n, name in enumerate(new)}, probabilities=likely
     )
     return RankInput(VideoRef(f"v{seed}", title=text), ModalityFeatures(frames=seen, audio=heard), candidates)
 

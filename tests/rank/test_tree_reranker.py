@@ -39,7 +39,7 @@ def drawn(seed: int, count: int, candidates: int = 12) -> list[Example]:
         likely = generator.uniform(0.01, 0.5, candidates).astype(np.float32)
         rows = np.sort(generator.choice(1000, candidates, replace=False))
         cosines = generator.uniform(-1, 1, candidates).astype(np.float32)
-        videos.append((Candidates(rows, CHANNELS, scores, likely=likely), cosines, rows[right : right + 1]))
+        videos.append((Candidates(rows, CHANNELS, scores, probabilities=likely), cosines, rows[right : right + 1]))
     return videos
 
 
@@ -98,7 +98,7 @@ def test_videos_of_one_uploader_are_in_one_half() -> None:
 def test_signs_are_log_odds_cosine_newness_and_log_scores() -> None:
     one = Candidates(
         np.array([3, 9]), CHANNELS, np.array([[0.5, np.nan], [np.nan, 0.0]], np.float32), new={9: "new"},
-        likely=np.array([0.5, 1.0], np.float32),
+        probabilities=np.array([0.5, 1.0], np.float32),
     )  # fmt: skip
     got = reranker_features(one, np.array([0.25, -0.5], np.float32))
     np.testing.assert_allclose(got[0], [0.0, 0.25, 0.0, np.log(0.5), np.nan], rtol=1e-6)
@@ -108,7 +108,11 @@ def test_signs_are_log_odds_cosine_newness_and_log_scores() -> None:
 
 
 def test_a_video_without_candidates_is_left_out_and_has_no_scores(order: TreeReranker) -> None:
-    none = (Candidates(np.zeros(0, np.int64), CHANNELS, np.zeros((0, 2), np.float32), likely=np.zeros(0, np.float32)),)
+    none = (
+        Candidates(
+            np.zeros(0, np.int64), CHANNELS, np.zeros((0, 2), np.float32), probabilities=np.zeros(0, np.float32)
+        ),
+    )
     nothing = (*none, np.zeros(0, np.float32), np.array([4]))
     assert order.score(*nothing[:2]).shape == (0,)
     with_it = fit_tree_reranker([nothing, *drawn(1, 300), nothing], CONFIG, 7)
@@ -119,15 +123,15 @@ def test_a_video_without_candidates_is_left_out_and_has_no_scores(order: TreeRer
 
 
 def test_an_order_of_other_channels_is_refused(order: TreeReranker) -> None:
-    one = Candidates(np.array([3]), ("text",), np.ones((1, 1), np.float32), likely=np.array([0.5], np.float32))
+    one = Candidates(np.array([3]), ("text",), np.ones((1, 1), np.float32), probabilities=np.array([0.5], np.float32))
     with pytest.raises(ValueError, match=r"the re-ranker was fitted with .*best_words"):
         order.score(one, np.zeros(1, np.float32))
 
 
 def test_what_recall_finds_likelier_or_the_ranker_nearer_never_comes_later(order: TreeReranker) -> None:
     [(one, _, _)] = drawn(9, 1, candidates=50)
-    same = replace(one, scores=np.repeat(one.scores[:1], 50, axis=0), likely=np.full(50, 0.2, np.float32))
+    same = replace(one, scores=np.repeat(one.scores[:1], 50, axis=0), probabilities=np.full(50, 0.2, np.float32))
     rising = np.linspace(-1, 1, 50, dtype=np.float32)
     assert (np.diff(order.score(same, rising)) >= 0).all()
-    likelier = replace(same, likely=np.linspace(0.01, 0.99, 50, dtype=np.float32))
+    likelier = replace(same, probabilities=np.linspace(0.01, 0.99, 50, dtype=np.float32))
     assert (np.diff(order.score(likelier, np.zeros(50, np.float32))) >= 0).all()

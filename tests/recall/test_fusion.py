@@ -36,17 +36,17 @@ def blend() -> Fusion:
 
 def test_it_believes_the_channel_that_was_right_and_is_near_a_probability(blend: Fusion) -> None:
     weighed = blend.weigh(candidates([[0.85, 0.1], [0.1, 0.95], [0.12, np.nan], [0.11, 0.5]]), "no name")
-    assert weighed.likely is not None
-    assert weighed.likely.argmax() == 0
-    assert weighed.likely[0] > 0.8
-    assert weighed.likely[1:].max() < 0.2
+    assert weighed.probabilities is not None
+    assert weighed.probabilities.argmax() == 0
+    assert weighed.probabilities[0] > 0.8
+    assert weighed.probabilities[1:].max() < 0.2
 
 
 def test_saved_and_loaded_it_says_the_same(blend: Fusion, tmp_path: Path) -> None:
     blend.save(tmp_path / "blend.txt")
     loaded = Fusion.load(tmp_path / "blend.txt", WORDS, USES)
     some = candidates([[0.85, 0.1], [0.1, np.nan]])
-    np.testing.assert_array_equal(loaded.weigh(some, "x").likely, blend.weigh(some, "x").likely)
+    np.testing.assert_array_equal(loaded.weigh(some, "x").probabilities, blend.weigh(some, "x").probabilities)
 
 
 def test_the_same_seed_gives_the_same_trees(tmp_path: Path) -> None:
@@ -64,8 +64,8 @@ def test_other_channels_than_it_was_fitted_for_are_refused(blend: Fusion) -> Non
 def test_no_candidates_are_no_error(blend: Fusion) -> None:
     none = Candidates(np.zeros(0, np.int64), ("good", "noise"), np.zeros((0, 2), np.float32))
     weighed = blend.weigh(none, "x")
-    assert weighed.likely is not None
-    assert not len(weighed.likely)
+    assert weighed.probabilities is not None
+    assert not len(weighed.probabilities)
 
 
 def test_nothing_right_is_nothing_to_learn_from() -> None:
@@ -85,9 +85,9 @@ def test_a_video_is_weighed_by_what_was_fitted_on_other_uploaders(owners: int) -
     before, after = (cross_fitted_candidates(videos, groups, WORDS, USES, CONFIG, seed=1) for videos in (some, turned))
     differ = []
     for one, other in zip(before, after, strict=True):
-        assert one.likely is not None
-        assert other.likely is not None
-        differ.append(not np.array_equal(one.likely, other.likely))
+        assert one.probabilities is not None
+        assert other.probabilities is not None
+        differ.append(not np.array_equal(one.probabilities, other.probabilities))
     assert not any(np.array(differ)[groups == 0])
     assert any(differ)
 
@@ -100,13 +100,15 @@ def test_where_most_videos_are_of_one_uploader_they_are_weighed_all_the_same(sma
     for candidates, (_, _, true) in zip(
         cross_fitted_candidates(some, groups, WORDS, USES, CONFIG, 1), some, strict=True
     ):
-        assert candidates.likely is not None
-        assert candidates.likely.argmax() == true[0]
+        assert candidates.probabilities is not None
+        assert candidates.probabilities.argmax() == true[0]
 
 
 def test_the_budget_keeps_the_likeliest_by_rising_row() -> None:
     some = candidates([[0.1, 0.1], [0.9, 0.9], [0.3, 0.3], [0.7, 0.7]])
-    some = Candidates(some.tag_rows, some.channels, some.scores, likely=np.array([0.1, 0.9, 0.3, 0.7], np.float32))
+    some = Candidates(
+        some.tag_rows, some.channels, some.scores, probabilities=np.array([0.1, 0.9, 0.3, 0.7], np.float32)
+    )
     kept = top_candidates(some, 2)
     assert kept.tag_rows.tolist() == [1, 3]
     assert kept.scores[:, 0].tolist() == pytest.approx([0.9, 0.7])

@@ -12,7 +12,7 @@ from recall.channels.tag_similarity import TagSimilarity
 from recall.index.flat import FlatIndex
 from recall.model import RecallModel
 from recall.tower import NGRAMS, Tower
-from recall.train import TagInputs, learn
+from recall.train import TagInputs, fit_recall_model
 from tagging.config.recall import RecallModelConfig
 from tagging.progress import Silent
 from tagging.types import VideoEmbeddings
@@ -20,11 +20,11 @@ from tests.support.topics import LEARNT, NAMES, Topics, lists, topics
 
 
 def learnt_from(data: Topics, config: RecallModelConfig = LEARNT, seed: int = 7) -> RecallModel:
-    return learn(data.videos, data.tags, data.uploaders, TagInputs(NAMES, {}), config, seed, Silent())
+    return fit_recall_model(data.videos, data.tags, data.uploaders, TagInputs(NAMES, {}), config, seed, Silent())
 
 
 def like_names(learnt: RecallModel, limit: int) -> TagSimilarity:
-    rows, tag_rows = TagSimilarity.rows(learnt, learnt.tag_rows(NAMES))
+    rows, tag_rows = TagSimilarity.index_rows(learnt, learnt.encode_tags(NAMES))
     return TagSimilarity(learnt, FlatIndex(rows), tag_rows, limit)
 
 
@@ -39,7 +39,7 @@ def share_right(named: list[str], true: list[str]) -> float:
 
 def test_unseen_titles_get_their_topic_from_both_branches_and_from_neighbours(learnt: RecallModel) -> None:
     fresh = topics(40, seed=2)
-    videos = learnt.with_hidden(fresh.videos)
+    videos = learnt.queries(fresh.videos)
     similar = like_names(learnt, 3)
     for channel, least in ((Classifier(learnt, 3), 0.95), (similar, 0.8)):
         answers = channel.recall(videos)
@@ -57,7 +57,7 @@ def test_unseen_titles_get_their_topic_from_both_branches_and_from_neighbours(le
 
 def test_a_video_with_frames_alone_is_recognised(learnt: RecallModel) -> None:
     looks = np.eye(8, dtype=np.float32)[1]
-    [video] = learnt.with_hidden([VideoEmbeddings({"frames": looks})])
+    [video] = learnt.queries([VideoEmbeddings({"frames": looks})])
     [answer] = Classifier(learnt, 1).recall([video])
     assert answer is not None
     assert NAMES[answer.tag_rows[0]] == "cars"
@@ -66,22 +66,22 @@ def test_a_video_with_frames_alone_is_recognised(learnt: RecallModel) -> None:
 
 def test_attention_is_shared_among_the_views_that_are_there(learnt: RecallModel) -> None:
     looks = np.eye(8, dtype=np.float32)[1]
-    [video] = learnt.with_hidden([VideoEmbeddings({"frames": looks}, title="engine racing")])
+    [video] = learnt.queries([VideoEmbeddings({"frames": looks}, title="engine racing")])
     assert sum(video.attention.values()) == pytest.approx(1.0)
     assert min(video.attention.values()) > 0
 
 
 def test_a_tag_of_one_uploader_is_no_label_and_is_still_reached_by_its_name(learnt: RecallModel) -> None:
     assert [NAMES[row] for row in learnt.labels] == ["cats", "cars", "food", "music"]
-    [video] = learnt.with_hidden([VideoEmbeddings({}, title="kitten recipe")])
+    [video] = learnt.queries([VideoEmbeddings({}, title="kitten recipe")])
     [answer] = like_names(learnt, len(NAMES)).recall([video])
     assert answer is not None
     assert NAMES.index("kitten recipe") in answer.tag_rows
 
 
 def test_the_index_of_tags_gives_the_branchs_own_logits(learnt: RecallModel) -> None:
-    videos = learnt.with_hidden(topics(8, seed=3).videos)
-    tags = learnt.tag_rows(NAMES)
+    videos = learnt.queries(topics(8, seed=3).videos)
+    tags = learnt.encode_tags(NAMES)
     answers = like_names(learnt, 5).recall(videos)
     for video, answer in zip(videos, answers, strict=True):
         assert video.hidden is not None
@@ -93,20 +93,20 @@ def test_the_index_of_tags_gives_the_branchs_own_logits(learnt: RecallModel) -> 
 
 
 def test_nothing_known_is_an_honest_nothing(learnt: RecallModel) -> None:
-    [video] = learnt.with_hidden([VideoEmbeddings({}, title="≈≈≈")])
+    [video] = learnt.queries([VideoEmbeddings({}, title="≈≈≈")])
     assert video.hidden is None
     assert Classifier(learnt, 3).recall([video]) == [None]
-    assert not learnt.tag_rows(["≈≈≈"]).any()
+    assert not learnt.encode_tags(["≈≈≈"]).any()
 
 
 def test_no_videos_are_no_error(learnt: RecallModel) -> None:
-    assert learnt.with_hidden([]) == []
+    assert learnt.queries([]) == []
     assert Classifier(learnt, 3).recall([]) == []
 
 
 def test_an_embedding_of_another_width_is_refused(learnt: RecallModel) -> None:
     with pytest.raises(ValueError, match=r"frames embedding of shape \(4,\), the tower was taught \(8,\)"):
-        learnt.with_hidden([VideoEmbeddings({"frames": np.eye(4, dtype=np.float32)[0]})])
+        learnt.queries([VideoEmbeddings({"frames": np.eye(4, dtype=np.float32)[0]})])
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_does_not() -> None:
@@ -122,11 +122,11 @@ def test_saved_and_loaded_it_says_the_same(learnt: RecallModel, tmp_path: Path) 
     learnt.save(tmp_path)
     loaded = RecallModel.load(tmp_path)
     fresh = topics(8, seed=5, frames=True).videos
-    for one, two in zip(learnt.with_hidden(fresh), loaded.with_hidden(fresh), strict=True):
+    for one, two in zip(learnt.queries(fresh), loaded.queries(fresh), strict=True):
         assert one.hidden is not None
         assert two.hidden is not None
         np.testing.assert_allclose(one.hidden, two.hidden, atol=2e-2)  # tables are kept in half precision
-    first, second = (Classifier(x, 4).recall(x.with_hidden(fresh)) for x in (learnt, loaded))
+    first, second = (Classifier(x, 4).recall(x.queries(fresh)) for x in (learnt, loaded))
     assert [a.tag_rows[0] for a in first if a] == [a.tag_rows[0] for a in second if a]
 
 
@@ -160,23 +160,36 @@ def test_a_missing_view_changes_nothing_whatever_its_values() -> None:
 def test_a_tag_without_a_place_in_the_graph_is_reached_by_one_who_learnt_from_the_graph() -> None:
     data = topics(160, seed=1)
     places = np.random.default_rng(0).standard_normal((len(NAMES), 4)).astype(np.float32)
-    learnt = learn(data.videos, data.tags, data.uploaders, TagInputs(NAMES, {"graph": places}), LEARNT, 7, Silent())
+    learnt = fit_recall_model(
+        data.videos, data.tags, data.uploaders, TagInputs(NAMES, {"graph": places}), LEARNT, 7, Silent()
+    )
     assert set(learnt.tags.dims) == {"graph"}
-    [video] = learnt.with_hidden([VideoEmbeddings({}, title="kitten purr")])
-    rows, tag_rows = TagSimilarity.rows(learnt, learnt.tag_rows(NAMES))  # as if all of them were new
+    [video] = learnt.queries([VideoEmbeddings({}, title="kitten purr")])
+    rows, tag_rows = TagSimilarity.index_rows(learnt, learnt.encode_tags(NAMES))  # as if all of them were new
     [answer] = TagSimilarity(learnt, FlatIndex(rows), tag_rows, 2).recall([video])
     assert answer is not None
     assert NAMES[answer.tag_rows[0]] == "cats"
-    with_places = learnt.tag_rows(NAMES, {"graph": places})
-    assert not np.allclose(with_places, learnt.tag_rows(NAMES), atol=1e-3)
+    with_places = learnt.encode_tags(NAMES, {"graph": places})
+    assert not np.allclose(with_places, learnt.encode_tags(NAMES), atol=1e-3)
 
 
 def test_without_ngrams_the_dense_views_alone_are_learnt() -> None:
     data = topics(160, seed=1, frames=True)
     learnt = learnt_from(data, LEARNT.model_copy(update={"ngrams": None}))
     assert learnt.features.width == 0
-    [words, looks] = learnt.with_hidden(
+    [words, looks] = learnt.queries(
         [VideoEmbeddings({}, title="kitten"), VideoEmbeddings({"frames": np.eye(8, dtype=np.float32)[1]})]
     )
     assert words.hidden is None
     assert looks.hidden is not None
+
+
+def test_an_added_tag_has_the_bias_that_training_gives_a_tag_without_videos() -> None:
+    data, short = topics(64, seed=1), LEARNT.model_copy(update={"epochs": 1})
+    inputs = TagInputs(NAMES, {})
+    learnt = fit_recall_model(data.videos, data.tags, data.uploaders, inputs, short, 3, Silent())
+    want = learnt.tag_bias[NAMES.index("kitten recipe")].item()
+    extended = learnt.with_unused_tags(2)
+    assert torch.equal(extended.tag_bias[: len(NAMES)], learnt.tag_bias)
+    assert extended.tag_bias[len(NAMES) :].tolist() == pytest.approx([want, want], abs=1e-4)
+    assert extended.with_unused_tags(1).tag_bias[-1].item() == pytest.approx(want, abs=1e-4)

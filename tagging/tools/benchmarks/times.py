@@ -19,10 +19,12 @@ from numpy.typing import NDArray
 
 from rank.contrastive import ContrastiveRanker
 from rank.exhaustive import ExhaustiveRanker
+from recall.channels.base import NEIGHBOUR_VIEWS
 from recall.index.base import VectorIndex
 from recall.index.factory import build_index
+from recall.query import RecallQuery
 from tagging.bundle.files import read_manifest
-from tagging.bundle.indexes import NEIGHBOUR_CHANNELS, RowIndex
+from tagging.bundle.indexes import RowIndex
 from tagging.bundle.labelled_videos import LabelledVideos
 from tagging.config.recall import IndexConfig, RecallConfig
 from tagging.features.extract import extract
@@ -65,9 +67,9 @@ def recall_times(
     tables: dict[str, list[Row]] = {}
     figures = {"load the bundle, s": round(time.perf_counter() - started, 1)}
     if growth is not None:
-        asked = RecallStage(parts, blend, config).prepared(queries)
+        asked = RecallStage.of(parts, blend, config).queries(queries)
         parts, tables["indexes"] = grown(parts, growth, config, asked, progress)
-    recall_stage = RecallStage(parts, blend, config)
+    recall_stage = RecallStage.of(parts, blend, config)
     tables["one video"], candidates = _stages(recall_stage, queries, progress)
     if isinstance(ranker, ContrastiveRanker):
         inputs = rank_inputs(videos, extraction.tokens, candidates)
@@ -91,13 +93,13 @@ def _stages(
             if place == WARM:
                 times.clear()
             clock = [("", time.perf_counter())]
-            videos = recall_stage.prepared([query])
+            videos = recall_stage.queries([query])
             clock.append(("video tower", time.perf_counter()))
             proposed = {}
             for channel in recall_stage.channels:
                 [proposed[channel.name]] = channel.recall(videos)
                 clock.append((channel.name, time.perf_counter()))
-            found.append(recall_stage.unite(videos[0], proposed))
+            found.append(recall_stage.unite(query, proposed))
             clock.append(("union", time.perf_counter()))
             for (_, began), (stage, ended) in pairwise(clock):
                 times.setdefault(stage, []).append(1e3 * (ended - began))
@@ -153,7 +155,7 @@ def _percentiles(times: Mapping[str, Sequence[float]]) -> list[Row]:
 
 
 def grown(
-    parts: RecallParts, growth: Growth, config: RecallConfig, asked: Sequence[VideoEmbeddings], progress: Progress
+    parts: RecallParts, growth: Growth, config: RecallConfig, asked: Sequence[RecallQuery], progress: Progress
 ) -> tuple[RecallParts, list[Row]]:
     """The same over so many videos, with indexes of another kind, and how those fare."""
     rng = np.random.default_rng(growth.seed)
@@ -174,9 +176,7 @@ def grown(
     with progress.track("build indexes", len(parts.views) + 1) as advance:
         for name, one in parts.views.items():
             rows, places = _grown_rows(one, parents, rng)
-            queries = [
-                video.rows[NEIGHBOUR_CHANNELS[name]] for video in asked if NEIGHBOUR_CHANNELS[name] in video.rows
-            ]
+            queries = [video.rows[NEIGHBOUR_VIEWS[name]] for video in asked if NEIGHBOUR_VIEWS[name] in video.rows]
             views[name] = RowIndex(built(name, rows, queries), places)
             advance(1)
         learnt = parts.learnt

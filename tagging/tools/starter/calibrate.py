@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from recall.query import RecallQuery
 from tagging.bundle.files import read_manifest
 from tagging.bundle.manifest import BundleManifest
 from tagging.config.recall import NamesConfig, StrengthConfig
@@ -127,7 +128,7 @@ def _title_proposals(
     right: list[bool] = []
     parts: list[str] = []
     for video, embedded in _embedded(videos, encoders, with_description=source == "described"):
-        [tags] = channel.recall([embedded])
+        [tags] = channel.recall([RecallQuery.of(embedded)])
         if tags is None:
             continue
         own = [f" {_key(tag)} " for tag in video.tags]

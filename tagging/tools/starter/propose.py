@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
+from recall.query import RecallQuery
 from tagging.bundle.files import read_manifest
 from tagging.bundle.manifest import file_sha256
 from tagging.config.media import MediaConfig
@@ -73,7 +74,7 @@ def propose(
             [features] = encode_videos(encoders, [video])
             embedded = embed(encoders, video.video, features)
             for channel in recall_stage.channels:
-                [tags] = channel.recall([embedded])
+                [tags] = channel.recall([RecallQuery.of(embedded)])
                 if tags is not None:
                     proposals += _rows(video.video.video_id, channel.name, tags, recall_stage.catalog)
     return proposals

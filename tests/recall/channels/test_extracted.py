@@ -10,6 +10,7 @@ from recall.extract.extractor import NewTag, TagExtractor
 from recall.fusion import fit_fusion, top_candidates
 from recall.merge import merge
 from recall.name_words import NameWords
+from recall.query import RecallQuery
 from tagging.config.recall import RecallFusionConfig
 from tagging.text import normalise
 from tagging.types import Candidates, ChannelTags, VideoEmbeddings
@@ -31,13 +32,13 @@ def channel(limit: int = 10) -> ExtractedTags:
 
 
 def test_known_phrases_are_catalog_rows_and_unknown_ones_lie_beyond() -> None:
-    [tags] = channel().recall([VideoEmbeddings({}, title="Dogs hounds Grumpy cats Grumpier")])
+    [tags] = channel().recall([RecallQuery.of(VideoEmbeddings({}, title="Dogs hounds Grumpy cats Grumpier"))])
     assert tags is not None
     assert tags.tag_rows.tolist() == [1, 2, 0, 3]  # hounds are dogs
     assert tags.new == {2: "Grumpy", 3: "Grumpier"}
     assert tags.scores.tolist() == pytest.approx([0.9, 0.3, 0.225, 0.18])
     assert [one.text for one in tags.evidence] == ["Dogs", "Grumpy", "cats", "Grumpier"]
-    assert channel().recall([VideoEmbeddings({})]) == [None]
+    assert channel().recall([RecallQuery.of(VideoEmbeddings({}))]) == [None]
 
 
 def test_new_tags_are_weighed_with_all_others_and_named_within_the_budget() -> None:
@@ -45,7 +46,7 @@ def test_new_tags_are_weighed_with_all_others_and_named_within_the_budget() -> N
     words, uses = NameWords(CATALOG), np.array([[3, 3], [3, 3]], np.float32)
 
     def candidates(title: str) -> Candidates:
-        [read] = channel().recall([VideoEmbeddings({}, title=title)])
+        [read] = channel().recall([RecallQuery.of(VideoEmbeddings({}, title=title))])
         return merge({"other": ChannelTags(np.array([0]), np.array([0.2], np.float32)), "extracted": read})
 
     def example() -> tuple[Candidates, str, np.ndarray]:
@@ -57,7 +58,7 @@ def test_new_tags_are_weighed_with_all_others_and_named_within_the_budget() -> N
         [example() for _ in range(80)], words, uses, RecallFusionConfig(trees=20, least_in_leaf=5), seed=1
     )
     weighed = blend.weigh(candidates("Snowy indeed"), "Snowy indeed")
-    assert weighed.likely is not None
+    assert weighed.probabilities is not None
     best = top_candidates(weighed, 1)
     assert best.tag_rows.tolist() == [2]
     assert best.new == {2: "Snowy"}

@@ -4,7 +4,7 @@ from recall.channels.lexicon import Lexicon
 
 
 def found(names: list[list[str]], text: str) -> list[tuple[int, str]]:
-    return [(match.place, match.text) for match in Lexicon(names).matches(text)]
+    return [(match.index, match.text) for match in Lexicon(names).matches(text)]
 
 
 def test_whole_words_are_found_whatever_their_case_and_number() -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from recall.channels.names import SensedNames, WrittenNames, probability, strongest, token_strengths
+from recall.query import RecallQuery
 from tagging.config.recall import NamesConfig, StrengthConfig
 from tagging.types import ClassTags, VideoEmbeddings
 
@@ -60,8 +61,9 @@ def test_probability_is_logistic_from_the_threshold_on() -> None:
     assert got.tolist() == pytest.approx([0.0, 1 / (1 + math.exp(0.8)), 1 / (1 + math.exp(-1.2))], rel=1e-5)
 
 
-def video(**beliefs: list[list[float]]) -> VideoEmbeddings:
-    return VideoEmbeddings({}, beliefs={name: np.array(rows, np.float32) for name, rows in beliefs.items()})  # type: ignore[misc]
+def video(**beliefs: list[list[float]]) -> RecallQuery:
+    arrays = {name: np.array(rows, np.float32) for name, rows in beliefs.items()}
+    return RecallQuery.of(VideoEmbeddings({}, beliefs=arrays))  # type: ignore[arg-type]
 
 
 def test_classes_speak_together_for_a_general_tag_and_evidence_names_the_frame() -> None:
@@ -112,7 +114,7 @@ def written(
     config: NamesConfig, title: str = "", description: str = "", text: list[float] | None = None
 ) -> dict[int, str | None]:
     row = np.array(text or [0.5, 0.5, 0.5, 0.5], np.float32)
-    given = VideoEmbeddings({"text": row / np.linalg.norm(row)}, title=title, description=description)
+    given = RecallQuery.of(VideoEmbeddings({"text": row / np.linalg.norm(row)}, title=title, description=description))
     [tags] = WrittenNames(NAMES, np.arange(4), SPELLINGS, config, limit=10).recall([given])
     assert tags is not None
     assert all(e.kind == "text" and e.channel == "written" for e in tags.evidence)
@@ -144,4 +146,4 @@ def test_a_name_near_in_meaning_shows_the_whole_title() -> None:
 
 def test_text_that_no_encoder_read_is_not_looked_at() -> None:
     channel = WrittenNames(NAMES, np.arange(4), SPELLINGS, NamesConfig(literal=EASY), limit=10)
-    assert channel.recall([VideoEmbeddings({}, title="hockey")]) == [None]
+    assert channel.recall([RecallQuery.of(VideoEmbeddings({}, title="hockey"))]) == [None]

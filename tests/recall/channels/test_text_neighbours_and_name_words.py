@@ -7,9 +7,10 @@ import pytest
 
 from recall.channels.name_words import NameWordsChannel
 from recall.channels.text_neighbours import TextNeighbours
-from recall.name_words import SIGNS, NameWords, script
+from recall.name_words import NAME_FEATURES, NameWords, script
 from recall.neighbours.search import TextSearch
 from recall.ngrams import NgramFeatures
+from recall.query import RecallQuery
 from tagging.config.recall import NgramConfig, RecallConfig
 from tagging.types import VideoEmbeddings
 from tests.support.topics import lists, voters
@@ -46,7 +47,9 @@ def test_ngrams_saved_and_loaded_are_the_same(features: NgramFeatures, tmp_path:
 def test_similar_texts_vote(features: NgramFeatures) -> None:
     voting = voters(lists([[0], [0, 1], [2], [3], [3]]), range(5))
     channel = TextNeighbours(TextSearch(features, features.transform(TEXTS)), voting, RecallConfig())
-    cooking, nothing = channel.recall([VideoEmbeddings({}, title="ทำอาหาร"), VideoEmbeddings({}, title="⁂")])
+    cooking, nothing = channel.recall(
+        [RecallQuery.of(VideoEmbeddings({}, title="ทำอาหาร")), RecallQuery.of(VideoEmbeddings({}, title="⁂"))]
+    )
     assert nothing is None
     assert cooking is not None
     assert cooking.tag_rows.tolist() == [3]
@@ -56,19 +59,19 @@ def test_similar_texts_vote(features: NgramFeatures) -> None:
 def test_names_all_of_whose_words_stand_in_the_text_are_proposed_in_any_order() -> None:
     words = NameWords(["letra becerra", "maria becerra", "becerra", "TINI", "maria callas", "!!!"])
     [tags] = NameWordsChannel(words, np.arange(6), 10).recall(
-        [VideoEmbeddings({}, title="TINI, Maria Becerra - Miénteme (Letra)")]
+        [RecallQuery.of(VideoEmbeddings({}, title="TINI, Maria Becerra - Miénteme (Letra)"))]
     )
     assert tags is not None
     assert set(tags.tag_rows.tolist()) == {0, 1, 2, 3}
     assert tags.scores[0] == tags.scores.max() <= 1
     assert tags.evidence[0].text == "TINI, Maria Becerra - Miénteme (Letra)"
-    assert NameWordsChannel(words, np.arange(6), 10).recall([VideoEmbeddings({})]) == [None]
+    assert NameWordsChannel(words, np.arange(6), 10).recall([RecallQuery.of(VideoEmbeddings({}))]) == [None]
 
 
 def test_signs_tell_how_a_name_stands_in_the_text() -> None:
     words = NameWords(["maria becerra", "becerra maria", "aria", "опера", "maria callas"])
-    signs = words.signs("Maria Becerra live", np.arange(5))
-    by_name = {name: signs[:, column].tolist() for column, name in enumerate(SIGNS)}
+    signs = words.features("Maria Becerra live", np.arange(5))
+    by_name = {name: signs[:, column].tolist() for column, name in enumerate(NAME_FEATURES)}
     assert by_name["words in text"] == [1, 1, 0, 0, 0.5]
     assert by_name["whole in text"] == [1, 0, 0, 0, 0]
     assert by_name["letters in text"] == [1, 0, 1, 0, 0]

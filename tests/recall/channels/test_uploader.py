@@ -5,6 +5,7 @@ import pytest
 
 from recall.channels.uploader import UploaderTags
 from recall.neighbours.table import LabelledTable
+from recall.query import RecallQuery
 from tagging.types import VideoEmbeddings
 from tests.support.topics import lists
 
@@ -15,7 +16,11 @@ def test_tags_come_by_the_share_of_the_uploaders_videos() -> None:
         LabelledTable(names, names, whose, np.array([0, 0, 1, 2]), lists([[0, 1], [0], [2], [3]])), limit=5
     )
     told, unknown, silent = channel.recall(
-        [VideoEmbeddings({}, uploader_id="a"), VideoEmbeddings({}, uploader_id="c"), VideoEmbeddings({}, title="x")]
+        [
+            RecallQuery.of(VideoEmbeddings({}, uploader_id="a")),
+            RecallQuery.of(VideoEmbeddings({}, uploader_id="c")),
+            RecallQuery.of(VideoEmbeddings({}, title="x")),
+        ]
     )
     assert unknown is None
     assert silent is None

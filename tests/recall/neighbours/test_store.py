@@ -7,14 +7,15 @@ import numpy as np
 import pytest
 
 from recall.channels.base import Channel
-from recall.channels.similar import VideoNeighbours
 from recall.channels.text_neighbours import TextNeighbours
 from recall.channels.uploader import UploaderTags
+from recall.channels.video_neighbours import VideoNeighbours
 from recall.index.factory import build_index
 from recall.neighbours.search import TextSearch, VideoSearch
 from recall.neighbours.store import NeighbourStore
 from recall.neighbours.table import LabelledTable
 from recall.ngrams import NgramFeatures
+from recall.query import RecallQuery
 from tagging.config.recall import IndexConfig, NgramConfig, RecallConfig
 from tagging.ragged import TagLists
 from tagging.types import VideoEmbeddings
@@ -68,19 +69,19 @@ def said(voting: NeighbourStore) -> list[dict[str, dict[int, float] | None]]:
     assert voting.texts is not None
     config = RecallConfig(neighbours=20)
     channels: list[Channel] = [
-        VideoNeighbours("video", voting.near["video"], voting.voters, config),
+        VideoNeighbours("video", voting.searches["video"], voting.voters, config),
         TextNeighbours(voting.texts, voting.voters, config),
         UploaderTags(voting.voters, 50),
     ]
     answers: list[dict[str, dict[int, float] | None]] = [{} for _ in QUERIES]
     for channel in channels:
-        for answer, tags in zip(answers, channel.recall(QUERIES), strict=True):
+        for answer, tags in zip(answers, channel.recall([RecallQuery.of(video) for video in QUERIES]), strict=True):
             answer[channel.name] = as_dict(tags)
     return answers
 
 
 def add(voting: NeighbourStore, row: int, tags: TagLists = TAGS) -> None:
-    voting.add(str(row), VIDEOS[row], tags.at(row))
+    voting.add(str(row), RecallQuery.of(VIDEOS[row]), tags.at(row))
 
 
 @pytest.mark.parametrize("backend", ["flat", "faiss"])
@@ -139,7 +140,7 @@ def test_an_embedding_of_another_width_leaves_no_trace() -> None:
     before = said(voting)
     wrong = VideoEmbeddings({"frames": np.eye(DIM + 1, dtype=np.float32)[0]}, title="kitten")
     with pytest.raises(ValueError, match="shape"):
-        voting.add("new", wrong, np.array([1]))
+        voting.add("new", RecallQuery.of(wrong), np.array([1]))
     assert said(voting) == before
     assert len(voting.voters) == 30
 

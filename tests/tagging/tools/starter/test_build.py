@@ -81,7 +81,7 @@ def test_a_starter_bundle_is_never_written_over(tiny_starter: Path, label_lists:
 def test_hidden_tags_are_never_proposed(tiny_starter: Path, tmp_path: Path) -> None:
     from dataclasses import replace
 
-    from tagging.pipeline.recall_stage import RecallStage
+    from tagging.pipeline.recall_stage import CatalogState, RecallStage
     from tagging.types import VideoEmbeddings
 
     manifest = read_manifest(tiny_starter)
@@ -92,7 +92,8 @@ def test_hidden_tags_are_never_proposed(tiny_starter: Path, tmp_path: Path) -> N
     assert row in recall_stage.recall([video])[0].tag_rows
     hidden = recall_stage.catalog.hidden.copy()
     hidden[row] = True
-    recall_stage.catalog = replace(recall_stage.catalog, hidden=hidden)
+    catalog = replace(recall_stage.catalog, hidden=hidden)
+    recall_stage = replace(recall_stage, tags=CatalogState(catalog))
     [candidates] = recall_stage.recall([video])
     assert row not in candidates.tag_rows
     assert len(candidates.tag_rows) == len(candidates.scores) > 0
