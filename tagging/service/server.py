@@ -100,7 +100,7 @@ async def _draining(
     finally:
         observation.health.drain()
         try:
-            await drain.close(drain_s)
+            await drain.drain(drain_s)
         finally:
             # A client that just got a response may send its next call now. The drain interceptor answers it with
             # UNAVAILABLE; a server that stops would cancel it.

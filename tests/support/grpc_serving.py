@@ -15,8 +15,9 @@ from opentelemetry.trace import NoOpTracer, Tracer
 from prometheus_client import CollectorRegistry
 
 from tagging.service.config import LogsConfig
-from tagging.service.interceptors.errors import Context, ErrorInterceptor
+from tagging.service.interceptors.errors import ErrorInterceptor
 from tagging.service.interceptors.observe import TelemetryInterceptor
+from tagging.service.interceptors.wrap import Context
 from tagging.service.observe.logs import json_logs
 from tagging.service.observe.metrics import SERVICE, Metrics
 from tagging.service.observe.traces import tracer_for

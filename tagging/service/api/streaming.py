@@ -11,7 +11,7 @@ from tagging.errors import VideotagError
 from tagging.service.api.video_messages import read_tag_request, stream_response, tagging_message
 from tagging.service.calls.videos import VideoCalls
 from tagging.service.errors.status import status_of
-from tagging.service.interceptors.errors import release_call
+from tagging.service.interceptors.errors import release_frames
 from tagging.service.observe.metrics import Metrics
 
 logger = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ def tag_stream(
             if not isinstance(error, VideotagError):  # fails this video only, not the stream
                 logger.exception("unexpected error in a video of a stream")
             failure = stream_response(index, request.video_id, status_of(error))
-            release_call(error)
+            release_frames(error)
             return failure
 
     return map_concurrently(requests, tag, AT_ONCE)

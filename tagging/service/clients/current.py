@@ -1,4 +1,4 @@
-"""Before each call: who makes it, whether they may, and whether not too often."""
+"""The current caller: the authenticated client of the call that is being handled."""
 
 from contextvars import ContextVar
 
@@ -8,5 +8,10 @@ _CALLER: ContextVar[Client] = ContextVar("caller")
 
 
 def caller() -> Client:
-    """Who makes the call that is answered, also in tasks that it starts; LookupError elsewhere."""
+    """Return the client of the current call, also in tasks that the call started. Raises LookupError elsewhere."""
     return _CALLER.get()
+
+
+def set_caller(client: Client) -> None:
+    """Make it the caller of the current task and of the tasks that it starts. Ends with the task."""
+    _CALLER.set(client)

@@ -1,31 +1,32 @@
-"""Before each call: who makes it, whether they may, and whether not too often."""
+"""Authentication, authorisation and rate limiting of each call."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing
+from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import grpc
 
 from tagging.service.clients.clients import Client, Clients
-from tagging.service.clients.current import _CALLER, caller
+from tagging.service.clients.current import set_caller
 from tagging.service.clients.quotas import Quotas
 from tagging.service.clients.roles import check
 from tagging.service.clients.tokens import Metadata
-from tagging.service.interceptors.errors import Context, Handler
+from tagging.service.interceptors.wrap import Context, Continuation, Handler, wrap
 from tagging.service.observe.call import note_client
 
-HEALTH = "grpc.health.v1.Health"  # open to all: what probes it has no token, and it tells little
+HEALTH = "grpc.health.v1.Health"  # open to all callers: probes have no token, and the answer reveals little
 
 
 class AuthInterceptor(grpc.aio.ServerInterceptor):
-    """Put it behind the Boundary, which makes statuses of what it raises.
+    """Identifies the client of a call, and enforces its roles and quotas. Comes after ErrorInterceptor.
 
-    A bad token is refused before the request is parsed; gRPC has read its first message by then. Messages of a stream
-    are counted one by one and held back, where a call would be refused, and each finds out whether the client may still
-    call.
+    An invalid token is refused before the request is parsed; gRPC has read the first message by then. Messages of a
+    stream are counted one by one. Where a unary call would be refused for its quota, a message is delayed instead, and
+    for each message the client's right to make the call is checked again.
 
-    sleep: of so many seconds
+    sleep: a coroutine function of seconds
     """
 
     def __init__(
@@ -36,60 +37,49 @@ class AuthInterceptor(grpc.aio.ServerInterceptor):
         self._sleep = sleep
 
     async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler]],
-        handler_call_details: grpc.HandlerCallDetails,
+        self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
     ) -> Handler:
-        call = handler_call_details.method
+        method = handler_call_details.method
         handler = await continuation(handler_call_details)
-        if handler is None or call.startswith(f"/{HEALTH}/"):
+        if handler is None or method.startswith(f"/{HEALTH}/"):
             return handler
-        known = self._clients.by_metadata(handler_call_details.invocation_metadata)
-        if known is not None:
-            check(known, call)
-        if handler.unary_unary is not None:
-            return grpc.unary_unary_rpc_method_handler(
-                self._one(call, handler), handler.request_deserializer, handler.response_serializer
-            )
-        if handler.stream_stream is not None:
-            return grpc.stream_stream_rpc_method_handler(
-                self._many(call, handler), handler.request_deserializer, handler.response_serializer
-            )
-        raise NotImplementedError(f"{call} is of a kind that nobody guards")
+        client = self._clients.by_metadata(handler_call_details.invocation_metadata)
+        if client is not None:
+            check(client, method)
+        return wrap(handler, unary=partial(self._around_unary, method), stream=partial(self._around_stream, method))
 
-    def _one(self, call: str, handler: Handler) -> Callable[[Any, Context], Awaitable[Any]]:
-        async def answer(request: Any, context: Context) -> Any:
-            client = self._client(call, context)
-            self._quotas.take(client, request.ByteSize())
-            _CALLER.set(client)
-            note_client(client.name)
-            return await handler.unary_unary(request, context)
+    @asynccontextmanager
+    async def _around_unary(self, method: str, request: Any, context: Context) -> AsyncIterator[Any]:
+        client = self._authorised(method, context)
+        self._quotas.take(client, request.ByteSize())
+        set_caller(client)
+        note_client(client.name)
+        yield request
 
-        return answer
+    @asynccontextmanager
+    async def _around_stream(
+        self, method: str, requests: AsyncIterator[Any], context: Context
+    ) -> AsyncIterator[AsyncIterator[Any]]:
+        client = self._authorised(method, context)
+        set_caller(client)
+        note_client(client.name)
+        yield self._within_quota(method, requests, context)
 
-    def _many(self, call: str, handler: Handler) -> Callable[[AsyncIterator[Any], Context], AsyncIterator[Any]]:
-        async def counted(requests: AsyncIterator[Any], context: Context) -> AsyncIterator[Any]:
-            async for request in requests:
-                client = self._client(call, context)
-                wait_s = self._quotas.reserve(client, request.ByteSize())
-                if wait_s:
-                    await self._sleep(wait_s)
-                yield request
+    async def _within_quota(self, method: str, requests: AsyncIterator[Any], context: Context) -> AsyncIterator[Any]:
+        async for request in requests:
+            client = self._authorised(method, context)
+            wait_s = self._quotas.reserve(client, request.ByteSize())
+            if wait_s:
+                await self._sleep(wait_s)
+            yield request
 
-        async def answer(requests: AsyncIterator[Any], context: Context) -> AsyncIterator[Any]:
-            _CALLER.set(self._client(call, context))
-            note_client(caller().name)
-            async with aclosing(handler.stream_stream(counted(requests, context), context)) as responses:
-                async for response in responses:
-                    yield response
-
-        return answer
-
-    def _client(self, call: str, context: Context) -> Client:
+    def _authorised(self, method: str, context: Context) -> Client:
+        """Return the client. Raises UnauthenticatedError or ForbiddenError."""
         metadata: Metadata = context.invocation_metadata() or ()  # type: ignore[assignment]
         client = self._clients.by_metadata(metadata)
         if client is None:
-            names = context.peer_identities() or ()  # those of the subject's alternatives, or else its common name
+            # the certificate's subject alternative names, or else its common name
+            names = context.peer_identities() or ()
             client = self._clients.by_certificate(name.decode("utf-8", "replace") for name in names if name)
-        check(client, call)
+        check(client, method)
         return client

@@ -65,7 +65,7 @@ async def test_running_calls_end_and_later_ones_are_sent_away() -> None:
     answered = asyncio.create_task(unary.unary_unary("x", nobody))
     streamed = asyncio.create_task(listen(stream.stream_stream(sent("ab"), nobody), heard))
     await ticks()
-    closing = asyncio.create_task(door.close(60.0))
+    closing = asyncio.create_task(door.drain(60.0))
     await asyncio.sleep(0)
     with pytest.raises(BackendUnavailableError):
         await entered(door, "/s.S/One", grpc.unary_unary_rpc_method_handler(one))
@@ -93,7 +93,7 @@ async def test_what_was_read_of_a_stream_is_answered_and_then_it_is_sent_away(mo
     stream = await entered(door, "/s.S/Many", grpc.stream_stream_rpc_method_handler(echo_after(go_on)))
     streamed = asyncio.create_task(listen(stream.stream_stream(open_stream(), None), heard))
     await ticks()
-    closing = asyncio.create_task(door.close(60.0))
+    closing = asyncio.create_task(door.drain(60.0))
     await ticks()
     assert (heard, closing.done()) == ([], False)  # what was read is worked on
     go_on.set()
@@ -123,7 +123,7 @@ async def test_a_stream_that_its_client_leaves_leaves_nothing_behind() -> None:
     with pytest.raises(asyncio.CancelledError):
         await streamed
     assert (heard, asyncio.all_tasks()) == (["a"], before)
-    await door.close(60.0)  # nobody is inside
+    await door.drain(60.0)  # nobody is inside
 
 
 async def test_it_waits_no_longer_than_it_is_told() -> None:
@@ -135,14 +135,14 @@ async def test_it_waits_no_longer_than_it_is_told() -> None:
     handler = await entered(door, "/s.S/One", grpc.unary_unary_rpc_method_handler(never))
     running = asyncio.create_task(handler.unary_unary("x", None))
     await asyncio.sleep(0)
-    await door.close(0.01)
+    await door.drain(0.01)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
-    await door.close(60.0)  # nobody is inside
+    await door.drain(60.0)  # nobody is inside
 
 
 async def test_a_door_with_nobody_inside_closes_at_once() -> None:
-    closing = asyncio.create_task(DrainInterceptor("s.S").close(60.0))
+    closing = asyncio.create_task(DrainInterceptor("s.S").drain(60.0))
     await ticks()
     assert closing.done()

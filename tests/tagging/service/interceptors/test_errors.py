@@ -15,7 +15,8 @@ from videotag.v1 import tagging_pb2 as pb
 
 from tagging.errors import MediaTooBigError, OverloadedError, UnauthenticatedError, VideotagError
 from tagging.service.errors.status import UNEXPECTED, status_of
-from tagging.service.interceptors.errors import Context, ErrorInterceptor
+from tagging.service.interceptors.errors import ErrorInterceptor
+from tagging.service.interceptors.wrap import Context
 
 Unary = Callable[[pb.TagVideoRequest, Context], Awaitable[pb.TagVideoResponse]]
 Stream = Callable[[AsyncIterator[pb.StreamTagVideosRequest], Context], AsyncIterator[pb.StreamTagVideosResponse]]
@@ -106,7 +107,7 @@ def test_bytes_that_are_no_request_are_the_callers_fault(sent: bytes, caplog: py
     code, told, _ = asyncio.run(answered("TagVideo", [sent]))
     assert code == StatusCode.INVALID_ARGUMENT
     assert told is not None
-    assert told.startswith(f"{len(sent)} bytes that are no request of /videotag.v1.TaggingService/TagVideo")
+    assert told.startswith(f"{len(sent)} bytes are not a valid request of /videotag.v1.TaggingService/TagVideo")
     assert own_errors(caplog) == []
 
 
@@ -135,7 +136,7 @@ def test_a_stream_ends_at_bytes_that_are_no_request_and_keeps_what_was_answered(
     code, told, received = asyncio.run(answered("StreamTagVideos", [ITEM, ITEM, b"\xff", ITEM]))
     assert (code, received) == (StatusCode.INVALID_ARGUMENT, ["v1", "v1"])
     assert told is not None
-    assert "1 bytes that are no request" in told
+    assert "1 bytes are not a valid request" in told
 
 
 @pytest.mark.parametrize("error", [MediaTooBigError("5 GiB, at most 4"), OverloadedError("100 wait already", "", 2.0)])

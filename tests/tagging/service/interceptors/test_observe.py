@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Any
 
 import grpc
@@ -13,8 +14,8 @@ from opentelemetry.trace import SpanKind
 from videotag.v1 import tagging_pb2 as pb
 
 from tagging.errors import ForbiddenError, MediaTooBigError, OverloadedError, QuotaExceededError, UnauthenticatedError
-from tagging.service.interceptors.errors import Context
-from tagging.service.observe.call import current, followed, note_client
+from tagging.service.interceptors.wrap import Context
+from tagging.service.observe.call import current, note_client
 from tagging.service.observe.metrics import METHODS, SERVICE
 from tagging.service.observe.stages import TimedStages
 from tests.support.grpc_serving import Recorded, Serving, serving
@@ -289,7 +290,7 @@ def with_stages(
 
         with stages("decode"):
             await asyncio.to_thread(blocking)
-        await asyncio.get_running_loop().run_in_executor(executor, followed(blocking))
+        await asyncio.get_running_loop().run_in_executor(executor, copy_context().run, blocking)
         return b""
 
     return handler

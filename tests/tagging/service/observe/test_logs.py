@@ -4,6 +4,7 @@ import json
 import logging
 import threading
 import warnings
+from contextvars import copy_context
 from datetime import UTC, datetime
 from io import StringIO
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 from pydantic import SecretStr
 
 from tagging.service.config import LogsConfig
-from tagging.service.observe.call import Call, begin, followed
+from tagging.service.observe.call import Call, set_current
 from tagging.service.observe.logs import json_logs, unify_library_logging
 
 
@@ -102,24 +103,21 @@ def test_a_traceback_is_one_field() -> None:
     assert "my title" not in json.dumps(line)
 
 
-def test_the_call_is_told_in_its_own_context_alone() -> None:
+def test_records_carry_the_call_of_their_context_only() -> None:
     stream = StringIO()
 
-    def tell(what: str) -> None:
-        logging.getLogger("tagging").info(what)
-
-    def work() -> None:
-        begin(Call("r1", "TagVideo", client="ingest"))
+    def handle() -> None:
+        set_current(Call("r1", "TagVideo", client="ingest"))
         logging.getLogger("tagging").info("within")
-        thread = threading.Thread(target=followed(tell), args=("in a thread",))
+        thread = threading.Thread(target=copy_context().run, args=(logging.getLogger("tagging").info, "in a thread"))
         thread.start()
         thread.join()
 
     with json_logs(LogsConfig(), stream):
-        followed(work)()
+        copy_context().run(handle)
         logging.getLogger("tagging").info("outside")
-    within, run_in_thread, outside = lines(stream)
-    for line in (within, run_in_thread):
+    within, in_thread, outside = lines(stream)
+    for line in (within, in_thread):
         assert (line["request_id"], line["method"], line["client"]) == ("r1", "TagVideo", "ingest")
     assert not {"request_id", "method", "client"} & outside.keys()
 
