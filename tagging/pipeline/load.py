@@ -10,6 +10,7 @@ from rank.contrastive import ContrastiveRanker
 from rank.fusion import NoisyOrRanker
 from rank.precision_control import HeldOutPredictions
 from rank.recall_probability import RecallProbabilityRanker
+from tagging import paths
 from tagging.bundle.files import artifact_errors, read_manifest
 from tagging.bundle.manifest import BundleManifest
 from tagging.errors import ArtifactMismatchError
@@ -21,13 +22,15 @@ from tagging.torch_tools import torch_device
 from tagging.types import MODALITIES, Modality
 
 
-def load_tagger(folder: Path, stages: Stages = untimed) -> Tagger:
-    """Everything of a bundle that tagging needs, checked against its manifest.
+def load_tagger(folder: Path | None = None, stages: Stages = untimed) -> Tagger:
+    """Load a bundle for tagging and check it against its manifest.
 
-    stages: whoever listens to how long each takes
+    folder: of the bundle; None: the starter bundle in the package
+    stages: times the stages of each batch
     Raises ArtifactError for a bundle that is missing, damaged, of another format or made with other encoders, and
-    MissingWeightsError where an encoder of it is not on this machine.
+    MissingWeightsError if one of its encoders is not on this machine.
     """
+    folder = paths.default_bundle() if folder is None else folder
     manifest = read_manifest(folder)
     encoders = load_encoders(manifest.config.encoders)
     check_encoders(manifest, encoders)
@@ -35,7 +38,7 @@ def load_tagger(folder: Path, stages: Stages = untimed) -> Tagger:
         recall_stage, ranker = RecallStage.load(folder, manifest), load_ranker(folder, manifest)
         answers = load_held_out_predictions(folder, manifest)
     except Exception:
-        read_manifest(folder)  # names the file that was damaged since, whatever the library that met it first said
+        read_manifest(folder)  # names a file damaged since, whatever the library reported
         raise
     return Tagger(recall_stage, ranker, encoders, manifest.config, manifest.version, answers, stages)
 
