@@ -19,6 +19,7 @@ from tagging.cli import (
     quickstart,
     results,
     serve,
+    service,
     tag,
     tags,
     train,
@@ -46,6 +47,7 @@ app.add_typer(feedback.app, name="feedback")
 app.add_typer(results.app, name="results")
 app.add_typer(models.app, name="models")
 app.add_typer(bundles.app, name="bundles")
+app.add_typer(service.app, name="service")
 
 
 def main() -> None:
