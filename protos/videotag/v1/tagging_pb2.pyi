@@ -33,19 +33,19 @@ class _ModalityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Modality.Val
     MODALITY_TEXT: _Modality.ValueType  # 1
     """Title and description."""
     MODALITY_FRAMES: _Modality.ValueType  # 2
-    """The picture."""
+    """The frames."""
     MODALITY_AUDIO: _Modality.ValueType  # 3
     """The sound."""
 
 class Modality(_Modality, metaclass=_ModalityEnumTypeWrapper):
-    """What an answer may rest on."""
+    """A modality of a video."""
 
 MODALITY_UNSPECIFIED: Modality.ValueType  # 0
 """Never sent."""
 MODALITY_TEXT: Modality.ValueType  # 1
 """Title and description."""
 MODALITY_FRAMES: Modality.ValueType  # 2
-"""The picture."""
+"""The frames."""
 MODALITY_AUDIO: Modality.ValueType  # 3
 """The sound."""
 Global___Modality: _TypeAlias = Modality  # noqa: Y015
@@ -87,9 +87,9 @@ class _TagEditKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TagEditKi
     TAG_EDIT_KIND_RENAME: _TagEditKind.ValueType  # 2
     """Renamed it; before and after: its names. The old one is an alias from then on."""
     TAG_EDIT_KIND_ADD_ALIAS: _TagEditKind.ValueType  # 3
-    """Gave it another spelling; after: the alias."""
+    """Added a spelling; after: the alias."""
     TAG_EDIT_KIND_REMOVE_ALIAS: _TagEditKind.ValueType  # 4
-    """Took a spelling away; before: the alias."""
+    """Removed a spelling; before: the alias."""
     TAG_EDIT_KIND_MERGE: _TagEditKind.ValueType  # 5
     """Merged it into another; before: its name, after: the other's id."""
     TAG_EDIT_KIND_HIDE: _TagEditKind.ValueType  # 6
@@ -97,16 +97,16 @@ class _TagEditKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TagEditKi
     TAG_EDIT_KIND_SHOW: _TagEditKind.ValueType  # 7
     """Made it active again."""
     TAG_EDIT_KIND_ADD_PARENT: _TagEditKind.ValueType  # 8
-    """Made it a kind of another; after: the parent's id."""
+    """Added a parent; after: the parent's id."""
     TAG_EDIT_KIND_REMOVE_PARENT: _TagEditKind.ValueType  # 9
-    """It is no longer a kind of another; before: the parent's id."""
+    """Removed a parent; before: the parent's id."""
     TAG_EDIT_KIND_DESCRIBE: _TagEditKind.ValueType  # 10
     """Described it; before and after: the descriptions."""
     TAG_EDIT_KIND_UNDO: _TagEditKind.ValueType  # 11
-    """Took an edit back; undoes: its number."""
+    """Undid an edit; undoes: its number."""
 
 class TagEditKind(_TagEditKind, metaclass=_TagEditKindEnumTypeWrapper):
-    """What an edit did to its tag."""
+    """The kind of a tag edit."""
 
 TAG_EDIT_KIND_UNSPECIFIED: TagEditKind.ValueType  # 0
 """Never sent."""
@@ -115,9 +115,9 @@ TAG_EDIT_KIND_CREATE: TagEditKind.ValueType  # 1
 TAG_EDIT_KIND_RENAME: TagEditKind.ValueType  # 2
 """Renamed it; before and after: its names. The old one is an alias from then on."""
 TAG_EDIT_KIND_ADD_ALIAS: TagEditKind.ValueType  # 3
-"""Gave it another spelling; after: the alias."""
+"""Added a spelling; after: the alias."""
 TAG_EDIT_KIND_REMOVE_ALIAS: TagEditKind.ValueType  # 4
-"""Took a spelling away; before: the alias."""
+"""Removed a spelling; before: the alias."""
 TAG_EDIT_KIND_MERGE: TagEditKind.ValueType  # 5
 """Merged it into another; before: its name, after: the other's id."""
 TAG_EDIT_KIND_HIDE: TagEditKind.ValueType  # 6
@@ -125,18 +125,18 @@ TAG_EDIT_KIND_HIDE: TagEditKind.ValueType  # 6
 TAG_EDIT_KIND_SHOW: TagEditKind.ValueType  # 7
 """Made it active again."""
 TAG_EDIT_KIND_ADD_PARENT: TagEditKind.ValueType  # 8
-"""Made it a kind of another; after: the parent's id."""
+"""Added a parent; after: the parent's id."""
 TAG_EDIT_KIND_REMOVE_PARENT: TagEditKind.ValueType  # 9
-"""It is no longer a kind of another; before: the parent's id."""
+"""Removed a parent; before: the parent's id."""
 TAG_EDIT_KIND_DESCRIBE: TagEditKind.ValueType  # 10
 """Described it; before and after: the descriptions."""
 TAG_EDIT_KIND_UNDO: TagEditKind.ValueType  # 11
-"""Took an edit back; undoes: its number."""
+"""Undid an edit; undoes: its number."""
 Global___TagEditKind: _TypeAlias = TagEditKind  # noqa: Y015
 
 @_typing.final
 class TagVideoRequest(_message.Message):
-    """A video to tag. At least one of uri, content, title and description says something.
+    """A video to tag. At least one of uri, content, title and description is set.
 
     In every request text is without U+0000, and lengths are in characters (code points). Ids, URLs and spellings are on
     one line, without control characters, and not white space alone.
@@ -162,10 +162,10 @@ class TagVideoRequest(_message.Message):
     description: _builtins.str
     """Up to 100,000 characters. Default: none."""
     uploader_id: _builtins.str
-    """Who uploaded it, 1 to 256 characters: then the tags that they usually give may be proposed. Default: unknown."""
+    """The uploader, 1 to 256 characters: their usual tags may then be proposed. Default: unknown."""
     @_builtins.property
     def options(self) -> Global___TagVideoOptions:
-        """What is asked for. Default: as each field says."""
+        """Options. Default: as each field says."""
 
     def __init__(
         self,
@@ -195,7 +195,7 @@ Global___TagVideoRequest: _TypeAlias = TagVideoRequest  # noqa: Y015
 
 @_typing.final
 class TagVideoOptions(_message.Message):
-    """What a caller wants to be answered."""
+    """Options of an answer."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -208,12 +208,11 @@ class TagVideoOptions(_message.Message):
     min_confidence: _builtins.float
     """The least confidence of a tag, in [0, 1]."""
     precision: _builtins.float
-    """The share of the answered tags that is to be right at least, in [0.01, 0.99]: only as many are given as
-    keep it on videos that nothing of the bundle was fitted on. Where nothing keeps it, there are no tags and a
-    warning.
+    """Target precision: the least share of answered tags that is right, in [0.01, 0.99], guaranteed on videos that
+    nothing in the bundle was fitted on. If no threshold reaches it, there are no tags and a warning.
     """
     evidence: _builtins.bool
-    """Whether to say what speaks for each tag. Default: no. Answers are stored with it in any case."""
+    """Whether to return evidence for each tag. Default: no. Answers are stored with it in any case."""
     def __init__(
         self,
         *,
@@ -239,7 +238,7 @@ Global___TagVideoOptions: _TypeAlias = TagVideoOptions  # noqa: Y015
 
 @_typing.final
 class TagVideoResponse(_message.Message):
-    """The tags of a video and what they rest on."""
+    """The tags of a video."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -257,18 +256,18 @@ class TagVideoResponse(_message.Message):
     bundle_version: _builtins.str
     """Version of the bundle that answered."""
     content_hash: _builtins.str
-    """SHA-256, 64 hexadecimal digits, of all that may shape the answer: media, title, description and uploader_id."""
+    """SHA-256, 64 hexadecimal digits, of everything that shapes the answer: media, title, description and uploader_id."""
     from_store: _builtins.bool
     """Whether the answer was stored before this call."""
     last_edit: _builtins.int
-    """Number of the last tag edit that the answer knew, from 1; 0: none. Tags keep the names that they had then."""
+    """Number of the last tag edit applied to the answer, from 1; 0: none. Tags keep the names that they had then."""
     @_builtins.property
     def tags(self) -> _containers.RepeatedCompositeFieldContainer[Global___RankedTag]:
-        """The best first, at most max_tags; none where nothing is sure enough, and then a warning says so."""
+        """The best first, at most max_tags; none if no tag is confident enough, which a warning then states."""
 
     @_builtins.property
     def modalities(self) -> _containers.RepeatedScalarFieldContainer[Global___Modality.ValueType]:
-        """What was looked at, each at most once."""
+        """The modalities that were used, each at most once."""
 
     @_builtins.property
     def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -276,7 +275,7 @@ class TagVideoResponse(_message.Message):
 
     @_builtins.property
     def tagged_at(self) -> _timestamp_pb2.Timestamp:
-        """When the video was tagged, UTC; with from_store some time ago."""
+        """When the video was tagged, UTC; in the past with from_store."""
 
     def __init__(
         self,
@@ -318,14 +317,14 @@ class RankedTag(_message.Message):
     confidence: _builtins.float
     """Probability that the tag applies, calibrated, in [0, 1]."""
     is_new: _builtins.bool
-    """Whether it was read in the text and the catalog does not have it."""
+    """Whether it was extracted from the text and is not in the catalog."""
     @_builtins.property
     def channels(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChannelScore]:
         """The recall channels that proposed it, the highest score first; at least one."""
 
     @_builtins.property
     def evidence(self) -> _containers.RepeatedCompositeFieldContainer[Global___Evidence]:
-        """What speaks for it. Default: none, where the request does not ask for it."""
+        """The evidence. Default: none, unless the request asks for it."""
 
     def __init__(
         self,
@@ -347,7 +346,7 @@ Global___RankedTag: _TypeAlias = RankedTag  # noqa: Y015
 
 @_typing.final
 class ChannelScore(_message.Message):
-    """How much one recall channel thinks of a tag."""
+    """The score of a tag in one recall channel."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -373,7 +372,7 @@ Global___ChannelScore: _TypeAlias = ChannelScore  # noqa: Y015
 
 @_typing.final
 class Evidence(_message.Message):
-    """One thing that speaks for a tag."""
+    """One piece of evidence for a tag."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -387,7 +386,7 @@ class Evidence(_message.Message):
     channel: _builtins.str
     """Name of the channel that found it."""
     similarity: _builtins.float
-    """How strongly: a cosine in [-1, 1], or the strength of a name in [0, 1]."""
+    """The strength: a cosine in [-1, 1], or the strength of a name in [0, 1]."""
     @_builtins.property
     def video(self) -> Global___LabelledVideoEvidence:
         """A labelled video that has the tag."""
@@ -406,7 +405,7 @@ class Evidence(_message.Message):
 
     @_builtins.property
     def uploader(self) -> Global___UploaderEvidence:
-        """What the uploader usually does."""
+        """The uploader's habit."""
 
     def __init__(
         self,
@@ -431,7 +430,7 @@ Global___Evidence: _TypeAlias = Evidence  # noqa: Y015
 
 @_typing.final
 class LabelledVideoEvidence(_message.Message):
-    """A labelled video near the one that was tagged."""
+    """A labelled video similar to the tagged one."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -440,7 +439,7 @@ class LabelledVideoEvidence(_message.Message):
     video_id: _builtins.str
     """Its id."""
     title: _builtins.str
-    """Its title; empty where it has none."""
+    """Its title; empty if it has none."""
     def __init__(
         self,
         *,
@@ -463,7 +462,7 @@ class TextEvidence(_message.Message):
 
     TEXT_FIELD_NUMBER: _builtins.int
     text: _builtins.str
-    """As they stand in the title or the description."""
+    """As written in the title or the description."""
     def __init__(
         self,
         *,
@@ -512,7 +511,7 @@ class SoundEvidence(_message.Message):
     START_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def start(self) -> _duration_pb2.Duration:
-        """Where the 0.96 seconds of it begin, from the start of the sound, in steps of 0.96 s; from 0."""
+        """The start of the 0.96 seconds, from the start of the sound, in steps of 0.96 s; from 0."""
 
     def __init__(
         self,
@@ -586,14 +585,14 @@ class StreamTagVideosResponse(_message.Message):
     index: _builtins.int
     """Which request of this stream it answers, counted from 0."""
     video_id: _builtins.str
-    """As in that request; empty where it has none."""
+    """As in that request; empty if it has none."""
     @_builtins.property
     def tagging(self) -> Global___TagVideoResponse:
         """It was tagged."""
 
     @_builtins.property
     def error(self) -> _status_pb2.Status:
-        """It was not, and why: what TagVideo would answer, with the same details."""
+        """It was not: the status that TagVideo would return, with the same details."""
 
     def __init__(
         self,
@@ -615,7 +614,7 @@ Global___StreamTagVideosResponse: _TypeAlias = StreamTagVideosResponse  # noqa: 
 
 @_typing.final
 class GetTaggingRequest(_message.Message):
-    """Which stored answer is wanted."""
+    """Selects a stored answer."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -628,11 +627,11 @@ class GetTaggingRequest(_message.Message):
     content_hash: _builtins.str
     """Only an answer for this content, 64 hexadecimal digits. Default: any."""
     bundle_version: _builtins.str
-    """Only an answer of the bundle of this version, 1 to 128 characters. Default: of any that answered; what a shadow
-    bundle stored is given only by its version.
+    """Only an answer of the bundle of this version, 1 to 128 characters. Default: of any that answered; answers of a
+    shadow bundle are returned only by its version.
     """
     evidence: _builtins.bool
-    """Whether to say what speaks for each tag. Default: no."""
+    """Whether to return evidence for each tag. Default: no."""
     def __init__(
         self,
         *,
@@ -665,7 +664,7 @@ class GetTaggingResponse(_message.Message):
     TAGGING_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def tagging(self) -> Global___TagVideoResponse:
-        """As it was given; from_store is set."""
+        """As it was returned; from_store is set."""
 
     def __init__(
         self,
@@ -700,22 +699,22 @@ class Tag(_message.Message):
     name: _builtins.str
     """The spelling that is shown."""
     language: _builtins.str
-    """BCP 47; empty where unknown."""
+    """BCP 47; empty if unknown."""
     description: _builtins.str
-    """What it means, in a sentence or two; empty where nobody said."""
+    """Its meaning, in a sentence or two; empty if not stated."""
     videos: _builtins.int
     """Labelled videos that have it; from 0."""
     status: Global___TagStatus.ValueType
     """Active or hidden."""
     last_edit: _builtins.int
-    """Number of the last edit of it, from 1; 0: it is as the bundle has it."""
+    """Number of its last edit, from 1; 0: unchanged since the bundle was made."""
     @_builtins.property
     def aliases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Other spellings that mean it, the most used first."""
 
     @_builtins.property
     def parent_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Ids of the tags that it is a kind of."""
+        """Ids of its parents."""
 
     def __init__(
         self,
@@ -740,7 +739,7 @@ Global___Tag: _TypeAlias = Tag  # noqa: Y015
 
 @_typing.final
 class ListTagsRequest(_message.Message):
-    """Which tags are wanted."""
+    """Selects tags."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -828,7 +827,7 @@ class CreateTagRequest(_message.Message):
     language: _builtins.str
     """BCP 47, as "pt-BR", up to 35 characters. Default: unknown."""
     description: _builtins.str
-    """What it means, up to 1,000 characters; with the names it says which videos are near. Default: none."""
+    """Its meaning, up to 1,000 characters; used with the names to match videos. Default: none."""
     @_builtins.property
     def aliases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Other spellings, up to 100. Default: none."""
@@ -871,7 +870,7 @@ class CreateTagResponse(_message.Message):
 
     @_builtins.property
     def edits(self) -> _containers.RepeatedCompositeFieldContainer[Global___TagEdit]:
-        """What was done, first to last: one CREATE, and one edit for each alias, parent and description."""
+        """The edits, first to last: one CREATE, and one edit for each alias, parent and description."""
 
     def __init__(
         self,
@@ -890,7 +889,7 @@ Global___CreateTagResponse: _TypeAlias = CreateTagResponse  # noqa: Y015
 
 @_typing.final
 class UpdateTagRequest(_message.Message):
-    """What is to change. Fields that are left out change nothing; a list says what is added to or taken from a set."""
+    """Changes of a tag. Omitted fields change nothing; lists add to or remove from a set."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -905,18 +904,18 @@ class UpdateTagRequest(_message.Message):
     tag_id: _builtins.str
     """The tag, 16 hexadecimal digits, as every id of a tag. Required."""
     name: _builtins.str
-    """The spelling that is shown, as in CreateTagRequest; one of its aliases is taken from them. Default: as it is."""
+    """The spelling that is shown, as in CreateTagRequest; an alias of it stops being one. Default: unchanged."""
     description: _builtins.str
-    """Up to 1,000 characters; empty takes it away. Default: as it is."""
+    """Up to 1,000 characters; empty removes it. Default: unchanged."""
     status: Global___TagStatus.ValueType
-    """TAG_STATUS_HIDDEN hides it, TAG_STATUS_ACTIVE shows it. Default, and TAG_STATUS_UNSPECIFIED: as it is."""
+    """TAG_STATUS_HIDDEN hides it, TAG_STATUS_ACTIVE shows it. Default, and TAG_STATUS_UNSPECIFIED: unchanged."""
     @_builtins.property
     def add_aliases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Spellings to add, up to 100. Default: none."""
 
     @_builtins.property
     def remove_aliases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Spellings to take away, up to 100. Default: none."""
+        """Spellings to remove, up to 100. Default: none."""
 
     @_builtins.property
     def add_parent_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -970,7 +969,7 @@ class UpdateTagResponse(_message.Message):
 
     @_builtins.property
     def edits(self) -> _containers.RepeatedCompositeFieldContainer[Global___TagEdit]:
-        """What was done, first to last; none where all was as asked."""
+        """The edits, first to last; none if everything was as requested."""
 
     def __init__(
         self,
@@ -989,7 +988,7 @@ Global___UpdateTagResponse: _TypeAlias = UpdateTagResponse  # noqa: Y015
 
 @_typing.final
 class MergeTagsRequest(_message.Message):
-    """Tags that are one."""
+    """Tags to merge."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1017,7 +1016,7 @@ Global___MergeTagsRequest: _TypeAlias = MergeTagsRequest  # noqa: Y015
 
 @_typing.final
 class MergeTagsResponse(_message.Message):
-    """The tag that they are now."""
+    """The merged tag."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1032,7 +1031,7 @@ class MergeTagsResponse(_message.Message):
 
     @_builtins.property
     def edits(self) -> _containers.RepeatedCompositeFieldContainer[Global___TagEdit]:
-        """What was done, one edit a source; none where all were merged already."""
+        """The edits, one per source; none if all were merged already."""
 
     def __init__(
         self,
@@ -1051,7 +1050,7 @@ Global___MergeTagsResponse: _TypeAlias = MergeTagsResponse  # noqa: Y015
 
 @_typing.final
 class UndoTagEditRequest(_message.Message):
-    """The edit to take back."""
+    """The edit to undo."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1073,7 +1072,7 @@ Global___UndoTagEditRequest: _TypeAlias = UndoTagEditRequest  # noqa: Y015
 
 @_typing.final
 class UndoTagEditResponse(_message.Message):
-    """What it was taken back with."""
+    """The undo."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1107,7 +1106,7 @@ Global___UndoTagEditResponse: _TypeAlias = UndoTagEditResponse  # noqa: Y015
 
 @_typing.final
 class TagEdit(_message.Message):
-    """One change of one tag, kept for ever."""
+    """One change of one tag, kept forever."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1121,21 +1120,21 @@ class TagEdit(_message.Message):
     CLIENT_FIELD_NUMBER: _builtins.int
     MADE_AT_FIELD_NUMBER: _builtins.int
     number: _builtins.int
-    """Rising in the order of the edits, from 1."""
+    """Ascending in the order of the edits, from 1."""
     kind: Global___TagEditKind.ValueType
     """What was done."""
     tag_id: _builtins.str
     """The tag."""
     before: _builtins.str
-    """What it was before; the kind says what that is. Default: nothing."""
+    """The value before, as the kind says. Default: none."""
     after: _builtins.str
-    """What it became; the kind says what that is. Default: nothing."""
+    """The value after, as the kind says. Default: none."""
     undoes: _builtins.int
-    """Number of the edit that this one took back, from 1. Default: none; set where the kind is UNDO."""
+    """Number of the edit that this one undid, from 1. Default: none; set if the kind is UNDO."""
     undone_by: _builtins.int
-    """Number of the edit that took this one back, from 1. Default: none did."""
+    """Number of the edit that undid this one, from 1. Default: none."""
     client: _builtins.str
-    """Name of the client that asked for it, as its token says; empty where the service asks for none."""
+    """Name of the client, by its token; empty if the service does not authenticate clients."""
     @_builtins.property
     def made_at(self) -> _timestamp_pb2.Timestamp:
         """When, UTC."""
@@ -1170,7 +1169,7 @@ Global___TagEdit: _TypeAlias = TagEdit  # noqa: Y015
 
 @_typing.final
 class ListTagEditsRequest(_message.Message):
-    """Which edits are wanted."""
+    """Selects edits."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1230,7 +1229,7 @@ Global___ListTagEditsResponse: _TypeAlias = ListTagEditsResponse  # noqa: Y015
 
 @_typing.final
 class AddLabelledVideoRequest(_message.Message):
-    """A video that people tagged. At least one of uri, content, title and description says something."""
+    """A labelled video. At least one of uri, content, title and description is set."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1252,7 +1251,7 @@ class AddLabelledVideoRequest(_message.Message):
     description: _builtins.str
     """Up to 100,000 characters. Default: none."""
     uploader_id: _builtins.str
-    """Who uploaded it, 1 to 256 characters: videos of one uploader vote once. Default: unknown, it votes by itself."""
+    """The uploader, 1 to 256 characters: videos of one uploader share one vote. Default: unknown, it votes by itself."""
     @_builtins.property
     def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Spellings of its tags, 1 to 100, each 1 to 200 characters. Required."""
@@ -1308,11 +1307,11 @@ class AddLabelledVideoResponse(_message.Message):
 
     @_builtins.property
     def unknown_tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Spellings that the catalog does not have, and that were left out; CreateTag, then add the video again."""
+        """Spellings that are not in the catalog and were left out; CreateTag, then add the video again."""
 
     @_builtins.property
     def modalities(self) -> _containers.RepeatedScalarFieldContainer[Global___Modality.ValueType]:
-        """What was looked at, each at most once."""
+        """The modalities that were used, each at most once."""
 
     @_builtins.property
     def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -1339,7 +1338,7 @@ Global___AddLabelledVideoResponse: _TypeAlias = AddLabelledVideoResponse  # noqa
 
 @_typing.final
 class RemoveLabelledVideoRequest(_message.Message):
-    """A labelled video to take out."""
+    """A labelled video to remove."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1387,7 +1386,7 @@ Global___RemoveLabelledVideoResponse: _TypeAlias = RemoveLabelledVideoResponse  
 
 @_typing.final
 class SubmitFeedbackRequest(_message.Message):
-    """What people made of the tags of a video. At least one of the three lists says something."""
+    """Feedback on the tags of a video. At least one of the three lists is not empty."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1402,8 +1401,8 @@ class SubmitFeedbackRequest(_message.Message):
     bundle_version: _builtins.str
     """The bundle whose answer was judged, 1 to 128 characters. Default: that of the latest answer."""
     feedback_id: _builtins.str
-    """The caller's name for this feedback, 1 to 128 characters; sent again it is stored once. Default: the service makes
-    one up, and feedback that is sent again counts again.
+    """The caller's name for this feedback, 1 to 128 characters; it is stored once. Default: the service creates one,
+    and repeated feedback counts again.
     """
     @_builtins.property
     def accepted_tag_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -1451,7 +1450,7 @@ class SubmitFeedbackResponse(_message.Message):
     FEEDBACK_ID_FIELD_NUMBER: _builtins.int
     BUNDLE_VERSION_FIELD_NUMBER: _builtins.int
     feedback_id: _builtins.str
-    """As in the request, or what the service made up."""
+    """As in the request, or created by the service."""
     bundle_version: _builtins.str
     """Version of the bundle whose answer was judged."""
     def __init__(
@@ -1501,24 +1500,24 @@ class Bundle(_message.Message):
     ENCODERS_FIELD_NUMBER: _builtins.int
     SINCE_FIELD_NUMBER: _builtins.int
     version: _builtins.str
-    """When it was made and what it is made of, as "20260102T030405Z-0a1b2c3d"."""
+    """Its creation time and a digest of its content, as "20260102T030405Z-0a1b2c3d"."""
     folder: _builtins.str
-    """Its folder's name under the configured folder; empty for the bundle that comes with videotag."""
+    """Its folder's name under the configured folder; empty for the bundle in the package."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When it was made, UTC."""
 
     @_builtins.property
     def counts(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
-        """What it counts, as its manifest names them: "tags", "videos" (labelled), "pairs"; from 0."""
+        """The counts in its manifest: "tags", "videos" (labelled), "pairs"; from 0."""
 
     @_builtins.property
     def encoders(self) -> _containers.RepeatedCompositeFieldContainer[Global___Encoder]:
-        """The encoders that it was made with, one a modality that it looks at."""
+        """The encoders that it was made with, one per modality that it uses."""
 
     @_builtins.property
     def since(self) -> _timestamp_pb2.Timestamp:
-        """Since when it is what the answer says it is, UTC."""
+        """Since when it has its role, UTC."""
 
     def __init__(
         self,
@@ -1540,7 +1539,7 @@ Global___Bundle: _TypeAlias = Bundle  # noqa: Y015
 
 @_typing.final
 class Encoder(_message.Message):
-    """What reads one modality."""
+    """The encoder of one modality."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1550,9 +1549,9 @@ class Encoder(_message.Message):
     modality: Global___Modality.ValueType
     """Which."""
     fingerprint: _builtins.str
-    """What tells it from every other encoder and version."""
+    """The fingerprint of encoder and version."""
     dim: _builtins.int
-    """Numbers of a vector; at least 1."""
+    """Width of its vectors; at least 1."""
     def __init__(
         self,
         *,
@@ -1570,7 +1569,7 @@ Global___Encoder: _TypeAlias = Encoder  # noqa: Y015
 
 @_typing.final
 class GetBundleRequest(_message.Message):
-    """Nothing has to be said."""
+    """No fields."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1603,11 +1602,11 @@ class GetBundleResponse(_message.Message):
 
     @_builtins.property
     def previous(self) -> Global___Bundle:
-        """The one that answered before, to go back to. Default: none."""
+        """The formerly active one, to go back to. Default: none."""
 
     @_builtins.property
     def shadow(self) -> Global___Bundle:
-        """The one that tags beside it. Default: none."""
+        """The shadow bundle. Default: none."""
 
     def __init__(
         self,
@@ -1685,7 +1684,7 @@ Global___ActivateBundleResponse: _TypeAlias = ActivateBundleResponse  # noqa: Y0
 
 @_typing.final
 class ShadowBundleRequest(_message.Message):
-    """The bundle that is to tag beside the active one."""
+    """The new shadow bundle."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1723,7 +1722,7 @@ class ShadowBundleResponse(_message.Message):
     """Version of the active bundle."""
     @_builtins.property
     def shadow(self) -> Global___Bundle:
-        """The one that tags beside the active one. Default: none."""
+        """The shadow bundle. Default: none."""
 
     def __init__(
         self,
@@ -1741,7 +1740,7 @@ Global___ShadowBundleResponse: _TypeAlias = ShadowBundleResponse  # noqa: Y015
 
 @_typing.final
 class GetChurnRequest(_message.Message):
-    """What to compare."""
+    """Selects answers to compare."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -26,18 +26,18 @@ if _version_not_supported:
 
 
 class TaggingServiceStub:
-    """Tags videos, and keeps the catalog, the labelled videos and the bundle that it tags with.
+    """Tags videos, and manages the tag catalog, the labelled videos and the active bundle.
 
-    Every call may be answered with UNAUTHENTICATED (no valid token), PERMISSION_DENIED (the token does not allow it),
-    RESOURCE_EXHAUSTED (too much at once, the client's quota, or a message over the size limit), DEADLINE_EXCEEDED,
-    CANCELLED, UNAVAILABLE (not warm yet, draining, or a server behind it is away) and INTERNAL (nobody foresaw it; the
-    text is fixed, the log says more). The comments below name what each answers besides.
+    Every call may return UNAUTHENTICATED (no valid token), PERMISSION_DENIED (the token does not allow it),
+    RESOURCE_EXHAUSTED (overload, the client's quota, or a message over the size limit), DEADLINE_EXCEEDED,
+    CANCELLED, UNAVAILABLE (starting, draining, or a backend is unavailable) and INTERNAL (unexpected error; the message
+    is fixed, see the server log). The comments below name the other statuses of each call.
 
-    Errors carry google.rpc details: ErrorInfo always, with the domain "videotag", a reason as MEDIA_TOO_BIG, and in
-    metadata a "hint" where there is one; BadRequest where fields are wrong, all of them at once ("media" stands for uri
-    and content); RetryInfo where waiting helps. Long texts are cut, so that they fit into gRPC's metadata.
+    Errors carry google.rpc details: always ErrorInfo, with the domain "videotag", a reason such as MEDIA_TOO_BIG and an
+    optional "hint" in metadata; BadRequest for invalid fields, all of them at once ("media" stands for uri and
+    content); RetryInfo if waiting helps. Long texts are truncated to fit into gRPC's metadata.
 
-    A call may be sent again after any status: nothing is done twice. Its comment says what makes it the same call.
+    A call may be retried after any status: nothing is done twice. Its comment says what makes it the same call.
     """
 
     def __init__(self, channel):
@@ -129,49 +129,49 @@ class TaggingServiceStub:
 
 
 class TaggingServiceServicer:
-    """Tags videos, and keeps the catalog, the labelled videos and the bundle that it tags with.
+    """Tags videos, and manages the tag catalog, the labelled videos and the active bundle.
 
-    Every call may be answered with UNAUTHENTICATED (no valid token), PERMISSION_DENIED (the token does not allow it),
-    RESOURCE_EXHAUSTED (too much at once, the client's quota, or a message over the size limit), DEADLINE_EXCEEDED,
-    CANCELLED, UNAVAILABLE (not warm yet, draining, or a server behind it is away) and INTERNAL (nobody foresaw it; the
-    text is fixed, the log says more). The comments below name what each answers besides.
+    Every call may return UNAUTHENTICATED (no valid token), PERMISSION_DENIED (the token does not allow it),
+    RESOURCE_EXHAUSTED (overload, the client's quota, or a message over the size limit), DEADLINE_EXCEEDED,
+    CANCELLED, UNAVAILABLE (starting, draining, or a backend is unavailable) and INTERNAL (unexpected error; the message
+    is fixed, see the server log). The comments below name the other statuses of each call.
 
-    Errors carry google.rpc details: ErrorInfo always, with the domain "videotag", a reason as MEDIA_TOO_BIG, and in
-    metadata a "hint" where there is one; BadRequest where fields are wrong, all of them at once ("media" stands for uri
-    and content); RetryInfo where waiting helps. Long texts are cut, so that they fit into gRPC's metadata.
+    Errors carry google.rpc details: always ErrorInfo, with the domain "videotag", a reason such as MEDIA_TOO_BIG and an
+    optional "hint" in metadata; BadRequest for invalid fields, all of them at once ("media" stands for uri and
+    content); RetryInfo if waiting helps. Long texts are truncated to fit into gRPC's metadata.
 
-    A call may be sent again after any status: nothing is done twice. Its comment says what makes it the same call.
+    A call may be retried after any status: nothing is done twice. Its comment says what makes it the same call.
     """
 
     def TagVideo(self, request, context):
         """Tags one video.
 
-        Idempotent on video_id and content_hash: asked again for the same content with the same limits and the same active
-        bundle, the stored answer is given (from_store), without tags that were hidden or taken back since, and with what
-        merged ones became in their place. Other content, or another title, under a known video_id is tagged and stored
-        beside what was there. A uri is opened again to see whether its content is the same.
+        Idempotent on video_id and content_hash: a repeated call with the same content, the same options and the same active
+        bundle returns the stored answer (from_store), without tags that were hidden or undone since, and with merged tags
+        replaced by their targets. Other content, or another title, under a known video_id is tagged and stored in
+        addition. A uri is opened again to check whether its content is the same.
 
-        INVALID_ARGUMENT: fields, nothing to tag, media that cannot be read or are beyond a limit.
-        NOT_FOUND: nothing at the uri. PERMISSION_DENIED: the uri is not on the list of allowed sources.
-        FAILED_PRECONDITION: the bundle cannot promise a precision, or lacks something on this server.
+        INVALID_ARGUMENT: fields, nothing to tag, media that cannot be read or exceed a limit.
+        NOT_FOUND: nothing at the uri. PERMISSION_DENIED: the uri is not an allowed source.
+        FAILED_PRECONDITION: the bundle cannot guarantee a precision, or lacks something on this server.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def StreamTagVideos(self, request_iterator, context):
-        """Tags a backlog. Each request is answered once, as soon as it is ready, so not in the order of the requests.
+        """Tags a backlog. Each request gets one response, as soon as it is ready, so not in the order of the requests.
 
-        A video that cannot be tagged is an error in its place with the status that TagVideo would give, and the stream
-        goes on. The service reads no more requests than it can hold; a client that keeps sending is held back by flow
-        control. Idempotent as TagVideo is: a stream that broke is sent again from the start, or without what was answered.
+        A video that cannot be tagged gets an error with the status that TagVideo would return, and the stream continues.
+        The service reads no more requests than it can hold; a client that keeps sending is slowed down by flow control.
+        Idempotent like TagVideo: resend a broken stream from the start, or without the answered requests.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetTagging(self, request, context):
-        """Gives a stored answer of a video, the latest that the request describes. Reads only.
+        """Returns a stored answer of a video, the latest that matches the request. Read-only.
 
         INVALID_ARGUMENT: fields. NOT_FOUND: no such answer is stored.
         """
@@ -180,8 +180,8 @@ class TaggingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListTags(self, request, context):
-        """Lists the tags of the active bundle with all edits applied, the most used first, then by id. Reads only.
-        A tag that changes its place while a listing goes on may be missing from it, or be in it twice.
+        """Lists the tags of the active bundle with all edits applied, the most used first, then by id. Read-only.
+        A tag whose position changes during a listing may be missing from it or be in it twice.
 
         INVALID_ARGUMENT: fields, or a page_token of another listing.
         """
@@ -190,9 +190,9 @@ class TaggingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateTag(self, request, context):
-        """Creates a tag, which is recalled and ranked from its names and description within a second, without training.
+        """Creates a tag, which is recalled and ranked by its names and description within a second, without training.
 
-        Sent again it is answered with ALREADY_EXISTS, whose ErrorInfo has the tag's id as metadata "existing_id".
+        A repeated call returns ALREADY_EXISTS, whose ErrorInfo has the tag's id as metadata "existing_id".
 
         INVALID_ARGUMENT: fields. NOT_FOUND: a parent. ALREADY_EXISTS: a spelling is a tag's or an alias of one.
         """
@@ -201,8 +201,8 @@ class TaggingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateTag(self, request, context):
-        """Changes a tag: all that the request says, or nothing of it. What is already as asked makes no edit, so it may be
-        sent again.
+        """Changes a tag: everything in the request or nothing. A change that is already in effect makes no edit, so the call
+        may be repeated.
 
         INVALID_ARGUMENT: fields. NOT_FOUND: the tag, or a parent. ALREADY_EXISTS: a spelling is another tag's.
         FAILED_PRECONDITION: a tag would be its own ancestor.
@@ -212,8 +212,8 @@ class TaggingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def MergeTags(self, request, context):
-        """Makes tags one: the spellings of the sources become aliases of the target, their labelled videos its own, and their
-        ids mean the target from then on. Sources that are merged into it already make no edit.
+        """Merges tags: the spellings of the sources become aliases of the target, their labelled videos become its own, and
+        their ids refer to the target from then on. Sources that are already merged into it make no edit.
 
         INVALID_ARGUMENT: fields. NOT_FOUND: a tag. FAILED_PRECONDITION: a tag would be its own ancestor.
         """
@@ -222,17 +222,17 @@ class TaggingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UndoTagEdit(self, request, context):
-        """Takes one edit back, by an edit of its own. Sent again it answers with the edit that took it back.
+        """Undoes one edit by an edit of its own. A repeated call returns the edit that undid it.
 
-        INVALID_ARGUMENT: fields. NOT_FOUND: the edit. FAILED_PRECONDITION: later edits rest on it, or a spelling is
-        another tag's by now.
+        INVALID_ARGUMENT: fields. NOT_FOUND: the edit. FAILED_PRECONDITION: later edits depend on it, or a spelling
+        belongs to another tag now.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListTagEdits(self, request, context):
-        """Lists who changed which tag and when, the latest edit first. Reads only.
+        """Lists the edits of tags with client and time, the latest first. Read-only.
 
         INVALID_ARGUMENT: fields, or a page_token of another listing.
         """
@@ -241,11 +241,11 @@ class TaggingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AddLabelledVideo(self, request, context):
-        """Adds a video that people tagged, whose tags it votes for from then on; of a known video_id it replaces what was
-        there, so it may be sent again.
+        """Adds a labelled video, which takes part in neighbour voting from then on. It replaces an earlier one with the same
+        video_id, so the call may be repeated.
 
-        INVALID_ARGUMENT: fields, nothing to look at, no tag that the catalog has, media that cannot be read or are beyond
-        a limit. NOT_FOUND: nothing at the uri. PERMISSION_DENIED: the uri is not on the list of allowed sources.
+        INVALID_ARGUMENT: fields, nothing to encode, no tag of the catalog, media that cannot be read or exceed a limit.
+        NOT_FOUND: nothing at the uri. PERMISSION_DENIED: the uri is not an allowed source.
         FAILED_PRECONDITION: the bundle's index takes no more videos, or lacks something on this server.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -253,7 +253,7 @@ class TaggingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RemoveLabelledVideo(self, request, context):
-        """Takes a labelled video out; it votes no more. One that is not there is no error, so it may be sent again.
+        """Removes a labelled video from neighbour voting. A missing one is not an error, so the call may be repeated.
 
         INVALID_ARGUMENT: fields.
         """
@@ -262,27 +262,27 @@ class TaggingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SubmitFeedback(self, request, context):
-        """Stores what people made of an answer; `videotag feedback export` makes training data of it.
+        """Stores feedback on an answer; `videotag feedback export` turns it into training data.
         Idempotent on feedback_id.
 
         INVALID_ARGUMENT: fields, or a tag that is both accepted and rejected. NOT_FOUND: no answer of the video is stored.
-        ALREADY_EXISTS: the feedback_id has said something else.
+        ALREADY_EXISTS: the feedback_id has other content.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetBundle(self, request, context):
-        """Says which bundles the service holds. Reads only.
+        """Returns the bundles that the service holds. Read-only.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ActivateBundle(self, request, context):
-        """Makes a bundle the active one, without failing a call: it is loaded and warmed beside the active one, then takes
-        its place. What was active is kept as the previous one, and is active again at once when its version is asked for.
-        Asking for the active bundle changes nothing, so it may be sent again.
+        """Activates a bundle without failing a call: it is loaded and warmed up next to the active one, then replaces it. The
+        formerly active bundle is kept as the previous one and is active again at once when its version is requested.
+        Activating the active bundle changes nothing, so the call may be repeated.
 
         INVALID_ARGUMENT: fields. NOT_FOUND: no such bundle under the configured folder.
         FAILED_PRECONDITION: it is damaged, of another format, made with other encoders, or does not fit into memory.
@@ -293,18 +293,18 @@ class TaggingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ShadowBundle(self, request, context):
-        """Lets a second bundle tag the same videos, whose answers are stored and never given; or lets it stop.
-        Another shadow bundle is replaced. May be sent again.
+        """Starts or stops a shadow bundle, which tags the same videos; its answers are stored and never returned to callers of
+        TagVideo. It replaces another shadow bundle. May be repeated.
 
         INVALID_ARGUMENT: fields. NOT_FOUND: no such bundle under the configured folder.
-        FAILED_PRECONDITION: it is the active one, or ActivateBundle would refuse it. ABORTED: another is being loaded.
+        FAILED_PRECONDITION: it is the active one, or ActivateBundle would reject it. ABORTED: another is being loaded.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetChurn(self, request, context):
-        """Compares what the shadow bundle would have answered with what was answered. Reads only.
+        """Compares the shadow bundle's answers with those that were returned. Read-only.
 
         INVALID_ARGUMENT: fields. FAILED_PRECONDITION: there is no shadow bundle.
         """
@@ -404,18 +404,18 @@ def add_TaggingServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class TaggingService:
-    """Tags videos, and keeps the catalog, the labelled videos and the bundle that it tags with.
+    """Tags videos, and manages the tag catalog, the labelled videos and the active bundle.
 
-    Every call may be answered with UNAUTHENTICATED (no valid token), PERMISSION_DENIED (the token does not allow it),
-    RESOURCE_EXHAUSTED (too much at once, the client's quota, or a message over the size limit), DEADLINE_EXCEEDED,
-    CANCELLED, UNAVAILABLE (not warm yet, draining, or a server behind it is away) and INTERNAL (nobody foresaw it; the
-    text is fixed, the log says more). The comments below name what each answers besides.
+    Every call may return UNAUTHENTICATED (no valid token), PERMISSION_DENIED (the token does not allow it),
+    RESOURCE_EXHAUSTED (overload, the client's quota, or a message over the size limit), DEADLINE_EXCEEDED,
+    CANCELLED, UNAVAILABLE (starting, draining, or a backend is unavailable) and INTERNAL (unexpected error; the message
+    is fixed, see the server log). The comments below name the other statuses of each call.
 
-    Errors carry google.rpc details: ErrorInfo always, with the domain "videotag", a reason as MEDIA_TOO_BIG, and in
-    metadata a "hint" where there is one; BadRequest where fields are wrong, all of them at once ("media" stands for uri
-    and content); RetryInfo where waiting helps. Long texts are cut, so that they fit into gRPC's metadata.
+    Errors carry google.rpc details: always ErrorInfo, with the domain "videotag", a reason such as MEDIA_TOO_BIG and an
+    optional "hint" in metadata; BadRequest for invalid fields, all of them at once ("media" stands for uri and
+    content); RetryInfo if waiting helps. Long texts are truncated to fit into gRPC's metadata.
 
-    A call may be sent again after any status: nothing is done twice. Its comment says what makes it the same call.
+    A call may be retried after any status: nothing is done twice. Its comment says what makes it the same call.
     """
 
     @staticmethod
