@@ -146,8 +146,8 @@ class TaggingServiceServicer:
     def TagVideo(self, request, context):
         """Tags one video.
 
-        Idempotent on video_id and content_hash: a repeated call with the same content, the same options and the same active
-        bundle returns the stored answer (from_store), without tags that were hidden or undone since, and with merged tags
+        Idempotent on video_id and content_hash: a repeated call with the same content, options and active bundle returns
+        the stored answer (from_store), without tags that were hidden or undone since, and with merged tags
         replaced by their targets. Other content, or another title, under a known video_id is tagged and stored in
         addition. A uri is opened again to check whether its content is the same.
 
@@ -293,8 +293,8 @@ class TaggingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ShadowBundle(self, request, context):
-        """Starts or stops a shadow bundle, which tags the same videos; its answers are stored and never returned to callers of
-        TagVideo. It replaces another shadow bundle. May be repeated.
+        """Starts or stops a shadow bundle, which tags the same videos; its answers are stored and never returned to callers
+        of TagVideo. It replaces another shadow bundle. May be repeated.
 
         INVALID_ARGUMENT: fields. NOT_FOUND: no such bundle under the configured folder.
         FAILED_PRECONDITION: it is the active one, or ActivateBundle would reject it. ABORTED: another is being loaded.

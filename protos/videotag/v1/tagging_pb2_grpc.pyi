@@ -48,8 +48,8 @@ class TaggingServiceStub:
     TagVideo: _grpc.UnaryUnaryMultiCallable[_tagging_pb2.TagVideoRequest, _tagging_pb2.TagVideoResponse]
     """Tags one video.
 
-    Idempotent on video_id and content_hash: a repeated call with the same content, the same options and the same active
-    bundle returns the stored answer (from_store), without tags that were hidden or undone since, and with merged tags
+    Idempotent on video_id and content_hash: a repeated call with the same content, options and active bundle returns
+    the stored answer (from_store), without tags that were hidden or undone since, and with merged tags
     replaced by their targets. Other content, or another title, under a known video_id is tagged and stored in
     addition. A uri is opened again to check whether its content is the same.
 
@@ -138,8 +138,8 @@ class TaggingServiceStub:
     ABORTED: another bundle is being loaded.
     """
     ShadowBundle: _grpc.UnaryUnaryMultiCallable[_tagging_pb2.ShadowBundleRequest, _tagging_pb2.ShadowBundleResponse]
-    """Starts or stops a shadow bundle, which tags the same videos; its answers are stored and never returned to callers of
-    TagVideo. It replaces another shadow bundle. May be repeated.
+    """Starts or stops a shadow bundle, which tags the same videos; its answers are stored and never returned to callers
+    of TagVideo. It replaces another shadow bundle. May be repeated.
 
     INVALID_ARGUMENT: fields. NOT_FOUND: no such bundle under the configured folder.
     FAILED_PRECONDITION: it is the active one, or ActivateBundle would reject it. ABORTED: another is being loaded.
@@ -170,8 +170,8 @@ class TaggingServiceAsyncStub(TaggingServiceStub):
     TagVideo: _aio.UnaryUnaryMultiCallable[_tagging_pb2.TagVideoRequest, _tagging_pb2.TagVideoResponse]  # type: ignore[assignment]
     """Tags one video.
 
-    Idempotent on video_id and content_hash: a repeated call with the same content, the same options and the same active
-    bundle returns the stored answer (from_store), without tags that were hidden or undone since, and with merged tags
+    Idempotent on video_id and content_hash: a repeated call with the same content, options and active bundle returns
+    the stored answer (from_store), without tags that were hidden or undone since, and with merged tags
     replaced by their targets. Other content, or another title, under a known video_id is tagged and stored in
     addition. A uri is opened again to check whether its content is the same.
 
@@ -260,8 +260,8 @@ class TaggingServiceAsyncStub(TaggingServiceStub):
     ABORTED: another bundle is being loaded.
     """
     ShadowBundle: _aio.UnaryUnaryMultiCallable[_tagging_pb2.ShadowBundleRequest, _tagging_pb2.ShadowBundleResponse]  # type: ignore[assignment]
-    """Starts or stops a shadow bundle, which tags the same videos; its answers are stored and never returned to callers of
-    TagVideo. It replaces another shadow bundle. May be repeated.
+    """Starts or stops a shadow bundle, which tags the same videos; its answers are stored and never returned to callers
+    of TagVideo. It replaces another shadow bundle. May be repeated.
 
     INVALID_ARGUMENT: fields. NOT_FOUND: no such bundle under the configured folder.
     FAILED_PRECONDITION: it is the active one, or ActivateBundle would reject it. ABORTED: another is being loaded.
@@ -295,8 +295,8 @@ class TaggingServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_tagging_pb2.TagVideoResponse, _abc.Awaitable[_tagging_pb2.TagVideoResponse]]:
         """Tags one video.
 
-        Idempotent on video_id and content_hash: a repeated call with the same content, the same options and the same active
-        bundle returns the stored answer (from_store), without tags that were hidden or undone since, and with merged tags
+        Idempotent on video_id and content_hash: a repeated call with the same content, options and active bundle returns
+        the stored answer (from_store), without tags that were hidden or undone since, and with merged tags
         replaced by their targets. Other content, or another title, under a known video_id is tagged and stored in
         addition. A uri is opened again to check whether its content is the same.
 
@@ -469,8 +469,8 @@ class TaggingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _tagging_pb2.ShadowBundleRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_tagging_pb2.ShadowBundleResponse, _abc.Awaitable[_tagging_pb2.ShadowBundleResponse]]:
-        """Starts or stops a shadow bundle, which tags the same videos; its answers are stored and never returned to callers of
-        TagVideo. It replaces another shadow bundle. May be repeated.
+        """Starts or stops a shadow bundle, which tags the same videos; its answers are stored and never returned to callers
+        of TagVideo. It replaces another shadow bundle. May be repeated.
 
         INVALID_ARGUMENT: fields. NOT_FOUND: no such bundle under the configured folder.
         FAILED_PRECONDITION: it is the active one, or ActivateBundle would reject it. ABORTED: another is being loaded.
