@@ -197,7 +197,7 @@ def _csv(path: Path, column_of: Mapping[str, str]) -> Iterator[Record]:
 
 
 def _tags_of_cell(cell: str) -> Any:
-    """A JSON list, or names joined with a bar; what is neither stays as it is, for `_tags` to refuse."""
+    """Parse a JSON list, or names separated by a bar; anything else is returned unchanged for `_tags` to reject."""
     stripped = cell.strip()
     if not stripped.startswith("["):
         return [tag for tag in stripped.split("|") if tag.strip()]

@@ -1,4 +1,4 @@
-"""Where videotag keeps what it makes when no place is given: $VIDEOTAG_HOME, or the user's data folder."""
+"""Default paths of videotag's data: $VIDEOTAG_HOME, or the user's data folder."""
 
 import os
 from pathlib import Path
@@ -33,5 +33,5 @@ def quickstart() -> Path:
 
 
 def default_bundle() -> Path:
-    """The bundle of commands without `--bundle`: the starter bundle, which lies in the package."""
+    """The default bundle of every command: the starter bundle in the package."""
     return Path(__file__).parent / "starter" / "bundle"

@@ -1,4 +1,4 @@
-"""How long work tells how far it is, wherever who started it wants that shown, and where the time went."""
+"""Progress reporting and per-stage timing."""
 
 import time
 from collections.abc import Callable, Iterator

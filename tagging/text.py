@@ -47,11 +47,11 @@ def split_words(text: str) -> tuple[str, ...]:
 
 
 def singular(word: str) -> str:
-    """What an English noun and its plural have in common; both sides of a comparison go through it."""
+    """Return the common form of an English noun and its plural; apply it to both sides of a comparison."""
     if word in _IRREGULAR:
         return _IRREGULAR[word]
     if len(word) > 4 and word.endswith(("ies", "ie")) and word not in _NO_PLURALS:
-        return word.removesuffix("s").removesuffix("ie") + "y"  # also movie: "movies" does not tell
+        return word.removesuffix("s").removesuffix("ie") + "y"  # also movie: "movies" is ambiguous
     if len(word) < 4 or not word.endswith("s") or word.endswith(("ss", "us", "is")) or word in _NO_PLURALS:
         return word
     is_oe = word in _OE or word.endswith("shoes")

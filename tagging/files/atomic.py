@@ -21,7 +21,7 @@ NO_ROOM = 2**16  # bytes; less than that no file system fills
 
 @contextmanager
 def partial_folder(out: Path) -> Iterator[Path]:
-    """A hidden sibling of `out` to fill and rename; what is still under that name at the end is removed."""
+    """Provide a hidden sibling folder of `out` to fill and rename; it is removed if it still exists at the end."""
     out.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".{out.name}.partial-"
     _remove_abandoned(out.parent, prefix)
@@ -29,7 +29,7 @@ def partial_folder(out: Path) -> Iterator[Path]:
     partial.mkdir()
     handle = os.open(partial, os.O_RDONLY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)  # tells a later run that this folder's writer lives
+        fcntl.flock(handle, fcntl.LOCK_EX)  # shows a later run that this folder's writer is alive
         with _telling_no_room(out):
             yield partial
     finally:
@@ -69,7 +69,7 @@ def atomic_folder(out: Path) -> Iterator[Path]:
         yield partial
         try:
             partial.rename(out)
-        except OSError as error:  # somebody else finished first
+        except OSError as error:  # another process finished first
             raise OutputExistsError(f"{out} appeared while it was made", "choose another place") from error
 
 
@@ -93,7 +93,7 @@ def atomic_text_file(path: Path) -> Iterator[TextIO]:
 
 
 def _try_to_write(out: Path) -> None:
-    """Neither the rights of a folder nor those of its file system say all."""
+    """Check by writing: neither permissions nor the file system's flags are reliable."""
     if out.parent.is_file():
         raise OutputUnwritableError(f"{out} cannot be written: {out.parent} is no folder", "choose another place")
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -112,10 +112,10 @@ def _telling_refusal(out: Path) -> Iterator[None]:
 
 @contextmanager
 def _telling_no_room(out: Path) -> Iterator[None]:
-    """A full disk as one known error that names what was written.
+    """Report a full disk as one known error that names the output.
 
-    Libraries tell it in words of their own - torch in a RuntimeError that does not name it, safetensors in an error
-    that is nobody's child, NumPy in an OSError without a number - so the disk is asked, too.
+    Libraries report it differently (torch in a RuntimeError that does not name it, safetensors in an error derived
+    directly from Exception, NumPy in an OSError without a number), so free space is checked too.
     """
     try:
         yield

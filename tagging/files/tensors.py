@@ -1,7 +1,7 @@
 """Tensors of a safetensors file, in memory.
 
-The library's own way is to map the file. Who then cuts it short, as a copy over it does, ends this process with SIGBUS,
-at once or at the first use of a page that nobody has touched. What was read stays, whatever becomes of the file.
+The library maps the file. If it is then truncated, as by a copy over it, this process ends with SIGBUS, at once or at
+the first use of an untouched page. Tensors that were read stay valid, whatever happens to the file.
 """
 
 import json
@@ -16,14 +16,14 @@ LENGTH_BYTES = 8  # of the header's, at the start of a file
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], Mapping[str, str]]:
-    """The tensors by name, and what stands beside them. Raises OSError, or ValueError for a file that is none, or torn.
+    """Read the tensors by name, and the metadata. Raises OSError, or ValueError for another or a truncated file.
 
     While it is read, the file is in memory twice.
     """
     data = path.read_bytes()
     try:
         tensors = load(data)
-    except SafetensorError as error:  # a class that is nobody's child
+    except SafetensorError as error:  # SafetensorError derives directly from Exception
         raise ValueError(f"{path.name} cannot be read: {error}") from error
     length = int.from_bytes(data[:LENGTH_BYTES], "little")
     return tensors, json.loads(data[LENGTH_BYTES : LENGTH_BYTES + length]).get("__metadata__", {})

@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 MAGIC = b"VTJ1"
 HEADER = struct.Struct("<4sIII")
-COVERED = struct.Struct("<4sII")  # what the header's own checksum covers
+COVERED = struct.Struct("<4sII")  # the fields covered by the header's checksum
 
 
 class Journal:
@@ -79,7 +79,7 @@ class Journal:
                 raise OSError(f"took {written} of {len(record)} bytes")
             os.fsync(self._file)
         except OSError as error:
-            self._file.close()  # what stands behind a torn record would be lost with it
+            self._file.close()  # records after a torn one would be lost with it
             raise OutputUnwritableError(
                 f"{self._path} cannot be written: {error.strerror or error}", "make room, then open it again"
             ) from error
@@ -91,7 +91,7 @@ class Journal:
 def read_journal(path: Path) -> tuple[list[bytes], int]:
     """The payloads of all records in their order, and how many bytes of a torn last one follow.
 
-    Raises ArtifactCorruptError where an intact record stands behind a damaged one, or for a file that is no journal.
+    Raises ArtifactCorruptError if an intact record follows a damaged one, or for a file that is not a journal.
     """
     data = path.read_bytes()
     payloads: list[bytes] = []

@@ -1,4 +1,4 @@
-"""Where the database is: the URL of its configuration, taken apart.
+"""Database address: the parsed URL of the configuration.
 
 No message repeats the URL, not even what is wrong in it: with an @ that is not escaped, a piece of the password lies
 where a host is looked for.
@@ -24,7 +24,7 @@ HINT = (
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """`display_name` is what messages and logs call the database; `file` is of SQLite alone."""
+    """`display_name` names the database in messages and logs; `file` is set for SQLite only."""
 
     url: URL
     display_name: str
@@ -74,7 +74,7 @@ def _server(url: URL, config: DatabaseConfig) -> Address:
             "application_name": "videotag",
             "statement_timeout": _milliseconds(config.statement_timeout_s),
             "lock_timeout": _milliseconds(config.wait_timeout_s),
-            # Of a process that stopped in the middle; others wait for what it has locked.
+            # Ends transactions of a process that stopped midway, whose locks block others.
             "idle_in_transaction_session_timeout": _milliseconds(config.statement_timeout_s),
         },
     }

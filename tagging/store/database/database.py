@@ -19,8 +19,8 @@ from tagging.store.database.server import ServerEngine
 
 T = TypeVar("T")
 
-WAIT_SHARE = 0.9  # of the time that a caller has left; the rest is for telling it
-SLOW_S = 1.0  # a database that takes longer hangs; callers who had less time are told of that, and not of the database
+WAIT_SHARE = 0.9  # of the caller's remaining time; the rest is for the response
+SLOW_S = 1.0  # slower than this, the database hangs; callers with a shorter deadline get DEADLINE_EXCEEDED instead
 
 
 class Engine(Protocol):
@@ -54,7 +54,7 @@ class Database:
             "pool_size": config.connections,
             "max_overflow": 0,
             "pool_timeout": config.wait_timeout_s,
-            "hide_parameters": True,  # errors go to logs, and what people wrote does not
+            "hide_parameters": True,  # user text must not reach the logs through errors
             "json_serializer": partial(json.dumps, allow_nan=False),
         }
         self.background = BackgroundTasks()
@@ -62,15 +62,15 @@ class Database:
         self._engine: Engine = FileEngine(address.url, options) if self.file else ServerEngine(address.url, options)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
-        """By statements that write nothing; each sees what is committed when it begins."""
+        """Run a transaction that only reads; each statement sees the commits before it."""
         return await self._in_time(self._engine.read(work))
 
     async def write(self, work: Callable[[Connection], T]) -> T:
-        """In one transaction; when it is there, what was written is on the disk."""
+        """Run a writing transaction; when this returns, the writes are on disk."""
         return await self._in_time(self._engine.write(work))
 
     async def close(self) -> None:
-        """Waits for what is running, but for a database that hangs no longer than a caller would."""
+        """Wait for running transactions, for a hanging database no longer than a caller would."""
         await self.background.wait_all(self._answer_timeout_s)
         await self._engine.close()
 
@@ -92,6 +92,6 @@ class Database:
             return await transaction
 
     def _patience_s(self) -> float:
-        """How long the caller of now is let wait: a database that hangs holds nobody beyond his deadline."""
+        """The longest wait of the current caller: a hanging database holds no caller beyond its deadline."""
         time_left_s = concurrency.time_left_s()
         return self._answer_timeout_s if time_left_s is None else min(self._answer_timeout_s, WAIT_SHARE * time_left_s)

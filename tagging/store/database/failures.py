@@ -1,4 +1,4 @@
-"""What a driver says when it fails, as known errors. What says nothing of the database itself is passed on."""
+"""Translation of driver errors to known errors; errors that do not concern the database itself are passed on."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ UNAVAILABLE = {
     "28": "are the user and the password of its URL right?",
     "3D": "make it with createdb, or name another in its URL",  # there is no such database
     "40": RETRY_HINT,  # transactions that got in each other's way
-    "53": "give the server more of it, or open fewer connections",  # what the server has too little of
+    "53": "give the server more of it, or open fewer connections",  # the resource that the server lacks
     "55P03": f"another writer is at it for long; {RETRY_HINT}",  # a lock that was not given in time
     "57": RETRY_HINT,  # shut down, crashed, cancelled, starting
     "58": "look into the server's log",  # its system

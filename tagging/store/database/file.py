@@ -16,7 +16,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 T = TypeVar("T")
 
-BETWEEN_S = 0.01  # asking again for what SQLite does not wait for
+BETWEEN_S = 0.01  # retry interval where SQLite does not wait
 
 
 class FileEngine:
@@ -53,7 +53,7 @@ class FileEngine:
 
     async def close(self) -> None:
         self._engine.dispose()
-        self._threads.shutdown()  # also a statement that nobody waits for ends, at the latest when its wait is over
+        self._threads.shutdown()  # abandoned statements end too, at the latest when their lock wait is over
 
     async def _in_thread(self, run: Callable[[], T]) -> T:
         await self._get(self._free)
@@ -82,7 +82,7 @@ def _set_up(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
 
 
 def _keep_a_wal(cursor: sqlite3.Cursor) -> None:
-    """With a write-ahead log readers go on while one writes.
+    """Switch to a write-ahead log, with which readers continue during a write.
 
     A new file is switched to it, which reads and then writes: where another writes just then, SQLite refuses at once
     instead of waiting as it does for everything else.

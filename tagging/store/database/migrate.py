@@ -1,6 +1,6 @@
-"""Tables as this version of videotag wants them: Alembic's migrations, whole or not at all.
+"""Schema migrations with Alembic, in one transaction.
 
-Each is a file of migrations/versions/, written by hand; a test holds that together they lead to schema.py.
+Each is a hand-written file in migrations/versions/; a test checks that together they produce schema.py.
 """
 
 from collections.abc import Callable
@@ -16,27 +16,27 @@ from tagging.errors import DatabaseMismatchError, OutputUnwritableError
 from tagging.store.database.config import DatabaseConfig
 from tagging.store.database.database import Database
 
-VERSION_TABLE = "videotag_revision"  # others keep theirs in `alembic_version`, perhaps in the same database
-MIGRATION_TIMEOUT_S = 3600.0  # for large tables, and for another process that does the same
-LOCK = 0x76696465  # any number that no other program takes for its advisory lock; "vide"
+VERSION_TABLE = "videotag_revision"  # other programs may keep `alembic_version` in the same database
+MIGRATION_TIMEOUT_S = 3600.0  # for large tables, and for another migrating process
+LOCK = 0x76696465  # advisory lock number, unlikely to be used by other programs; "vide"
 
 
 async def migrate(config: DatabaseConfig) -> None:
-    """Makes the tables, or renews older ones; several processes may do so at once. A new file's folder is made, too.
+    """Create or upgrade the tables, and the folder of a new file; several processes may do so at once.
 
-    Raises DatabaseMismatchError for tables of a newer version, and what Database raises.
+    Raises DatabaseMismatchError for tables of a newer version, and the errors of Database.
     """
     await _change(config, command.upgrade, "head")
 
 
 async def revert(config: DatabaseConfig, revision: str) -> None:
-    """Goes back to the tables of an older version, "base": none. What those have no place for is lost."""
+    """Downgrade to the tables of an older revision; "base": no tables. Data without a place there are lost."""
     await _change(config, command.downgrade, revision)
 
 
 async def require_current(database: Database) -> None:
-    """Raises DatabaseMismatchError where the tables are not those of this version, and what Database raises."""
-    if database.file and not database.file.exists():  # which connecting would make
+    """Raise DatabaseMismatchError unless the tables are those of this version; also raises the errors of Database."""
+    if database.file and not database.file.exists():  # connecting would create it
         raise DatabaseMismatchError(f"there is no database {database.display_name}", "migrate it first")
     found = await database.read(_revision)
     wanted = _scripts().get_current_head()

@@ -1,4 +1,4 @@
-"""How much a database holds on its disk."""
+"""Size of a database on its disk."""
 
 from sqlalchemy import text
 
@@ -6,13 +6,13 @@ from tagging.store.database.database import Database
 
 
 class Size:
-    """Database says what it raises."""
+    """Raises the errors of Database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def now(self) -> int:
-        """Bytes, what is free within included. It is only looked at, not counted, so it costs next to nothing."""
+        """Return the size in bytes, including free pages; it is read from statistics, so this is cheap."""
         if self._database.file is not None:
             log = self._database.file.with_name(f"{self._database.file.name}-wal")
             return sum(path.stat().st_size for path in (self._database.file, log) if path.exists())

@@ -1,4 +1,4 @@
-"""What both databases can keep as it is; PostgreSQL refuses a zero byte, UTF-8 half a surrogate."""
+"""Validation of texts that both databases can store: PostgreSQL rejects zero bytes, UTF-8 lone surrogates."""
 
 import json
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ def require_client_name(client: str) -> None:
 
 
 def require_text(what: str, text: str, at_most: int = NAME_BYTES) -> None:
-    """InvalidRecordError for nothing, more than `at_most` bytes of UTF-8, and what no database keeps."""
+    """Raise InvalidRecordError for an empty text, over `at_most` bytes of UTF-8, and characters no database stores."""
     try:
         size = len(text.encode())
     except UnicodeEncodeError as error:
@@ -37,7 +37,7 @@ def require_time(at: datetime) -> None:
 
 
 def plain_json(what: str, value: Mapping[str, Any]) -> dict[str, Any]:
-    """The same as JSON gives it back: lists for tuples. InvalidRecordError for what JSON lacks, and for too much."""
+    """Return the value as JSON restores it: lists for tuples. Raises InvalidRecordError if it cannot or is too large."""
     try:
         text = json.dumps(value, allow_nan=False)
     except (TypeError, ValueError) as error:
