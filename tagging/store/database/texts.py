@@ -37,7 +37,7 @@ def require_time(at: datetime) -> None:
 
 
 def plain_json(what: str, value: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the value as JSON restores it: lists for tuples. Raises InvalidRecordError if it cannot or is too large."""
+    """Return the value as JSON restores it (lists for tuples). Raises InvalidRecordError if impossible or too large."""
     try:
         text = json.dumps(value, allow_nan=False)
     except (TypeError, ValueError) as error:
