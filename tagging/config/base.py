@@ -1,6 +1,7 @@
-"""The configuration tree; tagging/config/profiles.py says where its values come from.
+"""Base class and value ranges of the configuration tree.
 
-Each part of the program receives only its own branch. A bundle keeps the tree it was trained with.
+Each part of the program receives only its own branch. A bundle keeps the tree that it was trained with; profiles.py
+provides the values.
 """
 
 from typing import Annotated

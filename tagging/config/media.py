@@ -1,6 +1,7 @@
-"""The configuration tree; tagging/config/profiles.py says where its values come from.
+"""Configuration of media decoding.
 
-Each part of the program receives only its own branch. A bundle keeps the tree it was trained with.
+Each part of the program receives only its own branch. A bundle keeps the tree that it was trained with; profiles.py
+provides the values.
 """
 
 from typing import Annotated
@@ -11,7 +12,7 @@ from tagging.config.base import Branch
 
 
 class MediaConfig(Branch):
-    """How a file is sampled, and the limits beyond which it is refused."""
+    """Sampling of a media file, and its limits."""
 
     frames: PositiveInt = 16
     max_side_px: PositiveInt = 512

@@ -53,7 +53,7 @@ def load_config(profile: str = "offline", *paths: Path) -> Config:
 
     A table with a `backend` key replaces the profile's table whole: options of one backend mean nothing to another.
     The backend "none" leaves a modality unread, which TOML has no other word for.
-    Weights that lie beside the file are named from there, and kept as absolute paths: a bundle may move.
+    Relative weight paths start at the file and become absolute, because a bundle may move.
     """
     if profile not in PROFILES:
         raise InvalidConfigError(f"unknown profile {profile!r}", f"known profiles: {', '.join(PROFILES)}")

@@ -1,6 +1,7 @@
-"""The configuration tree; tagging/config/profiles.py says where its values come from.
+"""Configuration of the ranking stage.
 
-Each part of the program receives only its own branch. A bundle keeps the tree it was trained with.
+Each part of the program receives only its own branch. A bundle keeps the tree that it was trained with; profiles.py
+provides the values.
 """
 
 from typing import Annotated, Literal
@@ -34,7 +35,7 @@ class BertConfig(Branch):
 
 
 class TowersConfig(Branch):
-    """The ranker's towers (rank/towers.py); clusters, groups and expansion are those of NextVLAD."""
+    """The ranker's towers (rank/towers.py); clusters, groups and expansion as in NextVLAD."""
 
     width: PositiveInt = 256
     trained_layers: NonNegativeInt = 0  # of BERT's, the upper ones; the others stay as they are
@@ -57,7 +58,7 @@ class NegativesConfig(Branch):
 
 
 class TreeRerankerConfig(Branch):
-    """Boosted trees that order a video's candidates by what every channel says (rank/tree_reranker.py)."""
+    """Boosted trees that re-rank a video's candidates by all channel scores (rank/tree_reranker.py)."""
 
     trees: PositiveInt = 60
     leaves: Annotated[int, Field(ge=2)] = 8

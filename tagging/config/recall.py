@@ -1,6 +1,7 @@
-"""The configuration tree; tagging/config/profiles.py says where its values come from.
+"""Configuration of the recall stage.
 
-Each part of the program receives only its own branch. A bundle keeps the tree it was trained with.
+Each part of the program receives only its own branch. A bundle keeps the tree that it was trained with; profiles.py
+provides the values.
 """
 
 import re
@@ -29,7 +30,7 @@ class IndexConfig(Branch):
 class StrengthConfig(Branch):
     """From which strength on a tag's name is proposed, and how likely it is right then.
 
-    Its probability is 1 / (1 + exp(-(slope · strength + intercept))); recall/channels/names.py says what strength is.
+    Its probability is 1 / (1 + exp(-(slope · strength + intercept))); recall/channels/names.py defines strength.
     """
 
     slope: PositiveFloat
@@ -42,7 +43,7 @@ class StrengthConfig(Branch):
 class NamesConfig(Branch):
     """The direct sources: the video against the tags' own names. None: no such source.
 
-    literal: names that stand in the title; described: in the description; written: near in meaning to the text.
+    literal: names in the title; described: names in the description; written: names similar in meaning to the text.
     """
 
     fitted_for: dict[str, str] = Field(
@@ -74,25 +75,25 @@ class DeepWalkConfig(Branch):
     walks: PositiveInt = 10  # from each tag
     length: PositiveInt = 100  # tags of a walk
     window: PositiveInt = 5  # a tag's context: so many tags before it and after it
-    negatives: PositiveFloat = 5.0  # weight of the noise beside one tag of context
-    noise: PositiveInt = 32  # tags drawn a walk that stand for the noise
+    negatives: PositiveFloat = 5.0  # weight of the noise relative to one context tag
+    noise: PositiveInt = 32  # noise tags drawn per walk
     rate: PositiveFloat = 0.1  # of Adagrad at the first walk; falls to zero at the last
     batch: PositiveInt = 16  # walks a step; many small steps serve small graphs, and cost no more
 
 
 class RecallModelConfig(Branch):
-    """What recall learns from labelled videos (recall/train.py)."""
+    """Training of the recall model (recall/train.py)."""
 
-    ngrams: NgramConfig | None = NgramConfig()  # None: text is what the encoder makes of it, and nothing else
-    tag_views: tuple[Literal["text", "graph"], ...] = ()  # of tags, beside the n-grams of their names
+    ngrams: NgramConfig | None = NgramConfig()  # None: text is represented by the encoder alone
+    tag_views: tuple[Literal["text", "graph"], ...] = ()  # tag inputs in addition to the n-grams of their names
     edge_uploaders: PositiveInt = 2  # that speak for an edge of the tag graph
     walks: DeepWalkConfig = DeepWalkConfig(walks=4)
     width: PositiveInt = 256  # of every learnt vector
     epochs: PositiveFloat = 3.0
     least_steps: PositiveInt = 150  # so few videos are gone through more often
     batch: Annotated[int, Field(ge=2)] = 256
-    negatives: PositiveInt = 8000  # labels drawn beside those of the batch
-    likened: PositiveInt = 2000  # of these, those that the tag tower reads in a step
+    negatives: PositiveInt = 8000  # labels drawn in addition to those of the batch
+    likened: PositiveInt = 2000  # of these, encoded by the tag tower per step
     least_uploaders: PositiveInt = 2  # that use a tag of the linear branch
     loss: Literal["softmax", "decoupled", "asymmetric"] = "softmax"
     linear: Annotated[float, Field(ge=0)] = 1.0  # weights of the losses; zero: not learnt, and no such channel
@@ -107,7 +108,7 @@ class RecallModelConfig(Branch):
 
 
 class RecallFusionConfig(Branch):
-    """How likely a proposed tag is, all channels together (recall/fusion.py), and how many go on to ranking."""
+    """Fusion of all channels into one probability (recall/fusion.py), and the number of candidates for ranking."""
 
     budget: PositiveInt = 200
     trees: PositiveInt = 200

@@ -49,7 +49,7 @@ class SoundEncoder(Protocol):
 
 @runtime_checkable
 class TellsClasses(Protocol):
-    """What a FrameEncoder or SoundEncoder has beside, if it was taught classes: then tags can be told by name."""
+    """The additional protocol of an encoder that was trained on named classes, so that tags can be proposed by name."""
 
     class_names: tuple[str, ...]
     class_words: tuple[tuple[str, ...], ...]  # general words that are always true of each: "beagle": "dog", "animal"

@@ -43,7 +43,7 @@ def encode_videos(encoders: Encoders, videos: Sequence[ReadVideo]) -> list[Modal
 
 
 def embed(encoders: Encoders, video: VideoRef, features: ModalityFeatures) -> VideoEmbeddings:
-    """One unit row for each modality that is there, and what its encoder believes to be in it."""
+    """Pool one unit row per present modality, with the encoder's class probabilities."""
     rows: dict[str, Rows] = {}
     beliefs: dict[Modality, Rows] = {}
     if features.text is not None:
@@ -64,7 +64,7 @@ def cut_text_warning(tokens: int, max_tokens: int) -> tuple[str, ...]:
 
 
 def _unseen(encoders: Encoders, video: ReadVideo) -> tuple[str, ...]:
-    """Names what is there and no encoder looks at."""
+    """Return warnings that name the modalities present that no encoder reads."""
     unseen = []
     has_media = video.video.uri is not None
     if has_media and encoders.frames is None:

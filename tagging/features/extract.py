@@ -1,7 +1,7 @@
-"""Features of many videos through the feature store: what is stored is read, the rest is made and stored.
+"""Feature extraction for many videos through the feature store: stored features are read, the rest computed and stored.
 
-A killed extraction goes on where it was: texts are known by their sha256, local files by that of their bytes.
-(A URL has to be fetched before its bytes are known, so media behind URLs are decoded again.)
+A killed extraction resumes: texts are identified by their sha256, local files by that of their bytes. (A URL must be
+fetched before its bytes are known, so media at URLs are decoded again.)
 """
 
 import hashlib
@@ -33,21 +33,21 @@ MEDIA_AT_ONCE = 4
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Extraction:
-    """What could be had of V videos."""
+    """The features of V videos, and the failures."""
 
     embeddings: tuple[VideoEmbeddings, ...]  # V, an empty one where nothing could be had
     failures: tuple[Failure, ...]  # media that could not be used, whether or not there was text instead
-    tokens: Mapping[Modality, Tokens]  # frames and sound of the V videos, where they were asked for
+    tokens: Mapping[Modality, Tokens]  # of frames and sound of the V videos, if requested
 
     def only(self, rows: NDArray[np.int64]) -> "Extraction":
-        """What could be had of some of the videos; what failed has been told."""
+        """Return the features of some of the videos; failures were reported already."""
         tokens = {name: one.only(rows) for name, one in self.tokens.items()}
         return Extraction(tuple(self.embeddings[row] for row in rows.tolist()), (), tokens)
 
 
 @dataclass(slots=True)
 class _Found:
-    """What has been gathered of one video so far."""
+    """The features of one video collected so far."""
 
     rows: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     beliefs: dict[Modality, NDArray[np.float16]] = field(default_factory=dict)
@@ -211,7 +211,7 @@ def _table_name(encoder: FrameEncoder | SoundEncoder, sampling: str) -> str:
 
 
 def _local_hash(video: VideoRef, media: MediaConfig) -> str:
-    """sha256 of a local file; "" for a URL, and for a file whose reading will tell what is wrong with it."""
+    """Return the sha256 of a local file; "" for a URL, and for an unreadable file, which decoding will report."""
     if video.uri is None or "://" in video.uri:
         return ""
     try:

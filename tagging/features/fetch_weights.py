@@ -1,4 +1,4 @@
-"""Where the encoders' weights live on this machine, and how they get there.
+"""Download of encoder weights (`videotag models fetch`).
 
 A reference is one of
     package:PACKAGE/SUBFOLDER   files inside an installed package
@@ -6,7 +6,7 @@ A reference is one of
     OWNER/NAME                  a model of the Hugging Face hub, looked up in the local cache only
 
 Only `fetch` touches the network. Nothing else here imports torch or a model library, which takes seconds, so a
-missing weight is told as soon as the program starts.
+missing weight is reported as soon as the program starts.
 """
 
 import pickle
@@ -29,16 +29,16 @@ from tagging.features.weights import _OTHER_RUNTIMES, bert_folder, clip_source, 
 
 
 def reason_of(error: Exception) -> str:
-    """What a library's error says, in one line."""
+    """Return a library's error message in one line."""
     if isinstance(error, pickle.UnpicklingError):  # torch then advises to load it unsafely
         return "not a file of tensors"
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def fetch(config: EncodersConfig, bert: BertConfig | None, report: Callable[[str], None]) -> None:
-    """Download what the configuration names and this machine lacks, telling `report` line by line.
+    """Download the configured weights that are missing, reporting each step to `report`.
 
-    bert: what the ranker begins with; only a training needs it
+    bert: the ranker's initial weights; needed for training only
 
     Raises MissingWeightsError where the network is away or does not have it, and for paths and packages,
     which cannot be fetched.

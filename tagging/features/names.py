@@ -22,7 +22,7 @@ def name_vectors(names: Sequence[str], text: TextEncoder) -> NDArray[np.float32]
 
 
 def class_words(encoder: TellsClasses) -> list[tuple[str, ...]]:
-    """Of each class its name and the general words for it."""
+    """Return each class's name and its more general words."""
     return [(name, *words) for name, words in zip(encoder.class_names, encoder.class_words, strict=True)]
 
 
@@ -30,7 +30,7 @@ class Linker:
     """The classes of one encoder, whose words are read once."""
 
     def __init__(self, words: Sequence[Sequence[str]], text: TextEncoder, near: float) -> None:
-        """words: of each class; near: the cosine from which on a tag means what a word does"""
+        """words: of each class; near: the cosine from which a tag and a word have the same meaning"""
         vocabulary = {
             word: place for place, word in enumerate(dict.fromkeys(w for of_class in words for w in of_class))
         }
@@ -43,7 +43,7 @@ class Linker:
                 self._classes_of[vocabulary[word]].append(row)
 
     def link(self, vectors: NDArray[np.float32], allowed: NDArray[np.bool_]) -> ClassTags:
-        """What each class says of each of N tags.
+        """Link classes to N tags by the meaning of their names.
 
         vectors: (N, D_text) unit rows of the tags' names; allowed: (N,) True for tags that a class may speak for.
         The weight of a pair rises from 0 at a cosine of `near` to 1 at 1, for the class's word nearest to the tag.

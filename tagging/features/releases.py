@@ -1,7 +1,7 @@
-"""What open_clip and torchvggish say about their own weights, read without importing them.
+"""Release metadata of open_clip and torchvggish, read without importing them.
 
 Importing either imports torch and takes seconds. Their tables are plain assignments in source files, so those are
-read instead, and a missing weight can be told as soon as the program starts.
+read instead, and a missing weight can be reported as soon as the program starts.
 """
 
 import ast
@@ -37,7 +37,7 @@ def hub_candidates(tag: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
 
 
 def vggish_url() -> str:
-    """Where the torchvggish release is downloaded from."""
+    """The download URL of the torchvggish release."""
     for node in _source("torchvggish", "torchvggish.py").body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "VGGISH_WEIGHTS":
             return str(ast.literal_eval(node.value))
@@ -45,7 +45,7 @@ def vggish_url() -> str:
 
 
 def vggish_release() -> Path:
-    """Where torch.hub keeps that download: its get_dir, told without importing torch."""
+    """The path of that download in torch.hub's cache (its get_dir), computed without importing torch."""
     if torch := sys.modules.get("torch"):
         hub = Path(torch.hub.get_dir())
     else:

@@ -47,7 +47,7 @@ class SmallResNet(nn.Module):
 
 
 class Block(nn.Module):
-    """Two convolutions and what came in; a narrower copy of it is averaged before it is projected (ResNet-D)."""
+    """Residual block of two convolutions; a downsampled shortcut is averaged before its projection (ResNet-D)."""
 
     def __init__(self, before: int, width: int, stride: int = 1) -> None:
         super().__init__()

@@ -38,7 +38,7 @@ class SentenceTransformerEncoder:
             raise ArtifactMismatchError(f"{folder} is no sentence-transformers model: {reason_of(error)}") from error
         if dim is None:
             raise ArtifactMismatchError(f"{folder} does not say how wide its embeddings are")
-        if missing := _missing_tensors(reports):  # transformers goes on with random ones
+        if missing := _missing_tensors(reports):  # transformers continues with random ones
             raise ArtifactMismatchError(f"{folder} lacks tensors of its model: {', '.join(missing[:3])}")
         self.dim = dim
         self.max_tokens = min(max_tokens, model.max_seq_length or max_tokens)
@@ -111,7 +111,7 @@ def _load_report() -> Iterator[list[str]]:
 
 
 def _unmapped(model: "SentenceTransformer") -> "SentenceTransformer":
-    """With its weights in memory: transformers maps their file, and who cuts that short would end the process."""
+    """Copy the weights into memory: transformers maps their file, and truncating that would end the process."""
     for tensor in (*model.parameters(), *model.buffers()):
         if tensor.device.type == "cpu":
             tensor.data = tensor.data.clone()

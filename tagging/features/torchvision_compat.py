@@ -2,7 +2,7 @@
 
 torchvision's wheels on PyPI are linked to CUDA. Beside a CPU build of torch their operators do not load, and the
 import dies while it describes two of them (`operator torchvision::nms does not exist`); open_clip, timm and
-sentence_transformers die with it. Nobody here needs the operators, so declaring the two is enough: the transforms
+sentence_transformers fail with it. The operators are not needed here, so declaring the two is enough: the transforms
 work, and calling an operator still fails.
 """
 

@@ -1,7 +1,7 @@
 """The two small encoders that this project trained itself: they look and listen without any download.
 
 Each is one safetensors file: the network, the names of the classes it was taught with more general words for each,
-and where these names lie in the text encoder's space. A token's *name vector* is the mean of the names of the ten
+and the vectors of these names in the text encoder's space. A token's *name vector* is the mean of the names of the ten
 likeliest classes, weighted by the network's belief in each (ConSE, Norouzi et al. 2014; here the network learns the
 weights, as DeViSE, Frome et al. 2013, learns the vector). It is at most of length 1, and the shorter the less sure the
 network is.
@@ -28,11 +28,11 @@ FRAME_DIM = 256
 SOUND_DIM = 128
 PIXEL_MEAN, PIXEL_STD = 0.45, 0.27  # of all channels alike
 MEL_MEAN, MEL_STD = -3.0, 2.6  # natural log
-CLASSES_TOLD = 10  # by a name vector; the many that are hardly believed in add up to what all names have in common
+CLASSES_TOLD = 10  # in a name vector; the many improbable classes would add up to what all names have in common
 
 
 class TrainedNetwork:
-    """What the two encoders share: the network, its class names and their vectors."""
+    """The parts that both encoders share: network, class names and their vectors."""
 
     def __init__(self, file: Path, kind: str, channels: int, dim: int, device: str) -> None:
         try:

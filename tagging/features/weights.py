@@ -1,4 +1,4 @@
-"""Where the encoders' weights live on this machine, and how they get there.
+"""Locations of the encoders' weights on this machine.
 
 A reference is one of
     package:PACKAGE/SUBFOLDER   files inside an installed package
@@ -6,7 +6,7 @@ A reference is one of
     OWNER/NAME                  a model of the Hugging Face hub, looked up in the local cache only
 
 Only `fetch` touches the network. Nothing else here imports torch or a model library, which takes seconds, so a
-missing weight is told as soon as the program starts.
+missing weight is reported as soon as the program starts.
 """
 
 import hashlib
@@ -110,7 +110,7 @@ def bert_folder(config: BertConfig) -> Path:
 
 
 def clip_source(config: OpenClipConfig) -> ClipSource:
-    """Where an open_clip model's files are. Raises MissingPackageError, MissingWeightsError, InvalidConfigError."""
+    """Locate an open_clip model's files. Raises MissingPackageError, MissingWeightsError, InvalidConfigError."""
     if any(importlib.util.find_spec(package) is None for package in ("open_clip", "torchvision")):
         raise MissingPackageError("the open-clip encoder needs open_clip_torch", "pip install 'videotag[clip]'")
     if config.model.startswith("hf-hub:"):
@@ -134,7 +134,7 @@ def clip_source(config: OpenClipConfig) -> ClipSource:
 
 
 def vggish_file(config: VggishConfig) -> Path:
-    """The state dict of VGGish; "release" lies where torch.hub keeps its checkpoints."""
+    """The VGGish state dict; "release" is in torch.hub's cache."""
     if importlib.util.find_spec("torchvggish") is None:
         raise MissingPackageError("the torchvggish encoder needs torchvggish", "pip install torchvggish")
     if config.weights == "release":
@@ -158,7 +158,7 @@ def trained_file(config: TrainedVisionConfig | TrainedAudioConfig) -> Path:
 def fingerprint(kind: str, settings: Mapping[str, Any], files: Mapping[str, Path]) -> str:
     """16 hex digits over the encoder's kind, the settings that change its vectors, and its files' contents.
 
-    `files` maps the name of each file within its model to where it lies: the place itself does not count.
+    `files` maps the name of each file within its model to its path; the path itself is not part of the fingerprint.
     """
     digest = hashlib.sha256(json.dumps([kind, settings], sort_keys=True).encode())
     for name in sorted(files):
@@ -195,7 +195,7 @@ def _clip_folder(reference: str) -> Path:
 
 
 def _gap_in_text_folder(folder: Path) -> str:
-    """What a download that was cut short, or another kind of folder, lacks; "" if nothing."""
+    """Return what an incomplete download, or another kind of folder, lacks; "" if nothing."""
     if not (folder / TEXT_CONFIG).is_file():
         return TEXT_CONFIG
     names = {path.name for path in folder.rglob("*")}
