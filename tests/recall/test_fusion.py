@@ -57,7 +57,7 @@ def test_the_same_seed_gives_the_same_trees(tmp_path: Path) -> None:
 
 
 def test_other_channels_than_it_was_fitted_for_are_refused(blend: Fusion) -> None:
-    with pytest.raises(ValueError, match=r"fitted for other channels: .*'other'"):
+    with pytest.raises(ValueError, match=r"fitted on other channels: .*'other'"):
         blend.weigh(candidates([[0.5, 0.5]], ("good", "other")), "x")
 
 

@@ -105,7 +105,7 @@ def test_no_videos_are_no_error(learnt: RecallModel) -> None:
 
 
 def test_an_embedding_of_another_width_is_refused(learnt: RecallModel) -> None:
-    with pytest.raises(ValueError, match=r"frames embedding of shape \(4,\), the tower was taught \(8,\)"):
+    with pytest.raises(ValueError, match=r"frames embedding of shape \(4,\), the tower was trained on \(8,\)"):
         learnt.queries([VideoEmbeddings({"frames": np.eye(4, dtype=np.float32)[0]})])
 
 

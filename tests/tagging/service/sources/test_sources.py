@@ -261,7 +261,7 @@ from tagging.service.config import SourcesConfig
 from tagging.service.sources.sources import Sources
 
 async def main():
-    async with Sources(SourcesConfig()).hold(b"good" * 100_000):
+    async with Sources(SourcesConfig()).spool(b"good" * 100_000):
         os.kill(os.getpid(), signal.SIGKILL)
 
 asyncio.run(main())
