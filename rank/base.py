@@ -1,4 +1,4 @@
-"""The seam of ranking."""
+"""The Ranker protocol: what every ranker implements."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -8,4 +8,4 @@ from tagging.types import RankInput, TagScores
 
 class Ranker(Protocol):
     def score(self, videos: Sequence[RankInput]) -> list[TagScores]:
-        """A confidence in [0, 1] for each candidate of each video, in the candidates' order."""
+        """Return a confidence in [0, 1] for each candidate of each video, in the order of the candidates."""

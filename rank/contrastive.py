@@ -37,7 +37,7 @@ class TowerEncoder:
         """What BERT's lower layers make of texts; nothing of one without a letter or sign."""
         told = [place for place, text in enumerate(texts) if text.strip()]
         states = encode_lower_layers(
-            self.towers.bert, self.tokenizer, [texts[place] for place in told], self.towers.lower
+            self.towers.bert, self.tokenizer, [texts[place] for place in told], self.towers.lower_layers
         )
         lengths = np.zeros(len(texts), np.int64)
         lengths[told] = np.diff(states.starts)

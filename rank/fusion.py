@@ -1,9 +1,10 @@
-"""The ranker until one is trained: channel scores fused by a weighted noisy-or.
+"""Noisy-or fusion of channel scores: the ranker of a bundle that was built without labelled videos.
 
     confidence = 1 - Π_c (1 - weight_c · score_c)
 
-over the channels that proposed the tag (Pearl 1988, section 4.3.2: independent causes). A second channel that
-agrees raises the confidence, a channel that is missing changes nothing. It is not calibrated: it orders.
+over the channels that proposed the tag (Pearl 1988, section 4.3.2: independent causes). A second channel that agrees
+raises the confidence; a channel that did not propose the tag changes nothing. The result orders candidates but is not
+calibrated.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,9 +27,10 @@ class NoisyOrRanker:
         }
 
     def score(self, videos: Sequence[RankInput]) -> list[TagScores]:
-        scored = []
+        """Return the fused score of each candidate of each video, in the order of the candidates."""
+        scores = []
         for video in videos:
             weights = np.array([self._weights[channel] for channel in video.candidates.channels], np.float32)
-            trusted = np.nan_to_num(video.candidates.scores, nan=0.0) * weights
-            scored.append(TagScores((1.0 - np.prod(1.0 - trusted, axis=1)).astype(np.float32)))
-        return scored
+            weighted = np.nan_to_num(video.candidates.scores, nan=0.0) * weights
+            scores.append(TagScores((1.0 - np.prod(1.0 - weighted, axis=1)).astype(np.float32)))
+        return scores

@@ -1,4 +1,7 @@
-"""Gradients of a loss over more rows than fit into memory (GradCache, Gao et al. 2021, section 3.2)."""
+"""GradCache: gradients of a batch that does not fit into memory (Gao et al. 2021, section 3.2).
+
+Written by hand: the package on PyPI is at version 0.0.1, and this is one function.
+"""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -7,46 +10,46 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-Part = TypeVar("Part")
-RandomState = tuple[Tensor, Tensor | None]  # of the processor, and of the GPU in use
+Chunk = TypeVar("Chunk")
+RandomState = tuple[Tensor, Tensor | None]  # of the CPU, and of the current GPU
 
 
 def backward(
-    encode: Callable[[Part], Sequence[Tensor]],
-    parts: Sequence[Part],
+    encode: Callable[[Chunk], Sequence[Tensor]],
+    chunks: Sequence[Chunk],
     loss: Callable[..., Tensor],
     no_sync: Callable[[], AbstractContextManager[object]] = nullcontext,
 ) -> None:
-    """Gradients of loss(*rows), where rows are what `encode` makes of the parts, one after the other.
+    """Compute the gradients of loss(*rows), where `encode` makes the rows from one chunk after the other.
 
-    encode: one part -> a tensor a kind of rows, (n, …); the same kinds of every part
-    no_sync: what all but the last part are encoded in, as DistributedDataParallel wants it
+    encode:  a chunk -> one tensor (n, …) per kind of rows; the same kinds for every chunk
+    loss:    called with the rows of all chunks, concatenated, one tensor per kind
+    no_sync: context in which all but the last chunk are encoded, as DistributedDataParallel requires
 
-    Parts are encoded without a graph, the loss is differentiated by their rows, and each is encoded a second time with
-    the same dropout to carry those gradients on. One part needs one pass.
+    Chunks are encoded without a graph, the loss is differentiated by the rows, and each chunk is encoded a second time,
+    with the same dropout, to propagate the gradients of its rows. A single chunk needs one pass.
     """
-    if len(parts) == 1:
-        torch.autograd.backward(loss(*encode(parts[0])))
+    if len(chunks) == 1:
+        torch.autograd.backward(loss(*encode(chunks[0])))
         return
     states: list[RandomState] = []
     encoded: list[Sequence[Tensor]] = []
     with torch.no_grad():
-        for part in parts:
+        for chunk in chunks:
             states.append(_random_state())
-            encoded.append(encode(part))
+            encoded.append(encode(chunk))
     kinds = list(zip(*encoded, strict=True))
-    leaves = [torch.cat(of_kind).requires_grad_() for of_kind in kinds]
+    leaves = [torch.cat(rows).requires_grad_() for rows in kinds]
     torch.autograd.backward(loss(*leaves))
     gradients = [
-        torch.split(_gradient(leaf), [len(some) for some in of_kind])
-        for leaf, of_kind in zip(leaves, kinds, strict=True)
+        torch.split(_gradient(leaf), [len(rows) for rows in kind]) for leaf, kind in zip(leaves, kinds, strict=True)
     ]
-    after = _random_state()
-    for place, part in enumerate(parts):
-        _set_random_state(states[place])
-        with nullcontext() if place + 1 == len(parts) else no_sync():
-            torch.autograd.backward(encode(part), [of_kind[place] for of_kind in gradients])
-    _set_random_state(after)
+    final_state = _random_state()
+    for index, chunk in enumerate(chunks):
+        _set_random_state(states[index])
+        with nullcontext() if index + 1 == len(chunks) else no_sync():
+            torch.autograd.backward(encode(chunk), [kind[index] for kind in gradients])
+    _set_random_state(final_state)
 
 
 def _gradient(leaf: Tensor) -> Tensor:

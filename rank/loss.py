@@ -1,12 +1,12 @@
-"""The contrastive loss of the ranker: every true tag of a video against its negatives, and none against another.
+"""Decoupled contrastive loss of the ranker, and the false-negative filter.
 
-Decoupled softmax (Gupta et al. 2023, "DEXML", eq. 5): true tags do not stand in each other's denominator, so a video
-of forty tags pushes none of them down. Of p true and the negatives N of a video, with logits s:
+Decoupled softmax (Gupta et al. 2023, "DEXML", eq. 5): true tags are not in each other's denominator, so a video with
+forty tags pushes none of them down. For a true tag p and the negatives N of a video, with logits s:
 
     loss(p) = log(1 + Σ_{n in N} exp(s_n - c_n - s_p))
 
-c corrects for how n of all N tags were drawn: log(N / n · chance), where chance is that of a tag to be among them; zero
-for an even draw (logQ, Bengio & Senécal 2008).
+c is the logQ correction for drawing only n of all N tags (Bengio & Senécal 2008): log(N / n · probability), where the
+probability is that of the tag to be drawn; zero for a uniform draw.
 """
 
 import torch
@@ -18,10 +18,10 @@ from tagging.torch_tools import decoupled_softmax
 def decoupled_contrastive(
     logits: Tensor, pairs: tuple[Tensor, Tensor], negative: Tensor, correction: Tensor, weight: Tensor
 ) -> Tensor:
-    """Weighed mean over videos of the mean over their pairs, in nats.
+    """Return the weighted mean over videos of the mean loss of their true pairs, in nats.
 
     logits:     (B, M) cosines over the temperature
-    pairs:      (P,) videos and (P,) tags among the M that are true
+    pairs:      (P,) videos and (P,) columns of the true pairs
     negative:   (B, M) True where a tag is a negative of a video
     correction: (B, M)
     weight:     (B,)
@@ -34,10 +34,13 @@ def decoupled_contrastive(
 
 
 def false_negative_mask(cosines: Tensor, pairs: tuple[Tensor, Tensor], margin: float) -> Tensor:
-    """(B, M) True where a tag is nearer to the video than `margin` of its true tags' mean cosine: more likely a label
-    that nobody gave than a negative (Moreira et al. 2024, "NV-Retriever", section 3.3: TopK-PercPos).
+    """Return (B, M) True where a tag is probably a missing label rather than a negative.
 
-    Nothing is where the true tags' mean is not above zero: then the towers know too little to say so.
+    Those are tags whose cosine exceeds `margin` times the mean cosine of the video's true tags (Moreira et al. 2024,
+    "NV-Retriever", section 3.3: TopK-PercPos). None is where that mean is not positive: the towers are not good enough
+    then to tell.
+
+    cosines: (B, M); pairs: (P,) videos and (P,) columns of the true pairs
     """
     rows, columns = pairs
     sums = cosines.new_zeros(len(cosines)).index_add(0, rows, cosines[rows, columns])

@@ -1,4 +1,4 @@
-"""NextVLAD: frame tokens of any number to one vector (Lin, Xiao, Fan 2018, "NeXtVLAD", section 3.2)."""
+"""NextVLAD: pooling of frame or sound tokens to one vector (Lin, Xiao, Fan 2018, "NeXtVLAD", section 3.2)."""
 
 import torch
 from torch import Tensor, nn
@@ -6,14 +6,14 @@ from torch.nn import functional
 
 
 def aggregate(groups: Tensor, attention: Tensor, assignment: Tensor, clusters: Tensor, mask: Tensor) -> Tensor:
-    """Residuals to the cluster centres, summed over tokens and groups, each cluster's of unit length.
+    """Return the residuals to the cluster centres, summed over tokens and groups, of unit length per cluster.
 
-    groups:     (B, T, G, C) the tokens, widened and cut into G parts
-    attention:  (B, T, G) in [0, 1], how much a part matters
-    assignment: (B, T, G, K) shares that sum to 1 over the clusters
+    groups:     (B, T, G, C) the expanded tokens, split into G groups
+    attention:  (B, T, G) in [0, 1], weight of each group of a token
+    assignment: (B, T, G, K) soft assignment, sums to 1 over the clusters
     clusters:   (K, C)
     mask:       (B, T) True where there is a token
-    Returns (B, K, C); zeros for a thing without a token.
+    Returns (B, K, C); zeros for an item without a token.
     """
     weights = assignment * (attention * mask[:, :, None])[..., None]
     sums = torch.einsum("btgk,btgc->bkc", weights, groups)
@@ -22,13 +22,13 @@ def aggregate(groups: Tensor, attention: Tensor, assignment: Tensor, clusters: T
 
 
 class NextVLAD(nn.Module):
-    """(B, T, D) and its mask -> (B, width); the bias-free part of a thing without a token is zero."""
+    """(B, T, D) tokens and their mask -> (B, width); an item without a token gets the bias of the last layer."""
 
     def __init__(self, dim: int, width: int, clusters: int, groups: int, expansion: int, dropout: float) -> None:
         super().__init__()
         wide = expansion * dim
         if wide % groups:
-            raise ValueError(f"{expansion} times {dim} dimensions do not fall into {groups} groups")
+            raise ValueError(f"{expansion} times {dim} dimensions cannot be split into {groups} equal groups")
         self.groups, self.clusters = groups, clusters
         self.enter = nn.LayerNorm(dim)
         self.expand = nn.Linear(dim, wide)
@@ -49,9 +49,9 @@ class NextVLAD(nn.Module):
 
 
 class ContextGating(nn.Module):
-    """x ⊙ σ(W2 relu(norm(W1 x))): which dimensions count, given all of them (the same, section 3.3: SE context gating).
+    """x ⊙ σ(W2 relu(norm(W1 x))): weigh each dimension, given all of them (same paper, section 3.3: SE context gating).
 
-    At first all count the same.
+    The weights begin equal.
     """
 
     def __init__(self, width: int, reduction: int = 8) -> None:

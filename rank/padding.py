@@ -1,4 +1,4 @@
-"""Packed tokens as the rectangles that networks read."""
+"""Padding of packed tokens to the rectangular tensors that networks read."""
 
 import numpy as np
 import torch
@@ -6,11 +6,11 @@ from torch import Tensor
 
 from tagging.ragged import Tokens
 
-Padded = tuple[Tensor, Tensor]  # (n, T, D) and (n, T)
+Padded = tuple[Tensor, Tensor]  # (n, T, D) values and (n, T) mask, True where there is a token
 
 
 def pad(tokens: Tokens) -> Padded:
-    """(n, T, D) float32, zeros behind the shorter ones, and (n, T) True where there is a token; T is 1 or more."""
+    """Return (n, T, D) float32 with zeros after the end of shorter items, and the (n, T) mask; T is at least 1."""
     lengths = np.diff(tokens.starts)
     longest = max(1, int(lengths.max(initial=1)))
     mask = np.arange(longest) < lengths[:, None]

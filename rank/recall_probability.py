@@ -1,6 +1,7 @@
-"""The ranker of a bundle whose recall learnt how likely its candidates are, until one looks closer.
+"""Recall-probability baseline: the ranker of a bundle that has recall's fusion model but no trained ranker.
 
-That likelihood was fitted on uploaders that no channel learnt from (recall/fusion.py), so it is near a probability.
+The fusion model (recall/fusion.py) was fitted on uploaders that no channel was trained on, so its output is nearly a
+calibrated probability.
 """
 
 from collections.abc import Sequence
@@ -10,9 +11,10 @@ from tagging.types import RankInput, TagScores
 
 class RecallProbabilityRanker:
     def score(self, videos: Sequence[RankInput]) -> list[TagScores]:
-        scored = []
+        """Return recall's probabilities. Raises ValueError if there are none."""
+        scores = []
         for video in videos:
             if video.candidates.probabilities is None:
-                raise ValueError("candidates without a likelihood: their recall learnt none")
-            scored.append(TagScores(video.candidates.probabilities))
-        return scored
+                raise ValueError("candidates without a recall probability: their recall has no fusion model")
+            scores.append(TagScores(video.candidates.probabilities))
+        return scores

@@ -1,4 +1,4 @@
-"""Which of the ranked candidates become tags."""
+"""Selection: which ranked candidates become the tags of an answer."""
 
 from collections.abc import Sequence
 
@@ -12,47 +12,50 @@ Rows = NDArray[np.int64]
 
 
 def best_first(candidates: Candidates, scores: TagScores) -> Rows:
-    """Places of the candidates by falling confidence; equal ones in the order of the catalog, where frequent tags come
-    first."""
+    """Return the positions of the candidates by falling confidence.
+
+    Ties are in the order of the catalog, which begins with the most frequent tags.
+    """
     if scores.confidences.shape != candidates.tag_rows.shape:
         raise ValueError(f"{len(candidates.tag_rows)} candidates, confidences {scores.confidences.shape}")
     return np.lexsort((candidates.tag_rows, -scores.confidences))
 
 
-def drop_implied(candidates: Candidates, scores: TagScores, parents: Sequence[Sequence[int]], most: int) -> Rows:
-    """Places of at most so many candidates, best first, without those that an earlier one implies.
+def drop_implied(candidates: Candidates, scores: TagScores, parents: Sequence[Sequence[int]], limit: int) -> Rows:
+    """Return the positions of at most `limit` candidates, best first, without ancestors of better ones.
 
-    Who reads "beagle" learns nothing from "dog" after it. A broader tag that comes first is surer, and stays:
-    whether the narrower one is shown at all is up to the threshold. Synonyms are one tag by now.
+    A reader of "beagle" learns nothing from "dog" after it. A broader tag that comes first has the higher confidence
+    and stays: the threshold decides whether the narrower one is shown. Synonyms were merged into one tag before.
+
+    parents: of each row of the catalog; tags beyond it have none
     """
     kept: list[int] = []
     implied: set[int] = set()
-    for place in best_first(candidates, scores).tolist():
-        if len(kept) == most:
+    for position in best_first(candidates, scores).tolist():
+        if len(kept) == limit:
             break
-        row = int(candidates.tag_rows[place])
+        row = int(candidates.tag_rows[position])
         if row not in implied:
-            kept.append(place)
-            implied |= _above(row, parents)
+            kept.append(position)
+            implied |= _ancestors(row, parents)
     return np.array(kept, np.int64)
 
 
 def select(candidates: Candidates, scores: TagScores, parents: Sequence[Sequence[int]], config: SelectConfig) -> Rows:
-    """Places of the chosen candidates, best first: at most max_tags, none below min_confidence.
+    """Return the positions of the selected candidates, best first: at most max_tags, none below min_confidence.
 
     parents: of each row of the catalog; tags beyond it have none
     """
-    places = drop_implied(candidates, scores, parents, config.max_tags)
-    return places[scores.confidences[places] >= config.min_confidence]
+    positions = drop_implied(candidates, scores, parents, config.max_tags)
+    return positions[scores.confidences[positions] >= config.min_confidence]
 
 
-def _above(row: int, parents: Sequence[Sequence[int]]) -> set[int]:
-    """The tag's ancestors."""
+def _ancestors(row: int, parents: Sequence[Sequence[int]]) -> set[int]:
     found: set[int] = set()
-    ahead = list(parents[row]) if row < len(parents) else []
-    while ahead:
-        one = ahead.pop()
-        if one not in found:
-            found.add(one)
-            ahead += parents[one]
+    queue = list(parents[row]) if row < len(parents) else []
+    while queue:
+        ancestor = queue.pop()
+        if ancestor not in found:
+            found.add(ancestor)
+            queue += parents[ancestor]
     return found

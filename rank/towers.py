@@ -1,10 +1,10 @@
-"""The two towers of the ranker: a video and a tag become unit vectors, whose cosine says whether they belong together.
+"""Two-tower network of the ranker: unit vectors of videos and tags, whose cosine scores how well they match.
 
     video  NextVLAD over its frames, NextVLAD over its sound, BERT over its text; their sum, context gating
-    tag    the same BERT over its name and aliases, and where it stands in the tag graph
+    tag    the same BERT over its name and aliases, and its embedding in the tag graph
 
-Both begin as what BERT makes of the text: the projections start equal, the graph's at zero. A modality that is missing
-adds nothing; a tag that is new has no place in the graph, so in training that drops out.
+Both begin as BERT's vector of the text: the two text projections start equal, that of the graph at zero. A missing
+modality adds nothing. A new tag has no graph embedding, so in training it is dropped for some tags.
 """
 
 import math
@@ -24,27 +24,27 @@ from tagging.types import Modality
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VideoInput:
-    """What towers read of B videos; a modality that no tower was made for is left out."""
+    """Input for B videos: one entry per modality that the towers were built for."""
 
-    text: Padded  # as the lower layers leave it
+    text: Padded  # output of BERT's lower layers
     media: Mapping[Modality, Padded]  # frames, audio
 
     def present(self) -> Tensor:
-        """(B, 1 + media) True where there is the modality, text first."""
+        """Return (B, 1 + media) True where a video has the modality, text first."""
         return torch.stack([mask.any(dim=1) for _, mask in (self.text, *self.media.values())], dim=1)
 
     def to(self, device: torch.device) -> "VideoInput":
         return VideoInput(
-            to_device(self.text, device), {name: to_device(one, device) for name, one in self.media.items()}
+            to_device(self.text, device), {name: to_device(tokens, device) for name, tokens in self.media.items()}
         )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TagInput:
-    """What towers read of M tags."""
+    """Input for M tags."""
 
     text: Padded
-    graph: Tensor  # (M, G), zeros for a tag without a place
+    graph: Tensor  # (M, G), graph embeddings, zeros for a tag without one
 
     def to(self, device: torch.device) -> "TagInput":
         return TagInput(to_device(self.text, device), self.graph.to(device))
@@ -52,13 +52,16 @@ class TagInput:
 
 class Towers(nn.Module):
     def __init__(self, bert: Bert, media: Mapping[Modality, int], graph: int, config: TowersConfig) -> None:
-        """media: width of the tokens of each modality; graph: G, 0 where there are no tag graph's vectors."""
+        """
+        media: width of the tokens of each modality
+        graph: G, width of the graph embeddings; 0 without a tag graph
+        """
         super().__init__()
         self.bert = bert
-        self.lower = bert.shape.layers - config.trained_layers
-        if self.lower < 0:
-            raise ValueError(f"{config.trained_layers} layers to train of a BERT of {bert.shape.layers}")
-        for frozen in (bert.words, bert.positions, bert.norm, *bert.layers[: self.lower]):
+        self.lower_layers = bert.shape.layers - config.trained_layers
+        if self.lower_layers < 0:
+            raise ValueError(f"{config.trained_layers} layers to train, but the BERT has {bert.shape.layers}")
+        for frozen in (bert.words, bert.positions, bert.norm, *bert.layers[: self.lower_layers]):
             frozen.requires_grad_(False)
         self.width = width = config.width
         self.media_dims, self.graph_dim = dict(media), graph
@@ -87,39 +90,40 @@ class Towers(nn.Module):
     def forward(
         self, videos: VideoInput, present: Tensor, tags: TagInput, graph_dropout: float
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """What a step of training takes: videos (B, D), tags (M, D), and the scale (1,), all float32."""
+        """Return videos (B, D), tags (M, D) and the scale (1,) of a training step, all float32."""
         return self.encode_videos(videos, present), self.encode_tags(tags, graph_dropout), self.scale()[None]
 
-    def encode_videos(self, given: VideoInput, present: Tensor) -> Tensor:
-        """(B, D) unit rows; present: (B, 1 + media) True where a modality that is there is looked at."""
-        states, mask = given.text
-        parts = [self.video_text(self._read(states, mask))]
-        parts += [self.media[name](*tokens) for name, tokens in given.media.items()]  # in the order of `present`
+    def encode_videos(self, inputs: VideoInput, present: Tensor) -> Tensor:
+        """Return (B, D) unit rows; present: (B, 1 + media) True where a modality is used."""
+        states, mask = inputs.text
+        parts = [self.video_text(self._encode_text(states, mask))]
+        parts += [self.media[name](*tokens) for name, tokens in inputs.media.items()]  # in the order of `present`
         joined = torch.stack(parts, dim=1) * present[..., None]
         return functional.normalize(self.gating(self.dropout(joined.sum(dim=1))).float(), dim=1)
 
-    def encode_tags(self, given: TagInput, graph_dropout: float = 0.0) -> Tensor:
-        """(M, D) unit rows; graph_dropout: the share of tags whose place in the graph is not looked at."""
-        rows = self.tag_text(self._read(*given.text))
+    def encode_tags(self, inputs: TagInput, graph_dropout: float = 0.0) -> Tensor:
+        """Return (M, D) unit rows; graph_dropout: probability to ignore the graph embedding of a tag."""
+        rows = self.tag_text(self._encode_text(*inputs.text))
         if self.graph is not None:
-            places = self.graph(given.graph)
+            projected = self.graph(inputs.graph)
             if graph_dropout:
-                places = places * (torch.rand(len(rows), 1, device=rows.device) >= graph_dropout)
-            rows = rows + places
+                projected = projected * (torch.rand(len(rows), 1, device=rows.device) >= graph_dropout)
+            rows = rows + projected
         return functional.normalize(self.dropout(rows).float(), dim=1)
 
     def scale(self) -> Tensor:
-        """1 / temperature."""
+        """Return 1 / temperature."""
         return self.log_scale.exp()
 
     def clamp_scale(self) -> None:
-        """To 100 at most, after each step, as CLIP does (Radford et al. 2021); clamped where it is read, a scale that
-        once went beyond would have no gradient to come back by.
+        """Limit the scale to 100, after each step, as CLIP does (Radford et al. 2021).
+
+        Clamping it in `scale` instead would leave a scale above the limit without a gradient.
         """
         with torch.no_grad():
             self.log_scale.clamp_(max=math.log(100.0))
 
-    def _read(self, states: Tensor, mask: Tensor) -> Tensor:
-        # A text without a word would make attention divide by nothing; it is read as one empty word, and masked later.
+    def _encode_text(self, states: Tensor, mask: Tensor) -> Tensor:
+        # Attention over no token divides by zero; a text without one is read as one zero token, and masked later.
         mask = mask | ~mask.any(dim=1, keepdim=True)
-        return pooled(self.bert.through(states, mask, slice(self.lower, None)), mask)
+        return pooled(self.bert.through(states, mask, slice(self.lower_layers, None)), mask)

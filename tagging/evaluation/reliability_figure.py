@@ -6,7 +6,7 @@ from textwrap import fill
 
 import numpy as np
 
-from rank.reliability import WIDTHS, Reliability
+from rank.reliability import HISTOGRAM_BINS, Reliability
 from tagging.errors import OutputUnwritableError
 from tagging.files.atomic import atomic_file, require_file
 
@@ -42,13 +42,13 @@ def draw_reliability(curves: Mapping[str, Reliability], path: Path) -> None:
     FigureCanvasAgg(figure)  # neither a window nor pyplot's global state
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     upper.plot((0, 1), (0, 1), color="0.55", linestyle="--", linewidth=1, label="perfectly calibrated")
-    bin_edges = np.linspace(0, 1, WIDTHS + 1)
+    bin_edges = np.linspace(0, 1, HISTOGRAM_BINS + 1)
     for (name, curve), colour, marker in zip(curves.items(), COLOURS, MARKERS, strict=False):
         label = fill(f"{name}: ECE {curve.calibration_error:.3f}, Brier {curve.brier:.3f}", LEGEND_LETTERS)
-        reach = np.maximum([curve.right - curve.least, curve.most - curve.right], 0)  # rounding may leave -1e-17
+        reach = np.maximum([curve.right - curve.lower, curve.upper - curve.right], 0)  # rounding may leave -1e-17
         style = {"color": colour, "marker": marker, "markersize": 5, "linewidth": 1.2, "capsize": 2.5}
         upper.errorbar(curve.confidence, curve.right, reach, label=label, **style)
-        share = curve.spread / curve.spread.sum()
+        share = curve.histogram / curve.histogram.sum()
         lower.stairs(share, bin_edges, color=colour, linewidth=1.5)
         lower.stairs(share, bin_edges, color=colour, fill=True, alpha=0.15)
     upper.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), ylabel="Share of tags that are correct")

@@ -107,7 +107,7 @@ def test_a_thing_without_a_token_has_the_bias_alone_and_no_gradient_but_of_it() 
 
 
 def test_dimensions_that_do_not_fall_into_groups_are_refused() -> None:
-    with pytest.raises(ValueError, match="2 times 5 dimensions do not fall into 4 groups"):
+    with pytest.raises(ValueError, match="2 times 5 dimensions cannot be split into 4 equal groups"):
         NextVLAD(dim=5, width=4, clusters=2, groups=4, expansion=2, dropout=0.0)
 
 

@@ -45,9 +45,9 @@ def test_the_true_share_lies_within_nearly_all_intervals() -> None:
     for seed in range(40):
         confidences, right = example(1500, seed)
         got = reliability(confidences, right)
-        assert (got.least <= got.right).all()
-        assert (got.right <= got.most).all()
-        within += int(((got.least <= got.confidence) & (got.confidence <= got.most)).sum())
+        assert (got.lower <= got.right).all()
+        assert (got.right <= got.upper).all()
+        within += int(((got.lower <= got.confidence) & (got.confidence <= got.upper)).sum())
         total += len(got.count)
     assert 0.92 < within / total < 0.98
 
@@ -85,14 +85,14 @@ def test_all_right_and_all_wrong_are_no_special_case(everything: bool) -> None:
     got = reliability(confidences, np.full(50, everything))
     assert got.calibration_error == pytest.approx(0.5)
     assert (got.right == float(everything)).all()
-    assert (got.most - got.least > 0.1).all()
-    assert got.least.min() >= -1e-9
-    assert got.most.max() <= 1 + 1e-9
+    assert (got.upper - got.lower > 0.1).all()
+    assert got.lower.min() >= -1e-9
+    assert got.upper.max() <= 1 + 1e-9
 
 
 def test_the_spread_counts_every_confidence_once() -> None:
     got = reliability(np.array([0.0, 0.01, 0.5, 0.99, 1.0]), np.ones(5, np.bool_))
-    assert got.spread.tolist() == [2] + [0] * 9 + [1] + [0] * 8 + [2]
+    assert got.histogram.tolist() == [2] + [0] * 9 + [1] + [0] * 8 + [2]
 
 
 @pytest.mark.parametrize(

@@ -125,7 +125,7 @@ def test_of_bert_the_upper_layers_alone_learn_and_everything_else_does(trained: 
 
 
 def test_more_layers_to_train_than_there_are_is_refused() -> None:
-    with pytest.raises(ValueError, match="4 layers to train of a BERT of 3"):
+    with pytest.raises(ValueError, match="4 layers to train, but the BERT has 3"):
         towers_of(CONFIG.model_copy(update={"trained_layers": 4}))
 
 
