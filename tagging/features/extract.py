@@ -6,7 +6,7 @@ fetched before its bytes are known, so media at URLs are decoded again.)
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from tagging.features.base import FrameEncoder, SoundEncoder, TellsClasses, Text
 from tagging.features.encode import cut_text_warning, encode_videos
 from tagging.features.factory import Encoders
 from tagging.media.pool import DecodePool
-from tagging.media.read_ahead import Failure, ReadVideo, read_media_ahead
+from tagging.media.read_ahead import MEDIA_PER_BATCH, Failure, ReadVideo, read_batches
 from tagging.media.source import content_hash
 from tagging.progress import Progress
 from tagging.ragged import Tokens
@@ -28,7 +28,6 @@ from tagging.types import MODALITIES, Modality, VideoEmbeddings, VideoRef
 logger = logging.getLogger(__name__)
 
 TEXTS_AT_ONCE = 4096  # sorted by length before they are batched, so more at once pads less
-MEDIA_AT_ONCE = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -149,7 +148,7 @@ def _extract_media(
         # Text is left out here, so a file that cannot be read comes back as a failure and is named.
         refs = (VideoRef(video.video_id, video.uri) for video in unread)
         try:
-            for batch in _batches(read_media_ahead(refs, pool, ahead=2 * media.workers + MEDIA_AT_ONCE), MEDIA_AT_ONCE):
+            for batch in read_batches(refs, pool, MEDIA_PER_BATCH):
                 read = [one for one in batch if isinstance(one, ReadVideo)]
                 failures += [
                     Failure(videos[place_of[one.video.video_id]], one.error)
@@ -220,14 +219,3 @@ def _local_hash(video: VideoRef, media: MediaConfig) -> str:
         return content_hash(path) if path.is_file() and path.stat().st_size <= media.max_bytes else ""
     except (OSError, ValueError):
         return ""
-
-
-def _batches(items: Iterator[ReadVideo | Failure], size: int) -> Iterator[list[ReadVideo | Failure]]:
-    batch: list[ReadVideo | Failure] = []
-    for item in items:
-        batch.append(item)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch

@@ -80,6 +80,11 @@ class DecodePool:
         return job.future
 
     @property
+    def workers(self) -> int:
+        """The number of sources that are decoded at once."""
+        return len(self._drivers)
+
+    @property
     def alive(self) -> int:
         """The number of live workers."""
         return len(self._alive)

@@ -11,6 +11,8 @@ from tagging.media.pool import DecodePool
 from tagging.media.source import shown
 from tagging.types import MediaSample, VideoRef
 
+MEDIA_PER_BATCH = 4  # decoded videos that are held in memory at once
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReadVideo:
@@ -27,6 +29,23 @@ class Failure:
 
     video: VideoRef
     error: VideotagError
+
+
+def read_batches(
+    videos: Iterable[VideoRef], pool: DecodePool | None, batch_size: int
+) -> Iterator[list[ReadVideo | Failure]]:
+    """Yield the videos in order, in batches of at most `batch_size` videos and MEDIA_PER_BATCH decoded ones."""
+    ahead = MEDIA_PER_BATCH if pool is None else 2 * pool.workers + MEDIA_PER_BATCH
+    batch: list[ReadVideo | Failure] = []
+    media = 0
+    for video in read_media_ahead(videos, pool, ahead):
+        batch.append(video)
+        media += isinstance(video, ReadVideo) and video.media is not None
+        if media == MEDIA_PER_BATCH or len(batch) == batch_size:
+            yield batch
+            batch, media = [], 0
+    if batch:
+        yield batch
 
 
 def read_media_ahead(videos: Iterable[VideoRef], pool: DecodePool | None, ahead: int) -> Iterator[ReadVideo | Failure]:

@@ -21,7 +21,7 @@ from tagging.errors import InvalidSelectionError, InvalidVideoError
 from tagging.features.encode import embed, encode_videos
 from tagging.features.factory import Encoders
 from tagging.media.pool import DecodePool
-from tagging.media.read_ahead import Failure, ReadVideo, read_media_ahead
+from tagging.media.read_ahead import Failure, ReadVideo, read_batches
 from tagging.media.source import OpenFile
 from tagging.pipeline.labelled_updates import UpdateReport, apply_updates
 from tagging.pipeline.precision import LONGEST_ANSWER, controlled_confidence
@@ -50,9 +50,6 @@ EVIDENCE_PER_CHANNEL = 3
 
 
 TEXTS_AT_ONCE = 512  # sorted by length before they are batched
-
-
-MEDIA_AT_ONCE = 4
 
 
 CACHED_THRESHOLDS = 1000  # that are remembered
@@ -166,12 +163,11 @@ class Tagger:
 
     def tag_many(self, videos: Iterable[VideoRef], selection: SelectConfig) -> Iterator[RankedTags | Failure]:
         """Tags or the failure of each video, in their order; later media decode while earlier ones are encoded."""
-        ahead = 2 * self._config.media.workers + MEDIA_AT_ONCE
-        for batch in _batches(read_media_ahead(videos, self._pool, ahead)):
-            read = [one for one in batch if isinstance(one, ReadVideo)]
+        for batch in read_batches(videos, self._pool, TEXTS_AT_ONCE):
+            read = [video for video in batch if isinstance(video, ReadVideo)]
             tagged = iter(self.tag_read(read, [selection] * len(read)))
-            for one in batch:
-                yield one if isinstance(one, Failure) else next(tagged)
+            for video in batch:
+                yield video if isinstance(video, Failure) else next(tagged)
 
     def tag_read(self, videos: Sequence[ReadVideo], selections: Sequence[SelectConfig]) -> list[RankedTags | Failure]:
         """Tags or the failure of each video, whose media are in memory; what each is to be answered may differ."""
@@ -274,17 +270,3 @@ def _blank(video: VideoRef, warnings: Sequence[str]) -> InvalidVideoError:
         f"nothing of video {video.video_id!r} could be looked at: {why}",
         "give a title, or use a bundle with encoders for picture and sound",
     )
-
-
-def _batches(videos: Iterator[ReadVideo | Failure]) -> Iterator[list[ReadVideo | Failure]]:
-    """Batches bounded by what they hold in memory: decoded media weigh, texts do not."""
-    batch: list[ReadVideo | Failure] = []
-    media = 0
-    for video in videos:
-        batch.append(video)
-        media += isinstance(video, ReadVideo) and video.media is not None
-        if media == MEDIA_AT_ONCE or len(batch) == TEXTS_AT_ONCE:
-            yield batch
-            batch, media = [], 0
-    if batch:
-        yield batch

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from tagging.config.root import SelectConfig
-from tagging.media.read_ahead import Failure, ReadVideo
+from tagging.media.read_ahead import MEDIA_PER_BATCH, Failure, ReadVideo
 from tagging.pipeline.tagger import Tagger
 from tagging.store.database.taggings import TaggingOptions
 from tagging.types import RankedTags
@@ -22,7 +22,6 @@ from tagging.types import RankedTags
 T = TypeVar("T")
 Result = RankedTags | Failure | Exception  # of a video; an exception is raised in its caller
 
-MEDIA_AT_ONCE = 4  # videos with media in a batch: their frames are large
 TEXTS_AT_ONCE = 32  # videos in a batch
 
 
@@ -110,7 +109,7 @@ class ModelThread:
             if not job.done.done():
                 if isinstance(job, RunJob) or job.tagger is not first.tagger:
                     break
-                if len(batch) == TEXTS_AT_ONCE or media + _has_media(job) > MEDIA_AT_ONCE:
+                if len(batch) == TEXTS_AT_ONCE or media + _has_media(job) > MEDIA_PER_BATCH:
                     break
                 batch.append(job)
                 media += _has_media(job)

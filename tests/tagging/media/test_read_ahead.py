@@ -6,7 +6,7 @@ import pytest
 from tagging.config.media import MediaConfig
 from tagging.errors import DecodeCrashError, InvalidMediaError, InvalidVideoError, MediaNotFoundError
 from tagging.media.pool import DecodePool
-from tagging.media.read_ahead import Failure, ReadVideo, read_media_ahead
+from tagging.media.read_ahead import MEDIA_PER_BATCH, Failure, ReadVideo, read_batches, read_media_ahead
 from tagging.types import VideoRef
 from tests.support import media_fakes
 
@@ -95,3 +95,14 @@ def test_without_an_encoder_for_media_files_are_only_looked_for(tmp_path: Path, 
         MediaNotFoundError,
         InvalidVideoError,
     ]
+
+
+def test_batches_are_bounded_by_decoded_media_and_by_videos(order: Order) -> None:
+    texts = [VideoRef(f"text-{n}", None, "a title") for n in range(5)]
+    videos = [order("sample") for _ in range(MEDIA_PER_BATCH + 1)]
+    with DecodePool(CONFIG, workers=1, decode=media_fakes.scripted) as pool:
+        small = [len(batch) for batch in read_batches([*videos, *texts], pool, 3)]
+        batches = list(read_batches([*texts, *videos], pool, 100))
+    assert small == [3, 3, 3, 1]
+    assert [len(batch) for batch in batches] == [5 + MEDIA_PER_BATCH, 1]
+    assert [read.video for batch in batches for read in batch] == [*texts, *videos]
