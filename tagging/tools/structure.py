@@ -1,9 +1,9 @@
 """Structure of the source tree: rooms, import arrows, floors, fan-in and fan-out, and the sizes of files and functions.
 
-A room is a file or a folder directly below the package that is looked at, seen as one. An arrow joins a room to another
-that it imports, however many imports there are. The floor of a room is one above the highest room that it imports. An
-arrow is upward if it points to a room that imports its own room back, directly or not: as few arrows as possible are
-called so, by a greedy choice. Only the syntax of the files is read; generated code and tests are left out.
+A room is a file or a folder directly below the package under inspection; a folder counts as one room. An arrow joins a
+room to another that it imports, regardless of the number of imports. The floor of a room is one above the highest room
+that it imports. An arrow is upward if it belongs to an import cycle and points to the higher floor; a greedy choice
+keeps the number of upward arrows low. Only the syntax of the files is read; generated code and tests are left out.
 """
 
 import ast
@@ -49,13 +49,13 @@ class Graph:
         return sum(map(len, self.imports.values()))
 
     def floors_and_upward(self) -> tuple[dict[str, int], list[tuple[str, str]]]:
-        """The floor of each room from 0, and the upward arrows."""
+        """Return the floor of each room, counted from 0, and the upward arrows."""
         floors: dict[str, int] = {}
         upward: list[tuple[str, str]] = []
         while len(floors) < len(self.imports):
             missing = {room: found - floors.keys() for room, found in self.imports.items() if room not in floors}
             placed = [room for room, above in missing.items() if not above]
-            if not placed:  # a circle: the room goes first that is needed most and itself lacks least
+            if not placed:  # a cycle: place the room that most others need and that itself lacks the fewest
                 needed = Counter(above for rooms in missing.values() for above in rooms)
                 placed = [max(sorted(missing), key=lambda room: needed[room] - len(missing[room]))]
                 upward += [(placed[0], above) for above in sorted(missing[placed[0]])]
@@ -65,7 +65,7 @@ class Graph:
 
 
 def read_modules(root: Path) -> dict[str, Module]:
-    """The modules of the packages under a checkout, by name."""
+    """Return the modules of the packages under a checkout, by name."""
     paths = {
         name.removesuffix(".__init__"): path
         for package in PACKAGES
@@ -116,7 +116,7 @@ def _imports(tree: ast.Module, known: set[str]) -> set[str]:
 
 
 def rooms(modules: Mapping[str, Module], package: str = "") -> Graph:
-    """The rooms of a package, or of the whole tree with each file and folder of `tagging` as a room of its own."""
+    """Return the rooms of a package, or of the whole tree with each file and folder of `tagging` as its own room."""
     imports: dict[str, set[str]] = defaultdict(set)
     for module in modules.values():
         if (room := _room(module.name, package)) is None:
@@ -135,7 +135,7 @@ def _room(name: str, package: str) -> str | None:
 
 
 def figures(root: Path) -> list[dict[str, object]]:
-    """The table: one row a figure."""
+    """Return the table, one row per figure."""
     modules = read_modules(root)
     top = root / "tagging"
     folders = [path for path in top.iterdir() if path.is_dir() and path.name != "__pycache__"]

@@ -1,11 +1,11 @@
-"""What each part of the learnt model is worth: trainings that differ from the whole in one part, on the same tests.
+"""Ablation study of the recall model: one training per removed part, measured on the same tests as the whole model.
 
-    FOLDER/ablation/settings.json            what all parts have in common; where it differs, the folder is refused
-                    train.parquet            what they learn from, where that is not the whole of FOLDER/train.parquet
-                    PART/config.toml         the part's difference, laid over the configuration of the whole
-                    PART/predictions/TEST/   whole or not there: a killed run goes on behind them
+    FOLDER/ablation/settings.json            settings common to all parts; a folder with other settings is refused
+                    train.parquet            training videos, unless all of FOLDER/train.parquet is used
+                    PART/config.toml         the difference of the part, laid over the configuration of the whole
+                    PART/predictions/TEST/   complete or absent, so a killed run resumes after the finished ones
 
-A bundle is gone as soon as it has answered.
+A bundle is deleted as soon as its predictions are written.
 """
 
 import json
@@ -33,8 +33,9 @@ from tagging.types import LabelledVideo
 logger = logging.getLogger(__name__)
 
 WHOLE = "whole"
-RECALL_ALONE = '[rank.ranker]\nbackend = "none"\n'  # a ranker's order would hide what a part of recall is worth
-# What is written under [recall.learnt], and nothing else.
+# Without a ranker, whose order would hide the contribution of a part of recall.
+RECALL_ALONE = '[rank.ranker]\nbackend = "none"\n'
+# Part -> its lines under [recall.learnt]; nothing else differs.
 PARTS = {
     WHOLE: "",
     "no-linear": "linear = 0.0",
@@ -49,16 +50,17 @@ PARTS = {
 LEARNT = ("classifier", "similarity", "multimodal")  # channels that only a trained model has
 SYSTEMS = (*LEARNT, "union")
 MEASURES = ("R@20", "R@200", "R@200 known", "P@5")
-# Of the draw. Neither the split's nor the trainings': what those keep back would be drawn from the very same uploaders.
+# Seed of the draw. It differs from the seeds of the split and of training; otherwise the training holdout would be
+# drawn from the very same uploaders.
 SEED = 2027
 
 
 @dataclass(frozen=True, slots=True)
 class AblationOptions:
     out: Path
-    videos: int | None = None  # about so many are learnt from; None: all
+    videos: int | None = None  # approximate number of training videos; None: all
     profile: str = "offline"
-    configs: tuple[Path, ...] = ()  # of the whole
+    configs: tuple[Path, ...] = ()  # of the whole model
     features: Path | None = None
     command: Sequence[str] = COMMAND
 
@@ -71,11 +73,12 @@ def ablate(
     options: AblationOptions,
     progress: Progress,
 ) -> Tables:
-    """For each test and measure a table: a row a part, and in it each channel and its difference to the whole's.
+    """Return a table per test and measure: a row per part with each channel and its difference from the whole model.
 
-    The whole is always among the parts. A cell is None where the part has no such channel. Raises InvalidConfigError
-    where a part's configuration is that of the whole, OutputExistsError where an ablation of something else lies at
-    `out`, InvalidManifestError where there is nothing to learn from, and what trainings and the scorer raise.
+    The whole model is always among the parts. A cell is None where the part has no such channel. Raises
+    InvalidConfigError if the configuration of a part equals that of the whole, OutputExistsError if `out` holds an
+    ablation with other settings, InvalidManifestError if there is nothing to learn from, and the errors of training
+    and of the scorer.
     """
     parts = [part for part in PARTS if part in {WHOLE, *parts}]
     configs = {part: configuration(part, options) for part in parts}
@@ -94,7 +97,7 @@ def ablate(
 
 
 def configuration(part: str, options: AblationOptions) -> Config:
-    """Of the part's training; the file that makes it differ from the whole's is written."""
+    """Write the overlay file of a part and return the configuration of its training."""
     over = _over(part, options.out)
     over.parent.mkdir(parents=True, exist_ok=True)
     over.write_text(f"{RECALL_ALONE}[recall.learnt]\n{PARTS[part]}\n", encoding="utf-8")
@@ -104,7 +107,7 @@ def configuration(part: str, options: AblationOptions) -> Config:
 
 
 def draw(videos: Sequence[LabelledVideo], count: int, seed: int = SEED) -> list[LabelledVideo]:
-    """About `count` of the tagged videos, whole uploaders by hash; all, where there are no more."""
+    """Draw about `count` of the tagged videos, whole uploaders by hash; return all if there are no more than that."""
     tagged = [one for one in videos if one.tags]
     if count >= len(tagged):
         return tagged
@@ -154,14 +157,14 @@ def _answer(
 
 
 def _require_learnt(learnt_from: Path, tests: Mapping[str, object], out: Path) -> None:
-    """Of too few videos nothing is learnt, and every part would be the whole."""
+    """Check that the whole model learnt something: with too few videos it does not, and all parts would be equal."""
     for test in tests:
         if not any(f"videotag-{name}" in prediction_files(_answers(WHOLE, test, out)) for name in LEARNT):
             raise InvalidManifestError(f"{learnt_from}: nothing is learnt from it", "the training told above why")
 
 
 def _files(parts: Sequence[str], test: str, out: Path) -> dict[str, Path]:
-    """Part and system, with a space between, -> the file."""
+    """Map "PART SYSTEM" to its file of predictions."""
     return {
         f"{part} {system}": files[f"videotag-{system}"]
         for part in parts

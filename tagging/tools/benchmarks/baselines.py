@@ -1,9 +1,9 @@
-"""The peers: what anyone would try first, learnt from the same training table, reading titles alone.
+"""Baselines: standard methods trained on the same table, using titles only.
 
 tfidf       the 30 nearest titles by TF-IDF vote with their similarity
 minilm      the same with a sentence encoder
-xr-linear   PECOS' XR-Linear on the TF-IDF features
-usual       the uploader's usual tags (not a reader of titles; for seen uploaders)
+xr-linear   XR-Linear of PECOS on the TF-IDF features
+usual       the most frequent tags of the uploader (ignores titles; for seen uploaders)
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -29,17 +29,17 @@ NEIGHBOURS = 30
 
 @dataclass(frozen=True, slots=True)
 class BaselineOptions:
-    """Where two of the peers keep what they need."""
+    """Storage and parameters of the baselines that need any."""
 
     store: FeatureStore
-    xr_environment: Path  # made there unless xr_python is given
+    xr_environment: Path  # created there unless xr_python is given
     xr_python: Path | None = None
     xr_min_count: int = MIN_COUNT
 
 
 @dataclass(frozen=True)
 class Task:
-    """Training videos, all of them tagged, and test videos; what several peers need is computed once."""
+    """Tagged training videos and test videos; features that several baselines share are computed once."""
 
     train: Sequence[LabelledVideo]  # V
     tests: Sequence[LabelledVideo]  # Q
@@ -82,7 +82,7 @@ BASELINES: dict[str, Callable[[Task], Sparse]] = {
     "tfidf": _tfidf,
     "xr-linear": _xr_linear,
     "usual": _usual,
-    "minilm": _minilm,  # last: it takes the longest
+    "minilm": _minilm,  # last, as it takes the longest
 }
 
 
@@ -93,9 +93,9 @@ def run_baselines(
     options: BaselineOptions,
     progress: Progress,
 ) -> list[Path]:
-    """Write the predictions of the peers for the videos of each test; each peer learns once for all tests.
+    """Write the predictions of the baselines for the videos of each test; each is trained once for all tests.
 
-    Raises InvalidManifestError where no training video has a tag.
+    Raises InvalidManifestError if no training video has a tag.
     """
     train = [video for video in read_table(folder.train) if any(tag.strip() for tag in video.tags)]
     if not train:

@@ -1,11 +1,11 @@
-"""The composite set: real pictures, sounds and titles put together into clips whose tags are complete and known.
+"""Composite set: clips made of real pictures, sounds and titles, so that their tags are known and complete.
 
     clips/ID.mp4        the clips
     manifest.parquet    every clip: a manifest of videotag with `split`, and `carried_by`, the modality of each tag
     train.parquet, test.parquet   its two parts, so that the folder is a benchmark like any other
-    sources.json        the seed, and what each clip is made of
+    sources.json        the seed and the sources of each clip
 
-A killed run goes on where it was: the plan is drawn again from the seed, clips that are there stay.
+A killed run can be resumed: the plan is drawn again from the seed, and existing clips are kept.
 """
 
 import json
@@ -32,10 +32,10 @@ CLIPS = 1000
 
 
 def write_composite(data: Path, out: Path, clips: int, seed: int, progress: Progress) -> dict[str, float]:
-    """Write the set; returns counts and seconds a clip.
+    """Write the set and return counts and seconds per clip.
 
-    Raises InvalidManifestError for sources that cannot be read or are too few, OutputExistsError where another plan's
-    clips lie at `out`.
+    Raises InvalidManifestError for sources that cannot be read or are too few, OutputExistsError if `out` holds the
+    clips of another plan.
     """
     try:
         plans = plan_clips(read_talks(data), read_pictures(data), read_sounds(data), clips, seed)

@@ -1,4 +1,4 @@
-"""One composite clip: a crop that moves over a picture, and a sound that is repeated until the clip ends."""
+"""Rendering of a composite clip: a crop that moves over a picture, and a sound repeated until the clip ends."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -12,11 +12,11 @@ from tagging.files.atomic import atomic_file
 from tagging.types import SAMPLE_RATE_HZ
 
 WIDTH, HEIGHT, FPS = 160, 120, 12
-LARGER = 1.25  # than the clip is the picture that the crop moves over
+LARGER = 1.25  # size of the picture that the crop moves over, relative to the clip
 
 
 def moving_crop(picture: NDArray[np.uint8], frames: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """(H, W, 3) RGB -> (frames, HEIGHT, WIDTH, 3): from one random place to another, at an even pace."""
+    """Return (frames, HEIGHT, WIDTH, 3) crops of an (H, W, 3) RGB picture, moving evenly between random positions."""
     height, width = picture.shape[:2]
     scale = LARGER * max(WIDTH / width, HEIGHT / height)
     size = round(width * scale), round(height * scale)
@@ -28,13 +28,13 @@ def moving_crop(picture: NDArray[np.uint8], frames: int, rng: np.random.Generato
 
 
 def repeated(samples: NDArray[np.float32], seconds: float) -> NDArray[np.float32]:
-    """The sound again and again, cut to the length."""
+    """Return the sound repeated and cut to the length."""
     length = round(seconds * SAMPLE_RATE_HZ)
     return np.tile(samples, -(-length // max(len(samples), 1)))[:length]
 
 
 def write_clip(path: Path, frames: NDArray[np.uint8], samples: NDArray[np.float32]) -> None:
-    """An MP4 of H.264 (MPEG-4 where PyAV has no encoder of that) and AAC; whole or not at all."""
+    """Write an MP4 of H.264 (MPEG-4 if PyAV has no H.264 encoder) and AAC, atomically."""
     with atomic_file(path) as partial, av.open(str(partial), "w", format="mp4") as container:
         if "libx264" in av.codecs_available:
             video = container.add_stream("libx264", rate=FPS, options={"preset": "veryfast", "crf": "23"})

@@ -1,8 +1,8 @@
-"""Which picture, sound and talk make which clip, so that every tag of a clip is carried by one modality alone.
+"""Plan of the composite set: the picture, sound and talk of each clip, each tag carried by exactly one modality.
 
-No name or general word of a clip's picture is one of its sound's, and none of either stands in its text. Every
-source is used at most once, so nothing of a test clip is in a training clip; and a test clip's tags are all tags of
-training clips.
+The names and general words of a clip's picture and of its sound are disjoint, and none of them occurs in its text.
+Every source is used at most once, so test clips share no source with training clips; all tags of a test clip are tags
+of training clips.
 """
 
 from collections import Counter, defaultdict
@@ -27,7 +27,7 @@ class ClipPlan:
     picture: Source
     sound: Source
     seconds: float
-    seed: int  # of the crop's way over the picture
+    seed: int  # of the path of the crop over the picture
 
     @property
     def split(self) -> str:
@@ -35,7 +35,7 @@ class ClipPlan:
 
     @property
     def carried(self) -> list[tuple[str, Modality]]:
-        """(tag, the one modality that carries it)."""
+        """(tag, the only modality that carries it) pairs."""
         by_text: list[tuple[str, Modality]] = [(tag, "text") for tag in self.talk.tags]
         return [*by_text, (self.picture.tags[0], "frames"), (self.sound.tags[0], "audio")]
 
@@ -43,9 +43,9 @@ class ClipPlan:
 def plan_clips(
     talks: Sequence[Talk], pictures: Sequence[Source], sounds: Sequence[Source], clips: int, seed: int
 ) -> list[ClipPlan]:
-    """At most `clips` plans, a fifth of them tests; fewer where sources run out. Equal arguments give equal plans.
+    """Return at most `clips` plans, a fifth of them tests; fewer if sources run out. Equal arguments give equal plans.
 
-    Raises InvalidManifestError where not one training and one test clip can be made.
+    Raises InvalidManifestError if the sources do not suffice for one training and one test clip.
     """
     rng = np.random.default_rng(seed)
     wanted = round(clips * TEST_SHARE)
@@ -73,7 +73,7 @@ def _matched(
     prefix: str,
     rng: np.random.Generator,
 ) -> list[ClipPlan]:
-    """Each talk in turn takes the next picture and then the next sound that go with it."""
+    """Match each talk with the next compatible picture and then with the next compatible sound."""
     picture_queue, sound_queue = _label_by_label(pictures, rng), _label_by_label(sounds, rng)
     plans: list[ClipPlan] = []
     for place in rng.permutation(len(talks)):
@@ -103,7 +103,7 @@ S = TypeVar("S", bound=Source)
 
 
 def _label_by_label(sources: Sequence[S], rng: np.random.Generator) -> list[S]:
-    """In random order, the first of every label before the second of any: rare labels count as much as common ones."""
+    """Shuffle, the first of every label before the second of any, so rare labels count as much as common ones."""
     shuffled = [sources[place] for place in rng.permutation(len(sources))]
     seen: Counter[tuple[str, ...]] = Counter()
     rounds: dict[int, list[S]] = defaultdict(list)

@@ -1,4 +1,4 @@
-"""What each channel, and their union, recovers of the tags that each modality carries."""
+"""Score of a composite set: the share of each modality's tags that each channel, and the union, recovers."""
 
 from pathlib import Path
 
@@ -16,10 +16,10 @@ Carried = dict[str, list[tuple[str, str]]]  # video id -> (normalised tag, the m
 
 
 def composite_score(folder: BenchmarkFolder) -> list[dict[str, str | int | float]]:
-    """A row for each system and modality: the share of its tags among the first 5, 20 and 200 of their videos.
+    """Return a row per system and modality: the share of its tags among the first 5, 20 and 200 predictions.
 
-    A video without a prediction counts as one without an answer. Raises ArtifactNotFoundError where the folder holds
-    no predictions, InvalidManifestError for predictions of other videos.
+    A video without predictions counts as a miss. Raises ArtifactNotFoundError if the folder holds no predictions,
+    InvalidManifestError for predictions of other videos.
     """
     folder.tests(["test"])
     carried = _read_carried(folder.table("test"))

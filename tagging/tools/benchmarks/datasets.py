@@ -1,6 +1,6 @@
-"""Tables of labelled videos as rows of one form: which column means what, and which rows cannot be used.
+"""Dataset readers: tables of labelled videos converted to rows of one form.
 
-Each kind of table is one function in DATASETS; what a function leaves out, it counts by its reason.
+Each kind of table has one function in DATASETS, which maps its columns, drops unusable rows and counts them by reason.
 """
 
 from collections import Counter
@@ -19,7 +19,7 @@ from tagging.tools.benchmarks.hashtags import cut_hashtags
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A video as a benchmark knows it; raw spellings of the tags in their order."""
+    """A video of a benchmark, with the raw spellings of its tags in their original order."""
 
     video_id: str
     title: str
@@ -36,9 +36,9 @@ class Dataset:
 
 
 def read_dataset(kind: str, path: Path) -> Dataset:
-    """The rows of a table of one of the kinds of DATASETS.
+    """Return the rows of a table of a kind named in DATASETS.
 
-    Raises InvalidManifestError for a file that is no such table, and for a video_id that repeats.
+    Raises InvalidManifestError for a file that is not such a table, for a repeated video_id, and if no row is usable.
     """
     columns, read = DATASETS[kind]
     dataset = read(list(_records(path, columns)))
@@ -68,7 +68,7 @@ def _records(path: Path, columns: Sequence[str]) -> Iterator[Record]:
 
 
 def _youtube(records: Sequence[Record]) -> Dataset:
-    """Untagged videos stay: a training may look at them, and no measure does."""
+    """Keep untagged videos: training may use them, and no measure counts them."""
     rows = [Row(r["video_id"], r["title"] or "", "", _tags(r), r["channel_id"]) for r in records]
     return Dataset(rows, {"rows_read": len(records)})
 
@@ -79,7 +79,7 @@ def _ted(records: Sequence[Record]) -> Dataset:
 
 
 def _kuairec(records: Sequence[Record]) -> Dataset:
-    """Caption as title, the words on the cover as description; hashtags are cut out of both."""
+    """Use the caption as title and the words on the cover as description, with hashtags cut out of both."""
     counts = Counter(rows_read=len(records), left_out_without_hashtags=0, left_out_without_caption=0)
     counts.update(tags=0, tags_still_literal=0)
     rows = []

@@ -1,6 +1,6 @@
-"""Titles as the project's offline text encoder (MiniLM) reads them, through its feature store.
+"""Title embeddings of the offline text encoder (MiniLM), cached in the feature store.
 
-The keys and the table are those of `videotag train`, so what one has encoded the other finds.
+Keys and table are those of `videotag train`, so both reuse each other's embeddings.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from tagging.types import LabelledVideo
 
 
 def embed_titles(videos: Sequence[LabelledVideo], store: FeatureStore, progress: Progress) -> NDArray[np.float32]:
-    """(V, D) unit rows, zeros for a video without a text."""
+    """Return (V, D) unit rows, zeros for a video without text."""
     config = load_config("offline")
     encoders = load_encoders(config.encoders.model_copy(update={"vision": None, "audio": None}))
     assert encoders.text is not None

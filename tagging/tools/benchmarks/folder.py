@@ -1,8 +1,8 @@
-"""The folder of one benchmark, which every command reads and fills:
+"""Benchmark folder, which every command reads and fills.
 
-train.parquet                      what systems learn from
-unseen.parquet, seen.parquet       uploaders held out; other videos of uploaders that may be in train
-test.parquet                       in the place of those two where a data set has no uploaders
+train.parquet                      training videos
+unseen.parquet, seen.parquet       videos of held-out uploaders; other videos of uploaders that may be in train
+test.parquet                       replaces these two if a data set has no uploaders
 predictions/TEST/SYSTEM.jsonl.gz   the best tags of each video
 """
 
@@ -34,7 +34,7 @@ class BenchmarkFolder:
         return self.root / f"{name}.parquet"
 
     def tests(self, asked: Sequence[str] = ()) -> list[str]:
-        """The tests asked for, or all that are there. Raises ArtifactNotFoundError where one, or all, are missing."""
+        """Return the given tests, or all that exist. Raises ArtifactNotFoundError if one, or all, are missing."""
         found = list(asked) or [name for name in TESTS if self.table(name).is_file()]
         missing = [path for path in (self.train, *map(self.table, found)) if not path.is_file()]
         if missing or not found:
@@ -58,7 +58,7 @@ def as_row(one: LabelledVideo) -> Row:
 
 
 def write_table(rows: Iterable[Row], path: Path) -> None:
-    """A manifest of videotag; uploaders stand in channel_id as well, the name by which the scorer draws intervals."""
+    """Write a manifest of videotag. Uploaders are also written as channel_id, by which the scorer draws intervals."""
     rows = list(rows)
     columns = {
         "video_id": pa.array([row.video_id for row in rows], pa.string()),

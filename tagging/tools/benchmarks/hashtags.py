@@ -1,16 +1,16 @@
-"""Hashtags that stand in a caption, cut out of it: with them there, naming the tags is reading them."""
+"""Removal of hashtags from captions, which would otherwise give the tags away."""
 
 import re
 from collections.abc import Sequence
 
-_RUN = re.compile(r"[#＃][^\s#＃]*")  # what is left of a hashtag that is none of the video's own
+_RUN = re.compile(r"[#＃][^\s#＃]*")  # a hashtag that is not one of the video's own tags
 
 
 def cut_hashtags(caption: str, tags: Sequence[str]) -> str:
-    """The caption without any #hashtag, white space collapsed.
+    """Return the caption without any #hashtag, white space collapsed.
 
-    The video's own tags go first, the longest first: text may follow a known one without a space, and one tag may
-    begin with another.
+    The video's own tags are removed first, longest first: text may follow a known tag without a space, and a tag may be
+    a prefix of another.
     """
     for tag in sorted(tags, key=len, reverse=True):
         caption = re.sub(rf"[#＃]\s*{re.escape(tag)}", " ", caption, flags=re.IGNORECASE)

@@ -1,16 +1,16 @@
-"""Benchmark of vector index backends, on real embeddings grown to a size for which there are none.
+"""Benchmark of vector index backends, on real embeddings grown synthetically to the required size.
 
-The file holds (n, D) unit rows of real embeddings. A thousand of them are set aside as queries; the others are grown
-to the wanted number: each further row is drawn between a real row and one of its ten nearest, plus noise of 0.3 of its
-length in a random direction. Grown rows differ from real ones. Growing half of 7,500 MiniLM title embeddings to all of
-them, held-out queries saw neighbours 10 to 1,000 within 0.01 of the cosines of the real ones, and the first at 0.66
-instead of 0.68. From a sixth, the first is at 0.62, neighbours are crowded (the 200th at 0.44 instead of 0.42) and
-spread in more directions (local dimension 26 instead of 23). So give all real rows there are, and take recall at a
-growth of more than six as a hint.
+The file holds (n, D) unit rows of real embeddings. A thousand of them are set aside as queries; the others are grown to
+the required number: each further row is drawn between a real row and one of its ten nearest neighbours, plus noise of
+0.3 of its length in a random direction. Grown rows differ from real ones. With half of 7,500 MiniLM title embeddings
+grown back to 7,500, held-out queries saw neighbours 10 to 1,000 within 0.01 of the cosines of the real ones, and the
+first at 0.66 instead of 0.68. Grown from a sixth, the first is at 0.62, neighbours are crowded (the 200th at 0.44
+instead of 0.42) and spread in more directions (local dimension 26 instead of 23). So provide as many real rows as
+possible, and treat recall at a growth of more than six as indicative only.
 
-The reference is `faiss`, exact search: every query is timed on it and on the backend in turn, so that other load
-affects both alike. Where a true neighbour has twins of the same score, any of them counts as found. A run takes the
-memory of about five times the rows, and the disk of one index.
+The reference is `faiss`, exact search: every query is timed on it and on the backend alternately, so that other load
+affects both equally. If several rows have the score of a true neighbour, any of them counts as found. A run needs
+memory of about five times the rows, and disk space for one index.
 """
 
 import logging
@@ -39,7 +39,7 @@ QUERIES = 1_000
 TIMED = 200
 HEADINGS = ("backend", "build s", "resident MiB", "p50 ms", "p99 ms", "p50 / faiss", "recall@10", "recall@{k}")
 EXACT = IndexConfig(backend="faiss")
-SAME = 1e-5  # scores that differ by no more
+SAME = 1e-5  # largest difference of scores that count as equal
 
 Rows = NDArray[np.float32]
 
@@ -48,22 +48,22 @@ Rows = NDArray[np.float32]
 class Measured:
     backend: str
     build_s: float
-    resident_mib: float  # that a process takes to load the index and search it; not a number: Milvus keeps the rows
+    resident_mib: float  # of a process that loads and searches the index; NaN for Milvus, which keeps the rows itself
     p50_ms: float  # of one query
     p99_ms: float
-    ratio: float  # of p50 to that of exact search, in the same minutes
+    ratio: float  # of p50 to the p50 of exact search in the same minutes
     recall_at_10: float
     recall_at_k: float
 
 
 def grow(real: Rows, count: int, rng: np.random.Generator) -> Rows:
-    """(count, D) unit rows: the real ones first, then such as lie between two near ones. The page's top says how."""
+    """Return (count, D) unit rows, the real ones first, then interpolated ones (see the module docstring)."""
     parents = rng.integers(0, len(real), max(0, count - len(real)))
     return np.concatenate([real[:count], between(real, parents, rng)])
 
 
 def between(real: Rows, parents: NDArray[np.int64], rng: np.random.Generator) -> Rows:
-    """(n, D) unit rows, each between the real row that is its parent and one of that one's nearest."""
+    """Return (n, D) unit rows, each between its real parent row and one of the nearest neighbours of that row."""
     if not len(parents):
         return np.zeros((0, real.shape[1]), np.float32)
     index = build_index(real, EXACT)
@@ -82,7 +82,7 @@ def between(real: Rows, parents: NDArray[np.int64], rng: np.random.Generator) ->
 
 
 def measure(rows: Rows, queries: Rows, k: int, configs: Sequence[IndexConfig], seed: int) -> list[Measured]:
-    """Exact search first, then each backend against it."""
+    """Measure exact search first, then each backend against it."""
     exact, exact_s = _built(rows, EXACT, seed)
     truth = exact.search(queries, k).scores
     measured = []
@@ -107,7 +107,7 @@ def measure(rows: Rows, queries: Rows, k: int, configs: Sequence[IndexConfig], s
 
 
 def table(measured: Sequence[Measured], k: int) -> str:
-    """Markdown."""
+    """Format the measurements as a Markdown table."""
     lines = [
         [heading.format(k=k) for heading in HEADINGS],
         ["---"] * len(HEADINGS),
@@ -131,7 +131,7 @@ def table(measured: Sequence[Measured], k: int) -> str:
 def compare_backends(
     embeddings: Path, count: int, dim: int | None, backends: Sequence[str], uri: str | None, k: int, seed: int
 ) -> str:
-    """Grow real embeddings to `count` rows and measure each backend on them; the table, in Markdown.
+    """Grow real embeddings to `count` rows, measure each backend on them and return a Markdown table.
 
     embeddings: .npy file of (n, D) unit rows; dim: the D to require; uri: address of Milvus; k: rows per answer.
     Raises InvalidConfigError for an array of another shape.
@@ -155,7 +155,7 @@ def compare_backends(
 
 
 def share_found(rows: Rows, queries: Rows, found: NDArray[np.int64]) -> float:
-    """How many of the nearest rows are among those found (Q, k); twins of the same score stand for each other."""
+    """Return the share of the k nearest rows among the (Q, k) found ones; rows of equal score are interchangeable."""
     nearest = np.full((len(queries), found.shape[1]), -np.inf, np.float32)
     for start in range(0, len(rows), ROWS_AT_ONCE):
         scores = np.concatenate([nearest, queries @ rows[start : start + ROWS_AT_ONCE].T], axis=1)
@@ -169,7 +169,7 @@ def _unit(rows: Rows) -> Rows:
 
 
 def _built(rows: Rows, config: IndexConfig, seed: int) -> tuple[VectorIndex, float]:
-    """The index, and the seconds that it took."""
+    """Return the index and its build time in seconds."""
     logger.info("%s: building over %d rows", config.backend, len(rows))
     started = time.perf_counter()
     index = build_index(rows, config, seed)
@@ -179,7 +179,7 @@ def _built(rows: Rows, config: IndexConfig, seed: int) -> tuple[VectorIndex, flo
 
 
 def _times_ms(indexes: Sequence[VectorIndex], queries: Rows, k: int) -> list[list[float]]:
-    """The milliseconds of each query, an index; who comes first changes, as the second finds threads awake."""
+    """Return the milliseconds of each query, per index. The order alternates: the second index finds warm threads."""
     times: list[list[float]] = [[] for _ in indexes]
     for place, query in enumerate(queries):
         for index, taken in list(zip(indexes, times, strict=True))[:: 1 - 2 * (place % 2)]:
@@ -190,7 +190,7 @@ def _times_ms(indexes: Sequence[VectorIndex], queries: Rows, k: int) -> list[lis
 
 
 def _recall(scores: Rows, truth: Rows, k: int) -> float:
-    """scores, truth: (Q, k or more) exact scores of what was found and of what there is, best first."""
+    """Return recall at k from (Q, k or more) exact scores, best first, of the rows found and of the true neighbours."""
     return float((scores[:, :k] >= truth[:, k - 1 : k] - SAME).mean())
 
 
@@ -211,5 +211,5 @@ def _grown_by_mib(folder: Path, config: IndexConfig, dim: int, count: int, query
 
 
 def now_mib() -> float:
-    """The resident memory of this process in MiB."""
+    """Return the resident memory of this process in MiB."""
     return float(psutil.Process().memory_info().rss) / 2**20

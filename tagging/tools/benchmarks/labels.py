@@ -1,4 +1,4 @@
-"""Training tags as a sparse matrix; every peer is a sparse matrix of scores against it."""
+"""Training tags as a sparse matrix; every baseline yields a sparse matrix of scores over the same tags."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -19,14 +19,14 @@ Sparse = Any  # scipy.sparse.csr_matrix; SciPy carries no types
 
 @dataclass(frozen=True, slots=True)
 class TrainingTags:
-    """What V tagged training videos are tagged with, out of N tags in their order of use."""
+    """The labels of V tagged training videos over N tags, sorted by frequency."""
 
-    names: tuple[str, ...]  # N normalised, the most used first, equals by name
+    names: tuple[str, ...]  # N normalised, most frequent first, ties by name
     labels: Sparse  # (V, N) float32 of ones
 
     @classmethod
     def of(cls, videos: Sequence[LabelledVideo]) -> "TrainingTags":
-        """Raises InvalidManifestError for a video without a tag, which has nothing to teach."""
+        """Build the matrix. Raises InvalidManifestError for a video without a tag."""
         tags = [sorted({normalise(tag) for tag in video.tags} - {""}) for video in videos]
         if not all(tags):
             raise InvalidManifestError("a training video without a tag")
@@ -39,9 +39,9 @@ class TrainingTags:
         return cls(names, sparse.csr_matrix((ones, columns, starts), shape=(len(videos), len(names))))
 
     def best(self, scores: Sparse, k: int) -> list[list[str]]:
-        """(Q, N) scores -> for each query its at most k tags of a score above 0, best first; ties go to the more used.
+        """Return for each row of the (Q, N) scores at most k tags with a score above 0, best first.
 
-        Only stored scores are looked at.
+        Ties are broken by frequency. Only stored scores are considered.
         """
         scores = scores.tocsr()
         found = []
@@ -53,7 +53,7 @@ class TrainingTags:
 
 
 def vote_matrix(neighbours: NDArray[np.int64], similarity: NDArray[np.float32], videos: int) -> Sparse:
-    """(Q, K) rows of training videos and their similarities -> (Q, videos); what is not above 0 has no vote."""
+    """Return the (Q, videos) votes for (Q, K) rows of training videos; similarities up to 0 give no vote."""
     votes = np.maximum(similarity, 0.0).astype(np.float32)
     starts = np.arange(len(neighbours) + 1) * neighbours.shape[1]
     matrix = sparse.csr_matrix((votes.ravel(), neighbours.ravel(), starts), shape=(len(neighbours), videos))

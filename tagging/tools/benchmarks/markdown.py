@@ -1,11 +1,11 @@
-"""Tables as markdown, for documents."""
+"""Markdown tables."""
 
 from collections.abc import Sequence
 from typing import Any
 
 
 def markdown_table(rows: Sequence[dict[str, Any]], title: str) -> str:
-    """Rows with equal keys; texts stand left, numbers right."""
+    """Format rows with equal keys as a table; texts are left-aligned, numbers right-aligned."""
     if not rows:
         return f"### {title}\n"
     head = "| " + " | ".join(rows[0]) + " |"

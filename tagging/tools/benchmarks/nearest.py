@@ -1,4 +1,4 @@
-"""The nearest training videos of each query, exactly: every similarity is computed."""
+"""Exact nearest neighbours: every similarity is computed."""
 
 from typing import Any
 
@@ -12,17 +12,20 @@ Rows = Any  # (V, D) float32, dense or scipy.sparse.csr_matrix
 
 
 def nearest(queries: Rows, videos: Rows, k: int, progress: Progress) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """(Q, D) and (V, D) rows -> (Q, k') video rows and inner products, best first, k' = min(k, V); ties by row."""
+    """Return (Q, k') video rows and inner products for (Q, D) and (V, D) rows, best first, ties by row.
+
+    k' = min(k, V).
+    """
     k = min(k, videos.shape[0])
     rows, similarity = np.zeros((queries.shape[0], k), np.int64), np.zeros((queries.shape[0], k), np.float32)
-    transposed = videos.T.tocsr() if hasattr(videos, "tocsr") else videos.T  # else converted at every product
+    transposed = videos.T.tocsr() if hasattr(videos, "tocsr") else videos.T  # otherwise converted at every product
     with progress.track("nearest titles", queries.shape[0]) as advance:
         for start in range(0, queries.shape[0], QUERIES_AT_ONCE):
             here = slice(start, start + QUERIES_AT_ONCE)
             product = queries[here] @ transposed
             all_scores = product.toarray() if hasattr(product, "toarray") else product
             for place, scores in enumerate(all_scores, start):
-                # A partition alone would choose freely among equals: titles that are the same make many.
+                # A partition alone would choose arbitrarily among ties, and equal titles cause many.
                 least = np.partition(scores, -k)[-k]
                 near = np.flatnonzero(scores >= least)
                 rows[place] = near[np.lexsort((near, -scores[near]))[:k]]

@@ -1,4 +1,4 @@
-"""TF-IDF of words and of characters, the plain measure of how alike two titles are (scikit-learn)."""
+"""TF-IDF features of words and characters for the similarity of titles (scikit-learn)."""
 
 from collections.abc import Sequence
 
@@ -14,10 +14,10 @@ KINDS = (("word", (1, 2)), ("char_wb", (2, 4)))
 
 
 def tfidf(train: Sequence[str], tests: Sequence[str], progress: Progress) -> tuple[Sparse, Sparse]:
-    """Texts -> (V, F) and (Q, F) rows: unit word 1-2-grams beside unit character 2-4-grams, so products lie in [0, 2].
+    """Return (V, F) and (Q, F) rows: unit word 1-2-grams next to unit character 2-4-grams; products are in [0, 2].
 
-    Fitted on the training texts alone. A gram that a single training text has can bring two texts together
-    only if the test has it too: it is kept. Raises InvalidManifestError where no text has a word.
+    Fitted on the training texts only. Grams of a single training text are kept, as a test text may share them. Raises
+    InvalidManifestError if no text has a word.
     """
     blocks: list[tuple[Sparse, Sparse]] = []
     with progress.track("TF-IDF", len(KINDS)) as advance:

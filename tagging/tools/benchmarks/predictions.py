@@ -1,4 +1,4 @@
-"""Files of predicted tags, in the form that the scorer reads: JSONL, one line a video, the best tag first."""
+"""Prediction files in the format of the scorer: JSONL, one line per video, the best tag first."""
 
 import gzip
 import io
@@ -9,17 +9,17 @@ from pathlib import Path
 from tagging.errors import InvalidManifestError
 from tagging.files.atomic import atomic_file
 
-DEEPEST = 200  # tags of each video
+DEEPEST = 200  # most tags per video
 
 
 def prediction_files(folder: Path) -> dict[str, Path]:
-    """system -> its file, in the order of their names."""
+    """Map each system to its file, sorted by name."""
     files = [path for path in folder.glob("*.jsonl*") if path.name.endswith((".jsonl", ".jsonl.gz"))]
     return {path.name.removesuffix(".gz").removesuffix(".jsonl"): path for path in sorted(files)}
 
 
 def write_predictions(videos: Iterable[tuple[str, Sequence[str]]], path: Path) -> None:
-    """(video id, tags) pairs; whole or not at all, and the same bytes for the same pairs."""
+    """Write (video id, tags) pairs atomically; equal pairs give equal bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with (
         atomic_file(path) as partial,
@@ -32,7 +32,7 @@ def write_predictions(videos: Iterable[tuple[str, Sequence[str]]], path: Path) -
 
 
 def read_predictions(path: Path) -> dict[str, list[str]]:
-    """video id -> tags, best first. Raises InvalidManifestError for the first line that is no prediction."""
+    """Map video ids to tags, best first. Raises InvalidManifestError for the first line that is not a prediction."""
     found: dict[str, list[str]] = {}
     number = 0
     try:

@@ -1,8 +1,8 @@
-"""Every system of a benchmark folder before the scorer, as tables.
+"""Scores of every system of a benchmark folder, as tables.
 
-`recall` has a row for each test and system, `bands` the recall of tags by how many training videos have them,
-`scripts` that of videos by the script of their title. R@200 is given twice: over all tags, and over those that
-training has seen (`R@200 known`), by the same scorer on a truth without the others.
+`recall` has a row per test and system, `bands` gives the recall of tags by their number of training videos, `scripts`
+the recall of videos by the script of their title. R@200 is given twice: over all tags, and over the tags seen in
+training (`R@200 known`), computed by the same scorer on a truth without the other tags.
 """
 
 import tempfile
@@ -26,8 +26,10 @@ Tables = dict[str, list[TableRow]]
 def score(
     folder: BenchmarkFolder, tests: Sequence[str], systems: Sequence[str], scorer: Scorer, progress: Progress
 ) -> Tables:
-    """The three tables, of the systems that are named, or of all. Raises ArtifactNotFoundError where a test has no
-    predictions, or none of a named system, and what the scorer raises."""
+    """Return the three tables for the named systems, or for all if none is named.
+
+    Raises ArtifactNotFoundError if a test has no predictions, or none of a named system, and the errors of the scorer.
+    """
     found = {test: prediction_files(folder.predictions(test)) for test in tests}
     for test, files in found.items():
         missing = [name for name in systems if name not in files]
@@ -47,7 +49,7 @@ def score_files(
     scorer: Scorer,
     progress: Progress,
 ) -> Tables:
-    """The same tables of any files of predictions: test -> system -> file, all learnt from the table `train`."""
+    """Return the same tables for given files of predictions (test -> system -> file), all trained on `train`."""
     learnt = {normalise(tag) for row in read_table(train) for tag in row.tags}
     tables: Tables = {"recall": [], "bands": [], "scripts": []}
     total = 2 * sum(map(len, found.values()))
@@ -71,7 +73,7 @@ def score_files(
 
 
 def _known_truth(truth: Path, learnt: set[str], scorer: Scorer, out: Path) -> Path:
-    """The scorer's sample without the tags that training never saw; a video left without a tag drops out."""
+    """Write the scorer's sample without the tags unseen in training; drop videos that are left without a tag."""
     rows = []
     for row in scorer.sampled(truth):
         video, tags = row.video, tuple(tag for tag in row.tags if normalise(tag) in learnt)

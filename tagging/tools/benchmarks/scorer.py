@@ -1,4 +1,4 @@
-"""The scorer, a program of its own: it alone knows what a measure is. Here it is asked, and its answers are tabled."""
+"""Client of the external scorer, a separate program that alone defines the measures."""
 
 import json
 import subprocess
@@ -17,14 +17,14 @@ SAMPLE, SEED = 2000, 7
 
 @dataclass(frozen=True, slots=True)
 class Scorer:
-    """`python FILE --truth … --predictions … --train … --sample N --seed S`, one JSON object on stdout."""
+    """The program `python FILE --truth … --predictions … --train … --sample N --seed S`; it prints one JSON object."""
 
     file: Path
     sample: int = SAMPLE
     seed: int = SEED
 
     def score(self, truth: Path, train: Path, predictions: Path) -> dict[str, Any]:
-        """Everything the scorer says of one file of predictions. Raises VideotagError with its last word."""
+        """Return the scores of one file of predictions. Raises VideotagError with the last line of its stderr."""
         said = self._run(truth, "--train", str(train), "--predictions", str(predictions))
         try:
             answer = json.loads(said)
@@ -35,7 +35,7 @@ class Scorer:
         return answer
 
     def sampled(self, truth: Path) -> list[LabelledVideo]:
-        """The videos of a table that the scorer looks at, which depend on nothing but the table, size and seed."""
+        """Return the videos of a table in the scorer's sample, which depends only on table, size and seed."""
         with tempfile.TemporaryDirectory() as name:
             chosen = Path(name) / "sample.jsonl"
             self._run(truth, "--write-sample", str(chosen))
@@ -55,5 +55,5 @@ class Scorer:
 
 
 def chosen_videos(scorer: Scorer | None, truth: Path) -> list[LabelledVideo]:
-    """What a system has to answer: the scorer's sample, or every video of the test."""
+    """Return the videos to predict tags for: the scorer's sample, or without a scorer every video of the test."""
     return read_table(truth) if scorer is None else scorer.sampled(truth)

@@ -1,7 +1,7 @@
-"""What composite clips are made of: labelled pictures, labelled sounds, and talks with what stands in their text.
+"""Sources of composite clips: labelled pictures, labelled sounds, and talks with the tags found in their text.
 
-What the package's encoders have learnt from is never kept back, so the kept-back pictures and sounds alone make test
-clips. Talks are divided by a hash of their title.
+Test clips use only the holdout of the distillation, i.e. pictures and sounds that the package's encoders were not
+trained on. Talks are divided by a hash of their title.
 """
 
 import csv
@@ -21,9 +21,9 @@ from tagging.tools.distillation.classes import Classes, audio_classes, vision_cl
 from tagging.tools.distillation.pictures import hashed_share, is_in_holdout, read_stills
 
 TALKS_HOLDOUT_SHARE = 0.2
-# ImageNet's own sample has one picture a class: a class would be in training or in test, never in both.
+# The ImageNet sample has one picture per class: a class would be in training or in test, never in both.
 PICTURES = ("tiny_imagenet", "cifar100", "clothing", "rooms")
-# Labels that name no sound a clip could be found by.
+# Labels too vague to identify a clip by its sound.
 VAGUE = frozenset(("background noise", "near silence", "noise"))
 
 
@@ -31,9 +31,11 @@ VAGUE = frozenset(("background noise", "near silence", "noise"))
 class Source:
     """A picture, a sound or a talk with the tags that it carries."""
 
-    name: str  # tells it from all others of its kind
-    tags: tuple[str, ...]  # a picture and a sound carry one
-    related: frozenset[str]  # general words of the tags, plain: what the other modalities of a clip must not carry
+    name: str  # unique among the sources of its kind
+    tags: tuple[str, ...]  # exactly one for a picture or a sound
+    related: frozenset[
+        str
+    ]  # general words of the tags, as by `plain`; the other modalities of a clip must not carry them
     held_out: bool  # for test clips
     read: Callable[[], NDArray[np.generic]]  # (H, W, 3) RGB bytes, or (samples,) float32 at 16 kHz; empty for a talk
 
@@ -45,7 +47,7 @@ class Talk(Source):
 
 
 def plain(text: str) -> str:
-    """Normalised words in the singular, a space on each side of each: names are found in texts as ` name `."""
+    """Return the normalised words in the singular with a space on each side, so that names are found as ` name `."""
     return f" {' '.join(map(singular, split_words(normalise(text))))} "
 
 
@@ -61,7 +63,7 @@ def read_pictures(data: Path) -> list[Source]:
 
 
 def read_sounds(data: Path) -> list[Source]:
-    """The labelled sounds alone; the split is that of tagging/tools/distillation/sounds.py, which a test holds."""
+    """Read the labelled sounds. A test asserts that the split is that of tagging/tools/distillation/sounds.py."""
     folder = data / "encoders" / "sounds"
     with (folder / "labels.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -81,7 +83,7 @@ def read_sounds(data: Path) -> list[Source]:
 
 
 def read_talks(data: Path) -> list[Talk]:
-    """Talks with those of their editors' tags whose words stand in title or description; others have none here."""
+    """Read the talks with the editors' tags whose words occur in title or description; drop talks without such tags."""
     found = []
     for row in read_dataset("ted", data / "metadata" / "ted_talks.parquet").rows:
         text = plain(f"{row.title}\n{row.description}")

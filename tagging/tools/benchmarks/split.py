@@ -1,8 +1,8 @@
-"""A table of labelled videos divided into what is learnt from and what is measured.
+"""Split of a table of labelled videos into training and test tables.
 
-An uploader repeats its tags on all its videos, so whole uploaders are held out (`unseen`); a few of the others'
-videos (`seen`) measure what a system gains from knowing the uploader. Hashes draw, so a row's place depends on
-nothing but its own ids and the seed.
+Uploaders repeat their tags on all their videos, so whole uploaders are held out (`unseen`); a few videos of the other
+uploaders (`seen`) measure the gain from knowing the uploader. The draw is by hash, so the part of a row depends only on
+its own ids and the seed.
 """
 
 from collections.abc import Sequence
@@ -16,13 +16,13 @@ from tagging.tools.benchmarks.folder import TESTS, BenchmarkFolder, write_table
 from tagging.types import VideoRef
 
 UNSEEN_SHARE = 0.08  # of the uploaders
-SEEN_SHARE = 0.03  # of the videos of the others
-TEST_SHARE = 0.2  # of the videos, where there are no uploaders
-SEED = 2026  # not that of `videotag train`, whose own holdout would else be drawn from the very same uploaders
+SEEN_SHARE = 0.03  # of the videos of the other uploaders
+TEST_SHARE = 0.2  # of the videos, if there are no uploaders
+SEED = 2026  # differs from that of `videotag train`, whose holdout would otherwise hit the very same uploaders
 
 
 def divide(rows: Sequence[Row], seed: int = SEED) -> dict[str, list[Row]]:
-    """train, unseen and seen; train and test where no row has an uploader. Each row is in exactly one part."""
+    """Return train, unseen and seen, or train and test if no row has an uploader. Each row is in exactly one part."""
     if all(row.uploader_id is None for row in rows):
         parts: dict[str, list[Row]] = {"train": [], "test": []}
         for row in rows:
@@ -43,9 +43,9 @@ def _is_drawn(video_id: str, share: float, seed: int) -> bool:
 
 
 def write_split(dataset: Dataset, out: Path, seed: int = SEED) -> list[dict[str, str | int]]:
-    """Write the parts into a folder without a benchmark; returns a row of counts for each.
+    """Write the parts into a folder and return a row of counts for each.
 
-    Raises OutputExistsError where a benchmark lies there, InvalidManifestError where a part would be empty.
+    Raises OutputExistsError if the folder holds a benchmark, InvalidManifestError if a part would be empty.
     """
     folder = BenchmarkFolder(out)
     existing = [path for path in map(folder.table, ("train", *TESTS)) if path.exists()]

@@ -1,8 +1,9 @@
-"""How long each stage takes for one video, with the bundle as it is or grown to many more labelled videos.
+"""Latency of each stage for a single video, with the bundle as it is or grown to many more labelled videos.
 
-A grown video has a real one as its parent, whose title and tags it shares; its embeddings lie between the parent's and
-those of a near video (tagging/tools/benchmarks/index_backends.py), and its uploader is a copy of the parent's. So
-channels search as many rows and count as many votes as they would; what they find is not measured here.
+A grown video has a real video as its parent and shares its title and tags; its embeddings are interpolated between
+those of the parent and of a neighbour (tagging/tools/benchmarks/index_backends.py), and its uploader is a copy of the
+parent's. Channels therefore search as many rows and count as many votes as with real videos; the quality of their
+results is not measured here.
 """
 
 import time
@@ -38,7 +39,7 @@ from tagging.store.features import FeatureStore
 from tagging.tools.benchmarks.index_backends import between, now_mib, share_found
 from tagging.types import Candidates, RankInput, VideoEmbeddings, VideoRef
 
-WARM = 5  # videos that are recalled before any is timed
+WARM = 5  # videos that are recalled before timing starts
 Floats = NDArray[np.float32]
 Rows = NDArray[np.int64]
 Row = dict[str, Any]
@@ -54,7 +55,7 @@ class Growth:
 def recall_times(
     bundle: Path, videos: Sequence[VideoRef], growth: Growth | None, store: FeatureStore, progress: Progress
 ) -> dict[str, list[Row]]:
-    """Tables: the indexes, where they are built anew, the time of every stage, and what all of it is and takes."""
+    """Return tables: the indexes if they are rebuilt, the time of every stage, and the totals with memory in MiB."""
     stated = read_manifest(bundle)
     encoders = load_encoders(stated.config.encoders)
     check_encoders(stated, encoders)
@@ -111,7 +112,7 @@ def _stages(
 def _rank_stages(
     ranker: ContrastiveRanker, whole: ExhaustiveRanker, inputs: Sequence[RankInput], progress: Progress
 ) -> list[Row]:
-    """One thread, as one video of a service has it."""
+    """Time the stages of the ranker on one thread, as in the service for a single video."""
     times: dict[str, list[float]] = {}
     with progress.track("rank one by one", len(inputs)) as advance, threads(1):
         for place, one in enumerate(inputs):
@@ -157,7 +158,7 @@ def _percentiles(times: Mapping[str, Sequence[float]]) -> list[Row]:
 def grown(
     parts: RecallParts, growth: Growth, config: RecallConfig, asked: Sequence[RecallQuery], progress: Progress
 ) -> tuple[RecallParts, list[Row]]:
-    """The same over so many videos, with indexes of another kind, and how those fare."""
+    """Return the parts grown to `growth.videos` labelled videos with new indexes, and a report on those indexes."""
     rng = np.random.default_rng(growth.seed)
     real = len(parts.labelled.ids)
     parents = np.r_[np.arange(real), rng.integers(0, real, max(0, growth.videos - real))]
@@ -190,7 +191,7 @@ def grown(
 
 
 def _grown_rows(one: RowIndex, parents: Rows, rng: np.random.Generator) -> tuple[Floats, Rows]:
-    """Rows of the real videos that have the view, then of the grown ones whose parent has it; whose each row is."""
+    """Return the rows of a view, real videos first, then grown ones whose parent has the view; and their video rows."""
     real = one.index.rows()
     place = np.full(parents.max(initial=-1) + 1, -1)
     place[one.rows] = np.arange(len(real))

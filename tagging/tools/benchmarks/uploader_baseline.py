@@ -1,5 +1,7 @@
-"""The uploader's usual tags: those of its training videos, the most repeated first. What a test of seen creators
-can be scored with and no look at the video at all; nothing for an uploader that training has not seen."""
+"""Uploader baseline: the tags of the uploader's training videos, most frequent first.
+
+It scores a test of seen uploaders without any look at the video, and predicts nothing for an unseen uploader.
+"""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -13,7 +15,7 @@ from tagging.types import LabelledVideo
 
 
 def uploader_tags(train: Sequence[LabelledVideo], tags: TrainingTags, tests: Sequence[LabelledVideo]) -> Sparse:
-    """V training and Q test videos -> (Q, N) numbers of the uploader's videos that have each tag."""
+    """Return (Q, N) counts: the training videos of the uploader of each of the Q tests that have each tag."""
     videos_of: dict[str, list[int]] = defaultdict(list)
     for row, video in enumerate(train):
         if video.video.uploader_id is not None:

@@ -1,4 +1,4 @@
-"""videotag itself on a benchmark: the commands that a user would type, and their predictions beside the peers'."""
+"""videotag on a benchmark: runs the `videotag` commands that a user would run and stores their predictions."""
 
 import subprocess
 import sys
@@ -17,31 +17,32 @@ COMMAND = (sys.executable, "-c", "from tagging.cli.main import main; main()")
 
 @dataclass(frozen=True, slots=True)
 class VideotagOptions:
-    bundle: Path  # trained unless it exists
+    bundle: Path  # trained if it does not exist
     profile: str = "offline"
-    configs: tuple[Path, ...] = ()  # TOML over the profile, each over those before it
-    features: Path | None = None  # the feature store; None: the user's
+    configs: tuple[Path, ...] = ()  # TOML over the profile, later files override earlier ones
+    features: Path | None = None  # the feature store; None: the default of the user
     command: Sequence[str] = COMMAND
 
 
 def run_videotag(
     folder: BenchmarkFolder, tests: Mapping[str, Sequence[LabelledVideo]], options: VideotagOptions
 ) -> list[Path]:
-    """Train on the folder's train.parquet, then answer the videos of each test; what `train` and `predict` raise."""
+    """Train on train.parquet of the folder, then predict for each test. Raises the errors of `train` and `predict`."""
     train(folder.train, options)
     return [path for test, videos in tests.items() for path in predict(videos, folder.predictions(test), options)]
 
 
 def train(manifest: Path, options: VideotagOptions) -> None:
-    """The bundle of the options, unless it is there. Raises VideotagError where the command fails; it told why."""
+    """Train the bundle unless it exists. Raises VideotagError if the command fails; its stderr gives the reason."""
     if not options.bundle.exists():
         where = ["--manifest", str(manifest), "--out", str(options.bundle), "--profile", options.profile]
         _videotag(options, "train", *where, *(f"--config={path}" for path in options.configs), *_features(options))
 
 
 def predict(videos: Sequence[LabelledVideo], out: Path, options: VideotagOptions) -> list[Path]:
-    """Whatever files of predictions `videotag evaluate` writes, as `videotag-NAME.jsonl.gz`, NAME being `union` or a
-    channel. Raises VideotagError where the command fails; it told why.
+    """Write all prediction files of `videotag evaluate` as `videotag-NAME.jsonl.gz`; NAME is `union` or a channel.
+
+    Raises VideotagError if the command fails; its stderr gives the reason.
     """
     out.mkdir(parents=True, exist_ok=True)
     written = []
@@ -62,7 +63,7 @@ def _features(options: VideotagOptions) -> list[str]:
 
 
 def _videotag(options: VideotagOptions, *arguments: str) -> None:
-    """stdout is not ours to fill: the figures of `evaluate` are other figures than the scorer's."""
+    """Run a command with stdout discarded: the figures of `evaluate` differ from those of the scorer."""
     done = subprocess.run([*options.command, *arguments], stdout=subprocess.DEVNULL, check=False)
     if done.returncode:
         raise VideotagError(f"videotag {arguments[0]} failed with exit code {done.returncode}", "it told why above")

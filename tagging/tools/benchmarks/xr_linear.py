@@ -1,9 +1,9 @@
-"""XR-Linear of PECOS (Yu et al. 2022), trained and asked. Run by a Python of its own, where libpecos is installed.
+"""XR-Linear of PECOS (Yu et al. 2022): training and prediction, run by a separate Python that has libpecos.
 
     python xr_linear.py FOLDER THREADS
     FOLDER/train_x.npz (V, F), train_y.npz (V, N), test_x.npz (Q, F), scipy CSR  ->  FOLDER/scores.npz (Q, N)
 
-It imports nothing of videotag: libpecos needs numpy below 2.
+It imports nothing from videotag: libpecos needs numpy below 2.
 """
 
 import sys
@@ -16,7 +16,7 @@ from pecos.xmc import Indexer, LabelEmbeddingFactory
 from pecos.xmc.xlinear.model import XLinearModel
 
 DEEPEST = 200
-BEAM = 50  # clusters kept at each level; the library's 10 cannot hold 200 tags of many clusters
+BEAM = 50  # clusters kept at each level; the default of 10 cannot yield 200 tags from many clusters
 SEED = 7
 
 

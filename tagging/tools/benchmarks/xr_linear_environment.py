@@ -1,4 +1,4 @@
-"""XR-Linear in its own virtual environment: libpecos needs numpy below 2, which videotag does not run on."""
+"""Virtual environment of XR-Linear: libpecos needs numpy below 2, on which videotag does not run."""
 
 import os
 import subprocess
@@ -14,17 +14,17 @@ from tagging.progress import Advance, Progress
 from tagging.tools.benchmarks.labels import Sparse, TrainingTags
 
 SCRIPT = Path(__file__).parent / "xr_linear.py"
-# libpecos names torch and transformers too, of which its linear models use nothing: 2 GB left out.
+# libpecos also requires torch and transformers, which its linear models never import: omitting them saves 2 GB.
 LIBRARIES = ("numpy<2", "scipy<1.14", "scikit-learn<1.7")
 PECOS = "libpecos==1.2.8"
-STAGES = 3  # of which the script tells: clustered, trained, answered
-MIN_COUNT = 2  # training videos of a tag: one video teaches a linear model that video
+STAGES = 3  # reported by the script: clustered, trained, predicted
+MIN_COUNT = 2  # fewest training videos of a tag: with one, a linear model memorises that video
 
 
 def make_environment(folder: Path, progress: Progress) -> Path:
-    """The Python of a virtual environment with libpecos, made at `folder` unless it is there.
+    """Return the Python of a virtual environment with libpecos, created at `folder` if needed.
 
-    Raises MissingPackageError where it cannot be installed.
+    Raises MissingPackageError if it cannot be installed.
     """
     python, ready = folder / "bin" / "python", folder / "ready"
     if not ready.exists():  # a killed installation leaves a Python without libraries
@@ -48,8 +48,8 @@ def make_environment(folder: Path, progress: Progress) -> Path:
 def xr_linear(
     python: Path, train: Sparse, tags: TrainingTags, queries: Sparse, progress: Progress, min_count: int = MIN_COUNT
 ) -> Sparse:
-    """(V, F) and (Q, F) features -> (Q, N) scores of the tags of at least `min_count` training videos."""
-    known = int((tags.labels.sum(axis=0) >= min_count).sum())  # the most used come first
+    """Return (Q, N) scores from (V, F) and (Q, F) features, for tags with at least `min_count` training videos."""
+    known = int((tags.labels.sum(axis=0) >= min_count).sum())  # tags are sorted by frequency
     if not known:
         raise VideotagError(f"no tag has {min_count} training videos", "XR-Linear needs a bigger training set")
     labels = tags.labels[:, :known].tocsr()
