@@ -41,12 +41,15 @@ def command(
         raise InvalidVideoError("nothing to tag", "give a video, a --title or a --description")
     if not is_unicode(title + description):
         raise InvalidVideoError("the title or description is not UTF-8 text")
+    from tagging.pipeline.labelled_updates import apply_updates
     from tagging.pipeline.load import load_tagger
     from tagging.store.labelled_log import read_labelled_log
 
     with load_tagger(bundle or paths.default_bundle()) as tagger:
         if labelled is not None:
-            tagger.join(read_labelled_log(labelled))
+            apply_updates(
+                tagger.models.recall_stage, read_labelled_log(labelled), tagger.models.encoders.fingerprints()
+            )
         # A file name may not be valid text; the id is printed, so it must be.
         video_id = os.fsencode(video).decode("utf-8", "replace") if video else title.strip() or description.strip()
         answer = tagger.tag(VideoRef(video_id, video, title, description), tagger.selection(max_tags, precision))

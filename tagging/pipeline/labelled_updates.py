@@ -7,14 +7,18 @@ the channels of similar videos, of similar texts and of their uploader.
 import logging
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from tagging.features.encode import embed, encode_videos
+from tagging.media.read_ahead import ReadVideo
+from tagging.pipeline.answer import nothing_to_read
+from tagging.pipeline.models import PipelineModels
 from tagging.pipeline.recall_stage import RecallStage
 from tagging.store.labelled_log import AddedVideo, LabelledUpdate, RemovedVideo
 from tagging.text import normalise
-from tagging.types import Modality
+from tagging.types import LabelledVideo, Modality
 
 logger = logging.getLogger(__name__)
 
@@ -34,11 +38,13 @@ class UpdateReport:
 
 
 def apply_updates(
-    recall_stage: RecallStage, updates: Mapping[str, LabelledUpdate], encoders: Mapping[Modality, str]
+    recall_stage: RecallStage, updates: Mapping[str, LabelledUpdate], fingerprints: Mapping[Modality, str]
 ) -> UpdateReport:
-    """Add and remove labelled videos, by video id; log a warning about unknown tags and foreign rows.
+    """Add labelled videos to neighbour voting, or remove them, by video id. Safe while other videos are tagged.
 
-    encoders: fingerprints of the bundle's encoders, by modality
+    Logs a warning about unknown tags and foreign rows.
+
+    fingerprints: of the bundle's encoders, by modality
     """
     added = [update for update in updates.values() if isinstance(update, AddedVideo)]
     removed_ids = [update.video_id for update in updates.values() if isinstance(update, RemovedVideo)]
@@ -53,7 +59,7 @@ def apply_updates(
             np.array(sorted({known[form] for form in of_video if form in known}), np.int64) for of_video in forms
         ]
         unknown.update(form for of_video in forms for form in of_video if form not in known)
-        embeddings = [video.embeddings(encoders) for video in batch]
+        embeddings = [video.embeddings(fingerprints) for video in batch]
         recall_stage.add_labelled([video.video.video_id for video in batch], embeddings, tag_rows)
         indices = [index for index, rows in enumerate(tag_rows) if len(rows)]
         voting += len(indices)
@@ -61,6 +67,23 @@ def apply_updates(
     report = UpdateReport(voting, removed, len(added) - voting, unknown, foreign)
     _warn(report)
     return report
+
+
+def encode_labelled(
+    models: PipelineModels, labelled: LabelledVideo, read: ReadVideo
+) -> tuple[AddedVideo, tuple[str, ...]]:
+    """Return a labelled video as a log stores it, and warnings.
+
+    Raises InvalidVideoError if no encoder can read anything of it.
+    """
+    [features] = encode_videos(models.encoders, [read])
+    embeddings = embed(models.encoders, read.video, features)
+    if not embeddings.rows:
+        raise nothing_to_read(read.video, features.warnings)
+    fingerprints = models.encoders.fingerprints()
+    rows = {modality: embeddings.rows[modality] for modality in embeddings.modalities}
+    made_by = {modality: fingerprints[modality] for modality in rows}
+    return AddedVideo(replace(read.video, uri=None), labelled.tags, rows, made_by), embeddings.warnings
 
 
 def _warn(report: UpdateReport) -> None:

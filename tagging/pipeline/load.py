@@ -1,7 +1,4 @@
-"""Recall and rank joined: from videos to ranked tags with their evidence.
-
-VideoRef → MediaSample → ModalityFeatures → VideoEmbeddings → Candidates → TagScores → RankedTags
-"""
+"""Loading of bundles: a tagger from a bundle's folder, checked against its manifest and the encoders at hand."""
 
 from pathlib import Path
 
@@ -15,7 +12,11 @@ from tagging.bundle.files import artifact_errors, read_manifest
 from tagging.bundle.manifest import BundleManifest
 from tagging.errors import ArtifactMismatchError
 from tagging.features.factory import Encoders, load_encoders
+from tagging.media.pool import DecodePool
+from tagging.pipeline.models import PipelineModels
+from tagging.pipeline.precision import PrecisionThresholds
 from tagging.pipeline.recall_stage import RecallStage
+from tagging.pipeline.selection import Selector
 from tagging.pipeline.stages import Stages, untimed
 from tagging.pipeline.tagger import Tagger
 from tagging.torch_tools import torch_device
@@ -36,15 +37,36 @@ def load_tagger(folder: Path | None = None, stages: Stages = untimed) -> Tagger:
     check_encoders(manifest, encoders)
     try:
         recall_stage, ranker = RecallStage.load(folder, manifest), load_ranker(folder, manifest)
-        answers = load_held_out_predictions(folder, manifest)
+        predictions = load_held_out_predictions(folder, manifest)
     except Exception:
         read_manifest(folder)  # names a file damaged since, whatever the library reported
         raise
-    return Tagger(recall_stage, ranker, encoders, manifest.config, manifest.version, answers, stages)
+    return make_tagger(manifest, PipelineModels(encoders, recall_stage, ranker), predictions, stages)
+
+
+def make_tagger(
+    manifest: BundleManifest,
+    models: PipelineModels,
+    predictions: HeldOutPredictions | None = None,
+    stages: Stages = untimed,
+) -> Tagger:
+    """Return the tagger over the models of a bundle; it starts decode processes if an encoder reads media.
+
+    predictions: of videos that nothing was fitted on; without them no precision can be guaranteed
+    """
+    config, encoders = manifest.config, models.encoders
+    reads_media = encoders.frames is not None or encoders.audio is not None
+    return Tagger(
+        models=models,
+        selector=Selector(config.select, PrecisionThresholds(predictions, config.training.seed)),
+        decoder=DecodePool(config.media) if reads_media else None,
+        bundle_version=manifest.version,
+        stages=stages,
+    )
 
 
 def load_held_out_predictions(folder: Path, manifest: BundleManifest) -> HeldOutPredictions | None:
-    """What the bundle would answer videos that nothing of it was fitted on."""
+    """Return the bundle's predictions for videos that nothing was fitted on; None if it has none."""
     if manifest.learnt is None or not manifest.learnt.kept_for_promises:
         return None
     with artifact_errors(folder):
@@ -52,7 +74,7 @@ def load_held_out_predictions(folder: Path, manifest: BundleManifest) -> HeldOut
 
 
 def load_ranker(folder: Path, manifest: BundleManifest) -> Ranker:
-    """The ranker that was trained; without one candidates are as sure as recall says, or as its channels together."""
+    """Return the trained ranker; without one, the ranker by recall's probabilities or by its channels' noisy or."""
     config = manifest.config.rank
     if manifest.ranker is not None and config.ranker is not None:
         device = torch_device(config.ranker.device, "rank.ranker.device")
@@ -62,7 +84,7 @@ def load_ranker(folder: Path, manifest: BundleManifest) -> Ranker:
 
 
 def check_encoders(manifest: BundleManifest, encoders: Encoders) -> None:
-    """The encoders at hand are those whose vectors the bundle holds, or ArtifactMismatchError."""
+    """Raise ArtifactMismatchError unless the encoders at hand made the vectors of the bundle."""
     stated = stated_fingerprints(manifest)
     for modality, found in encoders.fingerprints().items():
         if found != stated.get(modality):
@@ -74,5 +96,5 @@ def check_encoders(manifest: BundleManifest, encoders: Encoders) -> None:
 
 
 def stated_fingerprints(manifest: BundleManifest) -> dict[Modality, str]:
-    """Of the encoders that a bundle was made with."""
-    return {one: manifest.encoders[one].fingerprint for one in MODALITIES if one in manifest.encoders}
+    """Return the fingerprints of the encoders that a bundle was made with, by modality."""
+    return {name: manifest.encoders[name].fingerprint for name in MODALITIES if name in manifest.encoders}

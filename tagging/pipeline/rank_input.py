@@ -1,7 +1,4 @@
-"""Recall and rank joined: from videos to ranked tags with their evidence.
-
-VideoRef → MediaSample → ModalityFeatures → VideoEmbeddings → Candidates → TagScores → RankedTags
-"""
+"""Rank inputs: the ranker's view of videos whose frames and sound were encoded before and stored."""
 
 from collections.abc import Mapping, Sequence
 
@@ -15,18 +12,18 @@ from tagging.types import Candidates, Modality, ModalityFeatures, RankInput, Vid
 def rank_inputs(
     videos: Sequence[VideoRef], tokens: Mapping[Modality, Tokens], candidates: Sequence[Candidates]
 ) -> list[RankInput]:
-    """What a ranker looks at, from the stored tokens of n videos."""
+    """Return the ranker's input for each of B videos, from their stored tokens and their candidates."""
     return [
-        RankInput(video, _features(tokens, place), proposed)
-        for place, (video, proposed) in enumerate(zip(videos, candidates, strict=True))
+        RankInput(video, _features(tokens, index), proposed)
+        for index, (video, proposed) in enumerate(zip(videos, candidates, strict=True))
     ]
 
 
-def _features(tokens: Mapping[Modality, Tokens], place: int) -> ModalityFeatures:
-    at = {name: one.at(place) for name, one in tokens.items()}
-    return ModalityFeatures(frames=at.get("frames"), audio=at.get("audio"))
-
-
 def only(tokens: Mapping[Modality, Tokens], rows: NDArray[np.int64]) -> dict[Modality, Tokens]:
-    """Those of some of the videos."""
-    return {name: one.only(rows) for name, one in tokens.items()}
+    """Return the tokens of some of the videos, by row."""
+    return {modality: stored.only(rows) for modality, stored in tokens.items()}
+
+
+def _features(tokens: Mapping[Modality, Tokens], index: int) -> ModalityFeatures:
+    of_video = {modality: stored.at(index) for modality, stored in tokens.items()}
+    return ModalityFeatures(frames=of_video.get("frames"), audio=of_video.get("audio"))

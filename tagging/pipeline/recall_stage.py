@@ -135,6 +135,15 @@ class RecallStage:
         for index, query in zip(voting, queries, strict=True):
             self.neighbour_store.add(video_ids[index], query, tags[index])
 
+    @property
+    def labelled_videos(self) -> int:
+        """The number of labelled videos that vote."""
+        return len(self.neighbour_store.voters.live())
+
+    def has_labelled(self, video_id: str) -> bool:
+        """Return True if a labelled video votes."""
+        return self.neighbour_store.voters.row_of(video_id) is not None
+
     def rows_spelled(self) -> dict[str, int]:
         """Return the tag that a labelled video votes for by each normalised spelling."""
         return self.tags.rows_by_spelling()

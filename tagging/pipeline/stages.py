@@ -1,6 +1,6 @@
-"""The steps of tagging a video that are worth timing, and how whoever takes one says so: `with stages("decode"):`.
+"""Stage timing: the steps of tagging a video that are timed, `with stages("decode"):`.
 
-What listens is handed in: a service measures and traces, everything else listens to nothing.
+The timer is passed in: a service measures and traces the stages; elsewhere they are untimed.
 """
 
 from contextlib import AbstractContextManager, nullcontext
@@ -11,9 +11,9 @@ Stage = Literal["source", "decode", "encode", "recall", "rank", "select", "store
 
 class Stages(Protocol):
     def __call__(self, stage: Stage, /) -> AbstractContextManager[None]:
-        """Around the work of one stage, in any thread; within another stage, too."""
+        """Return a context around the work of one stage, in any thread; stages may be nested."""
 
 
 def untimed(_: Stage) -> AbstractContextManager[None]:
-    """Stages that nobody listens to."""
+    """Return a context that times nothing."""
     return nullcontext()

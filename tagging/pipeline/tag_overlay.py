@@ -5,17 +5,17 @@ towers encode the names of a created tag once. So the cost of an edit depends on
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from rank.base import Ranker
 from rank.contrastive import ContrastiveRanker
 from recall.channels.base import AddedSpellings, CatalogEdits
 from recall.channels.names import SensedNames
 from tagging.features.base import TellsClasses
-from tagging.features.factory import Encoders
 from tagging.features.names import Linker, class_words, name_vectors
-from tagging.pipeline.recall_stage import CatalogState, RecallStage
+from tagging.pipeline.models import PipelineModels
+from tagging.pipeline.recall_stage import CatalogState
 from tagging.tags.edits.edited_catalog import EditedCatalog
 from tagging.types import ClassTags, FloatRows, Indices, Modality
 
@@ -23,25 +23,25 @@ from tagging.types import ClassTags, FloatRows, Indices, Modality
 class TagOverlay:
     """Caches of vectors for the edits of one bundle; every name is encoded once. Not thread-safe."""
 
-    def __init__(self, recall_stage: RecallStage, ranker: Ranker, encoders: Encoders, near: float) -> None:
-        """recall_stage, ranker: without edits; near: least cosine of a name and a class (`recall.names.near`)"""
-        self._recall_stage = recall_stage
-        self._ranker = ranker
-        self._encoders = encoders
+    def __init__(self, models: PipelineModels, near: float) -> None:
+        """models: without edits; near: least cosine of a name and a class (`recall.names.near`)"""
+        self._models = models
         self._near = near
         self._text_vectors: dict[str, FloatRows] = {}  # by the text encoder
         self._recall_vectors: dict[str, FloatRows] = {}  # by recall's tag tower
         self._rank_vectors: dict[str, FloatRows] = {}  # by rank's tag tower
         self._linkers: dict[Modality, Linker] = {}
-        self._sensed = [channel.modality for channel in recall_stage.channels if isinstance(channel, SensedNames)]
+        self._sensed = [
+            channel.modality for channel in models.recall_stage.channels if isinstance(channel, SensedNames)
+        ]
 
     def warm(self) -> None:
         """Load what the first edit would otherwise wait for."""
         for modality in self._sensed:
             self._linker(modality)
 
-    def edited(self, tags: EditedCatalog) -> tuple[RecallStage, Ranker]:
-        """Return recall and rank over edited tags; the bundle's own stay as they are."""
+    def edited(self, tags: EditedCatalog) -> PipelineModels:
+        """Return the models over edited tags; the bundle's own stay as they are."""
         created = [row for row in tags.created if not tags.is_gone(row)]
         texts = [_tower_text(tags, row) for row in created]
         edits = CatalogEdits(
@@ -53,11 +53,12 @@ class TagOverlay:
             created_vectors=self._encode_for_recall(texts),
         )
         state = CatalogState(tags.catalog(), tags.redirects, tags.spelling_overrides)
-        ranker = self._ranker
+        ranker = self._models.ranker
         if isinstance(ranker, ContrastiveRanker):
             vectors = _cached(self._rank_vectors, texts, ranker.scorer.encoder.encode_names)
             ranker = ranker.with_tag_vectors(dict(zip(map(tags.name_of, created), vectors, strict=True)))
-        return self._recall_stage.with_tags(edits, state), ranker
+        recall_stage = self._models.recall_stage.with_tags(edits, state)
+        return replace(self._models, recall_stage=recall_stage, ranker=ranker)
 
     def _added_spellings(self, tags: EditedCatalog) -> AddedSpellings:
         spelled = sorted(
@@ -66,8 +67,8 @@ class TagOverlay:
             if not tags.is_gone(tags.merged_into(row))
         )
         rows, names = np.array([row for row, _ in spelled], np.int64), [form for _, form in spelled]
-        text = self._encoders.text
-        if not names or text is None or not self._recall_stage.parts.named:
+        text = self._models.encoders.text
+        if not names or text is None or not self._models.recall_stage.parts.named:
             return AddedSpellings(rows, names, None, {})
         vectors = np.stack(_cached(self._text_vectors, names, lambda unread: name_vectors(unread, text)))
         allowed = np.ones(len(vectors), np.bool_)
@@ -75,14 +76,15 @@ class TagOverlay:
         return AddedSpellings(rows, names, vectors, links)
 
     def _encode_for_recall(self, texts: Sequence[str]) -> FloatRows | None:
-        parts = self._recall_stage.parts.learnt
+        parts = self._models.recall_stage.parts.learnt
         if parts is None or parts.tags is None or not texts:
             return None
         return np.stack(_cached(self._recall_vectors, texts, parts.learnt.encode_tags))
 
     def _linker(self, modality: Modality) -> Linker:
         if modality not in self._linkers:
-            encoder, text = getattr(self._encoders, modality), self._encoders.text
+            encoders = self._models.encoders
+            encoder, text = getattr(encoders, modality), encoders.text
             assert isinstance(encoder, TellsClasses)
             assert text is not None
             self._linkers[modality] = Linker(class_words(encoder), text, self._near)

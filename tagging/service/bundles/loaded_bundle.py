@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from tagging.bundle.manifest import BundleManifest
-from tagging.errors import ArtifactCorruptError
+from tagging.errors import ArtifactCorruptError, InvalidVideoError
 from tagging.paths import default_bundle
+from tagging.pipeline.labelled_updates import apply_updates
 from tagging.pipeline.stages import Stage, Stages, untimed
+from tagging.pipeline.tag_overlay import TagOverlay
 from tagging.pipeline.tagger import Tagger
 from tagging.store.database.labelled_videos import LabelledLog, LabelledRecord
 from tagging.store.database.tag_edits import TagEdits
@@ -22,7 +24,7 @@ from tagging.tags.edits.catalog_index import CatalogIndex
 from tagging.tags.edits.edit import TagEdit
 from tagging.tags.edits.edited_catalog import EditedCatalog
 from tagging.tags.edits.history import EditHistory
-from tagging.types import Numbered
+from tagging.types import Numbered, VideoRef
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +83,8 @@ class LoadedBundle:
         self.stages = stages
         self._unedited = tagger
         self._tagger = tagger
-        self._history = EditHistory.over(CatalogIndex(tagger.catalog))
+        self._overlay = TagOverlay(tagger.models, manifest.config.recall.names.near)
+        self._history = EditHistory.over(CatalogIndex(tagger.models.recall_stage.catalog))
         self._labelled_seen = 0  # number of the last entry that was applied
         self._labelled_ids: set[str] = set()  # videos that the log adds, whether or not they can vote in this bundle
         self._following = asyncio.Lock()
@@ -114,15 +117,22 @@ class LoadedBundle:
     @property
     def labelled_videos(self) -> int:
         """The number of labelled videos that vote."""
-        return self._tagger.labelled_videos
+        return self._tagger.models.recall_stage.labelled_videos
 
     @property
     def decode_workers(self) -> DecodeWorkers:
-        return DecodeWorkers(*self._unedited.decode_workers)
+        decoder = self._unedited.decoder
+        return DecodeWorkers(0, 0) if decoder is None else DecodeWorkers(decoder.alive, decoder.killed)
 
     def has_labelled(self, video_id: str) -> bool:
         """Return True if a labelled video votes here, or would in a bundle that has its tags."""
-        return video_id in self._labelled_ids or self._tagger.has_labelled(video_id)
+        return video_id in self._labelled_ids or self._tagger.models.recall_stage.has_labelled(video_id)
+
+    def warm(self) -> None:
+        """Do the one-time work that the first call and the first edit would otherwise wait for."""
+        self._overlay.warm()
+        with suppress(InvalidVideoError):  # of a bundle that reads no text
+            self._tagger.tag(VideoRef("warm", title="a video to warm up with"), self._tagger.selection(None))
 
     @asynccontextmanager
     async def use(self) -> AsyncIterator[Snapshot]:
@@ -154,7 +164,7 @@ class LoadedBundle:
                     self._tagger, self._history = await run(partial(self._with_edits, edits))
                 if not page:
                     return
-                await run(partial(self._tagger.join, _last_updates(page)))
+                await run(partial(self._apply, page))
                 for entry in page:
                     if entry.record.kind == "added":
                         self._labelled_ids.add(entry.record.video_id)
@@ -164,7 +174,11 @@ class LoadedBundle:
 
     def _with_edits(self, edits: Sequence[Numbered[TagEdit]]) -> tuple[Tagger, EditHistory]:
         history = self._history.then(edits)
-        return self._unedited.edited(history.tags), history
+        return self._unedited.with_models(self._overlay.edited(history.tags)), history
+
+    def _apply(self, page: Sequence[Numbered[LabelledRecord]]) -> None:
+        models = self._tagger.models
+        apply_updates(models.recall_stage, _last_updates(page), models.encoders.fingerprints())
 
     async def _close_if_unused(self) -> None:
         if self._released and not self._users:

@@ -8,20 +8,18 @@ replaced bundle is closed after its last call.
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 
 from tagging.bundle.files import read_manifest
 from tagging.bundle.manifest import BundleManifest
 from tagging.concurrency import BackgroundTasks
-from tagging.errors import ArtifactCorruptError, BackendUnavailableError, BusyError, ConflictError, InvalidVideoError
+from tagging.errors import ArtifactCorruptError, BackendUnavailableError, BusyError, ConflictError
 from tagging.pipeline.load import load_tagger
 from tagging.pipeline.stages import Stages, untimed
-from tagging.pipeline.tagger import Tagger
 from tagging.service.bundles.folder import BundleFolder
 from tagging.service.bundles.loaded_bundle import ActiveOnlyStages, LoadedBundle, RunInTurn, UpdateLogs
-from tagging.types import VideoRef
 
 logger = logging.getLogger(__name__)
 
@@ -151,7 +149,7 @@ class BundleRegistry:
             raise
         bundle = LoadedBundle(folder, manifest, tagger, self._clock(), stages)
         try:
-            await asyncio.to_thread(_warm, tagger)
+            await asyncio.to_thread(bundle.warm)
             await bundle.follow(self._logs, asyncio.to_thread)  # no call uses its models yet
         except BaseException:
             await bundle.release()
@@ -183,10 +181,3 @@ def _verified_manifest(folder: Path, version: str) -> BundleManifest:
             f"{folder} was replaced by another bundle, {manifest.version}, while {version} was loaded", "try again"
         )
     return manifest
-
-
-def _warm(tagger: Tagger) -> None:
-    """Do the one-time work that the first call and the first edit would otherwise wait for."""
-    tagger.warm()
-    with suppress(InvalidVideoError):  # of a bundle that reads no text
-        tagger.tag(VideoRef("warm", title="a video to warm up with"), tagger.selection(None))

@@ -8,6 +8,7 @@ from dataclasses import replace
 from tagging.errors import VideotagError
 from tagging.media.read_ahead import Failure, ReadVideo, read_result
 from tagging.media.source import OpenFile
+from tagging.pipeline.labelled_updates import encode_labelled
 from tagging.pipeline.stages import Stages
 from tagging.pipeline.tagger import Tagger
 from tagging.service.bundles.loaded_bundle import Snapshot
@@ -64,7 +65,7 @@ class Inference:
     ) -> tuple[AddedVideo, tuple[str, ...]]:
         """Decode and encode a labelled video for the log; returns it with warnings."""
         read = await self._read(tagger, labelled.video, file)
-        return await self._model.run(lambda: tagger.late(labelled, read))
+        return await self._model.run(lambda: encode_labelled(tagger.models, labelled, read))
 
     async def _read(self, tagger: Tagger, video: VideoRef, file: OpenFile | None) -> ReadVideo:
         with self._stages("decode") if file is not None else nullcontext():
@@ -80,11 +81,10 @@ async def _decoded(tagger: Tagger, video: VideoRef, file: OpenFile | None) -> Re
     """The video with its media, where there are some and the bundle has encoders for media."""
     if file is not None and video.uri is None:
         video = replace(video, uri=file.name)  # content that was sent, as if it had a location
-    decoding = None if file is None else tagger.submit(file)
-    if decoding is None:
+    if file is None or tagger.decoder is None:
         return read_result(video, None)
     try:
-        media = await asyncio.wrap_future(decoding)
+        media = await asyncio.wrap_future(tagger.decoder.submit(file))
     except VideotagError as error:
         return read_result(video, error)
     return read_result(video, media)

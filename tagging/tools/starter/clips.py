@@ -10,9 +10,9 @@ from tagging.bundle.manifest import BundleManifest
 from tagging.errors import InvalidManifestError, MediaNotFoundError
 from tagging.features.factory import load_encoders
 from tagging.media.read_ahead import Failure
-from tagging.pipeline.load import load_ranker
+from tagging.pipeline.load import load_ranker, make_tagger
+from tagging.pipeline.models import PipelineModels
 from tagging.pipeline.recall_stage import RecallStage
-from tagging.pipeline.tagger import Tagger
 from tagging.progress import Progress
 from tagging.text import EMPTY, normalise, singular, split_words
 from tagging.types import VideoRef
@@ -54,10 +54,11 @@ def name_clips(
     if opened:
         manifest = _opened(manifest)
     encoders, ranker = load_encoders(manifest.config.encoders), load_ranker(bundle, manifest)
+    models = PipelineModels(encoders, RecallStage.load(bundle, manifest), ranker)
     named: list[NamedClip] = []
     with (
         progress.track("name clips", len(captions)) as advance,
-        Tagger(RecallStage.load(bundle, manifest), ranker, encoders, manifest.config, manifest.version) as tagger,
+        make_tagger(manifest, models) as tagger,
     ):
         videos = (VideoRef(file, str(clips / file)) for file in sorted(captions))
         for answer in tagger.tag_many(videos, tagger.selection(TAGS)):

@@ -85,7 +85,7 @@ class Interrupted(BaseException):
 def test_a_stopped_batch_keeps_its_rows_and_resumes_without_loss_or_repetition(
     tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tagging.pipeline.tagger.TEXTS_AT_ONCE", 10)
+    monkeypatch.setattr("tagging.pipeline.tagger.VIDEOS_PER_BATCH", 10)
     manifest = titles(tmp_path / "m.jsonl", 100, broken="not json")
     out = tmp_path / "out"
 
@@ -123,7 +123,7 @@ from pathlib import Path
 from tagging.pipeline import load, tagger as module
 from tagging.jobs import local
 from tagging.progress import Silent
-local.ROWS_PER_PART = module.TEXTS_AT_ONCE = 20
+local.ROWS_PER_PART = module.VIDEOS_PER_BATCH = 20
 with load.load_tagger(Path({str(tiny_bundle)!r})) as tagger:
     out = Path({str(tmp_path / "out")!r})
     local.run_batch(Path({str(manifest)!r}), {{}}, out, tagger, tagger.selection(None), Silent())

@@ -16,17 +16,23 @@ from tagging.config.root import Config
 from tagging.errors import ArtifactError, ArtifactNotFoundError, InvalidManifestError, OutputExistsError
 from tagging.maintenance.append_labelled import append_labelled, append_removals
 from tagging.maintenance.fold_labelled import fold_labelled
+from tagging.pipeline.labelled_updates import UpdateReport, apply_updates
 from tagging.pipeline.load import load_tagger
 from tagging.pipeline.recall_stage import RecallStage
+from tagging.pipeline.tagger import Tagger
 from tagging.progress import Silent
 from tagging.store.features import FeatureStore
-from tagging.store.labelled_log import AddedVideo, LabelledFileLog, read_labelled_log
+from tagging.store.labelled_log import AddedVideo, LabelledFileLog, LabelledUpdate, read_labelled_log
 from tagging.tags.catalog import TagCatalog
 from tagging.training.run import train
 from tagging.types import RankedTags, VideoEmbeddings, VideoRef
 from tests.support.channel_tags import as_dict
 from tests.support.cli import error_lines, run
 from tests.support.clocks import NOW
+
+
+def apply_to(tagger: Tagger, updates: Mapping[str, LabelledUpdate]) -> UpdateReport:
+    return apply_updates(tagger.models.recall_stage, updates, tagger.models.encoders.fingerprints())
 
 
 def written(path: Path, rows: Sequence[Mapping[str, object]]) -> Path:
@@ -77,7 +83,7 @@ def log(early: Path, halves: tuple[Path, Path], store: FeatureStore) -> Path:
 def answers(bundle: Path, videos: Sequence[VideoRef], log: Path | None = None) -> list[RankedTags]:
     with load_tagger(bundle) as tagger:
         if log is not None:
-            tagger.join(read_labelled_log(log))
+            apply_to(tagger, read_labelled_log(log))
         select = tagger.selection(50).model_copy(update={"min_confidence": 0.0})
         return [tagger.tag(video, select) for video in videos]
 
@@ -195,8 +201,8 @@ def test_unknown_tags_stay_in_the_log_and_are_reported(
     report = append_labelled(early, [path], {}, tmp_path / "log", store, Silent())
     assert (report.appended, report.without_tags, report.unknown_tags) == (2, 1, 1)
     with load_tagger(early) as tagger:
-        first = tagger.join(read_labelled_log(tmp_path / "log"))
-        again = tagger.join(read_labelled_log(tmp_path / "log"))
+        first = apply_to(tagger, read_labelled_log(tmp_path / "log"))
+        again = apply_to(tagger, read_labelled_log(tmp_path / "log"))
     assert (first.added, first.without_votes, dict(first.unknown)) == (1, 1, {"no such tag": 2})
     assert again == first
     assert "1 tags are not in the bundle's catalog" in caplog.text
@@ -212,7 +218,7 @@ def test_rows_of_other_encoders_are_left_out_and_reported(
             assert isinstance(entry, AddedVideo)
             own_log.append(replace(entry, encoders={**entry.encoders, "text": "another"}))
     with load_tagger(early) as tagger:
-        report = tagger.join(read_labelled_log(tmp_path / "log"))
+        report = apply_to(tagger, read_labelled_log(tmp_path / "log"))
     assert (report.added, report.foreign_rows) == (24, 24)
     assert "24 videos have rows of encoders that the bundle does not have" in caplog.text
 

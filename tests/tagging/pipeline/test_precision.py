@@ -61,7 +61,7 @@ def test_a_higher_precision_never_answers_more(precise_bundle: Path) -> None:
 def test_where_no_confidence_keeps_the_promise_every_video_says_so(precise_bundle: Path) -> None:
     for answer in answered(precise_bundle, 0.99):
         assert answer.tags == ()
-        assert answer.warnings[-1].startswith("no confidence keeps the promised precision; the best tag, ")
+        assert answer.warnings[-1].startswith("no confidence reaches the target precision; the best tag, ")
 
 
 def test_a_promise_is_kept_for_no_longer_answers_than_it_is_known_for(precise_bundle: Path) -> None:

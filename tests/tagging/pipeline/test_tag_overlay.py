@@ -15,10 +15,13 @@ from tagging.bundle.files import read_manifest
 from tagging.features.factory import load_encoders
 from tagging.maintenance.add_tags import add_tags
 from tagging.media.read_ahead import ReadVideo
-from tagging.pipeline.load import load_ranker, load_tagger
+from tagging.pipeline.labelled_updates import UpdateReport, apply_updates, encode_labelled
+from tagging.pipeline.load import load_ranker, load_tagger, make_tagger
+from tagging.pipeline.models import PipelineModels
 from tagging.pipeline.recall_stage import RecallStage
+from tagging.pipeline.tag_overlay import TagOverlay
 from tagging.pipeline.tagger import Tagger
-from tagging.store.labelled_log import AddedVideo
+from tagging.store.labelled_log import AddedVideo, LabelledUpdate
 from tagging.tags.catalog import TagCatalog
 from tagging.tags.edits.catalog_index import CatalogIndex
 from tagging.tags.edits.edit_batch import EditBatch
@@ -27,11 +30,16 @@ from tagging.types import LabelledVideo, Numbered, RankedTag, RankedTags, VideoR
 from tests.support.clocks import NOW
 
 
+def apply_to(tagger: Tagger, updates: Mapping[str, LabelledUpdate]) -> UpdateReport:
+    return apply_updates(tagger.models.recall_stage, updates, tagger.models.encoders.fingerprints())
+
+
 class Desk:
     """A tagger whose tags are edited."""
 
     def __init__(self, tagger: Tagger, bundle: Path) -> None:
         self.first = self.tagger = tagger
+        self.overlay = TagOverlay(tagger.models, read_manifest(bundle).config.recall.names.near)
         self.history = EditHistory.over(CatalogIndex(TagCatalog.load(bundle / "catalog.parquet")))
 
     def do(self, ask: Callable[[EditBatch], Any]) -> None:
@@ -39,11 +47,11 @@ class Desk:
         ask(change)
         first = self.history.last + 1
         self.history = self.history.then([Numbered(first + n, edit) for n, edit in enumerate(change.edits)])
-        self.tagger = self.first.edited(self.history.tags)
+        self.tagger = self.first.with_models(self.overlay.edited(self.history.tags))
 
     def undo(self, number: int) -> None:
         self.history = self.history.without(number)
-        self.tagger = self.first.edited(self.history.tags)
+        self.tagger = self.first.with_models(self.overlay.edited(self.history.tags))
 
     def id(self, spelling: str) -> str:
         row = self.history.tags.find_spelling(spelling)
@@ -181,7 +189,7 @@ def with_offsets(bundle: Path, offsets: Mapping[int, float]) -> Tagger:
     ranker, encoders = load_ranker(bundle, manifest), load_encoders(manifest.config.encoders)
     assert isinstance(ranker, ContrastiveRanker)
     ranker = replace(ranker, confidence=replace(ranker.confidence, offsets=offsets))
-    return Tagger(RecallStage.load(bundle, manifest), ranker, encoders, manifest.config, manifest.version)
+    return make_tagger(manifest, PipelineModels(encoders, RecallStage.load(bundle, manifest), ranker))
 
 
 def test_the_threshold_of_a_tag_stays_its_own_whatever_is_edited(learnt_bundle: Path) -> None:
@@ -229,10 +237,10 @@ def test_the_threshold_of_a_tag_stays_its_own_whatever_is_edited(learnt_bundle: 
 
 def test_a_labelled_video_votes_for_a_created_tag(desk: Desk) -> None:
     desk.do(lambda c: c.create("fnord"))
-    [text] = desk.first._encoders.text.encode(["kitten purring"])  # type: ignore[union-attr]
-    fingerprint = desk.first._encoders.text.fingerprint  # type: ignore[union-attr]
+    [text] = desk.first.models.encoders.text.encode(["kitten purring"])  # type: ignore[union-attr]
+    fingerprint = desk.first.models.encoders.text.fingerprint  # type: ignore[union-attr]
     late = AddedVideo(VideoRef("late", None, "kitten purring"), ("fnord",), {"text": text}, {"text": fingerprint})
-    report = desk.tagger.join({"late": late})
+    report = apply_to(desk.tagger, {"late": late})
     assert report.added == 1
     tag = desk.tag("fnord", "kitten purring")
     assert [one.video_id for one in tag.evidence if one.channel == "text"] == ["late"]
@@ -251,8 +259,8 @@ def test_a_labelled_video_votes_for_whom_its_spelling_means_and_goes_back_with_a
 
     def vote(video_id: str, spelling: str, title: str) -> None:
         labelled = LabelledVideo(VideoRef(video_id, None, title), (spelling,))
-        late, _ = desk.tagger.late(labelled, ReadVideo(labelled.video, None))
-        assert desk.tagger.join({video_id: late}).added == 1
+        late, _ = encode_labelled(desk.tagger.models, labelled, ReadVideo(labelled.video, None))
+        assert apply_to(desk.tagger, {video_id: late}).added == 1
 
     desk.do(lambda change: change.create("fnord"))
     desk.undo(3)
@@ -285,7 +293,7 @@ def test_names_are_read_once(learnt_bundle: Path, monkeypatch: pytest.MonkeyPatc
         desk = Desk(tagger, learnt_bundle)
         desk.do(lambda c: c.create("fnord"))
         read: list[str] = []
-        text = tagger._encoders.text
+        text = tagger.models.encoders.text
         assert text is not None
         encode = text.encode
 

@@ -70,7 +70,7 @@ async def test_tags_are_listed_page_by_page_without_repetition(client: Client) -
         if not token:
             break
     with load_tagger(client.bundle) as tagger:
-        assert sorted(names) == sorted([*tagger.catalog.names, "fnord"])
+        assert sorted(names) == sorted([*tagger.models.recall_stage.catalog.names, "fnord"])
     matching = await client.stub.ListTags(pb.ListTagsRequest(text="FNO"))
     assert [tag.name for tag in matching.tags] == ["fnord"]
     for wrong in (pb.ListTagsRequest(page_token="x"), pb.ListTagsRequest(page_token=page.next_page_token + "e30=")):

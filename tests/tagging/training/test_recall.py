@@ -155,7 +155,7 @@ def test_with_too_few_videos_no_recall_model_is_trained_and_the_log_says_so(
     assert read_manifest(tmp_path / "b").learnt is None
     with load_tagger(tmp_path / "b") as tagger:
         assert tagger.tag(VideoRef("x", title="purring kitten"), tagger.selection(3)).tags
-        with pytest.raises(InvalidSelectionError, match="kept no videos aside"):
+        with pytest.raises(InvalidSelectionError, match="has no held-out videos"):
             tagger.selection(None, 0.8)
 
 

@@ -13,6 +13,7 @@ import pytest
 from tagging.errors import ArtifactNotFoundError, BackendUnavailableError
 from tagging.maintenance.add_tags import add_tags
 from tagging.media.read_ahead import ReadVideo
+from tagging.pipeline.labelled_updates import encode_labelled
 from tagging.pipeline.stages import Stage
 from tagging.service.bundles.loaded_bundle import LoadedBundle, UpdateLogs
 from tagging.service.bundles.registry import BundleRegistry
@@ -162,7 +163,7 @@ async def test_a_folder_with_another_bundle_is_loaded_again(
     await bundles.activate("one", None)
     second = bundles.active.version
     assert second != first
-    assert "fnord three" in bundles.active.snapshot.tagger.catalog.names
+    assert "fnord three" in bundles.active.snapshot.tagger.models.recall_stage.catalog.names
     await bundles.activate(None, first)  # whose folder is gone
     assert bundles.active.version == first
     await bundles.activate(None, second)
@@ -189,7 +190,7 @@ class MemoryLog:
 
 def payload(bundle: LoadedBundle, video_id: str, title: str, tag_name: str) -> bytes:
     video = VideoRef(video_id, title=title)
-    late, _ = bundle.snapshot.tagger.late(LabelledVideo(video, (tag_name,)), ReadVideo(video, None))
+    late, _ = encode_labelled(bundle.snapshot.tagger.models, LabelledVideo(video, (tag_name,)), ReadVideo(video, None))
     return to_bytes(late)
 
 
