@@ -85,9 +85,7 @@ def expressions() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("expression", list(expressions()))
-def test_an_expression_names_metrics_labels_and_values_that_there_are(
-    expression: str, measured: dict[str, set[str]]
-) -> None:
+def test_expressions_use_existing_metrics_labels_and_values(expression: str, measured: dict[str, set[str]]) -> None:
     assert NAME.search(expression)
     labels: set[str] = set()
     for name, selector in SELECTED.findall(expression):
@@ -104,7 +102,7 @@ def test_an_expression_names_metrics_labels_and_values_that_there_are(
         assert expression.count(left) == expression.count(right)
 
 
-def test_all_that_the_service_measures_is_on_the_dashboard(measured: dict[str, set[str]]) -> None:
+def test_every_metric_of_the_service_is_on_the_dashboard(measured: dict[str, set[str]]) -> None:
     shown = {name for panel in panels() for target in panel["targets"] for name in NAME.findall(target["expr"])}
     families = {re.sub(r"_(bucket|sum|count)$", "", name) for name in measured if name.startswith("tagging_")}
     assert families == {re.sub(r"_(bucket|sum|count)$", "", name) for name in shown if name.startswith("tagging_")}
@@ -113,13 +111,13 @@ def test_all_that_the_service_measures_is_on_the_dashboard(measured: dict[str, s
     assert histograms <= shown
 
 
-def test_a_counter_is_shown_as_a_rate() -> None:
+def test_counters_are_queried_as_rates() -> None:
     for expression in expressions():
         for counter in re.findall(r"\b\w+_(?:total|bucket|sum|count)\b", expression):
             assert re.search(rf"rate\({counter}(\{{[^}}]*\}})?\[", expression), expression
 
 
-def test_panels_say_what_they_show_and_do_not_overlap() -> None:
+def test_panels_have_descriptions_and_do_not_overlap() -> None:
     taken: set[tuple[int, int]] = set()
     for panel in dashboard()["panels"]:
         assert panel["title"]
@@ -136,7 +134,7 @@ def test_panels_say_what_they_show_and_do_not_overlap() -> None:
     assert len({panel["id"] for panel in dashboard()["panels"]}) == len(dashboard()["panels"])
 
 
-def test_an_alert_says_how_bad_it_is_and_what_to_do() -> None:
+def test_alerts_have_a_severity_and_a_runbook() -> None:
     names = [rule["alert"] for rule in rules()]
     assert len(set(names)) == len(names)
     for rule in rules():

@@ -18,14 +18,14 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_the_stubs_are_those_of_the_proto(fresh: Path) -> None:
+def test_the_stubs_match_the_proto(fresh: Path) -> None:
     made = {path.relative_to(fresh).as_posix() for path in fresh.rglob("*") if path.is_file()}
     assert made == GENERATED
     stale = [name for name in sorted(made) if (fresh / name).read_bytes() != (regenerate.PROTOS / name).read_bytes()]
     assert not stale, "run `make protos`"
 
 
-def test_the_stubs_ask_for_no_newer_library_than_is_declared(fresh: Path) -> None:
+def test_the_stubs_need_no_newer_library_than_is_declared(fresh: Path) -> None:
     declared = (regenerate.PROTOS.parent / "pyproject.toml").read_text(encoding="utf-8")
     [stated] = [line for line in (fresh / "videotag/v1/tagging_pb2.py").read_text().splitlines() if "Version:" in line]
     assert f'"protobuf>={stated.split()[-1]},' in declared
@@ -46,7 +46,7 @@ def test_the_service_has_the_calls_of_the_design() -> None:
         assert all(hasattr(stub, call.name) for call in service.methods)
 
 
-def test_the_contract_of_a_tagging_keeps_its_names() -> None:
+def test_the_fields_of_a_tagging_keep_their_names() -> None:
     request, response = tagging_pb2.TagVideoRequest.DESCRIPTOR, tagging_pb2.TagVideoResponse.DESCRIPTOR
     assert {"video_id", "uri", "content", "title", "description", "uploader_id"} <= set(request.fields_by_name)
     assert request.fields_by_name["uploader_id"].has_presence

@@ -55,12 +55,12 @@ def lint(image: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([buf, "lint", image, "--config", config], capture_output=True, text=True, check=False)
 
 
-def test_buf_finds_nothing_to_complain_of(image: Path) -> None:
+def test_the_protos_pass_bufs_lint_rules(image: Path) -> None:
     told = lint(image)
     assert told.returncode == 0, told.stdout + told.stderr
 
 
-def test_buf_would_complain(image: Path, tmp_path: Path) -> None:
+def test_violations_of_bufs_lint_rules_are_found(image: Path, tmp_path: Path) -> None:
     read = FileDescriptorSet.FromString(image.read_bytes())
     own = own_of(read)
     own.message_type[0].field[0].name = "videoId"
@@ -75,13 +75,13 @@ def test_buf_would_complain(image: Path, tmp_path: Path) -> None:
     assert all(complaint in told.stdout for complaint in complaints), told.stdout
 
 
-def test_the_comment_of_every_number_says_its_range(proto: FileDescriptorProto) -> None:
+def test_the_comment_of_every_number_states_its_range(proto: FileDescriptorProto) -> None:
     numbers = [(m.name, f.name, told) for m, f, told in fields_with_comments(proto) if f.type in NUMBERS]
     assert len(numbers) > 20
     assert [one for one in numbers if not RANGE.search(one[2])] == []
 
 
-def test_the_comment_of_every_field_of_a_request_says_what_leaving_it_out_means(proto: FileDescriptorProto) -> None:
+def test_the_comment_of_every_request_field_states_its_default(proto: FileDescriptorProto) -> None:
     asked = [
         (message.name, field.name, told)
         for message, field, told in fields_with_comments(proto)
@@ -93,6 +93,6 @@ def test_the_comment_of_every_field_of_a_request_says_what_leaving_it_out_means(
     assert [one for one in asked if not UNSET.search(one[2])] == []
 
 
-def test_no_text_of_the_protos_is_wider_than_the_code() -> None:
+def test_lines_of_the_protos_are_no_longer_than_those_of_the_code() -> None:
     for path in regenerate.PROTOS.rglob("*.proto"):
         assert max(map(len, path.read_text(encoding="utf-8").splitlines())) <= 120

@@ -20,7 +20,7 @@ async def test_the_caller_gets_the_result_or_the_exception() -> None:
         await BackgroundTasks().run(half(3))
 
 
-async def test_a_task_continues_when_its_caller_is_cancelled_and_is_waited_for() -> None:
+async def test_a_task_continues_when_its_caller_is_cancelled_and_is_awaited_at_exit() -> None:
     background, release, done = BackgroundTasks(), asyncio.Event(), list[str]()
 
     async def work() -> None:

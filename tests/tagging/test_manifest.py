@@ -58,20 +58,20 @@ def test_tags_of_a_csv_may_be_joined_with_bars(tmp_path: Path) -> None:
     assert next(iter(read_labelled([path], {}))).tags == ("rock ", " hard rock")
 
 
-def test_a_mapped_column_takes_the_place_of_the_field(tmp_path: Path) -> None:
+def test_a_mapped_column_replaces_the_field(tmp_path: Path) -> None:
     path = write(tmp_path, "jsonl", [{"id": 7, "headline": "Hello", "video_id": "unused", "channel": "c"}])
     columns = parse_columns(["video_id=id", "title=headline", "uploader_id=channel"])
     assert list(read_videos(path, columns)) == [VideoRef("7", title="Hello", uploader_id="c")]
 
 
 @pytest.mark.parametrize("pair", ["title", "title=", "colour=red", "=title"])
-def test_a_wrong_mapping_is_refused_with_the_fields_there_are(pair: str) -> None:
+def test_an_invalid_mapping_is_refused_with_the_known_fields(pair: str) -> None:
     with pytest.raises(InvalidManifestError, match="FIELD=COLUMN") as caught:
         parse_columns([pair])
     assert "uploader_id" in caught.value.hint
 
 
-def test_a_mapped_column_that_no_row_has_is_told(tmp_path: Path) -> None:
+def test_a_mapped_column_that_no_row_has_is_an_error(tmp_path: Path) -> None:
     path = write(tmp_path, "jsonl", [{"video_id": "a", "channel_id": "c"}, {"video_id": "b"}])
     assert len(list(read_labelled([path], {"uploader_id": "channel_id"}))) == 2
     with pytest.raises(InvalidManifestError, match="no row has 'chanel_id'"):
@@ -101,7 +101,7 @@ def test_two_fields_may_come_from_one_column_but_one_field_not_from_two(tmp_path
 
 
 @pytest.mark.parametrize("uri", ["https://videos.example/a.mp4", "/videos/a.mp4", "file:///videos/a.mp4"])
-def test_urls_and_absolute_paths_stay_as_they_are(tmp_path: Path, uri: str) -> None:
+def test_urls_and_absolute_paths_are_unchanged(tmp_path: Path, uri: str) -> None:
     path = write(tmp_path, "jsonl", [{"video_id": "a", "uri": uri}])
     assert list(read_videos(path, {})) == [VideoRef("a", uri)]
 
@@ -133,7 +133,7 @@ def test_an_unreadable_row_is_named_with_its_line_field_and_what_was_expected(
     assert told in caught.value.message
 
 
-def test_a_streamed_manifest_goes_on_after_a_bad_row_and_never_looks_at_tags(tmp_path: Path) -> None:
+def test_a_streamed_manifest_continues_after_an_invalid_row_and_ignores_tags(tmp_path: Path) -> None:
     path = tmp_path / "v.jsonl"
     path.write_text('{"video_id": "a", "tags": 5}\n{"video_id": 1.5}\n{"video_id": "b"}\n', encoding="utf-8")
     first, second, third = read_videos(path, {})
@@ -141,7 +141,7 @@ def test_a_streamed_manifest_goes_on_after_a_bad_row_and_never_looks_at_tags(tmp
     assert isinstance(second, InvalidManifestError)
 
 
-def test_a_video_in_two_manifests_is_named_with_both_places(tmp_path: Path) -> None:
+def test_a_video_in_two_manifests_is_reported_with_both_files(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / f"{name}.jsonl").write_text('{"video_id": "a"}\n', encoding="utf-8")
     with pytest.raises(InvalidManifestError, match=r"two\.jsonl: line 1: .*first at one\.jsonl line 1"):
@@ -169,7 +169,9 @@ def test_a_parquet_row_is_named_by_its_number(tmp_path: Path) -> None:
         ("v.csv", b"video_id,title\na\n", "line 2: expected 2 cells as in the header, found 1"),
     ],
 )
-def test_a_file_that_is_no_manifest_gives_one_clear_error(tmp_path: Path, name: str, content: bytes, told: str) -> None:
+def test_a_file_that_is_not_a_manifest_gives_one_clear_error(
+    tmp_path: Path, name: str, content: bytes, told: str
+) -> None:
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(InvalidManifestError) as caught:

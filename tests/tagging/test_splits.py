@@ -17,7 +17,7 @@ def test_about_the_stated_share_of_uploaders_is_held_out() -> None:
     assert 1800 < held < 2200
 
 
-def test_the_draw_is_the_one_that_bundles_were_made_with() -> None:
+def test_the_split_equals_that_of_existing_bundles() -> None:
     held = [n for n in range(40) if is_held_out(VideoRef("v", uploader_id=f"u{n}"), 0.2, seed=7)]
     by_hand = [
         n
@@ -28,13 +28,13 @@ def test_the_draw_is_the_one_that_bundles_were_made_with() -> None:
     assert held
 
 
-def test_another_seed_holds_out_others_and_a_share_of_nothing_holds_out_none() -> None:
+def test_another_seed_holds_out_other_uploaders_and_a_share_of_zero_none() -> None:
     videos = [VideoRef(str(n)) for n in range(200)]
     assert [is_held_out(v, 0.5, 1) for v in videos] != [is_held_out(v, 0.5, 2) for v in videos]
     assert not any(is_held_out(v, 0.0, 1) for v in videos)
 
 
-def test_an_uploader_and_a_video_of_the_same_name_are_drawn_apart() -> None:
+def test_an_uploader_and_a_video_of_the_same_id_are_drawn_independently() -> None:
     names = [str(n) for n in range(200)]
     by_uploader = [is_held_out(VideoRef("v", uploader_id=n), 0.5, 1) for n in names]
     assert by_uploader != [is_held_out(VideoRef(n), 0.5, 1) for n in names]

@@ -30,7 +30,7 @@ def test_a_noun_and_its_plural_have_the_same_singular(one: str, many: str) -> No
 
 
 @pytest.mark.parametrize(("one", "other"), [("new", "news"), ("glass", "glasses"), ("good", "goods"), ("pu", "pus")])
-def test_words_that_only_look_like_plurals_stay_apart(one: str, other: str) -> None:
+def test_words_that_only_look_like_plurals_are_unchanged(one: str, other: str) -> None:
     assert singular(one) != singular(other)
 
 
@@ -61,5 +61,5 @@ def test_vowel_signs_and_accents_belong_to_their_word(text: str, words: tuple[st
     assert NgramFeatures.fit([text, text, "other words"], NgramConfig(least=1)).transform([words[0]]).nnz
 
 
-def test_scripts_without_spaces_fall_into_characters() -> None:
+def test_scripts_without_spaces_are_split_into_characters() -> None:
     assert split_words("猫の動画") == ("猫", "の", "動", "画")

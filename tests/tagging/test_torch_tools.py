@@ -6,7 +6,7 @@ import torch
 from tagging.torch_tools import RowAdagrad, decoupled_softmax, modality_dropout
 
 
-def test_a_row_moves_like_a_single_number_under_torch_adagrad() -> None:
+def test_row_wise_adagrad_agrees_with_torch_for_rows_of_one_number() -> None:
     table = torch.tensor([1.0, 2.0, 3.0])
     ours = RowAdagrad(table, 0.1)
     theirs = torch.nn.Parameter(torch.tensor([1.0, 3.0]))
@@ -42,7 +42,7 @@ def test_modality_dropout_never_drops_the_last_modality(generator: torch.Generat
     assert kept[1::4].float().mean().item() == pytest.approx(0.5 + 0.5**3, abs=0.06)
 
 
-def test_decoupled_softmax_compares_a_positive_with_the_negatives_alone() -> None:
+def test_decoupled_softmax_compares_a_positive_with_the_negatives_only() -> None:
     logits = torch.tensor([[2.0, 1.0, 0.5, -1.0]])
     negative = torch.tensor([[-torch.inf, -torch.inf, 0.5, -1.0]])
     loss = decoupled_softmax(logits, torch.tensor([0, 0]), torch.tensor([0, 1]), negative)

@@ -96,7 +96,7 @@ def test_a_bundle_with_inconsistent_parts_is_refused_despite_a_valid_digest(bund
         load_tagger(bundle)
 
 
-def test_a_file_instead_of_a_bundle_is_one_clear_error(bundle: Path) -> None:
+def test_a_file_instead_of_a_bundle_folder_is_one_clear_error(bundle: Path) -> None:
     with pytest.raises(ArtifactNotFoundError, match="no folder"):
         load_tagger(bundle / "catalog.parquet")
 
@@ -104,7 +104,7 @@ def test_a_file_instead_of_a_bundle_is_one_clear_error(bundle: Path) -> None:
 @pytest.mark.parametrize(
     "content", ["[" * 200_000, "", "{", "[]", "null", '{"format": 2}', '{"format": 2, "version": []}']
 )
-def test_a_manifest_of_nonsense_gives_one_clear_error(bundle: Path, content: str) -> None:
+def test_a_manifest_that_is_not_valid_json_gives_one_clear_error(bundle: Path, content: str) -> None:
     (bundle / "manifest.json").write_text(content)
     with pytest.raises(ArtifactError) as caught:
         load_tagger(bundle)
@@ -117,7 +117,7 @@ def test_a_folder_without_a_manifest_is_one_clear_error(tmp_path: Path) -> None:
     assert "videotag train" in caught.value.hint
 
 
-def test_a_bundle_is_never_replaced(bundle: Path) -> None:
+def test_an_existing_bundle_is_never_overwritten(bundle: Path) -> None:
     with pytest.raises(OutputExistsError, match="never written over"), atomic_folder(bundle):
         pass
 
@@ -147,7 +147,7 @@ def start_writer(out: Path) -> "subprocess.Popen[str]":
     return writer
 
 
-def test_files_of_a_killed_writer_are_removed_and_those_of_a_running_one_stay(tmp_path: Path) -> None:
+def test_files_of_a_killed_writer_are_removed_and_those_of_a_running_writer_are_kept(tmp_path: Path) -> None:
     out = tmp_path / "b"
     killed, living = start_writer(out), start_writer(out)
     try:

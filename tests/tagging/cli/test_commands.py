@@ -44,11 +44,13 @@ def test_the_help_of_every_command_has_examples(command: list[str]) -> None:
 @pytest.mark.parametrize(
     "args", [["fly"], ["train"], ["tag", "--max-tags", "0"], ["tag", "--format", "xml"], ["tag", "a", "b"]]
 )
-def test_wrong_usage_exits_with_two(args: list[str]) -> None:
+def test_invalid_usage_exits_with_code_two(args: list[str]) -> None:
     assert run(*args).returncode == 2
 
 
-def test_tag_prints_the_contract(tiny_bundle: Path, unseen_corpus: Path, unseen_plans: list[PlannedVideo]) -> None:
+def test_tag_prints_json_of_the_documented_form(
+    tiny_bundle: Path, unseen_corpus: Path, unseen_plans: list[PlannedVideo]
+) -> None:
     plan = unseen_plans[0]
     clip = unseen_corpus.parent / f"{plan.video_id}.mp4"
     args = ("tag", clip, "--title", plan.title, "--bundle", tiny_bundle, "--max-tags", 4)
@@ -68,7 +70,7 @@ def test_tag_prints_the_contract(tiny_bundle: Path, unseen_corpus: Path, unseen_
     assert "looked at: text, frames, audio" in table.stdout
 
 
-def test_tag_shows_words_frame_and_second_as_evidence(tiny_starter: Path, unseen_corpus: Path) -> None:
+def test_tag_prints_text_frame_and_time_as_evidence(tiny_starter: Path, unseen_corpus: Path) -> None:
     clip = next(unseen_corpus.parent.glob("*.mp4"))
     args = ("tag", clip, "--title", "Ice hockey", "--bundle", tiny_starter, "--max-tags", 20)
     answer = json.loads(run(*args, "--format", "json").stdout)
@@ -134,7 +136,7 @@ def test_a_user_error_is_one_line_and_a_hint(tmp_path: Path, corpus: Path, tiny_
     assert "catalog.parquet differs" in error_lines(run("tag", "--title", "x", "--bundle", damaged))[0]
 
 
-def test_no_file_of_the_user_is_replaced(tmp_path: Path, tiny_bundle: Path, unseen_corpus: Path) -> None:
+def test_existing_files_are_never_overwritten(tmp_path: Path, tiny_bundle: Path, unseen_corpus: Path) -> None:
     (tmp_path / "mine" / "test").mkdir(parents=True)
     (tmp_path / "mine" / "test" / "precious.txt").write_text("precious")
     assert "no quickstart made" in error_lines(run("quickstart", "--out", tmp_path / "mine"))[0]
@@ -173,7 +175,9 @@ def test_an_unwritable_output_is_reported_before_any_work(tmp_path: Path) -> Non
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_stopped_batch_says_so_and_keeps_its_rows(tmp_path: Path, tiny_bundle: Path, number: signal.Signals) -> None:
+def test_an_interrupted_batch_reports_it_and_keeps_its_rows(
+    tmp_path: Path, tiny_bundle: Path, number: signal.Signals
+) -> None:
     fifo = tmp_path / "m.jsonl"  # a manifest that never ends
     os.mkfifo(fifo)
     command = [str(VIDEOTAG), "batch", str(fifo), "--out", str(tmp_path / "out"), "--bundle", str(tiny_bundle)]

@@ -43,5 +43,5 @@ def test_progress_without_a_terminal_is_a_line_on_stderr(capsys: pytest.CaptureF
     assert captured.err.startswith("encode: 3 in ")
 
 
-def test_the_terminal_is_configured_by_the_entry_point_alone() -> None:
+def test_only_the_entry_point_configures_the_terminal() -> None:
     assert not logging.getLogger("tagging").handlers

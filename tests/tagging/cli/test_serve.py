@@ -16,7 +16,7 @@ TIMEOUT_S = 120
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_told_to_stop_while_a_bundle_is_loaded_it_ends_and_never_serves(tmp_path: Path, number: signal.Signals) -> None:
+def test_sigterm_while_a_bundle_loads_ends_the_process_without_serving(tmp_path: Path, number: signal.Signals) -> None:
     bundle, config, log = tmp_path / "bundle", tmp_path / "service.toml", tmp_path / "log"
     bundle.mkdir()
     os.mkfifo(bundle / "manifest.json")  # so loading lasts until somebody has written it

@@ -50,7 +50,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("command", ["aliases", "new", "add"])
-def test_help_explains_itself_with_examples(command: str) -> None:
+def test_the_help_of_the_tags_commands_has_examples(command: str) -> None:
     result = run("tags", command, "--help")
     assert result.returncode == 0
     assert f"videotag tags {command}" in result.stdout

@@ -23,7 +23,7 @@ def test_a_file_replaces_single_values_and_whole_backends(tmp_path: Path) -> Non
     assert config.encoders.audio == PROFILES["production"].encoders.audio
 
 
-def test_of_several_files_the_later_lies_over_the_earlier(tmp_path: Path) -> None:
+def test_later_config_files_override_earlier_ones(tmp_path: Path) -> None:
     first, second = tmp_path / "a.toml", tmp_path / "b.toml"
     first.write_text("[recall]\nneighbours = 7\ntags_per_channel = 9\n", encoding="utf-8")
     second.write_text("[recall]\nneighbours = 8\n", encoding="utf-8")
@@ -32,7 +32,7 @@ def test_of_several_files_the_later_lies_over_the_earlier(tmp_path: Path) -> Non
     assert load_config("offline", second, first).recall.neighbours == 7
 
 
-def test_a_modality_can_be_left_unread(tmp_path: Path) -> None:
+def test_a_modality_can_be_disabled(tmp_path: Path) -> None:
     path = tmp_path / "c.toml"
     path.write_text('[encoders.vision]\nbackend = "none"\n', encoding="utf-8")
     encoders = load_config("offline", path).encoders
@@ -40,7 +40,7 @@ def test_a_modality_can_be_left_unread(tmp_path: Path) -> None:
     assert encoders.audio == PROFILES["offline"].encoders.audio
 
 
-def test_a_bundle_can_go_without_a_ranker_of_its_own(tmp_path: Path) -> None:
+def test_the_ranker_can_be_disabled(tmp_path: Path) -> None:
     path = tmp_path / "c.toml"
     path.write_text('[rank.ranker]\nbackend = "none"\n', encoding="utf-8")
     rank = load_config("offline", path).rank
@@ -48,7 +48,7 @@ def test_a_bundle_can_go_without_a_ranker_of_its_own(tmp_path: Path) -> None:
     assert rank.fusion == PROFILES["offline"].rank.fusion
 
 
-def test_weights_beside_the_file_become_absolute_and_names_stay(tmp_path: Path) -> None:
+def test_relative_paths_of_weights_become_absolute_and_model_names_stay(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     path = tmp_path / "c.toml"
     for stated, kept in [
@@ -69,7 +69,7 @@ def test_weights_beside_the_file_become_absolute_and_names_stay(tmp_path: Path) 
         ("recall = ", "cannot read"),
     ],
 )
-def test_a_wrong_file_is_told_with_the_key(tmp_path: Path, text: str, told: str) -> None:
+def test_an_invalid_config_file_is_reported_with_the_key(tmp_path: Path, text: str, told: str) -> None:
     path = tmp_path / "c.toml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(InvalidConfigError) as caught:
@@ -77,7 +77,7 @@ def test_a_wrong_file_is_told_with_the_key(tmp_path: Path, text: str, told: str)
     assert told in caught.value.message
 
 
-def test_an_unknown_profile_is_told_with_those_there_are() -> None:
+def test_an_unknown_profile_is_reported_with_the_available_ones() -> None:
     with pytest.raises(InvalidConfigError, match="'laptop'") as caught:
         load_config("laptop")
     assert "offline, production" in caught.value.hint

@@ -5,7 +5,7 @@ import numpy as np
 from tagging.config.random_streams import HoldoutSalt, Stream
 
 
-def test_no_two_streams_share_a_number() -> None:
+def test_every_stream_has_a_number_of_its_own() -> None:
     for streams in (Stream, HoldoutSalt):
         assert len({stream.value for stream in streams}) == len(streams.__members__)
 

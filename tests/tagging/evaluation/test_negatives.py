@@ -36,7 +36,7 @@ def report(manifest: Path, config: Config) -> NegativesReport:
     return ablate_negatives([manifest], {}, config, FeatureStore(manifest.parent / "f"), Silent(), (1, 2))
 
 
-def test_every_setting_is_trained_for_every_seed_and_tested_on_uploaders_kept_out(report: NegativesReport) -> None:
+def test_every_setting_is_trained_for_every_seed_and_tested_on_held_out_uploaders(report: NegativesReport) -> None:
     assert [row["negatives"] for row in report.table] == ["10", "400", "400 + 2-hop", "configured"]
     assert all(row["seeds"] == 2 for row in report.table)
     assert report.videos + report.tested == 200
@@ -126,7 +126,7 @@ def test_a_sample_of_pairs_is_written_for_review(audited: FalseNegativeReport) -
     assert all(row["tag"].split()[1] == row["title"].split()[1] for row in same_topic)
 
 
-def test_a_sample_never_replaces_a_file(audited: FalseNegativeReport, three_tags: Path, tiny_config: Config) -> None:
+def test_a_sample_never_overwrites_a_file(audited: FalseNegativeReport, three_tags: Path, tiny_config: Config) -> None:
     with pytest.raises(OutputExistsError):
         measure_false_negatives(
             [three_tags], {}, tiny_config, FeatureStore(three_tags.parent / "f"), Silent(), Path(audited.sample)

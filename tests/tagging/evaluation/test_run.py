@@ -22,7 +22,7 @@ def rows(*values: int) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
     return np.array(values, np.int64)
 
 
-def test_recall_counts_unreachable_tags_and_videos_that_could_not_be_looked_at() -> None:
+def test_recall_counts_tags_outside_the_catalog_and_videos_that_could_not_be_read() -> None:
     table = recall_row(
         "text",
         [
@@ -39,7 +39,7 @@ def test_recall_counts_unreachable_tags_and_videos_that_could_not_be_looked_at()
     assert table["recall_at_50_in_vocabulary"] == pytest.approx((2 / 3 + 0 + 1) / 3, abs=1e-4)
 
 
-def test_ranking_agrees_with_figures_by_hand() -> None:
+def test_ranking_metrics_agree_with_hand_computed_figures() -> None:
     table = ranking_row("r", [rows(1, 2, 3), rows(), rows(8)], [rows(3, 1, -1, -1), rows(5), rows(8)])
     assert table["precision_at_1"] == pytest.approx(2 / 3, abs=1e-4)
     assert table["precision_at_5"] == pytest.approx((2 / 5 + 0 + 1 / 5) / 3)
@@ -48,7 +48,7 @@ def test_ranking_agrees_with_figures_by_hand() -> None:
     assert table["ndcg_at_10"] == pytest.approx(((1 + 1 / np.log2(4)) / ideal + 0 + 1) / 3, abs=1e-4)
 
 
-def test_tag_accuracy_is_over_the_tags_that_were_answered() -> None:
+def test_tag_accuracy_is_over_the_returned_tags() -> None:
     table = system_row("s", [rows(1, 2, 3), rows(), rows(8)], [rows(3), rows(5), rows(8)], seconds=0.3)
     assert table["tag_accuracy"] == 0.5
     assert table["tags_per_video"] == pytest.approx(4 / 3, abs=1e-4)
@@ -102,7 +102,7 @@ def test_held_out_and_split_choose_the_videos(tmp_path: Path, tiny_config: Confi
     assert evaluate(tmp_path / "b", [manifest], {}, store, Silent(), split="a").videos == 60
 
 
-def test_the_loss_of_the_union_without_a_channel_is_reported() -> None:
+def test_the_recall_lost_without_each_channel_is_reported() -> None:
     true = rows(1, 2, 3, 4)
     by_channel = {"a": [Proposal(rows(1, 2), true, 9)], "b": [Proposal(rows(2, 3), true, 9)]}
     both = [Proposal(rows(1, 2, 3), true, 9)]

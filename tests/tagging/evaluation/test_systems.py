@@ -37,7 +37,7 @@ def report(precise_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Ev
     return evaluate(precise_bundle, [test], {}, FeatureStore(folder / "f"), Silent(), figure=folder / "figure.png")
 
 
-def test_all_systems_are_compared_at_one_number_of_tags(report: EvaluationReport) -> None:
+def test_all_systems_are_compared_at_the_same_number_of_tags(report: EvaluationReport) -> None:
     names = ["recall + rank", "recall", "rank alone", "classifier"]
     assert [row["system"] for row in report.ranking] == names
     assert [row["system"] for row in report.systems] == [

@@ -27,7 +27,7 @@ def library(vggish_weights: Path) -> Any:
 
 
 @pytest.mark.parametrize("seconds", [0.975, 1.0, 5.3, 70.0])
-def test_log_mel_examples_are_the_librarys(seconds: float) -> None:
+def test_log_mel_examples_equal_those_of_the_library(seconds: float) -> None:
     from torchvggish.vggish_input import waveform_to_examples
 
     sound = noise(seconds)
@@ -40,11 +40,11 @@ def test_log_mel_examples_are_the_librarys(seconds: float) -> None:
 @pytest.mark.parametrize(
     ("samples", "examples"), [(0, 0), (1, 0), (399, 0), (15_599, 0), (15_600, 1), (30_959, 1), (30_960, 2)]
 )
-def test_an_example_needs_all_its_samples(samples: int, examples: int) -> None:
+def test_an_incomplete_example_is_dropped(samples: int, examples: int) -> None:
     assert log_mel(Sound(np.zeros(samples, np.float32))).shape == (examples, 96, 64)
 
 
-def test_rows_are_the_librarys_without_pca(encoder: VggishEncoder, library: Any) -> None:
+def test_rows_equal_those_of_the_library_without_pca(encoder: VggishEncoder, library: Any) -> None:
     inputs = encoder.prepare(noise(5.0))
     assert inputs.shape == (5, 96, 64)
     with torch.inference_mode():
@@ -77,7 +77,7 @@ def test_the_fingerprint_follows_the_weights(vggish_weights: Path, encoder: Vggi
 
 
 @pytest.mark.parametrize("kind", ["junk", "empty", "other", "tensor", "wide"])
-def test_a_file_that_is_no_vggish_is_one_clear_error(tmp_path: Path, vggish_weights: Path, kind: str) -> None:
+def test_a_file_of_another_model_is_one_clear_error(tmp_path: Path, vggish_weights: Path, kind: str) -> None:
     path = tmp_path / f"{kind}.pth"
     match kind:
         case "junk":

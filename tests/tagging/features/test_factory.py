@@ -67,7 +67,7 @@ def test_encoders_of_every_modality_load_and_encode(
     assert len(set(fingerprints)) == 3
 
 
-def test_encoders_that_were_trained_here_load_and_tell_classes(trained_weights: Path, pictures: Frames) -> None:
+def test_encoders_of_this_project_load_and_predict_classes(trained_weights: Path, pictures: Frames) -> None:
     config = EncodersConfig(
         text=None,
         vision=TrainedVisionConfig(backend="videotag-vision", weights=str(trained_weights / "vision.safetensors")),
@@ -84,13 +84,13 @@ def test_encoders_that_were_trained_here_load_and_tell_classes(trained_weights: 
     assert encoders.audio.beliefs(tokens).shape == (3, len(encoders.audio.class_names))
 
 
-def test_statistics_tell_no_classes() -> None:
+def test_encoders_of_statistics_predict_no_classes() -> None:
     config = EncodersConfig(text=None, vision=FrameStatisticsConfig(backend="frame-statistics"))
     assert not isinstance(load_encoders(config).frames, TellsClasses)
 
 
 @pytest.mark.parametrize("weights", ["./no/such/file", "package:tagging/models"])
-def test_trained_weights_that_are_not_there_are_told_before_anything_is_loaded(weights: str, tiny_text: Path) -> None:
+def test_missing_trained_weights_are_reported_before_anything_is_loaded(weights: str, tiny_text: Path) -> None:
     text = SentenceTransformersConfig(weights=str(tiny_text))
     for config in (
         EncodersConfig(text=text, vision=TrainedVisionConfig(backend="videotag-vision", weights=weights)),
@@ -100,7 +100,7 @@ def test_trained_weights_that_are_not_there_are_told_before_anything_is_loaded(w
             check_weights(config)
 
 
-def test_weights_are_looked_for_before_any_encoder_is_loaded(tiny_text: Path) -> None:
+def test_all_weights_are_located_before_any_encoder_is_loaded(tiny_text: Path) -> None:
     config = EncodersConfig(
         text=SentenceTransformersConfig(weights=str(tiny_text)),
         audio=VggishConfig(backend="torchvggish", weights="./no/such/file"),
@@ -110,12 +110,14 @@ def test_weights_are_looked_for_before_any_encoder_is_loaded(tiny_text: Path) ->
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
-def test_a_device_that_is_not_there_is_a_config_error() -> None:
+def test_an_unavailable_device_is_a_config_error() -> None:
     with pytest.raises(InvalidConfigError, match="cuda"):
         load_encoders(EncodersConfig(device="cuda", text=HashedTextConfig(backend="hashed-ngrams")))
 
 
-def test_loading_changes_no_settings_of_torch(tiny_text: Path, tiny_clip: Path, vggish_weights: Path) -> None:
+def test_loading_encoders_leaves_the_settings_of_torch_alone(
+    tiny_text: Path, tiny_clip: Path, vggish_weights: Path
+) -> None:
     def settings() -> list[object]:
         return [
             torch.get_num_threads(),

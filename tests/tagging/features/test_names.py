@@ -27,15 +27,15 @@ def weights(words: list[tuple[str, ...]], tags: list[str], allowed: list[bool]) 
     return {(tags[tag], row): float(w) for (tag, row), w in zip(pairs, links.weights, strict=True)}
 
 
-def test_a_class_speaks_for_its_name_its_general_words_and_what_means_nearly_these() -> None:
+def test_a_class_supports_its_name_its_hypernyms_and_synonyms() -> None:
     got = weights([("beagle", "dog"), ("car",)], ["dog", "puppy", "car"], [True] * 3)
     puppy = (np.cos(np.radians(10)) - 0.9) / 0.1  # the nearest of the class's words is "dog"
     assert got == pytest.approx({("dog", 0): 1.0, ("puppy", 0): puppy, ("car", 1): 1.0}, abs=1e-5)
 
 
-def test_a_tag_that_is_not_allowed_is_spoken_for_by_nobody() -> None:
+def test_an_excluded_tag_is_supported_by_no_class() -> None:
     assert weights([("dog",)], ["dog", "puppy"], [False, True]).keys() == {("puppy", 0)}
 
 
-def test_no_tag_is_near_to_a_class_that_is_far() -> None:
+def test_a_class_without_a_similar_tag_supports_none() -> None:
     assert weights([("car",)], ["dog"], [True]) == {}

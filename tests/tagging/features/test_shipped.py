@@ -19,7 +19,7 @@ from tagging.types import Frames, VideoRef
 MODELS = Path(tagging.__file__ or "").parent / "models"
 
 
-def test_what_ships_is_small() -> None:
+def test_the_shipped_files_are_small() -> None:
     sizes = {name: (MODELS / name / "model.safetensors").stat().st_size for name in ("vision", "audio")}
     assert max(sizes.values()) < 8.2e6
     bundle = sum(file.stat().st_size for file in paths.default_bundle().rglob("*") if file.is_file())
@@ -37,7 +37,7 @@ def test_the_offline_profile_loads_all_three_encoders() -> None:
 @pytest.mark.parametrize(
     ("source", "least"), [("rooms", 0.75), ("clothing", 0.5), ("cifar100", 0.2), ("tiny_imagenet", 0.12)]
 )
-def test_the_vision_encoder_knows_kept_back_pictures(shared_data: Path, source: str, least: float) -> None:
+def test_the_vision_encoder_classifies_held_out_pictures(shared_data: Path, source: str, least: float) -> None:
     encoder = TrainedFrameEncoder(MODELS / "vision" / "model.safetensors", 64)
     classes = vision_classes()
     pictures = [p for p in read_stills(shared_data) if p.source == source and p.held_out]
@@ -56,7 +56,7 @@ def test_the_vision_encoder_knows_kept_back_pictures(shared_data: Path, source: 
         ("panda_f01335a47f.mp4", "sea"),
     ],
 )
-def test_a_fresh_machine_names_what_is_seen_and_heard(shared_data: Path, clip: str, tag: str) -> None:
+def test_the_starter_bundle_names_objects_and_sounds_without_a_network(shared_data: Path, clip: str, tag: str) -> None:
     with load_tagger(paths.default_bundle()) as tagger:
         answer = tagger.tag(VideoRef(clip, str(shared_data / "clips" / clip)), tagger.selection(10))
     assert tag in {one.name for one in answer.tags}

@@ -33,13 +33,13 @@ def test_every_text_has_a_unit_row() -> None:
         assert_unit_rows(HashedTextEncoder(dim).encode(["", "aa", "ab ba", "abc"]), (4, dim))
 
 
-def test_texts_that_share_spelling_are_nearer() -> None:
+def test_texts_with_similar_spelling_are_more_similar() -> None:
     bread, breads, cars = TEXT.encode(["baking bread at home", "Baking BREADS at home!", "fast cars on a race track"])
     assert bread @ breads > 0.6
     assert abs(bread @ cars) < 0.25
 
 
-def test_width_case_and_spaces_do_not_matter() -> None:
+def test_character_width_case_and_spaces_are_ignored() -> None:
     first, second = TEXT.encode(["ＦＩＦＡ  World Cup", " fifa world\ncup "])
     np.testing.assert_array_equal(first, second)
 
@@ -68,7 +68,7 @@ def test_hashing_is_the_same_in_every_process() -> None:
     assert outs == {HashedTextEncoder(8).encode(["bread"]).tobytes().hex() + "\n"}
 
 
-def test_a_token_is_a_character_and_what_is_beyond_the_limit_is_not_read() -> None:
+def test_a_token_is_a_character_and_characters_over_the_limit_are_ignored() -> None:
     assert TEXT.token_counts(["", "abc", " a  b "]).tolist() == [0, 3, 3]
     long = "ab" * (TEXT.max_tokens // 2)
     np.testing.assert_array_equal(*TEXT.encode([long + "xyz", long + "zyx"]))
@@ -90,14 +90,14 @@ def test_every_plain_frame_has_a_unit_row(colour: tuple[int, int, int]) -> None:
     assert_unit_rows(FRAMES.encode(FRAMES.prepare(still(colour))), (1, FRAMES.dim))
 
 
-def test_the_colour_histogram_sorts_hues_as_the_wheel_does() -> None:
+def test_the_colour_histogram_bins_hues_in_the_order_of_the_colour_wheel() -> None:
     for turn in np.arange(0.02, 1, 1 / 6):
         colour = colorsys.hsv_to_rgb(turn, 1, 1)
         picture = np.broadcast_to(np.array(colour)[None, :, None, None], (1, 3, 32, 32))
         assert statistics._hues(picture)[0].argmax() == int(turn * 12)
 
 
-def test_edges_are_told_by_direction_and_quarter() -> None:
+def test_edges_are_counted_by_direction_and_quadrant() -> None:
     stripes = np.zeros((1, 3, 32, 32))
     stripes[:, :, :, 4:8] = 1  # upright, in the left quarters
     strengths = statistics._edges(stripes).reshape(4, 8)
@@ -107,7 +107,7 @@ def test_edges_are_told_by_direction_and_quarter() -> None:
     assert across[0].argmax() == across[1].argmax() == 4
 
 
-def test_frames_alike_are_nearer_than_frames_unlike() -> None:
+def test_similar_frames_are_nearer_than_different_frames() -> None:
     pixels = np.concatenate([still(c).pixels for c in [(200, 30, 30), (190, 40, 35), (20, 60, 200)]])
     red, other_red, blue = FRAMES.encode(FRAMES.prepare(Frames(pixels, np.arange(3.0))))
     assert red @ other_red > 0.9
@@ -120,7 +120,7 @@ def test_every_constant_sound_has_a_unit_row(level: float) -> None:
     assert_unit_rows(SOUND.encode(inputs), (2, SOUND.dim))
 
 
-def test_sounds_alike_are_nearer_than_sounds_unlike() -> None:
+def test_similar_sounds_are_nearer_than_different_sounds() -> None:
     time_s = np.arange(32_000) / 16_000
     hum = Sound((0.3 * np.sin(2 * np.pi * 220 * time_s)).astype(np.float32))
     first, second, third = (SOUND.encode(SOUND.prepare(sound))[0] for sound in (noise(1.0), noise(1.0, seed=1), hum))
@@ -144,7 +144,7 @@ def test_a_sound_row_holds_level_spread_and_change_of_each_band() -> None:
     np.testing.assert_allclose(SOUND.encode(example)[0], row / np.linalg.norm(row), atol=1e-6)
 
 
-def test_nothing_gives_no_rows_and_one_row_does_not_depend_on_the_others() -> None:
+def test_empty_input_gives_no_rows_and_rows_do_not_depend_on_each_other() -> None:
     assert TEXT.encode([]).shape == (0, 256)
     assert TEXT.token_counts([]).shape == (0,)
     assert FRAMES.encode(np.zeros((0, 3, 32, 32), np.float32)).shape == (0, FRAMES.dim)
@@ -155,7 +155,7 @@ def test_nothing_gives_no_rows_and_one_row_does_not_depend_on_the_others() -> No
     np.testing.assert_allclose(SOUND.encode(examples)[1:2], SOUND.encode(examples[1:2]), atol=1e-6)
 
 
-def test_fingerprints_tell_the_encoders_and_their_settings_apart() -> None:
+def test_fingerprints_differ_between_encoders_and_between_settings() -> None:
     made = {TEXT.fingerprint, HashedTextEncoder(64).fingerprint, FRAMES.fingerprint, SOUND.fingerprint}
     assert len(made) == 4
     assert HashedTextEncoder(256).fingerprint == TEXT.fingerprint

@@ -41,7 +41,7 @@ def library(tiny_text: Path) -> Any:
     return model
 
 
-def test_rows_are_the_librarys_in_the_order_of_the_texts(encoder: TextEncoder, library: Any) -> None:
+def test_rows_equal_those_of_the_library_in_the_order_of_the_texts(encoder: TextEncoder, library: Any) -> None:
     got = encoder.encode(TEXTS)
     assert got.shape == (len(TEXTS), encoder.dim)
     assert got.dtype == np.float32
@@ -49,7 +49,7 @@ def test_rows_are_the_librarys_in_the_order_of_the_texts(encoder: TextEncoder, l
     np.testing.assert_allclose(got, library.encode(list(TEXTS), normalize_embeddings=True), atol=1e-5)
 
 
-def test_the_model_that_ships_with_a_package_agrees_with_the_library(minilm: Path) -> None:
+def test_the_packaged_model_agrees_with_the_library(minilm: Path) -> None:
     repair_torchvision()
     from sentence_transformers import SentenceTransformer
 
@@ -59,7 +59,7 @@ def test_the_model_that_ships_with_a_package_agrees_with_the_library(minilm: Pat
     assert got[0] @ got[5] > got[0] @ got[3] + 0.2  # bread is nearer to bread than to cars
 
 
-def test_a_model_whose_file_is_cut_short_goes_on(tiny_text: Path, tmp_path: Path) -> None:
+def test_a_truncated_model_file_does_not_affect_a_loaded_model(tiny_text: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(tiny_text, tmp_path / "model")
     encoder = SentenceTransformerEncoder(folder, max_tokens=64, batch_size=3)
     want = encoder.encode(TEXTS)
@@ -68,7 +68,7 @@ def test_a_model_whose_file_is_cut_short_goes_on(tiny_text: Path, tmp_path: Path
     np.testing.assert_array_equal(encoder.encode(TEXTS), want)
 
 
-def test_an_encoder_that_nobody_uses_any_more_leaves_the_memory_at_once(tiny_text: Path) -> None:
+def test_an_unused_encoder_is_freed_at_once(tiny_text: Path) -> None:
     gc.disable()  # which looks for circles when it likes
     try:
         encoder = SentenceTransformerEncoder(tiny_text, max_tokens=64, batch_size=3)
@@ -93,14 +93,14 @@ def test_no_texts_give_no_rows(encoder: TextEncoder) -> None:
     assert encoder.token_counts([]).shape == (0,)
 
 
-def test_token_counts_are_the_tokenizers_before_any_cut(encoder: TextEncoder, library: Any) -> None:
+def test_token_counts_are_those_of_the_tokenizer_before_truncation(encoder: TextEncoder, library: Any) -> None:
     want = [len(library.tokenizer.tokenize(text)) + 2 for text in TEXTS]  # [CLS] and [SEP]
     assert encoder.token_counts(TEXTS).tolist() == want
     assert max(want) > encoder.max_tokens
     assert encoder.token_counts(["word " * 2000]).tolist() == [2002]
 
 
-def test_text_beyond_max_tokens_is_not_read(encoder: TextEncoder) -> None:
+def test_text_after_max_tokens_is_ignored(encoder: TextEncoder) -> None:
     first, second, third = encoder.encode(["word " * 62 + "one", "word " * 62 + "two", "word " * 61 + "one"])
     np.testing.assert_allclose(first, second, atol=1e-6)
     assert not np.allclose(first, third, atol=1e-4)
@@ -122,7 +122,7 @@ def test_the_fingerprint_follows_weights_and_max_tokens_only(tiny_text: Path, tm
     assert len({base.fingerprint, shorter, changed}) == 3
 
 
-def test_a_default_prompt_goes_before_every_text_and_is_counted(tiny_text: Path, tmp_path: Path) -> None:
+def test_a_default_prompt_precedes_every_text_and_is_counted(tiny_text: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(tiny_text, tmp_path / "prompted"))
     settings = {"prompts": {"query": "query: "}, "default_prompt_name": "query"}
     (folder / "config_sentence_transformers.json").write_text(json.dumps(settings))
@@ -132,7 +132,7 @@ def test_a_default_prompt_goes_before_every_text_and_is_counted(tiny_text: Path,
     assert prompted.token_counts(["bread"]) == plain.token_counts(["query: bread"])
 
 
-def test_a_checkpoint_that_is_junk_is_one_clear_error(tiny_text: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_of_random_bytes_is_one_clear_error(tiny_text: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(tiny_text, tmp_path / "junk"))
     (folder / "model.safetensors").write_bytes(b"this is no checkpoint" * 10)
     with pytest.raises(ArtifactMismatchError, match="is no sentence-transformers model") as caught:
@@ -149,7 +149,9 @@ def test_a_checkpoint_of_another_shape_is_one_clear_error(tiny_text: Path, tmp_p
     assert "\n" not in caught.value.message
 
 
-def test_a_checkpoint_that_lacks_a_tensor_is_refused_and_not_filled_at_random(tiny_text: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_without_a_tensor_is_refused_and_not_initialised_at_random(
+    tiny_text: Path, tmp_path: Path
+) -> None:
     from safetensors.torch import load_file, save_file
 
     folder = Path(shutil.copytree(tiny_text, tmp_path / "holes"))
@@ -161,7 +163,7 @@ def test_a_checkpoint_that_lacks_a_tensor_is_refused_and_not_filled_at_random(ti
 
 
 @pytest.mark.slow
-def test_loading_and_encoding_print_nothing_and_set_nothing(minilm: Path) -> None:
+def test_loading_and_encoding_print_nothing_and_change_no_global_settings(minilm: Path) -> None:
     code = (
         "import logging, os\n"
         "from pathlib import Path\n"

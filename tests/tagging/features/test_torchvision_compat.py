@@ -33,7 +33,7 @@ def test_nothing_happens_where_torchvision_is_not_installed() -> None:
     assert out == "False False"
 
 
-def test_a_good_torchvision_is_imported_as_it_is(tmp_path: Path) -> None:
+def test_a_working_torchvision_is_imported_unchanged(tmp_path: Path) -> None:
     (tmp_path / "torchvision.py").write_text("")
     out = run(
         f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"

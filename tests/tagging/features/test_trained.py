@@ -42,7 +42,7 @@ def test_frames_of_any_shape_become_one_token_each(vision: TrainedFrameEncoder, 
     assert vision.encode(inputs).shape == (4, vision.dim)
 
 
-def test_sound_becomes_128_numbers_an_example(audio: TrainedSoundEncoder) -> None:
+def test_sound_becomes_128_numbers_per_example(audio: TrainedSoundEncoder) -> None:
     sound = Sound(np.random.default_rng(0).uniform(-1, 1, 5 * 16_000).astype(np.float32))
     inputs = audio.prepare(sound)
     assert inputs.shape == (5, 96, 64)
@@ -56,7 +56,7 @@ def test_a_token_does_not_depend_on_its_batch(vision: TrainedFrameEncoder) -> No
     np.testing.assert_allclose(vision.encode(inputs), alone, atol=1e-5)
 
 
-def test_beliefs_of_frames_share_one_and_those_of_sounds_are_each_their_own(
+def test_class_probabilities_of_frames_sum_to_one_and_those_of_sounds_are_independent(
     vision: TrainedFrameEncoder, audio: TrainedSoundEncoder
 ) -> None:
     seen = vision.beliefs(vision.encode(vision.prepare(frames(3))))
@@ -66,26 +66,26 @@ def test_beliefs_of_frames_share_one_and_those_of_sounds_are_each_their_own(
     assert ((heard >= 0) & (heard <= 1)).all()
 
 
-def test_a_name_vector_is_the_mean_of_the_names_by_belief(vision: TrainedFrameEncoder) -> None:
+def test_a_name_vector_is_the_mean_of_the_names_weighted_by_probability(vision: TrainedFrameEncoder) -> None:
     tokens = vision.encode(vision.prepare(frames(2)))
     want = sum(vision.beliefs(tokens)[:, [row]] * ANCHORS[row] for row in range(3))
     np.testing.assert_allclose(vision.name_vectors(tokens), want, atol=1e-6)
 
 
-def test_sounds_that_are_heard_together_share_the_name_vector() -> None:
+def test_simultaneous_sounds_share_the_name_vector() -> None:
     beliefs = np.array([[0.9, 0.6, 0.0], [0.2, 0.0, 0.1]], np.float32)
     want = np.array([[0.6, 0.4, 0, 0, 0], [0.2, 0, 0.1, 0, 0]])
     np.testing.assert_allclose(mean_names(beliefs, ANCHORS), want, atol=1e-6)
 
 
-def test_a_name_vector_tells_the_ten_strongest_classes_only() -> None:
+def test_a_name_vector_uses_only_the_ten_most_probable_classes() -> None:
     beliefs = np.full((1, 12), 0.01, np.float32)
     beliefs[0, 2:] = 0.05
     want = np.where(np.arange(12) >= 2, 0.05, 0)
     np.testing.assert_allclose(mean_names(beliefs, np.eye(12, dtype=np.float32))[0], want, atol=1e-6)
 
 
-def test_a_file_of_the_other_encoder_or_of_something_else_is_refused(tmp_path: Path) -> None:
+def test_weights_of_another_encoder_or_another_format_are_refused(tmp_path: Path) -> None:
     write_untrained("audio", CLASSES, ANCHORS, "text-1", tmp_path / "audio.safetensors")
     save_file({"weight": zeros(2)}, tmp_path / "other.safetensors")
     (tmp_path / "junk.safetensors").write_bytes(b"junk")

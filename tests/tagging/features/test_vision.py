@@ -51,7 +51,7 @@ def test_pictures_are_prepared_exactly_as_the_library_does(
         assert np.array_equal(row, preprocess(Image.fromarray(picture)).numpy())
 
 
-def test_rows_are_the_librarys_unit_features(
+def test_rows_equal_the_unit_features_of_the_library(
     encoder_and_library: tuple[OpenClipEncoder, Any], pictures: Frames
 ) -> None:
     encoder, (model, preprocess) = encoder_and_library
@@ -77,7 +77,7 @@ def test_no_pictures_give_no_rows(tiny_clip: Path, open_clip: Any) -> None:
     assert load("tiny-clip", str(tiny_clip)).encode(np.zeros((0, 3, 32, 32), np.float32)).shape == (0, 32)
 
 
-def test_a_tag_brings_its_own_preprocessing_and_activation(tiny_clip: Path, open_clip: Any, pictures: Frames) -> None:
+def test_a_pretrained_tag_sets_preprocessing_and_activation(tiny_clip: Path, open_clip: Any, pictures: Frames) -> None:
     tag = {
         "quick_gelu": True,
         "mean": (0.1, 0.2, 0.3),
@@ -122,7 +122,7 @@ def test_the_fingerprint_follows_weights_and_preprocessing(tiny_clip: Path, open
 
 
 @pytest.mark.parametrize("kind", ["junk.pt", "junk.safetensors", "empty.pt", "other.pt", "tensor.pt", "wide.pt"])
-def test_a_file_that_is_no_checkpoint_of_the_model_is_one_clear_error(
+def test_a_file_that_is_not_a_checkpoint_of_the_model_is_one_clear_error(
     tmp_path: Path, tiny_clip: Path, open_clip: Any, kind: str
 ) -> None:
     path = tmp_path / kind
@@ -144,7 +144,7 @@ def test_a_file_that_is_no_checkpoint_of_the_model_is_one_clear_error(
 
 
 @pytest.mark.parametrize("text", ["{", "{}", '{"model_cfg": {"embed_dim": 3}}', "[]"])
-def test_a_folder_that_describes_no_model_is_one_clear_error(
+def test_a_folder_without_a_model_description_is_one_clear_error(
     tmp_path: Path, tiny_clip: Path, open_clip: Any, text: str
 ) -> None:
     folder = Path(shutil.copytree(tiny_clip, tmp_path / "odd"))
@@ -175,7 +175,7 @@ def test_a_text_tower_from_the_hub_is_refused_and_not_downloaded(tiny_clip: Path
 
 
 @pytest.mark.slow
-def test_loading_leaves_root_logger_and_environment_alone_and_prints_nothing(tiny_clip: Path) -> None:
+def test_loading_prints_nothing_and_leaves_root_logger_and_environment_unchanged(tiny_clip: Path) -> None:
     handlers = list(logging.root.handlers)
     load("tiny-clip", str(tiny_clip))
     assert logging.root.handlers == handlers

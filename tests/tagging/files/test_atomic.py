@@ -29,28 +29,28 @@ NOWHERE = [
 
 
 @pytest.mark.parametrize("place", [*NOWHERE, lambda folder: folder, pipe, lambda _: Path("/dev/null")])
-def test_a_place_where_no_file_can_be_written_is_refused(tmp_path: Path, place: Callable[[Path], Path]) -> None:
+def test_a_path_where_no_file_can_be_written_is_refused(tmp_path: Path, place: Callable[[Path], Path]) -> None:
     with pytest.raises(OutputUnwritableError) as caught:
         require_file(place(tmp_path))
     assert caught.value.hint
 
 
 @pytest.mark.parametrize("place", NOWHERE)
-def test_a_place_where_no_folder_can_be_made_is_refused(tmp_path: Path, place: Callable[[Path], Path]) -> None:
+def test_a_path_where_no_folder_can_be_created_is_refused(tmp_path: Path, place: Callable[[Path], Path]) -> None:
     with pytest.raises(OutputUnwritableError) as caught:
         require_new(place(tmp_path))
     assert caught.value.hint
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root has every right")
-def test_a_file_without_the_right_to_write_it_is_not_replaced(tmp_path: Path) -> None:
+def test_a_file_without_write_permission_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("precious")
     (tmp_path / "mine").chmod(0o444)
     with pytest.raises(OutputUnwritableError, match="write-protected"):
         require_file(tmp_path / "mine")
 
 
-def test_asking_whether_a_file_can_be_written_leaves_all_as_it_was(tmp_path: Path) -> None:
+def test_checking_for_write_access_changes_nothing(tmp_path: Path) -> None:
     (tmp_path / "old").write_text("old")
     for name in ("old", "new", "folder/new"):
         require_file(tmp_path / name)
@@ -66,7 +66,7 @@ def test_asking_whether_a_file_can_be_written_leaves_all_as_it_was(tmp_path: Pat
         ValueError("I/O error: No space left on device (os error 28)"),  # as safetensors has it
     ],
 )
-def test_a_full_disk_is_one_known_error_and_leaves_nothing(tmp_path: Path, words: Exception) -> None:
+def test_a_full_disk_is_one_known_error_and_leaves_no_file(tmp_path: Path, words: Exception) -> None:
     no_room = "out cannot be written: No space left"
     with pytest.raises(OutputUnwritableError, match=no_room) as caught, atomic_folder(tmp_path / "out") as folder:
         (folder / "half").write_text("x")
@@ -78,7 +78,7 @@ def test_a_full_disk_is_one_known_error_and_leaves_nothing(tmp_path: Path, words
     assert list(tmp_path.iterdir()) == []
 
 
-def test_where_a_library_does_not_say_that_the_disk_is_full_the_disk_says_it(
+def test_a_full_disk_is_recognised_when_a_library_hides_the_cause(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def save() -> None:
@@ -94,7 +94,7 @@ def test_where_a_library_does_not_say_that_the_disk_is_full_the_disk_says_it(
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
-def test_a_stop_on_a_full_disk_is_a_stop(
+def test_an_interrupt_on_a_full_disk_stays_an_interrupt(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: type[BaseException]
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1, 1, 0))

@@ -19,7 +19,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "trees.txt"
 
 
-def test_trees_that_are_cut_short_anywhere_are_refused(path: Path) -> None:
+def test_trees_truncated_at_any_byte_are_refused(path: Path) -> None:
     """In a process of its own, as the library ends the one that it reads them in."""
     script = (
         "import sys\n"
@@ -41,7 +41,7 @@ def test_trees_that_are_cut_short_anywhere_are_refused(path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"junk", b"tree\n" * 100 + b"\npandas_categorical:null\n"])
-def test_what_are_no_trees_is_refused(path: Path, content: bytes) -> None:
+def test_a_file_that_does_not_hold_trees_is_refused(path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(ValueError, match=r"trees\.txt"):
         read_trees(path)

@@ -183,7 +183,7 @@ def test_a_folder_name_that_is_not_valid_text_gives_readable_dead_letters(tiny_b
     assert (report.tagged, report.dead_letters) == (0, 2)
 
 
-def test_a_signal_after_a_part_is_in_place_does_not_write_it_twice(
+def test_a_signal_after_a_part_was_written_does_not_write_it_twice(
     tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     replace = Path.replace
@@ -215,7 +215,7 @@ def test_an_empty_manifest_gives_an_empty_table(tiny_bundle: Path, tmp_path: Pat
     assert pq.read_table(part).num_rows == 0
 
 
-def test_an_unreadable_manifest_makes_no_folder(tiny_bundle: Path, tmp_path: Path) -> None:
+def test_an_unreadable_manifest_creates_no_folder(tiny_bundle: Path, tmp_path: Path) -> None:
     with load_tagger(tiny_bundle) as tagger, pytest.raises(InvalidManifestError):
         run_batch(tmp_path / "none.jsonl", {}, tmp_path / "out", tagger, tagger.selection(None), Silent())
     assert not (tmp_path / "out").exists()

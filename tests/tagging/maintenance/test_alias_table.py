@@ -28,7 +28,7 @@ def test_a_table_is_read_back_with_the_rows_that_the_rule_accepted(tmp_path: Pat
     assert read_accepted_aliases(path) == {"spider man": "spider-man"}
 
 
-def test_an_editors_table_is_never_replaced(tmp_path: Path) -> None:
+def test_an_edited_table_is_never_overwritten(tmp_path: Path) -> None:
     path = table(tmp_path / "a.csv", "yes,a,b")
     with pytest.raises(OutputExistsError):
         write_alias_table(path, [SURE], AliasRule())

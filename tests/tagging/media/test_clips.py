@@ -64,7 +64,7 @@ def reversed_shape(sample: MediaSample) -> tuple[int, int, int]:
     return count, width, height
 
 
-def test_all_79_clips_and_12_odd_files_are_answered(answers: Answers) -> None:
+def test_all_79_clips_and_12_odd_files_give_a_sample_or_a_known_error(answers: Answers) -> None:
     assert len(answers) == 79 + 12
     errors = {name: answer for name, (_, answer) in answers.items() if isinstance(answer, VideotagError)}
     # A QuickTime file that only refers to pictures of another file, which is never opened.
@@ -78,7 +78,7 @@ def samples(answers: Answers) -> Iterator[tuple[str, dict[str, str], MediaSample
             yield name, row, answer
 
 
-def test_every_clip_gives_its_frames_in_its_aspect(answers: Answers) -> None:
+def test_every_clip_gives_its_frames_in_its_aspect_ratio(answers: Answers) -> None:
     for name, row, sample in samples(answers):
         count, width, height = reversed_shape(sample)
         assert count == SHORT.get(name, CONFIG.frames), name
@@ -97,14 +97,14 @@ def test_durations_agree_with_the_table(answers: Answers) -> None:
             assert sample.duration_s == pytest.approx(float(row["duration_s"]), abs=0.06), name
 
 
-def test_sound_is_there_where_the_table_has_a_track_that_is_not_silent(answers: Answers) -> None:
+def test_sound_is_decoded_where_the_table_lists_a_track_that_is_not_silent(answers: Answers) -> None:
     for name, row, sample in samples(answers):
         assert (sample.sound is not None) == (bool(row["audio_codec"]) and name not in SILENT), name
         if sample.sound is not None:
             assert sample.sound.duration_s == pytest.approx(sample.duration_s, abs=0.25), name
 
 
-def test_healthy_clips_warn_of_nothing_but_missing_tracks(answers: Answers) -> None:
+def test_healthy_clips_give_no_warnings_except_for_missing_tracks(answers: Answers) -> None:
     for name, row, sample in samples(answers):
         expected = set() if row["audio_codec"] else {"no sound track"}
         if name in SILENT:

@@ -51,27 +51,27 @@ def test_a_healthy_file_gives_frames_and_sound_and_no_warning(film: Path, capfd:
     assert capfd.readouterr() == ("", "")
 
 
-def test_picture_without_sound_says_so(tmp_path: Path) -> None:
+def test_a_video_without_sound_gives_a_warning(tmp_path: Path) -> None:
     sample = decode(make(tmp_path / "film.mp4", Film(frames=5)), CONFIG)
     assert sample.frames is not None
     assert sample.sound is None
     assert sample.warnings == ("no sound track",)
 
 
-def test_sound_without_picture_says_so(tmp_path: Path) -> None:
+def test_sound_without_pictures_gives_a_warning(tmp_path: Path) -> None:
     sample = decode(make(tmp_path / "song.m4a", Film(tone_s=1.5)), CONFIG)
     assert sample.frames is None
     assert sample.sound is not None
     assert sample.warnings == ("no picture track",)
 
 
-def test_cover_art_of_a_song_is_no_picture(tmp_path: Path) -> None:
+def test_the_cover_art_of_a_song_is_not_a_frame(tmp_path: Path) -> None:
     sample = decode(make(tmp_path / "song.mp4", Film(tone_s=1.5, cover=True)), CONFIG)
     assert sample.frames is None
     assert "no picture track" in sample.warnings
 
 
-def test_a_cut_file_with_its_index_in_front_says_how_much_is_there(tmp_path: Path) -> None:
+def test_a_truncated_file_with_its_index_at_the_front_reports_how_much_was_read(tmp_path: Path) -> None:
     sample = decode(cut(faststart(tmp_path), 0.4), CONFIG)
     assert sample.frames is not None
     assert sample.sound is not None
@@ -84,12 +84,12 @@ def test_a_cut_file_with_its_index_in_front_says_how_much_is_there(tmp_path: Pat
     assert sample.sound.duration_s <= float(match[1]) + 0.1
 
 
-def test_a_cut_matroska_file_says_how_much_is_there(tmp_path: Path) -> None:
+def test_a_truncated_matroska_file_reports_how_much_was_read(tmp_path: Path) -> None:
     sample = decode(cut(make(tmp_path / "film.mkv", FILM), 0.4), CONFIG)
     assert any(re.fullmatch(r"cut file: decoded [3-6][\d.]* s of 12 s", warning) for warning in sample.warnings)
 
 
-def test_a_cut_file_with_its_index_at_the_end_is_one_clear_error(film: Path) -> None:
+def test_a_truncated_file_with_its_index_at_the_end_is_one_clear_error(film: Path) -> None:
     with pytest.raises(InvalidMediaError, match=r"an MP4 file whose index \(moov\) is missing or damaged"):
         decode(cut(film, 0.9), CONFIG)
 
@@ -117,7 +117,7 @@ def without(path: Path, start: float, size: int) -> Path:
     return result
 
 
-def test_a_real_clip_that_lost_bytes_in_the_middle_says_what_is_missing(tmp_path: Path, shared_data: Path) -> None:
+def test_a_real_clip_without_bytes_in_its_middle_reports_the_missing_part(tmp_path: Path, shared_data: Path) -> None:
     whole = shared_data / "clips_edge" / "edge_1be26e500b.webm"
     (tmp_path / "film.webm").write_bytes(whole.read_bytes())
     sample = decode(without(tmp_path / "film.webm", 1 / 3, 3000), MediaConfig())
@@ -130,7 +130,7 @@ def test_a_real_clip_that_lost_bytes_in_the_middle_says_what_is_missing(tmp_path
 
 @pytest.mark.parametrize("suffix", ["mkv", "ts"])
 @pytest.mark.parametrize("tone_s", [12.0, 0.0], ids=["with sound", "picture only"])
-def test_lost_bytes_in_the_middle_leave_a_hole_that_is_told(tmp_path: Path, suffix: str, tone_s: float) -> None:
+def test_missing_bytes_in_the_middle_are_reported_as_a_hole(tmp_path: Path, suffix: str, tone_s: float) -> None:
     path = make(tmp_path / f"film.{suffix}", replace(FILM, tone_s=tone_s))
     sample = decode(without(path, 0.4, path.stat().st_size // 4 // 188 * 188), CONFIG)
     (hole,) = [match for w in sample.warnings if (match := re.fullmatch(r"no pictures between (.*) s and (.*) s", w))]
@@ -151,7 +151,7 @@ def zeroed(path: Path) -> Path:
     return path
 
 
-def test_a_zeroed_middle_says_how_much_could_be_decoded(tmp_path: Path) -> None:
+def test_a_file_with_a_zeroed_middle_reports_how_much_was_decoded(tmp_path: Path) -> None:
     sample = decode(zeroed(faststart(tmp_path)), CONFIG)
     assert sample.frames is not None
     assert sample.sound is not None
@@ -165,7 +165,7 @@ def test_a_zeroed_middle_says_how_much_could_be_decoded(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("sound_max_s", [3.0, 9.0])
-def test_sound_that_is_lost_is_told_against_what_was_wanted(tmp_path: Path, sound_max_s: float) -> None:
+def test_missing_sound_is_reported_relative_to_the_requested_length(tmp_path: Path, sound_max_s: float) -> None:
     sample = decode(zeroed(faststart(tmp_path)), CONFIG.model_copy(update={"sound_max_s": sound_max_s}))
     told = [warning for warning in sample.warnings if "could be decoded" in warning or "sound cut" in warning]
     if sound_max_s == 3.0:  # reached before the damage
@@ -186,7 +186,7 @@ def test_sound_that_is_lost_is_told_against_what_was_wanted(tmp_path: Path, soun
     ],
     ids=["screen", "slides", "title"],
 )
-def test_pictures_that_stand_still_are_no_hole(tmp_path: Path, suffix: str, tone_s: float, times: list[int]) -> None:
+def test_still_pictures_are_not_a_hole(tmp_path: Path, suffix: str, tone_s: float, times: list[int]) -> None:
     film = Film(frames=len(times), times=times, tone_s=tone_s)
     path = make(tmp_path / f"film.{suffix}", film)
     assert decode(path, CONFIG).warnings == (() if tone_s else ("no sound track",))
@@ -204,7 +204,7 @@ def test_pictures_that_stand_still_are_no_hole(tmp_path: Path, suffix: str, tone
         (b"x", "text"),
     ],
 )
-def test_a_file_that_is_no_media_is_one_error_that_says_what_it_is(tmp_path: Path, content: bytes, found: str) -> None:
+def test_a_file_without_media_is_one_error_that_names_its_kind(tmp_path: Path, content: bytes, found: str) -> None:
     path = tmp_path / "film.mp4"
     path.write_bytes(content)
     with pytest.raises(InvalidMediaError, match=found):
@@ -239,7 +239,7 @@ LIMITS: list[tuple[dict[str, object], type[MediaLimitError], str]] = [
 
 
 @pytest.mark.parametrize(("limit", "kind", "message"), LIMITS)
-def test_a_limit_says_what_was_found_and_which_key_moves_it(
+def test_the_error_of_a_limit_names_the_value_found_and_the_config_key(
     film: Path, limit: dict[str, object], kind: type[MediaLimitError], message: str
 ) -> None:
     with pytest.raises(kind, match=message) as caught:
@@ -247,7 +247,7 @@ def test_a_limit_says_what_was_found_and_which_key_moves_it(
     assert f"media.{next(iter(limit))}" in caught.value.hint
 
 
-def test_true_duration_counts_where_the_header_states_none(tmp_path: Path) -> None:
+def test_the_duration_limit_holds_where_the_header_states_none(tmp_path: Path) -> None:
     # A live recording: Matroska written to a pipe has no duration.
     path = make(tmp_path / "live.mkv", Film(frames=200, container_options={"live": "1"}))
     with pytest.raises(MediaTooLongError, match="lasts 20 s"):
@@ -255,7 +255,7 @@ def test_true_duration_counts_where_the_header_states_none(tmp_path: Path) -> No
     assert decode(path, CONFIG).duration_s == pytest.approx(20.0, abs=0.2)
 
 
-def test_a_picture_that_grows_within_the_file_meets_the_limit_too(tmp_path: Path) -> None:
+def test_a_picture_that_grows_within_the_file_is_limited_too(tmp_path: Path) -> None:
     parts = [
         make(tmp_path / "small.ts", Film(frames=10)),
         make(tmp_path / "large.ts", Film(frames=10, paint=lambda number: numbered(number, 256, 256))),
@@ -266,7 +266,7 @@ def test_a_picture_that_grows_within_the_file_meets_the_limit_too(tmp_path: Path
         decode(path, CONFIG.model_copy(update={"max_pixels": 64 * 64}))
 
 
-def test_a_slow_file_ends_at_the_deadline(film: Path) -> None:
+def test_decoding_of_a_slow_file_ends_at_the_deadline(film: Path) -> None:
     ticks = iter(range(10_000))
     with pytest.raises(DecodeTimeoutError, match="not done within 100 s") as caught:
         decode(film, CONFIG.model_copy(update={"decode_timeout_s": 100.0}), clock=lambda: float(next(ticks)))

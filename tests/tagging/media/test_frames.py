@@ -57,7 +57,7 @@ def planned(path: Path, config: MediaConfig) -> Frames:
 
 @pytest.mark.parametrize("name", FILMS)
 @pytest.mark.parametrize("workers", [1, 64], ids=["many threads", "one thread"])
-def test_frames_are_those_that_decoding_everything_would_show(tmp_path: Path, name: str, workers: int) -> None:
+def test_sampled_frames_equal_those_of_decoding_everything(tmp_path: Path, name: str, workers: int) -> None:
     suffix, film = FILMS[name]
     path = make(tmp_path / f"film.{suffix}", film)
     times, pictures = brute_force(path, 16)
@@ -66,14 +66,14 @@ def test_frames_are_those_that_decoding_everything_would_show(tmp_path: Path, na
     np.testing.assert_array_equal(got.pixels, np.stack(pictures))
 
 
-def test_frames_of_avi_are_counted_because_its_times_are_guesses(tmp_path: Path) -> None:
+def test_frames_of_avi_are_counted_because_its_timestamps_are_guesses(tmp_path: Path) -> None:
     path = make(tmp_path / "film.avi", Film(frames=50, codec="mpeg4", options={"bf": "2", "g": "12", "qscale": "2"}))
     got = planned(path, CONFIG)
     # Target i falls on frame floor((i + 0.5) / 16 * 50) of 50.
     assert [number_of(picture) for picture in got.pixels] == [(2 * i + 1) * 50 // 32 for i in range(16)]
 
 
-def test_long_avi_is_sought_through_and_stays_within_a_group_of_b_frames(tmp_path: Path) -> None:
+def test_sampling_a_long_avi_seeks_and_is_off_by_at_most_a_group_of_b_frames(tmp_path: Path) -> None:
     film = Film(frames=4000, codec="mpeg4", options={"bf": "2", "g": "50", "qscale": "2"})
     got = planned(make(tmp_path / "film.avi", film), CONFIG.model_copy(update={"frames": 5}))
     wanted = [(2 * i + 1) * 4000 // 10 for i in range(5)]
@@ -81,7 +81,7 @@ def test_long_avi_is_sought_through_and_stays_within_a_group_of_b_frames(tmp_pat
     assert max(off) <= 3
 
 
-def test_a_raw_stream_without_times_is_counted(tmp_path: Path) -> None:
+def test_frames_of_a_raw_stream_without_timestamps_are_counted(tmp_path: Path) -> None:
     path = make(tmp_path / "film.h264", Film(frames=50, rate=25, options=B_FRAMES))
     got = planned(path, CONFIG)
     assert [number_of(picture) for picture in got.pixels] == [(2 * i + 1) * 50 // 32 for i in range(16)]
@@ -131,7 +131,7 @@ def test_an_hour_is_sampled_without_decoding_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("angle", [0, 90, 180, 270])
-def test_rotated_video_comes_upright(tmp_path: Path, angle: int) -> None:
+def test_rotated_video_is_turned_upright(tmp_path: Path, angle: int) -> None:
     film = Film(frames=3, paint=quadrants, rotation=angle, options={"qp": "10"})
     sample = decode(make(tmp_path / "film.mp4", film), CONFIG)
     assert sample.frames is not None
@@ -153,7 +153,9 @@ def test_a_phone_video_and_its_upright_twin_agree(shared_data: Path) -> None:
 
 
 @pytest.mark.parametrize(("aspect", "shape"), [("2/1", (24, 96)), ("1/2", (48, 48)), ("1/1", (48, 96))])
-def test_sample_aspect_is_undone_without_scaling_up(tmp_path: Path, aspect: str, shape: tuple[int, int]) -> None:
+def test_the_sample_aspect_ratio_is_undone_without_upscaling(
+    tmp_path: Path, aspect: str, shape: tuple[int, int]
+) -> None:
     film = Film(frames=3, paint=quadrants, sample_aspect=Fraction(aspect))
     sample = decode(make(tmp_path / "film.mp4", film), CONFIG)
     assert sample.frames is not None
@@ -161,7 +163,7 @@ def test_sample_aspect_is_undone_without_scaling_up(tmp_path: Path, aspect: str,
 
 
 @pytest.mark.parametrize(("side", "shape"), [(48, (24, 48)), (96, (48, 96)), (4000, (48, 96))])
-def test_longest_side_is_capped_and_never_stretched(tmp_path: Path, side: int, shape: tuple[int, int]) -> None:
+def test_the_longest_side_is_limited_and_never_upscaled(tmp_path: Path, side: int, shape: tuple[int, int]) -> None:
     path = make(tmp_path / "film.mp4", Film(frames=3, paint=quadrants))
     sample = decode(path, CONFIG.model_copy(update={"max_side_px": side}))
     assert sample.frames is not None
@@ -196,7 +198,7 @@ def test_odd_pixel_formats_become_rgb(tmp_path: Path, suffix: str, codec: str, p
     assert [number_of(picture) for picture in sample.frames.pixels] == [0, 1, 2, 3]
 
 
-def test_pictures_that_change_size_take_the_first_ones_size(tmp_path: Path) -> None:
+def test_pictures_that_change_size_are_scaled_to_the_size_of_the_first(tmp_path: Path) -> None:
     parts = [
         make(tmp_path / "small.ts", Film(frames=10)),
         make(tmp_path / "large.ts", Film(frames=10, paint=lambda number: numbered(number, 128, 128))),
@@ -208,7 +210,7 @@ def test_pictures_that_change_size_take_the_first_ones_size(tmp_path: Path) -> N
     assert sample.frames.pixels.shape[1:3] == (64, 64)
 
 
-def test_slides_that_stand_long_come_once_each(tmp_path: Path) -> None:
+def test_slides_shown_for_long_are_sampled_once_each(tmp_path: Path) -> None:
     path = make(tmp_path / "film.mp4", Film(frames=3, times=[0, 300, 600]))  # slides of half a minute
     sample = decode(path, CONFIG)
     assert sample.frames is not None

@@ -34,7 +34,7 @@ def submitted(pool: DecodePool, folder: Path, content: bytes) -> Future[MediaSam
         return pool.submit(OpenFile(file.fileno(), "file"))
 
 
-def test_every_damaged_file_is_a_sample_or_one_known_error_and_nothing_grows(tmp_path: Path) -> None:
+def test_every_damaged_file_gives_a_sample_or_a_known_error_without_leaks(tmp_path: Path) -> None:
     (tmp_path / "healthy").mkdir()
     healthy = clips(tmp_path / "healthy")
     rng = np.random.default_rng(4)

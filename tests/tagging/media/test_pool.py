@@ -76,7 +76,7 @@ def begun(folder: Path) -> int:
     return int(mark.suffixes[-2].removeprefix("."))
 
 
-def test_a_video_comes_back_from_the_worker_as_decoding_here_gives_it(tmp_path: Path) -> None:
+def test_a_worker_returns_the_same_sample_as_decoding_in_process(tmp_path: Path) -> None:
     path = make(tmp_path / "film.mp4", Film(frames=20, tone_s=2.0))
     with DecodePool(CONFIG, workers=1) as pool:
         got = pool.read(str(path))
@@ -91,7 +91,7 @@ def test_a_video_comes_back_from_the_worker_as_decoding_here_gives_it(tmp_path: 
     assert (got.content_hash, got.duration_s, got.warnings) == (want.content_hash, want.duration_s, want.warnings)
 
 
-def test_many_megabytes_cross_whole(order: Order) -> None:
+def test_many_megabytes_are_transferred_unchanged(order: Order) -> None:
     with DecodePool(CONFIG, workers=1, decode=media_fakes.large) as pool:
         got = pool.read(order("anything"))
     want = media_fakes.large(Path(), CONFIG)
@@ -100,14 +100,14 @@ def test_many_megabytes_cross_whole(order: Order) -> None:
     np.testing.assert_array_equal(got.frames.pixels, want.frames.pixels)
 
 
-def test_workers_live_long(order: Order) -> None:
+def test_a_worker_decodes_many_files(order: Order) -> None:
     with DecodePool(CONFIG, workers=1, decode=media_fakes.scripted) as pool:
         pids = {pool.read(order("sample")).content_hash for _ in range(5)}
     assert len(pids) == 1
     assert str(os.getpid()) not in pids
 
 
-def test_domain_errors_cross_with_their_hint(order: Order) -> None:
+def test_domain_errors_are_transferred_with_their_hint(order: Order) -> None:
     with DecodePool(CONFIG, workers=1, decode=media_fakes.scripted) as pool:
         with pytest.raises(InvalidMediaError, match="refused politely") as caught:
             pool.read(order("refuse politely"))
@@ -116,7 +116,7 @@ def test_domain_errors_cross_with_their_hint(order: Order) -> None:
             pool.read("/nowhere/film.mp4")
 
 
-def test_an_unforeseen_error_costs_one_file_and_keeps_the_worker(order: Order) -> None:
+def test_an_unexpected_error_fails_one_file_and_keeps_the_worker(order: Order) -> None:
     with DecodePool(CONFIG, workers=1, decode=media_fakes.scripted) as pool:
         before = pool.read(order("sample")).content_hash
         with pytest.raises(DecodeCrashError, match="ZeroDivisionError: nobody foresaw this") as caught:
@@ -148,7 +148,7 @@ def test_a_worker_that_dies_is_replaced(
     assert not list(tmp_path.glob("*core*"))
 
 
-def test_a_worker_killed_from_outside_in_the_middle_of_a_file_is_a_crash(tmp_path: Path, order: Order) -> None:
+def test_a_worker_killed_from_outside_while_it_decodes_is_a_crash(tmp_path: Path, order: Order) -> None:
     with DecodePool(CONFIG, workers=1, decode=media_fakes.starting_hang) as pool:
         future = pool.submit(order("begin"))
         os.kill(begun(tmp_path), signal.SIGKILL)
@@ -156,7 +156,7 @@ def test_a_worker_killed_from_outside_in_the_middle_of_a_file_is_a_crash(tmp_pat
             future.result()
 
 
-def test_a_worker_killed_while_it_is_idle_costs_no_file(order: Order) -> None:
+def test_a_worker_killed_while_idle_fails_no_file(order: Order) -> None:
     with DecodePool(CONFIG, workers=1, decode=media_fakes.scripted) as pool:
         pid = int(pool.read(order("sample")).content_hash)
         os.kill(pid, signal.SIGKILL)
@@ -179,7 +179,7 @@ SMALL = CONFIG.model_copy(update={"decode_memory_bytes": 256 << 20})
 
 
 @pytest.mark.parametrize("text", ["grow", "leap"])
-def test_memory_beyond_the_limit_is_an_error_of_its_own_and_a_new_worker(order: Order, text: str) -> None:
+def test_exceeding_the_memory_limit_is_an_error_of_its_own_and_replaces_the_worker(order: Order, text: str) -> None:
     with DecodePool(SMALL, workers=1, decode=media_fakes.scripted) as pool:
         before = pool.read(order("sample")).content_hash
         with pytest.raises(DecodeMemoryError, match=r"mp4: .* more than 268435456 bytes") as caught:
@@ -189,7 +189,7 @@ def test_memory_beyond_the_limit_is_an_error_of_its_own_and_a_new_worker(order: 
         assert pool.read(order("sample")).content_hash != before
 
 
-def test_pictures_beyond_the_memory_limit_are_not_called_damaged(tmp_path: Path) -> None:
+def test_pictures_over_the_memory_limit_are_not_reported_as_damaged(tmp_path: Path) -> None:
     # H.264 keeps up to sixteen pictures to refer to: here of 18 MB each, in a file of some KB.
     options = {"preset": "ultrafast", "refs": "16", "bf": "0", "g": "100"}
     wide = Film(frames=24, paint=lambda _: np.zeros((3000, 4000, 3), np.uint8), options=options)
@@ -200,7 +200,7 @@ def test_pictures_beyond_the_memory_limit_are_not_called_damaged(tmp_path: Path)
         assert pool.read(str(path)).frames is not None
 
 
-def test_files_beside_one_that_ruins_its_worker_are_read(order: Order) -> None:
+def test_other_files_are_read_while_one_crashes_its_worker(order: Order) -> None:
     config = HASTY.model_copy(update={"decode_memory_bytes": 300 << 20})
     with DecodePool(config, workers=2, decode=media_fakes.scripted, grace_s=0.2) as pool:
         ruined = [pool.submit(order(text)) for text in ("spin", "abort", "grow", "segfault")]
@@ -223,7 +223,7 @@ def test_a_cancelled_decode_frees_its_worker_at_once(tmp_path: Path, order: Orde
             future.result()
 
 
-def test_a_job_cancelled_before_its_turn_costs_no_worker(tmp_path: Path, order: Order) -> None:
+def test_a_job_cancelled_before_its_turn_leaves_the_workers_alone(tmp_path: Path, order: Order) -> None:
     with DecodePool(CONFIG, workers=1, decode=media_fakes.scripted) as pool:
         go = tmp_path / "go"
         first = pool.submit(order(f"wait {go}"))
@@ -247,7 +247,7 @@ def test_a_task_whose_deadline_passes_frees_the_worker(tmp_path: Path, order: Or
         wait_until(lambda: multiprocessing.active_children() == [])
 
 
-def test_cancelling_at_any_moment_loses_no_other_answer(order: Order) -> None:
+def test_cancelling_at_any_moment_loses_no_other_result(order: Order) -> None:
     wait_s = np.random.default_rng(3).uniform(0, 0.004, 60)
     cancelled = 0
     with DecodePool(CONFIG, workers=2, decode=media_fakes.scripted) as pool:
@@ -267,7 +267,7 @@ def descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
-def test_an_open_file_is_read_though_it_has_no_name_and_may_be_closed_at_once(tmp_path: Path) -> None:
+def test_an_unlinked_open_file_is_read_and_may_be_closed_at_once(tmp_path: Path) -> None:
     path = make(tmp_path / "film.mp4", Film(frames=5))
     want = decode(path, CONFIG)
     with DecodePool(CONFIG, workers=1) as pool:
@@ -282,7 +282,7 @@ def test_an_open_file_is_read_though_it_has_no_name_and_may_be_closed_at_once(tm
                 pool.read(OpenFile(file.fileno(), "a film"))
 
 
-def test_open_files_leave_no_descriptor_behind_however_they_end(tmp_path: Path, order: Order) -> None:
+def test_open_files_leak_no_descriptors_whatever_their_outcome(tmp_path: Path, order: Order) -> None:
     go = tmp_path / "go"
     with DecodePool(HASTY, workers=1, decode=media_fakes.scripted, grace_s=0.2) as pool:
         pool.read(order("sample"))
@@ -311,7 +311,7 @@ def test_open_files_leave_no_descriptor_behind_however_they_end(tmp_path: Path, 
         assert descriptors() == before
 
 
-def test_a_pipe_or_a_folder_that_was_opened_is_no_media_file(tmp_path: Path) -> None:
+def test_an_open_pipe_or_folder_is_not_a_media_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     with DecodePool(CONFIG, workers=1) as pool:
         for path in (tmp_path / "fifo", tmp_path, Path("/dev/zero")):
@@ -321,7 +321,7 @@ def test_a_pipe_or_a_folder_that_was_opened_is_no_media_file(tmp_path: Path) -> 
             os.close(descriptor)
 
 
-def test_frames_that_nobody_has_any_more_leave_the_memory_at_once(tmp_path: Path) -> None:
+def test_unreferenced_frames_are_freed_at_once(tmp_path: Path) -> None:
     path = make(tmp_path / "film.mp4", Film(frames=5))
     with DecodePool(CONFIG, workers=1) as pool, path.open("rb") as file:
         future = pool.submit(OpenFile(file.fileno(), "a film"))
@@ -339,7 +339,7 @@ def test_frames_that_nobody_has_any_more_leave_the_memory_at_once(tmp_path: Path
             gc.enable()
 
 
-def test_closing_ends_busy_workers_and_tells_those_who_wait(tmp_path: Path, order: Order) -> None:
+def test_closing_ends_busy_workers_and_fails_waiting_jobs(tmp_path: Path, order: Order) -> None:
     pool = DecodePool(CONFIG, workers=2, decode=media_fakes.starting_hang)
     futures = [pool.submit(order("begin")) for _ in range(5)]
     wait_until(lambda: len(list(tmp_path.glob("*.begun"))) == 2)
@@ -370,7 +370,7 @@ def test_many_threads_may_share_a_pool(order: Order) -> None:
 
 
 @pytest.mark.slow
-def test_workers_die_with_a_parent_that_is_killed(tmp_path: Path) -> None:
+def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     script = tmp_path / "parent.py"
     (tmp_path / "film.mp4").write_text("hang")
     script.write_text(

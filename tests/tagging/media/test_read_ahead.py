@@ -33,7 +33,7 @@ def told(answer: ReadVideo | Failure) -> object:
     return answer.media.warnings[0] if answer.media else "no media"
 
 
-def test_answers_come_in_the_order_of_the_videos(tmp_path: Path, order: Order) -> None:
+def test_results_are_in_the_order_of_the_videos(tmp_path: Path, order: Order) -> None:
     # The first file waits for what the second one does.
     flag = tmp_path / "flag"
     videos = [order(text) for text in (f"wait {flag}", f"mark {flag}", "refuse it", "die", "sample")]
@@ -53,7 +53,7 @@ def test_answers_come_in_the_order_of_the_videos(tmp_path: Path, order: Order) -
 
 
 @pytest.mark.parametrize("with_media", [True, False])
-def test_no_more_than_ahead_are_asked_for_before_an_answer_is_taken(order: Order, with_media: bool) -> None:
+def test_no_more_than_ahead_videos_are_requested_before_a_result_is_taken(order: Order, with_media: bool) -> None:
     asked: list[int] = []
 
     def videos() -> Iterator[VideoRef]:
@@ -70,7 +70,7 @@ def test_no_more_than_ahead_are_asked_for_before_an_answer_is_taken(order: Order
     assert taken == 10
 
 
-def test_a_caller_that_stops_early_leaves_nothing_running(order: Order) -> None:
+def test_a_caller_that_stops_early_leaves_no_job_running(order: Order) -> None:
     with DecodePool(CONFIG, workers=1, decode=media_fakes.scripted) as pool:
         answers = read_media_ahead((order("sample") for _ in range(50)), pool, ahead=10)
         assert told(next(answers)) == "sample"
@@ -78,7 +78,7 @@ def test_a_caller_that_stops_early_leaves_nothing_running(order: Order) -> None:
         assert pool.read(str(order("sample").uri)).warnings == ("sample",)
 
 
-def test_unreadable_media_leave_a_video_its_text_and_a_crash_does_not(order: Order) -> None:
+def test_a_video_with_unreadable_media_keeps_its_text_and_a_crash_fails_it(order: Order) -> None:
     with DecodePool(CONFIG, workers=1, decode=media_fakes.scripted) as pool:
         refused, died = read_media_ahead([order("refuse it", "a title"), order("die", "a title")], pool, ahead=2)
     assert isinstance(refused, ReadVideo)
@@ -88,7 +88,7 @@ def test_unreadable_media_leave_a_video_its_text_and_a_crash_does_not(order: Ord
     assert told(died) is DecodeCrashError
 
 
-def test_without_an_encoder_for_media_files_are_only_looked_for(tmp_path: Path, order: Order) -> None:
+def test_without_an_encoder_for_media_files_are_not_decoded(tmp_path: Path, order: Order) -> None:
     videos = [order("never read", "t"), VideoRef("gone", str(tmp_path / "gone.mp4"), "t"), VideoRef("nothing")]
     assert [told(a) for a in read_media_ahead(videos, None, ahead=1)] == [
         "no media",

@@ -23,7 +23,7 @@ CONFIG = MediaConfig(frames=2)
         ("wav", "pcm_s16le", "5.1"),
     ],
 )
-def test_a_tone_comes_back_as_the_same_tone_at_16_khz(tmp_path: Path, suffix: str, codec: str, channels: str) -> None:
+def test_a_tone_is_decoded_as_the_same_tone_at_16_khz(tmp_path: Path, suffix: str, codec: str, channels: str) -> None:
     film = Film(tone_s=2.0, tone=0.9, tone_codec=codec, channels=channels)
     path = make(tmp_path / f"film.{suffix}", film)
     sound = decode(path, CONFIG).sound
@@ -44,7 +44,7 @@ def test_resampling_agrees_with_sampling_the_sine_itself(tmp_path: Path) -> None
     np.testing.assert_allclose(sound.samples[100:15900], want[100:15900], atol=2e-3)
 
 
-def test_sound_beyond_the_limit_is_cut_and_said(tmp_path: Path) -> None:
+def test_sound_over_the_limit_is_cut_with_a_warning(tmp_path: Path) -> None:
     path = make(tmp_path / "film.wav", Film(tone_s=5.0, tone_codec="pcm_s16le"))
     sample = decode(path, CONFIG.model_copy(update={"sound_max_s": 2.0}))
     assert sample.sound is not None
@@ -79,7 +79,7 @@ def test_sound_whose_rate_changes_within_the_file_is_read_to_the_end(tmp_path: P
 
 
 @pytest.mark.parametrize("channels", [3, 12, 35])
-def test_any_number_of_channels_is_averaged(tmp_path: Path, channels: int) -> None:
+def test_channels_are_averaged_whatever_their_number(tmp_path: Path, channels: int) -> None:
     # Channel c holds the constant (c + 1) * 500; a damaged header of a real clip once claimed 35 channels.
     path = tmp_path / "sound.wav"
     levels = (np.arange(channels, dtype=np.int16) + 1) * np.int16(500)
@@ -94,7 +94,7 @@ def test_any_number_of_channels_is_averaged(tmp_path: Path, channels: int) -> No
     np.testing.assert_allclose(sound.samples, levels.mean() / 32768, atol=1e-4)
 
 
-def test_a_sample_rate_that_no_resampler_takes_is_a_damaged_track(tmp_path: Path) -> None:
+def test_an_unsupported_sample_rate_is_a_damaged_track(tmp_path: Path) -> None:
     path = make(tmp_path / "sound.wav", Film(tone_s=0.5, tone_codec="pcm_s16le"))
     data = bytearray(path.read_bytes())
     data[24:28] = (0x7FFFFFFF).to_bytes(4, "little")  # Hz, in the header

@@ -97,7 +97,7 @@ def test_paths_and_file_urls_open_the_file_itself(tmp_path: Path) -> None:
     assert content_hash(path) == hashlib.sha256(CONTENT).hexdigest()
 
 
-def test_a_url_is_fetched_to_a_file_that_goes_away(server: str) -> None:
+def test_a_url_is_fetched_to_a_temporary_file(server: str) -> None:
     with open_source(f"{server}/film", CONFIG) as path:
         assert path.read_bytes() == CONTENT
     assert not path.exists()
@@ -125,7 +125,7 @@ def test_a_url_is_fetched_to_a_file_that_goes_away(server: str) -> None:
         ("file://[broken/film", "Invalid IPv6 URL"),
     ],
 )
-def test_what_cannot_be_opened_is_not_found(uri: str, message: str) -> None:
+def test_a_path_that_cannot_be_opened_is_not_found(uri: str, message: str) -> None:
     with pytest.raises(MediaNotFoundError, match=message):
         read(uri)
 
@@ -142,7 +142,7 @@ def test_what_cannot_be_opened_is_not_found(uri: str, message: str) -> None:
         ("two\nlines", "two%0Alines"),
     ],
 )
-def test_a_url_is_asked_for_as_people_paste_it(server: str, typed: str, asked: str) -> None:
+def test_a_url_is_escaped_as_browsers_escape_it(server: str, typed: str, asked: str) -> None:
     assert read(f"{server}/echo/{typed}").decode() == f"/echo/{asked}"
 
 
@@ -155,7 +155,7 @@ def test_a_url_is_asked_for_as_people_paste_it(server: str, typed: str, asked: s
         ("HTTP://example.org", "HTTP://example.org"),
     ],
 )
-def test_a_host_goes_over_the_wire_in_ascii(url: str, want: str) -> None:
+def test_a_host_name_is_sent_in_ascii(url: str, want: str) -> None:
     assert _quoted(url) == want
 
 
@@ -172,13 +172,15 @@ def test_a_host_goes_over_the_wire_in_ascii(url: str, want: str) -> None:
         "s3://bucket/\x07",
     ],
 )
-def test_a_message_is_one_printable_line_whatever_the_uri(uri: str) -> None:
+def test_an_error_message_is_one_printable_line_for_any_uri(uri: str) -> None:
     with pytest.raises(MediaNotFoundError) as caught:
         read(uri)
     assert caught.value.message.isprintable()
 
 
-def test_a_full_disk_is_no_fault_of_the_url(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_not_reported_as_a_fault_of_the_url(
+    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with tiny_disk(tmp_path / "disk", 1) as disk:
         monkeypatch.setattr(tempfile, "tempdir", str(disk))
         with filled(disk), pytest.raises(OutputUnwritableError, match=rf"no copy of {server}/film.*: No space left"):
@@ -186,20 +188,20 @@ def test_a_full_disk_is_no_fault_of_the_url(server: str, tmp_path: Path, monkeyp
         assert read(f"{server}/film") == CONTENT
 
 
-def test_a_redirect_loop_is_told_in_one_line(server: str) -> None:
+def test_a_redirect_loop_is_reported_in_one_line(server: str) -> None:
     with pytest.raises(MediaNotFoundError, match=r"answered 302 .* infinite loop") as caught:
         read(f"{server}/loop")
     assert caught.value.message.isprintable()
 
 
-def test_a_uri_is_shown_escaped_and_not_too_long() -> None:
+def test_a_uri_is_shown_escaped_and_truncated() -> None:
     assert shown("a\nb\x1b é.mp4") == "a\\nb\\x1b é.mp4"
     assert shown("x" * 200) == "x" * 200
     assert shown("\n" * 201) == "\\n" * 100 + "…"
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_without_read_right_is_not_found(tmp_path: Path) -> None:
+def test_a_file_without_read_permission_is_not_found(tmp_path: Path) -> None:
     path = tmp_path / "film.mp4"
     path.write_bytes(CONTENT)
     path.chmod(0)
@@ -227,19 +229,19 @@ def test_a_download_stops_at_the_byte_limit(server: str, page: str) -> None:
         read(f"{server}/{page}")
 
 
-def test_a_server_that_never_answers_meets_the_deadline(server: str) -> None:
+def test_a_server_that_never_answers_is_given_up_at_the_deadline(server: str) -> None:
     with pytest.raises(DecodeTimeoutError, match=r"within 0\.2 s"):
         read(f"{server}/silent", CONFIG.model_copy(update={"decode_timeout_s": 0.2}))
 
 
-def test_a_local_file_beyond_the_byte_limit_is_too_big(tmp_path: Path) -> None:
+def test_a_local_file_over_the_byte_limit_is_too_large(tmp_path: Path) -> None:
     path = tmp_path / "film.mp4"
     path.write_bytes(CONTENT)
     with pytest.raises(MediaTooBigError, match="76800 bytes, expected at most 1000"):
         read(str(path), CONFIG.model_copy(update={"max_bytes": 1000}))
 
 
-def test_no_bytes_at_all_is_invalid(server: str, tmp_path: Path) -> None:
+def test_an_empty_file_is_invalid(server: str, tmp_path: Path) -> None:
     path = tmp_path / "film.mp4"
     path.touch()
     for uri in (str(path), f"{server}/empty"):

@@ -131,7 +131,7 @@ def retry_s(error: grpc.aio.AioRpcError) -> float:
     return retry.retry_delay.ToTimedelta().total_seconds()
 
 
-async def test_callers_are_told_to_come_back_in_time_and_when_it_is_back_all_goes_on(
+async def test_calls_during_an_outage_get_a_retry_delay_and_succeed_afterwards(
     tiny_starter: Path, fault: Fault
 ) -> None:
     async with running(tiny_starter, fault.url) as channel, load(channel) as calls:
@@ -158,7 +158,7 @@ async def stored(url: str, video_ids: set[str]) -> set[str]:
 
 
 @pytest.mark.parametrize("fault", [pytest.param("hung", marks=pytest.mark.postgres)], indirect=True)
-async def test_a_database_that_hangs_holds_callers_without_a_deadline_no_longer_than_is_said(
+async def test_calls_without_a_deadline_end_at_the_timeout_of_a_hanging_database(
     tiny_starter: Path, fault: Fault
 ) -> None:
     async with running(tiny_starter, fault.url, answer_timeout_s=0.5) as channel, load(channel, None) as calls:
@@ -171,7 +171,7 @@ async def test_a_database_that_hangs_holds_callers_without_a_deadline_no_longer_
 
 @pytest.mark.postgres
 @pytest.mark.parametrize("fault", ["crashed", "hung"], indirect=True)
-async def test_health_says_so_while_it_is_away_and_no_longer(tiny_starter: Path, fault: Fault) -> None:
+async def test_health_is_not_serving_exactly_during_an_outage(tiny_starter: Path, fault: Fault) -> None:
     async with running(tiny_starter, fault.url) as channel, load(channel) as calls:
         health: Any = health_pb2_grpc.HealthStub(channel)
         watch = health.Watch(health_pb2.HealthCheckRequest())
@@ -185,9 +185,7 @@ async def test_health_says_so_while_it_is_away_and_no_longer(tiny_starter: Path,
 
 @pytest.mark.postgres
 @pytest.mark.parametrize("how", ["crashed", "hung"])
-async def test_no_connection_is_lost_to_a_database_that_comes_and_goes(
-    tiny_starter: Path, postgres: PostgresServer, how: str
-) -> None:
+async def test_repeated_outages_leak_no_connection(tiny_starter: Path, postgres: PostgresServer, how: str) -> None:
     with postgres.new_database() as url:
         name = url.rsplit("/", 1)[1].partition("?")[0]
         async with running(tiny_starter, url, answer_timeout_s=0.5, statement_timeout_s=1.0) as channel:
@@ -206,9 +204,7 @@ async def test_no_connection_is_lost_to_a_database_that_comes_and_goes(
 
 
 @pytest.mark.parametrize("fault", [pytest.param("hung", marks=pytest.mark.postgres)], indirect=True)
-async def test_a_service_that_is_told_to_stop_does_not_wait_for_a_database_that_hangs(
-    tiny_starter: Path, fault: Fault
-) -> None:
+async def test_stopping_does_not_wait_for_a_hanging_database(tiny_starter: Path, fault: Fault) -> None:
     ready, stop = asyncio.Event(), asyncio.Event()
 
     async def serve() -> None:

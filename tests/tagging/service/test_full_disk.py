@@ -45,7 +45,7 @@ def asked(video_id: str, **said: Any) -> pb.TagVideoRequest:
     return pb.TagVideoRequest(video_id=video_id, title="a dog and a cat", **said)
 
 
-async def test_a_database_on_a_full_disk_takes_nothing_and_gives_what_it_has(
+async def test_a_database_on_a_full_disk_refuses_writes_and_serves_reads(
     tiny_starter: Path, tmp_path: Path, disk: Path
 ) -> None:
     file = disk / "service.db"
@@ -69,7 +69,7 @@ async def test_a_database_on_a_full_disk_takes_nothing_and_gives_what_it_has(
         assert plain.execute("SELECT count(*) FROM taggings").fetchone() == (21,)
 
 
-async def test_content_for_whose_copy_there_is_no_room_is_told_and_texts_are_tagged_on(
+async def test_content_without_room_for_its_copy_is_refused_and_texts_are_still_tagged(
     tiny_starter: Path, tmp_path: Path, disk: Path, unseen_corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clip = next(unseen_corpus.parent.glob("*.mp4")).read_bytes()
@@ -87,7 +87,7 @@ async def test_content_for_whose_copy_there_is_no_room_is_told_and_texts_are_tag
             assert (after.from_store, after.content_hash, after.tags) == (False, first.content_hash, first.tags)
 
 
-async def test_a_full_disk_under_the_log_costs_the_log_alone(tiny_starter: Path, tmp_path: Path, disk: Path) -> None:
+async def test_a_full_disk_under_the_log_affects_only_the_log(tiny_starter: Path, tmp_path: Path, disk: Path) -> None:
     with service_process(tiny_starter, disk, f"sqlite:///{tmp_path}/service.db") as service:
         async with grpc.aio.insecure_channel(service.address) as channel:
             stub: Any = rpc.TaggingServiceStub(channel)

@@ -19,7 +19,7 @@ def resident_mib() -> float:
     return int(line.split()[1]) / 1024
 
 
-async def test_memory_between_blocks_in_use_goes_back() -> None:
+async def test_free_memory_between_used_blocks_is_returned_to_the_system() -> None:
     blocks = [bytearray(64_000) for _ in range(3200)]  # 195 MiB, each too small to be given back by itself
     last = bytearray(64_000)  # above them, so that the heap does not shrink
     held = resident_mib()

@@ -39,13 +39,13 @@ def reader(tmp_path: Path) -> Tokenizer:
     return Tokenizer(path)
 
 
-def test_a_file_that_cannot_be_used_is_told_at_once(reader: Tokenizer, clock: Clock) -> None:
+def test_an_invalid_file_is_an_error_at_start(reader: Tokenizer, clock: Clock) -> None:
     reader.path.write_text("one")
     with pytest.raises(InvalidConfigError):
         Reloading([reader.path], reader, clock)
 
 
-def test_a_change_is_seen_after_a_while_and_read_once(reader: Tokenizer, clock: Clock) -> None:
+def test_a_change_is_detected_after_the_interval_and_read_once(reader: Tokenizer, clock: Clock) -> None:
     watched = Reloading([reader.path], reader, clock)
     reader.path.write_text("22")
     assert watched.current() == 1  # it was looked at a moment ago
@@ -55,7 +55,7 @@ def test_a_change_is_seen_after_a_while_and_read_once(reader: Tokenizer, clock: 
     assert (watched.current(), reader.times) == (22, 2)
 
 
-def test_a_file_put_in_its_place_with_the_same_size_and_time_is_a_change(reader: Tokenizer, clock: Clock) -> None:
+def test_a_replacement_with_equal_size_and_time_is_a_change(reader: Tokenizer, clock: Clock) -> None:
     watched = Reloading([reader.path], reader, clock)
     found = reader.path.stat()
     other = reader.path.with_name("other")
@@ -67,7 +67,7 @@ def test_a_file_put_in_its_place_with_the_same_size_and_time_is_a_change(reader:
 
 
 @pytest.mark.parametrize("harm", ["unreadable", "gone"])
-def test_a_change_that_cannot_be_used_is_told_once_and_what_was_there_stays(
+def test_an_invalid_change_is_logged_once_and_the_old_value_stays_in_use(
     reader: Tokenizer, clock: Clock, harm: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     watched = Reloading([reader.path], reader, clock)
@@ -86,7 +86,7 @@ def test_a_change_that_cannot_be_used_is_told_once_and_what_was_there_stays(
     assert watched.current() == 3
 
 
-def test_what_is_written_while_it_is_read_is_read_again(tmp_path: Path, clock: Clock) -> None:
+def test_a_file_written_while_it_is_read_is_read_again(tmp_path: Path, clock: Clock) -> None:
     path = tmp_path / "number"
     path.write_text("1")
 
@@ -100,7 +100,7 @@ def test_what_is_written_while_it_is_read_is_read_again(tmp_path: Path, clock: C
     assert watched.current() == "changed meanwhile"
 
 
-def test_a_file_is_left_alone_while_it_is_being_written(reader: Tokenizer, clock: Clock) -> None:
+def test_a_file_is_not_read_while_it_is_being_written(reader: Tokenizer, clock: Clock) -> None:
     watched = Reloading([reader.path], reader, clock)
     reader.path.write_text("2")  # of 22
     clock.now = reader.path.stat().st_ctime + 0.9
@@ -112,14 +112,14 @@ def test_a_file_is_left_alone_while_it_is_being_written(reader: Tokenizer, clock
     assert (watched.current(), reader.times) == (22, 2)
 
 
-def test_a_change_by_a_clock_that_is_ahead_is_read(reader: Tokenizer, clock: Clock) -> None:
+def test_a_change_with_a_time_in_the_future_is_read(reader: Tokenizer, clock: Clock) -> None:
     watched = Reloading([reader.path], reader, clock)
     reader.path.write_text("22")
     clock.now = reader.path.stat().st_ctime - 3600
     assert watched.current() == 22
 
 
-def test_changes_are_seen_after_the_clock_was_set_back(reader: Tokenizer, clock: Clock) -> None:
+def test_changes_are_detected_after_the_clock_was_set_back(reader: Tokenizer, clock: Clock) -> None:
     watched = Reloading([reader.path], reader, clock)
     reader.path.write_text("22")
     clock.now -= 300

@@ -19,7 +19,7 @@ def table(root: Path, dim: int = 3) -> FeatureTable:
     return FeatureStore(root).table("frames", "fp", dim)
 
 
-def test_features_come_back_as_they_were_kept(tmp_path: Path) -> None:
+def test_features_are_read_back_unchanged(tmp_path: Path) -> None:
     kept = {
         "one": StoredFeatures(np.array([[1, 2, 3]], HALF), ("a warning",)),
         "three": StoredFeatures(np.arange(9).reshape(3, 3).astype(HALF)),
@@ -41,7 +41,7 @@ def test_features_come_back_as_they_were_kept(tmp_path: Path) -> None:
             np.testing.assert_array_equal(got[key].tokens, features.tokens)
 
 
-def test_a_key_is_kept_once(tmp_path: Path) -> None:
+def test_a_key_is_stored_once(tmp_path: Path) -> None:
     writer = table(tmp_path)
     writer.add("k", StoredFeatures(np.ones((1, 3), HALF)))
     writer.flush()
@@ -86,7 +86,7 @@ def test_a_damaged_shard_is_named(tmp_path: Path) -> None:
         table(tmp_path)
 
 
-def test_a_flipped_bit_is_told_and_never_trained_on(tmp_path: Path) -> None:
+def test_a_flipped_bit_is_an_error(tmp_path: Path) -> None:
     writer = table(tmp_path)
     rng = np.random.default_rng(0)
     for number in range(50):
@@ -110,7 +110,7 @@ def test_a_flipped_bit_is_told_and_never_trained_on(tmp_path: Path) -> None:
     assert told > 30
 
 
-def test_a_disk_that_is_full_leaves_no_part_of_a_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_no_partial_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(table: object, file: BinaryIO, **_: object) -> None:
         file.write(b"half a shard")
         raise OSError(28, "No space left on device")
@@ -133,7 +133,7 @@ def test_shards_hold_half_precision(tmp_path: Path) -> None:
     assert str(pq.read_schema(shard).field("values").type.value_type) == "halffloat"
 
 
-def test_values_that_are_not_finite_are_told(tmp_path: Path) -> None:
+def test_values_that_are_not_finite_are_refused(tmp_path: Path) -> None:
     writer = table(tmp_path)
     writer.add("k", StoredFeatures(np.array([[1, np.nan, 0]], HALF)))
     with pytest.raises(ArtifactCorruptError, match="not finite"):
@@ -154,7 +154,7 @@ while True:
 
 
 @pytest.mark.slow
-def test_a_killed_writer_leaves_whole_shards_alone(tmp_path: Path) -> None:
+def test_a_killed_writer_leaves_only_complete_shards(tmp_path: Path) -> None:
     writer = subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)])
     folder = tmp_path / "frames" / "fp"
     wait_until(lambda: writer.poll() is not None or len(list(folder.glob("*.parquet"))) >= 5)

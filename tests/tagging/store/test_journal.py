@@ -26,12 +26,12 @@ def reopened(path: Path) -> list[bytes]:
     return payloads
 
 
-def test_what_was_appended_is_read_in_its_order(path: Path) -> None:
+def test_records_are_read_in_the_order_in_which_they_were_appended(path: Path) -> None:
     assert read_journal(path) == (RECORDS, 0)
     assert reopened(path) == RECORDS
 
 
-def test_a_last_record_torn_at_any_byte_is_passed_over_and_the_next_writer_cuts_it_off(
+def test_a_last_record_torn_at_any_byte_is_skipped_and_the_next_writer_truncates_it(
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     whole = path.read_bytes()
@@ -47,7 +47,7 @@ def test_a_last_record_torn_at_any_byte_is_passed_over_and_the_next_writer_cuts_
     assert read_journal(path) == (RECORDS[:-1], last)
 
 
-def test_a_journal_goes_on_after_a_cut(path: Path) -> None:
+def test_a_journal_can_be_appended_to_after_truncation(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1])
     journal, _ = Journal.open(path)
     with journal:
@@ -67,7 +67,7 @@ def test_a_record_damaged_at_any_byte_before_intact_ones_is_an_error_and_nothing
 
 
 @pytest.mark.parametrize("content", [b"", b"V", b"VTJ1", b"VTJ1" + bytes(40), bytes(60)])
-def test_a_journal_killed_in_its_first_record_begins_anew(tmp_path: Path, content: bytes) -> None:
+def test_a_journal_killed_in_its_first_record_starts_empty(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "journal"
     path.write_bytes(content)
     assert read_journal(path) == ([], len(content))
@@ -76,7 +76,7 @@ def test_a_journal_killed_in_its_first_record_begins_anew(tmp_path: Path, conten
 
 
 @pytest.mark.parametrize("content", [b"junk", b'{"video_id": "1"}\n', b"VTJ2" + bytes(40)])
-def test_another_file_is_refused_and_left_as_it_is(tmp_path: Path, content: bytes) -> None:
+def test_a_file_of_another_format_is_refused_and_unchanged(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "videos.jsonl"
     path.write_bytes(content)
     with pytest.raises(ArtifactCorruptError, match="is no journal of videotag"):
@@ -84,7 +84,7 @@ def test_another_file_is_refused_and_left_as_it_is(tmp_path: Path, content: byte
     assert path.read_bytes() == content
 
 
-def test_a_journal_has_one_writer_and_any_readers(path: Path) -> None:
+def test_a_journal_has_one_writer_and_any_number_of_readers(path: Path) -> None:
     journal, _ = Journal.open(path)
     with journal:
         with pytest.raises(ArtifactError, match="is being written elsewhere"):
@@ -93,7 +93,7 @@ def test_a_journal_has_one_writer_and_any_readers(path: Path) -> None:
     assert reopened(path) == RECORDS
 
 
-def test_a_place_where_nothing_can_be_written_is_one_clear_error(tmp_path: Path) -> None:
+def test_a_path_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
     for place in (tmp_path, tmp_path / "no" / "such"):
         with pytest.raises(OutputUnwritableError, match="cannot be written"):
             Journal.open(place)
@@ -108,7 +108,7 @@ def test_a_journal_that_cannot_be_synced_is_not_open(path: Path, monkeypatch: py
         Journal.open(path)
 
 
-def test_after_a_write_that_failed_a_journal_takes_no_more(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_a_failed_write_a_journal_refuses_appends(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(_: object) -> None:
         raise OSError(28, "No space left on device")
 
@@ -121,7 +121,7 @@ def test_after_a_write_that_failed_a_journal_takes_no_more(path: Path, monkeypat
         journal.append(b"behind a record that may be torn")
 
 
-def test_on_a_full_disk_what_was_acknowledged_is_there_and_it_goes_on_when_there_is_room(tmp_path: Path) -> None:
+def test_on_a_full_disk_acknowledged_records_are_kept_and_writing_resumes_with_room(tmp_path: Path) -> None:
     with tiny_disk(tmp_path / "disk", 1) as disk:
         path, taken = disk / "journal", list[bytes]()
         (disk / "ballast").write_bytes(bytes(300_000))

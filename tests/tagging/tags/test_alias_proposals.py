@@ -19,7 +19,7 @@ def proposals(videos: list[tuple[str, str, list[str]]]) -> list[Proposal]:
     return propose(catalog, tags, uploaders, [one[1] for one in videos], graph)
 
 
-def test_a_proposal_tells_what_the_videos_say() -> None:
+def test_a_proposal_has_the_counts_of_the_videos() -> None:
     found = proposals(
         [
             ("ann", "first", ["Mario Bros", "game", "fun"]),
@@ -46,7 +46,7 @@ def test_a_proposal_tells_what_the_videos_say() -> None:
     ]
 
 
-def test_the_tag_is_the_spelling_of_more_uploaders_though_one_of_them_repeats_another() -> None:
+def test_the_spelling_of_more_uploaders_is_kept_even_if_the_other_is_more_frequent() -> None:
     videos = [("one", str(n), ["Nuevo Álbum"]) for n in range(9)] + [(who, who, ["nuevo album"]) for who in "abc"]
     [found] = proposals(videos)
     assert (found.tag, found.alias) == ("nuevo album", "Nuevo Álbum")
@@ -54,13 +54,13 @@ def test_the_tag_is_the_spelling_of_more_uploaders_though_one_of_them_repeats_an
     assert (found.tag_uploaders, found.alias_uploaders) == (3, 1)
 
 
-def test_spellings_that_never_stand_apart_show_a_video_with_both() -> None:
+def test_spellings_that_always_occur_together_have_a_video_with_both_as_example() -> None:
     [one] = proposals([("ann", "only", ["lo-fi", "lo fi"])])
     assert (one.tag_title, one.alias_title) == ("only", "only")
     assert (one.together, one.similarity) == (1, 0.0)
 
 
-def test_a_catalog_without_videos_or_tags_has_proposals_of_its_names_alone() -> None:
+def test_proposals_need_no_videos() -> None:
     assert proposals([]) == []
     [one] = propose(
         build_catalog([["lo-fi"], ["lo fi"]])[0],
@@ -90,19 +90,19 @@ def test_a_catalog_without_videos_or_tags_has_proposals_of_its_names_alone() -> 
         (("hyphen", "plural"), 20, 5, False),
     ],
 )
-def test_the_rule_accepts_what_is_safe_by_itself(
+def test_the_rule_accepts_safe_proposals(
     differences: tuple[Difference, ...], letters: int, together: int, accepted: bool
 ) -> None:
     proposal = replace(ANY, differences=differences, letters=letters, together=together)
     assert AliasRule().accepts(proposal) is accepted
 
 
-def test_a_rule_can_be_made_stricter_or_bolder() -> None:
+def test_the_rule_can_be_made_stricter_or_more_permissive() -> None:
     plural = replace(ANY, differences=("plural",), letters=9, together=3)
     assert AliasRule(plural=AliasNeed(met=9, apart=None)).accepts(plural)
     assert not AliasRule(plural=AliasNeed(met=10, apart=None)).accepts(plural)
     assert not AliasRule(plural=AliasNeed(met=9, apart=None)).accepts(replace(plural, together=0))
 
 
-def test_every_difference_has_its_place_in_the_rule() -> None:
+def test_the_rule_covers_every_kind_of_difference() -> None:
     assert tuple(field.name for field in fields(AliasRule)) == DIFFERENCES

@@ -45,7 +45,7 @@ def test_a_tag_has_the_same_id_in_every_catalog() -> None:
     assert one.ids[0] == two.ids[two.rows_by_spelling["jazz"]] == tag_id("jazz")
 
 
-def test_a_catalog_survives_the_disk(tmp_path: Path) -> None:
+def test_a_catalog_is_read_back_unchanged(tmp_path: Path) -> None:
     catalog, _ = build_catalog([["Rock", "ロック"], ["rock"], []])
     catalog.save(tmp_path / "c.parquet")
     loaded = TagCatalog.load(tmp_path / "c.parquet")
@@ -53,7 +53,7 @@ def test_a_catalog_survives_the_disk(tmp_path: Path) -> None:
     np.testing.assert_array_equal(loaded.counts, catalog.counts)
 
 
-def test_parents_languages_and_what_is_hidden_survive_the_disk(tmp_path: Path) -> None:
+def test_parents_languages_and_hidden_flags_are_read_back_unchanged(tmp_path: Path) -> None:
     catalog, _ = build_catalog([["dog", "animal", "perro"]])
     changed = replace(
         catalog,
@@ -67,7 +67,7 @@ def test_parents_languages_and_what_is_hidden_survive_the_disk(tmp_path: Path) -
     assert loaded.hidden.tolist() == [False, True, False]
 
 
-def test_a_catalog_of_before_parents_and_languages_has_none_of_them(tmp_path: Path) -> None:
+def test_a_catalog_without_parent_and_language_columns_is_read(tmp_path: Path) -> None:
     catalog, _ = build_catalog([["Rock", "pop"]])
     catalog.save(tmp_path / "c.parquet")
     pq.write_table(pq.read_table(tmp_path / "c.parquet").drop(["parents", "language"]), tmp_path / "old.parquet")
@@ -94,7 +94,7 @@ def test_columns_of_different_lengths_are_refused() -> None:
         replace(catalog, languages=("en",))
 
 
-def test_an_alias_is_merged_into_its_tag_before_anything_is_counted() -> None:
+def test_aliases_are_merged_into_their_tag_before_counting() -> None:
     videos = [["Mario Bros", "nes"], ["mariobros"], ["mariobros", "mario bros"], ["MarioBros"], ["rare"]]
     catalog, tags = build_catalog(videos, 2, {"mariobros": "mario bros"})
     assert catalog.names == ("Mario Bros",)
@@ -106,14 +106,14 @@ def test_an_alias_is_merged_into_its_tag_before_anything_is_counted() -> None:
     assert rows["mariobros"] == rows["mario bros"] == 0
 
 
-def test_the_tag_gives_the_name_though_its_alias_is_used_more() -> None:
+def test_a_tag_keeps_its_name_even_if_its_alias_is_more_frequent() -> None:
     catalog, _ = build_catalog([["lol"], ["LoL"], ["lol"], ["League of Legends"]], 1, {"lol": "league of legends"})
     assert catalog.names == ("League of Legends",)
     assert catalog.aliases == (("lol", "LoL"),)
     assert catalog.counts.tolist() == [4]
 
 
-def test_counts_agree_with_a_plain_count(shared_data: Path) -> None:
+def test_counts_agree_with_a_plain_loop(shared_data: Path) -> None:
     import pandas as pd
 
     lists = [list(tags) for tags in pd.read_parquet(shared_data / "metadata/ted_talks.parquet").tags]

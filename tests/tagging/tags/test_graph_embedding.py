@@ -37,7 +37,7 @@ def edges_of(graph: TagGraph, weights: NDArray[np.int32]) -> WeightedRows:
     return WeightedRows(graph.videos.indptr, graph.videos.indices, weights)
 
 
-def test_walks_begin_at_the_given_tags_and_follow_edges() -> None:
+def test_walks_start_at_the_given_tags_and_follow_edges() -> None:
     graph = two_cliques()
     starts = np.arange(12)
     walks = random_walks(edges_of(graph, graph.videos.data), starts, 50, np.random.default_rng(0))
@@ -47,7 +47,7 @@ def test_walks_begin_at_the_given_tags_and_follow_edges() -> None:
     assert (dense[walks[:, :-1], walks[:, 1:]] > 0).all()
 
 
-def test_a_step_is_as_probable_as_its_weight() -> None:
+def test_the_probability_of_a_step_is_proportional_to_its_weight() -> None:
     graph = graph_of([(0, 1)] + 3 * [(0, 2)] + 6 * [(0, 3)], 4, uploaders=[0, *range(1, 4), *(6 * [9])])
     rng = np.random.default_rng(0)
 
@@ -60,7 +60,7 @@ def test_a_step_is_as_probable_as_its_weight() -> None:
     np.testing.assert_allclose(shares(graph.uploaders), [0, 0.2, 0.6, 0.2], atol=0.02)
 
 
-def test_the_gradients_are_those_of_the_loss_pair_by_pair() -> None:
+def test_the_gradients_agree_with_the_loss_computed_pair_by_pair() -> None:
     torch.manual_seed(0)
     x, y, z = (torch.randn(2, places, 3, requires_grad=True) for places in (4, 4, 5))
     band = torch.tensor([[0, 1, 0.5, 0], [1, 0, 1, 0.5], [0.5, 1, 0, 1], [0, 0.5, 1, 0]])

@@ -49,11 +49,11 @@ def test_without_a_manifest_every_video_is_another_uploaders() -> None:
     assert (tag.videos, tag.uploaders, tag.video_ids, tag.titles) == (2, 2, ("a", "b"), ())
 
 
-def test_what_the_catalog_has_by_any_spelling_is_left_out() -> None:
+def test_names_in_the_catalog_in_any_spelling_are_left_out() -> None:
     assert propose({"a": [("HIP hop", 0.9), ("ＨＩＰ ＨＯＰ", 0.9), ("Lo-Fi", 0.9), (" ", 0.9)]}, {}, CATALOG) == []
 
 
-def test_what_may_be_a_spelling_of_another_tag_says_so_and_is_left_to_the_editor() -> None:
+def test_possible_spellings_of_other_tags_are_marked_for_review() -> None:
     tagged = {"a": [("hip-hop", 0.9), ("padel", 0.9), ("padels", 0.9)], "b": [("padel", 0.9)], "c": [("lofi", 0.9)]}
     found = {tag.tag: tag.spelling_of for tag in propose(tagged, {}, CATALOG)}
     assert found == {"padel": "", "hip-hop": "Hip Hop", "lofi": "lo-fi", "padels": "padel"}
@@ -64,14 +64,14 @@ def test_what_may_be_a_spelling_of_another_tag_says_so_and_is_left_to_the_editor
     ("videos", "uploaders", "confidence", "accepted"),
     [(3, 2, 0.5, True), (2, 2, 0.9, False), (9, 1, 0.9, False), (9, 9, 0.49, False)],
 )
-def test_the_rule_wants_videos_uploaders_and_confidence(
+def test_the_rule_requires_videos_uploaders_and_confidence(
     videos: int, uploaders: int, confidence: float, accepted: bool
 ) -> None:
     rule = PromotionRule(videos=3, uploaders=2, confidence=0.5)
     assert rule.accepts(replace(PROPOSAL, videos=videos, uploaders=uploaders, confidence=confidence)) is accepted
 
 
-def test_what_is_written_is_read_again_with_the_rules_own_yes(tmp_path: Path) -> None:
+def test_a_table_is_read_back_with_the_decisions_of_the_rule(tmp_path: Path) -> None:
     path = tmp_path / "new.csv"
     write_new_tag_table(
         path,
@@ -95,7 +95,7 @@ def test_what_is_written_is_read_again_with_the_rules_own_yes(tmp_path: Path) ->
         (["yes,a,b"], "line 2: expected 2 cells as in the header, found 3"),
     ],
 )
-def test_a_table_that_cannot_be_used_is_one_error(tmp_path: Path, rows: list[str], told: str) -> None:
+def test_an_invalid_table_is_one_error(tmp_path: Path, rows: list[str], told: str) -> None:
     path = tmp_path / "new.csv"
     path.write_text("\n".join(["accept,tag", *rows]))
     with pytest.raises(InvalidTagsError, match=told):
@@ -107,7 +107,7 @@ def write_part(folder: Path, number: int, rows: Sequence[dict[str, object]]) -> 
     pq.write_table(pa.Table.from_pylist(list(rows), TAGGED), folder / f"part-{number:05d}.parquet")
 
 
-def test_results_are_read_part_by_part_and_dead_letters_are_none(tmp_path: Path) -> None:
+def test_results_are_read_part_by_part_without_dead_letters(tmp_path: Path) -> None:
     tags = [
         {"name": "new", "confidence": 0.5, "id": "1", "is_new": True},
         {"name": "old", "confidence": 0.5, "id": "2", "is_new": False},

@@ -26,7 +26,7 @@ from tagging.text import normalise
         ("spacing", "gta 5", "gta5"),
     ],
 )
-def test_what_differs_in_one_way_is_alike_without_it(difference: Difference, one: str, other: str) -> None:
+def test_names_that_differ_in_one_way_have_equal_keys_without_it(difference: Difference, one: str, other: str) -> None:
     forms = normalise(one), normalise(other)
     assert reduced_spelling(forms[0], [difference]) == reduced_spelling(forms[1], [difference])
     others = [kept for kept in DIFFERENCES if kept != difference]
@@ -54,28 +54,28 @@ def test_what_differs_in_one_way_is_alike_without_it(difference: Difference, one
         ("!!!", "???"),
     ],
 )
-def test_what_means_something_else_is_no_pair(one: str, other: str) -> None:
+def test_names_of_different_meaning_are_not_paired(one: str, other: str) -> None:
     assert find_pairs([one, other]) == []
 
 
 @pytest.mark.parametrize("form", ["!!!", "...", "—", "-", "#", "'", "🔥", "# #"])
-def test_a_tag_of_nothing_but_marks_folds_to_something(form: str) -> None:
+def test_a_tag_of_punctuation_only_has_a_key(form: str) -> None:
     assert reduced_spelling(form, DIFFERENCES)
 
 
-def test_every_difference_that_a_pair_needs_is_named_and_no_other() -> None:
+def test_a_pair_names_exactly_its_differences() -> None:
     assert find_pairs(["spider man", "#SpiderMan"]) == [(0, 1, ("hashtag", "spacing"))]
     assert find_pairs(["spider-man", "spiderman"]) == [(0, 1, ("hyphen", "spacing"))]
     assert find_pairs(["musica mexicana", "MúsicasMexicana"]) == []  # joined words are not taken apart
     assert find_pairs(["Clásicas rancheras", "clasica ranchera"]) == [(0, 1, ("diacritics", "plural"))]
 
 
-def test_an_alias_goes_to_the_first_of_those_it_is_nearest_to() -> None:
+def test_an_alias_is_merged_into_the_first_of_its_nearest_tags() -> None:
     names = ["cat", "cats", "#cats", "# cats", "#Cat"]
     assert find_pairs(names) == [(0, 1, ("plural",)), (0, 4, ("hashtag",)), (1, 2, ("hashtag",))]
 
 
-def test_there_are_no_circles_and_each_is_an_alias_once() -> None:
+def test_pairs_have_no_cycles_and_a_name_is_an_alias_once() -> None:
     words = ["now", "here", "spider", "man", "café", "games"]
     names = [
         f"{mark}{one}{between}{other}" for one in words for other in words for mark in ("", "#") for between in " -"

@@ -47,7 +47,9 @@ async def at_once(_: float) -> None:
     pass
 
 
-async def test_what_is_older_goes_and_nothing_else(empty: DatabaseConfig, database: Database, tmp_path: Path) -> None:
+async def test_only_answers_older_than_the_limit_are_deleted(
+    empty: DatabaseConfig, database: Database, tmp_path: Path
+) -> None:
     cut = COUNT - 30
     report = await prune_results(empty, NOON + timedelta(minutes=cut), Silent(), AT_ONCE, at_once)
     assert (report.removed, report.kept_for_feedback) == (cut - 1, 1)
@@ -61,7 +63,7 @@ async def test_what_is_older_goes_and_nothing_else(empty: DatabaseConfig, databa
     assert (again.removed, again.kept_for_feedback) == (0, 1)
 
 
-async def test_writers_go_on_between_its_batches(empty: DatabaseConfig, database: Database) -> None:
+async def test_writers_make_progress_between_its_batches(empty: DatabaseConfig, database: Database) -> None:
     batches = 0
 
     async def write(_: float) -> None:
@@ -76,7 +78,7 @@ async def test_writers_go_on_between_its_batches(empty: DatabaseConfig, database
     assert all([await Taggings(database).latest(f"new{n + 1}") for n in range(batches)])
 
 
-async def test_answers_behind_those_of_a_clock_that_was_ahead_go_all_the_same(empty: DatabaseConfig) -> None:
+async def test_old_answers_after_those_of_a_clock_that_was_ahead_are_deleted(empty: DatabaseConfig) -> None:
     await migrate(empty)
     database = Database(empty)
     for n in range(AT_ONCE):
@@ -93,7 +95,7 @@ async def test_a_database_without_tables_is_refused(empty: DatabaseConfig) -> No
         await prune_results(empty, NOON, Silent())
 
 
-def test_an_age_or_a_date_says_what_is_old() -> None:
+def test_the_limit_is_an_age_or_a_date() -> None:
     now = datetime(2026, 3, 1, 12, tzinfo=UTC)
     assert moment("90d", now) == datetime(2025, 12, 1, 12, tzinfo=UTC)
     assert moment("12h", now) == datetime(2026, 3, 1, tzinfo=UTC)
@@ -105,7 +107,7 @@ def test_an_age_or_a_date_says_what_is_old() -> None:
 
 
 @pytest.mark.parametrize("empty", ["sqlite"], indirect=True)
-async def test_the_command_tells_what_it_did(empty: DatabaseConfig, database: Database, tmp_path: Path) -> None:
+async def test_the_command_prints_what_it_deleted(empty: DatabaseConfig, database: Database, tmp_path: Path) -> None:
     (tmp_path / "service.toml").write_text(f'[database]\nurl = "{url_of(empty)}"\n')
     prune = ("results", "prune", "--config", tmp_path / "service.toml", "--format", "json")
     done = await asyncio.to_thread(run, *prune, "--before", "2026-03-01T13:00Z")

@@ -51,7 +51,7 @@ def test_an_invalid_line_is_reported_with_the_reason(value: str, violation: str)
     assert violations_of(fields) == {"id": violation}
 
 
-def test_a_text_may_be_empty_and_have_lines_but_no_zero_character() -> None:
+def test_a_text_may_be_empty_or_multiline_but_has_no_null_character() -> None:
     fields = Fields()
     fields.text("a", "", 10)
     fields.text("b", "one\ntwo\t\x7f", 10)

@@ -38,7 +38,7 @@ def path(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_token_names_its_client(path: Path) -> None:
+def test_a_token_identifies_its_client(path: Path) -> None:
     clients = ListedClients(path)
     quotas = QuotasConfig(calls_per_s=50, burst_s=2)
     assert clients.by_metadata(bearer(INGEST)) == Client("ingest", frozenset({"tag", "label"}), quotas)
@@ -46,26 +46,26 @@ def test_a_token_names_its_client(path: Path) -> None:
     assert clients.by_metadata([]) is None
 
 
-def test_an_unknown_token_is_refused_and_not_repeated(path: Path) -> None:
+def test_an_unknown_token_is_refused_without_quoting_it(path: Path) -> None:
     unknown, _ = new_token()
     with pytest.raises(UnauthenticatedError, match=r"^unknown token$") as refused:
         ListedClients(path).by_metadata(bearer(unknown))
     assert unknown not in repr(refused.value) + refused.value.hint
 
 
-def test_the_hash_itself_is_no_token(path: Path) -> None:
+def test_the_hash_is_not_accepted_as_a_token(path: Path) -> None:
     with pytest.raises(UnauthenticatedError):
         ListedClients(path).by_metadata(bearer(INGEST_SHA256))
 
 
-def test_a_hash_that_begins_alike_is_another(path: Path) -> None:
+def test_hashes_with_a_common_prefix_are_different(path: Path) -> None:
     unknown, digest = new_token()
     path.write_text(FILE.replace(INGEST_SHA256, digest[:-1] + ("0" if digest[-1] != "0" else "1")))
     with pytest.raises(UnauthenticatedError, match="unknown token"):
         ListedClients(path).by_metadata(bearer(unknown))
 
 
-def test_a_certificate_names_its_client_by_any_of_its_names(path: Path) -> None:
+def test_a_certificate_identifies_its_client_by_any_of_its_names(path: Path) -> None:
     clients = ListedClients(path)
     assert clients.by_certificate(["ingest2.example.com", "elsewhere"]).name == "ingest"
     assert clients.by_certificate(["ingest.example.com", "ingest2.example.com"]).name == "ingest"
@@ -85,14 +85,14 @@ def test_other_certificates_are_refused(path: Path, names: list[str], told: str)
         ListedClients(path).by_certificate(names)
 
 
-def test_without_a_file_everybody_may_do_everything_and_a_token_is_not_looked_at() -> None:
+def test_without_a_clients_file_every_call_is_allowed_and_tokens_are_ignored() -> None:
     clients = OpenClients()
     clients.by_metadata([("authorization", "Basic nonsense")])
     assert clients.by_certificate([]) == Client(ANYBODY, ROLES)
     assert clients.by_certificate(["b", "a"]).name == "a"
 
 
-def test_a_change_of_the_file_adds_and_takes_away(path: Path) -> None:
+def test_a_change_of_the_file_adds_and_removes_clients(path: Path) -> None:
     clock = Clock()
     clients = ListedClients(path, clock)
     token, digest = new_token()
@@ -132,7 +132,7 @@ BAD = [
 
 
 @pytest.mark.parametrize("text", BAD)
-def test_a_file_that_says_nothing_useful_is_one_error_without_secrets(path: Path, text: str) -> None:
+def test_an_invalid_file_is_one_error_without_secrets(path: Path, text: str) -> None:
     path.write_text(text, encoding="latin-1")
     with pytest.raises(InvalidConfigError, match=str(path)) as refused:
         ListedClients(path)
@@ -141,7 +141,7 @@ def test_a_file_that_says_nothing_useful_is_one_error_without_secrets(path: Path
 
 
 @pytest.mark.parametrize("text", BAD)
-def test_a_bad_new_file_keeps_the_old_one_and_says_so_without_secrets(
+def test_an_invalid_new_file_is_logged_without_secrets_and_the_old_one_stays_in_use(
     path: Path, text: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     clock = Clock()

@@ -24,13 +24,13 @@ def refused_for(quotas: Quotas, who: Client, size: int = 0) -> float:
     return 0.0
 
 
-def test_a_client_without_quotas_may_do_as_it_likes() -> None:
+def test_a_client_without_quotas_is_not_limited() -> None:
     quotas = Quotas(Clock())
     assert not any(refused_for(quotas, client(), 10**12) for _ in range(1000))
     assert not any(quotas.reserve(client(), 10**12) for _ in range(1000))
 
 
-def test_a_burst_passes_and_the_next_call_is_told_when_its_token_is_there() -> None:
+def test_a_burst_passes_and_the_next_call_is_refused_with_a_retry_delay() -> None:
     clock = Clock()
     quotas, who = Quotas(clock), client(calls_per_s=4, burst_s=5)
     assert [refused_for(quotas, who) for _ in range(20)] == [0] * 20
@@ -49,14 +49,14 @@ def test_the_error_names_the_client_and_its_rate() -> None:
         quotas.take(who, 0)
 
 
-def test_a_rate_below_one_call_in_a_burst_still_lets_one_pass() -> None:
+def test_a_bucket_smaller_than_one_call_still_admits_one() -> None:
     clock = Clock()
     quotas, who = Quotas(clock), client(calls_per_s=0.01, burst_s=1)
     assert refused_for(quotas, who) == 0
     assert refused_for(quotas, who) == pytest.approx(100)
 
 
-def test_more_bytes_than_a_bucket_holds_pass_when_it_is_full_and_are_paid_for_afterwards() -> None:
+def test_a_message_larger_than_the_bucket_passes_a_full_bucket_and_leaves_a_debt() -> None:
     clock = Clock()
     quotas, who = Quotas(clock), client(bytes_per_s=10, burst_s=10)
     assert refused_for(quotas, who, 500) == 0
@@ -64,7 +64,7 @@ def test_more_bytes_than_a_bucket_holds_pass_when_it_is_full_and_are_paid_for_af
     assert refused_for(quotas, who, 500) == pytest.approx((400 + 100) / 10)
 
 
-def test_what_is_refused_by_one_quota_is_counted_by_none() -> None:
+def test_a_call_refused_by_one_quota_is_charged_to_none() -> None:
     clock = Clock()
     quotas, who = Quotas(clock), client(calls_per_s=1, bytes_per_s=1, burst_s=10)
     quotas.take(who, 10)
@@ -73,7 +73,7 @@ def test_what_is_refused_by_one_quota_is_counted_by_none() -> None:
     assert [refused_for(quotas, who) for _ in range(9)] == [0] * 9
 
 
-def test_media_are_paid_for_after_they_were_decoded_and_keep_later_calls_out() -> None:
+def test_media_are_charged_after_decoding_and_delay_later_calls() -> None:
     clock = Clock()
     quotas, who = Quotas(clock), client(media_s_per_s=60, burst_s=10)
     assert refused_for(quotas, who) == 0
@@ -85,14 +85,14 @@ def test_media_are_paid_for_after_they_were_decoded_and_keep_later_calls_out() -
     assert refused_for(quotas, who) == 0
 
 
-def test_clients_do_not_pay_for_each_other() -> None:
+def test_each_client_has_buckets_of_its_own() -> None:
     quotas = Quotas(Clock())
     assert refused_for(quotas, client("a", calls_per_s=1, burst_s=1)) == 0
     assert refused_for(quotas, client("b", calls_per_s=1, burst_s=1)) == 0
     assert refused_for(quotas, client("a", calls_per_s=1, burst_s=1)) > 0
 
 
-def test_a_client_whose_quotas_were_changed_has_the_new_ones() -> None:
+def test_changed_quotas_take_effect() -> None:
     quotas = Quotas(Clock())
     assert refused_for(quotas, client(calls_per_s=1, burst_s=1)) == 0
     assert refused_for(quotas, client(calls_per_s=1, burst_s=1)) > 0
@@ -101,7 +101,7 @@ def test_a_client_whose_quotas_were_changed_has_the_new_ones() -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_who_waits_as_long_as_it_was_told_is_let_in_and_nobody_gets_more_than_its_rate(seed: int) -> None:
+def test_a_client_that_waits_the_retry_delay_is_admitted_and_none_exceeds_its_rate(seed: int) -> None:
     draw, clock = random.Random(seed), Clock()
     quotas, who = Quotas(clock), client(calls_per_s=draw.uniform(0.1, 50), bytes_per_s=1000.0, burst_s=2.0)
     begun, size_taken = clock.now, 0
@@ -118,12 +118,12 @@ def test_who_waits_as_long_as_it_was_told_is_let_in_and_nobody_gets_more_than_it
         assert size_taken <= 2000 + passed_s * 1000 + 3000  # the burst, and the debt of one
 
 
-def test_messages_of_streams_wait_one_after_the_other() -> None:
+def test_messages_of_streams_wait_one_after_another() -> None:
     quotas, who = Quotas(Clock()), client(calls_per_s=2, burst_s=1)
     assert [quotas.reserve(who, 0) for _ in range(6)] == pytest.approx([0, 0, 0.5, 1.0, 1.5, 2.0])
 
 
-def test_clients_that_call_no_more_are_forgotten_and_others_are_not() -> None:
+def test_only_inactive_clients_are_forgotten() -> None:
     clock = Clock()
     quotas, busy = Quotas(clock), client("busy", calls_per_s=1e-4, burst_s=1)
     quotas.take(busy, 0)
@@ -134,7 +134,7 @@ def test_clients_that_call_no_more_are_forgotten_and_others_are_not() -> None:
     assert refused_for(quotas, busy) > 0
 
 
-def test_media_of_a_stream_that_began_under_other_quotas_are_paid_by_those_of_today() -> None:
+def test_media_of_a_stream_are_charged_to_the_current_quotas() -> None:
     quotas = Quotas(Clock())
     began, today = client(calls_per_s=1000, media_s_per_s=1000), client(calls_per_s=1, media_s_per_s=1, burst_s=1)
     for _ in range(3):

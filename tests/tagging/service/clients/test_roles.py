@@ -35,17 +35,17 @@ def test_a_role_allows_its_calls_and_no_others(role: Role) -> None:
 
 
 @pytest.mark.parametrize("service", REFLECTION)
-def test_reflection_is_for_every_client(service: str) -> None:
+def test_every_client_may_use_reflection(service: str) -> None:
     assert all(allowed(role, f"/{service}/ServerReflectionInfo") for role in ROLES)
 
 
 @pytest.mark.parametrize(
     "method", ["/videotag.v1.TaggingService/Else", "/videotag.v2.TaggingService/TagVideo", "TagVideo", "", "//TagVideo"]
 )
-def test_what_nothing_is_said_of_is_for_nobody(method: str) -> None:
+def test_a_call_without_roles_is_allowed_to_no_client(method: str) -> None:
     assert not any(allowed(role, method) for role in ROLES)
 
 
-def test_the_error_says_what_it_takes() -> None:
+def test_the_error_names_the_required_roles() -> None:
     with pytest.raises(ForbiddenError, match=r"^viewer has the roles label, tag, the call takes edit$"):
         check(Client("viewer", frozenset({"tag", "label"})), f"/{SERVICE}/MergeTags")

@@ -10,7 +10,7 @@ from tagging.service.clients.tokens import PREFIX, bearer_token, new_token, toke
 TOKEN = PREFIX + "aB3_-" * 8 + "xyz"
 
 
-def test_a_new_token_is_one_that_is_taken_and_no_two_are_alike() -> None:
+def test_new_tokens_are_valid_and_unique() -> None:
     made = [new_token() for _ in range(1000)]
     assert len(set(made)) == 1000
     for token, digest in made:
@@ -19,12 +19,12 @@ def test_a_new_token_is_one_that_is_taken_and_no_two_are_alike() -> None:
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
-def test_the_scheme_has_no_case_and_the_token_has(scheme: str) -> None:
+def test_the_scheme_is_case_insensitive_and_the_token_is_case_sensitive(scheme: str) -> None:
     assert bearer_token([("authorization", f"{scheme} {TOKEN}")]) == TOKEN
     assert token_sha256(TOKEN) != token_sha256(TOKEN.lower())
 
 
-def test_without_the_entry_there_is_no_token() -> None:
+def test_metadata_without_an_authorization_entry_have_no_token() -> None:
     assert bearer_token([]) is None
     assert bearer_token([("user-agent", "x"), ("authorization-bin", b"Bearer " + TOKEN.encode())]) is None
 
@@ -55,7 +55,7 @@ def test_without_the_entry_there_is_no_token() -> None:
         b"Bearer " + TOKEN.encode(),
     ],
 )
-def test_what_is_no_token_is_refused_and_not_repeated(sent: str | bytes) -> None:
+def test_a_malformed_token_is_refused_without_quoting_it(sent: str | bytes) -> None:
     with pytest.raises(UnauthenticatedError) as refused:
         bearer_token([("authorization", sent)])
     told = refused.value.message + refused.value.hint
@@ -64,6 +64,6 @@ def test_what_is_no_token_is_refused_and_not_repeated(sent: str | bytes) -> None
 
 
 @pytest.mark.parametrize("second", [f"Bearer {TOKEN}", "Basic x"])
-def test_two_entries_are_one_too_many_also_when_they_are_the_same(second: str) -> None:
+def test_two_authorization_entries_are_refused_even_if_equal(second: str) -> None:
     with pytest.raises(UnauthenticatedError, match="2 'authorization' entries"):
         bearer_token([("authorization", f"Bearer {TOKEN}"), ("authorization", second)])

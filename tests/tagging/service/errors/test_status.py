@@ -42,12 +42,12 @@ def details(status: Status, kind: type[Detail]) -> list[Detail]:
     return found
 
 
-def test_no_error_is_left_without_a_status_and_no_status_without_an_error() -> None:
+def test_every_error_has_a_status_and_every_status_an_error() -> None:
     assert set(ERRORS) == set(CODES)
 
 
 @pytest.mark.parametrize("kind", ERRORS)
-def test_every_error_says_what_it_is_what_was_found_and_what_to_do(kind: type[errors.VideotagError]) -> None:
+def test_every_error_has_a_reason_a_message_and_a_hint(kind: type[errors.VideotagError]) -> None:
     status = status_of(kind("found 3", "give 2"))
     assert status.code == CODES[kind].value[0]
     assert status.message == "found 3"
@@ -59,13 +59,13 @@ def test_every_error_says_what_it_is_what_was_found_and_what_to_do(kind: type[er
 
 
 @pytest.mark.parametrize("kind", ERRORS)
-def test_every_error_crosses_process_borders_whole(kind: type[errors.VideotagError]) -> None:
+def test_every_error_survives_pickling(kind: type[errors.VideotagError]) -> None:
     there = pickle.loads(pickle.dumps(kind("found 3", "give 2")))
     assert status_of(there) == status_of(kind("found 3", "give 2"))
     assert vars(there) == vars(kind("found 3", "give 2"))
 
 
-def test_what_errors_say_besides_crosses_process_borders_too() -> None:
+def test_the_attributes_of_errors_survive_pickling() -> None:
     for error in (
         errors.InvalidRequestError("m", "h", {"title": "too long"}),
         errors.AlreadyExistsError("m", "h", "0a1b"),
@@ -92,26 +92,26 @@ def test_the_proto_documents_exactly_the_status_codes_that_are_returned() -> Non
     assert documented == {*CODES.values(), StatusCode.INTERNAL, StatusCode.CANCELLED}
 
 
-def test_each_wrong_field_is_named_with_what_is_wrong() -> None:
+def test_each_invalid_field_is_named_with_its_violation() -> None:
     wrong = {"video_id": "required, and left out", "options.max_tags": "0, expected a number in [1, 50]"}
     [bad] = details(status_of(errors.InvalidRequestError("two fields", "", wrong)), BadRequest)
     assert {one.field: one.description for one in bad.field_violations} == wrong
 
 
 @pytest.mark.parametrize("kind", [errors.InvalidMediaError, errors.MediaTooBigError, errors.DecodeCrashError])
-def test_media_that_cannot_be_used_are_a_wrong_field(kind: type[errors.VideotagError]) -> None:
+def test_unusable_media_are_an_invalid_field(kind: type[errors.VideotagError]) -> None:
     [bad] = details(status_of(kind("no picture, no sound")), BadRequest)
     assert [(one.field, one.description) for one in bad.field_violations] == [("media", "no picture, no sound")]
 
 
 @pytest.mark.parametrize(("wait_s", "told_ms"), [(2.5, 2500), (0.0001, 1), (0.0, 1), (90, 90_000)])
-def test_who_is_turned_away_is_told_how_long_to_wait(wait_s: float, told_ms: int) -> None:
+def test_a_rejected_caller_gets_a_retry_delay(wait_s: float, told_ms: int) -> None:
     for kind in (errors.OverloadedError, errors.QuotaExceededError):
         [retry] = details(status_of(kind("full", "", wait_s)), RetryInfo)
         assert retry.retry_delay.ToTimedelta() == timedelta(milliseconds=told_ms)
 
 
-def test_what_already_has_the_name_is_given() -> None:
+def test_a_name_conflict_names_the_existing_resource() -> None:
     [info] = details(status_of(errors.AlreadyExistsError("'jazz' is a tag", "", "0a1b")), ErrorInfo)
     assert info.metadata["existing_id"] == "0a1b"
 
@@ -119,14 +119,14 @@ def test_what_already_has_the_name_is_given() -> None:
 @pytest.mark.parametrize(
     "error", [KeyError("/srv/secret"), ValueError("tok_123"), errors.VideotagError("tok_123"), MemoryError("tok_123")]
 )
-def test_what_nobody_foresaw_says_nothing_of_itself(error: Exception) -> None:
+def test_an_unexpected_error_reveals_nothing(error: Exception) -> None:
     status = status_of(error)
     assert (status.code, status.message) == (StatusCode.INTERNAL.value[0], UNEXPECTED)
     assert b"secret" not in status.SerializeToString()
     assert b"tok_123" not in status.SerializeToString()
 
 
-def test_an_error_that_is_newer_than_the_table_is_answered_as_its_parent() -> None:
+def test_an_error_without_a_table_entry_has_the_status_of_its_parent() -> None:
     class FourthDimensionError(errors.MediaLimitError):
         pass
 
@@ -170,5 +170,5 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("error", HOSTILE, ids=lambda error: type(error).__name__)
-def test_a_status_reaches_the_client_whole_however_long_and_odd_its_texts_are(error: Exception) -> None:
+def test_a_status_reaches_the_client_complete_with_any_text(error: Exception) -> None:
     assert asyncio.run(as_received(error)) == status_of(error)

@@ -55,7 +55,7 @@ def test_videos_within_the_limit_do_not_wait() -> None:
     assert run_leaping(main()) == pytest.approx(1.0)
 
 
-def test_turns_are_round_robin_over_clients_and_in_order_within_one() -> None:
+def test_admission_is_round_robin_over_clients_and_first_come_within_one() -> None:
     async def main() -> list[str]:
         admission, outcomes = config(videos=1), list[str]()
         sizes = [("a", 1), ("a", 2), ("a", 3), ("a", 4), ("b", 1), ("b", 2), ("c", 1)]
@@ -121,7 +121,7 @@ def test_idle_time_does_not_lengthen_the_retry_delay() -> None:
     assert run_leaping(main()) == pytest.approx(2.0, rel=0.05)
 
 
-def test_a_client_that_fills_the_queue_loses_places_to_others() -> None:
+def test_a_client_that_fills_the_queue_loses_places_to_other_clients() -> None:
     async def main() -> Counter[str]:
         admission, outcomes = config(videos=1, waiting=6), list[str]()
         tasks = [asyncio.create_task(work(admission, "greedy", outcomes)) for _ in range(7)]
@@ -191,7 +191,7 @@ def test_cancelling_a_blocking_large_video_admits_the_next_ones() -> None:
 
 
 @pytest.mark.parametrize("order", ["turn first", "end first"])
-def test_a_video_cancelled_at_its_turn_passes_its_place_on(order: str) -> None:
+def test_a_video_cancelled_at_its_turn_admits_the_next_one(order: str) -> None:
     async def main() -> list[str]:
         admission, outcomes = config(videos=1), list[str]()
         release = asyncio.Event()

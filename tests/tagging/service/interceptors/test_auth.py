@@ -137,14 +137,14 @@ def ask(path: Path, call: str, *entries: str) -> Result:
     return asyncio.run(main())
 
 
-def test_the_caller_is_known_to_handlers_of_both_kinds(path: Path) -> None:
+def test_unary_and_stream_handlers_know_the_calling_client(path: Path) -> None:
     name = pb.TagVideoResponse(video_id="tagger").SerializeToString()
     assert ask(path, TAG, f"Bearer {TAGGER}") == (StatusCode.OK, None, [name])
     name = pb.StreamTagVideosResponse(video_id="tagger").SerializeToString()
     assert ask(path, STREAM, f"Bearer {TAGGER}") == (StatusCode.OK, None, [name])
 
 
-def test_callers_at_the_same_time_are_not_mixed_up(path: Path) -> None:
+def test_concurrent_calls_keep_their_own_clients(path: Path) -> None:
     path.write_text(FILE.replace('roles = ["edit"]', 'roles = ["tag"]').replace("calls_per_s = 2", "calls_per_s = 99"))
 
     async def main() -> list[Result]:
@@ -169,7 +169,7 @@ def test_callers_at_the_same_time_are_not_mixed_up(path: Path) -> None:
         ([f"Bearer {TAGGER}"] * 2, "2 'authorization' entries, expected one"),
     ],
 )
-def test_who_does_not_show_who_it_is_is_refused(path: Path, call: str, entries: list[str], told: str) -> None:
+def test_a_call_without_valid_credentials_is_refused(path: Path, call: str, entries: list[str], told: str) -> None:
     code, details, received = ask(path, call, *entries)
     assert (code, received) == (StatusCode.UNAUTHENTICATED, [])
     # gRPC strips spaces from the ends of entries
@@ -181,14 +181,14 @@ def test_who_does_not_show_who_it_is_is_refused(path: Path, call: str, entries: 
 @pytest.mark.parametrize(
     ("call", "token"), [(CREATE, TAGGER), (TAG, EDITOR), (STREAM, EDITOR)], ids=["create", "tag", "stream"]
 )  # the tokens are drawn anew in each process
-def test_who_may_not_is_forbidden(path: Path, call: str, token: str) -> None:
+def test_a_call_without_the_required_role_is_forbidden(path: Path, call: str, token: str) -> None:
     code, details, received = ask(path, call, f"Bearer {token}")
     assert (code, received) == (StatusCode.PERMISSION_DENIED, [])
     assert details is not None
     assert "has the roles" in details
 
 
-def test_health_is_open_and_reflection_is_for_clients(path: Path) -> None:
+def test_health_needs_no_credentials_and_reflection_does(path: Path) -> None:
     status = health_pb2.HealthCheckResponse(status=health_pb2.HealthCheckResponse.SERVING).SerializeToString()
     assert ask(path, f"/{HEALTH}/Check") == (StatusCode.OK, None, [status])
     assert ask(path, f"/{HEALTH}/Check", "nonsense") == (StatusCode.OK, None, [status])
@@ -205,11 +205,11 @@ def test_health_is_open_and_reflection_is_for_clients(path: Path) -> None:
 
 
 @pytest.mark.parametrize("call", [f"/{SERVICE}/Else", f"/{HEALTH}/Else", f"/{HEALTH}x/Check", "/x", TAG.lower()])
-def test_a_call_that_there_is_not_is_unimplemented(path: Path, call: str) -> None:
+def test_an_unknown_method_is_unimplemented(path: Path, call: str) -> None:
     assert ask(path, call)[0] == StatusCode.UNIMPLEMENTED
 
 
-def test_without_a_file_of_clients_everybody_may_call() -> None:
+def test_without_a_clients_file_every_call_is_allowed() -> None:
     async def main() -> list[Result]:
         async with serving(OpenClients()) as address:
             return [await asked(address, call) for call in (TAG, STREAM, CREATE)]
@@ -217,7 +217,7 @@ def test_without_a_file_of_clients_everybody_may_call() -> None:
     assert [code for code, _, __ in asyncio.run(main())] == [StatusCode.OK] * 3
 
 
-def test_calls_beyond_the_quota_are_refused_and_let_in_later(path: Path) -> None:
+def test_calls_over_the_quota_are_refused_and_admitted_later(path: Path) -> None:
     clock = Clock()
 
     async def main() -> list[StatusCode]:
@@ -232,7 +232,7 @@ def test_calls_beyond_the_quota_are_refused_and_let_in_later(path: Path) -> None
     assert asyncio.run(main()) == [StatusCode.OK, StatusCode.OK, full, StatusCode.OK, full]
 
 
-def test_messages_of_a_stream_are_counted_and_held_back(path: Path) -> None:
+def test_messages_of_a_stream_are_counted_and_delayed(path: Path) -> None:
     clock = Clock()
     sleeps = Sleeps(clock)
 
@@ -267,7 +267,7 @@ def test_a_stream_ends_when_its_token_is_withdrawn(path: Path) -> None:
     assert (code, len(received)) == (StatusCode.UNAUTHENTICATED, 1)
 
 
-def test_a_handler_of_another_kind_is_not_let_through_unguarded(caplog: pytest.LogCaptureFixture) -> None:
+def test_handlers_of_unsupported_kinds_are_rejected(caplog: pytest.LogCaptureFixture) -> None:
     async def watch(_: bytes, __: Any) -> AsyncIterator[bytes]:
         yield b"secret"
 
@@ -286,7 +286,7 @@ def test_a_handler_of_another_kind_is_not_let_through_unguarded(caplog: pytest.L
     assert "NotImplementedError" in caplog.text
 
 
-def test_outside_of_a_call_there_is_no_caller() -> None:
+def test_outside_of_a_call_there_is_no_client() -> None:
     with pytest.raises(LookupError):
         caller()
 

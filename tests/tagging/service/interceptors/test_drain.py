@@ -51,7 +51,7 @@ def echo_after(go_on: asyncio.Event) -> Callable[[AsyncIterator[str], Any], Asyn
     return answer
 
 
-async def test_running_calls_end_and_later_ones_are_sent_away() -> None:
+async def test_running_calls_finish_and_later_calls_are_unavailable() -> None:
     door, go_on = DrainInterceptor("s.S"), asyncio.Event()
 
     async def one(request: str, _: Any) -> str:
@@ -79,7 +79,7 @@ async def test_running_calls_end_and_later_ones_are_sent_away() -> None:
 
 
 @pytest.mark.parametrize("more", ["none comes", "some come again and again"])
-async def test_what_was_read_of_a_stream_is_answered_and_then_it_is_sent_away(more: str) -> None:
+async def test_requests_already_read_of_a_stream_are_answered_before_it_ends_as_unavailable(more: str) -> None:
     door, go_on = DrainInterceptor("s.S"), asyncio.Event()
 
     async def open_stream() -> AsyncIterator[str]:
@@ -104,7 +104,7 @@ async def test_what_was_read_of_a_stream_is_answered_and_then_it_is_sent_away(mo
     await closing
 
 
-async def test_a_stream_that_its_client_leaves_leaves_nothing_behind() -> None:
+async def test_a_stream_cancelled_by_its_client_does_not_delay_draining() -> None:
     door, before = DrainInterceptor("s.S"), asyncio.all_tasks()
 
     async def many(requests: AsyncIterator[str], _: Any) -> AsyncIterator[str]:
@@ -126,7 +126,7 @@ async def test_a_stream_that_its_client_leaves_leaves_nothing_behind() -> None:
     await door.drain(60.0)  # nobody is inside
 
 
-async def test_it_waits_no_longer_than_it_is_told() -> None:
+async def test_draining_ends_at_its_timeout() -> None:
     door = DrainInterceptor("s.S")
 
     async def never(_: str, __: Any) -> None:
@@ -142,7 +142,7 @@ async def test_it_waits_no_longer_than_it_is_told() -> None:
     await door.drain(60.0)  # nobody is inside
 
 
-async def test_a_door_with_nobody_inside_closes_at_once() -> None:
+async def test_draining_without_running_calls_ends_at_once() -> None:
     closing = asyncio.create_task(DrainInterceptor("s.S").drain(60.0))
     await ticks()
     assert closing.done()

@@ -97,13 +97,13 @@ async def answered(
     return StatusCode.OK, None, received
 
 
-def test_what_is_well_passes() -> None:
+def test_successful_calls_are_unchanged() -> None:
     assert asyncio.run(answered("TagVideo", [GOOD])) == (StatusCode.OK, None, ["v1"])
     assert asyncio.run(answered("StreamTagVideos", [ITEM] * 3)) == (StatusCode.OK, None, ["v1"] * 3)
 
 
 @pytest.mark.parametrize("sent", [b"\xff", b"\x0a\x05a", b"\x0a\x02\xff\xfe", b"\x0a" + b"\xff" * 20])
-def test_bytes_that_are_no_request_are_the_callers_fault(sent: bytes, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_undecodable_request_is_an_invalid_argument(sent: bytes, caplog: pytest.LogCaptureFixture) -> None:
     code, told, _ = asyncio.run(answered("TagVideo", [sent]))
     assert code == StatusCode.INVALID_ARGUMENT
     assert told is not None
@@ -115,7 +115,7 @@ class Film:
     pass
 
 
-def test_a_call_that_failed_holds_nothing_of_its_video() -> None:
+def test_a_failed_call_keeps_no_reference_to_its_video() -> None:
     films: list[weakref.ref[Film]] = []
 
     async def handler(_: pb.TagVideoRequest, __: Context) -> pb.TagVideoResponse:
@@ -132,7 +132,7 @@ def test_a_call_that_failed_holds_nothing_of_its_video() -> None:
         gc.enable()
 
 
-def test_a_stream_ends_at_bytes_that_are_no_request_and_keeps_what_was_answered() -> None:
+def test_a_stream_ends_at_an_undecodable_request_and_keeps_earlier_responses() -> None:
     code, told, received = asyncio.run(answered("StreamTagVideos", [ITEM, ITEM, b"\xff", ITEM]))
     assert (code, received) == (StatusCode.INVALID_ARGUMENT, ["v1", "v1"])
     assert told is not None
@@ -146,7 +146,7 @@ def test_a_known_error_is_answered_with_its_status(error: VideotagError) -> None
     assert (code.value[0], told) == (want.code, want.message)
 
 
-def test_a_known_error_ends_a_stream_after_what_was_answered() -> None:
+def test_a_known_error_ends_a_stream_after_earlier_responses() -> None:
     async def break_down(
         requests: AsyncIterator[pb.StreamTagVideosRequest], _: Context
     ) -> AsyncIterator[pb.StreamTagVideosResponse]:
@@ -158,7 +158,7 @@ def test_a_known_error_ends_a_stream_after_what_was_answered() -> None:
     assert found == (StatusCode.RESOURCE_EXHAUSTED, "draining", ["v1"])
 
 
-def test_a_stream_that_is_refused_unread_leaves_nothing_behind() -> None:
+def test_a_stream_refused_before_it_is_read_leaves_no_task() -> None:
     async def refuse(
         _: AsyncIterator[pb.StreamTagVideosRequest], __: Context
     ) -> AsyncIterator[pb.StreamTagVideosResponse]:
@@ -170,7 +170,7 @@ def test_a_stream_that_is_refused_unread_leaves_nothing_behind() -> None:
     gc.collect()  # a reader that was begun and never awaited warns here, which is an error
 
 
-def test_what_nobody_foresaw_is_told_to_the_log_alone(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unexpected_error_is_logged_and_not_sent_to_the_client(caplog: pytest.LogCaptureFixture) -> None:
     code, told, _ = asyncio.run(answered("TagVideo", [GOOD], unary=raising(KeyError("/srv/secret"))))
     assert (code, told) == (StatusCode.INTERNAL, UNEXPECTED)
     [record] = own_errors(caplog)
@@ -180,12 +180,12 @@ def test_what_nobody_foresaw_is_told_to_the_log_alone(caplog: pytest.LogCaptureF
 
 
 @pytest.mark.parametrize(("call", "sent"), [("TagVideo", GOOD), ("StreamTagVideos", ITEM)])
-def test_what_an_interceptor_behind_raises_is_answered_as_well(call: str, sent: bytes) -> None:
+def test_errors_of_inner_interceptors_are_converted_too(call: str, sent: bytes) -> None:
     code, told, received = asyncio.run(answered(call, [sent], token="none"))
     assert (code, told, received) == (StatusCode.UNAUTHENTICATED, "no token", [])
 
 
-def test_a_status_that_a_handler_gives_itself_stays(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_status_set_by_a_handler_is_kept(caplog: pytest.LogCaptureFixture) -> None:
     async def abort(_: pb.TagVideoRequest, context: Context) -> pb.TagVideoResponse:
         await context.abort(StatusCode.UNIMPLEMENTED, "later")
         raise AssertionError("abort raises")
@@ -194,7 +194,7 @@ def test_a_status_that_a_handler_gives_itself_stays(caplog: pytest.LogCaptureFix
     assert own_errors(caplog) == []
 
 
-def test_a_call_that_there_is_not_is_unimplemented() -> None:
+def test_an_unknown_method_is_unimplemented() -> None:
     code, _, __ = asyncio.run(answered("Nothing", [GOOD]))
     assert code == StatusCode.UNIMPLEMENTED
 
@@ -249,7 +249,7 @@ async def leave(call: str) -> list[str]:
 
 
 @pytest.mark.parametrize("call", ["Unary", "Stream"])
-def test_a_handler_stops_when_its_client_is_gone_and_nothing_is_logged(
+def test_a_handler_is_cancelled_when_its_client_disconnects_and_nothing_is_logged(
     call: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert asyncio.run(leave(call)) == ["cancelled", "ended"]
@@ -264,7 +264,7 @@ class Endless:
         return None
 
 
-def test_a_stream_that_is_dropped_between_two_answers_is_closed_at_once() -> None:
+def test_a_stream_dropped_between_two_responses_is_closed_at_once() -> None:
     ended: list[str] = []
 
     async def stream(requests: AsyncIterator[bytes], _: Endless) -> AsyncIterator[bytes]:

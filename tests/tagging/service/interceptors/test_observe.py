@@ -33,7 +33,7 @@ async def ended(told: Recorded, calls: int) -> None:
     await settled(lambda: len(told.access) >= calls)
 
 
-def test_a_call_is_timed_under_its_method_and_code_and_told_in_one_line() -> None:
+def test_a_call_is_timed_by_method_and_code_and_logged_in_one_line() -> None:
     async def ask() -> Recorded:
         async with serving() as at:
             assert (await at.unary())[0] == StatusCode.OK
@@ -64,7 +64,7 @@ def test_a_call_is_timed_under_its_method_and_code_and_told_in_one_line() -> Non
     ],
 )
 @pytest.mark.parametrize("kind", ["unary", "stream"])
-def test_an_error_is_told_with_its_reason_and_rejections_are_counted(
+def test_an_error_is_logged_with_its_reason_and_rejections_are_counted(
     kind: str, error: Exception, code: str, reason: str, is_rejection: bool
 ) -> None:
     async def refuse(_: bytes, __: Context) -> bytes:
@@ -96,7 +96,7 @@ def test_an_error_is_told_with_its_reason_and_rejections_are_counted(
     assert not span.events  # which would hold what the exception says
 
 
-def test_junk_makes_no_series_and_is_counted_as_other() -> None:
+def test_unknown_methods_are_counted_as_other() -> None:
     junk = [f"Method{n}" for n in range(50)] + ["TagVideo%0a", "tagvideo", "TagVideo/TagVideo", "ÄTag".encode().hex()]
 
     async def ask() -> tuple[set[Any], Recorded]:
@@ -125,13 +125,13 @@ def test_junk_makes_no_series_and_is_counted_as_other() -> None:
 
 
 @pytest.mark.parametrize("given", ["a", "req-1", "A.b_c:d-9", "x" * 128])
-def test_a_callers_request_id_comes_back_and_is_in_the_log(given: str) -> None:
+def test_the_request_id_of_a_caller_is_returned_and_logged(given: str) -> None:
     line, answered = asyncio.run(with_id(given))
     assert answered == line["request_id"] == given
 
 
 @pytest.mark.parametrize("given", ["", " ", "x" * 129, "a b", "-a", 'a"b', "a\\b", "../../x", "a;b", "{}"])
-def test_a_request_id_that_is_none_is_replaced(given: str) -> None:
+def test_an_invalid_request_id_is_replaced(given: str) -> None:
     line, answered = asyncio.run(with_id(given))
     assert answered == line["request_id"] != given
     assert len(answered) == 32
@@ -145,7 +145,7 @@ async def with_id(given: str) -> tuple[dict[str, Any], str]:
     return at.recorded.access[0], answered["x-request-id"]
 
 
-def test_a_refused_call_says_its_request_id_as_well() -> None:
+def test_a_refused_call_returns_its_request_id_too() -> None:
     async def refuse(_: bytes, __: Context) -> bytes:
         raise OverloadedError("full")
 
@@ -159,7 +159,7 @@ def test_a_refused_call_says_its_request_id_as_well() -> None:
     asyncio.run(ask())
 
 
-def test_calls_at_once_keep_their_own_ids_and_clients() -> None:
+def test_concurrent_calls_keep_their_own_ids_and_clients() -> None:
     async def slow(request: bytes, _: Context) -> bytes:
         note_client(f"client{request.decode()}")
         await asyncio.sleep(0.001)
@@ -182,7 +182,7 @@ def test_calls_at_once_keep_their_own_ids_and_clients() -> None:
 
 
 @pytest.mark.parametrize("kind", ["unary", "stream"])
-def test_in_flight_counts_calls_until_their_client_is_gone(kind: str) -> None:
+def test_in_flight_calls_are_counted_until_their_client_disconnects(kind: str) -> None:
     begun, dropped = asyncio.Event(), asyncio.Event()
 
     async def wait() -> None:
@@ -218,7 +218,7 @@ def test_in_flight_counts_calls_until_their_client_is_gone(kind: str) -> None:
     assert not [line for line in told.lines() if line["level"] == "ERROR"]
 
 
-def test_a_stream_whose_reader_is_gone_while_it_answers_ends_at_once_and_quietly() -> None:
+def test_a_stream_ends_at_once_without_an_error_when_its_client_disconnects() -> None:
     closed = asyncio.Event()
 
     async def flood(_: AsyncIterator[bytes], __: Context) -> AsyncIterator[bytes]:
@@ -243,7 +243,7 @@ def test_a_stream_whose_reader_is_gone_while_it_answers_ends_at_once_and_quietly
     assert not [line for line in told.lines() if line["level"] == "ERROR"]
 
 
-def test_a_deadline_that_passes_is_told_as_one() -> None:
+def test_an_expired_deadline_is_logged_as_such() -> None:
     async def hang(_: bytes, __: Context) -> bytes:
         await asyncio.Event().wait()
         return b""
@@ -261,7 +261,7 @@ def test_a_deadline_that_passes_is_told_as_one() -> None:
     assert span.status.status_code == trace.StatusCode.ERROR
 
 
-def test_a_status_that_a_handler_gives_itself_is_the_one_that_is_told() -> None:
+def test_a_status_set_by_a_handler_is_logged() -> None:
     async def abort(_: bytes, context: Context) -> bytes:
         await context.abort(StatusCode.DATA_LOSS, "gone")
         raise AssertionError("abort raises")
@@ -296,7 +296,7 @@ def with_stages(
     return handler
 
 
-def test_a_call_and_its_stages_are_one_trace_in_threads_too() -> None:
+def test_a_call_and_its_stages_are_one_trace_across_threads() -> None:
     async def ask() -> Recorded:
         at_hand: list[Serving] = []
         with ThreadPoolExecutor(1) as executor:
@@ -325,7 +325,7 @@ def test_a_call_and_its_stages_are_one_trace_in_threads_too() -> None:
 @pytest.mark.parametrize(
     "parent", ["", "junk", f"00-{TRACE}-{PARENT}", f"ff-{TRACE}-{PARENT}-01", f"00-{'0' * 32}-{PARENT}-01"]
 )
-def test_a_wrong_traceparent_begins_a_new_trace(parent: str) -> None:
+def test_an_invalid_traceparent_starts_a_new_trace(parent: str) -> None:
     told = asyncio.run(asked(echo_of, metadata=[("traceparent", parent), ("tracestate", "=" * 600)]))
     [span] = told.spans.get_finished_spans()
     assert span.parent is None
@@ -337,7 +337,7 @@ async def echo_of(request: bytes, _: Context) -> bytes:
 
 
 @pytest.mark.parametrize(("flags", "kept"), [("00", 0), ("01", 1)])
-def test_what_the_caller_keeps_is_kept_and_nothing_else(flags: str, kept: int) -> None:
+def test_the_sampling_decision_of_the_caller_is_respected(flags: str, kept: int) -> None:
     share = 1.0 if flags == "00" else 0.0  # what would be done without the caller
     told = asyncio.run(asked(echo_of, share=share, metadata=[("traceparent", f"00-{TRACE}-{PARENT}-{flags}")]))
     assert len(told.spans.get_finished_spans()) == kept
@@ -350,7 +350,7 @@ def test_without_a_collector_there_are_no_spans_and_the_callers_trace_is_in_the_
     assert "trace_id" not in asyncio.run(asked(echo_of, share=None)).access[0]
 
 
-def test_nothing_that_a_call_sets_outlives_it() -> None:
+def test_context_variables_of_a_call_end_with_it() -> None:
     seen: list[Any] = []
 
     async def look(_: bytes, __: Context) -> bytes:
@@ -373,7 +373,7 @@ def test_nothing_that_a_call_sets_outlives_it() -> None:
 SECRETS = ("my holiday in Kyoto", "hunter2", "eyJtoken", "X-Amz-Signature", "secretword")
 
 
-def test_no_title_query_or_token_of_a_call_that_fails_reaches_the_log_or_a_span() -> None:
+def test_no_title_query_or_token_of_a_failed_call_reaches_logs_or_spans() -> None:
     async def fail(request: bytes, _: Context) -> bytes:
         asked_for = pb.TagVideoRequest.FromString(request)
         try:

@@ -51,19 +51,19 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("address", LOCAL)
-def test_on_this_machine_everybody_may_call(address: str) -> None:
+def test_a_loopback_address_needs_no_protection(address: str) -> None:
     assert isinstance(load_clients(ListenConfig(address=address)), OpenClients)
 
 
 @pytest.mark.parametrize("tls", [None, TlsConfig(certificate=Path("c"), key=Path("k"))])
 @pytest.mark.parametrize("address", REACHABLE)
-def test_beyond_this_machine_it_is_one_error(address: str, tls: TlsConfig | None) -> None:
+def test_a_public_address_without_protection_is_one_error(address: str, tls: TlsConfig | None) -> None:
     with pytest.raises(InvalidConfigError, match=re.escape(address)) as refused:
         load_clients(ListenConfig(address=address, tls=tls))
     assert "a file of clients, or TLS with a client_ca" in refused.value.hint
 
 
-def test_beyond_this_machine_certificates_of_clients_or_a_file_of_them_will_do(
+def test_a_public_address_needs_client_certificates_or_a_clients_file(
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     tls = TlsConfig(certificate=Path("c"), key=Path("k"), client_ca=Path("ca"))
@@ -77,7 +77,7 @@ def test_beyond_this_machine_certificates_of_clients_or_a_file_of_them_will_do(
 @pytest.mark.parametrize(
     "address", ["", "50051", ":50051", "localhost", "localhost:", "a b:1", "::1:1", "[::1]", "x:1\n"]
 )
-def test_what_is_no_host_and_port_is_refused(address: str) -> None:
+def test_an_address_that_is_not_host_and_port_is_refused(address: str) -> None:
     with pytest.raises(ValidationError):
         ListenConfig(address=address)
 
@@ -133,7 +133,7 @@ async def status(port: int, sent: bytes = b"", *metadata: tuple[str, str]) -> St
 CONFIG = ListenConfig(address="127.0.0.1:0", message_bytes=10_000, header_bytes=4096, connections=5)
 
 
-def test_calls_that_come_all_at_once_wait_for_their_turn() -> None:
+def test_a_burst_of_calls_is_queued() -> None:
     """gRPC alone cancels some of more than 1,000."""
 
     async def main() -> list[StatusCode]:
@@ -154,7 +154,7 @@ def test_calls_that_come_all_at_once_wait_for_their_turn() -> None:
     assert set(asyncio.run(main())) == {StatusCode.OK}
 
 
-def test_a_port_that_is_taken_is_one_error() -> None:
+def test_a_port_in_use_is_one_error() -> None:
     async def main() -> None:
         async with serving(CONFIG) as port:
             with pytest.raises(InvalidConfigError, match=f"cannot listen at 127.0.0.1:{port}"):
@@ -164,7 +164,7 @@ def test_a_port_that_is_taken_is_one_error() -> None:
     asyncio.run(main())
 
 
-def test_requests_and_headers_have_their_limits() -> None:
+def test_requests_and_headers_are_limited_in_size() -> None:
     def request(size: int) -> bytes:
         return pb.TagVideoRequest(description="x" * size).SerializeToString()
 
@@ -182,7 +182,7 @@ def test_requests_and_headers_have_their_limits() -> None:
     assert asyncio.run(main()) == [ok, full, ok, full, ok]
 
 
-def test_connections_have_their_limit_and_come_free_again() -> None:
+def test_connections_are_limited_and_released() -> None:
     async def main() -> tuple[bool, StatusCode]:
         async with serving(CONFIG) as port:
             async with contextlib.AsyncExitStack() as held:
@@ -273,7 +273,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("entries", HOSTILE.values(), ids=HOSTILE)
-def test_hostile_headers_are_refused_leave_no_secret_in_the_log_and_the_next_call_is_answered(
+def test_hostile_headers_are_refused_without_secrets_in_the_log_and_the_next_call_succeeds(
     entries: list[tuple[bytes, bytes]], path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -299,7 +299,7 @@ def test_hostile_headers_are_refused_leave_no_secret_in_the_log_and_the_next_cal
         b"\xff\xff\xff" + b"\0" * 6,
     ],
 )
-def test_what_is_no_http_harms_its_own_connection_alone(sent: bytes) -> None:
+def test_invalid_http_affects_only_its_own_connection(sent: bytes) -> None:
     async def main() -> StatusCode:
         async with serving(CONFIG) as port, connected(port) as (_, writer):
             writer.write(HELLO + sent)
@@ -308,7 +308,7 @@ def test_what_is_no_http_harms_its_own_connection_alone(sent: bytes) -> None:
     assert asyncio.run(main()) == StatusCode.OK
 
 
-def test_a_call_that_is_begun_and_left_does_no_harm() -> None:
+def test_an_abandoned_call_does_not_affect_others() -> None:
     async def main() -> StatusCode:
         async with serving(CONFIG) as port:
             for size in range(0, len(call_with()), 10):
@@ -321,7 +321,7 @@ def test_a_call_that_is_begun_and_left_does_no_harm() -> None:
     assert asyncio.run(asyncio.wait_for(main(), 60)) == StatusCode.OK
 
 
-def test_many_callers_with_bad_tokens_do_not_keep_a_good_one_out(path: Path) -> None:
+def test_many_callers_with_invalid_tokens_do_not_block_a_valid_one(path: Path) -> None:
     async def main() -> list[StatusCode]:
         config = CONFIG.model_copy(update={"clients": path, "connections": 1000})
         async with serving(config) as port:
@@ -332,7 +332,7 @@ def test_many_callers_with_bad_tokens_do_not_keep_a_good_one_out(path: Path) -> 
     assert asyncio.run(main()) == [StatusCode.UNAUTHENTICATED] * 200 + [StatusCode.OK] * 20
 
 
-def test_a_connection_has_so_many_calls_at_a_time_and_others_wait_in_the_client() -> None:
+def test_concurrent_calls_of_a_connection_are_limited_and_further_calls_wait_in_the_client() -> None:
     async def main() -> int:
         config = CONFIG.model_copy(update={"streams_per_connection": 3})
         async with serving(config) as port:
@@ -349,7 +349,7 @@ def test_a_connection_has_so_many_calls_at_a_time_and_others_wait_in_the_client(
     assert asyncio.run(main()) == 3
 
 
-def test_a_port_is_free_again_after_the_server_has_stopped() -> None:
+def test_the_port_is_released_when_the_server_stops() -> None:
     async def main() -> int:
         async with serving(CONFIG) as port:
             pass

@@ -120,7 +120,7 @@ def listed(tmp_path: Path) -> ListedClients:
     return ListedClients(tmp_path / "clients.toml")
 
 
-def test_only_those_who_trust_the_servers_authority_and_speak_tls_get_through(
+def test_only_tls_clients_that_trust_the_server_connect(
     tmp_path: Path, authority: trustme.CA, other: trustme.CA
 ) -> None:
     async def main() -> list[str | StatusCode]:
@@ -130,7 +130,7 @@ def test_only_those_who_trust_the_servers_authority_and_speak_tls_get_through(
     assert asyncio.run(main()) == ["anybody", StatusCode.UNAVAILABLE, StatusCode.UNAVAILABLE]
 
 
-def test_with_an_authority_for_clients_one_without_its_certificate_gets_no_connection(
+def test_with_a_client_authority_a_client_without_a_certificate_cannot_connect(
     tmp_path: Path, authority: trustme.CA, other: trustme.CA
 ) -> None:
     shown = [authority.issue_cert("any.example.com"), other.issue_cert("any.example.com"), None]
@@ -142,7 +142,7 @@ def test_with_an_authority_for_clients_one_without_its_certificate_gets_no_conne
     assert asyncio.run(main()) == ["any.example.com", StatusCode.UNAVAILABLE, StatusCode.UNAVAILABLE]
 
 
-def test_a_certificate_names_the_client_and_a_token_goes_before_it(
+def test_a_certificate_identifies_the_client_and_a_token_takes_precedence(
     tmp_path: Path, authority: trustme.CA, listed: ListedClients
 ) -> None:
     known, unknown = authority.issue_cert("ingest.example.com"), authority.issue_cert("else.example.com")
@@ -167,7 +167,7 @@ def test_a_certificate_names_the_client_and_a_token_goes_before_it(
     assert asyncio.run(main()) == ["by_certificate"] * 2 + [refused] * 2 + ["by_token"] * 2 + [refused]
 
 
-def test_without_an_authority_for_clients_no_certificate_is_believed(
+def test_without_a_client_authority_certificates_are_ignored(
     tmp_path: Path, authority: trustme.CA, listed: ListedClients
 ) -> None:
     async def main() -> str | StatusCode:
@@ -177,7 +177,7 @@ def test_without_an_authority_for_clients_no_certificate_is_believed(
     assert asyncio.run(main()) == StatusCode.UNAUTHENTICATED
 
 
-def test_new_files_are_taken_without_a_restart_and_bad_ones_are_not(
+def test_valid_new_files_are_loaded_without_a_restart_and_invalid_ones_are_not(
     tmp_path: Path, authority: trustme.CA, other: trustme.CA, caplog: pytest.LogCaptureFixture
 ) -> None:
     clock = Clock()
@@ -199,7 +199,7 @@ def test_new_files_are_taken_without_a_restart_and_bad_ones_are_not(
     assert [record.levelname for record in caplog.records if record.name.startswith("tagging")] == ["ERROR"]
 
 
-def test_a_new_authority_for_clients_counts_from_then_on(
+def test_a_new_client_authority_applies_to_new_connections(
     tmp_path: Path, authority: trustme.CA, other: trustme.CA
 ) -> None:
     clock = Clock()
@@ -219,7 +219,9 @@ def test_a_new_authority_for_clients_counts_from_then_on(
 @pytest.mark.parametrize(
     "harm", ["no certificate", "no key", "other key", "junk", "empty", "password", "ca junk", "swap"]
 )
-def test_files_that_do_not_belong_together_are_one_error(tmp_path: Path, authority: trustme.CA, harm: str) -> None:
+def test_a_certificate_and_key_that_do_not_match_are_one_error(
+    tmp_path: Path, authority: trustme.CA, harm: str
+) -> None:
     config = write(tmp_path, authority, client_ca=authority)
     assert config.client_ca is not None
     match harm:
@@ -248,7 +250,7 @@ def test_files_that_do_not_belong_together_are_one_error(tmp_path: Path, authori
     assert "PRIVATE KEY" not in str(refused.value)
 
 
-def test_a_key_is_in_no_log_and_no_repr(
+def test_private_keys_are_in_no_log_and_no_repr(
     tmp_path: Path, authority: trustme.CA, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -261,7 +263,7 @@ def test_a_key_is_in_no_log_and_no_repr(
 NOON = datetime(2031, 3, 1, 12, tzinfo=UTC)
 
 
-def test_the_end_is_that_of_the_first_certificate_of_the_file_to_end_and_follows_it(tmp_path: Path) -> None:
+def test_the_expiry_is_that_of_the_first_certificate_to_expire_and_is_updated(tmp_path: Path) -> None:
     clock, root = Clock(), trustme.CA()
     config = write(tmp_path, root, ends=NOON)
     certificate = ServerCertificate(config, clock)
@@ -278,7 +280,7 @@ def test_the_end_is_that_of_the_first_certificate_of_the_file_to_end_and_follows
 @pytest.mark.parametrize(
     ("left_days", "told"), [(15, []), (14, []), (13.5, [13.5, 12.5, 11.5]), (1, [1, 0, -1]), (-9, [-9, -10, -11])]
 )
-def test_the_log_tells_every_day_that_a_certificate_expiry_s_soon(
+def test_a_certificate_that_expires_soon_is_logged_daily(
     tmp_path: Path, authority: trustme.CA, caplog: pytest.LogCaptureFixture, left_days: float, told: list[float]
 ) -> None:
     certificate = ServerCertificate(write(tmp_path, authority, ends=NOON))

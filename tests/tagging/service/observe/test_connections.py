@@ -8,7 +8,7 @@ from tagging.service.observe.connections import connections
 
 
 @pytest.mark.parametrize(("family", "address"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
-def test_clients_of_the_port_are_counted_while_they_are_there(family: socket.AddressFamily, address: str) -> None:
+def test_connected_clients_of_the_port_are_counted(family: socket.AddressFamily, address: str) -> None:
     if family == socket.AF_INET6 and not Path("/proc/self/net/if_inet6").exists():
         pytest.skip("this machine has no IPv6")
     with ExitStack() as stack:
@@ -29,5 +29,5 @@ def test_clients_of_the_port_are_counted_while_they_are_there(family: socket.Add
         assert connections(port) == 1
 
 
-def test_nothing_is_said_where_the_system_does_not_tell(tmp_path: Path) -> None:
+def test_no_count_is_reported_where_the_system_provides_none(tmp_path: Path) -> None:
     assert connections(50051, tmp_path) is None

@@ -48,7 +48,7 @@ async def sent(port: int | None, request: bytes, *, end: bool = False) -> bytes:
         writer.close()
 
 
-def test_the_numbers_are_at_metrics(registry: CollectorRegistry) -> None:
+def test_metrics_are_served_at_metrics(registry: CollectorRegistry) -> None:
     async def ask() -> bytes:
         async with metrics_endpoint(registry, config()) as port:
             return await sent(port, GET)
@@ -60,7 +60,7 @@ def test_the_numbers_are_at_metrics(registry: CollectorRegistry) -> None:
     assert [(sample.name, sample.value) for sample in family.samples] == [("tagging_example", 42.0)]
 
 
-def test_a_scraper_that_wants_openmetrics_gets_it(registry: CollectorRegistry) -> None:
+def test_openmetrics_is_served_on_request(registry: CollectorRegistry) -> None:
     async def ask() -> bytes:
         async with metrics_endpoint(registry, config()) as port:
             accept = b"ACCEPT: application/openmetrics-text;version=1.0.0\r\n"
@@ -82,7 +82,7 @@ def test_a_scraper_that_wants_openmetrics_gets_it(registry: CollectorRegistry) -
         (b"GET\r\n\r\n", b"404"),
     ],
 )
-def test_anything_else_is_refused(registry: CollectorRegistry, request_: bytes, status: bytes) -> None:
+def test_other_requests_are_refused(registry: CollectorRegistry, request_: bytes, status: bytes) -> None:
     async def ask() -> tuple[bytes, bytes]:
         async with metrics_endpoint(registry, config()) as port:
             return await sent(port, request_), await sent(port, GET)
@@ -92,7 +92,7 @@ def test_anything_else_is_refused(registry: CollectorRegistry, request_: bytes, 
     assert b"tagging_example 42.0" in after
 
 
-def test_a_head_without_end_is_cut_off(registry: CollectorRegistry) -> None:
+def test_an_endless_request_head_is_cut_off(registry: CollectorRegistry) -> None:
     async def ask() -> tuple[bytes, bytes, bytes]:
         async with metrics_endpoint(registry, config()) as port:
             long = await sent(port, b"GET /metrics HTTP/1.1\r\n" + b"X: y\r\n" * 100_000)
@@ -104,7 +104,7 @@ def test_a_head_without_end_is_cut_off(registry: CollectorRegistry) -> None:
     assert b"tagging_example 42.0" in after
 
 
-def test_clients_that_say_nothing_lose_their_places_and_the_others_are_answered(registry: CollectorRegistry) -> None:
+def test_silent_clients_are_disconnected_and_others_are_answered(registry: CollectorRegistry) -> None:
     async def ask() -> bytes:
         async with metrics_endpoint(registry, config(timeout_s=0.2, connections=2)) as port:
             silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
@@ -127,7 +127,7 @@ class Huge(Collector):
         yield family
 
 
-def test_a_client_that_does_not_read_its_answer_is_cut_off() -> None:
+def test_a_client_that_does_not_read_the_response_is_disconnected() -> None:
     registry = CollectorRegistry()
     registry.register(Huge())
 
@@ -164,7 +164,7 @@ class LoadedBundle(Collector):
         yield GaugeMetricFamily("tagging_held", "Late.", value=1.0)
 
 
-def test_the_service_goes_on_while_numbers_are_gathered() -> None:
+def test_collecting_metrics_does_not_block_the_service() -> None:
     registry, held = CollectorRegistry(), LoadedBundle()
     registry.register(held)
     held.begun.clear()
@@ -183,7 +183,7 @@ def test_the_service_goes_on_while_numbers_are_gathered() -> None:
     assert b"tagging_held 1.0" in asyncio.run(ask())
 
 
-def test_numbers_do_not_wait_for_the_threads_of_the_service(registry: CollectorRegistry) -> None:
+def test_metrics_are_collected_while_all_threads_of_the_service_are_busy(registry: CollectorRegistry) -> None:
     let_go = threading.Event()
 
     async def ask() -> bytes:
@@ -201,7 +201,7 @@ def test_numbers_do_not_wait_for_the_threads_of_the_service(registry: CollectorR
     assert b"tagging_example 42.0" in asyncio.run(ask())
 
 
-def test_numbers_that_cannot_be_gathered_are_told_and_the_endpoint_lives(
+def test_a_failed_collection_is_logged_and_the_endpoint_continues(
     registry: CollectorRegistry, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Once(Collector):
@@ -229,7 +229,7 @@ def test_numbers_that_cannot_be_gathered_are_told_and_the_endpoint_lives(
     assert [record.getMessage() for record in caplog.records] == ["metrics could not be answered"]
 
 
-def test_it_may_be_nowhere_and_an_address_that_is_taken_is_told() -> None:
+def test_the_endpoint_can_be_disabled_and_an_address_in_use_is_an_error() -> None:
     async def twice() -> None:
         async with metrics_endpoint(CollectorRegistry(), MetricsConfig(listen=None)) as port:
             assert port is None
@@ -244,7 +244,7 @@ def test_it_may_be_nowhere_and_an_address_that_is_taken_is_told() -> None:
     asyncio.run(twice())
 
 
-def test_the_end_does_not_wait_for_clients(registry: CollectorRegistry) -> None:
+def test_closing_does_not_wait_for_clients(registry: CollectorRegistry) -> None:
     async def stop() -> bytes:
         async with metrics_endpoint(registry, config(timeout_s=600.0)) as port:
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -259,10 +259,10 @@ def test_the_end_does_not_wait_for_clients(registry: CollectorRegistry) -> None:
 
 
 @pytest.mark.parametrize("listen", ["127.0.0.1", ":9464", "0.0.0.0:", "http://x:1", "a b:1", "x:123456", "::1:9464"])
-def test_what_is_no_address_is_refused_by_the_configuration(listen: str) -> None:
+def test_an_invalid_address_is_a_config_error(listen: str) -> None:
     with pytest.raises(ValueError, match="listen"):
         MetricsConfig(listen=listen)
 
 
-def test_an_address_may_be_one_of_ipv6(registry: CollectorRegistry) -> None:
+def test_an_ipv6_address_is_accepted(registry: CollectorRegistry) -> None:
     assert MetricsConfig(listen="[::1]:9464").listen == "[::1]:9464"

@@ -42,7 +42,7 @@ async def status(stub: Stub, service: str = "") -> int:
 
 
 @pytest.mark.parametrize("service", ["", SERVICE])
-def test_it_serves_once_warm_until_it_drains(service: str) -> None:
+def test_health_is_serving_from_warm_up_until_drain(service: str) -> None:
     async def ask() -> list[int]:
         health, seen = Health(), []
         async with asked(health) as stub:
@@ -59,7 +59,7 @@ def test_it_serves_once_warm_until_it_drains(service: str) -> None:
     assert asyncio.run(ask()) == [NOT_SERVING, SERVING, NOT_SERVING, NOT_SERVING]
 
 
-def test_what_it_lacks_before_it_is_warm_counts_then() -> None:
+def test_failures_observed_before_warm_up_count_afterwards() -> None:
     health = Health()
     health.set_missing(frozenset({"database"}))
     health.warm()
@@ -71,7 +71,7 @@ def test_what_it_lacks_before_it_is_warm_counts_then() -> None:
     assert health.serving
 
 
-def test_a_service_that_there_is_not_is_not_found() -> None:
+def test_an_unknown_service_is_not_found() -> None:
     async def ask() -> None:
         async with asked(Health()) as stub:
             with pytest.raises(grpc.aio.AioRpcError) as refused:
@@ -84,7 +84,7 @@ def test_a_service_that_there_is_not_is_not_found() -> None:
     asyncio.run(ask())
 
 
-def test_all_watchers_hear_of_every_change_also_after_one_has_left() -> None:
+def test_all_watchers_receive_every_change_after_one_has_disconnected() -> None:
     async def ask() -> list[list[int]]:
         health = Health()
         async with asked(health) as stub:
@@ -103,7 +103,7 @@ def test_all_watchers_hear_of_every_change_also_after_one_has_left() -> None:
     assert asyncio.run(ask()) == [[NOT_SERVING], *[[NOT_SERVING, SERVING, NOT_SERVING]] * 2]
 
 
-def test_a_change_is_told_to_the_log_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_change_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     health = Health()
     health.warm()
     health.warm()
@@ -112,7 +112,7 @@ def test_a_change_is_told_to_the_log_once(caplog: pytest.LogCaptureFixture) -> N
     assert [(vars(r)["serving"], vars(r)["missing"]) for r in caplog.records] == [(True, ""), (False, "database")]
 
 
-def test_it_is_away_after_failing_for_long_and_back_after_working_for_long() -> None:
+def test_health_changes_after_a_long_run_of_failures_or_successes() -> None:
     state = Hysteresis(away_after_s=15, back_after_s=10)
     seen = [
         (0, True, True),
@@ -133,7 +133,7 @@ def test_it_is_away_after_failing_for_long_and_back_after_working_for_long() -> 
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_it_says_what_the_whole_of_the_observations_says(seed: int) -> None:
+def test_incremental_health_equals_a_computation_over_all_observations(seed: int) -> None:
     import numpy as np
 
     rng = np.random.default_rng(seed)
@@ -196,17 +196,17 @@ def served(checks: dict[str, Check], world: World) -> list[tuple[float, bool]]:
     return changes
 
 
-def test_a_database_that_is_long_away_stops_traffic_until_it_is_back_for_long() -> None:
+def test_a_long_database_outage_stops_traffic_until_the_database_is_stable() -> None:
     world = World({"database": lambda now_s: not 20 <= now_s < 60, "decoders": lambda _: True}, until_s=120)
     assert served(world.checks(), world) == [(0.0, True), (35.0, False), (70.0, True)]
 
 
-def test_a_database_that_flaps_stops_nothing() -> None:
+def test_a_flapping_database_does_not_stop_traffic() -> None:
     world = World({"database": lambda now_s: now_s % 15 == 0}, until_s=300)
     assert served(world.checks(), world) == [(0.0, True)]
 
 
-def test_either_of_two_things_is_enough() -> None:
+def test_either_of_two_failing_dependencies_stops_traffic() -> None:
     world = World({"database": lambda now_s: now_s >= 40, "decoders": lambda now_s: not 30 <= now_s < 80}, until_s=150)
     assert served(world.checks(), world) == [(0.0, True), (15.0, False), (90.0, True)]
 
@@ -221,7 +221,7 @@ async def hang() -> bool:
 
 
 @pytest.mark.parametrize("check", [refuse, hang])
-def test_a_check_that_raises_or_hangs_says_no_and_shows_nothing(
+def test_a_check_that_raises_or_hangs_is_a_failure_without_details(
     check: Callable[[], Awaitable[bool]], caplog: pytest.LogCaptureFixture
 ) -> None:
     world = World({}, until_s=30)

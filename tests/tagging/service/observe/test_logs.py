@@ -30,7 +30,7 @@ def logged(level: int, message: str, *arguments: Any, **options: Any) -> dict[st
     return line
 
 
-def test_a_line_says_when_how_bad_where_and_what() -> None:
+def test_a_line_has_time_level_logger_and_message() -> None:
     before = datetime.now(UTC)
     line = logged(logging.INFO, "index loaded: %s", "faiss", extra={"tags": 7, "version": "v1"})
     assert line.keys() == {"time", "level", "logger", "message", "tags", "version"}
@@ -57,11 +57,11 @@ def test_a_line_says_when_how_bad_where_and_what() -> None:
         ("\ud800\u202e\n\x1b[31m😀", "\ud800\u202e\n\x1b[31m😀"),
     ],
 )
-def test_a_field_may_hold_anything(value: object, shown: object) -> None:
+def test_a_field_may_hold_any_value(value: object, shown: object) -> None:
     assert logged(logging.INFO, "event", extra={"found": value})["found"] == shown
 
 
-def test_a_field_that_holds_itself_or_cannot_be_written_is_no_reason_to_fail() -> None:
+def test_a_recursive_or_unserialisable_field_does_not_fail() -> None:
     class Mute:
         def __str__(self) -> str:
             raise RuntimeError("no words")
@@ -72,13 +72,13 @@ def test_a_field_that_holds_itself_or_cannot_be_written_is_no_reason_to_fail() -
     assert logged(logging.INFO, "event", extra={"found": [Mute()]})["found"] == ["a Mute that cannot be written"]
 
 
-def test_a_field_cannot_pose_as_what_a_line_always_has() -> None:
+def test_a_field_cannot_replace_a_standard_key() -> None:
     line = logged(logging.INFO, "event", extra={"level": "DEBUG", "time": "never", "logger": "me"})
     assert (line["level"], line["logger"]) == ("INFO", "tagging.tests")
     assert line["time"] != "never"
 
 
-def test_one_record_is_one_line_of_ascii_whatever_it_says() -> None:
+def test_every_record_is_one_line_of_ascii() -> None:
     stream = StringIO()
     with json_logs(LogsConfig(), stream):
         logging.getLogger("tagging").info('a\r\n{"level": "ERROR"}\u2028\x85\ud800ü', extra={"b\nc": "d\ne"})
@@ -87,7 +87,7 @@ def test_one_record_is_one_line_of_ascii_whatever_it_says() -> None:
     assert text.isascii()
 
 
-def test_arguments_that_do_not_fit_are_told_in_a_line() -> None:
+def test_mismatched_format_arguments_are_logged_in_one_line() -> None:
     line = logged(logging.WARNING, "%d of %d", "seven")
     assert line["message"] == "%d of %d (with arguments that do not fit)"
 
@@ -103,7 +103,7 @@ def test_a_traceback_is_one_field() -> None:
     assert "my title" not in json.dumps(line)
 
 
-def test_records_carry_the_call_of_their_context_only() -> None:
+def test_records_have_the_request_id_of_their_own_context_only() -> None:
     stream = StringIO()
 
     def handle() -> None:
@@ -131,7 +131,9 @@ def test_records_carry_the_call_of_their_context_only() -> None:
         ("error", "error", "error"),
     ],
 )
-def test_our_own_events_begin_at_the_level_and_others_at_warnings(level: str, own: str, others: str) -> None:
+def test_our_loggers_use_the_configured_level_and_libraries_log_from_warning_on(
+    level: str, own: str, others: str
+) -> None:
     stream = StringIO()
     order = ["debug", "info", "warning", "error"]
     with json_logs(LogsConfig.model_validate({"level": level}), stream):
@@ -143,7 +145,7 @@ def test_our_own_events_begin_at_the_level_and_others_at_warnings(level: str, ow
         assert told == order[order.index(first) :]
 
 
-def test_libraries_with_handlers_of_their_own_log_in_json_alone() -> None:
+def test_libraries_with_their_own_handlers_log_only_json() -> None:
     theirs, stream = StringIO(), StringIO()
     library = logging.getLogger("a_library")
     library.addHandler(logging.StreamHandler(theirs))
@@ -158,7 +160,7 @@ def test_libraries_with_handlers_of_their_own_log_in_json_alone() -> None:
     assert theirs.getvalue() == ""
 
 
-def test_warnings_and_dying_threads_are_lines_too() -> None:
+def test_warnings_and_uncaught_thread_exceptions_are_logged_in_json_too() -> None:
     def die() -> None:
         raise KeyError("my title")
 
@@ -181,7 +183,7 @@ def test_warnings_and_dying_threads_are_lines_too() -> None:
     assert died["error"].endswith("builtins.KeyError: '…'")
 
 
-def test_at_the_end_logging_is_as_it_was() -> None:
+def test_logging_is_restored_at_the_end() -> None:
     def state() -> tuple[Any, ...]:
         root = logging.getLogger()
         return (
@@ -199,7 +201,7 @@ def test_at_the_end_logging_is_as_it_was() -> None:
     assert state() == before
 
 
-def test_threads_that_log_at_once_keep_their_lines_apart() -> None:
+def test_lines_of_concurrent_threads_are_not_interleaved() -> None:
     stream = StringIO()
 
     def work(n: int) -> None:

@@ -44,7 +44,7 @@ def readings(**others: Any) -> Readings:
         ("/videotag.v1.TaggingService//videotag.v1.TaggingService/TagVideo", "other"),
     ],
 )
-def test_a_method_is_one_of_the_services_or_other(path: str, method: str) -> None:
+def test_the_method_label_is_a_known_method_or_other(path: str, method: str) -> None:
     assert method_of(path) == method
 
 
@@ -52,7 +52,7 @@ def test_the_methods_are_those_of_the_proto() -> None:
     assert set(METHODS) == set(pb.DESCRIPTOR.services_by_name["TaggingService"].methods_by_name)
 
 
-def test_what_can_be_counted_is_there_before_it_happens() -> None:
+def test_counters_exist_with_zero_before_the_first_event() -> None:
     registry = CollectorRegistry()
     Metrics(registry)
     for stage in get_args(Stage):
@@ -72,7 +72,7 @@ def subclasses(kind: type[errors.VideotagError]) -> Iterator[type[errors.Videota
         yield from subclasses(below)
 
 
-def test_of_all_errors_those_that_reject_are_counted_and_others_are_not() -> None:
+def test_only_rejections_are_counted_as_rejections() -> None:
     class OwnError(errors.QuotaExceededError):
         """Of a later version."""
 
@@ -97,7 +97,7 @@ def test_the_reason_of_an_error_comes_from_a_closed_set() -> None:
     assert error_reason(errors.VideotagError("no kind")) == "INTERNAL"
 
 
-def test_what_others_keep_count_of_is_read_at_each_scrape() -> None:
+def test_counts_kept_elsewhere_are_read_at_each_scrape() -> None:
     registry, waiting = CollectorRegistry(), [0]
     register(registry, readings(admission_waiting=lambda: waiting[0]))
     for waiting[0] in (4, 9):
@@ -111,7 +111,7 @@ def test_what_others_keep_count_of_is_read_at_each_scrape() -> None:
     assert registry.get_sample_value("tagging_decode_workers_killed_total") == 7
 
 
-def test_when_the_certificate_expiry_s_is_told_where_there_is_one() -> None:
+def test_the_certificate_expiry_is_exported_if_there_is_a_certificate() -> None:
     name = "tagging_tls_certificate_expiry_timestamp_seconds"
     for ends in (None, 1_900_000_000.5):
         registry = CollectorRegistry()
@@ -119,7 +119,7 @@ def test_when_the_certificate_expiry_s_is_told_where_there_is_one() -> None:
         assert registry.get_sample_value(name) == ends
 
 
-def test_a_bundle_that_was_replaced_is_no_series_any_more() -> None:
+def test_the_series_of_a_replaced_bundle_is_removed() -> None:
     registry, held = CollectorRegistry(), {"active": "v1"}
     register(registry, readings(bundles=lambda: held))
     assert bundles(registry) == {("v1", "active")}
@@ -133,7 +133,7 @@ def bundles(registry: CollectorRegistry) -> set[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("broken", ["serving", "bundles", "decode_workers_killed"])
-def test_a_reading_that_fails_takes_no_other_with_it(broken: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failed_reading_does_not_affect_others(broken: str, caplog: pytest.LogCaptureFixture) -> None:
     def fail() -> int:
         raise RuntimeError("closed")
 
@@ -148,7 +148,7 @@ def test_a_reading_that_fails_takes_no_other_with_it(broken: str, caplog: pytest
     assert [vars(record)["metric"] for record in caplog.records] == [lost]
 
 
-def test_the_process_tells_its_memory_cpu_and_files() -> None:
+def test_process_memory_cpu_and_files_are_exported() -> None:
     registry = CollectorRegistry()
     register(registry, readings())
     text = generate_latest(registry).decode()

@@ -27,7 +27,7 @@ from tagging.service.observe.redact import LONGEST, format_traceback, redact
         ("", ""),
     ],
 )
-def test_secrets_go_and_the_rest_stays(text: str, shown: str) -> None:
+def test_secrets_are_removed_and_other_text_is_kept(text: str, shown: str) -> None:
     assert redact(text) == shown
 
 
@@ -35,7 +35,7 @@ def test_secrets_go_and_the_rest_stays(text: str, shown: str) -> None:
     "piece",
     ["://", "a", "'", '"', "\\", "password=", "bearer ", "https://a@", "https://a?", "\n", 'password="', "@", "b'"],
 )
-def test_no_text_makes_it_slow_or_long(piece: str) -> None:
+def test_redaction_is_fast_and_its_output_bounded_for_any_text(piece: str) -> None:
     text = piece * (2_000_000 // len(piece))
     assert len(redact(text)) <= LONGEST + 1
     assert len(format_traceback(thrown(ValueError(text)))) < 2 * LONGEST
@@ -66,14 +66,14 @@ TITLE = "my holiday in Kyoto"
         (InvalidMediaError(f"{TITLE!r}: no picture"), "tagging.errors.InvalidMediaError: '…': no picture"),
     ],
 )
-def test_what_an_exception_quotes_is_hidden_and_the_words_around_it_are_not(error: Exception, shown: str) -> None:
+def test_values_quoted_by_an_exception_are_hidden_and_other_words_are_kept(error: Exception, shown: str) -> None:
     *frames, last = format_traceback(thrown(error)).splitlines()
     assert last == shown
     assert "raise error from cause" in frames[-1]
     assert TITLE not in "".join(frames)
 
 
-def test_causes_come_first_and_are_hidden_as_well() -> None:
+def test_causes_come_first_and_are_redacted_too() -> None:
     text = format_traceback(
         thrown(RuntimeError("outer"), thrown(KeyError(TITLE), thrown(ValueError(f"inner {TITLE!r}"))))
     )
@@ -82,7 +82,7 @@ def test_causes_come_first_and_are_hidden_as_well() -> None:
     assert TITLE not in text
 
 
-def test_groups_cycles_and_errors_that_cannot_be_written_are_told() -> None:
+def test_groups_cycles_and_unprintable_errors_are_formatted() -> None:
     class MuteError(Exception):
         def __str__(self) -> str:
             raise RuntimeError("no words")
@@ -99,7 +99,7 @@ def test_groups_cycles_and_errors_that_cannot_be_written_are_told() -> None:
         assert part in text
 
 
-def test_a_deep_recursion_is_cut() -> None:
+def test_a_deep_traceback_is_shortened() -> None:
     def down(n: int) -> None:
         down(n + 1)
 
@@ -108,7 +108,7 @@ def test_a_deep_recursion_is_cut() -> None:
     assert len(format_traceback(raised.value).splitlines()) < 200
 
 
-def test_an_error_that_was_raised_from_none_hides_what_was_before() -> None:
+def test_an_error_raised_from_none_hides_its_context() -> None:
     def replace() -> None:
         try:
             raise KeyError("before")

@@ -57,9 +57,7 @@ def counted(registry: CollectorRegistry, stage: str) -> tuple[float | None, floa
     )
 
 
-def test_a_stage_and_one_within_it_are_timed_each(
-    stages: TimedStages, registry: CollectorRegistry, clock: Clock
-) -> None:
+def test_nested_stages_are_timed_separately(stages: TimedStages, registry: CollectorRegistry, clock: Clock) -> None:
     with stages("shadow"):
         clock.now_s += 1.0
         with stages("recall"):
@@ -69,7 +67,7 @@ def test_a_stage_and_one_within_it_are_timed_each(
     assert counted(registry, "rank") == (0, 0)
 
 
-def test_an_error_is_timed_counted_by_its_reason_and_goes_on(
+def test_an_error_is_timed_counted_by_reason_and_propagated(
     stages: TimedStages, registry: CollectorRegistry, clock: Clock, spans: InMemorySpanExporter
 ) -> None:
     for error in (DecodeTimeoutError("/srv/a title.mp4: too long"), KeyError("a title")):
@@ -86,7 +84,9 @@ def test_an_error_is_timed_counted_by_its_reason_and_goes_on(
         assert "a title" not in span.to_json()
 
 
-def test_a_cancelled_stage_is_timed_and_is_no_error(stages: TimedStages, registry: CollectorRegistry) -> None:
+def test_a_cancelled_stage_is_timed_and_not_counted_as_an_error(
+    stages: TimedStages, registry: CollectorRegistry
+) -> None:
     async def hang() -> None:
         with stages("source"):
             await asyncio.Event().wait()
@@ -102,7 +102,7 @@ def test_a_cancelled_stage_is_timed_and_is_no_error(stages: TimedStages, registr
     assert not [s for f in registry.collect() for s in f.samples if s.name == "tagging_stage_errors_total"]
 
 
-def test_threads_time_their_stages_without_losing_any(stages: TimedStages, registry: CollectorRegistry) -> None:
+def test_stages_of_concurrent_threads_are_all_timed(stages: TimedStages, registry: CollectorRegistry) -> None:
     def work() -> None:
         for _ in range(200):
             with stages("encode"), stages("rank"):
@@ -116,7 +116,7 @@ def test_threads_time_their_stages_without_losing_any(stages: TimedStages, regis
     assert counted(registry, "encode")[0] == counted(registry, "rank")[0] == 1600
 
 
-def test_a_stage_is_told_to_those_who_debug_alone(stages: TimedStages, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_stage_is_logged_at_debug_level_only(stages: TimedStages, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "tagging"), stages("store"):
         pass
     assert not caplog.records
@@ -126,7 +126,7 @@ def test_a_stage_is_told_to_those_who_debug_alone(stages: TimedStages, caplog: p
     assert (vars(record)["stage"], vars(record)["seconds"]) == ("store", 0.0)
 
 
-def test_stages_that_nobody_traces_or_times_do_nothing(registry: CollectorRegistry) -> None:
+def test_stages_without_tracer_and_metrics_do_nothing(registry: CollectorRegistry) -> None:
     for stages in (TimedStages(Metrics(registry), NoOpTracer()), untimed):
         with pytest.raises(KeyError), stages("rank"):
             assert not trace.get_current_span().is_recording()

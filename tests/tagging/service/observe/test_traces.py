@@ -44,7 +44,7 @@ def collector() -> Iterator[tuple[str, list[Any]]]:
         server.stop(None)
 
 
-def test_a_collector_gets_every_span_before_the_end() -> None:
+def test_a_collector_receives_every_span_before_shutdown_ends() -> None:
     with collector() as (endpoint, received):
         with tracing(TracesConfig(endpoint=endpoint, share=1.0)) as tracer:
             for n in range(3):
@@ -56,7 +56,7 @@ def test_a_collector_gets_every_span_before_the_end() -> None:
         assert '"videotag"' in resource
 
 
-def test_a_collector_that_is_away_loses_spans_and_nothing_else() -> None:
+def test_an_unreachable_collector_loses_only_spans() -> None:
     done = 0
     with tracing(TracesConfig(endpoint="http://127.0.0.1:1", share=1.0, timeout_s=0.5)) as tracer:
         for _ in range(5000):  # more than are kept waiting
@@ -81,7 +81,7 @@ class Stuck(SpanExporter):
         self._over.set()
 
 
-def test_a_collector_that_hangs_is_given_up_after_the_timeout() -> None:
+def test_a_hanging_collector_is_given_up_after_the_timeout() -> None:
     stuck = Stuck()
     with tracing(TracesConfig(endpoint="http://any", share=1.0, timeout_s=0.1), lambda _, __: stuck) as tracer:
         for _ in range(2000):
@@ -98,7 +98,7 @@ def test_without_an_endpoint_nothing_is_traced_and_nothing_is_global() -> None:
         assert get_tracer_provider() is before
 
 
-def test_about_the_share_of_traces_is_kept_and_each_whole() -> None:
+def test_about_the_configured_share_of_traces_is_sampled_and_each_is_complete() -> None:
     spans = InMemorySpanExporter()
     with tracer_for(SimpleSpanProcessor(spans), 0.25) as tracer:
         for _ in range(2000):
@@ -109,7 +109,7 @@ def test_about_the_share_of_traces_is_kept_and_each_whole() -> None:
     assert 350 < len(kept) / 2 < 650  # seven standard deviations about 500
 
 
-def test_a_missing_exporter_is_told_with_the_extra_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_exporter_is_an_error_that_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     real = builtins.__import__
 
     def without(name: str, *rest: Any) -> Any:
@@ -126,7 +126,7 @@ def test_a_missing_exporter_is_told_with_the_extra_to_install(monkeypatch: pytes
 @pytest.mark.parametrize(
     "endpoint", ["localhost:4317", "http://me:pass@host:4317", "http://host/path", "ftp://host", ""]
 )
-def test_what_is_no_collector_is_refused_by_the_configuration(endpoint: str) -> None:
+def test_an_invalid_collector_endpoint_is_a_config_error(endpoint: str) -> None:
     with pytest.raises(ValidationError) as raised:
         TracesConfig(endpoint=endpoint)
     assert "pass" not in str(raised.value)

@@ -18,7 +18,7 @@ from tagging.service.sources.addresses import IPAddress, is_public, public_or_in
         "3fff::1", "5f00::1", "fc00::1", "fd12:3456::1", "fe80::1", "fe80::1%eth0", "fec0::1", "ff02::1", "4000::1",
     ],
 )  # fmt: skip
-def test_addresses_of_ones_own_network_are_not_public(address: str) -> None:
+def test_private_addresses_are_not_public(address: str) -> None:
     assert not is_public(ip_address(address))
 
 
@@ -27,11 +27,11 @@ def test_addresses_of_ones_own_network_are_not_public(address: str) -> None:
     ["1.1.1.1", "8.8.8.8", "100.63.255.255", "100.128.0.1", "172.15.0.1", "172.32.0.1", "192.167.1.1", "223.255.255.1",
      "2001:200::1", "2606:4700::1111", "2a00:1450::1", "2003::1"],
 )  # fmt: skip
-def test_addresses_of_the_internet_are(address: str) -> None:
+def test_internet_addresses_are_public(address: str) -> None:
     assert is_public(ip_address(address))
 
 
-def test_nothing_that_the_standard_library_calls_private_is_public() -> None:
+def test_addresses_private_by_the_standard_library_are_not_public() -> None:
     rng = np.random.default_rng(5)
     some: list[IPAddress] = [IPv4Address(int(n)) for n in rng.integers(0, 2**32, 20_000, np.uint64)]
     some += [IPv6Address(int.from_bytes(rng.bytes(16))) for _ in range(20_000)]
@@ -40,12 +40,12 @@ def test_nothing_that_the_standard_library_calls_private_is_public() -> None:
             assert not is_public(address), address
 
 
-def test_an_operator_may_name_networks_of_his_own() -> None:
+def test_private_networks_can_be_allowed_by_configuration() -> None:
     may = public_or_in([ip_network("10.1.0.0/16"), ip_network("fd00::/8")])
     allowed = ["10.1.2.3", "fd00::7", "1.1.1.1"]
     refused = ["10.2.0.1", "127.0.0.1", "::ffff:10.1.2.3", "fe80::1"]
     assert [may(ip_address(address)) for address in allowed + refused] == [True] * 3 + [False] * 4
 
 
-def test_the_systems_resolver_gives_addresses() -> None:
+def test_the_system_resolver_returns_addresses() -> None:
     assert not any(is_public(address) for address in asyncio.run(resolve("localhost", 80)))

@@ -76,7 +76,7 @@ def fetched(
     return asyncio.run(fetch())
 
 
-def test_the_bytes_of_an_allowed_address_come_whole() -> None:
+def test_an_allowed_url_is_downloaded_completely() -> None:
     async def chunked(writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
         for start in range(0, len(FILM), 50_000):
@@ -95,7 +95,7 @@ def test_the_bytes_of_an_allowed_address_come_whole() -> None:
 
 
 @pytest.mark.parametrize("host", ["c.example", "b.example", "a.example.c.example", "localhost", "127.0.0.1", "[::1]"])
-def test_a_host_that_is_not_allowed_is_not_even_looked_up(host: str) -> None:
+def test_a_host_that_is_not_allowed_is_not_resolved(host: str) -> None:
     got, web = fetched({"/film": page(FILM)}, host=host, known={})
     assert isinstance(got, SourceNotAllowedError)
     assert web.asked == []
@@ -120,7 +120,7 @@ def test_an_allowed_name_at_a_private_address_is_refused(addresses: list[str]) -
     assert web.asked == []
 
 
-def test_a_name_that_changes_its_address_is_connected_to_where_it_was_checked() -> None:
+def test_a_connection_uses_the_checked_address_even_if_the_name_changes() -> None:
     class Rebinding(Names):
         async def __call__(self, host: str, port: int) -> Any:
             self.known = {host: ["127.0.0.1"] if not self.asked else ["127.0.0.2"]}
@@ -140,20 +140,20 @@ def test_a_name_that_changes_its_address_is_connected_to_where_it_was_checked() 
     asyncio.run(fetch())
 
 
-def test_of_several_addresses_the_first_that_answers_serves() -> None:
+def test_the_first_reachable_address_is_used() -> None:
     known = {"a.example": ["127.0.0.9", "127.0.0.1"]}
     got, _ = fetched({"/film": page(FILM)}, known=known, may_connect=lambda _: True)
     assert got == FILM
 
 
-def test_redirects_are_followed_to_allowed_places() -> None:
+def test_redirects_to_allowed_urls_are_followed() -> None:
     for status in ("301 X", "302 X", "303 X", "307 X", "308 X"):
         got, web = fetched({"/film": moved("here", status), "/here": page(FILM)})
         assert got == FILM
         assert [target for _, target in web.asked] == ["/film", "/here"]
 
 
-def test_a_redirect_to_another_allowed_host_asks_for_that_host() -> None:
+def test_a_redirect_to_another_allowed_host_sends_its_host_header() -> None:
     async def fetch() -> None:
         pages: dict[str, bytes | Script] = {"/here": page(FILM)}
         async with serving(pages) as web:
@@ -177,7 +177,7 @@ def test_a_redirect_to_another_allowed_host_asks_for_that_host() -> None:
         "http://a.example./film", "data:text/plain,x", "unix:/run/docker.sock", "http://b.example/", "\\\\c.example\\x",
     ],
 )  # fmt: skip
-def test_a_redirect_to_a_place_that_is_not_allowed_is_refused(location: str) -> None:
+def test_a_redirect_to_a_url_that_is_not_allowed_is_refused(location: str) -> None:
     got, web = fetched({"/film": moved(location)})
     assert isinstance(got, SourceNotAllowedError)
     assert len(web.asked) == 1
@@ -185,7 +185,7 @@ def test_a_redirect_to_a_place_that_is_not_allowed_is_refused(location: str) -> 
     assert "c.example" not in got.message
 
 
-def test_a_redirect_into_the_own_network_is_refused_though_its_host_is_allowed() -> None:
+def test_a_redirect_to_a_private_address_is_refused_even_if_its_host_is_allowed() -> None:
     async def fetch() -> None:
         pages: dict[str, bytes | Script] = {"/here": page(FILM)}
         async with serving(pages) as web:
@@ -199,7 +199,7 @@ def test_a_redirect_into_the_own_network_is_refused_though_its_host_is_allowed()
     asyncio.run(fetch())
 
 
-def test_redirects_without_end_are_ended() -> None:
+def test_the_number_of_redirects_is_limited() -> None:
     got, web = fetched({"/film": moved("/film")}, redirects=4)
     assert isinstance(got, MediaNotFoundError)
     assert len(web.asked) == 5
@@ -233,18 +233,18 @@ def test_redirects_without_end_are_ended() -> None:
         (b"\x16\x03\x01secret", BackendUnavailableError),
     ],
 )  # fmt: skip
-def test_every_other_answer_is_an_error_that_repeats_none_of_it(answer: bytes, error: type[VideotagError]) -> None:
+def test_every_other_response_is_an_error_that_quotes_none_of_it(answer: bytes, error: type[VideotagError]) -> None:
     got, _ = fetched({"/film": answer})
     assert type(got) is error
 
 
-def test_a_length_that_is_too_small_cuts_what_is_read() -> None:
+def test_the_body_is_read_up_to_its_content_length() -> None:
     got, _ = fetched({"/film": page(FILM, length=10)})
     assert got == FILM[:10]
 
 
 @pytest.mark.parametrize("head", [b"HTTP/1.0 200 OK\r\n\r\n", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"])
-def test_a_body_without_end_stops_at_the_limit(head: bytes) -> None:
+def test_an_endless_body_is_stopped_at_the_byte_limit(head: bytes) -> None:
     sent = 0
 
     async def endless(writer: asyncio.StreamWriter) -> None:
@@ -282,7 +282,7 @@ def drips(head: bytes, drop: bytes) -> Script:
 
 
 @pytest.mark.parametrize("script", [silent, stops])
-def test_a_server_that_falls_silent_meets_the_idle_timeout(script: Script) -> None:
+def test_a_silent_server_is_given_up_after_the_idle_timeout(script: Script) -> None:
     got, _ = fetched({"/film": script}, idle_timeout_s=0.1)
     assert isinstance(got, BackendUnavailableError)
     assert "nothing came" in got.message
@@ -297,13 +297,13 @@ def test_a_server_that_falls_silent_meets_the_idle_timeout(script: Script) -> No
         drips(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
     ],
 )
-def test_a_server_that_drips_cannot_outlast_the_whole_timeout(script: Script) -> None:
+def test_a_slow_server_is_given_up_after_the_total_timeout(script: Script) -> None:
     got, _ = fetched({"/film": script}, timeout_s=0.3)
     assert isinstance(got, BackendUnavailableError)
     assert r"within 0.3 s" in got.message
 
 
-def test_a_resolver_that_hangs_meets_the_timeout_and_a_name_that_is_none_is_not_found() -> None:
+def test_a_hanging_resolver_times_out_and_an_unknown_name_is_not_found() -> None:
     class Hanging(Names):
         async def __call__(self, host: str, port: int) -> Any:
             await asyncio.sleep(1000)
@@ -330,7 +330,7 @@ def test_a_resolver_that_hangs_meets_the_timeout_and_a_name_that_is_none_is_not_
         assert "secret" not in caught.value.message
 
 
-def test_no_server_at_all_may_be_tried_again() -> None:
+def test_an_unreachable_server_is_a_retryable_error() -> None:
     async def fetch() -> None:
         async with serving({}) as web:
             port = web.port
@@ -340,7 +340,7 @@ def test_no_server_at_all_may_be_tried_again() -> None:
     asyncio.run(fetch())
 
 
-def test_tls_is_verified_for_the_name_and_spoken_with_the_checked_address(authority: trustme.CA) -> None:
+def test_tls_verifies_the_name_and_connects_to_the_checked_address(authority: trustme.CA) -> None:
     async def fetch(certified: str, trusted: bool) -> tuple[bytes, Web]:
         server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         authority.issue_cert(certified).configure_cert(server)
@@ -403,7 +403,7 @@ def test_a_cancelled_download_leaves_nothing_open() -> None:
     asyncio.run(fetch())
 
 
-def test_proxies_of_the_environment_are_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxies_of_the_environment_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     got, web = fetched({"/film": page(FILM)})
@@ -411,7 +411,7 @@ def test_proxies_of_the_environment_are_not_asked(monkeypatch: pytest.MonkeyPatc
     assert len(web.asked) == 1
 
 
-def test_many_downloads_at_once_do_not_mix(authority: trustme.CA) -> None:
+def test_concurrent_downloads_are_independent(authority: trustme.CA) -> None:
     pages = {f"/{n}": page(bytes([n]) * 300_000) for n in range(30)}
 
     async def fetch() -> None:

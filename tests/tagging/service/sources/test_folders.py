@@ -38,7 +38,7 @@ def test_files_below_an_allowed_folder_are_read(allowed: Path) -> None:
     assert read(allowed, f"{allowed}//sub//film") == GOOD
 
 
-def test_links_that_stay_in_allowed_folders_are_followed(allowed: Path, tmp_path: Path) -> None:
+def test_links_within_allowed_folders_are_followed(allowed: Path, tmp_path: Path) -> None:
     (allowed / "link").symlink_to("sub/film")
     (allowed / "folder").symlink_to("sub")
     (tmp_path / "other").symlink_to(allowed)
@@ -48,7 +48,7 @@ def test_links_that_stay_in_allowed_folders_are_followed(allowed: Path, tmp_path
     assert read(tmp_path / "other", allowed / "film") == GOOD
 
 
-def test_links_that_lead_out_are_not(allowed: Path, tmp_path: Path) -> None:
+def test_links_out_of_allowed_folders_are_refused(allowed: Path, tmp_path: Path) -> None:
     targets = {
         "relative": "../outside/film",
         "absolute": str(tmp_path / "outside" / "film"),
@@ -73,13 +73,13 @@ def test_links_that_lead_out_are_not(allowed: Path, tmp_path: Path) -> None:
      "film", "./film", "/etc/passwd", "/proc/self/environ", "/dev/zero", "/etc/nothing", "//{}/film", "~/film",
      "/proc/self/cwd/film", "/proc/self/root{}/film"],
 )  # fmt: skip
-def test_paths_outside_are_refused_whether_or_not_they_are_there(allowed: Path, path: str) -> None:
+def test_paths_outside_allowed_folders_are_refused_whether_or_not_they_exist(allowed: Path, path: str) -> None:
     with pytest.raises(SourceNotAllowedError) as caught:
         read(allowed, path.format(allowed))
     assert "in no folder" in caught.value.message
 
 
-def test_what_is_no_regular_file_is_not_opened(allowed: Path) -> None:
+def test_only_regular_files_are_opened(allowed: Path) -> None:
     os.mkfifo(allowed / "pipe")  # opened plainly, it would wait for a writer without end
     (allowed / "loop").symlink_to("loop")
     with socket.socket(socket.AF_UNIX) as server:
@@ -105,7 +105,7 @@ def test_no_folder_is_allowed_by_default(allowed: Path) -> None:
         AllowedFolders([]).open(str(allowed / "film"))
 
 
-def test_an_allowed_folder_that_is_swapped_for_a_link_later_gives_nothing(allowed: Path, tmp_path: Path) -> None:
+def test_an_allowed_folder_replaced_by_a_link_is_refused(allowed: Path, tmp_path: Path) -> None:
     folders = AllowedFolders([str(allowed / "sub"), str(allowed)])
     (allowed / "sub").rename(allowed / "away")
     (allowed / "sub").symlink_to(tmp_path / "outside")
@@ -125,7 +125,7 @@ while True:
 
 
 @pytest.mark.parametrize("swapped", ["film", "sub"])
-def test_whoever_swaps_links_meanwhile_gets_nothing_from_outside(allowed: Path, tmp_path: Path, swapped: str) -> None:
+def test_replacing_links_during_access_reveals_no_outside_file(allowed: Path, tmp_path: Path, swapped: str) -> None:
     victim = allowed / swapped
     path = victim if swapped == "film" else victim / "film"
     target = tmp_path / "outside" / ("film" if swapped == "film" else "")
@@ -145,7 +145,7 @@ def test_whoever_swaps_links_meanwhile_gets_nothing_from_outside(allowed: Path, 
     assert set(told) == {GOOD, SourceNotAllowedError, MediaNotFoundError}
 
 
-def test_no_descriptor_stays_open(allowed: Path) -> None:
+def test_no_descriptor_is_leaked(allowed: Path) -> None:
     (allowed / "out").symlink_to("/etc/passwd")
     before = sorted(os.listdir("/proc/self/fd"))  # noqa: PTH208
     for name in ("film", "sub/film", "out", "nothing", "sub", "sub/nothing/x"):

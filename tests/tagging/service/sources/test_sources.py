@@ -85,7 +85,7 @@ def read(uri: str, **config: Any) -> bytes | VideotagError:
     return asyncio.run(opened(Sources(SourcesConfig.model_validate(config)), uri))
 
 
-def test_by_default_only_what_was_sent_is_opened(place: Path) -> None:
+def test_by_default_only_sent_content_is_opened(place: Path) -> None:
     for uri in (
         f"{place}/allowed/film.mp4",
         f"file://{place}/allowed/film.mp4",
@@ -108,7 +108,7 @@ def test_a_file_of_an_allowed_folder_is_opened_by_path_and_by_url(place: Path) -
         assert read(uri.format(allowed), folders=[allowed]) == GOOD
 
 
-def test_what_is_empty_or_too_big_is_told_before_it_is_read(place: Path) -> None:
+def test_empty_and_too_large_content_is_refused_before_it_is_read(place: Path) -> None:
     (place / "allowed" / "empty").touch()
     os.truncate(place / "allowed" / "film.mp4", 10**12)  # a hole: nothing of it is on the disk
     config = {"folders": [f"{place}/allowed"]}
@@ -145,13 +145,13 @@ def test_a_full_disk_is_an_error_of_its_own(monkeypatch: pytest.MonkeyPatch) -> 
         {"networks": ["10.0.0.1/8"]}, {"folder": ["/a"]},
     ],
 )  # fmt: skip
-def test_a_configuration_that_says_something_else_than_meant_is_refused(config: dict[str, Any]) -> None:
+def test_a_misleading_configuration_is_refused(config: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="1 validation error"):
         SourcesConfig.model_validate(config)
 
 
 @pytest.mark.parametrize("origin", ["https://a.example:70000", "http://*.0.0.1", "http://1.2.3", "http://a..example"])
-def test_an_origin_that_is_none_is_told_when_the_service_starts(origin: str) -> None:
+def test_an_invalid_origin_is_reported_at_start(origin: str) -> None:
     with pytest.raises(InvalidConfigError, match=r"sources\.origins"):
         Sources(SourcesConfig(origins=(origin,)))
 
@@ -197,7 +197,7 @@ def test_no_hostile_uri_opens_anything_outside(place: Path) -> None:
     assert refused > 3000
 
 
-def test_the_systems_resolver_and_policy_refuse_this_machine() -> None:
+def test_the_system_resolver_and_default_policy_refuse_loopback() -> None:
     async def fetch() -> None:
         async with serving({"/film": page(GOOD)}) as web:
             for host in ("localhost", "127.0.0.1"):
@@ -211,7 +211,7 @@ def test_the_systems_resolver_and_policy_refuse_this_machine() -> None:
     asyncio.run(fetch())
 
 
-def test_what_is_downloaded_is_decoded_and_a_deadline_frees_everything(tmp_path: Path) -> None:
+def test_downloads_are_decoded_and_a_deadline_releases_everything(tmp_path: Path) -> None:
     film = make(tmp_path / "film.mp4", Film(frames=5)).read_bytes()
 
     async def tag(pool: DecodePool, hanging: DecodePool) -> None:
@@ -235,7 +235,7 @@ def test_what_is_downloaded_is_decoded_and_a_deadline_frees_everything(tmp_path:
         asyncio.run(tag(pool, hanging))
 
 
-def test_cancelling_at_any_moment_leaves_nothing(place: Path) -> None:
+def test_cancelling_at_any_moment_leaves_no_file(place: Path) -> None:
     async def attack() -> None:
         async with serving({"/film": page(bytes(3_000_000))}) as web:
             config = SourcesConfig(folders=(f"{place}/allowed",), origins=(f"http://a.example:{web.port}",))

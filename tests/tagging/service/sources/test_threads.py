@@ -6,14 +6,14 @@ import pytest
 from tagging.service.sources.threads import run_in_thread
 
 
-def test_work_returns_and_raises_where_it_is_waited_for() -> None:
+def test_results_and_exceptions_reach_the_waiting_task() -> None:
     assert asyncio.run(run_in_thread(lambda: 7)) == 7
     with pytest.raises(ZeroDivisionError):
         asyncio.run(run_in_thread(lambda: 1 // 0))
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_a_cancelled_task_goes_on_only_when_the_work_has_ended(fails: bool) -> None:
+def test_a_cancelled_task_resumes_only_after_its_work_has_ended(fails: bool) -> None:
     begun, go, ended = threading.Event(), threading.Event(), threading.Event()
 
     def work() -> None:
@@ -38,7 +38,7 @@ def test_a_cancelled_task_goes_on_only_when_the_work_has_ended(fails: bool) -> N
     asyncio.run(cancel())
 
 
-def test_names_that_resolve_slowly_do_not_hold_up_files() -> None:
+def test_slow_name_resolution_does_not_delay_files() -> None:
     async def both() -> None:
         go = threading.Event()
         lookups = [asyncio.ensure_future(asyncio.to_thread(go.wait, 60)) for _ in range(100)]  # as getaddrinfo waits

@@ -22,7 +22,7 @@ from tagging.service.sources.urls import AllowedOrigins, WebAddress, parse_web_a
         ("http://a_b.svc/", ("http", "a_b.svc", 80, "/", "")),
     ],
 )
-def test_plain_addresses_are_taken_apart(uri: str, want: tuple[str, str, int, str, str]) -> None:
+def test_plain_urls_are_parsed(uri: str, want: tuple[str, str, int, str, str]) -> None:
     assert parse_web_address(uri) == WebAddress(*want)
 
 
@@ -51,20 +51,20 @@ AMBIGUOUS = [
 
 
 @pytest.mark.parametrize("uri", AMBIGUOUS)
-def test_what_two_programs_may_read_in_two_ways_is_refused(uri: str) -> None:
+def test_ambiguous_urls_are_refused(uri: str) -> None:
     with pytest.raises(SourceNotAllowedError) as caught:
         parse_web_address(uri)
     assert caught.value.message.isprintable()
 
 
-def test_a_password_is_in_no_message() -> None:
+def test_passwords_are_in_no_error_message() -> None:
     with pytest.raises(SourceNotAllowedError) as caught:
         parse_web_address("https://user:hunter2@a.example/")
     assert "hunter2" not in caught.value.message + caught.value.hint
     assert "hunter2" not in parse_web_address("https://a.example/film?signature=hunter2").name
 
 
-def test_origins_are_scheme_host_and_port_together() -> None:
+def test_an_origin_is_scheme_host_and_port() -> None:
     origins = AllowedOrigins(["https://a.example", "http://*.b.example:8080", "http://10.0.0.1", "https://[2606::1]:9"])
     allowed = ["https://a.example/x", "https://A.EXAMPLE:443", "http://x.b.example:8080", "http://x.y.b.example:8080",
                "http://10.0.0.1/", "https://[2606:0::1]:9"]  # fmt: skip
@@ -76,7 +76,7 @@ def test_origins_are_scheme_host_and_port_together() -> None:
     assert parse_web_address("https://a.example") not in AllowedOrigins([])
 
 
-def test_an_origin_that_would_hold_addresses_below_it_is_none() -> None:
+def test_a_url_with_a_path_is_not_an_origin() -> None:
     with pytest.raises(SourceNotAllowedError):
         AllowedOrigins(["http://*.0.0.1"])
 
@@ -92,7 +92,7 @@ def test_an_origin_that_would_hold_addresses_below_it_is_none() -> None:
         ("?x", "http://a.example:81/b/x?x"),
     ],
 )
-def test_a_redirect_is_read_from_where_it_stands(location: str, want: str) -> None:
+def test_a_redirect_is_resolved_relative_to_its_url(location: str, want: str) -> None:
     got = redirected(parse_web_address("http://a.example:81/b/x"), location)
     assert got == parse_web_address(want)
 
@@ -102,12 +102,12 @@ def test_a_redirect_is_read_from_where_it_stands(location: str, want: str) -> No
     ["file:///etc/passwd", "ftp://a.example/", "javascript:1", "data:,x", "//user@c.example/", "http://[::1",
      "\\\\c\\d", "/\tc", "//c.example\\@d", "http://2130706433/", "//0x7f.1", "gopher://c", "//[::1", "http:\\\\c"],
 )  # fmt: skip
-def test_a_redirect_leads_to_plain_web_addresses_alone(location: str) -> None:
+def test_a_redirect_to_another_scheme_or_an_ambiguous_url_is_refused(location: str) -> None:
     with pytest.raises(SourceNotAllowedError):
         redirected(parse_web_address("http://a.example/b"), location)
 
 
-def test_whatever_is_taken_the_standard_library_reads_alike() -> None:
+def test_accepted_urls_are_parsed_alike_by_the_standard_library() -> None:
     rng = np.random.default_rng(11)
     pieces = ["http", "https", "://", ":", "/", "\\", "@", "a.example", "b.example", "127.0.0.1", "[::1]", "%2f",
               "%40", ".", "..", "#", "?", "80", ":8080", "0x7f", "\t", "\r", " ", "é", "。", "[", "\0"]  # fmt: skip

@@ -18,9 +18,7 @@ def test_a_file_is_shown_by_its_path() -> None:
     assert address_of(database_at("sqlite:///here.db")).display_name == "here.db"
 
 
-def test_where_nothing_is_named_it_is_a_file_in_the_folder_of_videotag(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_the_default_is_a_file_in_the_videotag_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("VIDEOTAG_HOME", str(tmp_path / "100%?#"))
     address = address_of(DatabaseConfig())
     assert address.file == Path(address.display_name) == tmp_path / "100%?#" / "service" / "videotag.db"
@@ -34,11 +32,11 @@ def test_a_server_is_shown_without_user_and_password(scheme: str) -> None:
     assert (address.url.password, address.url.query, address.arguments["ssl"]) == (SECRET, {}, "verify-full")
 
 
-def test_of_a_password_only_some_characters_have_to_be_escaped() -> None:
+def test_only_reserved_characters_of_a_password_must_be_escaped() -> None:
     assert address_of(database_at("postgresql://me:%40%3A/?#%25@host/tags")).url.password == "@:/?#%"
 
 
-def test_a_socket_is_named_by_its_folder() -> None:
+def test_a_socket_is_configured_by_its_folder() -> None:
     address = address_of(database_at("postgresql://me@/tags?host=/run/postgresql"))
     assert address.display_name == "/run/postgresql:5432/tags"
 
@@ -63,7 +61,7 @@ def test_a_socket_is_named_by_its_folder() -> None:
         f"sqlite://{SECRET}/file.db",
     ],
 )
-def test_a_url_that_cannot_be_used_is_refused_without_repeating_it(url: str) -> None:
+def test_an_unusable_url_is_refused_without_quoting_it(url: str) -> None:
     with pytest.raises(InvalidConfigError) as caught:
         address_of(database_at(url))
     assert "postgresql://USER:PASSWORD@" in caught.value.hint

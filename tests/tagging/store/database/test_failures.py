@@ -67,7 +67,7 @@ def file_of(config: DatabaseConfig) -> Path:
 # Away
 
 
-async def test_a_server_that_is_not_there_is_told_at_once() -> None:
+async def test_a_refused_connection_is_reported_at_once() -> None:
     with closing(socket.socket()) as taken:
         taken.bind(("127.0.0.1", 0))  # and does not listen
         port = taken.getsockname()[1]
@@ -79,19 +79,19 @@ async def test_a_server_that_is_not_there_is_told_at_once() -> None:
                 await require_current(database)
 
 
-async def test_a_host_without_an_address_is_told() -> None:
+async def test_an_unresolvable_host_is_reported() -> None:
     async with opened(database_at("postgresql://me:pw@no.such.host.invalid/tags")) as database:
         await refused(database, BackendUnavailableError, "cannot be reached")
 
 
-async def test_a_server_that_does_not_answer_is_given_up() -> None:
+async def test_an_unresponsive_server_is_given_up_after_the_timeout() -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as silent:
         url = f"postgresql://me:pw@127.0.0.1:{silent.getsockname()[1]}/tags"
         async with opened(database_at(url, connect_timeout_s=0.3)) as database:
             await refused(database, BackendUnavailableError, "no answer in time")
 
 
-async def test_something_that_speaks_otherwise_is_told() -> None:
+async def test_a_server_of_another_protocol_is_reported() -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as web:
 
         def answer() -> None:
@@ -107,7 +107,7 @@ async def test_something_that_speaks_otherwise_is_told() -> None:
 
 
 @pytest.mark.postgres
-async def test_who_is_not_let_in_is_told_why(postgres: PostgresServer) -> None:
+async def test_a_refused_login_is_reported_with_its_reason(postgres: PostgresServer) -> None:
     async with opened(database_at(postgres.url("postgres", password="wrong"))) as database:
         error = await refused(database, BackendUnavailableError, "password authentication failed")
         assert "password" in error.hint
@@ -118,7 +118,7 @@ async def test_who_is_not_let_in_is_told_why(postgres: PostgresServer) -> None:
 
 @pytest.mark.slow
 @postgres_only
-async def test_a_server_that_comes_back_is_used_again(config: DatabaseConfig, postgres: PostgresServer) -> None:
+async def test_a_restarted_server_is_used_again(config: DatabaseConfig, postgres: PostgresServer) -> None:
     async with opened(config) as database:
         edits = TagEdits(database)
         await asyncio.gather(*(edits.append(edit(f"r{n}")) for n in range(10)))  # several connections are open
@@ -131,7 +131,7 @@ async def test_a_server_that_comes_back_is_used_again(config: DatabaseConfig, po
 
 @pytest.mark.slow
 @postgres_only
-async def test_a_server_that_was_away_while_nobody_asked_is_not_noticed(
+async def test_a_restart_between_two_statements_is_not_noticed(
     config: DatabaseConfig, postgres: PostgresServer
 ) -> None:
     async with opened(config) as database:
@@ -144,7 +144,9 @@ async def test_a_server_that_was_away_while_nobody_asked_is_not_noticed(
 
 @pytest.mark.slow
 @postgres_only
-async def test_what_was_stored_before_a_crash_is_there(config: DatabaseConfig, postgres: PostgresServer) -> None:
+async def test_committed_records_survive_a_crash_of_the_server(
+    config: DatabaseConfig, postgres: PostgresServer
+) -> None:
     async with opened(config) as database:
         stored = await Taggings(database).put(tagging())
         sleeping = asyncio.create_task(sleep(database, 60))
@@ -160,7 +162,7 @@ async def sleep(database: Database, seconds: float) -> None:
 
 
 @postgres_only
-async def test_a_connection_that_breaks_before_the_commit_leaves_nothing(
+async def test_a_connection_lost_before_the_commit_stores_nothing(
     config: DatabaseConfig, postgres: PostgresServer
 ) -> None:
     async with opened(config) as database:
@@ -181,7 +183,7 @@ async def test_a_connection_that_breaks_before_the_commit_leaves_nothing(
 
 
 @postgres_only
-async def test_a_statement_that_takes_too_long_is_cut(config: DatabaseConfig) -> None:
+async def test_a_statement_over_the_time_limit_is_cancelled(config: DatabaseConfig) -> None:
     async with opened(config, statement_timeout_s=0.3) as database:
         with pytest.raises(BackendUnavailableError, match="statement timeout"):
             await sleep(database, 60)
@@ -189,7 +191,7 @@ async def test_a_statement_that_takes_too_long_is_cut(config: DatabaseConfig) ->
 
 
 @postgres_only
-async def test_a_server_that_stops_answering_in_the_middle_is_given_up(config: DatabaseConfig) -> None:
+async def test_a_server_that_hangs_during_a_statement_is_given_up(config: DatabaseConfig) -> None:
     async with opened(config, statement_timeout_s=0.2) as database:
         pid = await database.read(
             lambda connection: int(connection.execute(text("SELECT pg_backend_pid()")).scalar_one())
@@ -203,7 +205,7 @@ async def test_a_server_that_stops_answering_in_the_middle_is_given_up(config: D
         assert (await TagEdits(database).append(edit("r1"))).number == 1
 
 
-async def test_a_writer_that_waits_too_long_for_another_is_told(config: DatabaseConfig) -> None:
+async def test_a_writer_that_waits_too_long_for_a_lock_gets_an_error(config: DatabaseConfig) -> None:
     async with opened(config) as one, opened(config, wait_timeout_s=0.3) as other:
 
         async def others() -> None:
@@ -215,7 +217,7 @@ async def test_a_writer_that_waits_too_long_for_another_is_told(config: Database
 
 
 @postgres_only
-async def test_a_writer_that_froze_does_not_hold_up_others_for_ever(config: DatabaseConfig) -> None:
+async def test_a_frozen_writer_does_not_block_others_for_ever(config: DatabaseConfig) -> None:
     async with opened(config, statement_timeout_s=0.5) as frozen, opened(config) as other:
 
         async def others() -> None:
@@ -226,7 +228,7 @@ async def test_a_writer_that_froze_does_not_hold_up_others_for_ever(config: Data
         assert await TagEdits(frozen).last() == 1
 
 
-async def test_who_finds_no_free_connection_is_told(config: DatabaseConfig) -> None:
+async def test_an_exhausted_pool_is_an_error(config: DatabaseConfig) -> None:
     async with opened(config, connections=1, wait_timeout_s=0.2) as database:
         await write_while(
             database, "UPDATE log_ends SET last = last", refused(database, BackendUnavailableError, "no connection")
@@ -242,7 +244,7 @@ def new_file_that_is_written(path: Path) -> Iterator[sqlite3.Connection]:
         yield other
 
 
-async def test_who_makes_a_file_together_with_another_waits_for_it(tmp_path: Path) -> None:
+async def test_concurrent_creators_of_a_file_wait_for_each_other(tmp_path: Path) -> None:
     with new_file_that_is_written(tmp_path / "videotag.db") as other:
         migration = asyncio.create_task(migrate(database_at(f"sqlite:///{tmp_path}/videotag.db")))
         assert await asyncio.wait([migration], timeout=0.3) == (set(), {migration})
@@ -250,13 +252,13 @@ async def test_who_makes_a_file_together_with_another_waits_for_it(tmp_path: Pat
         await migration
 
 
-async def test_who_makes_a_file_that_another_keeps_is_told(tmp_path: Path) -> None:
+async def test_creating_a_file_locked_by_another_process_is_an_error(tmp_path: Path) -> None:
     with new_file_that_is_written(tmp_path / "videotag.db"):
         async with opened(database_at(f"sqlite:///{tmp_path}/videotag.db", wait_timeout_s=0.2)) as database:
             await refused(database, BackendUnavailableError, "database is locked")
 
 
-async def test_writers_who_were_cancelled_leave_nothing_half_done(config: DatabaseConfig) -> None:
+async def test_cancelled_writers_leave_no_partial_records(config: DatabaseConfig) -> None:
     async with opened(config, connections=3) as database:
         edits, done = TagEdits(database), 0
         for n in range(60):
@@ -290,7 +292,7 @@ async def fill(database: Database) -> int:
     return n
 
 
-async def test_a_file_on_a_full_disk_takes_nothing_and_loses_nothing(tmp_path: Path) -> None:
+async def test_a_file_on_a_full_disk_refuses_writes_and_loses_nothing(tmp_path: Path) -> None:
     with tiny_disk(tmp_path / "disk", 4) as disk:
         config = database_at(f"sqlite:///{disk}/videotag.db")
         await migrate(config)
@@ -306,7 +308,7 @@ async def test_a_file_on_a_full_disk_takes_nothing_and_loses_nothing(tmp_path: P
 
 @pytest.mark.slow
 @pytest.mark.postgres
-async def test_a_server_on_a_full_disk_takes_nothing_and_loses_nothing(
+async def test_a_server_on_a_full_disk_refuses_writes_and_loses_nothing(
     postgres: PostgresServer, tmp_path: Path
 ) -> None:
     with tiny_disk(postgres.folder / "disk", 24) as disk:
@@ -329,7 +331,7 @@ async def test_a_server_on_a_full_disk_takes_nothing_and_loses_nothing(
 
 
 @sqlite_only
-async def test_a_file_that_may_not_grow_takes_nothing_and_loses_nothing(config: DatabaseConfig) -> None:
+async def test_a_file_at_its_size_limit_refuses_writes_and_loses_nothing(config: DatabaseConfig) -> None:
     def limit(connection: Any, _: object) -> None:
         connection.execute("PRAGMA max_page_count = 200")  # of 4 KiB
 
@@ -359,7 +361,7 @@ def as_nobody() -> Iterator[None]:
         os.setegid(0)
 
 
-async def test_a_file_without_the_right_to_write_it_is_told() -> None:
+async def test_a_file_without_write_permission_is_an_error() -> None:
     with tempfile.TemporaryDirectory() as name:  # others cannot get into pytest's folders
         folder = Path(name)
         config = database_at(f"sqlite:///{folder}/videotag.db")
@@ -378,7 +380,7 @@ async def test_a_file_without_the_right_to_write_it_is_told() -> None:
 
 @pytest.mark.slow
 @postgres_only
-async def test_a_server_that_only_follows_another_is_told(config: DatabaseConfig, postgres: PostgresServer) -> None:
+async def test_a_read_only_standby_is_an_error(config: DatabaseConfig, postgres: PostgresServer) -> None:
     name = url_of(config).rsplit("/", 1)[1].partition("?")[0]
     postgres.sql(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
     async with opened(config) as database:
@@ -389,13 +391,13 @@ async def test_a_server_that_only_follows_another_is_told(config: DatabaseConfig
 # Damage
 
 
-async def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
+async def test_a_file_that_is_not_a_database_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "videotag.db").write_text("title,tags\n" * 1000)
     async with opened(database_at(f"sqlite:///{tmp_path}/videotag.db")) as database:
         await refused(database, ArtifactCorruptError, "not a database")
 
 
-async def test_connections_that_fail_leave_no_threads(tmp_path: Path) -> None:
+async def test_failed_connections_leak_no_threads(tmp_path: Path) -> None:
     (tmp_path / "videotag.db").write_text("title,tags\n" * 1000)
     before = threading.active_count()
     for path in (tmp_path / "videotag.db", tmp_path):
@@ -405,13 +407,13 @@ async def test_connections_that_fail_leave_no_threads(tmp_path: Path) -> None:
     assert threading.active_count() == before
 
 
-async def test_a_folder_in_the_place_of_a_file_is_told(tmp_path: Path) -> None:
+async def test_a_folder_instead_of_a_file_is_an_error(tmp_path: Path) -> None:
     async with opened(database_at(f"sqlite:///{tmp_path}")) as database:
         await refused(database, OutputUnwritableError, "unable to open")
 
 
 @sqlite_only
-async def test_a_damaged_file_is_told(config: DatabaseConfig) -> None:
+async def test_a_damaged_file_is_an_error(config: DatabaseConfig) -> None:
     async with opened(config) as database:
         for n in range(50):
             await TagEdits(database).append(edit(f"r{n}"))
@@ -426,7 +428,7 @@ async def test_a_damaged_file_is_told(config: DatabaseConfig) -> None:
 
 
 @postgres_only
-async def test_no_error_and_no_log_tells_the_password(
+async def test_the_password_is_in_no_error_and_no_log(
     config: DatabaseConfig, postgres: PostgresServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("DEBUG")

@@ -55,7 +55,9 @@ def told(line: str) -> tuple[int, str]:
     return int(number), request_id
 
 
-async def test_what_a_killed_writer_was_told_is_there_and_a_retry_doubles_nothing(config: DatabaseConfig) -> None:
+async def test_acknowledged_writes_of_a_killed_writer_are_stored_and_a_retry_duplicates_nothing(
+    config: DatabaseConfig,
+) -> None:
     acknowledged: set[tuple[int, str]] = set()
     for round_ in range(3):
         process = writer(config, f"w{round_}", 10_000)
@@ -82,7 +84,7 @@ async def test_what_a_killed_writer_was_told_is_there_and_a_retry_doubles_nothin
 
 @pytest.mark.postgres
 @pytest.mark.parametrize("empty", ["postgres"], indirect=True)
-async def test_a_writer_goes_on_when_the_server_crashed_and_came_back(
+async def test_a_writer_continues_after_a_crash_and_restart_of_the_server(
     config: DatabaseConfig, postgres: PostgresServer
 ) -> None:
     process = writer(config, "w", 80)
@@ -102,7 +104,7 @@ async def test_a_writer_goes_on_when_the_server_crashed_and_came_back(
     await database.close()
 
 
-async def test_a_migration_that_is_killed_leaves_all_or_nothing(tmp_path: Path) -> None:
+async def test_a_killed_migration_is_complete_or_has_no_effect(tmp_path: Path) -> None:
     script = "import asyncio, sys\nfrom tagging.store.database.migrate import migrate\n"
     script += "from tests.support.database_records import database_at\n"
     script += "print('ready', flush=True)\nasyncio.run(migrate(database_at(sys.argv[1])))\n"

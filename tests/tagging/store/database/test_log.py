@@ -220,7 +220,7 @@ async def test_a_time_without_a_zone_or_at_an_end_of_the_calendar_is_refused(
     assert await log.last() == 0
 
 
-async def test_an_accepted_time_is_read_back_whatever_its_zone(database: Database) -> None:
+async def test_an_accepted_time_is_read_back_in_any_time_zone(database: Database) -> None:
     edits, taken = TagEdits(database), 0
     for hour in range(72):
         for start in (datetime(1969, 12, 31), datetime(8999, 12, 31)):

@@ -45,7 +45,7 @@ def tables(connection: Connection) -> dict[str, Any]:
     return found
 
 
-async def test_the_migrations_end_at_the_models(empty: DatabaseConfig) -> None:
+async def test_the_migrated_schema_equals_that_of_the_models(empty: DatabaseConfig) -> None:
     await migrate(empty)
     differences = await look(
         empty,
@@ -54,7 +54,7 @@ async def test_the_migrations_end_at_the_models(empty: DatabaseConfig) -> None:
     assert differences == []
 
 
-async def test_the_migrations_make_what_the_models_would_make(empty: DatabaseConfig) -> None:
+async def test_migrations_and_models_create_the_same_tables(empty: DatabaseConfig) -> None:
     await look(empty, metadata.create_all)
     wanted = await look(empty, tables)
     await look(empty, metadata.drop_all)
@@ -63,7 +63,7 @@ async def test_the_migrations_make_what_the_models_would_make(empty: DatabaseCon
     assert wanted.keys() == metadata.tables.keys()
 
 
-async def test_every_log_begins_at_zero(database: Database) -> None:
+async def test_every_log_starts_at_zero(database: Database) -> None:
     assert [await log(database).last() for log, _ in LOGS] == [0] * len(Log.__subclasses__())
 
 
@@ -74,7 +74,7 @@ async def test_migrating_twice_changes_nothing(config: DatabaseConfig, database:
     assert await log(database).last() == 1
 
 
-async def test_back_and_forth_again(config: DatabaseConfig) -> None:
+async def test_a_database_can_be_downgraded_and_upgraded_again(config: DatabaseConfig) -> None:
     await revert(config, "base")
     assert await look(config, tables) == {}
     await migrate(config)
@@ -112,7 +112,7 @@ async def test_a_database_of_an_older_version_is_refused_until_it_is_migrated(em
 
 
 @pytest.mark.parametrize("empty", ["sqlite"], indirect=True)
-async def test_a_backup_of_a_file_that_is_written_is_whole(
+async def test_a_backup_taken_during_writes_is_consistent(
     empty: DatabaseConfig, database: Database, tmp_path: Path
 ) -> None:
     edits = TagEdits(database)
@@ -129,7 +129,7 @@ async def test_a_backup_of_a_file_that_is_written_is_whole(
     await restored.close()
 
 
-async def test_asking_makes_no_file(tmp_path: Path) -> None:
+async def test_checking_the_version_creates_no_file(tmp_path: Path) -> None:
     database = Database(database_at(f"sqlite:///{tmp_path}/new/videotag.db"))
     with pytest.raises(DatabaseMismatchError, match="there is no database"):
         await require_current(database)
@@ -137,7 +137,7 @@ async def test_asking_makes_no_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_a_folder_is_made_where_one_can_be(tmp_path: Path) -> None:
+async def test_a_missing_folder_is_created_where_permitted(tmp_path: Path) -> None:
     await migrate(database_at(f"sqlite:///{tmp_path}/new/100%/videotag.db"))
     (tmp_path / "file").touch()
     with pytest.raises(OutputUnwritableError):
