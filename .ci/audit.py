@@ -1,7 +1,8 @@
-"""Asks OSV whether a vulnerability is known of any package of constraints.txt; arguments go on to pip-audit.
+"""Vulnerability audit of constraints.txt against OSV by pip-audit; arguments are passed on to pip-audit.
 
-Exit codes: 0 none is known, 1 some are, 2 nobody knows: OSV cannot be reached, or pip-audit failed. pip-audit itself
-ends with 1 in both of the last two, and asking PyPI, its default, with 0 where a mirror knows nothing of any package.
+Exit codes: 0 no known vulnerability, 1 some, 2 unknown because OSV cannot be reached or pip-audit failed. pip-audit
+itself returns 1 in both of the last two cases, and with PyPI, its default service, 0 if a mirror has no data on any
+package.
 """
 
 import json

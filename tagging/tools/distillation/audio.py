@@ -1,10 +1,10 @@
-"""Training of the audio encoder: the teachers' answers, mn04's features, and labels where there are any.
+"""Training of the audio encoder by distillation: probabilities of the teachers, features of mn04, and labels.
 
     loss = BCE(beliefs, target) + |mean of the tokens - pooled|²
 
-target: for each example the teachers' independent probabilities, raised where a label says more; pooled: mn04's
-features for the whole crop, on the basis of `sound_crops`. Bands and stretches of the log-mel are blanked
-(SpecAugment, Park et al. 2019).
+target: for each example the independent probabilities of the teachers, raised to those of a label where that is higher;
+pooled: features of mn04 for the whole crop, in the basis of `sound_crops`. Bands and time spans of the log-mel are
+masked (SpecAugment, Park et al. 2019).
 """
 
 from collections.abc import Sequence
@@ -34,26 +34,26 @@ from tagging.tools.distillation.loop import (
 from tagging.tools.distillation.sound_crops import EXAMPLES, SoundCrops
 from tagging.tools.distillation.sounds import LabelledSound
 
-_TRUST = 0.8  # in a label: some are file names that nobody checked
+_TRUST = 0.8  # weight of a label; some are unverified file names
 
 
 @dataclass(frozen=True, slots=True)
 class AudioTraining:
     epochs: float = 4.0
-    batch: int = 32  # crops, of three examples each
+    batch: int = 32  # crops of three examples each
     learning_rate: float = 2e-3
     weight_decay: float = 0.05
     warm_up: float = 0.03  # share of the steps
-    beliefs_weight: float = 20.0  # of the first loss: a mean over hundreds of classes, nearly all silent
-    blank_bands: int = 12  # at most, of 64
-    blank_steps: int = 20  # at most, of 96
-    averaging: float = 0.998  # of the weights, a step
+    beliefs_weight: float = 20.0  # of the first loss, a mean over hundreds of classes, most of them absent
+    blank_bands: int = 12  # most masked bands of 64
+    blank_steps: int = 20  # most masked time steps of 96
+    averaging: float = 0.998  # decay of the average of the weights per step
     checkpoint_every: int = 250
     seed: int = 7
 
 
 def targets_of_sounds(sounds: Sequence[LabelledSound], classes: Classes) -> NDArray[np.float32]:
-    """(sounds, C): what each sound's label says for sure; 0 where it says nothing."""
+    """Return (sounds, C) probabilities that the labels imply; 0 for classes that a label does not imply."""
     targets = np.zeros((len(sounds), len(classes.names)), np.float32)
     for row, sound in enumerate(sounds):
         if sound.label:
@@ -70,9 +70,9 @@ def train(
     device: str,
     progress: Progress,
 ) -> SmallResNet:
-    """The network, from its checkpoint in the work folder if there is one of the same training."""
+    """Train the network, resuming from the checkpoint in the work folder if it belongs to the same training."""
     checkpoint = work / "checkpoint.pt"
-    torch.manual_seed(config.seed)  # for the first weights; batches and blanks have generators of their own
+    torch.manual_seed(config.seed)  # for the initial weights; batches and masks have their own generators
     network = SmallResNet(1, SOUND_DIM, len(classes.names)).to(device)
     learner = build_learner(network, config.learning_rate, config.weight_decay)
     labels = targets_of_sounds(sounds, classes)
@@ -106,7 +106,7 @@ def train(
 def _batch(
     step: int, rows: NDArray[np.int64], crops: SoundCrops, labels: NDArray[np.float32], config: AudioTraining
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Inputs (B * 3, 1, 96, 64), pooled features (B, D) and targets (B * 3, C) of a step."""
+    """Return inputs (B * 3, 1, 96, 64), pooled features (B, D) and targets (B * 3, C) of a step."""
     mel = crops.mel[rows].astype(np.float32).reshape(-1, *crops.mel.shape[2:])
     blank(mel, config, np.random.default_rng([config.seed, 3, step]))
     pooled = torch.from_numpy(crops.pooled[rows].astype(np.float32))
@@ -114,7 +114,7 @@ def _batch(
 
 
 def blank(mel: NDArray[np.float32], config: AudioTraining, rng: np.random.Generator) -> None:
-    """Sets one band and one stretch of each (96, 64) example to the mean level, half of the time each."""
+    """Set one band and one time span of each (96, 64) example to the mean level, each with probability 0.5."""
     for example in mel:
         if rng.random() < 0.5:
             width = int(rng.integers(1, config.blank_bands + 1))
@@ -127,7 +127,7 @@ def blank(mel: NDArray[np.float32], config: AudioTraining, rng: np.random.Genera
 
 
 def target_of(crops: SoundCrops, rows: NDArray[np.int64], labels: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(B * 3, C); a sound that is mixed in at a tenth of the energy is heard for sure only in part."""
+    """Return (B * 3, C) targets; the label of a mixed-in sound is reduced by its share of the energy."""
     one, other, share = crops.first[rows], crops.second[rows], crops.share[rows]
     is_mixed = (other != one)[:, None]
     faint = np.minimum(1.0, 2 * (1 - share))[:, None]

@@ -1,9 +1,9 @@
-"""The classes that the two encoders are taught, and where their names lie in the text encoder's space.
+"""Classes that the two encoders are trained on, and the text embeddings of their names.
 
-`classes_vision.csv` and `classes_audio.csv` beside this file give each class of a teacher, and each label of the
-pictures and sounds, its everyday name and more general words that are always true of it ("golden retriever": "dog",
-"animal"). They were written for this project. `same` names the teacher's classes that mean what a label means;
-`tag` says whether anybody would want the class as a tag (the starter bundle asks).
+`classes_vision.csv` and `classes_audio.csv` in this folder give each class of a teacher, and each label of the pictures
+and sounds, its everyday name and more general words that always apply to it ("golden retriever": "dog", "animal"). They
+were written for this project. `same` lists the teacher's classes with the meaning of a label; `tag` states whether the
+class is useful as a tag (used by the starter bundle).
 """
 
 import csv
@@ -19,10 +19,10 @@ from tagging.features.base import TextEncoder
 
 @dataclass(frozen=True, slots=True)
 class Classes:
-    names: tuple[str, ...]  # those of the teacher first, in its order
+    names: tuple[str, ...]  # classes of the teacher first, in its order
     words: tuple[tuple[str, ...], ...]
-    rows: Mapping[str, int]  # of "teacher:CLASS", or of "SOURCE:LABEL"
-    # Of "SOURCE:LABEL": its row, and the teacher's classes that mean the same.
+    rows: Mapping[str, int]  # by "teacher:CLASS" or "SOURCE:LABEL"
+    # By "SOURCE:LABEL": its row, and the rows of the teacher's classes with the same meaning.
     implied: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
@@ -35,12 +35,15 @@ def audio_classes() -> Classes:
 
 
 def anchors(classes: Classes, text: TextEncoder) -> NDArray[np.float32]:
-    """(C, D) unit rows: each class's name. Names drawn towards their general words did worse in every table."""
+    """Return (C, D) unit rows, the embedded class names.
+
+    Embeddings moved towards those of the general words did worse in every table.
+    """
     return text.encode(classes.names)
 
 
 def _read(file: str) -> Classes:
-    """Rows of one name that come from no teacher are one class."""
+    """Read the table. Rows with the same name that are not from a teacher form one class."""
     names: list[str] = []
     words: list[tuple[str, ...]] = []
     rows: dict[str, int] = {}

@@ -109,7 +109,7 @@ def _thumbnail_words() -> dict[str, list[str]]:
 
 
 def _text() -> TextEncoder:
-    """The offline profile's text encoder, whose space holds the names of the classes."""
+    """Return the text encoder of the offline profile, which embeds the class names."""
     from tagging.features.factory import load_encoders
 
     encoders = load_config("offline").encoders.model_copy(update={"vision": None, "audio": None})

@@ -1,8 +1,8 @@
-"""Would more pictures, or a larger network, do better? The same training with less of either.
+"""Learning curves of the vision encoder: the same training with fewer pictures or a smaller network.
 
-Every training sees its crops equally often, so one with fewer pictures has fewer steps: at the same number of steps
-it would only learn its few pictures by heart. A part of the pictures is chosen by the hash of their names, so a
-smaller part is in every larger one. A mixed crop belongs to a part if both of its pictures do.
+Every training sees its crops equally often, so a training with fewer pictures has fewer steps; with the same number of
+steps it would memorise its few pictures. A part of the pictures is chosen by the hash of their names, so a smaller part
+is a subset of every larger one. A mixed crop belongs to a part if both of its pictures do.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ from tagging.tools.distillation.classes import Classes
 from tagging.tools.distillation.picture_crops import Crops
 from tagging.tools.distillation.pictures import Picture, hashed_share
 
-PARTS = (0.25, 0.5, 1.0)  # of the pictures
+PARTS = (0.25, 0.5, 1.0)  # shares of the pictures
 HALF = (16, 32, 64, 128)  # widths
 
 
@@ -33,7 +33,7 @@ def curves(
     progress: Progress,
     config: vision.VisionTraining,
 ) -> list[dict[str, str | float]]:
-    """A row a training: what it had, and how often a kept-back picture's label is among its first five classes."""
+    """Return a row per training: its size, and the top-5 accuracy on held-out pictures by source."""
     held_out = vision.HeldOutPictures.of(pictures, classes)
     rows: list[dict[str, str | float]] = []
     for part, widths in [*((part, WIDTHS) for part in PARTS), (1.0, HALF)]:
@@ -51,7 +51,7 @@ def curves(
 
 
 def of_part(crops: Crops, pictures: Sequence[Picture], part: float) -> Crops:
-    """The crops of a part of the pictures."""
+    """Return the crops of a part of the pictures."""
     if part == 1.0:
         return crops
     chosen = np.array([hashed_share(f"part/{p.source}/{p.name}") < part for p in pictures])

@@ -1,4 +1,4 @@
-"""From a trained network to the file that the package ships: half precision, with its class names and their vectors."""
+"""Export of a trained network to the shipped file: half precision, with class names and their vectors."""
 
 import json
 from pathlib import Path
@@ -19,7 +19,7 @@ KINDS = {"vision": ("videotag-vision", 3, FRAME_DIM), "audio": ("videotag-audio"
 def write(
     network: SmallResNet, what: str, classes: Classes, anchors: NDArray[np.float32], text_fingerprint: str, file: Path
 ) -> None:
-    """The same network gives the same bytes."""
+    """Write the file; equal networks give equal bytes."""
     tensors = {name: tensor for name, tensor in network.state_dict().items() if tensor.is_floating_point()}
     tensors["anchors"] = torch.from_numpy(anchors)
     halves = {name: tensor.detach().cpu().half().contiguous() for name, tensor in tensors.items()}
@@ -31,14 +31,15 @@ def write(
     }
     file.parent.mkdir(parents=True, exist_ok=True)
     with atomic_file(file) as partial:
-        # Bytes, as a file of the library's is closed to everyone else; one entry, as it shuffles several.
+        # safetensors' own file writer makes the file private, so write bytes; it shuffles metadata, so use a single
+        # entry.
         partial.write_bytes(save(halves, {"videotag": json.dumps(described)}))
 
 
 def write_untrained(
     what: str, classes: Classes, anchors: NDArray[np.float32], text_fingerprint: str, file: Path, seed: int = 7
 ) -> None:
-    """A network with random weights, the baseline that has the architecture alone."""
+    """Write a network with random weights, the baseline that has only the architecture."""
     _, channels, dim = KINDS[what]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -1,4 +1,4 @@
-"""What the two trainings share: batches, the learning rate, the average of the weights, checkpoints."""
+"""Training loop helpers: batches, learning rate schedule, weight averaging, checkpoints."""
 
 import copy
 import logging
@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Learner:
-    """A network in training and the running average of its weights, which is what is kept (Polyak 1992)."""
+    """A network in training and the running average of its weights, which is exported (Polyak 1992)."""
 
     model: SmallResNet
     average: SmallResNet
@@ -28,7 +28,7 @@ class Learner:
 
 
 def build_learner(model: SmallResNet, learning_rate: float, weight_decay: float) -> Learner:
-    """AdamW; matrices and filters decay, biases and norms do not."""
+    """Return a learner with AdamW; weight decay applies to matrices and filters, not to biases and norms."""
     model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # its stubs lack it
     groups = [
         {"params": [p for p in model.parameters() if p.ndim > 1], "weight_decay": weight_decay},
@@ -39,9 +39,9 @@ def build_learner(model: SmallResNet, learning_rate: float, weight_decay: float)
 
 
 def batches(count: int, batch: int, first: int, steps: int, seed: int) -> Iterator[tuple[int, NDArray[np.int64]]]:
-    """(step, rows): every crop once an epoch, in an order of its own; the same batches after a restart.
+    """Yield (step, rows): every crop once per epoch, reshuffled each epoch; the same batches after a restart.
 
-    Raises InvalidConfigError where the crops do not fill one batch.
+    Raises InvalidConfigError if the crops do not fill one batch.
     """
     per_epoch = count // batch
     if not per_epoch:
@@ -56,19 +56,19 @@ def batches(count: int, batch: int, first: int, steps: int, seed: int) -> Iterat
 
 
 def cosine(done: float, warm_up: float) -> float:
-    """The share of the highest learning rate after a share of the steps."""
+    """Return the learning rate as a share of its maximum, after the share `done` of the steps."""
     return done / warm_up if done < warm_up else 0.5 + 0.5 * math.cos(math.pi * (done - warm_up) / (1 - warm_up))
 
 
 def reduced(device: str) -> torch.autocast:
-    """bfloat16 where the machine computes it faster than float32; sums and weights stay float32 (Micikevicius 2018)."""
+    """Autocast to bfloat16 if it is faster here; sums and weights stay float32 (Micikevicius et al. 2018)."""
     can = torch.cpu.get_capabilities()
     is_faster = device != "cpu" or can.get("avx512_bf16", False) or can.get("amx_bf16", False)
     return torch.autocast(device, torch.bfloat16, enabled=is_faster)
 
 
 def update_average(learner: Learner, keep: float) -> None:
-    """The average moves towards the model by 1 - keep."""
+    """Move the average towards the model by 1 - keep."""
     with torch.no_grad():
         torch._foreach_lerp_(list(learner.average.parameters()), list(learner.model.parameters()), 1 - keep)
         for mean, now in zip(learner.average.buffers(), learner.model.buffers(), strict=True):
@@ -95,7 +95,7 @@ def save(file: Path, step: int, learner: Learner, config: str) -> None:
 
 
 def restore(file: Path, learner: Learner, config: str) -> int:
-    """The step to go on with; 0 where there is no checkpoint of this very configuration."""
+    """Load the checkpoint and return its next step; 0 if there is none of this configuration."""
     if not file.exists():
         return 0
     state = torch.load(file, weights_only=True)

@@ -1,8 +1,8 @@
-"""What the two encoders are worth, on pictures and sounds that no training saw, beside their teachers and baselines.
+"""Evaluation of the two encoders on held-out pictures and sounds, compared with their teachers and baselines.
 
-Four questions, each a table: how well a linear classifier on the embedding names the labels of a set (linear probe);
-how often a label's own name is near the top when the embedding is compared with the names of all classes (text
-space); how often encoder and teacher agree on real thumbnails; how many pictures and sounds one core encodes.
+Four tables: accuracy of a linear classifier on the embedding (linear probe); how often the name of a label is among the
+nearest of all class names to the embedding (text space); agreement of encoder and teacher on real thumbnails; pictures
+and sounds encoded per second by one core.
 """
 
 import time
@@ -30,7 +30,7 @@ from tagging.tools.distillation.vision import label_key
 from tagging.types import Frames, Sound
 
 Rows = NDArray[np.float32]
-PROBED_SOUNDS = 8  # training sounds that a label needs to be probed
+PROBED_SOUNDS = 8  # fewest training sounds of a label in the linear probe
 _PENALTIES = (0.01, 0.1, 1.0)
 
 
@@ -39,14 +39,14 @@ class Cell:
     """One number of a table."""
 
     table: str
-    row: str  # what is measured
-    column: str  # on what
+    row: str  # the system
+    column: str  # the data set
     value: float
-    count: int  # of what the value is a mean of
+    count: int  # number of items that the value is the mean of
 
 
 def tables(cells: Sequence[Cell]) -> dict[str, list[dict[str, str | float]]]:
-    """Each table as rows with a column for each thing that was measured on; "" where a row was not."""
+    """Return each table as rows with a column per data set; "" for a row without a value there."""
     found: dict[str, dict[str, dict[str, str | float]]] = {}
     for table in dict.fromkeys(cell.table for cell in cells):
         of_table = [cell for cell in cells if cell.table == table]
@@ -62,14 +62,14 @@ def tables(cells: Sequence[Cell]) -> dict[str, list[dict[str, str | float]]]:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Which rows a probe learns from, and which it is judged by."""
+    """Training and test rows of a linear probe."""
 
     learnt: NDArray[np.bool_]
     judged: NDArray[np.bool_]
 
 
 def measure_vision(data: Path, file: Path, text: TextEncoder, work: Path) -> list[Cell]:
-    """All tables of the vision encoder; `work` is for the file of an untrained network."""
+    """Return all tables of the vision encoder; the file of an untrained network is written to `work`."""
     classes = vision_classes()
     taught = anchors(classes, text)
     write_untrained("vision", classes, taught, text.fingerprint, work / "untrained-vision.safetensors")
@@ -98,7 +98,7 @@ def measure_vision(data: Path, file: Path, text: TextEncoder, work: Path) -> lis
     cells: list[Cell] = []
     for source in LABELLED:
         split = Split((sources == source) & ~back, (sources == source) & back)
-        if source != "imagenet_sample":  # one picture a class: nothing to train a probe on
+        if source != "imagenet_sample":  # one picture per class: nothing to train a probe on
             cells += _probe(tokens, labels, split, source)
         own = [
             spoken.index(classes.names[classes.rows[label_key(pictures[row])]]) for row in np.flatnonzero(split.judged)
@@ -119,7 +119,7 @@ def measure_vision(data: Path, file: Path, text: TextEncoder, work: Path) -> lis
 
 
 def measure_audio(data: Path, file: Path, text: TextEncoder, work: Path) -> list[Cell]:
-    """All tables of the audio encoder; the teacher answers for the sounds before they were cut to 16 kHz."""
+    """Return all tables of the audio encoder; the teacher gets the sounds before their reduction to 16 kHz."""
     classes = audio_classes()
     taught = anchors(classes, text)
     write_untrained("audio", classes, taught, text.fingerprint, work / "untrained-audio.safetensors")
@@ -161,9 +161,10 @@ def measure_audio(data: Path, file: Path, text: TextEncoder, work: Path) -> list
 
 
 def measure_speed(vision: Path, audio: Path, repeats: int = 5) -> list[Cell]:
-    """Pictures and 0.96 s examples a second on one core, beside open_clip's ViT-B-32 and VGGish with random weights.
+    """Measure pictures and 0.96 s examples per second on one core, against open_clip's ViT-B-32 and VGGish.
 
-    The median of `repeats` rounds in which all four take turns, 32 inputs at once.
+    Both references have random weights. The result is the median of `repeats` rounds in which all four take turns, 32
+    inputs at once.
     """
     repair_torchvision()
     import open_clip
@@ -191,7 +192,7 @@ def measure_speed(vision: Path, audio: Path, repeats: int = 5) -> list[Cell]:
                 for name, run in runs.items():
                     start = time.perf_counter()
                     run()
-                    if round_number:  # the first warms up
+                    if round_number:  # the first round warms up
                         seconds[name].append(time.perf_counter() - start)
     finally:
         torch.set_num_threads(threads)
@@ -201,7 +202,7 @@ def measure_speed(vision: Path, audio: Path, repeats: int = 5) -> list[Cell]:
 
 
 def _look(encoder: FrameEncoder, pictures: Sequence[Picture]) -> Rows:
-    """(n, D) unit rows, as recall gets them."""
+    """Return (n, D) unit rows, as recall gets them."""
     parts = []
     for start in range(0, len(pictures), 64):
         inputs = [encoder.prepare(Frames(p.pixels()[None], np.zeros(1))) for p in pictures[start : start + 64]]
@@ -214,7 +215,7 @@ def _at_least_one_example(samples: Rows) -> Rows:
 
 
 def _probe(tokens: Mapping[str, Rows], labels: NDArray[np.str_], split: Split, source: str) -> list[Cell]:
-    """Multinomial logistic regression; its penalty is chosen on a quarter of the rows it learns from."""
+    """Fit a multinomial logistic regression; its penalty is chosen on a quarter of the training rows."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import GridSearchCV, ShuffleSplit
     from sklearn.pipeline import make_pipeline
@@ -227,7 +228,7 @@ def _probe(tokens: Mapping[str, Rows], labels: NDArray[np.str_], split: Split, s
         learner = make_pipeline(StandardScaler(), LogisticRegression(max_iter=100, tol=1e-3))
         search = GridSearchCV(learner, {"logisticregression__C": _PENALTIES}, cv=inner)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # rare labels, and fits that stop early
+            warnings.simplefilter("ignore")  # about rare labels, and fits that stop early
             search.fit(unit[split.learnt], labels[split.learnt])
         right = float(search.score(unit[split.judged], labels[split.judged]))
         cells.append(Cell("linear probe", name, source, right, int(split.judged.sum())))
@@ -237,7 +238,7 @@ def _probe(tokens: Mapping[str, Rows], labels: NDArray[np.str_], split: Split, s
 def _text_space(
     vectors: Mapping[str, Rows], judged: NDArray[np.bool_], names: Rows, own: NDArray[np.int64], source: str
 ) -> list[Cell]:
-    """Shares of rows whose own name is the nearest, or among the ten nearest, of all class names."""
+    """Return the shares of rows whose class name is the nearest, or among the ten nearest, of all class names."""
     cells = []
     for name, rows in vectors.items():
         scores = rows[judged] @ names.T

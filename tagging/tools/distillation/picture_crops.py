@@ -1,8 +1,8 @@
-"""Crops of the pictures and the teacher's answer to each, kept in shards: made once, learnt from many times.
+"""Picture crops and the outputs of the teacher for them, stored in shards: computed once, used in many epochs.
 
-The teacher sees the very crop the student sees, twice as large (Beyer et al. 2022, "A good teacher is patient and
-consistent"). Every crop is drawn from a generator of its own, seeded by its number, so the shards do not depend on
-how many processes made them.
+The teacher gets the same crop as the student, twice as large (Beyer et al. 2022, "A good teacher is patient and
+consistent"). Every crop is drawn from its own generator, seeded by its number, so the shards do not depend on the
+number of processes.
 """
 
 import multiprocessing
@@ -21,11 +21,11 @@ from tagging.tools.distillation.pictures import Picture
 from tagging.tools.distillation.teachers import CLASSES, SIDE, MobileNet
 
 STUDENT_SIDE = SIDE // 2
-CELLS = 4  # the student's last map is 4 x 4
-DIM = 256  # of the teacher's features that are kept
+CELLS = 4  # the last feature map of the student is 4 x 4
+DIM = 256  # width of the stored teacher features
 SHARD = 1024
 BASIS_CROPS = 3000
-# How many crops a picture gets: fewer where a source has many pictures, or little detail.
+# Crops per picture; fewer for sources with many pictures or with little detail.
 CROPS = {
     "imagenet_sample": 40,
     "tiny_imagenet": 9,
@@ -35,31 +35,31 @@ CROPS = {
     "thumbnails": 18,
     "clips": 24,
 }
-_WHOLE, _MIXED = 0.25, 0.5  # shares of crops that show the whole picture, that mix two
+_WHOLE, _MIXED = 0.25, 0.5  # shares of crops that show the whole picture, and that mix two pictures
 _MEANS = np.float32(0.5)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Crops:
-    """n crops with the teacher's answers."""
+    """n crops with the outputs of the teacher."""
 
     pixels: NDArray[np.uint8]  # (n, 112, 112, 3)
     probabilities: NDArray[np.float16]  # (n, 1000)
-    pooled: NDArray[np.float16]  # (n, 256) the teacher's features on the basis
-    maps: NDArray[np.float16]  # (n, 16, 256) the same where they are in the picture, row by row
+    pooled: NDArray[np.float16]  # (n, 256) features of the teacher in the basis
+    maps: NDArray[np.float16]  # (n, 16, 256) the same per field of the picture, row by row
     first: NDArray[np.int32]  # (n,) number of the picture
-    second: NDArray[np.int32]  # (n,) of the picture mixed in, or of the same
-    share: NDArray[np.float32]  # (n,) of the first
+    second: NDArray[np.int32]  # (n,) number of the picture mixed in; that of `first` if none is
+    share: NDArray[np.float32]  # (n,) share of the first
 
 
 def plan(pictures: Sequence[Picture], rng: np.random.Generator) -> NDArray[np.int32]:
-    """(n,) the picture behind each crop, shuffled; kept-back pictures have none."""
+    """Return the (n,) picture of each crop, shuffled; held-out pictures have no crops."""
     numbers = [n for n, picture in enumerate(pictures) if not picture.held_out for _ in range(CROPS[picture.source])]
     return rng.permutation(np.array(numbers, np.int32))
 
 
 def extract(pictures: Sequence[Picture], data: Path, work: Path, seed: int, processes: int, progress: Progress) -> None:
-    """Write the shards that are not there yet, and the basis before them."""
+    """Write the missing shards, after the basis."""
     order = plan(pictures, np.random.default_rng([seed, 0]))
     shards.claim(work, order)
     teachers = data / "encoders" / "teachers"
@@ -81,7 +81,7 @@ def load(work: Path) -> Crops:
 
 
 def crop(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """(H, W, 3) -> (224, 224, 3): a part of the picture, mirrored at times, its light and colours changed."""
+    """Return a (224, 224, 3) random crop of an (H, W, 3) picture, with random mirroring, light and colours."""
     height, width = pixels.shape[:2]
     box: tuple[float, float, float, float] = (0.0, 0.0, float(width), float(height))
     if rng.random() >= _WHOLE:
@@ -106,7 +106,7 @@ def crop(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint
 
 
 def mix(one: NDArray[np.uint8], other: NDArray[np.uint8], rng: np.random.Generator) -> tuple[NDArray[np.uint8], float]:
-    """Two crops as one and the share of the first: blended (Zhang et al. 2018) or pasted in (Yun et al. 2019)."""
+    """Combine two crops by mixup (Zhang et al. 2018) or CutMix (Yun et al. 2019); return the share of the first too."""
     share = float(rng.uniform(0.5, 0.9))
     if rng.random() < 0.5:
         return (share * one.astype(np.float32) + (1 - share) * other + 0.5).astype(np.uint8), share
@@ -118,7 +118,7 @@ def mix(one: NDArray[np.uint8], other: NDArray[np.uint8], rng: np.random.Generat
 
 
 def halved(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(224, 224, 3) -> (112, 112, 3), each pixel the mean of four."""
+    """Return (112, 112, 3) pixels, each the mean of four of (224, 224, 3)."""
     wide = picture.astype(np.uint16)
     rows = wide[0::2] + wide[1::2]
     small: NDArray[np.uint8] = ((rows[:, 0::2] + rows[:, 1::2] + 2) // 4).astype(np.uint8)
@@ -126,13 +126,13 @@ def halved(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def cells(feature_map: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(7, 7, D) -> (16, D): means over 4 x 4 overlapping fields, as adaptive average pooling draws them."""
+    """Return (16, D) means of (7, 7, D) over 4 x 4 overlapping fields, as in adaptive average pooling."""
     edges = [(i * 7 // CELLS, -(-(i + 1) * 7 // CELLS)) for i in range(CELLS)]
     return np.stack([feature_map[top:end, left:right].mean(axis=(0, 1)) for top, end in edges for left, right in edges])
 
 
 class _CropMaker:
-    """Draws crops by their number and asks the teacher."""
+    """Draws crops by their number and runs the teacher on them."""
 
     def __init__(self, pictures: Sequence[Picture], order: NDArray[np.int32], teachers: Path, seed: int) -> None:
         self.order = order
@@ -157,12 +157,12 @@ def _write_basis(maker: _CropMaker, work: Path) -> None:
     shards.save_basis(work, shards.fit_basis(rows, DIM))
 
 
-_worker: tuple[_CropMaker, shards.Basis, Path]  # of this process
+_worker: tuple[_CropMaker, shards.Basis, Path]  # state of this process
 
 
 def _start(pictures: Sequence[Picture], order: NDArray[np.int32], teachers: Path, seed: int, work: Path) -> None:
-    global _worker  # noqa: PLW0603  a pool hands its workers nothing else
-    threadpool_limits(1)  # the processes are the parallelism; matrices of this size are quicker without threads
+    global _worker  # noqa: PLW0603  the only way to hand a pool worker its state
+    threadpool_limits(1)  # parallelism is by processes; matrices of this size are faster without threads
     _worker = (_CropMaker(pictures, order, teachers, seed), shards.load_basis(work), work)
 
 

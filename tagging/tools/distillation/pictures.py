@@ -1,7 +1,7 @@
-"""The pictures that the vision encoder learns from, and which of them are kept back for measuring.
+"""Training pictures of the vision encoder, and their holdout for measuring.
 
-Whole groups are kept back (a house, a clip), by a hash of their name: no crop of a measured picture, and no other
-room of its house, is ever seen in training.
+Whole groups (a house, a clip) are held out, by a hash of their name: training never sees a crop of a measured picture,
+nor another room of its house.
 """
 
 import csv
@@ -38,18 +38,18 @@ HOLDOUT_SHARES = {**dict.fromkeys(LABELLED, 0.2), "thumbnails": 0.1, "clips": 0.
 class Picture:
     source: str
     name: str
-    label: str  # of its source; "" where there is none
+    label: str  # of its source; "" if there is none
     held_out: bool  # for measuring
     pixels: Callable[[], NDArray[np.uint8]]  # (H, W, 3) RGB
 
 
 def read_pictures(data: Path) -> list[Picture]:
-    """Every picture below the data folder, in an order that depends on nothing but the files."""
+    """Return every picture below the data folder, in an order that depends only on the files."""
     return [*read_stills(data), *read_frames(data)]
 
 
 def read_stills(data: Path) -> list[Picture]:
-    """The labelled pictures and the thumbnails."""
+    """Return the labelled pictures and the thumbnails."""
     pictures: list[Picture] = []
     for source, file in _ZIPS.items():
         archive = zipfile.ZipFile(data / "encoders" / "images" / file)
@@ -62,7 +62,7 @@ def read_stills(data: Path) -> list[Picture]:
 
 
 def read_frames(data: Path) -> list[Picture]:
-    """The sampled frames of the real clips."""
+    """Return the sampled frames of the real clips."""
     pictures: list[Picture] = []
     for path, media in read_clips(data):
         if media.frames is None:
@@ -74,7 +74,7 @@ def read_frames(data: Path) -> list[Picture]:
 
 
 def read_clips(data: Path) -> list[tuple[Path, MediaSample]]:
-    """Every real clip that can be read, decoded once."""
+    """Decode every readable real clip once."""
     clips: list[tuple[Path, MediaSample]] = []
     for path in sorted([*(data / "clips").iterdir(), *(data / "clips_edge").iterdir()]):
         if path.suffix != ".csv":
@@ -90,7 +90,7 @@ def is_in_holdout(source: str, group: str) -> bool:
 
 
 def hashed_share(name: str) -> float:
-    """A number in [0, 1) that depends on nothing but the name."""
+    """Return a number in [0, 1) that depends only on the name."""
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big") / 2**64
 
 

@@ -1,4 +1,4 @@
-"""What is kept of a teacher's answers: shards of crops in a work folder, and the basis of the features."""
+"""Storage of teacher outputs: shards of crops in a work folder, and the basis of the features."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +19,12 @@ class Basis:
     axes: NDArray[np.float32]  # (F, D)
 
     def of(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(..., F) -> (..., D)"""
+        """Project (..., F) features to (..., D)."""
         return np.asarray((rows - self.mean) @ self.axes, np.float32)
 
 
 def fit_basis(rows: NDArray[np.float64], dim: int) -> Basis:
-    """Of (n, F) features; the mean variance of a component is 1."""
+    """Fit the basis to (n, F) features; the mean variance of a component is 1."""
     mean = rows.mean(axis=0)
     values, vectors = np.linalg.eigh(np.cov(rows - mean, rowvar=False))
     top = np.argsort(-values)[:dim]
@@ -43,7 +43,7 @@ def load_basis(work: Path) -> Basis:
 
 
 def claim(work: Path, order: NDArray[np.int32]) -> None:
-    """Makes the folder one for this plan of crops; raises InvalidConfigError where it holds another's."""
+    """Reserve the folder for this plan of crops. Raises InvalidConfigError if it holds crops of another plan."""
     work.mkdir(parents=True, exist_ok=True)
     plan = work / "plan.npz"
     if not plan.exists():
@@ -60,7 +60,7 @@ def shard(work: Path, start: int, size: int) -> Path:
 
 
 def load(work: Path, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
-    """The arrays of all shards, end to end."""
+    """Return the concatenated arrays of all shards."""
     parts = [np.load(path) for path in sorted(work.glob("crops-*.npz"))]
     return {name: np.concatenate([part[name] for part in parts]) for name in names}
 

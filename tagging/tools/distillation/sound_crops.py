@@ -1,7 +1,7 @@
-"""Crops of the sounds and the teachers' answers to each, kept in shards: made once, learnt from many times.
+"""Sound crops and the outputs of the teachers for them, stored in shards: computed once, used in many epochs.
 
-Both teachers hear the very crop the student hears: mn04 its 2.9 s, YAMNet each of its three examples. A crop that is
-only cut, not mixed or bent, also gets mn04's answer to the original sound, which had more than 16 kHz left.
+Both teachers get the same crop as the student: mn04 its 2.9 s, YAMNet each of its three examples. A crop that is only
+cut, not mixed or resampled, also gets the output of mn04 for the original sound, which had a sample rate above 16 kHz.
 """
 
 import multiprocessing
@@ -22,27 +22,27 @@ from tagging.types import Sound
 
 EXAMPLES = 3
 SAMPLES = (EXAMPLES - 1) * HOP_SAMPLES + EXAMPLE_SAMPLES
-DIM = 128  # of the teacher's features that are kept
+DIM = 128  # width of the stored teacher features
 SHARD = 512
 CROPS = {"sounds": 9, "clips": 20}
 _MIXED, _BENT, _NOISY, _ORIGINAL = 0.5, 0.3, 0.2, 0.5
-_YAMNET = 0.4  # its say beside mn04's, where it knows the class
+_YAMNET = 0.4  # its weight against mn04, for classes that it knows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SoundCrops:
-    """n crops with the teachers' answers."""
+    """n crops with the outputs of the teachers."""
 
     mel: NDArray[np.float16]  # (n, 3, 96, 64) log-mel examples
-    probabilities: NDArray[np.float16]  # (n, 3, 527) independent, of each example
-    pooled: NDArray[np.float16]  # (n, 128) mn04's features on the basis
+    probabilities: NDArray[np.float16]  # (n, 3, 527) independent, per example
+    pooled: NDArray[np.float16]  # (n, 128) features of mn04 in the basis
     first: NDArray[np.int32]  # (n,) number of the sound
-    second: NDArray[np.int32]  # (n,) of the sound mixed in, or of the same
-    share: NDArray[np.float32]  # (n,) of the first's energy
+    second: NDArray[np.int32]  # (n,) number of the sound mixed in; that of `first` if none is
+    share: NDArray[np.float32]  # (n,) share of the first in the energy
 
 
 def plan(sounds: Sequence[LabelledSound], rng: np.random.Generator) -> NDArray[np.int32]:
-    """(n,) the sound behind each crop, shuffled; kept-back sounds have none."""
+    """Return the (n,) sound of each crop, shuffled; held-out sounds have no crops."""
     numbers = [n for n, sound in enumerate(sounds) if not sound.held_out for _ in range(CROPS[sound.source])]
     return rng.permutation(np.array(numbers, np.int32))
 
@@ -50,7 +50,7 @@ def plan(sounds: Sequence[LabelledSound], rng: np.random.Generator) -> NDArray[n
 def extract(
     sounds: Sequence[LabelledSound], data: Path, work: Path, seed: int, processes: int, progress: Progress
 ) -> None:
-    """Write the shards that are not there yet, and the basis before them."""
+    """Write the missing shards, after the basis."""
     order = plan(sounds, np.random.default_rng([seed, 0]))
     shards.claim(work, order)
     if not (work / "basis.npz").exists():
@@ -72,7 +72,7 @@ def load(work: Path) -> SoundCrops:
 
 
 def crop(samples: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-    """(n,) -> (46320,): a part, or a short sound somewhere in silence or over and over."""
+    """Return a (46320,) crop of (n,) samples; a short sound is placed in silence or repeated."""
     spare = len(samples) - SAMPLES
     if spare >= 0:
         start = int(rng.integers(spare + 1))
@@ -81,13 +81,13 @@ def crop(samples: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.f
         repeats = -(-SAMPLES // max(1, len(samples)))
         return np.tile(samples, repeats)[:SAMPLES]
     out = np.zeros(SAMPLES, np.float32)
-    start = int(rng.integers(min(-spare, HOP_SAMPLES) + 1))  # in the first example, where its label is asked for
+    start = int(rng.integers(min(-spare, HOP_SAMPLES) + 1))  # in the first example, to which its label applies
     out[start : start + len(samples)] = samples
     return out
 
 
 def bend(samples: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Faster or slower by up to a tenth, pitch and all."""
+    """Resample to a speed changed by up to a tenth, which also shifts the pitch."""
     places = np.arange(int(len(samples) / (speed := rng.uniform(0.9, 1.1)))) * speed
     bent: NDArray[np.float32] = np.interp(places, np.arange(len(samples)), samples).astype(np.float32)
     return bent
@@ -96,7 +96,7 @@ def bend(samples: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.f
 def mix(
     one: NDArray[np.float32], other: NDArray[np.float32], rng: np.random.Generator
 ) -> tuple[NDArray[np.float32], float]:
-    """Both at once, the first up to 10 dB louder, and its share of the energy."""
+    """Return the sum of both, the first up to 10 dB louder, and the share of the first in the energy."""
     louder = 10 ** (rng.uniform(0.0, 10.0) / 20)
     level_one, level_other = (float(np.sqrt(np.mean(x**2))) + 1e-6 for x in (one, other))
     mixed = one + other * np.float32(level_one / level_other / louder)
@@ -109,7 +109,7 @@ def _write_basis(sounds: Sequence[LabelledSound], work: Path) -> None:
 
 
 class _CropMaker:
-    """Draws crops by their number and asks the teachers."""
+    """Draws crops by their number and runs the teachers on them."""
 
     def __init__(self, sounds: Sequence[LabelledSound], order: NDArray[np.int32], teachers: Path, seed: int) -> None:
         self.order = order
@@ -120,7 +120,7 @@ class _CropMaker:
         self._yamnet_from, self._yamnet_to = yamnet_columns(teachers)
 
     def draw(self, place: int) -> tuple[NDArray[np.float32], int, float, bool]:
-        """Samples, the second sound, the share of the first, and whether it is the plain sound still."""
+        """Return samples, the second sound, the share of the first, and whether the sound is only cut."""
         rng = np.random.default_rng([self._seed, 1, place])
         number = int(self.order[place])
         samples = self._sounds[number].samples
@@ -140,7 +140,7 @@ class _CropMaker:
     def ask(
         self, samples: NDArray[np.float32], plain: LabelledSound | None
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Probabilities (3, 527) and mn04's features (384,); `plain`: the sound that the crop only cuts."""
+        """Return probabilities (3, 527) and features of mn04 (384,); plain: the original sound of an unaltered crop."""
         heard, features = self._mn04.ask(samples)
         if plain is not None and plain.probabilities is not None and plain.features is not None:
             heard = (1 - _ORIGINAL) * heard + _ORIGINAL * plain.probabilities
@@ -155,12 +155,12 @@ class _CropMaker:
         return self._sounds[int(self.order[place])]
 
 
-_worker: tuple[_CropMaker, shards.Basis, Path]  # of this process
+_worker: tuple[_CropMaker, shards.Basis, Path]  # state of this process
 
 
 def _start(sounds: Sequence[LabelledSound], order: NDArray[np.int32], teachers: Path, seed: int, work: Path) -> None:
-    global _worker  # noqa: PLW0603  a pool hands its workers nothing else
-    threadpool_limits(1)  # the processes are the parallelism; matrices of this size are quicker without threads
+    global _worker  # noqa: PLW0603  the only way to hand a pool worker its state
+    threadpool_limits(1)  # parallelism is by processes; matrices of this size are faster without threads
     _worker = (_CropMaker(sounds, order, teachers, seed), shards.load_basis(work), work)
 
 

@@ -1,6 +1,6 @@
-"""The sounds that the audio encoder learns from, and which of them are kept back for measuring.
+"""Training sounds of the audio encoder, and their holdout for measuring.
 
-Whole recordings are kept back where a label has more than one, by a hash of their number.
+If a label has several recordings, whole recordings are held out, by a hash of their number.
 """
 
 import csv
@@ -25,12 +25,12 @@ class LabelledSound:
     label: str  # "" for the soundtrack of a clip
     held_out: bool  # for measuring
     samples: NDArray[np.float32]  # 16 kHz mono in [-1, 1]
-    probabilities: NDArray[np.float32] | None  # (527,) the teacher's answer to the sound before it was cut to 16 kHz
+    probabilities: NDArray[np.float32] | None  # (527,) output of the teacher at the original sample rate
     features: NDArray[np.float32] | None  # (384,) likewise
 
 
 def read_sounds(data: Path) -> list[LabelledSound]:
-    """Every sound below the data folder, in an order that depends on nothing but the files."""
+    """Return every sound below the data folder, in an order that depends only on the files."""
     import soundfile
 
     folder = data / "encoders" / "sounds"

@@ -1,6 +1,6 @@
-"""The public networks that are asked for answers: MobileNetV2 (ImageNet), YAMNet and EfficientAT mn04 (AudioSet).
+"""Teacher networks of the distillation: MobileNetV2 (ImageNet), YAMNet and EfficientAT mn04 (AudioSet).
 
-They are needed for training and measuring only; nothing of them is in the package.
+They are needed for training and measuring only; the package contains no part of them.
 """
 
 import csv
@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from tagging.errors import MissingPackageError
 
-SIDE = 224  # pixels of a picture, of the MobileNetV2
-CLASSES = 1000  # ImageNet's, without the background
+SIDE = 224  # side of an input picture of MobileNetV2 in pixels
+CLASSES = 1000  # of ImageNet, without the background
 FEATURES = 1280
 _MAP, _POOLED, _LOGITS = 171, 172, 174  # tensors of tf2_mobilenet_v2_1.0_224_ptq.tflite
 
@@ -32,10 +32,10 @@ class MobileNet:
         self._interpreter, self._input, self._scales = _open_tflite(model, (_MAP, _POOLED, _LOGITS))
 
     def ask(self, picture: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-        """(224, 224, 3) RGB -> probabilities (1000,), pooled features (1280,), their map (7, 7, 1280)."""
+        """Return probabilities (1000,), pooled features (1280,) and their map (7, 7, 1280) for (224, 224, 3) RGB."""
         self._interpreter.set_tensor(self._input, picture[None])
         self._interpreter.invoke()
-        logits = self._read(_LOGITS).ravel()[1:]  # the background is never the answer here
+        logits = self._read(_LOGITS).ravel()[1:]  # without the background class, which never applies here
         odds = np.exp(logits - logits.max())
         return odds / odds.sum(), self._read(_POOLED).ravel(), self._read(_MAP)[0]
 
@@ -46,7 +46,7 @@ class MobileNet:
 
 
 class Yamnet:
-    """YAMNet (Howard et al.): 0.975 s of sound at 16 kHz to 521 independent probabilities and 1024 features."""
+    """YAMNet (Howard et al.): 521 independent probabilities and 1024 features of 0.975 s of sound at 16 kHz."""
 
     _POOLED = 112
     classes = 521
@@ -57,7 +57,7 @@ class Yamnet:
         self._output = self._interpreter.get_output_details()[0]["index"]
 
     def ask(self, samples: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """(15600,) samples in [-1, 1] -> probabilities (521,), features (1024,)."""
+        """Return probabilities (521,) and features (1024,) for (15600,) samples in [-1, 1]."""
         self._interpreter.set_tensor(self._input, samples)
         self._interpreter.invoke()
         return (
@@ -67,7 +67,7 @@ class Yamnet:
 
 
 class Mn04:
-    """EfficientAT mn04_as (Schmid et al. 2023): a sound of 1 s and more to 527 probabilities and 384 features."""
+    """EfficientAT mn04_as (Schmid et al. 2023): 527 probabilities and 384 features of a sound of at least 1 s."""
 
     classes = 527
     features = 384
@@ -88,7 +88,7 @@ class Mn04:
         self._window = np.pad(window, (aside, aside)).astype(np.float32)
 
     def ask(self, samples: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """(n,) samples at 16 kHz in [-1, 1] -> probabilities (527,), features (384,)."""
+        """Return probabilities (527,) and features (384,) for (n,) samples at 16 kHz in [-1, 1]."""
         mel = self._mel(_doubled_rate(samples))
         logits, features = self._session.run(["logits", "embedding"], {"mel": mel[None, None]})
         return (1 / (1 + np.exp(-logits[0]))).astype(np.float32), features[0].astype(np.float32)
@@ -116,7 +116,7 @@ class Mn04:
 
 
 def yamnet_columns(folder: Path) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The classes that both sound teachers know: their columns with YAMNet, and with mn04."""
+    """Return the columns of the classes common to both sound teachers: in YAMNet, and in mn04."""
     with (folder / "yamnet_class_map_521.csv").open(encoding="utf-8") as file:
         yamnet = {row["mid"]: int(row["index"]) for row in csv.DictReader(file)}
     with (folder / "audioset_class_labels_indices_527.csv").open(encoding="utf-8") as file:
@@ -126,7 +126,7 @@ def yamnet_columns(folder: Path) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 
 def _doubled_rate(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """16 kHz to 32 kHz by zeros in the upper half of the spectrum."""
+    """Resample from 16 kHz to 32 kHz by zeros in the upper half of the spectrum."""
     spectrum = np.fft.rfft(samples)
     return (2 * np.fft.irfft(np.pad(spectrum, (0, len(samples) - len(spectrum) + 1)), 2 * len(samples))).astype(
         np.float32
@@ -141,7 +141,7 @@ def _open_tflite(file: Path, tensors: tuple[int, ...]) -> tuple[Any, int, dict[i
     import warnings
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # that keeping hidden tensors takes memory
+        warnings.simplefilter("ignore", UserWarning)  # it warns that keeping hidden tensors takes memory
         interpreter = litert.Interpreter(str(file), num_threads=1, experimental_preserve_all_tensors=True)
     interpreter.allocate_tensors()
     details = {detail["index"]: detail["quantization"] for detail in interpreter.get_tensor_details()}

@@ -1,10 +1,10 @@
-"""Training of the vision encoder: the teacher's answers, its features, and labels where there are any.
+"""Training of the vision encoder by distillation: probabilities and features of the teacher, and labels.
 
     loss = CE(beliefs, target) + |token - pooled|² + |map - maps|²
 
-target: the teacher's probabilities, mixed with the picture's own labels (Hinton et al. 2015); pooled, maps: the
-teacher's features for the whole crop and for each field of it (Romero et al. 2015, FitNets), on the basis of
-`picture_crops`. The first part of the steps runs on smaller pictures, which is cheaper and loses nothing.
+target: the probabilities of the teacher, mixed with the labels of the picture (Hinton et al. 2015); pooled, maps: the
+features of the teacher for the whole crop and for each field of it (Romero et al. 2015, FitNets), in the basis of
+`picture_crops`. The first part of the steps uses smaller pictures, which is cheaper at no loss of accuracy.
 """
 
 import math
@@ -35,7 +35,7 @@ from tagging.tools.distillation.loop import (
 from tagging.tools.distillation.picture_crops import CELLS, DIM, Crops
 from tagging.tools.distillation.pictures import Picture
 
-# How much a picture's own labels say beside the teacher: more where the teacher has no such class.
+# Weight of the label of a picture against the teacher; higher if the teacher lacks the class.
 _TRUST = {"imagenet_sample": 0.5, "tiny_imagenet": 0.5, "cifar100": 0.8, "clothing": 0.8, "rooms": 0.5}
 _TRUST_THUMBNAIL = 0.7
 
@@ -47,11 +47,11 @@ class VisionTraining:
     learning_rate: float = 2e-3
     weight_decay: float = 0.05
     warm_up: float = 0.03  # share of the steps
-    small_side: int = 72  # pixels of the first pictures
-    small_share: float = 0.6  # of the steps
-    side: int = 96  # of the others; looking at 112 afterwards makes up for crops that enlarge (FixRes, Touvron 2019)
-    widths: tuple[int, ...] = WIDTHS  # channels of the network's stages
-    averaging: float = 0.998  # of the weights, a step
+    small_side: int = 72  # side of the pictures in the first steps, in pixels
+    small_share: float = 0.6  # share of the steps with small pictures
+    side: int = 96  # in the other steps; inference at 112 compensates for enlarging crops (FixRes, Touvron et al. 2019)
+    widths: tuple[int, ...] = WIDTHS  # channels of the stages of the network
+    averaging: float = 0.998  # decay of the average of the weights per step
     checkpoint_every: int = 250
     seed: int = 7
 
@@ -59,9 +59,9 @@ class VisionTraining:
 def targets_of_pictures(
     pictures: Sequence[Picture], classes: Classes, thumbnails: Mapping[str, Sequence[str]]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Labels as rows (pictures, C) that sum to 1 or 0, and the trust (pictures,) in them.
+    """Return the labels as rows (pictures, C) that sum to 1 or 0, and their weights (pictures,).
 
-    thumbnails: words by file name, the most central first; it counts double.
+    thumbnails: words by file name, the most central first, which counts double.
     """
     labels = np.zeros((len(pictures), len(classes.names)), np.float32)
     trust = np.zeros(len(pictures), np.float32)
@@ -77,7 +77,7 @@ def targets_of_pictures(
 
 
 def label_key(picture: Picture) -> str:
-    """What `Classes.rows` knows the picture's label as."""
+    """Return the key of the picture's label in `Classes.rows`."""
     is_wordnet = picture.source in {"imagenet_sample", "tiny_imagenet"}
     return f"teacher:{picture.label}" if is_wordnet else f"{picture.source}:{picture.label}"
 
@@ -92,9 +92,9 @@ def train(
     device: str,
     progress: Progress,
 ) -> SmallResNet:
-    """The network, from its checkpoint in the work folder if there is one of the same training."""
+    """Train the network, resuming from the checkpoint in the work folder if it belongs to the same training."""
     checkpoint = work / "checkpoint.pt"
-    torch.manual_seed(config.seed)  # for the first weights; batches have a generator of their own
+    torch.manual_seed(config.seed)  # for the initial weights; batches have their own generator
     network = SmallResNet(3, FRAME_DIM, len(classes.names), config.widths).to(device)
     learner = build_learner(network, config.learning_rate, config.weight_decay)
     model, average, optimizer = learner.model, learner.average, learner.optimizer
@@ -136,7 +136,7 @@ def train(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeldOutPictures:
-    """Labelled pictures that no crop shows, for a look at the training as it goes."""
+    """Labelled pictures outside the training set, for the validation accuracy during training."""
 
     inputs: NDArray[np.float32]
     rows: NDArray[np.int64]
@@ -151,7 +151,7 @@ class HeldOutPictures:
         return cls(inputs, np.array([classes.rows[label_key(p)] for p in chosen]), np.array([p.source for p in chosen]))
 
     def accuracy(self, model: SmallResNet, device: str) -> dict[str, float]:
-        """Share of pictures whose label is among the five classes believed in most, by source."""
+        """Return the top-5 accuracy by source."""
         was_training = model.training
         model.eval()
         with torch.inference_mode():
@@ -173,7 +173,7 @@ def _batch(
     trust: NDArray[np.float32],
     config: VisionTraining,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Inputs (B, 3, side, side), pooled features (B, D), targets (B, C) and feature maps (B, D, 4, 4) of a step."""
+    """Return inputs (B, 3, side, side), pooled features (B, D), targets (B, C) and maps (B, D, 4, 4) of a step."""
     side = config.small_side if step < config.small_share * steps else config.side
     pixels = torch.from_numpy(crops.pixels[rows]).permute(0, 3, 1, 2)
     smaller = functional.interpolate(pixels, side, mode="bilinear", antialias=True)
@@ -188,7 +188,7 @@ def _batch(
 def target_of(
     crops: Crops, rows: NDArray[np.int64], labels: NDArray[np.float32], trust: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """(B, C): each picture's part of a mixed crop speaks by its labels as far as they are trusted, else the teacher."""
+    """Return (B, C) targets: the labels of both pictures of a crop by share and weight, the rest from the teacher."""
     one, other, share = crops.first[rows], crops.second[rows], crops.share[rows]
     weight_one, weight_other = share * trust[one], (1 - share) * trust[other]
     target: NDArray[np.float32] = weight_one[:, None] * labels[one] + weight_other[:, None] * labels[other]

@@ -71,7 +71,7 @@ class Attacks:
     """A seeded generator of attacks."""
 
     def __init__(self, rng: np.random.Generator, media: Sequence[bytes], folder: Path) -> None:
-        """media: valid files to damage; folder: made by `build_escape_folder`"""
+        """Create a generator; media: valid files to damage; folder: made by `build_escape_folder`."""
         self._rng = rng
         self._media = [content for content in media if len(content) <= MEDIA_BYTES]
         self._uris = hostile_uris(folder, 1)

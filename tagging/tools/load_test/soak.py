@@ -59,7 +59,7 @@ async def soak(
 ) -> list[Row]:
     """Return the table of a load of `seconds`, rests of `rest_s` seconds not counted.
 
-    drive_for: loads the service for a number of seconds
+    drive_for: load the service for a number of seconds.
     """
     load, hours, resting = Load(), list[float](), list[float]()
     loaded = 0.0

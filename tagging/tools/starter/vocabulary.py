@@ -1,7 +1,7 @@
-"""The starter vocabulary: names out of public label lists, written as people write tags, each thing once.
+"""The starter vocabulary: names from public label lists, written the way people write tags, without duplicates.
 
-Each list is read by a function of its own into `Name`s; `merge` makes one entry of those that differ only in number,
-case or hyphens. What each list is and its licence are in this folder's README.
+Each list has its own reader, which yields `Name`s; `merge` combines names that differ only in number, case or hyphens
+into one entry. The lists and their licences are described in tagging/starter/README.md.
 """
 
 import csv
@@ -17,9 +17,9 @@ from tagging.text import normalise, singular, split_words
 
 MOST_WORDS = 5
 MOST_CHARACTERS = 40
-COMMON_FROM = 3  # descriptions of other things that have a word in lower case: then it is no name of one thing
+COMMON_FROM = 3  # a word in lower case in so many descriptions of other things is a common word, not a proper name
 
-# Freebase verticals whose capitalised entries are mostly things anybody makes, not one maker's.
+# Freebase verticals whose capitalised entries are mostly generic things, not products of one maker.
 _EVERYDAY = {
     "Beauty & Fitness",
     "Food & Drink",
@@ -34,7 +34,7 @@ _MAKER = re.compile(r"\b(brand|company|corporation|manufactur\w+|trademark|ficti
 _PARENTHESES = re.compile(r"\s*\([^)]*\)")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
-# Of names that mean the same, the one people search for.
+# Name -> the more searched name with the same meaning.
 SYNONYMS = {
     "aeroplane": "airplane",
     "airplane aviation": "airplane",
@@ -59,7 +59,7 @@ SYNONYMS = {
     "telly": "television",
     "tv": "television",
 }
-# Words of the lists that would be noise as tags of a video: parts of actions, sounds named by imitation, and units.
+# Words of the lists that are useless as tags of a video: parts of actions, onomatopoeia, and units.
 DULL = frozenset(
     normalise(name)
     for name in """
@@ -100,17 +100,17 @@ DULL = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """One entry of a list. A proper name is that of one make, work, person or place."""
+    """One entry of a list. A proper name names one make, work, person or place."""
 
     text: str
-    weight: int = 1  # how much people use it, as far as a list tells
+    weight: int = 1  # frequency of use, if the list states it
     proper: bool = False
-    seen: bool = True  # may be proposed for frames, if their encoder knows it
+    seen: bool = True  # may be proposed for frames, if the vision encoder knows it
     heard: bool = True
 
 
 def read_lists(annotations: Path) -> dict[str, list[Name]]:
-    """The names of each list, by the list's path within the folder."""
+    """Return the names of each list, by the path of the list within the folder."""
     read = {
         "youtube8m/vocabulary.csv.gz": _youtube8m,
         "audioset/ontology.json.gz": _audioset,
@@ -131,7 +131,7 @@ def read_lists(annotations: Path) -> dict[str, list[Name]]:
 
 
 def read_anchors(path: Path) -> list[str]:
-    """Names of an encoder's classes and the general words for them; not of classes that are no tags ("thud").
+    """Return the names of an encoder's classes and their general words, without classes unfit as tags ("thud").
 
     A CSV with the columns name, words (joined by semicolons), and optionally tag (yes or no).
     """
@@ -153,10 +153,10 @@ class Entry:
 
 
 def merge(lists: Iterable[Sequence[Name]], seen_names: Sequence[str], heard_names: Sequence[str]) -> list[Entry]:
-    """One entry for names alike, heaviest first, then by name.
+    """Return one entry per group of equivalent names, heaviest first, then by name.
 
-    The encoders' own names are common ones whatever the lists say; another proper name is neither seen nor heard, and
-    left out where it is an everyday word as well.
+    Names of encoder classes are common names regardless of the lists. Other proper names are neither seen nor heard,
+    and are left out if they are everyday words as well.
     """
     own = [[Name(name, heard=False) for name in seen_names], [Name(name, seen=False) for name in heard_names]]
     spelt = {_key(name): name for name in (*heard_names, *seen_names)}
@@ -173,11 +173,11 @@ def merge(lists: Iterable[Sequence[Name]], seen_names: Sequence[str], heard_name
 
 
 def _entry(names: Sequence[Name], own: str | None) -> Entry:
-    """own: the encoders' spelling, which then is the tag's."""
+    """Build the entry of a group; own: the spelling of the encoders, which then is the name of the tag."""
     is_proper = own is None and any(name.proper for name in names)
     spelt = Counter(name.text if is_proper else _uncapitalised(name.text) for name in names)
     for plural, singular_form in _number_pairs(spelt):
-        spelt[singular_form] += spelt[plural]  # "dogs" speaks for "dog"
+        spelt[singular_form] += spelt[plural]  # "dogs" counts for "dog"
     forms = sorted(spelt, key=lambda text: (-spelt[text], len(text), text))
     name = own or next((SYNONYMS[form] for form in forms if form in SYNONYMS), forms[0])
     others = {normalise(form): form for form in reversed(forms) if normalise(form) != normalise(name)}
@@ -200,7 +200,7 @@ def _key(text: str) -> tuple[str, ...]:
 
 
 def _uncapitalised(text: str) -> str:
-    """Sentence case is the lists', not the language's: "Ice hockey" to "ice hockey"; "BMX", "Christmas tree" stay."""
+    """Undo the sentence case of the lists: "Ice hockey" becomes "ice hockey"; "BMX" and "Christmas tree" stay."""
     words = text.split(" ")
     is_capital = text[:1].isupper() and not text[1:2].isupper() and not any(char.isdigit() for char in text)
     return text[:1].lower() + text[1:] if is_capital and words[0] not in _CAPITALISED else text
@@ -221,7 +221,7 @@ _CAPITALISED = frozenset(
 
 
 def _youtube8m(path: Path) -> Iterator[Name]:
-    """YouTube-8M entities, named by their Wikipedia article."""
+    """Read the entities of YouTube-8M, which are named by their Wikipedia article."""
     with gzip.open(path, "rt", encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["Name"]]
     in_lower_case = Counter(word for row in rows for word in set(re.findall(r"\b[a-z]+\b", row["WikiDescription"])))
@@ -271,7 +271,7 @@ def _vggsound(path: Path) -> Iterator[Name]:
 
 
 def _hvu(path: Path) -> Iterator[Name]:
-    """Holistic Video Understanding: underscores for spaces, and for the parentheses around what tells names apart."""
+    """Read Holistic Video Understanding; underscores stand for spaces, and for the parentheses of a disambiguation."""
     for category, tags in json.loads(path.read_text(encoding="utf-8")).items():
         is_thing = category != "action"
         for tag in tags:
@@ -280,7 +280,7 @@ def _hvu(path: Path) -> Iterator[Name]:
 
 
 def _actions(path: Path) -> Iterator[Name]:
-    """Labels of action data sets; encoders of single pictures and seconds tell things, not what is done with them."""
+    """Read labels of action data sets; encoders of single pictures and seconds recognise things, not actions."""
     for line in path.read_text(encoding="utf-8").splitlines():
         text = _CAMEL.sub(" ", _PARENTHESES.sub("", line).replace("_", " ").replace("+", " "))
         yield Name(text.lower() if " " not in line else text, seen=False, heard=False)
