@@ -20,23 +20,26 @@ def main(arguments: list[str]) -> int:
     try:
         found = json.loads(done.stdout)["dependencies"]
     except (ValueError, KeyError):
-        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        return tell(2, f"NOT AUDITED, the vulnerability service gave no answer: {last[:300]}")
-    skipped = [one["name"] for one in found if "skip_reason" in one]
+        last = (done.stderr.strip().splitlines() or ["it printed nothing"])[-1]
+        return report(2, f"NOT AUDITED: no response from the vulnerability service: {last[:300]}")
+    skipped = [package["name"] for package in found if "skip_reason" in package]
     if skipped:
-        return tell(2, f"NOT AUDITED: {', '.join(skipped[:5])} and so on, {len(skipped)} of {len(found)} packages")
+        return report(
+            2, f"NOT AUDITED: {len(skipped)} of {len(found)} packages were skipped, e.g. {', '.join(skipped[:5])}"
+        )
     known = [
-        f"{one['name']} {one['version']}: {vulnerability['id']} ({', '.join(vulnerability['aliases']) or 'no alias'}), "
+        f"{package['name']} {package['version']}: {vulnerability['id']} "
+        f"({', '.join(vulnerability['aliases']) or 'no alias'}), "
         f"fixed in {', '.join(vulnerability['fix_versions']) or 'no release'}"
-        for one in found
-        for vulnerability in one["vulns"]
+        for package in found
+        for vulnerability in package["vulns"]
     ]
     if known:
-        return tell(1, "VULNERABLE", *known)
-    return tell(0, f"audited: no vulnerability is known of {len(found)} packages")
+        return report(1, "VULNERABLE", *known)
+    return report(0, f"audited: no known vulnerability in {len(found)} packages")
 
 
-def tell(code: int, *lines: str) -> int:
+def report(code: int, *lines: str) -> int:
     sys.stdout.write("".join(f"{line}\n" for line in lines))
     return code
 

@@ -8,7 +8,6 @@
 A bundle is deleted as soon as its predictions are written.
 """
 
-import json
 import logging
 import shutil
 from collections.abc import Mapping, Sequence
@@ -19,14 +18,15 @@ from typing import Any
 from tagging.bundle.manifest import file_sha256
 from tagging.config.profiles import load_config
 from tagging.config.root import Config
-from tagging.errors import InvalidConfigError, InvalidManifestError, OutputExistsError
-from tagging.files.atomic import atomic_folder, atomic_text_file
+from tagging.errors import InvalidConfigError, InvalidManifestError
+from tagging.files.atomic import atomic_folder
 from tagging.progress import Progress
 from tagging.splits import is_held_out
 from tagging.tools.benchmarks.folder import BenchmarkFolder, as_row, read_table, write_table
 from tagging.tools.benchmarks.predictions import prediction_files
 from tagging.tools.benchmarks.score import TableRow, Tables, score_files
 from tagging.tools.benchmarks.scorer import Scorer
+from tagging.tools.benchmarks.settings import keep_settings
 from tagging.tools.benchmarks.videotag import COMMAND, VideotagOptions, predict, train
 from tagging.types import LabelledVideo
 
@@ -84,48 +84,40 @@ def ablate(
     configs = {part: configuration(part, options) for part in parts}
     for part in parts:
         if part != WHOLE and configs[part] == configs[WHOLE]:
-            raise InvalidConfigError(f"{part}: the whole is without it already", "choose others with --part")
+            raise InvalidConfigError(f"{part}: equal to the whole configuration", "choose other parts with --part")
     _keep_settings(folder, configs[WHOLE], scorer, options)
-    learnt_from = _drawn(folder.train, options)
+    training_table = _drawn(folder.train, options)
     for part in parts:
         logger.info("part: %s", part)
-        _answer(part, learnt_from, tests, options)
+        _predict(part, training_table, tests, options)
         if part == WHOLE:
-            _require_learnt(learnt_from, tests, options.out)
+            _require_learnt(training_table, tests, options.out)
     found = {test: _files(parts, test, options.out) for test in tests}
-    return _compared(score_files(folder, found, learnt_from, scorer, progress)["recall"])
+    return _compared(score_files(folder, found, training_table, scorer, progress)["recall"])
 
 
 def configuration(part: str, options: AblationOptions) -> Config:
     """Write the overlay file of a part and return the configuration of its training."""
-    over = _over(part, options.out)
-    over.parent.mkdir(parents=True, exist_ok=True)
-    over.write_text(f"{RECALL_ALONE}[recall.learnt]\n{PARTS[part]}\n", encoding="utf-8")
+    overlay = _overlay(part, options.out)
+    overlay.parent.mkdir(parents=True, exist_ok=True)
+    overlay.write_text(f"{RECALL_ALONE}[recall.learnt]\n{PARTS[part]}\n", encoding="utf-8")
     if load_config(options.profile, *options.configs).recall.learnt is None:
-        raise InvalidConfigError("the configuration has nothing learnt that a part could be taken from")
-    return load_config(options.profile, *options.configs, over)
+        raise InvalidConfigError("the configuration has no trained recall model to ablate")
+    return load_config(options.profile, *options.configs, overlay)
 
 
 def draw(videos: Sequence[LabelledVideo], count: int, seed: int = SEED) -> list[LabelledVideo]:
     """Draw about `count` of the tagged videos, whole uploaders by hash; return all if there are no more than that."""
-    tagged = [one for one in videos if one.tags]
+    tagged = [row for row in videos if row.tags]
     if count >= len(tagged):
         return tagged
-    return [one for one in tagged if is_held_out(one.video, count / len(tagged), seed)]
+    return [row for row in tagged if is_held_out(row.video, count / len(tagged), seed)]
 
 
 def _keep_settings(folder: BenchmarkFolder, whole: Config, scorer: Scorer, options: AblationOptions) -> None:
-    made: dict[str, Any] = {"train": file_sha256(folder.train), "videos": options.videos, "draw": SEED}
-    made |= {"sample": scorer.sample, "seed": scorer.seed, "config": whole.model_dump(mode="json")}
-    path = options.out / "settings.json"
-    if not path.exists():
-        with atomic_text_file(path) as file:
-            json.dump(made, file, indent=1, ensure_ascii=False)
-    elif (kept := json.loads(path.read_text(encoding="utf-8"))) != made:
-        other = [name for name in made if made[name] != kept.get(name)]
-        raise OutputExistsError(
-            f"{path} is of another ablation: {', '.join(other)}", "choose another folder with --out"
-        )
+    settings: dict[str, Any] = {"train": file_sha256(folder.train), "videos": options.videos, "draw": SEED}
+    settings |= {"sample": scorer.sample, "seed": scorer.seed, "config": whole.model_dump(mode="json")}
+    keep_settings(options.out / "settings.json", settings, "choose another folder with --out")
 
 
 def _drawn(table: Path, options: AblationOptions) -> Path:
@@ -135,32 +127,36 @@ def _drawn(table: Path, options: AblationOptions) -> Path:
     if not path.exists():
         videos = draw(read_table(table), options.videos)
         if not videos:
-            raise InvalidManifestError(f"{table}: no uploader is drawn for {options.videos} videos", "ask for more")
+            raise InvalidManifestError(
+                f"{table}: a draw of {options.videos} videos selects no uploader", "raise --videos"
+            )
         logger.info("drawn: %d tagged videos", len(videos))
         write_table(map(as_row, videos), path)
     return path
 
 
-def _answer(
-    part: str, learnt_from: Path, tests: Mapping[str, Sequence[LabelledVideo]], options: AblationOptions
+def _predict(
+    part: str, training_table: Path, tests: Mapping[str, Sequence[LabelledVideo]], options: AblationOptions
 ) -> None:
     bundle = options.out / part / "bundle"
-    configs = (*options.configs, _over(part, options.out))
-    ours = VideotagOptions(bundle, options.profile, configs, options.features, options.command)
+    configs = (*options.configs, _overlay(part, options.out))
+    videotag = VideotagOptions(bundle, options.profile, configs, options.features, options.command)
     for test, videos in tests.items():
-        answers = _answers(part, test, options.out)
-        if not answers.exists():
-            train(learnt_from, ours)
-            with atomic_folder(answers) as partial:
-                predict(videos, partial, ours)
+        folder = _predictions(part, test, options.out)
+        if not folder.exists():
+            train(training_table, videotag)
+            with atomic_folder(folder) as partial:
+                predict(videos, partial, videotag)
     shutil.rmtree(bundle, ignore_errors=True)
 
 
-def _require_learnt(learnt_from: Path, tests: Mapping[str, object], out: Path) -> None:
+def _require_learnt(training_table: Path, tests: Mapping[str, object], out: Path) -> None:
     """Check that the whole model learnt something: with too few videos it does not, and all parts would be equal."""
     for test in tests:
-        if not any(f"videotag-{name}" in prediction_files(_answers(WHOLE, test, out)) for name in LEARNT):
-            raise InvalidManifestError(f"{learnt_from}: nothing is learnt from it", "the training told above why")
+        if not any(f"videotag-{name}" in prediction_files(_predictions(WHOLE, test, out)) for name in LEARNT):
+            raise InvalidManifestError(
+                f"{training_table}: no recall model was trained on it", "see the training log above"
+            )
 
 
 def _files(parts: Sequence[str], test: str, out: Path) -> dict[str, Path]:
@@ -168,7 +164,7 @@ def _files(parts: Sequence[str], test: str, out: Path) -> dict[str, Path]:
     return {
         f"{part} {system}": files[f"videotag-{system}"]
         for part in parts
-        for files in [prediction_files(_answers(part, test, out))]
+        for files in [prediction_files(_predictions(part, test, out))]
         for system in SYSTEMS
         if f"videotag-{system}" in files
     }
@@ -178,22 +174,22 @@ def _compared(rows: Sequence[TableRow]) -> Tables:
     measured = {(row["test"], *row["system"].split(" ")): row for row in rows}
     tables: Tables = {}
     for test in dict.fromkeys(row["test"] for row in rows):
-        parts = dict.fromkeys(part for of, part, _ in measured if of == test)
+        parts = dict.fromkeys(part for of_test, part, _ in measured if of_test == test)
         for measure in MEASURES:
             tables[f"{test}: {measure}"] = table = []
             for part in parts:
                 cells: TableRow = {"part": part}
                 for system in SYSTEMS:
-                    own, whole = (measured.get((test, one, system), {}).get(measure) for one in (part, WHOLE))
+                    own, whole = (measured.get((test, name, system), {}).get(measure) for name in (part, WHOLE))
                     cells[system] = own
                     cells[f"{system} vs whole"] = None if own is None or whole is None else round(own - whole, 4)
                 table.append(cells)
     return tables
 
 
-def _over(part: str, out: Path) -> Path:
+def _overlay(part: str, out: Path) -> Path:
     return out / part / "config.toml"
 
 
-def _answers(part: str, test: str, out: Path) -> Path:
+def _predictions(part: str, test: str, out: Path) -> Path:
     return out / part / "predictions" / test

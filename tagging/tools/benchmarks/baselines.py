@@ -19,7 +19,7 @@ from tagging.tools.benchmarks.folder import BenchmarkFolder, read_table
 from tagging.tools.benchmarks.labels import Sparse, TrainingTags, vote_matrix
 from tagging.tools.benchmarks.nearest import nearest
 from tagging.tools.benchmarks.ngrams import tfidf
-from tagging.tools.benchmarks.predictions import DEEPEST, write_predictions
+from tagging.tools.benchmarks.predictions import MOST_TAGS, write_predictions
 from tagging.tools.benchmarks.uploader_baseline import uploader_tags
 from tagging.tools.benchmarks.xr_linear_environment import MIN_COUNT, make_environment, xr_linear
 from tagging.types import LabelledVideo
@@ -89,7 +89,7 @@ BASELINES: dict[str, Callable[[Task], Sparse]] = {
 def run_baselines(
     folder: BenchmarkFolder,
     tests: Mapping[str, Sequence[LabelledVideo]],
-    peers: Sequence[str],
+    names: Sequence[str],
     options: BaselineOptions,
     progress: Progress,
 ) -> list[Path]:
@@ -102,13 +102,13 @@ def run_baselines(
         raise InvalidManifestError(f"{folder.train}: no video with a tag")
     task = Task(train, [video for videos in tests.values() for video in videos], options, progress)
     written = []
-    for peer in [name for name in BASELINES if name in peers]:
-        found = task.tags.best(BASELINES[peer](task), DEEPEST)
+    for name in [known for known in BASELINES if known in names]:
+        found = task.tags.best(BASELINES[name](task), MOST_TAGS)
         start = 0
         for test, videos in tests.items():
-            path = folder.predictions(test) / f"{peer}.jsonl.gz"
-            some = found[start : start + len(videos)]
-            write_predictions(zip([video.video.video_id for video in videos], some, strict=True), path)
+            path = folder.predictions(test) / f"{name}.jsonl.gz"
+            tags = found[start : start + len(videos)]
+            write_predictions(zip([video.video.video_id for video in videos], tags, strict=True), path)
             start += len(videos)
             written.append(path)
     return written

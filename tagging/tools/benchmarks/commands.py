@@ -33,12 +33,12 @@ Tests = Annotated[
         "--test",
         parser=options.one_of(TESTS),
         metavar=options.choices(TESTS),
-        help="May be repeated (default: every test in the folder).",
+        help="May be repeated (default: every test of the folder).",
     ),
 ]
 ScorerFile = Annotated[
     Path | None,
-    typer.Option("--scorer", metavar="FILE", help="Scorer whose sample is answered (default: every video)."),
+    typer.Option("--scorer", metavar="FILE", help="Scorer whose sample is predicted (default: every video)."),
 ]
 Sample = Annotated[int, typer.Option("--sample", min=1, metavar="N", help="Videos in the scorer's sample.")]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of the random draws.")]
@@ -46,7 +46,7 @@ Seed = Annotated[int, typer.Option("--seed", help="Seed of the random draws.")]
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A benchmark folder, the tests to answer, and the scorer that draws their samples."""
+    """A benchmark folder, the tests to predict, and the scorer that draws their samples."""
 
     folder: BenchmarkFolder
     tests: list[str]
@@ -54,16 +54,16 @@ class Target:
 
     @classmethod
     def of(cls, folder: Path, tests: Sequence[str] | None, scorer: Path | None, sample: int, seed: int) -> "Target":
-        opened = BenchmarkFolder(folder.resolve())
-        return cls(opened, opened.tests(tests or ()), Scorer(scorer, sample, seed) if scorer else None)
+        benchmark = BenchmarkFolder(folder.resolve())
+        return cls(benchmark, benchmark.tests(tests or ()), Scorer(scorer, sample, seed) if scorer else None)
 
     def required_scorer(self) -> Scorer:
         if self.scorer is None:
-            raise VideotagError("no scorer", "name it with --scorer FILE")
+            raise VideotagError("no scorer is given", "pass it with --scorer FILE")
         return self.scorer
 
     def videos(self) -> dict[str, list[LabelledVideo]]:
-        """The videos of each test that a system has to answer."""
+        """Return the videos of each test that a system has to predict tags for."""
         from tagging.tools.benchmarks.scorer import chosen_videos
 
         return {test: chosen_videos(self.scorer, self.folder.table(test)) for test in self.tests}
@@ -107,7 +107,7 @@ def peers_command(
         Path | None, typer.Option("--xr-python", metavar="FILE", help="A Python with libpecos (default: created).")
     ] = None,
     xr_min_count: Annotated[
-        int, typer.Option("--xr-min-count", min=1, metavar="N", help="Fewest videos of a tag.")
+        int, typer.Option("--xr-min-count", min=1, metavar="N", help="Minimum number of training videos per tag.")
     ] = MIN_COUNT,
 ) -> None:
     """Predict with the baselines."""
@@ -151,7 +151,8 @@ def score_command(
     sample: Sample = SAMPLE,
     seed: Seed = SEED,
     system: Annotated[
-        list[str] | None, typer.Option("--system", metavar="NAME", help="May be repeated (default: all with answers).")
+        list[str] | None,
+        typer.Option("--system", metavar="NAME", help="May be repeated (default: all with predictions)."),
     ] = None,
     form: options.Format = options.TableFormat.table,
 ) -> None:
@@ -180,7 +181,8 @@ def ablate_command(
         ),
     ] = None,
     videos: Annotated[
-        int | None, typer.Option("--videos", min=1, metavar="N", help="Training videos, about (default: all).")
+        int | None,
+        typer.Option("--videos", min=1, metavar="N", help="Approximate number of training videos (default: all)."),
     ] = None,
     out: Annotated[
         Path | None,
@@ -191,7 +193,7 @@ def ablate_command(
     features: options.Features = None,
     form: options.Format = options.TableFormat.table,
 ) -> None:
-    """Train without each part of the recall model and show its worth."""
+    """Measure the contribution of each part of the recall model by training without it."""
     from tagging.tools.benchmarks.ablation import AblationOptions, ablate
 
     target = Target.of(folder, test, scorer, sample, seed)
@@ -206,7 +208,7 @@ def ablate_command(
 def times_command(
     bundle: Annotated[Path, typer.Argument(metavar="BUNDLE")],
     manifest: Annotated[Path, typer.Option("--manifest", metavar="FILE", help="Videos to recall tags for.")],
-    videos: Annotated[int, typer.Option("--videos", min=1, metavar="N", help="The first N of them.")] = 500,
+    videos: Annotated[int, typer.Option("--videos", min=1, metavar="N", help="Use the first N videos.")] = 500,
     grow_to: Annotated[
         int | None,
         typer.Option("--grow-to", min=1, metavar="V", help="Grow the labelled videos to V, with a new index."),
@@ -244,7 +246,7 @@ def index_backends_command(
     backend: Annotated[list[str], typer.Option("--backend", help="flat, hnsw, ivf-pq or milvus; may be repeated.")],
     dim: Annotated[int | None, typer.Option("--dim", metavar="D", help="Width that the embeddings must have.")] = None,
     uri: Annotated[str | None, typer.Option("--uri", help="Address of Milvus.")] = None,
-    k: Annotated[int, typer.Option("--k", min=1, help="Rows per answer.")] = 200,
+    k: Annotated[int, typer.Option("--k", min=1, help="Neighbours per query.")] = 200,
     seed: Seed = 7,
 ) -> None:
     """Compare the vector indexes: recall against exact search, latency, memory."""
@@ -257,10 +259,10 @@ def index_backends_command(
 def composite_command(
     data: Annotated[Path, typer.Option("--data", metavar="DIR", help="Pictures, sounds and talks.")],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Resumes a killed run.")],
-    clips: Annotated[int, typer.Option("--clips", min=1, metavar="N", help="Most clips to make.")] = CLIPS,
+    clips: Annotated[int, typer.Option("--clips", min=1, metavar="N", help="Maximum number of clips.")] = CLIPS,
     seed: Seed = SEED,
 ) -> None:
-    """Make clips whose tags are each carried by one known modality."""
+    """Make clips with tags that are each carried by one known modality."""
     from tagging.tools.benchmarks.composite import write_composite
 
     report = write_composite(data, out, clips, seed, progress())
@@ -269,7 +271,9 @@ def composite_command(
 
 @app.command("composite-score")
 def composite_score_command(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder that `composite` wrote and `ours` answered.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Folder written by `composite`, with predictions of `ours`.")
+    ],
     form: options.Format = options.TableFormat.table,
 ) -> None:
     """Show how much of each modality's tags each channel recovers."""

@@ -8,7 +8,6 @@
 A killed run can be resumed: the plan is drawn again from the seed, and existing clips are kept.
 """
 
-import json
 import time
 import zipfile
 from collections.abc import Sequence
@@ -19,12 +18,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tagging.errors import InvalidManifestError, OutputExistsError
-from tagging.files.atomic import atomic_file, atomic_text_file
+from tagging.errors import InvalidManifestError
+from tagging.files.atomic import atomic_file
 from tagging.progress import Progress
 from tagging.tools.benchmarks.composite_clip import FPS, moving_crop, repeated, write_clip
 from tagging.tools.benchmarks.composite_plan import ClipPlan, plan_clips
 from tagging.tools.benchmarks.folder import BenchmarkFolder
+from tagging.tools.benchmarks.settings import keep_settings
 from tagging.tools.benchmarks.sources import read_pictures, read_sounds, read_talks
 from tagging.types import MODALITIES
 
@@ -40,9 +40,12 @@ def write_composite(data: Path, out: Path, clips: int, seed: int, progress: Prog
     try:
         plans = plan_clips(read_talks(data), read_pictures(data), read_sounds(data), clips, seed)
     except (OSError, LookupError, zipfile.BadZipFile) as error:
-        raise InvalidManifestError(f"{data}: its sources cannot be read: {error!r}", "README.md names them") from error
+        raise InvalidManifestError(
+            f"{data}: cannot read the sources: {error!r}", "see the benchmarks README"
+        ) from error
     out.mkdir(parents=True, exist_ok=True)
-    _keep_sources(plans, seed, out / "sources.json")
+    settings = {"seed": seed, "clips": [_sources_of(plan) for plan in plans]}
+    keep_settings(out / "sources.json", settings, "choose another folder, or the same number of clips and seed")
     missing = [plan for plan in plans if not _clip(out, plan).exists()]
     (out / "clips").mkdir(exist_ok=True)
     started = time.monotonic()
@@ -53,15 +56,15 @@ def write_composite(data: Path, out: Path, clips: int, seed: int, progress: Prog
             samples = repeated(plan.sound.read().astype(np.float32), plan.seconds)
             write_clip(_clip(out, plan), frames, samples)
             advance(1)
-    took = time.monotonic() - started
+    elapsed_s = time.monotonic() - started
     parts = {name: [plan for plan in plans if plan.split == name] for name in ("train", "test")}
     folder = BenchmarkFolder(out)
-    for name, some in (*parts.items(), ("manifest", plans)):
-        _write_manifest(some, folder.table(name))
+    for name, part in (*parts.items(), ("manifest", plans)):
+        _write_manifest(part, folder.table(name))
     return {
-        **{f"{name}_clips": len(some) for name, some in parts.items()},
+        **{f"{name}_clips": len(part) for name, part in parts.items()},
         "clips_written": len(missing),
-        "seconds_a_clip": took / max(len(missing), 1),
+        "seconds_a_clip": elapsed_s / max(len(missing), 1),
         "mean_clip_seconds": float(np.mean([plan.seconds for plan in plans])),
         **{f"tags_carried_by_{m}": sum(by == m for plan in plans for _, by in plan.carried) for m in MODALITIES},
     }
@@ -71,16 +74,7 @@ def _clip(out: Path, plan: ClipPlan) -> Path:
     return out / "clips" / f"{plan.video_id}.mp4"
 
 
-def _keep_sources(plans: Sequence[ClipPlan], seed: int, path: Path) -> None:
-    made: dict[str, Any] = {"seed": seed, "clips": [_made_of(plan) for plan in plans]}
-    if not path.exists():
-        with atomic_text_file(path) as file:
-            json.dump(made, file, indent=1, ensure_ascii=False)
-    elif json.loads(path.read_text(encoding="utf-8")) != made:
-        raise OutputExistsError(f"{path} is of other clips", "choose another folder, or the same number and seed")
-
-
-def _made_of(plan: ClipPlan) -> dict[str, Any]:
+def _sources_of(plan: ClipPlan) -> dict[str, Any]:
     names = {"talk": plan.talk.name, "picture": plan.picture.name, "sound": plan.sound.name}
     return {"video_id": plan.video_id, **names, "seconds": plan.seconds, "seed": plan.seed}
 

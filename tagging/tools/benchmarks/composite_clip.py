@@ -12,19 +12,19 @@ from tagging.files.atomic import atomic_file
 from tagging.types import SAMPLE_RATE_HZ
 
 WIDTH, HEIGHT, FPS = 160, 120, 12
-LARGER = 1.25  # size of the picture that the crop moves over, relative to the clip
+SCALE = 1.25  # size of the picture that the crop moves over, relative to the clip
 
 
 def moving_crop(picture: NDArray[np.uint8], frames: int, rng: np.random.Generator) -> NDArray[np.uint8]:
     """Return (frames, HEIGHT, WIDTH, 3) crops of an (H, W, 3) RGB picture, moving evenly between random positions."""
     height, width = picture.shape[:2]
-    scale = LARGER * max(WIDTH / width, HEIGHT / height)
+    scale = SCALE * max(WIDTH / width, HEIGHT / height)
     size = round(width * scale), round(height * scale)
     large = np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BICUBIC))
     room = np.array([large.shape[0] - HEIGHT, large.shape[1] - WIDTH])
     start, end = rng.uniform(0, 1, (2, 2)) * room
-    places = np.rint(np.linspace(start, end, frames)).astype(int)
-    return np.stack([large[top : top + HEIGHT, left : left + WIDTH] for top, left in places])
+    corners = np.rint(np.linspace(start, end, frames)).astype(int)
+    return np.stack([large[top : top + HEIGHT, left : left + WIDTH] for top, left in corners])
 
 
 def repeated(samples: NDArray[np.float32], seconds: float) -> NDArray[np.float32]:
@@ -48,8 +48,8 @@ def write_clip(path: Path, frames: NDArray[np.uint8], samples: NDArray[np.float3
             frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
             frame.pts = number
             container.mux(video.encode(frame))
-        heard = av.AudioFrame.from_ndarray(np.clip(samples, -1, 1)[None], format="fltp", layout="mono")
-        heard.sample_rate, heard.pts, heard.time_base = SAMPLE_RATE_HZ, 0, Fraction(1, SAMPLE_RATE_HZ)
-        container.mux(audio.encode(heard))
+        chunk = av.AudioFrame.from_ndarray(np.clip(samples, -1, 1)[None], format="fltp", layout="mono")
+        chunk.sample_rate, chunk.pts, chunk.time_base = SAMPLE_RATE_HZ, 0, Fraction(1, SAMPLE_RATE_HZ)
+        container.mux(audio.encode(chunk))
         container.mux(video.encode(None))
         container.mux(audio.encode(None))

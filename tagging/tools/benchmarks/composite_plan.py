@@ -19,6 +19,8 @@ from tagging.types import Modality
 TEST_SHARE = 0.2
 SHORTEST_S, LONGEST_S = 3.0, 6.0
 
+S = TypeVar("S", bound=Source)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClipPlan:
@@ -49,20 +51,32 @@ def plan_clips(
     """
     rng = np.random.default_rng(seed)
     wanted = round(clips * TEST_SHARE)
-    train = _matched(*_part(talks, pictures, sounds, False), clips - wanted, "train", rng)
-    known: set[str] = {tag for plan in train for tag, _ in plan.carried}
-    part = [[one for one in some if known.issuperset(one.tags)] for some in _part(talks, pictures, sounds, True)]
-    test = _matched([one for one in part[0] if isinstance(one, Talk)], part[1], part[2], wanted, "test", rng)
+    train_talks, test_talks = _divided(talks)
+    train_pictures, test_pictures = _divided(pictures)
+    train_sounds, test_sounds = _divided(sounds)
+    train = _matched(train_talks, train_pictures, train_sounds, clips - wanted, "train", rng)
+    known = {tag for plan in train for tag, _ in plan.carried}
+    test = _matched(
+        _with_tags(test_talks, known),
+        _with_tags(test_pictures, known),
+        _with_tags(test_sounds, known),
+        wanted,
+        "test",
+        rng,
+    )
     if not train or not test:
-        raise InvalidManifestError(f"the sources give {len(train)} training and {len(test)} test clips")
+        raise InvalidManifestError(f"the sources suffice for {len(train)} training and {len(test)} test clips only")
     return [*train, *test]
 
 
-def _part(
-    talks: Sequence[Talk], pictures: Sequence[Source], sounds: Sequence[Source], held_out: bool
-) -> tuple[list[Talk], list[Source], list[Source]]:
-    one, two, three = ([s for s in some if s.held_out is held_out] for some in (talks, pictures, sounds))
-    return [talk for talk in one if isinstance(talk, Talk)], two, three
+def _divided(sources: Sequence[S]) -> tuple[list[S], list[S]]:
+    """Divide the sources into those of training clips and those of test clips."""
+    return [source for source in sources if not source.held_out], [source for source in sources if source.held_out]
+
+
+def _with_tags(sources: Sequence[S], known: set[str]) -> list[S]:
+    """Return the sources all of whose tags are known."""
+    return [source for source in sources if known.issuperset(source.tags)]
 
 
 def _matched(
@@ -74,17 +88,17 @@ def _matched(
     rng: np.random.Generator,
 ) -> list[ClipPlan]:
     """Match each talk with the next compatible picture and then with the next compatible sound."""
-    picture_queue, sound_queue = _label_by_label(pictures, rng), _label_by_label(sounds, rng)
+    picture_queue, sound_queue = _round_robin(pictures, rng), _round_robin(sounds, rng)
     plans: list[ClipPlan] = []
-    for place in rng.permutation(len(talks)):
+    for index in rng.permutation(len(talks)):
         if len(plans) == clips:
             break
-        talk = talks[place]
+        talk = talks[index]
         text = plain(f"{talk.title}\n{talk.description}")
-        picture = next((one for one in picture_queue if _apart(one, text, frozenset())), None)
+        picture = next((picture for picture in picture_queue if _is_unrelated(picture, text, frozenset())), None)
         if picture is None:
             continue
-        sound = next((one for one in sound_queue if _apart(one, text, picture.related)), None)
+        sound = next((sound for sound in sound_queue if _is_unrelated(sound, text, picture.related)), None)
         if sound is None:
             continue
         picture_queue.remove(picture)
@@ -95,19 +109,16 @@ def _matched(
     return plans
 
 
-def _apart(one: Source, text: str, others: frozenset[str]) -> bool:
-    return not one.related & others and not any(word in text for word in one.related)
+def _is_unrelated(source: Source, text: str, others: frozenset[str]) -> bool:
+    return not source.related & others and not any(word in text for word in source.related)
 
 
-S = TypeVar("S", bound=Source)
-
-
-def _label_by_label(sources: Sequence[S], rng: np.random.Generator) -> list[S]:
+def _round_robin(sources: Sequence[S], rng: np.random.Generator) -> list[S]:
     """Shuffle, the first of every label before the second of any, so rare labels count as much as common ones."""
-    shuffled = [sources[place] for place in rng.permutation(len(sources))]
+    shuffled = [sources[index] for index in rng.permutation(len(sources))]
     seen: Counter[tuple[str, ...]] = Counter()
     rounds: dict[int, list[S]] = defaultdict(list)
-    for one in shuffled:
-        rounds[seen[one.tags]].append(one)
-        seen[one.tags] += 1
-    return [one for number in sorted(rounds) for one in rounds[number]]
+    for source in shuffled:
+        rounds[seen[source.tags]].append(source)
+        seen[source.tags] += 1
+    return [source for number in sorted(rounds) for source in rounds[number]]

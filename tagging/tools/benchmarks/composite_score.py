@@ -25,13 +25,13 @@ def composite_score(folder: BenchmarkFolder) -> list[dict[str, str | int | float
     carried = _read_carried(folder.table("test"))
     files = prediction_files(folder.predictions("test"))
     if not files:
-        raise ArtifactNotFoundError(f"{folder.predictions('test')}: no predictions", "make some with the command ours")
+        raise ArtifactNotFoundError(f"{folder.predictions('test')}: no predictions", "make them with the command ours")
     rows: list[dict[str, str | int | float]] = []
     for system, path in files.items():
         predictions = read_predictions(path)
-        strange = predictions.keys() - carried.keys()
-        if strange:
-            raise InvalidManifestError(f"{path}: {min(strange)!r} is no test clip of {folder.root}")
+        foreign = predictions.keys() - carried.keys()
+        if foreign:
+            raise InvalidManifestError(f"{path}: {min(foreign)!r} is not a test clip of {folder.root}")
         for modality in MODALITIES:
             hits = dict.fromkeys(DEPTHS, 0)
             pairs = 0
@@ -54,4 +54,4 @@ def _read_carried(path: Path) -> Carried:
             for row in columns
         }
     except (OSError, ValueError, TypeError, pa.ArrowException) as error:
-        raise InvalidManifestError(f"{path}: no composite set: {error}", "write one with composite") from error
+        raise InvalidManifestError(f"{path}: not a composite set: {error}", "write one with composite") from error

@@ -45,7 +45,7 @@ def read_dataset(kind: str, path: Path) -> Dataset:
     ids = Counter(row.video_id for row in dataset.rows)
     repeated = [video_id for video_id, count in ids.items() if count > 1]
     if repeated:
-        raise InvalidManifestError(f"{path}: video_id {repeated[0]!r} stands in {ids[repeated[0]]} rows")
+        raise InvalidManifestError(f"{path}: video_id {repeated[0]!r} occurs in {ids[repeated[0]]} rows")
     if not dataset.rows:
         raise InvalidManifestError(f"{path}: none of {dataset.counts['rows_read']} rows can be used as {kind}")
     return dataset

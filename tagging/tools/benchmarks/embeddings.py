@@ -23,7 +23,7 @@ def embed_titles(videos: Sequence[LabelledVideo], store: FeatureStore, progress:
     assert encoders.text is not None
     extraction = extract([video.video for video in videos], encoders, config.media, store, progress)
     rows = np.zeros((len(videos), encoders.text.dim), np.float32)
-    for place, embeddings in enumerate(extraction.embeddings):
+    for row, embeddings in enumerate(extraction.embeddings):
         if "text" in embeddings.rows:
-            rows[place] = embeddings.rows["text"]
+            rows[row] = embeddings.rows["text"]
     return rows

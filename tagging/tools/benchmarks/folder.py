@@ -33,14 +33,15 @@ class BenchmarkFolder:
     def table(self, name: str) -> Path:
         return self.root / f"{name}.parquet"
 
-    def tests(self, asked: Sequence[str] = ()) -> list[str]:
+    def tests(self, names: Sequence[str] = ()) -> list[str]:
         """Return the given tests, or all that exist. Raises ArtifactNotFoundError if one, or all, are missing."""
-        found = list(asked) or [name for name in TESTS if self.table(name).is_file()]
+        found = list(names) or [name for name in TESTS if self.table(name).is_file()]
         missing = [path for path in (self.train, *map(self.table, found)) if not path.is_file()]
         if missing or not found:
-            what = f"no {missing[0].name}" if missing else "no test"
+            reason = f"no {missing[0].name}" if missing else "no test"
             raise ArtifactNotFoundError(
-                f"{self.root} is no benchmark: {what} in it", "write one with python -m tagging.tools.benchmarks split"
+                f"{self.root} is not a benchmark folder: {reason} in it",
+                "write one with python -m tagging.tools benchmarks split",
             )
         return found
 
@@ -52,9 +53,9 @@ def read_table(path: Path) -> list[LabelledVideo]:
     return list(read_labelled([path], {}))
 
 
-def as_row(one: LabelledVideo) -> Row:
-    video = one.video
-    return Row(video.video_id, video.title, video.description, one.tags, video.uploader_id, video.uri)
+def as_row(labelled: LabelledVideo) -> Row:
+    video = labelled.video
+    return Row(video.video_id, video.title, video.description, labelled.tags, video.uploader_id, video.uri)
 
 
 def write_table(rows: Iterable[Row], path: Path) -> None:

@@ -32,7 +32,7 @@ from tagging.errors import InvalidConfigError
 
 logger = logging.getLogger(__name__)
 
-NEAR = 10
+NEIGHBOURS = 10
 NOISE = 0.3
 ROWS_AT_ONCE = 65_536
 QUERIES = 1_000
@@ -67,17 +67,17 @@ def between(real: Rows, parents: NDArray[np.int64], rng: np.random.Generator) ->
     if not len(parents):
         return np.zeros((0, real.shape[1]), np.float32)
     index = build_index(real, EXACT)
-    near = np.concatenate(
-        [index.search(real[start : start + 1_024], NEAR + 1).ids[:, 1:] for start in range(0, len(real), 1_024)]
+    neighbours = np.concatenate(
+        [index.search(real[start : start + 1_024], NEIGHBOURS + 1).ids[:, 1:] for start in range(0, len(real), 1_024)]
     )
     rows = np.empty((len(parents), real.shape[1]), np.float32)
     for start in range(0, len(parents), ROWS_AT_ONCE):
-        one = parents[start : start + ROWS_AT_ONCE]
-        other = near[one, rng.integers(0, NEAR, len(one))]
-        share = rng.random((len(one), 1), np.float32)
-        middle = _unit(share * real[one] + (1 - share) * real[other])
+        batch = parents[start : start + ROWS_AT_ONCE]
+        other = neighbours[batch, rng.integers(0, NEIGHBOURS, len(batch))]
+        share = rng.random((len(batch), 1), np.float32)
+        middle = _unit(share * real[batch] + (1 - share) * real[other])
         noise = _unit(rng.standard_normal(middle.shape, np.float32))
-        rows[start : start + len(one)] = _unit(middle + NOISE * noise)
+        rows[start : start + len(batch)] = _unit(middle + NOISE * noise)
     return rows
 
 
@@ -113,16 +113,16 @@ def table(measured: Sequence[Measured], k: int) -> str:
         ["---"] * len(HEADINGS),
         *(
             [
-                one.backend,
-                f"{one.build_s:.1f}",
-                "in Milvus" if np.isnan(one.resident_mib) else f"{one.resident_mib:.0f}",
-                f"{one.p50_ms:.2f}",
-                f"{one.p99_ms:.2f}",
-                f"{one.ratio:.3f}",
-                f"{one.recall_at_10:.3f}",
-                f"{one.recall_at_k:.3f}",
+                result.backend,
+                f"{result.build_s:.1f}",
+                "in Milvus" if np.isnan(result.resident_mib) else f"{result.resident_mib:.0f}",
+                f"{result.p50_ms:.2f}",
+                f"{result.p99_ms:.2f}",
+                f"{result.ratio:.3f}",
+                f"{result.recall_at_10:.3f}",
+                f"{result.recall_at_k:.3f}",
             ]
-            for one in measured
+            for result in measured
         ),
     ]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
@@ -137,9 +137,9 @@ def compare_backends(
     Raises InvalidConfigError for an array of another shape.
     """
     real = np.load(embeddings, mmap_mode="r", allow_pickle=False)
-    if real.ndim != 2 or dim not in (None, real.shape[1]) or len(real) < 2 * NEAR:
+    if real.ndim != 2 or dim not in (None, real.shape[1]) or len(real) < 2 * NEIGHBOURS:
         raise InvalidConfigError(
-            f"{embeddings} holds an array {real.shape}, expected ({2 * NEAR} or more, {dim or 'D'})"
+            f"{embeddings} holds an array {real.shape}, expected ({2 * NEIGHBOURS} or more, {dim or 'D'})"
         )
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(real))
@@ -160,7 +160,7 @@ def share_found(rows: Rows, queries: Rows, found: NDArray[np.int64]) -> float:
     for start in range(0, len(rows), ROWS_AT_ONCE):
         scores = np.concatenate([nearest, queries @ rows[start : start + ROWS_AT_ONCE].T], axis=1)
         nearest = -np.partition(-scores, found.shape[1] - 1, axis=1)[:, : found.shape[1]]
-    scores = np.array([rows[one] @ query for one, query in zip(found, queries, strict=True)])
+    scores = np.array([rows[ids] @ query for ids, query in zip(found, queries, strict=True)])
     return float((scores >= nearest.min(axis=1, keepdims=True) - SAME).mean())
 
 
@@ -181,8 +181,8 @@ def _built(rows: Rows, config: IndexConfig, seed: int) -> tuple[VectorIndex, flo
 def _times_ms(indexes: Sequence[VectorIndex], queries: Rows, k: int) -> list[list[float]]:
     """Return the milliseconds of each query, per index. The order alternates: the second index finds warm threads."""
     times: list[list[float]] = [[] for _ in indexes]
-    for place, query in enumerate(queries):
-        for index, taken in list(zip(indexes, times, strict=True))[:: 1 - 2 * (place % 2)]:
+    for number, query in enumerate(queries):
+        for index, taken in list(zip(indexes, times, strict=True))[:: 1 - 2 * (number % 2)]:
             started = time.perf_counter()
             index.search(query[np.newaxis], k)
             taken.append(1e3 * (time.perf_counter() - started))

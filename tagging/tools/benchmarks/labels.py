@@ -29,7 +29,7 @@ class TrainingTags:
         """Build the matrix. Raises InvalidManifestError for a video without a tag."""
         tags = [sorted({normalise(tag) for tag in video.tags} - {""}) for video in videos]
         if not all(tags):
-            raise InvalidManifestError("a training video without a tag")
+            raise InvalidManifestError("a training video has no tag")
         counts = Counter(name for own in tags for name in own)
         names = tuple(sorted(counts, key=lambda name: (-counts[name], name)))
         row_of = {name: row for row, name in enumerate(names)}

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from tagging.progress import Progress
 
-QUERIES_AT_ONCE = 64
+QUERIES_PER_BATCH = 64
 Rows = Any  # (V, D) float32, dense or scipy.sparse.csr_matrix
 
 
@@ -20,15 +20,15 @@ def nearest(queries: Rows, videos: Rows, k: int, progress: Progress) -> tuple[ND
     rows, similarity = np.zeros((queries.shape[0], k), np.int64), np.zeros((queries.shape[0], k), np.float32)
     transposed = videos.T.tocsr() if hasattr(videos, "tocsr") else videos.T  # otherwise converted at every product
     with progress.track("nearest titles", queries.shape[0]) as advance:
-        for start in range(0, queries.shape[0], QUERIES_AT_ONCE):
-            here = slice(start, start + QUERIES_AT_ONCE)
-            product = queries[here] @ transposed
+        for start in range(0, queries.shape[0], QUERIES_PER_BATCH):
+            batch = slice(start, start + QUERIES_PER_BATCH)
+            product = queries[batch] @ transposed
             all_scores = product.toarray() if hasattr(product, "toarray") else product
-            for place, scores in enumerate(all_scores, start):
+            for query, scores in enumerate(all_scores, start):
                 # A partition alone would choose arbitrarily among ties, and equal titles cause many.
                 least = np.partition(scores, -k)[-k]
-                near = np.flatnonzero(scores >= least)
-                rows[place] = near[np.lexsort((near, -scores[near]))[:k]]
-                similarity[place] = scores[rows[place]]
+                candidates = np.flatnonzero(scores >= least)
+                rows[query] = candidates[np.lexsort((candidates, -scores[candidates]))[:k]]
+                similarity[query] = scores[rows[query]]
             advance(len(all_scores))
     return rows, similarity

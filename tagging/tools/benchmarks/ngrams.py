@@ -22,12 +22,12 @@ def tfidf(train: Sequence[str], tests: Sequence[str], progress: Progress) -> tup
     blocks: list[tuple[Sparse, Sparse]] = []
     with progress.track("TF-IDF", len(KINDS)) as advance:
         for analyzer, lengths in KINDS:
-            make = TfidfVectorizer(analyzer=analyzer, ngram_range=lengths, sublinear_tf=True, dtype=np.float32)
+            vectorizer = TfidfVectorizer(analyzer=analyzer, ngram_range=lengths, sublinear_tf=True, dtype=np.float32)
             try:
-                learnt = make.fit_transform(train)
+                fitted = vectorizer.fit_transform(train)
             except ValueError as error:
                 raise InvalidManifestError(f"the training titles cannot be used: {error}") from error
-            blocks.append((learnt, make.transform(tests)))
+            blocks.append((fitted, vectorizer.transform(tests)))
             advance(1)
     stack = sparse.hstack
-    return stack([one for one, _ in blocks], format="csr"), stack([one for _, one in blocks], format="csr")
+    return stack([rows for rows, _ in blocks], format="csr"), stack([rows for _, rows in blocks], format="csr")

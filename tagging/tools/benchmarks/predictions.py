@@ -9,7 +9,7 @@ from pathlib import Path
 from tagging.errors import InvalidManifestError
 from tagging.files.atomic import atomic_file
 
-DEEPEST = 200  # most tags per video
+MOST_TAGS = 200  # most tags per video
 
 
 def prediction_files(folder: Path) -> dict[str, Path]:
@@ -28,7 +28,7 @@ def write_predictions(videos: Iterable[tuple[str, Sequence[str]]], path: Path) -
         io.TextIOWrapper(zipped, encoding="utf-8") as file,
     ):
         for video_id, tags in videos:
-            file.write(json.dumps({"video_id": video_id, "tags": list(tags[:DEEPEST])}, ensure_ascii=False) + "\n")
+            file.write(json.dumps({"video_id": video_id, "tags": list(tags[:MOST_TAGS])}, ensure_ascii=False) + "\n")
 
 
 def read_predictions(path: Path) -> dict[str, list[str]]:

@@ -36,7 +36,7 @@ def score(
         if missing or not files:
             of = f" of {', '.join(missing)}" if missing else ""
             raise ArtifactNotFoundError(
-                f"{folder.predictions(test)}: no predictions{of}", "make some with the commands peers and ours"
+                f"{folder.predictions(test)}: no predictions{of}", "make them with the commands peers and ours"
             )
         found[test] = {name: files[name] for name in systems or files}
     return score_files(folder, found, folder.train, scorer, progress)
@@ -50,33 +50,33 @@ def score_files(
     progress: Progress,
 ) -> Tables:
     """Return the same tables for given files of predictions (test -> system -> file), all trained on `train`."""
-    learnt = {normalise(tag) for row in read_table(train) for tag in row.tags}
+    trained_tags = {normalise(tag) for row in read_table(train) for tag in row.tags}
     tables: Tables = {"recall": [], "bands": [], "scripts": []}
     total = 2 * sum(map(len, found.values()))
     with progress.track("score", total) as advance, tempfile.TemporaryDirectory() as name:
         for test, files in found.items():
             truth = folder.table(test)
-            known = _known_truth(truth, learnt, scorer, Path(name) / f"{test}.parquet")
+            known = _known_truth(truth, trained_tags, scorer, Path(name) / f"{test}.parquet")
             for system, path in files.items():
-                answer = scorer.score(truth, train, path)
+                scores = scorer.score(truth, train, path)
                 advance(1)
                 among_known = scorer.score(known, train, path)
                 advance(1)
                 start = {"test": test, "system": system}
                 try:
-                    tables["recall"].append(start | _recall(answer, among_known))
-                    tables["bands"] += [start | row for row in _bands(answer)]
-                    tables["scripts"] += [start | row for row in _scripts(answer)]
+                    tables["recall"].append(start | _recall(scores, among_known))
+                    tables["bands"] += [start | row for row in _bands(scores)]
+                    tables["scripts"] += [start | row for row in _scripts(scores)]
                 except KeyError as error:
-                    raise VideotagError(f"{scorer.file}: its answer has no {error}") from error
+                    raise VideotagError(f"{scorer.file}: its output has no key {error}") from error
     return tables
 
 
-def _known_truth(truth: Path, learnt: set[str], scorer: Scorer, out: Path) -> Path:
+def _known_truth(truth: Path, trained_tags: set[str], scorer: Scorer, out: Path) -> Path:
     """Write the scorer's sample without the tags unseen in training; drop videos that are left without a tag."""
     rows = []
     for row in scorer.sampled(truth):
-        video, tags = row.video, tuple(tag for tag in row.tags if normalise(tag) in learnt)
+        video, tags = row.video, tuple(tag for tag in row.tags if normalise(tag) in trained_tags)
         if tags:
             rows.append(Row(video.video_id, video.title, video.description, tags, video.uploader_id))
     if not rows:
@@ -85,24 +85,24 @@ def _known_truth(truth: Path, learnt: set[str], scorer: Scorer, out: Path) -> Pa
     return out
 
 
-def _recall(answer: TableRow, known: TableRow) -> TableRow:
+def _recall(scores: TableRow, known: TableRow) -> TableRow:
     return {
-        "videos": answer["videos"],
-        "unanswered": answer["videos_without_prediction"],
-        **{name: answer[name] for name in MEASURES},
+        "videos": scores["videos"],
+        "unanswered": scores["videos_without_prediction"],
+        **{name: scores[name] for name in MEASURES},
         "R@200 known": known["R@200"],
-        **{f"{name} 95%": "{}-{}".format(*answer[f"{name}_interval95"]) for name in ("P@5", "R@20")},
+        **{f"{name} 95%": "{}-{}".format(*scores[f"{name}_interval95"]) for name in ("P@5", "R@20")},
     }
 
 
-def _bands(answer: TableRow) -> list[TableRow]:
-    bands = answer["R@20_by_train_count"]
-    return [{"train_videos": name, "pairs": one["pairs"], "R@20": one["R@20"]} for name, one in bands.items()]
+def _bands(scores: TableRow) -> list[TableRow]:
+    bands = scores["R@20_by_train_count"]
+    return [{"train_videos": name, "pairs": band["pairs"], "R@20": band["R@20"]} for name, band in bands.items()]
 
 
-def _scripts(answer: TableRow) -> list[TableRow]:
+def _scripts(scores: TableRow) -> list[TableRow]:
     return [
-        {"script": name, "videos": one["videos"], "P@5": one["P@5"], "R@20": one["R@20"]}
-        for name, one in answer["by_title_script"].items()
-        if one["videos"]
+        {"script": name, "videos": group["videos"], "P@5": group["P@5"], "R@20": group["R@20"]}
+        for name, group in scores["by_title_script"].items()
+        if group["videos"]
     ]

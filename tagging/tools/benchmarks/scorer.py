@@ -10,6 +10,7 @@ from typing import Any
 
 from tagging.errors import VideotagError
 from tagging.tools.benchmarks.folder import read_table
+from tagging.tools.benchmarks.programs import last_line
 from tagging.types import LabelledVideo
 
 SAMPLE, SEED = 2000, 7
@@ -25,14 +26,14 @@ class Scorer:
 
     def score(self, truth: Path, train: Path, predictions: Path) -> dict[str, Any]:
         """Return the scores of one file of predictions. Raises VideotagError with the last line of its stderr."""
-        said = self._run(truth, "--train", str(train), "--predictions", str(predictions))
+        output = self._run(truth, "--train", str(train), "--predictions", str(predictions))
         try:
-            answer = json.loads(said)
+            scores = json.loads(output)
         except ValueError as error:
-            raise VideotagError(f"{self.file}: its answer is not JSON: {error}") from error
-        if not isinstance(answer, dict):
-            raise VideotagError(f"{self.file}: its answer is no JSON object")
-        return answer
+            raise VideotagError(f"{self.file}: its output is not JSON: {error}") from error
+        if not isinstance(scores, dict):
+            raise VideotagError(f"{self.file}: its output is not a JSON object")
+        return scores
 
     def sampled(self, truth: Path) -> list[LabelledVideo]:
         """Return the videos of a table in the scorer's sample, which depends only on table, size and seed."""
@@ -44,13 +45,12 @@ class Scorer:
 
     def _run(self, truth: Path, *arguments: str) -> str:
         if not self.file.is_file():
-            raise VideotagError(f"{self.file}: no such scorer", "name it with --scorer FILE")
+            raise VideotagError(f"{self.file}: no such scorer", "pass it with --scorer FILE")
         command = [sys.executable, str(self.file), "--truth", str(truth), *arguments]
         command += ["--sample", str(self.sample), "--seed", str(self.seed)]
         done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
         if done.returncode:
-            said = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-            raise VideotagError(f"{self.file.name}: {said}")
+            raise VideotagError(f"{self.file.name}: {last_line(done.stderr, f'exit code {done.returncode}')}")
         return done.stdout
 
 

@@ -7,7 +7,6 @@ trained on. Talks are divided by a hash of their title.
 import csv
 import io
 import zipfile
-from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from tagging.text import normalise, singular, split_words
 from tagging.tools.benchmarks.datasets import read_dataset
 from tagging.tools.distillation.classes import Classes, audio_classes, vision_classes
 from tagging.tools.distillation.pictures import hashed_share, is_in_holdout, read_stills
+from tagging.tools.distillation.sounds import holdout_groups
 
 TALKS_HOLDOUT_SHARE = 0.2
 # The ImageNet sample has one picture per class: a class would be in training or in test, never in both.
@@ -68,17 +68,14 @@ def read_sounds(data: Path) -> list[Source]:
     with (folder / "labels.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     archives = {name: zipfile.ZipFile(folder / name) for name in sorted({row["shard"] for row in rows})}
-    recordings: dict[str, set[str]] = defaultdict(set)
-    for row in rows:
-        recordings[row["label"]].add(row["recording"])
+    groups = holdout_groups(rows)
     classes = audio_classes()
     found = []
     for row in rows:
-        group = row["recording"] if len(recordings[row["label"]]) > 1 else row["file"]
         if row["label"] not in VAGUE:
             own = classes.rows[f"sounds:{row['label']}"]
             read = _sound(archives[row["shard"]], row["file"])
-            found.append(_labelled(classes, own, row["file"], is_in_holdout("sounds", group), read))
+            found.append(_labelled(classes, own, row["file"], is_in_holdout("sounds", groups[row["file"]]), read))
     return found
 
 
@@ -91,7 +88,7 @@ def read_talks(data: Path) -> list[Talk]:
         held_out = hashed_share(f"talk {normalise(row.title)}") < TALKS_HOLDOUT_SHARE
         if tags:
             related = frozenset(map(plain, tags))
-            found.append(Talk(row.video_id, tags, related, held_out, _nothing, row.title, row.description))
+            found.append(Talk(row.video_id, tags, related, held_out, _no_samples, row.title, row.description))
     return found
 
 
@@ -119,5 +116,5 @@ def _sound(archive: zipfile.ZipFile, name: str) -> Callable[[], NDArray[np.float
     return read
 
 
-def _nothing() -> NDArray[np.float32]:
+def _no_samples() -> NDArray[np.float32]:
     return np.zeros(0, np.float32)

@@ -50,15 +50,15 @@ def write_split(dataset: Dataset, out: Path, seed: int = SEED) -> list[dict[str,
     folder = BenchmarkFolder(out)
     existing = [path for path in map(folder.table, ("train", *TESTS)) if path.exists()]
     if existing:
-        raise OutputExistsError(f"{existing[0]} exists", "remove it, or choose another folder")
+        raise OutputExistsError(f"{existing[0]} exists", "remove it or choose another folder")
     parts = divide(dataset.rows, seed)
     empty = [name for name, rows in parts.items() if not rows]
     if empty:
-        raise InvalidManifestError(f"{len(dataset.rows)} rows are too few: none falls to {empty[0]}")
+        raise InvalidManifestError(f"{len(dataset.rows)} rows are too few: the part {empty[0]} would be empty")
     out.mkdir(parents=True, exist_ok=True)
     for name, rows in parts.items():
         write_table(rows, folder.table(name))
-    titles, uploaders, tags = _of_train(parts["train"])
+    titles, uploaders, tags = _training_sets(parts["train"])
     return [
         {
             "part": name,
@@ -74,6 +74,6 @@ def write_split(dataset: Dataset, out: Path, seed: int = SEED) -> list[dict[str,
     ]
 
 
-def _of_train(rows: Sequence[Row]) -> tuple[set[str], set[str | None], set[str]]:
+def _training_sets(rows: Sequence[Row]) -> tuple[set[str], set[str | None], set[str]]:
     titles = {normalise(row.title) for row in rows}
     return titles, {row.uploader_id for row in rows} - {None}, {normalise(tag) for row in rows for tag in row.tags}

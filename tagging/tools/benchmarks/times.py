@@ -56,28 +56,30 @@ def recall_times(
     bundle: Path, videos: Sequence[VideoRef], growth: Growth | None, store: FeatureStore, progress: Progress
 ) -> dict[str, list[Row]]:
     """Return tables: the indexes if they are rebuilt, the time of every stage, and the totals with memory in MiB."""
-    stated = read_manifest(bundle)
-    encoders = load_encoders(stated.config.encoders)
-    check_encoders(stated, encoders)
-    extraction = extract(videos, encoders, stated.config.media, store, progress, with_tokens=stated.ranker is not None)
+    manifest = read_manifest(bundle)
+    encoders = load_encoders(manifest.config.encoders)
+    check_encoders(manifest, encoders)
+    extraction = extract(
+        videos, encoders, manifest.config.media, store, progress, with_tokens=manifest.ranker is not None
+    )
     queries = extraction.embeddings
-    ranker = load_ranker(bundle, stated)
+    ranker = load_ranker(bundle, manifest)
     before, started = now_mib(), time.perf_counter()
-    parts, config = RecallParts.load(bundle, stated), stated.config.recall
-    blend = load_fusion(bundle, parts)
+    parts, config = RecallParts.load(bundle, manifest), manifest.config.recall
+    fusion = load_fusion(bundle, parts)
     tables: dict[str, list[Row]] = {}
-    figures = {"load the bundle, s": round(time.perf_counter() - started, 1)}
+    figures = {"load time, s": round(time.perf_counter() - started, 1)}
     if growth is not None:
-        asked = RecallStage.of(parts, blend, config).queries(queries)
-        parts, tables["indexes"] = grown(parts, growth, config, asked, progress)
-    recall_stage = RecallStage.of(parts, blend, config)
+        recall_queries = RecallStage.of(parts, fusion, config).queries(queries)
+        parts, tables["indexes"] = grown(parts, growth, config, recall_queries, progress)
+    recall_stage = RecallStage.of(parts, fusion, config)
     tables["one video"], candidates = _stages(recall_stage, queries, progress)
     if isinstance(ranker, ContrastiveRanker):
         inputs = rank_inputs(videos, extraction.tokens, candidates)
         tables["one video"] += _rank_stages(
             ranker, ExhaustiveRanker(ranker.scorer.tag_vectors, parts.catalog.hidden), inputs, progress
         )
-    figures |= {"labelled videos": len(parts.labelled.ids), "tags": len(parts.catalog), "videos asked": len(queries)}
+    figures |= {"labelled videos": len(parts.labelled.ids), "tags": len(parts.catalog), "queries": len(queries)}
     tables["all"] = [
         {"": name, "value": value} for name, value in {**figures, "MiB": round(now_mib() - before)}.items()
     ]
@@ -90,8 +92,8 @@ def _stages(
     found: list[Candidates] = []
     times: dict[str, list[float]] = {}
     with progress.track("recall one by one", len(queries)) as advance:
-        for place, query in enumerate(queries):
-            if place == WARM:
+        for number, query in enumerate(queries):
+            if number == WARM:
                 times.clear()
             clock = [("", time.perf_counter())]
             videos = recall_stage.queries([query])
@@ -110,24 +112,24 @@ def _stages(
 
 
 def _rank_stages(
-    ranker: ContrastiveRanker, whole: ExhaustiveRanker, inputs: Sequence[RankInput], progress: Progress
+    ranker: ContrastiveRanker, exhaustive: ExhaustiveRanker, inputs: Sequence[RankInput], progress: Progress
 ) -> list[Row]:
     """Time the stages of the ranker on one thread, as in the service for a single video."""
     times: dict[str, list[float]] = {}
     with progress.track("rank one by one", len(inputs)) as advance, threads(1):
-        for place, one in enumerate(inputs):
-            if place == WARM:
+        for number, video in enumerate(inputs):
+            if number == WARM:
                 times.clear()
             clock = [("", time.perf_counter())]
-            [row] = ranker.scorer.video_vectors([one])
-            clock.append(("rank: the video's tower", time.perf_counter()))
-            names = ranker.scorer.new_tag_vectors([one.candidates])
-            clock.append((f"rank: the tag tower, {'some' if names else 'no'} new names", time.perf_counter()))
-            cosines = ranker.scorer.cosines_of(row, one.candidates, names)
-            ranker.confidences(one.candidates, cosines)
-            clock.append(("rank: its candidates", time.perf_counter()))
-            whole.search(row[None], len(cosines) or 1)
-            clock.append(("rank: the whole catalog instead", time.perf_counter()))
+            [row] = ranker.scorer.video_vectors([video])
+            clock.append(("rank: video tower", time.perf_counter()))
+            names = ranker.scorer.new_tag_vectors([video.candidates])
+            clock.append((f"rank: tag tower, {'with' if names else 'without'} new names", time.perf_counter()))
+            cosines = ranker.scorer.cosines_of(row, video.candidates, names)
+            ranker.confidences(video.candidates, cosines)
+            clock.append(("rank: candidates", time.perf_counter()))
+            exhaustive.search(row[None], len(cosines) or 1)
+            clock.append(("rank: whole catalog, for comparison", time.perf_counter()))
             for (_, began), (stage, ended) in pairwise(clock):
                 times.setdefault(stage, []).append(1e3 * (ended - began))
             advance(1)
@@ -156,7 +158,7 @@ def _percentiles(times: Mapping[str, Sequence[float]]) -> list[Row]:
 
 
 def grown(
-    parts: RecallParts, growth: Growth, config: RecallConfig, asked: Sequence[RecallQuery], progress: Progress
+    parts: RecallParts, growth: Growth, config: RecallConfig, recall_queries: Sequence[RecallQuery], progress: Progress
 ) -> tuple[RecallParts, list[Row]]:
     """Return the parts grown to `growth.videos` labelled videos with new indexes, and a report on those indexes."""
     rng = np.random.default_rng(growth.seed)
@@ -170,15 +172,17 @@ def grown(
         report.append({"index": name, "rows": len(rows), "build s": round(time.perf_counter() - started, 1)})
         if queries:
             found = index.search(np.stack(queries), config.neighbours).ids
-            report[-1]["found of the nearest"] = round(share_found(rows, np.stack(queries), found), 4)
+            report[-1]["recall of neighbours"] = round(share_found(rows, np.stack(queries), found), 4)
         return index
 
     views = {}
     with progress.track("build indexes", len(parts.views) + 1) as advance:
-        for name, one in parts.views.items():
-            rows, places = _grown_rows(one, parents, rng)
-            queries = [video.rows[NEIGHBOUR_VIEWS[name]] for video in asked if NEIGHBOUR_VIEWS[name] in video.rows]
-            views[name] = RowIndex(built(name, rows, queries), places)
+        for name, view in parts.views.items():
+            rows, video_rows = _grown_rows(view, parents, rng)
+            queries = [
+                video.rows[NEIGHBOUR_VIEWS[name]] for video in recall_queries if NEIGHBOUR_VIEWS[name] in video.rows
+            ]
+            views[name] = RowIndex(built(name, rows, queries), video_rows)
             advance(1)
         learnt = parts.learnt
         if learnt is not None:
@@ -190,14 +194,14 @@ def grown(
     return replace(parts, labelled=_grown_videos(parts.labelled, parents), views=views, learnt=learnt), report
 
 
-def _grown_rows(one: RowIndex, parents: Rows, rng: np.random.Generator) -> tuple[Floats, Rows]:
+def _grown_rows(view: RowIndex, parents: Rows, rng: np.random.Generator) -> tuple[Floats, Rows]:
     """Return the rows of a view, real videos first, then grown ones whose parent has the view; and their video rows."""
-    real = one.index.rows()
-    place = np.full(parents.max(initial=-1) + 1, -1)
-    place[one.rows] = np.arange(len(real))
-    born = np.flatnonzero(place[parents] >= 0)
-    born = born[born > one.rows.max(initial=-1)]
-    return np.concatenate([real, between(real, place[parents[born]], rng)]), np.r_[one.rows, born]
+    real = view.index.rows()
+    row_of = np.full(parents.max(initial=-1) + 1, -1)
+    row_of[view.rows] = np.arange(len(real))
+    grown_videos = np.flatnonzero(row_of[parents] >= 0)
+    grown_videos = grown_videos[grown_videos > view.rows.max(initial=-1)]
+    return np.concatenate([real, between(real, row_of[parents[grown_videos]], rng)]), np.r_[view.rows, grown_videos]
 
 
 def _grown_videos(labelled: LabelledVideos, parents: Rows) -> LabelledVideos:
@@ -206,6 +210,8 @@ def _grown_videos(labelled: LabelledVideos, parents: Rows) -> LabelledVideos:
     return LabelledVideos(
         tuple(f"{labelled.ids[parent]}+{row}" for row, parent in enumerate(parents)),
         tuple(labelled.titles[parent] for parent in parents),
-        tuple(None if one is None else f"{one}+{copy}" for one, copy in zip(uploaders, copies, strict=True)),
+        tuple(
+            None if uploader is None else f"{uploader}+{copy}" for uploader, copy in zip(uploaders, copies, strict=True)
+        ),
         labelled.tags.only(parents),
     )

@@ -35,8 +35,8 @@ def run_videotag(
 def train(manifest: Path, options: VideotagOptions) -> None:
     """Train the bundle unless it exists. Raises VideotagError if the command fails; its stderr gives the reason."""
     if not options.bundle.exists():
-        where = ["--manifest", str(manifest), "--out", str(options.bundle), "--profile", options.profile]
-        _videotag(options, "train", *where, *(f"--config={path}" for path in options.configs), *_features(options))
+        arguments = ["--manifest", str(manifest), "--out", str(options.bundle), "--profile", options.profile]
+        _videotag(options, "train", *arguments, *(f"--config={path}" for path in options.configs), *_features(options))
 
 
 def predict(videos: Sequence[LabelledVideo], out: Path, options: VideotagOptions) -> list[Path]:
@@ -46,12 +46,12 @@ def predict(videos: Sequence[LabelledVideo], out: Path, options: VideotagOptions
     """
     out.mkdir(parents=True, exist_ok=True)
     written = []
-    with tempfile.TemporaryDirectory(dir=out, prefix=".ours-") as name:
-        manifest, answers = Path(name) / "test.parquet", Path(name) / "predictions"
+    with tempfile.TemporaryDirectory(dir=out, prefix=".videotag-") as name:
+        manifest, predictions = Path(name) / "test.parquet", Path(name) / "predictions"
         write_table(map(as_row, videos), manifest)
-        where = ["--bundle", str(options.bundle), "--manifest", str(manifest), "--predictions", str(answers)]
-        _videotag(options, "evaluate", *where, "--format", "json", *_features(options))
-        for system, file in prediction_files(answers).items():
+        arguments = ["--bundle", str(options.bundle), "--manifest", str(manifest), "--predictions", str(predictions)]
+        _videotag(options, "evaluate", *arguments, "--format", "json", *_features(options))
+        for system, file in prediction_files(predictions).items():
             path = out / f"videotag-{system}.jsonl.gz"
             write_predictions(read_predictions(file).items(), path)
             written.append(path)
@@ -66,4 +66,4 @@ def _videotag(options: VideotagOptions, *arguments: str) -> None:
     """Run a command with stdout discarded: the figures of `evaluate` differ from those of the scorer."""
     done = subprocess.run([*options.command, *arguments], stdout=subprocess.DEVNULL, check=False)
     if done.returncode:
-        raise VideotagError(f"videotag {arguments[0]} failed with exit code {done.returncode}", "it told why above")
+        raise VideotagError(f"videotag {arguments[0]} failed with exit code {done.returncode}", "see its error above")

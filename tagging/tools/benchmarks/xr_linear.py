@@ -15,7 +15,7 @@ import scipy.sparse as sp
 from pecos.xmc import Indexer, LabelEmbeddingFactory
 from pecos.xmc.xlinear.model import XLinearModel
 
-DEEPEST = 200
+MOST_TAGS = 200
 BEAM = 50  # clusters kept at each level; the default of 10 cannot yield 200 tags from many clusters
 SEED = 7
 
@@ -27,16 +27,16 @@ def main(folder: Path, threads: int) -> None:
     labels = LabelEmbeddingFactory.create(y, x, method="pifa")
     clusters = Indexer.gen(labels, indexer_type="hierarchicalkmeans", seed=SEED, threads=threads)
     del labels
-    _told("clustered", started)
+    _report("clustered", started)
     model = XLinearModel.train(x, y, C=clusters, threads=threads)
-    _told("trained", started)
-    scores = model.predict(queries, beam_size=BEAM, only_topk=DEEPEST, threads=threads)
+    _report("trained", started)
+    scores = model.predict(queries, beam_size=BEAM, only_topk=MOST_TAGS, threads=threads)
     sp.save_npz(folder / "scores.npz", sp.csr_matrix(scores, dtype=np.float32))
-    _told("answered", started)
+    _report("predicted", started)
 
 
-def _told(what: str, started: float) -> None:
-    sys.stderr.write(f"XR-Linear: {what} after {time.monotonic() - started:.0f} s\n")
+def _report(stage: str, started: float) -> None:
+    sys.stderr.write(f"XR-Linear: {stage} after {time.monotonic() - started:.0f} s\n")
     sys.stderr.flush()
 
 

@@ -12,6 +12,7 @@ from scipy import sparse
 from tagging.errors import MissingPackageError, VideotagError
 from tagging.progress import Advance, Progress
 from tagging.tools.benchmarks.labels import Sparse, TrainingTags
+from tagging.tools.benchmarks.programs import last_line
 
 SCRIPT = Path(__file__).parent / "xr_linear.py"
 # libpecos also requires torch and transformers, which its linear models never import: omitting them saves 2 GB.
@@ -37,8 +38,8 @@ def make_environment(folder: Path, progress: Progress) -> Path:
                 done = subprocess.run(command, capture_output=True, text=True, check=False)
                 if done.returncode:
                     raise MissingPackageError(
-                        f"{PECOS} cannot be installed: {_last_line(done.stderr)}",
-                        "name the Python of an environment that has it with --xr-python",
+                        f"{PECOS} cannot be installed: {last_line(done.stderr)}",
+                        "pass the Python of an environment that has it with --xr-python",
                     )
                 advance(1)
         ready.touch()
@@ -49,10 +50,10 @@ def xr_linear(
     python: Path, train: Sparse, tags: TrainingTags, queries: Sparse, progress: Progress, min_count: int = MIN_COUNT
 ) -> Sparse:
     """Return (Q, N) scores from (V, F) and (Q, F) features, for tags with at least `min_count` training videos."""
-    known = int((tags.labels.sum(axis=0) >= min_count).sum())  # tags are sorted by frequency
-    if not known:
+    enough = int((tags.labels.sum(axis=0) >= min_count).sum())  # tags are sorted by frequency
+    if not enough:
         raise VideotagError(f"no tag has {min_count} training videos", "XR-Linear needs a bigger training set")
-    labels = tags.labels[:, :known].tocsr()
+    labels = tags.labels[:, :enough].tocsr()
     with tempfile.TemporaryDirectory() as name, progress.track("XR-Linear", STAGES) as advance:
         folder = Path(name)
         for matrix, file in ((train, "train_x"), (labels, "train_y"), (queries, "test_x")):
@@ -64,7 +65,7 @@ def xr_linear(
 
 
 def _run(python: Path, arguments: Sequence[str], advance: Advance) -> None:
-    last = "it said nothing"
+    last = "no output"
     try:
         with subprocess.Popen([str(python), *arguments], stderr=subprocess.PIPE, text=True) as process:
             assert process.stderr is not None
@@ -72,10 +73,8 @@ def _run(python: Path, arguments: Sequence[str], advance: Advance) -> None:
                 last = line.strip() or last
                 advance(line.startswith("XR-Linear:"))
     except OSError as error:
-        raise MissingPackageError(f"{python} cannot be run: {error}", "--xr-python names a Python") from error
+        raise MissingPackageError(
+            f"{python} cannot be run: {error}", "--xr-python must be a Python interpreter"
+        ) from error
     if process.returncode:
         raise MissingPackageError(f"XR-Linear failed: {last}", f"it needs {PECOS} in the environment of {python}")
-
-
-def _last_line(text: str) -> str:
-    return (text.strip().splitlines() or ["it said nothing"])[-1]

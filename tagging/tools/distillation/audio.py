@@ -89,17 +89,17 @@ def train(
             with reduced(device):
                 tokens = learner.model(inputs.to(memory_format=torch.channels_last))
             tokens = tokens.float().mean(dim=1)
-            answer = functional.binary_cross_entropy_with_logits(learner.model.classes(tokens), target)
-            heard = tokens.reshape(len(rows), EXAMPLES, -1).mean(dim=1)
-            pooled = functional.mse_loss(heard, pooled_target)
+            beliefs = functional.binary_cross_entropy_with_logits(learner.model.classes(tokens), target)
+            of_crops = tokens.reshape(len(rows), EXAMPLES, -1).mean(dim=1)
+            pooled = functional.mse_loss(of_crops, pooled_target)
             learner.optimizer.zero_grad(set_to_none=True)
-            (config.beliefs_weight * answer + pooled).backward()  # type: ignore[no-untyped-call]
+            (config.beliefs_weight * beliefs + pooled).backward()  # type: ignore[no-untyped-call]
             learner.optimizer.step()
             update_average(learner, min(config.averaging, (step + 1) / (step + 10)))
             advance(1)
             if (step + 1) % config.checkpoint_every == 0 or step + 1 == steps:
                 save(checkpoint, step + 1, learner, repr(config))
-                log_losses(step + 1, {"bce": answer.item(), "pooled": pooled.item()})
+                log_losses(step + 1, {"bce": beliefs.item(), "pooled": pooled.item()})
     return learner.average.eval()
 
 
@@ -128,11 +128,11 @@ def blank(mel: NDArray[np.float32], config: AudioTraining, rng: np.random.Genera
 
 def target_of(crops: SoundCrops, rows: NDArray[np.int64], labels: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return (B * 3, C) targets; the label of a mixed-in sound is reduced by its share of the energy."""
-    one, other, share = crops.first[rows], crops.second[rows], crops.share[rows]
-    is_mixed = (other != one)[:, None]
+    first, second, share = crops.first[rows], crops.second[rows], crops.share[rows]
+    is_mixed = (second != first)[:, None]
     faint = np.minimum(1.0, 2 * (1 - share))[:, None]
-    said = np.maximum(labels[one], np.where(is_mixed, faint * labels[other], 0))
-    target = np.repeat(said, EXAMPLES, axis=0)
+    of_labels = np.maximum(labels[first], np.where(is_mixed, faint * labels[second], 0))
+    target = np.repeat(of_labels, EXAMPLES, axis=0)
     teacher = crops.probabilities[rows].astype(np.float32).reshape(len(target), -1)
     target[:, : teacher.shape[1]] = np.maximum(target[:, : teacher.shape[1]], teacher)
     return target

@@ -37,15 +37,15 @@ def curves(
     held_out = vision.HeldOutPictures.of(pictures, classes)
     rows: list[dict[str, str | float]] = []
     for part, widths in [*((part, WIDTHS) for part in PARTS), (1.0, HALF)]:
-        some = of_part(crops, pictures, part)
-        count = len(some.first)
-        one = replace(config, widths=widths)
+        selected = of_part(crops, pictures, part)
+        count = len(selected.first)
+        settings = replace(config, widths=widths)
         folder = work / f"curves-{part:g}-{widths[0]}"
         folder.mkdir(parents=True, exist_ok=True)
-        network = vision.train(some, pictures, classes, thumbnails, one, folder, device, progress)
+        network = vision.train(selected, pictures, classes, thumbnails, settings, folder, device, progress)
         size = sum(parameter.numel() for parameter in network.parameters())
         accuracy = {name: round(value, 3) for name, value in held_out.accuracy(network, device).items()}
-        steps = int(one.epochs * count / one.batch)
+        steps = int(settings.epochs * count / settings.batch)
         rows.append({"pictures": part, "crops": count, "parameters": size, "steps": steps, **accuracy})
     return rows
 

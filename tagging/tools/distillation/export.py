@@ -17,14 +17,19 @@ KINDS = {"vision": ("videotag-vision", 3, FRAME_DIM), "audio": ("videotag-audio"
 
 
 def write(
-    network: SmallResNet, what: str, classes: Classes, anchors: NDArray[np.float32], text_fingerprint: str, file: Path
+    network: SmallResNet,
+    encoder: str,
+    classes: Classes,
+    anchors: NDArray[np.float32],
+    text_fingerprint: str,
+    file: Path,
 ) -> None:
     """Write the file; equal networks give equal bytes."""
     tensors = {name: tensor for name, tensor in network.state_dict().items() if tensor.is_floating_point()}
     tensors["anchors"] = torch.from_numpy(anchors)
     halves = {name: tensor.detach().cpu().half().contiguous() for name, tensor in tensors.items()}
-    described = {
-        "kind": KINDS[what][0],
+    metadata = {
+        "kind": KINDS[encoder][0],
         "class_names": classes.names,
         "class_words": classes.words,
         "text_fingerprint": text_fingerprint,
@@ -33,15 +38,15 @@ def write(
     with atomic_file(file) as partial:
         # safetensors' own file writer makes the file private, so write bytes; it shuffles metadata, so use a single
         # entry.
-        partial.write_bytes(save(halves, {"videotag": json.dumps(described)}))
+        partial.write_bytes(save(halves, {"videotag": json.dumps(metadata)}))
 
 
 def write_untrained(
-    what: str, classes: Classes, anchors: NDArray[np.float32], text_fingerprint: str, file: Path, seed: int = 7
+    encoder: str, classes: Classes, anchors: NDArray[np.float32], text_fingerprint: str, file: Path, seed: int = 7
 ) -> None:
     """Write a network with random weights, the baseline that has only the architecture."""
-    _, channels, dim = KINDS[what]
+    _, channels, dim = KINDS[encoder]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = SmallResNet(channels, dim, len(classes.names))
-    write(network, what, classes, anchors, text_fingerprint, file)
+    write(network, encoder, classes, anchors, text_fingerprint, file)

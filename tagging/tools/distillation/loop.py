@@ -45,7 +45,9 @@ def batches(count: int, batch: int, first: int, steps: int, seed: int) -> Iterat
     """
     per_epoch = count // batch
     if not per_epoch:
-        raise InvalidConfigError(f"{count} crops do not fill a batch of {batch}", "give a --data with more pictures")
+        raise InvalidConfigError(
+            f"{count} crops do not fill a batch of {batch}", "use a --data folder with more examples"
+        )
     order, epoch = np.zeros(0, np.int64), -1
     for step in range(first, steps):
         if step // per_epoch != epoch:

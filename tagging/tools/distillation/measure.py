@@ -64,46 +64,47 @@ def tables(cells: Sequence[Cell]) -> dict[str, list[dict[str, str | float]]]:
 class Split:
     """Training and test rows of a linear probe."""
 
-    learnt: NDArray[np.bool_]
-    judged: NDArray[np.bool_]
+    train: NDArray[np.bool_]
+    test: NDArray[np.bool_]
 
 
 def measure_vision(data: Path, file: Path, text: TextEncoder, work: Path) -> list[Cell]:
     """Return all tables of the vision encoder; the file of an untrained network is written to `work`."""
     classes = vision_classes()
-    taught = anchors(classes, text)
-    write_untrained("vision", classes, taught, text.fingerprint, work / "untrained-vision.safetensors")
+    class_vectors = anchors(classes, text)
+    write_untrained("vision", classes, class_vectors, text.fingerprint, work / "untrained-vision.safetensors")
     ours = TrainedFrameEncoder(file, 64)
     untrained = TrainedFrameEncoder(work / "untrained-vision.safetensors", 64)
     pictures = [p for p in read_stills(data) if p.label or (p.source == "thumbnails" and p.held_out)]
     teacher = MobileNet(data / "encoders" / "teachers")
-    answers = [teacher.ask(whole(picture.pixels(), SIDE)) for picture in pictures]
-    probabilities = np.stack([answer[0] for answer in answers])
+    outputs = [teacher.predict(whole(picture.pixels(), SIDE)) for picture in pictures]
+    probabilities = np.stack([output[0] for output in outputs])
     tokens = {
-        "ours": _look(ours, pictures),
-        "teacher": np.stack([answer[1] for answer in answers]),
-        "random weights": _look(untrained, pictures),
-        "colour histogram": _look(FrameStatisticsEncoder(), pictures),
+        "ours": _encoded(ours, pictures),
+        "teacher": np.stack([output[1] for output in outputs]),
+        "random weights": _encoded(untrained, pictures),
+        "colour histogram": _encoded(FrameStatisticsEncoder(), pictures),
     }
     vectors = {
         "ours": ours.name_vectors(tokens["ours"]),
-        "teacher": mean_names(probabilities, taught[:CLASSES]),
+        "teacher": mean_names(probabilities, class_vectors[:CLASSES]),
         "random weights": untrained.name_vectors(tokens["random weights"]),
     }
-    spoken = sorted(set(classes.names))
-    names = text.encode(spoken)
+    class_names = sorted(set(classes.names))
+    names = text.encode(class_names)
     sources = np.array([p.source for p in pictures])
-    back = np.array([p.held_out for p in pictures])
+    held_out = np.array([p.held_out for p in pictures])
     labels = np.array([p.label for p in pictures])
     cells: list[Cell] = []
     for source in LABELLED:
-        split = Split((sources == source) & ~back, (sources == source) & back)
+        split = Split((sources == source) & ~held_out, (sources == source) & held_out)
         if source != "imagenet_sample":  # one picture per class: nothing to train a probe on
             cells += _probe(tokens, labels, split, source)
         own = [
-            spoken.index(classes.names[classes.rows[label_key(pictures[row])]]) for row in np.flatnonzero(split.judged)
+            class_names.index(classes.names[classes.rows[label_key(pictures[row])]])
+            for row in np.flatnonzero(split.test)
         ]
-        cells += _text_space(vectors, split.judged, names, np.array(own), source)
+        cells += _text_space(vectors, split.test, names, np.array(own), source)
     seen = sources == "thumbnails"
     believed = {"ours": ours.beliefs(tokens["ours"]), "random weights": untrained.beliefs(tokens["random weights"])}
     for name, belief in believed.items():
@@ -121,41 +122,48 @@ def measure_vision(data: Path, file: Path, text: TextEncoder, work: Path) -> lis
 def measure_audio(data: Path, file: Path, text: TextEncoder, work: Path) -> list[Cell]:
     """Return all tables of the audio encoder; the teacher gets the sounds before their reduction to 16 kHz."""
     classes = audio_classes()
-    taught = anchors(classes, text)
-    write_untrained("audio", classes, taught, text.fingerprint, work / "untrained-audio.safetensors")
+    class_vectors = anchors(classes, text)
+    write_untrained("audio", classes, class_vectors, text.fingerprint, work / "untrained-audio.safetensors")
     ours = TrainedSoundEncoder(file, 64)
     untrained = TrainedSoundEncoder(work / "untrained-audio.safetensors", 64)
     sounds = [s for s in read_sounds(data) if s.label]
     examples = [log_mel(Sound(_at_least_one_example(s.samples))) for s in sounds]
-    heard = {
-        "ours": [ours.encode(one) for one in examples],
-        "random weights": [untrained.encode(one) for one in examples],
+    encoded = {
+        "ours": [ours.encode(example) for example in examples],
+        "random weights": [untrained.encode(example) for example in examples],
     }
     probabilities = np.stack([s.probabilities for s in sounds if s.probabilities is not None])
     plain = SoundStatisticsEncoder()
     tokens = {
-        "ours": np.stack([mean_pool(one) for one in heard["ours"]]),
+        "ours": np.stack([mean_pool(rows) for rows in encoded["ours"]]),
         "teacher": np.stack([s.features for s in sounds if s.features is not None]),
-        "random weights": np.stack([mean_pool(one) for one in heard["random weights"]]),
-        "log-mel statistics": np.stack([mean_pool(plain.encode(one)) for one in examples]),
+        "random weights": np.stack([mean_pool(rows) for rows in encoded["random weights"]]),
+        "log-mel statistics": np.stack([mean_pool(plain.encode(example)) for example in examples]),
     }
     vectors = {
-        "ours": np.stack([ours.name_vectors(one).mean(axis=0) for one in heard["ours"]]),
-        "teacher": mean_names(probabilities, taught[: Mn04.classes]),
-        "random weights": np.stack([untrained.name_vectors(one).mean(axis=0) for one in heard["random weights"]]),
+        "ours": np.stack([ours.name_vectors(rows).mean(axis=0) for rows in encoded["ours"]]),
+        "teacher": mean_names(probabilities, class_vectors[: Mn04.classes]),
+        "random weights": np.stack([untrained.name_vectors(rows).mean(axis=0) for rows in encoded["random weights"]]),
     }
-    back = np.array([s.held_out for s in sounds])
+    held_out = np.array([s.held_out for s in sounds])
     labels = np.array([s.label for s in sounds])
-    learnt, judged = Counter(labels[~back].tolist()), Counter(labels[back].tolist())
-    probed = np.array([learnt[label] >= PROBED_SOUNDS and judged[label] > 0 for label in labels.tolist()])
-    spoken = sorted(set(classes.names))
-    own = np.array([spoken.index(classes.names[classes.rows[f"sounds:{label}"]]) for label in labels[back].tolist()])
-    cells = _probe(tokens, labels, Split(probed & ~back, probed & back), "sounds")
-    cells += _text_space(vectors, back, text.encode(spoken), own, "sounds")
+    train, test = Counter(labels[~held_out].tolist()), Counter(labels[held_out].tolist())
+    probed = np.array([train[label] >= PROBED_SOUNDS and test[label] > 0 for label in labels.tolist()])
+    class_names = sorted(set(classes.names))
+    own = np.array(
+        [class_names.index(classes.names[classes.rows[f"sounds:{label}"]]) for label in labels[held_out].tolist()]
+    )
+    cells = _probe(tokens, labels, Split(probed & ~held_out, probed & held_out), "sounds")
+    cells += _text_space(vectors, held_out, text.encode(class_names), own, "sounds")
     for name, encoder in (("ours", ours), ("random weights", untrained)):
-        belief = np.stack([encoder.beliefs(one).mean(axis=0)[: Mn04.classes] for one in heard[name]])
+        belief = np.stack([encoder.beliefs(rows).mean(axis=0)[: Mn04.classes] for rows in encoded[name]])
         cells += _agreement(
-            name, "sounds", belief[back], probabilities[back], vectors[name][back], vectors["teacher"][back]
+            name,
+            "sounds",
+            belief[held_out],
+            probabilities[held_out],
+            vectors[name][held_out],
+            vectors["teacher"][held_out],
         )
     return cells
 
@@ -201,7 +209,7 @@ def measure_speed(vision: Path, audio: Path, repeats: int = 5) -> list[Cell]:
     ]
 
 
-def _look(encoder: FrameEncoder, pictures: Sequence[Picture]) -> Rows:
+def _encoded(encoder: FrameEncoder, pictures: Sequence[Picture]) -> Rows:
     """Return (n, D) unit rows, as recall gets them."""
     parts = []
     for start in range(0, len(pictures), 64):
@@ -229,19 +237,19 @@ def _probe(tokens: Mapping[str, Rows], labels: NDArray[np.str_], split: Split, s
         search = GridSearchCV(learner, {"logisticregression__C": _PENALTIES}, cv=inner)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about rare labels, and fits that stop early
-            search.fit(unit[split.learnt], labels[split.learnt])
-        right = float(search.score(unit[split.judged], labels[split.judged]))
-        cells.append(Cell("linear probe", name, source, right, int(split.judged.sum())))
+            search.fit(unit[split.train], labels[split.train])
+        right = float(search.score(unit[split.test], labels[split.test]))
+        cells.append(Cell("linear probe", name, source, right, int(split.test.sum())))
     return cells
 
 
 def _text_space(
-    vectors: Mapping[str, Rows], judged: NDArray[np.bool_], names: Rows, own: NDArray[np.int64], source: str
+    vectors: Mapping[str, Rows], test: NDArray[np.bool_], names: Rows, own: NDArray[np.int64], source: str
 ) -> list[Cell]:
     """Return the shares of rows whose class name is the nearest, or among the ten nearest, of all class names."""
     cells = []
     for name, rows in vectors.items():
-        scores = rows[judged] @ names.T
+        scores = rows[test] @ names.T
         rank = (scores > scores[np.arange(len(own)), own][:, None]).sum(axis=1)
         cells += [Cell(f"text space, top {top}", name, source, float((rank < top).mean()), len(own)) for top in (1, 10)]
     return cells

@@ -68,7 +68,7 @@ def extract(pictures: Sequence[Picture], data: Path, work: Path, seed: int, proc
     context = multiprocessing.get_context("fork")  # the pictures are inherited, not sent
     starts = [start for start in range(0, len(order), SHARD) if not shards.shard(work, start, SHARD).exists()]
     with (
-        progress.track("asking the teacher", len(order)) as advance,
+        progress.track("run the teacher", len(order)) as advance,
         context.Pool(processes, _start, (pictures, order, teachers, seed, work)) as pool,
     ):
         advance(len(order) - sum(len(order[start : start + SHARD]) for start in starts))
@@ -105,15 +105,17 @@ def crop(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint
     return drawn
 
 
-def mix(one: NDArray[np.uint8], other: NDArray[np.uint8], rng: np.random.Generator) -> tuple[NDArray[np.uint8], float]:
+def mix(
+    first: NDArray[np.uint8], second: NDArray[np.uint8], rng: np.random.Generator
+) -> tuple[NDArray[np.uint8], float]:
     """Combine two crops by mixup (Zhang et al. 2018) or CutMix (Yun et al. 2019); return the share of the first too."""
     share = float(rng.uniform(0.5, 0.9))
     if rng.random() < 0.5:
-        return (share * one.astype(np.float32) + (1 - share) * other + 0.5).astype(np.uint8), share
+        return (share * first.astype(np.float32) + (1 - share) * second + 0.5).astype(np.uint8), share
     side = int(SIDE * np.sqrt(1 - share))
     top, left = rng.integers(0, SIDE - side + 1, 2)
-    out = one.copy()
-    out[top : top + side, left : left + side] = other[top : top + side, left : left + side]
+    out = first.copy()
+    out[top : top + side, left : left + side] = second[top : top + side, left : left + side]
     return out, 1 - (side / SIDE) ** 2
 
 
@@ -140,9 +142,9 @@ class _CropMaker:
         self._pictures = pictures
         self._seed = seed
 
-    def draw(self, place: int) -> tuple[NDArray[np.uint8], int, float]:
-        rng = np.random.default_rng([self._seed, 1, place])
-        number = int(self.order[place])
+    def draw(self, index: int) -> tuple[NDArray[np.uint8], int, float]:
+        rng = np.random.default_rng([self._seed, 1, index])
+        number = int(self.order[index])
         picture = crop(self._pictures[number].pixels(), rng)
         if rng.random() >= _MIXED:
             return picture, number, 1.0
@@ -153,7 +155,7 @@ class _CropMaker:
 
 def _write_basis(maker: _CropMaker, work: Path) -> None:
     count = min(BASIS_CROPS, len(maker.order))
-    rows = np.stack([maker.teacher.ask(maker.draw(place)[0])[1] for place in range(count)]).astype(np.float64)
+    rows = np.stack([maker.teacher.predict(maker.draw(index)[0])[1] for index in range(count)]).astype(np.float64)
     shards.save_basis(work, shards.fit_basis(rows, DIM))
 
 
@@ -181,7 +183,7 @@ def _write_shard(start: int) -> int:
     )
     for row in range(n):
         picture, out.second[row], out.share[row] = maker.draw(start + row)
-        probabilities, pooled, feature_map = maker.teacher.ask(picture)
+        probabilities, pooled, feature_map = maker.teacher.predict(picture)
         out.pixels[row], out.probabilities[row] = halved(picture), probabilities
         out.pooled[row] = basis.of(pooled)
         out.maps[row] = basis.of(cells(feature_map))

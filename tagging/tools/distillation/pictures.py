@@ -56,8 +56,8 @@ def read_stills(data: Path) -> list[Picture]:
         names = sorted(name for name in archive.namelist() if name.endswith(".jpg"))
         labels = _labels(archive, source, names)
         for name in names:
-            back = is_in_holdout(source, _group(source, name))
-            pictures.append(Picture(source, name, labels.get(name, ""), back, _member(archive, name)))
+            held_out = is_in_holdout(source, _group(source, name))
+            pictures.append(Picture(source, name, labels.get(name, ""), held_out, _member(archive, name)))
     return pictures
 
 
@@ -67,9 +67,9 @@ def read_frames(data: Path) -> list[Picture]:
     for path, media in read_clips(data):
         if media.frames is None:
             continue
-        for place, frame in enumerate(media.frames.pixels):
-            back = is_in_holdout("clips", path.name)
-            pictures.append(Picture("clips", f"{path.name}#{place:02d}", "", back, _constant(frame)))
+        for index, frame in enumerate(media.frames.pixels):
+            held_out = is_in_holdout("clips", path.name)
+            pictures.append(Picture("clips", f"{path.name}#{index:02d}", "", held_out, _constant(frame)))
     return pictures
 
 

@@ -48,11 +48,11 @@ def claim(work: Path, order: NDArray[np.int32]) -> None:
     plan = work / "plan.npz"
     if not plan.exists():
         if any(work.glob("crops-*.npz")):
-            raise InvalidConfigError(f"{work} holds crops of no known plan", "give another --work")
+            raise InvalidConfigError(f"{work} holds crops without a plan", "choose another --work")
         save(plan, {"order": order})
     with np.load(plan) as kept:
         if not np.array_equal(kept["order"], order):
-            raise InvalidConfigError(f"{work} holds crops of other data or another seed", "give another --work")
+            raise InvalidConfigError(f"{work} holds crops of other data or another seed", "choose another --work")
 
 
 def shard(work: Path, start: int, size: int) -> Path:

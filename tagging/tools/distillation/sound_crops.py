@@ -59,7 +59,7 @@ def extract(
     starts = [start for start in range(0, len(order), SHARD) if not shards.shard(work, start, SHARD).exists()]
     context = multiprocessing.get_context("fork")  # the sounds are inherited, not sent
     with (
-        progress.track("asking the teachers", len(order)) as advance,
+        progress.track("run the teachers", len(order)) as advance,
         context.Pool(processes, _start, (sounds, order, teachers, seed, work)) as pool,
     ):
         advance(len(order) - sum(len(order[start : start + SHARD]) for start in starts))
@@ -88,18 +88,18 @@ def crop(samples: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.f
 
 def bend(samples: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
     """Resample to a speed changed by up to a tenth, which also shifts the pitch."""
-    places = np.arange(int(len(samples) / (speed := rng.uniform(0.9, 1.1)))) * speed
-    bent: NDArray[np.float32] = np.interp(places, np.arange(len(samples)), samples).astype(np.float32)
+    positions = np.arange(int(len(samples) / (speed := rng.uniform(0.9, 1.1)))) * speed
+    bent: NDArray[np.float32] = np.interp(positions, np.arange(len(samples)), samples).astype(np.float32)
     return bent
 
 
 def mix(
-    one: NDArray[np.float32], other: NDArray[np.float32], rng: np.random.Generator
+    first: NDArray[np.float32], second: NDArray[np.float32], rng: np.random.Generator
 ) -> tuple[NDArray[np.float32], float]:
     """Return the sum of both, the first up to 10 dB louder, and the share of the first in the energy."""
     louder = 10 ** (rng.uniform(0.0, 10.0) / 20)
-    level_one, level_other = (float(np.sqrt(np.mean(x**2))) + 1e-6 for x in (one, other))
-    mixed = one + other * np.float32(level_one / level_other / louder)
+    level_first, level_second = (float(np.sqrt(np.mean(x**2))) + 1e-6 for x in (first, second))
+    mixed = first + second * np.float32(level_first / level_second / louder)
     return mixed, louder**2 / (1 + louder**2)
 
 
@@ -119,10 +119,10 @@ class _CropMaker:
         self._yamnet = Yamnet(teachers)
         self._yamnet_from, self._yamnet_to = yamnet_columns(teachers)
 
-    def draw(self, place: int) -> tuple[NDArray[np.float32], int, float, bool]:
+    def draw(self, index: int) -> tuple[NDArray[np.float32], int, float, bool]:
         """Return samples, the second sound, the share of the first, and whether the sound is only cut."""
-        rng = np.random.default_rng([self._seed, 1, place])
-        number = int(self.order[place])
+        rng = np.random.default_rng([self._seed, 1, index])
+        number = int(self.order[index])
         samples = self._sounds[number].samples
         if is_bent := rng.random() < _BENT:
             samples = bend(samples, rng)
@@ -137,22 +137,22 @@ class _CropMaker:
         peak = float(np.abs(out).max())
         return (out / max(1.0, peak)).astype(np.float32), other, share, not (is_bent or is_mixed)
 
-    def ask(
+    def predict(
         self, samples: NDArray[np.float32], plain: LabelledSound | None
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return probabilities (3, 527) and features of mn04 (384,); plain: the original sound of an unaltered crop."""
-        heard, features = self._mn04.ask(samples)
+        of_mn04, features = self._mn04.predict(samples)
         if plain is not None and plain.probabilities is not None and plain.features is not None:
-            heard = (1 - _ORIGINAL) * heard + _ORIGINAL * plain.probabilities
+            of_mn04 = (1 - _ORIGINAL) * of_mn04 + _ORIGINAL * plain.probabilities
             features = (1 - _ORIGINAL) * features + _ORIGINAL * plain.features
-        probabilities = np.tile(heard, (EXAMPLES, 1))
+        probabilities = np.tile(of_mn04, (EXAMPLES, 1))
         for row, start in zip(probabilities, range(0, SAMPLES, HOP_SAMPLES), strict=False):
-            also = self._yamnet.ask(samples[start : start + EXAMPLE_SAMPLES])[0][self._yamnet_from]
-            row[self._yamnet_to] = (1 - _YAMNET) * row[self._yamnet_to] + _YAMNET * also
+            of_yamnet = self._yamnet.predict(samples[start : start + EXAMPLE_SAMPLES])[0][self._yamnet_from]
+            row[self._yamnet_to] = (1 - _YAMNET) * row[self._yamnet_to] + _YAMNET * of_yamnet
         return probabilities, features
 
-    def plain(self, place: int) -> LabelledSound:
-        return self._sounds[int(self.order[place])]
+    def plain(self, index: int) -> LabelledSound:
+        return self._sounds[int(self.order[index])]
 
 
 _worker: tuple[_CropMaker, shards.Basis, Path]  # state of this process
@@ -178,7 +178,7 @@ def _write_shard(start: int) -> int:
     )
     for row in range(n):
         samples, out.second[row], out.share[row], is_plain = maker.draw(start + row)
-        probabilities, features = maker.ask(samples, maker.plain(start + row) if is_plain else None)
+        probabilities, features = maker.predict(samples, maker.plain(start + row) if is_plain else None)
         out.mel[row] = log_mel(Sound(samples))
         out.probabilities[row] = probabilities
         out.pooled[row] = basis.of(features)

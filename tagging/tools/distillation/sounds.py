@@ -34,31 +34,32 @@ def read_sounds(data: Path) -> list[LabelledSound]:
     import soundfile
 
     folder = data / "encoders" / "sounds"
-    answers = np.load(folder / "teacher_mn04.npz")
-    answered = {str(name): row for row, name in enumerate(answers["name"])}
-    probabilities, features = answers["probability"].astype(np.float32), answers["embedding"].astype(np.float32)
+    outputs = np.load(folder / "teacher_mn04.npz")
+    row_of = {str(name): row for row, name in enumerate(outputs["name"])}
+    probabilities, features = outputs["probability"].astype(np.float32), outputs["embedding"].astype(np.float32)
     with (folder / "labels.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    groups = _groups(rows)
+    groups = holdout_groups(rows)
     archives = {name: zipfile.ZipFile(folder / name) for name in sorted({row["shard"] for row in rows})}
     sounds = []
     for row in rows:
         samples, rate = soundfile.read(io.BytesIO(archives[row["shard"]].read(row["file"])), dtype="float32")
         if rate != SAMPLE_RATE_HZ:
-            raise ValueError(f"{row['file']} has {rate} samples a second")
-        back = is_in_holdout("sounds", groups[row["file"]])
-        place = answered[row["file"]]
+            raise ValueError(f"{row['file']} has a sample rate of {rate} Hz, expected {SAMPLE_RATE_HZ} Hz")
+        held_out = is_in_holdout("sounds", groups[row["file"]])
+        index = row_of[row["file"]]
         sounds.append(
-            LabelledSound("sounds", row["file"], row["label"], back, samples, probabilities[place], features[place])
+            LabelledSound("sounds", row["file"], row["label"], held_out, samples, probabilities[index], features[index])
         )
     for path, media in read_clips(data):
         if media.sound is not None and media.sound.duration_s >= 1.0:
-            back = is_in_holdout("clips", path.name)
-            sounds.append(LabelledSound("clips", path.name, "", back, media.sound.samples, None, None))
+            held_out = is_in_holdout("clips", path.name)
+            sounds.append(LabelledSound("clips", path.name, "", held_out, media.sound.samples, None, None))
     return sounds
 
 
-def _groups(rows: Sequence[Mapping[str, str]]) -> dict[str, str]:
+def holdout_groups(rows: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """Map each file to its group for the holdout: its recording, or the file itself if the label has only one."""
     recordings: dict[str, set[str]] = defaultdict(set)
     for row in rows:
         recordings[row["label"]].add(row["recording"])

@@ -31,7 +31,9 @@ class MobileNet:
         model = folder / "tf2_mobilenet_v2_1.0_224_ptq.tflite"
         self._interpreter, self._input, self._scales = _open_tflite(model, (_MAP, _POOLED, _LOGITS))
 
-    def ask(self, picture: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    def predict(
+        self, picture: NDArray[np.uint8]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
         """Return probabilities (1000,), pooled features (1280,) and their map (7, 7, 1280) for (224, 224, 3) RGB."""
         self._interpreter.set_tensor(self._input, picture[None])
         self._interpreter.invoke()
@@ -56,7 +58,7 @@ class Yamnet:
         self._interpreter, self._input, _ = _open_tflite(folder / "yamnet.tflite", (self._POOLED,))
         self._output = self._interpreter.get_output_details()[0]["index"]
 
-    def ask(self, samples: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def predict(self, samples: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return probabilities (521,) and features (1024,) for (15600,) samples in [-1, 1]."""
         self._interpreter.set_tensor(self._input, samples)
         self._interpreter.invoke()
@@ -84,10 +86,10 @@ class Mn04:
         self._session = onnxruntime.InferenceSession(str(folder / "mn04_as_mel.onnx"), options)
         self._filters = self._mel_filters()
         window = np.hanning(self._WINDOW)
-        aside = (self._FFT - self._WINDOW) // 2
-        self._window = np.pad(window, (aside, aside)).astype(np.float32)
+        margin = (self._FFT - self._WINDOW) // 2
+        self._window = np.pad(window, (margin, margin)).astype(np.float32)
 
-    def ask(self, samples: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def predict(self, samples: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return probabilities (527,) and features (384,) for (n,) samples at 16 kHz in [-1, 1]."""
         mel = self._mel(_doubled_rate(samples))
         logits, features = self._session.run(["logits", "embedding"], {"mel": mel[None, None]})

@@ -68,8 +68,8 @@ def targets_of_pictures(
     for row, picture in enumerate(pictures):
         words = thumbnails.get(picture.name, ()) if picture.source == "thumbnails" else ()
         keys = [f"word:{word}" for word in words] or ([label_key(picture)] if picture.label else [])
-        for place, key in enumerate(keys):
-            labels[row, classes.rows[key]] += 2.0 if place == 0 else 1.0
+        for position, key in enumerate(keys):
+            labels[row, classes.rows[key]] += 2.0 if position == 0 else 1.0
         if keys:
             labels[row] /= labels[row].sum()
             trust[row] = _TRUST.get(picture.source, _TRUST_THUMBNAIL)
@@ -119,17 +119,17 @@ def train(
             cells = math.isqrt(tokens.shape[1])
             maps = functional.adaptive_avg_pool2d(maps, cells).flatten(2).transpose(1, 2)
             token = tokens.mean(dim=1)
-            answer = functional.cross_entropy(model.classes(token), target)
+            beliefs = functional.cross_entropy(model.classes(token), target)
             pooled = functional.mse_loss(token, pooled_target)
             dense = functional.mse_loss(tokens, maps) / spread
             optimizer.zero_grad(set_to_none=True)
-            (answer + pooled + dense).backward()  # type: ignore[no-untyped-call]
+            (beliefs + pooled + dense).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             update_average(learner, min(config.averaging, (step + 1) / (step + 10)))
             advance(1)
             if (step + 1) % config.checkpoint_every == 0 or step + 1 == steps:
                 save(checkpoint, step + 1, learner, repr(config))
-                losses = {"ce": answer.item(), "pooled": pooled.item(), "dense": dense.item()}
+                losses = {"ce": beliefs.item(), "pooled": pooled.item(), "dense": dense.item()}
                 log_losses(step + 1, losses | held_out.accuracy(average, device))
     return average.eval()
 
@@ -189,9 +189,9 @@ def target_of(
     crops: Crops, rows: NDArray[np.int64], labels: NDArray[np.float32], trust: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """Return (B, C) targets: the labels of both pictures of a crop by share and weight, the rest from the teacher."""
-    one, other, share = crops.first[rows], crops.second[rows], crops.share[rows]
-    weight_one, weight_other = share * trust[one], (1 - share) * trust[other]
-    target: NDArray[np.float32] = weight_one[:, None] * labels[one] + weight_other[:, None] * labels[other]
+    first, second, share = crops.first[rows], crops.second[rows], crops.share[rows]
+    weight_first, weight_second = share * trust[first], (1 - share) * trust[second]
+    target: NDArray[np.float32] = weight_first[:, None] * labels[first] + weight_second[:, None] * labels[second]
     teacher = crops.probabilities[rows].astype(np.float32)
-    target[:, : teacher.shape[1]] += (1 - weight_one - weight_other)[:, None] * teacher
+    target[:, : teacher.shape[1]] += (1 - weight_first - weight_second)[:, None] * teacher
     return target

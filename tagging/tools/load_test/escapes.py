@@ -21,7 +21,7 @@ PATHS = words("""
 {allowed}/sub/../../secret {allowed}/./../secret {allowed}//..//secret {allowed}/out {allowed}/up/secret
 {allowed}/up/film.mp4 {allowed}/root/etc/passwd {allowed}/root{secret} {allowed}/passwd {allowed}/loop {allowed}/pipe
 {allowed} {allowed}/ {allowed}/sub {allowed}/.. {allowed}\\..\\secret {allowed}/..\\secret {allowed}/%2e%2e/secret
-{allowed}/..%2fsecret {allowed}/\u2025/secret {allowed}/．．/secret {allowed}/up/up/up/up/etc/passwd {place}/film.mp4
+{allowed}/..%2fsecret {allowed}/\u2025/secret {allowed}/．．/secret {allowed}/up/up/up/up/etc/passwd {parent}/film.mp4
 """)
 ODD_PATHS = ["", "{allowed}\0/../secret", "{secret}\0{allowed}/film.mp4", "{allowed}/film.mp4\0", "{allowed}/\udcff",
              " {secret}", "\n{secret}", "{secret}\n"]  # fmt: skip
@@ -65,7 +65,7 @@ def hostile_uris(folder: Path, port: int) -> list[str]:
     folder: contains `allowed`, and next to it files that must not be readable; port: the allowed port of a.example
     """
     allowed, secret = f"{folder}/allowed", f"{folder}/secret"
-    paths = [path.format(allowed=allowed, secret=secret, place=folder) for path in PATHS + ODD_PATHS]
+    paths = [path.format(allowed=allowed, secret=secret, parent=folder) for path in PATHS + ODD_PATHS]
     hosts = HOSTS + ODD_HOSTS
     uris = [head + path for head, path in product(FILE_HEADS, paths)]
     uris += [f"file://{quote(path, safe='', errors='surrogateescape')}" for path in paths]

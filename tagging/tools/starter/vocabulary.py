@@ -184,9 +184,9 @@ def _entry(names: Sequence[Name], own: str | None) -> Entry:
     return Entry(
         name,
         tuple(reversed(others.values())),
-        sum(one.weight for one in names),
-        seen=not is_proper and any(one.seen for one in names),
-        heard=not is_proper and any(one.heard for one in names),
+        sum(member.weight for member in names),
+        seen=not is_proper and any(member.seen for member in names),
+        heard=not is_proper and any(member.heard for member in names),
     )
 
 

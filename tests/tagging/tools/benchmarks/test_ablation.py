@@ -1,4 +1,4 @@
-"""Parts taken away one by one: by a stand-in for the program, and once by the program itself."""
+"""Ablation of parts, with a stand-in for the program, and once with the program itself."""
 
 import json
 import sys
@@ -19,8 +19,8 @@ from tagging.types import LabelledVideo, VideoRef
 from tests.support.benchmark_data import PLAIN, stand_in, write_youtube
 from tests.support.tools import run_tools
 
-# `train` keeps the configuration and says so in a file beside all parts; `evaluate` knows every tag, without the linear
-# branch the first one, and nothing where positives do not compete. A file `fail` there is a kill.
+# `train` stores the configuration and logs the call in a file next to all parts; `evaluate` predicts every tag, without
+# the linear branch only the first, and none with the decoupled loss. A file `fail` simulates a kill.
 VIDEOTAG = """
 import argparse, json, sys
 from pathlib import Path
@@ -34,25 +34,25 @@ for name in ("manifest", "out", "bundle", "predictions", "features"):
 parser.add_argument("--profile")
 parser.add_argument("--format")
 parser.add_argument("--config", type=Path, action="append", default=[])
-asked = parser.parse_args()
-rows = pq.read_table(asked.manifest).to_pylist()
-if asked.verb == "train":
-    asked.out.mkdir(parents=True)
+options = parser.parse_args()
+rows = pq.read_table(options.manifest).to_pylist()
+if options.verb == "train":
+    options.out.mkdir(parents=True)
     learnt = {"linear": 1.0, "similarity": 1.0, "width": 2, "loss": "asymmetric"}
-    for file in asked.config:
+    for file in options.config:
         learnt |= tomllib.loads(file.read_text()).get("recall", {}).get("learnt", {})
-    (asked.out / "learnt.json").write_text(json.dumps(learnt))
-    with (asked.out.parents[1] / "trained.txt").open("a") as said:
-        said.write(f"{asked.out.parent.name} {len(rows)}\\n")
+    (options.out / "learnt.json").write_text(json.dumps(learnt))
+    with (options.out.parents[1] / "trained.txt").open("a") as log:
+        log.write(f"{options.out.parent.name} {len(rows)}\\n")
     sys.exit()
-if (asked.bundle.parents[1] / "fail").exists():
+if (options.bundle.parents[1] / "fail").exists():
     sys.exit("killed")
-learnt = json.loads((asked.bundle / "learnt.json").read_text())
-asked.predictions.mkdir()
+learnt = json.loads((options.bundle / "learnt.json").read_text())
+options.predictions.mkdir()
 systems = {"classifier": learnt["linear"], "similarity": learnt["similarity"], "multimodal": learnt["width"] > 1}
-for system in ["text", "union", *(name for name, there in systems.items() if there)]:
+for system in ["text", "union", *(name for name, is_trained in systems.items() if is_trained)]:
     known = 0 if learnt["loss"] == "decoupled" else 99 if learnt["linear"] else 1
-    with (asked.predictions / f"{system}.jsonl").open("w") as file:
+    with (options.predictions / f"{system}.jsonl").open("w") as file:
         for row in rows:
             file.write(json.dumps({"video_id": row["video_id"], "tags": row["tags"][:known]}) + "\\n")
 """
@@ -68,10 +68,10 @@ def options(folder: BenchmarkFolder, **other: Any) -> AblationOptions:
     return AblationOptions(folder.root / "ablation", command=(sys.executable, "-c", VIDEOTAG), **other)
 
 
-def run(folder: BenchmarkFolder, parts: list[str], asked: AblationOptions, scorer: Scorer | None = None) -> Tables:
+def run(folder: BenchmarkFolder, parts: list[str], settings: AblationOptions, scorer: Scorer | None = None) -> Tables:
     scorer = scorer or stand_in(folder.root, PLAIN)
     tests = {"unseen": chosen_videos(scorer, folder.table("unseen"))}
-    return ablate(folder, tests, parts, scorer, asked, Silent())
+    return ablate(folder, tests, parts, scorer, settings, Silent())
 
 
 def leaves(tree: Any, path: str = "") -> dict[str, Any]:
@@ -94,11 +94,11 @@ DIFFERENCES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_a_part_differs_from_the_whole_by_its_override_alone(part: str, tmp_path: Path) -> None:
-    mine = tmp_path / "mine.toml"
-    mine.write_text("[recall]\nneighbours = 7\n[recall.learnt]\nwidth = 16\n[recall.learnt.ngrams]\nleast = 1\n")
-    asked = AblationOptions(tmp_path / "ablation", configs=(mine,))
-    whole, other = (leaves(configuration(one, asked).model_dump(mode="json")) for one in ("whole", part))
+def test_a_part_differs_from_the_whole_only_by_its_overlay(part: str, tmp_path: Path) -> None:
+    overlay = tmp_path / "overlay.toml"
+    overlay.write_text("[recall]\nneighbours = 7\n[recall.learnt]\nwidth = 16\n[recall.learnt.ngrams]\nleast = 1\n")
+    settings = AblationOptions(tmp_path / "ablation", configs=(overlay,))
+    whole, other = (leaves(configuration(name, settings).model_dump(mode="json")) for name in ("whole", part))
     assert (whole[".recall.neighbours"], whole[".recall.learnt.width"]) == (7, 16)
     changed = {name for name in whole.keys() | other if whole.get(name, ...) != other.get(name, ...)}
     assert {name: other.get(name, ...) for name in changed} == {
@@ -107,7 +107,7 @@ def test_a_part_differs_from_the_whole_by_its_override_alone(part: str, tmp_path
 
 
 @pytest.mark.slow
-def test_every_part_has_a_row_with_its_difference_and_empty_cells_for_what_is_not_there(
+def test_every_part_has_a_row_of_differences_with_empty_cells_for_missing_channels(
     folder: BenchmarkFolder,
 ) -> None:
     tables = run(folder, ["decoupled", "no-linear"], options(folder))
@@ -120,47 +120,47 @@ def test_every_part_has_a_row_with_its_difference_and_empty_cells_for_what_is_no
     assert (rows["no-linear"]["classifier"], rows["no-linear"]["classifier vs whole"]) == (None, None)
     assert (rows["decoupled"]["classifier"], rows["decoupled"]["classifier vs whole"]) == (0.0, -1.0)
     known = {row["part"]: row for row in tables["unseen: R@200 known"]}
-    assert known["no-linear"]["union"] == pytest.approx(1 / 2)  # `by N` is of one uploader alone
+    assert known["no-linear"]["union"] == pytest.approx(1 / 2)  # each `by N` belongs to a single uploader
 
 
-def trained(asked: AblationOptions) -> list[str]:
-    return (asked.out / "trained.txt").read_text(encoding="utf-8").splitlines()
+def trained(settings: AblationOptions) -> list[str]:
+    return (settings.out / "trained.txt").read_text(encoding="utf-8").splitlines()
 
 
 @pytest.mark.slow
-def test_a_killed_run_goes_on_and_trains_nothing_twice(
+def test_a_resumed_run_trains_nothing_twice(
     folder: BenchmarkFolder, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "c.toml").write_text("[recall.learnt]\nsimilarity = 0.0\nwidth = 1\n")  # few channels to score
-    asked = options(folder, configs=(tmp_path / "c.toml",))
-    asked.out.mkdir()
-    (asked.out / "fail").touch()
+    settings = options(folder, configs=(tmp_path / "c.toml",))
+    settings.out.mkdir()
+    (settings.out / "fail").touch()
     with pytest.raises(VideotagError, match="videotag evaluate failed"):
-        run(folder, ["decoupled"], asked)
+        run(folder, ["decoupled"], settings)
     assert "killed" in capfd.readouterr().err
-    (asked.out / "fail").unlink()
-    first = run(folder, ["decoupled"], asked)["unseen: R@20"]
+    (settings.out / "fail").unlink()
+    first = run(folder, ["decoupled"], settings)["unseen: R@20"]
     videos = len(read_table(folder.train))
-    assert trained(asked) == [f"whole {videos}", f"decoupled {videos}"]
-    assert not list(asked.out.glob("*/bundle"))
-    assert run(folder, ["decoupled", "asymmetric"], asked)["unseen: R@20"][:2] == first
-    assert trained(asked)[2:] == [f"asymmetric {videos}"]
+    assert trained(settings) == [f"whole {videos}", f"decoupled {videos}"]
+    assert not list(settings.out.glob("*/bundle"))
+    assert run(folder, ["decoupled", "asymmetric"], settings)["unseen: R@20"][:2] == first
+    assert trained(settings)[2:] == [f"asymmetric {videos}"]
 
 
 @pytest.mark.slow
-def test_fewer_videos_are_learnt_from_where_so_many_are_asked_for(folder: BenchmarkFolder) -> None:
-    asked = options(folder, videos=60)
-    run(folder, ["whole"], asked)
+def test_training_uses_about_the_requested_number_of_videos(folder: BenchmarkFolder) -> None:
+    settings = options(folder, videos=60)
+    run(folder, ["whole"], settings)
     drawn = draw(read_table(folder.train), 60)
-    assert [row.video.video_id for row in read_table(asked.out / "train.parquet")] == [
+    assert [row.video.video_id for row in read_table(settings.out / "train.parquet")] == [
         row.video.video_id for row in drawn
     ]
-    assert trained(asked) == [f"whole {len(drawn)}"]
-    with pytest.raises(OutputExistsError, match="of another ablation: videos"):
+    assert trained(settings) == [f"whole {len(drawn)}"]
+    with pytest.raises(OutputExistsError, match="another value of videos"):
         run(folder, ["whole"], options(folder, videos=70))
 
 
-def test_the_draw_takes_whole_uploaders_and_about_so_many() -> None:
+def test_the_draw_takes_whole_uploaders_and_about_the_requested_number() -> None:
     rows = [LabelledVideo(VideoRef(f"v{n}", uploader_id=f"u{n % 500}"), ("t",) if n % 4 else ()) for n in range(4000)]
     drawn = draw(rows, 1000)
     assert len(drawn) == pytest.approx(1000, rel=0.15)
@@ -169,22 +169,20 @@ def test_the_draw_takes_whole_uploaders_and_about_so_many() -> None:
     assert draw(rows, 3000) == [row for row in rows if row.tags]
 
 
-def test_a_part_that_the_whole_is_without_is_an_error_before_any_training(
-    folder: BenchmarkFolder, tmp_path: Path
-) -> None:
+def test_a_part_equal_to_the_whole_is_an_error_before_any_training(folder: BenchmarkFolder, tmp_path: Path) -> None:
     (tmp_path / "c.toml").write_text("[recall.learnt]\ncontrastive = 0.0\n")
-    asked = options(folder, configs=(tmp_path / "c.toml",))
-    with pytest.raises(InvalidConfigError, match="no-contrastive: the whole is without it already"):
-        run(folder, ["no-contrastive"], asked)
+    settings = options(folder, configs=(tmp_path / "c.toml",))
+    with pytest.raises(InvalidConfigError, match="no-contrastive: equal to the whole configuration"):
+        run(folder, ["no-contrastive"], settings)
     (tmp_path / "c.toml").write_text('[recall.learnt]\nbackend = "none"\n')
-    with pytest.raises(InvalidConfigError, match="nothing learnt"):
-        run(folder, ["no-contrastive"], asked)
-    assert not (asked.out / "trained.txt").exists()
+    with pytest.raises(InvalidConfigError, match="no trained recall model"):
+        run(folder, ["no-contrastive"], settings)
+    assert not (settings.out / "trained.txt").exists()
 
 
-def test_a_training_that_learnt_nothing_is_an_error(folder: BenchmarkFolder, tmp_path: Path) -> None:
+def test_a_training_without_a_recall_model_is_an_error(folder: BenchmarkFolder, tmp_path: Path) -> None:
     (tmp_path / "c.toml").write_text("[recall.learnt]\nlinear = 0.0\nsimilarity = 0.0\nwidth = 1\n")
-    with pytest.raises(InvalidManifestError, match="nothing is learnt"):
+    with pytest.raises(InvalidManifestError, match="no recall model was trained"):
         run(folder, ["no-contrastive"], options(folder, configs=(tmp_path / "c.toml",)))
 
 
@@ -211,17 +209,17 @@ trees = 20
 
 
 @pytest.mark.slow
-def test_the_command_takes_the_linear_branch_away(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_removes_the_linear_branch(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table = write_youtube(tmp_path / "y.parquet", uploaders=150)
     write_split(read_dataset("youtube", table), tmp_path / "bench")
     (tmp_path / "c.toml").write_text(CONFIG)
     scorer = stand_in(tmp_path, PLAIN)
-    asked = ["--scorer", str(scorer.file), "--config", str(tmp_path / "c.toml"), "--features", str(tmp_path / "f")]
+    arguments = ["--scorer", str(scorer.file), "--config", str(tmp_path / "c.toml"), "--features", str(tmp_path / "f")]
     run_tools(
         "benchmarks",
         "ablate",
         str(tmp_path / "bench"),
-        *asked,
+        *arguments,
         "--test",
         "unseen",
         "--part",

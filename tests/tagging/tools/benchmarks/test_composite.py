@@ -1,4 +1,4 @@
-"""The composite set: each tag in one modality, nothing of a test clip in a training clip."""
+"""The composite set: each tag in one modality, no source shared by training and test clips."""
 
 import json
 import shutil
@@ -42,68 +42,68 @@ def plans(data: Path, clips: int = 60, seed: int = 7) -> list[ClipPlan]:
     return plan_clips(read_talks(data), read_pictures(data), read_sounds(data), clips, seed)
 
 
-def made_of(some: list[ClipPlan]) -> list[tuple[Any, ...]]:
-    return [(p.video_id, p.talk.name, p.picture.name, p.sound.name, p.seconds, p.seed) for p in some]
+def contents(clips: list[ClipPlan]) -> list[tuple[Any, ...]]:
+    return [(p.video_id, p.talk.name, p.picture.name, p.sound.name, p.seconds, p.seed) for p in clips]
 
 
-def test_sounds_and_pictures_are_kept_back_as_the_encoders_training_keeps_them(data: Path) -> None:
-    heard = {one.name: one.held_out for one in sounds.read_sounds(data) if one.label not in VAGUE}
-    assert {one.name: one.held_out for one in read_sounds(data)} == heard
-    assert len(set(heard.values())) == 2
-    seen = {f"{one.source}/{one.name}": one.held_out for one in pictures.read_stills(data)}
-    own = {one.name: one.held_out for one in read_pictures(data)}
-    assert own
-    assert own.items() <= seen.items()
+def test_the_holdout_of_sounds_and_pictures_is_that_of_the_distillation(data: Path) -> None:
+    want = {sound.name: sound.held_out for sound in sounds.read_sounds(data) if sound.label not in VAGUE}
+    assert {sound.name: sound.held_out for sound in read_sounds(data)} == want
+    assert len(set(want.values())) == 2
+    stills = {f"{still.source}/{still.name}": still.held_out for still in pictures.read_stills(data)}
+    found = {picture.name: picture.held_out for picture in read_pictures(data)}
+    assert found
+    assert found.items() <= stills.items()
 
 
-def test_every_tag_of_a_clip_is_carried_by_one_modality_alone(data: Path) -> None:
+def test_every_tag_of_a_clip_is_carried_by_exactly_one_modality(data: Path) -> None:
     for plan in plans(data):
         text = plain(f"{plan.talk.title}\n{plan.talk.description}")
         assert all(plain(tag) in text for tag in plan.talk.tags)
         assert not plan.picture.related & plan.sound.related
-        for one in (plan.picture, plan.sound):
-            assert plain(one.tags[0]) in one.related
-            assert not any(word in text for word in one.related)
+        for source in (plan.picture, plan.sound):
+            assert plain(source.tags[0]) in source.related
+            assert not any(word in text for word in source.related)
         tags = [tag for tag, _ in plan.carried]
         assert len(tags) == len({plain(tag) for tag in tags})
 
 
-def test_talks_about_pianos_are_never_heard_with_one(data: Path) -> None:
-    some = plans(data)
-    assert {plan.sound.tags[0] for plan in some} >= {"piano", "rain"}
-    assert not [plan for plan in some if "pianos" in plan.talk.title and plan.sound.tags == ("piano",)]
+def test_talks_about_pianos_are_never_combined_with_piano_sounds(data: Path) -> None:
+    clips = plans(data)
+    assert {plan.sound.tags[0] for plan in clips} >= {"piano", "rain"}
+    assert not [plan for plan in clips if "pianos" in plan.talk.title and plan.sound.tags == ("piano",)]
 
 
-def test_nothing_of_a_test_clip_is_in_a_training_clip(data: Path) -> None:
-    some = plans(data)
-    train, test = ([p for p in some if p.split == name] for name in ("train", "test"))
+def test_training_and_test_clips_share_no_source(data: Path) -> None:
+    clips = plans(data)
+    train, test = ([p for p in clips if p.split == name] for name in ("train", "test"))
     assert train
     assert test
     for source in ("talk", "picture", "sound"):
-        one, other = ([getattr(plan, source) for plan in part] for part in (train, test))
-        names = [s.name for s in [*one, *other]]
+        of_train, of_test = ([getattr(plan, source) for plan in part] for part in (train, test))
+        names = [s.name for s in [*of_train, *of_test]]
         assert len(names) == len(set(names))
-        assert not any(s.held_out for s in one)
-        assert all(s.held_out for s in other)
+        assert not any(s.held_out for s in of_train)
+        assert all(s.held_out for s in of_test)
     assert not {plan.talk.title for plan in train} & {plan.talk.title for plan in test}
     assert {tag for plan in test for tag, _ in plan.carried} <= {tag for plan in train for tag, _ in plan.carried}
 
 
-def test_tags_that_do_not_stand_in_the_text_are_not_asked_for(data: Path) -> None:
+def test_tags_that_do_not_occur_in_the_text_are_left_out(data: Path) -> None:
     assert not [talk for talk in read_talks(data) if "global issues" in talk.tags]
 
 
 def test_equal_seeds_give_equal_plans(data: Path) -> None:
-    assert made_of(plans(data)) == made_of(plans(data))
-    assert made_of(plans(data)) != made_of(plans(data, seed=8))
+    assert contents(plans(data)) == contents(plans(data))
+    assert contents(plans(data)) != contents(plans(data, seed=8))
 
 
-def test_rare_labels_come_as_soon_as_common_ones(data: Path) -> None:
+def test_rare_labels_are_used_as_early_as_common_ones(data: Path) -> None:
     first = [plan.picture.tags[0] for plan in plans(data, 8) if plan.split == "train"]
     assert len(first) == len(set(first))
 
 
-def test_a_clip_is_what_was_put_in(tmp_path: Path) -> None:
+def test_a_decoded_clip_matches_its_frames_and_sound(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     picture = np.repeat(np.repeat(rng.integers(0, 256, (6, 8, 3), np.uint8), 20, 0), 20, 1)
     frames = moving_crop(picture, 4 * FPS, rng)
@@ -116,20 +116,20 @@ def test_a_clip_is_what_was_put_in(tmp_path: Path) -> None:
     assert media.sound is not None
     assert media.duration_s == pytest.approx(4.0, abs=0.2)
     seen = media.frames.pixels[0].astype(float)
-    assert np.abs(seen - frames[0]).mean() < 12  # of 255: what compression takes
+    assert np.abs(seen - frames[0]).mean() < 12  # of 255, lost by compression
     spectrum = np.abs(np.fft.rfft(media.sound.samples))
     loudest_hz = np.argmax(spectrum) * SAMPLE_RATE_HZ / len(media.sound.samples)
     assert loudest_hz == pytest.approx(440, abs=5)
 
 
 @pytest.mark.parametrize("shape", [(32, 32), (112, 300), (300, 112), (1, 1)])
-def test_a_crop_moves_inside_any_picture(shape: tuple[int, int]) -> None:
+def test_a_moving_crop_stays_inside_any_picture(shape: tuple[int, int]) -> None:
     frames = moving_crop(np.full((*shape, 3), 9, np.uint8), 5, np.random.default_rng(1))
     assert frames.shape == (5, HEIGHT, WIDTH, 3)
     assert (frames == 9).all()
 
 
-def test_the_folder_is_manifests_and_clips(composite: BenchmarkFolder) -> None:
+def test_the_folder_holds_manifests_and_clips(composite: BenchmarkFolder) -> None:
     whole = pq.read_table(composite.table("manifest")).to_pylist()
     parts = [row for name in ("train", "test") for row in pq.read_table(composite.table(name)).to_pylist()]
     assert parts == whole
@@ -139,14 +139,12 @@ def test_the_folder_is_manifests_and_clips(composite: BenchmarkFolder) -> None:
         assert set(row["carried_by"]) == {"text", "frames", "audio"}
         assert (composite.root / row["uri"]).is_file()
     read = list(read_labelled([composite.table("manifest")], {}))
-    assert [one.split for one in read] == [row["split"] for row in whole]
+    assert [video.split for video in read] == [row["split"] for row in whole]
     made = json.loads((composite.root / "sources.json").read_text())
-    assert [one["video_id"] for one in made["clips"]] == [row["video_id"] for row in whole]
+    assert [clip["video_id"] for clip in made["clips"]] == [row["video_id"] for row in whole]
 
 
-def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(
-    composite: BenchmarkFolder, data: Path, tmp_path: Path
-) -> None:
+def test_a_resumed_run_writes_the_same_bytes(composite: BenchmarkFolder, data: Path, tmp_path: Path) -> None:
     again = tmp_path / "again"
     shutil.copytree(composite.root, again)
     clips = sorted((again / "clips").iterdir())
@@ -158,18 +156,18 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(
         assert path.read_bytes() == (composite.root / "clips" / path.name).read_bytes()
 
 
-def test_another_plan_never_mixes_with_clips_that_are_there(composite: BenchmarkFolder, data: Path) -> None:
+def test_a_folder_with_clips_of_another_plan_is_rejected(composite: BenchmarkFolder, data: Path) -> None:
     with pytest.raises(OutputExistsError):
         write_composite(data, composite.root, 15, 8, Silent())
 
 
-def test_missing_sources_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_sources_are_a_one_line_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run_tools("benchmarks", "composite", "--data", str(tmp_path), "--out", str(tmp_path / "out"), code=1)
     assert capsys.readouterr().err.startswith("error: ")
     assert not (tmp_path / "out").exists()
 
 
-def test_each_channel_is_scored_by_what_carries_a_tag(tmp_path: Path) -> None:
+def test_each_channel_is_scored_per_carrying_modality(tmp_path: Path) -> None:
     folder = BenchmarkFolder(tmp_path)
     carried = ["text", "frames", "audio"]
     rows = [{"video_id": v, "tags": ["Data", "apple", "rain"], "carried_by": carried} for v in ("a", "b")]
@@ -190,18 +188,18 @@ def test_each_channel_is_scored_by_what_carries_a_tag(tmp_path: Path) -> None:
     }
     assert {row["tags"] for row in found.values()} == {2}
     write_predictions_file(folder.predictions("test") / "other.jsonl", [("z", [])])
-    with pytest.raises(InvalidManifestError, match="'z' is no test clip"):
+    with pytest.raises(InvalidManifestError, match="'z' is not a test clip"):
         composite_score(folder)
 
 
-def test_what_is_no_composite_set_is_one_error(tmp_path: Path, composite: BenchmarkFolder) -> None:
+def test_a_folder_without_a_composite_set_is_an_error(tmp_path: Path, composite: BenchmarkFolder) -> None:
     folder = BenchmarkFolder(tmp_path)
     with pytest.raises(ArtifactNotFoundError):
         composite_score(folder)
     for name in ("train", "test"):
         write_parquet(folder.table(name), [{"video_id": "a", "tags": ["x"]}])
     write_predictions_file(folder.predictions("test") / "p.jsonl", [("a", [])])
-    with pytest.raises(InvalidManifestError, match="no composite set"):
+    with pytest.raises(InvalidManifestError, match="not a composite set"):
         composite_score(folder)
     with pytest.raises(ArtifactNotFoundError, match="no predictions"):
         composite_score(composite)

@@ -1,3 +1,5 @@
+"""The index benchmark: grown embeddings, and recall against exact search."""
+
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +10,7 @@ from tests.support.embeddings import clustered
 from tests.support.tools import run_tools
 
 
-def test_grown_rows_are_the_real_ones_and_unit_rows_near_to_two_of_them() -> None:
+def test_grown_rows_are_the_real_rows_and_unit_rows_close_to_two_of_them() -> None:
     real = clustered(np.random.default_rng(0), 300)
     rows = grow(real, 1_000, np.random.default_rng(1))
     np.testing.assert_array_equal(rows[:300], real)
@@ -20,12 +22,14 @@ def test_grown_rows_are_the_real_ones_and_unit_rows_near_to_two_of_them() -> Non
     np.testing.assert_array_equal(rows, grow(real, 1_000, np.random.default_rng(1)))
 
 
-def test_fewer_rows_than_there_are_stay_as_they_are() -> None:
+def test_growing_to_fewer_rows_truncates() -> None:
     real = clustered(np.random.default_rng(0), 50)
     np.testing.assert_array_equal(grow(real, 20, np.random.default_rng(1)), real[:20])
 
 
-def test_the_bench_prints_each_backend_against_exact_search(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_prints_each_backend_against_exact_search(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "embeddings.npy"
     np.save(path, clustered(np.random.default_rng(0), 400))
     run_tools(
@@ -50,14 +54,14 @@ def test_the_bench_prints_each_backend_against_exact_search(tmp_path: Path, caps
     assert float(table[4][-2]) > 0.95
 
 
-def test_embeddings_of_another_width_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_embeddings_of_another_width_are_rejected(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "embeddings.npy"
     np.save(path, clustered(np.random.default_rng(0), 400))
     run_tools("benchmarks", "index-backends", str(path), "--rows", "600", "--dim", "33", "--backend", "hnsw", code=1)
     assert "expected (20 or more, 33)" in capsys.readouterr().err
 
 
-def test_the_share_found_is_counted_against_every_row(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_share_found_is_relative_to_an_exact_search(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tagging.tools.benchmarks.index_backends.ROWS_AT_ONCE", 64)
     rng = np.random.default_rng(0)
     rows, queries = clustered(rng, 300), clustered(rng, 10)

@@ -1,4 +1,4 @@
-"""Systems before a scorer: a stand-in that counts plainly, and the real one where it lies beside the checkout."""
+"""Scoring of systems, by a stand-in that counts plainly, and by the real scorer if it is available."""
 
 import json
 from pathlib import Path
@@ -19,7 +19,7 @@ from tests.support.paths import SHARED
 from tests.support.tools import run_tools
 
 SCORER = SHARED / "tools" / "eval_tags.py"
-NEEDS_SCORER = pytest.mark.skipif(not SCORER.is_file(), reason="the scorer beside the checkout is missing")
+NEEDS_SCORER = pytest.mark.skipif(not SCORER.is_file(), reason="the external scorer is not available")
 
 
 @pytest.fixture
@@ -57,25 +57,25 @@ def test_every_system_of_every_test_is_scored(folder: BenchmarkFolder) -> None:
 
 
 @NEEDS_SCORER
-def test_known_recall_leaves_out_what_training_never_saw(folder: BenchmarkFolder) -> None:
-    """`by N` is of one uploader alone, so of an unseen one it is unknown."""
+def test_known_recall_ignores_tags_unseen_in_training(folder: BenchmarkFolder) -> None:
+    """Each tag `by N` belongs to a single uploader, so it is unknown for an unseen one."""
     rows = read_table(folder.table("unseen"))
-    answers = [(row.video.video_id, [tag for tag in row.tags if not tag.startswith("by ")]) for row in rows]
-    write_predictions(answers, folder.predictions("unseen") / "closed.jsonl.gz")
+    predictions = [(row.video.video_id, [tag for tag in row.tags if not tag.startswith("by ")]) for row in rows]
+    write_predictions(predictions, folder.predictions("unseen") / "closed.jsonl.gz")
     closed = by_system(score(folder, ["unseen"], ["closed"], Scorer(SCORER), Silent()), "recall", "unseen")["closed"]
     assert closed["R@200"] == pytest.approx(2 / 3, abs=1e-4)
     assert closed["R@200 known"] == 1.0
 
 
 @NEEDS_SCORER
-def test_the_sample_that_is_answered_is_the_one_that_is_scored(folder: BenchmarkFolder) -> None:
+def test_the_predicted_sample_is_the_scored_sample(folder: BenchmarkFolder) -> None:
     scorer = Scorer(SCORER, sample=3)
     chosen = chosen_videos(scorer, folder.table("seen"))
-    answers = [(row.video.video_id, row.tags) for row in chosen]
-    write_predictions(answers, folder.predictions("seen") / "sampled.jsonl.gz")
+    predictions = [(row.video.video_id, row.tags) for row in chosen]
+    write_predictions(predictions, folder.predictions("seen") / "sampled.jsonl.gz")
     row = by_system(score(folder, ["seen"], [], scorer, Silent()), "recall", "seen")["sampled"]
     assert (row["videos"], row["unanswered"], row["R@200"], row["R@200 known"]) == (3, 0, 1.0, 1.0)
-    assert all(one.tags for one in chosen)
+    assert all(row.tags for row in chosen)
 
 
 @NEEDS_SCORER
@@ -84,13 +84,13 @@ def test_the_command_prints_the_three_tables(
     form: str, folder: BenchmarkFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run_tools("benchmarks", "score", str(folder.root), "--test", "seen", "--scorer", str(SCORER), "--format", form)
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     for word in ("oracle", "nDCG@10", "PSP@5", "R@200 known", "script"):
-        assert word in said
+        assert word in output
     if form == "json":
-        assert list(json.loads(said)) == ["recall", "bands", "scripts"]
+        assert list(json.loads(output)) == ["recall", "bands", "scripts"]
     if form == "markdown":
-        assert said.count("| test | system |") == 3
+        assert output.count("| test | system |") == 3
 
 
 def test_markdown_keeps_every_row_on_one_line() -> None:
@@ -102,20 +102,22 @@ def test_markdown_keeps_every_row_on_one_line() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "message"),
     [
         ("sys.exit('no tagged video to score')", "no tagged video to score"),
-        ("print('hm')", "its answer is not JSON"),
-        ("print('[]')", "its answer is no JSON object"),
-        ("print('{}')", "its answer has no 'videos'"),
+        ("print('hm')", "its output is not JSON"),
+        ("print('[]')", "its output is not a JSON object"),
+        ("print('{}')", "its output has no key 'videos'"),
     ],
 )
-def test_what_a_scorer_fails_with_is_one_error(body: str, said: str, folder: BenchmarkFolder, tmp_path: Path) -> None:
-    with pytest.raises(VideotagError, match=said):
+def test_a_failing_scorer_is_reported_as_one_error(
+    body: str, message: str, folder: BenchmarkFolder, tmp_path: Path
+) -> None:
+    with pytest.raises(VideotagError, match=message):
         score(folder, ["seen"], [], stand_in(tmp_path, body), Silent())
 
 
-def test_no_scorer_and_no_predictions_are_one_error_each(folder: BenchmarkFolder, tmp_path: Path) -> None:
+def test_a_missing_scorer_and_missing_predictions_are_one_error_each(folder: BenchmarkFolder, tmp_path: Path) -> None:
     with pytest.raises(VideotagError, match="no such scorer"):
         score(folder, ["seen"], [], Scorer(tmp_path / "none.py"), Silent())
     for path in folder.predictions("seen").iterdir():
@@ -124,6 +126,6 @@ def test_no_scorer_and_no_predictions_are_one_error_each(folder: BenchmarkFolder
         score(folder, ["seen"], [], Scorer(tmp_path / "none.py"), Silent())
 
 
-def test_a_named_system_that_did_not_answer_is_one_error(folder: BenchmarkFolder) -> None:
-    with pytest.raises(ArtifactNotFoundError, match="no predictions of nobody"):
-        score(folder, ["seen"], ["nobody"], Scorer(SCORER), Silent())
+def test_a_named_system_without_predictions_is_an_error(folder: BenchmarkFolder) -> None:
+    with pytest.raises(ArtifactNotFoundError, match="no predictions of other"):
+        score(folder, ["seen"], ["other"], Scorer(SCORER), Silent())

@@ -1,4 +1,4 @@
-"""Tables become train and tests: nothing of an uploader on both sides, nothing dropped unsaid."""
+"""Splits of tables: no uploader is in both training and test, and dropped rows are counted."""
 
 from pathlib import Path
 
@@ -18,23 +18,23 @@ def rows(uploaders: int, each: int) -> list[Row]:
     return [Row(f"{u}-{n}", "t", "", ("a",), f"u{u}") for u in range(uploaders) for n in range(each)]
 
 
-def test_whole_uploaders_are_unseen_and_every_video_is_somewhere_once() -> None:
+def test_whole_uploaders_are_held_out_and_every_video_is_in_exactly_one_part() -> None:
     parts = divide(rows(2000, 5))
-    uploaders = {name: {row.uploader_id for row in some} for name, some in parts.items()}
+    uploaders = {name: {row.uploader_id for row in part} for name, part in parts.items()}
     assert not uploaders["unseen"] & (uploaders["train"] | uploaders["seen"])
-    ids = [row.video_id for some in parts.values() for row in some]
+    ids = [row.video_id for part in parts.values() for row in part]
     assert len(ids) == len(set(ids)) == 10_000
     assert len(uploaders["unseen"]) / 2000 == pytest.approx(0.08, abs=0.02)
     assert len(parts["seen"]) / (10_000 - len(parts["unseen"])) == pytest.approx(0.03, abs=0.01)
 
 
-def test_a_videos_place_depends_on_nothing_but_its_ids_and_the_seed() -> None:
-    some = rows(200, 5)
-    place = {row.video_id: name for name, part in divide(some).items() for row in part}
-    fewer = {row.video_id: name for name, part in divide(some[::-3]).items() for row in part}
-    other = {row.video_id: name for name, part in divide(some, seed=1).items() for row in part}
-    assert fewer.items() <= place.items()
-    assert other != place
+def test_the_part_of_a_video_depends_only_on_its_ids_and_the_seed() -> None:
+    videos = rows(200, 5)
+    part_of = {row.video_id: name for name, part in divide(videos).items() for row in part}
+    fewer = {row.video_id: name for name, part in divide(videos[::-3]).items() for row in part}
+    other = {row.video_id: name for name, part in divide(videos, seed=1).items() for row in part}
+    assert fewer.items() <= part_of.items()
+    assert other != part_of
 
 
 def test_without_uploaders_there_is_one_test() -> None:
@@ -57,7 +57,7 @@ def test_the_parts_are_manifests_with_the_scorers_channels(tmp_path: Path) -> No
         assert sum(bool(row.tags) for row in read) == by_part[name]["tagged"]
 
 
-def test_a_benchmark_is_never_written_over(tmp_path: Path) -> None:
+def test_an_existing_benchmark_is_never_overwritten(tmp_path: Path) -> None:
     dataset = read_dataset("youtube", write_youtube(tmp_path / "y.parquet"))
     write_split(dataset, tmp_path / "out")
     with pytest.raises(OutputExistsError):
@@ -80,7 +80,7 @@ def test_hashtags_are_cut_out_of_a_caption(caption: str, tags: list[str], want: 
     assert cut_hashtags(caption, tags) == want
 
 
-def test_captions_that_were_nothing_but_hashtags_are_left_out_and_counted(tmp_path: Path) -> None:
+def test_captions_of_only_hashtags_are_dropped_and_counted(tmp_path: Path) -> None:
     captions = [("a walk #dog", ["dog"]), ("#dog", ["dog"]), ("a walk", []), ("the dog #dog", ["dog"]), ("", [])]
     table = [
         {"video_id": n, "caption": c, "cover_text": None if n else "a #dog", "tags": t}
@@ -97,20 +97,22 @@ def test_captions_that_were_nothing_but_hashtags_are_left_out_and_counted(tmp_pa
     }  # fmt: skip
 
 
-def test_a_video_twice_is_refused(tmp_path: Path) -> None:
+def test_a_repeated_video_is_rejected(tmp_path: Path) -> None:
     row = {"item_id": "x", "title": "t", "description": "", "tags": ["a"]}
-    with pytest.raises(InvalidManifestError, match="'x' stands in 2 rows"):
+    with pytest.raises(InvalidManifestError, match="'x' occurs in 2 rows"):
         read_dataset("ted", write_parquet(tmp_path / "t.parquet", [row, row]))
 
 
 @pytest.mark.parametrize("content", ["missing", "junk", "other columns"])
-def test_what_is_no_such_table_is_one_line(content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unreadable_table_is_a_one_line_error(
+    content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "t.parquet"
     if content == "junk":
         path.write_bytes(b"no parquet")
     elif content == "other columns":
         write_parquet(path, [{"video_id": "a"}])
     run_tools("benchmarks", "split", "youtube", str(path), "--out", str(tmp_path / "out"), code=1)
-    said = capsys.readouterr().err
-    assert said.startswith(f"error: {path}: ")
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {path}: ")
     assert not (tmp_path / "out").exists()

@@ -1,4 +1,4 @@
-"""How long the stages of recall take, as it is and grown."""
+"""Latency of the stages of recall, with the bundle as it is and grown."""
 
 from pathlib import Path
 
@@ -45,7 +45,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, tiny_config: Config) -> Pat
     return root
 
 
-def test_every_stage_of_one_video_is_timed(folder: Path) -> None:
+def test_every_stage_is_timed_for_a_single_video(folder: Path) -> None:
     tables = recall_times(folder / "b", QUERIES, None, FeatureStore(folder / "f"), Silent())
     stages = {row["stage"]: row["p50 ms"] for row in tables["one video"]}
     assert {"video tower", "text", "multimodal", "lexical", "classifier", "similarity", "union"} < stages.keys()
@@ -56,7 +56,7 @@ def test_every_stage_of_one_video_is_timed(folder: Path) -> None:
     assert {row[""]: row["value"] for row in tables["all"]}["labelled videos"] == 400
 
 
-def test_grown_videos_have_their_parents_tags_and_lie_near_them(folder: Path) -> None:
+def test_grown_videos_share_tags_with_their_parents_and_are_close_to_them(folder: Path) -> None:
     parts = RecallParts.load(folder / "b", read_manifest(folder / "b"))
     config = read_manifest(folder / "b").config.recall
     more, report = grown(parts, Growth(1_000, IndexConfig(backend="hnsw"), 7), config, [], Silent())
@@ -70,18 +70,18 @@ def test_grown_videos_have_their_parents_tags_and_lie_near_them(folder: Path) ->
     view = more.views["text"]
     np.testing.assert_array_equal(view.rows, np.arange(1_000))
     rows = view.index.rows()
-    parents = {title: rows[place] for place, title in enumerate(parts.labelled.titles)}
-    cosines = [float(rows[place] @ parents[more.labelled.titles[place]]) for place in range(400, 1_000)]
-    others = [float(rows[place] @ rows[(place * 7) % 400]) for place in range(400, 1_000)]
+    parents = {title: rows[row] for row, title in enumerate(parts.labelled.titles)}
+    cosines = [float(rows[row] @ parents[more.labelled.titles[row]]) for row in range(400, 1_000)]
+    others = [float(rows[row] @ rows[(row * 7) % 400]) for row in range(400, 1_000)]
     assert np.mean(cosines) > np.mean(others) + 0.2
     assert more.learnt is not None
     assert more.learnt.texts.shape[0] == 1_000
 
 
-def test_grown_it_says_what_its_indexes_find(folder: Path) -> None:
+def test_a_grown_bundle_reports_the_recall_of_its_indexes(folder: Path) -> None:
     growth = Growth(800, IndexConfig(backend="flat"), 7)
     tables = recall_times(folder / "b", QUERIES, growth, FeatureStore(folder / "f"), Silent())
-    assert {row["index"]: row.get("found of the nearest") for row in tables["indexes"]} == {
+    assert {row["index"]: row.get("recall of neighbours") for row in tables["indexes"]} == {
         "text": 1.0,
         "multimodal": 1.0,
         "similarity": None,
