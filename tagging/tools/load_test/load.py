@@ -100,12 +100,16 @@ async def overhead(
             else:
                 tagger.tag(video, selection)
             (called if is_call else alone).append(1e3 * (time.perf_counter() - began))
-    longer = [call - run for call, run in zip(called[warm:], alone[warm:], strict=True)]
-    low, high = median_interval(longer)
+    differences = [call - run for call, run in zip(called[warm:], alone[warm:], strict=True)]
+    low, high = median_interval(differences)
     return [
         {"one at a time": "TagVideo", **percentiles(called[warm:]), "p50 within": ""},
         {"one at a time": "the pipeline in process", **percentiles(alone[warm:]), "p50 within": ""},
-        {"one at a time": "longer, pair by pair", **percentiles(longer), "p50 within": f"{low:.2f} to {high:.2f}"},
+        {
+            "one at a time": "difference, pair by pair",
+            **percentiles(differences),
+            "p50 within": f"{low:.2f} to {high:.2f}",
+        },
     ]
 
 

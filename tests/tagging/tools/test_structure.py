@@ -1,4 +1,4 @@
-"""The structure of a source tree, on a toy tree whose figures are counted by hand."""
+"""The structure of a source tree, on a toy tree with figures counted by hand."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ def tree(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_figures_are_those_counted_by_hand(tree: Path) -> None:
+def test_the_figures_agree_with_a_count_by_hand(tree: Path) -> None:
     found = {str(row["figure"]): row["value"] for row in figures(tree)}
     assert (found["modules at the top level of tagging"], found["folders at the top level of tagging"]) == (2, 3)
     assert found["rooms"] == 7  # types, errors, store, cli, service, recall, rank
@@ -43,7 +43,7 @@ def test_the_figures_are_those_counted_by_hand(tree: Path) -> None:
     assert found["highest fan-in"] == "2 (tagging.store.disk)"
 
 
-def test_a_circle_is_broken_at_as_few_arrows_as_possible(tree: Path) -> None:
+def test_an_import_cycle_gives_one_upward_arrow(tree: Path) -> None:
     (tree / "tagging" / "errors.py").write_text("from tagging.store.disk import B\n")
     floors, upward = rooms(read_modules(tree)).floors_and_upward()
     assert upward in ([("store", "errors")], [("errors", "store")])

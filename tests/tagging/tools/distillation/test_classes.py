@@ -1,4 +1,4 @@
-"""The tables of class names: whole, and in one spelling."""
+"""The tables of class names: complete, and in lower case."""
 
 import re
 
@@ -8,7 +8,7 @@ from tagging.tools.distillation.classes import Classes, audio_classes, vision_cl
 
 
 @pytest.mark.parametrize(("classes", "teachers"), [(vision_classes(), 1000), (audio_classes(), 527)])
-def test_the_teachers_classes_come_first_and_all_are_there(classes: Classes, teachers: int) -> None:
+def test_the_classes_of_the_teacher_come_first_and_complete(classes: Classes, teachers: int) -> None:
     rows = [row for key, row in classes.rows.items() if key.startswith("teacher:")]
     assert rows == list(range(teachers))
     assert len(classes.names) == len(classes.words) > teachers
@@ -22,7 +22,7 @@ def test_names_and_words_are_plain_lower_case(classes: Classes) -> None:
         assert name not in words
 
 
-def test_a_label_that_means_a_teachers_class_is_that_class() -> None:
+def test_a_label_with_the_meaning_of_a_teacher_class_implies_it() -> None:
     vision = vision_classes()
     assert vision.rows["cifar100:orange"] == vision.names.index(vision.names[vision.rows["cifar100:orange"]])
     audio = audio_classes()

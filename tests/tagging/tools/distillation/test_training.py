@@ -1,4 +1,4 @@
-"""The two trainings, on a handful of made-up crops."""
+"""Training of the two encoders, on a few synthetic crops."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -75,37 +75,37 @@ SOUNDS = [
 ]
 
 
-def test_labels_speak_as_far_as_they_are_trusted_and_the_teacher_for_the_rest() -> None:
+def test_picture_targets_mix_weighted_labels_with_the_teacher() -> None:
     labels, trust = vision.targets_of_pictures(PICTURES, CLASSES, {"1.jpg": ["man", "dog"]})
     want_labels = np.array([[1, 0, 0], [1 / 3, 0, 2 / 3], [0, 0, 1], [0, 0, 0]])
     np.testing.assert_allclose(labels[:4], want_labels, atol=1e-6)
     np.testing.assert_allclose(trust[:4], np.array([0.5, 0.7, 0.5, 0.0]), atol=1e-6)
-    some = crops()
-    target = vision.target_of(some, np.array([0]), labels, trust)  # a dog, and a clip that has no label
-    teacher = some.probabilities[0].astype(np.float32)
-    share, of_label = float(some.share[0]), 0.5
+    data = crops()
+    target = vision.target_of(data, np.array([0]), labels, trust)  # a dog, and a clip without a label
+    teacher = data.probabilities[0].astype(np.float32)
+    share, of_label = float(data.share[0]), 0.5
     want = np.array([share * of_label, 0, 0], np.float32)
     want[:2] += (1 - share * of_label) * teacher
     np.testing.assert_allclose(target[0], want, atol=1e-6)
     assert target.sum() == pytest.approx(1, abs=1e-3)
 
 
-def test_a_sounds_label_raises_what_the_teachers_said_and_a_faint_one_less() -> None:
+def test_sound_targets_raise_the_teachers_by_labels_and_less_for_faint_sounds() -> None:
     labels = audio.targets_of_sounds(SOUNDS, CLASSES)
     np.testing.assert_allclose(labels, np.array([[0.8, 0, 0.8], [0, 0, 0]]), atol=1e-6)
-    some = sound_crops()
+    data = sound_crops()
     rows = np.array([0, 1])
-    target = audio.target_of(some, rows, labels)
+    target = audio.target_of(data, rows, labels)
     assert target.shape == (2 * EXAMPLES, 3)
-    heard = some.probabilities[rows].astype(np.float32).reshape(-1, 2)
-    np.testing.assert_allclose(target[:, 0], np.maximum(heard[:, 0], 0.8))
-    np.testing.assert_allclose(target[:, 1], heard[:, 1])
+    of_teachers = data.probabilities[rows].astype(np.float32).reshape(-1, 2)
+    np.testing.assert_allclose(target[:, 0], np.maximum(of_teachers[:, 0], 0.8))
+    np.testing.assert_allclose(target[:, 1], of_teachers[:, 1])
     np.testing.assert_allclose(target[:, 2], 0.8)
-    swapped = replace(some, first=np.ones(8, np.int32), second=np.zeros(8, np.int32))
+    swapped = replace(data, first=np.ones(8, np.int32), second=np.zeros(8, np.int32))
     np.testing.assert_allclose(audio.target_of(swapped, rows, labels)[:, 2], 0.8 * 0.2, atol=1e-6)
 
 
-def test_batches_go_over_everything_once_an_epoch_and_are_the_same_after_a_restart() -> None:
+def test_batches_cover_the_crops_once_per_epoch_and_are_reproducible() -> None:
     whole = list(batches(10, 3, 0, 7, seed=1))
     assert [step for step, _ in whole] == list(range(7))
     first_epoch = np.concatenate([rows for _, rows in whole[:3]])
@@ -115,12 +115,12 @@ def test_batches_go_over_everything_once_an_epoch_and_are_the_same_after_a_resta
     assert any((a != b).any() for (_, a), (_, b) in zip(whole, batches(10, 3, 0, 7, seed=2), strict=True))
 
 
-def test_too_few_crops_for_a_batch_are_told() -> None:
+def test_too_few_crops_for_a_batch_are_an_error() -> None:
     with pytest.raises(InvalidConfigError, match="3 crops do not fill a batch of 4"):
         next(batches(3, 4, 0, 1, seed=1))
 
 
-def test_the_learning_rate_rises_then_falls_to_nothing() -> None:
+def test_the_learning_rate_rises_then_falls_to_zero() -> None:
     rates = [cosine(done, 0.1) for done in (0.0, 0.05, 0.1, 0.5, 1.0)]
     assert rates[:3] == [0.0, 0.5, 1.0]
     assert 0 < rates[3] < 1
@@ -143,7 +143,7 @@ def train_audio(work: Path) -> SmallResNet:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("train", "module"), [(train_vision, vision), (train_audio, audio)])
-def test_a_training_that_was_killed_goes_on_to_the_same_weights(
+def test_a_resumed_training_gives_the_same_weights(
     train: type, module: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     want = train(tmp_path / "whole").state_dict()
@@ -166,19 +166,19 @@ def test_a_training_that_was_killed_goes_on_to_the_same_weights(
 
 
 @pytest.mark.slow
-def test_a_trained_network_comes_back_from_its_file(tmp_path: Path) -> None:
+def test_an_exported_network_can_be_loaded(tmp_path: Path) -> None:
     rows = np.eye(3, 6, dtype=np.float32)
-    for what, train in (("vision", train_vision), ("audio", train_audio)):
-        network = train(tmp_path / what)
-        file = tmp_path / f"{what}.safetensors"
-        write(network, what, CLASSES, rows, "text-1", file)
+    for encoder_name, train in (("vision", train_vision), ("audio", train_audio)):
+        network = train(tmp_path / encoder_name)
+        file = tmp_path / f"{encoder_name}.safetensors"
+        write(network, encoder_name, CLASSES, rows, "text-1", file)
         again = tmp_path / "again.safetensors"
-        write(network, what, CLASSES, rows, "text-1", again)
+        write(network, encoder_name, CLASSES, rows, "text-1", again)
         assert again.read_bytes() == file.read_bytes()
         plain = tmp_path / "plain"
         plain.touch()
         assert file.stat().st_mode == plain.stat().st_mode
-        encoder = TrainedFrameEncoder(file, 2) if what == "vision" else TrainedSoundEncoder(file, 2)
+        encoder = TrainedFrameEncoder(file, 2) if encoder_name == "vision" else TrainedSoundEncoder(file, 2)
         assert (encoder.class_names, encoder.class_words) == (CLASSES.names, CLASSES.words)
         assert encoder.text_fingerprint == "text-1"
 
@@ -186,17 +186,17 @@ def test_a_trained_network_comes_back_from_its_file(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_curves_train_on_nested_parts_of_the_pictures_and_at_half_the_width(tmp_path: Path) -> None:
     pictures = [*PICTURES, *(picture("clips", f"c{n}", "") for n in range(8))]
-    free = np.array([n for n, one in enumerate(pictures) if not one.held_out], np.int32)
-    some = replace(crops(len(free) ** 2), first=np.repeat(free, len(free)), second=np.tile(free, len(free)))
-    parts = [curves.of_part(some, pictures, part) for part in curves.PARTS]
+    free = np.array([n for n, still in enumerate(pictures) if not still.held_out], np.int32)
+    data = replace(crops(len(free) ** 2), first=np.repeat(free, len(free)), second=np.tile(free, len(free)))
+    parts = [curves.of_part(data, pictures, part) for part in curves.PARTS]
     seen = [set(part.first.tolist()) | set(part.second.tolist()) for part in parts]
     assert seen[0] < seen[1] < seen[2] == set(free.tolist())
 
     config = replace(VISION, epochs=1)
-    table = curves.curves(some, pictures, CLASSES, {}, tmp_path, "cpu", Silent(), config)
+    table = curves.curves(data, pictures, CLASSES, {}, tmp_path, "cpu", Silent(), config)
     assert [row["pictures"] for row in table] == [0.25, 0.5, 1.0, 1.0]
     steps = [row["steps"] for row in table]
-    assert 1 <= int(steps[0]) < int(steps[1]) < int(steps[2]) == steps[3] == len(some.first) // config.batch
+    assert 1 <= int(steps[0]) < int(steps[1]) < int(steps[2]) == steps[3] == len(data.first) // config.batch
     whole, narrow = table[2]["parameters"], table[3]["parameters"]
     assert isinstance(whole, int)
     assert isinstance(narrow, int)

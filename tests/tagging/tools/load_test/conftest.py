@@ -1,4 +1,4 @@
-"""The service in a process of its own, over a small bundle."""
+"""The service as a child process, with a small bundle."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,5 +11,5 @@ from tagging.tools.load_test.service_process import ServiceProcess, service_proc
 @pytest.fixture(scope="module")
 def service(tiny_starter: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
     folder = tmp_path_factory.mktemp("service")
-    with service_process(tiny_starter, folder, f"sqlite:///{folder}/service.db") as one:
-        yield one
+    with service_process(tiny_starter, folder, f"sqlite:///{folder}/service.db") as process:
+        yield process

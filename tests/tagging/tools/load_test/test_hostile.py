@@ -1,4 +1,4 @@
-"""Hostile inputs against the real service, and the judge of what it does with them."""
+"""Hostile inputs against the real service, and the checks of its behaviour."""
 
 import re
 from collections import Counter
@@ -27,8 +27,8 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
     return clips(tmp_path_factory.mktemp("healthy"))
 
 
-def drawn(seed: int, media: list[bytes], place: Path, count: int) -> list[Attack]:
-    return list(islice(Attacks(np.random.default_rng(seed), media, place).draw(count), count))
+def drawn(seed: int, media: list[bytes], folder: Path, count: int) -> list[Attack]:
+    return list(islice(Attacks(np.random.default_rng(seed), media, folder).draw(count), count))
 
 
 def test_a_seed_draws_the_same_attacks_of_every_kind(media: list[bytes], tmp_path: Path) -> None:
@@ -41,26 +41,26 @@ def test_a_seed_draws_the_same_attacks_of_every_kind(media: list[bytes], tmp_pat
     assert {attack.method for attack in attacks if attack.kind == "noise"} == calls
 
 
-def test_bytes_that_are_no_text_are_no_text() -> None:
+def test_unreadable_bytes_are_not_valid_utf8() -> None:
     for data in UNREADABLE:
         with pytest.raises(UnicodeDecodeError):
             data.decode()
 
 
-def test_a_raw_field_is_what_the_library_writes() -> None:
+def test_a_raw_field_agrees_with_protobuf() -> None:
     for size in (0, 1, 127, 128, 20_000):
         want = pb.TagVideoRequest(video_id="v", title="x" * size)
         assert pb.TagVideoRequest.FromString(raw_field(1, b"v") + raw_field(4, b"x" * size)) == want
 
 
 @pytest.mark.slow
-def test_the_real_service_stands_hundreds_of_hostile_inputs(tiny_starter: Path, media: list[bytes]) -> None:
+def test_the_service_withstands_hundreds_of_hostile_inputs(tiny_starter: Path, media: list[bytes]) -> None:
     tables = run.run_hostile(run.LoadTarget(tiny_starter, (), None), 300, 11, media, Silent())
     assert sum(row["sent"] for row in tables["hostile inputs"]) == 300
 
 
 @pytest.mark.slow
-async def test_what_a_service_must_not_do_is_a_fault(
+async def test_unexpected_statuses_and_growth_are_faults(
     service: ServiceProcess, media: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     never = frozenset({StatusCode.DATA_LOSS})
@@ -76,13 +76,13 @@ async def test_what_a_service_must_not_do_is_a_fault(
 
 
 @pytest.mark.slow
-async def test_a_service_that_dies_is_a_fault(
+async def test_a_dead_service_is_a_fault(
     tiny_starter: Path, media: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hostile, "SETTLE_S", 0.1)
-    with service_process(tiny_starter, tmp_path, f"sqlite:///{tmp_path}/service.db") as one:
-        one.kill()
+    with service_process(tiny_starter, tmp_path, f"sqlite:///{tmp_path}/service.db") as service:
+        service.kill()
         outcome = await hostile.attack_all(
-            one, iter(drawn(1, media, build_escape_folder(tmp_path, media[0]), 20)), 20, Silent()
+            service, iter(drawn(1, media, build_escape_folder(tmp_path, media[0]), 20)), 20, Silent()
         )
     assert any("the service is dead" in fault for fault in outcome.faults)

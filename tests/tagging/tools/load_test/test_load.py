@@ -1,4 +1,4 @@
-"""The load generator on itself: what it counts, and what it makes of it."""
+"""The load generator: requests, counts, percentiles and slopes."""
 
 import asyncio
 from collections import Counter
@@ -23,18 +23,18 @@ pytestmark = pytest.mark.anyio
 VIDEOS = [VideoRef("a", None, "a dog"), VideoRef("b", "/clips/b.mp4", "", "a cat", "u")]
 
 
-def test_no_two_requests_have_one_id_and_the_videos_come_in_turn() -> None:
-    asked = list(islice(requests(VIDEOS), 5))
-    assert len({one.video_id for one in asked}) == 5
-    assert [(one.title, one.description, one.uri, one.uploader_id) for one in asked[:3]] == [
+def test_requests_have_unique_ids_and_cycle_through_the_videos() -> None:
+    drawn = list(islice(requests(VIDEOS), 5))
+    assert len({request.video_id for request in drawn}) == 5
+    assert [(request.title, request.description, request.uri, request.uploader_id) for request in drawn[:3]] == [
         ("a dog", "", "", ""), ("", "a cat", "/clips/b.mp4", "u"), ("a dog", "", "", "")
     ]  # fmt: skip
-    assert not {one.video_id for one in asked} & {one.video_id for one in islice(requests(VIDEOS), 5)}
+    assert not {request.video_id for request in drawn} & {request.video_id for request in islice(requests(VIDEOS), 5)}
     with pytest.raises(InvalidManifestError):
         next(requests([]))
 
 
-async def test_so_many_callers_wait_for_their_answers_and_every_outcome_is_counted() -> None:
+async def test_callers_run_concurrently_and_every_outcome_is_counted() -> None:
     at_once, most, numbers = 0, 0, count()
 
     async def tag(request: pb.TagVideoRequest) -> pb.TagVideoResponse:
@@ -62,12 +62,12 @@ async def test_so_many_callers_wait_for_their_answers_and_every_outcome_is_count
 
 def test_percentiles_are_those_of_the_sorted_times() -> None:
     times = list(range(101))
-    assert percentiles([float(one) for one in reversed(times)]) == {"p50 ms": 50.0, "p95 ms": 95.0, "p99 ms": 99.0}
+    assert percentiles([float(ms) for ms in reversed(times)]) == {"p50 ms": 50.0, "p95 ms": 95.0, "p99 ms": 99.0}
     assert percentiles([]) == {"p50 ms": None, "p95 ms": None, "p99 ms": None}
     assert Load(seconds=2.0, ms=[1.0] * 10).row()["calls/s"] == 5.0
 
 
-def test_the_median_lies_within_its_interval_as_often_as_it_is_said_to() -> None:
+def test_the_interval_of_the_median_has_its_nominal_coverage() -> None:
     rng = np.random.default_rng(3)
     inside = 0
     for _ in range(1000):
@@ -77,14 +77,14 @@ def test_the_median_lies_within_its_interval_as_often_as_it_is_said_to() -> None
     assert median_interval([1.0]) == (1.0, 1.0)
 
 
-def test_a_slope_is_found_behind_the_warming_up_and_its_margin_holds() -> None:
+def test_the_slope_ignores_the_warm_up_and_its_margin_has_nominal_coverage() -> None:
     rng = np.random.default_rng(5)
     hours = np.linspace(0, 0.5, 17)[1:]
     warming = np.where(hours < 0.1, 5000 * hours, 500.0)
     for true in (0.0, 120.0):
         found = [slope(list(hours), list(800 + true * hours + warming + noise)) for noise in rng.normal(size=(500, 16))]
-        assert np.mean([one.mib_h for one in found]) == pytest.approx(true, abs=0.5)
-        assert 0.92 <= np.mean([abs(one.mib_h - true) <= one.margin for one in found]) < 0.98
+        assert np.mean([line.mib_h for line in found]) == pytest.approx(true, abs=0.5)
+        assert 0.92 <= np.mean([abs(line.mib_h - true) <= line.margin for line in found]) < 0.98
     assert slope([0.0, 0.1], [1.0, 2.0]).verdict == slope([], []).verdict == "not known"
     exact = slope(list(hours), list(800 + 60 * hours))
     assert exact.mib_h == pytest.approx(60)
@@ -92,7 +92,7 @@ def test_a_slope_is_found_behind_the_warming_up_and_its_margin_holds() -> None:
 
 
 @pytest.mark.parametrize(("leak_mib", "verdict"), [(0.0, "flat"), (1.0, "growing")])
-async def test_a_soak_reads_memory_at_rest_and_counts_the_load_alone(leak_mib: float, verdict: str) -> None:
+async def test_a_soak_reads_memory_at_rest_and_counts_only_the_load(leak_mib: float, verdict: str) -> None:
     calls, working = 0, False
 
     async def drive_for(seconds: float) -> Load:
@@ -102,7 +102,7 @@ async def test_a_soak_reads_memory_at_rest_and_counts_the_load_alone(leak_mib: f
 
     def footprint() -> Footprint:
         nonlocal working
-        was_working, working = working, False  # what calls work on is gone when it is looked at again
+        was_working, working = working, False  # the memory of running calls is free at the next reading
         return Footprint(800 + leak_mib * calls + 300 * was_working + 0.01 * (calls % 3), 20, 20, 1)
 
     [row] = await soak(drive_for, footprint, 1800.0, 0.0, Silent())
@@ -112,10 +112,10 @@ async def test_a_soak_reads_memory_at_rest_and_counts_the_load_alone(leak_mib: f
     assert row["MiB an hour"] == pytest.approx(320 * leak_mib, abs=0.5)
 
 
-def test_a_verdict_says_no_more_than_is_known() -> None:
+def test_the_verdict_depends_on_the_interval_of_the_slope() -> None:
     verdicts = {(5.0, 10.0): "flat", (-50.0, 10.0): "flat", (60.0, 10.0): "growing", (15.0, 100.0): "not known"}
-    assert {asked: Slope(*asked).verdict for asked in verdicts} == verdicts
-    assert Slope(10.0, 5.0).verdict == "flat"  # it grows, by less than anybody minds
+    assert {interval: Slope(*interval).verdict for interval in verdicts} == verdicts
+    assert Slope(10.0, 5.0).verdict == "flat"  # it grows, but less than the tolerance
 
 
 @pytest.mark.slow
@@ -128,7 +128,7 @@ def test_a_sweep_and_a_soak_of_the_real_service_have_no_errors(tiny_starter: Pat
     assert {row["errors"] for row in tables["TagVideo"]} == {"none"}
     assert all(row["calls/s"] > 0 for row in tables["TagVideo"])
     assert [row["one at a time"] for row in tables["overhead"]] == [
-        "TagVideo", "the pipeline in process", "longer, pair by pair"
+        "TagVideo", "the pipeline in process", "difference, pair by pair"
     ]  # fmt: skip
     before, after = tables["held"]
     assert (before["processes"], before["MiB"] > 50) == (after["processes"], True)

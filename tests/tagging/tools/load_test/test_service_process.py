@@ -1,4 +1,4 @@
-"""The service in a process of its own, and what it holds."""
+"""The service as a child process, and its resource footprint."""
 
 import os
 import subprocess
@@ -13,13 +13,13 @@ from tagging.tools.load_test.service_process import ServiceProcess, service_proc
 from tests.support.processes import runs
 
 
-def test_a_service_that_does_not_start_says_why(tmp_path: Path) -> None:
+def test_a_service_that_does_not_start_reports_the_reason(tmp_path: Path) -> None:
     with pytest.raises(BackendUnavailableError, match=r"does not start: .*nothing"):  # noqa: SIM117
         with service_process(tmp_path / "nothing", tmp_path, f"sqlite:///{tmp_path}/service.db"):
             pass
 
 
-def test_a_footprint_counts_descendants_too(tmp_path: Path) -> None:
+def test_a_footprint_includes_descendants(tmp_path: Path) -> None:
     grandchild = "import sys, threading; print(flush=True); sys.stdin.read()"
     child = (
         "import subprocess, sys\n"
@@ -38,7 +38,7 @@ def test_a_footprint_counts_descendants_too(tmp_path: Path) -> None:
         process.communicate()
 
 
-STARTER = """
+PARENT = """
 import sys, time
 from pathlib import Path
 from tagging.tools.load_test.service_process import service_process
@@ -50,15 +50,15 @@ with service_process(bundle, folder, f"sqlite:///{folder}/service.db") as servic
 
 
 @pytest.mark.slow
-def test_a_service_whose_starter_is_killed_ends_with_all_its_processes(tiny_starter: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-c", STARTER, str(tiny_starter), str(tmp_path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as starter:
-        assert starter.stdout is not None
-        pids = {int(pid) for pid in starter.stdout.readline().split()}
+def test_the_service_and_its_children_end_when_the_parent_is_killed(tiny_starter: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", PARENT, str(tiny_starter), str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        pids = {int(pid) for pid in parent.stdout.readline().split()}
         assert pids
         assert all(runs(pid) for pid in pids)
-        starter.kill()
-        starter.wait()
+        parent.kill()
+        parent.wait()
     deadline = time.monotonic() + 60
     while any(runs(pid) for pid in pids) and time.monotonic() < deadline:
         time.sleep(0.05)

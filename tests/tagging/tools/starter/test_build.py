@@ -1,3 +1,5 @@
+"""The starter bundle: reproducible, and usable for tagging and evaluation."""
+
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +32,7 @@ def test_the_same_lists_give_the_same_bundle_byte_for_byte(
     assert report.tags == len(TagCatalog.load(tiny_starter / "catalog.parquet"))
 
 
-def test_only_what_a_class_is_called_may_be_seen_or_heard(tiny_starter: Path) -> None:
+def test_only_names_of_classes_may_be_seen_or_heard(tiny_starter: Path) -> None:
     catalog = TagCatalog.load(tiny_starter / "catalog.parquet")
     entry = read_manifest(tiny_starter).names
     assert entry is not None
@@ -41,7 +43,7 @@ def test_only_what_a_class_is_called_may_be_seen_or_heard(tiny_starter: Path) ->
     assert {catalog.names[row] for row in heard.tag_rows} == {"dog barking", "piano", "dog", "animal", "music"}
 
 
-def test_a_clip_is_tagged_with_what_is_written_seen_and_heard(
+def test_a_clip_is_tagged_from_title_frames_and_sound(
     tiny_starter: Path, unseen_corpus: Path, unseen_plans: list[PlannedVideo]
 ) -> None:
     clip = str(unseen_corpus.parent / f"{unseen_plans[0].video_id}.mp4")
@@ -70,10 +72,10 @@ def test_a_bundle_without_labelled_videos_is_evaluated(tiny_starter: Path, unsee
         "text", "video", "audio", "written", "seen", "heard", "union"
     ]  # fmt: skip
     assert [row["videos_looked_at"] for row in report.recall] == [8] * 7
-    assert [row["tags_proposed"] for row in report.recall[:3]] == [0] * 3  # nobody votes yet
+    assert [row["tags_proposed"] for row in report.recall[:3]] == [0] * 3  # no labelled videos, hence no votes
 
 
-def test_a_starter_bundle_is_never_written_over(tiny_starter: Path, label_lists: Path, direct_config: Config) -> None:
+def test_an_existing_bundle_is_never_overwritten(tiny_starter: Path, label_lists: Path, direct_config: Config) -> None:
     with pytest.raises(OutputExistsError):
         build(label_lists, tiny_starter, direct_config, tiny_starter.parent)
 

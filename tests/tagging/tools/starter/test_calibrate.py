@@ -1,3 +1,5 @@
+"""Calibration of the name sources: proposals, reviews and fitted thresholds."""
+
 import csv
 import json
 import subprocess
@@ -22,22 +24,22 @@ def proposed(tiny_starter: Path, unseen_corpus: Path) -> list[Proposal]:
     return propose(unseen_corpus.parent, tiny_starter, Silent())
 
 
-def test_every_clip_has_its_strongest_names_with_nothing_held_back(proposed: list[Proposal]) -> None:
-    assert len({one.file for one in proposed}) == 8
-    seen = [one for one in proposed if one.modality == "seen" and one.file == proposed[0].file]
-    assert [one.rank for one in seen] == list(range(1, len(seen) + 1))
-    assert [one.strength for one in seen] == sorted((one.strength for one in seen), reverse=True)
-    assert {one.tag for one in seen} >= {"beagle", "tabby", "vehicle"}  # the unlikely ones, too
+def test_every_clip_has_its_strongest_names_without_a_threshold(proposed: list[Proposal]) -> None:
+    assert len({proposal.file for proposal in proposed}) == 8
+    seen = [row for row in proposed if row.modality == "seen" and row.file == proposed[0].file]
+    assert [row.rank for row in seen] == list(range(1, len(seen) + 1))
+    assert [row.strength for row in seen] == sorted((row.strength for row in seen), reverse=True)
+    assert {row.tag for row in seen} >= {"beagle", "tabby", "vehicle"}  # improbable ones, too
     assert seen[0].tag in ("animal", "dog", "beagle")
     assert seen[0].where.startswith("frame ")
 
 
-def test_a_folder_without_clips_is_told(tiny_starter: Path, tmp_path: Path) -> None:
+def test_a_folder_without_clips_is_an_error(tiny_starter: Path, tmp_path: Path) -> None:
     with pytest.raises(MediaNotFoundError, match="no clips in"):
         propose(tmp_path, tiny_starter, Silent())
 
 
-def test_judgements_are_joined_with_the_strengths_of_now(tmp_path: Path, proposed: list[Proposal]) -> None:
+def test_reviews_are_joined_with_current_strengths(tmp_path: Path, proposed: list[Proposal]) -> None:
     write_proposals(proposed, tmp_path / "p.csv")
     with (tmp_path / "p.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -50,9 +52,9 @@ def test_judgements_are_joined_with_the_strengths_of_now(tmp_path: Path, propose
         table.writeheader()
         table.writerows([*rows, {**rows[0], "tag": "gone", "right": "1"}])
     found = reviewed_clips(tmp_path / "j.csv", proposed)
-    want = [one for one in proposed if one.modality == "seen" and one.tag != "car"]
-    assert found["seen"].strengths.tolist() == pytest.approx([one.strength for one in want])
-    assert found["seen"].right.tolist() == [one.tag in ("dog", "animal") for one in want]
+    want = [row for row in proposed if row.modality == "seen" and row.tag != "car"]
+    assert found["seen"].strengths.tolist() == pytest.approx([row.strength for row in want])
+    assert found["seen"].right.tolist() == [row.tag in ("dog", "animal") for row in want]
     assert set(found["seen"].parts) == {"tune", "test"}
     assert found["seen"].videos == {"test": 8, "tune": 8}
 
@@ -61,10 +63,10 @@ def test_a_picture_is_a_clip_of_one_frame(tiny_starter: Path, tmp_path: Path) ->
     Image.new("RGB", (64, 36), (200, 30, 30)).save(tmp_path / "still.jpg")
     (tmp_path / "half.jpg").write_bytes((tmp_path / "still.jpg").read_bytes()[:200])
     rows = propose(tmp_path, tiny_starter, Silent())
-    assert {(one.file, one.modality, one.where) for one in rows} == {("still.jpg", "seen", "frame 1 of 1")}
+    assert {(row.file, row.modality, row.where) for row in rows} == {("still.jpg", "seen", "frame 1 of 1")}
 
 
-def test_clips_are_named_beside_their_labels(tiny_starter: Path, unseen_corpus: Path, tmp_path: Path) -> None:
+def test_clips_are_listed_with_their_labels_and_tags(tiny_starter: Path, unseen_corpus: Path, tmp_path: Path) -> None:
     files = sorted(path.name for path in unseen_corpus.parent.glob("test-*.mp4"))[:2]
     labels = tmp_path / "labels.csv"
     lines = [
@@ -75,19 +77,19 @@ def test_clips_are_named_beside_their_labels(tiny_starter: Path, unseen_corpus: 
         "x.mp4,,",
     ]
     labels.write_text("\n".join(lines), encoding="utf-8")
-    said = read_labels(labels)
-    assert said == {files[0]: "no such word", files[1]: "An animal runs", "gone.mp4": "dog"}
-    held = name_clips(unseen_corpus.parent, said, tiny_starter, False, Silent())
-    free = name_clips(unseen_corpus.parent, said, tiny_starter, True, Silent())
-    assert [one.file for one in held] == [one.file for one in free] == files  # "gone" cannot be read
-    assert all(set(one.tags) <= set(other.tags) for one, other in zip(held, free, strict=True))
+    captions = read_labels(labels)
+    assert captions == {files[0]: "no such word", files[1]: "An animal runs", "gone.mp4": "dog"}
+    limited = name_clips(unseen_corpus.parent, captions, tiny_starter, False, Silent())
+    free = name_clips(unseen_corpus.parent, captions, tiny_starter, True, Silent())
+    assert [clip.file for clip in limited] == [clip.file for clip in free] == files  # "gone" cannot be read
+    assert all(set(clip.tags) <= set(other.tags) for clip, other in zip(limited, free, strict=True))
     with pytest.raises(MediaNotFoundError, match="no clip of the labels"):
-        name_clips(tmp_path, said, tiny_starter, False, Silent())
+        name_clips(tmp_path, captions, tiny_starter, False, Silent())
     assert not free[0].agrees
     assert free[1].agrees == ("animal" in " ".join(free[1].tags))
 
 
-def test_tables_without_their_columns_are_told(tmp_path: Path) -> None:
+def test_tables_with_missing_columns_are_errors(tmp_path: Path) -> None:
     table = tmp_path / "t.csv"
     table.write_text("file,label\na.mp4,dog\n", encoding="utf-8")
     with pytest.raises(InvalidManifestError, match="no column caption"):
@@ -96,7 +98,7 @@ def test_tables_without_their_columns_are_told(tmp_path: Path) -> None:
         reviewed_clips(table, [])
 
 
-def test_titles_are_right_where_the_creator_says_so(tmp_path: Path, tiny_starter: Path) -> None:
+def test_a_title_tag_is_right_if_the_creator_used_it(tmp_path: Path, tiny_starter: Path) -> None:
     videos = [
         {
             "video_id": "a",
@@ -115,7 +117,7 @@ def test_titles_are_right_where_the_creator_says_so(tmp_path: Path, tiny_starter
     assert sum(found["literal"].videos.values()) == 2
 
 
-def judged(strengths: list[float], right: list[bool]) -> ReviewedProposals:
+def reviewed(strengths: list[float], right: list[bool]) -> ReviewedProposals:
     parts = np.where(np.arange(len(right)) % 2 == 0, "tune", "stills")
     return ReviewedProposals(
         np.array(strengths, np.float32), np.array(right, np.bool_), parts, {"tune": 10, "stills": 10}
@@ -125,10 +127,10 @@ def judged(strengths: list[float], right: list[bool]) -> ReviewedProposals:
 def test_a_source_is_fitted_on_one_half_and_reported_on_the_other(tiny_starter: Path) -> None:
     strengths = np.linspace(0, 1, 200).tolist()
     truth = [s > 0.5 for s in strengths]
-    truth[-1] = False  # of the report's half
+    truth[-1] = False  # in the half of the report
     before = NamesConfig(heard=StrengthConfig(slope=1, intercept=0, least=0), seen=None)
     names, [seen, heard] = calibrated(
-        before, {"seen": judged(strengths, truth), "heard": judged(strengths, [False] * 200)}, tiny_starter, 0.9
+        before, {"seen": reviewed(strengths, truth), "heard": reviewed(strengths, [False] * 200)}, tiny_starter, 0.9
     )
     assert names.heard is None
     assert heard.least is None
@@ -146,7 +148,7 @@ def test_a_source_is_fitted_on_one_half_and_reported_on_the_other(tiny_starter: 
     assert names.fitted_for == {name: entries[name].fingerprint for name in ("frames", "audio")}
 
 
-def test_the_commands_explain_themselves_and_known_errors_are_one_line(tmp_path: Path, tiny_starter: Path) -> None:
+def test_commands_have_help_and_known_errors_are_one_line(tmp_path: Path, tiny_starter: Path) -> None:
     def starter(*args: object) -> "subprocess.CompletedProcess[str]":
         command = [sys.executable, "-m", "tagging.tools", "starter", *map(str, args)]
         return subprocess.run(command, capture_output=True, text=True, check=False)
@@ -156,7 +158,9 @@ def test_the_commands_explain_themselves_and_known_errors_are_one_line(tmp_path:
     wrong = starter("propose", tmp_path, "--out", tmp_path / "p.csv", "--bundle", tmp_path)
     assert wrong.returncode == 1
     assert wrong.stderr.startswith("error: ")
-    blind = starter("calibrate", "--judged", tmp_path / "j.csv", "--bundle", tiny_starter, "--out", tmp_path / "c.json")
-    assert (blind.returncode, (tmp_path / "c.json").exists()) == (1, False)
-    assert "--clips" in blind.stderr
+    incomplete = starter(
+        "calibrate", "--judged", tmp_path / "j.csv", "--bundle", tiny_starter, "--out", tmp_path / "c.json"
+    )
+    assert (incomplete.returncode, (tmp_path / "c.json").exists()) == (1, False)
+    assert "--clips" in incomplete.stderr
     assert "Traceback" not in wrong.stderr
