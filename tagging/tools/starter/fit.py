@@ -1,13 +1,14 @@
-"""Logistic calibration of reviewed strengths: a probability curve and a threshold."""
+"""Logistic calibration of reviewed strengths (Platt 1999): a probability curve and a threshold."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
 
 FEWEST = 20  # reviewed proposals that a threshold needs above it
 PENALTY = 1e-2  # on the slope, so that it stays finite for strengths that separate perfectly
-STEPS = 50
+TOLERANCE = 1e-8  # of the gradient; coefficients are rounded to 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +29,8 @@ def fit(strengths: NDArray[np.floating], right: NDArray[np.bool_], precision: fl
     least = lowest_threshold(strengths, right, precision)
     if least is None:
         return None
-    slope, intercept = logistic(strengths.astype(np.float64), right)
-    return Fit(round(slope, 4), round(intercept, 4), round(least, 4)) if slope > 0 else None
+    slope, intercept = (round(value, 4) for value in logistic(strengths.astype(np.float64), right))
+    return Fit(slope, intercept, round(least, 4)) if slope > 0 else None
 
 
 def lowest_threshold(strengths: NDArray[np.floating], right: NDArray[np.bool_], precision: float) -> float | None:
@@ -43,18 +44,16 @@ def lowest_threshold(strengths: NDArray[np.floating], right: NDArray[np.bool_], 
 
 
 def logistic(x: NDArray[np.float64], y: NDArray[np.bool_]) -> tuple[float, float]:
-    """Return slope and intercept, fitted by Newton's method with Platt's (1999) targets instead of 0 and 1.
+    """Return slope and intercept of a logistic regression with Platt's (1999) targets instead of 0 and 1.
 
-    Not scikit-learn: its LogisticRegression takes no soft targets and stops at a looser tolerance.
+    scikit-learn takes no soft targets, so each value appears as right and as wrong, weighted by its target.
     """
     wins, losses = int(y.sum()), int((~y).sum())
     target = np.where(y, (wins + 1) / (wins + 2), 1 / (losses + 2))
-    rows = np.stack([x, np.ones_like(x)], axis=1)
-    penalty = np.diag([PENALTY, 0.0])
-    weights = np.zeros(2)
-    for _ in range(STEPS):
-        probability = 1.0 / (1.0 + np.exp(-(rows @ weights)))
-        gradient = rows.T @ (probability - target) + penalty @ weights
-        curvature = (rows * (probability * (1 - probability))[:, None]).T @ rows + penalty + 1e-9 * np.eye(2)
-        weights = weights - np.linalg.solve(curvature, gradient)
-    return float(weights[0]), float(weights[1])
+    regression = LogisticRegression(C=1 / PENALTY, solver="newton-cholesky", tol=TOLERANCE)
+    regression.fit(
+        np.concatenate([x, x])[:, np.newaxis],
+        np.repeat([True, False], len(x)),
+        sample_weight=np.concatenate([target, 1 - target]),
+    )
+    return float(regression.coef_[0, 0]), float(regression.intercept_[0])
