@@ -1,4 +1,4 @@
-"""What a service is configured by: a TOML file, read once when it starts."""
+"""Configuration of the service: a TOML file, read once at the start."""
 
 import tomllib
 from pathlib import Path
@@ -26,10 +26,10 @@ WebOrigin = Annotated[str, Field(pattern=r"^https?://((\*\.)?[a-z0-9._-]+|\[[0-9
 
 
 class SourcesConfig(Branch):
-    """What a service opens for those who call it; by default nothing but the bytes that they send.
+    """Allow-list of media sources; by default only inline content is accepted.
 
     `folders` are absolute. `origins` are SCHEME://HOST[:PORT], in lower case; HOST may be `*.example.com`: any name
-    below. A host may lie at public addresses alone, and in `networks`, such as "10.1.0.0/16".
+    below. Hosts must have public addresses, or addresses in `networks`, such as "10.1.0.0/16".
     """
 
     folders: tuple[Folder, ...] = ()
@@ -45,43 +45,43 @@ Address = Annotated[str, Field(pattern=r"^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):[
 
 
 class LogsConfig(Branch):
-    """Lines of JSON on stderr; `level` is that of videotag's own, other libraries' begin at warnings."""
+    """JSON lines on stderr; `level` is for videotag's own loggers, other libraries log from warnings on."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
 
 
 class MetricsConfig(Branch):
-    """Where Prometheus asks, at /metrics, without a password: an address that only it reaches. None: nowhere."""
+    """Address of /metrics, which needs no password: only Prometheus should reach it. None: no endpoint."""
 
     listen: Address | None = "127.0.0.1:9464"
-    timeout_s: PositiveFloat = 10.0  # for one answer, a slow reader's included
+    timeout_s: PositiveFloat = 10.0  # for one response, slow readers included
     connections: PositiveInt = 16  # at once; more are closed
 
 
 class TracesConfig(Branch):
-    """`endpoint` is an OpenTelemetry collector's for gRPC, as "http://localhost:4317"; https:// for TLS. None: none.
+    """`endpoint` is the gRPC endpoint of an OpenTelemetry collector, as "http://localhost:4317"; https:// for TLS.
 
-    Headers that it asks for are read from the variable OTEL_EXPORTER_OTLP_HEADERS.
+    None: no traces. Headers that the collector needs are read from the variable OTEL_EXPORTER_OTLP_HEADERS.
     """
 
-    model_config = ConfigDict(hide_input_in_errors=True)  # somebody may have written a password into it
+    model_config = ConfigDict(hide_input_in_errors=True)  # the input may contain a password
 
     endpoint: Annotated[str, Field(pattern=r"^https?://[^/@\s]+$")] | None = None
-    share: Share = 0.01  # of the traces that begin here; those of a caller are kept where the caller keeps them
+    share: Share = 0.01  # of traces that begin here; traces of callers keep the caller's decision
     timeout_s: PositiveFloat = 5.0
 
 
 class HealthConfig(Branch):
-    """From when on what the service cannot work without is away, and back again."""
+    """Health checks of dependencies: how often, and how long they must fail or succeed to change the health."""
 
     check_every_s: PositiveFloat = 5.0
     check_timeout_s: PositiveFloat = 3.0
-    away_after_s: PositiveFloat = 15.0  # of failing checks alone
-    back_after_s: PositiveFloat = 10.0  # of checks that all went well
+    away_after_s: PositiveFloat = 15.0  # of failed checks only
+    back_after_s: PositiveFloat = 10.0  # of successful checks only
 
 
 class ObserveConfig(Branch):
-    """What a service tells of itself (service/observe/)."""
+    """Logs, metrics, traces and health (service/observe/)."""
 
     logs: LogsConfig = LogsConfig()
     metrics: MetricsConfig = MetricsConfig()
@@ -102,9 +102,9 @@ Rate = Annotated[float, Field(ge=1e-4, le=1e12)]
 
 
 class QuotasConfig(Branch):
-    """How much one client may ask for; None: any amount. What was not used in `burst_s` seconds may be used at once.
+    """Rate limits of a client; None: no limit. The unused amount of up to `burst_s` seconds may be used at once.
 
-    `media_s_per_s` is seconds of media a second: 60 is an hour of video a minute.
+    `media_s_per_s` is seconds of media per second: 60 is an hour of video per minute.
     """
 
     calls_per_s: Rate | None = None
@@ -114,10 +114,10 @@ class QuotasConfig(Branch):
 
 
 class ClientConfig(Branch):
-    """A client of the service, in the file of clients: how it is recognised, what it may do, and how often.
+    """A client of the service, in the clients file: its credentials, roles and quotas.
 
-    Of tokens the file has hashes alone; two of them while one token replaces another. `certificates` are names that
-    certificates of clients have. service/roles.py says what each role may.
+    The file contains only the hashes of tokens; two of them while a token is rotated. `certificates` are names in
+    clients' certificates. clients/roles.py has the calls of each role.
     """
 
     tokens_sha256: tuple[Digest, ...] = ()
@@ -127,7 +127,7 @@ class ClientConfig(Branch):
 
 
 class ClientsConfig(Branch):
-    """The file of clients, by name."""
+    """The clients file: clients by name."""
 
     clients: Annotated[dict[ClientName, ClientConfig], Field(min_length=1)]
 
@@ -144,33 +144,34 @@ class ClientsConfig(Branch):
 
 
 class TlsConfig(Branch):
-    """PEM files, read again when they change. With `client_ca` a client has to show a certificate that it signed."""
+    """PEM files, read again when they change. With `client_ca`, clients need a certificate signed by it."""
 
-    certificate: Path  # the server's, and those between it and its authority
+    certificate: Path  # of the server, followed by intermediate certificates
     key: Path
     client_ca: Path | None = None
 
 
 class ListenConfig(Branch):
-    """HOST:PORT, where [::1]:50051 is an IPv6 one. Beyond this machine it takes `clients` or TLS with `client_ca`.
+    """Address, authentication and limits. `address` is HOST:PORT; for IPv6, [::1]:50051.
 
-    gRPC reads the first message of a call before anybody can say who sent it. So callers without a token may make it
-    hold message_bytes for each call of each connection; with `client_ca` they get no connection.
+    An address beyond loopback needs `clients` or TLS with `client_ca`. gRPC reads the first message of a call before
+    the caller can be authenticated. So callers without a token can make it hold message_bytes for each call of each
+    connection; with `client_ca` they get no connection.
     """
 
     address: Annotated[str, Field(pattern=r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}$")] = "127.0.0.1:50051"
     tls: TlsConfig | None = None
     clients: Path | None = None  # read again when it changes
     message_bytes: PositiveInt = 32 * 2**20  # the largest request
-    header_bytes: Annotated[int, Field(ge=1024)] = 8 * 2**10  # of a call
-    # Calls at a time. A client that has all of them is refused one now and then (UNAVAILABLE): it counts those that
-    # ended before the server does. RFC 9113 asks for 100 at least.
+    header_bytes: Annotated[int, Field(ge=1024)] = 8 * 2**10  # metadata of a call
+    # Concurrent calls. A client that uses all of them is refused a call now and then (UNAVAILABLE), because it counts
+    # a call as ended before the server does. RFC 9113 recommends at least 100.
     streams_per_connection: PositiveInt = 100
     connections: PositiveInt = 256
 
 
 class AdmissionConfig(Branch):
-    """How much is worked on at once, and how much may wait for that; bytes are those of content in requests."""
+    """Limits on the videos in progress and in the queue; bytes are those of content in requests."""
 
     videos: PositiveInt = 8
     content_bytes: PositiveInt = 256 * 2**20
@@ -179,19 +180,21 @@ class AdmissionConfig(Branch):
 
 
 class ServiceConfig(Branch):
+    """The whole configuration."""
+
     listen: ListenConfig = ListenConfig()
     admission: AdmissionConfig = AdmissionConfig()
     bundles: Path | None = None  # the folder whose bundles may be activated
-    follow_s: PositiveFloat = 0.5  # between looks for what other processes wrote into the database
-    drain_s: PositiveFloat = 30.0  # for the calls that are running when it is told to stop
-    shadow_waiting: PositiveInt = 32  # videos for the shadow bundle; more are left out and counted
+    follow_s: PositiveFloat = 0.5  # interval of reading what other processes wrote to the database
+    drain_s: PositiveFloat = 30.0  # for running calls at shutdown
+    shadow_waiting: PositiveInt = 32  # queue of the shadow bundle; further videos are dropped and counted
     database: DatabaseConfig = DatabaseConfig()
     sources: SourcesConfig = SourcesConfig()
     observe: ObserveConfig = ObserveConfig()
 
 
 def read_service_config(path: Path | None) -> ServiceConfig:
-    """Those of a file, or the defaults; InvalidConfigError names the file and the key that is wrong."""
+    """Read a file; None: the defaults. Raises InvalidConfigError, which names the file and the invalid key."""
     if path is None:
         return ServiceConfig()
     try:
@@ -207,7 +210,7 @@ def read_service_config(path: Path | None) -> ServiceConfig:
 
 
 def with_address(config: ListenConfig, address: str) -> ListenConfig:
-    """The same at another address; InvalidConfigError for what is none."""
+    """Return the configuration with another address. Raises InvalidConfigError for an invalid one."""
     try:
         return ListenConfig.model_validate({**config.model_dump(), "address": address})
     except ValidationError as error:

@@ -1,7 +1,7 @@
-"""Freed memory goes back to the system.
+"""Periodic malloc_trim: returns freed memory to the operating system.
 
-glibc keeps what is freed between blocks that are in use, arena by arena, and gives it back when it is asked: without,
-a service under load takes some hundred MiB more with the hours, as if it lost them.
+glibc keeps freed memory between blocks in use, arena by arena, and returns it only on request: without it, a service
+under load grows by some hundred MiB over hours, which looks like a leak.
 """
 
 import asyncio
@@ -13,11 +13,11 @@ EVERY_S = 20.0
 
 
 async def trim_periodically(every_s: float = EVERY_S) -> NoReturn:
-    """Again and again, until it is cancelled; nothing where the system's library does it otherwise."""
+    """Trim until cancelled; does nothing where the C library has no malloc_trim."""
     trim = _trim()
     while True:
         await asyncio.sleep(every_s)
-        await asyncio.to_thread(trim)  # some milliseconds, in which other threads go on
+        await asyncio.to_thread(trim)  # some milliseconds, in which other threads continue
 
 
 def _trim() -> Callable[[], object]:

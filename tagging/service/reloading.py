@@ -1,7 +1,7 @@
-"""A value that is read from files, and read again when they have changed, and rest.
+"""Reloading of configuration files when they change.
 
-A file that is written in place is seen half written. Half a list of clients may still be a list of clients, which would
-turn good ones away; so files are left alone until they have been as they are for a moment.
+A file that is written in place may be seen half written. Half a list of clients may still be a valid list, which would
+refuse valid clients; so a file is read only after it has been unchanged for a moment.
 """
 
 import logging
@@ -21,12 +21,12 @@ Stamp = tuple[int, ...]
 
 
 class Reloading(Generic[T]):
-    """What `read` makes of the files. Any thread may ask.
+    """A value read from files. Thread-safe.
 
-    read: raises InvalidConfigError, whose text goes to the log
-    clock: seconds since 1970, as files have them; `every_s` of them pass before the files are looked at again, and
-    before files that were changed are read
-    Raises what the first reading raises. When a later one fails, the log says so, and what was read before stays.
+    read: may raise InvalidConfigError, whose text is logged
+    clock: seconds since 1970, like the times of files
+    every_s: seconds between two looks at the files, and between the last change of a file and its reading
+    Raises what the first reading raises. When a later one fails, it is logged, and the previous value stays.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Reloading(Generic[T]):
         self._clock = clock
         self._every_s = every_s
         self._lock = threading.Lock()
-        self._stamps = self._look()  # before reading: what is written meanwhile is read next time
+        self._stamps = self._look()  # before reading, so that a change during reading is read next time
         self._looked_at = clock()
         self._value = read()
 
@@ -58,7 +58,7 @@ class Reloading(Generic[T]):
             return self._value
 
     def _rests(self, stamps: Iterable[Stamp], now: float) -> bool:
-        """Whether nothing was changed just now. By another machine's clock it may be yet to come: that is no reason."""
+        """Return whether no file was changed just now. Times in the future, of another clock, do not count."""
         return not any(0 <= now - changed_ns / 1e9 < self._every_s for _, changed_ns, *_ in filter(None, stamps))
 
     def _renew(self) -> None:
@@ -75,7 +75,7 @@ class Reloading(Generic[T]):
 
 
 def _stamp(path: Path) -> Stamp:
-    """Differs when the file was written or replaced, also by one of the same size and time of change."""
+    """Return a value that differs when the file was written or replaced, even by one of equal size and mtime."""
     try:
         found = path.stat()
     except OSError:

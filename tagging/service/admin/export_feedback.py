@@ -1,8 +1,8 @@
-"""Feedback that a service was given, as a manifest to train from.
+"""Export of feedback as a manifest for training.
 
-Of each tag of a video the last word counts. A video is in the manifest with what its caller said of it and the tags
-that people accepted or added; `rejected` stands beside them, which training does not read. A video whose media were
-sent and not kept has its text alone.
+For each tag of a video the latest feedback counts. The manifest has each video with the texts that its caller sent and
+the tags that were accepted or added; `rejected` is a column of its own, which training does not read. A video whose
+media were sent inline, and so not kept, has only its text.
 """
 
 import json
@@ -22,17 +22,20 @@ from tagging.types import VideoRef
 
 @dataclass(frozen=True, slots=True)
 class FeedbackReport:
+    """Counts of an export."""
+
     manifest: str
     feedback: int
     videos: int  # written
     tags: int  # accepted or added
     rejected: int
-    without_tags: int  # videos of which nothing was accepted or added; not written
+    without_tags: int  # videos without an accepted or added tag; not written
 
 
 async def export_feedback(config: DatabaseConfig, out: Path) -> FeedbackReport:
-    """Write a manifest, JSONL, by video_id; raises OutputExistsError before any work where `out` exists, and what the
-    database raises.
+    """Write a manifest, JSONL, sorted by video_id.
+
+    Raises OutputExistsError before any work if `out` exists, and the errors of the database.
     """
     require_new(out)
     database = Database(config)
@@ -65,7 +68,7 @@ async def export_feedback(config: DatabaseConfig, out: Path) -> FeedbackReport:
 
 
 def _words(record: Feedback) -> Mapping[str, bool]:
-    """Whether each tag is right, by its name."""
+    """Return whether each tag is right, by its name."""
     right = {tag.name: True for tag in (*record.accepted, *record.added)}
     return {tag.name: False for tag in record.rejected} | right
 

@@ -1,7 +1,7 @@
-"""Stored answers that are old enough are removed, so that a service that runs for years does not fill its disk.
+"""Pruning of old stored answers, so that a service that runs for years does not fill its disk.
 
-The same video is then simply tagged again. Answers of videos on which there is feedback stay: they say what the video
-was called, which training from the feedback reads. Feedback, tag edits and labelled videos are not touched.
+A video whose answer was removed is tagged again when it is requested. Answers of videos with feedback are kept: they
+contain the title, which the export of feedback reads. Feedback, tag edits and labelled videos are not touched.
 """
 
 import asyncio
@@ -17,14 +17,16 @@ from tagging.store.database.migrate import require_current
 from tagging.store.database.size import Size
 from tagging.store.database.taggings import Taggings
 
-AT_ONCE = 500  # answers in a transaction, some ten milliseconds
+AT_ONCE = 500  # answers per transaction, about ten milliseconds
 
 
 @dataclass(frozen=True, slots=True)
 class PruneReport:
+    """Counts of a pruning."""
+
     before: str
     removed: int
-    kept_for_feedback: int  # as old
+    kept_for_feedback: int  # old enough, but kept
     database_bytes: int  # afterwards
 
 
@@ -35,10 +37,10 @@ async def prune_results(
     at_once: int = AT_ONCE,
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
 ) -> PruneReport:
-    """Remove the answers from before a moment. May be stopped at any time, and begun anew, while services write.
+    """Remove the answers from before a time. May be interrupted and restarted at any time, while services write.
 
-    Each batch is a transaction of its own, and as long as it took nothing is done then: on a file writers do not queue
-    up, and whoever writes without a pause would keep the others waiting. Raises what the database raises.
+    Each batch is a transaction of its own, followed by a pause as long as it took: SQLite does not queue writers, so
+    writing without pauses would keep the services waiting. Raises the errors of the database.
     """
     database = Database(config)
     try:
@@ -49,7 +51,7 @@ async def prune_results(
             while (page := await taggings.prune(before, behind, at_once)) is not None:
                 behind, removed, kept = page.last, removed + page.removed, kept + page.kept
                 advance(page.looked_at)
-                # All are looked at: behind answers of a clock that was ahead for a while stand older ones.
+                # All answers are scanned: older ones may follow those that were stored while a clock was ahead.
                 if page.looked_at < at_once:
                     break
                 await sleep(perf_counter() - began_s)

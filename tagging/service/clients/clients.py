@@ -1,4 +1,4 @@
-"""Who calls: the clients of a service, as its file of clients has them."""
+"""Clients of the service: authentication of callers by token or certificate against the clients file."""
 
 import hmac
 import time
@@ -21,7 +21,7 @@ ANYBODY = "anybody"
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """One that may call. The name is for logs, edits and quotas."""
+    """A client that may call. The name appears in logs and edits, and is the key of quotas."""
 
     name: str
     roles: frozenset[Role]
@@ -29,30 +29,30 @@ class Client:
 
 
 class Clients(Protocol):
-    """Says whose a call is. Both raise UnauthenticatedError, which never tells what was shown."""
+    """Authenticates calls. Both methods raise UnauthenticatedError, which never contains the credentials."""
 
     def by_metadata(self, metadata: Metadata) -> Client | None:
-        """The client whose token is in the metadata of a call; None: there is no token, so a certificate says it."""
+        """Return the client whose token is in the metadata of a call; None without a token: use the certificate."""
 
     def by_certificate(self, names: Iterable[str]) -> Client:
-        """The client of a certificate that TLS has verified, by its names; no names: there was no certificate."""
+        """Return the client of a certificate that TLS has verified, by its names; no names: no certificate."""
 
 
 class OpenClients:
-    """No file of clients: all callers may do all, on this machine or with a certificate of the right authority."""
+    """Without a clients file: every caller has all roles; it is local or has a certificate of the authority."""
 
     def by_metadata(self, metadata: Metadata) -> None:
-        """A token that nobody asked for is not looked at."""
+        """Ignore tokens: they are not required."""
 
     def by_certificate(self, names: Iterable[str]) -> Client:
         return Client(min(names, default=ANYBODY), ROLES)
 
 
 class ListedClients:
-    """Those of a TOML file, which is read again when it changes; ClientConfig says what it holds.
+    """Clients of a TOML file, which is read again when it changes; ClientsConfig describes it.
 
     clock: seconds since 1970
-    Raises InvalidConfigError if the file cannot be used now.
+    Raises InvalidConfigError if the file cannot be used when the service starts.
     """
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
@@ -63,7 +63,7 @@ class ListedClients:
         if token is None:
             return None
         digest = token_sha256(token)
-        # The time this takes tells of a digest at most, which says nothing of the token and cannot be steered.
+        # The time of this look-up depends on the digest at most, which reveals nothing of the token.
         known, client = self._table.current().by_digest.get(digest[:16], ("", None))
         if client is None or not hmac.compare_digest(known, digest):
             raise UnauthenticatedError("unknown token", HINT)
@@ -82,7 +82,7 @@ class ListedClients:
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    by_digest: Mapping[str, tuple[str, Client]]  # by 16 of its 64 digits
+    by_digest: Mapping[str, tuple[str, Client]]  # by the first 16 of the 64 digits
     by_certificate: Mapping[str, Client]
 
 
@@ -101,8 +101,8 @@ def _parsed(path: Path) -> ClientsConfig:
     try:
         return ClientsConfig.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]  # someone may have put the token itself there
+        first = error.errors(include_url=False, include_input=False)[0]  # the input may be the token itself
         key = ".".join(str(part) for part in first["loc"])
         raise InvalidConfigError(f"{path}: {key}: {first['msg']}", hint) from None
-    except (OSError, ValueError, RecursionError) as error:  # tomllib has all three
+    except (OSError, ValueError, RecursionError) as error:  # tomllib raises all three
         raise InvalidConfigError(f"cannot read the clients of {path}: {error}", hint) from error

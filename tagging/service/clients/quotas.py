@@ -1,7 +1,7 @@
-"""How often each client may call: token buckets, filled by the second.
+"""Quotas: rate limits of each client, as token buckets.
 
-What costs more than its bucket can hold passes when the bucket is full, and leaves it in debt. So nothing is refused
-for ever, and over time no client gets more than its rate.
+A call that costs more than its bucket can hold passes when the bucket is full, and leaves it in debt. So no call is
+refused for ever, and over time no client gets more than its rate.
 """
 
 import time
@@ -12,12 +12,12 @@ from tagging.errors import QuotaExceededError
 from tagging.service.clients.clients import Client
 from tagging.service.config import QuotasConfig
 
-ROUNDING = 1e-9  # share of a bucket that it may miss: who waits as long as was said shall not wait again
+ROUNDING = 1e-9  # tolerance as a share of the bucket, so that a client that waits exactly `retry_after_s` is admitted
 
 
 @dataclass(slots=True)
 class Bucket:
-    """Holds up to `depth` of something; every second adds `rate`. Times are in seconds of any clock."""
+    """Token bucket: holds up to `depth`, and gains `rate` every second. Times are in seconds of any clock."""
 
     rate: float
     depth: float
@@ -25,19 +25,20 @@ class Bucket:
     filled_at: float
 
     def fill(self, now: float) -> None:
+        """Add what has accrued until `now`."""
         self.level = min(self.depth, self.level + (now - self.filled_at) * self.rate)
         self.filled_at = now
 
     def wait_s(self, cost: float) -> float:
-        """Until the cost may be taken; zero: now."""
+        """Return the seconds until the cost may be taken; 0.0: now."""
         short = min(cost, self.depth) - self.level
         return short / self.rate if short > ROUNDING * self.depth else 0.0
 
 
 class Quotas:
-    """Buckets of all clients. Lives on one thread.
+    """Buckets of all clients. Belongs to one thread.
 
-    clock: seconds, never going back
+    clock: seconds, monotonic
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -46,7 +47,7 @@ class Quotas:
         self._sweep_at = 64
 
     def take(self, client: Client, size: int) -> None:
-        """Counts a call with that many bytes; raises QuotaExceededError, and counts nothing, if it is one too many."""
+        """Count a call of `size` bytes; raises QuotaExceededError, and counts nothing, if it exceeds the quota."""
         costs = _costs(size)
         buckets = self._filled(client)
         waits = {each: bucket.wait_s(costs[each]) for each, bucket in buckets.items()}
@@ -60,9 +61,9 @@ class Quotas:
         _pay(buckets, costs)
 
     def reserve(self, client: Client, size: int) -> float:
-        """Counts one message of a stream; the seconds to wait before it is handed on.
+        """Count a message of a stream and return the seconds to wait before it is handled.
 
-        It is counted at once, in debt if need be, so that messages of many streams are handed on one after the other.
+        It is counted at once, if necessary as debt, so that messages of many streams are handled one after another.
         """
         costs = _costs(size)
         buckets = self._filled(client)
@@ -71,20 +72,20 @@ class Quotas:
         return wait_s
 
     def used_media(self, client: Client, media_s: float) -> None:
-        """Counts media of a call that was let in. Its debt keeps later calls out.
+        """Count the media of an admitted call. Debt delays later calls.
 
-        By the quotas of its latest call: those that a stream began with may have been changed since.
+        Uses the quotas of the client's latest call: they may have changed since a stream began.
         """
         quotas, _ = self._buckets.get(client.name, (client.quotas, {}))
         _pay(self._filled(replace(client, quotas=quotas)), {"calls": 0.0, "bytes": 0.0, "media_s": media_s})
 
     def _filled(self, client: Client) -> Mapping[str, Bucket]:
-        """The client's buckets as they are now."""
+        """Return the client's buckets, filled up to now."""
         now = self._clock()
         if len(self._buckets) >= self._sweep_at:
             self._sweep(now)
         limits, buckets = self._buckets.get(client.name, (None, {}))
-        if limits != client.quotas:  # it is new, or its quotas were changed
+        if limits != client.quotas:  # a new client, or changed quotas
             buckets = {
                 each: _bucket(each, rate, client.quotas.burst_s, now) for each, rate in _rates(client.quotas).items()
             }
@@ -94,13 +95,13 @@ class Quotas:
         return buckets
 
     def _sweep(self, now: float) -> None:
-        """Forgets clients whose buckets are full, as a new one's are."""
+        """Forget clients whose buckets are full, like those of a new client."""
         for name, (_, buckets) in list(self._buckets.items()):
             for bucket in buckets.values():
                 bucket.fill(now)
             if all(bucket.level == bucket.depth for bucket in buckets.values()):
                 del self._buckets[name]
-        self._sweep_at = max(64, 2 * len(self._buckets))  # so that sweeping costs each call little
+        self._sweep_at = max(64, 2 * len(self._buckets))  # amortised: O(1) per call
 
 
 _UNITS = {"calls": "calls", "bytes": "bytes", "media_s": "seconds of media"}
@@ -117,7 +118,7 @@ def _bucket(each: str, rate: float, burst_s: float, now: float) -> Bucket:
 
 
 def _costs(size: int) -> dict[str, float]:
-    """Of one call; its media are counted when they are decoded."""
+    """Return the costs of one call; its media are counted when they are decoded."""
     return {"calls": 1.0, "bytes": float(size), "media_s": 0.0}
 
 

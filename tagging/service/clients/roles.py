@@ -1,7 +1,7 @@
-"""Which role may make which call.
+"""Authorisation: the roles that may call each method.
 
-`tag` is for those who hand in videos, `label` for what later answers are voted by, `edit` for the tags themselves,
-`admin` for the bundles. Every client may look at tags and bundles, and ask by reflection what calls there are.
+`tag` is for tagging videos, `label` for the labelled videos that vote on later answers, `edit` for the tags themselves,
+`admin` for the bundles. Every client may list tags, get the bundle and use reflection.
 """
 
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ _MAY = {f"/{SERVICE}/{call}": roles for call, roles in CALLS.items()}
 
 
 def check(client: Client, method: str) -> None:
-    """Raises ForbiddenError unless the client may call /SERVICE/CALL; also for a call that nothing is said of."""
+    """Raise ForbiddenError unless the client may call /SERVICE/METHOD; also for a method without an entry."""
     service = method.rpartition("/")[0].removeprefix("/")
     roles = ROLES if service in REFLECTION else _MAY.get(method, frozenset())
     if not client.roles & roles:

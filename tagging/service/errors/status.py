@@ -1,4 +1,4 @@
-"""Which status a caller gets for an error, with the details of google.rpc that let a program act on it."""
+"""Mapping of errors to gRPC statuses, with google.rpc details that let a client program react."""
 
 import math
 import re
@@ -16,9 +16,9 @@ from tagging.service.errors.text_limits import shortened
 
 DOMAIN = "videotag"
 UNEXPECTED = "internal error; the service's log says more"
-RETRY_S = 1.0  # where waiting helps and nobody knows how long
+RETRY_S = 1.0  # default retry delay, where the time to wait is unknown
 
-# A status is twice in the trailing metadata, percent-encoded and in base64, and gRPC refuses metadata over 8 KiB.
+# The trailing metadata contains a status twice, percent-encoded and in base64; gRPC refuses metadata over 8 KiB.
 MESSAGE_BYTES = 600
 HINT_BYTES = 400
 VIOLATION_BYTES = 200
@@ -66,7 +66,7 @@ CODES: Mapping[type[errors.VideotagError], StatusCode] = {
     errors.BusyError: StatusCode.ABORTED,
     errors.OvertakenError: StatusCode.ABORTED,
     errors.BackendUnavailableError: StatusCode.UNAVAILABLE,
-    errors.OutputUnwritableError: StatusCode.UNAVAILABLE,  # a disk that is full now
+    errors.OutputUnwritableError: StatusCode.UNAVAILABLE,  # such as a full disk
     # give more time
     errors.DeadlineExceededError: StatusCode.DEADLINE_EXCEEDED,
 }
@@ -79,7 +79,7 @@ _WRONG_FIELD: Mapping[type[errors.VideotagError], str] = {
 
 
 def status_of(error: Exception) -> Status:
-    """What to answer in place of the error. What nobody foresaw says nothing of itself; its caller logs it."""
+    """Map an exception to a status. Unexpected exceptions become INTERNAL with a fixed text; the caller logs them."""
     known = next((kind for kind in type(error).__mro__ if kind in CODES), None)
     if not isinstance(error, errors.VideotagError) or known is None:
         return _status(StatusCode.INTERNAL, UNEXPECTED, [ErrorInfo(reason="INTERNAL", domain=DOMAIN)])
@@ -88,7 +88,7 @@ def status_of(error: Exception) -> Status:
 
 
 def reason_of(kind: type[errors.VideotagError]) -> str:
-    """MediaTooBigError -> MEDIA_TOO_BIG"""
+    """Return the reason of an error class, such as MEDIA_TOO_BIG for MediaTooBigError."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__.removesuffix("Error")).upper()
 
 
@@ -117,7 +117,7 @@ def _details(error: errors.VideotagError, reason: str, code: StatusCode) -> list
 
 
 def _violations(error: errors.VideotagError) -> Iterator[BadRequest.FieldViolation]:
-    """As many as there is room for."""
+    """Yield the field violations, as many as fit into the metadata."""
     wrong = error.violations if isinstance(error, errors.InvalidRequestError) else {}
     if not wrong:
         wrong = {field: error.message for kind, field in _WRONG_FIELD.items() if isinstance(error, kind)}
@@ -135,5 +135,5 @@ def _violations(error: errors.VideotagError) -> Iterator[BadRequest.FieldViolati
 def _retry_delay(error: errors.VideotagError) -> Duration:
     wait_s = error.retry_after_s if isinstance(error, errors.OverloadedError) else RETRY_S
     delay = Duration()
-    delay.FromMilliseconds(max(math.ceil(wait_s * 1000), 1))  # no wait at all would be answered at once, and again
+    delay.FromMilliseconds(max(math.ceil(wait_s * 1000), 1))  # a delay of zero would make clients retry at once
     return delay

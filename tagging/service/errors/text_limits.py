@@ -1,16 +1,16 @@
-"""Texts as protobuf and gRPC can carry them."""
+"""Limits of texts in messages: valid UTF-8, and shortening to a number of bytes."""
 
 
 def sendable(text: str) -> str:
-    """The text, with each lone surrogate, which UTF-8 does not have, written as an escape.
+    """Return the text with each lone surrogate, which UTF-8 cannot encode, written as an escape.
 
-    They come from names of files that are no UTF-8, and from JSON that escapes half a character.
+    They come from file names that are not UTF-8, and from JSON that escapes half a character.
     """
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def shortened(text: str, max_bytes: int) -> str:
-    """A sendable text, cut between characters to that many bytes of UTF-8, with an ellipsis where something is lost.
+    """Return a sendable text, cut between characters to `max_bytes` of UTF-8, with an ellipsis if it is cut.
 
     max_bytes: 3, which is the ellipsis, or more
     """

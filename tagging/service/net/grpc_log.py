@@ -1,4 +1,4 @@
-"""gRPC's own log, without what clients sent or did."""
+"""Filter for gRPC's own log: drops the records that contain data of clients."""
 
 import logging
 
@@ -6,9 +6,11 @@ GRPC = logging.getLogger("grpc._cython.cygrpc")
 
 
 def filter_client_data() -> None:
-    """gRPC logs headers that are no UTF-8 whole, as errors. A token may be in one, and any client can fill a log so.
+    """Drop two kinds of records.
 
-    It also logs a traceback where a client goes while it is answered, which our own line of the call says.
+    gRPC logs headers that are not valid UTF-8 in full, as errors: they may contain a token, and any client can fill
+    the log with them. It also logs a traceback when a client disconnects during its call, which the access log
+    already reports.
     """
     if _is_of_the_service not in GRPC.filters:
         GRPC.addFilter(_is_of_the_service)

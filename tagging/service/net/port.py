@@ -1,4 +1,4 @@
-"""Where the service listens, and that it is not open to the world there."""
+"""Listening port of the service: gRPC server options, TLS, and the check that remote clients must authenticate."""
 
 import ipaddress
 import logging
@@ -16,10 +16,10 @@ logger = logging.getLogger(__name__)
 
 
 def load_clients(config: ListenConfig) -> Clients:
-    """Those that may call there.
+    """Return the clients that may call.
 
-    Raises InvalidConfigError where nobody would be asked who calls, other than from this machine, and if the file of
-    clients cannot be used.
+    Raises InvalidConfigError if remote clients could connect without authentication, and if the clients file cannot be
+    used.
     """
     if config.clients is not None:
         if not _is_local(config.address) and config.tls is None:
@@ -34,29 +34,31 @@ def load_clients(config: ListenConfig) -> Clients:
 
 
 def server_options(config: ListenConfig) -> list[tuple[str, Any]]:
-    """Of a grpc.aio server: limits on what a client can make it hold."""
+    """Return the options of a grpc.aio server, which limit the memory and connections that a client can occupy."""
     calls = config.connections * config.streams_per_connection
     return [
         ("grpc.max_receive_message_length", config.message_bytes),
         ("grpc.max_metadata_size", config.header_bytes),
-        ("grpc.absolute_max_metadata_size", config.header_bytes),  # above the other one, calls are refused by chance
+        ("grpc.absolute_max_metadata_size", config.header_bytes),  # gRPC refuses calls at random between the two
         ("grpc.max_concurrent_streams", config.streams_per_connection),
         ("grpc.max_allowed_incoming_connections", config.connections),
-        # Of more than 1,000 calls that nobody has looked at yet gRPC cancels some by chance, which tells nobody to try
-        # again. All that may come may wait, with little but headers; who has to go away, `admission.py` says.
+        # Above 1,000 calls that no handler has taken yet, gRPC cancels some at random, and CANCELLED does not make
+        # clients retry. So all calls that the other limits allow may wait here, with little more than their headers;
+        # `admission.py` decides which ones are refused.
         ("grpc.server.max_pending_requests", calls),
         ("grpc.server.max_pending_requests_hard_limit", calls),
         ("grpc.server_handshake_timeout_ms", 10_000),
         ("grpc.max_connection_idle_ms", 300_000),
-        ("grpc.keepalive_time_ms", 60_000),  # a client that is gone without a word is noticed
+        ("grpc.keepalive_time_ms", 60_000),  # detects clients that vanished without closing their connection
         ("grpc.keepalive_timeout_ms", 20_000),
-        ("grpc.so_reuseport", 0),  # or two services would share a port, each with half of the calls
+        ("grpc.so_reuseport", 0),  # otherwise two services could share a port, each with half of the calls
     ]
 
 
 def open_port(server: grpc.aio.Server, config: ListenConfig, certificate: ServerCertificate | None) -> int:
-    """Lets the server listen, before it is started; the port. certificate: None: without TLS
+    """Bind the server to its address, before it is started, and return the port.
 
+    certificate: None: without TLS
     Raises InvalidConfigError.
     """
     filter_client_data()
@@ -69,7 +71,7 @@ def open_port(server: grpc.aio.Server, config: ListenConfig, certificate: Server
 
 
 def _is_local(address: str) -> bool:
-    """Whether only this machine reaches the address. A name other than localhost may come to mean anything."""
+    """Return whether the address is loopback. A host name other than localhost may resolve to anything."""
     host = address.rpartition(":")[0].strip("[]")
     if host == "localhost":
         return True

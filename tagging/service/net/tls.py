@@ -1,4 +1,4 @@
-"""TLS of the service: its certificate, when that ends, and which authority's clients it takes."""
+"""TLS of the service: the server certificate, its expiry, and the authority of client certificates."""
 
 import asyncio
 import logging
@@ -17,7 +17,7 @@ from tagging.errors import InvalidConfigError
 from tagging.service.config import TlsConfig
 from tagging.service.reloading import Reloading
 
-SOON = timedelta(days=14)  # before its end whoever renews a certificate has tried, and failed
+SOON = timedelta(days=14)  # automatic renewal has been tried by then, and failed
 TELL_EVERY = timedelta(days=1)
 
 logger = logging.getLogger(__name__)
@@ -26,13 +26,13 @@ logger = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True, eq=False)
 class _Served:
     configuration: grpc.ServerCertificateConfiguration
-    ends: datetime | None  # of the first that ends of the file's certificates; None for a form that nobody could read
+    ends: datetime | None  # earliest expiry of the certificates in the file; None if they cannot be parsed
 
 
 class ServerCertificate:
-    """It follows its files: connections that are opened after a change get the new one.
+    """The certificate of the server, reloaded when its files change: connections opened afterwards get the new one.
 
-    Files that cannot be used, or not together, raise InvalidConfigError now, and later change nothing.
+    Files that cannot be used, or do not match, raise InvalidConfigError here; later they are logged and change nothing.
     """
 
     def __init__(self, config: TlsConfig, clock: Callable[[], float] = time.time) -> None:
@@ -42,10 +42,11 @@ class ServerCertificate:
 
     @property
     def ends(self) -> datetime | None:
-        """From when on clients refuse it, also for an authority's certificate beside it. Any thread may ask."""
+        """The time from which clients refuse the certificate or one of its chain. Thread-safe."""
         return self._watched.current().ends
 
     def credentials(self) -> grpc.ServerCredentials:
+        """Return credentials that follow the files."""
         first = self._watched.current()
         return grpc.dynamic_ssl_server_credentials(
             first.configuration,
@@ -59,7 +60,7 @@ async def warn_before_expiry(
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
 ) -> NoReturn:
-    """A task for as long as the service lives: the log says every day that the certificate ends soon, or has ended."""
+    """Log a warning every day while the certificate is about to expire or has expired. Runs until cancelled."""
     while True:
         ends = certificate.ends
         if ends is not None and ends - clock() < SOON:
@@ -69,7 +70,7 @@ async def warn_before_expiry(
 
 
 class _Newer:
-    """What gRPC asks at each handshake, on threads of its own: another configuration, or None for the same."""
+    """Callback of gRPC for each handshake, on its own threads: returns a new configuration, or None if unchanged."""
 
     def __init__(self, watched: Reloading[_Served], given: _Served) -> None:
         self._watched = watched
@@ -89,7 +90,7 @@ def _read(config: TlsConfig) -> _Served:
     try:
         before = _contents(config)
         _try(config)
-        if _contents(config) != before:  # what was tried is not what was read
+        if _contents(config) != before:  # the files that were tested are not the bytes that were read
             raise InvalidConfigError(f"{config.certificate} and what belongs to it is being written")
     except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
         why = error.strerror if isinstance(error, FileNotFoundError | PermissionError) else error
@@ -104,7 +105,7 @@ def _read(config: TlsConfig) -> _Served:
 def _end(certificates: bytes) -> datetime | None:
     try:
         return min(one.not_valid_after_utc for one in x509.load_pem_x509_certificates(certificates))
-    except ValueError:  # it is stricter than OpenSSL, which took them
+    except ValueError:  # this parser is stricter than OpenSSL, which accepted them
         return None
 
 
@@ -114,8 +115,10 @@ def _contents(config: TlsConfig) -> tuple[bytes, bytes, bytes | None]:
 
 
 def _try(config: TlsConfig) -> None:
-    """gRPC takes any bytes, and then no connection; OpenSSL says what is wrong with them."""
+    """Load the files with OpenSSL, which reports errors: gRPC accepts any bytes, and then fails every handshake."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(config.certificate, config.key, password=lambda: "")  # or it would ask a terminal
+    context.load_cert_chain(
+        config.certificate, config.key, password=lambda: ""
+    )  # otherwise OpenSSL prompts on the terminal
     if config.client_ca:
         context.load_verify_locations(config.client_ca)

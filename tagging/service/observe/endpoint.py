@@ -1,8 +1,8 @@
-"""Where Prometheus asks: GET /metrics over HTTP, on an address of its own.
+"""Metrics endpoint for Prometheus: GET /metrics over HTTP, on an address of its own.
 
-Beside the service's event loop and never in its way: the numbers are written in a thread of their own, one answer has
-so much time, and only so many are given at once. prometheus_client's own server has a thread for each connection and
-waits for slow clients without end.
+It does not block the service: metrics are rendered in a thread of their own, each response has a time limit, and the
+number of connections is limited. prometheus_client's own server has a thread for each connection and waits for slow
+clients without limit.
 """
 
 import asyncio
@@ -24,7 +24,10 @@ logger = logging.getLogger(__name__)
 
 @asynccontextmanager
 async def metrics_endpoint(registry: CollectorRegistry, config: MetricsConfig) -> AsyncIterator[int | None]:
-    """Answers until the end; gives the port. Raises InvalidConfigError where it cannot listen."""
+    """Serve metrics while the context lasts; yields the port, None if `config.listen` is None.
+
+    Raises InvalidConfigError for an address that cannot be listened on.
+    """
     if config.listen is None:
         yield None
         return
@@ -65,14 +68,14 @@ class _Endpoint:
         await asyncio.gather(*self._met, return_exceptions=True)
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.transport.set_write_buffer_limits(0)  # so that draining waits until all is handed to the system
+        writer.transport.set_write_buffer_limits(0)  # drain waits until everything is handed to the kernel
         try:
             async with asyncio.timeout(self._config.timeout_s):
                 head = await reader.readuntil(b"\r\n\r\n")
                 writer.write(await self._answer_to(head))
                 await writer.drain()
         except (TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, OSError):
-            writer.transport.abort()  # a client that is slow, gone, or speaks something else
+            writer.transport.abort()  # the client is slow, gone, or does not speak HTTP
         except Exception:
             logger.exception("metrics could not be answered")
             writer.transport.abort()

@@ -1,7 +1,7 @@
-"""grpc.health.v1: SERVING once everything is warm and nothing essential is away, NOT_SERVING before and while draining.
+"""Health service, grpc.health.v1: SERVING when warm and all dependencies work; NOT_SERVING before and while draining.
 
-The servicer is our own: that of grpcio-health-checking forgets all watchers of a service when one of them leaves, and
-says SERVING of "" before anybody asked it to.
+The servicer is our own: the one of grpcio-health-checking drops all watchers of a service when one of them leaves, and
+reports SERVING for "" before it is set.
 """
 
 import asyncio
@@ -14,14 +14,14 @@ from grpc_health.v1.health_pb2_grpc import HealthServicer
 
 from tagging.service.observe.metrics import SERVICE
 
-SERVICES = ("", SERVICE)  # "": the server as a whole, as Kubernetes asks
+SERVICES = ("", SERVICE)  # "": the whole server, which Kubernetes probes
 
 logger = logging.getLogger(__name__)
 _Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class Health(HealthServicer):
-    """Add it to the server before the port opens: it begins as NOT_SERVING. To be used from the event loop alone."""
+    """Add it to the server before the port opens: it starts as NOT_SERVING. Belongs to one event loop."""
 
     def __init__(self) -> None:
         self._warm = False
@@ -35,17 +35,17 @@ class Health(HealthServicer):
         return self._warm and not self._draining and not self._missing
 
     def warm(self) -> None:
-        """Everything is loaded and has worked once."""
+        """Record that everything is loaded and has worked once."""
         self._warm = True
         self._tell()
 
     def set_missing(self, missing: frozenset[str]) -> None:
-        """Names of what the service cannot work without, and has not; none of them: it can work."""
+        """Set the names of the essential dependencies that do not work; empty: all work."""
         self._missing = missing
         self._tell()
 
     def drain(self) -> None:
-        """For good; the first thing of a shutdown, so that balancers look elsewhere while calls are still answered."""
+        """Report NOT_SERVING from now on. The first step of a shutdown, so that load balancers move on."""
         self._draining = True
         self._tell()
 
@@ -66,7 +66,7 @@ class Health(HealthServicer):
         return pb.HealthCheckResponse(status=self._status(request.service))
 
     async def Watch(self, request: pb.HealthCheckRequest, context: Any) -> None:  # noqa: N802
-        """Now, and at every change; of a service that there is not once SERVICE_UNKNOWN, as the protocol wants it."""
+        """Send the status now and at every change; SERVICE_UNKNOWN once for an unknown service, as specified."""
         sent = None
         while True:
             changed, status = self._changed, self._status(request.service)

@@ -1,4 +1,4 @@
-"""Logs as lines of JSON: what happened, when, and for which call. Only the entry point configures them."""
+"""JSON logging: each record is one line with its time, message, fields and call. Configured by the entry point only."""
 
 import json
 import logging
@@ -16,7 +16,7 @@ from tagging.service.observe.call import current
 from tagging.service.observe.redact import format_traceback, redact
 
 OWN = ("tagging", "recall", "rank")
-DEEPEST = 4  # of lists within lists in a field
+DEEPEST = 4  # nesting of lists and mappings in a field
 _KNOWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 logger = logging.getLogger(__name__)
@@ -53,10 +53,10 @@ class JsonLines(logging.Formatter):
 
 @contextmanager
 def json_logs(config: LogsConfig, stream: TextIO) -> Iterator[None]:
-    """All logging of this process goes to the stream, as it did before at the end.
+    """Send all logging of this process to the stream while the context lasts, then restore the previous handlers.
 
-    Our own from `config.level` on, other libraries' from warnings on; Python's warnings, and threads that die, as well.
-    Handlers that were taken from libraries stay away.
+    Records of videotag from `config.level` on, records of libraries from warnings on; also Python's warnings and
+    uncaught exceptions of threads. Handlers that were removed from libraries' loggers are not restored.
     """
     root, level = logging.getLogger(), logging.getLevelNamesMapping()[config.level.upper()]
     handler = logging.StreamHandler(stream)
@@ -80,9 +80,10 @@ def json_logs(config: LogsConfig, stream: TextIO) -> Iterator[None]:
 
 
 def unify_library_logging() -> None:
-    """Takes from libraries the handlers that they gave their own loggers, which would write in their own way.
+    """Remove the handlers that libraries gave their own loggers, which would write in other formats.
 
-    They do so when they are imported, as transformers is with the first encoder: once more after loading a bundle.
+    Libraries add them on import, and transformers is imported with the first encoder: call it again after loading a
+    bundle.
     """
     for one in list(logging.Logger.manager.loggerDict.values()):
         if isinstance(one, logging.Logger):

@@ -1,6 +1,6 @@
-"""What is counted and timed, for Prometheus.
+"""Prometheus metrics of the service: counters, gauges and histograms.
 
-Every label comes from a closed set, so what clients send makes no series: ids, names and texts belong into logs.
+Every label comes from a closed set, so clients cannot create series: ids, names and texts belong in logs.
 """
 
 from collections.abc import Mapping
@@ -21,20 +21,20 @@ UNEXPECTED = "INTERNAL"
 
 # tagged: with at least one tag; untagged: answered without any; stored: answered from the store.
 Outcome = Literal["tagged", "untagged", "stored", "failed"]
-# What the service does not take on, whatever the request says.
+# Errors that refuse a call before its content is looked at.
 REJECTING: Mapping[type[errors.VideotagError], str] = {
     kind: reason_of(kind)
     for kind, code in CODES.items()
     if code in (StatusCode.RESOURCE_EXHAUSTED, StatusCode.UNAUTHENTICATED, StatusCode.PERMISSION_DENIED)
 }
 
-# In seconds, up to a limit for decoding; what is stored answers in milliseconds.
+# In seconds, up to the limit for decoding; stored answers take milliseconds.
 REQUEST_BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 STAGE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0)
 
 
 class Metrics:
-    """In a registry of the caller's. What others keep count of is read when it is asked for: readings.py."""
+    """The metrics, in a registry of the caller's. Values that other parts hold are read at each scrape: readings.py."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.request_seconds = Histogram(
@@ -64,13 +64,13 @@ class Metrics:
         self._begin_at_zero()
 
     def rejected(self, error: Exception) -> None:
-        """Counts it, where it is one of those that reject; others are what a request is answered."""
+        """Count an error that rejects a call; ignore other errors, which are results of a request."""
         kind = next((kind for kind in type(error).__mro__ if kind in REJECTING), None)
         if kind is not None:
             self._rejected.labels(REJECTING[kind]).inc()
 
     def _begin_at_zero(self) -> None:
-        """A rate knows of a first event only if the series was there before it."""
+        """Create every series at zero: a rate misses the first event of a series that did not exist before."""
         for method in (*METHODS, OTHER):
             self.in_flight.labels(method)
         for method in METHODS:
@@ -84,12 +84,12 @@ class Metrics:
 
 
 def method_of(path: str) -> str:
-    """ "/videotag.v1.TaggingService/TagVideo" -> "TagVideo"; "other" for what is no call of this service."""
+    """Return "TagVideo" for "/videotag.v1.TaggingService/TagVideo", and "other" for any path that is not a method."""
     name = path.removeprefix(f"/{SERVICE}/")
     return name if name in METHODS and name != path else OTHER
 
 
 def error_reason(error: BaseException) -> str:
-    """As clients read it in ErrorInfo."""
+    """Return the reason of an error as clients read it in ErrorInfo."""
     kind = next((kind for kind in type(error).__mro__ if kind in CODES), None)
     return UNEXPECTED if kind is None else reason_of(kind)

@@ -1,4 +1,4 @@
-"""What other parts keep count of, read when Prometheus asks: queues, bundles, workers."""
+"""Prometheus collector for values that other parts hold, read at each scrape: queues, bundles, workers."""
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
@@ -14,25 +14,25 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """Each is called from another thread at every scrape, so it only looks: no waiting, no database.
+    """Functions that return current values. Called from another thread at every scrape: they neither wait nor query.
 
-    bundles: role ("active", "previous", "shadow") -> version, of those that are held
+    bundles: role ("active", "previous", "shadow") -> version of each loaded bundle
     """
 
     serving: Callable[[], bool]
-    connections: Callable[[], int | None]  # None: the system does not tell
+    connections: Callable[[], int | None]  # None: unknown on this system
     connections_allowed: int
     admission_waiting: Callable[[], int]
     bundles: Callable[[], Mapping[str, str]]
     labelled_videos: Callable[[], int]
     tag_edits: Callable[[], int]
-    decode_workers: Callable[[], int]  # that are alive
+    decode_workers: Callable[[], int]  # alive
     decode_workers_killed: Callable[[], int]  # since the start
     certificate_expiry_s: Callable[[], float | None]  # seconds of Unix time; None without TLS
 
 
 class ReadingsCollector(Collector):
-    """A reading that fails is left out, and told; what is None is left out. The others are there."""
+    """Collects the readings. A reading that fails is logged and left out, one that is None is left out."""
 
     def __init__(self, readings: Readings) -> None:
         self._readings = readings
@@ -88,7 +88,7 @@ def _tell(family: Metric) -> None:
 
 
 def register(registry: CollectorRegistry, readings: Readings) -> None:
-    """The readings, and those of the process: CPU, memory, open files, the garbage collector."""
+    """Register the readings and the metrics of the process: CPU, memory, open files, garbage collector."""
     registry.register(ReadingsCollector(readings))
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)

@@ -1,7 +1,7 @@
-"""What no log may hold is taken out: passwords and queries of URLs, tokens, and what exceptions quote.
+"""Redaction of log texts: removes passwords and queries of URLs, tokens, and data that exceptions quote.
 
-An exception that nobody foresaw quotes the data it stumbled on: a title, a path, a row. So its text loses all that
-stands in quotes, and keeps its type, the frames with their lines of code, and the words around the quotes.
+An unexpected exception quotes the data that caused it: a title, a path, a row. So quoted parts of its text are removed;
+its type, the frames with their lines of code, and the words around the quotes stay.
 """
 
 import re
@@ -13,7 +13,7 @@ LONGEST = 8_000  # characters of one text
 LONGEST_TRACE = 32_000
 FRAMES = 40  # of one exception, the innermost
 
-# Each eats what it has looked at, match or end, so that no text takes more than linear time.
+# Each pattern consumes what it has scanned, up to a match or the end, so that every text takes linear time.
 _ADDRESS = re.compile(r"(?<=://)[^\s\"'<>]+")
 _BEARER = re.compile(r"\b(bearer|basic)[ \t]+[^\s,;\"']+", re.IGNORECASE)
 _SECRET = re.compile(
@@ -25,7 +25,7 @@ _QUOTED = re.compile(r"(?<![A-Za-z0-9_])([A-Za-z]{0,2})([\"'])(?:\\.|(?!\2)[^\\]
 
 
 def redact(text: str) -> str:
-    """A text for the log, cut to LONGEST characters."""
+    """Return a text without secrets, cut to LONGEST characters."""
     text = text[: 8 * LONGEST]
     if "://" in text:
         text = _ADDRESS.sub(lambda found: _address(found[0]), text)
@@ -34,12 +34,12 @@ def redact(text: str) -> str:
 
 
 def format_traceback(error: BaseException) -> str:
-    """A traceback without what the exceptions quote, and with those that caused it first."""
+    """Return the traceback of an exception and its causes, first cause first, without the data that they quote."""
     return _cut("\n".join(_lines(error, set())), LONGEST_TRACE)
 
 
 def _address(told: str) -> str:
-    """What follows the :// of a URL, without who asks and what for; URLs may stand in the path of another."""
+    """Return the part of a URL after :// without user and query. The path may contain further URLs."""
     place, *rest = re.split(r"[?#]", told, maxsplit=1)
     parts = (part if "@" not in part else f"{HIDDEN}@{part.rpartition('@')[2]}" for part in place.split("/"))
     return "/".join(parts) + (f"?{HIDDEN}" if rest else "")
@@ -62,9 +62,9 @@ def _lines(error: BaseException, told: set[int]) -> Iterator[str]:
 def _said(error: BaseException) -> str:
     try:
         text = str(error)
-    except Exception:  # whatever its author did, the error itself must reach the log
+    except Exception:  # a broken __str__ must not keep the error out of the log
         return "an exception that cannot be written"
-    # Quotes first: redacting may cut, and half a pair of quotes would show what the whole one hides.
+    # Quotes first: redact may cut the text, and an unpaired quote would reveal what the pair hides.
     return redact(_QUOTED.sub(lambda found: found[1] + found[2] + HIDDEN + found[2], text[: 8 * LONGEST]))
 
 

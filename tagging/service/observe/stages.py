@@ -1,4 +1,4 @@
-"""The one way stages are timed: a histogram, a span, and for those who debug a line."""
+"""Stage timing of the service: each stage gives a histogram sample, a trace span and a debug log line."""
 
 import logging
 import time
@@ -22,13 +22,13 @@ class TimedStages:
         self._clock = clock
 
     def __call__(self, stage: Stage, /) -> AbstractContextManager[None]:
-        """A stage that is cancelled is timed and is no error: nobody waited for it any more."""
+        """Time a stage while the context lasts. A cancelled stage is timed and not counted as an error."""
         return self._timed(stage)
 
     @contextmanager
     def _timed(self, stage: Stage) -> Iterator[None]:
         begun_s = self._clock()
-        # What an exception says may be a stranger's words, which traces are not to have.
+        # The text of an exception may contain data of clients, which must not reach traces.
         with self._tracer.start_as_current_span(stage, record_exception=False, set_status_on_exception=False) as span:
             try:
                 yield

@@ -1,6 +1,6 @@
-"""Traces: a span for each call and each stage, sent to an OpenTelemetry collector. By default there are none.
+"""OpenTelemetry traces: a span for each call and each stage, sent to a collector. Off by default.
 
-The provider is a value that is handed on, never the library's global one.
+The provider is passed as a value; the library's global one is not used.
 """
 
 import threading
@@ -26,17 +26,17 @@ _PROPAGATOR = TraceContextTextMapPropagator()
 
 @contextmanager
 def tracing(config: TracesConfig, make: Callable[[str, float], SpanExporter] | None = None) -> Iterator[Tracer]:
-    """What spans are made with; at the end the last of them are sent, for which `config.timeout_s` is given.
+    """Yield a tracer; at the end send the remaining spans, for at most `config.timeout_s`.
 
-    To be entered outside the event loop, as its end waits. make: the exporter, of an endpoint and a timeout in
-    seconds; None: OpenTelemetry's own for gRPC.
-    Raises MissingPackageError where traces are asked for without the extra `traces`.
+    Enter it outside the event loop, because its end blocks.
+    make: builds the exporter from an endpoint and a timeout in seconds; None: OpenTelemetry's own for gRPC
+    Raises MissingPackageError if traces are configured without the extra `traces`.
     """
     if config.endpoint is None:
         yield NoOpTracer()
         return
     exporter = (make or _exporter)(config.endpoint, config.timeout_s)
-    # Of itself the processor waits half a minute for a collector that is away, longer than a drain may take.
+    # By default the processor waits 30 s for a collector that is away, longer than a drain may take.
     enough = threading.Timer(config.timeout_s, exporter.shutdown)
     try:
         with tracer_for(BatchSpanProcessor(exporter), config.share) as tracer:
@@ -50,7 +50,7 @@ def tracing(config: TracesConfig, make: Callable[[str, float], SpanExporter] | N
 
 @contextmanager
 def tracer_for(processor: SpanProcessor, share: float) -> Iterator[Tracer]:
-    """share: of the traces that begin here; those of a caller are kept where the caller keeps them."""
+    """Yield a tracer. share: sampled share of traces that begin here; traces of callers keep the caller's decision."""
     resource = Resource.create({"service.name": NAME, "service.version": version("videotag")})
     sampler = ParentBased(root=TraceIdRatioBased(share))
     provider = TracerProvider(resource=resource, sampler=sampler, shutdown_on_exit=False)
@@ -62,7 +62,7 @@ def tracer_for(processor: SpanProcessor, share: float) -> Iterator[Tracer]:
 
 
 def parent_context(metadata: Metadata) -> Context | None:
-    """The trace that a call belongs to, of its W3C traceparent; None where it has none, or a wrong one."""
+    """Return the trace context of a call's W3C traceparent; None if it is missing or invalid."""
     told = {key: value for key, value in metadata if key in _PROPAGATOR.fields and isinstance(value, str)}
     return _PROPAGATOR.extract(told) if told else None
 

@@ -1,7 +1,7 @@
-"""Whether the service has what it cannot work without, asked again and again: the database, working decoders.
+"""Health checks of essential dependencies, such as the database, repeated while the service runs.
 
-One failure is none: it has to fail for so long, and to be well again for so long, or a flapping database would send
-all traffic to and fro.
+State changes have hysteresis: a check has to fail, and to succeed again, for some time, because a flapping database
+would move all traffic back and forth.
 """
 
 import asyncio
@@ -19,15 +19,15 @@ logger = logging.getLogger(__name__)
 
 
 class Hysteresis:
-    """One thing's state, with hysteresis: it begins as there, and changes where every observation says so for long."""
+    """State of one dependency: starts as there, and changes when all observations of a period differ from it."""
 
     def __init__(self, away_after_s: float, back_after_s: float) -> None:
-        self._after_s = {False: away_after_s, True: back_after_s}  # by what is observed
+        self._after_s = {False: away_after_s, True: back_after_s}  # by the observation
         self.there = True
-        self._since_s: float | None = None  # when what is observed began to differ from what is said
+        self._since_s: float | None = None  # time of the first observation that differs from `there`
 
     def observe(self, there: bool, now_s: float) -> bool:
-        """What to say of it at that time, by a clock that does not go back."""
+        """Record an observation and return the state. now_s: of a monotonic clock"""
         if there == self.there:
             self._since_s = None
         elif self._since_s is None:
@@ -45,9 +45,10 @@ async def watch(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
 ) -> NoReturn:
-    """A task for as long as the service lives. checks: of each thing by name, whether it works now.
+    """Run the checks until cancelled and report the result to `health`.
 
-    A check that raises or takes longer than `config.check_timeout_s` says no.
+    checks: name of a dependency -> check that returns whether it works now. A check that raises, or takes longer than
+    `config.check_timeout_s`, counts as failed.
     """
     states = {name: Hysteresis(config.away_after_s, config.back_after_s) for name in checks}
     while True:

@@ -1,7 +1,7 @@
-"""Which network addresses a service may be sent to by those who call it: public ones, and none of its own network.
+"""SSRF protection: the network addresses to which callers may make the service connect. Public ones by default.
 
-The lists are those of IANA's special-purpose registries, written out: what `ipaddress` calls global has changed from
-one Python to the next, and it takes addresses that carry another address within them for global ones.
+The lists are IANA's special-purpose registries, written out: `ipaddress.is_global` has changed between Python versions,
+and counts addresses that embed another address as global.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ NOT_PUBLIC_V4 = tuple(
         "240.0.0.0/4",  # reserved, and broadcast
     )
 )
-# All of IPv6 that was ever given out for the public. Outside lie loopback, link-local, unique local, multicast, and
+# All of IPv6 that has been allocated for public use. It excludes loopback, link-local, unique local, multicast, and
 # IPv4 addresses that are mapped (::ffff:0:0/96), compatible (::/96) or translated (64:ff9b::/96).
 PUBLIC_V6 = IPv6Network("2000::/3")
 NOT_PUBLIC_V6 = tuple(
@@ -52,18 +52,19 @@ NOT_PUBLIC_V6 = tuple(
 
 
 def is_public(address: IPAddress) -> bool:
+    """Return whether the address is globally reachable and embeds no other address."""
     if isinstance(address, IPv4Address):
         return not any(address in network for network in NOT_PUBLIC_V4)
     return address in PUBLIC_V6 and not any(address in network for network in NOT_PUBLIC_V6)
 
 
 def public_or_in(networks: Sequence[IPv4Network | IPv6Network]) -> AddressPolicy:
-    """Public addresses, and those of the networks that an operator names."""
+    """Return a policy that allows public addresses and those in the given networks."""
     return lambda address: is_public(address) or any(address in network for network in networks)
 
 
 def is_ip(host: str) -> bool:
-    """Whether a host is an address and no name."""
+    """Return whether a host is an IP address, not a name."""
     try:
         ip_address(host)
     except ValueError:
@@ -72,7 +73,7 @@ def is_ip(host: str) -> bool:
 
 
 async def resolve(host: str, port: int) -> Sequence[IPAddress]:
-    """The system's own resolver. Raises OSError."""
+    """Resolve a host with the system's resolver. Raises OSError."""
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    # A link-local address may come with its zone, as fe80::1%eth0; ip_address reads it.
+    # A link-local address may have a zone, as in fe80::1%eth0; ip_address accepts it.
     return tuple(dict.fromkeys(ip_address(address[4][0]) for address in found))

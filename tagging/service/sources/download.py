@@ -1,8 +1,8 @@
-"""Reading an allowed web address into a file, within bounds, and from nowhere else.
+"""HTTP download of an allowed web address into a file, with limits on size, time and redirects.
 
-A name is resolved once, by the code that connects, and the connection goes to the address that was checked. TLS still
-verifies the name. Every redirect is a new address with all its checks. No proxy of the environment is used: it would
-resolve names by itself.
+A name is resolved once, by the code that connects, and the connection goes to the address that was checked (no DNS
+rebinding). TLS still verifies the name. Every redirect is checked like a new address. Proxies of the environment are
+not used: they resolve names themselves.
 """
 
 import asyncio
@@ -35,31 +35,31 @@ logger = logging.getLogger(__name__)
 
 Headers = dict[bytes, str]  # keys in lower case
 
-AT_ONCE = 1 << 20  # bytes written to the file together
-TRIED = 4  # addresses of one name, at most
+AT_ONCE = 1 << 20  # bytes per write to the file
+TRIED = 4  # addresses tried per name, at most
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 TRY_AGAIN = frozenset({408, 425, 429}) | frozenset(range(500, 600))
 
 
 class Downloader:
-    """Many downloads may run at once; each has a connection of its own."""
+    """Downloads web addresses. Many downloads may run at once; each has a connection of its own."""
 
     def __init__(
         self, config: SourcesConfig, resolve: Resolver, may_connect: AddressPolicy, ssl_context: ssl.SSLContext
     ) -> None:
-        """Raises SourceNotAllowedError for an origin in the configuration that is none."""
+        """Raises SourceNotAllowedError for an invalid origin in the configuration."""
         self._config = config
         self._origins = AllowedOrigins(config.origins)
         self._network = _CheckedNetwork(resolve, may_connect)
         self._ssl_context = ssl_context
 
     async def download(self, address: WebAddress, file: IO[bytes]) -> None:
-        """Writes the bytes at an address to a file.
+        """Write the content of an address to a file.
 
-        Raises SourceNotAllowedError (also of a redirect, and of a host that lies where no connection may go),
+        Raises SourceNotAllowedError (also for a redirect, and for a host at an address that is not allowed),
         MediaNotFoundError, MediaTooBigError, InvalidMediaError (compressed), BackendUnavailableError (no connection, no
-        answer in time, a broken one, or one that asks to come again) and OutputUnwritableError. No message says where
-        a redirect led, what a server said, or which address a name has.
+        response in time, a broken one, or a status that asks to retry) and OutputUnwritableError. No message contains
+        the target of a redirect, the content of a response, or the address of a name.
         """
         config, name = self._config, address.name
         try:
@@ -126,7 +126,7 @@ class Downloader:
             yield answer
 
     def _check(self, name: str, status: int, headers: Headers) -> None:
-        """Of the last answer, before any of its bytes."""
+        """Check status and headers of the final response, before its body is read."""
         if status in TRY_AGAIN:
             raise BackendUnavailableError(f"{name} answered {status}, expected 200", "try again later")
         if status != 200:
@@ -146,7 +146,7 @@ class Downloader:
 
     async def _copy(self, answer: httpcore2.Response, name: str, file: IO[bytes]) -> None:
         received = 0
-        waiting = bytearray()  # an answer may come in parts of one byte each
+        waiting = bytearray()  # a response may arrive in parts of one byte each
         async for part in answer.aiter_stream():
             received += len(part)
             self._check_bytes(name, received)
@@ -164,7 +164,7 @@ def _not_allowed(name: str, *, redirected: bool) -> SourceNotAllowedError:
 
 
 class _CheckedNetwork(httpcore2.AsyncNetworkBackend):
-    """Connects to an address that was checked, whatever the name means a moment later."""
+    """Network backend that connects to the address it has checked, whatever the name resolves to later."""
 
     def __init__(self, resolve: Resolver, may_connect: AddressPolicy) -> None:
         self._resolve = resolve
@@ -179,7 +179,10 @@ class _CheckedNetwork(httpcore2.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
     ) -> httpcore2.AsyncNetworkStream:
-        """Raises SourceNotAllowedError, MediaNotFoundError, and what httpcore2 raises."""
+        """Connect to a checked address of the host.
+
+        Raises SourceNotAllowedError, MediaNotFoundError, and the errors of httpcore2.
+        """
         failure: Exception | None = None
         for address in await self._addresses(host, port):
             try:
@@ -189,7 +192,7 @@ class _CheckedNetwork(httpcore2.AsyncNetworkBackend):
         raise failure or httpcore2.ConnectError(f"no address of {host}")
 
     async def _addresses(self, host: str, port: int) -> Sequence[IPAddress]:
-        """All of them are checked: a name that leads here and there is no name to trust."""
+        """Resolve a host. All addresses must be allowed: a name with an address that is not is refused altogether."""
         try:
             found = [ip_address(host)] if is_ip(host) else await self._resolve(host, port)
         except socket.gaierror as error:

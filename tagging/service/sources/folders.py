@@ -1,8 +1,8 @@
-"""Opening a file that surely lies in an allowed folder, whoever changes symbolic links at the same time.
+"""Allow-listed folders: opens a file that is certainly inside one, even if symbolic links change at the same time.
 
-Links are resolved first, and allowed as long as they lead to an allowed folder. What they came to is then opened part
-by part, from the root on, and no part may be a link: what was changed in between is not followed but refused. A hard
-link cannot be told from any other file; who may make one in an allowed folder decides what is in it.
+Links are resolved first, and allowed as long as they lead to an allowed folder. The resolved path is then opened part
+by part, from the root, and no part may be a link: a change in between is refused, not followed. A hard link cannot be
+distinguished from any other file; users who may create one in an allowed folder decide what is in it.
 """
 
 import os
@@ -18,17 +18,17 @@ NOT_ALLOWED = "lies in no folder from which this service reads"
 
 
 class AllowedFolders:
-    """`SourcesConfig.folders`, as they are when the service starts."""
+    """The folders of `SourcesConfig.folders`, resolved when the service starts."""
 
     def __init__(self, folders: Sequence[str]) -> None:
         self._given = tuple(folders)
-        # Resolved once: a link that is put in the place of an allowed folder later must not move it.
+        # Resolved once: a link that replaces an allowed folder later must not move it.
         self._real = tuple(os.path.realpath(folder) for folder in folders)  # Path.resolve raises on link loops
 
     def open(self, path: str) -> IO[bytes]:
-        """A regular file, for reading. Raises SourceNotAllowedError and MediaNotFoundError.
+        """Open a regular file for reading. Raises SourceNotAllowedError and MediaNotFoundError.
 
-        About a path outside nothing is told, not even whether it is there.
+        The error for a path outside does not reveal whether it exists.
         """
         if not any(_is_below(path, folder) for folder in self._given + self._real) or ".." in path.split("/"):
             raise SourceNotAllowedError(f"{shown(path)} {NOT_ALLOWED}")
@@ -39,7 +39,7 @@ class AllowedFolders:
             return _open_without_links(real)
         except OSError as error:
             raise MediaNotFoundError(f"cannot read {shown(path)}: {error.strerror}") from error
-        except ValueError as error:  # a NUL, or what no file name can hold
+        except ValueError as error:  # a NUL, or a character that the file system cannot encode
             raise MediaNotFoundError(f"{shown(path)} cannot be the name of a file") from error
 
 
@@ -48,7 +48,7 @@ def _is_below(path: str, folder: str) -> bool:
 
 
 def _open_without_links(path: str) -> IO[bytes]:
-    """Raises OSError."""
+    """Open a path without following links. Raises OSError."""
     with ExitStack() as closing:
         at = _reach("/", os.O_DIRECTORY, None, closing)
         *folders, name = path.removeprefix("/").split("/")
@@ -57,11 +57,11 @@ def _open_without_links(path: str) -> IO[bytes]:
         file = _reach(name, 0, at, closing)
         if not stat.S_ISREG(os.fstat(file).st_mode):  # a folder, link, pipe, socket or device
             raise OSError(0, "no regular file")
-        return open(f"/proc/self/fd/{file}", "rb", buffering=0)  # noqa: PTH123 (of this one inode, whatever its name)
+        return open(f"/proc/self/fd/{file}", "rb", buffering=0)  # noqa: PTH123 (of this inode, whatever its name)
 
 
 def _reach(name: str, kind: int, folder: int | None, closing: ExitStack) -> int:
-    # O_PATH opens nothing yet: a device does not notice, and a pipe does not wait for its other end.
+    # O_PATH does not open the file itself: a device has no side effect, and a pipe does not wait for its other end.
     descriptor = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC | kind, dir_fd=folder)
     closing.callback(os.close, descriptor)
     return descriptor

@@ -1,7 +1,7 @@
-"""What a caller of the service wants read: opened if, and only if, the operator has allowed the place.
+"""Media sources: opens the `uri` or content of a request if, and only if, the operator has allowed its location.
 
-The result is always an open file, never a name: what was checked is what is decoded (`DecodePool.submit` takes it).
-Bytes that were sent or downloaded lie in a file without a name, so nothing can be left of them on the disk.
+The result is always an open file, never a name, so the file that was checked is the file that is decoded
+(`DecodePool.submit` takes it). Content that was sent or downloaded is in an unnamed file, so none is left on the disk.
 """
 
 import ssl
@@ -27,11 +27,11 @@ from tagging.service.sources.folders import AllowedFolders
 from tagging.service.sources.threads import run_in_thread
 from tagging.service.sources.urls import is_web_address, parse_web_address
 
-CONTENT = "the content"  # what messages call bytes that were sent
+CONTENT = "the content"  # name of sent bytes in messages
 
 
 class Sources:
-    """`async with sources.open(uri) as file: await asyncio.wrap_future(pool.submit(file))`"""
+    """Opens sources: `async with sources.open(uri) as file: await asyncio.wrap_future(pool.submit(file))`."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class Sources:
         *,
         resolve: Resolver = resolve,
         may_connect: AddressPolicy | None = None,  # None: public addresses, and config.networks
-        ssl_context: ssl.SSLContext | None = None,  # None: what the system trusts
+        ssl_context: ssl.SSLContext | None = None,  # None: the system's trust store
     ) -> None:
         """Raises InvalidConfigError."""
         self._config = config
@@ -57,10 +57,10 @@ class Sources:
 
     @asynccontextmanager
     async def open(self, uri: str) -> AsyncIterator[OpenFile]:
-        """An absolute path, file:// or http(s) address, for as long as the context lasts.
+        """Open an absolute path, file:// or http(s) address while the context lasts.
 
         Raises SourceNotAllowedError, MediaNotFoundError, MediaTooBigError, InvalidMediaError (no bytes, or compressed
-        ones), BackendUnavailableError (trying again may help) and OutputUnwritableError (no room for a copy).
+        ones), BackendUnavailableError (a retry may help) and OutputUnwritableError (no room for a copy).
         """
         with ExitStack() as closing:
             if is_web_address(uri):
@@ -76,7 +76,10 @@ class Sources:
 
     @asynccontextmanager
     async def spool(self, content: bytes) -> AsyncIterator[OpenFile]:
-        """Bytes that the caller sent. Raises MediaTooBigError, InvalidMediaError and OutputUnwritableError."""
+        """Write content of the caller to an unnamed file, open while the context lasts.
+
+        Raises MediaTooBigError, InvalidMediaError and OutputUnwritableError.
+        """
         with unnamed_file(CONTENT) as file:
             await run_in_thread(partial(write, file, content, CONTENT))
             yield self._checked(file, CONTENT)
@@ -94,13 +97,13 @@ class Sources:
 
 
 def _path(uri: str) -> str:
-    """Raises SourceNotAllowedError."""
+    """Return the absolute path of a path or file:// URL. Raises SourceNotAllowedError."""
     path = uri
     if uri[:7].lower() == "file://":
         path = uri[7:].removeprefix("localhost") if uri[7:].startswith("localhost/") else uri[7:]
-        if "?" in path or "#" in path:  # in a URL they are no part of the path; in a file's name they may be
+        if "?" in path or "#" in path:  # not part of the path of a URL, but allowed in a file name
             raise SourceNotAllowedError(f"{shown(uri)} has a query or fragment", "percent-encode ? and #")
-        path = unquote(path, errors="surrogateescape")  # once, and the result is what is checked and opened
+        path = unquote(path, errors="surrogateescape")  # once; the result is both checked and opened
     if not path.startswith("/"):
         raise SourceNotAllowedError(
             f"{shown(uri)} is nothing that this service opens", "give an absolute path, or an http or https address"

@@ -1,4 +1,4 @@
-"""Work on files off the event loop."""
+"""Thread pool for file operations, off the event loop."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,14 +8,14 @@ from typing import TypeVar
 
 Result = TypeVar("Result")
 
-# Not asyncio's own threads: those resolve names, and wait for as long as somebody's name server likes.
+# Not asyncio's default threads: they resolve names, and may all be waiting for a slow name server.
 FILES = ThreadPoolExecutor(8, thread_name_prefix="files")
 
 
 async def run_in_thread(work: Callable[[], Result]) -> Result:
-    """What `work` returns or raises. No thread can be cancelled: a cancelled task goes on when the work has ended.
+    """Return or raise what `work` does. A thread cannot be cancelled: a cancelled task resumes when the work has ended.
 
-    So a file that is closed after this is a file that nobody works on any more. `work` has to be short.
+    So a file that is closed afterwards is no longer in use. `work` has to be short.
     """
     task = asyncio.get_running_loop().run_in_executor(FILES, work)
     try:
@@ -25,5 +25,5 @@ async def run_in_thread(work: Callable[[], Result]) -> Result:
             with suppress(asyncio.CancelledError):
                 await asyncio.wait([task])
         if not task.cancelled():
-            task.exception()  # or asyncio would tell that nobody asked for it
+            task.exception()  # marks it as retrieved, so that asyncio does not log it
         raise

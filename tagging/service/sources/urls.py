@@ -1,8 +1,7 @@
-"""One reading of a web address, both for what is allowed and for what is connected to.
+"""Strict parser of http(s) URLs, used both for the allow-list and for the connection.
 
-Two parsers that read `http://good.example\\@evil.example` in two ways are how allow-lists are passed by. So an address
-is either in the plain form below or refused, and nothing is parsed a second time: the connection is made from the parts
-that were checked.
+Allow-lists are bypassed where two parsers read `http://good.example\\@evil.example` in two ways. So an address is
+either in the plain form below or refused, and nothing is parsed twice: the connection uses the parts that were checked.
 """
 
 import re
@@ -20,18 +19,18 @@ PORTS = {"http": 80, "https": 443}
 LONGEST = 8192  # characters of an address
 LONGEST_HOST = 253
 
-# ASCII: else re takes the Kelvin sign for a k.
+# ASCII: otherwise re matches the Kelvin sign as a k.
 WEB_ADDRESS = re.compile(
     r"(?P<scheme>https?)://(?P<authority>[^/?#]*)(?P<path>[^?#]*)(?P<query>\?[^#]*)?(?:#.*)?", re.IGNORECASE | re.ASCII
 )
 AUTHORITY = re.compile(r"(?P<host>[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{1,5}))?", re.IGNORECASE | re.ASCII)
 NAME = re.compile(r"(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
-NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")  # a host whose last label is one is read as an IPv4 address by some
+NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")  # some programs read a host whose last label is a number as an IPv4 address
 
 
 @dataclass(frozen=True, slots=True)
 class WebAddress:
-    """An http(s) address in its parts."""
+    """The parts of an http(s) address."""
 
     scheme: str  # http or https
     host: str  # a name in lower case, or an IP address as Python writes it, without brackets
@@ -41,22 +40,23 @@ class WebAddress:
 
     @property
     def authority(self) -> str:
-        """For the header Host."""
+        """Host and port as in the header Host; without a default port."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == PORTS[self.scheme] else f"{host}:{self.port}"
 
     @property
     def name(self) -> str:
-        """For messages and logs; without the query, which may hold a signature."""
+        """The address for messages and logs, without the query, which may contain a signature."""
         return shown(f"{self.scheme}://{self.authority}{self.path}")
 
 
 def is_web_address(uri: str) -> bool:
+    """Return whether a `uri` is an http(s) address, valid or not."""
     return re.match(r"https?:", uri, re.IGNORECASE | re.ASCII) is not None
 
 
 def parse_web_address(uri: str) -> WebAddress:
-    """Raises SourceNotAllowedError, which does not repeat the address: it may hold a password."""
+    """Parse an address. Raises SourceNotAllowedError, which does not contain the address: it may hold a password."""
     if len(uri) > LONGEST:
         raise SourceNotAllowedError(f"the address has {len(uri)} characters, expected at most {LONGEST}")
     if "\\" in uri or any(not sign.isprintable() for sign in uri):
@@ -84,7 +84,7 @@ def parse_web_address(uri: str) -> WebAddress:
 
 
 def redirected(address: WebAddress, location: str) -> WebAddress:
-    """Where a redirect leads. Raises SourceNotAllowedError, as for any address."""
+    """Return the target of a redirect. Raises SourceNotAllowedError, as for any address."""
     if "\\" in location or any(not sign.isprintable() for sign in location):  # urljoin would drop some silently
         raise SourceNotAllowedError("a redirect leads to an address with a sign that cannot be printed")
     if re.match(r"[a-z][a-z0-9+.-]*:", location, re.IGNORECASE | re.ASCII):
@@ -92,15 +92,15 @@ def redirected(address: WebAddress, location: str) -> WebAddress:
     here = f"{address.scheme}://{address.authority}{address.path}{address.query}"
     try:
         return parse_web_address(urljoin(here, location))
-    except ValueError as error:  # of urljoin
+    except ValueError as error:  # from urljoin
         raise SourceNotAllowedError("a redirect leads to what is no address") from error
 
 
 class AllowedOrigins:
-    """`SourcesConfig.origins`, to be asked."""
+    """The allow-list of `SourcesConfig.origins`: `address in origins`."""
 
     def __init__(self, origins: Sequence[str]) -> None:
-        """Raises SourceNotAllowedError for what is no origin."""
+        """Raises SourceNotAllowedError for an invalid origin."""
         self._exact: set[tuple[str, str, int]] = set()
         self._below: set[tuple[str, str, int]] = set()
         for origin in origins:
@@ -117,7 +117,7 @@ class AllowedOrigins:
 
 
 def _host(host: str) -> str:
-    """Raises SourceNotAllowedError."""
+    """Return a host in canonical form. Raises SourceNotAllowedError."""
     bare = host[1:-1] if host.startswith("[") else host
     if bare != host or NUMBER.fullmatch(host.rpartition(".")[2]):
         try:
@@ -135,5 +135,5 @@ def _host(host: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    """What people paste holds spaces, umlauts and stray percent signs."""
+    """Percent-encode spaces, non-ASCII letters and stray percent signs, which pasted addresses contain."""
     return quote(re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", text), safe=string.punctuation)
