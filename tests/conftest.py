@@ -1,4 +1,4 @@
-"""Fixtures that the whole suite shares; what is expensive to make is made once for all workers."""
+"""Fixtures that the whole suite shares; the expensive ones are built once for all pytest-xdist workers."""
 
 import logging
 from collections.abc import Iterator
@@ -39,14 +39,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def _loggers_at_their_default_level() -> None:
-    """Undo what a command that ran in this process set for good."""
+    """Reset the levels that commands in this process set."""
     for name in ("tagging", "recall", "rank"):
         logging.getLogger(name).setLevel(logging.NOTSET)
 
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """Real videos and tables that live next to the checkout and are never shipped with it."""
+    """Folder of real videos and tables next to the checkout, not part of it."""
     data = SHARED / "data"
     if not data.is_dir():
         pytest.skip("the real data folder next to the checkout is missing")
@@ -60,7 +60,10 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
-    """A running server, one for each worker: tests crash and freeze it. A test that stops it starts it again."""
+    """A running server, one for each pytest-xdist worker: tests crash, freeze and reconfigure it.
+
+    A test that stops it starts it again.
+    """
     if binaries() is None:
         pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
     server = PostgresServer()
@@ -70,7 +73,7 @@ def postgres() -> Iterator[PostgresServer]:
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[DatabaseConfig]:
-    """A database without tables: SQLite and PostgreSQL in turn."""
+    """A database without tables, for SQLite and for PostgreSQL."""
     if request.param == "sqlite":
         yield database_at(f"sqlite:///{tmp_path}/videotag.db")
         return
@@ -81,13 +84,13 @@ def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[DatabaseCo
 
 @pytest.fixture(scope="session")
 def built_once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """A folder of files that one worker builds and all workers read."""
+    """Folder of the files that one worker builds and all workers read."""
     return session_root(tmp_path_factory, worker_id)
 
 
 @pytest.fixture(scope="session")
 def tiny_config() -> Config:
-    """Every modality, read by an encoder without weights."""
+    """Every modality, with encoders without weights."""
     return configs.tiny_config()
 
 
@@ -114,7 +117,7 @@ def _write_trained_weights(folder: Path) -> None:
 
 @pytest.fixture(scope="session")
 def direct_config(tiny_config: Config, trained_weights: Path) -> Config:
-    """Encoders that were trained on classes, and every direct source open from low strengths on."""
+    """Encoders that predict classes, and every name source with a low threshold."""
     tree = tiny_config.model_dump()
     tree["encoders"]["vision"] = {"backend": "videotag-vision", "weights": str(trained_weights / "vision.safetensors")}
     tree["encoders"]["audio"] = {"backend": "videotag-audio", "weights": str(trained_weights / "audio.safetensors")}
@@ -170,7 +173,7 @@ def unseen_corpus(built_once: Path, unseen_plans: list[PlannedVideo]) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_bundle(built_once: Path, corpus: Path, tiny_config: Config) -> Path:
-    """A bundle trained on `corpus`; nothing is learnt in recall. Tests that change a bundle copy it first."""
+    """A bundle trained on `corpus`, without a recall model. Tests that change a bundle copy it first."""
 
     def build_tiny(folder: Path) -> None:
         store = FeatureStore(folder / "features")
@@ -181,7 +184,7 @@ def tiny_bundle(built_once: Path, corpus: Path, tiny_config: Config) -> Path:
 
 @pytest.fixture(scope="session")
 def learnt_bundle(built_once: Path, direct_config: Config) -> Path:
-    """A bundle with every kind of file that there is, trained on 400 titles: train.jsonl next to it."""
+    """A bundle with every kind of file, trained on 400 titles; its manifest train.jsonl is next to it."""
     return _train_on_topics(built_once, "learnt-bundle", configs.with_learnt_recall(direct_config))
 
 
@@ -193,7 +196,7 @@ def precise_config(tiny_config: Config) -> Config:
 
 @pytest.fixture(scope="session")
 def precise_bundle(built_once: Path, precise_config: Config) -> Path:
-    """A bundle that learns four topics well from 400 titles: train.jsonl next to it."""
+    """A bundle that fits four topics well, trained on 400 titles; its manifest train.jsonl is next to it."""
     return _train_on_topics(built_once, "precise-bundle", precise_config)
 
 

@@ -24,7 +24,7 @@ TOPICS = {
 
 
 def write_youtube(path: Path, uploaders: int = 60, videos_each: int = 4) -> Path:
-    """Each uploader has one topic and repeats its tags; every tenth video has none."""
+    """Write a table of videos: each uploader has one topic and repeats its tags; every tenth video has no tags."""
     topics = list(TOPICS)
     rows = []
     for number in range(uploaders * videos_each):
@@ -54,16 +54,16 @@ def write_predictions_file(path: Path, rows: Iterable[tuple[str, Sequence[Any]]]
     return path
 
 
-def stand_in(tmp_path: Path, body: str) -> Scorer:
-    """A scorer that can choose a sample, and whose answer is `body`."""
+def fake_scorer(tmp_path: Path, body: str) -> Scorer:
+    """Return a scorer that can choose a sample and prints the output of `body`."""
     program = f"""
 import json, sys
 from pathlib import Path
 import pyarrow.parquet as pq
-asked = dict(zip(sys.argv[1::2], sys.argv[2::2]))
-if "--write-sample" in asked:
-    ids = pq.read_table(asked["--truth"])["video_id"].to_pylist()
-    Path(asked["--write-sample"]).write_text("".join(json.dumps({{"video_id": i}}) + "\\n" for i in ids))
+options = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+if "--write-sample" in options:
+    ids = pq.read_table(options["--truth"])["video_id"].to_pylist()
+    Path(options["--write-sample"]).write_text("".join(json.dumps({{"video_id": i}}) + "\\n" for i in ids))
     sys.exit()
 {body}
 """
@@ -73,20 +73,21 @@ if "--write-sample" in asked:
 
 PLAIN = """
 import gzip
-lines = map(json.loads, gzip.open(asked["--predictions"], "rt", encoding="utf-8"))
+lines = map(json.loads, gzip.open(options["--predictions"], "rt", encoding="utf-8"))
 best = {line["video_id"]: [tag.casefold() for tag in line["tags"]] for line in lines}
-true = {row["video_id"]: {tag.casefold() for tag in row["tags"]} for row in pq.read_table(asked["--truth"]).to_pylist()}
+truth = pq.read_table(options["--truth"]).to_pylist()
+true = {row["video_id"]: {tag.casefold() for tag in row["tags"]} for row in truth}
 true = {video: tags for video, tags in true.items() if tags}
 
 def mean(depth, divisor):
     hits = [len(tags & set(best.get(video, [])[:depth])) / (divisor or len(tags)) for video, tags in true.items()]
     return round(sum(hits) / len(hits), 4)
 
-said = {f"R@{k}": mean(k, 0) for k in (20, 50, 200)} | {f"P@{k}": mean(k, k) for k in (5, 10)}
-said |= {"nDCG@10": 0.0, "PSP@5": 0.0, "videos": len(true), "videos_without_prediction": len(true.keys() - best)}
-said |= {"R@20_interval95": [0, 1], "P@5_interval95": [0, 1], "R@20_by_train_count": {}, "by_title_script": {}}
-print(json.dumps(said))
-"""  # what a scorer does, with stand_in
+scores = {f"R@{k}": mean(k, 0) for k in (20, 50, 200)} | {f"P@{k}": mean(k, k) for k in (5, 10)}
+scores |= {"nDCG@10": 0.0, "PSP@5": 0.0, "videos": len(true), "videos_without_prediction": len(true.keys() - best)}
+scores |= {"R@20_interval95": [0, 1], "P@5_interval95": [0, 1], "R@20_by_train_count": {}, "by_title_script": {}}
+print(json.dumps(scores))
+"""  # the body of a scorer for fake_scorer
 
 
 PICTURES = {  # zip -> labels of which it holds pictures, and how its files are named
@@ -102,7 +103,7 @@ TALK_TAGS = ["design", "data", "cities", "health"]
 
 
 def write_sources(data: Path, each: int = 20) -> Path:
-    """A data folder with pictures, sounds and talks; no clips."""
+    """Write a data folder with pictures, sounds and talks; no clips."""
     rng = np.random.default_rng(0)
     for folder in ("clips", "clips_edge", "encoders/images", "encoders/sounds", "metadata"):
         (data / folder).mkdir(parents=True)

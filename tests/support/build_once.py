@@ -1,7 +1,7 @@
 """Files that are expensive to make, built once for all pytest-xdist workers of a test session.
 
-The first worker that asks builds, under a file lock; the others wait and read. This is the recipe of pytest-xdist's
-documentation ("making session-scoped fixtures execute only once").
+The first worker that needs them builds, under a file lock; the others wait and read. This is the recipe of the
+pytest-xdist documentation ("making session-scoped fixtures execute only once").
 """
 
 import shutil

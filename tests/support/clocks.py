@@ -21,7 +21,7 @@ class Clock:
 
 
 class _Leaping(selectors.SelectSelector):
-    """Waits for nothing: time leaps to when the next timer is due."""
+    """A selector that does not wait: time jumps to the next timer."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,6 +44,6 @@ class _LeapingLoop(asyncio.SelectorEventLoop):
 
 
 def run_leaping(main: Coroutine[Any, Any, T]) -> T:
-    """As asyncio.run, on a loop where sleeping takes no time; its clock begins at zero."""
+    """Run like asyncio.run, on a loop in virtual time that starts at zero: sleeping takes no real time."""
     with asyncio.Runner(loop_factory=_LeapingLoop) as runner:
         return runner.run(main)

@@ -68,7 +68,10 @@ def tagging(
     name: str = "cat",
     minutes: float = 0,
 ) -> Tagging:
-    """minutes: after noon."""
+    """Return a tagging with one tag.
+
+    minutes: time of tagging, after NOON
+    """
     answer = RankedTags(video_id, (RankedTag("1", name, 0.1 + 0.2, {"text": 1 / 3}),), ("text",), (), bundle)
     key = TaggingKey(video_id, content_hash, bundle, options, role)
     video = VideoRef(video_id, None, "title", uploader_id="u")
@@ -95,8 +98,8 @@ EVERYTHING = RankedTags(
 
 
 def await_within(database: Database, loop: asyncio.AbstractEventLoop, others: Coroutine[Any, Any, object]) -> None:
-    """Called in a transaction, which goes on when the others have ended."""
-    if database.file:  # it is in a thread of its own
+    """Run `others` to their end within a transaction, which continues afterwards."""
+    if database.file:  # the transaction runs in a thread
         asyncio.run_coroutine_threadsafe(others, loop).result()
     else:
         await_only(others)

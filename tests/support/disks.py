@@ -15,7 +15,7 @@ def tiny_disk(folder: Path, megabytes: int) -> Iterator[Path]:
         ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=777", "tmpfs", folder], capture_output=True, check=False
     )
     if mounted.returncode:
-        pytest.skip("a small disk can be mounted by root alone")
+        pytest.skip("only root can mount a small disk")
     try:
         yield folder
     finally:
@@ -24,7 +24,7 @@ def tiny_disk(folder: Path, megabytes: int) -> Iterator[Path]:
 
 @contextmanager
 def filled(disk: Path) -> Iterator[None]:
-    """Not a byte is left, until the end of the context."""
+    """Fill the disk to the last byte until the end of the context."""
     filler = disk / "filler"
     try:
         with filler.open("wb", buffering=0) as file:

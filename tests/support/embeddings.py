@@ -7,7 +7,7 @@ Rows = NDArray[np.float32]
 
 
 def clustered(rng: np.random.Generator, n: int, dim: int = 32) -> Rows:
-    """(n, dim) unit rows; about fifty a topic."""
+    """Return (n, dim) unit rows, about fifty per topic."""
     topics = rng.normal(size=(n // 50 + 1, dim))
     sizes = rng.pareto(1.5, len(topics)) + 0.1
     picked = topics[rng.choice(len(topics), n, p=sizes / sizes.sum())]
@@ -23,5 +23,5 @@ def nearest_ids(queries: Rows, rows: Rows, k: int) -> NDArray[np.int64]:
 
 
 def recall_at(got: NDArray[np.int64], want: NDArray[np.int64]) -> float:
-    """Of the wanted neighbours, the share that was found."""
+    """Return recall@k: the mean share of the true neighbours that were found."""
     return float(np.mean([len(set(g) & set(w)) / len(w) for g, w in zip(got.tolist(), want.tolist(), strict=True)]))

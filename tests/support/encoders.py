@@ -1,4 +1,4 @@
-"""Inputs of encoders, and tiny checkpoints as a hub lays them out."""
+"""Inputs of encoders, and tiny checkpoints in the layout of the Hugging Face hub cache."""
 
 import shutil
 from pathlib import Path
@@ -16,7 +16,7 @@ TINY_CLIP: dict[str, Any] = {
 
 
 def put_in_hub_cache(cache: Path, name: str, folder: Path) -> None:
-    """Lay a folder into the cache as a download of OWNER/NAME would."""
+    """Copy a folder into the cache as a download of OWNER/NAME would."""
     repository = cache / f"models--{name.replace('/', '--')}"
     shutil.copytree(folder, repository / "snapshots" / ("a" * 40))
     (repository / "refs").mkdir()

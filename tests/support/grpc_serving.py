@@ -1,4 +1,4 @@
-"""A real server with the interceptors of the service and handlers of a test, and what it logs and counts."""
+"""A real gRPC server with the interceptors of the service, handlers of a test, and recorded logs, metrics and spans."""
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -18,6 +18,7 @@ from tagging.service.config import LogsConfig
 from tagging.service.interceptors.errors import ErrorInterceptor
 from tagging.service.interceptors.observe import TelemetryInterceptor
 from tagging.service.interceptors.wrap import Context
+from tagging.service.net.grpc_log import filter_client_data
 from tagging.service.observe.logs import json_logs
 from tagging.service.observe.metrics import SERVICE, Metrics
 from tagging.service.observe.traces import tracer_for
@@ -37,7 +38,7 @@ async def echo_all(requests: AsyncIterator[bytes], _: Context) -> AsyncIterator[
 
 @dataclass
 class Recorded:
-    """What came out of the service."""
+    """Metrics, spans and log lines of the server."""
 
     registry: CollectorRegistry
     metrics: Metrics
@@ -70,24 +71,28 @@ class Serving:
         metadata: Sequence[tuple[str, str]] = (),
         service: str = SERVICE,
     ) -> tuple[StatusCode, dict[str, Any]]:
-        """The status, and the initial metadata."""
-        ask: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self.channel.unary_unary(f"/{service}/{method}")
-        call = ask(request, metadata=tuple(metadata), timeout=30)
+        """Return the status code and the initial metadata."""
+        unary_call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self.channel.unary_unary(f"/{service}/{method}")
+        call = unary_call(request, metadata=tuple(metadata), timeout=30)
         code = await call.code()
         return code, dict(await call.initial_metadata() or ())
 
     def stream(self, requests: Sequence[bytes]) -> Any:
-        ask: grpc.aio.StreamStreamMultiCallable[bytes, bytes] = self.channel.stream_stream(
+        stream_call: grpc.aio.StreamStreamMultiCallable[bytes, bytes] = self.channel.stream_stream(
             f"/{SERVICE}/StreamTagVideos"
         )
-        return ask(iter(requests), timeout=30)
+        return stream_call(iter(requests), timeout=30)
 
 
 @asynccontextmanager
 async def serving(
     unary: Unary = echo, stream: Stream = echo_all, *, share: float | None = 1.0, level: str = "debug"
 ) -> AsyncIterator[Serving]:
-    """share: of calls that are traced; None: none are, as without a collector."""
+    """Run the server and a channel to it.
+
+    share: share of calls that are traced; None: no tracing, as without a collector
+    """
+    filter_client_data()  # as the service does
     registry, spans = CollectorRegistry(), InMemorySpanExporter()
     metrics = Metrics(registry)
     with tracer_for(SimpleSpanProcessor(spans), share or 0.0) as tracer:

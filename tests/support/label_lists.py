@@ -24,8 +24,8 @@ YOUTUBE8M = [
 
 
 def write_label_lists(folder: Path) -> Path:
-    for place in ("youtube8m", "audioset", "vggsound", "label_lists"):
-        (folder / place).mkdir()
+    for name in ("youtube8m", "audioset", "vggsound", "label_lists"):
+        (folder / name).mkdir()
     columns = ["Name", "TrainVideoCount", "Vertical1", "WikiDescription"]
     _zip(folder / "youtube8m/vocabulary.csv.gz", _csv([columns, *YOUTUBE8M]))
     ontology = [

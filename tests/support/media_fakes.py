@@ -12,19 +12,19 @@ import numpy as np
 from tagging.config.media import MediaConfig
 from tagging.errors import InvalidMediaError
 from tagging.types import Frames, MediaSample
+from tests.support.polling import wait_until
 
 
 def scripted(path: Path, config: MediaConfig) -> MediaSample:
     """Follow the order in the file's text; a sample carries the worker's process id as its hash."""
     order, _, argument = path.read_text().partition(" ")
-    _ruin(order)
+    _crash(order)
     if order == "refuse":
         raise InvalidMediaError(f"refused {argument}", "a hint")
     if order == "fail":
-        raise ZeroDivisionError("nobody foresaw this")
-    if order == "wait":  # until another file is there
-        while not Path(argument).exists():
-            time.sleep(0.005)
+        raise ZeroDivisionError("an unexpected error")
+    if order == "wait":  # until another file exists
+        wait_until(Path(argument).exists, interval_s=0.005)
     if order == "mark":
         Path(argument).touch()
     frames = Frames(np.full((1, 2, 2, 3), 7, np.uint8), np.zeros(1))
@@ -32,7 +32,7 @@ def scripted(path: Path, config: MediaConfig) -> MediaSample:
 
 
 def large(path: Path, config: MediaConfig) -> MediaSample:
-    """7 MB, as many as sixteen frames of 512 x 288."""
+    """Return sixteen frames of 512 x 288, 7 MB."""
     pixels = np.random.default_rng(7).integers(0, 256, (16, 288, 512, 3), np.uint8)
     return MediaSample("", 1.0, Frames(pixels, np.arange(16.0)), None)
 
@@ -43,14 +43,14 @@ def sleeping(path: Path, config: MediaConfig) -> MediaSample:
 
 
 def starting_hang(path: Path, config: MediaConfig) -> MediaSample:
-    """Says on disk that it has begun, then never ends."""
+    """Create a marker file, then never return."""
     path.with_suffix(f".{os.getpid()}.begun").touch()
     time.sleep(1000)
     raise AssertionError
 
 
-def _ruin(order: str) -> None:
-    """What costs the process its life."""
+def _crash(order: str) -> None:
+    """Crash or hang the worker process, depending on the order."""
     if order == "die":
         os.kill(os.getpid(), signal.SIGKILL)
     if order == "exit":
@@ -61,7 +61,7 @@ def _ruin(order: str) -> None:
         ctypes.string_at(0)
     if order == "hang":
         time.sleep(1000)
-    if order == "spin":  # in C, and without letting any other thread of the process run
+    if order == "spin":  # in C, while holding the GIL
         re.fullmatch("(a|aa)+", "a" * 1000 + "b")
     if order == "grow":
         hoard = [b"x" * (1 << 24)]

@@ -22,7 +22,7 @@ Paint = Callable[[int], NDArray[np.uint8]]
 
 
 def numbered(number: int, height: int = SIDE, width: int = SIDE) -> NDArray[np.uint8]:
-    """(H, W, 3): the number in twelve bright or dark blocks, and a moving line."""
+    """Return an (H, W, 3) picture of the number as twelve bright or dark blocks, with a moving line."""
     picture = np.full((height, width, 3), 40, np.uint8)
     for bit in range(12):
         row, column = divmod(bit, 4)
@@ -33,14 +33,14 @@ def numbered(number: int, height: int = SIDE, width: int = SIDE) -> NDArray[np.u
 
 
 def number_of(picture: NDArray[np.uint8]) -> int:
-    """The number that `numbered` painted, read from a picture of any size."""
+    """Return the number that `numbered` painted, read from a picture of any size."""
     height, width = picture.shape[:2]
     at = [((2 * row + 1) * height // 8, (2 * column + 1) * width // 8) for row in range(3) for column in range(4)]
     return sum(1 << bit for bit, (y, x) in enumerate(at) if picture[y, x].mean() > 120)
 
 
 def quadrants(_: int) -> NDArray[np.uint8]:
-    """(48, 96, 3): red top left, green top right, blue bottom left, white bottom right."""
+    """Return a (48, 96, 3) picture: red top left, green top right, blue bottom left, white bottom right."""
     picture = np.zeros((48, 96, 3), np.uint8)
     picture[:24, :48], picture[:24, 48:], picture[24:, :48], picture[24:, 48:] = (
         (220, 20, 20),
@@ -53,7 +53,7 @@ def quadrants(_: int) -> NDArray[np.uint8]:
 
 @dataclass(frozen=True)
 class Film:
-    """What to write; `make` writes it."""
+    """Parameters of a media file; `make` writes it."""
 
     frames: int = 0
     rate: int = 10
@@ -148,7 +148,7 @@ def _add_cover(out: OutputContainer) -> None:
 
 
 def brute_force(path: Path, targets: int) -> tuple[list[Fraction], list[NDArray[np.uint8]]]:
-    """Every frame decoded and walked through: times and pixels of those shown at (i + 0.5) / targets."""
+    """Decode every frame; return times and pixels of the frames shown at (i + 0.5) / targets of the duration."""
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         assert stream.time_base is not None

@@ -20,7 +20,7 @@ def wait_until(condition: Callable[[], object], timeout_s: float = TIMEOUT_S, in
 async def wait_until_async(
     condition: Callable[[], object], timeout_s: float = TIMEOUT_S, interval_s: float = INTERVAL_S
 ) -> None:
-    """As `wait_until`, while the event loop runs."""
+    """Wait like `wait_until`, without blocking the event loop."""
     deadline = time.monotonic() + timeout_s
     while not condition():
         if time.monotonic() > deadline:

@@ -12,19 +12,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 OWNER = "postgres"  # a user that Debian's package makes
-PASSWORD = "s3cr3t/@:?"  # with what a URL must not show, and what it has to escape
+PASSWORD = "s3cr3t/@:?"  # with characters that a URL must escape
 ESCAPED = "s3cr3t%2F%40%3A%3F"
 START_TIMEOUT_S = 60
 
 
 def binaries() -> Path | None:
-    """The folder of the newest release that is installed."""
+    """Return the folder of the newest installed release; None if there is none."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[4]))
     return found[-1].parent if found else None
 
 
 class PostgresServer:
-    """Ends with the process that started it, killed or not."""
+    """A server that ends with the process that started it, even if that is killed."""
 
     def __init__(self) -> None:
         found = binaries()
@@ -40,7 +40,7 @@ class PostgresServer:
         options = ("--auth=scram-sha-256", f"--pwfile={password}", "--encoding=UTF8", "--locale=C", "--no-sync")
         self._run("initdb", "-D", self._data, "-U", OWNER, *options)
         self.port = _free_port()
-        self._made = 0
+        self._databases = 0
         self.start()
 
     def start(self) -> None:
@@ -48,7 +48,7 @@ class PostgresServer:
             "port": self.port,
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": self.folder,
-            "fsync": "off",  # a crash of the server loses nothing by that, one of the machine would
+            "fsync": "off",  # safe for crashes of the server, unlike crashes of the machine
             "max_connections": 50,
         }
         arguments = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
@@ -73,8 +73,8 @@ class PostgresServer:
 
     @contextlib.contextmanager
     def hung(self) -> Iterator[None]:
-        """Its processes stand still: none answers, and none hangs up."""
-        os.kill(self._process.pid, signal.SIGSTOP)  # first, so that it starts no others
+        """Stop its processes: connections stay open but get no answer."""
+        os.kill(self._process.pid, signal.SIGSTOP)  # the parent first, so that it starts no others
         children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
         pids = [self._process.pid, *map(int, children)]
         try:
@@ -91,9 +91,9 @@ class PostgresServer:
 
     @contextlib.contextmanager
     def new_database(self, options: str = "") -> Iterator[str]:
-        """The URL of one, empty; it is dropped again."""
-        self._made += 1
-        name = f"t{self._made}"
+        """Create an empty database, yield its URL, and drop it."""
+        self._databases += 1
+        name = f"t{self._databases}"
         self.sql(f"CREATE DATABASE {name} {options}")
         yield self.url(name)
         self.sql(f"DROP DATABASE {name} WITH (FORCE)")
@@ -102,18 +102,18 @@ class PostgresServer:
         return f"postgresql://{OWNER}:{password}@127.0.0.1:{self.port}/{database}?sslmode=disable"
 
     def sql(self, *statements: str, database: str = OWNER) -> str:
-        """What psql prints, each statement a transaction."""
+        """Return the output of psql; each statement is a transaction."""
         arguments = [part for statement in statements for part in ("-c", statement)]
         command = ["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", str(self.port), "-U", OWNER]
         return self._run(*command, "-d", database, *arguments)
 
     def _crash(self) -> None:
-        """As if all its processes were killed: nothing is written any more."""
+        """Stop immediately, without writing anything (SIGQUIT)."""
         deadline = time.monotonic() + START_TIMEOUT_S
         while self._process.poll() is None:
             if time.monotonic() > deadline:
                 raise RuntimeError(f"PostgreSQL does not stop: {(self.folder / 'log').read_text()[-2000:]}")
-            # Again and again: it kills children that do not go after 5 s, if something wakes it; else after a minute.
+            # Repeated: it kills children that do not end within 5 s when a signal wakes it, else after a minute.
             self._process.send_signal(signal.SIGQUIT)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(1)
@@ -132,6 +132,6 @@ class PostgresServer:
 
 
 def _free_port() -> int:
-    with contextlib.closing(socket.socket()) as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+    with contextlib.closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

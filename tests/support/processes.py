@@ -1,4 +1,4 @@
-"""Liveness of processes that the test did not start itself."""
+"""Liveness of processes that are not children of the test."""
 
 from pathlib import Path
 
@@ -8,4 +8,4 @@ def runs(pid: int) -> bool:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
         return False
-    return state != "Z"  # ended; whoever inherited it has not asked yet
+    return state != "Z"  # a zombie: ended, but not yet waited for by its parent

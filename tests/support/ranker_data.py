@@ -57,7 +57,7 @@ class Toy:
 
 @torch.inference_mode()
 def read(texts: Sequence[Sequence[int] | None], lower: int) -> Tokens:
-    """What the lower layers make of each text, one at a time."""
+    """Return the states of the lower BERT layers for each text, computed one text at a time."""
     bert = tiny_bert()
     states: list[NDArray[np.floating] | None] = []
     for text in texts:
@@ -114,27 +114,29 @@ def toy(
     )
 
 
-def trained(some: Toy, config: RankerConfig = CONFIG, seed: int = 7, **more: Any) -> Towers:
-    return train_ranker(some.data, some.negatives(config), tiny_bert(), config, seed, **({"progress": Silent()} | more))
+def trained(toy_data: Toy, config: RankerConfig = CONFIG, seed: int = 7, **more: Any) -> Towers:
+    return train_ranker(
+        toy_data.data, toy_data.negatives(config), tiny_bert(), config, seed, **({"progress": Silent()} | more)
+    )
 
 
 @torch.inference_mode()
 def cosines_of(towers: Towers, data: RankData) -> NDArray[np.float32]:
-    given = data.videos(np.arange(len(data.text)))
+    videos = data.videos(np.arange(len(data.text)))
     rows: NDArray[np.float32] = (
-        towers.encode_videos(given, given.present()) @ towers.encode_tags(data.tags(np.arange(TAGS))).T
+        towers.encode_videos(videos, videos.present()) @ towers.encode_tags(data.tags(np.arange(TAGS))).T
     ).numpy()
     return rows
 
 
 def share_above(cosines: NDArray[np.float32], known: NDArray[np.bool_]) -> float:
-    """How often a true tag is nearer than one that is not."""
+    """Return the share of (true tag, other tag) pairs in which the true tag is nearer (the AUC per video)."""
     right = [true > other for row, own in zip(cosines, known, strict=True) for true in row[own] for other in row[~own]]
     return float(np.mean(right))
 
 
-def same(one: nn.Module, other: nn.Module) -> bool:
-    return all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
+def same(left: nn.Module, right: nn.Module) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(left.state_dict().values(), right.state_dict().values(), strict=True))
 
 
 class KilledError(Exception):
@@ -142,7 +144,7 @@ class KilledError(Exception):
 
 
 class Counting:
-    """Progress that counts, and dies at a step."""
+    """Progress that counts steps and raises KilledError at one of them."""
 
     def __init__(self, dies_at: float = math.inf) -> None:
         self.calls: list[int] = []

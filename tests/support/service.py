@@ -26,8 +26,8 @@ class Client:
     config: ServiceConfig
     port: int
 
-    async def tag(self, video_id: str, title: str = "", **said: Any) -> pb.TagVideoResponse:
-        answer = await self.stub.TagVideo(pb.TagVideoRequest(video_id=video_id, title=title, **said))
+    async def tag(self, video_id: str, title: str = "", **fields: Any) -> pb.TagVideoResponse:
+        answer = await self.stub.TagVideo(pb.TagVideoRequest(video_id=video_id, title=title, **fields))
         assert isinstance(answer, pb.TagVideoResponse)
         return answer
 
@@ -70,13 +70,13 @@ async def running(config: ServiceConfig) -> AsyncIterator[Client]:
 @asynccontextmanager
 async def refused(code: grpc.StatusCode, reason: str) -> AsyncIterator[list[str]]:
     """Expect a call to end with this status and reason; its message is appended to the yielded list."""
-    told: list[str] = []
+    messages: list[str] = []
     with pytest.raises(grpc.aio.AioRpcError) as raised:
-        yield told
+        yield messages
     assert raised.value.code() == code, raised.value.details()
     status = rpc_status.from_call(raised.value)  # type: ignore[arg-type]
     assert status is not None
     info = error_details_pb2.ErrorInfo()
     assert status.details[0].Unpack(info)
     assert info.reason == reason
-    told.append(raised.value.details() or "")
+    messages.append(raised.value.details() or "")

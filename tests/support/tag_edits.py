@@ -54,7 +54,7 @@ class Editor:
 
 
 def state(tags: EditedCatalog) -> dict[str, Any]:
-    """Everything that is visible of every tag, by its id."""
+    """Return all visible properties of every tag, by id."""
     catalog = tags.catalog()
     rows = [row for row in range(len(tags)) if not tags.is_gone(row)]
     assert [bool(catalog.hidden[row]) for row in rows] == [tags.is_hidden(row) for row in rows]

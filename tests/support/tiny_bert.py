@@ -18,6 +18,6 @@ def tiny_bert(seed: int = 0) -> Bert:
 
 
 def tokens_of(lengths: Sequence[int], dim: int, seed: int = 0) -> Tokens:
-    """Things of so many tokens each."""
+    """Return tokens of random values for items of the given lengths."""
     generator = np.random.default_rng(seed)
     return Tokens.of([generator.standard_normal((length, dim)) if length else None for length in lengths], dim)

@@ -17,11 +17,11 @@ def songs(count: int, uploaders: int, seed: int) -> Table:
     """Titles "Artist - Song (Official Video)": artist and song are tags, and "<artist> lyrics"; the rest never is."""
     rng = np.random.default_rng(seed)
     titles, tags, owners = [], [], []
-    for place in range(count):
+    for number in range(count):
         artist, song = invented(rng), f"{invented(rng)} {invented(rng)}"
         titles.append(f"{artist} - {song} (Official Video)")
         tags.append([artist.lower(), song, f"{artist} lyrics", "music"])
-        owners.append(f"u{place % uploaders}")
+        owners.append(f"u{number % uploaders}")
     return titles, tags, owners
 
 
@@ -30,9 +30,11 @@ def mixed() -> Table:
     rng = np.random.default_rng(4)
     words = [invented(rng) for _ in range(12)]
     titles, tags, owners = [], [], []
-    for place in range(200):
-        some = rng.choice(words, 4)
-        titles.append(f"{some[0]} {some[1]} | {some[2]} é {some[3]}")
-        tags.append([some[0], f"{some[0]} {some[1]}", f"{some[2]} lyrics", f"best {some[1]}", f"own{place % 20}"])
-        owners.append(f"u{place % 20}")
+    for number in range(200):
+        chosen = rng.choice(words, 4)
+        titles.append(f"{chosen[0]} {chosen[1]} | {chosen[2]} é {chosen[3]}")
+        tags.append(
+            [chosen[0], f"{chosen[0]} {chosen[1]}", f"{chosen[2]} lyrics", f"best {chosen[1]}", f"own{number % 20}"]
+        )
+        owners.append(f"u{number % 20}")
     return titles, tags, owners

@@ -6,7 +6,7 @@ from tagging.tools.__main__ import main
 
 
 def run_tools(*arguments: object, code: int = 0) -> None:
-    """Run a command and check its exit code; its output is where pytest captures it."""
+    """Run a command and check its exit code; pytest captures its output."""
     with pytest.raises(SystemExit) as ended:
         main([str(argument) for argument in arguments])
     assert (ended.value.code or 0) == code

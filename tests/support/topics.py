@@ -58,9 +58,9 @@ def topics(count: int, seed: int, frames: bool = False) -> Topics:
 
 
 def voters(tags: TagLists, uploaders: Sequence[int]) -> LabelledTable:
-    """Videos v0, v1, … of uploaders u0, u1, …"""
+    """Return a table of labelled videos v0, v1, … by the given uploaders u0, u1, …"""
     names = [f"v{row}" for row in range(len(tags))]
-    return LabelledTable(names, names, [f"u{one}" for one in uploaders], np.array(uploaders, np.int64), tags)
+    return LabelledTable(names, names, [f"u{uploader}" for uploader in uploaders], np.array(uploaders, np.int64), tags)
 
 
 def lists(rows: Sequence[Sequence[int]]) -> TagLists:

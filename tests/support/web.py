@@ -1,4 +1,4 @@
-"""A web server on loopback that sends the bytes a test gives it, and a resolver of names for it."""
+"""A web server on loopback that sends the bytes of a test, and a name resolver for it."""
 
 import asyncio
 import ssl
@@ -15,22 +15,25 @@ Script = Callable[[asyncio.StreamWriter], Awaitable[None]]
 @dataclass
 class Web:
     port: int = 0
-    asked: list[tuple[str, str]] = field(default_factory=list)  # the header Host and the target of each request
-    names: list[str | None] = field(default_factory=list)  # that TLS clients wanted to speak to
+    requests: list[tuple[str, str]] = field(default_factory=list)  # header Host and target of each request
+    names: list[str | None] = field(default_factory=list)  # server names (SNI) that TLS clients sent
 
 
 @asynccontextmanager
 async def serving(pages: Mapping[str, bytes | Script], context: ssl.SSLContext | None = None) -> AsyncIterator[Web]:
-    """pages: target -> the whole answer, head included, or what writes it. Another target is not found."""
-    web = Web()
-    talks: set[asyncio.Task[None]] = set()
+    """Serve pages on loopback. Other targets are not found.
 
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    pages: target -> the whole response with its head, or a function that writes it
+    """
+    web = Web()
+    connections: set[asyncio.Task[None]] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with closing(writer), suppress(OSError, asyncio.IncompleteReadError):
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
             target = head.split(" ")[1]
             [host] = [line[6:] for line in head.split("\r\n") if line.lower().startswith("host: ")]
-            web.asked.append((host, target))
+            web.requests.append((host, target))
             answer = pages.get(target, b"HTTP/1.1 404 Not Found\r\nContent-Length: 6\r\n\r\nsecret")
             if isinstance(answer, bytes):
                 writer.write(answer)
@@ -39,9 +42,9 @@ async def serving(pages: Mapping[str, bytes | Script], context: ssl.SSLContext |
                 await answer(writer)
 
     def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.ensure_future(talk(reader, writer))
-        talks.add(task)
-        task.add_done_callback(talks.discard)
+        task = asyncio.ensure_future(serve(reader, writer))
+        connections.add(task)
+        task.add_done_callback(connections.discard)
 
     if context is not None:
         context.sni_callback = lambda _, name, __: web.names.append(name)
@@ -51,10 +54,10 @@ async def serving(pages: Mapping[str, bytes | Script], context: ssl.SSLContext |
         yield web
     finally:
         server.close()
-        for task in tuple(talks):
+        for task in tuple(connections):
             task.cancel()
-        await asyncio.gather(*talks, return_exceptions=True)
-        await asyncio.sleep(0.01)  # transports close in the loop's next rounds
+        await asyncio.gather(*connections, return_exceptions=True)
+        await asyncio.sleep(0.01)  # transports close in the next rounds of the loop
 
 
 def page(body: bytes, *headers: str, status: str = "200 OK", length: int | None = None) -> bytes:
@@ -71,13 +74,13 @@ class Names:
 
     def __init__(self, known: Mapping[str, Sequence[str]]) -> None:
         self.known = known
-        self.asked: list[str] = []
+        self.lookups: list[str] = []
 
     async def __call__(self, host: str, port: int) -> Sequence[IPAddress]:
-        self.asked.append(host)
+        self.lookups.append(host)
         return [ip_address(address) for address in self.known[host]]
 
 
 def only_here(address: IPAddress) -> bool:
-    """A policy under which the one public address is this machine's."""
+    """An address policy that allows only 127.0.0.1."""
     return str(address) == "127.0.0.1"

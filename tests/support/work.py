@@ -1,4 +1,4 @@
-"""Work counted instead of timed: the same on an idle machine and on a busy one."""
+"""Work counted in function calls instead of time: independent of the load of the machine."""
 
 import sys
 from collections.abc import Callable

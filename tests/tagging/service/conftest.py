@@ -1,4 +1,4 @@
-"""A whole service in this process: one for each test, or one for those tests of a module that leave nothing behind."""
+"""A whole service in this process: one for each test, or one for the tests of a module that change no state."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The database stops, hangs or is locked while videos are tagged, and comes back."""
+"""Database outages under load: a crashed, hanging or locked database, and recovery."""
 
 import asyncio
 import sqlite3
@@ -33,10 +33,10 @@ SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.Health
 
 @dataclass(slots=True)
 class Fault:
-    """A database that can be taken away."""
+    """A database and a context during which it is not available."""
 
     url: str
-    away: AbstractAsyncContextManager[None]
+    outage: AbstractAsyncContextManager[None]
 
 
 @pytest.fixture(params=["locked", *(pytest.param(how, marks=pytest.mark.postgres) for how in ("crashed", "hung"))])
@@ -46,20 +46,20 @@ def fault(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Fault]:
         return
     server: PostgresServer = request.getfixturevalue("postgres")
     with server.new_database() as url:
-        yield Fault(url, taken(server, request.param))
+        yield Fault(url, unavailable(server, request.param))
 
 
 @asynccontextmanager
 async def locked(file: Path) -> AsyncIterator[None]:
     with closing(sqlite3.connect(file, isolation_level=None, check_same_thread=False)) as other:
-        await asyncio.to_thread(other.execute, "BEGIN IMMEDIATE")  # writers before it have to end theirs
+        await asyncio.to_thread(other.execute, "BEGIN IMMEDIATE")  # waits for running transactions
         yield
         other.execute("ROLLBACK")
 
 
 @asynccontextmanager
-async def taken(server: PostgresServer, how: str) -> AsyncIterator[None]:
-    # Not in another thread: the server ends with the one that started it.
+async def unavailable(server: PostgresServer, how: str) -> AsyncIterator[None]:
+    # Not in another thread: the server ends with the thread that started it.
     with server.crashed() if how == "crashed" else server.hung():
         yield
 
@@ -81,7 +81,7 @@ async def running(bundle: Path, url: str, **database: float) -> AsyncIterator[gr
 
 @dataclass(slots=True)
 class Load:
-    """Callers that ask for one video after the other, and what they were told."""
+    """Callers that tag one video after another, and the outcomes of their calls."""
 
     stub: Any
     deadline_s: float | None = DEADLINE_S
@@ -112,20 +112,20 @@ class Load:
 
 @asynccontextmanager
 async def load(channel: grpc.aio.Channel, deadline_s: float | None = DEADLINE_S) -> AsyncIterator[Load]:
-    one = Load(rpc.TaggingServiceStub(channel), deadline_s)
-    callers = [asyncio.create_task(one.caller(number)) for number in range(CALLERS)]
+    calls = Load(rpc.TaggingServiceStub(channel), deadline_s)
+    callers = [asyncio.create_task(calls.caller(number)) for number in range(CALLERS)]
     try:
-        yield one
+        yield calls
     finally:
-        one.stopped = True
+        calls.stopped = True
         await asyncio.gather(*callers)
 
 
 def retry_s(error: grpc.aio.AioRpcError) -> float:
-    """The delay that the caller is told to wait."""
+    """Return the retry delay in the details of the status."""
     status = rpc_status.from_call(error)  # type: ignore[arg-type]
     assert status is not None
-    [info] = [one for one in status.details if one.Is(error_details_pb2.RetryInfo.DESCRIPTOR)]
+    [info] = [detail for detail in status.details if detail.Is(error_details_pb2.RetryInfo.DESCRIPTOR)]
     retry = error_details_pb2.RetryInfo()
     assert info.Unpack(retry)
     return retry.retry_delay.ToTimedelta().total_seconds()
@@ -136,12 +136,12 @@ async def test_calls_during_an_outage_get_a_retry_delay_and_succeed_afterwards(
 ) -> None:
     async with running(tiny_starter, fault.url) as channel, load(channel) as calls:
         await calls.more_answers(2 * CALLERS)
-        async with fault.away:
+        async with fault.outage:
             await calls.more_failures(3 * CALLERS)
         await calls.more_answers(5 * CALLERS)
-        told = len(calls.failed)
+        failed = len(calls.failed)
         await calls.more_answers(5 * CALLERS)
-        assert len(calls.failed) == told  # none of those that began after it was back
+        assert len(calls.failed) == failed  # no call that began after the outage fails
     assert {error.code() for error in calls.failed} == {grpc.StatusCode.UNAVAILABLE}
     for error in calls.failed:
         assert "database" in (error.details() or "")
@@ -163,7 +163,7 @@ async def test_calls_without_a_deadline_end_at_the_timeout_of_a_hanging_database
 ) -> None:
     async with running(tiny_starter, fault.url, answer_timeout_s=0.5) as channel, load(channel, None) as calls:
         await calls.more_answers(CALLERS)
-        async with fault.away:
+        async with fault.outage:
             await calls.more_failures(2 * CALLERS)
         await calls.more_answers(CALLERS)
     assert {error.code() for error in calls.failed} == {grpc.StatusCode.UNAVAILABLE}
@@ -176,7 +176,7 @@ async def test_health_is_not_serving_exactly_during_an_outage(tiny_starter: Path
         health: Any = health_pb2_grpc.HealthStub(channel)
         watch = health.Watch(health_pb2.HealthCheckRequest())
         assert (await watch.read()).status == SERVING
-        async with fault.away:
+        async with fault.outage:
             assert (await watch.read()).status == NOT_SERVING
         assert (await watch.read()).status == SERVING
         await calls.more_answers(CALLERS)
@@ -191,13 +191,13 @@ async def test_repeated_outages_leak_no_connection(tiny_starter: Path, postgres:
         async with running(tiny_starter, url, answer_timeout_s=0.5, statement_timeout_s=1.0) as channel:
             async with load(channel) as calls:
                 for _ in range(3):
-                    async with taken(postgres, how):
+                    async with unavailable(postgres, how):
                         await calls.more_failures(2 * CALLERS)
                     await calls.more_answers(2 * CALLERS)
-            asked = f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{name}'"
-            assert 0 < int(await asyncio.to_thread(postgres.sql, asked)) <= DatabaseConfig().connections
+            query = f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{name}'"
+            assert 0 < int(await asyncio.to_thread(postgres.sql, query)) <= DatabaseConfig().connections
         for _ in range(200):
-            if (left := await asyncio.to_thread(postgres.sql, asked)) == "0":
+            if (left := await asyncio.to_thread(postgres.sql, query)) == "0":
                 break
             await asyncio.sleep(0.05)
         assert left == "0"
@@ -211,11 +211,13 @@ async def test_stopping_does_not_wait_for_a_hanging_database(tiny_starter: Path,
         async with running(tiny_starter, fault.url, answer_timeout_s=0.5) as channel:
             async with load(channel) as calls:
                 await calls.more_answers(CALLERS)
-            ready.set()  # its connections are open, and idle
+            ready.set()  # its connections are open and idle
             await stop.wait()
 
     task = asyncio.create_task(serve())
     await ready.wait()
-    async with fault.away:
+    async with fault.outage:
         stop.set()
-        await asyncio.wait_for(task, 60)
+        finished, _ = await asyncio.wait([task], timeout=60)
+        assert finished == {task}
+    await task

@@ -1,4 +1,4 @@
-"""Disks that are full under a service: its database's, that of copies of videos, that of its log."""
+"""Full disks under a service: of its database, of copies of videos, and of its log."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -23,12 +23,12 @@ MEGABYTES = 4
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    with tiny_disk(tmp_path / "disk", MEGABYTES) as one:
-        yield one
+    with tiny_disk(tmp_path / "disk", MEGABYTES) as folder:
+        yield folder
 
 
 async def refusal(call: Any) -> str:
-    """What a call that may be tried again is told."""
+    """Expect a retryable OUTPUT_UNWRITABLE error; return its message and hint."""
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         await call
     assert raised.value.code() == grpc.StatusCode.UNAVAILABLE
@@ -37,12 +37,12 @@ async def refusal(call: Any) -> str:
     info = error_details_pb2.ErrorInfo()
     assert status.details[0].Unpack(info)
     assert info.reason == "OUTPUT_UNWRITABLE"
-    assert any(one.Is(error_details_pb2.RetryInfo.DESCRIPTOR) for one in status.details)
+    assert any(detail.Is(error_details_pb2.RetryInfo.DESCRIPTOR) for detail in status.details)
     return f"{raised.value.details()}; {info.metadata['hint']}"
 
 
-def asked(video_id: str, **said: Any) -> pb.TagVideoRequest:
-    return pb.TagVideoRequest(video_id=video_id, title="a dog and a cat", **said)
+def tag_request(video_id: str, **fields: Any) -> pb.TagVideoRequest:
+    return pb.TagVideoRequest(video_id=video_id, title="a dog and a cat", **fields)
 
 
 async def test_a_database_on_a_full_disk_refuses_writes_and_serves_reads(
@@ -52,18 +52,18 @@ async def test_a_database_on_a_full_disk_refuses_writes_and_serves_reads(
     with service_process(tiny_starter, tmp_path, f"sqlite:///{file}") as service:
         async with grpc.aio.insecure_channel(service.address) as channel:
             stub: Any = rpc.TaggingServiceStub(channel)
-            first = await stub.TagVideo(asked("before"))
+            first = await stub.TagVideo(tag_request("before"))
             with filled(disk):
-                told = list[str]()
-                for place in range(20):
-                    description = f"{place} " * 10_000  # more than is free in the file
-                    told.append(await refusal(stub.TagVideo(asked(f"full{place}", description=description))))
-                assert all(str(file) in one and "disk" in one and "make room" in one for one in told)
-                again = await stub.TagVideo(asked("before"))
+                refusals = list[str]()
+                for number in range(20):
+                    description = f"{number} " * 10_000  # larger than the free pages of the file
+                    refusals.append(await refusal(stub.TagVideo(tag_request(f"full{number}", description=description))))
+                assert all(str(file) in text and "disk" in text and "make room" in text for text in refusals)
+                again = await stub.TagVideo(tag_request("before"))
                 assert (again.from_store, again.tags) == (True, first.tags)
-            for place in range(20):
-                description = f"{place} " * 10_000
-                assert not (await stub.TagVideo(asked(f"full{place}", description=description))).from_store
+            for number in range(20):
+                description = f"{number} " * 10_000
+                assert not (await stub.TagVideo(tag_request(f"full{number}", description=description))).from_store
     with closing(sqlite3.connect(file)) as plain:
         assert plain.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert plain.execute("SELECT count(*) FROM taggings").fetchone() == (21,)
@@ -77,13 +77,13 @@ async def test_content_without_room_for_its_copy_is_refused_and_texts_are_still_
     with service_process(tiny_starter, tmp_path, f"sqlite:///{tmp_path}/service.db") as service:
         async with grpc.aio.insecure_channel(service.address) as channel:
             stub: Any = rpc.TaggingServiceStub(channel)
-            first = await stub.TagVideo(asked("before", content=clip))
+            first = await stub.TagVideo(tag_request("before", content=clip))
             with filled(disk):
-                told = await refusal(stub.TagVideo(asked("full", content=clip)))
-                assert "No space left on device" in told
-                assert "TMPDIR" in told
-                assert (await stub.TagVideo(asked("text"))).tags
-            after = await stub.TagVideo(asked("full", content=clip))
+                message = await refusal(stub.TagVideo(tag_request("full", content=clip)))
+                assert "No space left on device" in message
+                assert "TMPDIR" in message
+                assert (await stub.TagVideo(tag_request("text"))).tags
+            after = await stub.TagVideo(tag_request("full", content=clip))
             assert (after.from_store, after.content_hash, after.tags) == (False, first.content_hash, first.tags)
 
 
@@ -92,8 +92,8 @@ async def test_a_full_disk_under_the_log_affects_only_the_log(tiny_starter: Path
         async with grpc.aio.insecure_channel(service.address) as channel:
             stub: Any = rpc.TaggingServiceStub(channel)
             with filled(disk):
-                for place in range(50):
-                    assert (await stub.TagVideo(asked(f"full{place}"))).tags
-            said = len(service.log)
-            assert (await stub.TagVideo(asked("after"))).tags
-            assert len(service.log) > said
+                for number in range(50):
+                    assert (await stub.TagVideo(tag_request(f"full{number}"))).tags
+            logged = len(service.log)
+            assert (await stub.TagVideo(tag_request("after"))).tags
+            assert len(service.log) > logged

@@ -29,7 +29,7 @@ from tests.support.processes import runs
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 ROUNDS, CALLERS = 2, 4
-GONE = (grpc.StatusCode.UNAVAILABLE,)
+SHUT_DOWN = (grpc.StatusCode.UNAVAILABLE,)
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
@@ -79,7 +79,7 @@ class Session:
 
 
 async def _created(stub: Any, name: str) -> str:
-    """The tag's id: from this call, or from an earlier one whose response was lost."""
+    """Return the id of the tag, from this call or from an earlier one whose response was lost."""
     try:
         return str((await stub.CreateTag(pb.CreateTagRequest(name=name))).tag.id)
     except grpc.aio.AioRpcError as error:
@@ -102,29 +102,29 @@ async def test_acknowledged_writes_survive_a_kill_and_retries_duplicate_nothing(
             async with grpc.aio.insecure_channel(service.address) as channel:
                 stub = rpc.TaggingServiceStub(channel)
                 for session in sessions:
-                    await _is_kept(stub, session)
+                    await _check_responses(stub, session)
                 callers = [asyncio.create_task(_call(stub, sessions, 1000 * len(sessions) + n)) for n in range(CALLERS)]
                 enough = len(sessions) + 2 * CALLERS
-                await wait_until_async(lambda: len(sessions) >= enough)  # noqa: B023 - waited for in this turn
+                await wait_until_async(lambda: len(sessions) >= enough)  # noqa: B023 - waited for in this round
                 await asyncio.sleep(chance.random() / 10)  # at a random point of the calls
                 await stub.TagVideo(pb.TagVideoRequest(video_id=f"clip{len(sessions)}", content=clip))
                 pids = service.pids()
                 service.kill()
                 await asyncio.gather(*callers)
         assert len(pids) > 1  # the decode workers
-        await _ended(pids)
+        await wait_until_async(lambda: not any(runs(pid) for pid in pids))  # noqa: B023 - waited for in this round
     with service_process(tiny_starter, tmp_path, url) as service:
         async with grpc.aio.insecure_channel(service.address) as channel:
             stub = rpc.TaggingServiceStub(channel)
             for session in sessions:
-                await _is_kept(stub, session)
+                await _check_responses(stub, session)
                 await session.resume(stub)
             for session in sessions:  # repeat all calls
                 again = Session(session.name)
                 await again.resume(stub)
                 assert again.responses["tag"] == session.responses["tag"]
                 assert again.responses["tagging"].tagged_at == session.responses["tagging"].tagged_at
-    await _is_there_once(url, sessions)
+    await _is_stored_once(url, sessions)
 
 
 async def _call(stub: Any, sessions: list[Session], number: int) -> None:
@@ -135,11 +135,11 @@ async def _call(stub: Any, sessions: list[Session], number: int) -> None:
         try:
             await session.resume(stub)
         except grpc.aio.AioRpcError as error:
-            assert error.code() in GONE, error  # noqa: PT017
+            assert error.code() in SHUT_DOWN, error  # noqa: PT017
             return
 
 
-async def _is_kept(stub: Any, session: Session) -> None:
+async def _check_responses(stub: Any, session: Session) -> None:
     """Check that every response that the client got still holds."""
     if "tagging" in session.responses:
         again = await stub.TagVideo(session.video)
@@ -159,25 +159,15 @@ async def _is_kept(stub: Any, session: Session) -> None:
         assert session.responses["tag"] in [tag.id for tag in (await stub.TagVideo(request)).tags]
 
 
-async def _is_there_once(url: str, sessions: list[Session]) -> None:
+async def _is_stored_once(url: str, sessions: list[Session]) -> None:
     database = Database(DatabaseConfig.model_validate({"url": url}))
     created = [entry.record.after["name"] async for entry in TagEdits(database).all_after()]
     assert sorted(created) == sorted(f"tag {session.name}" for session in sessions)
     feedback = [entry.record.origin.request_id async for entry in FeedbackLog(database).all_after()]
     assert sorted(feedback) == sorted(f"f{session.name}" for session in sessions)
     videos = {entry.record.video_id async for entry in LabelledLog(database).all_after()}
-    assert videos == {
-        f"l{session.name}" for session in sessions
-    }  # a video may have several entries, of which the last counts
+    assert videos == {f"l{session.name}" for session in sessions}  # the last of several entries of a video counts
     await database.close()
-
-
-async def _ended(pids: set[int]) -> None:
-    for _ in range(600):
-        if not any(runs(pid) for pid in pids):
-            return
-        await asyncio.sleep(0.05)
-    pytest.fail(f"some of the processes {pids} outlive the service")
 
 
 @pytest.fixture
@@ -219,10 +209,10 @@ async def test_a_stop_under_load_drains_calls_and_reports_not_serving(
         assert set(failed) == {grpc.StatusCode.UNAVAILABLE}
         streamed = list[str]()
         with pytest.raises(grpc.aio.AioRpcError) as ended:
-            while True:
+            for _ in range(4):
                 streamed.append((await stream.read()).tagging.video_id)
         assert ended.value.code() == grpc.StatusCode.UNAVAILABLE
-        assert set(streamed) <= {"s1", "s2", "s3"}  # those that the server had read; none is an error
+        assert set(streamed) <= {"s1", "s2", "s3"}  # the requests that the server had read; none is an error
         await watch.code()
     assert await asyncio.to_thread(service.wait) == 0
     assert "Traceback" not in service.log

@@ -1,4 +1,4 @@
-"""What is freed goes back to the system."""
+"""malloc_trim: freed memory is returned to the operating system."""
 
 import asyncio
 import ctypes
@@ -15,12 +15,12 @@ pytestmark = [
 
 
 def resident_mib() -> float:
-    [line] = [one for one in Path("/proc/self/status").read_text().splitlines() if one.startswith("RssAnon")]
+    [line] = [row for row in Path("/proc/self/status").read_text().splitlines() if row.startswith("RssAnon")]
     return int(line.split()[1]) / 1024
 
 
 async def test_free_memory_between_used_blocks_is_returned_to_the_system() -> None:
-    blocks = [bytearray(64_000) for _ in range(3200)]  # 195 MiB, each too small to be given back by itself
+    blocks = [bytearray(64_000) for _ in range(3200)]  # 195 MiB, each too small to be returned by itself
     last = bytearray(64_000)  # above them, so that the heap does not shrink
     held = resident_mib()
     del blocks

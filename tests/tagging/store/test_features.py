@@ -95,19 +95,19 @@ def test_a_flipped_bit_is_an_error(tmp_path: Path) -> None:
     want = dict(table(tmp_path).read([f"k{n}" for n in range(50)]))
     [shard] = (tmp_path / "frames" / "fp").glob("*.parquet")
     whole = shard.read_bytes()
-    told = 0
-    for place in rng.integers(0, len(whole), 60):
+    detected = 0
+    for position in rng.integers(0, len(whole), 60):
         damaged = bytearray(whole)
-        damaged[place] ^= 1 << int(rng.integers(8))
+        damaged[position] ^= 1 << int(rng.integers(8))
         shard.write_bytes(damaged)
         try:
             got = dict(table(tmp_path).read(list(want)))
         except ArtifactCorruptError:
-            told += 1
+            detected += 1
             continue
         for key, features in got.items():
             np.testing.assert_array_equal(np.asarray(features.tokens), np.asarray(want[key].tokens))
-    assert told > 30
+    assert detected > 30
 
 
 def test_a_full_disk_leaves_no_partial_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,7 +121,7 @@ def test_a_full_disk_leaves_no_partial_shard(tmp_path: Path, monkeypatch: pytest
         patch.setattr("tagging.store.features.pq.write_table", full)
         writer.flush()
     assert list((tmp_path / "frames" / "fp").iterdir()) == []
-    writer.flush()  # there is room again, and nothing was lost
+    writer.flush()  # with room again, nothing is lost
     assert "k" in table(tmp_path)
 
 
@@ -157,8 +157,10 @@ while True:
 def test_a_killed_writer_leaves_only_complete_shards(tmp_path: Path) -> None:
     writer = subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)])
     folder = tmp_path / "frames" / "fp"
-    wait_until(lambda: writer.poll() is not None or len(list(folder.glob("*.parquet"))) >= 5)
-    writer.kill()
+    try:
+        wait_until(lambda: writer.poll() is not None or len(list(folder.glob("*.parquet"))) >= 5)
+    finally:
+        writer.kill()
     assert writer.wait() == -signal.SIGKILL
     survivor = table(tmp_path)
     assert len(survivor) >= 250

@@ -57,9 +57,9 @@ def test_a_journal_can_be_appended_to_after_truncation(path: Path) -> None:
 
 def test_a_record_damaged_at_any_byte_before_intact_ones_is_an_error_and_nothing_is_cut(path: Path) -> None:
     whole = path.read_bytes()
-    for place in range(len(whole) - 16 - len(RECORDS[-1])):
+    for position in range(len(whole) - 16 - len(RECORDS[-1])):
         damaged = bytearray(whole)
-        damaged[place] ^= 0xFF
+        damaged[position] ^= 0xFF
         path.write_bytes(damaged)
         with pytest.raises(ArtifactCorruptError, match=r"record [123] at byte \d+ of \d+ is damaged|is no journal"):
             reopened(path)
@@ -94,9 +94,9 @@ def test_a_journal_has_one_writer_and_any_number_of_readers(path: Path) -> None:
 
 
 def test_a_path_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
-    for place in (tmp_path, tmp_path / "no" / "such"):
+    for unwritable in (tmp_path, tmp_path / "no" / "such"):
         with pytest.raises(OutputUnwritableError, match="cannot be written"):
-            Journal.open(place)
+            Journal.open(unwritable)
 
 
 def test_a_journal_that_cannot_be_synced_is_not_open(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,23 +118,23 @@ def test_after_a_failed_write_a_journal_refuses_appends(path: Path, monkeypatch:
         with pytest.raises(OutputUnwritableError, match="No space left"):
             journal.append(b"lost")
     with pytest.raises(OutputUnwritableError, match="an earlier write failed"):
-        journal.append(b"behind a record that may be torn")
+        journal.append(b"after a record that may be torn")
 
 
 def test_on_a_full_disk_acknowledged_records_are_kept_and_writing_resumes_with_room(tmp_path: Path) -> None:
     with tiny_disk(tmp_path / "disk", 1) as disk:
-        path, taken = disk / "journal", list[bytes]()
+        path, acknowledged = disk / "journal", list[bytes]()
         (disk / "ballast").write_bytes(bytes(300_000))
         journal, _ = Journal.open(path)
         with journal, pytest.raises(OutputUnwritableError, match=r"journal cannot be written: No space left|took \d+"):
             for number in range(1000):
                 journal.append(record := f"{number} ".encode() * 3000)
-                taken.append(record)
-        assert taken
-        assert read_journal(path)[0] == taken  # a torn one behind them is passed over
+                acknowledged.append(record)
+        assert acknowledged
+        assert read_journal(path)[0] == acknowledged  # a torn record after them is skipped
         (disk / "ballast").unlink()
-        assert reopened(path) == taken
+        assert reopened(path) == acknowledged
         journal, _ = Journal.open(path)
         with journal:
             journal.append(b"after")
-        assert read_journal(path) == ([*taken, b"after"], 0)
+        assert read_journal(path) == ([*acknowledged, b"after"], 0)

@@ -31,16 +31,16 @@ AT_ONCE, COUNT = 50, 120
 
 @pytest.fixture
 async def database(empty: DatabaseConfig) -> AsyncIterator[Database]:
-    """COUNT answers, a minute after each other; feedback on the first of them."""
+    """COUNT answers, one minute apart; feedback on the first of them."""
     await migrate(empty)
-    one = Database(empty)
+    database = Database(empty)
     for n in range(COUNT):
-        await Taggings(one).put(tagging(f"v{n}", minutes=n))
-    await FeedbackLog(one).append(feedback("r1", video_id="v0"))
-    await TagEdits(one).append(edit("r1"))
-    await LabelledLog(one).append(labelled("r1"))
-    yield one
-    await one.close()
+        await Taggings(database).put(tagging(f"v{n}", minutes=n))
+    await FeedbackLog(database).append(feedback("r1", video_id="v0"))
+    await TagEdits(database).append(edit("r1"))
+    await LabelledLog(database).append(labelled("r1"))
+    yield database
+    await database.close()
 
 
 async def at_once(_: float) -> None:

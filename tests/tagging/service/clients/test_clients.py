@@ -1,4 +1,4 @@
-"""A client is who its token or its certificate says, and nothing that was shown is ever repeated."""
+"""Identification of clients by token or certificate; credentials never appear in errors or logs."""
 
 import logging
 from pathlib import Path
@@ -72,22 +72,22 @@ def test_a_certificate_identifies_its_client_by_any_of_its_names(path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("names", "told"),
+    ("names", "message"),
     [
         ([], "^no token$"),
         (["INGEST.example.com"], "a certificate of no client"),
-        (["ingest"], "a certificate of no client"),  # the client's name, and no certificate's
+        (["ingest"], "a certificate of no client"),  # the name of the client, not of a certificate
         (["ingest.example.com", "editor"], "that of 2 clients"),
     ],
 )
-def test_other_certificates_are_refused(path: Path, names: list[str], told: str) -> None:
-    with pytest.raises(UnauthenticatedError, match=told):
+def test_other_certificates_are_refused(path: Path, names: list[str], message: str) -> None:
+    with pytest.raises(UnauthenticatedError, match=message):
         ListedClients(path).by_certificate(names)
 
 
 def test_without_a_clients_file_every_call_is_allowed_and_tokens_are_ignored() -> None:
     clients = OpenClients()
-    clients.by_metadata([("authorization", "Basic nonsense")])
+    clients.by_metadata([("authorization", "Basic nonsense")])  # does not raise
     assert clients.by_certificate([]) == Client(ANYBODY, ROLES)
     assert clients.by_certificate(["b", "a"]).name == "a"
 

@@ -1,4 +1,4 @@
-"""Every call of the service says who may make it."""
+"""Roles: every call of the service lists the roles that may make it."""
 
 import pytest
 from videotag.v1 import tagging_pb2 as pb

@@ -1,4 +1,4 @@
-"""Tokens are long and random, and what is shown in their place is refused without being repeated."""
+"""Bearer tokens: creation, and refusal of malformed ones without quoting them."""
 
 import hashlib
 
@@ -30,7 +30,7 @@ def test_metadata_without_an_authorization_entry_have_no_token() -> None:
 
 
 @pytest.mark.parametrize(
-    "sent",
+    "entry",
     [
         "",
         "Bearer",
@@ -55,12 +55,12 @@ def test_metadata_without_an_authorization_entry_have_no_token() -> None:
         b"Bearer " + TOKEN.encode(),
     ],
 )
-def test_a_malformed_token_is_refused_without_quoting_it(sent: str | bytes) -> None:
+def test_a_malformed_token_is_refused_without_quoting_it(entry: str | bytes) -> None:
     with pytest.raises(UnauthenticatedError) as refused:
-        bearer_token([("authorization", sent)])
-    told = refused.value.message + refused.value.hint
-    assert "aB3_" not in told
-    assert len(told) < 200
+        bearer_token([("authorization", entry)])
+    text = refused.value.message + refused.value.hint
+    assert "aB3_" not in text
+    assert len(text) < 200
 
 
 @pytest.mark.parametrize("second", [f"Bearer {TOKEN}", "Basic x"])

@@ -1,4 +1,4 @@
-"""Each error has its status, and it reaches a client whole."""
+"""Status codes and details of errors, and their transfer to a client."""
 
 import asyncio
 import pickle
@@ -36,9 +36,9 @@ ERRORS = sorted((kind for kind in tree(errors.VideotagError) if kind.__module__ 
 def details(status: Status, kind: type[Detail]) -> list[Detail]:
     found = []
     for packed in status.details:
-        one = kind()
-        if packed.Unpack(one):
-            found.append(one)
+        detail = kind()
+        if packed.Unpack(detail):
+            found.append(detail)
     return found
 
 
@@ -60,9 +60,9 @@ def test_every_error_has_a_reason_a_message_and_a_hint(kind: type[errors.Videota
 
 @pytest.mark.parametrize("kind", ERRORS)
 def test_every_error_survives_pickling(kind: type[errors.VideotagError]) -> None:
-    there = pickle.loads(pickle.dumps(kind("found 3", "give 2")))
-    assert status_of(there) == status_of(kind("found 3", "give 2"))
-    assert vars(there) == vars(kind("found 3", "give 2"))
+    restored = pickle.loads(pickle.dumps(kind("found 3", "give 2")))
+    assert status_of(restored) == status_of(kind("found 3", "give 2"))
+    assert vars(restored) == vars(kind("found 3", "give 2"))
 
 
 def test_the_attributes_of_errors_survive_pickling() -> None:
@@ -95,20 +95,22 @@ def test_the_proto_documents_exactly_the_status_codes_that_are_returned() -> Non
 def test_each_invalid_field_is_named_with_its_violation() -> None:
     wrong = {"video_id": "required, and left out", "options.max_tags": "0, expected a number in [1, 50]"}
     [bad] = details(status_of(errors.InvalidRequestError("two fields", "", wrong)), BadRequest)
-    assert {one.field: one.description for one in bad.field_violations} == wrong
+    assert {violation.field: violation.description for violation in bad.field_violations} == wrong
 
 
 @pytest.mark.parametrize("kind", [errors.InvalidMediaError, errors.MediaTooBigError, errors.DecodeCrashError])
 def test_unusable_media_are_an_invalid_field(kind: type[errors.VideotagError]) -> None:
     [bad] = details(status_of(kind("no picture, no sound")), BadRequest)
-    assert [(one.field, one.description) for one in bad.field_violations] == [("media", "no picture, no sound")]
+    assert [(violation.field, violation.description) for violation in bad.field_violations] == [
+        ("media", "no picture, no sound")
+    ]
 
 
-@pytest.mark.parametrize(("wait_s", "told_ms"), [(2.5, 2500), (0.0001, 1), (0.0, 1), (90, 90_000)])
-def test_a_rejected_caller_gets_a_retry_delay(wait_s: float, told_ms: int) -> None:
+@pytest.mark.parametrize(("wait_s", "delay_ms"), [(2.5, 2500), (0.0001, 1), (0.0, 1), (90, 90_000)])
+def test_a_rejected_caller_gets_a_retry_delay(wait_s: float, delay_ms: int) -> None:
     for kind in (errors.OverloadedError, errors.QuotaExceededError):
         [retry] = details(status_of(kind("full", "", wait_s)), RetryInfo)
-        assert retry.retry_delay.ToTimedelta() == timedelta(milliseconds=told_ms)
+        assert retry.retry_delay.ToTimedelta() == timedelta(milliseconds=delay_ms)
 
 
 def test_a_name_conflict_names_the_existing_resource() -> None:
@@ -136,7 +138,7 @@ def test_an_error_without_a_table_entry_has_the_status_of_its_parent() -> None:
 
 
 async def as_received(error: Exception) -> Status | None:
-    """What a client gets over a real connection."""
+    """Return the status that a client receives over a real connection."""
 
     async def refuse(_: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
         await context.abort_with_status(rpc_status.to_status(status_of(error)))

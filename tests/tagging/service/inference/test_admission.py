@@ -10,6 +10,7 @@ from tagging.errors import DeadlineExceededError, MediaTooBigError, OverloadedEr
 from tagging.service.config import AdmissionConfig
 from tagging.service.inference.admission import Admission
 from tests.support.clocks import run_leaping
+from tests.support.polling import wait_until_async
 
 MANY = 10**9
 
@@ -207,8 +208,7 @@ def test_a_video_cancelled_at_its_turn_admits_the_next_one(order: str) -> None:
         await settled()
         if order == "turn first":
             release.set()
-            while admission.waiting == 2:
-                await asyncio.sleep(0)
+            await wait_until_async(lambda: admission.waiting < 2, interval_s=0)
             waiting.cancel()  # admitted, and has not run since
         else:
             release.set()

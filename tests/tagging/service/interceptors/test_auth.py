@@ -1,4 +1,4 @@
-"""On a real server: who may call what, how often, and what a refused caller learns."""
+"""AuthInterceptor on a real server: authentication, roles and quotas, and the errors of refused calls."""
 
 import asyncio
 import logging
@@ -48,8 +48,8 @@ def path(tmp_path: Path) -> Path:
     return path
 
 
-class Sleeps:
-    """Sleeps no time, turns the clock, and keeps how long it was asked to sleep."""
+class FakeSleep:
+    """A sleep that advances the clock instead of waiting, and records the delays."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
@@ -61,7 +61,7 @@ class Sleeps:
 
 
 async def tag(request: pb.TagVideoRequest, _: Any) -> pb.TagVideoResponse:
-    """Answers with the name of the caller, seen in a task of its own."""
+    """Return the name of the client, as seen in a task of its own."""
 
     async def name() -> str:
         return caller().name
@@ -93,9 +93,9 @@ HANDLERS: dict[str, Any] = {
 
 @asynccontextmanager
 async def serving(clients: Clients, quotas: Quotas | None = None, sleep: Any = asyncio.sleep) -> AsyncIterator[str]:
-    """The address of a server with health and reflection."""
-    access = AuthInterceptor(clients, quotas or Quotas(Clock()), sleep)
-    server = grpc.aio.server(interceptors=[ErrorInterceptor(), access])
+    """Yield the address of a server with health and reflection."""
+    auth = AuthInterceptor(clients, quotas or Quotas(Clock()), sleep)
+    server = grpc.aio.server(interceptors=[ErrorInterceptor(), auth])
     server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(SERVICE, HANDLERS)])
     health_pb2_grpc.add_HealthServicer_to_server(health.HealthServicer(), server)
     reflection.enable_server_reflection([SERVICE], server)
@@ -111,37 +111,40 @@ Result = tuple[StatusCode, str | None, list[bytes]]
 AUTHORIZATION = "authorization"
 
 
-async def asked(address: str, call: str, *entries: str, sent: list[bytes] | None = None) -> Result:
-    """Code, details and what was received; entries: of the metadata `authorization`."""
+async def call_server(address: str, call: str, *entries: str, sent: list[bytes] | None = None) -> Result:
+    """Return the status code, its details and the responses.
+
+    entries: values of the metadata key `authorization`
+    """
     metadata = tuple((AUTHORIZATION, entry) for entry in entries)
     received: list[bytes] = []
     async with grpc.aio.insecure_channel(address) as channel:
         try:
             if call in (STREAM, INFO):
-                many: grpc.aio.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream(call)
-                async for item in many(iter(sent or [b""]), timeout=30, metadata=metadata):
+                stream_call: grpc.aio.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream(call)
+                async for item in stream_call(iter(sent or [b""]), timeout=30, metadata=metadata):
                     received += [item]
             else:
-                one: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(call)
-                received += [await one((sent or [b""])[0], timeout=30, metadata=metadata)]
+                unary_call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(call)
+                received += [await unary_call((sent or [b""])[0], timeout=30, metadata=metadata)]
         except grpc.aio.AioRpcError as error:
             return error.code(), error.details(), received
     return StatusCode.OK, None, received
 
 
-def ask(path: Path, call: str, *entries: str) -> Result:
+def call_once(path: Path, call: str, *entries: str) -> Result:
     async def main() -> Result:
         async with serving(ListedClients(path)) as address:
-            return await asked(address, call, *entries)
+            return await call_server(address, call, *entries)
 
     return asyncio.run(main())
 
 
 def test_unary_and_stream_handlers_know_the_calling_client(path: Path) -> None:
     name = pb.TagVideoResponse(video_id="tagger").SerializeToString()
-    assert ask(path, TAG, f"Bearer {TAGGER}") == (StatusCode.OK, None, [name])
+    assert call_once(path, TAG, f"Bearer {TAGGER}") == (StatusCode.OK, None, [name])
     name = pb.StreamTagVideosResponse(video_id="tagger").SerializeToString()
-    assert ask(path, STREAM, f"Bearer {TAGGER}") == (StatusCode.OK, None, [name])
+    assert call_once(path, STREAM, f"Bearer {TAGGER}") == (StatusCode.OK, None, [name])
 
 
 def test_concurrent_calls_keep_their_own_clients(path: Path) -> None:
@@ -149,7 +152,7 @@ def test_concurrent_calls_keep_their_own_clients(path: Path) -> None:
 
     async def main() -> list[Result]:
         async with serving(ListedClients(path)) as address:
-            both = [asked(address, TAG, f"Bearer {token}") for token in [TAGGER, EDITOR] * 10]
+            both = [call_server(address, TAG, f"Bearer {token}") for token in [TAGGER, EDITOR] * 10]
             return await asyncio.gather(*both)
 
     names = [pb.TagVideoResponse(video_id=name).SerializeToString() for name in ["tagger", "editor"] * 10]
@@ -158,7 +161,7 @@ def test_concurrent_calls_keep_their_own_clients(path: Path) -> None:
 
 @pytest.mark.parametrize("call", [TAG, STREAM, CREATE, INFO])
 @pytest.mark.parametrize(
-    ("entries", "told"),
+    ("entries", "message"),
     [
         ([], "no token"),
         (["Bearer " + new_token()[0]], "unknown token"),
@@ -169,11 +172,11 @@ def test_concurrent_calls_keep_their_own_clients(path: Path) -> None:
         ([f"Bearer {TAGGER}"] * 2, "2 'authorization' entries, expected one"),
     ],
 )
-def test_a_call_without_valid_credentials_is_refused(path: Path, call: str, entries: list[str], told: str) -> None:
-    code, details, received = ask(path, call, *entries)
+def test_a_call_without_valid_credentials_is_refused(path: Path, call: str, entries: list[str], message: str) -> None:
+    code, details, received = call_once(path, call, *entries)
     assert (code, received) == (StatusCode.UNAUTHENTICATED, [])
     # gRPC strips spaces from the ends of entries
-    assert details == told or (
+    assert details == message or (
         entries == ["Bearer "] and details == "what follows 'Bearer ' is no token of this service"
     )
 
@@ -182,7 +185,7 @@ def test_a_call_without_valid_credentials_is_refused(path: Path, call: str, entr
     ("call", "token"), [(CREATE, TAGGER), (TAG, EDITOR), (STREAM, EDITOR)], ids=["create", "tag", "stream"]
 )  # the tokens are drawn anew in each process
 def test_a_call_without_the_required_role_is_forbidden(path: Path, call: str, token: str) -> None:
-    code, details, received = ask(path, call, f"Bearer {token}")
+    code, details, received = call_once(path, call, f"Bearer {token}")
     assert (code, received) == (StatusCode.PERMISSION_DENIED, [])
     assert details is not None
     assert "has the roles" in details
@@ -190,13 +193,13 @@ def test_a_call_without_the_required_role_is_forbidden(path: Path, call: str, to
 
 def test_health_needs_no_credentials_and_reflection_does(path: Path) -> None:
     status = health_pb2.HealthCheckResponse(status=health_pb2.HealthCheckResponse.SERVING).SerializeToString()
-    assert ask(path, f"/{HEALTH}/Check") == (StatusCode.OK, None, [status])
-    assert ask(path, f"/{HEALTH}/Check", "nonsense") == (StatusCode.OK, None, [status])
+    assert call_once(path, f"/{HEALTH}/Check") == (StatusCode.OK, None, [status])
+    assert call_once(path, f"/{HEALTH}/Check", "nonsense") == (StatusCode.OK, None, [status])
     question = reflection_pb2.ServerReflectionRequest(list_services="").SerializeToString()
 
     async def main() -> Result:
         async with serving(ListedClients(path)) as address:
-            return await asked(address, INFO, f"Bearer {EDITOR}", sent=[question])
+            return await call_server(address, INFO, f"Bearer {EDITOR}", sent=[question])
 
     code, _, [answer] = asyncio.run(main())
     assert code == StatusCode.OK
@@ -206,13 +209,13 @@ def test_health_needs_no_credentials_and_reflection_does(path: Path) -> None:
 
 @pytest.mark.parametrize("call", [f"/{SERVICE}/Else", f"/{HEALTH}/Else", f"/{HEALTH}x/Check", "/x", TAG.lower()])
 def test_an_unknown_method_is_unimplemented(path: Path, call: str) -> None:
-    assert ask(path, call)[0] == StatusCode.UNIMPLEMENTED
+    assert call_once(path, call)[0] == StatusCode.UNIMPLEMENTED
 
 
 def test_without_a_clients_file_every_call_is_allowed() -> None:
     async def main() -> list[Result]:
         async with serving(OpenClients()) as address:
-            return [await asked(address, call) for call in (TAG, STREAM, CREATE)]
+            return [await call_server(address, call) for call in (TAG, STREAM, CREATE)]
 
     assert [code for code, _, __ in asyncio.run(main())] == [StatusCode.OK] * 3
 
@@ -225,7 +228,7 @@ def test_calls_over_the_quota_are_refused_and_admitted_later(path: Path) -> None
         async with serving(ListedClients(path), Quotas(clock)) as address:
             for wait_s in [0.0, 0, 0, 0.5, 0]:
                 clock.now += wait_s
-                codes.append((await asked(address, TAG, f"Bearer {TAGGER}"))[0])
+                codes.append((await call_server(address, TAG, f"Bearer {TAGGER}"))[0])
         return codes
 
     full = StatusCode.RESOURCE_EXHAUSTED
@@ -234,15 +237,15 @@ def test_calls_over_the_quota_are_refused_and_admitted_later(path: Path) -> None
 
 def test_messages_of_a_stream_are_counted_and_delayed(path: Path) -> None:
     clock = Clock()
-    sleeps = Sleeps(clock)
+    sleep = FakeSleep(clock)
 
     async def main() -> Result:
-        async with serving(ListedClients(path), Quotas(clock), sleeps) as address:
-            return await asked(address, STREAM, f"Bearer {TAGGER}", sent=[b""] * 6)
+        async with serving(ListedClients(path), Quotas(clock), sleep) as address:
+            return await call_server(address, STREAM, f"Bearer {TAGGER}", sent=[b""] * 6)
 
     code, _, received = asyncio.run(main())
     assert (code, len(received)) == (StatusCode.OK, 6)
-    assert sleeps.slept == pytest.approx([0.5] * 4)  # two calls a second, after a burst of two
+    assert sleep.slept == pytest.approx([0.5] * 4)  # two calls a second, after a burst of two
 
 
 def test_a_stream_ends_when_its_token_is_withdrawn(path: Path) -> None:
@@ -278,7 +281,7 @@ def test_handlers_of_unsupported_kinds_are_rejected(caplog: pytest.LogCaptureFix
         port = server.add_insecure_port("127.0.0.1:0")
         await server.start()
         try:
-            return (await asked(f"127.0.0.1:{port}", "/s/Watch"))[0]
+            return (await call_server(f"127.0.0.1:{port}", "/s/Watch"))[0]
         finally:
             await server.stop(None)
 
@@ -296,18 +299,18 @@ def test_tokens_are_never_logged(path: Path, caplog: pytest.LogCaptureFixture) -
     other, _ = new_token()
     for token in (TAGGER, other, TAGGER[:-1]):
         for call in (TAG, CREATE, STREAM):
-            ask(path, call, f"Bearer {token}")
+            call_once(path, call, f"Bearer {token}")
     assert TAGGER[10:] not in caplog.text + str([vars(record) for record in caplog.records])
     assert other not in caplog.text
 
 
 def test_a_client_that_is_refused_never_reaches_the_handler(path: Path) -> None:
-    class NobodyKnown(OpenClients):
+    class RefusesAll(OpenClients):
         def by_certificate(self, names: Any) -> Any:
             raise UnauthenticatedError("no")
 
     async def main() -> list[StatusCode]:
-        async with serving(NobodyKnown()) as address:
-            return [(await asked(address, call))[0] for call in (TAG, STREAM, CREATE, INFO)]
+        async with serving(RefusesAll()) as address:
+            return [(await call_server(address, call))[0] for call in (TAG, STREAM, CREATE, INFO)]
 
     assert asyncio.run(main()) == [StatusCode.UNAUTHENTICATED] * 4

@@ -1,4 +1,4 @@
-"""Whatever a handler raises and whatever a client sends, the client gets a status that the proto promises."""
+"""ErrorInterceptor: every error of a handler or of a request becomes a status that the proto documents."""
 
 import asyncio
 import gc
@@ -42,8 +42,8 @@ def raising(error: Exception) -> Unary:
     return handler
 
 
-class Doorkeeper(grpc.aio.ServerInterceptor):
-    """An interceptor behind the boundary."""
+class InnerInterceptor(grpc.aio.ServerInterceptor):
+    """Refuses calls without a token, within the ErrorInterceptor."""
 
     async def intercept_service(self, continuation: Any, handler_call_details: grpc.HandlerCallDetails) -> Any:
         if ("token", "none") in (handler_call_details.invocation_metadata or ()):
@@ -52,7 +52,7 @@ class Doorkeeper(grpc.aio.ServerInterceptor):
 
 
 def own_errors(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
-    """Errors that the service logged. asyncio and gRPC log of earlier tests, too, when their garbage is collected."""
+    """Return the errors of the service. asyncio and gRPC may log errors of earlier tests, at garbage collection."""
     return [
         record for record in caplog.records if record.name.startswith("tagging") and record.levelno >= logging.ERROR
     ]
@@ -61,11 +61,11 @@ def own_errors(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
 Result = tuple[StatusCode, str | None, list[Any]]
 
 
-async def answered(
-    call: str, sent: list[bytes], unary: Unary = tag, stream: Stream = tag_all, token: str = "good"
+async def call_server(
+    call: str, requests: list[bytes], unary: Unary = tag, stream: Stream = tag_all, token: str = "good"
 ) -> Result:
-    """Code, details and what was received, of raw bytes that are sent to a real server."""
-    server = grpc.aio.server(interceptors=[ErrorInterceptor(), Doorkeeper()])
+    """Send raw bytes to a real server; return the status code, its details and the responses."""
+    server = grpc.aio.server(interceptors=[ErrorInterceptor(), InnerInterceptor()])
     handlers: dict[str, Any] = {
         "TagVideo": grpc.unary_unary_rpc_method_handler(
             unary, pb.TagVideoRequest.FromString, pb.TagVideoResponse.SerializeToString
@@ -83,12 +83,12 @@ async def answered(
             method, metadata = f"/videotag.v1.TaggingService/{call}", (("token", token),)
             try:
                 if call == "StreamTagVideos":
-                    both: grpc.aio.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream(method)
-                    async for item in both(iter(sent), timeout=30, metadata=metadata):
+                    stream_call: grpc.aio.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream(method)
+                    async for item in stream_call(iter(requests), timeout=30, metadata=metadata):
                         received += [pb.StreamTagVideosResponse.FromString(item).video_id]
                 else:
-                    one: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(method)
-                    response = await one(sent[0], timeout=30, metadata=metadata)
+                    unary_call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(method)
+                    response = await unary_call(requests[0], timeout=30, metadata=metadata)
                     received += [pb.TagVideoResponse.FromString(response).video_id]
             except grpc.aio.AioRpcError as error:
                 return error.code(), error.details(), received
@@ -98,42 +98,42 @@ async def answered(
 
 
 def test_successful_calls_are_unchanged() -> None:
-    assert asyncio.run(answered("TagVideo", [GOOD])) == (StatusCode.OK, None, ["v1"])
-    assert asyncio.run(answered("StreamTagVideos", [ITEM] * 3)) == (StatusCode.OK, None, ["v1"] * 3)
+    assert asyncio.run(call_server("TagVideo", [GOOD])) == (StatusCode.OK, None, ["v1"])
+    assert asyncio.run(call_server("StreamTagVideos", [ITEM] * 3)) == (StatusCode.OK, None, ["v1"] * 3)
 
 
 @pytest.mark.parametrize("sent", [b"\xff", b"\x0a\x05a", b"\x0a\x02\xff\xfe", b"\x0a" + b"\xff" * 20])
 def test_an_undecodable_request_is_an_invalid_argument(sent: bytes, caplog: pytest.LogCaptureFixture) -> None:
-    code, told, _ = asyncio.run(answered("TagVideo", [sent]))
+    code, told, _ = asyncio.run(call_server("TagVideo", [sent]))
     assert code == StatusCode.INVALID_ARGUMENT
     assert told is not None
     assert told.startswith(f"{len(sent)} bytes are not a valid request of /videotag.v1.TaggingService/TagVideo")
     assert own_errors(caplog) == []
 
 
-class Film:
+class Video:
     pass
 
 
 def test_a_failed_call_keeps_no_reference_to_its_video() -> None:
-    films: list[weakref.ref[Film]] = []
+    videos: list[weakref.ref[Video]] = []
 
     async def handler(_: pb.TagVideoRequest, __: Context) -> pb.TagVideoResponse:
-        film, error = Film(), MediaTooBigError("too big", "send less")
-        films.append(weakref.ref(film))
-        raise error  # whose traceback has this frame, which has the error
+        video, error = Video(), MediaTooBigError("too big", "send less")
+        videos.append(weakref.ref(video))
+        raise error  # its traceback refers to this frame, which refers to the error
 
     gc.collect()
-    gc.disable()  # which would find circles, some day
+    gc.disable()  # a collection would free reference cycles, but only later
     try:
-        assert asyncio.run(answered("TagVideo", [GOOD], handler))[0] == StatusCode.INVALID_ARGUMENT
-        assert [film() for film in films] == [None]
+        assert asyncio.run(call_server("TagVideo", [GOOD], handler))[0] == StatusCode.INVALID_ARGUMENT
+        assert [video() for video in videos] == [None]
     finally:
         gc.enable()
 
 
 def test_a_stream_ends_at_an_undecodable_request_and_keeps_earlier_responses() -> None:
-    code, told, received = asyncio.run(answered("StreamTagVideos", [ITEM, ITEM, b"\xff", ITEM]))
+    code, told, received = asyncio.run(call_server("StreamTagVideos", [ITEM, ITEM, b"\xff", ITEM]))
     assert (code, received) == (StatusCode.INVALID_ARGUMENT, ["v1", "v1"])
     assert told is not None
     assert "1 bytes are not a valid request" in told
@@ -142,7 +142,7 @@ def test_a_stream_ends_at_an_undecodable_request_and_keeps_earlier_responses() -
 @pytest.mark.parametrize("error", [MediaTooBigError("5 GiB, at most 4"), OverloadedError("100 wait already", "", 2.0)])
 def test_a_known_error_is_answered_with_its_status(error: VideotagError) -> None:
     want = status_of(error)
-    code, told, _ = asyncio.run(answered("TagVideo", [GOOD], unary=raising(error)))
+    code, told, _ = asyncio.run(call_server("TagVideo", [GOOD], unary=raising(error)))
     assert (code.value[0], told) == (want.code, want.message)
 
 
@@ -154,7 +154,7 @@ def test_a_known_error_ends_a_stream_after_earlier_responses() -> None:
             yield pb.StreamTagVideosResponse(video_id=item.request.video_id)
             raise OverloadedError("draining")
 
-    found = asyncio.run(answered("StreamTagVideos", [ITEM, ITEM], stream=break_down))
+    found = asyncio.run(call_server("StreamTagVideos", [ITEM, ITEM], stream=break_down))
     assert found == (StatusCode.RESOURCE_EXHAUSTED, "draining", ["v1"])
 
 
@@ -165,13 +165,13 @@ def test_a_stream_refused_before_it_is_read_leaves_no_task() -> None:
         raise OverloadedError("full")
         yield
 
-    found = asyncio.run(answered("StreamTagVideos", [ITEM], stream=refuse))
+    found = asyncio.run(call_server("StreamTagVideos", [ITEM], stream=refuse))
     assert found == (StatusCode.RESOURCE_EXHAUSTED, "full", [])
-    gc.collect()  # a reader that was begun and never awaited warns here, which is an error
+    gc.collect()  # a coroutine that was never awaited warns here, and warnings are errors
 
 
 def test_an_unexpected_error_is_logged_and_not_sent_to_the_client(caplog: pytest.LogCaptureFixture) -> None:
-    code, told, _ = asyncio.run(answered("TagVideo", [GOOD], unary=raising(KeyError("/srv/secret"))))
+    code, told, _ = asyncio.run(call_server("TagVideo", [GOOD], unary=raising(KeyError("/srv/secret"))))
     assert (code, told) == (StatusCode.INTERNAL, UNEXPECTED)
     [record] = own_errors(caplog)
     assert record.exc_info is not None
@@ -181,7 +181,7 @@ def test_an_unexpected_error_is_logged_and_not_sent_to_the_client(caplog: pytest
 
 @pytest.mark.parametrize(("call", "sent"), [("TagVideo", GOOD), ("StreamTagVideos", ITEM)])
 def test_errors_of_inner_interceptors_are_converted_too(call: str, sent: bytes) -> None:
-    code, told, received = asyncio.run(answered(call, [sent], token="none"))
+    code, told, received = asyncio.run(call_server(call, [sent], token="none"))
     assert (code, told, received) == (StatusCode.UNAUTHENTICATED, "no token", [])
 
 
@@ -190,17 +190,17 @@ def test_a_status_set_by_a_handler_is_kept(caplog: pytest.LogCaptureFixture) -> 
         await context.abort(StatusCode.UNIMPLEMENTED, "later")
         raise AssertionError("abort raises")
 
-    assert asyncio.run(answered("TagVideo", [GOOD], unary=abort)) == (StatusCode.UNIMPLEMENTED, "later", [])
+    assert asyncio.run(call_server("TagVideo", [GOOD], unary=abort)) == (StatusCode.UNIMPLEMENTED, "later", [])
     assert own_errors(caplog) == []
 
 
 def test_an_unknown_method_is_unimplemented() -> None:
-    code, _, __ = asyncio.run(answered("Nothing", [GOOD]))
+    code, _, __ = asyncio.run(call_server("Nothing", [GOOD]))
     assert code == StatusCode.UNIMPLEMENTED
 
 
-async def leave(call: str) -> list[str]:
-    """What a handler notices of a client that goes while it waits."""
+async def disconnect(call: str) -> list[str]:
+    """Return the events that a waiting handler sees when its client disconnects."""
     noticed: list[str] = []
     begun, ended = asyncio.Event(), asyncio.Event()
 
@@ -234,15 +234,15 @@ async def leave(call: str) -> list[str]:
     await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         if call == "Unary":
-            one: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary("/s/Unary")
-            alone = one(b"")
+            unary_call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary("/s/Unary")
+            running = unary_call(b"")
             await begun.wait()
-            alone.cancel()
+            running.cancel()
         else:
-            both: grpc.aio.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream("/s/Stream")
-            many = both(iter([b"x"]))
+            stream_call: grpc.aio.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream("/s/Stream")
+            streaming = stream_call(iter([b"x"]))
             await begun.wait()
-            many.cancel()
+            streaming.cancel()
         await asyncio.wait_for(ended.wait(), 30)
     await server.stop(None)
     return noticed
@@ -252,12 +252,12 @@ async def leave(call: str) -> list[str]:
 def test_a_handler_is_cancelled_when_its_client_disconnects_and_nothing_is_logged(
     call: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert asyncio.run(leave(call)) == ["cancelled", "ended"]
-    # gRPC's poller may still look at the loop of an earlier test, and asyncio tells of that.
+    assert asyncio.run(disconnect(call)) == ["cancelled", "ended"]
+    # gRPC's poller may still use the loop of an earlier test, which asyncio logs.
     assert own_errors(caplog) == []
 
 
-class Endless:
+class ContextWithoutDeadline:
     """The context of a call without a deadline."""
 
     def time_remaining(self) -> None:
@@ -267,7 +267,7 @@ class Endless:
 def test_a_stream_dropped_between_two_responses_is_closed_at_once() -> None:
     ended: list[str] = []
 
-    async def stream(requests: AsyncIterator[bytes], _: Endless) -> AsyncIterator[bytes]:
+    async def stream(requests: AsyncIterator[bytes], _: ContextWithoutDeadline) -> AsyncIterator[bytes]:
         try:
             async for request in requests:
                 yield request
@@ -283,7 +283,9 @@ def test_a_stream_dropped_between_two_responses_is_closed_at_once() -> None:
 
     async def drop() -> list[str]:
         details = SimpleNamespace(method="/s/Stream", invocation_metadata=())
-        answers = (await ErrorInterceptor().intercept_service(handler_of, details)).stream_stream(two(), Endless())
+        answers = (await ErrorInterceptor().intercept_service(handler_of, details)).stream_stream(
+            two(), ContextWithoutDeadline()
+        )
         assert await anext(answers) == b"1"
         await answers.aclose()
         return list(ended)

@@ -1,4 +1,4 @@
-"""Each call of a real server is counted, timed, traced and told once, whatever becomes of it."""
+"""TelemetryInterceptor: every call of a real server is counted, timed, traced and logged once, however it ends."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -25,12 +25,12 @@ TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
 
 async def settled(condition: Callable[[], bool]) -> None:
-    """The client knows of the end of a call before the server's handler has ended."""
+    """Wait for the server's handler, which ends after the client has its response."""
     await wait_until_async(condition, interval_s=0.001)
 
 
-async def ended(told: Recorded, calls: int) -> None:
-    await settled(lambda: len(told.access) >= calls)
+async def ended(recorded: Recorded, calls: int) -> None:
+    await settled(lambda: len(recorded.access) >= calls)
 
 
 def test_a_call_is_timed_by_method_and_code_and_logged_in_one_line() -> None:
@@ -41,15 +41,15 @@ def test_a_call_is_timed_by_method_and_code_and_logged_in_one_line() -> None:
             await ended(at.recorded, 2)
         return at.recorded
 
-    told = asyncio.run(ask())
+    recorded = asyncio.run(ask())
     for method in ("TagVideo", "StreamTagVideos"):
-        assert told.value("tagging_request_seconds_count", method=method, code="OK") == 1
-        assert told.value("tagging_in_flight", method=method) == 0
-    assert [(line["method"], line["code"], line["level"]) for line in told.access] == [
+        assert recorded.value("tagging_request_seconds_count", method=method, code="OK") == 1
+        assert recorded.value("tagging_in_flight", method=method) == 0
+    assert [(line["method"], line["code"], line["level"]) for line in recorded.access] == [
         ("TagVideo", "OK", "INFO"),
         ("StreamTagVideos", "OK", "INFO"),
     ]
-    assert all(0 < line["seconds"] < 30 for line in told.access)
+    assert all(0 < line["seconds"] < 30 for line in recorded.access)
 
 
 @pytest.mark.parametrize(
@@ -86,14 +86,14 @@ def test_an_error_is_logged_with_its_reason_and_rejections_are_counted(
             await ended(at.recorded, 1)
         return at.recorded
 
-    told = asyncio.run(ask())
-    [line] = told.access
+    recorded = asyncio.run(ask())
+    [line] = recorded.access
     assert (line["code"], line["reason"]) == (code, reason)
-    assert told.value("tagging_request_seconds_count", method=line["method"], code=code) == 1
-    assert told.value("tagging_rejected_total", reason=reason) == (1 if is_rejection else None)
-    [span] = told.spans.get_finished_spans()
+    assert recorded.value("tagging_request_seconds_count", method=line["method"], code=code) == 1
+    assert recorded.value("tagging_rejected_total", reason=reason) == (1 if is_rejection else None)
+    [span] = recorded.spans.get_finished_spans()
     assert (span.status.status_code == trace.StatusCode.ERROR) == (code == "INTERNAL")
-    assert not span.events  # which would hold what the exception says
+    assert not span.events  # an event would contain the message of the exception
 
 
 def test_unknown_methods_are_counted_as_other() -> None:
@@ -115,31 +115,31 @@ def test_unknown_methods_are_counted_as_other() -> None:
         }
         return series, at.recorded
 
-    series, told = asyncio.run(ask())
-    assert told.value("tagging_request_seconds_count", method="other", code="UNIMPLEMENTED") == len(junk) + 20
+    series, recorded = asyncio.run(ask())
+    assert recorded.value("tagging_request_seconds_count", method="other", code="UNIMPLEMENTED") == len(junk) + 20
     methods = {value for _, *labels in series for label, value in labels if label == "method"}
     assert methods == {*METHODS, "other"}
     codes = {value for _, *labels in series for label, value in labels if label == "code"}
     assert codes == {"OK", "UNIMPLEMENTED"}
-    assert {line["method"] for line in told.access} == {"other", "TagVideo"}
+    assert {line["method"] for line in recorded.access} == {"other", "TagVideo"}
 
 
-@pytest.mark.parametrize("given", ["a", "req-1", "A.b_c:d-9", "x" * 128])
-def test_the_request_id_of_a_caller_is_returned_and_logged(given: str) -> None:
-    line, answered = asyncio.run(with_id(given))
-    assert answered == line["request_id"] == given
+@pytest.mark.parametrize("request_id", ["a", "req-1", "A.b_c:d-9", "x" * 128])
+def test_the_request_id_of_a_caller_is_returned_and_logged(request_id: str) -> None:
+    line, answered = asyncio.run(with_id(request_id))
+    assert answered == line["request_id"] == request_id
 
 
-@pytest.mark.parametrize("given", ["", " ", "x" * 129, "a b", "-a", 'a"b', "a\\b", "../../x", "a;b", "{}"])
-def test_an_invalid_request_id_is_replaced(given: str) -> None:
-    line, answered = asyncio.run(with_id(given))
-    assert answered == line["request_id"] != given
+@pytest.mark.parametrize("request_id", ["", " ", "x" * 129, "a b", "-a", 'a"b', "a\\b", "../../x", "a;b", "{}"])
+def test_an_invalid_request_id_is_replaced(request_id: str) -> None:
+    line, answered = asyncio.run(with_id(request_id))
+    assert answered == line["request_id"] != request_id
     assert len(answered) == 32
 
 
-async def with_id(given: str) -> tuple[dict[str, Any], str]:
+async def with_id(request_id: str) -> tuple[dict[str, Any], str]:
     async with serving() as at:
-        code, answered = await at.unary(metadata=[("x-request-id", given)])
+        code, answered = await at.unary(metadata=[("x-request-id", request_id)])
         assert code == StatusCode.OK
         await ended(at.recorded, 1)
     return at.recorded.access[0], answered["x-request-id"]
@@ -213,9 +213,9 @@ def test_in_flight_calls_are_counted_until_their_client_disconnects(kind: str) -
             assert at.recorded.value("tagging_in_flight", method=method) == 0
         return at.recorded
 
-    told = asyncio.run(ask())
-    assert [line["code"] for line in told.access] == ["CANCELLED"]
-    assert not [line for line in told.lines() if line["level"] == "ERROR"]
+    recorded = asyncio.run(ask())
+    assert [line["code"] for line in recorded.access] == ["CANCELLED"]
+    assert not [line for line in recorded.lines() if line["level"] == "ERROR"]
 
 
 def test_a_stream_ends_at_once_without_an_error_when_its_client_disconnects() -> None:
@@ -238,9 +238,9 @@ def test_a_stream_ends_at_once_without_an_error_when_its_client_disconnects() ->
             assert at.recorded.value("tagging_in_flight", method="StreamTagVideos") == 0
         return at.recorded
 
-    told = asyncio.run(ask())
-    assert [line["code"] for line in told.access] == ["CANCELLED"]
-    assert not [line for line in told.lines() if line["level"] == "ERROR"]
+    recorded = asyncio.run(ask())
+    assert [line["code"] for line in recorded.access] == ["CANCELLED"]
+    assert not [line for line in recorded.lines() if line["level"] == "ERROR"]
 
 
 def test_an_expired_deadline_is_logged_as_such() -> None:
@@ -255,9 +255,9 @@ def test_an_expired_deadline_is_logged_as_such() -> None:
             await ended(at.recorded, 1)
         return at.recorded
 
-    told = asyncio.run(ask())
-    assert [line["code"] for line in told.access] == ["DEADLINE_EXCEEDED"]
-    [span] = told.spans.get_finished_spans()
+    recorded = asyncio.run(ask())
+    assert [line["code"] for line in recorded.access] == ["DEADLINE_EXCEEDED"]
+    [span] = recorded.spans.get_finished_spans()
     assert span.status.status_code == trace.StatusCode.ERROR
 
 
@@ -266,11 +266,11 @@ def test_a_status_set_by_a_handler_is_logged() -> None:
         await context.abort(StatusCode.DATA_LOSS, "gone")
         raise AssertionError("abort raises")
 
-    told = asyncio.run(asked(abort))
-    assert [line["code"] for line in told.access] == ["DATA_LOSS"]
+    recorded = asyncio.run(call_once(abort))
+    assert [line["code"] for line in recorded.access] == ["DATA_LOSS"]
 
 
-async def asked(unary: Callable[[bytes, Context], Coroutine[Any, Any, bytes]], **options: Any) -> Recorded:
+async def call_once(unary: Callable[[bytes, Context], Coroutine[Any, Any, bytes]], **options: Any) -> Recorded:
     headers = options.pop("metadata", [])
     async with serving(unary, **options) as at:
         await at.unary(metadata=headers)
@@ -279,10 +279,10 @@ async def asked(unary: Callable[[bytes, Context], Coroutine[Any, Any, bytes]], *
 
 
 def with_stages(
-    told: list[Serving], executor: ThreadPoolExecutor
+    servers: list[Serving], executor: ThreadPoolExecutor
 ) -> Callable[[bytes, Context], Coroutine[Any, Any, bytes]]:
     async def handler(_: bytes, __: Context) -> bytes:
-        stages = TimedStages(told[0].recorded.metrics, told[0].recorded.tracer)
+        stages = TimedStages(servers[0].recorded.metrics, servers[0].recorded.tracer)
 
         def blocking() -> None:
             with stages("encode"):
@@ -298,17 +298,17 @@ def with_stages(
 
 def test_a_call_and_its_stages_are_one_trace_across_threads() -> None:
     async def ask() -> Recorded:
-        at_hand: list[Serving] = []
+        servers: list[Serving] = []
         with ThreadPoolExecutor(1) as executor:
-            async with serving(with_stages(at_hand, executor)) as at:
-                at_hand.append(at)
+            async with serving(with_stages(servers, executor)) as at:
+                servers.append(at)
                 await at.unary(metadata=[("traceparent", f"00-{TRACE}-{PARENT}-01")])
                 await ended(at.recorded, 1)
         return at.recorded
 
-    told = asyncio.run(ask())
-    spans = {span.name: span for span in told.spans.get_finished_spans()}
-    first, decode, second, root = told.spans.get_finished_spans()
+    recorded = asyncio.run(ask())
+    spans = {span.name: span for span in recorded.spans.get_finished_spans()}
+    first, decode, second, root = recorded.spans.get_finished_spans()
     assert (first.name, decode.name, second.name, root.name) == ("encode", "decode", "encode", f"{SERVICE}/TagVideo")
     assert all(f"{span.context.trace_id:032x}" == TRACE for span in spans.values() if span.context)
     assert root.parent is not None
@@ -317,19 +317,19 @@ def test_a_call_and_its_stages_are_one_trace_across_threads() -> None:
     assert (first.parent, decode.parent, second.parent) == (decode.context, root.context, root.context)
     assert root.attributes is not None
     assert root.attributes["rpc.grpc.status_code"] == 0
-    assert told.access[0]["trace_id"] == TRACE
-    assert told.value("tagging_stage_seconds_count", stage="encode") == 2
-    assert told.value("tagging_stage_seconds_count", stage="decode") == 1
+    assert recorded.access[0]["trace_id"] == TRACE
+    assert recorded.value("tagging_stage_seconds_count", stage="encode") == 2
+    assert recorded.value("tagging_stage_seconds_count", stage="decode") == 1
 
 
 @pytest.mark.parametrize(
     "parent", ["", "junk", f"00-{TRACE}-{PARENT}", f"ff-{TRACE}-{PARENT}-01", f"00-{'0' * 32}-{PARENT}-01"]
 )
 def test_an_invalid_traceparent_starts_a_new_trace(parent: str) -> None:
-    told = asyncio.run(asked(echo_of, metadata=[("traceparent", parent), ("tracestate", "=" * 600)]))
-    [span] = told.spans.get_finished_spans()
+    recorded = asyncio.run(call_once(echo_of, metadata=[("traceparent", parent), ("tracestate", "=" * 600)]))
+    [span] = recorded.spans.get_finished_spans()
     assert span.parent is None
-    assert told.access[0]["trace_id"] != TRACE
+    assert recorded.access[0]["trace_id"] != TRACE
 
 
 async def echo_of(request: bytes, _: Context) -> bytes:
@@ -338,16 +338,16 @@ async def echo_of(request: bytes, _: Context) -> bytes:
 
 @pytest.mark.parametrize(("flags", "kept"), [("00", 0), ("01", 1)])
 def test_the_sampling_decision_of_the_caller_is_respected(flags: str, kept: int) -> None:
-    share = 1.0 if flags == "00" else 0.0  # what would be done without the caller
-    told = asyncio.run(asked(echo_of, share=share, metadata=[("traceparent", f"00-{TRACE}-{PARENT}-{flags}")]))
-    assert len(told.spans.get_finished_spans()) == kept
+    share = 1.0 if flags == "00" else 0.0  # the decision without the caller
+    recorded = asyncio.run(call_once(echo_of, share=share, metadata=[("traceparent", f"00-{TRACE}-{PARENT}-{flags}")]))
+    assert len(recorded.spans.get_finished_spans()) == kept
 
 
 def test_without_a_collector_there_are_no_spans_and_the_callers_trace_is_in_the_log() -> None:
-    told = asyncio.run(asked(echo_of, share=None, metadata=[("traceparent", f"00-{TRACE}-{PARENT}-01")]))
-    assert not told.spans.get_finished_spans()
-    assert told.access[0]["trace_id"] == TRACE
-    assert "trace_id" not in asyncio.run(asked(echo_of, share=None)).access[0]
+    recorded = asyncio.run(call_once(echo_of, share=None, metadata=[("traceparent", f"00-{TRACE}-{PARENT}-01")]))
+    assert not recorded.spans.get_finished_spans()
+    assert recorded.access[0]["trace_id"] == TRACE
+    assert "trace_id" not in asyncio.run(call_once(echo_of, share=None)).access[0]
 
 
 def test_context_variables_of_a_call_end_with_it() -> None:
@@ -375,13 +375,13 @@ SECRETS = ("my holiday in Kyoto", "hunter2", "eyJtoken", "X-Amz-Signature", "sec
 
 def test_no_title_query_or_token_of_a_failed_call_reaches_logs_or_spans() -> None:
     async def fail(request: bytes, _: Context) -> bytes:
-        asked_for = pb.TagVideoRequest.FromString(request)
+        parsed = pb.TagVideoRequest.FromString(request)
         try:
-            raise ValueError(f"cannot read {asked_for.title!r}")
+            raise ValueError(f"cannot read {parsed.title!r}")
         except ValueError as error:
-            raise RuntimeError(
-                f"{asked_for.uri} with Bearer eyJtoken, password=hunter2, {asked_for.title!r}"
-            ) from error
+            # Not in the raise statement: its source line is part of the traceback.
+            message = f"{parsed.uri} with Bearer eyJtoken, password=hunter2, {parsed.title!r}"
+            raise RuntimeError(message) from error
 
     async def ask() -> Recorded:
         async with serving(fail) as at:
@@ -396,10 +396,10 @@ def test_no_title_query_or_token_of_a_failed_call_reaches_logs_or_spans() -> Non
             await ended(at.recorded, 1)
         return at.recorded
 
-    told = asyncio.run(ask())
-    said = told.log.getvalue() + "".join(span.to_json() for span in told.spans.get_finished_spans())
-    assert "builtins.RuntimeError: https://" in said  # the failure itself is told
-    assert "cdn.example/v.mp4" in said
-    assert "in fail" in said
+    recorded = asyncio.run(ask())
+    output = recorded.log.getvalue() + "".join(span.to_json() for span in recorded.spans.get_finished_spans())
+    assert "builtins.RuntimeError: https://" in output  # the failure itself is logged
+    assert "cdn.example/v.mp4" in output
+    assert "in fail" in output
     for secret in SECRETS:
-        assert secret not in said
+        assert secret not in output

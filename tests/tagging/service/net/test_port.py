@@ -1,10 +1,11 @@
-"""What can be reached from elsewhere asks who calls, and no client makes the server hold more than its limits."""
+"""The service's port: a public address needs authentication, and clients cannot exceed the limits of the server."""
 
 import asyncio
 import contextlib
 import logging
 import re
 import socket
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -26,6 +27,7 @@ from tagging.service.interceptors.auth import AuthInterceptor
 from tagging.service.interceptors.errors import ErrorInterceptor
 from tagging.service.net.port import load_clients, open_port, server_options
 from tagging.service.net.tls import ServerCertificate
+from tests.support.polling import TIMEOUT_S
 
 TOKEN, TOKEN_SHA256 = new_token()
 LOCAL = ["127.0.0.1:0", "127.8.9.10:1", "localhost:50051", "[::1]:1", "[::ffff:127.0.0.1]:1"]
@@ -90,7 +92,7 @@ async def tag(request: pb.TagVideoRequest, _: Any) -> pb.TagVideoResponse:
 
 @asynccontextmanager
 async def serving(config: ListenConfig, clients: Clients | None = None) -> AsyncIterator[int]:
-    """The port."""
+    """Yield the port."""
     clients = clients or load_clients(config)
     server = grpc.aio.server(
         interceptors=[ErrorInterceptor(), AuthInterceptor(clients, Quotas())], options=server_options(config)
@@ -116,25 +118,33 @@ async def connected(port: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyn
         yield reader, writer
     finally:
         writer.transport.abort()
-        await asyncio.sleep(0)  # when it is closed
+        await asyncio.sleep(0)  # the transport closes in the next round of the loop
 
 
-async def status(port: int, sent: bytes = b"", *metadata: tuple[str, str]) -> StatusCode:
+async def status(port: int, request: bytes = b"", *metadata: tuple[str, str]) -> StatusCode:
     options = [("grpc.use_local_subchannel_pool", 1), ("grpc.max_send_message_length", -1)]
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", options) as channel:
         call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(f"/{SERVICE}/TagVideo")
         try:
-            await call(sent, timeout=30, metadata=metadata)
+            await call(request, timeout=30, metadata=metadata)
         except grpc.aio.AioRpcError as error:
             return error.code()
     return StatusCode.OK
+
+
+async def settled_status(port: int) -> StatusCode:
+    """Return the status of a call once earlier connections are closed: until then it is UNAVAILABLE."""
+    deadline = time.monotonic() + TIMEOUT_S
+    while (code := await status(port)) == StatusCode.UNAVAILABLE and time.monotonic() < deadline:
+        await asyncio.sleep(0.05)
+    return code
 
 
 CONFIG = ListenConfig(address="127.0.0.1:0", message_bytes=10_000, header_bytes=4096, connections=5)
 
 
 def test_a_burst_of_calls_is_queued() -> None:
-    """gRPC alone cancels some of more than 1,000."""
+    """Without a limit of its own, gRPC cancels some of more than 1,000 concurrent calls."""
 
     async def main() -> list[StatusCode]:
         options = [("grpc.use_local_subchannel_pool", 1)]
@@ -145,11 +155,11 @@ def test_a_burst_of_calls_is_queued() -> None:
                 for _ in range(30)
             ]
             await asyncio.gather(*[channel.channel_ready() for channel in channels])
-            calls: list[grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]] = [
+            methods: list[grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]] = [
                 channel.unary_unary(f"/{SERVICE}/TagVideo") for channel in channels
             ]
-            running = [call(b"", timeout=60) for call in calls for _ in range(100)]
-            return [await one.code() for one in running]
+            running = [method(b"", timeout=60) for method in methods for _ in range(100)]
+            return [await call.code() for call in running]
 
     assert set(asyncio.run(main())) == {StatusCode.OK}
 
@@ -188,17 +198,15 @@ def test_connections_are_limited_and_released() -> None:
             async with contextlib.AsyncExitStack() as held:
                 for _ in range(5):
                     reader, _ = await held.enter_async_context(connected(port))
-                    assert await reader.read(9)  # its settings: it is taken
+                    assert await reader.read(9)  # its settings: the connection is accepted
                 async with connected(port) as (reader, _):
                     refused = not await asyncio.wait_for(reader.read(9), 30)
-            while (code := await status(port)) != StatusCode.OK:
-                await asyncio.sleep(0.05)
-            return refused, code
+            return refused, await settled_status(port)
 
-    assert asyncio.run(asyncio.wait_for(main(), 60)) == (True, StatusCode.OK)
+    assert asyncio.run(main()) == (True, StatusCode.OK)
 
 
-# What no gRPC client sends, one that means ill may: HTTP/2 by hand (RFC 9113, 7541).
+# HTTP/2 frames that no gRPC client sends but an attacker may (RFC 9113, 7541).
 
 
 def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
@@ -206,7 +214,7 @@ def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
 
 
 def text(value: bytes) -> bytes:
-    """A string of HPACK, neither Huffman-coded nor short."""
+    """Encode an HPACK string literal without Huffman coding."""
     if len(value) < 127:
         return bytes([len(value)]) + value
     rest, coded = len(value) - 127, bytes([127])
@@ -216,7 +224,7 @@ def text(value: bytes) -> bytes:
 
 
 def call_with(*entries: tuple[bytes, bytes]) -> bytes:
-    """Of TagVideo, with an empty message, on the first stream."""
+    """Encode a call of TagVideo with an empty message, on stream 1, with additional header entries."""
     headers = [
         (b":method", b"POST"),
         (b":scheme", b"http"),
@@ -230,28 +238,28 @@ def call_with(*entries: tuple[bytes, bytes]) -> bytes:
     return frame(1, 4, 1, block) + frame(0, 1, 1, b"\0\0\0\0\0")
 
 
-HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, b"")
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, b"")
 
 
-def is_answered(got: bytes) -> bool:
-    """Whether the first stream, or the connection, has come to its end in these frames."""
-    while len(got) >= 9:
-        size, kind, flags, stream = int.from_bytes(got[:3], "big"), got[3], got[4], int.from_bytes(got[5:9], "big")
+def is_answered(data: bytes) -> bool:
+    """Return True if these frames end the first stream or the connection."""
+    while len(data) >= 9:
+        size, kind, flags, stream = int.from_bytes(data[:3], "big"), data[3], data[4], int.from_bytes(data[5:9], "big")
         if kind in (3, 7) or (stream == 1 and kind in (0, 1) and flags & 1):
-            return len(got) >= 9 + size
-        got = got[9 + size :]
+            return len(data) >= 9 + size
+        data = data[9 + size :]
     return False
 
 
-async def raw(port: int, sent: bytes) -> bytes:
-    """What the server answers."""
-    got = b""
+async def exchange(port: int, frames: bytes) -> bytes:
+    """Send HTTP/2 frames after the preface; return the frames of the server."""
+    received = b""
     with contextlib.suppress(ConnectionError):
         async with connected(port) as (reader, writer):
-            writer.write(HELLO + sent)
-            while not is_answered(got) and (part := await asyncio.wait_for(reader.read(65536), 30)):
-                got += part
-    return got
+            writer.write(PREFACE + frames)
+            while not is_answered(received) and (part := await asyncio.wait_for(reader.read(65536), 30)):
+                received += part
+    return received
 
 
 GOOD = f"Bearer {TOKEN}".encode()
@@ -280,13 +288,13 @@ def test_hostile_headers_are_refused_without_secrets_in_the_log_and_the_next_cal
 
     async def main() -> tuple[bytes, bytes]:
         async with serving(CONFIG.model_copy(update={"clients": path})) as port:
-            return await raw(port, call_with(*entries)), await raw(port, call_with((b"authorization", GOOD)))
+            return await exchange(port, call_with(*entries)), await exchange(port, call_with((b"authorization", GOOD)))
 
     refused, answered = asyncio.run(main())
     assert b"grpc-status\x010" not in refused
     assert b"grpc-status\x010" in answered
-    told = caplog.text + str([vars(record) for record in caplog.records]) + "".join(capfd.readouterr())
-    assert TOKEN[12:-2] not in told
+    output = caplog.text + str([vars(record) for record in caplog.records]) + "".join(capfd.readouterr())
+    assert TOKEN[12:-2] not in output
 
 
 @pytest.mark.parametrize(
@@ -302,7 +310,7 @@ def test_hostile_headers_are_refused_without_secrets_in_the_log_and_the_next_cal
 def test_invalid_http_affects_only_its_own_connection(sent: bytes) -> None:
     async def main() -> StatusCode:
         async with serving(CONFIG) as port, connected(port) as (_, writer):
-            writer.write(HELLO + sent)
+            writer.write(PREFACE + sent)
             return await status(port)
 
     assert asyncio.run(main()) == StatusCode.OK
@@ -313,12 +321,10 @@ def test_an_abandoned_call_does_not_affect_others() -> None:
         async with serving(CONFIG) as port:
             for size in range(0, len(call_with()), 10):
                 async with connected(port) as (_, writer):
-                    writer.write(HELLO + call_with()[:size])
-            while (code := await status(port)) == StatusCode.UNAVAILABLE:  # until they are all gone
-                await asyncio.sleep(0.05)
-            return code
+                    writer.write(PREFACE + call_with()[:size])
+            return await settled_status(port)
 
-    assert asyncio.run(asyncio.wait_for(main(), 60)) == StatusCode.OK
+    assert asyncio.run(main()) == StatusCode.OK
 
 
 def test_many_callers_with_invalid_tokens_do_not_block_a_valid_one(path: Path) -> None:
@@ -337,7 +343,7 @@ def test_concurrent_calls_of_a_connection_are_limited_and_further_calls_wait_in_
         config = CONFIG.model_copy(update={"streams_per_connection": 3})
         async with serving(config) as port:
             async with connected(port) as (reader, writer):
-                writer.write(HELLO)
+                writer.write(PREFACE)
                 settings = await asyncio.wait_for(reader.readexactly(9), 30)
                 payload = await reader.readexactly(int.from_bytes(settings[:3], "big"))
             pairs = {
@@ -355,5 +361,6 @@ def test_the_port_is_released_when_the_server_stops() -> None:
             pass
         return port
 
-    with socket.create_server(("127.0.0.1", asyncio.run(main()))):
-        pass
+    port = asyncio.run(main())
+    with socket.create_server(("127.0.0.1", port)) as server:
+        assert server.getsockname()[1] == port

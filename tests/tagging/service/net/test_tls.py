@@ -1,4 +1,4 @@
-"""With real handshakes: who is taken, and that certificates are renewed without a restart."""
+"""TLS with real handshakes: client certificates, and renewal of certificates without a restart."""
 
 import asyncio
 import logging
@@ -52,7 +52,7 @@ def other() -> trustme.CA:
 def write(
     folder: Path, authority: trustme.CA, client_ca: trustme.CA | None = None, ends: datetime | None = None
 ) -> TlsConfig:
-    """A certificate for localhost in files."""
+    """Write a certificate for localhost, its key and the client authority to files."""
     issued = authority.issue_cert("localhost", not_after=ends)
     config = TlsConfig(
         certificate=folder / "server.pem", key=folder / "server.key", client_ca=folder / "ca.pem" if client_ca else None
@@ -89,20 +89,23 @@ async def serving(config: TlsConfig, clients: Clients, clock: Clock) -> AsyncIte
         await server.stop(None)
 
 
-async def parent_context(
+async def identified_as(
     address: str,
     trusted: trustme.CA | None,
-    shown: trustme.LeafCert | None = None,
+    presented: trustme.LeafCert | None = None,
     metadata: tuple[tuple[str, str], ...] = (),
 ) -> str | StatusCode:
-    """Who the server takes the client for, or why it does not; trusted: None speaks without TLS."""
+    """Return the client name that the server derives, or the status code of its refusal.
+
+    trusted: the authority that the client trusts; None connects without TLS
+    """
     if trusted is None:
         channel = grpc.aio.insecure_channel(address)
     else:
         credentials = grpc.ssl_channel_credentials(
             trusted.cert_pem.bytes(),
-            shown.private_key_pem.bytes() if shown else None,
-            chain(shown) if shown else None,
+            presented.private_key_pem.bytes() if presented else None,
+            chain(presented) if presented else None,
         )
         options = [("grpc.ssl_target_name_override", "localhost"), ("grpc.use_local_subchannel_pool", 1)]
         channel = grpc.aio.secure_channel(address, credentials, options)
@@ -125,7 +128,7 @@ def test_only_tls_clients_that_trust_the_server_connect(
 ) -> None:
     async def main() -> list[str | StatusCode]:
         async with serving(write(tmp_path, authority), OpenClients(), Clock()) as address:
-            return [await parent_context(address, trusted) for trusted in (authority, other, None)]
+            return [await identified_as(address, trusted) for trusted in (authority, other, None)]
 
     assert asyncio.run(main()) == ["anybody", StatusCode.UNAVAILABLE, StatusCode.UNAVAILABLE]
 
@@ -133,11 +136,11 @@ def test_only_tls_clients_that_trust_the_server_connect(
 def test_with_a_client_authority_a_client_without_a_certificate_cannot_connect(
     tmp_path: Path, authority: trustme.CA, other: trustme.CA
 ) -> None:
-    shown = [authority.issue_cert("any.example.com"), other.issue_cert("any.example.com"), None]
+    certificates = [authority.issue_cert("any.example.com"), other.issue_cert("any.example.com"), None]
 
     async def main() -> list[str | StatusCode]:
         async with serving(write(tmp_path, authority, client_ca=authority), OpenClients(), Clock()) as address:
-            return [await parent_context(address, authority, each) for each in shown]
+            return [await identified_as(address, authority, certificate) for certificate in certificates]
 
     assert asyncio.run(main()) == ["any.example.com", StatusCode.UNAVAILABLE, StatusCode.UNAVAILABLE]
 
@@ -147,23 +150,23 @@ def test_a_certificate_identifies_the_client_and_a_token_takes_precedence(
 ) -> None:
     known, unknown = authority.issue_cert("ingest.example.com"), authority.issue_cert("else.example.com")
     by_common_name = authority.issue_cert(common_name="ingest")
-    common_name_beside = authority.issue_cert("else.example.com", common_name="ingest")
+    common_name_and_other = authority.issue_cert("else.example.com", common_name="ingest")
     token, bad = (("authorization", f"Bearer {TOKEN}"),), (("authorization", f"Bearer {new_token()[0]}"),)
 
     async def main() -> list[str | StatusCode]:
         async with serving(write(tmp_path, authority, client_ca=authority), listed, Clock()) as address:
             return [
-                await parent_context(address, authority, known),
-                await parent_context(address, authority, by_common_name),
-                await parent_context(address, authority, unknown),
-                await parent_context(address, authority, common_name_beside),
-                await parent_context(address, authority, unknown, token),
-                await parent_context(address, authority, known, token),
-                await parent_context(address, authority, known, bad),
+                await identified_as(address, authority, known),
+                await identified_as(address, authority, by_common_name),
+                await identified_as(address, authority, unknown),
+                await identified_as(address, authority, common_name_and_other),
+                await identified_as(address, authority, unknown, token),
+                await identified_as(address, authority, known, token),
+                await identified_as(address, authority, known, bad),
             ]
 
     refused = StatusCode.UNAUTHENTICATED
-    # a common name counts where there are no others, as RFC 9525 wants it
+    # a common name counts only without subject alternative names (RFC 9525)
     assert asyncio.run(main()) == ["by_certificate"] * 2 + [refused] * 2 + ["by_token"] * 2 + [refused]
 
 
@@ -172,7 +175,7 @@ def test_without_a_client_authority_certificates_are_ignored(
 ) -> None:
     async def main() -> str | StatusCode:
         async with serving(write(tmp_path, authority), listed, Clock()) as address:
-            return await parent_context(address, authority, authority.issue_cert("ingest.example.com"))
+            return await identified_as(address, authority, authority.issue_cert("ingest.example.com"))
 
     assert asyncio.run(main()) == StatusCode.UNAUTHENTICATED
 
@@ -186,13 +189,13 @@ def test_valid_new_files_are_loaded_without_a_restart_and_invalid_ones_are_not(
         found = []
         config = write(tmp_path, authority)
         async with serving(config, OpenClients(), clock) as address:
-            found += [await parent_context(address, authority)]
+            found += [await identified_as(address, authority)]
             write(tmp_path, other)
             clock.now += 1
-            found += [await parent_context(address, authority), await parent_context(address, other)]
-            config.key.write_bytes(authority.issue_cert("localhost").private_key_pem.bytes())  # another's
+            found += [await identified_as(address, authority), await identified_as(address, other)]
+            config.key.write_bytes(authority.issue_cert("localhost").private_key_pem.bytes())  # of another certificate
             clock.now += 1
-            found += [await parent_context(address, other)]
+            found += [await identified_as(address, other)]
         return found
 
     assert asyncio.run(main()) == ["anybody", StatusCode.UNAVAILABLE, "anybody", "anybody"]
@@ -203,14 +206,14 @@ def test_a_new_client_authority_applies_to_new_connections(
     tmp_path: Path, authority: trustme.CA, other: trustme.CA
 ) -> None:
     clock = Clock()
-    shown = [issuer.issue_cert("any.example.com") for issuer in (authority, other)]
+    certificates = [issuer.issue_cert("any.example.com") for issuer in (authority, other)]
 
     async def main() -> list[str | StatusCode]:
         async with serving(write(tmp_path, authority, client_ca=authority), OpenClients(), clock) as address:
-            before = [await parent_context(address, authority, each) for each in shown]
+            before = [await identified_as(address, authority, certificate) for certificate in certificates]
             write(tmp_path, authority, client_ca=other)
             clock.now += 1
-            return before + [await parent_context(address, authority, each) for each in shown]
+            return before + [await identified_as(address, authority, certificate) for certificate in certificates]
 
     away = StatusCode.UNAVAILABLE
     assert asyncio.run(main()) == ["any.example.com", away, away, "any.example.com"]
@@ -219,9 +222,7 @@ def test_a_new_client_authority_applies_to_new_connections(
 @pytest.mark.parametrize(
     "harm", ["no certificate", "no key", "other key", "junk", "empty", "password", "ca junk", "swap"]
 )
-def test_a_certificate_and_key_that_do_not_match_are_one_error(
-    tmp_path: Path, authority: trustme.CA, harm: str
-) -> None:
+def test_an_unusable_certificate_or_key_is_one_error(tmp_path: Path, authority: trustme.CA, harm: str) -> None:
     config = write(tmp_path, authority, client_ca=authority)
     assert config.client_ca is not None
     match harm:
@@ -278,10 +279,11 @@ def test_the_expiry_is_that_of_the_first_certificate_to_expire_and_is_updated(tm
 
 
 @pytest.mark.parametrize(
-    ("left_days", "told"), [(15, []), (14, []), (13.5, [13.5, 12.5, 11.5]), (1, [1, 0, -1]), (-9, [-9, -10, -11])]
+    ("left_days", "logged_days"),
+    [(15, []), (14, []), (13.5, [13.5, 12.5, 11.5]), (1, [1, 0, -1]), (-9, [-9, -10, -11])],
 )
 def test_a_certificate_that_expires_soon_is_logged_daily(
-    tmp_path: Path, authority: trustme.CA, caplog: pytest.LogCaptureFixture, left_days: float, told: list[float]
+    tmp_path: Path, authority: trustme.CA, caplog: pytest.LogCaptureFixture, left_days: float, logged_days: list[float]
 ) -> None:
     certificate = ServerCertificate(write(tmp_path, authority, ends=NOON))
     now = NOON - timedelta(days=left_days)
@@ -291,11 +293,11 @@ def test_a_certificate_that_expires_soon_is_logged_daily(
         nonlocal now
         slept.append(seconds)
         now += timedelta(seconds=seconds)
-        if len(slept) == max(len(told), 1):
+        if len(slept) == max(len(logged_days), 1):
             raise asyncio.CancelledError
 
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(warn_before_expiry(certificate, lambda: now, sleep))
     warned = [vars(record) for record in caplog.records]
-    assert [record["days_left"] for record in warned] == told
+    assert [record["days_left"] for record in warned] == logged_days
     assert all(record["levelname"] == "WARNING" and record["ends"] == NOON.isoformat() for record in warned)

@@ -14,13 +14,13 @@ def test_connected_clients_of_the_port_are_counted(family: socket.AddressFamily,
     with ExitStack() as stack:
 
         def listener() -> socket.socket:
-            one = stack.enter_context(closing(socket.create_server((address, 0), family=family)))
-            one.settimeout(30)
-            return one
+            server = stack.enter_context(closing(socket.create_server((address, 0), family=family)))
+            server.settimeout(30)
+            return server
 
         ours, other = listener(), listener()
         port, accepted = ours.getsockname()[1], list[socket.socket]()
-        assert connections(port) == 0  # who listens is connected to nobody
+        assert connections(port) == 0  # a listening socket is not a connection
         for server, expected in ((ours, 1), (other, 1), (ours, 2)):
             stack.enter_context(closing(socket.create_connection(server.getsockname()[:2], 30)))
             accepted.append(stack.enter_context(closing(server.accept()[0])))

@@ -1,4 +1,4 @@
-"""Prometheus is answered; whoever is slow, wrong or many disturbs neither it nor the service."""
+"""Metrics endpoint: scrapes are answered; slow, invalid or numerous clients affect neither them nor the service."""
 
 import asyncio
 import threading
@@ -34,7 +34,7 @@ def registry() -> CollectorRegistry:
 
 
 async def sent(port: int | None, request: bytes, *, end: bool = False) -> bytes:
-    """All that is answered."""
+    """Return the whole response."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         writer.write(request)
@@ -137,11 +137,11 @@ def test_a_client_that_does_not_read_the_response_is_disconnected() -> None:
             writer.write(GET)
             async with asyncio.timeout(60):
                 while not (after := await sent(port, b"GET / HTTP/1.1\r\n\r\n")):
-                    await asyncio.sleep(0.05)  # the only place is still taken
+                    await asyncio.sleep(0.05)  # the only connection is still in use
                 got = b""
                 with suppress(ConnectionResetError):
-                    while some := await reader.read(1_000_000):
-                        got += some
+                    while part := await reader.read(1_000_000):
+                        got += part
             writer.close()
             return got, after
 
@@ -152,50 +152,50 @@ def test_a_client_that_does_not_read_the_response_is_disconnected() -> None:
     assert after.startswith(b"HTTP/1.1 404")
 
 
-class LoadedBundle(Collector):
-    """Takes until it is let go."""
+class BlockedCollector(Collector):
+    """Collects until it is released."""
 
     def __init__(self) -> None:
-        self.begun, self.go_on = threading.Event(), threading.Event()
+        self.begun, self.release = threading.Event(), threading.Event()
 
     def collect(self) -> Iterable[Metric]:
         self.begun.set()
-        self.go_on.wait(30)
+        self.release.wait(30)
         yield GaugeMetricFamily("tagging_held", "Late.", value=1.0)
 
 
 def test_collecting_metrics_does_not_block_the_service() -> None:
-    registry, held = CollectorRegistry(), LoadedBundle()
-    registry.register(held)
-    held.begun.clear()
+    registry, blocked = CollectorRegistry(), BlockedCollector()
+    registry.register(blocked)
+    blocked.begun.clear()
 
     async def ask() -> bytes:
         async with metrics_endpoint(registry, config()) as port:
-            asked = asyncio.create_task(sent(port, GET))
-            await wait_until_async(held.begun.is_set, interval_s=0.001)
-            held.go_on.set()  # only a loop that is free gets here
-            return await asked
+            scrape = asyncio.create_task(sent(port, GET))
+            await wait_until_async(blocked.begun.is_set, interval_s=0.001)
+            blocked.release.set()  # reached only if the loop is not blocked
+            return await scrape
 
-    held.go_on.set()
+    blocked.release.set()
     list(registry.collect())
-    held.go_on.clear()
-    held.begun.clear()
+    blocked.release.clear()
+    blocked.begun.clear()
     assert b"tagging_held 1.0" in asyncio.run(ask())
 
 
 def test_metrics_are_collected_while_all_threads_of_the_service_are_busy(registry: CollectorRegistry) -> None:
-    let_go = threading.Event()
+    release = threading.Event()
 
     async def ask() -> bytes:
         loop = asyncio.get_running_loop()
         loop.set_default_executor(ThreadPoolExecutor(1))
-        busy = asyncio.create_task(asyncio.to_thread(let_go.wait, 60))
+        busy = asyncio.create_task(asyncio.to_thread(release.wait, 60))
         await asyncio.sleep(0)
         async with metrics_endpoint(registry, config()) as port:
             try:
                 return await sent(port, GET)
             finally:
-                let_go.set()
+                release.set()
                 await busy
 
     assert b"tagging_example 42.0" in asyncio.run(ask())
@@ -204,7 +204,7 @@ def test_metrics_are_collected_while_all_threads_of_the_service_are_busy(registr
 def test_a_failed_collection_is_logged_and_the_endpoint_continues(
     registry: CollectorRegistry, caplog: pytest.LogCaptureFixture
 ) -> None:
-    class Once(Collector):
+    class Failing(Collector):
         def __init__(self) -> None:
             self.broken = False
 
@@ -213,14 +213,14 @@ def test_a_failed_collection_is_logged_and_the_endpoint_continues(
                 raise RuntimeError("no numbers")
             return []
 
-    once = Once()
-    registry.register(once)
+    failing = Failing()
+    registry.register(failing)
 
     async def ask() -> tuple[bytes, bytes]:
         async with metrics_endpoint(registry, config()) as port:
-            once.broken = True
+            failing.broken = True
             first = await sent(port, GET)
-            once.broken = False
+            failing.broken = False
             return first, await sent(port, GET)
 
     first, second = asyncio.run(ask())

@@ -1,4 +1,4 @@
-"""Balancers are told the truth, all of them: not before it is warm, nor while it drains or lacks what it needs."""
+"""gRPC health: serving only when warm, not draining, and with every dependency available."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
@@ -21,11 +21,11 @@ SERVING, NOT_SERVING, UNKNOWN = (
     pb.HealthCheckResponse.NOT_SERVING,
     pb.HealthCheckResponse.SERVICE_UNKNOWN,
 )
-Stub = Any  # the stub of a channel of grpc.aio, of which the types know the other kind
+Stub = Any  # of a grpc.aio channel; the generated types describe the synchronous stub
 
 
 @asynccontextmanager
-async def asked(health: Health) -> AsyncIterator[Stub]:
+async def health_stub(health: Health) -> AsyncIterator[Stub]:
     server = grpc.aio.server()
     health_pb2_grpc.add_HealthServicer_to_server(health, server)  # type: ignore[no-untyped-call, unused-ignore]
     port = server.add_insecure_port("127.0.0.1:0")
@@ -45,7 +45,7 @@ async def status(stub: Stub, service: str = "") -> int:
 def test_health_is_serving_from_warm_up_until_drain(service: str) -> None:
     async def ask() -> list[int]:
         health, seen = Health(), []
-        async with asked(health) as stub:
+        async with health_stub(health) as stub:
             seen.append(await status(stub, service))
             health.warm()
             seen.append(await status(stub, service))
@@ -73,7 +73,7 @@ def test_failures_observed_before_warm_up_count_afterwards() -> None:
 
 def test_an_unknown_service_is_not_found() -> None:
     async def ask() -> None:
-        async with asked(Health()) as stub:
+        async with health_stub(Health()) as stub:
             with pytest.raises(grpc.aio.AioRpcError) as refused:
                 await status(stub, "other.Service")
             assert refused.value.code() == StatusCode.NOT_FOUND
@@ -87,18 +87,18 @@ def test_an_unknown_service_is_not_found() -> None:
 def test_all_watchers_receive_every_change_after_one_has_disconnected() -> None:
     async def ask() -> list[list[int]]:
         health = Health()
-        async with asked(health) as stub:
+        async with health_stub(health) as stub:
             watchers = [stub.Watch(pb.HealthCheckRequest(service=SERVICE), timeout=30) for _ in range(3)]
-            heard: list[list[int]] = [[(await one.read()).status] for one in watchers]
+            statuses: list[list[int]] = [[(await watcher.read()).status] for watcher in watchers]
             watchers[0].cancel()
             await asyncio.sleep(0.05)
             for change in (health.warm, health.drain):
                 change()
-                for one, told in list(zip(watchers, heard, strict=True))[1:]:
-                    told.append((await one.read()).status)
-            for one in watchers[1:]:
-                one.cancel()
-        return heard
+                for watcher, received in list(zip(watchers, statuses, strict=True))[1:]:
+                    received.append((await watcher.read()).status)
+            for watcher in watchers[1:]:
+                watcher.cancel()
+        return statuses
 
     assert asyncio.run(ask()) == [[NOT_SERVING], *[[NOT_SERVING, SERVING, NOT_SERVING]] * 2]
 
@@ -118,18 +118,18 @@ def test_health_changes_after_a_long_run_of_failures_or_successes() -> None:
         (0, True, True),
         (5, False, True),
         (10, False, True),
-        (15, True, True),  # one success begins the wait anew
+        (15, True, True),  # one success restarts the wait
         (20, False, True),
         (34, False, True),
         (35, False, False),
         (40, True, False),
-        (45, False, False),  # and so does one failure
+        (45, False, False),  # as does one failure
         (50, True, False),
         (59, True, False),
         (60, True, True),
         (65, False, True),
     ]
-    assert [state.observe(works, now_s) for now_s, works, _ in seen] == [said for _, _, said in seen]
+    assert [state.observe(works, now_s) for now_s, works, _ in seen] == [expected for _, _, expected in seen]
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -139,20 +139,20 @@ def test_incremental_health_equals_a_computation_over_all_observations(seed: int
     rng = np.random.default_rng(seed)
     times = np.cumsum(rng.integers(1, 4, 300)).tolist()
     works = (rng.random(300) < rng.choice([0.1, 0.5, 0.9])).tolist()
-    state, said = Hysteresis(away_after_s=6, back_after_s=4), True
+    state, serving = Hysteresis(away_after_s=6, back_after_s=4), True
     for n, now_s in enumerate(times):
-        # The plain way: it changes where all observations since some time, so long ago, say otherwise.
+        # Plain definition: the state changes when all observations of a long enough time contradict it.
         run = n
         while run > 0 and works[run - 1] == works[n]:
             run -= 1
         long_s = 4 if works[n] else 6
-        if works[n] != said and now_s - times[run] >= long_s:
-            said = works[n]
-        assert state.observe(works[n], now_s) == said
+        if works[n] != serving and now_s - times[run] >= long_s:
+            serving = works[n]
+        assert state.observe(works[n], now_s) == serving
 
 
 class World:
-    """Time that passes where somebody sleeps; at each time a script says what works."""
+    """Virtual time that advances with sleep(); a script states which dependencies work at each time."""
 
     def __init__(self, script: dict[str, Callable[[float], bool]], until_s: float) -> None:
         self.now_s, self._until_s, self._script = 0.0, until_s, script
@@ -179,7 +179,7 @@ CONFIG = HealthConfig(check_every_s=5, check_timeout_s=1, away_after_s=15, back_
 
 
 def served(checks: dict[str, Check], world: World) -> list[tuple[float, bool]]:
-    """When health changed, and to what."""
+    """Return the times at which health changed, with the new state."""
     health, changes = Health(), [(0.0, True)]
     health.warm()
 

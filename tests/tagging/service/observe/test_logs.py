@@ -1,4 +1,4 @@
-"""Every line is JSON, whoever logs whatever; the rest of the process is left as it was."""
+"""JSON logs: one line for every record of the process, and restoration of the previous logging at the end."""
 
 import json
 import logging
@@ -93,7 +93,7 @@ def test_mismatched_format_arguments_are_logged_in_one_line() -> None:
 
 
 def test_a_traceback_is_one_field() -> None:
-    title = "my title"  # the line of code is told, the value is not
+    title = "my title"  # the traceback shows the line of code, not the value
     try:
         raise KeyError(title)
     except KeyError as error:
@@ -141,8 +141,8 @@ def test_our_loggers_use_the_configured_level_and_libraries_log_from_warning_on(
             for step in order:
                 getattr(logging.getLogger(name), step)(step)
     for name, first in (("tagging.x", own), ("recall.x", own), ("rank.x", own), ("library", others)):
-        told = [line["message"] for line in lines(stream) if line["logger"] == name]
-        assert told == order[order.index(first) :]
+        messages = [line["message"] for line in lines(stream) if line["logger"] == name]
+        assert messages == order[order.index(first) :]
 
 
 def test_libraries_with_their_own_handlers_log_only_json() -> None:
@@ -167,7 +167,7 @@ def test_warnings_and_uncaught_thread_exceptions_are_logged_in_json_too() -> Non
     stream = StringIO()
     with json_logs(LogsConfig(), stream), warnings.catch_warnings():
         warnings.simplefilter("always")
-        logging.captureWarnings(True)  # pytest takes warnings for itself
+        logging.captureWarnings(True)  # pytest captures warnings
         warnings.warn("old", UserWarning, stacklevel=1)
         thread = threading.Thread(target=die, name="decode-1")
         thread.start()

@@ -1,4 +1,4 @@
-"""Series come from closed sets, begin at zero, and are read from those who keep count."""
+"""Prometheus metrics: closed label sets, series that start at zero, and readings at scrape time."""
 
 from collections.abc import Iterator
 from typing import Any, get_args
@@ -68,13 +68,13 @@ def test_counters_exist_with_zero_before_the_first_event() -> None:
 
 def subclasses(kind: type[errors.VideotagError]) -> Iterator[type[errors.VideotagError]]:
     yield kind
-    for below in kind.__subclasses__():
-        yield from subclasses(below)
+    for child in kind.__subclasses__():
+        yield from subclasses(child)
 
 
 def test_only_rejections_are_counted_as_rejections() -> None:
     class OwnError(errors.QuotaExceededError):
-        """Of a later version."""
+        """An error class of a later version."""
 
     rejecting = {StatusCode.RESOURCE_EXHAUSTED, StatusCode.UNAUTHENTICATED, StatusCode.PERMISSION_DENIED}
     for kind, code in CODES.items():
@@ -89,7 +89,7 @@ def test_only_rejections_are_counted_as_rejections() -> None:
 
 def test_the_reason_of_an_error_comes_from_a_closed_set() -> None:
     class OwnError(errors.MediaTooBigError):
-        """Of a later version."""
+        """An error class of a later version."""
 
     assert error_reason(errors.MediaTooBigError("5 GiB")) == "MEDIA_TOO_BIG"
     assert error_reason(OwnError("5 GiB")) == "MEDIA_TOO_BIG"
@@ -120,10 +120,10 @@ def test_the_certificate_expiry_is_exported_if_there_is_a_certificate() -> None:
 
 
 def test_the_series_of_a_replaced_bundle_is_removed() -> None:
-    registry, held = CollectorRegistry(), {"active": "v1"}
-    register(registry, readings(bundles=lambda: held))
+    registry, versions = CollectorRegistry(), {"active": "v1"}
+    register(registry, readings(bundles=lambda: versions))
     assert bundles(registry) == {("v1", "active")}
-    held |= {"active": "v2", "previous": "v1"}
+    versions |= {"active": "v2", "previous": "v1"}
     assert bundles(registry) == {("v2", "active"), ("v1", "previous")}
 
 

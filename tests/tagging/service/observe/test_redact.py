@@ -1,4 +1,4 @@
-"""What no log may hold is taken out, whatever surrounds it, in linear time."""
+"""Redaction of secrets in log texts and tracebacks, in linear time."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A stage is timed however it ends and wherever it runs."""
+"""TimedStages: durations, errors, spans and log lines of stages, in tasks and threads."""
 
 import asyncio
 import logging
@@ -20,7 +20,7 @@ from tagging.service.observe.traces import tracer_for
 
 
 class Clock:
-    """Goes on when it is told to."""
+    """A clock that a test advances."""
 
     def __init__(self) -> None:
         self.now_s = 100.0

@@ -1,4 +1,4 @@
-"""Spans reach a collector, and one that is away holds up nothing."""
+"""Traces: spans reach the collector, and an unreachable collector delays nothing."""
 
 import builtins
 import threading
@@ -23,7 +23,7 @@ from tagging.service.observe.traces import tracer_for, tracing
 
 @contextmanager
 def collector() -> Iterator[tuple[str, list[Any]]]:
-    """A collector's endpoint, and what it was sent."""
+    """Yield the endpoint of a collector and the requests it received."""
     received: list[Any] = []
 
     def export(request: Any, _: grpc.ServicerContext) -> Any:
@@ -50,23 +50,23 @@ def test_a_collector_receives_every_span_before_shutdown_ends() -> None:
             for n in range(3):
                 with tracer.start_as_current_span(f"span{n}"):
                     pass
-        spans = [s for r in received for of in r.resource_spans for scope in of.scope_spans for s in scope.spans]
+        spans = [s for r in received for group in r.resource_spans for scope in group.scope_spans for s in scope.spans]
         assert {span.name for span in spans} == {"span0", "span1", "span2"}
-        [resource] = {str(of.resource) for r in received for of in r.resource_spans}
+        [resource] = {str(group.resource) for r in received for group in r.resource_spans}
         assert '"videotag"' in resource
 
 
 def test_an_unreachable_collector_loses_only_spans() -> None:
     done = 0
     with tracing(TracesConfig(endpoint="http://127.0.0.1:1", share=1.0, timeout_s=0.5)) as tracer:
-        for _ in range(5000):  # more than are kept waiting
+        for _ in range(5000):  # more than the queue holds
             with tracer.start_as_current_span("span"):
                 done += 1
     assert done == 5000
 
 
 class Stuck(SpanExporter):
-    """Exports until it is shut down; notes who did that."""
+    """Exports until it is shut down; records the thread that did so."""
 
     def __init__(self) -> None:
         self._over = threading.Event()
@@ -86,7 +86,7 @@ def test_a_hanging_collector_is_given_up_after_the_timeout() -> None:
     with tracing(TracesConfig(endpoint="http://any", share=1.0, timeout_s=0.1), lambda _, __: stuck) as tracer:
         for _ in range(2000):
             tracer.start_span("span").end()
-    # Without it the processor would end the exporter itself, and only after half a minute.
+    # Otherwise the processor shuts the exporter down itself, after half a minute.
     assert isinstance(stuck.ended_by[0], threading.Timer)
 
 

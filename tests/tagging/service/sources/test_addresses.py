@@ -33,9 +33,9 @@ def test_internet_addresses_are_public(address: str) -> None:
 
 def test_addresses_private_by_the_standard_library_are_not_public() -> None:
     rng = np.random.default_rng(5)
-    some: list[IPAddress] = [IPv4Address(int(n)) for n in rng.integers(0, 2**32, 20_000, np.uint64)]
-    some += [IPv6Address(int.from_bytes(rng.bytes(16))) for _ in range(20_000)]
-    for address in some:
+    addresses: list[IPAddress] = [IPv4Address(int(n)) for n in rng.integers(0, 2**32, 20_000, np.uint64)]
+    addresses += [IPv6Address(int.from_bytes(rng.bytes(16))) for _ in range(20_000)]
+    for address in addresses:
         if not address.is_global or address.is_multicast or address.is_reserved:
             assert not is_public(address), address
 

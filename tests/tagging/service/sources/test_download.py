@@ -3,7 +3,7 @@ import io
 import os
 import socket
 import ssl
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,11 @@ from tagging.service.config import SourcesConfig
 from tagging.service.sources.addresses import AddressPolicy, is_public
 from tagging.service.sources.download import Downloader
 from tagging.service.sources.urls import parse_web_address
+from tests.support.polling import wait_until_async
 from tests.support.web import Names, Script, Web, moved, only_here, page, serving
 
 FILM = bytes(range(256)) * 2000
-HERE = {"a.example": ["127.0.0.1"], "x.b.example": ["127.0.0.1"]}
+LOOPBACK = {"a.example": ["127.0.0.1"], "x.b.example": ["127.0.0.1"]}
 LIMITS: Mapping[str, Any] = {"max_bytes": 1_000_000, "timeout_s": 20.0, "idle_timeout_s": 10.0}
 
 
@@ -53,12 +54,12 @@ def fetched(
     pages: Mapping[str, bytes | Script],
     target: str = "/film",
     *,
-    known: Mapping[str, Sequence[str]] = HERE,
+    known: Mapping[str, Sequence[str]] = LOOPBACK,
     host: str = "a.example",
     may_connect: AddressPolicy = only_here,
     **limits: Any,
 ) -> tuple[bytes | VideotagError, Web]:
-    """What became of http://HOST:PORT/TARGET, and what the server was asked."""
+    """Download http://HOST:PORT/TARGET; return the bytes or the error, and the server with its recorded requests."""
 
     async def fetch() -> tuple[bytes | VideotagError, Web]:
         async with serving(pages) as web:
@@ -67,9 +68,9 @@ def fetched(
                 address = parse_web_address(f"http://{host}:{web.port}{target}")
                 await downloader(web.port, Names(known), may_connect=may_connect, **limits).download(address, file)
             except VideotagError as error:
-                told = error.message + error.hint
-                if not told.isprintable() or "secret" in told or "127.0.0.1" in told.replace(host, ""):
-                    raise AssertionError(told) from error
+                text = error.message + error.hint
+                if not text.isprintable() or "secret" in text or "127.0.0.1" in text.replace(host, ""):
+                    raise AssertionError(text) from error
                 return error, web
             return file.getvalue(), web
 
@@ -91,14 +92,14 @@ def test_an_allowed_url_is_downloaded_completely() -> None:
     for answer in (page(FILM), page(FILM, "Content-Encoding: identity"), chunked, until_it_ends):
         got, web = fetched({"/film": answer})
         assert got == FILM
-        assert web.asked == [(f"a.example:{web.port}", "/film")]
+        assert web.requests == [(f"a.example:{web.port}", "/film")]
 
 
 @pytest.mark.parametrize("host", ["c.example", "b.example", "a.example.c.example", "localhost", "127.0.0.1", "[::1]"])
 def test_a_host_that_is_not_allowed_is_not_resolved(host: str) -> None:
     got, web = fetched({"/film": page(FILM)}, host=host, known={})
     assert isinstance(got, SourceNotAllowedError)
-    assert web.asked == []
+    assert web.requests == []
 
 
 @pytest.mark.parametrize(
@@ -117,13 +118,13 @@ def test_an_allowed_name_at_a_private_address_is_refused(addresses: list[str]) -
     got, web = fetched({"/film": page(FILM)}, known={"a.example": addresses}, may_connect=is_public)
     assert isinstance(got, SourceNotAllowedError)
     assert not any(address in got.message + got.hint for address in addresses)
-    assert web.asked == []
+    assert web.requests == []
 
 
 def test_a_connection_uses_the_checked_address_even_if_the_name_changes() -> None:
     class Rebinding(Names):
         async def __call__(self, host: str, port: int) -> Any:
-            self.known = {host: ["127.0.0.1"] if not self.asked else ["127.0.0.2"]}
+            self.known = {host: ["127.0.0.1"] if not self.lookups else ["127.0.0.2"]}
             return await super().__call__(host, port)
 
     async def fetch() -> None:
@@ -132,10 +133,10 @@ def test_a_connection_uses_the_checked_address_even_if_the_name_changes() -> Non
             address = parse_web_address(f"http://a.example:{web.port}/film")
             await downloader(web.port, names).download(address, file)
             assert file.getvalue() == FILM
-            assert names.asked == ["a.example"]  # once, and for the connection itself
-            with pytest.raises(SourceNotAllowedError):  # the next download looks anew, and checks anew
+            assert names.lookups == ["a.example"]  # one lookup, for the connection itself
+            with pytest.raises(SourceNotAllowedError):  # the next download resolves and checks again
                 await downloader(web.port, names).download(address, io.BytesIO())
-            assert len(web.asked) == 1
+            assert len(web.requests) == 1
 
     asyncio.run(fetch())
 
@@ -150,7 +151,7 @@ def test_redirects_to_allowed_urls_are_followed() -> None:
     for status in ("301 X", "302 X", "303 X", "307 X", "308 X"):
         got, web = fetched({"/film": moved("here", status), "/here": page(FILM)})
         assert got == FILM
-        assert [target for _, target in web.asked] == ["/film", "/here"]
+        assert [target for _, target in web.requests] == ["/film", "/here"]
 
 
 def test_a_redirect_to_another_allowed_host_sends_its_host_header() -> None:
@@ -160,9 +161,9 @@ def test_a_redirect_to_another_allowed_host_sends_its_host_header() -> None:
             pages["/film"] = moved(f"http://x.b.example:{web.port}/here")
             file = io.BytesIO()
             address = parse_web_address(f"http://a.example:{web.port}/film")
-            await downloader(web.port, Names(HERE)).download(address, file)
+            await downloader(web.port, Names(LOOPBACK)).download(address, file)
             assert file.getvalue() == FILM
-            assert [host for host, _ in web.asked] == [f"a.example:{web.port}", f"x.b.example:{web.port}"]
+            assert [host for host, _ in web.requests] == [f"a.example:{web.port}", f"x.b.example:{web.port}"]
 
     asyncio.run(fetch())
 
@@ -180,7 +181,7 @@ def test_a_redirect_to_another_allowed_host_sends_its_host_header() -> None:
 def test_a_redirect_to_a_url_that_is_not_allowed_is_refused(location: str) -> None:
     got, web = fetched({"/film": moved(location)})
     assert isinstance(got, SourceNotAllowedError)
-    assert len(web.asked) == 1
+    assert len(web.requests) == 1
     assert "169.254" not in got.message
     assert "c.example" not in got.message
 
@@ -191,10 +192,10 @@ def test_a_redirect_to_a_private_address_is_refused_even_if_its_host_is_allowed(
         async with serving(pages) as web:
             pages["/film"] = moved(f"http://x.b.example:{web.port}/here")
             address = parse_web_address(f"http://a.example:{web.port}/film")
-            names = Names({**HERE, "x.b.example": ["10.0.0.1"]})
+            names = Names({**LOOPBACK, "x.b.example": ["10.0.0.1"]})
             with pytest.raises(SourceNotAllowedError):
                 await downloader(web.port, names).download(address, io.BytesIO())
-            assert len(web.asked) == 1
+            assert len(web.requests) == 1
 
     asyncio.run(fetch())
 
@@ -202,7 +203,7 @@ def test_a_redirect_to_a_private_address_is_refused_even_if_its_host_is_allowed(
 def test_the_number_of_redirects_is_limited() -> None:
     got, web = fetched({"/film": moved("/film")}, redirects=4)
     assert isinstance(got, MediaNotFoundError)
-    assert len(web.asked) == 5
+    assert len(web.requests) == 5
     got, _ = fetched({"/film": moved("/here"), "/here": page(FILM)}, redirects=0)
     assert isinstance(got, MediaNotFoundError)
 
@@ -258,7 +259,7 @@ def test_an_endless_body_is_stopped_at_the_byte_limit(head: bytes) -> None:
 
     got, _ = fetched({"/film": endless})
     assert isinstance(got, MediaTooBigError)
-    assert sent < 20_000_000  # the sockets' buffers, and no more
+    assert sent < 20_000_000  # no more than the buffers of the sockets
 
 
 async def silent(_: asyncio.StreamWriter) -> None:
@@ -335,7 +336,9 @@ def test_an_unreachable_server_is_a_retryable_error() -> None:
         async with serving({}) as web:
             port = web.port
         with pytest.raises(BackendUnavailableError):
-            await downloader(port, Names(HERE)).download(parse_web_address(f"http://a.example:{port}/x"), io.BytesIO())
+            await downloader(port, Names(LOOPBACK)).download(
+                parse_web_address(f"http://a.example:{port}/x"), io.BytesIO()
+            )
 
     asyncio.run(fetch())
 
@@ -349,14 +352,14 @@ def test_tls_verifies_the_name_and_connects_to_the_checked_address(authority: tr
             authority.configure_trust(client)
         async with serving({"/film": page(FILM)}, server) as web:
             file = io.BytesIO()
-            loader = downloader(web.port, Names(HERE), scheme="https", context=client)
+            loader = downloader(web.port, Names(LOOPBACK), scheme="https", context=client)
             await loader.download(parse_web_address(f"https://a.example:{web.port}/film"), file)
             return file.getvalue(), web
 
     got, web = asyncio.run(fetch("a.example", trusted=True))
     assert got == FILM
     assert web.names == ["a.example"]
-    assert web.asked == [(f"a.example:{web.port}", "/film")]
+    assert web.requests == [(f"a.example:{web.port}", "/film")]
     for certified, trusted in (("a.example", False), ("b.example", True), ("127.0.0.1", True)):
         with pytest.raises(BackendUnavailableError, match="no secure connection"):
             asyncio.run(fetch(certified, trusted))
@@ -370,7 +373,7 @@ def test_a_full_disk_is_an_error_of_its_own() -> None:
                 pytest.raises(OutputUnwritableError, match="No space"),
             ):
                 address = parse_web_address(f"http://a.example:{web.port}/film")
-                await downloader(web.port, Names(HERE)).download(address, full)
+                await downloader(web.port, Names(LOOPBACK)).download(address, full)
 
     asyncio.run(fetch())
 
@@ -382,7 +385,7 @@ def descriptors() -> int:
 def test_a_cancelled_download_leaves_nothing_open() -> None:
     async def fetch() -> None:
         async with serving({"/film": drips(page(FILM)[:1000], b"x")}) as web:
-            loader = downloader(web.port, Names(HERE))
+            loader = downloader(web.port, Names(LOOPBACK))
             address = parse_web_address(f"http://a.example:{web.port}/film")
             before = descriptors()
             for wait_s in (0.0, 0.001, 0.005, 0.02, 0.05):
@@ -391,14 +394,7 @@ def test_a_cancelled_download_leaves_nothing_open() -> None:
                 task.cancel()
                 with pytest.raises(asyncio.CancelledError):
                     await task
-            await server_sees(lambda: descriptors() <= before)
-
-    async def server_sees(condition: Callable[[], bool]) -> None:
-        for _ in range(1000):
-            if condition():
-                return
-            await asyncio.sleep(0.01)
-        raise AssertionError("descriptors stay open")
+            await wait_until_async(lambda: descriptors() <= before)  # the server closes its ends later
 
     asyncio.run(fetch())
 
@@ -408,7 +404,7 @@ def test_proxies_of_the_environment_are_ignored(monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     got, web = fetched({"/film": page(FILM)})
     assert got == FILM
-    assert len(web.asked) == 1
+    assert len(web.requests) == 1
 
 
 def test_concurrent_downloads_are_independent(authority: trustme.CA) -> None:
@@ -416,14 +412,14 @@ def test_concurrent_downloads_are_independent(authority: trustme.CA) -> None:
 
     async def fetch() -> None:
         async with serving(pages) as web:
-            loader = downloader(web.port, Names(HERE))
+            loader = downloader(web.port, Names(LOOPBACK))
 
-            async def one(n: int) -> bytes:
+            async def download(n: int) -> bytes:
                 file = io.BytesIO()
                 await loader.download(parse_web_address(f"http://a.example:{web.port}/{n}"), file)
                 return file.getvalue()
 
-            got = await asyncio.gather(*(one(n) for n in range(30)))
+            got = await asyncio.gather(*(download(n) for n in range(30)))
             assert got == [bytes([n]) * 300_000 for n in range(30)]
 
     asyncio.run(fetch())

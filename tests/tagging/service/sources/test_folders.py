@@ -15,7 +15,7 @@ GOOD, SECRET = b"good", b"secret"
 
 @pytest.fixture
 def allowed(tmp_path: Path) -> Path:
-    """A folder with a film in it, beside a secret that is not in it."""
+    """A folder that contains a film, next to a folder with a secret."""
     folder = tmp_path / "allowed"
     (folder / "sub").mkdir(parents=True)
     (folder / "film").write_bytes(GOOD)
@@ -80,7 +80,7 @@ def test_paths_outside_allowed_folders_are_refused_whether_or_not_they_exist(all
 
 
 def test_only_regular_files_are_opened(allowed: Path) -> None:
-    os.mkfifo(allowed / "pipe")  # opened plainly, it would wait for a writer without end
+    os.mkfifo(allowed / "pipe")  # a plain open() would wait for a writer for ever
     (allowed / "loop").symlink_to("loop")
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(allowed / "socket"))
@@ -129,20 +129,20 @@ def test_replacing_links_during_access_reveals_no_outside_file(allowed: Path, tm
     victim = allowed / swapped
     path = victim if swapped == "film" else victim / "film"
     target = tmp_path / "outside" / ("film" if swapped == "film" else "")
-    folders, told, tries = AllowedFolders([str(allowed)]), Counter[object](), 0
+    folders, outcomes, tries = AllowedFolders([str(allowed)]), Counter[object](), 0
     with subprocess.Popen([sys.executable, "-c", SWAP, str(victim), str(allowed / "kept"), str(target)]) as attacker:
         try:
-            # Until everything was met that can be: the link seen, the file seen, and the file gone in between.
-            while tries < 5000 or (len(told) < 3 and tries < 200_000):
+            # Until every outcome occurred: the link, the file, and no file in between.
+            while tries < 5000 or (len(outcomes) < 3 and tries < 200_000):
                 tries += 1
                 try:
                     with folders.open(str(path)) as file:
-                        told[file.read()] += 1
+                        outcomes[file.read()] += 1
                 except (SourceNotAllowedError, MediaNotFoundError) as error:
-                    told[type(error)] += 1
+                    outcomes[type(error)] += 1
         finally:
             attacker.kill()
-    assert set(told) == {GOOD, SourceNotAllowedError, MediaNotFoundError}
+    assert set(outcomes) == {GOOD, SourceNotAllowedError, MediaNotFoundError}
 
 
 def test_no_descriptor_is_leaked(allowed: Path) -> None:

@@ -37,8 +37,8 @@ GOOD, SECRET = b"good", b"classified"
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Path:
-    """A folder `allowed`, and all around it what nobody may read."""
+def root(tmp_path: Path) -> Path:
+    """A folder that contains `allowed`, surrounded by files that no call may read."""
     allowed = tmp_path / "allowed"
     (allowed / "sub").mkdir(parents=True)
     (allowed / "film.mp4").write_bytes(GOOD)
@@ -54,12 +54,12 @@ def place(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Neither a temporary file nor a descriptor."""
+def no_leaks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Check that a test leaves no temporary file and no open descriptor."""
     folder = tmp_path / "temporary"
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    resource_tracker.ensure_running()  # of multiprocessing: one pipe to it stays
+    resource_tracker.ensure_running()  # multiprocessing keeps one pipe to it open
     gc.collect()
     before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
     yield
@@ -85,39 +85,39 @@ def read(uri: str, **config: Any) -> bytes | VideotagError:
     return asyncio.run(opened(Sources(SourcesConfig.model_validate(config)), uri))
 
 
-def test_by_default_only_sent_content_is_opened(place: Path) -> None:
+def test_by_default_only_sent_content_is_opened(root: Path) -> None:
     for uri in (
-        f"{place}/allowed/film.mp4",
-        f"file://{place}/allowed/film.mp4",
+        f"{root}/allowed/film.mp4",
+        f"file://{root}/allowed/film.mp4",
         "http://a.example/",
         "https://1.1.1.1/",
     ):
         assert isinstance(read(uri), SourceNotAllowedError)
 
-    async def held() -> bytes:
+    async def spooled() -> bytes:
         async with Sources(SourcesConfig()).spool(GOOD) as file:
             assert file.name == "the content"
             return content(file)
 
-    assert asyncio.run(held()) == GOOD
+    assert asyncio.run(spooled()) == GOOD
 
 
-def test_a_file_of_an_allowed_folder_is_opened_by_path_and_by_url(place: Path) -> None:
-    allowed = f"{place}/allowed"
+def test_a_file_of_an_allowed_folder_is_opened_by_path_and_by_url(root: Path) -> None:
+    allowed = f"{root}/allowed"
     for uri in ("{}/film.mp4", "file://{}/film.mp4", "FILE://localhost{}/a%20b.mp4", "file://{}/sub%2Ffilm.mp4"):
         assert read(uri.format(allowed), folders=[allowed]) == GOOD
 
 
-def test_empty_and_too_large_content_is_refused_before_it_is_read(place: Path) -> None:
-    (place / "allowed" / "empty").touch()
-    os.truncate(place / "allowed" / "film.mp4", 10**12)  # a hole: nothing of it is on the disk
-    config = {"folders": [f"{place}/allowed"]}
-    assert isinstance(read(f"{place}/allowed/empty", **config), InvalidMediaError)
-    assert isinstance(read(f"{place}/allowed/film.mp4", **config), MediaTooBigError)
+def test_empty_and_too_large_content_is_refused_before_it_is_read(root: Path) -> None:
+    (root / "allowed" / "empty").touch()
+    os.truncate(root / "allowed" / "film.mp4", 10**12)  # a sparse file: it uses no disk space
+    config = {"folders": [f"{root}/allowed"]}
+    assert isinstance(read(f"{root}/allowed/empty", **config), InvalidMediaError)
+    assert isinstance(read(f"{root}/allowed/film.mp4", **config), MediaTooBigError)
 
     async def spool(sent: bytes) -> None:
         async with Sources(SourcesConfig(max_bytes=3)).spool(sent):
-            raise AssertionError("it was held")
+            raise AssertionError("the content was accepted")
 
     with pytest.raises(InvalidMediaError):
         asyncio.run(spool(b""))
@@ -130,7 +130,7 @@ def test_a_full_disk_is_an_error_of_its_own(monkeypatch: pytest.MonkeyPatch) -> 
 
     async def spool() -> None:
         async with Sources(SourcesConfig()).spool(GOOD):
-            raise AssertionError("it was held")
+            raise AssertionError("the content was accepted")
 
     with pytest.raises(OutputUnwritableError):
         asyncio.run(spool())
@@ -156,7 +156,7 @@ def test_an_invalid_origin_is_reported_at_start(origin: str) -> None:
         Sources(SourcesConfig(origins=(origin,)))
 
 
-def test_no_hostile_uri_opens_anything_outside(place: Path) -> None:
+def test_no_hostile_uri_opens_anything_outside(root: Path) -> None:
     names = Names(
         {
             "a.example": ["127.0.0.1"],
@@ -170,30 +170,30 @@ def test_no_hostile_uri_opens_anything_outside(place: Path) -> None:
         pages: dict[str, Any] = {"/film": page(GOOD), "/": page(GOOD)}
         async with serving(pages) as web, serving({"/film": page(SECRET)}) as other:
             pages["/to-loopback"] = moved(f"http://127.0.0.1:{web.port}/film")
-            pages["/to-file"] = moved(f"file://{place}/secret")
+            pages["/to-file"] = moved(f"file://{root}/secret")
             pages["/to-port"] = moved(f"http://a.example:{other.port}/film")
             pages["/to-name"] = moved(f"http://c.example:{web.port}/film")
             pages["/to-private"] = moved(f"http://private.example:{web.port}/film")
             origins = tuple(f"http://{name}:{web.port}" for name in names.known)
-            config = SourcesConfig(folders=(f"{place}/allowed",), origins=origins)
+            config = SourcesConfig(folders=(f"{root}/allowed",), origins=origins)
             sources = Sources(config, resolve=names, may_connect=only_here)
-            for uri in (f"{place}/allowed/film.mp4", f"http://a.example:{web.port}/film"):
-                assert await opened(sources, uri) == GOOD  # what is allowed is there
-            got = {uri: await opened(sources, uri) for uri in hostile_uris(place, web.port)}
-            assert other.asked == []
+            for uri in (f"{root}/allowed/film.mp4", f"http://a.example:{web.port}/film"):
+                assert await opened(sources, uri) == GOOD  # allowed sources exist
+            got = {uri: await opened(sources, uri) for uri in hostile_uris(root, web.port)}
+            assert other.requests == []
             return got, web
 
     got, web = asyncio.run(attack())
     assert len(got) > 3000
-    for uri, became in got.items():
-        if isinstance(became, bytes):
-            assert became == GOOD, uri
+    for uri, outcome in got.items():
+        if isinstance(outcome, bytes):
+            assert outcome == GOOD, uri
         else:
-            assert isinstance(became, SourceNotAllowedError | MediaNotFoundError), (uri, became)
-            assert "classified" not in became.message, uri
-    assert set(names.asked) <= set(names.known)
-    assert {host for host, _ in web.asked} == {f"a.example:{web.port}"}
-    refused = sum(isinstance(became, SourceNotAllowedError) for became in got.values())
+            assert isinstance(outcome, SourceNotAllowedError | MediaNotFoundError), (uri, outcome)
+            assert "classified" not in outcome.message, uri
+    assert set(names.lookups) <= set(names.known)
+    assert {host for host, _ in web.requests} == {f"a.example:{web.port}"}
+    refused = sum(isinstance(outcome, SourceNotAllowedError) for outcome in got.values())
     assert refused > 3000
 
 
@@ -202,9 +202,9 @@ def test_the_system_resolver_and_default_policy_refuse_loopback() -> None:
         async with serving({"/film": page(GOOD)}) as web:
             for host in ("localhost", "127.0.0.1"):
                 config = SourcesConfig(origins=(f"http://{host}:{web.port}",))
-                became = await opened(Sources(config), f"http://{host}:{web.port}/film")
-                assert isinstance(became, SourceNotAllowedError)
-            assert web.asked == []
+                outcome = await opened(Sources(config), f"http://{host}:{web.port}/film")
+                assert isinstance(outcome, SourceNotAllowedError)
+            assert web.requests == []
             config = SourcesConfig.model_validate({"origins": config.origins, "networks": ["127.0.0.0/8"]})
             assert await opened(Sources(config), f"http://127.0.0.1:{web.port}/film") == GOOD
 
@@ -235,19 +235,19 @@ def test_downloads_are_decoded_and_a_deadline_releases_everything(tmp_path: Path
         asyncio.run(tag(pool, hanging))
 
 
-def test_cancelling_at_any_moment_leaves_no_file(place: Path) -> None:
+def test_cancelling_at_any_moment_leaves_no_file(root: Path) -> None:
     async def attack() -> None:
         async with serving({"/film": page(bytes(3_000_000))}) as web:
-            config = SourcesConfig(folders=(f"{place}/allowed",), origins=(f"http://a.example:{web.port}",))
+            config = SourcesConfig(folders=(f"{root}/allowed",), origins=(f"http://a.example:{web.port}",))
             sources = Sources(config, resolve=Names({"a.example": ["127.0.0.1"]}), may_connect=only_here)
             ended = 0
             for moment_s in np.random.default_rng(2).uniform(0, 0.01, 100).tolist():
-                for uri in (f"http://a.example:{web.port}/film", f"{place}/allowed/film.mp4"):
+                for uri in (f"http://a.example:{web.port}/film", f"{root}/allowed/film.mp4"):
                     task = asyncio.ensure_future(opened(sources, uri))
                     await asyncio.sleep(moment_s)
                     ended += not task.cancel()
                     await asyncio.wait([task])
-            assert ended  # not every one was cancelled
+            assert ended  # some tasks ended before they were cancelled
 
     asyncio.run(attack())
 

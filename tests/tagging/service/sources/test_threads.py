@@ -21,12 +21,12 @@ def test_a_cancelled_task_resumes_only_after_its_work_has_ended(fails: bool) -> 
         go.wait(60)
         ended.set()
         if fails:
-            raise OSError("nobody hears this")
+            raise OSError("raised after the cancellation")
 
     async def cancel() -> None:
         task = asyncio.ensure_future(run_in_thread(work))
         await asyncio.to_thread(begun.wait)
-        for _ in range(3):  # a second and third time, too
+        for _ in range(3):  # repeated cancellation has no effect either
             task.cancel()
             await asyncio.sleep(0.01)
             assert not task.done()
@@ -41,7 +41,7 @@ def test_a_cancelled_task_resumes_only_after_its_work_has_ended(fails: bool) -> 
 def test_slow_name_resolution_does_not_delay_files() -> None:
     async def both() -> None:
         go = threading.Event()
-        lookups = [asyncio.ensure_future(asyncio.to_thread(go.wait, 60)) for _ in range(100)]  # as getaddrinfo waits
+        lookups = [asyncio.ensure_future(asyncio.to_thread(go.wait, 60)) for _ in range(100)]  # as getaddrinfo blocks
         await asyncio.sleep(0)
         assert await run_in_thread(lambda: "a file") == "a file"
         assert not any(lookup.done() for lookup in lookups)

@@ -26,7 +26,7 @@ def test_plain_urls_are_parsed(uri: str, want: tuple[str, str, int, str, str]) -
     assert parse_web_address(uri) == WebAddress(*want)
 
 
-# Each of these is read in two ways by some two programs.
+# URLs that some programs parse differently.
 AMBIGUOUS = [
     "http:///x", "http:x", "http:/a.example/", "http:a.example", "http://", "http://:80/", "http://?", "https:////a/b",
     "http://a.example\\@b.example/", "http://b.example\\.a.example/", "http:\\\\a.example/", "http://a.example\t/",
@@ -76,7 +76,7 @@ def test_an_origin_is_scheme_host_and_port() -> None:
     assert parse_web_address("https://a.example") not in AllowedOrigins([])
 
 
-def test_a_url_with_a_path_is_not_an_origin() -> None:
+def test_a_wildcard_over_an_ip_address_is_not_an_origin() -> None:
     with pytest.raises(SourceNotAllowedError):
         AllowedOrigins(["http://*.0.0.1"])
 

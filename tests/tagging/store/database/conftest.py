@@ -1,4 +1,4 @@
-"""One suite for both databases."""
+"""Fixtures that run a suite on SQLite and on PostgreSQL."""
 
 from collections.abc import AsyncIterator
 

@@ -5,6 +5,7 @@ import socket
 import sqlite3
 import tempfile
 import threading
+import time
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
@@ -38,18 +39,18 @@ async def opened(config: DatabaseConfig, **changed: float) -> AsyncIterator[Data
     await database.close()
 
 
-async def refused(database: Database, kind: type[VideotagError], said: str = "") -> VideotagError:
-    """The error of a write."""
+async def refused(database: Database, kind: type[VideotagError], text: str = "") -> VideotagError:
+    """Expect a write to fail with an error that contains `text`; return the error."""
     with pytest.raises(kind) as caught:
         await TagEdits(database).append(edit("refused"))
     assert caught.value.hint
     assert database.display_name in caught.value.message
-    assert said in caught.value.message
+    assert text in caught.value.message
     return caught.value
 
 
 async def write_while(database: Database, statement: str, others: Coroutine[Any, Any, object]) -> None:
-    """In a transaction, behind whose first statement others are waited for."""
+    """Run a transaction that waits for `others` after its first statement."""
     loop = asyncio.get_running_loop()
 
     def work(connection: Connection) -> None:
@@ -64,15 +65,17 @@ def file_of(config: DatabaseConfig) -> Path:
     return Path(url_of(config).removeprefix("sqlite:///"))
 
 
-# Away
+# Unreachable servers
 
 
 async def test_a_refused_connection_is_reported_at_once() -> None:
     with closing(socket.socket()) as taken:
-        taken.bind(("127.0.0.1", 0))  # and does not listen
+        taken.bind(("127.0.0.1", 0))  # but does not listen
         port = taken.getsockname()[1]
         async with opened(database_at(f"postgresql://me:pw@127.0.0.1:{port}/tags")) as database:
+            started_s = time.monotonic()
             await refused(database, BackendUnavailableError, "cannot be reached")
+            assert time.monotonic() - started_s < DatabaseConfig().connect_timeout_s
             with pytest.raises(BackendUnavailableError):
                 await Taggings(database).latest("v1")
             with pytest.raises(BackendUnavailableError):
@@ -81,14 +84,17 @@ async def test_a_refused_connection_is_reported_at_once() -> None:
 
 async def test_an_unresolvable_host_is_reported() -> None:
     async with opened(database_at("postgresql://me:pw@no.such.host.invalid/tags")) as database:
-        await refused(database, BackendUnavailableError, "cannot be reached")
+        error = await refused(database, BackendUnavailableError, "cannot be reached")
+        assert "no.such.host.invalid" in error.message
 
 
 async def test_an_unresponsive_server_is_given_up_after_the_timeout() -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as silent:
         url = f"postgresql://me:pw@127.0.0.1:{silent.getsockname()[1]}/tags"
         async with opened(database_at(url, connect_timeout_s=0.3)) as database:
+            started_s = time.monotonic()
             await refused(database, BackendUnavailableError, "no answer in time")
+            assert 0.3 <= time.monotonic() - started_s < DatabaseConfig().connect_timeout_s
 
 
 async def test_a_server_of_another_protocol_is_reported() -> None:
@@ -102,7 +108,8 @@ async def test_a_server_of_another_protocol_is_reported() -> None:
         thread = threading.Thread(target=answer)
         thread.start()
         async with opened(database_at(f"postgresql://me:pw@127.0.0.1:{web.getsockname()[1]}/tags")) as database:
-            await refused(database, BackendUnavailableError)
+            error = await refused(database, BackendUnavailableError)
+            assert "HTTP" not in error.message  # the answer of the other server is not quoted
         thread.join()
 
 
@@ -179,7 +186,7 @@ async def test_a_connection_lost_before_the_commit_stores_nothing(
         assert (await TagEdits(database).append(edit("r1"))).number == 1
 
 
-# Slow, or busy
+# Slow or busy databases
 
 
 @postgres_only
@@ -206,13 +213,13 @@ async def test_a_server_that_hangs_during_a_statement_is_given_up(config: Databa
 
 
 async def test_a_writer_that_waits_too_long_for_a_lock_gets_an_error(config: DatabaseConfig) -> None:
-    async with opened(config) as one, opened(config, wait_timeout_s=0.3) as other:
+    async with opened(config) as holder, opened(config, wait_timeout_s=0.3) as other:
 
         async def others() -> None:
             await refused(other, BackendUnavailableError, "lock")
             assert await TagEdits(other).after(0) == ()  # readers do not wait
 
-        await write_while(one, "UPDATE log_ends SET last = last", others())
+        await write_while(holder, "UPDATE log_ends SET last = last", others())
         assert (await TagEdits(other).append(edit("r1"))).number == 1
 
 
@@ -237,25 +244,30 @@ async def test_an_exhausted_pool_is_an_error(config: DatabaseConfig) -> None:
 
 
 @contextmanager
-def new_file_that_is_written(path: Path) -> Iterator[sqlite3.Connection]:
-    """As another process leaves it for a moment that makes it at the same time."""
+def locked_new_file(path: Path) -> Iterator[sqlite3.Connection]:
+    """Create a database file and hold its write lock, as another process that creates it at the same time."""
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         yield other
 
 
 async def test_concurrent_creators_of_a_file_wait_for_each_other(tmp_path: Path) -> None:
-    with new_file_that_is_written(tmp_path / "videotag.db") as other:
+    with locked_new_file(tmp_path / "videotag.db") as other:
         migration = asyncio.create_task(migrate(database_at(f"sqlite:///{tmp_path}/videotag.db")))
         assert await asyncio.wait([migration], timeout=0.3) == (set(), {migration})
         other.execute("COMMIT")
         await migration
+    async with opened(database_at(f"sqlite:///{tmp_path}/videotag.db")) as database:
+        await require_current(database)
+        assert (await TagEdits(database).append(edit("r1"))).number == 1
 
 
 async def test_creating_a_file_locked_by_another_process_is_an_error(tmp_path: Path) -> None:
-    with new_file_that_is_written(tmp_path / "videotag.db"):
+    with locked_new_file(tmp_path / "videotag.db"):
         async with opened(database_at(f"sqlite:///{tmp_path}/videotag.db", wait_timeout_s=0.2)) as database:
             await refused(database, BackendUnavailableError, "database is locked")
+    with closing(sqlite3.connect(tmp_path / "videotag.db")) as plain:
+        assert plain.execute("SELECT name FROM sqlite_master").fetchall() == []
 
 
 async def test_cancelled_writers_leave_no_partial_records(config: DatabaseConfig) -> None:
@@ -273,17 +285,17 @@ async def test_cancelled_writers_leave_no_partial_records(config: DatabaseConfig
         await database.background.wait_all()  # transactions continue after their writers were cancelled
         entries = [entry async for entry in edits.all_after()]
         assert [entry.number for entry in entries] == list(range(1, len(entries) + 1))
-        assert done <= len(entries) < 60  # a commit may have gone through whose writer was not told
+        assert done <= len(entries) < 60  # a transaction may be committed although its writer was cancelled
         assert await edits.last() == len(entries)
         again = await asyncio.gather(*(edits.append(edit(f"r{n}")) for n in range(60)))
         assert sorted(entry.number for entry in again) == list(range(1, 61))
 
 
-# No room, no right
+# Full disks and missing permissions
 
 
 async def fill(database: Database) -> int:
-    """How many records went in before the disk was full."""
+    """Append records until the disk is full; return their number."""
     log = LabelledLog(database)
     with pytest.raises(OutputUnwritableError) as caught:
         for n in range(1000):
@@ -335,7 +347,7 @@ async def test_a_file_at_its_size_limit_refuses_writes_and_loses_nothing(config:
     def limit(connection: Any, _: object) -> None:
         connection.execute("PRAGMA max_page_count = 200")  # of 4 KiB
 
-    event.listen(Pool, "connect", limit)  # as a small disk would, where none can be mounted
+    event.listen(Pool, "connect", limit)  # like a small disk, which only root can mount
     try:
         async with opened(config) as database:
             stored = await fill(database)
@@ -348,7 +360,7 @@ async def test_a_file_at_its_size_limit_refuses_writes_and_loses_nothing(config:
 
 @contextmanager
 def as_nobody() -> Iterator[None]:
-    """Root has every right."""
+    """Run as the user nobody, because root may write everywhere."""
     if os.geteuid() != 0:
         yield
         return
@@ -362,7 +374,7 @@ def as_nobody() -> Iterator[None]:
 
 
 async def test_a_file_without_write_permission_is_an_error() -> None:
-    with tempfile.TemporaryDirectory() as name:  # others cannot get into pytest's folders
+    with tempfile.TemporaryDirectory() as name:  # other users cannot read the folders of pytest
         folder = Path(name)
         config = database_at(f"sqlite:///{folder}/videotag.db")
         await migrate(config)
@@ -388,13 +400,14 @@ async def test_a_read_only_standby_is_an_error(config: DatabaseConfig, postgres:
         assert await TagEdits(database).after(0) == ()
 
 
-# Damage
+# Damaged files
 
 
 async def test_a_file_that_is_not_a_database_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "videotag.db").write_text("title,tags\n" * 1000)
     async with opened(database_at(f"sqlite:///{tmp_path}/videotag.db")) as database:
         await refused(database, ArtifactCorruptError, "not a database")
+    assert (tmp_path / "videotag.db").read_text() == "title,tags\n" * 1000
 
 
 async def test_failed_connections_leak_no_threads(tmp_path: Path) -> None:
@@ -410,6 +423,7 @@ async def test_failed_connections_leak_no_threads(tmp_path: Path) -> None:
 async def test_a_folder_instead_of_a_file_is_an_error(tmp_path: Path) -> None:
     async with opened(database_at(f"sqlite:///{tmp_path}")) as database:
         await refused(database, OutputUnwritableError, "unable to open")
+    assert list(tmp_path.iterdir()) == []
 
 
 @sqlite_only
@@ -419,9 +433,11 @@ async def test_a_damaged_file_is_an_error(config: DatabaseConfig) -> None:
             await TagEdits(database).append(edit(f"r{n}"))
     path = file_of(config)
     whole = path.read_bytes()
-    path.write_bytes(whole[:8192] + b"\xff" * (len(whole) - 8192))
+    damaged = whole[:8192] + b"\xff" * (len(whole) - 8192)
+    path.write_bytes(damaged)
     async with opened(config) as database:
         await refused(database, ArtifactCorruptError, "malformed")
+    assert path.read_bytes() == damaged
 
 
 # Secrets
@@ -445,13 +461,13 @@ async def test_the_password_is_in_no_error_and_no_log(
     async with opened(config) as database:
         await TagEdits(database).append(edit("r1"))
     texts += [caplog.text, *(repr(vars(record)) for record in caplog.records)]
-    for written in texts:
-        assert wrong not in written
-        assert "s3cr3t" not in written
+    for output in texts:
+        assert wrong not in output
+        assert "s3cr3t" not in output
 
 
 def chain(error: BaseException | None) -> Iterator[str]:
-    """What a traceback shows of an error and of those behind it."""
+    """Yield the texts of an error and its causes, as a traceback shows them."""
     while error is not None:
         yield repr(error) + str(error) + repr(vars(error))
         error = error.__cause__ or error.__context__

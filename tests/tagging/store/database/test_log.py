@@ -18,6 +18,7 @@ from tagging.store.database.texts import ID_BYTES
 from tagging.tags.edits.edit import TagEdit
 from tagging.types import Numbered
 from tests.support.database_records import LOGS, NOON, await_within, edit, request_id_of, url_of
+from tests.support.polling import TIMEOUT_S
 
 pytestmark = pytest.mark.anyio
 every_log = pytest.mark.parametrize(("kind", "make"), LOGS)
@@ -53,7 +54,7 @@ async def test_a_repeated_request_appends_nothing(database: Database, kind: type
     await log.append(make("r2"))
     again = make("r1", at=NOON + timedelta(hours=1))
     assert await log.append(again) == first
-    assert await log.append(again, seen=0) == first  # also where others came after it
+    assert await log.append(again, seen=0) == first  # also if other entries follow
     assert await log.last() == 2
 
 
@@ -158,15 +159,16 @@ async def test_a_reader_of_several_writing_processes_misses_nothing(config: Data
     url, count = url_of(config), 40
     writers = [subprocess.Popen([sys.executable, "-c", WRITER, url, f"w{n}", str(count)]) for n in range(4)]
     database = Database(config)
-    log, seen, looks = TagEdits(database), list[Numbered[TagEdit]](), 0
-    while any(writer.poll() is None for writer in writers) or await log.last() > len(seen):
-        new = await log.after(seen[-1].number if seen else 0)
-        seen.extend(new)
-        looks += bool(new)
+    log, seen, reads = TagEdits(database), list[Numbered[TagEdit]](), 0
+    async with asyncio.timeout(TIMEOUT_S):
+        while any(writer.poll() is None for writer in writers) or await log.last() > len(seen):
+            new = await log.after(seen[-1].number if seen else 0)
+            seen.extend(new)
+            reads += bool(new)
     assert [writer.returncode for writer in writers] == [0] * 4
     assert [entry.number for entry in seen] == list(range(1, 4 * count + 1))
     assert {request_id_of(e) for e in seen} == {f"w{writer}-{n}" for writer in range(4) for n in range(count)}
-    assert looks > 10  # it really followed the writers
+    assert reads > 10  # it followed the writers
     await database.close()
 
 
@@ -221,7 +223,7 @@ async def test_a_time_without_a_zone_or_at_an_end_of_the_calendar_is_refused(
 
 
 async def test_an_accepted_time_is_read_back_in_any_time_zone(database: Database) -> None:
-    edits, taken = TagEdits(database), 0
+    edits, accepted = TagEdits(database), 0
     for hour in range(72):
         for start in (datetime(1969, 12, 31), datetime(8999, 12, 31)):
             for zone in (-14, 14):
@@ -230,6 +232,6 @@ async def test_an_accepted_time_is_read_back_in_any_time_zone(database: Database
                     stored = await edits.append(edit(f"{at}", at=at))
                 except ValueError:
                     continue
-                taken += 1
+                accepted += 1
                 assert await edits.after(stored.number - 1, 1) == (stored,)
-    assert taken == 62 + 34 + 10 + 38  # the hours within the limits in UTC
+    assert accepted == 62 + 34 + 10 + 38  # the hours within the limits in UTC

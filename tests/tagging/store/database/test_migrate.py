@@ -25,16 +25,16 @@ pytestmark = pytest.mark.anyio
 T = TypeVar("T")
 
 
-async def look(config: DatabaseConfig, what: Callable[[Connection], T]) -> T:
+async def transact(config: DatabaseConfig, work: Callable[[Connection], T]) -> T:
     database = Database(config)
     try:
-        return await database.write(what)
+        return await database.write(work)
     finally:
         await database.close()
 
 
 def tables(connection: Connection) -> dict[str, Any]:
-    """All that the database itself says of its tables."""
+    """Return the schema of all tables as the database reports it."""
     inspector = inspect(connection)
     found = {}
     for table in set(inspector.get_table_names()) - {VERSION_TABLE}:
@@ -47,7 +47,7 @@ def tables(connection: Connection) -> dict[str, Any]:
 
 async def test_the_migrated_schema_equals_that_of_the_models(empty: DatabaseConfig) -> None:
     await migrate(empty)
-    differences = await look(
+    differences = await transact(
         empty,
         lambda c: compare_metadata(MigrationContext.configure(c, opts={"version_table": VERSION_TABLE}), metadata),
     )
@@ -55,11 +55,11 @@ async def test_the_migrated_schema_equals_that_of_the_models(empty: DatabaseConf
 
 
 async def test_migrations_and_models_create_the_same_tables(empty: DatabaseConfig) -> None:
-    await look(empty, metadata.create_all)
-    wanted = await look(empty, tables)
-    await look(empty, metadata.drop_all)
+    await transact(empty, metadata.create_all)
+    wanted = await transact(empty, tables)
+    await transact(empty, metadata.drop_all)
     await migrate(empty)
-    assert await look(empty, tables) == wanted
+    assert await transact(empty, tables) == wanted
     assert wanted.keys() == metadata.tables.keys()
 
 
@@ -76,27 +76,27 @@ async def test_migrating_twice_changes_nothing(config: DatabaseConfig, database:
 
 async def test_a_database_can_be_downgraded_and_upgraded_again(config: DatabaseConfig) -> None:
     await revert(config, "base")
-    assert await look(config, tables) == {}
+    assert await transact(config, tables) == {}
     await migrate(config)
-    assert (await look(config, tables)).keys() == metadata.tables.keys()
+    assert (await transact(config, tables)).keys() == metadata.tables.keys()
 
 
 async def test_a_migration_that_fails_leaves_nothing(empty: DatabaseConfig) -> None:
-    await look(empty, lambda c: c.execute(text("CREATE TABLE labelled_videos (mine int)")))  # made last
+    await transact(empty, lambda c: c.execute(text("CREATE TABLE labelled_videos (mine int)")))  # made last
     with pytest.raises(Exception, match="already exists"):
         await migrate(empty)
-    assert (await look(empty, tables)).keys() == {"labelled_videos"}
-    await look(empty, lambda c: c.execute(text("DROP TABLE labelled_videos")))
+    assert (await transact(empty, tables)).keys() == {"labelled_videos"}
+    await transact(empty, lambda c: c.execute(text("DROP TABLE labelled_videos")))
     await migrate(empty)
 
 
 async def test_a_database_of_a_newer_version_is_refused(config: DatabaseConfig, database: Database) -> None:
-    await look(config, lambda c: c.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'")))
+    await transact(config, lambda c: c.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'")))
     for refused in (require_current(database), migrate(config), revert(config, "base")):
         with pytest.raises(DatabaseMismatchError, match="revision 9999") as caught:
             await refused
         assert "newer version" in caught.value.hint
-    assert (await look(config, tables)).keys() == metadata.tables.keys()
+    assert (await transact(config, tables)).keys() == metadata.tables.keys()
 
 
 async def test_a_database_of_an_older_version_is_refused_until_it_is_migrated(empty: DatabaseConfig) -> None:

@@ -16,7 +16,7 @@ from tagging.tools.benchmarks.score import Tables
 from tagging.tools.benchmarks.scorer import Scorer, chosen_videos
 from tagging.tools.benchmarks.split import write_split
 from tagging.types import LabelledVideo, VideoRef
-from tests.support.benchmark_data import PLAIN, stand_in, write_youtube
+from tests.support.benchmark_data import PLAIN, fake_scorer, write_youtube
 from tests.support.tools import run_tools
 
 # `train` stores the configuration and logs the call in a file next to all parts; `evaluate` predicts every tag, without
@@ -69,7 +69,7 @@ def options(folder: BenchmarkFolder, **other: Any) -> AblationOptions:
 
 
 def run(folder: BenchmarkFolder, parts: list[str], settings: AblationOptions, scorer: Scorer | None = None) -> Tables:
-    scorer = scorer or stand_in(folder.root, PLAIN)
+    scorer = scorer or fake_scorer(folder.root, PLAIN)
     tests = {"unseen": chosen_videos(scorer, folder.table("unseen"))}
     return ablate(folder, tests, parts, scorer, settings, Silent())
 
@@ -213,7 +213,7 @@ def test_the_command_removes_the_linear_branch(tmp_path: Path, capsys: pytest.Ca
     table = write_youtube(tmp_path / "y.parquet", uploaders=150)
     write_split(read_dataset("youtube", table), tmp_path / "bench")
     (tmp_path / "c.toml").write_text(CONFIG)
-    scorer = stand_in(tmp_path, PLAIN)
+    scorer = fake_scorer(tmp_path, PLAIN)
     arguments = ["--scorer", str(scorer.file), "--config", str(tmp_path / "c.toml"), "--features", str(tmp_path / "f")]
     run_tools(
         "benchmarks",

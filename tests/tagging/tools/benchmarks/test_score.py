@@ -14,7 +14,7 @@ from tagging.tools.benchmarks.predictions import write_predictions
 from tagging.tools.benchmarks.score import Tables, score
 from tagging.tools.benchmarks.scorer import Scorer, chosen_videos
 from tagging.tools.benchmarks.split import write_split
-from tests.support.benchmark_data import stand_in, write_youtube
+from tests.support.benchmark_data import fake_scorer, write_youtube
 from tests.support.paths import SHARED
 from tests.support.tools import run_tools
 
@@ -114,7 +114,7 @@ def test_a_failing_scorer_is_reported_as_one_error(
     body: str, message: str, folder: BenchmarkFolder, tmp_path: Path
 ) -> None:
     with pytest.raises(VideotagError, match=message):
-        score(folder, ["seen"], [], stand_in(tmp_path, body), Silent())
+        score(folder, ["seen"], [], fake_scorer(tmp_path, body), Silent())
 
 
 def test_a_missing_scorer_and_missing_predictions_are_one_error_each(folder: BenchmarkFolder, tmp_path: Path) -> None:
