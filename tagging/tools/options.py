@@ -18,7 +18,7 @@ class TableFormat(StrEnum):
     json = "json"
 
 
-Format = Annotated[TableFormat, typer.Option("--format", help="How the tables are printed.")]
+Format = Annotated[TableFormat, typer.Option("--format", help="Output format of the tables.")]
 Profile = Annotated[str, typer.Option("--profile", help="Profile to train with.")]
 ConfigFiles = Annotated[
     list[Path] | None, typer.Option("--config", metavar="FILE", help="TOML over the profile; may be repeated.")

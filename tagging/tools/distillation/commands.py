@@ -42,8 +42,8 @@ def vision_command(
     config = config if epochs is None else replace(config, epochs=epochs)
     pictures, classes = read_pictures(data), vision_classes()
     picture_crops.extract(pictures, data, work, config.seed, processes, progress())
-    crops = picture_crops.load(work)
-    network = vision.train(crops, pictures, classes, _thumbnail_words(), config, work, device, progress())
+    data_set = vision.VisionData(picture_crops.load(work), pictures, classes, _thumbnail_words())
+    network = vision.train(data_set, config, work, device, progress())
     write(network, "vision", classes, anchors(classes, text), text.fingerprint, out)
 
 
@@ -82,8 +82,8 @@ def curves_command(data: Data, work: Work, epochs: Epochs = None, processes: Pro
     config = config if epochs is None else replace(config, epochs=epochs)
     pictures, classes = read_pictures(data), vision_classes()
     picture_crops.extract(pictures, data, work, config.seed, processes, progress())
-    crops, words = picture_crops.load(work), _thumbnail_words()
-    print_table(curves.curves(crops, pictures, classes, words, work, _device(), progress(), config), "curves")
+    data_set = vision.VisionData(picture_crops.load(work), pictures, classes, _thumbnail_words())
+    print_table(curves.curves(data_set, config, work, _device(), progress()), "curves")
 
 
 @app.command("measure")

@@ -5,7 +5,7 @@ steps it would memorise its few pictures. A part of the pictures is chosen by th
 is a subset of every larger one. A mixed crop belongs to a part if both of its pictures do.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from tagging.features.resnet import WIDTHS
 from tagging.progress import Progress
 from tagging.tools.distillation import vision
-from tagging.tools.distillation.classes import Classes
 from tagging.tools.distillation.picture_crops import Crops
 from tagging.tools.distillation.pictures import Picture, hashed_share
 
@@ -24,25 +23,18 @@ HALF = (16, 32, 64, 128)  # widths
 
 
 def curves(
-    crops: Crops,
-    pictures: Sequence[Picture],
-    classes: Classes,
-    thumbnails: Mapping[str, Sequence[str]],
-    work: Path,
-    device: str,
-    progress: Progress,
-    config: vision.VisionTraining,
+    data: vision.VisionData, config: vision.VisionTraining, work: Path, device: str, progress: Progress
 ) -> list[dict[str, str | float]]:
     """Return a row per training: its size, and the top-5 accuracy on held-out pictures by source."""
-    held_out = vision.HeldOutPictures.of(pictures, classes)
+    held_out = vision.HeldOutPictures.of(data.pictures, data.classes)
     rows: list[dict[str, str | float]] = []
     for part, widths in [*((part, WIDTHS) for part in PARTS), (1.0, HALF)]:
-        selected = of_part(crops, pictures, part)
+        selected = of_part(data.crops, data.pictures, part)
         count = len(selected.first)
         settings = replace(config, widths=widths)
         folder = work / f"curves-{part:g}-{widths[0]}"
         folder.mkdir(parents=True, exist_ok=True)
-        network = vision.train(selected, pictures, classes, thumbnails, settings, folder, device, progress)
+        network = vision.train(replace(data, crops=selected), settings, folder, device, progress)
         size = sum(parameter.numel() for parameter in network.parameters())
         accuracy = {name: round(value, 3) for name, value in held_out.accuracy(network, device).items()}
         steps = int(settings.epochs * count / settings.batch)

@@ -5,7 +5,6 @@ consistent"). Every crop is drawn from its own generator, seeded by its number, 
 number of processes.
 """
 
-import multiprocessing
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,15 +64,8 @@ def extract(pictures: Sequence[Picture], data: Path, work: Path, seed: int, proc
     teachers = data / "encoders" / "teachers"
     if not (work / "basis.npz").exists():
         _write_basis(_CropMaker(pictures, order, teachers, seed), work)
-    context = multiprocessing.get_context("fork")  # the pictures are inherited, not sent
-    starts = [start for start in range(0, len(order), SHARD) if not shards.shard(work, start, SHARD).exists()]
-    with (
-        progress.track("run the teacher", len(order)) as advance,
-        context.Pool(processes, _start, (pictures, order, teachers, seed, work)) as pool,
-    ):
-        advance(len(order) - sum(len(order[start : start + SHARD]) for start in starts))
-        for count in pool.imap_unordered(_write_shard, starts):
-            advance(count)
+    workers = shards.Workers(processes, _start, (pictures, order, teachers, seed, work), _write_shard)
+    shards.write_missing(work, len(order), SHARD, workers, "run the teacher", progress)
 
 
 def load(work: Path) -> Crops:

@@ -1,5 +1,7 @@
 """Storage of teacher outputs: shards of crops in a work folder, and the basis of the features."""
 
+import multiprocessing
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ from numpy.typing import NDArray
 
 from tagging.errors import InvalidConfigError
 from tagging.files.atomic import atomic_file
+from tagging.progress import Progress
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,6 +60,29 @@ def claim(work: Path, order: NDArray[np.int32]) -> None:
 
 def shard(work: Path, start: int, size: int) -> Path:
     return work / f"crops-{start // size:04d}.npz"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Workers:
+    """Processes that write shards: each calls `start(*arguments)` once, then `write` with the first row of a shard."""
+
+    processes: int
+    start: Callable[..., None]
+    arguments: tuple[Any, ...]
+    write: Callable[[int], int]  # returns the number of crops written
+
+
+def write_missing(work: Path, count: int, size: int, workers: Workers, title: str, progress: Progress) -> None:
+    """Write the shards of `size` crops that do not exist yet, `count` crops in total."""
+    starts = [start for start in range(0, count, size) if not shard(work, start, size).exists()]
+    context = multiprocessing.get_context("fork")  # the arguments are inherited, not sent
+    with (
+        progress.track(title, count) as advance,
+        context.Pool(workers.processes, workers.start, workers.arguments) as pool,
+    ):
+        advance(count - sum(min(size, count - start) for start in starts))
+        for written in pool.imap_unordered(workers.write, starts):
+            advance(written)
 
 
 def load(work: Path, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:

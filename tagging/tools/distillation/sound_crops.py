@@ -4,7 +4,6 @@ Both teachers get the same crop as the student: mn04 its 2.9 s, YAMNet each of i
 cut, not mixed or resampled, also gets the output of mn04 for the original sound, which had a sample rate above 16 kHz.
 """
 
-import multiprocessing
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,15 +55,8 @@ def extract(
     if not (work / "basis.npz").exists():
         _write_basis(sounds, work)
     teachers = data / "encoders" / "teachers"
-    starts = [start for start in range(0, len(order), SHARD) if not shards.shard(work, start, SHARD).exists()]
-    context = multiprocessing.get_context("fork")  # the sounds are inherited, not sent
-    with (
-        progress.track("run the teachers", len(order)) as advance,
-        context.Pool(processes, _start, (sounds, order, teachers, seed, work)) as pool,
-    ):
-        advance(len(order) - sum(len(order[start : start + SHARD]) for start in starts))
-        for count in pool.imap_unordered(_write_shard, starts):
-            advance(count)
+    workers = shards.Workers(processes, _start, (sounds, order, teachers, seed, work), _write_shard)
+    shards.write_missing(work, len(order), SHARD, workers, "run the teachers", progress)
 
 
 def load(work: Path) -> SoundCrops:

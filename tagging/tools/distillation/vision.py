@@ -56,6 +56,16 @@ class VisionTraining:
     seed: int = 7
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class VisionData:
+    """Training data of the vision encoder."""
+
+    crops: Crops
+    pictures: Sequence[Picture]
+    classes: Classes
+    thumbnails: Mapping[str, Sequence[str]]  # words by file name, the most central first
+
+
 def targets_of_pictures(
     pictures: Sequence[Picture], classes: Classes, thumbnails: Mapping[str, Sequence[str]]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -82,56 +92,47 @@ def label_key(picture: Picture) -> str:
     return f"teacher:{picture.label}" if is_wordnet else f"{picture.source}:{picture.label}"
 
 
-def train(
-    crops: Crops,
-    pictures: Sequence[Picture],
-    classes: Classes,
-    thumbnails: Mapping[str, Sequence[str]],
-    config: VisionTraining,
-    work: Path,
-    device: str,
-    progress: Progress,
-) -> SmallResNet:
+def train(data: VisionData, config: VisionTraining, work: Path, device: str, progress: Progress) -> SmallResNet:
     """Train the network, resuming from the checkpoint in the work folder if it belongs to the same training."""
+    crops, classes = data.crops, data.classes
     checkpoint = work / "checkpoint.pt"
     torch.manual_seed(config.seed)  # for the initial weights; batches have their own generator
     network = SmallResNet(3, FRAME_DIM, len(classes.names), config.widths).to(device)
     learner = build_learner(network, config.learning_rate, config.weight_decay)
-    model, average, optimizer = learner.model, learner.average, learner.optimizer
-    labels, trust = targets_of_pictures(pictures, classes, thumbnails)
+    labels, trust = targets_of_pictures(data.pictures, classes, data.thumbnails)
     spread = float(crops.maps[:2000].astype(np.float32).var())
     steps = int(config.epochs * len(crops.first) / config.batch)
     first = restore(checkpoint, learner, repr(config))
-    held_out = HeldOutPictures.of(pictures, classes)
+    held_out = HeldOutPictures.of(data.pictures, classes)
 
-    model.train()
+    learner.model.train()
     with progress.track("training the vision encoder", steps) as advance:
         advance(first)
         for step, rows in batches(len(crops.first), config.batch, first, steps, config.seed):
-            for group in optimizer.param_groups:
+            for group in learner.optimizer.param_groups:
                 group["lr"] = config.learning_rate * cosine(step / steps, config.warm_up)
             inputs, pooled_target, target, maps = (
                 part.to(device) for part in _batch(step, rows, steps, crops, labels, trust, config)
             )
             with reduced(device):
-                tokens = model(inputs.to(memory_format=torch.channels_last))
+                tokens = learner.model(inputs.to(memory_format=torch.channels_last))
             tokens = tokens.float()
             cells = math.isqrt(tokens.shape[1])
             maps = functional.adaptive_avg_pool2d(maps, cells).flatten(2).transpose(1, 2)
             token = tokens.mean(dim=1)
-            beliefs = functional.cross_entropy(model.classes(token), target)
+            beliefs = functional.cross_entropy(learner.model.classes(token), target)
             pooled = functional.mse_loss(token, pooled_target)
             dense = functional.mse_loss(tokens, maps) / spread
-            optimizer.zero_grad(set_to_none=True)
+            learner.optimizer.zero_grad(set_to_none=True)
             (beliefs + pooled + dense).backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
+            learner.optimizer.step()
             update_average(learner, min(config.averaging, (step + 1) / (step + 10)))
             advance(1)
             if (step + 1) % config.checkpoint_every == 0 or step + 1 == steps:
                 save(checkpoint, step + 1, learner, repr(config))
                 losses = {"ce": beliefs.item(), "pooled": pooled.item(), "dense": dense.item()}
-                log_losses(step + 1, losses | held_out.accuracy(average, device))
-    return average.eval()
+                log_losses(step + 1, losses | held_out.accuracy(learner.average, device))
+    return learner.average.eval()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

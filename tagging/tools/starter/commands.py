@@ -1,4 +1,4 @@
-"""Commands of `python -m tagging.tools starter`: building, judging and calibrating the starter bundle."""
+"""Commands of `python -m tagging.tools starter`: building, reviewing and calibrating the starter bundle."""
 
 import json
 import sys
@@ -20,7 +20,7 @@ from tagging.progress import Silent
 BUNDLE = paths.default_bundle()
 ANCHORS = Path(__file__).parents[1] / "distillation"
 
-app = typer.Typer(help="Build, judge and calibrate the starter bundle.", no_args_is_help=True)
+app = typer.Typer(help="Build, review and calibrate the starter bundle.", no_args_is_help=True)
 
 Bundle = Annotated[Path, typer.Option("--bundle", metavar="DIR", help="The starter bundle.")]
 ClipFolder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of clips.")]
@@ -59,7 +59,7 @@ def propose_command(
     bundle: Bundle = BUNDLE,
     share: Share = None,
 ) -> None:
-    """Write all tags that frames and sound of clips propose, without a threshold, for an editor to judge."""
+    """Write all tags that frames and sound of clips propose, without a threshold, for review."""
     from tagging.tools.starter.propose import propose, write_proposals
 
     proposed = propose(clips, bundle, Silent(), share)
@@ -81,7 +81,7 @@ def clips_command(
     named = name_clips(clips, labelled, bundle, is_open, progress())
     print_table(
         [
-            {"clip": clip.file, "said": clip.caption, "tags": ", ".join(clip.tags), "agrees": clip.agrees}
+            {"clip": clip.file, "label": clip.caption, "tags": ", ".join(clip.tags), "agrees": clip.agrees}
             for clip in named
         ]
     )
@@ -93,12 +93,12 @@ def clips_command(
 
 @app.command("calibrate")
 def calibrate_command(
-    judged: Annotated[
+    reviews: Annotated[
         Path | None,
         typer.Option("--judged", metavar="CSV", help="Output of `propose` with `right` and `part` filled in."),
     ] = None,
     clips: Annotated[
-        list[Path] | None, typer.Option("--clips", metavar="DIR", help="Folder of judged clips; may be repeated.")
+        list[Path] | None, typer.Option("--clips", metavar="DIR", help="Folder of the reviewed clips; may be repeated.")
     ] = None,
     titles: Annotated[
         Path | None, typer.Option("--titles", metavar="FILE", help="Manifest of videos with their creators' tags.")
@@ -114,7 +114,7 @@ def calibrate_command(
     bundle: Bundle = BUNDLE,
     out: Annotated[Path, typer.Option("--out", metavar="JSON")] = CALIBRATION,
 ) -> None:
-    """Fit thresholds and probabilities on judged clips, or on real titles."""
+    """Fit thresholds and probabilities on reviewed clips, or on real titles."""
     from tagging.tools.starter.calibrate import (
         NO_LIMIT,
         ReviewedProposals,
@@ -129,13 +129,13 @@ def calibrate_command(
     by_source: dict[str, ReviewedProposals] = {}
     if titles:
         by_source |= tagged_titles(titles, parse_columns(columns or []), bundle)
-    if judged:
+    if reviews:
         if not clips:
-            raise InvalidConfigError("--judged without --clips", "name the folders of the judged clips with --clips")
+            raise InvalidConfigError("--judged without --clips", "pass the folders of the reviewed clips with --clips")
         if share:
             names = with_share(names, share)
         proposed = [row for folder in clips for row in propose(folder, bundle, Silent(), share, most=NO_LIMIT)]
-        found = reviewed_clips(judged, proposed)
+        found = reviewed_clips(reviews, proposed)
         by_source |= {name: rows for name, rows in found.items() if name in (source or found)}
     names, reports = calibrated(names, by_source, bundle, precision)
     out.write_text(names.model_dump_json(exclude_defaults=True, indent=1) + "\n", encoding="utf-8")

@@ -133,7 +133,7 @@ AUDIO = audio.AudioTraining(epochs=2, batch=4, checkpoint_every=2)
 
 def train_vision(work: Path) -> SmallResNet:
     work.mkdir(exist_ok=True)
-    return vision.train(crops(), PICTURES, CLASSES, {}, VISION, work, "cpu", Silent())
+    return vision.train(vision.VisionData(crops(), PICTURES, CLASSES, {}), VISION, work, "cpu", Silent())
 
 
 def train_audio(work: Path) -> SmallResNet:
@@ -193,7 +193,7 @@ def test_the_curves_train_on_nested_parts_of_the_pictures_and_at_half_the_width(
     assert seen[0] < seen[1] < seen[2] == set(free.tolist())
 
     config = replace(VISION, epochs=1)
-    table = curves.curves(data, pictures, CLASSES, {}, tmp_path, "cpu", Silent(), config)
+    table = curves.curves(vision.VisionData(data, pictures, CLASSES, {}), config, tmp_path, "cpu", Silent())
     assert [row["pictures"] for row in table] == [0.25, 0.5, 1.0, 1.0]
     steps = [row["steps"] for row in table]
     assert 1 <= int(steps[0]) < int(steps[1]) < int(steps[2]) == steps[3] == len(data.first) // config.batch
