@@ -18,25 +18,25 @@ def main(arguments: list[str]) -> int:
     command = [sys.executable, "-m", "pip_audit", *FLAGS, "--progress-spinner=off", "-r", str(LOCK), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     try:
-        found = json.loads(done.stdout)["dependencies"]
+        packages = json.loads(done.stdout)["dependencies"]
     except (ValueError, KeyError):
         last = (done.stderr.strip().splitlines() or ["it printed nothing"])[-1]
         return report(2, f"NOT AUDITED: no response from the vulnerability service: {last[:300]}")
-    skipped = [package["name"] for package in found if "skip_reason" in package]
+    skipped = [package["name"] for package in packages if "skip_reason" in package]
     if skipped:
         return report(
-            2, f"NOT AUDITED: {len(skipped)} of {len(found)} packages were skipped, e.g. {', '.join(skipped[:5])}"
+            2, f"NOT AUDITED: {len(skipped)} of {len(packages)} packages were skipped, e.g. {', '.join(skipped[:5])}"
         )
-    known = [
+    vulnerable = [
         f"{package['name']} {package['version']}: {vulnerability['id']} "
         f"({', '.join(vulnerability['aliases']) or 'no alias'}), "
         f"fixed in {', '.join(vulnerability['fix_versions']) or 'no release'}"
-        for package in found
+        for package in packages
         for vulnerability in package["vulns"]
     ]
-    if known:
-        return report(1, "VULNERABLE", *known)
-    return report(0, f"audited: no known vulnerability in {len(found)} packages")
+    if vulnerable:
+        return report(1, "VULNERABLE", *vulnerable)
+    return report(0, f"audited: no known vulnerability in {len(packages)} packages")
 
 
 def report(code: int, *lines: str) -> int:

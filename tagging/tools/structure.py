@@ -79,7 +79,7 @@ def _module(name: str, path: Path, known: Iterable[str]) -> Module:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             functions.append((f"{name}.{node.name}", (node.end_lineno or node.lineno) - node.lineno + 1))
         elif isinstance(node, ast.ClassDef):
-            constructors += [(f"{name}.{node.name}", _arguments(made)) for made in node.body if _is_init(made)]
+            constructors += [(f"{name}.{node.name}", _arguments(method)) for method in node.body if _is_init(method)]
     return Module(
         name,
         len(text.splitlines()),
@@ -93,9 +93,9 @@ def _is_init(node: ast.stmt) -> bool:
     return isinstance(node, ast.FunctionDef) and node.name == "__init__"
 
 
-def _arguments(made: ast.stmt) -> int:
-    assert isinstance(made, ast.FunctionDef)
-    return len(made.args.posonlyargs) + len(made.args.args) + len(made.args.kwonlyargs) - 1
+def _arguments(method: ast.stmt) -> int:
+    assert isinstance(method, ast.FunctionDef)
+    return len(method.args.posonlyargs) + len(method.args.args) + len(method.args.kwonlyargs) - 1
 
 
 def _imports(tree: ast.Module, known: set[str]) -> set[str]:
@@ -167,8 +167,8 @@ def _fan_rows(modules: Mapping[str, Module]) -> Iterator[dict[str, object]]:
 def _size_rows(modules: Mapping[str, Module]) -> Iterator[dict[str, object]]:
     functions = [found for module in modules.values() for found in module.functions]
     name, longest = max(functions, key=lambda found: found[1])
-    made = [found for module in modules.values() for found in module.constructors]
-    class_name, most = max(made, key=lambda found: found[1])
+    constructors = [found for module in modules.values() for found in module.constructors]
+    class_name, most = max(constructors, key=lambda found: found[1])
     long_files = sorted(module.name for module in modules.values() if module.lines > LONG_FILE)
     tools = ("benchmarks", "distil", "starter", "service.bench")  # former places of developer tooling
     yield {"figure": f"files over {LONG_FILE} lines", "value": _counted(long_files)}
@@ -180,7 +180,7 @@ def _size_rows(modules: Mapping[str, Module]) -> Iterator[dict[str, object]]:
     yield {"figure": "most constructor arguments", "value": f"{most} ({class_name})"}
     yield {
         "figure": f"constructors with over {COLLABORATORS} arguments",
-        "value": _counted([name for name, count in made if count > COLLABORATORS]),
+        "value": _counted([name for name, count in constructors if count > COLLABORATORS]),
     }
     yield {"figure": "lines of source", "value": sum(module.lines for module in modules.values())}
     inside = [m for m in modules.values() if m.name.startswith(tuple(f"tagging.{tool}" for tool in tools))]

@@ -92,8 +92,8 @@ def ablate(
         _predict(part, training_table, tests, options)
         if part == WHOLE:
             _require_learnt(training_table, tests, options.out)
-    found = {test: _files(parts, test, options.out) for test in tests}
-    return _compared(score_files(folder, found, training_table, scorer, progress)["recall"])
+    files_of = {test: _files(parts, test, options.out) for test in tests}
+    return _compared(score_files(folder, files_of, training_table, scorer, progress)["recall"])
 
 
 def configuration(part: str, options: AblationOptions) -> Config:
@@ -180,9 +180,9 @@ def _compared(rows: Sequence[TableRow]) -> Tables:
             for part in parts:
                 cells: TableRow = {"part": part}
                 for system in SYSTEMS:
-                    own, whole = (measured.get((test, name, system), {}).get(measure) for name in (part, WHOLE))
-                    cells[system] = own
-                    cells[f"{system} vs whole"] = None if own is None or whole is None else round(own - whole, 4)
+                    value, whole = (measured.get((test, name, system), {}).get(measure) for name in (part, WHOLE))
+                    cells[system] = value
+                    cells[f"{system} vs whole"] = None if value is None or whole is None else round(value - whole, 4)
                 table.append(cells)
     return tables
 

@@ -102,7 +102,7 @@ def run_baselines(
         raise InvalidManifestError(f"{folder.train}: no video with a tag")
     task = Task(train, [video for videos in tests.values() for video in videos], options, progress)
     written = []
-    for name in [known for known in BASELINES if known in names]:
+    for name in [baseline for baseline in BASELINES if baseline in names]:
         found = task.tags.best(BASELINES[name](task), MOST_TAGS)
         start = 0
         for test, videos in tests.items():

@@ -37,10 +37,10 @@ def composite_score(folder: BenchmarkFolder) -> list[dict[str, str | int | float
             pairs = 0
             for video_id, tags in carried.items():
                 order = list(dict.fromkeys(map(normalise, predictions.get(video_id, ()))))
-                own = [tag for tag, by in tags if by == modality]
-                pairs += len(own)
+                carried_tags = [tag for tag, by in tags if by == modality]
+                pairs += len(carried_tags)
                 for depth in DEPTHS:
-                    hits[depth] += len(set(order[:depth]).intersection(own))
+                    hits[depth] += len(set(order[:depth]).intersection(carried_tags))
             shares = {f"found in {depth}": round(hits[depth] / max(pairs, 1), 4) for depth in DEPTHS}
             rows.append({"system": system, "carried_by": modality, "tags": pairs, **shares})
     return rows

@@ -143,8 +143,8 @@ def compare_backends(
         )
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(real))
-    kept = min(QUERIES, len(real) // 2)
-    queries, real = np.asarray(real[order[:kept]], np.float32), np.asarray(real[order[kept:]], np.float32)
+    query_count = min(QUERIES, len(real) // 2)
+    queries, real = np.asarray(real[order[:query_count]], np.float32), np.asarray(real[order[query_count:]], np.float32)
     rows = grow(real, count, rng)
     logger.info("%d real rows grown to %d, %d queries", len(real), len(rows), len(queries))
     configs = [

@@ -30,11 +30,11 @@ class TrainingTags:
         tags = [sorted({normalise(tag) for tag in video.tags} - {""}) for video in videos]
         if not all(tags):
             raise InvalidManifestError("a training video has no tag")
-        counts = Counter(name for own in tags for name in own)
+        counts = Counter(name for video_tags in tags for name in video_tags)
         names = tuple(sorted(counts, key=lambda name: (-counts[name], name)))
         row_of = {name: row for row, name in enumerate(names)}
-        columns = np.array([row_of[name] for own in tags for name in own], np.int32)
-        starts = starts_of([len(own) for own in tags])
+        columns = np.array([row_of[name] for video_tags in tags for name in video_tags], np.int32)
+        starts = starts_of([len(video_tags) for video_tags in tags])
         ones = np.ones(len(columns), np.float32)
         return cls(names, sparse.csr_matrix((ones, columns, starts), shape=(len(videos), len(names))))
 

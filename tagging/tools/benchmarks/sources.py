@@ -56,9 +56,9 @@ def read_pictures(data: Path) -> list[Source]:
     found = []
     for picture in read_stills(data):
         if picture.source in PICTURES:
-            own = _row(classes, picture.source, picture.label)
+            class_row = _row(classes, picture.source, picture.label)
             name = f"{picture.source}/{picture.name}"
-            found.append(_labelled(classes, own, name, picture.held_out, picture.pixels))
+            found.append(_labelled(classes, class_row, name, picture.held_out, picture.pixels))
     return found
 
 
@@ -73,9 +73,9 @@ def read_sounds(data: Path) -> list[Source]:
     found = []
     for row in rows:
         if row["label"] not in VAGUE:
-            own = classes.rows[f"sounds:{row['label']}"]
+            class_row = classes.rows[f"sounds:{row['label']}"]
             read = _sound(archives[row["shard"]], row["file"])
-            found.append(_labelled(classes, own, row["file"], is_in_holdout("sounds", groups[row["file"]]), read))
+            found.append(_labelled(classes, class_row, row["file"], is_in_holdout("sounds", groups[row["file"]]), read))
     return found
 
 

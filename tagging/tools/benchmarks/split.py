@@ -67,8 +67,8 @@ def write_split(dataset: Dataset, out: Path, seed: int = SEED) -> list[dict[str,
             "uploaders": len({row.uploader_id for row in rows} - {None}),
             "of_uploaders_in_train": sum(row.uploader_id in uploaders for row in rows),
             "title_in_train": sum(normalise(row.title) in titles for row in rows),
-            "distinct_tags": len(own := {normalise(tag) for row in rows for tag in row.tags}),
-            "of_them_in_train": len(own & tags),
+            "distinct_tags": len(tags_of_part := {normalise(tag) for row in rows for tag in row.tags}),
+            "of_them_in_train": len(tags_of_part & tags),
         }
         for name, rows in parts.items()
     ]

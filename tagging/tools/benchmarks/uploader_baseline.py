@@ -20,8 +20,8 @@ def uploader_tags(train: Sequence[LabelledVideo], tags: TrainingTags, tests: Seq
     for row, video in enumerate(train):
         if video.video.uploader_id is not None:
             videos_of[video.video.uploader_id].append(row)
-    own = [videos_of.get(video.video.uploader_id or "", []) for video in tests]
-    starts = starts_of([len(rows) for rows in own])
-    columns = np.array([row for rows in own for row in rows], np.int64)
+    rows_of_uploader = [videos_of.get(video.video.uploader_id or "", []) for video in tests]
+    starts = starts_of([len(rows) for rows in rows_of_uploader])
+    columns = np.array([row for rows in rows_of_uploader for row in rows], np.int64)
     ones = np.ones(len(columns), np.float32)
     return sparse.csr_matrix((ones, columns, starts), shape=(len(tests), len(train))) @ tags.labels

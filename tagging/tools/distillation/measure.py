@@ -100,11 +100,11 @@ def measure_vision(data: Path, file: Path, text: TextEncoder, work: Path) -> lis
         split = Split((sources == source) & ~held_out, (sources == source) & held_out)
         if source != "imagenet_sample":  # one picture per class: nothing to train a probe on
             cells += _probe(tokens, labels, split, source)
-        own = [
+        class_columns = [
             class_names.index(classes.names[classes.rows[label_key(pictures[row])]])
             for row in np.flatnonzero(split.test)
         ]
-        cells += _text_space(vectors, split.test, names, np.array(own), source)
+        cells += _text_space(vectors, split.test, names, np.array(class_columns), source)
     seen = sources == "thumbnails"
     believed = {"ours": ours.beliefs(tokens["ours"]), "random weights": untrained.beliefs(tokens["random weights"])}
     for name, belief in believed.items():
@@ -150,11 +150,11 @@ def measure_audio(data: Path, file: Path, text: TextEncoder, work: Path) -> list
     train, test = Counter(labels[~held_out].tolist()), Counter(labels[held_out].tolist())
     probed = np.array([train[label] >= PROBED_SOUNDS and test[label] > 0 for label in labels.tolist()])
     class_names = sorted(set(classes.names))
-    own = np.array(
+    class_columns = np.array(
         [class_names.index(classes.names[classes.rows[f"sounds:{label}"]]) for label in labels[held_out].tolist()]
     )
     cells = _probe(tokens, labels, Split(probed & ~held_out, probed & held_out), "sounds")
-    cells += _text_space(vectors, held_out, text.encode(class_names), own, "sounds")
+    cells += _text_space(vectors, held_out, text.encode(class_names), class_columns, "sounds")
     for name, encoder in (("ours", ours), ("random weights", untrained)):
         belief = np.stack([encoder.beliefs(rows).mean(axis=0)[: Mn04.classes] for rows in encoded[name]])
         cells += _agreement(
@@ -244,14 +244,17 @@ def _probe(tokens: Mapping[str, Rows], labels: NDArray[np.str_], split: Split, s
 
 
 def _text_space(
-    vectors: Mapping[str, Rows], test: NDArray[np.bool_], names: Rows, own: NDArray[np.int64], source: str
+    vectors: Mapping[str, Rows], test: NDArray[np.bool_], names: Rows, class_columns: NDArray[np.int64], source: str
 ) -> list[Cell]:
     """Return the shares of rows whose class name is the nearest, or among the ten nearest, of all class names."""
     cells = []
     for name, rows in vectors.items():
         scores = rows[test] @ names.T
-        rank = (scores > scores[np.arange(len(own)), own][:, None]).sum(axis=1)
-        cells += [Cell(f"text space, top {top}", name, source, float((rank < top).mean()), len(own)) for top in (1, 10)]
+        rank = (scores > scores[np.arange(len(class_columns)), class_columns][:, None]).sum(axis=1)
+        cells += [
+            Cell(f"text space, top {top}", name, source, float((rank < top).mean()), len(class_columns))
+            for top in (1, 10)
+        ]
     return cells
 
 

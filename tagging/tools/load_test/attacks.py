@@ -252,7 +252,7 @@ def build_escape_folder(parent: Path, film: bytes) -> Path:
 
     A URI that yields a film has escaped from `allowed`.
     """
-    folder = parent / "place"
+    folder = parent / "files"
     allowed = folder / "allowed"
     (allowed / "sub").mkdir(parents=True)
     for inside in (allowed / "film.mp4", allowed / "sub" / "film.mp4"):
