@@ -1,8 +1,8 @@
-"""A small BERT that reads titles and tag names (Devlin et al. 2019; four layers of it, TinyBERT, Jiao et al. 2020).
+"""Small BERT text encoder for titles and tag names (Devlin et al. 2019; four layers as in TinyBERT, Jiao et al. 2020).
 
-Its layers are torch's own, which compute what BERT's do; a folder as transformers writes it gives the first weights.
-The lower layers stay as they are: what they make of a text is computed once and kept, so that training reads a text
-through the upper ones alone.
+The layers are torch's own, which compute the same function as BERT's; a folder written by transformers provides the
+initial weights. The lower layers are frozen: their output for a text is computed once and stored, so that training runs
+a text through the upper layers only.
 """
 
 import json
@@ -20,9 +20,9 @@ from torch import Tensor, nn
 from tagging.errors import ArtifactMismatchError
 from tagging.ragged import Tokens, starts_of
 
-AT_ONCE = 64  # texts of like length
-TOKENIZED_AT_ONCE = 4096  # a tokenizer says much more of each token than its id
-# What torch's layers compute; of other models some have the same names for their weights (RoBERTa).
+AT_ONCE = 64  # texts of similar length
+TOKENIZED_AT_ONCE = 4096  # the tokenizer returns much more for each token than its id
+# The variant that torch's layers compute; some other models (RoBERTa) use the same weight names.
 SAME = {"model_type": "bert", "hidden_act": "gelu", "position_embedding_type": "absolute", "layer_norm_eps": 1e-12}
 
 
@@ -32,12 +32,12 @@ class BertShape:
     positions: int
     width: int
     heads: int
-    inner: int  # of the feed-forward part
+    inner: int  # width of the feed-forward part
     layers: int
 
 
 class Bert(nn.Module):
-    """Word, place and type become a vector, and layers let each word look at the others."""
+    """BERT without its pooler: word and position embeddings, and a stack of transformer layers."""
 
     def __init__(self, shape: BertShape) -> None:
         super().__init__()
@@ -54,18 +54,18 @@ class Bert(nn.Module):
         )  # fmt: skip
 
     def enter(self, ids: Tensor) -> Tensor:
-        """(B, T) ids -> (B, T, D)"""
+        """Return the (B, T, D) embeddings of (B, T) ids."""
         return torch.as_tensor(self.norm(self.words(ids) + self.positions.weight[: ids.shape[1]]))
 
     def through(self, states: Tensor, mask: Tensor, layers: slice) -> Tensor:
-        """(B, T, D) through some of the layers; mask: (B, T) True where there is a word."""
+        """Return (B, T, D) states after some of the layers; mask: (B, T) True where there is a token."""
         for layer in list(self.layers)[layers]:
             states = layer(states, src_key_padding_mask=~mask)
         return states
 
 
 class TextTokenizer:
-    """Texts to token ids; a text longer than `max_tokens` is cut, its last token kept; `lengths` tells which are."""
+    """Texts to token ids. A text longer than `max_tokens` is truncated, but keeps its last token; see `lengths`."""
 
     def __init__(self, tokenizer: Tokenizer, max_tokens: int) -> None:
         self.max_tokens = max_tokens
@@ -74,7 +74,7 @@ class TextTokenizer:
         self._tokenizer.no_truncation()
 
     def ids(self, texts: Sequence[str], most: int) -> list[NDArray[np.int64]]:
-        """most: tokens that whoever reads them has places for."""
+        """Return the token ids of each text; most: number of positions of the model that reads them."""
         most = min(most, self.max_tokens)
         return [
             _cut(np.array(one.ids, np.int64), most)
@@ -83,7 +83,7 @@ class TextTokenizer:
         ]
 
     def lengths(self, texts: Sequence[str]) -> NDArray[np.int64]:
-        """(B,) tokens of each text before any cut."""
+        """Return (B,) the number of tokens of each text before truncation."""
         return np.array([len(encoding.ids) for encoding in self._tokenizer.encode_batch(list(texts))], np.int64)
 
     def save(self, path: Path) -> None:
@@ -91,20 +91,21 @@ class TextTokenizer:
 
 
 def load_tokenizer(path: Path, max_tokens: int) -> TextTokenizer:
-    """The tokenizer of a file, tokenizer.json or vocab.txt. Raises ArtifactMismatchError where it holds none."""
+    """Load a tokenizer.json or vocab.txt. Raises ArtifactMismatchError if the file is neither."""
     try:
         if path.name == "vocab.txt":
             return TextTokenizer(BertWordPieceTokenizer(str(path))._tokenizer, max_tokens)
         return TextTokenizer(Tokenizer.from_file(str(path)), max_tokens)
-    except Exception as error:  # tokenizers raises no class of its own
+    except Exception as error:  # tokenizers raises plain Exception
         raise ArtifactMismatchError(f"{path} is no tokenizer: {_one_line(error)}") from error
 
 
 @torch.inference_mode()
 def encode_lower_layers(bert: Bert, tokenizer: TextTokenizer, texts: Sequence[str], layers: int) -> Tokens:
-    """What the first `layers` layers make of each word of each text; their mean alone, where no layer comes after.
+    """Return the output of the first `layers` layers for each token of each text, in half precision.
 
-    A text without a word has its two end tokens.
+    If these are all layers, the mean over the tokens is returned as a single token per text.
+    An empty text consists of its two special tokens.
     """
     ids = tokenizer.ids(texts, bert.shape.positions)
     lengths = np.array([len(one) for one in ids], np.int64)
@@ -126,15 +127,15 @@ def encode_lower_layers(bert: Bert, tokenizer: TextTokenizer, texts: Sequence[st
 
 
 def pooled(states: Tensor, mask: Tensor) -> Tensor:
-    """(B, T, D) -> (B, D) the mean over words, as sentence-transformers pools MiniLM; zeros where there is none."""
+    """Return the (B, D) mean over tokens, as sentence-transformers pools MiniLM; zeros for an item without a token."""
     summed = (states * mask[..., None]).sum(dim=1)
     return summed / mask.sum(dim=1, keepdim=True).clamp(min=1)
 
 
 def load_bert(folder: Path, layers: Sequence[int]) -> tuple[Bert, Path]:
-    """These of the layers of the BERT that lies in the folder, and its tokenizer's file.
+    """Load the given layers of the BERT in a folder; return it with the path of its tokenizer.
 
-    Raises ArtifactMismatchError where the folder holds no BERT, or fewer layers.
+    Raises ArtifactMismatchError if the folder contains no BERT, or fewer layers.
     """
     try:
         said = json.loads((folder / "config.json").read_text(encoding="utf-8"))
@@ -153,7 +154,7 @@ def load_bert(folder: Path, layers: Sequence[int]) -> tuple[Bert, Path]:
             )
         )  # fmt: skip
         bert.load_state_dict(_renamed(tensors, layers))
-    except Exception as error:  # json, safetensors, pickle and torch each raise their own
+    except Exception as error:  # json, safetensors, pickle and torch each raise errors of their own
         raise ArtifactMismatchError(
             f"{folder} is no BERT that layers {list(layers)} could be taken of: {_one_line(error)}",
             "name a folder with config.json, model.safetensors or pytorch_model.bin, and tokenizer.json or vocab.txt",
@@ -168,12 +169,12 @@ def _tensors(folder: Path) -> dict[str, Tensor]:
 
 
 def _today(name: str) -> str:
-    """The oldest BERTs, Google's own among them, call the weights of norms as TensorFlow did."""
+    """Return the current name of a weight: the oldest BERTs, also Google's own, name norms as TensorFlow did."""
     return name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
 
 
 def _renamed(tensors: dict[str, Tensor], layers: Sequence[int]) -> dict[str, Tensor]:
-    """transformers' names of BERT's weights to those of torch's layers; every text is of type 0."""
+    """Return the state dict of `Bert` from transformers' names and tensors. Token type 0 is added to the positions."""
     first = "embeddings."
     state = {
         "words.weight": tensors[f"{first}word_embeddings.weight"],

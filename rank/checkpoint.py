@@ -1,4 +1,4 @@
-"""A training that was killed goes on from its checkpoint, bit for bit."""
+"""Training checkpoints of the ranker: a killed training resumes to bit-identical weights."""
 
 import logging
 from pathlib import Path
@@ -14,25 +14,25 @@ logger = logging.getLogger(__name__)
 
 
 def save(file: Path, run: str, step: int, network: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-    """run: tells this training from any other; step: that comes next."""
+    """Write a checkpoint atomically; run: identifies the training and its data; step: the next one."""
     state = {"run": run, "step": step, "network": network.state_dict(), "optimizer": optimizer.state_dict()}
     with atomic_file(file) as partial:
         torch.save(state, partial)
 
 
 def require_checkpoint(file: Path) -> None:
-    """Called before the work that leads to a training: where there is a file, it is one that a training wrote.
+    """Check a checkpoint file before hours of work depend on it.
 
-    Raises ArtifactCorruptError, or OutputUnwritableError where none can be written.
+    Raises ArtifactCorruptError if the file exists but is not a checkpoint, OutputUnwritableError if it is unwritable.
     """
     require_file(file)
     _read(file)
 
 
 def restore(file: Path | None, run: str, network: nn.Module, optimizer: torch.optim.Optimizer) -> int:
-    """The step to go on with; 0 where there is no checkpoint of this very run.
+    """Load a checkpoint into network and optimizer and return the next step; 0 without a checkpoint of this run.
 
-    Raises ArtifactCorruptError for a file that no training wrote.
+    Raises ArtifactCorruptError if the file is not a checkpoint.
     """
     state = _read(file) if file is not None else None
     if state is None:
@@ -51,7 +51,7 @@ def _read(file: Path) -> dict[str, Any] | None:
     try:
         state: dict[str, Any] = torch.load(file, "cpu", weights_only=True)
         missing = {"run", "step", "network", "optimizer"} - state.keys()
-    except Exception as error:  # a folder, a torn file, another's file: pickle, zip, torch and Python raise their own
+    except Exception as error:  # a folder, a truncated or foreign file: pickle, zip, torch, Python raise their own
         raise _no_checkpoint(file) from error
     if missing:
         raise _no_checkpoint(file)

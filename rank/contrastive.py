@@ -1,4 +1,4 @@
-"""The trained ranker: towers, the catalog's vectors, and how sure that makes a candidate."""
+"""Contrastive ranker: two towers, tag vectors of the catalog, tree re-ranker and confidence model."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -28,13 +28,13 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TowerEncoder:
-    """The towers over what they read: texts and tokens to unit rows."""
+    """The towers with their tokenizer: texts and media tokens to unit rows."""
 
     towers: Towers
     tokenizer: TextTokenizer
 
     def encode_texts(self, texts: Sequence[str]) -> Tokens:
-        """What BERT's lower layers make of texts; nothing of one without a letter or sign."""
+        """Return the output of BERT's lower layers for texts; no tokens for a blank text."""
         told = [place for place, text in enumerate(texts) if text.strip()]
         states = encode_lower_layers(
             self.towers.bert, self.tokenizer, [texts[place] for place in told], self.towers.lower_layers
@@ -45,7 +45,7 @@ class TowerEncoder:
 
     @torch.inference_mode()
     def encode_videos(self, text: Tokens, media: Mapping[Modality, Tokens]) -> Floats:
-        """(B, D) unit rows; zeros for a video of which nothing is there."""
+        """Return (B, D) unit rows; zeros for a video without text and media."""
         rows = np.zeros((len(text), self.towers.width), np.float32)
         for start in range(0, len(text), AT_ONCE):
             some = np.arange(start, min(start + AT_ONCE, len(text)))
@@ -59,7 +59,7 @@ class TowerEncoder:
 
     @torch.inference_mode()
     def encode_tags(self, names: Tokens, graph: Floats) -> Floats:
-        """(N, D) unit rows; graph: (N, G), zeros for a tag without a place in the graph."""
+        """Return (N, D) unit rows; graph: (N, G) graph embeddings, zeros for a tag without one."""
         rows = np.zeros((len(names), self.towers.width), np.float32)
         for start in range(0, len(names), AT_ONCE):
             some = np.arange(start, min(start + AT_ONCE, len(names)))
@@ -68,13 +68,13 @@ class TowerEncoder:
         return rows
 
     def encode_names(self, names: Sequence[str]) -> Floats:
-        """(n, D) of tags that have no place in the graph."""
+        """Return (n, D) unit rows of tags without a graph embedding, from their names."""
         return self.encode_tags(self.encode_texts(names), np.zeros((len(names), self.towers.graph_dim), np.float32))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TagScorer:
-    """Videos against tags. Tags beyond the catalog, which a video's own text names, are read as they come."""
+    """Cosines of videos and tags. Names of tags outside the catalog (phrases of a title) are encoded on demand."""
 
     encoder: TowerEncoder
     tag_vectors: Floats  # (N, D) unit rows of the catalog
@@ -83,7 +83,7 @@ class TagScorer:
     )  # (D,) of tags beyond the catalog that were read before, by name
 
     def video_vectors(self, videos: Sequence[RankInput]) -> Floats:
-        """(B, D) unit rows; zeros for a video of which nothing is there."""
+        """Return (B, D) unit rows; zeros for a video without text and media."""
         media = {
             name: Tokens.of([getattr(video.features, name) for video in videos], dim)
             for name, dim in self.encoder.towers.media_dims.items()
@@ -91,17 +91,17 @@ class TagScorer:
         return self.encoder.encode_videos(self.encoder.encode_texts([video.video.text for video in videos]), media)
 
     def cosines(self, videos: Sequence[RankInput]) -> list[Floats]:
-        """(K,) cosine of each video with each of its candidates."""
+        """Return the (K,) cosines of each video with its candidates."""
         rows, names = self.video_vectors(videos), self.new_tag_vectors([video.candidates for video in videos])
         return [self.cosines_of(row, video.candidates, names) for row, video in zip(rows, videos, strict=True)]
 
     def new_tag_vectors(self, candidates: Sequence[Candidates]) -> dict[str, Floats]:
-        """(D,) unit row of each tag beyond the catalog, by its name; read together, which is faster than one by one."""
+        """Return (D,) unit rows of the tags outside the catalog, by name; one batch is faster than one by one."""
         names = list(dict.fromkeys(name for one in candidates for name in one.new.values() if name not in self.known))
         return {**self.known, **dict(zip(names, self.encoder.encode_names(names), strict=True))}
 
     def cosines_of(self, row: Floats, candidates: Candidates, names: Mapping[str, Floats]) -> Floats:
-        """(K,) cosine of a video's (D,) unit row with each candidate; names: rows of those beyond the catalog."""
+        """Return (K,) cosines of a video's (D,) unit row; names: unit rows of candidates outside the catalog."""
         known = candidates.tag_rows < len(self.tag_vectors)
         cosines = np.empty(len(known), np.float32)
         cosines[known] = self.tag_vectors[candidates.tag_rows[known]] @ row
@@ -112,7 +112,7 @@ class TagScorer:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ContrastiveRanker:
-    """A Ranker."""
+    """The ranker of a bundle that was trained on labelled videos."""
 
     scorer: TagScorer
     order: TreeReranker
@@ -125,11 +125,11 @@ class ContrastiveRanker:
         ]
 
     def with_tag_vectors(self, names: Mapping[str, Floats]) -> "ContrastiveRanker":
-        """The same with (D,) rows of some tags beyond the catalog, by name, which are not read each time."""
+        """Return this ranker with cached (D,) unit rows of tags outside the catalog, by name."""
         return replace(self, scorer=replace(self.scorer, known=names))
 
     def confidences(self, candidates: Candidates, cosines: Floats) -> Floats:
-        """(K,) how sure each candidate of a video is; cosines: (K,)"""
+        """Return the (K,) confidences of a video's candidates; cosines: (K,)"""
         return self.confidence.probabilities(candidates, cosines, self.order.score(candidates, cosines))
 
     def save(self, folder: Path) -> None:
@@ -149,7 +149,7 @@ class ContrastiveRanker:
 
     @classmethod
     def load(cls, folder: Path, config: RankerConfig, device: str = "cpu") -> "ContrastiveRanker":
-        """That of a folder; an OSError, LookupError, ValueError or RuntimeError where it is none of these."""
+        """Load from a folder of a bundle. Raises OSError, LookupError, ValueError or RuntimeError if it is damaged."""
         about = json.loads((folder / "towers.json").read_text(encoding="utf-8"))
         towers = Towers(Bert(BertShape(*about["bert"])), about["media"], about["graph"], config.towers)
         state, _ = read_tensors(folder / "towers.safetensors")
@@ -163,12 +163,12 @@ class ContrastiveRanker:
 
 
 def save_tags(folder: Path, tags: Floats) -> None:
-    """tags: (N, D) unit rows of the catalog."""
+    """Write the (N, D) unit rows of the catalog in half precision."""
     np.save(folder / "tags.npy", tags.astype(np.float16), allow_pickle=False)
 
 
 def _read_tokenizer(path: Path) -> Tokenizer:
     try:
         return Tokenizer.from_file(str(path))
-    except Exception as error:  # tokenizers raises no class of its own
+    except Exception as error:  # tokenizers raises plain Exception
         raise ValueError(f"{path.name} cannot be read: {error}") from error

@@ -1,8 +1,8 @@
-"""Processes that train together by torch's DistributedDataParallel, on GPUs one each.
+"""Data-parallel training with torch's DistributedDataParallel: several processes, one GPU each.
 
-All draw the same videos and negatives for a step. Each encodes its share, hears the others' vectors, and computes the
-same loss; gradients are those of its own share, which DistributedDataParallel joins. So a step of many processes is the
-step of one, but for what dropout draws.
+All processes draw the same videos and negatives for a step. Each encodes its share, gathers the vectors of the others
+and computes the same loss; it propagates the gradients of its own share, and DistributedDataParallel averages them. So
+a step of many processes equals the step of one, except for dropout.
 """
 
 import os
@@ -25,7 +25,7 @@ from tagging.errors import InvalidConfigError, VideotagError
 from tagging.progress import Progress, Silent
 from tagging.torch_tools import torch_device
 
-PATIENCE = timedelta(minutes=10)  # with a process that does not answer
+PATIENCE = timedelta(minutes=10)  # for a process that does not respond
 LEAVING_S = 10.0
 
 Task = TypeVar("Task")
@@ -34,7 +34,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Hardware:
-    """What a configuration means on this machine."""
+    """Device, number of processes and precision of a training on this machine."""
 
     device: str
     processes: int
@@ -45,7 +45,7 @@ class Hardware:
 
     @classmethod
     def of(cls, config: RankerConfig) -> "Hardware":
-        """Raises InvalidConfigError where this machine has no GPU, or fewer than processes."""
+        """Resolve a configuration. Raises InvalidConfigError if this machine lacks the GPUs that it requires."""
         device = torch_device(config.device, "rank.ranker.device")
         gpus = torch.cuda.device_count() if device == "cuda" else 0
         processes = config.processes or max(1, gpus)
@@ -59,7 +59,7 @@ class Hardware:
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """One of the processes."""
+    """One of the training processes."""
 
     rank: int
     size: int
@@ -71,15 +71,16 @@ class Worker:
         return DistributedDataParallel(network)
 
     def share(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The rows of this process; all have equally many, so that the last ones repeat the last row."""
+        """Return the rows of this process. All processes have equally many, so the last row may repeat."""
         each = -(-len(rows) // self.size)
         places = np.arange(self.rank * each, (self.rank + 1) * each)
         return rows[np.minimum(places, len(rows) - 1)]
 
     def gather(self, mine: Tensor, count: int) -> Tensor:
-        """(count, D) of all processes from each one's share (n, D), those that repeat left out.
+        """Return the (count, D) rows of all processes, given this one's share (n, D), without the repeated rows.
 
-        A gradient goes to this process's own share alone, times the processes, of which the mean is taken later.
+        Gradients flow into this process's share only, multiplied by the number of processes, because
+        DistributedDataParallel averages over them later.
         """
         if self.size == 1:
             return mine
@@ -93,9 +94,9 @@ class Worker:
 def run_distributed(
     work: Callable[[Worker, Task, Progress], Result], hardware: Hardware, task: Task, progress: Progress
 ) -> Result:
-    """What work(team, task, progress) returns here, while the other processes do the same, and show no progress.
+    """Run work(worker, task, progress) in every process and return the result of this one, which alone shows progress.
 
-    work, task: picklable. Raises VideotagError where another process died.
+    work, task: picklable. Raises VideotagError if another process died.
     """
     if hardware.processes == 1:
         return work(_member(0, hardware), task, progress)
@@ -111,7 +112,7 @@ def run_distributed(
         try:
             with _joined(0, hardware, meeting) as team:
                 return work(team, task, progress)
-        except RuntimeError as error:  # a collective whose other end is gone
+        except RuntimeError as error:  # a collective operation whose peer has died
             for other in others:
                 other.join(LEAVING_S)
             if dead := [other.exitcode for other in others if other.exitcode]:
@@ -129,7 +130,7 @@ def run_distributed(
 def _follow(
     rank: int, hardware: Hardware, meeting: Path, work: Callable[[Worker, Task, Progress], object], task: Task
 ) -> None:
-    if hardware.device == "cpu":  # or each takes every core
+    if hardware.device == "cpu":  # otherwise each process uses every core
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // hardware.processes))
     with _joined(rank, hardware, meeting) as team:
         work(team, task, Silent())

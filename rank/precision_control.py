@@ -1,25 +1,26 @@
-"""The threshold that keeps a promised precision: tags below it are not shown, and some videos get no answer.
+"""Precision control: a confidence threshold with a precision guarantee (risk control, selective prediction).
 
-What is promised. Draw an uploader whom nothing was learnt from, then one of its videos. If that video gets an answer,
-the tags in it are right with a mean share of at least `precision`:
+Tags below the threshold are not shown, and some videos get no answer. The guarantee: draw an uploader that nothing was
+trained on, then one of its videos. If that video gets an answer, a mean share of at least `precision` of its tags is
+right:
 
     E[answered · share of wrong tags] <= (1 - precision) · P(answered)                                             (1)
 
 Every uploader counts once, however many videos it has, and a video without an answer neither helps nor hurts. The
-promise is broken for at most a share `delta` of the draws of the held-out uploaders that the threshold is taken from.
-It says nothing of a single answer, nor of videos pooled (there an uploader with a thousand videos counts a
-thousandfold), nor of uploaders unlike those held out, nor of answers cut at another number of tags.
+guarantee fails for at most a share `delta` of the draws of the held-out uploaders that determine the threshold. It does
+not cover a single answer, nor videos pooled over uploaders (an uploader with a thousand videos counts a thousandfold
+there), nor uploaders unlike those held out, nor answers truncated at another number of tags.
 
-How (Learn then Test, Angelopoulos et al. 2021, with a split fixed sequence). The loss is not monotone in the threshold,
-so conformal risk control does not apply; each threshold of a grid is a null hypothesis of its own, "(1) does not hold",
+The method is Learn then Test (Angelopoulos et al. 2021) with a split fixed sequence. The loss is not monotone in the
+threshold, so conformal risk control does not apply; each threshold of a grid is a null hypothesis, "(1) does not hold",
 and they are tested from strict to loose until the first that is not rejected. The strictest have too few answers to be
-rejected, which would end the sequence at once. So a fifth of the uploaders is drawn to place the sequence, and not
-tested: the grid is quantiles of their confidences, and it starts where their risk, with its standard error, is least.
-Given them the sequence is fixed, so no share of the doubt is spent on the search, and (1) needs nothing but uploaders
-drawn independently from one population.
+rejected, which would end the sequence at once. So a fifth of the uploaders, the pilot, is drawn to place the sequence
+and is not tested: the grid is quantiles of their confidences, and it starts where the upper limit of their risk is
+least. Given the pilot the sequence is fixed, so the search spends no share of `delta`, and (1) needs nothing but
+uploaders drawn independently from one population.
 
-The units of a test are uploaders, since videos of an uploader are alike. Its loss is the mean over its videos: that
-has the expectation of one video drawn from them, and less variance.
+The units of a test are uploaders, since videos of an uploader are alike. The loss of an uploader is the mean over its
+videos: it has the expectation of one video drawn from them, and less variance.
 """
 
 from collections.abc import Sequence
@@ -36,16 +37,16 @@ from rank.reliability import wilson
 from tagging.ragged import starts_of
 
 DELTA = 0.1
-PILOT = 0.2  # share of the uploaders that place the sequence
+PILOT = 0.2  # share of the uploaders that place the sequence and are not tested
 THRESHOLDS = 200
-STANDARD_ERRORS = 1.0  # of the pilot's risk; more would start looser, where a precision just kept fails
+STANDARD_ERRORS = 1.0  # of the pilot's risk; more would start looser, where a precision that barely holds fails
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeldOutPredictions:
-    """The best candidates of V held-out videos: what would be answered at a threshold of 0.
+    """The best candidates of V held-out videos: the answers at a threshold of 0.
 
     Video v has the candidates starts[v]:starts[v + 1], best first, at most as many as an answer may have.
     """
@@ -75,26 +76,26 @@ class HeldOutPredictions:
 
     @property
     def videos(self) -> NDArray[np.int64]:
-        """(P,) the video of each candidate."""
+        """Return (P,) the video of each candidate."""
         return np.repeat(np.arange(len(self)), np.diff(self.starts))
 
     @classmethod
     def of(
         cls, videos: Sequence[tuple[NDArray[np.float32], NDArray[np.bool_]]], uploaders: NDArray[np.int64]
     ) -> "HeldOutPredictions":
-        """From the confidences (k,) of each video's candidates, best first, and whether they are right (k,)."""
+        """Build from the (k,) confidences of each video's candidates, best first, and (k,) whether they are right."""
         starts = starts_of([len(confidences) for confidences, _ in videos])
         confidences = np.concatenate([np.zeros(0, np.float32), *(one for one, _ in videos)])
         return cls(starts, confidences, np.concatenate([np.zeros(0, np.bool_), *(one for _, one in videos)]), uploaders)
 
     def only(self, chosen: NDArray[np.bool_]) -> "HeldOutPredictions":
-        """Those of some of the videos; chosen: (V,)"""
+        """Return the predictions of some of the videos; chosen: (V,)"""
         here = chosen[self.videos]
         starts = starts_of(np.diff(self.starts)[chosen])
         return HeldOutPredictions(starts, self.confidences[here], self.right[here], self.uploaders[chosen])
 
     def truncated(self, most: int) -> "HeldOutPredictions":
-        """The same, at most so many candidates a video: a promise holds for answers cut as those it is taken from."""
+        """Return at most `most` candidates per video: a guarantee holds for answers truncated like the tested ones."""
         kept = np.arange(len(self.confidences)) - self.starts[self.videos] < most
         starts = starts_of(np.minimum(np.diff(self.starts), most))
         return HeldOutPredictions(starts, self.confidences[kept], self.right[kept], self.uploaders)
@@ -117,16 +118,16 @@ class HeldOutPredictions:
         return cls(
             starts=confidences.offsets.to_numpy().astype(np.int64),
             confidences=confidences.values.to_numpy(),
-            right=right.values.to_numpy(zero_copy_only=False),  # eight in a byte
+            right=right.values.to_numpy(zero_copy_only=False),  # bits, eight per byte
             uploaders=table["uploader"].to_numpy(),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a threshold does to videos whose truth is known."""
+    """Precision and coverage of a threshold on videos whose tags are known."""
 
-    precision: float | None  # of answered videos, every uploader counting once: what is promised; None: no answer
+    precision: float | None  # of answered videos, each uploader counting once, as guaranteed; None: no answer
     video_precision: float | None  # of answered videos, each counting once
     answered: float  # share of the videos that get an answer
 
@@ -134,10 +135,11 @@ class Outcome:
 def controlled_threshold(
     answers: HeldOutPredictions, precision: float, delta: float, generator: np.random.Generator
 ) -> float | None:
-    """The lowest confidence that was found to keep the promise; None: none was, and no video is to be answered.
+    """Return the lowest threshold found that guarantees the precision; None: none found, so no video is answered.
 
-    doubt: how often, over draws of the held-out uploaders, the promise may be broken.
+    delta: share of the draws of the held-out uploaders for which the guarantee may fail
     From the same state of the generator a higher precision never gives a lower threshold.
+    Raises ValueError if precision or delta is not between 0 and 1.
     """
     for name, share in (("precision", precision), ("doubt", delta)):
         if not 0 < share < 1:
@@ -161,10 +163,10 @@ def controlled_threshold(
 def resplit_rates(
     answers: HeldOutPredictions, precision: float, delta: float, times: int, generator: np.random.Generator
 ) -> tuple[float, float]:
-    """How often a threshold from a random half of the uploaders keeps its promise on the other half, and how often it
-    answers there at all: shares of `times`. A half that is not answered keeps it.
+    """Return how often a threshold from a random half of the uploaders reaches the target precision on the other half,
+    and how often it answers there at all, as shares of `times`. A half without an answer counts as reached.
 
-    The other half is no population: where a promise is just kept, it looks broken there nearly half of the time.
+    The other half is a sample: if the precision barely holds, it is missed there nearly half of the time.
     """
     uploader = np.unique(answers.uploaders, return_inverse=True)[1]
     kept = answered = 0
@@ -181,13 +183,14 @@ def resplit_rates(
 
 
 def p_value(wrong: Floats, answered: Floats, risk: float, delta: float) -> float:
-    """Of "E[wrong] > risk · E[answered]", valid for any number of independent units, in the order given.
+    """Return the p-value of "E[wrong] > risk · E[answered]", valid for any number of independent units.
 
-    wrong, answered: (n,) in [0, 1], wrong <= answered
-    One over the most that a gambler ever has who begins with 1 and bets on wrong < risk · answered (Waudby-Smith &
-    Ramdas 2024, by Ville's inequality), with the predictable plug-in bets of Bates et al. 2021, prop. 5:
+    wrong, answered: (n,) in [0, 1], wrong <= answered, in an order that does not depend on them
+    The p-value is the reciprocal of the highest capital of a gambler who starts with 1 and bets on wrong < risk ·
+    answered (Waudby-Smith & Ramdas 2024, by Ville's inequality), with the predictable plug-in bets of Bates et al.
+    2021, prop. 5:
 
-        K_i = Π_{j<=i} (1 - λ_j (wrong_j - risk · answered_j)),   λ_j = min(1, sqrt(2 log(1 / doubt) / (n σ²_{j-1})))
+        K_i = Π_{j<=i} (1 - λ_j (wrong_j - risk · answered_j)),   λ_j = min(1, sqrt(2 log(1 / delta) / (n σ²_{j-1})))
 
     The bets do not depend on the risk, so a lower risk never has a lower p-value. A unit without an answer bets
     nothing. It is left out, and n does not count it: given which units answer, these are still independent.
@@ -204,9 +207,9 @@ def p_value(wrong: Floats, answered: Floats, risk: float, delta: float) -> float
 
 
 def uploader_losses(answers: HeldOutPredictions, thresholds: Sequence[float]) -> tuple[Floats, Floats]:
-    """(G, U) and (G, U): means over the videos of each uploader, by rising number, at each of G thresholds.
+    """Return two (G, U) arrays: means over the videos of each uploader, by rising number, at each of G thresholds.
 
-    The first of the share of wrong tags in the answer, 0 without one; the second of being answered.
+    The first is the share of wrong tags in the answer, 0 without one; the second the share of answered videos.
     """
     uploader, videos = np.unique(answers.uploaders, return_inverse=True, return_counts=True)[1:]
     wrong, answered = np.empty((2, len(thresholds), len(videos)))
@@ -218,7 +221,7 @@ def uploader_losses(answers: HeldOutPredictions, thresholds: Sequence[float]) ->
 
 
 def evaluate_threshold(answers: HeldOutPredictions, threshold: float | None) -> Outcome:
-    """None: no video is answered, as `controlled_threshold` means it."""
+    """Return precision and coverage of a threshold; None: no video is answered, as from `controlled_threshold`."""
     if threshold is None:
         return Outcome(None, None, 0.0)
     wrong, answered = _video_losses(answers, threshold)
@@ -233,7 +236,7 @@ def evaluate_threshold(answers: HeldOutPredictions, threshold: float | None) -> 
 
 
 def _grid(confidences: NDArray[np.float32]) -> list[float]:
-    """Confidences that occur, strictest first."""
+    """Return at most THRESHOLDS of the confidences, strictest first."""
     if not len(confidences):
         return []
     quantiles = np.quantile(confidences, np.linspace(0, 1, THRESHOLDS), method="higher")
@@ -241,7 +244,7 @@ def _grid(confidences: NDArray[np.float32]) -> list[float]:
 
 
 def _video_losses(answers: HeldOutPredictions, threshold: float) -> tuple[Floats, NDArray[np.bool_]]:
-    """(V,) share of wrong tags, 0 without an answer; (V,) True: answered."""
+    """Return (V,) the share of wrong tags, 0 without an answer, and (V,) True for an answered video."""
     shown = answers.confidences >= threshold
     given = np.bincount(answers.videos[shown], minlength=len(answers))
     wrong = np.bincount(answers.videos[shown & ~answers.right], minlength=len(answers))

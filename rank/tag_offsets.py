@@ -1,12 +1,12 @@
-"""A threshold of its own for each tag, where counts allow: an offset of its log-odds under one threshold for all.
+"""Per-tag bias calibration: an offset of a tag's log-odds, which is a threshold of its own under one for all tags.
 
     σ(log-odds + offset) >= θ   ⇔   log-odds >= logit θ - offset
 
 Bias-only vector scaling (Guo et al. 2017), shrunk: a tag's offset is the most probable one under a normal prior with
-mean 0 and the standard deviation `spread`, so what few uploaders say moves it little. An uploader counts once for each
-tag, however many videos it repeats the tag on: their log loss is its mean over them. Which spread, and whether any, is
-asked of uploaders that the offsets were not fitted on: where their loss is not lower by more than chance would have it,
-there are none. Since the offsets are part of a confidence, a promise (promise.py) is tested with them as it is.
+mean 0 and the standard deviation `spread`, so evidence from few uploaders moves it little. An uploader counts once for
+each tag, however many videos it repeats the tag on: its log loss is the mean over them. The spread is selected on
+uploaders that the offsets were not fitted on: unless their loss is lower by more than chance explains, there are no
+offsets. Since offsets are part of the confidence, precision control (rank/precision_control.py) tests with them.
 """
 
 import logging
@@ -32,7 +32,7 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeldOutLogOdds:
-    """P candidates of the catalog, of videos whose tags are known."""
+    """P candidates from the catalog, of held-out videos whose tags are known."""
 
     odds: Floats  # (P,) log-odds without offsets
     right: NDArray[np.bool_]  # (P,)
@@ -40,18 +40,18 @@ class HeldOutLogOdds:
     uploaders: Rows  # (P,) equal for videos of one uploader
 
     def only(self, chosen: NDArray[np.bool_]) -> "HeldOutLogOdds":
-        """chosen: (P,)"""
+        """Return a subset of the candidates; chosen: (P,)"""
         return HeldOutLogOdds(self.odds[chosen], self.right[chosen], self.tags[chosen], self.uploaders[chosen])
 
     def weights(self) -> Floats:
-        """(P,) what each candidate counts for, together 1 for each tag of each uploader."""
+        """Return the (P,) weight of each candidate; they sum to 1 for each pair of tag and uploader."""
         pairs = np.stack([self.tags, self.uploaders])
         _, pair, many = np.unique(pairs, axis=1, return_inverse=True, return_counts=True)
         return np.asarray(1 / many[pair])
 
 
 def fit_offsets(judged: HeldOutLogOdds, config: TagOffsetsConfig, seed: int) -> dict[int, float]:
-    """The offset of each catalog row that has one; none where they do not help uploaders they were not fitted on."""
+    """Fit offsets by catalog row; empty if they do not lower the loss of uploaders they were not fitted on."""
     enough = judged.only(np.isin(judged.tags, _of_enough_uploaders(judged, config.least_uploaders)))
     spread = _best_spread(enough, config, seed) if len(enough.tags) else None
     if spread is None:
@@ -64,13 +64,14 @@ def fit_offsets(judged: HeldOutLogOdds, config: TagOffsetsConfig, seed: int) -> 
 
 
 def candidate_offsets(rows: Rows, new: Mapping[int, str], offsets: Mapping[int, float]) -> Floats:
-    """(K,) of a video's candidates; 0 for a tag that has none, and for one that is new whatever its row."""
+    """Return the (K,) offsets of a video's candidates; 0 for a tag without one, and for a new tag whatever its row."""
     return np.array([0.0 if row in new else offsets.get(row, 0.0) for row in rows.tolist()], np.float64)
 
 
 def held_out_gain(judged: HeldOutLogOdds, spread: float, seed: int) -> tuple[float, float]:
-    """How much log loss (nats, over all uploaders) offsets save where each uploader's were fitted on others, and its
-    standard error over uploaders.
+    """Return the log loss (nats, over all uploaders) that cross-fitted offsets save, and its standard error.
+
+    The offsets of each uploader are fitted on the uploaders of the other folds; the error is over uploaders.
     """
     rows, places = np.unique(judged.tags, return_inverse=True)
     weights = judged.weights()
@@ -92,7 +93,7 @@ def held_out_gain(judged: HeldOutLogOdds, spread: float, seed: int) -> tuple[flo
 def map_offsets(
     odds: Floats, right: NDArray[np.bool_], tags: Rows, weights: Floats, count: int, spread: float
 ) -> Floats:
-    """(count,) the offset of each tag that makes its likelihood times the prior greatest, by Newton's method.
+    """Return the (count,) maximum a posteriori offset of each tag, by Newton's method.
 
     odds, right, tags, weights: (P,) tags in [0, count); 0 for a tag without candidates
     """
@@ -110,7 +111,7 @@ def map_offsets(
 
 
 def _best_spread(judged: HeldOutLogOdds, config: TagOffsetsConfig, seed: int) -> float | None:
-    """That which saves most of those that save more than chance would; None: none does."""
+    """Return the spread that saves most, among those that save more than chance explains; None if none does."""
     best, most = None, 0.0
     for spread in config.spreads:
         saved, error = held_out_gain(judged, spread, seed)
@@ -121,12 +122,12 @@ def _best_spread(judged: HeldOutLogOdds, config: TagOffsetsConfig, seed: int) ->
 
 
 def _of_enough_uploaders(judged: HeldOutLogOdds, least: int) -> Rows:
-    """Rows of the tags that are candidates of so many uploaders."""
+    """Return the rows of the tags that are candidates of at least so many uploaders."""
     pairs = np.unique(np.stack([judged.tags, judged.uploaders]), axis=1)
     tags, uploaders = np.unique(pairs[0], return_counts=True)
     return tags[uploaders >= least]
 
 
 def _losses(odds: Floats, right: NDArray[np.bool_]) -> Floats:
-    """(P,) nats"""
+    """Return the (P,) log losses in nats."""
     return np.logaddexp(0, np.where(right, -odds, odds))

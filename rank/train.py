@@ -1,7 +1,7 @@
-"""Training of the ranker: one loop, from a batch of videos and the tags they are told apart from to a step.
+"""Contrastive training of the ranker's towers: one loop over batches of videos and their sampled negatives.
 
-A run is reproducible: batches, negatives, dropout and first weights come from the seed, each step's from a generator of
-its own, so that a killed training goes on from a checkpoint to the same weights, bit for bit.
+A run is reproducible: initial weights, batches, negatives and dropout derive from the seed, and each step has a
+generator of its own, so that a killed training resumes from a checkpoint to bit-identical weights.
 """
 
 import copy
@@ -36,22 +36,22 @@ from tagging.types import Modality
 
 logger = logging.getLogger(__name__)
 
-Part = tuple[NDArray[np.int64], NDArray[np.int64]]  # videos and tags that are encoded together
+Part = tuple[NDArray[np.int64], NDArray[np.int64]]  # rows of videos and of tags that are encoded together
 
 LOG_EVERY = 100
 SAVE_EVERY = 500
 WARM_UP = 0.05  # of the steps
-FILTER_FROM = 0.3  # of the steps: from then on the towers say which negatives are likely true
+FILTER_FROM = 0.3  # of the steps: from then on the towers filter probable false negatives
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RankData:
-    """V videos and N tags, as the towers read them."""
+    """Training data of V videos and N tags, as the towers read it."""
 
-    text: Tokens  # V, as BERT's lower layers leave it
+    text: Tokens  # V, output of BERT's lower layers
     media: Mapping[Modality, Tokens]  # V each: frames, audio
     names: Tokens  # N
-    graph: NDArray[np.float32]  # (N, G), zeros for a tag without a place; G may be 0
+    graph: NDArray[np.float32]  # (N, G), graph embeddings, zeros for a tag without one; G may be 0
     weights: NDArray[np.float32]  # (V,)
 
     def videos(self, rows: NDArray[np.int64]) -> VideoInput:
@@ -71,9 +71,9 @@ def train_ranker(
     progress: Progress,
     checkpoint: Path | None = None,
 ) -> Towers:
-    """The trained towers; NothingToLearnError where no video has a tag.
+    """Train the towers and return them. Raises NothingToLearnError if no video has both a tag and content.
 
-    checkpoint: a file that is written every SAVE_EVERY steps, and gone on from where it is of this very run.
+    checkpoint: file that is written every SAVE_EVERY steps; training resumes from it if it belongs to the same run
     """
     usable = np.flatnonzero((np.diff(negatives.known.indptr) > 0) & _visible(data))
     if not len(usable):
@@ -87,9 +87,9 @@ def train_ranker(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Run:
-    """What each of the processes is given."""
+    """Input of each training process."""
 
-    name: str  # tells it from any other
+    name: str  # identifies the run: configuration, hardware, seed, data
     data: RankData
     negatives: NegativeSampler
     usable: NDArray[np.int64]  # videos
@@ -108,7 +108,7 @@ def _train(team: Worker, run: _Run, progress: Progress) -> Towers:
     with torch.random.fork_rng(gpus), progress.track("training the ranker", steps) as advance:
         torch.manual_seed(seed)
         media = {name: tokens.dim for name, tokens in run.data.media.items()}
-        # Processes are given weights by sharing their memory: each trains a copy of its own.
+        # Weights reach the processes in shared memory, so each trains a copy of its own.
         towers = Towers(copy.deepcopy(run.bert), media, run.data.graph.shape[1], config.towers).to(team.device)
         towers.train()
         model = team.model(towers)
@@ -141,7 +141,7 @@ def _train(team: Worker, run: _Run, progress: Progress) -> Towers:
 def _backward(
     team: Worker, model: nn.Module, run: _Run, rows: NDArray[np.int64], sample: NegativeSample, filtering: bool
 ) -> dict[str, float]:
-    """Gradients of a step, and what it measured."""
+    """Compute the gradients of a step and return its measurements by name."""
     config, data = run.config, run.data
     pairs = (_on(team.device, sample.positives[0]), _on(team.device, sample.positives[1]))
     source, correction = _on(team.device, sample.source), _on(team.device, sample.correction)
@@ -176,7 +176,7 @@ def _backward(
 
 
 def _parts(videos: NDArray[np.int64], tags: NDArray[np.int64], at_once: int) -> list[Part]:
-    """As many parts of the videos as of the tags, none of more than `at_once`; some may have no video, or no tag."""
+    """Split videos and tags into equally many parts of at most `at_once`; a part may have no video, or no tag."""
     count = max(1, -(-max(len(videos), len(tags)) // at_once))
     return list(zip(np.array_split(videos, count), np.array_split(tags, count), strict=True))
 
@@ -191,7 +191,7 @@ def _visible(data: RankData) -> NDArray[np.bool_]:
 
 
 def _rows(usable: NDArray[np.int64], size: int, step: int, seed: int) -> NDArray[np.int64]:
-    """The videos of a step: each once an epoch, in an order of its own; the same after a restart."""
+    """Return the videos of a step: each once per epoch, in an order drawn per epoch, so the same after a restart."""
     per_epoch = len(usable) // size
     epoch, place = divmod(step, per_epoch)
     order = np.random.default_rng([seed, epoch, 1]).permutation(usable)  # [seed, 1, 0] would be [seed, 1], of a step
@@ -199,7 +199,7 @@ def _rows(usable: NDArray[np.int64], size: int, step: int, seed: int) -> NDArray
 
 
 def _groups(towers: Towers, config: RankerConfig) -> list[dict[str, object]]:
-    """BERT at its own rate; matrices decay, biases, norms and the temperature do not."""
+    """Return parameter groups: BERT has its own rate; biases, norms and the temperature have no weight decay."""
     groups: list[dict[str, object]] = []
     for is_bert, rate in ((False, config.rate), (True, config.bert_rate)):
         for decays in (False, True):
@@ -213,12 +213,12 @@ def _groups(towers: Towers, config: RankerConfig) -> list[dict[str, object]]:
 
 
 def _cosine(done: float) -> float:
-    """The share of the highest learning rate after a share of the steps."""
+    """Return the learning rate, relative to the highest, after a share of the steps: linear warm-up, cosine decay."""
     return done / WARM_UP if done < WARM_UP else 0.5 + 0.5 * math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP))
 
 
 def _digest(data: RankData, negatives: NegativeSampler) -> str:
-    """Tells apart what is learnt from; what may be gigabytes, by about a thousand of its rows."""
+    """Return a digest of the training data; of large matrices, which may be gigabytes, about a thousand rows count."""
     kinds: dict[str, Tokens] = {"text": data.text, "names": data.names}
     kinds.update({str(name): tokens for name, tokens in data.media.items()})
     large: list[NDArray[np.floating]] = [data.graph, *(tokens.values for tokens in kinds.values())]
