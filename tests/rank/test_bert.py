@@ -1,4 +1,4 @@
-"""Our BERT against transformers' own, and what it makes of a folder."""
+"""Our BERT against transformers' own, and loading it from a folder."""
 
 import json
 import re
@@ -182,7 +182,7 @@ def test_weights_of_older_files_and_names_are_the_same(
     folder: Path, tmp_path: Path, named: Callable[[str], str]
 ) -> None:
     tensors = load_file(folder / "model.safetensors")
-    more = {"cls.predictions.bias": torch.zeros(3)}  # what a BERT that guesses words has beside
+    more = {"cls.predictions.bias": torch.zeros(3)}  # extra tensors of a masked language model
     torch.save({named(name): value for name, value in tensors.items()} | more, tmp_path / "pytorch_model.bin")
     for name in ("config.json", "vocab.txt"):
         shutil.copy(folder / name, tmp_path)

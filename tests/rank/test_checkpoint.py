@@ -1,4 +1,4 @@
-"""A killed training goes on; a checkpoint that is none is one clear error."""
+"""A killed training resumes; a file that is not a checkpoint is one clear error."""
 
 from collections.abc import Callable
 from dataclasses import replace

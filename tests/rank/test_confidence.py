@@ -1,4 +1,4 @@
-"""How sure a candidate is."""
+"""Confidence of a candidate against the formula and drawn data."""
 
 import math
 from collections.abc import Sequence

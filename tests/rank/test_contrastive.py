@@ -93,7 +93,7 @@ def videos() -> list[RankInput]:
 
 @torch.inference_mode()
 def states(encoder: TowerEncoder, text: str) -> tuple[Tensor, Tensor]:
-    """What the lower layers make of one text, kept as halves; one masked word where there is none."""
+    """Return the lower layers' output for one text in half precision; one masked token for a blank text."""
     if not text.strip():
         return torch.zeros(1, 1, encoder.towers.bert.shape.width), torch.zeros(1, 1, dtype=torch.bool)
     bert = encoder.towers.bert
@@ -104,7 +104,7 @@ def states(encoder: TowerEncoder, text: str) -> tuple[Tensor, Tensor]:
 
 @torch.inference_mode()
 def seen_alone(encoder: TowerEncoder, one: RankInput) -> NDArray[np.float32]:
-    """The video's row, of those of its modalities that there are."""
+    """Return the video's row from the modalities that it has."""
     media = {
         name: (torch.from_numpy(tokens)[None], torch.ones(1, len(tokens), dtype=torch.bool))
         if tokens is not None
@@ -207,7 +207,7 @@ def test_saved_and_loaded_it_says_the_same_up_to_halves(ranker: ContrastiveRanke
 
 
 def manifest(config: Config) -> BundleManifest:
-    """Of a bundle of which only the ranker is looked at."""
+    """Return the manifest of a bundle of which only the ranker is tested."""
     config = config.model_copy(update={"rank": RankConfig(ranker=CONFIG)})
     entry = RankerEntry(videos=1, edges=0, thresholds=0)
     return BundleManifest.model_construct(config=config, ranker=entry, learnt=None)

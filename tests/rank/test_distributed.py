@@ -1,4 +1,4 @@
-"""Processes that train together, and what a configuration means on a machine."""
+"""Data-parallel training on two processes, and the hardware that a configuration resolves to."""
 
 import os
 from pathlib import Path
@@ -35,7 +35,7 @@ def test_two_processes_train_what_one_trains(at_once: int) -> None:
     configs = [plain.model_copy(update={"processes": count}) for count in (1, 2)]
     one, two = (train_ranker(some.data, some.negatives(config), bert, config, 7, Silent()) for config in configs)
     assert not same(one.bert, bert)
-    # Of what they say, for Adam makes steps of the rounding of weights that change nothing, as the bias of keys.
+    # Compare cosines, not weights: for weights without effect (the bias of keys) Adam turns rounding into full steps.
     before = cosines_of(trained(some, plain.model_copy(update={"rate": 1e-9, "bert_rate": 1e-9})), some.data)
     mine, theirs = cosines_of(one, some.data), cosines_of(two, some.data)
     assert np.abs(mine - before).max() > 0.1
@@ -89,7 +89,7 @@ def test_a_failure_of_the_first_process_is_not_told_as_another_ones() -> None:
 
 
 def _told(team: Worker, task: int, progress: Progress) -> tuple[list[float], list[float]]:
-    """What each process gets of the others, and the gradient of its own."""
+    """Return what each process gathers from the others, and the gradient of its own share."""
     mine = torch.full((3, 1), float(team.rank + 1), requires_grad=True)
     gathered = team.gather(mine, task)
     (gathered * torch.arange(1.0, task + 1)[:, None]).sum().backward()  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""What systems whose scores mean different things are compared by."""
+"""Ranking metrics that compare systems whose scores have different meanings."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Gradients in parts are those of one pass."""
+"""GradCache: gradients of a batch in chunks equal those of one pass."""
 
 from collections.abc import Callable
 
@@ -48,7 +48,7 @@ def test_gradients_of_parts_are_those_of_one_pass_with_the_same_dropout() -> Non
         assert len(got) == len(weights)
         for mine, theirs in zip(got, want, strict=True):
             torch.testing.assert_close(mine, theirs)
-        assert torch.equal(then, next_wanted)  # what is drawn afterwards is the same too
+        assert torch.equal(then, next_wanted)  # later draws are the same too
 
 
 def test_all_parts_but_the_last_are_encoded_without_telling_others() -> None:

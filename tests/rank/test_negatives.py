@@ -1,4 +1,4 @@
-"""Negatives against sets and loops: whom a video is told apart from, and whom never."""
+"""Negative sampling and its exclusion mask against plain sets and loops."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -46,7 +46,7 @@ def breadth_first(edges: sparse.csr_array, tags: Sequence[int]) -> set[int]:
 
 
 class World:
-    """40 videos over 60 tags: what is true of them, as plain lists."""
+    """40 videos over 60 tags, described by plain lists."""
 
     def __init__(self, **config: object) -> None:
         generator = np.random.default_rng(0)
@@ -67,7 +67,7 @@ class World:
         )
 
     def never(self, video: int) -> set[int]:
-        """Its tags, those of its near-duplicates, and the parents and children of all of them."""
+        """Return its tags, the tags of its near-duplicates, and the parents and children of them all."""
         tags = {tag for one in (video, *self.twins[video]) for tag in self.own[one]}
         above = {parent for tag in tags for parent in self.parents[tag]}
         return tags | above | {tag for tag in range(self.tags) if set(self.parents[tag]) & tags}
@@ -137,7 +137,7 @@ def test_a_walk_is_as_probable_as_the_weights_it_goes_along() -> None:
     ends = [negatives.sample(np.array([0]), np.random.default_rng(seed)) for seed in range(2000)]
     got = Counter(tag for sample in ends for tag in negatives_of(sample, 0, TWO_HOPS))
 
-    # Of four walks, 0 -> 1 -> 0, 2 or 3, one of the different ends beyond is taken.
+    # Each of four walks is 0 -> 1 -> 0, 2 or 3; one of the distinct ends at two hops is taken.
     want = {2: 0.0, 3: 0.0}
     for walks in product([(0, 0.2), (2, 0.2), (3, 0.6)], repeat=4):
         beyond = {end for end, _ in walks} - {0}

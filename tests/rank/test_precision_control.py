@@ -1,4 +1,4 @@
-"""The threshold that keeps a promised precision."""
+"""Precision control: the threshold with a precision guarantee."""
 
 import math
 from pathlib import Path
@@ -74,7 +74,7 @@ def test_the_promise_is_broken_in_at_most_the_doubted_share_of_the_draws() -> No
 
 
 def test_videos_of_an_uploader_are_right_or_wrong_together_and_the_promise_knows_it() -> None:
-    """No threshold keeps it, by little: 22 of 100 uploaders are wrong in all their videos, and 20 were promised."""
+    """No threshold reaches the target, narrowly: 22 of 100 uploaders are wrong in all videos, and 20 are allowed."""
     generator = np.random.default_rng(1)
     draws, uploaders, videos = 100, 60, 10
     broken = 0
@@ -88,7 +88,7 @@ def test_videos_of_an_uploader_are_right_or_wrong_together_and_the_promise_knows
 
 
 def test_a_p_value_is_seldom_low_where_the_risk_is_the_promised_one() -> None:
-    """Units that answer little and are often wrong beside ones that answer wholly and seldom are: 0.2 on the whole."""
+    """Units that answer little and are often wrong, mixed with ones that answer always and seldom are: 0.2 overall."""
     generator = np.random.default_rng(2)
     draws, n = 4000, 150
     answered = np.where(generator.random((draws, n)) < 0.5, 1.0, 0.25)
@@ -274,7 +274,7 @@ def test_resplits_keep_what_is_honest_and_easy_and_answer_nothing_where_all_is_w
 
 
 def test_resplits_tell_of_a_promise_that_the_other_half_breaks() -> None:
-    """Where there is no doubt too great, any precision is promised, and uploaders right half of the time break it."""
+    """With a delta of almost 1 any precision is guaranteed, and uploaders that are right half of the time miss it."""
     generator = np.random.default_rng(6)
     coins = single(np.full(400, 0.9), generator.random(400) < 0.5)
     kept, answered = resplit_rates(coins, 0.6, 0.9999, 20, generator)

@@ -1,4 +1,4 @@
-"""How far a confidence is a probability."""
+"""Calibration metrics of confidences."""
 
 import numpy as np
 import pytest

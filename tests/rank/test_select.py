@@ -57,7 +57,7 @@ def test_a_broader_tag_that_comes_first_stays_and_so_does_the_narrower_one() -> 
     beagle, dog, animal = range(3)
     parents = [[dog], [animal], []]
     assert shown([beagle, dog, animal], [0.6, 0.8, 0.7], parents) == [dog, beagle]
-    # Of equals the catalog's first, which is used most.
+    # Of equals, the catalog's first, which is used most, comes first.
     assert shown([beagle, dog], [0.5, 0.5], [[], [beagle]]) == [beagle, dog]
     assert shown([beagle, dog], [0.5, 0.5], [[dog], []]) == [beagle]
 

@@ -120,7 +120,7 @@ def test_where_tags_do_not_differ_offsets_are_rare() -> None:
 
 @pytest.mark.slow
 def test_what_an_uploader_alone_repeats_is_not_learnt() -> None:
-    """Who is lucky with a tag is so on all of its videos, which says nothing of other uploaders."""
+    """An uploader that is lucky with a tag is so on all of its videos, which predicts nothing about other uploaders."""
     given = 0
     for draw in range(40):
         generator = np.random.default_rng([8, draw])

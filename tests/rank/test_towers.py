@@ -1,4 +1,4 @@
-"""The two towers: what is missing adds nothing, what is frozen stays, and both begin as what BERT says."""
+"""The two towers: missing modalities add nothing, frozen weights stay, and both start as BERT's sentence vector."""
 
 import math
 
@@ -108,7 +108,7 @@ def test_nothing_to_look_at_is_no_direction_and_no_nan() -> None:
 @pytest.mark.parametrize("trained", [0, 1, 3])
 def test_of_bert_the_upper_layers_alone_learn_and_everything_else_does(trained: int) -> None:
     towers = towers_of(CONFIG.model_copy(update={"trained_layers": trained})).train()
-    for weights in (towers.graph, towers.gating.gate[3]):  # those that begin at zero hide what lies before them
+    for weights in (towers.graph, towers.gating.gate[3]):  # weights that start at zero hide the layers before them
         assert isinstance(weights, nn.Linear)
         nn.init.normal_(weights.weight)
     videos = some_videos()

@@ -43,7 +43,7 @@ def test_videos_that_lack_text_or_frames_are_learnt_from_and_read() -> None:
 
 
 class Recording(NegativeSampler):
-    """Negatives that remember of which videos they were asked."""
+    """Negatives that record the videos of each step."""
 
     def __init__(self, *sources: Any) -> None:
         super().__init__(*sources)
@@ -123,7 +123,7 @@ def test_own_negatives_that_are_likely_labels_are_left_out_once_the_towers_are_t
     unfiltered = cosines_of(trained(some, config), some.data)
 
     def lead(cosines: NDArray[np.float32]) -> float:
-        """How far tag 1 is above the tags that are wrong, on the videos that lack it, beside how far tag 0 is."""
+        """Return the lead of tag 1 over wrong tags on the videos that lack it, relative to the lead of tag 0."""
         wrong = cosines[planted][:, 2:].mean()
         return float((cosines[planted, 1].mean() - wrong) / (cosines[planted, 0].mean() - wrong))
 

@@ -26,7 +26,7 @@ CHANNELS = ("text", "best words")
 def drawn(seed: int, count: int, candidates: int = 12) -> list[Example]:
     """One candidate of each video is right: the one that `best words` says more of than of the others.
 
-    What it says differs from video to video by more than it differs within one; likelihood and cosine are noise.
+    The signal varies more between videos than within one; recall's probability and cosine are noise.
     """
     generator = np.random.default_rng(seed)
     videos: list[Example] = []
@@ -44,7 +44,7 @@ def drawn(seed: int, count: int, candidates: int = 12) -> list[Example]:
 
 
 def share_first(order: TreeReranker, videos: list[Example]) -> float:
-    """How often the right candidate is the first."""
+    """Return how often the right candidate is first."""
     firsts = [int(one.tag_rows[np.argmax(order.score(one, near))]) for one, near, _ in videos]
     return float(np.mean([first in true for first, (_, _, true) in zip(firsts, videos, strict=True)]))
 
@@ -68,7 +68,7 @@ def test_the_same_seed_gives_the_same_order_and_reads_back_the_same(order: TreeR
 
 
 def test_scores_of_halves_do_not_know_their_own_labels() -> None:
-    """Labels that nothing tells are learnt by heart, but by the halves only of each other."""
+    """Random labels are memorised, but each half is scored by the model of the other half."""
     generator = np.random.default_rng(5)
     videos = [(one, near, generator.choice(one.tag_rows, 1)) for one, near, _ in drawn(4, 200)]
     heart = TreeRerankerConfig(trees=100, leaves=31, least_in_leaf=1)
