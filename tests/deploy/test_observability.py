@@ -1,4 +1,4 @@
-"""The dashboard and the alerts speak of what the service measures, and of all of it."""
+"""The dashboard and the alerts use the metrics of the service, and all of them."""
 
 import json
 import re
@@ -35,7 +35,7 @@ MATCHER = re.compile(r'(\w+)(=~|!~|!=|=)"([^"]*)"')
 
 @pytest.fixture(scope="module")
 def measured() -> dict[str, set[str]]:
-    """Every sample that a service gives, with its labels."""
+    """Every sample that a service exports, with its labels."""
     registry = CollectorRegistry()
     stages = TimedStages(Metrics(registry), NoOpTracer())
     with pytest.raises(KeyError), stages("decode"):
@@ -121,11 +121,9 @@ def test_panels_have_descriptions_and_do_not_overlap() -> None:
     taken: set[tuple[int, int]] = set()
     for panel in dashboard()["panels"]:
         assert panel["title"]
-        place = panel["gridPos"]
+        area = panel["gridPos"]
         cells = {
-            (x, y)
-            for x in range(place["x"], place["x"] + place["w"])
-            for y in range(place["y"], place["y"] + place["h"])
+            (x, y) for x in range(area["x"], area["x"] + area["w"]) for y in range(area["y"], area["y"] + area["h"])
         }
         assert not cells & taken
         assert max(x for x, _ in cells) < 24

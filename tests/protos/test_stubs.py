@@ -1,4 +1,4 @@
-"""What lies beside the protos is what protoc makes of them, and can be imported and called."""
+"""The generated stubs are up to date with the protos and can be imported and called."""
 
 from pathlib import Path
 

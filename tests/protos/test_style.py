@@ -1,4 +1,4 @@
-"""The protos read as STANDARD and COMMENTS of buf ask, and their comments say what a caller has to know."""
+"""Style of the protos: the lint categories STANDARD and COMMENTS of buf, and comments with ranges and defaults."""
 
 import re
 import shutil
@@ -39,12 +39,12 @@ def own_of(read: FileDescriptorSet) -> FileDescriptorProto:
 
 
 def fields_with_comments(proto: FileDescriptorProto) -> Iterator[tuple[DescriptorProto, FieldDescriptorProto, str]]:
-    comments = {tuple(place.path): place.leading_comments for place in proto.source_code_info.location}
+    comments = {tuple(location.path): location.leading_comments for location in proto.source_code_info.location}
     for row, message in enumerate(proto.message_type):
         if not message.options.map_entry:
-            for place, field in enumerate(message.field):
-                told = comments[(MESSAGES, row, FIELDS, place)]
-                yield message, field, " ".join(told.split())
+            for column, field in enumerate(message.field):
+                comment = comments[(MESSAGES, row, FIELDS, column)]
+                yield message, field, " ".join(comment.split())
 
 
 def lint(image: Path) -> subprocess.CompletedProcess[str]:
@@ -56,8 +56,8 @@ def lint(image: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_protos_pass_bufs_lint_rules(image: Path) -> None:
-    told = lint(image)
-    assert told.returncode == 0, told.stdout + told.stderr
+    result = lint(image)
+    assert result.returncode == 0, result.stdout + result.stderr
 
 
 def test_violations_of_bufs_lint_rules_are_found(image: Path, tmp_path: Path) -> None:
@@ -65,32 +65,32 @@ def test_violations_of_bufs_lint_rules_are_found(image: Path, tmp_path: Path) ->
     own = own_of(read)
     own.message_type[0].field[0].name = "videoId"
     own.enum_type[0].value[0].name = "MODALITY_NONE"
-    for place in own.source_code_info.location:
-        if tuple(place.path) == (MESSAGES, 1, FIELDS, 0):
-            place.ClearField("leading_comments")
+    for location in own.source_code_info.location:
+        if tuple(location.path) == (MESSAGES, 1, FIELDS, 0):
+            location.ClearField("leading_comments")
     (tmp_path / "worse.binpb").write_bytes(read.SerializeToString())
-    told = lint(tmp_path / "worse.binpb")
-    assert told.returncode != 0
+    result = lint(tmp_path / "worse.binpb")
+    assert result.returncode != 0
     complaints = ("lower_snake_case", "_UNSPECIFIED", "non-empty comment")
-    assert all(complaint in told.stdout for complaint in complaints), told.stdout
+    assert all(complaint in result.stdout for complaint in complaints), result.stdout
 
 
 def test_the_comment_of_every_number_states_its_range(proto: FileDescriptorProto) -> None:
-    numbers = [(m.name, f.name, told) for m, f, told in fields_with_comments(proto) if f.type in NUMBERS]
+    numbers = [(m.name, f.name, comment) for m, f, comment in fields_with_comments(proto) if f.type in NUMBERS]
     assert len(numbers) > 20
-    assert [one for one in numbers if not RANGE.search(one[2])] == []
+    assert [number for number in numbers if not RANGE.search(number[2])] == []
 
 
 def test_the_comment_of_every_request_field_states_its_default(proto: FileDescriptorProto) -> None:
-    asked = [
-        (message.name, field.name, told)
-        for message, field, told in fields_with_comments(proto)
-        # members of a oneof are explained by the oneof; a single optional is one of its own
+    fields = [
+        (message.name, field.name, comment)
+        for message, field, comment in fields_with_comments(proto)
+        # members of a oneof are documented at the oneof; a proto3 optional is a oneof of its own
         if message.name.endswith(("Request", "Options"))
         and (not field.HasField("oneof_index") or field.proto3_optional)
     ]
-    assert len(asked) > 40
-    assert [one for one in asked if not UNSET.search(one[2])] == []
+    assert len(fields) > 40
+    assert [field for field in fields if not UNSET.search(field[2])] == []
 
 
 def test_lines_of_the_protos_are_no_longer_than_those_of_the_code() -> None:

@@ -107,7 +107,7 @@ def test_urls_and_absolute_paths_are_unchanged(tmp_path: Path, uri: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "message"),
     [
         ('{"video_id": "b", "title": 3}', "line 2: title: expected text, found 3"),
         ('{"title": "x"}', "line 2: video_id: expected text or a whole number, found nothing"),
@@ -124,13 +124,13 @@ def test_urls_and_absolute_paths_are_unchanged(tmp_path: Path, uri: str) -> None
     ],
 )
 def test_an_unreadable_row_is_named_with_its_line_field_and_what_was_expected(
-    tmp_path: Path, line: str, told: str
+    tmp_path: Path, line: str, message: str
 ) -> None:
     path = tmp_path / "v.jsonl"
     path.write_text('{"video_id": "a"}\n' + line + "\n", encoding="utf-8")
     with pytest.raises(InvalidManifestError) as caught:
         list(read_labelled([path], {}))
-    assert told in caught.value.message
+    assert message in caught.value.message
 
 
 def test_a_streamed_manifest_continues_after_an_invalid_row_and_ignores_tags(tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def test_a_parquet_row_is_named_by_its_number(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "told"),
+    ("name", "content", "message"),
     [
         ("v.txt", b"x", "unknown kind of manifest '.txt'"),
         ("v.parquet", b"not parquet", "cannot be read"),
@@ -170,13 +170,13 @@ def test_a_parquet_row_is_named_by_its_number(tmp_path: Path) -> None:
     ],
 )
 def test_a_file_that_is_not_a_manifest_gives_one_clear_error(
-    tmp_path: Path, name: str, content: bytes, told: str
+    tmp_path: Path, name: str, content: bytes, message: str
 ) -> None:
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(InvalidManifestError) as caught:
         list(read_labelled([path], {}))
-    assert told in caught.value.message
+    assert message in caught.value.message
 
 
 def test_a_missing_manifest_gives_one_clear_error(tmp_path: Path) -> None:

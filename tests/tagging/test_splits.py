@@ -45,8 +45,8 @@ def test_halves_keep_uploaders_together_unless_one_has_most_videos() -> None:
     half = halves(groups, np.random.default_rng(1))
     assert all(len(set(half[groups == group].tolist())) == 1 for group in range(50))
     assert half.mean() == 0.5
-    one = halves(np.zeros(40, np.int64), np.random.default_rng(1))
-    assert one.mean() == 0.5
+    single_group = halves(np.zeros(40, np.int64), np.random.default_rng(1))
+    assert single_group.mean() == 0.5
 
 
 def test_cross_fitting_gives_each_video_a_model_that_was_not_fitted_on_its_group() -> None:

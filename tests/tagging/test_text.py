@@ -6,7 +6,7 @@ from tagging.text import normalise, singular, split_words
 
 
 @pytest.mark.parametrize(
-    ("one", "many"),
+    ("noun", "plural"),
     [
         ("dog", "dogs"),
         ("puppy", "puppies"),
@@ -25,13 +25,13 @@ from tagging.text import normalise, singular, split_words
         ("bus", "buses"),
     ],
 )
-def test_a_noun_and_its_plural_have_the_same_singular(one: str, many: str) -> None:
-    assert singular(one) == singular(many)
+def test_a_noun_and_its_plural_have_the_same_singular(noun: str, plural: str) -> None:
+    assert singular(noun) == singular(plural)
 
 
-@pytest.mark.parametrize(("one", "other"), [("new", "news"), ("glass", "glasses"), ("good", "goods"), ("pu", "pus")])
-def test_words_that_only_look_like_plurals_are_unchanged(one: str, other: str) -> None:
-    assert singular(one) != singular(other)
+@pytest.mark.parametrize(("left", "right"), [("new", "news"), ("glass", "glasses"), ("good", "goods"), ("pu", "pus")])
+def test_words_that_only_look_like_plurals_are_unchanged(left: str, right: str) -> None:
+    assert singular(left) != singular(right)
 
 
 def test_words_are_letters_and_digits_without_the_possessive() -> None:

@@ -92,7 +92,7 @@ def test_without_a_bundle_the_starter_is_used(tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr
     answer = json.loads(result.stdout)
     assert {"golden retriever", "puppy"} <= {tag["name"] for tag in answer["tags"]}
-    assert list(tmp_path.iterdir()) == []  # no file was made
+    assert list(tmp_path.iterdir()) == []  # no file was created
 
 
 @pytest.mark.slow
@@ -183,7 +183,7 @@ def test_an_interrupted_batch_reports_it_and_keeps_its_rows(
     command = [str(VIDEOTAG), "batch", str(fifo), "--out", str(tmp_path / "out"), "--bundle", str(tiny_bundle)]
     batch = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     with fifo.open("w") as lines:
-        # More than the pipe and the reader's buffers hold: when all are written, thousands have been tagged.
+        # More rows than the buffers of the pipe and the reader hold: once all are written, thousands have been tagged.
         lines.writelines(f'{{"video_id": "v{n}", "title": "Cat {n}"}}\n' for n in range(6000))
         lines.flush()
         batch.send_signal(number)

@@ -19,12 +19,12 @@ TIMEOUT_S = 120
 def test_sigterm_while_a_bundle_loads_ends_the_process_without_serving(tmp_path: Path, number: signal.Signals) -> None:
     bundle, config, log = tmp_path / "bundle", tmp_path / "service.toml", tmp_path / "log"
     bundle.mkdir()
-    os.mkfifo(bundle / "manifest.json")  # so loading lasts until somebody has written it
+    os.mkfifo(bundle / "manifest.json")  # a pipe: loading waits until the test writes
     config.write_text(f'[listen]\naddress = "127.0.0.1:0"\n[database]\nurl = "sqlite:///{tmp_path}/service.db"\n')
     program = [sys.executable, "-c", "from tagging.cli.main import main; main()"]
-    with log.open("wb") as told:
+    with log.open("wb") as output:
         process = subprocess.Popen(
-            [*program, "serve", "--bundle", str(bundle), "--config", str(config)], stdout=told, stderr=told
+            [*program, "serve", "--bundle", str(bundle), "--config", str(config)], stdout=output, stderr=output
         )
     try:
         manifest = _opened_by_a_reader(bundle / "manifest.json", process)
@@ -45,7 +45,7 @@ def _opened_by_a_reader(fifo: Path, process: "subprocess.Popen[bytes]") -> int:
 
     def is_opened() -> bool:
         assert process.poll() is None
-        with suppress(OSError):  # there is no reader yet
+        with suppress(OSError):  # no process has opened it for reading yet
             opened.append(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))
         return bool(opened)
 

@@ -71,7 +71,7 @@ def test_aliases_are_proposed_reviewed_and_merged(tmp_path: Path, bundle: Path) 
 
     with path.open(newline="") as lines:
         rows = list(csv.DictReader(lines))
-    for row in rows:  # the editor's work
+    for row in rows:  # as an editor does
         row["accept"] = row["accept"] or ("yes" if row["alias"] == "mariobros" else "no")
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))
@@ -134,7 +134,7 @@ def test_new_tags_are_reviewed_added_and_recalled(tmp_path: Path, bundle: Path) 
 
     path = tmp_path / "new.csv"
     assert "gravel bike" in run(*listed, "--out", path).stdout  # with the starter bundle
-    path.write_text(path.read_text().replace(",rain cover,,", "yes,rain cover,,"))  # the editor's work
+    path.write_text(path.read_text().replace(",rain cover,,", "yes,rain cover,,"))  # as an editor does
     result = run("tags", "add", "bikepacking", "--from", path, "--out", tmp_path / "mine", "--format", "json")
     assert result.returncode == 0, result.stderr
     assert json.loads(result.stdout)["added"] == 3

@@ -61,7 +61,7 @@ def test_relative_paths_of_weights_become_absolute_and_model_names_stay(tmp_path
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("[recall]\nneighbors = 7", "recall.neighbors"),
         ("[recall]\nneighbours = 0", "recall.neighbours"),
@@ -69,12 +69,12 @@ def test_relative_paths_of_weights_become_absolute_and_model_names_stay(tmp_path
         ("recall = ", "cannot read"),
     ],
 )
-def test_an_invalid_config_file_is_reported_with_the_key(tmp_path: Path, text: str, told: str) -> None:
+def test_an_invalid_config_file_is_reported_with_the_key(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "c.toml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(InvalidConfigError) as caught:
         load_config("offline", path)
-    assert told in caught.value.message
+    assert message in caught.value.message
 
 
 def test_an_unknown_profile_is_reported_with_the_available_ones() -> None:

@@ -77,10 +77,10 @@ def test_hard_pair_accuracy_counts_pairs_with_the_true_tag_first() -> None:
 
 
 def test_two_hops_are_tags_at_distance_exactly_two() -> None:
-    beside = [[1], [0, 2], [1, 3], [2], []]
-    assert at_two_hops(matrix(beside, 5), np.array([0])).tolist() == [2]
-    assert at_two_hops(matrix(beside, 5), np.array([0, 3])).tolist() == []
-    assert at_two_hops(matrix(beside, 5), np.array([4])).tolist() == []
+    neighbours = [[1], [0, 2], [1, 3], [2], []]
+    assert at_two_hops(matrix(neighbours, 5), np.array([0])).tolist() == [2]
+    assert at_two_hops(matrix(neighbours, 5), np.array([0, 3])).tolist() == []
+    assert at_two_hops(matrix(neighbours, 5), np.array([4])).tolist() == []
 
 
 def write_three_tags(path: Path, count: int, uploaders: int) -> Path:

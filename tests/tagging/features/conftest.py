@@ -43,7 +43,7 @@ def tiny_text(minilm: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def open_clip(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """The library, with one architecture more: tiny-clip."""
+    """The library, with an additional architecture: tiny-clip."""
     repair_torchvision()
     import open_clip
 
@@ -93,7 +93,7 @@ def vggish_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
         numbers = torch.randn(len(tensor) + fan_in, generator=generator) * (2 / fan_in) ** 0.5
         state[name] = numbers.as_strided(tensor.shape, (1, *tensor.stride()[1:]))
     path = tmp_path_factory.mktemp("weights") / "vggish.pth"
-    torch.save(state, path)  # 72 M numbers, and 300 kB: torch saves what the strides lie over
+    torch.save(state, path)  # 72 M numbers in 300 kB: torch saves only the storage of strided tensors
     return path
 
 

@@ -1,4 +1,4 @@
-"""The product on its production encoders, with tiny checkpoints in the place of the large ones."""
+"""The product on its production encoders, with tiny checkpoints instead of the large ones."""
 
 import json
 from pathlib import Path
@@ -64,7 +64,7 @@ def test_the_production_profile_without_weights_names_the_command_that_fetches_t
 
 def test_a_fetch_without_a_network_fails_with_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
-    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")  # nobody listens there
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")  # no server listens there
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     result = run_program("models", "fetch")
     assert result.returncode == 1

@@ -1,4 +1,4 @@
-"""The encoders and the bundle that lie in the package, on real pictures and sounds that no training saw."""
+"""The encoders and the bundle of the package, on real pictures and sounds that no training used."""
 
 from pathlib import Path
 
@@ -59,5 +59,5 @@ def test_the_vision_encoder_classifies_held_out_pictures(shared_data: Path, sour
 def test_the_starter_bundle_names_objects_and_sounds_without_a_network(shared_data: Path, clip: str, tag: str) -> None:
     with load_tagger(paths.default_bundle()) as tagger:
         answer = tagger.tag(VideoRef(clip, str(shared_data / "clips" / clip)), tagger.selection(10))
-    assert tag in {one.name for one in answer.tags}
+    assert tag in {ranked.name for ranked in answer.tags}
     assert "frames" in answer.modalities

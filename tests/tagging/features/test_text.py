@@ -63,13 +63,13 @@ def test_a_truncated_model_file_does_not_affect_a_loaded_model(tiny_text: Path, 
     folder = shutil.copytree(tiny_text, tmp_path / "model")
     encoder = SentenceTransformerEncoder(folder, max_tokens=64, batch_size=3)
     want = encoder.encode(TEXTS)
-    assert str(folder) not in Path("/proc/self/maps").read_text()  # or the next line would end this process
+    assert str(folder) not in Path("/proc/self/maps").read_text()  # otherwise the next line would crash this process
     (folder / "model.safetensors").write_bytes(b"")
     np.testing.assert_array_equal(encoder.encode(TEXTS), want)
 
 
 def test_an_unused_encoder_is_freed_at_once(tiny_text: Path) -> None:
-    gc.disable()  # which looks for circles when it likes
+    gc.disable()  # it would collect reference cycles at any time
     try:
         encoder = SentenceTransformerEncoder(tiny_text, max_tokens=64, batch_size=3)
         encoder.encode(TEXTS)

@@ -1,4 +1,4 @@
-"""Each case in a process of its own: an import cannot be taken back."""
+"""Compatibility of torchvision with torch. Each case runs in a process of its own: an import cannot be undone."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The encoders that this project trained: their contract, on networks with random weights."""
+"""The trained encoders of this project: their contract, on networks with random weights."""
 
 from pathlib import Path
 
@@ -52,7 +52,7 @@ def test_sound_becomes_128_numbers_per_example(audio: TrainedSoundEncoder) -> No
 
 def test_a_token_does_not_depend_on_its_batch(vision: TrainedFrameEncoder) -> None:
     inputs = vision.prepare(frames(5))
-    alone = np.concatenate([vision.encode(one[None]) for one in inputs])
+    alone = np.concatenate([vision.encode(frame[None]) for frame in inputs])
     np.testing.assert_allclose(vision.encode(inputs), alone, atol=1e-5)
 
 

@@ -25,7 +25,7 @@ def load(model: str, weights: str = "", batch_size: int = 2) -> OpenClipEncoder:
 
 @pytest.fixture(scope="module", params=["weights.pt", "weights.safetensors", "folder", "hub"])
 def encoder_and_library(request: pytest.FixtureRequest, open_clip: Any, tiny_clip: Path) -> tuple[OpenClipEncoder, Any]:
-    """Our encoder, and (model, preprocess) that the library itself makes of the same weights."""
+    """Return our encoder, and (model, preprocess) of the library for the same weights."""
     if request.param in ("folder", "hub"):
         model, _, preprocess = open_clip.create_model_and_transforms(f"local-dir:{tiny_clip}")
         if request.param == "folder":
@@ -66,11 +66,11 @@ def test_rows_equal_the_unit_features_of_the_library(
 
 
 def test_the_batch_size_does_not_change_the_rows(tiny_clip: Path, open_clip: Any, pictures: Frames) -> None:
-    one, many = (load("tiny-clip", str(tiny_clip), size) for size in (1, 100))
-    inputs = one.prepare(pictures)
-    np.testing.assert_allclose(one.encode(inputs), many.encode(inputs), atol=1e-5)
-    assert np.array_equal(many.encode(inputs), many.encode(inputs))
-    assert one.fingerprint == many.fingerprint
+    single, batched = (load("tiny-clip", str(tiny_clip), size) for size in (1, 100))
+    inputs = single.prepare(pictures)
+    np.testing.assert_allclose(single.encode(inputs), batched.encode(inputs), atol=1e-5)
+    assert np.array_equal(batched.encode(inputs), batched.encode(inputs))
+    assert single.fingerprint == batched.fingerprint
 
 
 def test_no_pictures_give_no_rows(tiny_clip: Path, open_clip: Any) -> None:

@@ -206,7 +206,7 @@ def test_the_vggish_release_is_fetched_into_torch_hubs_folder(
 
 
 class HubHandler(BaseHTTPRequestHandler):
-    """As much of the hub's HTTP as a download needs, over folders by OWNER/NAME."""
+    """The part of the HTTP interface of the hub that a download needs, over folders by OWNER/NAME."""
 
     repositories: dict[str, Path]
 
@@ -269,7 +269,7 @@ def hub(tiny_text: Path, tiny_clip: Path) -> Iterator[str]:
 
 
 def fetch_elsewhere(encoders: dict[str, Any], endpoint: str, home: Path) -> list[str]:
-    """Fetch in a process whose hub is `endpoint`; its report, and the error if there is one."""
+    """Fetch in a process whose hub is `endpoint`; return its report, and the error if there is one."""
     code = (
         "from tagging.config.encoders import EncodersConfig\n"
         "from tagging.errors import MissingWeightsError\n"

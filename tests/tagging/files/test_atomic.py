@@ -22,23 +22,23 @@ def pipe(folder: Path) -> Path:
 
 NOWHERE = [
     in_a_file,
-    lambda _: Path("/proc/there/is/no/such/folder"),  # nobody may make one, root neither
-    lambda folder: folder / ("x" * 250),  # a name that leaves no room for that of a partial one
+    lambda _: Path("/proc/there/is/no/such/folder"),  # not even root can create it
+    lambda folder: folder / ("x" * 250),  # too long a name to append the suffix of a partial file
     lambda folder: folder / ("x" * 300),
 ]
 
 
-@pytest.mark.parametrize("place", [*NOWHERE, lambda folder: folder, pipe, lambda _: Path("/dev/null")])
-def test_a_path_where_no_file_can_be_written_is_refused(tmp_path: Path, place: Callable[[Path], Path]) -> None:
+@pytest.mark.parametrize("path_in", [*NOWHERE, lambda folder: folder, pipe, lambda _: Path("/dev/null")])
+def test_a_path_where_no_file_can_be_written_is_refused(tmp_path: Path, path_in: Callable[[Path], Path]) -> None:
     with pytest.raises(OutputUnwritableError) as caught:
-        require_file(place(tmp_path))
+        require_file(path_in(tmp_path))
     assert caught.value.hint
 
 
-@pytest.mark.parametrize("place", NOWHERE)
-def test_a_path_where_no_folder_can_be_created_is_refused(tmp_path: Path, place: Callable[[Path], Path]) -> None:
+@pytest.mark.parametrize("path_in", NOWHERE)
+def test_a_path_where_no_folder_can_be_created_is_refused(tmp_path: Path, path_in: Callable[[Path], Path]) -> None:
     with pytest.raises(OutputUnwritableError) as caught:
-        require_new(place(tmp_path))
+        require_new(path_in(tmp_path))
     assert caught.value.hint
 
 
@@ -63,7 +63,7 @@ def test_checking_for_write_access_changes_nothing(tmp_path: Path) -> None:
     [
         OSError(errno.ENOSPC, "No space left on device"),
         OSError(errno.EDQUOT, "Disk quota exceeded"),
-        ValueError("I/O error: No space left on device (os error 28)"),  # as safetensors has it
+        ValueError("I/O error: No space left on device (os error 28)"),  # as safetensors reports it
     ],
 )
 def test_a_full_disk_is_one_known_error_and_leaves_no_file(tmp_path: Path, words: Exception) -> None:
@@ -83,7 +83,7 @@ def test_a_full_disk_is_recognised_when_a_library_hides_the_cause(
 ) -> None:
     def save() -> None:
         with atomic_file(tmp_path / "out"):
-            raise RuntimeError("unexpected pos 576 vs 534")  # as torch has it
+            raise RuntimeError("unexpected pos 576 vs 534")  # as torch reports it
 
     with pytest.raises(RuntimeError, match="unexpected pos"):
         save()

@@ -20,7 +20,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_trees_truncated_at_any_byte_are_refused(path: Path) -> None:
-    """In a process of its own, as the library ends the one that it reads them in."""
+    """In a process of its own, because the library may abort the process that reads them."""
     script = (
         "import sys\n"
         "from pathlib import Path\n"

@@ -39,7 +39,7 @@ def answers(shared_data: Path, table: list[str]) -> Iterator[Answers]:
         found = {rows[uri]["file"]: (rows[uri], answer_of(pool.submit(uri))) for uri in rows}
     table.extend(line(name, answer) for name, (_, answer) in found.items())
     yield found
-    # Every answer was looked at by the tests below, or the table has shown it.
+    # Every outcome is checked by the tests below or listed in the table.
     found.clear()
 
 

@@ -29,7 +29,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def faststart(folder: Path) -> Path:
-    """The same film with its index at the front, as sites that stream write it."""
+    """Return the film with its index at the front (faststart), as streaming sites write it."""
     return make(folder / "front.mp4", replace(FILM, container_options={"movflags": "faststart"}))
 
 
@@ -109,7 +109,7 @@ def test_damage_within_the_packets_is_counted_and_the_rest_is_read(tmp_path: Pat
 
 
 def without(path: Path, start: float, size: int) -> Path:
-    """A copy that lacks `size` bytes from a share of the file on."""
+    """Return a copy without `size` bytes, starting at a share of the file."""
     whole = path.read_bytes()
     first = int(len(whole) * start)
     result = path.with_stem(path.stem + "-without")
@@ -136,15 +136,15 @@ def test_missing_bytes_in_the_middle_are_reported_as_a_hole(tmp_path: Path, suff
     (hole,) = [match for w in sample.warnings if (match := re.fullmatch(r"no pictures between (.*) s and (.*) s", w))]
     start_s, end_s = float(hole[1]), float(hole[2])
     assert 3.5 < start_s < 5.5  # 0.4 of twelve even seconds
-    assert 1.5 < end_s - start_s < 6.0  # a quarter of them, to the next place where the reader finds its way
-    told = re.findall(r"([\d.]+) s of 12[\d.]* s of sound could be decoded", "\n".join(sample.warnings))
-    assert len(told) == bool(tone_s)
-    for decoded_s in told:
+    assert 1.5 < end_s - start_s < 6.0  # a quarter of them, up to the next point where the reader resynchronises
+    decoded = re.findall(r"([\d.]+) s of 12[\d.]* s of sound could be decoded", "\n".join(sample.warnings))
+    assert len(decoded) == bool(tone_s)
+    for decoded_s in decoded:
         assert float(decoded_s) == pytest.approx(12.0 - (end_s - start_s), abs=0.7)
 
 
 def zeroed(path: Path) -> Path:
-    """The middle third overwritten with zeros."""
+    """Overwrite the middle third with zeros."""
     whole = path.read_bytes()
     third = len(whole) // 3
     path.write_bytes(whole[:third] + bytes(third) + whole[2 * third :])
@@ -155,23 +155,23 @@ def test_a_file_with_a_zeroed_middle_reports_how_much_was_decoded(tmp_path: Path
     sample = decode(zeroed(faststart(tmp_path)), CONFIG)
     assert sample.frames is not None
     assert sample.sound is not None
-    said = "\n".join(sample.warnings)
-    (unseen,) = re.findall(r"(\d) of 8 pictures could not be decoded", said)
+    warnings = "\n".join(sample.warnings)
+    (unseen,) = re.findall(r"(\d) of 8 pictures could not be decoded", warnings)
     assert int(unseen) == 8 - len(sample.frames.pixels) > 0
-    (decoded_s,) = re.findall(r"([\d.]+) s of 12 s of sound could be decoded", said)
+    (decoded_s,) = re.findall(r"([\d.]+) s of 12 s of sound could be decoded", warnings)
     assert float(decoded_s) == pytest.approx(sample.sound.duration_s, abs=0.06)
     assert 7.0 < float(decoded_s) < 10.0  # two thirds of the bytes, less the index
-    assert "cut" not in said
+    assert "cut" not in warnings
 
 
 @pytest.mark.parametrize("sound_max_s", [3.0, 9.0])
 def test_missing_sound_is_reported_relative_to_the_requested_length(tmp_path: Path, sound_max_s: float) -> None:
     sample = decode(zeroed(faststart(tmp_path)), CONFIG.model_copy(update={"sound_max_s": sound_max_s}))
-    told = [warning for warning in sample.warnings if "could be decoded" in warning or "sound cut" in warning]
+    about_sound = [warning for warning in sample.warnings if "could be decoded" in warning or "sound cut" in warning]
     if sound_max_s == 3.0:  # reached before the damage
-        assert told == ["sound cut at 3 s of 12 s"]
+        assert about_sound == ["sound cut at 3 s of 12 s"]
     else:
-        (warning,) = told
+        (warning,) = about_sound
         assert re.fullmatch(r"[78][\d.]* s of 9 s of sound could be decoded", warning)
 
 
@@ -180,7 +180,7 @@ def test_missing_sound_is_reported_relative_to_the_requested_length(tmp_path: Pa
 @pytest.mark.parametrize(
     "times",
     [
-        [*range(60), *range(120, 180), *range(270, 300)],  # a screen that stands still now and then
+        [*range(60), *range(120, 180), *range(270, 300)],  # a screen recording with still periods
         [*range(0, 300, 75)],  # slides
         [0, *range(200, 300)],  # a title card
     ],

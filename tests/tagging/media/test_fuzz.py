@@ -38,7 +38,7 @@ def test_every_damaged_file_gives_a_sample_or_a_known_error_without_leaks(tmp_pa
     (tmp_path / "healthy").mkdir()
     healthy = clips(tmp_path / "healthy")
     rng = np.random.default_rng(4)
-    told: Counter[str] = Counter()
+    outcomes: Counter[str] = Counter()
     with DecodePool(CONFIG, workers=2) as pool:
         for future in [submitted(pool, tmp_path, data) for data in healthy]:
             future.result()
@@ -47,9 +47,9 @@ def test_every_damaged_file_gives_a_sample_or_a_known_error_without_leaks(tmp_pa
             for future in [submitted(pool, tmp_path, mutant(healthy, rng)) for _ in range(AT_ONCE)]:
                 error = future.exception()
                 assert error is None or isinstance(error, InvalidMediaError | MediaLimitError), error
-                told[type(error).__name__] += 1
+                outcomes[type(error).__name__] += 1
         assert descriptors() == open_before
-        assert processes() == running  # no decoder had to be replaced
+        assert processes() == running  # no worker had to be replaced
     assert processes() == set()
-    assert told["NoneType"] > ROUNDS * AT_ONCE / 5
-    assert told["InvalidMediaError"] > ROUNDS * AT_ONCE / 5
+    assert outcomes["NoneType"] > ROUNDS * AT_ONCE / 5
+    assert outcomes["InvalidMediaError"] > ROUNDS * AT_ONCE / 5

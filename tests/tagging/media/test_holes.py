@@ -1,4 +1,4 @@
-"""The rule itself, on times alone; test_decode.py asks it of files."""
+"""Detection of holes from timestamps alone; test_decode.py covers files."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def test_every_hole_is_found() -> None:
 def test_continuing_sound_marks_a_still_picture_and_not_a_hole() -> None:
     pictures = outside(STEADY, 5.01, 8.01)
     assert picture_holes(pictures, NOTHING_STATED[: len(pictures)], KEYS[: len(pictures)], SOUND) == []
-    # Pauses in the sound alone prove nothing either: half of a silent film's sound packets may be left out.
+    # Pauses in the sound alone prove nothing: a file may omit half of the sound packets of a silent film.
     assert (
         picture_holes(pictures, NOTHING_STATED[: len(pictures)], KEYS[: len(pictures)], outside(SOUND, 6.0, 7.0)) == []
     )

@@ -41,7 +41,7 @@ Order = Callable[[str], str]
 
 @pytest.fixture
 def order(tmp_path: Path) -> Order:
-    """Writes an order for `fakes.scripted` and gives its path."""
+    """A function that writes an order for `media_fakes.scripted` and returns its path."""
     numbers = iter(range(1000))
 
     def write(text: str) -> str:
@@ -69,7 +69,7 @@ def alive(pid: int) -> bool:
 
 
 def begun(folder: Path) -> int:
-    """The process that `fakes.starting_hang` hangs in, once it does."""
+    """Return the process in which `media_fakes.starting_hang` hangs, once it does."""
     wait_until(lambda: len(list(folder.glob("*.begun"))) == 1)
     [mark] = folder.glob("*.begun")
     mark.unlink()
@@ -119,7 +119,7 @@ def test_domain_errors_are_transferred_with_their_hint(order: Order) -> None:
 def test_an_unexpected_error_fails_one_file_and_keeps_the_worker(order: Order) -> None:
     with DecodePool(CONFIG, workers=1, decode=media_fakes.scripted) as pool:
         before = pool.read(order("sample")).content_hash
-        with pytest.raises(DecodeCrashError, match="ZeroDivisionError: nobody foresaw this") as caught:
+        with pytest.raises(DecodeCrashError, match="ZeroDivisionError: an unexpected error") as caught:
             pool.read(order("fail"))
         assert caught.value.message.isprintable()
         assert "in scripted" in str(caught.value.__cause__)  # the traceback from the other process
@@ -138,7 +138,7 @@ def test_an_unexpected_error_fails_one_file_and_keeps_the_worker(order: Order) -
 def test_a_worker_that_dies_is_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: Order, text: str, message: str
 ) -> None:
-    monkeypatch.chdir(tmp_path)  # where a core file would lie
+    monkeypatch.chdir(tmp_path)  # where a core file would be written
     with DecodePool(CONFIG, workers=1, decode=media_fakes.scripted) as pool:
         before = pool.read(order("sample")).content_hash
         with pytest.raises(DecodeCrashError, match=message) as caught:
@@ -190,7 +190,7 @@ def test_exceeding_the_memory_limit_is_an_error_of_its_own_and_replaces_the_work
 
 
 def test_pictures_over_the_memory_limit_are_not_reported_as_damaged(tmp_path: Path) -> None:
-    # H.264 keeps up to sixteen pictures to refer to: here of 18 MB each, in a file of some KB.
+    # H.264 keeps up to sixteen reference pictures: here of 18 MB each, in a file of some KB.
     options = {"preset": "ultrafast", "refs": "16", "bf": "0", "g": "100"}
     wide = Film(frames=24, paint=lambda _: np.zeros((3000, 4000, 3), np.uint8), options=options)
     path = make(tmp_path / "wide.mp4", wide)
@@ -214,7 +214,7 @@ def test_a_cancelled_decode_frees_its_worker_at_once(tmp_path: Path, order: Orde
         future, waiting = pool.submit(order("begin")), pool.submit(order("begin"))
         pid = begun(tmp_path)
         assert future.cancel()
-        second = begun(tmp_path)  # what waited has its turn, in a process of its own
+        second = begun(tmp_path)  # the waiting job runs in a new process
         assert second != pid
         assert not alive(pid)
         assert waiting.cancel()
@@ -234,7 +234,7 @@ def test_a_job_cancelled_before_its_turn_leaves_the_workers_alone(tmp_path: Path
 
 
 def test_a_task_whose_deadline_passes_frees_the_worker(tmp_path: Path, order: Order) -> None:
-    async def asked(pool: DecodePool) -> None:
+    async def wait_past_deadline(pool: DecodePool) -> None:
         async with asyncio.timeout(None) as deadline:
             task = asyncio.wrap_future(pool.submit(order("begin")))
             await asyncio.to_thread(begun, tmp_path)
@@ -243,7 +243,7 @@ def test_a_task_whose_deadline_passes_frees_the_worker(tmp_path: Path, order: Or
 
     with DecodePool(CONFIG, workers=1, decode=media_fakes.starting_hang) as pool:
         with pytest.raises(TimeoutError):
-            asyncio.run(asked(pool))
+            asyncio.run(wait_past_deadline(pool))
         wait_until(lambda: multiprocessing.active_children() == [])
 
 
@@ -260,7 +260,7 @@ def test_cancelling_at_any_moment_loses_no_other_result(order: Order) -> None:
             else:
                 assert future.result().warnings == ("sample",)
         assert [pool.submit(order("sample")).result().warnings for _ in range(4)] == [("sample",)] * 4
-    assert 0 < cancelled < 60  # both happened
+    assert 0 < cancelled < 60  # both outcomes occurred
 
 
 def descriptors() -> int:
@@ -301,7 +301,7 @@ def test_open_files_leak_no_descriptors_whatever_their_outcome(tmp_path: Path, o
         assert descriptors() == before + 20
         for future in queued:
             future.cancel()
-        assert descriptors() == before  # and not only when their turn comes
+        assert descriptors() == before  # at once, not only when their turn comes
         go.touch()
         busy.result()
     with Path(order("sample")).open("rb") as file:
@@ -329,9 +329,9 @@ def test_unreferenced_frames_are_freed_at_once(tmp_path: Path) -> None:
         assert frames is not None
         pixels = weakref.ref(frames.pixels)
         gc.collect()
-        gc.disable()  # which would find circles, some day
+        gc.disable()  # a collection would free reference cycles, but only later
         try:
-            pool.read(str(path))  # the driver has let go of what it answered before
+            pool.read(str(path))  # the driver thread has dropped its earlier result
             assert pixels() is not None
             del frames, future
             assert pixels() is None
@@ -396,7 +396,7 @@ def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
 
 
 def running(pid: int) -> bool:
-    """Orphans wait for the container's init to take their exit code: a zombie does not run."""
+    """Return the processes that run. Orphans may remain as zombies until the init process reaps them."""
     try:
         status = Path(f"/proc/{pid}/stat").read_text()
     except OSError:

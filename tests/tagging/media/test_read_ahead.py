@@ -16,7 +16,7 @@ Order = Callable[..., VideoRef]
 
 @pytest.fixture
 def order(tmp_path: Path) -> Order:
-    """A video whose file tells `fakes.scripted` what to do."""
+    """A function that returns a video whose file is an order for `media_fakes.scripted`."""
     numbers = iter(range(1000))
 
     def write(text: str, title: str = "") -> VideoRef:
@@ -27,21 +27,21 @@ def order(tmp_path: Path) -> Order:
     return write
 
 
-def told(answer: ReadVideo | Failure) -> object:
+def summary(answer: ReadVideo | Failure) -> object:
     if isinstance(answer, Failure):
         return type(answer.error)
     return answer.media.warnings[0] if answer.media else "no media"
 
 
 def test_results_are_in_the_order_of_the_videos(tmp_path: Path, order: Order) -> None:
-    # The first file waits for what the second one does.
+    # The first file waits until the second one is decoded.
     flag = tmp_path / "flag"
     videos = [order(text) for text in (f"wait {flag}", f"mark {flag}", "refuse it", "die", "sample")]
     videos[2:2] = [VideoRef("text", title="text only"), VideoRef("nothing")]
     with DecodePool(CONFIG, workers=2, decode=media_fakes.scripted) as pool:
         answers = list(read_media_ahead(videos, pool, ahead=3))
     assert [a.video.video_id for a in answers] == [v.video_id for v in videos]
-    assert [told(a) for a in answers] == [
+    assert [summary(a) for a in answers] == [
         "wait",
         "mark",
         "no media",
@@ -54,18 +54,18 @@ def test_results_are_in_the_order_of_the_videos(tmp_path: Path, order: Order) ->
 
 @pytest.mark.parametrize("with_media", [True, False])
 def test_no_more_than_ahead_videos_are_requested_before_a_result_is_taken(order: Order, with_media: bool) -> None:
-    asked: list[int] = []
+    requested: list[int] = []
 
     def videos() -> Iterator[VideoRef]:
         for number in range(10):
-            asked.append(number)
+            requested.append(number)
             yield order("sample") if with_media else VideoRef(str(number), title="t")
 
     taken = 0
     with DecodePool(CONFIG, workers=2, decode=media_fakes.scripted) as pool:
         for answer in read_media_ahead(videos(), pool, ahead=3):
             assert isinstance(answer, ReadVideo)
-            assert len(asked) - taken <= 3
+            assert len(requested) - taken <= 3
             taken += 1
     assert taken == 10
 
@@ -73,7 +73,7 @@ def test_no_more_than_ahead_videos_are_requested_before_a_result_is_taken(order:
 def test_a_caller_that_stops_early_leaves_no_job_running(order: Order) -> None:
     with DecodePool(CONFIG, workers=1, decode=media_fakes.scripted) as pool:
         answers = read_media_ahead((order("sample") for _ in range(50)), pool, ahead=10)
-        assert told(next(answers)) == "sample"
+        assert summary(next(answers)) == "sample"
         answers.close()  # type: ignore[attr-defined]
         assert pool.read(str(order("sample").uri)).warnings == ("sample",)
 
@@ -85,12 +85,12 @@ def test_a_video_with_unreadable_media_keeps_its_text_and_a_crash_fails_it(order
     [warning] = refused.warnings
     assert warning.startswith("the media cannot be read, only the text was used: ")
     assert warning.endswith("order-0.mp4: refused it")
-    assert told(died) is DecodeCrashError
+    assert summary(died) is DecodeCrashError
 
 
 def test_without_an_encoder_for_media_files_are_not_decoded(tmp_path: Path, order: Order) -> None:
     videos = [order("never read", "t"), VideoRef("gone", str(tmp_path / "gone.mp4"), "t"), VideoRef("nothing")]
-    assert [told(a) for a in read_media_ahead(videos, None, ahead=1)] == [
+    assert [summary(a) for a in read_media_ahead(videos, None, ahead=1)] == [
         "no media",
         MediaNotFoundError,
         InvalidVideoError,

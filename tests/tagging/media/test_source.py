@@ -68,7 +68,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, format: str, *args: object) -> None:
-        """Keeps the test's output clean."""
+        """Do not log requests."""
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +131,7 @@ def test_a_path_that_cannot_be_opened_is_not_found(uri: str, message: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("typed", "asked"),
+    ("typed", "requested"),
     [
         ("é.mp4", "%C3%A9.mp4"),
         ("part 1.mp4?title=la fête", "part%201.mp4?title=la%20f%C3%AAte"),
@@ -142,8 +142,8 @@ def test_a_path_that_cannot_be_opened_is_not_found(uri: str, message: str) -> No
         ("two\nlines", "two%0Alines"),
     ],
 )
-def test_a_url_is_escaped_as_browsers_escape_it(server: str, typed: str, asked: str) -> None:
-    assert read(f"{server}/echo/{typed}").decode() == f"/echo/{asked}"
+def test_a_url_is_escaped_as_browsers_escape_it(server: str, typed: str, requested: str) -> None:
+    assert read(f"{server}/echo/{typed}").decode() == f"/echo/{requested}"
 
 
 @pytest.mark.parametrize(

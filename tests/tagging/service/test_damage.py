@@ -59,7 +59,7 @@ async def running(root: Path, active: Path) -> AsyncIterator[Any]:
 
 
 async def refusal(call: Any) -> tuple[grpc.StatusCode, str, str]:
-    """The status, reason and message of a call that fails."""
+    """Return the status, reason and message of a call that fails."""
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         await call
     status = rpc_status.from_call(raised.value)  # type: ignore[arg-type]
@@ -70,7 +70,7 @@ async def refusal(call: Any) -> tuple[grpc.StatusCode, str, str]:
 
 
 async def answers(stub: Any, titles: Sequence[str], turn: str) -> list[Any]:
-    """The answers to new videos, none of which comes from the store."""
+    """Return the answers to new videos, none of which comes from the store."""
     found = []
     for index, title in enumerate(titles):
         answer = await stub.TagVideo(pb.TagVideoRequest(video_id=f"{turn}{index}", title=title, options=ALL))
@@ -114,7 +114,7 @@ def _command(pid: int) -> str:
 
 
 def _mapped(pid: int) -> set[str]:
-    """The mapped files, without programs and SQLite's own files, which no operator has a reason to touch."""
+    """Return the memory-mapped files, without programs and the files of SQLite."""
     lines = Path(f"/proc/{pid}/maps").read_text().splitlines()
     names = {line.split(maxsplit=5)[5] for line in lines if len(line.split(maxsplit=5)) == 6}
     programs = ("[", "/usr/", "/lib", "/dev/", "/memfd:", "/SYSV", os.path.realpath(sys.executable))

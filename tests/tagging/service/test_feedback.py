@@ -49,7 +49,7 @@ async def test_feedback_becomes_a_manifest_to_train_from(client: Client, tmp_pat
     await submit("v0", accepted_tag_ids=[first.id], rejected_tag_ids=[second.id], added_tags=["fnord"])
     await submit("v1", rejected_tag_ids=[first.id])
     await submit("v2", accepted_tag_ids=[first.id])
-    await submit("v2", rejected_tag_ids=[first.id], added_tags=["quux"])  # the last word counts
+    await submit("v2", rejected_tag_ids=[first.id], added_tags=["quux"])  # the latest feedback counts
     report = await export_feedback(client.config.database, tmp_path / "out.jsonl")
     assert (report.feedback, report.videos, report.tags, report.rejected, report.without_tags) == (4, 2, 3, 2, 1)
     rows = list(read_labelled([tmp_path / "out.jsonl"], {}))

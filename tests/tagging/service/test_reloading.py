@@ -1,4 +1,4 @@
-"""Files that change are read again, and ones that cannot be used change nothing."""
+"""Reloading: changed files are read again, and invalid changes have no effect."""
 
 import logging
 import os
@@ -12,8 +12,8 @@ from tagging.service.reloading import Reloading
 from tests.support.clocks import Clock
 
 
-class Tokenizer:
-    """Reads a number from a file, and counts how often."""
+class NumberReader:
+    """Reads a number from a file and counts the reads."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -33,29 +33,29 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def reader(tmp_path: Path) -> Tokenizer:
+def reader(tmp_path: Path) -> NumberReader:
     path = tmp_path / "number"
     path.write_text("1")
-    return Tokenizer(path)
+    return NumberReader(path)
 
 
-def test_an_invalid_file_is_an_error_at_start(reader: Tokenizer, clock: Clock) -> None:
+def test_an_invalid_file_is_an_error_at_start(reader: NumberReader, clock: Clock) -> None:
     reader.path.write_text("one")
     with pytest.raises(InvalidConfigError):
         Reloading([reader.path], reader, clock)
 
 
-def test_a_change_is_detected_after_the_interval_and_read_once(reader: Tokenizer, clock: Clock) -> None:
+def test_a_change_is_detected_after_the_interval_and_read_once(reader: NumberReader, clock: Clock) -> None:
     watched = Reloading([reader.path], reader, clock)
     reader.path.write_text("22")
-    assert watched.current() == 1  # it was looked at a moment ago
+    assert watched.current() == 1  # it was checked a moment ago
     clock.now += 1
     assert [watched.current() for _ in range(3)] == [22] * 3
     clock.now += 5
     assert (watched.current(), reader.times) == (22, 2)
 
 
-def test_a_replacement_with_equal_size_and_time_is_a_change(reader: Tokenizer, clock: Clock) -> None:
+def test_a_replacement_with_equal_size_and_time_is_a_change(reader: NumberReader, clock: Clock) -> None:
     watched = Reloading([reader.path], reader, clock)
     found = reader.path.stat()
     other = reader.path.with_name("other")
@@ -68,7 +68,7 @@ def test_a_replacement_with_equal_size_and_time_is_a_change(reader: Tokenizer, c
 
 @pytest.mark.parametrize("harm", ["unreadable", "gone"])
 def test_an_invalid_change_is_logged_once_and_the_old_value_stays_in_use(
-    reader: Tokenizer, clock: Clock, harm: str, caplog: pytest.LogCaptureFixture
+    reader: NumberReader, clock: Clock, harm: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     watched = Reloading([reader.path], reader, clock)
     if harm == "gone":
@@ -100,7 +100,7 @@ def test_a_file_written_while_it_is_read_is_read_again(tmp_path: Path, clock: Cl
     assert watched.current() == "changed meanwhile"
 
 
-def test_a_file_is_not_read_while_it_is_being_written(reader: Tokenizer, clock: Clock) -> None:
+def test_a_file_is_not_read_while_it_is_being_written(reader: NumberReader, clock: Clock) -> None:
     watched = Reloading([reader.path], reader, clock)
     reader.path.write_text("2")  # of 22
     clock.now = reader.path.stat().st_ctime + 0.9
@@ -112,21 +112,21 @@ def test_a_file_is_not_read_while_it_is_being_written(reader: Tokenizer, clock: 
     assert (watched.current(), reader.times) == (22, 2)
 
 
-def test_a_change_with_a_time_in_the_future_is_read(reader: Tokenizer, clock: Clock) -> None:
+def test_a_change_with_a_time_in_the_future_is_read(reader: NumberReader, clock: Clock) -> None:
     watched = Reloading([reader.path], reader, clock)
     reader.path.write_text("22")
     clock.now = reader.path.stat().st_ctime - 3600
     assert watched.current() == 22
 
 
-def test_changes_are_detected_after_the_clock_was_set_back(reader: Tokenizer, clock: Clock) -> None:
+def test_changes_are_detected_after_the_clock_was_set_back(reader: NumberReader, clock: Clock) -> None:
     watched = Reloading([reader.path], reader, clock)
     reader.path.write_text("22")
     clock.now -= 300
     assert watched.current() == 22
 
 
-def test_many_threads_read_a_change_once(reader: Tokenizer, clock: Clock) -> None:
+def test_many_threads_read_a_change_once(reader: NumberReader, clock: Clock) -> None:
     watched = Reloading([reader.path], reader, clock)
     reader.path.write_text("22")
     clock.now += 1

@@ -140,7 +140,7 @@ async def test_a_stream_reads_no_more_requests_than_it_can_hold(
     monkeypatch.setattr(Tagger, "tag_read", blocked)
     call = shared_client.stub.StreamTagVideos(many())
     await wait_until_async(lambda: read >= 8)
-    assert await settled_value(lambda: read) < 300  # calls in flight, and what the windows of HTTP/2 hold
+    assert await settled_value(lambda: read) < 300  # calls in flight, and requests in the HTTP/2 windows
     release.set()
     assert len([response async for response in call]) == 300
 

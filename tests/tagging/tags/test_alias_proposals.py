@@ -12,11 +12,11 @@ ANY = Proposal("a", "b", ("spacing",), 9, 5, 2, 3, 1, 0, 0.5, "one", "other")
 
 
 def proposals(videos: list[tuple[str, str, list[str]]]) -> list[Proposal]:
-    """Of (uploader, title, tags) of each video."""
-    catalog, tags = build_catalog([one[2] for one in videos])
-    uploaders = np.unique([one[0] for one in videos], return_inverse=True)[1]
+    """Return the proposals for videos of (uploader, title, tags)."""
+    catalog, tags = build_catalog([video_tags for _, _, video_tags in videos])
+    uploaders = np.unique([uploader for uploader, _, _ in videos], return_inverse=True)[1]
     graph = build_graph(tags, len(catalog), uploaders)
-    return propose(catalog, tags, uploaders, [one[1] for one in videos], graph)
+    return propose(catalog, tags, uploaders, [title for _, title, _ in videos], graph)
 
 
 def test_a_proposal_has_the_counts_of_the_videos() -> None:
@@ -47,7 +47,9 @@ def test_a_proposal_has_the_counts_of_the_videos() -> None:
 
 
 def test_the_spelling_of_more_uploaders_is_kept_even_if_the_other_is_more_frequent() -> None:
-    videos = [("one", str(n), ["Nuevo Álbum"]) for n in range(9)] + [(who, who, ["nuevo album"]) for who in "abc"]
+    videos = [("one", str(n), ["Nuevo Álbum"]) for n in range(9)] + [
+        (uploader, uploader, ["nuevo album"]) for uploader in "abc"
+    ]
     [found] = proposals(videos)
     assert (found.tag, found.alias) == ("nuevo album", "Nuevo Álbum")
     assert (found.tag_videos, found.alias_videos) == (3, 9)
@@ -55,21 +57,21 @@ def test_the_spelling_of_more_uploaders_is_kept_even_if_the_other_is_more_freque
 
 
 def test_spellings_that_always_occur_together_have_a_video_with_both_as_example() -> None:
-    [one] = proposals([("ann", "only", ["lo-fi", "lo fi"])])
-    assert (one.tag_title, one.alias_title) == ("only", "only")
-    assert (one.together, one.similarity) == (1, 0.0)
+    [proposal] = proposals([("ann", "only", ["lo-fi", "lo fi"])])
+    assert (proposal.tag_title, proposal.alias_title) == ("only", "only")
+    assert (proposal.together, proposal.similarity) == (1, 0.0)
 
 
 def test_proposals_need_no_videos() -> None:
     assert proposals([]) == []
-    [one] = propose(
+    [proposal] = propose(
         build_catalog([["lo-fi"], ["lo fi"]])[0],
         tags := build_catalog([])[1],
         np.zeros(0, np.int64),
         [],
         build_graph(tags, 2),
     )
-    assert (one.tag_videos, one.alias_videos, one.tag_title, one.together) == (0, 0, "", 0)
+    assert (proposal.tag_videos, proposal.alias_videos, proposal.tag_title, proposal.together) == (0, 0, "", 0)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +87,7 @@ def test_proposals_need_no_videos() -> None:
         (("spacing",), 9, 1, True),
         (("spacing",), 14, 0, True),
         (("plural",), 20, 50, False),
-        (("hashtag", "spacing"), 7, 0, False),  # every one of the differences has to be safe
+        (("hashtag", "spacing"), 7, 0, False),  # every difference has to be safe
         (("hashtag", "spacing"), 12, 0, True),
         (("hyphen", "plural"), 20, 5, False),
     ],

@@ -40,9 +40,9 @@ def test_rare_tags_are_left_out_of_the_catalog_and_of_the_videos() -> None:
 
 
 def test_a_tag_has_the_same_id_in_every_catalog() -> None:
-    one, _ = build_catalog([["Jazz"]])
-    two, _ = build_catalog([["blues"], ["blues", "JAZZ"]])
-    assert one.ids[0] == two.ids[two.rows_by_spelling["jazz"]] == tag_id("jazz")
+    small, _ = build_catalog([["Jazz"]])
+    large, _ = build_catalog([["blues"], ["blues", "JAZZ"]])
+    assert small.ids[0] == large.ids[large.rows_by_spelling["jazz"]] == tag_id("jazz")
 
 
 def test_a_catalog_is_read_back_unchanged(tmp_path: Path) -> None:
@@ -119,8 +119,8 @@ def test_counts_agree_with_a_plain_loop(shared_data: Path) -> None:
     lists = [list(tags) for tags in pd.read_parquet(shared_data / "metadata/ted_talks.parquet").tags]
     catalog, tags = build_catalog(lists)
     plain: dict[str, int] = {}
-    for one in lists:
-        for form in {normalise(t) for t in one}:
+    for video_tags in lists:
+        for form in {normalise(t) for t in video_tags}:
             plain[form] = plain.get(form, 0) + 1
     assert {normalise(n): int(c) for n, c in zip(catalog.names, catalog.counts, strict=True)} == plain
     assert len(tags) == len(lists)

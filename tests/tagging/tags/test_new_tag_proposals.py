@@ -26,7 +26,7 @@ def video(video_id: str, uploader: str | None) -> VideoRef:
 
 def test_names_are_grouped_by_their_normalised_form_under_the_most_used_spelling() -> None:
     tagged = {
-        "a": [("Padel Tennis", 0.75), ("padel  tennis", 0.5)],  # one video, one vote: the more confident
+        "a": [("Padel Tennis", 0.75), ("padel  tennis", 0.5)],  # a video counts once, with the higher confidence
         "b": [("padel tennis", 0.5)],
         "c": [("PADEL TENNIS", 0.25)],
         "d": [("padel tennis", 0.5)],
@@ -39,7 +39,7 @@ def test_names_are_grouped_by_their_normalised_form_under_the_most_used_spelling
         uploaders=3,
         confidence=(0.75 + 0.5 + 0.25 + 0.5) / 4,
         spelling_of="",
-        video_ids=("a", "d", "c"),  # not b, which is ann's too
+        video_ids=("a", "d", "c"),  # not b, which is also by ann
         titles=("title of a", "title of d", "title of c"),
     )
 
@@ -87,7 +87,7 @@ def test_a_table_is_read_back_with_the_decisions_of_the_rule(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("rows", "told"),
+    ("rows", "message"),
     [
         (["no,a"], "no tag is accepted"),
         (["yes, "], "line 2: an accepted row needs a tag"),
@@ -95,10 +95,10 @@ def test_a_table_is_read_back_with_the_decisions_of_the_rule(tmp_path: Path) -> 
         (["yes,a,b"], "line 2: expected 2 cells as in the header, found 3"),
     ],
 )
-def test_an_invalid_table_is_one_error(tmp_path: Path, rows: list[str], told: str) -> None:
+def test_an_invalid_table_is_one_error(tmp_path: Path, rows: list[str], message: str) -> None:
     path = tmp_path / "new.csv"
     path.write_text("\n".join(["accept,tag", *rows]))
-    with pytest.raises(InvalidTagsError, match=told):
+    with pytest.raises(InvalidTagsError, match=message):
         read_accepted_tags(path)
 
 

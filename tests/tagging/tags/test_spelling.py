@@ -26,16 +26,16 @@ from tagging.text import normalise
         ("spacing", "gta 5", "gta5"),
     ],
 )
-def test_names_that_differ_in_one_way_have_equal_keys_without_it(difference: Difference, one: str, other: str) -> None:
-    forms = normalise(one), normalise(other)
+def test_names_that_differ_in_one_way_have_equal_keys_without_it(difference: Difference, left: str, right: str) -> None:
+    forms = normalise(left), normalise(right)
     assert reduced_spelling(forms[0], [difference]) == reduced_spelling(forms[1], [difference])
     others = [kept for kept in DIFFERENCES if kept != difference]
     assert reduced_spelling(forms[0], others) != reduced_spelling(forms[1], others)
-    assert find_pairs([one, other]) == [(0, 1, (difference,))]
+    assert find_pairs([left, right]) == [(0, 1, (difference,))]
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("left", "right"),
     [
         ("#1", "1"),  # a number
         ("c#", "c"),
@@ -45,7 +45,7 @@ def test_names_that_differ_in_one_way_have_equal_keys_without_it(difference: Dif
         ("24/7", "247"),
         ("10 20", "1020"),
         ("@user", "user"),
-        ("か", "が"),  # a mark that makes another syllable
+        ("か", "が"),  # the mark makes another syllable
         ("мой", "мои"),
         ("กก", "กิก"),
         ("각", "가"),
@@ -54,8 +54,8 @@ def test_names_that_differ_in_one_way_have_equal_keys_without_it(difference: Dif
         ("!!!", "???"),
     ],
 )
-def test_names_of_different_meaning_are_not_paired(one: str, other: str) -> None:
-    assert find_pairs([one, other]) == []
+def test_names_of_different_meaning_are_not_paired(left: str, right: str) -> None:
+    assert find_pairs([left, right]) == []
 
 
 @pytest.mark.parametrize("form", ["!!!", "...", "—", "-", "#", "'", "🔥", "# #"])
@@ -66,7 +66,7 @@ def test_a_tag_of_punctuation_only_has_a_key(form: str) -> None:
 def test_a_pair_names_exactly_its_differences() -> None:
     assert find_pairs(["spider man", "#SpiderMan"]) == [(0, 1, ("hashtag", "spacing"))]
     assert find_pairs(["spider-man", "spiderman"]) == [(0, 1, ("hyphen", "spacing"))]
-    assert find_pairs(["musica mexicana", "MúsicasMexicana"]) == []  # joined words are not taken apart
+    assert find_pairs(["musica mexicana", "MúsicasMexicana"]) == []  # joined words are not split
     assert find_pairs(["Clásicas rancheras", "clasica ranchera"]) == [(0, 1, ("diacritics", "plural"))]
 
 
@@ -78,7 +78,11 @@ def test_an_alias_is_merged_into_the_first_of_its_nearest_tags() -> None:
 def test_pairs_have_no_cycles_and_a_name_is_an_alias_once() -> None:
     words = ["now", "here", "spider", "man", "café", "games"]
     names = [
-        f"{mark}{one}{between}{other}" for one in words for other in words for mark in ("", "#") for between in " -"
+        f"{mark}{first}{between}{second}"
+        for first in words
+        for second in words
+        for mark in ("", "#")
+        for between in " -"
     ]
     pairs = find_pairs(names)
     assert pairs

@@ -81,7 +81,7 @@ def test_nothing_is_fitted_on_the_uploaders_of_precision_control(precise_config:
 
 
 def test_tags_of_held_out_videos_alone_count_as_new_when_fitting(precise_config: Config) -> None:
-    """They are new to a bundle without those videos; otherwise no new tag would be right, and none answered."""
+    """They are new to a bundle without those videos; otherwise no new tag would be correct, and none returned."""
     generator = np.random.default_rng(0)
     data = topics(300, seed=1)
     own = ["".join(generator.choice(list("bdfgklmnprst"), 4)) + "ora" for _ in range(300)]

@@ -115,7 +115,7 @@ def test_media_are_decoded_once_and_their_warnings_stored(
 
 
 def film(path: Path) -> None:
-    """A second of picture without sound."""
+    """One second of pictures without sound."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("mpeg4", rate=8)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"

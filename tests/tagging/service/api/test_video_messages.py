@@ -43,7 +43,7 @@ def response(answer: RankedTags) -> TagResponse:
 
 
 def sent(answer: RankedTags, evidence: bool = True) -> pb.TagVideoResponse:
-    """The message as a client reads it."""
+    """Return the message as a client reads it."""
     message = tagging_message(response(answer), evidence)
     return pb.TagVideoResponse.FromString(message.SerializeToString())
 
@@ -190,8 +190,8 @@ def test_every_kind_of_evidence_keeps_its_fields_and_has_no_others() -> None:
     kinds = [evidence.WhichOneof("kind") for evidence in tag.evidence]
     assert kinds == ["video", "video", "text", "frame", "sound", "sound", "uploader"]
     assert [(e.channel, e.similarity) for e in tag.evidence] == [(e.channel, e.similarity) for e in EVIDENCE]
-    near, untitled, words, frame, sound, first_sound, usual = tag.evidence
-    assert (near.video.video_id, near.video.title) == ("v7", "Tuning a guitar")
+    similar, untitled, words, frame, sound, first_sound, usual = tag.evidence
+    assert (similar.video.video_id, similar.video.title) == ("v7", "Tuning a guitar")
     assert (untitled.video.video_id, untitled.video.title) == ("v8", "")
     assert words.text.text == "guitar"
     assert (frame.frame.frame, frame.frame.frames) == (3, 16)
@@ -232,8 +232,8 @@ def test_a_similarity_outside_its_range_is_never_sent(value: float) -> None:
 
 def test_rounding_past_the_end_of_a_range_is_clipped() -> None:
     over = 1.0 + 2**-22  # a possible cosine of unit rows in float32
-    near = Evidence("similar", "video", over, video_id="v7")
-    [tag] = sent(with_tag(confidence=over, channels={"seen": -1e-7}, evidence=(near,))).tags
+    similar = Evidence("similar", "video", over, video_id="v7")
+    [tag] = sent(with_tag(confidence=over, channels={"seen": -1e-7}, evidence=(similar,))).tags
     assert (tag.confidence, tag.channels[0].score, tag.evidence[0].similarity) == (1.0, 0.0, 1.0)
 
 

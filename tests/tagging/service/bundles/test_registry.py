@@ -1,4 +1,4 @@
-"""Activation and shadowing of bundles: which are loaded, and what happens when callers disconnect."""
+"""Activation and shadowing of bundles: the loaded bundles, and callers that disconnect."""
 
 import asyncio
 import shutil
@@ -164,7 +164,7 @@ async def test_a_folder_with_another_bundle_is_loaded_again(
     second = bundles.active.version
     assert second != first
     assert "fnord three" in bundles.active.snapshot.tagger.models.recall_stage.catalog.names
-    await bundles.activate(None, first)  # whose folder is gone
+    await bundles.activate(None, first)  # its folder no longer exists
     assert bundles.active.version == first
     await bundles.activate(None, second)
     assert bundles.active.version == second
@@ -174,7 +174,10 @@ class MemoryLog:
     """A log in memory."""
 
     def __init__(self, when_read: Callable[[], None] = lambda: None) -> None:
-        """when_read: called after a reader has seen the end"""
+        """Create an empty log.
+
+        when_read: called after a reader has seen the end
+        """
         self.records: list[Any] = []
         self._when_read = when_read
 

@@ -24,23 +24,23 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-class LoadedBundle:
-    """A bundle without edits."""
+class BundleWithoutEdits:
+    """A loaded bundle without edits."""
 
     history = Editor().history
     tagger: Any = None
     snapshot = Snapshot(tagger, history.tags, "b1", 0)
 
     @property
-    def active(self) -> "LoadedBundle":
+    def active(self) -> "BundleWithoutEdits":
         return self
 
     async def follow(self) -> None:
-        """There is nothing to read."""
+        """Do nothing: the log is empty."""
 
 
 def tags() -> TagCalls:
-    bundles: Any = LoadedBundle()
+    bundles: Any = BundleWithoutEdits()
     edits: Any = None
     return TagCalls(bundles, edits, lambda: NOON)
 
@@ -79,10 +79,10 @@ class Switched:
         self.edits: list[Numbered[TagEdit]] = []
 
     async def follow(self) -> None:
-        """There is nothing to read."""
+        """Do nothing: the log is empty."""
 
     async def append_all(self, records: Sequence[TagEdit], seen: int) -> tuple[Numbered[TagEdit], ...]:
-        self.active = SimpleNamespace(history=LoadedBundle.history, version="b2")
+        self.active = SimpleNamespace(history=BundleWithoutEdits.history, version="b2")
         self.edits += [Numbered(number, record) for number, record in enumerate(records, seen + 1)]
         return tuple(self.edits[seen:])
 

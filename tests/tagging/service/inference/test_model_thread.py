@@ -19,7 +19,7 @@ def anyio_backend() -> str:
 
 
 class SelectionRecorder:
-    """A tagger that records in which thread it was asked for a selection."""
+    """A tagger that records the threads in which a selection was requested."""
 
     def __init__(self) -> None:
         self.threads: list[str] = []

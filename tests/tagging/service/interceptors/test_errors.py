@@ -104,10 +104,10 @@ def test_successful_calls_are_unchanged() -> None:
 
 @pytest.mark.parametrize("sent", [b"\xff", b"\x0a\x05a", b"\x0a\x02\xff\xfe", b"\x0a" + b"\xff" * 20])
 def test_an_undecodable_request_is_an_invalid_argument(sent: bytes, caplog: pytest.LogCaptureFixture) -> None:
-    code, told, _ = asyncio.run(call_server("TagVideo", [sent]))
+    code, message, _ = asyncio.run(call_server("TagVideo", [sent]))
     assert code == StatusCode.INVALID_ARGUMENT
-    assert told is not None
-    assert told.startswith(f"{len(sent)} bytes are not a valid request of /videotag.v1.TaggingService/TagVideo")
+    assert message is not None
+    assert message.startswith(f"{len(sent)} bytes are not a valid request of /videotag.v1.TaggingService/TagVideo")
     assert own_errors(caplog) == []
 
 
@@ -133,17 +133,17 @@ def test_a_failed_call_keeps_no_reference_to_its_video() -> None:
 
 
 def test_a_stream_ends_at_an_undecodable_request_and_keeps_earlier_responses() -> None:
-    code, told, received = asyncio.run(call_server("StreamTagVideos", [ITEM, ITEM, b"\xff", ITEM]))
+    code, message, received = asyncio.run(call_server("StreamTagVideos", [ITEM, ITEM, b"\xff", ITEM]))
     assert (code, received) == (StatusCode.INVALID_ARGUMENT, ["v1", "v1"])
-    assert told is not None
-    assert "1 bytes are not a valid request" in told
+    assert message is not None
+    assert "1 bytes are not a valid request" in message
 
 
 @pytest.mark.parametrize("error", [MediaTooBigError("5 GiB, at most 4"), OverloadedError("100 wait already", "", 2.0)])
 def test_a_known_error_is_answered_with_its_status(error: VideotagError) -> None:
     want = status_of(error)
-    code, told, _ = asyncio.run(call_server("TagVideo", [GOOD], unary=raising(error)))
-    assert (code.value[0], told) == (want.code, want.message)
+    code, message, _ = asyncio.run(call_server("TagVideo", [GOOD], unary=raising(error)))
+    assert (code.value[0], message) == (want.code, want.message)
 
 
 def test_a_known_error_ends_a_stream_after_earlier_responses() -> None:
@@ -171,8 +171,8 @@ def test_a_stream_refused_before_it_is_read_leaves_no_task() -> None:
 
 
 def test_an_unexpected_error_is_logged_and_not_sent_to_the_client(caplog: pytest.LogCaptureFixture) -> None:
-    code, told, _ = asyncio.run(call_server("TagVideo", [GOOD], unary=raising(KeyError("/srv/secret"))))
-    assert (code, told) == (StatusCode.INTERNAL, UNEXPECTED)
+    code, message, _ = asyncio.run(call_server("TagVideo", [GOOD], unary=raising(KeyError("/srv/secret"))))
+    assert (code, message) == (StatusCode.INTERNAL, UNEXPECTED)
     [record] = own_errors(caplog)
     assert record.exc_info is not None
     assert "/srv/secret" in str(record.exc_info[1])
@@ -181,8 +181,8 @@ def test_an_unexpected_error_is_logged_and_not_sent_to_the_client(caplog: pytest
 
 @pytest.mark.parametrize(("call", "sent"), [("TagVideo", GOOD), ("StreamTagVideos", ITEM)])
 def test_errors_of_inner_interceptors_are_converted_too(call: str, sent: bytes) -> None:
-    code, told, received = asyncio.run(call_server(call, [sent], token="none"))
-    assert (code, told, received) == (StatusCode.UNAUTHENTICATED, "no token", [])
+    code, message, received = asyncio.run(call_server(call, [sent], token="none"))
+    assert (code, message, received) == (StatusCode.UNAUTHENTICATED, "no token", [])
 
 
 def test_a_status_set_by_a_handler_is_kept(caplog: pytest.LogCaptureFixture) -> None:
