@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pymilvus import DataType, MilvusClient, MilvusException
 
 from recall.index.base import SearchResult, check_rows
+from recall.index.flat import nearest
 from recall.index.hnsw import BUILD_BEAM, LINKS, beam
 from tagging.errors import ArtifactCorruptError, ArtifactNotFoundError, BackendUnavailableError
 
@@ -120,6 +121,10 @@ class MilvusIndex:
                 for query, hits in enumerate(answers, start):
                     ids[query, : len(hits)] = [hit["id"] for hit in hits]
                     scores[query, : len(hits)] = [hit["distance"] for hit in hits]  # inner product: higher is closer
+        short = np.flatnonzero((ids[:, :found] < 0).any(axis=1))
+        if len(short) and len(self) <= MOST:  # the visited part of the graph holds fewer rows: compare with all of them
+            exact = nearest(queries[short], self.rows(), found)
+            ids[short, :found], scores[short, :found] = exact.ids, exact.scores
         return SearchResult(ids, scores)
 
     def rows(self) -> NDArray[np.float32]:

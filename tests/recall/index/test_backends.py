@@ -83,16 +83,13 @@ def test_many_neighbours_are_found_too(index: VectorIndex, config: IndexConfig, 
     assert recall_at(got.ids, nearest_ids(queries, rows, 200)) >= RECALL_AT_200.get(config.backend, 1.0)
 
 
-def test_as_many_rows_come_back_as_are_asked_for_while_there_are_so_many(
-    index: VectorIndex, config: IndexConfig, queries: Rows
-) -> None:
+def test_a_search_returns_k_rows_if_there_are_so_many(index: VectorIndex, queries: Rows) -> None:
     for k in (1, 3_000, MANY):
         got = index.search(queries[:2], k)
         for ids in got.ids:
             found = ids[ids >= 0].tolist()
             assert len(set(found)) == len(found)
-            # Milvus links its HNSW graph on several threads: on a busy machine a row may be left that no link leads to.
-            assert len(found) >= (0.999 * k if config.backend == "milvus" else k)
+            assert len(found) == k
 
 
 def test_rows_that_are_all_the_same_are_all_found(build: Build) -> None:

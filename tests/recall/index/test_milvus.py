@@ -1,4 +1,4 @@
-"""What is Milvus' own; test_index.py holds it to the contract of all indexes."""
+"""The Milvus index: collections, saving and errors; test_backends.py covers the contract of all indexes."""
 
 import json
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ import pytest
 from recall.index.factory import build_index, load_index
 from tagging.config.recall import IndexConfig
 from tagging.errors import ArtifactCorruptError, ArtifactNotFoundError, BackendUnavailableError
-from tests.support.embeddings import clustered
+from tests.support.embeddings import clustered, nearest_ids
 
 pytestmark = pytest.mark.milvus
 pymilvus = pytest.importorskip("pymilvus", reason='pip install "videotag[milvus]" to test the backend milvus')
@@ -129,6 +129,22 @@ def test_a_damaged_file_is_one_clear_error(saved: Path, config: IndexConfig, jun
     (saved / "milvus.json").write_text(junk)
     with pytest.raises(ArtifactCorruptError, match=r"milvus\.json cannot be read"):
         load_index(saved, config, dim=32, count=10)
+
+
+def test_rows_that_the_graph_search_misses_are_found_by_comparison(
+    config: IndexConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = clustered(np.random.default_rng(4), 30)
+    index = build_index(rows, config)
+    search = pymilvus.MilvusClient.search
+
+    def incomplete(*arguments: Any, **options: Any) -> list[Any]:
+        return [hits[:-1] for hits in search(*arguments, **options)]
+
+    monkeypatch.setattr(pymilvus.MilvusClient, "search", incomplete)
+    got = index.search(rows[:3], k=30)
+    np.testing.assert_array_equal(got.ids, nearest_ids(rows[:3], rows, 30))
+    assert np.isfinite(got.scores).all()
 
 
 def test_more_rows_than_a_server_gives_are_refused(config: IndexConfig, monkeypatch: pytest.MonkeyPatch) -> None:
