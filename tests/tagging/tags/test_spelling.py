@@ -5,7 +5,7 @@ from tagging.text import normalise
 
 
 @pytest.mark.parametrize(
-    ("difference", "one", "other"),
+    ("difference", "left", "right"),
     [
         ("hashtag", "#music", "music"),
         ("hashtag", "＃Music #Video", "music video"),
