@@ -20,9 +20,9 @@ class TextNeighbours(UneditedChannel):
 
     name = "lexical"
 
-    def __init__(self, search: TextSearch, voters: LabelledTable, config: RecallConfig) -> None:
+    def __init__(self, search: TextSearch, table: LabelledTable, config: RecallConfig) -> None:
         self._search = search
-        self._voters = voters
+        self._table = table
         self._config = config
 
     def recall(self, queries: Sequence[RecallQuery]) -> list[ChannelTags | None]:
@@ -31,6 +31,6 @@ class TextNeighbours(UneditedChannel):
             if neighbours is None:
                 proposed.append(None)
                 continue
-            tag_rows, scores = vote(neighbours, self._voters, self._config.tags_per_channel)
+            tag_rows, scores = vote(neighbours, self._table, self._config.tags_per_channel)
             proposed.append(ChannelTags(tag_rows, scores, neighbours))
         return proposed

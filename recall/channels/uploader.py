@@ -20,17 +20,17 @@ class UploaderTags(UneditedChannel):
 
     name = "uploader"
 
-    def __init__(self, voters: LabelledTable, limit: int) -> None:
-        self._voters = voters
+    def __init__(self, table: LabelledTable, limit: int) -> None:
+        self._table = table
         self._limit = limit
 
     def recall(self, queries: Sequence[RecallQuery]) -> list[ChannelTags | None]:
         uploaders = [query.video.uploader_id for query in queries]
-        rows = [() if uploader is None else self._voters.rows_of(uploader) for uploader in uploaders]
+        rows = [() if uploader is None else self._table.rows_of(uploader) for uploader in uploaders]
         return [self._recall(video_rows) if video_rows else None for video_rows in rows]
 
     def _recall(self, video_rows: Sequence[int]) -> ChannelTags:
-        tags, counts = np.unique(np.concatenate([self._voters.tags_of(row) for row in video_rows]), return_counts=True)
+        tags, counts = np.unique(np.concatenate([self._table.tags_of(row) for row in video_rows]), return_counts=True)
         best = top_k(counts, tags, self._limit)
         scores = (counts[best] / (len(video_rows) + 1)).astype(np.float32)
         videos = len(video_rows)

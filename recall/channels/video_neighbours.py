@@ -16,10 +16,10 @@ from tagging.types import ChannelTags
 class VideoNeighbours(UneditedChannel):
     """The text, video, audio and multimodal channels, which differ in the view that they search."""
 
-    def __init__(self, name: str, search: VideoSearch, voters: LabelledTable, config: RecallConfig) -> None:
+    def __init__(self, name: str, search: VideoSearch, table: LabelledTable, config: RecallConfig) -> None:
         self.name = name
         self._search = search
-        self._voters = voters
+        self._table = table
         self._config = config
 
     def recall(self, queries: Sequence[RecallQuery]) -> list[ChannelTags | None]:
@@ -29,6 +29,6 @@ class VideoNeighbours(UneditedChannel):
             return proposed
         rows = np.stack([queries[index].rows[self._search.view] for index in present])
         for index, neighbours in zip(present, self._search.nearest(rows, self._config.neighbours), strict=True):
-            tag_rows, scores = vote(neighbours, self._voters, self._config.tags_per_channel)
+            tag_rows, scores = vote(neighbours, self._table, self._config.tags_per_channel)
             proposed[index] = ChannelTags(tag_rows, scores, neighbours)
         return proposed

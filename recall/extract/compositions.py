@@ -4,17 +4,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recall.extract.counting import Counted
-from recall.extract.counts import Floats, Own, hashed
+from recall.extract.counts import Own, hashed
 from recall.extract.phrases import PHRASE, Names
 from recall.extract.spans import Span, Token
 from recall.extract.templates import cues_of
+from tagging.types import FloatRows
 
 BASES = 6  # spans of a title used for compositions
 TRIED = 30  # templates tried per title
 
 
 def compositions(
-    counted: Counted, words: list[Token], found: list[Span], simple: Names, odds: Floats, own: Own
+    counted: Counted, words: list[Token], found: list[Span], simple: Names, odds: FloatRows, own: Own
 ) -> Names:
     """Compose names from the spans most likely to be part of one; odds: (n, 2) of the first network."""
     lifts = counted.cues.lifts(hashed(cues_of(words)), own)  # (T, 4)

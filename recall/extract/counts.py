@@ -11,8 +11,9 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
+from tagging.types import FloatRows
+
 Keys = NDArray[np.uint64]
-Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
 # Count tables: "part" is a part of a tag, "both" a phrase of the title that is a tag of that video,
@@ -34,7 +35,7 @@ class Counts:
     uploaders: Ints  # (n,)
     least: int  # keys of fewer uploaders are not kept and count as 0
 
-    def of(self, keys: Keys, own: Keys) -> Floats:
+    def of(self, keys: Keys, own: Keys) -> FloatRows:
         """(m,) counts without the uploader whose keys are `own` (ascending)."""
         counts = np.zeros(len(keys), np.float32)
         places, found = look_up(self.keys, keys)

@@ -29,13 +29,14 @@ from numpy.typing import NDArray
 
 from recall.extract.compositions import compositions
 from recall.extract.counting import Counted, Video, count, labelled_videos, readable
-from recall.extract.counts import NOBODY, TABLES, Counts, Floats, Own, least_of
+from recall.extract.counts import NOBODY, TABLES, Counts, Own, least_of
 from recall.extract.nets import Net, fit_curve, train
 from recall.extract.phrases import Names, named_spans
 from recall.extract.spans import Span, Token, tokens
 from recall.extract.templates import Cues, Template, taken_apart
 from tagging.errors import ArtifactCorruptError, ArtifactMismatchError, ArtifactNotFoundError
 from tagging.text import normalise
+from tagging.types import FloatRows
 
 FORMAT = 1
 LEARNT_FROM = 10_000  # training videos of the first network; counts use all videos
@@ -87,7 +88,7 @@ class TagExtractor:
         if composed.names:
             yield composed, self._probability(1, self._nets[1](composed.features), composed)
 
-    def _probability(self, net: int, odds: Floats, names: Names) -> NDArray[np.float64]:
+    def _probability(self, net: int, odds: FloatRows, names: Names) -> NDArray[np.float64]:
         slope, intercept = self._curves[net, self._counted.known(names.keys, NOBODY).astype(int)].T
         return np.asarray(1.0 / (1.0 + np.exp(-(slope * odds[:, 0] + intercept))), np.float64)
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from recall.extract.counts import Floats
+from tagging.types import FloatRows
 
 logger = logging.getLogger(__name__)
 
@@ -20,12 +20,12 @@ EPOCHS, BATCH, STEPS, RATE = 5, 2048, 400, 3e-3  # training; STEPS is a minimum
 class Net:
     """A network with one hidden layer over standardised features."""
 
-    mean: Floats  # (F,)
-    scale: Floats  # (F,)
-    hidden: Floats  # (F + 1, H), the last row is the bias
-    out: Floats  # (H + 1, O)
+    mean: FloatRows  # (F,)
+    scale: FloatRows  # (F,)
+    hidden: FloatRows  # (F + 1, H), the last row is the bias
+    out: FloatRows  # (H + 1, O)
 
-    def __call__(self, features: Floats) -> Floats:
+    def __call__(self, features: FloatRows) -> FloatRows:
         """(n, F) -> (n, O) log-odds."""
         x = ((features - self.mean) / self.scale).clip(-8.0, 8.0)
         x = np.maximum(x @ self.hidden[:-1] + self.hidden[-1], 0.0)
@@ -33,7 +33,10 @@ class Net:
 
 
 def train(
-    features: Sequence[Floats], truth: Sequence[NDArray[np.bool_]], is_used: NDArray[np.bool_], rng: np.random.Generator
+    features: Sequence[FloatRows],
+    truth: Sequence[NDArray[np.bool_]],
+    is_used: NDArray[np.bool_],
+    rng: np.random.Generator,
 ) -> Net:
     """Train a network on the videos marked as used; features (n, F) and truth (n, O) per video."""
     import torch

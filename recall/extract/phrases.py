@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from recall.extract.counting import Counted
-from recall.extract.counts import TABLES, Floats, Own, hashed
+from recall.extract.counts import TABLES, Own, hashed
 from recall.extract.spans import SCRIPTS, Gap, Span, Token, spans, unaccented
 from recall.extract.templates import SAYS_NOTHING
+from tagging.types import FloatRows, Indices
 
 PHRASE = 2 + 4 + 1 + 1 + 1 + 7 + 7  # leading feature columns of a span that its compositions inherit
 # Prior rates over all words of titles (over spans for "both"), used for words never seen.
@@ -35,7 +36,7 @@ class Names:
     names: list[str]
     keys: list[str]
     places: list[tuple[int, int]]  # tokens [first, last) of the title that each name comes from
-    features: Floats  # (n, F)
+    features: FloatRows  # (n, F)
 
 
 def named_spans(counted: Counted, text: str, words: list[Token], own: Own) -> tuple[list[Span], Names]:
@@ -56,13 +57,27 @@ def _span_features(counted: Counted, words: list[Token], found: list[Span], own:
     """(n, F) features of the phrase (the first PHRASE - 2), its position, its words, adjacent words and all words."""
     first = np.array([span.first for span in found])
     last = np.array([span.last for span in found])
+    return np.column_stack(
+        [
+            *_phrase_columns(counted, words, found, own),
+            *_position_columns(words, first, last),
+            *_word_columns(_word_features(counted, words, own), first, last),
+            *_pair_columns(_pair_features(counted, words, own), first, last),
+        ]
+    )
+
+
+def _phrase_columns(counted: Counted, words: list[Token], found: list[Span], own: Own) -> list[ArrayLike]:
+    """Columns (n,) of the counts of each span's text, of its length, and of its share of the title."""
+    first = np.array([span.first for span in found])
+    last = np.array([span.last for span in found])
     count, length = len(words), last - first
     segment = np.array([word.segment for word in words])
     phrase = hashed(span.key for span in found)
     tag, part, title, both = (
         counted.tables[table].of(phrase, own.tables[table]) for table in ("tag", "part", "title", "both")
     )
-    phrase_columns = [
+    return [
         *(np.log1p(counts) for counts in (tag, part, title, both)),
         tag > 0,
         _log_odds(both, title, USUAL["both"]),
@@ -76,8 +91,12 @@ def _span_features(counted: Counted, words: list[Token], found: list[Span], own:
         np.full(len(found), segment[-1]),
         np.full(len(found), count),
     ]
-    gaps = np.eye(len(Gap))
-    position_columns = [
+
+
+def _position_columns(words: list[Token], first: Indices, last: Indices) -> list[ArrayLike]:
+    """Columns (n,) or (n, k) of the characters next to each span and of its place in the title."""
+    gaps, count, segment = np.eye(len(Gap)), len(words), np.array([word.segment for word in words])
+    return [
         gaps[[words[token].before for token in first]],
         gaps[[words[token].after for token in last - 1]],
         first,
@@ -85,28 +104,30 @@ def _span_features(counted: Counted, words: list[Token], found: list[Span], own:
         (count - last) / count,
         np.bincount(segment)[segment[first]],
     ]
-    about = _word_features(counted, words, own)  # (count, f)
-    between = _pair_features(counted, words, own)  # (count + 1, p): before each word, and after the last
-    sums = np.vstack([np.zeros(about.shape[1]), about.cumsum(axis=0)])
-    edged = np.vstack([np.zeros(about.shape[1]), about, np.zeros(about.shape[1])])  # word w is row w + 1
-    inner_low, inner_mean = _within(between, first + 1, last)
-    return np.column_stack(
-        [
-            *phrase_columns,
-            *position_columns,
-            (sums[last] - sums[first]) / length[:, None],
-            _within(about, first, last)[0],
-            about[first],
-            about[last - 1],
-            edged[first],
-            edged[last + 1],
-            np.broadcast_to(about.mean(axis=0), (len(found), about.shape[1])),
-            between[first],
-            between[last],
-            inner_low,
-            inner_mean,
-        ]
-    )
+
+
+def _word_columns(words: NDArray[np.float64], first: Indices, last: Indices) -> list[ArrayLike]:
+    """Columns (n, f) of the words in each span, next to it, and in the title. words: (count, f)"""
+    zeros = np.zeros(words.shape[1])
+    sums = np.vstack([zeros, words.cumsum(axis=0)])
+    edged = np.vstack([zeros, words, zeros])  # word w is row w + 1
+    return [
+        (sums[last] - sums[first]) / (last - first)[:, None],
+        _within(words, first, last)[0],
+        words[first],
+        words[last - 1],
+        edged[first],
+        edged[last + 1],
+        np.broadcast_to(words.mean(axis=0), (len(first), words.shape[1])),
+    ]
+
+
+def _pair_columns(pairs: NDArray[np.float64], first: Indices, last: Indices) -> list[ArrayLike]:
+    """Columns (n, p) of the pairs of words at the edges of each span and in it.
+
+    pairs: (count + 1, p), before each word, and after the last
+    """
+    return [pairs[first], pairs[last], *_within(pairs, first + 1, last)]
 
 
 def _word_features(counted: Counted, words: list[Token], own: Own) -> NDArray[np.float64]:
@@ -144,7 +165,7 @@ def _pair_features(counted: Counted, words: list[Token], own: Own) -> NDArray[np
     return np.vstack([np.zeros(4), inner, np.zeros(4)])
 
 
-def _log_odds(part: Floats, whole: Floats, usual: float) -> Floats:
+def _log_odds(part: FloatRows, whole: FloatRows, usual: float) -> FloatRows:
     """The log odds of the rate part/whole relative to the prior rate `usual`, smoothed by `PRIOR` uploaders."""
     share = ((part + PRIOR * usual) / (np.maximum(whole, part) + PRIOR)).clip(1e-4, 1 - 1e-4)
     return np.asarray(np.log(share / (1 - share)) - np.log(usual / (1 - usual)), np.float32)

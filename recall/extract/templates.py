@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recall.extract.counts import NO_ROWS, Counts, Floats, Ints, Keys, Own, look_up
+from recall.extract.counts import NO_ROWS, Counts, Ints, Keys, Own, look_up
 from recall.extract.spans import Token, key_of, tokens, word_key
 from tagging.text import EMPTY, normalise
+from tagging.types import FloatRows
 
 CUE_PRIOR = 10.0  # weight of the prior share, in uploaders
 SAYS_NOTHING = frozenset(map(word_key, EMPTY))
@@ -39,7 +40,7 @@ class Cues:
     users: Ints  # (T,) uploaders that use the template
     everyone: int  # uploaders
 
-    def lifts(self, cues: Keys, own: Own) -> Floats:
+    def lifts(self, cues: Keys, own: Own) -> FloatRows:
         """(T, 4) log of the prior share, and sum, mean and maximum of the log lifts by these cues."""
         size = len(self.users)
         users = self.users - np.isin(np.arange(size), own.templates)

@@ -10,18 +10,17 @@ from typing import Any
 
 import faiss
 import numpy as np
-from numpy.typing import NDArray
 
 from recall.index.base import SearchResult, check_rows
 from recall.index.gpu import copy_to_gpu
 from recall.index.hnsw import BUILD_BEAM, LINKS, beam
 from tagging.errors import ArtifactCorruptError, ArtifactMismatchError
+from tagging.types import FloatRows, Indices
 
 logger = logging.getLogger(__name__)
 
 FILE = "index.faiss"
-Rows = NDArray[np.float32]
-Found = tuple[NDArray[np.float32], NDArray[np.int64]]  # scores (Q, k) and ids (Q, k), padded with -1
+Found = tuple[FloatRows, Indices]  # scores (Q, k) and ids (Q, k), padded with -1
 
 # IVF-PQ: k-means wants 39 rows a centroid or warns, and each codebook has 256 centroids.
 ROWS_A_CENTROID = 39
@@ -32,14 +31,14 @@ PROBED_SHARE = 16  # probe one cell in this many
 LEAST_CANDIDATES = 400
 
 
-def build_flat(rows: Rows) -> "FaissIndex":
+def build_flat(rows: FloatRows) -> "FaissIndex":
     rows = check_rows(rows)
     index = faiss.IndexFlatIP(rows.shape[1])
     index.add(rows)
     return FaissIndex(index)
 
 
-def build_hnsw(rows: Rows) -> "HnswIndex":
+def build_hnsw(rows: FloatRows) -> "HnswIndex":
     rows = check_rows(rows)
     index = faiss.IndexHNSWFlat(rows.shape[1], LINKS, faiss.METRIC_INNER_PRODUCT)  # its default is L2
     index.hnsw.efConstruction = BUILD_BEAM
@@ -47,7 +46,7 @@ def build_hnsw(rows: Rows) -> "HnswIndex":
     return HnswIndex(index)
 
 
-def build_ivf_pq(rows: Rows, seed: int) -> "FaissIndex":
+def build_ivf_pq(rows: FloatRows, seed: int) -> "FaissIndex":
     """Build IVF-PQ with fp16 refinement; fewer than LEAST_ROWS rows are indexed exactly instead, with a warning."""
     rows = check_rows(rows)
     if len(rows) < LEAST_ROWS:
@@ -82,7 +81,7 @@ class FaissIndex:
     def __len__(self) -> int:
         return int(self._index.ntotal)
 
-    def search(self, queries: Rows, k: int) -> SearchResult:
+    def search(self, queries: FloatRows, k: int) -> SearchResult:
         queries = check_rows(queries, self.dim)
         ids = np.full((len(queries), k), -1, np.int64)
         scores = np.full((len(queries), k), -np.inf, np.float32)
@@ -96,7 +95,7 @@ class FaissIndex:
             scores[short, :found], ids[short, :found] = self._among_all(queries[short], found)
         return SearchResult(ids, scores)
 
-    def rows(self) -> Rows:
+    def rows(self) -> FloatRows:
         return np.asarray(self._index.reconstruct_n(0, len(self)), np.float32)
 
     def save(self, folder: Path) -> None:
@@ -105,12 +104,12 @@ class FaissIndex:
         except RuntimeError as error:  # a full disk
             raise OSError(f"cannot write {folder / FILE}: {_reason(error)}") from error
 
-    def _nearest(self, queries: Rows, k: int) -> Found:
+    def _nearest(self, queries: FloatRows, k: int) -> Found:
         if self._gpu is not None and k <= self._gpu.most:
             return self._gpu.search(queries, k)
         return self._among_all(queries, k)
 
-    def _among_all(self, queries: Rows, k: int) -> Found:
+    def _among_all(self, queries: FloatRows, k: int) -> Found:
         scores, ids = self._index.search(queries, k)
         return scores, ids
 
@@ -124,11 +123,11 @@ class HnswIndex(FaissIndex):
 
     is_exact = False
 
-    def _nearest(self, queries: Rows, k: int) -> Found:
+    def _nearest(self, queries: FloatRows, k: int) -> Found:
         scores, ids = self._index.search(queries, k, params=faiss.SearchParametersHNSW(efSearch=beam(k)))
         return scores, ids
 
-    def _among_all(self, queries: Rows, k: int) -> Found:
+    def _among_all(self, queries: FloatRows, k: int) -> Found:
         scores, ids = faiss.downcast_index(self._index.storage).search(queries, k)
         return scores, ids
 
@@ -141,7 +140,7 @@ class IvfPqIndex(FaissIndex):
 
     is_exact = False
 
-    def _nearest(self, queries: Rows, k: int) -> Found:
+    def _nearest(self, queries: FloatRows, k: int) -> Found:
         candidates = max(LEAST_CANDIDATES, 4 * k)
         look = faiss.IndexRefineSearchParameters(k_factor=candidates / k)
         if self._gpu is not None and candidates <= self._gpu.most:
@@ -149,7 +148,7 @@ class IvfPqIndex(FaissIndex):
         scores, ids = self._index.search(queries, k, params=look)
         return scores, ids
 
-    def _among_all(self, queries: Rows, k: int) -> Found:
+    def _among_all(self, queries: FloatRows, k: int) -> Found:
         scores, ids = faiss.downcast_index(self._index.refine_index).search(queries, k)
         return scores, ids
 

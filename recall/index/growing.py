@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 
 from recall.index.base import SearchResult, VectorIndex, check_rows
 from recall.index.flat import nearest
+from tagging.types import FloatRows, Indices
 
-Rows = NDArray[np.float32]
-Ids = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 
@@ -25,7 +24,7 @@ class _Snapshot:
     """The changes so far. Each change makes a new value, so a search needs no lock."""
 
     base_live: Mask  # (n,) True: row of the base that was not removed
-    tail: Rows  # (m, D) added rows, including removed ones
+    tail: FloatRows  # (m, D) added rows, including removed ones
     tail_live: Mask  # (m,)
 
 
@@ -50,7 +49,7 @@ class GrowingIndex:
         """The number of live rows."""
         return int(np.count_nonzero(self._now.base_live) + np.count_nonzero(self._now.tail_live))
 
-    def search(self, queries: Rows, k: int) -> SearchResult:
+    def search(self, queries: FloatRows, k: int) -> SearchResult:
         queries, now = check_rows(queries, self.dim), self._now
         base = _among_live(lambda more: self._base.search(queries, more), now.base_live, k)
         if not len(now.tail):
@@ -59,7 +58,7 @@ class GrowingIndex:
         shifted = SearchResult(np.where(tail.ids >= 0, tail.ids + len(now.base_live), -1), tail.scores)
         return _best([base, shifted], k)
 
-    def add(self, rows: Rows) -> Ids:
+    def add(self, rows: FloatRows) -> Indices:
         """Add (n, D) unit rows and return their ids (n,)."""
         rows = check_rows(rows, self.dim)
         with self._changing:
@@ -82,13 +81,13 @@ class GrowingIndex:
             self._now = _Snapshot(live[: len(now.base_live)], now.tail, live[len(now.base_live) :])
         return were_live
 
-    def live(self) -> tuple[Ids, Rows]:
+    def live(self) -> tuple[Indices, FloatRows]:
         """Return the ids (n,), ascending, and the rows (n, D) that are live."""
         now = self._now
         ids = np.flatnonzero(np.concatenate([now.base_live, now.tail_live]))
         return ids, np.concatenate([self._base.rows()[now.base_live], now.tail[now.tail_live]])
 
-    def _grown(self, tail: Rows, rows: Rows) -> Rows:
+    def _grown(self, tail: FloatRows, rows: FloatRows) -> FloatRows:
         """Return the tail with rows appended, without touching the memory that earlier tails refer to."""
         length = len(tail) + len(rows)
         if length > len(self._room):

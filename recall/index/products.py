@@ -5,14 +5,13 @@ x · q / (L |q|), so the order is that of x · q (Bachrach et al. 2014, "Speedin
 """
 
 import numpy as np
-from numpy.typing import NDArray
+
+from tagging.types import FloatRows
 
 MULTIPLE = 8  # the width is padded with zeros to a multiple: product quantisation splits rows into parts of this width
 
-Rows = NDArray[np.float32]
 
-
-def unit_rows(rows: Rows, longest: float) -> Rows:
+def unit_rows(rows: FloatRows, longest: float) -> FloatRows:
     """Lift (n, D) rows, none longer than `longest`, to (n, W) unit rows. Raises ValueError for a longer row."""
     lengths = np.square(rows / longest).sum(axis=1)
     if (lengths > 1 + 1e-3).any():  # beyond the rounding error of half precision
@@ -22,12 +21,12 @@ def unit_rows(rows: Rows, longest: float) -> Rows:
     return lifted
 
 
-def unit_queries(queries: Rows) -> Rows:
+def unit_queries(queries: FloatRows) -> FloatRows:
     """Lift (n, D) non-zero queries to (n, W) unit rows."""
     return _filled(queries / np.linalg.norm(queries, axis=1, keepdims=True))
 
 
-def _filled(rows: Rows) -> Rows:
+def _filled(rows: FloatRows) -> FloatRows:
     width = -(-(rows.shape[1] + 1) // MULTIPLE) * MULTIPLE
     filled = np.zeros((len(rows), width), np.float32)
     filled[:, : rows.shape[1]] = rows

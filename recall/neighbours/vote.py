@@ -15,17 +15,17 @@ from tagging.types import FloatRows, Indices, Neighbours
 TEMPERATURE = 0.1
 
 
-def vote(neighbours: Neighbours, voters: LabelledTable, limit: int) -> tuple[Indices, FloatRows]:
+def vote(neighbours: Neighbours, table: LabelledTable, limit: int) -> tuple[Indices, FloatRows]:
     """Return at most `limit` tags of the neighbours and their scores in [0, 1], best first, equal scores by row."""
     rows, similarities = neighbours.video_rows, neighbours.similarities.astype(np.float64)
     if not len(rows) or similarities[0] <= 0:
         return np.zeros(0, np.int64), np.zeros(0, np.float32)
     weights = np.exp((similarities - similarities[0]) / TEMPERATURE)
-    uploaders = voters.uploaders_of(rows)
+    uploaders = table.uploaders_of(rows)
     _, first_of_uploader = np.unique(uploaders, return_index=True)  # nearest first, so each one's largest weight
     possible = weights[first_of_uploader].sum()
 
-    lists = [voters.tags_of(row) for row in rows.tolist()]
+    lists = [table.tags_of(row) for row in rows.tolist()]
     tags = np.concatenate(lists)
     if not len(tags):
         return np.zeros(0, np.int64), np.zeros(0, np.float32)

@@ -165,7 +165,7 @@ def _choose_rows(
 
 def _refuse_training_videos(rows: Sequence[LabelledVideo], recall_stage: RecallStage, manifest: BundleManifest) -> None:
     """Raise InvalidManifestError if the bundle contains any of the videos as a labelled video."""
-    table = recall_stage.neighbour_store.voters
+    table = recall_stage.neighbour_store.table
     known = [row.video.video_id for row in rows if table.row_of(row.video.video_id) is not None]
     if known:
         has_holdout = manifest.config.training.holdout > 0

@@ -48,7 +48,7 @@ class SoundEncoder(Protocol):
 
 
 @runtime_checkable
-class TellsClasses(Protocol):
+class ClassPredictor(Protocol):
     """The additional protocol of an encoder that was trained on named classes, so that tags can be proposed by name."""
 
     class_names: tuple[str, ...]

@@ -4,57 +4,54 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tagging.features.base import TellsClasses, mean_pool
+from tagging.features.base import ClassPredictor, mean_pool
 from tagging.features.factory import Encoders
 from tagging.media.read_ahead import ReadVideo
-from tagging.types import Modality, ModalityFeatures, VideoEmbeddings, VideoRef
-
-Rows = NDArray[np.float32]
+from tagging.types import FloatRows, Modality, ModalityFeatures, VideoEmbeddings, VideoRef
 
 
 def encode_videos(encoders: Encoders, videos: Sequence[ReadVideo]) -> list[ModalityFeatures]:
-    """Features of each video with the warnings it has gathered so far; a modality that is missing stays None."""
+    """Return the features of each video and all warnings so far; a missing modality is None."""
     features = [ModalityFeatures(warnings=video.warnings + _unseen(encoders, video)) for video in videos]
     text, frames, audio = encoders.text, encoders.frames, encoders.audio
 
     if text is not None:
-        places = [place for place, video in enumerate(videos) if video.video.text]
-        texts = [videos[place].video.text for place in places]
-        for place, row, count in zip(places, text.encode(texts), text.token_counts(texts), strict=True):
+        with_text = [index for index, video in enumerate(videos) if video.video.text]
+        texts = [videos[index].video.text for index in with_text]
+        for index, row, count in zip(with_text, text.encode(texts), text.token_counts(texts), strict=True):
             cut = cut_text_warning(int(count), text.max_tokens)
-            features[place] = replace(features[place], text=row, warnings=features[place].warnings + cut)
+            features[index] = replace(features[index], text=row, warnings=features[index].warnings + cut)
 
     if frames is not None:
         seen = {p: frames.prepare(v.media.frames) for p, v in enumerate(videos) if v.media and v.media.frames}
-        for place, tokens in _together(seen, frames.encode).items():
-            features[place] = replace(features[place], frames=tokens)
+        for index, tokens in _together(seen, frames.encode).items():
+            features[index] = replace(features[index], frames=tokens)
 
     if audio is not None:
         heard = {p: audio.prepare(v.media.sound) for p, v in enumerate(videos) if v.media and v.media.sound}
-        for place in [place for place, examples in heard.items() if not len(examples)]:
-            del heard[place]
+        for index in [index for index, examples in heard.items() if not len(examples)]:
+            del heard[index]
             short = ("the sound is shorter than 0.96 s and was not used",)
-            features[place] = replace(features[place], warnings=features[place].warnings + short)
-        for place, tokens in _together(heard, audio.encode).items():
-            features[place] = replace(features[place], audio=tokens)
+            features[index] = replace(features[index], warnings=features[index].warnings + short)
+        for index, tokens in _together(heard, audio.encode).items():
+            features[index] = replace(features[index], audio=tokens)
     return features
 
 
 def embed(encoders: Encoders, video: VideoRef, features: ModalityFeatures) -> VideoEmbeddings:
     """Pool one unit row per present modality, with the encoder's class probabilities."""
-    rows: dict[str, Rows] = {}
-    beliefs: dict[Modality, Rows] = {}
+    rows: dict[str, FloatRows] = {}
+    beliefs: dict[Modality, FloatRows] = {}
     if features.text is not None:
         rows["text"] = features.text
     if features.frames is not None:
         rows["frames"] = mean_pool(features.frames)
-        if isinstance(encoders.frames, TellsClasses):
+        if isinstance(encoders.frames, ClassPredictor):
             beliefs["frames"] = encoders.frames.beliefs(features.frames)
     if features.audio is not None:
         rows["audio"] = mean_pool(features.audio)
-        if isinstance(encoders.audio, TellsClasses):
+        if isinstance(encoders.audio, ClassPredictor):
             beliefs["audio"] = encoders.audio.beliefs(features.audio)
     return VideoEmbeddings(rows, features.warnings, beliefs, video.title, video.description, video.uploader_id)
 
@@ -76,7 +73,7 @@ def _unseen(encoders: Encoders, video: ReadVideo) -> tuple[str, ...]:
     return (f"not looked at, the bundle has no encoder for it: {' and '.join(unseen)}",) if unseen else ()
 
 
-def _together(inputs: dict[int, Rows], encode: Callable[[Rows], Rows]) -> dict[int, Rows]:
+def _together(inputs: dict[int, FloatRows], encode: Callable[[FloatRows], FloatRows]) -> dict[int, FloatRows]:
     """One call for the rows of all videos, handed back to each."""
     if not inputs:
         return {}

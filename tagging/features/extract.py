@@ -1,7 +1,7 @@
 """Feature extraction for many videos through the feature store: stored features are read, the rest computed and stored.
 
-A killed extraction resumes: texts are identified by their sha256, local files by that of their bytes. (A URL must be
-fetched before its bytes are known, so media at URLs are decoded again.)
+An interrupted extraction resumes: texts are identified by their sha256, local files by the sha256 of their bytes. (A
+URL must be fetched before its bytes are known, so media at URLs are decoded again.)
 """
 
 import hashlib
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagging.config.media import MediaConfig
-from tagging.features.base import FrameEncoder, SoundEncoder, TellsClasses, TextEncoder, mean_pool
+from tagging.features.base import ClassPredictor, FrameEncoder, SoundEncoder, TextEncoder, mean_pool
 from tagging.features.encode import cut_text_warning, encode_videos
 from tagging.features.factory import Encoders
 from tagging.media.pool import DecodePool
@@ -34,13 +34,13 @@ TEXTS_AT_ONCE = 4096  # sorted by length before they are batched, so more at onc
 class Extraction:
     """The features of V videos, and the failures."""
 
-    embeddings: tuple[VideoEmbeddings, ...]  # V, an empty one where nothing could be had
+    embeddings: tuple[VideoEmbeddings, ...]  # V, without rows where nothing could be encoded
     failures: tuple[Failure, ...]  # media that could not be used, whether or not there was text instead
     tokens: Mapping[Modality, Tokens]  # of frames and sound of the V videos, if requested
 
     def only(self, rows: NDArray[np.int64]) -> "Extraction":
         """Return the features of some of the videos; failures were reported already."""
-        tokens = {name: one.only(rows) for name, one in self.tokens.items()}
+        tokens = {modality: tokens.only(rows) for modality, tokens in self.tokens.items()}
         return Extraction(tuple(self.embeddings[row] for row in rows.tolist()), (), tokens)
 
 
@@ -64,24 +64,35 @@ def extract(
     with_beliefs: bool = False,
     with_tokens: bool = False,
 ) -> Extraction:
-    """with_beliefs: also those of every token, which take a third of a megabyte for five minutes of sound.
-    with_tokens: also the tokens of frames and sound, which for the offline encoders take 20 and 80 kilobytes.
+    """Read the features of videos from the store; compute and store the missing ones.
+
+    with_beliefs: also the class probabilities of every token, a third of a megabyte for five minutes of sound.
+    with_tokens: also the tokens of frames and sound, 20 and 80 kilobytes per video with the offline encoders.
     """
     found = [_Found() for _ in videos]
     if encoders.text is not None:
         _extract_text(videos, encoders.text, store, progress, found)
     failures: list[Failure] = []
-    if encoders.frames is not None or encoders.audio is not None:
-        failures = _extract_media(videos, encoders, media, store, progress, found, with_beliefs, with_tokens)
+    tables = _media_tables(encoders, media, store)
+    if tables:
+        keys, missing = _hash_local_media(videos, tables, media, progress)
+        failures = _encode_media(missing, encoders, tables, media, progress, keys)
+        for modality, table in tables.items():
+            encoder = getattr(encoders, modality) if with_beliefs else None
+            beliefs_of = encoder.beliefs if isinstance(encoder, ClassPredictor) else None
+            video_keys = [keys.get(video.video_id, "") for video in videos]
+            _collect(modality, table, video_keys, found, beliefs_of, with_tokens)
     embeddings = tuple(
-        VideoEmbeddings(one.rows, one.warnings, one.beliefs, video.title, video.description, video.uploader_id)
-        for video, one in zip(videos, found, strict=True)
+        VideoEmbeddings(
+            features.rows, features.warnings, features.beliefs, video.title, video.description, video.uploader_id
+        )
+        for video, features in zip(videos, found, strict=True)
     )
-    dims = {"frames": encoders.frames, "audio": encoders.audio} if with_tokens else {}
+    token_encoders = {"frames": encoders.frames, "audio": encoders.audio} if with_tokens else {}
     tokens: dict[Modality, Tokens] = {
-        modality: Tokens.of([one.tokens.get(modality) for one in found], encoder.dim)
+        modality: Tokens.of([features.tokens.get(modality) for features in found], encoder.dim)
         for modality in MODALITIES
-        if (encoder := dims.get(modality)) is not None
+        if (encoder := token_encoders.get(modality)) is not None
     }
     return Extraction(embeddings, tuple(failures), tokens)
 
@@ -102,9 +113,9 @@ def _extract_text(
         try:
             for start in range(0, len(missing), TEXTS_AT_ONCE):
                 chunk = missing[start : start + TEXTS_AT_ONCE]
-                some = [text for _, text in chunk]
-                counts = encoder.token_counts(some)
-                for (key, _), row, count in zip(chunk, encoder.encode(some), counts, strict=True):
+                chunk_texts = [text for _, text in chunk]
+                counts = encoder.token_counts(chunk_texts)
+                for (key, _), row, count in zip(chunk, encoder.encode(chunk_texts), counts, strict=True):
                     cut = cut_text_warning(int(count), encoder.max_tokens)
                     table.add(key, StoredFeatures(row[None].astype(np.float16), cut))
                 advance(len(chunk))
@@ -113,16 +124,8 @@ def _extract_text(
     _collect("text", table, keys, found)
 
 
-def _extract_media(
-    videos: Sequence[VideoRef],
-    encoders: Encoders,
-    media: MediaConfig,
-    store: FeatureStore,
-    progress: Progress,
-    found: list[_Found],
-    with_beliefs: bool,
-    with_tokens: bool,
-) -> list[Failure]:
+def _media_tables(encoders: Encoders, media: MediaConfig, store: FeatureStore) -> dict[Modality, FeatureTable]:
+    """Return the table of each media encoder; its name has what changes the tokens: encoder and sampling."""
     tables: dict[Modality, FeatureTable] = {}
     if encoders.frames is not None:
         sampling = f"{media.frames}x{media.max_side_px}"
@@ -130,46 +133,59 @@ def _extract_media(
     if encoders.audio is not None:
         sampling = f"{media.sound_max_s:g}s"
         tables["audio"] = store.table("audio", _table_name(encoders.audio, sampling), encoders.audio.dim)
+    return tables
 
-    keys = ["" for _ in videos]
-    place_of = {video.video_id: place for place, video in enumerate(videos)}
+
+def _hash_local_media(
+    videos: Sequence[VideoRef], tables: Mapping[Modality, FeatureTable], media: MediaConfig, progress: Progress
+) -> tuple[dict[str, str], list[VideoRef]]:
+    """Return the content hash of each local file by video id, and the videos to decode as a table lacks their media."""
+    keys: dict[str, str] = {}
+    missing = []
     with_media = [video for video in videos if video.uri is not None]
-    unread = []
     with progress.track("hash media", len(with_media)) as advance:
         for video in with_media:
-            keys[place_of[video.video_id]] = key = _local_hash(video, media)
+            keys[video.video_id] = key = _local_hash(video, media)
             if not key or any(key not in table for table in tables.values()):
-                unread.append(video)
+                missing.append(video)
             advance(1)
+    return keys, missing
 
+
+def _encode_media(
+    videos: Sequence[VideoRef],
+    encoders: Encoders,
+    tables: Mapping[Modality, FeatureTable],
+    media: MediaConfig,
+    progress: Progress,
+    keys: dict[str, str],
+) -> list[Failure]:
+    """Store the tokens of the videos' media, complete the content hashes by video id, and return the failures."""
     failures: list[Failure] = []
     media_only = Encoders(frames=encoders.frames, audio=encoders.audio)
-    with progress.track("decode and encode media", len(unread)) as advance, DecodePool(media) as pool:
-        # Text is left out here, so a file that cannot be read comes back as a failure and is named.
-        refs = (VideoRef(video.video_id, video.uri) for video in unread)
+    by_id = {video.video_id: video for video in videos}
+    with progress.track("decode and encode media", len(videos)) as advance, DecodePool(media) as pool:
+        # Without the text, so that an unreadable file is reported as a failure.
+        refs = (VideoRef(video.video_id, video.uri) for video in videos)
         try:
             for batch in read_batches(refs, pool, MEDIA_PER_BATCH):
-                read = [one for one in batch if isinstance(one, ReadVideo)]
+                decoded = [result for result in batch if isinstance(result, ReadVideo)]
                 failures += [
-                    Failure(videos[place_of[one.video.video_id]], one.error)
-                    for one in batch
-                    if isinstance(one, Failure)
+                    Failure(by_id[result.video.video_id], result.error)
+                    for result in batch
+                    if isinstance(result, Failure)
                 ]
-                for one, features in zip(read, encode_videos(media_only, read), strict=True):
-                    if one.media is None:
+                for read, features in zip(decoded, encode_videos(media_only, decoded), strict=True):
+                    if read.media is None:
                         continue
-                    keys[place_of[one.video.video_id]] = one.media.content_hash
+                    keys[read.video.video_id] = read.media.content_hash
                     tokens = {"frames": features.frames, "audio": features.audio}
                     for modality, table in tables.items():
-                        table.add(one.media.content_hash, _stored(tokens[modality], features.warnings))
+                        table.add(read.media.content_hash, _stored(tokens[modality], features.warnings))
                 advance(len(batch))
         finally:
             for table in tables.values():
                 table.flush()
-    for modality, table in tables.items():
-        encoder = getattr(encoders, modality) if with_beliefs else None
-        believe = encoder.beliefs if isinstance(encoder, TellsClasses) else None
-        _collect(modality, table, keys, found, believe, with_tokens)
     return failures
 
 
@@ -182,27 +198,30 @@ def _collect(
     table: FeatureTable,
     keys: Sequence[str],
     found: list[_Found],
-    believe: Callable[[NDArray[np.float32]], NDArray[np.float32]] | None = None,
+    beliefs_of: Callable[[NDArray[np.float32]], NDArray[np.float32]] | None = None,
     with_tokens: bool = False,
 ) -> None:
-    """Pooled unit rows of the stored tokens, to every video with that content; and what is believed of each token."""
-    places: dict[str, list[int]] = {}
-    for place, key in enumerate(keys):
+    """Add the pooled unit row of the stored tokens to each video with that content, and beliefs and tokens on request.
+
+    keys: the content hash of each video, "" without content
+    """
+    videos: dict[str, list[int]] = {}
+    for index, key in enumerate(keys):
         if key:
-            places.setdefault(key, []).append(place)
-    for key, stored in table.read(list(places)):
+            videos.setdefault(key, []).append(index)
+    for key, stored in table.read(list(videos)):
         tokens = None if stored.tokens is None else stored.tokens.astype(np.float32)
         row = None if tokens is None else mean_pool(tokens)
-        beliefs = None if tokens is None or believe is None else believe(tokens).astype(np.float16)
-        for place in places[key]:
-            one = found[place]
+        beliefs = None if tokens is None or beliefs_of is None else beliefs_of(tokens).astype(np.float16)
+        for index in videos[key]:
+            features = found[index]
             if row is not None:
-                one.rows[modality] = row
+                features.rows[modality] = row
             if beliefs is not None:
-                one.beliefs[modality] = beliefs
+                features.beliefs[modality] = beliefs
             if with_tokens and stored.tokens is not None:
-                one.tokens[modality] = stored.tokens
-            one.warnings += tuple(w for w in stored.warnings if w not in one.warnings)
+                features.tokens[modality] = stored.tokens
+            features.warnings += tuple(warning for warning in stored.warnings if warning not in features.warnings)
 
 
 def _table_name(encoder: FrameEncoder | SoundEncoder, sampling: str) -> str:

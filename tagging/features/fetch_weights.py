@@ -1,12 +1,7 @@
 """Download of encoder weights (`videotag models fetch`).
 
-A reference is one of
-    package:PACKAGE/SUBFOLDER   files inside an installed package
-    a path                      a file or folder; whatever starts with / ./ ../ or ~ is one
-    OWNER/NAME                  a model of the Hugging Face hub, looked up in the local cache only
-
-Only `fetch` touches the network. Nothing else here imports torch or a model library, which takes seconds, so a
-missing weight is reported as soon as the program starts.
+The only module that downloads weights; weights.py describes the references and finds what is already on this machine.
+torch and the model libraries are imported by the functions that need them, as importing them takes seconds.
 """
 
 import pickle
@@ -25,7 +20,7 @@ from tagging.features.releases import (
     vggish_release,
     vggish_url,
 )
-from tagging.features.weights import _OTHER_RUNTIMES, bert_folder, clip_source, hub_name, text_folder, vggish_file
+from tagging.features.weights import OTHER_RUNTIMES, bert_folder, clip_source, hub_name, text_folder, vggish_file
 
 
 def reason_of(error: Exception) -> str:
@@ -84,7 +79,7 @@ def _fetch_folder(weights: str) -> bool:
     from huggingface_hub import snapshot_download
 
     doubled = ["*.bin"] if any(file.endswith(".safetensors") for file in _hub_listing(name)) else []
-    snapshot_download(name, ignore_patterns=[*_OTHER_RUNTIMES, *doubled])
+    snapshot_download(name, ignore_patterns=[*OTHER_RUNTIMES, *doubled])
     return True
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tagging.features.base import TellsClasses, TextEncoder
+from tagging.features.base import ClassPredictor, TextEncoder
 from tagging.types import ClassTags
 
 ROWS_AT_ONCE = 4096
@@ -21,7 +21,7 @@ def name_vectors(names: Sequence[str], text: TextEncoder) -> NDArray[np.float32]
     return text.encode([name.casefold() for name in names])
 
 
-def class_words(encoder: TellsClasses) -> list[tuple[str, ...]]:
+def class_words(encoder: ClassPredictor) -> list[tuple[str, ...]]:
     """Return each class's name and its more general words."""
     return [(name, *words) for name, words in zip(encoder.class_names, encoder.class_words, strict=True)]
 

@@ -48,7 +48,7 @@ _TOKENIZERS = (
 )
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 _FOLDER_SUFFIXES = {".json", ".txt", ".model", ".safetensors", ".bin"}
-_OTHER_RUNTIMES = ("onnx/*", "openvino/*", "coreml/*", "*.onnx", "*.h5", "*.msgpack", "*.ot", "*.md")
+OTHER_RUNTIMES = ("onnx/*", "openvino/*", "coreml/*", "*.onnx", "*.h5", "*.msgpack", "*.ot", "*.md")
 
 
 @dataclass(frozen=True, slots=True)

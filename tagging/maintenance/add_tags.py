@@ -22,7 +22,7 @@ from tagging.bundle.indexes import build_tag_index
 from tagging.bundle.manifest import AdditionEntry, BundleManifest, ChannelEntry, NamesEntry, SourceEntry
 from tagging.bundle.name_vectors import load_class_tags, load_name_vectors, save_class_tags, save_name_vectors
 from tagging.errors import InvalidTagsError
-from tagging.features.base import TellsClasses
+from tagging.features.base import ClassPredictor
 from tagging.features.factory import Encoders, load_encoders
 from tagging.features.names import Linker, class_words, name_vectors
 from tagging.files.atomic import atomic_folder, require_new
@@ -137,7 +137,7 @@ def _extend_names(extension: _Extension, encoders: Encoders) -> NamesEntry | Non
     save_name_vectors(extension.folder, np.concatenate([load_name_vectors(extension.bundle, entry), vectors]))
     for modality in MODALITIES:
         encoder = getattr(encoders, modality)
-        if modality not in entry.classes or not isinstance(encoder, TellsClasses):
+        if modality not in entry.classes or not isinstance(encoder, ClassPredictor):
             continue
         links = load_class_tags(extension.bundle, modality, entry)
         if manifest.learnt is not None and not len(links.tag_rows):

@@ -71,7 +71,7 @@ def fold_labelled(bundle: Path, log: Path, out: Path, progress: Progress, *, cre
 
 def _labelled_videos(recall_stage: RecallStage) -> LabelledVideos:
     """Return the videos that take part in neighbour voting after the updates."""
-    table = recall_stage.neighbour_store.voters
+    table = recall_stage.neighbour_store.table
     rows = table.live().tolist()
     return LabelledVideos(
         tuple(table.id_of(row) for row in rows),
@@ -86,7 +86,7 @@ def _write_texts(folder: Path, recall_stage: RecallStage) -> None:
     store = recall_stage.neighbour_store
     if store.texts is not None:
         (folder / "learnt").mkdir()
-        texts = store.texts.rows(store.voters.live())
+        texts = store.texts.rows(store.table.live())
         sparse.save_npz(folder / "learnt" / "texts.npz", texts, compressed=False)
 
 
@@ -95,8 +95,8 @@ def _rebuild_indexes(
 ) -> dict[str, ChannelEntry]:
     """Write the index of each neighbour channel; its rows refer to the videos of the new table."""
     store = recall_stage.neighbour_store
-    live = store.voters.live()
-    new_rows = np.full(len(store.voters), -1)
+    live = store.table.live()
+    new_rows = np.full(len(store.table), -1)
     new_rows[live] = np.arange(len(live))
     entries = {}
     with progress.track("build indexes", len(store.searches)) as advance:

@@ -45,7 +45,8 @@ def decode_frames(
                 return None, 0
             check_pixels(stream.codec_context.width, stream.codec_context.height, config)
             use_threads(stream, config.workers)
-            reader = _Reader(container, stream, track=track, plan=plan, config=config, deadline=deadline)
+            reader = _Reader(container, stream, track, config, deadline)
+            reader.skip_all_but(plan)
             try:
                 places, pictures = _pick(reader, plan, may_seek)
             except SeekMissedError:
@@ -63,9 +64,7 @@ class _Reader:
         self,
         container: InputContainer,
         stream: VideoStream,
-        *,
         track: PictureTrack,
-        plan: NDArray[np.int64],
         config: MediaConfig,
         deadline: Deadline,
     ) -> None:
@@ -75,11 +74,16 @@ class _Reader:
         self._stream = stream
         self._config = config
         self._deadline = deadline
-        self._wanted = frozenset(track.pts[plan].tolist()) if track.pts is not None else None
+        self._wanted: frozenset[int] | None = None
         self._shape: _Shape | None = None
         self._place = -1
         self._count_from_packet = False
         self._ahead = self._decode()
+
+    def skip_all_but(self, plan: NDArray[np.int64]) -> None:
+        """Let the decoder skip frames that are neither planned (k,) nor referred to by another frame."""
+        if self.track.pts is not None:
+            self._wanted = frozenset(self.track.pts[plan].tolist())
 
     def next(self) -> tuple[int, VideoFrame] | None:
         return next(self._ahead, None)
@@ -113,7 +117,7 @@ class _Reader:
                     self._place = int(np.searchsorted(self.track.dts, packet.dts)) - 1
                     self._count_from_packet = False
                 if self._wanted is not None:
-                    # Frames that no other frame refers to are skipped on the way: a third less time with B-frames.
+                    # Skipping the frames that no other frame refers to takes a third less time with B-frames.
                     codec.skip_frame = "DEFAULT" if not packet.size or packet.pts in self._wanted else "NONREF"
                 try:
                     frames = packet.decode()

@@ -94,7 +94,7 @@ def _file_url_path(uri: str) -> Path:
 def _fetch(url: str, file: IO[bytes], config: MediaConfig) -> None:
     deadline = Deadline(config.decode_timeout_s)
     try:
-        with _opener().open(_quoted(url), timeout=config.decode_timeout_s) as response:
+        with _opener().open(_encoded_url(url), timeout=config.decode_timeout_s) as response:
             _copy(response, url, file, deadline, config)
     except urllib.error.HTTPError as error:
         error.close()  # closes the connection
@@ -137,8 +137,8 @@ def _opener() -> urllib.request.OpenerDirector:
     return opener
 
 
-def _quoted(url: str) -> str:
-    """Return an http(s) URL quoted for the wire: pasted URLs contain spaces, umlauts and stray percent signs.
+def _encoded_url(url: str) -> str:
+    """Return an http(s) URL percent-encoded: pasted URLs contain spaces, umlauts and stray percent signs.
 
     Raises ValueError for a host that cannot be a domain name.
     """
@@ -149,8 +149,12 @@ def _quoted(url: str) -> str:
     scheme, host, port, rest = parts.groups("")
     if not host.isascii():
         host = host.encode("idna").decode()
-    rest = re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", rest)
-    return scheme + host + port + quote(rest, safe=string.punctuation)
+    return scheme + host + port + percent_encoded(rest)
+
+
+def percent_encoded(text: str) -> str:
+    """Percent-encode the part of a URL after its host; stray percent signs too, but no sequence that is encoded."""
+    return quote(re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", text), safe=string.punctuation)
 
 
 def _reason(error: object) -> str:

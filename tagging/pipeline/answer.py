@@ -79,7 +79,7 @@ def _evidence(candidates: Candidates, tag_rows: Indices, recall_stage: RecallSta
 
     At most EVIDENCE_PER_CHANNEL labelled videos of each channel.
     """
-    labelled = recall_stage.neighbour_store.voters
+    labelled = recall_stage.neighbour_store.table
     evidence = {row: list(candidates.evidence.get(row, ())) for row in tag_rows.tolist()}
     for channel, neighbours in candidates.neighbours.items():
         counts: Counter[int] = Counter()

@@ -39,7 +39,7 @@ from tagging.text import normalise
 class RecallModelParts:
     """The recall model, and the catalog and labelled videos encoded by it."""
 
-    learnt: RecallModel
+    model: RecallModel
     tags: RowIndex | None  # for the similarity branch; None without it
     texts: sparse.csr_matrix  # (V, F) n-grams of the labelled videos
     extractor: TagExtractor | None  # None where no labelled text contains one of its tags
@@ -54,42 +54,46 @@ class RecallParts:
     labelled: LabelledVideos
     views: Mapping[str, RowIndex]  # of the labelled videos, by channel
     named: Sequence[Channel]  # the channels of tag names
-    learnt: RecallModelParts | None
+    recall_model: RecallModelParts | None
 
     def neighbour_store(self) -> NeighbourStore:
         """Return the labelled videos for neighbour voting; others may be added."""
         labelled = self.labelled
-        voters = LabelledTable(
+        table = LabelledTable(
             labelled.ids, labelled.titles, labelled.uploader_ids, labelled.uploader_numbers(), labelled.tags
         )
         searches = {
             name: VideoSearch(NEIGHBOUR_VIEWS[name], view.index, view.rows) for name, view in self.views.items()
         }
-        texts = None if self.learnt is None else TextSearch(self.learnt.learnt.features, self.learnt.texts)
-        return NeighbourStore(voters, searches, texts)
+        texts = (
+            None if self.recall_model is None else TextSearch(self.recall_model.model.features, self.recall_model.texts)
+        )
+        return NeighbourStore(table, searches, texts)
 
     def channels(self, neighbour_store: NeighbourStore, config: RecallConfig) -> list[Channel]:
         """Return the channels, in the order in which tables show them."""
-        voters, limit = neighbour_store.voters, config.tags_per_channel
+        table, limit = neighbour_store.table, config.tags_per_channel
         channels: list[Channel] = [
-            VideoNeighbours(name, search, voters, config) for name, search in neighbour_store.searches.items()
+            VideoNeighbours(name, search, table, config) for name, search in neighbour_store.searches.items()
         ]
         channels += self.named
-        if self.learnt is None or config.learnt is None:
+        if self.recall_model is None or config.learnt is None:
             return channels
-        learnt = self.learnt.learnt
+        model = self.recall_model.model
         assert neighbour_store.texts is not None
-        channels.append(TextNeighbours(neighbour_store.texts, voters, config))
+        channels.append(TextNeighbours(neighbour_store.texts, table, config))
         channels.append(NameWordsChannel(self.words, np.arange(len(self.catalog)), limit))
         if config.learnt.linear:
-            channels.append(Classifier(learnt, limit))
-        if self.learnt.tags is not None:
-            channels.append(TagSimilarity(learnt, self.learnt.tags.index, self.learnt.tags.rows, limit))
-        channels.append(UploaderTags(voters, limit))
-        if self.learnt.extractor is not None:
+            channels.append(Classifier(model, limit))
+        if self.recall_model.tags is not None:
+            channels.append(TagSimilarity(model, self.recall_model.tags.index, self.recall_model.tags.rows, limit))
+        channels.append(UploaderTags(table, limit))
+        if self.recall_model.extractor is not None:
             rows = self.catalog.rows_by_spelling
             channels.append(
-                ExtractedTags(self.learnt.extractor, lambda name: rows.get(normalise(name)), len(self.catalog), limit)
+                ExtractedTags(
+                    self.recall_model.extractor, lambda name: rows.get(normalise(name)), len(self.catalog), limit
+                )
             )
         return channels
 
@@ -112,25 +116,25 @@ class RecallParts:
                 name: RowIndex.load(folder / "channels" / name, config.index, entry)
                 for name, entry in manifest.channels.items()
             }
-            learnt = None
+            model = None
             if manifest.learnt is not None:
                 with (folder / "learnt" / "texts.npz").open("rb") as file:  # SciPy leaves a truncated file open
                     texts = sparse.load_npz(file)
-                learnt = RecallModelParts(
+                model = RecallModelParts(
                     RecallModel.load(folder / "learnt"),
                     indexes.pop(TagSimilarity.name, None),
                     texts,
                     TagExtractor.load(folder / "learnt" / "extract") if manifest.learnt.extracts else None,
                 )
             named = named_channels(folder, manifest.names, config, catalog)
-            if learnt is None:  # otherwise the fusion was fitted on the existing channels and no other
+            if model is None:  # otherwise the fusion was fitted on the existing channels and no other
                 indexes = {**_empty_indexes(manifest), **indexes}
-            return cls(catalog, NameWords(catalog.names), labelled, indexes, named, learnt)
+            return cls(catalog, NameWords(catalog.names), labelled, indexes, named, model)
 
 
 def load_fusion(folder: Path, parts: RecallParts) -> Fusion | None:
     """Load the fusion of a bundle; None without a recall model."""
-    if parts.learnt is None:
+    if parts.recall_model is None:
         return None
     return Fusion.load(folder / "learnt" / "blend.txt", parts.words, parts.uses())
 

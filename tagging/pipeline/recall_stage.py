@@ -105,9 +105,9 @@ class RecallStage:
 
     def queries(self, videos: Sequence[VideoEmbeddings]) -> list[RecallQuery]:
         """Return the videos as channels read them: encoded by the video tower, if the bundle has one."""
-        if self.parts.learnt is None:
+        if self.parts.recall_model is None:
             return [RecallQuery.of(video) for video in videos]
-        return self.parts.learnt.learnt.queries(videos)
+        return self.parts.recall_model.model.queries(videos)
 
     def unite(self, video: VideoEmbeddings, proposed: Mapping[str, ChannelTags | None]) -> Candidates:
         """Return the candidates of one video from the tags of its channels."""
@@ -138,11 +138,11 @@ class RecallStage:
     @property
     def labelled_videos(self) -> int:
         """The number of labelled videos that vote."""
-        return len(self.neighbour_store.voters.live())
+        return len(self.neighbour_store.table.live())
 
     def has_labelled(self, video_id: str) -> bool:
         """Return True if a labelled video votes."""
-        return self.neighbour_store.voters.row_of(video_id) is not None
+        return self.neighbour_store.table.row_of(video_id) is not None
 
     def rows_spelled(self) -> dict[str, int]:
         """Return the tag that a labelled video votes for by each normalised spelling."""
@@ -150,7 +150,7 @@ class RecallStage:
 
     def tags_of(self, video_row: int) -> Indices:
         """Return the current tags of a labelled video."""
-        return self.tags.resolve(self.neighbour_store.voters.tags_of(video_row))
+        return self.tags.resolve(self.neighbour_store.table.tags_of(video_row))
 
 
 def _without(candidates: Candidates, hidden: NDArray[np.bool_]) -> Candidates:

@@ -12,7 +12,7 @@ import numpy as np
 from rank.contrastive import ContrastiveRanker
 from recall.channels.base import AddedSpellings, CatalogEdits
 from recall.channels.names import SensedNames
-from tagging.features.base import TellsClasses
+from tagging.features.base import ClassPredictor
 from tagging.features.names import Linker, class_words, name_vectors
 from tagging.pipeline.models import PipelineModels
 from tagging.pipeline.recall_stage import CatalogState
@@ -76,16 +76,16 @@ class TagOverlay:
         return AddedSpellings(rows, names, vectors, links)
 
     def _encode_for_recall(self, texts: Sequence[str]) -> FloatRows | None:
-        parts = self._models.recall_stage.parts.learnt
+        parts = self._models.recall_stage.parts.recall_model
         if parts is None or parts.tags is None or not texts:
             return None
-        return np.stack(_cached(self._recall_vectors, texts, parts.learnt.encode_tags))
+        return np.stack(_cached(self._recall_vectors, texts, parts.model.encode_tags))
 
     def _linker(self, modality: Modality) -> Linker:
         if modality not in self._linkers:
             encoders = self._models.encoders
             encoder, text = getattr(encoders, modality), encoders.text
-            assert isinstance(encoder, TellsClasses)
+            assert isinstance(encoder, ClassPredictor)
             assert text is not None
             self._linkers[modality] = Linker(class_words(encoder), text, self._near)
         return self._linkers[modality]

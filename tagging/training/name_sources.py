@@ -18,7 +18,7 @@ from tagging.bundle.manifest import NamesEntry
 from tagging.bundle.name_vectors import load_name_vectors, save_class_tags, save_name_vectors
 from tagging.config.recall import NamesConfig, RecallConfig
 from tagging.config.root import Config
-from tagging.features.base import TellsClasses
+from tagging.features.base import ClassPredictor
 from tagging.features.factory import Encoders
 from tagging.features.names import Linker, class_words, name_vectors
 from tagging.pipeline.recall_parts import named_channels
@@ -87,7 +87,7 @@ def write_name_sources(
     classes: dict[str, int] = {}
     for modality in MODALITIES:
         encoder = getattr(encoders, modality)
-        if isinstance(encoder, TellsClasses):
+        if isinstance(encoder, ClassPredictor):
             may_indicate = allowed.get(modality, np.ones(len(catalog), np.bool_))[: len(vectors)]
             links = Linker(class_words(encoder), encoders.text, config.near).link(vectors, may_indicate)
             save_class_tags(folder, modality, links)

@@ -37,13 +37,12 @@ from tagging.tags.graph_embedding import embed_tags
 from tagging.training.name_sources import NameSources
 from tagging.training.training_set import TrainingSet
 from tagging.training.video_split import VideoSplit, split_videos
-from tagging.types import Candidates, ChannelTags, VideoEmbeddings
+from tagging.types import Candidates, ChannelTags, FloatRows, VideoEmbeddings
 
 logger = logging.getLogger(__name__)
 
 BATCH_VIDEOS = 256
 
-Floats = NDArray[np.float32]
 Example = tuple[Candidates, str, NDArray[np.int64]]  # candidates, text and true tag rows of a video
 
 
@@ -58,7 +57,7 @@ class HeldOutCandidates:
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainedRecall:
     parts: RecallModelParts
-    tag_vectors: Floats  # (N, D) unit rows of the tag tower, zeros where the model knows nothing of a name
+    tag_vectors: FloatRows  # (N, D) unit rows of the tag tower, zeros where the model knows nothing of a name
     queries: list[RecallQuery]  # of all labelled videos
     fusion: Fusion
     train_rows: NDArray[np.int64]  # of the labelled videos
@@ -69,7 +68,7 @@ class TrainedRecall:
     def save(self, folder: Path) -> None:
         """Write everything into a new folder."""
         folder.mkdir()
-        self.parts.learnt.save(folder)
+        self.parts.model.save(folder)
         save_tag_rows(folder, self.tag_vectors)
         sparse.save_npz(folder / "texts.npz", self.parts.texts.astype(np.float32), compressed=False)
         self.fusion.save(folder / "blend.txt")
@@ -77,7 +76,7 @@ class TrainedRecall:
             self.parts.extractor.save(folder / "extract")
 
     def entry(self) -> RecallModelEntry:
-        model = self.parts.learnt
+        model = self.parts.model
         return RecallModelEntry(
             labels=len(model.labels),
             ngrams=model.features.width,
@@ -123,7 +122,7 @@ def train_recall(training_set: TrainingSet, names: NameSources, config: Config, 
 @dataclass(frozen=True, slots=True, eq=False)
 class _FittedModel:
     parts: RecallModelParts
-    tag_vectors: Floats  # (N, D)
+    tag_vectors: FloatRows  # (N, D)
     queries: list[RecallQuery]  # V
 
 
@@ -155,7 +154,7 @@ class _ExampleSource:
     embeddings: Sequence[VideoEmbeddings]  # V
     stage: RecallStage
     words: NameWords
-    usage: Floats  # (N, 2) uploaders and videos of each tag among the train rows
+    usage: FloatRows  # (N, 2) uploaders and videos of each tag among the train rows
 
     @classmethod
     def of(
@@ -198,14 +197,14 @@ class _ExampleSource:
 
 def _tag_inputs(
     catalog: TagCatalog,
-    names: Floats | None,
+    names: FloatRows | None,
     labelled: LabelledVideos,
     config: RecallModelConfig,
     seed: int,
     progress: Progress,
 ) -> TagInputs:
     """Return the tag tower's inputs: each tag's name, its vector by the text encoder, its graph embedding."""
-    dense: dict[str, Floats] = {}
+    dense: dict[str, FloatRows] = {}
     if "text" in config.tag_views and names is not None:
         dense["text"] = np.zeros((len(catalog), names.shape[1]), np.float32)
         dense["text"][: len(names)] = names
@@ -228,7 +227,7 @@ def _fit_extractor(labelled: LabelledVideos, catalog: TagCatalog, seed: int) -> 
         return None
 
 
-def _known_tags(channel: str, tags: ChannelTags | None, usage: Floats) -> ChannelTags | None:
+def _known_tags(channel: str, tags: ChannelTags | None, usage: FloatRows) -> ChannelTags | None:
     """Leave out tags that no train row has: only extraction could know them."""
     if tags is None or channel == ExtractedTags.name:
         return tags
@@ -237,7 +236,7 @@ def _known_tags(channel: str, tags: ChannelTags | None, usage: Floats) -> Channe
     return ChannelTags(tags.tag_rows[kept], tags.scores[kept], tags.neighbours, evidence)
 
 
-def _mark_new(candidates: Candidates, catalog: TagCatalog, usage: Floats) -> Candidates:
+def _mark_new(candidates: Candidates, catalog: TagCatalog, usage: FloatRows) -> Candidates:
     """Mark the tags that no train row has as new, as they would be to a bundle trained on those rows alone.
 
     Otherwise no new tag would ever be right, because the catalog has all tags of the held-out videos.

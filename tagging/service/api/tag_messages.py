@@ -9,7 +9,7 @@ from tagging.service.api.video_messages import timestamp
 from tagging.service.calls.tags import EditPage, EditResult
 from tagging.service.errors.text_limits import sendable
 from tagging.tags.edits.edit import EditKind, TagEdit
-from tagging.tags.edits.edit_batch import EditBatch
+from tagging.tags.edits.edit_batch import EditBatch, TagUpdate
 from tagging.tags.edits.edited_catalog import EditedCatalog
 from tagging.types import Numbered
 
@@ -51,13 +51,15 @@ def read_update(request: pb.UpdateTagRequest) -> EditTags:
     check(request)
     return lambda batch: batch.update(
         request.tag_id,
-        name=request.name if request.HasField("name") else None,
-        add_aliases=request.add_aliases,
-        remove_aliases=request.remove_aliases,
-        add_parent_ids=request.add_parent_ids,
-        remove_parent_ids=request.remove_parent_ids,
-        description=request.description if request.HasField("description") else None,
-        hidden=_hidden(request.status),
+        TagUpdate(
+            name=request.name if request.HasField("name") else None,
+            add_aliases=request.add_aliases,
+            remove_aliases=request.remove_aliases,
+            add_parent_ids=request.add_parent_ids,
+            remove_parent_ids=request.remove_parent_ids,
+            description=request.description if request.HasField("description") else None,
+            hidden=_hidden(request.status),
+        ),
     )
 
 

@@ -5,14 +5,13 @@ either in the plain form below or refused, and nothing is parsed twice: the conn
 """
 
 import re
-import string
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
-from urllib.parse import quote, urljoin
+from urllib.parse import urljoin
 
 from tagging.errors import SourceNotAllowedError
-from tagging.media.source import shown
+from tagging.media.source import percent_encoded, shown
 from tagging.service.sources.addresses import is_ip
 
 PORTS = {"http": 80, "https": 443}
@@ -78,8 +77,8 @@ def parse_web_address(uri: str) -> WebAddress:
         scheme=scheme,
         host=_host(authority["host"].lower()),
         port=port,
-        path=_quoted(found["path"]) or "/",
-        query=_quoted(found["query"] or ""),
+        path=percent_encoded(found["path"]) or "/",
+        query=percent_encoded(found["query"] or ""),
     )
 
 
@@ -132,8 +131,3 @@ def _host(host: str) -> str:
     if len(host) > LONGEST_HOST or not NAME.fullmatch(host):
         raise SourceNotAllowedError("the address has a host that is no plain domain name")
     return host
-
-
-def _quoted(text: str) -> str:
-    """Percent-encode spaces, non-ASCII letters and stray percent signs, which pasted addresses contain."""
-    return quote(re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", text), safe=string.punctuation)

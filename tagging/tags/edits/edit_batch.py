@@ -5,10 +5,24 @@ reason and there are no edits.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from tagging.tags.edits.edit import TagEdit
 from tagging.tags.edits.edited_catalog import EditedCatalog
 from tagging.text import normalise
+
+
+@dataclass(frozen=True, slots=True)
+class TagUpdate:
+    """Changes to one tag; None leaves a field as it is. The spellings and parents to remove need not be there."""
+
+    name: str | None = None
+    add_aliases: Sequence[str] = ()
+    remove_aliases: Sequence[str] = ()
+    add_parent_ids: Sequence[str] = ()
+    remove_parent_ids: Sequence[str] = ()
+    description: str | None = None
+    hidden: bool | None = None
 
 
 class EditBatch:
@@ -32,32 +46,23 @@ class EditBatch:
         name = _single_spaced(name)
         new_id = self.tags.free_id(name)
         self._apply(TagEdit("create", new_id, after={"name": name, **({"language": language} if language else {})}))
-        return self.update(new_id, add_aliases=aliases, add_parent_ids=parent_ids, description=description or None)
+        return self.update(
+            new_id, TagUpdate(add_aliases=aliases, add_parent_ids=parent_ids, description=description or None)
+        )
 
-    def update(
-        self,
-        tag_id: str,
-        *,
-        name: str | None = None,
-        add_aliases: Sequence[str] = (),
-        remove_aliases: Sequence[str] = (),
-        add_parent_ids: Sequence[str] = (),
-        remove_parent_ids: Sequence[str] = (),
-        description: str | None = None,
-        hidden: bool | None = None,
-    ) -> str:
-        """Change a tag; None: leave as it is. Raises UnknownIdError, AlreadyExistsError, ConflictError."""
+    def update(self, tag_id: str, update: TagUpdate) -> str:
+        """Change a tag. Raises UnknownIdError, AlreadyExistsError, ConflictError."""
         row = self.tags.row_of(tag_id)
         tag_id = self.tags.id_of(row)  # of the tag that it was merged into
-        if name is not None and (name := _single_spaced(name)) != self.tags.name_of(row):
+        if update.name is not None and (name := _single_spaced(update.name)) != self.tags.name_of(row):
             self._apply(TagEdit("rename", tag_id, {"name": self.tags.name_of(row)}, {"name": name}))
-        self._edit_aliases(row, map(_single_spaced, add_aliases), map(_single_spaced, remove_aliases))
-        self._edit_parents(row, add_parent_ids, remove_parent_ids)
-        if description is not None and description != self.tags.description_of(row):
+        self._edit_aliases(row, map(_single_spaced, update.add_aliases), map(_single_spaced, update.remove_aliases))
+        self._edit_parents(row, update.add_parent_ids, update.remove_parent_ids)
+        if update.description is not None and update.description != self.tags.description_of(row):
             before = {"description": self.tags.description_of(row)}
-            self._apply(TagEdit("describe", tag_id, before, {"description": description}))
-        if hidden is not None and hidden != self.tags.is_hidden(row):
-            self._apply(TagEdit("hide" if hidden else "show", tag_id))
+            self._apply(TagEdit("describe", tag_id, before, {"description": update.description}))
+        if update.hidden is not None and update.hidden != self.tags.is_hidden(row):
+            self._apply(TagEdit("hide" if update.hidden else "show", tag_id))
         return tag_id
 
     def merge(self, target_id: str, source_ids: Sequence[str]) -> str:

@@ -184,14 +184,14 @@ def grown(
             ]
             views[name] = RowIndex(built(name, rows, queries), video_rows)
             advance(1)
-        learnt = parts.learnt
-        if learnt is not None:
-            tags = learnt.tags
+        model = parts.recall_model
+        if model is not None:
+            tags = model.tags
             if tags is not None:
                 tags = replace(tags, index=built("similarity", tags.index.rows(), []))
-            learnt = replace(learnt, tags=tags, texts=learnt.texts.tocsr()[parents])
+            model = replace(model, tags=tags, texts=model.texts.tocsr()[parents])
         advance(1)
-    return replace(parts, labelled=_grown_videos(parts.labelled, parents), views=views, learnt=learnt), report
+    return replace(parts, labelled=_grown_videos(parts.labelled, parents), views=views, recall_model=model), report
 
 
 def _grown_rows(view: RowIndex, parents: Rows, rng: np.random.Generator) -> tuple[Floats, Rows]:

@@ -69,9 +69,9 @@ def said(voting: NeighbourStore) -> list[dict[str, dict[int, float] | None]]:
     assert voting.texts is not None
     config = RecallConfig(neighbours=20)
     channels: list[Channel] = [
-        VideoNeighbours("video", voting.searches["video"], voting.voters, config),
-        TextNeighbours(voting.texts, voting.voters, config),
-        UploaderTags(voting.voters, 50),
+        VideoNeighbours("video", voting.searches["video"], voting.table, config),
+        TextNeighbours(voting.texts, voting.table, config),
+        UploaderTags(voting.table, 50),
     ]
     answers: list[dict[str, dict[int, float] | None]] = [{} for _ in QUERIES]
     for channel in channels:
@@ -121,18 +121,18 @@ def test_a_video_that_joins_again_takes_its_own_place() -> None:
     for row in range(90):
         add(fresh, row, changed)
     assert said(voting) == said(fresh)
-    assert len(voting.voters.live()) == 90
+    assert len(voting.table.live()) == 90
 
 
 def test_a_row_that_was_found_can_be_looked_up_after_its_video_left() -> None:
     voting = neighbour_store(range(10))
     add(voting, 10)
-    row = voting.voters.row_of("10")
+    row = voting.table.row_of("10")
     assert row is not None
     voting.remove("10")
-    assert voting.voters.row_of("10") is None
-    assert (voting.voters.id_of(row), voting.voters.title_of(row)) == ("10", VIDEOS[10].title)
-    assert voting.voters.tags_of(row).tolist() == TAGS.at(10).tolist()
+    assert voting.table.row_of("10") is None
+    assert (voting.table.id_of(row), voting.table.title_of(row)) == ("10", VIDEOS[10].title)
+    assert voting.table.tags_of(row).tolist() == TAGS.at(10).tolist()
 
 
 def test_an_embedding_of_another_width_leaves_no_trace() -> None:
@@ -142,16 +142,16 @@ def test_an_embedding_of_another_width_leaves_no_trace() -> None:
     with pytest.raises(ValueError, match="shape"):
         voting.add("new", RecallQuery.of(wrong), np.array([1]))
     assert said(voting) == before
-    assert len(voting.voters) == 30
+    assert len(voting.table) == 30
 
 
 def test_rows_of_videos_that_are_not_there_are_refused() -> None:
     voting = neighbour_store(range(3))
     near = VideoSearch("frames", build_index(np.eye(4, dtype=np.float32), IndexConfig(backend="flat")), np.arange(4))
     with pytest.raises(ValueError, match="video: rows of other videos than the 3"):
-        NeighbourStore(voting.voters, {"video": near}, None)
-    with pytest.raises(ValueError, match="texts of 3 videos, voters 2"):
-        NeighbourStore(neighbour_store(range(2)).voters, {}, voting.texts)
+        NeighbourStore(voting.table, {"video": near}, None)
+    with pytest.raises(ValueError, match="texts of 3 videos, a table of 2"):
+        NeighbourStore(neighbour_store(range(2)).table, {}, voting.texts)
 
 
 def test_channels_answer_while_videos_come_and_go() -> None:

@@ -17,7 +17,7 @@ from tagging.config.encoders import (
 )
 from tagging.config.profiles import PROFILES
 from tagging.errors import InvalidConfigError, MissingWeightsError
-from tagging.features.base import TellsClasses
+from tagging.features.base import ClassPredictor
 from tagging.features.factory import Encoders, check_weights, load_encoders
 from tagging.types import Frames
 from tests.support.encoders import noise
@@ -74,8 +74,8 @@ def test_encoders_of_this_project_load_and_predict_classes(trained_weights: Path
         audio=TrainedAudioConfig(backend="videotag-audio", weights=str(trained_weights / "audio.safetensors")),
     )
     encoders = load_encoders(config)
-    assert isinstance(encoders.frames, TellsClasses)
-    assert isinstance(encoders.audio, TellsClasses)
+    assert isinstance(encoders.frames, ClassPredictor)
+    assert isinstance(encoders.audio, ClassPredictor)
     tokens = encoders.frames.encode(encoders.frames.prepare(pictures))
     assert tokens.shape == (5, encoders.frames.dim)
     assert encoders.frames.beliefs(tokens).sum(axis=1) == pytest.approx(np.ones(5), abs=1e-5)
@@ -86,7 +86,7 @@ def test_encoders_of_this_project_load_and_predict_classes(trained_weights: Path
 
 def test_encoders_of_statistics_predict_no_classes() -> None:
     config = EncodersConfig(text=None, vision=FrameStatisticsConfig(backend="frame-statistics"))
-    assert not isinstance(load_encoders(config).frames, TellsClasses)
+    assert not isinstance(load_encoders(config).frames, ClassPredictor)
 
 
 @pytest.mark.parametrize("weights", ["./no/such/file", "package:tagging/models"])

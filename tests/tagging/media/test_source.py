@@ -16,7 +16,7 @@ from tagging.errors import (
     MediaTooBigError,
     OutputUnwritableError,
 )
-from tagging.media.source import _quoted, content_hash, open_source, shown
+from tagging.media.source import _encoded_url, content_hash, open_source, shown
 from tests.support.disks import filled, tiny_disk
 
 CONFIG = MediaConfig(max_bytes=100_000, decode_timeout_s=20.0)
@@ -156,7 +156,7 @@ def test_a_url_is_escaped_as_browsers_escape_it(server: str, typed: str, request
     ],
 )
 def test_a_host_name_is_sent_in_ascii(url: str, want: str) -> None:
-    assert _quoted(url) == want
+    assert _encoded_url(url) == want
 
 
 @pytest.mark.parametrize(

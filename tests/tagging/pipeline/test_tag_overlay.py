@@ -24,7 +24,7 @@ from tagging.pipeline.tagger import Tagger
 from tagging.store.labelled_log import AddedVideo, LabelledUpdate
 from tagging.tags.catalog import TagCatalog
 from tagging.tags.edits.catalog_index import CatalogIndex
-from tagging.tags.edits.edit_batch import EditBatch
+from tagging.tags.edits.edit_batch import EditBatch, TagUpdate
 from tagging.tags.edits.history import EditHistory
 from tagging.types import LabelledVideo, Numbered, RankedTag, RankedTags, VideoRef
 from tests.support.clocks import NOW
@@ -117,7 +117,7 @@ def test_taking_all_back_answers_as_before(desk: Desk) -> None:
     before = [desk.answer(title) for title in titles]
     some = desk.answer(titles[1]).tags[0]
     desk.do(lambda c: c.create("zebra crossing", ["puppy kitten"]))
-    desk.do(lambda c: c.update(some.tag_id, hidden=True))
+    desk.do(lambda c: c.update(some.tag_id, TagUpdate(hidden=True)))
     assert some.name not in desk.names(titles[1])
     desk.undo(3)
     desk.undo(2)
@@ -129,14 +129,14 @@ def test_an_alias_and_a_new_name_are_read_in_the_text_and_the_new_name_is_shown(
     name = desk.history.tags.name_of(1)
     tag = desk.id(name)
     assert name not in {one.name for one in desk.answer("a fnord in the xyzzy").tags if "written" in one.channels}
-    desk.do(lambda c: c.update(tag, add_aliases=["fnord"]))
+    desk.do(lambda c: c.update(tag, TagUpdate(add_aliases=["fnord"])))
     by_alias = desk.tag(name, "a fnord in the xyzzy")
     assert by_alias.tag_id == tag
     assert {"written", "words"} & by_alias.channels.keys()
-    desk.do(lambda c: c.update(tag, add_aliases=["quux", "a longer spelling"]))
+    desk.do(lambda c: c.update(tag, TagUpdate(add_aliases=["quux", "a longer spelling"])))
     for spelling in ("fnord", "quux", "a longer spelling"):
         assert desk.tag(name, f"the {spelling}").channels.get("written", 0) > 0, spelling
-    desk.do(lambda c: c.update(tag, name="Xyzzy"))
+    desk.do(lambda c: c.update(tag, TagUpdate(name="Xyzzy")))
     assert desk.tag("Xyzzy", "the xyzzy").tag_id == tag
     assert name not in desk.names("the xyzzy")
 
@@ -145,15 +145,15 @@ def test_a_spelling_that_was_taken_away_is_read_no_more(desk: Desk) -> None:
     name = desk.history.tags.name_of(1)
     tag = desk.id(name)
     assert "written" in desk.tag(name, name).channels
-    desk.do(lambda c: c.update(tag, name="Xyzzy", remove_aliases=[name]))
+    desk.do(lambda c: c.update(tag, TagUpdate(name="Xyzzy", remove_aliases=[name])))
     assert not [one for one in desk.answer(name).tags if one.tag_id == tag and "written" in one.channels]
 
 
 def test_a_hidden_tag_is_not_answered_until_it_is_shown(desk: Desk) -> None:
     name = desk.history.tags.name_of(1)
-    desk.do(lambda c: c.update(desk.id(name), hidden=True))
+    desk.do(lambda c: c.update(desk.id(name), TagUpdate(hidden=True)))
     assert name not in desk.names(name)
-    desk.do(lambda c: c.update(desk.id(name), hidden=False))
+    desk.do(lambda c: c.update(desk.id(name), TagUpdate(hidden=False)))
     assert name in desk.names(name)
 
 
@@ -161,7 +161,7 @@ def test_a_parent_that_was_given_hides_behind_its_child(desk: Desk) -> None:
     desk.do(lambda c: [c.create("quux"), c.create("fnord")])
     title = "a quux and a fnord"
     child, parent = (tag.name for tag in desk.answer(title).tags if tag.name in ("quux", "fnord"))
-    desk.do(lambda c: c.update(desk.id(child), add_parent_ids=[desk.id(parent)]))
+    desk.do(lambda c: c.update(desk.id(child), TagUpdate(add_parent_ids=[desk.id(parent)])))
     assert child in desk.names(title)
     assert parent not in desk.names(title)
 
@@ -223,12 +223,12 @@ def test_the_threshold_of_a_tag_stays_its_own_whatever_is_edited(learnt_bundle: 
         assert {both[0].id("zebra crossing"), both[0].id("xyzzy")} <= seen()
         edit(lambda c: c.merge(ids["cars"], [ids["cats"]]))
         assert ids["cats"] not in seen()
-        edit(lambda c: c.update(ids["food"], name="dishes", remove_aliases=["food"]))
+        edit(lambda c: c.update(ids["food"], TagUpdate(name="dishes", remove_aliases=["food"])))
         edit(lambda c: c.create("food"))
         assert {ids["food"], both[0].id("food")} <= seen()
         edit(lambda c: c.merge(both[0].id("xyzzy"), [ids["music"]]))
         assert ids["music"] not in seen()
-        edit(lambda c: c.update(ids["cars"], hidden=True))
+        edit(lambda c: c.update(ids["cars"], TagUpdate(hidden=True)))
         assert ids["cars"] not in seen()
         for desk in both:
             desk.undo(3)  # the merge of cats into cars
@@ -264,7 +264,7 @@ def test_a_labelled_video_votes_for_whom_its_spelling_means_and_goes_back_with_a
 
     desk.do(lambda change: change.create("fnord"))
     desk.undo(3)
-    desk.do(lambda change: change.update(wug, add_aliases=["fnord"]))
+    desk.do(lambda change: change.update(wug, TagUpdate(add_aliases=["fnord"])))
     vote("l1", "fnord", "zxcv asdf")
     assert "wug" in desk.names("zxcv asdf")
     desk.do(lambda change: change.merge(wug, [dax]))
@@ -282,7 +282,7 @@ def test_a_created_tag_is_seen_in_frames_that_mean_it(tiny_starter: Path, unseen
         before = {tag.name: tag for tag in desk.answer("", str(clip)).tags}
         assert before["dog"].channels["seen"] > 0  # the network always believes in its first class
         dog = desk.id("dog")
-        desk.do(lambda c: c.update(dog, name="hound", remove_aliases=["dog"]))
+        desk.do(lambda c: c.update(dog, TagUpdate(name="hound", remove_aliases=["dog"])))
         desk.do(lambda c: c.create("dog"))
         after = {tag.tag_id: tag for tag in desk.answer("", str(clip)).tags}
         assert after[desk.id("dog")].channels["seen"] == pytest.approx(before["dog"].channels["seen"], abs=1e-6)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tagging.service.calls.current_tags import with_current_tags
+from tagging.tags.edits.edit_batch import TagUpdate
 from tagging.types import RankedTag
 from tests.support.database_records import tagging
 from tests.support.tag_edits import Editor
@@ -28,14 +29,14 @@ def names_of(editor: Editor, *tags: RankedTag) -> list[tuple[str, str, float]]:
 
 def test_tags_without_edits_and_new_tags_are_unchanged(editor: Editor) -> None:
     tags = [ranked(editor.id("dog"), "dog", 0.9), ranked("0123456789abcdef", "fnord", 0.8, is_new=True)]
-    editor.do(lambda batch: batch.update(editor.id("dog"), name="hound"))
+    editor.do(lambda batch: batch.update(editor.id("dog"), TagUpdate(name="hound")))
     assert names_of(editor, *tags) == [(tag.tag_id, tag.name, tag.confidence) for tag in tags]
 
 
 def test_a_hidden_tag_and_one_merged_into_it_are_left_out(editor: Editor) -> None:
     dog, cat, car = map(editor.id, ("dog", "cat", "car"))
     editor.do(lambda batch: batch.merge(cat, [dog]))
-    editor.do(lambda batch: batch.update(cat, hidden=True))
+    editor.do(lambda batch: batch.update(cat, TagUpdate(hidden=True)))
     assert names_of(editor, ranked(dog, "dog", 0.9), ranked(cat, "cat", 0.8), ranked(car, "car", 0.7)) == [
         (car, "car", 0.7)
     ]

@@ -9,7 +9,7 @@ import pytest
 from tagging.errors import AlreadyExistsError, ConflictError, UnknownIdError, VideotagError
 from tagging.tags.catalog import tag_id
 from tagging.tags.edits.catalog_index import CatalogIndex
-from tagging.tags.edits.edit_batch import EditBatch
+from tagging.tags.edits.edit_batch import EditBatch, TagUpdate
 from tagging.tags.edits.history import EditHistory
 from tagging.text import normalise
 from tests.support.tag_edits import NAMES, Editor, base, state
@@ -41,8 +41,8 @@ def test_a_spelling_in_use_is_refused_with_the_id_of_its_tag(taken: str) -> None
     requests: list[Callable[[EditBatch], Any]] = [
         lambda c: c.create(taken),
         lambda c: c.create("new", [taken]),
-        lambda c: c.update(editor.id("car"), name=taken),
-        lambda c: c.update(editor.id("car"), add_aliases=["motor", taken]),
+        lambda c: c.update(editor.id("car"), TagUpdate(name=taken)),
+        lambda c: c.update(editor.id("car"), TagUpdate(add_aliases=["motor", taken])),
     ]
     for apply in requests:
         with pytest.raises(AlreadyExistsError) as raised:
@@ -54,21 +54,21 @@ def test_a_spelling_in_use_is_refused_with_the_id_of_its_tag(taken: str) -> None
 def test_a_renamed_tag_keeps_its_id_and_is_found_by_both_names() -> None:
     editor = Editor()
     dog = editor.id("dog")
-    editor.do(lambda c: c.update(dog, name="hound"))
+    editor.do(lambda c: c.update(dog, TagUpdate(name="hound")))
     assert editor.id("hound") == editor.id("dog") == dog
     assert state(editor.tags)[dog][:2] == ("hound", ("dog",))
-    editor.do(lambda c: c.update(dog, name="dog"))
+    editor.do(lambda c: c.update(dog, TagUpdate(name="dog")))
     assert state(editor.tags)[dog][:2] == ("dog", ("hound",))
 
 
 def test_a_removed_spelling_can_be_given_to_another_tag() -> None:
     editor = Editor()
     dog = editor.id("dog")
-    editor.do(lambda c: c.update(dog, name="hound", remove_aliases=["DOG"]))
+    editor.do(lambda c: c.update(dog, TagUpdate(name="hound", remove_aliases=["DOG"])))
     assert editor.tags.find_spelling("dog") is None
     assert editor.tags.removed_spellings == {"dog"}
     with pytest.raises(ConflictError, match="is the name of the tag"):
-        editor.do(lambda c: c.update(dog, remove_aliases=["hound"]))
+        editor.do(lambda c: c.update(dog, TagUpdate(remove_aliases=["hound"])))
     editor.do(lambda c: c.create("dog"))
     assert editor.id("dog") != dog
     assert editor.id("hound") == dog
@@ -80,27 +80,30 @@ def test_a_change_that_is_already_in_place_makes_no_edit() -> None:
 
     def apply(batch: EditBatch) -> None:
         batch.update(
-            dog, name="dog", add_aliases=["hound"], remove_aliases=["puppy"], add_parent_ids=[editor.id("animal")],
-            remove_parent_ids=[editor.id("car")], description="A dog.", hidden=False,
+            dog,
+            TagUpdate(
+                name="dog", add_aliases=["hound"], remove_aliases=["puppy"], add_parent_ids=[editor.id("animal")],
+                remove_parent_ids=[editor.id("car")], description="A dog.", hidden=False,
+            ),
         )  # fmt: skip
 
     assert [edit.kind for edit in editor.do(apply)] == ["alias", "describe"]
     assert editor.do(apply) == []
-    assert [edit.kind for edit in editor.do(lambda c: c.update(dog, hidden=True))] == ["hide"]
-    assert editor.do(lambda c: c.update(dog, hidden=True)) == []
+    assert [edit.kind for edit in editor.do(lambda c: c.update(dog, TagUpdate(hidden=True)))] == ["hide"]
+    assert editor.do(lambda c: c.update(dog, TagUpdate(hidden=True))) == []
 
 
 def test_merged_tags_share_names_ids_children_and_later_edits() -> None:
     editor = Editor()
     cat, kitten, beagle, dog = (editor.id(name) for name in ("cat", "Kätzchen", "beagle", "dog"))
-    editor.do(lambda c: c.update(beagle, add_parent_ids=[kitten]))
+    editor.do(lambda c: c.update(beagle, TagUpdate(add_parent_ids=[kitten])))
     edits = editor.do(lambda c: c.merge(cat, [kitten, kitten, cat]))
     assert [(edit.kind, edit.tag_id, dict(edit.after)) for edit in edits] == [("merge", kitten, {"into": cat})]
     assert editor.do(lambda c: c.merge(cat, [kitten])) == []
     assert editor.id("kätzchen") == cat
     assert editor.tags.row_of(kitten) == editor.tags.row_of(cat)
     assert state(editor.tags)[beagle][2] == (dog, cat)
-    editor.do(lambda c: c.update(kitten, name="feline"))
+    editor.do(lambda c: c.update(kitten, TagUpdate(name="feline")))
     assert editor.id("feline") == cat
     editor.do(lambda c: c.merge(dog, [cat]))
     assert editor.tags.row_of(kitten) == editor.tags.row_of(dog)
@@ -111,8 +114,8 @@ def test_a_tag_cannot_become_its_own_ancestor() -> None:
     editor = Editor()
     animal, dog, beagle = (editor.id(name) for name in ("animal", "dog", "beagle"))
     for apply in (
-        lambda c: c.update(animal, add_parent_ids=[beagle]),
-        lambda c: c.update(animal, add_parent_ids=[animal]),
+        lambda c: c.update(animal, TagUpdate(add_parent_ids=[beagle])),
+        lambda c: c.update(animal, TagUpdate(add_parent_ids=[animal])),
         lambda c: c.merge(beagle, [animal]),  # an ancestor, through a child of it
     ):
         with pytest.raises(ConflictError, match="own ancestor"):
@@ -125,7 +128,7 @@ def test_a_tag_cannot_become_its_own_ancestor() -> None:
 def test_unknown_ids_are_refused() -> None:
     editor = Editor()
     for apply in (
-        lambda c: c.update("0" * 16, hidden=True),
+        lambda c: c.update("0" * 16, TagUpdate(hidden=True)),
         lambda c: c.merge(editor.id("dog"), ["0" * 16]),
         lambda c: c.create("new", parent_ids=["0" * 16]),
     ):
@@ -136,9 +139,9 @@ def test_unknown_ids_are_refused() -> None:
 def test_undo_restores_the_state_without_the_edit() -> None:
     editor = Editor()
     start = state(editor.tags)
-    editor.do(lambda c: c.update(editor.id("dog"), name="hound"))
+    editor.do(lambda c: c.update(editor.id("dog"), TagUpdate(name="hound")))
     with_hound = state(editor.tags)
-    editor.do(lambda c: c.update(editor.id("cat"), hidden=True))
+    editor.do(lambda c: c.update(editor.id("cat"), TagUpdate(hidden=True)))
     editor.undo(2)
     assert state(editor.tags) == with_hound
     editor.undo(1)
@@ -149,7 +152,7 @@ def test_undo_restores_the_state_without_the_edit() -> None:
 def test_an_edit_that_others_depend_on_cannot_be_undone() -> None:
     editor = Editor()
     editor.do(lambda c: c.create("zebra"))
-    editor.do(lambda c: c.update(editor.id("zebra"), add_aliases=["quagga"]))
+    editor.do(lambda c: c.update(editor.id("zebra"), TagUpdate(add_aliases=["quagga"])))
     with pytest.raises(ConflictError, match=r"edits \[2\] depend on it"):
         editor.undo(1)
     for number in (7, 0):
@@ -178,9 +181,9 @@ def test_rows_are_not_reused_after_a_creation_is_undone() -> None:
 def test_edits_that_do_not_apply_to_a_later_catalog_are_skipped() -> None:
     editor = Editor()
     editor.do(lambda c: c.create("zebra"))
-    editor.do(lambda c: c.update(editor.id("zebra"), add_aliases=["quagga"]))
-    editor.do(lambda c: c.update(editor.id("car"), hidden=True))
-    editor.do(lambda c: c.update(editor.id("dog"), add_aliases=["hound"]))
+    editor.do(lambda c: c.update(editor.id("zebra"), TagUpdate(add_aliases=["quagga"])))
+    editor.do(lambda c: c.update(editor.id("car"), TagUpdate(hidden=True)))
+    editor.do(lambda c: c.update(editor.id("dog"), TagUpdate(add_aliases=["hound"])))
     later = EditHistory.over(CatalogIndex(base(["dog", "zebra", "hound"])), editor.history.edits)
     assert later.skipped == {1, 3, 4}  # zebra exists, the car does not, the hound is a tag of its own
     row = later.tags.find_spelling("quagga")
@@ -193,7 +196,7 @@ def test_parents_of_merged_tags_make_no_cycle() -> None:
     editor = Editor()
     beagle, dog, animal, car = map(editor.id, ("beagle", "dog", "animal", "car"))
     editor.do(lambda batch: batch.merge(car, [dog]))
-    editor.do(lambda batch: batch.update(animal, add_parent_ids=[beagle]))  # a child of car by now
+    editor.do(lambda batch: batch.update(animal, TagUpdate(add_parent_ids=[beagle])))  # a child of car by now
     catalog = editor.tags.catalog()
     row = dict(zip(catalog.names, range(len(catalog)), strict=True))
     assert catalog.parents[row["beagle"]] == (row["car"],)
@@ -203,19 +206,19 @@ def test_parents_of_merged_tags_make_no_cycle() -> None:
 def test_an_alias_that_differs_from_the_name_only_in_case_can_be_removed() -> None:
     editor = Editor()
     dog = editor.id("dog")
-    editor.do(lambda batch: batch.update(dog, add_aliases=["DOG", "Dog", "hound"]))
-    editor.do(lambda batch: batch.update(dog, remove_aliases=[" DOG "]))
+    editor.do(lambda batch: batch.update(dog, TagUpdate(add_aliases=["DOG", "Dog", "hound"])))
+    editor.do(lambda batch: batch.update(dog, TagUpdate(remove_aliases=[" DOG "])))
     assert editor.tags.aliases_of(editor.tags.row_of(dog)) == ("Dog", "hound")
     assert editor.id("DOG") == dog
     for name in ("dog", "DOG"):
         with pytest.raises(ConflictError, match="is the name"):
-            editor.do(lambda batch, name=name: batch.update(dog, remove_aliases=[name]))  # type: ignore[misc]
+            editor.do(lambda batch, name=name: batch.update(dog, TagUpdate(remove_aliases=[name])))  # type: ignore[misc]
 
 
 def test_an_undo_is_the_last_edit_of_the_tags_that_it_touched() -> None:
     editor = Editor()
     dog, cat, car = map(editor.id, ("dog", "cat", "car"))
-    editor.do(lambda batch: batch.update(car, hidden=True))
+    editor.do(lambda batch: batch.update(car, TagUpdate(hidden=True)))
     editor.do(lambda batch: batch.merge(cat, [dog]))
     editor.undo(2)
     last = {name: editor.tags.last_edit_of(editor.tags.row_of(editor.id(name))) for name in ("dog", "cat", "car")}
@@ -228,12 +231,12 @@ def test_an_undo_is_the_last_edit_of_the_tags_that_it_touched() -> None:
 def random_requests(tag: str, other: str, word: str, alias: str) -> list[Callable[[EditBatch], Any]]:
     return [
         lambda c: c.create(word, [alias]),
-        lambda c: c.update(tag, name=word),
-        lambda c: c.update(tag, add_aliases=[word]),
-        lambda c: c.update(tag, remove_aliases=[word]),
-        lambda c: c.update(tag, add_parent_ids=[other]),
-        lambda c: c.update(tag, remove_parent_ids=[other]),
-        lambda c: c.update(tag, hidden=True),
+        lambda c: c.update(tag, TagUpdate(name=word)),
+        lambda c: c.update(tag, TagUpdate(add_aliases=[word])),
+        lambda c: c.update(tag, TagUpdate(remove_aliases=[word])),
+        lambda c: c.update(tag, TagUpdate(add_parent_ids=[other])),
+        lambda c: c.update(tag, TagUpdate(remove_parent_ids=[other])),
+        lambda c: c.update(tag, TagUpdate(hidden=True)),
         lambda c: c.merge(tag, [other]),
     ]
 

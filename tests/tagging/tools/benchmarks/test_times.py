@@ -74,8 +74,8 @@ def test_grown_videos_share_tags_with_their_parents_and_are_close_to_them(folder
     cosines = [float(rows[row] @ parents[more.labelled.titles[row]]) for row in range(400, 1_000)]
     others = [float(rows[row] @ rows[(row * 7) % 400]) for row in range(400, 1_000)]
     assert np.mean(cosines) > np.mean(others) + 0.2
-    assert more.learnt is not None
-    assert more.learnt.texts.shape[0] == 1_000
+    assert more.recall_model is not None
+    assert more.recall_model.texts.shape[0] == 1_000
 
 
 def test_a_grown_bundle_reports_the_recall_of_its_indexes(folder: Path) -> None:
