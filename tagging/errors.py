@@ -65,7 +65,7 @@ class InvalidTagsError(VideotagError):
 
 
 class InvalidResultsError(VideotagError):
-    """A folder that does not hold what `videotag batch` writes."""
+    """A folder that is not the output of `videotag batch`."""
 
 
 class InvalidSelectionError(VideotagError):

@@ -1,8 +1,8 @@
 """Manifests: tables of videos as JSONL, CSV or parquet.
 
 A row has `video_id` and optionally `uri`, `title`, `description`, `tags`, `split`, `uploader_id`
-(`language` and `category` are known names that nothing reads yet). A relative `uri` starts at the
-manifest's folder. In CSV, `tags` is a JSON list or names joined with `|`.
+(`language` and `category` are accepted and not read). A relative `uri` is relative to the folder of
+the manifest. In CSV, `tags` is a JSON list or names joined with `|`.
 """
 
 import csv
@@ -27,9 +27,10 @@ RowOrError = LabelledVideo | InvalidManifestError
 
 
 def read_labelled(paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[LabelledVideo]:
-    """Rows of all manifests with their tags; the first unreadable row or repeated video_id raises.
+    """Return the rows of all manifests with their tags. Raises InvalidManifestError for an unreadable row or repeated
+    id.
 
-    columns: field -> column of the file, where they differ.
+    columns: field -> column of the file, if they differ.
     """
     for row in _rows(paths, columns, with_tags=True):
         if isinstance(row, InvalidManifestError):
@@ -38,13 +39,13 @@ def read_labelled(paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator
 
 
 def read_videos(path: Path, columns: Mapping[str, str]) -> Iterator[VideoRef | InvalidManifestError]:
-    """Videos of one manifest, an error in the place of a row that cannot be read. Tags are never looked at."""
+    """Yield the videos of one manifest, without tags, and an error for each unreadable row."""
     for row in _rows([path], columns, with_tags=False):
         yield row if isinstance(row, InvalidManifestError) else row.video
 
 
 def parse_columns(pairs: Sequence[str]) -> dict[str, str]:
-    """["field=column", …] of `--map` as a mapping."""
+    """Return the `--map` options ["field=column", …] as a mapping."""
     columns: dict[str, str] = {}
     for pair in pairs:
         field, sep, column = pair.partition("=")
@@ -122,7 +123,7 @@ def _tags(value: Any) -> tuple[str, ...]:
 
 
 def is_unicode(text: str) -> bool:
-    """False for half a surrogate pair, which JSON can spell and no file, tokenizer or protobuf can hold."""
+    """Return False for a lone surrogate, which JSON can express but no file, tokenizer or protobuf can hold."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
@@ -141,7 +142,7 @@ Record = tuple[str, dict[str, Any] | InvalidManifestError]
 
 
 def _records(path: Path, column_of: Mapping[str, str]) -> Iterator[Record]:
-    """(place, field -> value) of each row, or an error in its place."""
+    """Yield (location, field -> value) of each row, or an error."""
     readers = {".jsonl": _jsonl, ".csv": _csv, ".parquet": _parquet}
     reader = readers.get(path.suffix.lower())
     if reader is None:

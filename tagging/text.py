@@ -1,15 +1,15 @@
-"""Words and names, and when two of them are the same.
+"""Text normalisation: the forms in which words and tag names are compared.
 
-Spellings are one tag when they agree after `normalise`. Where a name is looked for in a text, or vocabularies are
-merged, words are compared by `singular` besides.
+Spellings that are equal after `normalise` are one tag. To find names in a text, and to merge vocabularies, words are
+also compared by `singular`.
 """
 
 import re
 import unicodedata
 from functools import lru_cache
 
-# Vowel signs and accents stand behind a letter and belong to its word, which `\w` does not know. Not so what only says
-# how a sign before it is drawn: variation selectors.
+# Vowel signs and accents follow a letter and belong to its word, but `\w` does not match them. Variation selectors,
+# which only choose how the preceding character is drawn, are excluded.
 MARKS = "".join(chr(code) for code in range(0x0300, 0xFE00) if unicodedata.category(chr(code)) in ("Mn", "Mc"))
 # Scripts that write without spaces count each character as a word.
 _NO_SPACES = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff"
@@ -37,12 +37,12 @@ _OE = frozenset(("aloes", "canoes", "does", "foes", "hoes", "oboes", "tiptoes", 
 
 @lru_cache(maxsize=1 << 20)
 def normalise(tag: str) -> str:
-    """The form in which tags are compared, NFKC, case folded, single spaces; "" for nothing but white space."""
+    """Return the form in which tags are compared: NFKC, case folded, single spaces; "" for white space only."""
     return " ".join(unicodedata.normalize("NFKC", tag).casefold().split())
 
 
 def split_words(text: str) -> tuple[str, ...]:
-    """The words of a normalised text; "women's" is "women"."""
+    """Return the words of a normalised text; "women's" is "women"."""
     return tuple(_WORD.findall(_POSSESSIVE.sub("", text)))
 
 
@@ -58,7 +58,7 @@ def singular(word: str) -> str:
     return word[:-2] if word.endswith(("ches", "shes", "xes", "sses", "oes")) and not is_oe else word[:-1]
 
 
-# Names that say nothing of a video, though people use them as tags.
+# Words that are used as tags but carry no information about a video.
 EMPTY = frozenset(
     split_words("""
     a about after again all also always am an and another any anyone anything are around as at away back be

@@ -1,7 +1,4 @@
-"""HNSW parameters (Malkov & Yashunin 2016), shared by FAISS and Milvus.
-
-recall/BENCHMARKS.md has measurements of other values.
-"""
+"""HNSW parameters (Malkov & Yashunin 2016), shared by FAISS and Milvus."""
 
 LINKS = 32  # links per row and level (M)
 BUILD_BEAM = 100  # efConstruction

@@ -3,7 +3,7 @@
 A neighbour i of cosine s_i has the weight w_i = exp((s_i - s_1) / T), where s_1 is the cosine of the nearest. An
 uploader has one vote per tag, with the weight of its nearest neighbour that has the tag: otherwise one channel's habit
 of putting the same tags on every video would win. The score of a tag is its share of all votes, times s_1, so that
-distant neighbours never give high scores. recall/BENCHMARKS.md has the measurements behind the choice.
+distant neighbours never give high scores. recall/README.md has the reasons.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""`videotag bundles`: maintenance of what bundles keep outside their folders."""
+"""The `videotag bundles` commands: data that bundles keep outside their folders."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,27 +8,29 @@ import typer
 from tagging.cli import options
 from tagging.cli.console import Format, print_json, print_lines, print_table
 
-app = typer.Typer(help="Maintenance of what bundles keep outside their folders.", no_args_is_help=True)
+app = typer.Typer(help="Data that bundles keep outside their folders.", no_args_is_help=True)
 
 
 @app.callback()
 def bundles() -> None:
-    """Maintenance of what bundles keep outside their folders."""
+    """Data that bundles keep outside their folders."""
 
 
 @app.command("drop-collections")
 def drop_collections_command(
     uri: Annotated[str, typer.Option("--uri", metavar="URI", help="Milvus, as in recall.index.uri.")],
     keep: Annotated[
-        list[Path], typer.Option("--keep", metavar="BUNDLE", help="Bundle whose collections stay; may be repeated.")
+        list[Path], typer.Option("--keep", metavar="BUNDLE", help="Bundle whose collections to keep; may be repeated.")
     ],
-    yes: Annotated[bool, typer.Option("--yes", help="Remove them; without it they are only listed.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Remove the collections; the default is to list them only.")
+    ] = False,
     output: options.Output = Format.table,
 ) -> None:
     """List, or remove, the Milvus collections that no kept bundle uses.
 
     Name every bundle that is still in use with --keep: the collections of all others are removed with their rows, and
-    such a bundle cannot be loaded any more. Collections that videotag did not create are left alone.
+    these bundles can no longer be loaded. Collections that videotag did not create are not touched.
 
     [bold]Examples[/bold]
 

@@ -93,7 +93,7 @@ def _fail(message: str, hint: str = "") -> None:
     sys.stderr.write(f"error: {printable(message)}\n" + (f"hint: {printable(hint)}\n" if hint else ""))
     try:
         sys.stdout.flush()
-    except OSError:  # the rest of the output cannot be written; the error above said so
+    except OSError:  # the rest of the output cannot be written; the error above was reported
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(1)
 

@@ -37,8 +37,9 @@ def command(
 ) -> None:
     """Measure a bundle on labelled videos that it was not trained on.
 
-    Tables: recall of each channel and of their union; ranking metrics; the answers compared with those of the
-    classifier alone and of the ranker without recall; calibration of the confidences; results of target precisions.
+    The tables show recall of each channel and of their union, ranking metrics, a comparison with the classifier alone
+    and with the ranker without recall, calibration of the confidences, and the precision and coverage of target
+    precisions.
 
     [bold]Examples[/bold]
 

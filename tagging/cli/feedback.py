@@ -1,4 +1,4 @@
-"""`videotag feedback`"""
+"""The `videotag feedback` commands: feedback of users on the answers of a service."""
 
 import asyncio
 from dataclasses import asdict
@@ -10,12 +10,12 @@ import typer
 from tagging.cli import options
 from tagging.cli.console import Format, needs_extra, print_json, print_table
 
-app = typer.Typer(help="What people made of a service's answers.", no_args_is_help=True)
+app = typer.Typer(help="Feedback of users on the answers of a service.", no_args_is_help=True)
 
 
 @app.callback()
 def feedback() -> None:
-    """What people made of a service's answers."""
+    """Feedback of users on the answers of a service."""
 
 
 @app.command("export")
@@ -26,7 +26,7 @@ def export_command(
     ] = None,
     output: options.Output = Format.table,
 ) -> None:
-    """Write accepted and added tags as a manifest to train from, with the rejected ones beside them.
+    """Write accepted and added tags as a training manifest; rejected tags are in a column of their own.
 
     [bold]Examples[/bold]
 

@@ -29,10 +29,10 @@ def add_command(
     features: options.Features = None,
     output: options.Output = Format.table,
 ) -> None:
-    """Append labelled videos to a log; a video that is in the log already is replaced.
+    """Append labelled videos to a log; a video that is already in the log is replaced.
 
-    With `videotag tag --labelled FILE` they take part in neighbour voting, in any bundle with the same encoders. A
-    killed run is resumed by running it again.
+    With `videotag tag --labelled FILE` they take part in neighbour voting, in any bundle with the same encoders. Run
+    the command again to resume a killed run.
 
     [bold]Examples[/bold]
 
@@ -84,7 +84,7 @@ def fold_command(
 ) -> None:
     """Write a bundle that contains the videos of a log, with its indexes rebuilt and without training.
 
-    The log may be deleted once no older bundle is served any more.
+    The log may be deleted when no older bundle is served.
 
     [bold]Examples[/bold]
 

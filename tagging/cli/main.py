@@ -59,6 +59,6 @@ def main() -> None:
 
 
 def _stop(number: int, _: object) -> None:
-    """Exit by an exception, so that unfinished output is cleaned up and finished output is kept."""
+    """Exit by an exception, so that partial output is cleaned up and complete output is kept."""
     sys.stderr.write("stopped\n")
     sys.exit(128 + number)

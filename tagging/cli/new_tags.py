@@ -28,8 +28,8 @@ def new_command(
 ) -> None:
     """List the new tags of a batch with their evidence. `tags add --from FILE` adds the accepted ones.
 
-    A new tag is one that the bundle does not have under any spelling. In the file, `accept` is yes where the rule is
-    certain; enter yes or no in the other rows. Without --manifest every video counts as another uploader's.
+    A new tag is one that the bundle does not have under any spelling. In the file, `accept` is yes if the rule is
+    certain; enter yes or no in the other rows. Without --manifest every video counts as one of a different uploader.
 
     [bold]Examples[/bold]
 
@@ -55,7 +55,7 @@ def new_command(
         "new_tags": len(tags),
         "accepted": sum(map(rule.accepts, tags)),
         "may_be_spellings": sum(bool(tag.spelling_of) for tag in tags),
-        "uploaders": "by the manifest" if manifest else "unknown: every video counts as another uploader's",
+        "uploaders": "by the manifest" if manifest else "unknown: every video counts as one of a different uploader",
     }
     if output is Format.json:
         print_json({**summary, "rule": asdict(rule), "tags": rows})

@@ -1,4 +1,4 @@
-"""`videotag results`"""
+"""The `videotag results` commands: stored answers of a service."""
 
 import asyncio
 import re
@@ -12,18 +12,21 @@ import typer
 from tagging.cli import options
 from tagging.cli.console import Format, needs_extra, print_json, print_table, progress
 
-app = typer.Typer(help="What a service answered.", no_args_is_help=True)
+app = typer.Typer(help="Stored answers of a service.", no_args_is_help=True)
 
 _AGE = re.compile(r"([0-9]{1,5})([hd])")
 
 
 @app.callback()
 def results() -> None:
-    """What a service answered."""
+    """Stored answers of a service."""
 
 
 def moment(text: str, now: datetime | None = None) -> datetime:
-    """90d and 12h are that long ago; else a date, of which no zone is stated in UTC. BadParameter for the future."""
+    """Return the time of an age (90d, 12h) or of an ISO date, in UTC without a zone.
+
+    Raises BadParameter for the future.
+    """
     now = now or datetime.now(UTC)
     if (age := _AGE.fullmatch(text)) is not None:
         return now - timedelta(**{{"h": "hours", "d": "days"}[age[2]]: int(age[1])})
@@ -33,24 +36,24 @@ def moment(text: str, now: datetime | None = None) -> datetime:
         raise typer.BadParameter(f"{text!r} is neither an age as 90d or 12h nor a date as 2026-01-31") from None
     stated = stated if stated.tzinfo is not None else stated.replace(tzinfo=UTC)
     if stated > now:
-        raise typer.BadParameter(f"{text} is yet to come")
+        raise typer.BadParameter(f"{text} is in the future")
     return stated
 
 
 @app.command("prune")
 def prune_command(
     before: Annotated[
-        str, typer.Option("--before", metavar="AGE|DATE", help="Older ones go: 90d, 12h, or 2026-01-31 (UTC).")
+        str, typer.Option("--before", metavar="AGE|DATE", help="Remove older answers: 90d, 12h, or 2026-01-31 (UTC).")
     ],
     config: Annotated[
         Path | None, typer.Option("--config", metavar="FILE", help="The service's TOML file, which names its database.")
     ] = None,
     output: options.Output = Format.table,
 ) -> None:
-    """Remove old stored answers, while services run; a video that comes again is tagged again.
+    """Remove old stored answers; services may run meanwhile. A later request for such a video is tagged again.
 
-    Feedback, tag edits and labelled videos stay, and so do the answers of videos on which there is feedback. A file of
-    SQLite keeps its size: what is free in it is used again.
+    Feedback, tag edits, labelled videos, and the answers of videos with feedback are kept. A SQLite file keeps its size
+    and reuses the free space.
 
     [bold]Examples[/bold]
 

@@ -1,4 +1,4 @@
-"""`videotag serve`"""
+"""The `videotag serve` command: the gRPC service."""
 
 import asyncio
 import logging
@@ -23,13 +23,14 @@ logger = logging.getLogger(__name__)
 def command(
     bundle: options.Bundle = None,
     listen: Annotated[
-        str | None, typer.Option("--listen", metavar="HOST:PORT", help="Where to listen (default: 127.0.0.1:50051).")
+        str | None,
+        typer.Option("--listen", metavar="HOST:PORT", help="Address to listen on (default: 127.0.0.1:50051)."),
     ] = None,
     config: Annotated[
         Path | None, typer.Option("--config", metavar="FILE", help="TOML file with the service's settings.")
     ] = None,
 ) -> None:
-    """Answer gRPC calls until told to stop; then say so to health checks, and let running calls end.
+    """Serve gRPC calls until SIGINT or SIGTERM; then report NOT_SERVING to health checks and finish running calls.
 
     [bold]Examples[/bold]
 
@@ -49,18 +50,18 @@ def command(
 
 
 async def _serve(bundle: Path, settings: ServiceConfig, tracer: "Tracer") -> None:
-    """Told to stop while it starts, it never says that it serves; it ends when what is being loaded is."""
+    """Serve until a signal. A signal during the start cancels it: the service ends once the running load is done."""
     from tagging.service.server import serving
 
     stop, starting = asyncio.Event(), asyncio.current_task()
 
-    def told_to_stop() -> None:
+    def request_stop() -> None:
         if starting is not None and not stop.is_set():
             starting.cancel()
         stop.set()
 
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, told_to_stop)
+        asyncio.get_running_loop().add_signal_handler(number, request_stop)
     try:
         async with serving(bundle, settings, tracer) as running:
             starting = None
@@ -69,4 +70,4 @@ async def _serve(bundle: Path, settings: ServiceConfig, tracer: "Tracer") -> Non
     except asyncio.CancelledError:
         if not stop.is_set():
             raise
-        logger.info("told to stop while it started")
+        logger.info("stopped during the start")

@@ -1,4 +1,4 @@
-"""`videotag service`: administration of the service: client tokens and the schema of its database."""
+"""The `videotag service` commands: client tokens and the database schema of the service."""
 
 import asyncio
 from pathlib import Path
@@ -71,14 +71,16 @@ def migrate_command(config: Config = None, database: Database = None) -> None:
 
 @app.command("revert")
 def revert_command(
-    revision: Annotated[str, typer.Argument(metavar="REVISION", help="Older revision, as 0001; base: no tables.")],
-    yes: Annotated[bool, typer.Option("--yes", help="Confirm that data without a place there is lost.")] = False,
+    revision: Annotated[str, typer.Argument(metavar="REVISION", help="Older revision, such as 0001; base: no tables.")],
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Confirm that data that the older tables cannot hold is lost.")
+    ] = False,
     config: Config = None,
     database: Database = None,
 ) -> None:
-    """Take the tables back to an older revision, before an older version of the service starts.
+    """Downgrade the tables to an older revision, before an older version of the service starts.
 
-    Data that the older tables have no place for are lost, so back up first. Stop every service on the database.
+    Data that the older tables cannot hold is lost, so back up first. Stop every service that uses the database.
 
     [bold]Examples[/bold]
 
@@ -88,7 +90,7 @@ def revert_command(
         from tagging.store.database.migrate import revert
 
     if not yes:
-        raise typer.BadParameter("data that the older tables have no place for are lost; confirm with --yes")
+        raise typer.BadParameter("data that the older tables cannot hold is lost; confirm with --yes")
     asyncio.run(revert(_database(config, database), revision))
     print_lines([f"the database is at revision {revision}"])
 

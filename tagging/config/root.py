@@ -1,7 +1,7 @@
 """Root of the configuration tree of a training.
 
-Each part of the program receives only its own branch. A bundle keeps the tree that it was trained with; profiles.py
-provides the values.
+Each part of the program receives only its own branch. A bundle stores the tree of its training; profiles.py has the
+values.
 """
 
 from typing import Annotated
@@ -16,20 +16,22 @@ from tagging.config.recall import RecallConfig
 
 
 class SelectConfig(Branch):
-    """`min_confidence` above 1 answers nothing."""
+    """Selection of the answered tags; a `min_confidence` above 1 selects none."""
 
     max_tags: PositiveInt = 5
     min_confidence: Annotated[float, Field(ge=0)] = 0.05
 
 
 class TrainingConfig(Branch):
-    """`holdout` is the share of uploaders (of videos, where no uploader is given) kept out of training.
+    """Split of the labelled videos. Each part consists of whole uploaders; videos without an uploader count separately.
 
-    About `blended` videos, of whole uploaders and at most a fifth of all, vote and are not learnt from: the blend and
-    the confidence are fitted on them. About `promised` others, at most a tenth of all, are fitted on by nothing: they
-    say which confidence keeps which precision. For `recalled` of those learnt from rank is told what recall proposes,
-    to tell it from what is true. With fewer than `least_videos` to learn from nothing is learnt:
-    neighbours vote.
+    holdout:      share of the uploaders that is kept out of the bundle, for `videotag evaluate --held-out`
+    blended:      about this many videos, at most a fifth, vote but train no model: fusion and confidence are fitted on
+                  them
+    promised:     about this many other videos, at most a tenth, which nothing is fitted on: precision control measures
+                  the precision of each confidence on them
+    recalled:     number of training videos whose recall candidates are negatives of the ranker
+    least_videos: with fewer training videos no model is trained; neighbours vote
     """
 
     holdout: Fraction = 0.0

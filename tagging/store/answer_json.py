@@ -36,9 +36,9 @@ def answer_to_json(answer: RankedTags) -> dict[str, Any]:
 
 
 def answer_from_json(stored: Mapping[str, Any]) -> RankedTags:
-    """Return the answer of its stored form.
+    """Return the answer from its stored form.
 
-    Unknown keys are ignored, so that a service rolled back to this version reads what a newer one stored.
+    Unknown keys are ignored, so that a service rolled back to this version reads answers stored by a newer one.
     """
     return RankedTags(
         stored["video_id"],
@@ -102,5 +102,5 @@ def _tag_from_json(stored: Mapping[str, Any]) -> RankedTag:
 
 
 def _present_fields(evidence: Evidence) -> dict[str, Any]:
-    """Return the fields of the evidence's own kind; those of other kinds are None and left out."""
+    """Return the fields of this kind of evidence; fields of other kinds are None and left out."""
     return {name: value for name, value in asdict(evidence).items() if value is not None}

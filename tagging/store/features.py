@@ -1,10 +1,10 @@
-"""The feature store: what encoders made of a content, kept so that nothing is decoded or encoded twice.
+"""Feature store: encoder outputs on disk, so that no content is decoded or encoded twice.
 
     ROOT/<modality>/<fingerprint>/<shard>.parquet     key, length, values (fp16), warnings
 
-A key is the sha256 of the content, a fingerprint stands for everything else that shapes the features.
-Shards are written under a temporary name and renamed, so a killed extraction loses at most the rows it
-had not flushed and leaves no half shard; several processes may add to one table.
+A key is the sha256 of the content; the fingerprint covers everything else that affects the features. Shards are written
+under a temporary name and renamed, so a killed extraction loses at most the rows it had not flushed and leaves no
+partial shard; several processes may add to one table.
 """
 
 import logging
@@ -28,14 +28,14 @@ from tagging.types import Modality
 logger = logging.getLogger(__name__)
 
 FLUSH_ROWS = 4096
-FLUSH_VALUES = 32 * 2**20  # fp16 values held back, 64 MiB
+FLUSH_VALUES = 32 * 2**20  # pending fp16 values, 64 MiB
 FLUSH_AFTER_S = 20.0
 STALE_AFTER_S = 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StoredFeatures:
-    """Tokens of one content, None where there was nothing to encode, and what the user should know of it."""
+    """Tokens of one content, None if there was nothing to encode, and warnings for the user."""
 
     tokens: NDArray[np.float16] | None  # (T, D)
     warnings: tuple[str, ...] = ()
@@ -60,7 +60,7 @@ class FeatureTable:
         return len(self._keys)
 
     def add(self, key: str, features: StoredFeatures) -> None:
-        """Keep the features of a new key; they are on disk after `flush`, which large or old batches call."""
+        """Add the features of a new key. They are on disk after `flush`, which is called for large or old batches."""
         if features.tokens is not None and (features.tokens.ndim != 2 or features.tokens.shape[1] != self._dim):
             raise ValueError(f"tokens {features.tokens.shape}, expected (T, {self._dim})")
         if key in self._keys:
@@ -73,7 +73,7 @@ class FeatureTable:
             self.flush()
 
     def flush(self) -> None:
-        """Write what is pending as one shard, whole or not at all."""
+        """Write the pending features as one shard, atomically."""
         self._flushed_at = time.monotonic()
         if not self._pending:
             return
@@ -96,7 +96,7 @@ class FeatureTable:
         self._held = 0
 
     def read(self, keys: Sequence[str]) -> Iterator[tuple[str, StoredFeatures]]:
-        """The features of those of the keys that are stored, each once, in no particular order."""
+        """Yield the features of the stored ones among the keys, each once, in no particular order."""
         self.flush()
         wanted = set(keys)
         for shard in self._shards():
@@ -126,7 +126,9 @@ class FeatureTable:
         return sorted(self._folder.glob("*.parquet"))
 
     def _stored_keys(self) -> Iterator[str]:
-        for partial in self._folder.glob(".*.partial-*"):  # of a killed extraction; a live one renames in seconds
+        for partial in self._folder.glob(
+            ".*.partial-*"
+        ):  # left by a killed extraction; a running one renames within seconds
             if time.time() - partial.stat().st_mtime > STALE_AFTER_S:
                 partial.unlink(missing_ok=True)
         for shard in self._shards():

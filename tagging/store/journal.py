@@ -1,9 +1,8 @@
-"""A file that only grows: what `append` has returned from is there again after a kill or a power cut.
+"""Append-only journal file: a record is durable, also after a kill or a power cut, once `append` has returned.
 
 A record is its payload after a header: magic, length of the payload, CRC-32 of the payload, CRC-32 of the header so
-far; numbers are little-endian. A writer that is killed leaves at most one torn record, at the end, which nobody was
-told of: it is passed over, and cut off by the next writer. Damage that an intact record follows is something else, and
-an error.
+far; numbers are little-endian. A killed writer leaves at most one torn record, at the end, whose `append`
+did not return: readers skip it, and the next writer truncates it. A damaged record before an intact one is an error.
 """
 
 import fcntl
@@ -27,16 +26,16 @@ class Journal:
     """An open journal; one writer at a time."""
 
     def __init__(self, path: Path, file: FileIO) -> None:
-        """For `open`."""
+        """Used by `open`."""
         self._path = path
         self._file = file
 
     @classmethod
     def open(cls, path: Path) -> tuple["Journal", list[bytes]]:
-        """The journal, a new one where there is none, and the payloads that are in it.
+        """Open or create a journal; return it with the payloads that it contains.
 
-        A torn last record is cut off with a warning. Raises ArtifactError where another process writes it,
-        ArtifactCorruptError as `read_journal` does, OutputUnwritableError where it cannot be written.
+        A torn last record is truncated with a warning. Raises ArtifactError if another process has it open,
+        ArtifactCorruptError as `read_journal` does, OutputUnwritableError if it cannot be written.
         """
         try:
             file = FileIO(path, "ab+")
@@ -49,7 +48,7 @@ class Journal:
                 file.truncate(path.stat().st_size - torn)
                 logger.warning("%s: the last record was torn, its %d bytes were cut off", path, torn)
             os.fsync(file)
-            _sync_folder(path.parent)  # a new file's name is on the disk as well
+            _sync_folder(path.parent)  # makes the name of a new file durable too
         except BlockingIOError as error:
             file.close()
             raise ArtifactError(f"{path} is being written elsewhere", "one process at a time writes it") from error
@@ -68,7 +67,10 @@ class Journal:
         self.close()
 
     def append(self, payload: bytes) -> None:
-        """Returns once the payload is on the disk; OutputUnwritableError otherwise, and then it takes no more."""
+        """Return once the payload is on disk.
+
+        Raises OutputUnwritableError, after which the journal accepts no more records.
+        """
         if self._file.closed:
             raise OutputUnwritableError(f"{self._path} is closed, or an earlier write failed", "open it again")
         covered = COVERED.pack(MAGIC, len(payload), zlib.crc32(payload))
@@ -89,7 +91,7 @@ class Journal:
 
 
 def read_journal(path: Path) -> tuple[list[bytes], int]:
-    """The payloads of all records in their order, and how many bytes of a torn last one follow.
+    """Return the payloads of all records in order, and the number of bytes of a torn last one.
 
     Raises ArtifactCorruptError if an intact record follows a damaged one, or for a file that is not a journal.
     """
@@ -119,7 +121,7 @@ def _intact_behind(data: bytes, start: int) -> bool:
 
 
 def _payload_at(data: bytes, start: int) -> bytes | None:
-    """The payload of the record that begins there; None where none does, or not all of it is there."""
+    """Return the payload of the record at this offset; None if there is no complete record."""
     if len(data) < start + HEADER.size:
         return None
     magic, length, checksum, header_checksum = HEADER.unpack_from(data, start)

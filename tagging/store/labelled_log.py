@@ -1,7 +1,7 @@
 """Append-only file log of labelled videos that were added to, or removed from, a bundle after its training.
 
-An update holds everything that lets the video vote in any bundle with the same encoders: its text, its tags as people
-wrote them, and a unit row of each encoder. It does not depend on a bundle. The last update of a video counts, so a log
+An update holds everything that lets the video vote in any bundle with the same encoders: its text, its tags as
+written, and a unit row of each encoder. It does not depend on a bundle. The last update of a video counts, so a log
 may be applied to a bundle that already has some of its videos, and may be applied twice.
 """
 
@@ -32,7 +32,7 @@ class AddedVideo:
     encoders: Mapping[Modality, str]  # fingerprint of the encoder of each row
 
     def embeddings(self, encoders: Mapping[Modality, str]) -> VideoEmbeddings:
-        """The input of recall: the text, and the rows that were made by these encoders, by fingerprint."""
+        """Return the input of recall: the text, and the rows made by these encoders, by fingerprint."""
         rows: dict[str, NDArray[np.float32]] = {
             modality: row for modality, row in self.rows.items() if self.encoders[modality] == encoders.get(modality)
         }
@@ -42,7 +42,7 @@ class AddedVideo:
 
 @dataclass(frozen=True, slots=True)
 class RemovedVideo:
-    """A labelled video that no longer votes."""
+    """A labelled video that was removed from neighbour voting."""
 
     video_id: str
 
@@ -60,7 +60,7 @@ class LabelledFileLog:
 
     @classmethod
     def open(cls, path: Path) -> "LabelledFileLog":
-        """Open a log, creating it where there is none; raises what `Journal.open` does."""
+        """Open a log, creating it if needed. Raises the errors of `Journal.open`."""
         journal, payloads = Journal.open(path)
         try:
             return cls(journal, [from_bytes(payload, path) for payload in payloads])
@@ -76,7 +76,7 @@ class LabelledFileLog:
 
     @property
     def latest(self) -> Mapping[str, LabelledUpdate]:
-        """The last update of each video."""
+        """Return the last update of each video."""
         return self._latest
 
     def append(self, update: LabelledUpdate) -> None:
@@ -101,7 +101,7 @@ def read_labelled_log(path: Path) -> dict[str, LabelledUpdate]:
 
 
 def video_id_of(update: LabelledUpdate) -> str:
-    """The id of the video that was added or removed."""
+    """Return the id of the added or removed video."""
     return update.video.video_id if isinstance(update, AddedVideo) else update.video_id
 
 
@@ -123,7 +123,7 @@ def to_bytes(update: LabelledUpdate) -> bytes:
 
 
 def from_bytes(payload: bytes, source: object) -> LabelledUpdate:
-    """Deserialise an update; raises ArtifactCorruptError, which names `source`, for a payload that is none."""
+    """Deserialise an update; raises ArtifactCorruptError, with `source` in its message, for an invalid payload."""
     try:
         [length] = LENGTH.unpack_from(payload)
         start = LENGTH.size + length

@@ -1,7 +1,7 @@
 """Database address: the parsed URL of the configuration.
 
-No message repeats the URL, not even what is wrong in it: with an @ that is not escaped, a piece of the password lies
-where a host is looked for.
+No message repeats any part of the URL: if an @ in the password is not escaped, the rest of the password is parsed as
+the host.
 """
 
 from collections.abc import Mapping
@@ -33,13 +33,15 @@ class Address:
 
 
 def address_of(config: DatabaseConfig) -> Address:
-    """Raises InvalidConfigError for a URL that names no database of either kind."""
+    """Return the parsed URL. Raises InvalidConfigError unless it names a SQLite or PostgreSQL database."""
     if config.url is None:
         return _file(URL.create("sqlite", database=str(paths.database())), config)
     try:
         url = make_url(config.url.get_secret_value())
     except (ArgumentError, ValueError):
-        raise InvalidConfigError("the database's URL cannot be read", HINT) from None  # its words may hold the password
+        raise InvalidConfigError(
+            "the database's URL cannot be read", HINT
+        ) from None  # its message may contain the password
     if url.drivername == "sqlite":
         return _file(url, config)
     if url.drivername in ("postgresql", "postgres"):
@@ -54,7 +56,7 @@ def _file(url: URL, config: DatabaseConfig) -> Address:
         url.set(drivername="sqlite"),
         url.database,
         Path(url.database),
-        # Python's own transactions begin at the first write alone, and not for tables; file.py begins them instead.
+        # Python's sqlite3 begins transactions at the first write only, and none for DDL; file.py begins them instead.
         {"isolation_level": None, "timeout": config.wait_timeout_s},
     )
 
@@ -68,13 +70,13 @@ def _server(url: URL, config: DatabaseConfig) -> Address:
     port = url.port or options.get("port") or 5432
     arguments: dict[str, Any] = {
         "timeout": config.connect_timeout_s,
-        # The driver's own limit holds where the server does not answer at all; the server's spares it the work.
+        # The driver's limit also covers a server that does not answer; the server's limit ends the query there.
         "command_timeout": config.statement_timeout_s + 1,
         "server_settings": {
             "application_name": "videotag",
             "statement_timeout": _milliseconds(config.statement_timeout_s),
             "lock_timeout": _milliseconds(config.wait_timeout_s),
-            # Ends transactions of a process that stopped midway, whose locks block others.
+            # Ends the transactions of a stopped process, whose locks would block others.
             "idle_in_transaction_session_timeout": _milliseconds(config.statement_timeout_s),
         },
     }

@@ -1,4 +1,4 @@
-"""An open database: transactions, and known errors in place of the driver's."""
+"""Database connection: transactions with a time limit, and translated driver errors."""
 
 import asyncio
 import json
@@ -32,16 +32,17 @@ class Engine(Protocol):
 
 
 class Database:
-    """SQLite or PostgreSQL; of one event loop. Connecting waits for the first transaction, and is tried anew by each.
+    """A SQLite or PostgreSQL database; belongs to one event loop. Connections are opened by the transactions.
 
-    A transaction is a function of a connection, which returns what it made of it. It raises BackendUnavailableError
-    where the database is away, busy or slow: trying again helps, and the connections mend themselves.
-    OutputUnwritableError where it takes nothing: no room, no right. ArtifactCorruptError for a damaged file. What was
-    written in a transaction that ends in an error is undone whole.
+    A transaction is a function of a connection, whose result is returned. It is rolled back if it raises an error:
 
-    A transaction ends also where nobody waits for it any more: a driver that is interrupted leaves a connection that
-    nobody can use. Who would wait for too long is told so (BackendUnavailableError, or DeadlineExceededError to who had
-    little time); what the transaction writes may be stored then, or not.
+    BackendUnavailableError  the database is unreachable, busy or slow; a retry may succeed, and connections recover
+    OutputUnwritableError    the disk is full, or the user lacks permission
+    ArtifactCorruptError     the file is damaged
+
+    A transaction also runs to its end after its caller was cancelled, as interrupting a driver leaves an unusable
+    connection. A caller that waits for too long gets BackendUnavailableError, or DeadlineExceededError if its own
+    deadline was short; the transaction may be committed nevertheless.
     """
 
     def __init__(self, config: DatabaseConfig) -> None:
@@ -70,7 +71,9 @@ class Database:
         return await self._in_time(self._engine.write(work))
 
     async def close(self) -> None:
-        """Wait for running transactions, for a hanging database no longer than a caller would."""
+        """Wait for running transactions, if the database hangs no longer than a caller would, and close the
+        connections.
+        """
         await self.background.wait_all(self._answer_timeout_s)
         await self._engine.close()
 
@@ -78,20 +81,21 @@ class Database:
         patience_s = self._patience_s()
         try:
             async with asyncio.timeout(patience_s):
-                return await self.background.run(self._told(transaction))
+                return await self.background.run(self._translated(transaction))
         except TimeoutError as error:
             if patience_s < min(SLOW_S, self._answer_timeout_s):
-                told = "the deadline passed while the database was asked"
-                raise DeadlineExceededError(told, "give more time") from error
+                raise DeadlineExceededError("the deadline passed during a database query", "give more time") from error
             raise BackendUnavailableError(
                 f"the database {self.display_name} did not answer in time", RETRY_HINT
             ) from error
 
-    async def _told(self, transaction: Coroutine[Any, Any, T]) -> T:
+    async def _translated(self, transaction: Coroutine[Any, Any, T]) -> T:
         with translate_errors(self.display_name):
             return await transaction
 
     def _patience_s(self) -> float:
-        """The longest wait of the current caller: a hanging database holds no caller beyond its deadline."""
+        """Return the longest wait of the current caller, so that a hanging database blocks no caller beyond its
+        deadline.
+        """
         time_left_s = concurrency.time_left_s()
         return self._answer_timeout_s if time_left_s is None else min(self._answer_timeout_s, WAIT_SHARE * time_left_s)

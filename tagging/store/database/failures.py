@@ -13,8 +13,8 @@ RETRY_HINT = "try again in a while"
 
 # https://www.sqlite.org/rescode.html
 SQLITE_ERRORS: dict[int, tuple[type[VideotagError], str]] = {
-    sqlite3.SQLITE_BUSY: (BackendUnavailableError, f"another writer is at it for long; {RETRY_HINT}"),
-    sqlite3.SQLITE_LOCKED: (BackendUnavailableError, f"another writer is at it for long; {RETRY_HINT}"),
+    sqlite3.SQLITE_BUSY: (BackendUnavailableError, f"another writer holds the lock for long; {RETRY_HINT}"),
+    sqlite3.SQLITE_LOCKED: (BackendUnavailableError, f"another writer holds the lock for long; {RETRY_HINT}"),
     sqlite3.SQLITE_IOERR: (BackendUnavailableError, "is its disk full, or gone?"),
     sqlite3.SQLITE_FULL: (OutputUnwritableError, "make room on its disk"),
     sqlite3.SQLITE_READONLY: (OutputUnwritableError, "give this user the right to write the file and its folder"),
@@ -27,15 +27,15 @@ SQLITE_ERRORS: dict[int, tuple[type[VideotagError], str]] = {
 # PostgreSQL's codes, or their first two letters: https://www.postgresql.org/docs/current/errcodes-appendix.html
 UNWRITABLE = {
     "53100": "make room on the server's disk",
-    "25006": "name the server that may write, not one that follows it",
+    "25006": "name the primary server, not a replica",
 }
 UNAVAILABLE = {
     "08": "is the server up?",  # connections
     "28": "are the user and the password of its URL right?",
-    "3D": "make it with createdb, or name another in its URL",  # there is no such database
-    "40": RETRY_HINT,  # transactions that got in each other's way
-    "53": "give the server more of it, or open fewer connections",  # the resource that the server lacks
-    "55P03": f"another writer is at it for long; {RETRY_HINT}",  # a lock that was not given in time
+    "3D": "make it with createdb, or name another in its URL",  # unknown database
+    "40": RETRY_HINT,  # conflicting transactions
+    "53": "give the server more of it, or open fewer connections",  # resource exhausted on the server
+    "55P03": f"another writer holds the lock for long; {RETRY_HINT}",  # lock timeout
     "57": RETRY_HINT,  # shut down, crashed, cancelled, starting
     "58": "look into the server's log",  # its system
 }
@@ -82,12 +82,12 @@ def _of_server(error: DBAPIError, display_name: str) -> VideotagError | None:
             return OutputUnwritableError(said, UNWRITABLE[known])
         if known in UNAVAILABLE:
             return BackendUnavailableError(said, UNAVAILABLE[known])
-    if error.connection_invalidated or not code:  # the driver's own: the server said nothing
+    if error.connection_invalidated or not code:  # an error of the driver, without one of the server
         return BackendUnavailableError(said, UNAVAILABLE["08"])
     return None
 
 
 def _words(error: DBAPIError) -> str:
-    """The driver's first line, without the class that SQLAlchemy puts before it."""
+    """Return the driver's first line, without the class name that SQLAlchemy prepends."""
     lines = str(error.orig).splitlines() or [type(error).__name__]
     return lines[0].split(">: ")[-1]

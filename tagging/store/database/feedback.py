@@ -1,4 +1,4 @@
-"""Feedback log: which tags of a video's answer people accepted, rejected and added."""
+"""Feedback log: the tags of a video's answer that users accepted and rejected, and the ones that they added."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -16,7 +16,7 @@ VERDICTS = ("accepted", "rejected", "added")
 
 @dataclass(frozen=True, slots=True)
 class NamedTag:
-    """A tag under the name that people saw, which a later rename does not change."""
+    """A tag under the name that was shown, which a later rename does not change."""
 
     tag_id: str | None  # None: no tag had the name
     name: str

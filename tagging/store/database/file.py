@@ -1,6 +1,6 @@
-"""Transactions on a file of SQLite, each in a thread from its first statement to its last.
+"""SQLite transactions, each in one thread from its first statement to its last.
 
-An asynchronous driver changes threads at every step of every statement, which takes longer than the statements do.
+An asynchronous driver changes threads at every step of every statement, which takes longer than the statements.
 """
 
 import asyncio
@@ -29,8 +29,8 @@ class FileEngine:
         self._wait_s: float = options["pool_timeout"]
         self._threads = ThreadPoolExecutor(options["pool_size"], "database")
         self._free = asyncio.Semaphore(options["pool_size"])
-        # SQLite lets one write and the others ask again and again, which may keep one of them waiting for long. Here
-        # those of this process come in turn.
+        # SQLite has one writer, and the others poll, so that one of them may starve. Here
+        # the writers of this process take turns.
         self._writing = asyncio.Lock()
 
     async def read(self, work: Callable[[Connection], T]) -> T:
@@ -53,7 +53,7 @@ class FileEngine:
 
     async def close(self) -> None:
         self._engine.dispose()
-        self._threads.shutdown()  # abandoned statements end too, at the latest when their lock wait is over
+        self._threads.shutdown()  # abandoned statements end as well, at the latest when their lock wait is over
 
     async def _in_thread(self, run: Callable[[], T]) -> T:
         await self._get(self._free)
@@ -74,7 +74,7 @@ def _set_up(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
     cursor = connection.cursor()
     _keep_a_wal(cursor)
     for pragma in (
-        "synchronous = FULL",  # each commit is synced; some builds have NORMAL, whose last ones a power cut loses
+        "synchronous = FULL",  # sync each commit: with NORMAL, a default of some builds, a power cut loses the last
         "foreign_keys = ON",
     ):
         cursor.execute(f"PRAGMA {pragma}")
@@ -84,8 +84,8 @@ def _set_up(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
 def _keep_a_wal(cursor: sqlite3.Cursor) -> None:
     """Switch to a write-ahead log, with which readers continue during a write.
 
-    A new file is switched to it, which reads and then writes: where another writes just then, SQLite refuses at once
-    instead of waiting as it does for everything else.
+    The switch reads and then writes: if another process writes at that moment, SQLite fails at once instead of waiting,
+    as it does in all other cases.
     """
     ((wait_ms,),) = cursor.execute("PRAGMA busy_timeout")
     until = time.monotonic() + wait_ms / 1000
@@ -100,6 +100,6 @@ def _keep_a_wal(cursor: sqlite3.Cursor) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    # A writer that began as a reader fails at once, without waiting, where another has written meanwhile.
+    # A transaction that began as a reader fails at once, without waiting, if another has written meanwhile.
     if connection.get_execution_options().get("writes", False):
         connection.exec_driver_sql("BEGIN IMMEDIATE")

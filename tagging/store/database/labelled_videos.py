@@ -1,4 +1,4 @@
-"""Labelled video log: videos added to a running service, and removed again. The last record of a video counts."""
+"""Labelled video log: videos added to and removed from a running service. The last record of a video counts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -23,7 +23,7 @@ PAGE = 100
 
 
 class Record(Protocol):
-    """A frozen dataclass. A second record of the same request is the same one, sent again."""
+    """A frozen dataclass. A second record of the same request is a retry."""
 
     @property
     def origin(self) -> Origin | None: ...
@@ -81,40 +81,40 @@ class Log(ABC, Generic[T]):
         return await self._database.write(work)
 
     async def of_request(self, request_id: str) -> Numbered[T] | None:
-        """The record that a request appended; None where it appended none."""
+        """Return the record that a request appended, or None."""
         return await self._database.read(lambda connection: self._of_request(connection, request_id))
 
     async def after(self, number: int, limit: int = PAGE) -> tuple[Numbered[T], ...]:
-        """The first entries after a number, in order; empty at the end of the log."""
+        """Return the first entries after a number, in order; empty at the end of the log."""
         statement = select(self.table).where(self.table.c.number > number).order_by(self.table.c.number).limit(limit)
         return await self._database.read(
             lambda connection: tuple(map(self._entry, connection.execute(statement).mappings()))
         )
 
     async def all_after(self, number: int = 0) -> AsyncIterator[Numbered[T]]:
-        """Every entry after a number, in order, with one page in memory at a time."""
+        """Yield every entry after a number, in order, with one page in memory at a time."""
         while page := await self.after(number):
             for entry in page:
                 yield entry
             number = page[-1].number
 
     async def last(self) -> int:
-        """The number of the last entry; 0 for an empty log."""
+        """Return the number of the last entry; 0 for an empty log."""
         return await self._database.read(lambda connection: int(connection.execute(self._end()).scalar_one()))
 
     @abstractmethod
     def _content(self, record: T) -> Mapping[str, Any]:
-        """The table's columns, without the number and the origin; raises InvalidRecordError."""
+        """Return the table's columns, without the number and the origin. Raises InvalidRecordError."""
 
     @abstractmethod
     def _record(self, row: RowMapping, origin: Origin) -> T:
-        """The record of a row."""
+        """Return the record of a row."""
 
     def _check(self, connection: Connection, record: T) -> None:
         """Raise InvalidRecordError for a record that contradicts the log, while no other writer can append."""
 
     def _row(self, record: T) -> dict[str, Any]:
-        """The table's columns, without the number."""
+        """Return the table's columns, without the number."""
         origin = _origin_of(record)
         require_text("request_id", origin.request_id, ID_BYTES)
         require_client_name(origin.client)
@@ -123,14 +123,14 @@ class Log(ABC, Generic[T]):
         return {**self._content(record), **made_by}
 
     def _lock(self, connection: Connection) -> int:
-        """Return the last number, and keep other writers out until the end of the transaction."""
+        """Return the last number, and lock out other writers until the end of the transaction."""
         return int(connection.execute(self._end().with_for_update()).scalar_one())
 
     def _end(self) -> Select[Any]:
         return select(log_ends.c.last).where(log_ends.c.log == self.table.name)
 
     def _stored(self, connection: Connection, record: T) -> Numbered[T] | None:
-        """The record that its request appended before; raises InvalidRecordError where that is a different one."""
+        """Return the record that this request appended before. Raises InvalidRecordError if it is a different one."""
         origin = _origin_of(record)
         stored = self._of_request(connection, origin.request_id)
         if stored is not None:

@@ -30,12 +30,15 @@ async def migrate(config: DatabaseConfig) -> None:
 
 
 async def revert(config: DatabaseConfig, revision: str) -> None:
-    """Downgrade to the tables of an older revision; "base": no tables. Data without a place there are lost."""
+    """Downgrade to the tables of an older revision; "base": no tables.
+
+    Data that the older tables cannot hold are lost.
+    """
     await _change(config, command.downgrade, revision)
 
 
 async def require_current(database: Database) -> None:
-    """Raise DatabaseMismatchError unless the tables are those of this version; also raises the errors of Database."""
+    """Raise DatabaseMismatchError unless the tables have the revision of this version, or an error of Database."""
     if database.file and not database.file.exists():  # connecting would create it
         raise DatabaseMismatchError(f"there is no database {database.display_name}", "migrate it first")
     found = await database.read(_revision)

@@ -1,5 +1,7 @@
-"""The tables; migrations/ leads there. Each is read and written by the module of its name alone; but old answers are
-removed in one statement that sees whether there is feedback (taggings.py).
+"""Tables of the database, as the migrations create them.
+
+Each table is read and written only by the module of its name, except that taggings.py checks for feedback in the
+statement that prunes old answers.
 """
 
 from datetime import UTC, datetime
@@ -32,7 +34,7 @@ metadata = MetaData(
 
 
 class UtcTime(TypeDecorator[datetime]):
-    """A moment, to the microsecond: aware of its zone in Python, UTC in SQLite, which knows no zones."""
+    """A time to the microsecond: with a time zone in Python, UTC in SQLite, which has no time zones."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -49,8 +51,8 @@ class UtcTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if dialect.name == "sqlite" else value.astimezone(UTC)
 
 
-NUMBER = BigInteger().with_variant(Integer, "sqlite")  # the only key that SQLite keeps no index for
-# JSON and not JSONB, which refuses strings with a zero or half a surrogate; titles come with both.
+NUMBER = BigInteger().with_variant(Integer, "sqlite")  # SQLite keeps no separate index for this key only
+# JSON and not JSONB, which rejects strings with a zero character or a lone surrogate; titles contain both.
 
 taggings = Table(
     "taggings",
@@ -63,7 +65,7 @@ taggings = Table(
     Column("role", Text, nullable=False),
     Column("video", JSON, nullable=False),  # the request's title, description and so on
     Column("answer", JSON, nullable=False),
-    Column("last_edit", BigInteger, nullable=False),  # number of the last tag edit that it knew
+    Column("last_edit", BigInteger, nullable=False),  # number of the last tag edit that it takes into account
     Column("at", UtcTime, nullable=False),
     UniqueConstraint("video_id", "content_hash", "asked", "bundle_version", "role"),
     Index(None, "bundle_version", "role", "number"),
@@ -73,7 +75,7 @@ log_ends = Table(
     "log_ends",
     metadata,
     Column("log", Text, primary_key=True),
-    Column("last", BigInteger, nullable=False),  # number of the log's last row, 0 for none
+    Column("last", BigInteger, nullable=False),  # number of the last row of the log, 0 if empty
 )
 
 feedback = Table(

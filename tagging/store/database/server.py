@@ -1,4 +1,4 @@
-"""Transactions on a server of PostgreSQL, on the event loop."""
+"""PostgreSQL transactions, on the event loop."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -15,14 +15,14 @@ class ServerEngine:
         """options: of create_engine"""
         self._engine = create_async_engine(
             url,
-            # Others' transactions are seen as soon as they are committed, whatever a server's default is: a statement
-            # that waited for a lock must see what it waited for.
+            # Read committed, whatever the default of the server is: a statement
+            # that waited for a lock must see the changes of its holder.
             isolation_level="READ COMMITTED",
-            pool_pre_ping=True,  # a connection that the server closed meanwhile is replaced before it is used
+            pool_pre_ping=True,  # replaces a connection that the server has closed, before it is used
             **options,
         )
         event.listen(self._engine.sync_engine, "close", _hang_up)
-        # One statement needs no transaction, whose beginning and end would be two more ways to the server.
+        # One statement needs no transaction, whose begin and commit would be two more round trips.
         self._reader = self._engine.execution_options(isolation_level="AUTOCOMMIT")
 
     async def read(self, work: Callable[[Connection], T]) -> T:
@@ -34,10 +34,10 @@ class ServerEngine:
             return await connection.run_sync(work)
 
     async def close(self) -> None:
-        """When nothing runs any more."""
+        """Close the connections. No transaction may be running."""
         await self._engine.dispose()
 
 
 def _hang_up(connection: Any, _: ConnectionPoolEntry) -> None:
-    # The driver's own way says so to the server and waits until that has heard it.
+    # The driver's regular close notifies the server and waits for its acknowledgement.
     connection.driver_connection.terminate()

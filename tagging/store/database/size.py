@@ -1,4 +1,4 @@
-"""Size of a database on its disk."""
+"""Size of a database on disk."""
 
 from sqlalchemy import text
 

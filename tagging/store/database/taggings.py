@@ -1,4 +1,4 @@
-"""Stored taggings: the answers given for videos, and those of the shadow bundle for the same requests."""
+"""Stored taggings: the answers of the active bundle, and of the shadow bundle to the same requests."""
 
 import json
 import math
@@ -22,7 +22,7 @@ Role = Literal["active", "shadow"]
 
 @dataclass(frozen=True, slots=True)
 class TaggingOptions:
-    """How a caller limits the answer; None: as the bundle is configured."""
+    """Limits on the answer in a request; None: the configuration of the bundle."""
 
     max_tags: int | None = None
     min_confidence: float | None = None
@@ -36,7 +36,7 @@ class TaggingOptions:
 
     @property
     def text(self) -> str:
-        """The options as JSON, equal for equal options; part of the stored key."""
+        """Return the options as JSON, equal for equal options; part of the stored key."""
         floats = {"min_confidence": self.min_confidence, "precision": self.precision}
         options = {"max_tags": self.max_tags} | {k: None if v is None else float(v) for k, v in floats.items()}
         return json.dumps({name: value for name, value in options.items() if value is not None})
@@ -47,7 +47,7 @@ class TaggingKey:
     """The identity of a tagging: calls with the same key get the same stored answer."""
 
     video_id: str
-    content_hash: str  # of everything that shapes the answer; the caller decides what it covers
+    content_hash: str  # hash of everything that affects the answer; computed by the caller
     bundle_version: str
     options: TaggingOptions
     role: Role = "active"
@@ -64,7 +64,7 @@ class Tagging:
     """A stored answer."""
 
     key: TaggingKey
-    video: VideoRef  # as the caller described it; content that was sent is not stored
+    video: VideoRef  # as described in the request; uploaded content is not stored
     answer: RankedTags
     at: datetime
     last_edit: int = 0  # number of the last tag edit that the answer takes into account; 0 for none
@@ -92,7 +92,7 @@ class Pruned:
     last: int  # number of the last one of the range
     looked_at: int
     removed: int
-    kept: int  # old enough to remove, but there is feedback on the video
+    kept: int  # old enough to remove, but kept because of feedback on the video
 
 
 class Taggings:
@@ -102,7 +102,7 @@ class Taggings:
         self._database = database
 
     async def put(self, tagging: Tagging) -> Tagging:
-        """Store a tagging unless its key is taken; return the one that is on the disk under the key."""
+        """Store a tagging unless its key is taken; return the tagging that is on disk under the key."""
         row = _key_columns(tagging.key) | {
             "video": asdict(tagging.video),
             "answer": answer_to_json(tagging.answer),
@@ -111,7 +111,7 @@ class Taggings:
         }
 
         def work(connection: Connection) -> RowMapping | None:
-            # The insert waits for another writer of the same key, and the select then sees what that one committed.
+            # The insert waits for another writer of the same key, and the select then sees the row of that writer.
             while connection.execute(_PUT[connection.dialect.name], row).scalar_one_or_none() is None:
                 stored = connection.execute(_GET, _key_columns(tagging.key)).mappings().one_or_none()
                 if stored is not None:  # None: it was pruned between the two statements
@@ -122,7 +122,7 @@ class Taggings:
         return tagging if stored is None else _tagging(stored)
 
     async def get(self, key: TaggingKey) -> Tagging | None:
-        """The tagging stored under a key; None where there is none."""
+        """Return the tagging stored under a key, or None."""
         row = await self._database.read(
             lambda connection: connection.execute(_GET, _key_columns(key)).mappings().one_or_none()
         )
@@ -131,10 +131,10 @@ class Taggings:
     async def latest(
         self, video_id: str, content_hash: str | None = None, bundle_version: str | None = None
     ) -> Tagging | None:
-        """The last tagging of a video, optionally only of this content and of this bundle.
+        """Return the last tagging of a video, optionally only of this content and of this bundle.
 
-        With a bundle version its answers as a shadow count too; without one, only those of active bundles.
-        Raises InvalidRecordError for a value that no key can contain.
+        With a bundle version, its answers as the shadow bundle count too; without one, only answers of active bundles.
+        Raises InvalidRecordError for a value that is invalid in a key.
         """
         require_text("video_id", video_id, ID_BYTES)
         narrower = {"content_hash": content_hash, "bundle_version": bundle_version}
@@ -153,9 +153,9 @@ class Taggings:
         return _tagging(row) if row else None
 
     async def pairs(self, active_version: str, shadow_version: str, since: datetime) -> AsyncIterator[TaggingPair]:
-        """The requests that both bundles answered, the shadow bundle since a time, roughly in its order.
+        """Yield the requests that both bundles answered, the shadow bundle since the given time, roughly in its order.
 
-        Raises InvalidRecordError for a value that no version can be.
+        Raises InvalidRecordError for an invalid version.
         """
         require_text("active_version", active_version)
         require_text("shadow_version", shadow_version)
@@ -184,7 +184,7 @@ class Taggings:
     async def prune(self, before: datetime, after: int, limit: int) -> Pruned | None:
         """Remove the taggings older than `before` among the `limit` that follow number `after`.
 
-        Taggings of videos with feedback stay, whichever answer the feedback was about. Returns None at the end.
+        Taggings of videos with feedback are kept, whichever answer the feedback is about. Returns None at the end.
         """
         number, at = taggings.c.number, taggings.c.at
         page = select(number, at).where(number > after).order_by(number).limit(limit).subquery()
@@ -193,7 +193,7 @@ class Taggings:
         looked_at, last, due = await self._database.read(lambda connection: connection.execute(of_page).one())
         if not looked_at:
             return None
-        if not due:  # the usual case, which takes no write lock
+        if not due:  # the usual case, without a write lock
             return Pruned(last, looked_at, 0, 0)
         of_old = (number > after, number <= last, at < before)
         has_feedback = exists().where(feedback.c.video_id == taggings.c.video_id)
@@ -219,7 +219,7 @@ _PUT = {
 
 
 def _key_columns(key: TaggingKey) -> dict[str, Any]:
-    """The parameters of _GET."""
+    """Return the parameters of _GET."""
     return {
         "video_id": key.video_id,
         "content_hash": key.content_hash,

@@ -20,7 +20,7 @@ def require_client_name(client: str) -> None:
 
 
 def require_text(what: str, text: str, at_most: int = NAME_BYTES) -> None:
-    """Raise InvalidRecordError for an empty text, over `at_most` bytes of UTF-8, and characters no database stores."""
+    """Raise InvalidRecordError unless the text is 1 to `at_most` bytes of UTF-8 that both databases can store."""
     try:
         size = len(text.encode())
     except UnicodeEncodeError as error:
@@ -31,7 +31,7 @@ def require_text(what: str, text: str, at_most: int = NAME_BYTES) -> None:
 
 
 def require_time(at: datetime) -> None:
-    # The ends of the calendar go in, and cannot be read: in another time zone they have no year, or mean infinity.
+    # Databases store times at the ends of the calendar but cannot read them: their year may not exist in another zone.
     if at.tzinfo is None or not EARLIEST <= at < LATEST:
         raise ValueError(f"{at} has no time zone, or a year beyond 1970 to 8999")
 

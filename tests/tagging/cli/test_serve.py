@@ -30,7 +30,7 @@ def test_sigterm_while_a_bundle_loads_ends_the_process_without_serving(tmp_path:
         manifest = _opened_by_a_reader(bundle / "manifest.json", process)
         for _ in range(2):
             process.send_signal(number)
-        wait_until(lambda: "told to stop while it started" in log.read_text(), TIMEOUT_S)
+        wait_until(lambda: "stopped during the start" in log.read_text(), TIMEOUT_S)
         os.close(manifest)
         assert process.wait(TIMEOUT_S) == 0
     finally:
