@@ -1,7 +1,7 @@
-"""The seam of the encoders: one small Protocol a modality.
+"""Encoder protocols, one per modality.
 
-`prepare` is CPU work on one video and runs wherever it is cheap; `encode` is the model, and takes
-rows of many videos at once, so that batches fill whatever the videos' lengths are.
+`prepare` is CPU work on one video; `encode` runs the model on the rows of many videos at once, so that batches are full
+whatever the lengths of the videos are.
 """
 
 from collections.abc import Sequence
@@ -15,11 +15,11 @@ from tagging.types import Frames, Sound
 
 class TextEncoder(Protocol):
     dim: int
-    fingerprint: str  # changes whenever the same text could give another vector
+    fingerprint: str  # changes whenever the same text could get another vector
     max_tokens: int
 
     def token_counts(self, texts: Sequence[str]) -> NDArray[np.int64]:
-        """(B,) tokens of each text before any cut; beyond `max_tokens` the rest is not read."""
+        """(B,) tokens of each text before truncation to `max_tokens`."""
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """B texts -> (B, D) unit rows."""
@@ -30,10 +30,10 @@ class FrameEncoder(Protocol):
     fingerprint: str
 
     def prepare(self, frames: Frames) -> NDArray[np.float32]:
-        """T pictures -> (T, 3, height, width), exactly the model's own pre-processing."""
+        """T pictures -> (T, 3, height, width), by the pre-processing of the model."""
 
     def encode(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(B, 3, height, width) -> (B, D), one row a picture."""
+        """(B, 3, height, width) -> (B, D), one row per picture."""
 
 
 class SoundEncoder(Protocol):
@@ -44,7 +44,7 @@ class SoundEncoder(Protocol):
         """Sound -> (S, 96, 64) log-mel examples of 0.96 s; S = 0 when it is shorter than one example."""
 
     def encode(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(B, 96, 64) -> (B, D), one row an example."""
+        """(B, 96, 64) -> (B, D), one row per example."""
 
 
 @runtime_checkable
@@ -55,14 +55,14 @@ class ClassPredictor(Protocol):
     class_words: tuple[tuple[str, ...], ...]  # general words that are always true of each: "beagle": "dog", "animal"
 
     def beliefs(self, tokens: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(T, D) -> (T, classes) in [0, 1]: how far each token is of each class."""
+        """(T, D) tokens -> (T, classes) probabilities in [0, 1]."""
 
 
 def mean_pool(tokens: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(T, D) tokens -> (D,) the unit row of their mean.
+    """Return the unit row (D,) of the mean of (T, D) tokens.
 
-    Each token is brought to unit length first, so no single frame or example outweighs the others.
-    Raises ValueError where there is no token, or the mean has no direction.
+    Each token is normalised first, so that no single frame or example outweighs the others.
+    Raises ValueError without tokens, and for a mean of length zero.
     """
     if tokens.ndim != 2 or not len(tokens):
         raise ValueError(f"cannot pool tokens of shape {tokens.shape}")

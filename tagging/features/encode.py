@@ -1,4 +1,4 @@
-"""Encoders over a batch of videos: rows of all of them go through each model together."""
+"""Batched encoding: the rows of all videos of a batch go through each model together."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -74,7 +74,7 @@ def _unseen(encoders: Encoders, video: ReadVideo) -> tuple[str, ...]:
 
 
 def _together(inputs: dict[int, FloatRows], encode: Callable[[FloatRows], FloatRows]) -> dict[int, FloatRows]:
-    """One call for the rows of all videos, handed back to each."""
+    """Encode the rows of all videos in one call; return the tokens of each video."""
     if not inputs:
         return {}
     tokens = encode(np.concatenate(list(inputs.values())))

@@ -35,8 +35,7 @@ def fetch(config: EncodersConfig, bert: BertConfig | None, report: Callable[[str
 
     bert: the ranker's initial weights; needed for training only
 
-    Raises MissingWeightsError where the network is away or does not have it, and for paths and packages,
-    which cannot be fetched.
+    Raises MissingWeightsError if a download fails, and for paths and packages, which cannot be downloaded.
     """
     if isinstance(config.text, SentenceTransformersConfig):
         text = config.text

@@ -1,8 +1,7 @@
-"""From the classes that an encoder was taught to the tags of a catalog, by their names.
+"""Class-to-tag links: the tags of a catalog that the classes of an encoder mean.
 
-A class speaks for the tags that mean the same as its name, or as one of the general words that are always true of it:
-"beagle" for "beagle", "dog" and "animal". Names mean the same as far as their text embeddings agree, so spellings of
-a catalog need not be the encoder's.
+A class is linked to the tags whose meaning is that of its name or of one of its general words: "beagle" to "beagle",
+"dog" and "animal". Meanings are compared by text embeddings, so the catalog need not use the spellings of the encoder.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +16,7 @@ ROWS_AT_ONCE = 4096
 
 
 def name_vectors(names: Sequence[str], text: TextEncoder) -> NDArray[np.float32]:
-    """N names -> (N, D_text) unit rows, in lower case as the names of classes are."""
+    """Encode N names to (N, D_text) unit rows, in lower case like the names of classes."""
     return text.encode([name.casefold() for name in names])
 
 
@@ -27,7 +26,7 @@ def class_words(encoder: ClassPredictor) -> list[tuple[str, ...]]:
 
 
 class Linker:
-    """The classes of one encoder, whose words are read once."""
+    """The classes of one encoder, with the embeddings of their words."""
 
     def __init__(self, words: Sequence[Sequence[str]], text: TextEncoder, near: float) -> None:
         """words: of each class; near: the cosine from which a tag and a word have the same meaning"""
@@ -45,8 +44,8 @@ class Linker:
     def link(self, vectors: NDArray[np.float32], allowed: NDArray[np.bool_]) -> ClassTags:
         """Link classes to N tags by the meaning of their names.
 
-        vectors: (N, D_text) unit rows of the tags' names; allowed: (N,) True for tags that a class may speak for.
-        The weight of a pair rises from 0 at a cosine of `near` to 1 at 1, for the class's word nearest to the tag.
+        vectors: (N, D_text) unit rows of the tags' names; allowed: (N,) True for tags that may be linked.
+        The weight of a link rises from 0 at a cosine of `near` to 1 at 1, for the word of the class closest to the tag.
         """
         weights: dict[tuple[int, int], float] = {}
         for start in range(0, len(vectors), ROWS_AT_ONCE):

@@ -1,7 +1,7 @@
 """Release metadata of open_clip and torchvggish, read without importing them.
 
-Importing either imports torch and takes seconds. Their tables are plain assignments in source files, so those are
-read instead, and a missing weight can be reported as soon as the program starts.
+Importing either imports torch and takes seconds. Their tables are plain assignments in source files; these are parsed
+instead, so that missing weights are reported as soon as the program starts.
 """
 
 import ast
@@ -21,7 +21,7 @@ CLIP_WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")  #
 
 
 def open_clip_tag(model: str, tag: str) -> dict[str, Any]:
-    """open_clip's own entry for a pretrained tag: hub file and pre-processing; empty where it knows none."""
+    """Return open_clip's entry for a pretrained tag (hub file and pre-processing), empty if there is none."""
     table: dict[str, Any] = {name: getattr(typing, name) for name in ("Dict", "Iterable", "Optional", "Union")}
     table["copy"] = copy
     for file in ("constants.py", "pretrained.py"):
@@ -31,13 +31,15 @@ def open_clip_tag(model: str, tag: str) -> dict[str, Any]:
 
 
 def hub_candidates(tag: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
-    """Repository and file names, best first, of a tag's entry: its `hf_hub` is OWNER/NAME/ or OWNER/NAME/FILE."""
+    """Return the repository and file names, best first, of a tag's entry: its `hf_hub` is OWNER/NAME/ or
+    OWNER/NAME/FILE.
+    """
     repository, _, file = str(tag["hf_hub"]).rpartition("/")
     return repository, (str(Path(file).with_suffix(".safetensors")), file) if file else CLIP_WEIGHTS
 
 
 def vggish_url() -> str:
-    """The download URL of the torchvggish release."""
+    """Return the download URL of the torchvggish release."""
     for node in _source("torchvggish", "torchvggish.py").body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "VGGISH_WEIGHTS":
             return str(ast.literal_eval(node.value))
@@ -45,7 +47,7 @@ def vggish_url() -> str:
 
 
 def vggish_release() -> Path:
-    """The path of that download in torch.hub's cache (its get_dir), computed without importing torch."""
+    """Return the path of that download in torch.hub's cache (its get_dir), without importing torch."""
     if torch := sys.modules.get("torch"):
         hub = Path(torch.hub.get_dir())
     else:

@@ -1,8 +1,8 @@
-"""ResNet-18 at half the width, with the three small convolutions of ResNet-D at its entry.
+"""ResNet-18 at half the width, with the ResNet-D stem of three small convolutions.
 
 He et al. 2016 ("Deep residual learning") and He et al. 2019 ("Bag of tricks", section 4.2). Plain 3x3 convolutions
-run at several times the arithmetic rate of depthwise ones on a CPU, in training above all.
-timm has this network, too; it needs torchvision, which the offline profile does without.
+have several times the throughput of depthwise ones on a CPU, most of all in training.
+timm has this network too, but needs torchvision, which the offline profile avoids.
 """
 
 from collections.abc import Sequence
@@ -15,9 +15,9 @@ HEAD = 768
 
 
 class SmallResNet(nn.Module):
-    """Pictures, or log-mel examples as pictures of one channel, to a map of tokens.
+    """Encode pictures, or log-mel examples as pictures of one channel, into a map of tokens.
 
-    channels: of the input. dim: of a token. classes: names the tokens are scored against. widths: channels of the
+    channels: of the input. dim: of a token. classes: classes that tokens are scored against. widths: channels of the
     four stages.
     """
 
@@ -40,7 +40,8 @@ class SmallResNet(nn.Module):
         self.classes = nn.Linear(dim, classes)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """(B, channels, H, W) -> (B, cells, dim): a token for every 32 x 32 field; their mean is the input's token."""
+        """(B, channels, H, W) -> (B, cells, dim): a token for every 32 x 32 cell; their mean is the token of the input.
+        """
         cells = self.head(self.blocks(self.entry(inputs)))  # (B, HEAD, H / 32, W / 32)
         tokens: Tensor = self.token(cells.flatten(2).transpose(1, 2))
         return tokens

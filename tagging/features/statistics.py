@@ -1,8 +1,7 @@
 """Encoders without weights: plain statistics of text, pictures and sound.
 
-They serve tests and quickstart, and are the baseline that a trained encoder has to beat. Every row is made of
-features from which a fixed centre is taken, so that the cosine of unlike inputs is near zero, and of a small
-constant, so that no input is without direction.
+For tests and quickstart, and as a baseline for trained encoders. A fixed centre is subtracted from the features, so
+that the cosine of different inputs is close to zero, and a small constant is added, so that no row has length zero.
 """
 
 import math
@@ -19,19 +18,19 @@ from tagging.features.audio import log_mel
 from tagging.features.weights import fingerprint
 from tagging.types import Frames, Sound
 
-SIDE = 32  # of the thumbnails that frame statistics look at
+SIDE = 32  # of the thumbnails that frame statistics are computed on
 _HUES = 12
 _LIGHTS = 6
 _GRID = 4
 _ANGLES = 8
 _CONSTANT = 0.05
 
-# Means over the frames and sounds of 60 real clips, and weights that make the groups count about alike.
+# Means over the frames and sounds of 60 real clips, and weights that balance the groups.
 _HUE_CENTRE, _HUE_WEIGHT = 0.009, 14.0
 _LIGHT_CENTRE, _LIGHT_WEIGHT = 1 / _LIGHTS, 2.5
 _GRID_CENTRE, _GRID_WEIGHT = 0.37, 0.75
 _EDGE_CENTRE, _EDGE_WEIGHT = 0.008, 27.0
-_LEVEL_CENTRE, _LEVEL_WEIGHT = np.linspace(0.8, -1.4, 64), 0.1  # real sound falls towards high bands
+_LEVEL_CENTRE, _LEVEL_WEIGHT = np.linspace(0.8, -1.4, 64), 0.1  # real sound is weaker in high bands
 _SPREAD_CENTRE, _SPREAD_WEIGHT = 0.81, 0.4
 _CHANGE_CENTRE, _CHANGE_WEIGHT = 0.395, 1.3
 
@@ -46,11 +45,11 @@ class HashedTextEncoder:
         self.fingerprint = fingerprint("hashed-ngrams", {"dim": dim, "version": 1}, {})
 
     def token_counts(self, texts: Sequence[str]) -> NDArray[np.int64]:
-        """(B,) characters of each text once normalised."""
+        """(B,) characters of each normalised text."""
         return np.array([len(_normalise(text)) for text in texts], np.int64)
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """B texts -> (B, D) unit rows; an n-gram found f times adds or takes 1 + ln f in its bucket."""
+        """B texts -> (B, D) unit rows; an n-gram that occurs f times adds ±(1 + ln f) to its bucket."""
         rows = np.zeros((len(texts), self.dim), np.float64)
         for row, text in zip(rows, texts, strict=True):
             padded = f" {_normalise(text)[: self.max_tokens]} "
@@ -58,13 +57,13 @@ class HashedTextEncoder:
             for gram, count in grams.items():
                 hashed = _hash(gram)
                 row[(hashed >> 1) % self.dim] += (1 if hashed & 1 else -1) * (1 + math.log(count))
-            if not row.any():  # every bucket cancelled out
+            if not row.any():  # all buckets cancelled out
                 row[0] = 1.0
         return _unit(rows)
 
 
 class FrameStatisticsEncoder:
-    """A FrameEncoder of colours, where they are, and the directions of edges."""
+    """A FrameEncoder of colours, their positions, and edge directions."""
 
     dim = _HUES + _LIGHTS + 3 * _GRID**2 + 4 * _ANGLES + 1
 
@@ -95,7 +94,7 @@ class FrameStatisticsEncoder:
 
 
 class SoundStatisticsEncoder:
-    """A SoundEncoder of each mel band's level, spread and change over an example."""
+    """A SoundEncoder of the level, spread and change of each mel band over an example."""
 
     dim = 3 * 64 + 1
 

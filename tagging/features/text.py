@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 class SentenceTransformerEncoder:
     """A TextEncoder over a sentence-transformers folder; it reads local files only.
 
-    `max_tokens` is the smaller of the configured one and the model's own. Raises ArtifactMismatchError where the
-    folder holds something else than a whole model.
+    `max_tokens` is the smaller of the configured value and the limit of the model. Raises ArtifactMismatchError unless
+    the folder is a complete model.
     """
 
     def __init__(self, folder: Path, max_tokens: int, batch_size: int, device: str = "cpu") -> None:
@@ -37,8 +37,8 @@ class SentenceTransformerEncoder:
         except Exception as error:  # transformers, tokenizers, safetensors and torch each raise their own
             raise ArtifactMismatchError(f"{folder} is no sentence-transformers model: {reason_of(error)}") from error
         if dim is None:
-            raise ArtifactMismatchError(f"{folder} does not say how wide its embeddings are")
-        if missing := _missing_tensors(reports):  # transformers continues with random ones
+            raise ArtifactMismatchError(f"{folder} does not state the width of its embeddings")
+        if missing := _missing_tensors(reports):  # transformers would continue with random ones
             raise ArtifactMismatchError(f"{folder} lacks tensors of its model: {', '.join(missing[:3])}")
         self.dim = dim
         self.max_tokens = min(max_tokens, model.max_seq_length or max_tokens)
@@ -47,16 +47,16 @@ class SentenceTransformerEncoder:
         )
         model.max_seq_length = self.max_tokens
         self._model = _unmapped(model.eval())
-        # The card, which only trainers read, has the model, and the model the card: once unused, both would stay in
-        # memory until Python looks for circles, which in a big process is seldom.
+        # Model card and model refer to each other, so that both would stay in
+        # memory until a garbage collection, which is rare in a large process. Only trainers read the card.
         model.model_card_data.model = None
         self._batch_size = batch_size
         self._prompt = model.prompts.get(model.default_prompt_name or "") or ""
-        # Its own copy: a fast tokenizer keeps its truncation as state, which another thread may be relying on.
+        # A copy: a fast tokenizer stores its truncation as state, which another thread may depend on.
         self._counter = copy.deepcopy(model.tokenizer)
 
     def token_counts(self, texts: Sequence[str]) -> NDArray[np.int64]:
-        """(B,) tokens of each text, special ones included, before any cut."""
+        """(B,) tokens of each text, including special ones, before truncation."""
         if not texts:
             return np.zeros(0, np.int64)
         ids = self._counter(
@@ -64,15 +64,15 @@ class SentenceTransformerEncoder:
             truncation=False,
             padding=False,
             return_attention_mask=False,
-            verbose=False,  # else it warns of texts longer than the model reads
+            verbose=False,  # otherwise it warns of texts longer than the limit of the model
         )["input_ids"]
         return np.array([len(row) for row in ids], np.int64)
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """B texts -> (B, D) unit rows.
 
-        Texts of like length share a batch. The library sorts by characters, of which scripts need very different
-        numbers for a token; sorting by tokens leaves less padding.
+        Texts of similar length share a batch. The library sorts by characters, whose number per token depends on the
+        script; sorting by tokens leaves less padding.
         """
         rows = np.empty((len(texts), self.dim), np.float32)
         order = np.argsort(self.token_counts(texts), kind="stable")
@@ -89,7 +89,9 @@ class SentenceTransformerEncoder:
 
 @contextmanager
 def _load_report() -> Iterator[list[str]]:
-    """Collects transformers' reports on tensors that checkpoint and model do not share, instead of printing them."""
+    """Collect transformers' reports on tensors that only the checkpoint or only the model has, instead of printing
+    them.
+    """
     logger = logging.getLogger("transformers.modeling_utils")
     level = logger.level
     reports: list[str] = []
@@ -111,7 +113,7 @@ def _load_report() -> Iterator[list[str]]:
 
 
 def _unmapped(model: "SentenceTransformer") -> "SentenceTransformer":
-    """Copy the weights into memory: transformers maps their file, and truncating that would end the process."""
+    """Copy the weights into memory: transformers maps the file, and truncating it would kill the process."""
     for tensor in (*model.parameters(), *model.buffers()):
         if tensor.device.type == "cpu":
             tensor.data = tensor.data.clone()
@@ -119,7 +121,9 @@ def _unmapped(model: "SentenceTransformer") -> "SentenceTransformer":
 
 
 def _missing_tensors(reports: Iterable[str]) -> list[str]:
-    """Names that a report marks as drawn at random; poolers aside, which no sentence embedding reads."""
+    """Return the tensors that a report marks as randomly initialised, except poolers, which sentence embeddings do not
+    use.
+    """
     names = [
         line.split("|")[0].strip()
         for report in reports
@@ -131,7 +135,7 @@ def _missing_tensors(reports: Iterable[str]) -> list[str]:
 
 @contextmanager
 def _no_progress_bars() -> Iterator[None]:
-    """transformers draws a bar while it loads; the switch is global, so it is put back."""
+    """Disable the progress bar of transformers for the block. The switch is global, so it is restored."""
     from transformers.utils import logging as transformers_logging
 
     shown = transformers_logging.is_progress_bar_enabled()

@@ -1,10 +1,9 @@
-"""The two small encoders that this project trained itself: they look and listen without any download.
+"""Small vision and audio encoders trained by this project; they need no download.
 
-Each is one safetensors file: the network, the names of the classes it was taught with more general words for each,
-and the vectors of these names in the text encoder's space. A token's *name vector* is the mean of the names of the ten
-likeliest classes, weighted by the network's belief in each (ConSE, Norouzi et al. 2014; here the network learns the
-weights, as DeViSE, Frome et al. 2013, learns the vector). It is at most of length 1, and the shorter the less sure the
-network is.
+Each is one safetensors file: the network, the names of its classes with more general words for each, and the vectors of
+these names in the space of the text encoder. The *name vector* of a token is the mean of the name vectors of its ten
+most probable classes, weighted by their probabilities (ConSE, Norouzi et al. 2014; here the network learns the weights,
+as DeViSE, Frome et al. 2013, learns the vector). Its length is at most 1, and shorter for less certain predictions.
 """
 
 import json
@@ -28,7 +27,7 @@ FRAME_DIM = 256
 SOUND_DIM = 128
 PIXEL_MEAN, PIXEL_STD = 0.45, 0.27  # of all channels alike
 MEL_MEAN, MEL_STD = -3.0, 2.6  # natural log
-CLASSES_TOLD = 10  # in a name vector; the many improbable classes would add up to what all names have in common
+NAMED_CLASSES = 10  # classes in a name vector; the many improbable ones would add up to the mean of all names
 
 
 class TrainedNetwork:
@@ -47,7 +46,7 @@ class TrainedNetwork:
             self.anchors = state.pop("anchors").numpy()
             if self.anchors.shape[0] != len(self.class_names):
                 raise ValueError(f"{len(self.class_names)} class names, anchors {self.anchors.shape}")
-            with torch.device("meta"):  # no time spent on random weights
+            with torch.device("meta"):  # skips the random initialisation
                 network = SmallResNet(channels, dim, len(self.class_names))
             network.load_state_dict(state, assign=True)
         except (OSError, ValueError, KeyError, RuntimeError) as error:
@@ -83,7 +82,7 @@ class TrainedFrameEncoder:
         self.class_words = self._model.class_words
 
     def prepare(self, frames: Frames) -> NDArray[np.float32]:
-        """T pictures -> (T, 3, 112, 112): the whole picture, whatever its shape."""
+        """T pictures -> (T, 3, 112, 112): the whole picture, of any shape."""
         small = np.stack([whole(picture, SIDE) for picture in frames.pixels])
         return normalised_pixels(small)
 
@@ -130,7 +129,7 @@ class TrainedSoundEncoder:
         return rows
 
     def beliefs(self, tokens: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(S, 128) -> (S, classes) probabilities, each on its own."""
+        """(S, 128) -> (S, classes) independent probabilities."""
         return self._model.logits(tokens).sigmoid().numpy()
 
     def name_vectors(self, tokens: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -139,11 +138,12 @@ class TrainedSoundEncoder:
 
 
 def mean_names(beliefs: NDArray[np.float32], anchors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(T, C) beliefs, (C, D) names -> (T, D): the names of the CLASSES_TOLD strongest, weighted by belief.
+    """Return the name vectors (T, D) of (T, C) probabilities and (C, D) class names: the weighted mean of the top
+    classes.
 
-    Independent beliefs that sum to more than 1 share it.
+    Independent probabilities that sum to more than 1 are scaled to sum to 1.
     """
-    told = min(CLASSES_TOLD, beliefs.shape[1])
+    told = min(NAMED_CLASSES, beliefs.shape[1])
     strongest = np.argpartition(-beliefs, told - 1, axis=1)[:, :told]
     kept = np.zeros_like(beliefs)
     np.put_along_axis(kept, strongest, np.take_along_axis(beliefs, strongest, 1), 1)

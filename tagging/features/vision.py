@@ -1,4 +1,4 @@
-"""CLIP's picture tower through open_clip (Radford et al. 2021; Cherti et al. 2023)."""
+"""CLIP image encoder through open_clip (Radford et al. 2021; Cherti et al. 2023)."""
 
 import logging
 import os
@@ -18,10 +18,10 @@ from tagging.types import Frames
 
 
 class OpenClipEncoder:
-    """A FrameEncoder over any open_clip model; it reads local files only and keeps the picture tower alone.
+    """A FrameEncoder over any open_clip model; it reads local files only and keeps only the image tower.
 
-    Raises MissingPackageError without open_clip, InvalidConfigError for an architecture it does not know or whose
-    text tower would come from the hub, ArtifactMismatchError for files that are no checkpoint of the architecture.
+    Raises MissingPackageError without open_clip, InvalidConfigError for an unknown architecture and for one whose
+    text tower needs the hub, ArtifactMismatchError for files that are no checkpoint of the architecture.
     """
 
     def __init__(self, source: ClipSource, batch_size: int, device: str = "cpu") -> None:
@@ -36,7 +36,7 @@ class OpenClipEncoder:
             ) from error
 
         name = source.architecture or f"local-dir:{source.place}"
-        with _root_logger_left_alone(), torch.random.fork_rng(devices=[]):  # random weights are drawn before loading
+        with _root_logger_left_alone(), torch.random.fork_rng(devices=[]):  # random weights are created before loading
             model_config = _model_config(open_clip, name)
             try:
                 clip = open_clip.create_model(
@@ -65,13 +65,13 @@ class OpenClipEncoder:
         return np.stack([self._transform(Image.fromarray(picture)).numpy() for picture in frames.pixels])
 
     def encode(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(B, 3, height, width) -> (B, D) unit rows, as encode_image(normalize=True) gives them."""
+        """(B, 3, height, width) -> (B, D) unit rows, equal to encode_image(normalize=True)."""
         rows = np.empty((len(inputs), self.dim), np.float32)
         with torch.inference_mode():
             for start in range(0, len(inputs), self._batch_size):
                 batch = torch.from_numpy(np.ascontiguousarray(inputs[start : start + self._batch_size]))
                 features = self._visual(batch.to(self._device))
-                pooled = features[0] if isinstance(features, tuple) else features  # CoCa returns its tokens, too
+                pooled = features[0] if isinstance(features, tuple) else features  # CoCa also returns its tokens
                 unit = torch.nn.functional.normalize(pooled, dim=-1)
                 rows[start : start + len(batch)] = unit.cpu().numpy()
         return rows
@@ -80,20 +80,21 @@ class OpenClipEncoder:
 def _model_config(open_clip: Any, name: str) -> dict[str, Any]:
     try:
         config = open_clip.get_model_config(name)
-    except (OSError, ValueError, AttributeError) as error:  # the last where the JSON is no object
+    except (OSError, ValueError, AttributeError) as error:  # the last if the JSON is no object
         raise ArtifactMismatchError(f"{name} has no readable open_clip_config.json: {error}") from error
     if config is None:
         raise InvalidConfigError(f"open_clip knows no architecture {name!r}", "see open_clip.list_models()")
     if not isinstance(config, dict) or not {"embed_dim", "vision_cfg", "text_cfg"} <= config.keys():
         raise ArtifactMismatchError(f"{name} describes no open_clip model")
-    if "hf_model_name" in config["text_cfg"]:  # building it asks the hub for the description of that tower
+    if "hf_model_name" in config["text_cfg"]:  # building it requests the description of that tower from the hub
         raise InvalidConfigError(f"{name} needs the hub for its text tower {config['text_cfg']['hf_model_name']}")
     return config
 
 
 @contextmanager
 def _environment_left_alone() -> Iterator[None]:
-    """open_clip sets TOKENIZERS_PARALLELISM when imported, which would slow the text encoder's tokenizer."""
+    """Undo open_clip's setting of TOKENIZERS_PARALLELISM at import, which would slow the tokenizer of the text encoder.
+    """
     before = dict(os.environ)
     try:
         yield
@@ -105,7 +106,7 @@ def _environment_left_alone() -> Iterator[None]:
 
 @contextmanager
 def _root_logger_left_alone() -> Iterator[None]:
-    """open_clip logs through the root logger, which sets up a handler of its own where there is none."""
+    """Silence open_clip's logging through the root logger, which would add a handler to it."""
     root = logging.getLogger()
     handler = logging.NullHandler()
     root.addHandler(handler)

@@ -5,8 +5,8 @@ A reference is one of
     a path                      a file or folder; whatever starts with / ./ ../ or ~ is one
     OWNER/NAME                  a model of the Hugging Face hub, looked up in the local cache only
 
-Only `fetch` touches the network. Nothing else here imports torch or a model library, which takes seconds, so a
-missing weight is reported as soon as the program starts.
+Nothing is downloaded here (see fetch_weights.py), and neither torch nor a model library is imported, which takes
+seconds: missing weights are reported as soon as the program starts.
 """
 
 import hashlib
@@ -53,23 +53,23 @@ OTHER_RUNTIMES = ("onnx/*", "openvino/*", "coreml/*", "*.onnx", "*.h5", "*.msgpa
 
 @dataclass(frozen=True, slots=True)
 class ClipSource:
-    """An open_clip model on this machine: a folder that describes itself, or an architecture's checkpoint."""
+    """An open_clip model on this machine: a folder with its configuration, or a checkpoint of an architecture."""
 
     place: Path
     architecture: str = ""  # "" for a folder
-    tag: Mapping[str, Any] = field(default_factory=dict)  # open_clip's own entry for a pretrained tag
+    tag: Mapping[str, Any] = field(default_factory=dict)  # open_clip's entry for a pretrained tag
 
 
 def resolve(reference: str, landmark: str) -> Path:
-    """The file or folder that a reference means. Raises MissingWeightsError where there is none.
+    """Return the file or folder of a reference. Raises MissingWeightsError if there is none.
 
-    `landmark` is a file that every such model has; a folder of the hub's cache is found by it.
+    landmark: a file that every such model has, by which a folder of the hub cache is found
     """
     if reference.startswith("package:"):
         return _in_package(reference)
     try:
         path = Path(reference).expanduser()
-    except RuntimeError as error:  # ~ of a user there is none of
+    except RuntimeError as error:  # ~ of an unknown user
         raise MissingWeightsError(f"no weights at {reference}: {error}", "check the path in the config") from error
     if path.exists():
         return path
@@ -83,14 +83,14 @@ def resolve(reference: str, landmark: str) -> Path:
 
 
 def hub_name(reference: str) -> str | None:
-    """OWNER/NAME if the reference can only be one, else None."""
+    """Return OWNER/NAME if the reference can only be a hub name, else None."""
     is_path = reference.startswith(("/", "./", "../", "~", "package:")) or Path(reference).exists()
     is_file = reference.endswith((".pt", ".pth", ".bin", ".safetensors"))
     return reference if not is_path and not is_file and _HUB_NAME.fullmatch(reference) else None
 
 
 def text_folder(config: SentenceTransformersConfig) -> Path:
-    """The complete folder of a sentence-transformers model."""
+    """Return the folder of a sentence-transformers model. Raises MissingWeightsError if it is incomplete."""
     folder = resolve(config.weights, TEXT_CONFIG)
     if gap := _gap_in_text_folder(folder):
         hint = FETCH_HINT if hub_name(config.weights) else "name a folder that SentenceTransformer.save wrote"
@@ -99,7 +99,7 @@ def text_folder(config: SentenceTransformersConfig) -> Path:
 
 
 def bert_folder(config: BertConfig) -> Path:
-    """The complete folder of the BERT that a ranker begins with."""
+    """Return the folder of the initial BERT of a ranker. Raises MissingWeightsError if it is incomplete."""
     folder = resolve(config.weights, BERT_CONFIG)
     names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     for any_of in ((BERT_CONFIG,), ("model.safetensors", "pytorch_model.bin"), ("tokenizer.json", "vocab.txt")):
@@ -134,7 +134,7 @@ def clip_source(config: OpenClipConfig) -> ClipSource:
 
 
 def vggish_file(config: VggishConfig) -> Path:
-    """The VGGish state dict; "release" is in torch.hub's cache."""
+    """Return the path of the VGGish state dict; "release" is in torch.hub's cache."""
     if importlib.util.find_spec("torchvggish") is None:
         raise MissingPackageError("the torchvggish encoder needs torchvggish", "pip install torchvggish")
     if config.weights == "release":
@@ -148,7 +148,7 @@ def vggish_file(config: VggishConfig) -> Path:
 
 
 def trained_file(config: TrainedVisionConfig | TrainedAudioConfig) -> Path:
-    """The safetensors file of an encoder that this project trained."""
+    """Return the safetensors file of an encoder trained by this project."""
     path = resolve(config.weights, "")
     if not path.is_file():
         raise MissingWeightsError(f"no weights at {config.weights}: it is no file", "name a model.safetensors")
@@ -156,9 +156,9 @@ def trained_file(config: TrainedVisionConfig | TrainedAudioConfig) -> Path:
 
 
 def fingerprint(kind: str, settings: Mapping[str, Any], files: Mapping[str, Path]) -> str:
-    """16 hex digits over the encoder's kind, the settings that change its vectors, and its files' contents.
+    """Return 16 hex digits: a hash of the encoder's kind, of the settings that change its vectors, and of its files.
 
-    `files` maps the name of each file within its model to its path; the path itself is not part of the fingerprint.
+    files: name of each file within its model -> path; the path itself is not part of the fingerprint
     """
     digest = hashlib.sha256(json.dumps([kind, settings], sort_keys=True).encode())
     for name in sorted(files):
@@ -168,7 +168,7 @@ def fingerprint(kind: str, settings: Mapping[str, Any], files: Mapping[str, Path
 
 
 def folder_files(folder: Path) -> dict[str, Path]:
-    """The files of a model folder that bear on its vectors, by their relative POSIX path."""
+    """Return the files of a model folder that affect its vectors, by their relative POSIX path."""
     found = {}
     for path in folder.rglob("*"):
         relative = path.relative_to(folder)
@@ -181,7 +181,7 @@ def folder_files(folder: Path) -> dict[str, Path]:
 
 
 def clip_folder_files(folder: Path) -> dict[str, Path]:
-    """The description and the checkpoint that open_clip reads from a folder."""
+    """Return the configuration and the checkpoint that open_clip reads from a folder."""
     names = [CLIP_CONFIG, *(name for name in CLIP_WEIGHTS if (folder / name).is_file())][:2]
     return {name: folder / name for name in names}
 
@@ -195,7 +195,7 @@ def _clip_folder(reference: str) -> Path:
 
 
 def _gap_in_text_folder(folder: Path) -> str:
-    """Return what an incomplete download, or another kind of folder, lacks; "" if nothing."""
+    """Return the missing file of an incomplete download or of another kind of folder; "" for a complete model."""
     if not (folder / TEXT_CONFIG).is_file():
         return TEXT_CONFIG
     names = {path.name for path in folder.rglob("*")}
@@ -218,7 +218,9 @@ def _in_package(reference: str) -> Path:
 
 
 def _cached_hub_file(repository: str, name: str) -> Path | None:
-    """Not by snapshot_download: it refuses a folder from which files were left out, as `fetch` does."""
+    """Return a file in the hub cache, or None.
+
+    snapshot_download would reject a partial folder, which `fetch` creates."""
     from huggingface_hub import try_to_load_from_cache
 
     try:

@@ -31,7 +31,7 @@ UNSEEN_AT_LEAST = 1 / 8  # of the planned pictures if no packet was damaged: pac
 
 
 def decode(path: Path, config: MediaConfig, clock: Callable[[], float] = time.monotonic) -> MediaSample:
-    """Decode what is readable in the file, with warnings about the rest.
+    """Decode the readable parts of the file, with warnings about the rest.
 
     Raises InvalidMediaError (neither picture nor sound) and the errors of the limits: MediaTooBigError,
     MediaTooLongError, MediaTooManyPixelsError, DecodeTimeoutError.

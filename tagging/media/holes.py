@@ -1,7 +1,7 @@
 """Detection of holes: stretches of a file whose packets are lost, as distinct from still pictures.
 
 A variable frame rate leaves long distances between pictures, and that is healthy. Lost bytes take picture and sound
-together; where there is no sound to ask, only a track that is otherwise steady can be judged.
+together; without sound, only a track of otherwise regular pictures can be judged.
 """
 
 import numpy as np

@@ -42,7 +42,7 @@ class DecodePool:
         self._lock = threading.Lock()
         self._closed = False
         self._alive: set[Worker] = set()
-        self.killed = 0  # workers that hung, died or were no longer wanted
+        self.killed = 0  # workers that hung, died or were cancelled
         count = config.workers if workers is None else workers
         if count < 1:
             raise ValueError(f"{count} decode workers, expected at least 1")
@@ -86,7 +86,7 @@ class DecodePool:
 
     @property
     def alive(self) -> int:
-        """The number of live workers."""
+        """Return the number of live workers."""
         return len(self._alive)
 
     def close(self) -> None:

@@ -25,7 +25,7 @@ SUPPORTED = "a local path, file://, http:// or https://"
 
 @dataclass(frozen=True, slots=True)
 class OpenFile:
-    """An open file descriptor. Whoever opened it is responsible for access checks; the file needs no name."""
+    """An open file descriptor. The code that opened it is responsible for access checks; the file needs no name."""
 
     descriptor: int
     name: str  # for messages
