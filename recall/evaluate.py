@@ -1,9 +1,9 @@
 """Recall metrics: recall@k of each channel and of their union.
 
-They are the recall table of "Multimodal Video Tagging: Challenges and a Two-Stage Recall-Ranking Solution" (NetEase).
-Means are over videos with at least one true tag. Every true tag is in the divisor, also those that a closed vocabulary
-cannot reach: -1, or a row after the catalog's where the video's own words named it. Figures ending in `_in_vocabulary`
-leave those tags out, and the videos that then have none.
+The recall table of "Multimodal Video Tagging: Challenges and a Two-Stage Recall-Ranking Solution" (NetEase). Means are
+over videos with at least one true tag. Every true tag is in the divisor, including tags outside the vocabulary: -1, or
+a row after the catalog if the text of the video contains it. Metrics ending in `_in_vocabulary` exclude these tags, and
+the videos that have no others.
 """
 
 from collections.abc import Mapping, Sequence

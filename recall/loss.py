@@ -21,7 +21,7 @@ def softmax(logits: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
 
 
 def decoupled(logits: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """Return the cross-entropy of each positive against the negatives alone (Gupta et al. 2023, DEXML, eq. 5)."""
+    """Return the cross-entropy of each positive against the negatives only (Gupta et al. 2023, DEXML, eq. 5)."""
     positive = torch.zeros_like(logits, dtype=torch.bool)
     positive[rows, columns] = True
     return decoupled_softmax(logits, rows, columns, logits.masked_fill(positive, -torch.inf))
@@ -44,7 +44,7 @@ def contrastive(anchors: Tensor, partners: Tensor, alike: Tensor, temperature: f
     """Return InfoNCE (B,) in nats: each video's partner among all partners (van den Oord et al. 2018, eq. 4).
 
     anchors, partners: (B, D) unit rows
-    alike:             (B, B) True where another partner shares a tag with the anchor, and so is not a negative
+    alike:             (B, B) True if another partner shares a tag with the anchor, and so is not a negative
     """
     logits = anchors @ partners.T / temperature
     own = torch.eye(len(logits), dtype=torch.bool)

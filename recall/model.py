@@ -1,9 +1,9 @@
 """Recall model: n-gram vectors, a video tower, a tag tower and a linear head, trained on labelled videos.
 
-The encoding h of a video is compared with tags in two ways, which find different ones:
+The encoding h of a video is compared with tags in two ways, which find different tags:
 
     linear       W h + b, a vector of its own for every label: tags that several uploaders use
-    similarity   s · cos(P h, t), t from the tag tower: any tag with a name, also one added a second ago
+    similarity   s · cos(P h, t), t from the tag tower: any tag with a name, including tags added while serving
 
 and at unit length, labelled videos are compared by h in the multimodal channel.
 """
@@ -131,7 +131,7 @@ class RecallModel:
         ]
 
     def encode_tags(self, names: Sequence[str], dense: Mapping[str, FloatRows] = MappingProxyType({})) -> FloatRows:
-        """Return unit rows (N, D) of the tag tower; zeros for a name of which nothing is known.
+        """Return unit rows (N, D) of the tag tower; zeros for a name without known n-grams or views.
 
         dense: (N, dim) of the available views, zeros where a tag lacks one; a view left out is missing for all
         """
@@ -156,7 +156,7 @@ class RecallModel:
         return math.hypot(self.head.scale().item(), self.tag_bias.abs().max().item())
 
     def with_unused_tags(self, count: int) -> "RecallModel":
-        """Return the model with the bias of `count` more tags that no video has, after those of the others.
+        """Return the model with biases for `count` more tags that no video has, appended to the existing ones.
 
         Training gives a tag on c of the videos the bias log((c + 1) / C), C = Σ c. C is not stored, but follows, as
         Σ exp(bias) over N tags is (C + N) / C.
@@ -175,7 +175,7 @@ class RecallModel:
 
     @classmethod
     def load(cls, folder: Path) -> "RecallModel":
-        """Load the weights of a folder; ValueError or KeyError where its file does not hold them."""
+        """Load the weights of a folder; ValueError or KeyError if its file does not contain them."""
         tensors, _ = read_tensors(folder / "model.safetensors")
         table = tensors.pop("table").float()
         model = cls(
@@ -212,5 +212,5 @@ def _tower(tensors: Mapping[str, Tensor], name: str, width: int) -> Tower:
 
 
 def save_tag_rows(folder: Path, rows: FloatRows) -> None:
-    """Save the tag tower's rows (N, D), zeros where nothing of a name is known, in half precision."""
+    """Save the tag tower's rows (N, D), zeros for names without known views, in half precision."""
     np.save(folder / "tags.npy", rows.astype(np.float16), allow_pickle=False)

@@ -1,8 +1,8 @@
 """Word overlap between tag names and a text, for many names at once.
 
-The share of a name's words that occur in the text is the best single feature of a tag after the channels' own scores
-(without it the union of all channels finds 0.56 instead of 0.59 of the tags within 200 on unseen uploaders). Names all
-of whose words occur, in any order, are proposed: "maria becerra letra" from "Maria Becerra - Miénteme (Letra)".
+The share of a name's words that occur in the text is the best single feature of the fusion after the scores of the
+channels. Names whose words all occur, in any order, are proposed: "maria becerra letra" from "Maria Becerra - Miénteme
+(Letra)".
 """
 
 import unicodedata
@@ -46,9 +46,9 @@ class NameWords:
         self._weights = np.log1p(len(names) / np.maximum(counts, 1))  # idf of words among names
 
     def within(self, text: str) -> tuple[Indices, FloatRows]:
-        """Return the names all of whose words occur in the text, and the share of the text that each covers.
+        """Return the names whose words all occur in the text, and the share of the text that each covers.
 
-        The share is of the summed idf of the text's words that any name has.
+        The share refers to the summed idf of the words of the text that any name has.
         """
         present = self._present(text)
         names, starts = self._by_rarest
@@ -60,11 +60,11 @@ class NameWords:
 
     @property
     def max_weight(self) -> float:
-        """The idf of a word that no name has."""
+        """Return the idf of a word that no name has."""
         return float(np.log1p(len(self._names)))
 
     def weights(self, words: Iterable[str]) -> dict[str, float]:
-        """Return the idf of those of the words that any name has."""
+        """Return the idf of the words that any name has."""
         return {word: float(self._weights[self._number[word]]) for word in words if word in self._number}
 
     def features(self, text: str, rows: Indices) -> FloatRows:
@@ -103,7 +103,9 @@ class NameWords:
 
 
 class AddedNames:
-    """A few names added to others, found by the same rule, with the idf of the others; checked one after the other."""
+    """Additional names, found by the same rule with the idf of the original names; for few names, as each is checked in
+    turn.
+    """
 
     def __init__(self, names: Sequence[str], known: NameWords) -> None:
         self._words = [frozenset(split_words(normalise(name))) for name in names]
@@ -121,7 +123,7 @@ class AddedNames:
 
 
 def script(text: str) -> str:
-    """Return the script of most letters, the first word of their Unicode names; "" where there is no letter."""
+    """Return the script of most letters, the first word of their Unicode names; "" without letters."""
     counts: dict[str, int] = {}
     for letter in text[:200]:
         if letter.isalpha():

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from tagging.types import FloatRows, VideoEmbeddings
 
-MULTIMODAL = "multimodal"  # the view that the video tower adds to those of the encoders
+MULTIMODAL = "multimodal"  # the view that the video tower adds to the views of the encoders
 
 
 @dataclass(frozen=True, slots=True, eq=False)

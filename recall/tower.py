@@ -1,6 +1,6 @@
 """Attention-fusion tower: encodes the views of a video or a tag (n-grams, text, frames, sound) as one vector.
 
-Each view m becomes a token x_m; attention weights those that are present (Wang et al. 2022, section 3.3: "attention
+Each view m becomes a token x_m; attention weights the present ones (Wang et al. 2022, section 3.3: "attention
 fusion" of a title's metadata, with a mask for missing views):
 
     e_m = z · tanh(P x_m + b),   α = softmax(e over the views present),   h = x + MLP(x) with x = Σ_m α_m x_m

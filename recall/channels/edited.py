@@ -29,7 +29,7 @@ class MergedChannel(UneditedChannel):
 
 
 class WithoutSpellings(UneditedChannel):
-    """A channel of spellings that occur in the text, without those that were removed from their tags."""
+    """Channel of spellings that occur in the text, except spellings that were removed from their tags."""
 
     def __init__(self, channel: Channel, removed: frozenset[str]) -> None:
         """removed: normalised spellings"""

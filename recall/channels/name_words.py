@@ -1,4 +1,4 @@
-"""Name-words channel: tags all of whose name's words occur in the text, in any order."""
+"""Name-words channel: tags whose names' words all occur in the text, in any order."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from tagging.types import ChannelTags, Evidence, Indices, VideoEmbeddings
 
 
 class NameWordsChannel:
-    """Names all of whose words occur in the text, scored by how much of the text they cover."""
+    """Propose names whose words all occur in the text, scored by the share of the text that they cover."""
 
     name = "words"
 

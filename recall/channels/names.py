@@ -11,7 +11,7 @@ strength of a tag is
 
 A logistic curve, fitted on judged clips and real titles, turns strength into a probability; a name weaker than the
 source's threshold is not proposed at all. A name that occurs in the title, or in the description, has curves of its
-own: there the cosine tells whether the word is what the text is about.
+own: for these the cosine decides whether the text is about the word.
 
 Rejected: the dot product of a token's name vector Σ_c b_c v_c with the tag's, which is the same sum with k_c the plain
 cosine (ConSE, Norouzi et al. 2014). It ranks embedding neighbours of a right class next to it, "hammerhead shark" for
@@ -39,7 +39,7 @@ def token_strengths(beliefs: NDArray[np.floating], links: ClassTags, combine: st
     """Return the n tags that some class means, and the strength (T, n) of each in every token, in [0, 1].
 
     beliefs: (T, classes) probabilities
-    combine: "sum" for classes that exclude each other, "max" for those that do not
+    combine: "sum" for classes that exclude each other, otherwise "max"
     """
     tag_rows, starts = np.unique(links.tag_rows, return_index=True)
     weighted = beliefs[:, links.class_rows].astype(np.float32) * links.weights  # (T, P)

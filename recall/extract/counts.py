@@ -1,7 +1,8 @@
-"""Uploader counts: how many have a phrase as a tag, in a title, in both, or a word at a position of a phrase.
+"""Uploader counts: numbers of uploaders with a phrase as a tag, in a title or in both, or a word at a position of a
+phrase.
 
-Every uploader counts once, and what one uploader has can be left out of a count: else the counts of the video that is
-learnt from would say "this phrase is a tag of one uploader", which is the answer.
+Every uploader counts once, and the contribution of one uploader can be excluded: otherwise the counts for a training
+video would contain its label ("this phrase is a tag of one uploader").
 """
 
 from collections.abc import Iterable, Mapping
@@ -29,7 +30,7 @@ def hashed(keys: Iterable[str]) -> Keys:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Counts:
-    """The number of uploaders of each key."""
+    """Number of uploaders by key."""
 
     keys: Keys  # (n,) ascending
     uploaders: Ints  # (n,)

@@ -1,4 +1,4 @@
-"""Features of the spans of a title, with and without accents, by which a network decides which are tags."""
+"""Span features: the inputs of the network that predicts which spans of a title, with or without accents, are tags."""
 
 from dataclasses import dataclass
 from itertools import pairwise

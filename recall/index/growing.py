@@ -1,7 +1,7 @@
 """Growing vector index: rows are added and removed while it is searched.
 
 A built index, the base, never changes. Rows added later are in a tail that is searched exactly, and removed rows are
-only marked. Nothing here is persistent: the labelled log (tagging/store/labelled_log.py) keeps what was added, and
+only marked. Nothing here is persistent: the labelled log (tagging/store/labelled_log.py) stores the added videos, and
 `videotag labelled fold` builds a new base.
 """
 

@@ -1,8 +1,8 @@
 """Milvus index, for more rows than one machine holds: a server by its URL, or milvus-lite in a folder ending in .db.
 
 The rows stay in Milvus; a bundle's folder contains the name of their collection. Each build creates a collection of its
-own, so a new bundle never changes what an older one finds. Milvus cannot know which bundles still exist:
-`videotag bundles drop-collections` removes the collections of those that are gone.
+own, so a new bundle never changes the results of an older one. Milvus cannot know which bundles still exist:
+`videotag bundles drop-collections` removes the collections of deleted ones.
 """
 
 import json
@@ -214,7 +214,7 @@ def _errors_of(uri: str) -> Iterator[None]:
         yield
     except MilvusException as error:
         raise BackendUnavailableError(
-            f"Milvus at {uri} does not do what it is asked: {error.message}",
+            f"Milvus at {uri} failed: {error.message}",
             f"see that it runs, that recall.index.uri is right and, if it asks for one, that {TOKEN} holds its token; "
             "a milvus-lite folder serves one process at a time",
         ) from error

@@ -1,6 +1,6 @@
 """Nearest-neighbour search of labelled videos, by an embedding or by the n-grams of their texts, with live updates.
 
-Rows are those of `LabelledTable`. Searches never wait; one thread changes the searched videos at a time.
+Video rows are rows of `LabelledTable`. Searches never wait; one thread changes the searched videos at a time.
 """
 
 from collections.abc import Sequence

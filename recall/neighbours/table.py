@@ -1,4 +1,4 @@
-"""Table of the labelled videos that vote: those of a bundle, then those that were added while it serves.
+"""Table of the labelled videos that vote: the videos of a bundle, then the ones added while serving.
 
 A row is never used twice and its content never changes, so a row number may be looked up at any time, also after its
 video was removed. One thread changes the table at a time; any number may read meanwhile.
@@ -14,7 +14,7 @@ from tagging.types import Indices
 
 
 class LabelledTable:
-    """Columns by row; V videos to begin with."""
+    """Columns by row, initially of V videos."""
 
     def __init__(
         self,
@@ -59,15 +59,15 @@ class LabelledTable:
         return self._uploader_ids[row]
 
     def row_of(self, video_id: str) -> int | None:
-        """Return the row of a video that is there now, None for any other."""
+        """Return the row of a video; None for an unknown or removed one."""
         return self._by_id.get(video_id)
 
     def rows_of(self, uploader_id: str) -> tuple[int, ...]:
-        """Return the rows of the videos that an uploader has there now."""
+        """Return the rows of the videos of an uploader, without removed ones."""
         return self._by_uploader.get(uploader_id, ())
 
     def live(self) -> Indices:
-        """Return the rows of the videos that are there now, rising."""
+        """Return the rows of the videos that were not removed, ascending."""
         return np.flatnonzero(self._live)
 
     def add(self, video_id: str, title: str, uploader_id: str | None, tag_rows: Indices) -> int:
@@ -91,7 +91,7 @@ class LabelledTable:
         return row
 
     def remove(self, row: int) -> None:
-        """Remove the video of a row that is there now."""
+        """Remove the video of a row that was not removed yet."""
         live = self._live.copy()
         live[row] = False
         self._live = live

@@ -17,7 +17,7 @@ RESTORE = "restore the bundle, or train it again"
 
 @contextmanager
 def artifact_errors(folder: Path) -> Iterator[None]:
-    """Raise ArtifactCorruptError for any error that reading a malformed file of a bundle leads to."""
+    """Raise ArtifactCorruptError for any error that a malformed file of a bundle causes."""
     try:
         yield
     except (OSError, LookupError, TypeError, ValueError, AttributeError, RuntimeError, EOFError) as error:

@@ -1,4 +1,4 @@
-"""Labelled videos of a bundle: the table of those that take part in neighbour voting."""
+"""Labelled videos of a bundle: the table of the videos that take part in neighbour voting."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

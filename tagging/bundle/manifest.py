@@ -1,4 +1,4 @@
-"""Bundle manifest: the schema of manifest.json, which states what a bundle contains and how it was made.
+"""Bundle manifest: the schema of manifest.json, the contents and provenance of a bundle.
 
 A bundle is a folder with everything that tagging needs, immutable and versioned:
 
@@ -70,8 +70,8 @@ class RecallModelEntry(_Entry):
     labels: int  # of the linear branch
     ngrams: int
     videos: int  # trained on
-    blended_on: int  # others, that the fusion and the confidence were fitted on
-    kept_for_promises: int  # others, that nothing was fitted on
+    blended_on: int  # other videos, which the fusion and the confidence were fitted on
+    kept_for_promises: int  # other videos, which nothing was fitted on
     extracts: bool  # new tags from texts; False if no labelled text names a tag of its video
 
 

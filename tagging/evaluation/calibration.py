@@ -1,4 +1,5 @@
-"""Calibration report: how reliable a bundle's confidences are on given videos, and what target precisions come to."""
+"""Calibration report: reliability of a bundle's confidences on given videos, and measured results of target precisions.
+"""
 
 import numpy as np
 
@@ -29,7 +30,8 @@ def calibration_row(name: str, curve: Reliability) -> Row:
 def precision_rows(
     held_out: HeldOutPredictions | None, measured: HeldOutPredictions, manifest: BundleManifest
 ) -> list[Row]:
-    """Return what each target precision comes to on the measured videos; nothing for a bundle without held-out ones.
+    """Return the measured precision and coverage of each target precision; nothing for a bundle without held-out
+    videos.
 
     held_out: the bundle's own predictions, which choose the confidence threshold
     measured: predictions for the given videos

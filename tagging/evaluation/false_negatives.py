@@ -1,9 +1,9 @@
-"""False negatives of the ranker's training: tags drawn as negatives of a video that in fact apply to it.
+"""False negatives of the ranker's training: tags sampled as negatives of a video although they apply to it.
 
-Labels are mostly missing, and a hard negative is often a tag that applies and was not given. Some known labels are
+Labels are mostly missing, and a hard negative is often an applicable tag that was not given. Some known labels are
 hidden from a training. The report counts the share of hidden labels among the negatives of each source, and the share
 of these and of other negatives that the relative-margin filter excludes. Labels that are missing in the data cannot be
-counted so: a sample of pairs is written for a person to review, with the ranker's scores.
+counted this way: a sample of pairs is written for a person to review, with the ranker's scores.
 """
 
 import csv

@@ -54,7 +54,8 @@ class NegativesReport:
 
 
 def settings(config: NegativesConfig) -> dict[str, NegativesConfig]:
-    """Return the compared settings: the paper's three, and the configured one, by default with recalled negatives."""
+    """Return the compared settings: the three of the paper, and the configured one, by default with recalled negatives.
+    """
     plain = config.model_copy(update={"drawn": 400, "by": "uniform", "two_hop": 0, "recalled": 0})
     return {
         "10": plain.model_copy(update={"drawn": 10}),
@@ -183,7 +184,7 @@ def _find_example(tested: Sequence[LabelledVideo], video_id: str | None) -> int:
         return 0
     ids = [row.video.video_id for row in tested]
     if video_id not in ids:
-        raise InvalidManifestError(f"{video_id!r} is none of the {len(ids)} videos that are tested")
+        raise InvalidManifestError(f"{video_id!r} is not among the {len(ids)} test videos")
     return ids.index(video_id)
 
 

@@ -32,7 +32,7 @@ WRITTEN_TAGS = 200  # of each video
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrueTags:
-    """The tags of a labelled video."""
+    """The true tags of a labelled video."""
 
     known: Rows  # of the catalog; several spellings of one tag count once
     unknown: tuple[str, ...]  # normalised
@@ -85,7 +85,7 @@ class PredictionWriter:
 
 
 class PredictionCollector:
-    """Runs recall and rank on batches of videos and keeps what the tables are computed from."""
+    """Run recall and rank on batches of videos and collect the inputs of the tables."""
 
     def __init__(
         self, recall_stage: RecallStage, ranker: Ranker, selection: SelectConfig, writer: PredictionWriter | None
@@ -93,7 +93,7 @@ class PredictionCollector:
         self.systems = SystemComparison(recall_stage, ranker)
         self.proposals: dict[str, list[Proposal]] = {}  # by channel, and union
         self.true: list[Rows] = []  # of each video
-        # Of each video, the confidences of the tags that may be answered, best first, and which of them are correct.
+        # Confidences and correctness of the tags of each video that may be answered, best first.
         self.answerable: list[tuple[NDArray[np.float32], NDArray[np.bool_]]] = []
         self._answered: list[Rows] = []
         self._recall_stage = recall_stage
@@ -105,7 +105,7 @@ class PredictionCollector:
         """Predict a batch of videos.
 
         tokens: frames and sound of the videos
-        suffix: added to the names in the recall table, for videos with a known uploader; these count there alone
+        suffix: added to the names in the recall table, for videos with a known uploader, which count there only
         """
         embeddings = [video.embeddings for video in videos]
         started = time.perf_counter()
@@ -157,7 +157,7 @@ class _Prediction:
     candidates: Candidates
     scores: TagScores
     new: Mapping[int, str]  # names of the rows beyond the catalog, of the channels and the candidates
-    has_input: bool  # False: no channel had anything to look at
+    has_input: bool  # False: no channel had any input
 
     @classmethod
     def of(
@@ -181,7 +181,9 @@ class _Prediction:
         return _BestTags(self.candidates.tag_rows[order], self.scores.confidences[order])
 
     def by_name(self, suffix: str) -> dict[str, _BestTags | None]:
-        """Return the rows of the recall table: all channels and the union, or with a suffix those that it changes."""
+        """Return the rows of the recall table: all channels and the union; with a suffix, only the rows that it
+        changes.
+        """
         union = self.union if self.has_input else None
         if suffix:
             return {UploaderTags.name: self.channels[UploaderTags.name], f"union{suffix}": union}

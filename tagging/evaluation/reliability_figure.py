@@ -19,7 +19,7 @@ LEGEND_LETTERS = 60  # that fit on one line of the legend
 def require_figure(path: Path) -> None:
     """Check, before the work that leads to a figure, that it can be written.
 
-    Raises OutputUnwritableError where it cannot.
+    Raises OutputUnwritableError if not.
     """
     if path.suffix.lower() != ".png":
         raise OutputUnwritableError(

@@ -38,7 +38,10 @@ WITH_UPLOADER = " with uploader"  # suffix of the table rows whose videos state 
 
 @dataclass(frozen=True, slots=True)
 class EvaluationReport:
-    """The tables and their basis. Where labels are incomplete, a tag counted as wrong may be a missing label."""
+    """Evaluation tables, and the videos that they are based on.
+
+    If labels are incomplete, a tag counted as wrong may be a missing label.
+    """
 
     bundle: str
     videos: int  # with at least one tag, all of which are scored
@@ -63,12 +66,12 @@ def evaluate(
     predictions: Path | None = None,
     figure: Path | None = None,
 ) -> EvaluationReport:
-    """Score a bundle on the videos of the manifests, or on those that `held_out` and `split` choose.
+    """Score a bundle on the videos of the manifests, optionally only on the held-out ones and on one split.
 
     predictions: a folder for the 200 best tags of each video, a JSON line per video: union.jsonl, and CHANNEL.jsonl.
     figure: a PNG of the reliability diagram; an existing file is replaced.
-    Raises OutputUnwritableError before any work if the figure cannot be written, InvalidManifestError if a video is
-    one of those that the bundle was trained on, or none is left.
+    Raises OutputUnwritableError before any work if the figure cannot be written, InvalidManifestError if the
+    bundle was trained on one of the videos, or no video is left.
     """
     if figure is not None:
         require_figure(figure)
@@ -177,7 +180,8 @@ def _refuse_training_videos(rows: Sequence[LabelledVideo], recall_stage: RecallS
 
 
 def _recall_table(proposals: Mapping[str, Sequence[Proposal]]) -> list[Row]:
-    """Return a row per channel and union; a channel's row states what the union would lose without it."""
+    """Return a row for each channel and the union; a channel's row has the recall that the union would lose without it.
+    """
     names = list(proposals)
     channels = {name: proposals[name] for name in names[: names.index("union")]}
     lost = lost_without(channels, proposals["union"])

@@ -61,7 +61,7 @@ class _Extension:
 def add_tags(
     bundle: Path, names: Sequence[str], out: Path, table: Path | None = None, *, created: datetime
 ) -> AdditionReport:
-    """Write to `out` the bundle with more tags: these names, and those that are accepted in the table.
+    """Write to `out` the bundle with added tags: the names, and the accepted rows of the table.
 
     table: a CSV that `tagging.maintenance.new_tag_table` wrote and an editor reviewed.
     created: the time that the new bundle states, with a time zone.

@@ -47,7 +47,7 @@ def append_labelled(
 
     A run that was killed resumes where it stopped: features are stored, and a video whose last update in the log is
     the same is skipped.
-    Raises InvalidManifestError if no video has a tag, and what `LabelledFileLog.open` raises.
+    Raises InvalidManifestError if no video has a tag, and the errors of `LabelledFileLog.open`.
     """
     manifest = read_manifest(bundle)
     known = TagCatalog.load(bundle / "catalog.parquet").rows_by_spelling

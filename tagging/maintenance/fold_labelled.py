@@ -40,8 +40,8 @@ def fold_labelled(bundle: Path, log: Path, out: Path, progress: Progress, *, cre
     """Write to `out` the bundle with the updates of a log applied and its indexes rebuilt.
 
     created: the time that the new bundle states, with a time zone.
-    The log is not changed. Applying it to the new bundle has no effect, so it may be removed once no older bundle is
-    served any more. Raises OutputExistsError before any work if `out` exists.
+    The log is not changed. Applying it to the new bundle has no effect, so it may be removed when no older bundle is
+    served. Raises OutputExistsError before any work if `out` exists.
     """
     require_new(out)
     manifest, updates = read_manifest(bundle), read_labelled_log(log)

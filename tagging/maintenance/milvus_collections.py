@@ -1,4 +1,4 @@
-"""Unused Milvus collections: those that videotag created and no remaining bundle refers to."""
+"""Removal of Milvus collections that videotag created and no remaining bundle refers to."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from tagging.errors import MissingPackageError
 def drop_unused_collections(uri: str, bundles: Sequence[Path], dry_run: bool) -> list[str]:
     """Remove the collections at `uri` that none of the bundles refers to, and return their names.
 
-    dry_run: only return the names. Collections that videotag did not create are left alone. Raises ArtifactError for a
+    dry_run: only return the names. Collections that videotag did not create are not touched. Raises ArtifactError for a
     bundle that is missing or damaged, before anything is removed, and BackendUnavailableError.
     """
     try:

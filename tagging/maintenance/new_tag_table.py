@@ -25,8 +25,8 @@ def propose_new_tags(
 ) -> list[NewTag]:
     """Return the new tags of a batch that the bundle's catalog does not have, most used first.
 
-    manifest: of the batch, for uploaders and titles; without it every video counts as another uploader's.
-    columns: field -> column of the manifest, where they differ.
+    manifest: of the batch, for uploaders and titles; without it every video counts as one of a different uploader.
+    columns: field -> column of the manifest, if they differ.
     Raises InvalidResultsError, InvalidManifestError, and ArtifactError for a bundle that is missing or damaged.
     """
     read_manifest(bundle)
@@ -59,7 +59,7 @@ def read_accepted_tags(path: Path) -> list[str]:
 def _read_tagged_videos(
     manifest: Path, columns: Mapping[str, str], tagged: Mapping[str, object]
 ) -> dict[str, VideoRef]:
-    """Return those tagged videos that the manifest has, by id; log unreadable rows and missing videos."""
+    """Return the tagged videos that the manifest contains, by id; log unreadable rows and missing videos."""
     videos: dict[str, VideoRef] = {}
     unreadable: list[InvalidManifestError] = []
     for row in read_videos(manifest, columns):

@@ -10,7 +10,12 @@ from tagging.errors import OutputExistsError, VideotagError
 from tagging.files.atomic import atomic_text_file, require_file
 
 T = TypeVar("T")
-FORMULA = ("=", "+", "-", "@")  # a spreadsheet executes a cell that begins so, and names are untrusted input
+FORMULA = (
+    "=",
+    "+",
+    "-",
+    "@",
+)  # a spreadsheet executes a cell that begins with one of these, and names are untrusted input
 QUOTE = "'"  # put before such a cell, the spreadsheets' own escape
 
 
@@ -29,7 +34,7 @@ def write_table(
 ) -> None:
     """Write one row per proposal: the columns that are read back, `accept` first, then `by`, then the evidence.
 
-    Where the rule `accepts` a proposal, `accept` is filled in with yes and `by` with rule.
+    For a proposal that the rule `accepts`, `accept` is yes and `by` is rule.
     """
     require_new_table(path)
     with atomic_text_file(path) as file:

@@ -1,6 +1,6 @@
-"""Alias proposals: separate tags of the catalog that people use as spellings of one tag, with evidence.
+"""Alias proposals: separate tags of the catalog that are used as spellings of one tag, with evidence.
 
-None is applied without a decision: `AliasRule` accepts some automatically, an editor judges the others
+None is applied without a decision: `AliasRule` accepts some automatically, an editor decides on the others
 (`tagging.maintenance.alias_table`), and `build_catalog` merges the accepted ones.
 """
 
@@ -49,7 +49,7 @@ class AliasRule:
 
     The defaults come from judging proposals on YouTube's trending videos by eye: short spellings collide ("ka", "k.a";
     "more", "moře"), a space may separate two words ("az rap", "azrap"), and a plural may be a name. Diacritics are left
-    to an editor: ignored from six letters on, 39 of 40 fresh proposals were right ("militar" is not "Militär"), and
+    to an editor: ignored from six letters on, 39 of 40 new proposals were right ("militar" is not "Militär"), and
     0.98 is required.
     """
 

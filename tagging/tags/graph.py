@@ -1,4 +1,4 @@
-"""Tag graph: two tags are joined by an edge if videos carry both; its weight is the number of those videos.
+"""Tag graph: two tags are joined by an edge if videos have both; its weight is the number of those videos.
 
 A channel repeats its tags on all its videos, so the number of videos says little about how common a pair is: on
 YouTube's trending videos 94 % of the edges come from a single channel. Each edge therefore also has the number of
@@ -100,7 +100,9 @@ def build_graph(tags: TagLists, tag_count: int, uploaders: NDArray[np.integer] |
 
 
 def _chunks(tags: TagLists, owners: NDArray[np.integer]) -> list[NDArray[np.int64]]:
-    """Split the videos by uploader into chunks of at most PAIRS_AT_ONCE pairs beyond those of the first uploader."""
+    """Split the videos by uploader into chunks of at most PAIRS_AT_ONCE pairs, not counting the pairs of the first
+    uploader.
+    """
     by_owner = np.argsort(owners, kind="stable")
     pairs = np.bincount(owners, np.diff(tags.starts).astype(np.float64) ** 2)
     chunk_of_owner = (np.cumsum(pairs) // PAIRS_AT_ONCE).astype(np.int64)

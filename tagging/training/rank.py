@@ -1,8 +1,7 @@
 """Training of the rank stage: the towers, the re-ranker, and the calibration of confidences.
 
-The towers are trained on the videos that the recall model was trained on, re-ranker and calibration are fitted on those
-that the fusion was fitted on, and nothing is fitted on those that precision control rests on
-(tagging/training/video_split.py).
+The towers are trained on the training videos of the recall model. Re-ranker and calibration are fitted on the videos
+that the fusion was fitted on. Nothing is fitted on the videos for precision control (tagging/training/video_split.py).
 """
 
 from dataclasses import dataclass

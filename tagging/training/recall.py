@@ -1,4 +1,4 @@
-"""Training of the recall stage: the recall model, and the fusion that weighs all channels against each other.
+"""Training of the recall stage: the recall model, and the fusion of all channels.
 
 The model is trained on one part of the labelled videos, and the fusion is fitted on another
 (tagging/training/video_split.py). Afterwards the videos of all parts take part in neighbour voting.
@@ -237,9 +237,9 @@ def _known_tags(channel: str, tags: ChannelTags | None, usage: FloatRows) -> Cha
 
 
 def _mark_new(candidates: Candidates, catalog: TagCatalog, usage: FloatRows) -> Candidates:
-    """Mark the tags that no train row has as new, as they would be to a bundle trained on those rows alone.
+    """Mark the tags that no train row has as new, as they would be to a bundle trained on those rows only.
 
-    Otherwise no new tag would ever be right, because the catalog has all tags of the held-out videos.
+    Otherwise no new tag would ever be correct, because the catalog has all tags of the held-out videos.
     """
     known = candidates.tag_rows[candidates.within(len(catalog))]
     new = {row: catalog.names[row] for row in known[usage[known, 1] == 0].tolist()}

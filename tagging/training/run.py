@@ -44,7 +44,7 @@ from tagging.types import LabelledVideo
 
 logger = logging.getLogger(__name__)
 
-# The packages whose versions affect what is trained.
+# Packages whose versions affect the trained models.
 PACKAGES = (
     "videotag",
     "numpy",
@@ -69,7 +69,7 @@ class TrainingReport:
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """What every step of one training shares."""
+    """Settings and inputs that all steps of one training share."""
 
     config: Config  # settled
     encoders: Encoders
@@ -142,7 +142,7 @@ def _read_manifests(manifests: Sequence[Path], columns: Mapping[str, str], run: 
 def _build_training_set(
     selected: SelectedRows, merged_into: Mapping[str, str], store: FeatureStore, run: _Run
 ) -> tuple[TrainingSet, SelectedRows]:
-    """Extract the features of the selected videos and build the catalog of those that have any."""
+    """Extract the features of the selected videos; build the catalog from the videos that have any."""
     with run.watch("extract features"):
         extraction = extract(
             [row.video for row in selected.kept], run.encoders, run.config.media, store, run.progress,

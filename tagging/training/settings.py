@@ -1,4 +1,4 @@
-"""Training settings: what a training needs is checked before any work, and its configuration is settled once."""
+"""Training settings: checks before any work, and the effective configuration of a training."""
 
 from pathlib import Path
 

@@ -52,7 +52,7 @@ class TrainingSet:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SelectedRows:
-    """Manifest rows to train on, and how many were left out for which reason."""
+    """Manifest rows to train on, and the number of skipped rows by reason."""
 
     kept: list[LabelledVideo]
     read: int
@@ -64,7 +64,7 @@ class SelectedRows:
         return SelectedRows([self.kept[row] for row in rows], self.read, skipped)
 
     def require_any(self, missing: str) -> None:
-        """Raise InvalidManifestError, with the counts of what was left out as the hint, if no row is left."""
+        """Raise InvalidManifestError, with the counts of the skipped rows as the hint, if no row is left."""
         if not self.kept:
             counts = "; ".join(f"{reason.replace('_', ' ')}: {count}" for reason, count in self.skipped.items())
             raise InvalidManifestError(f"no {missing} is left to learn from", counts)

@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrialData:
-    rows: NDArray[np.int64]  # n of the V videos, those that a ranker is trained on
+    rows: NDArray[np.int64]  # rows of the n videos, of V, that a ranker is trained on
     rank_data: RankTrainingData  # n
     recalled: TagLists | None  # n, the tags that recall proposes for each; None: there is no recall model
 

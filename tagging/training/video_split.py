@@ -1,8 +1,8 @@
 """Split of labelled videos by uploader: to train recall, to fit the fusion, and to control precision.
 
 All videos of some uploaders are kept from recall's training: its channels propose tags for them as they would for a new
-uploader, and the fusion is fitted on that. A few videos of the remaining uploaders are kept, too, half of them with
-their uploader known, so that the fusion learns how much an uploader's habits are worth. Nothing is fitted on the videos
+uploader, and the fusion is fitted on that. A few videos of the remaining uploaders are kept as well, half of them with
+their uploader known, so that the fusion learns the weight of an uploader's history. Nothing is fitted on the videos
 of yet other uploaders: predictions for those are as good as for any new uploader's.
 """
 

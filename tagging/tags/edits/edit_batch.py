@@ -1,7 +1,7 @@
-"""Edit batch: the edits of one request, each checked against the tags as the earlier ones left them.
+"""Edit batch: the edits of one request, each checked against the result of the earlier ones.
 
-A change that is already in place produces no edit. Either the whole request can be applied, or an error gives the
-reason and there are no edits.
+A change that is already in effect produces no edit. Either the whole request can be applied, or an error is raised and
+there are no edits.
 """
 
 from collections.abc import Iterable, Sequence

@@ -1,7 +1,7 @@
 """Edited tag catalog: a bundle's catalog with an overlay of tag edits; the bundle itself never changes.
 
-An edit is applied whole or raises. The catalog's rows keep their numbers; created tags follow them in the order of
-their creation, and no row is reused, so a row number stays valid in every later state.
+An edit is applied completely, or raises an error. The catalog's rows keep their numbers; created tags follow them in
+the order of their creation, and no row is reused, so a row number stays valid in every later state.
 """
 
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ class EditedCatalog:
         self._overlay = overlay if overlay is not None else CatalogOverlay()
 
     def __len__(self) -> int:
-        """Number of rows, including those of merged tags and of undone creations."""
+        """Return the number of rows, including merged tags and undone creations."""
         return self._base + len(self._overlay.created)
 
     def copy(self) -> "EditedCatalog":
@@ -37,25 +37,25 @@ class EditedCatalog:
     # Queries
 
     def row_of(self, tag_id: str) -> int:
-        """The row of a tag, or of the tag that it was merged into; raises UnknownIdError."""
+        """Return the row of a tag, or of the tag that it was merged into. Raises UnknownIdError."""
         row = self._row_of_id(tag_id)
         if row is None:
             raise UnknownIdError(f"there is no tag {tag_id!r}", "ListTags lists the tags")
         return self.merged_into(row)
 
     def find(self, tag_id: str) -> int | None:
-        """The row that `row_of` returns; None for an unknown id."""
+        """Return the row of a tag as `row_of` does; None for an unknown id."""
         row = self._row_of_id(tag_id)
         return None if row is None else self.merged_into(row)
 
     def merged_into(self, row: int) -> int:
-        """The row that a row was merged into, through chains of merges; the row itself where it was not merged."""
+        """Return the row that a row was merged into, through chains of merges; the row itself if it was not merged."""
         while row in self._overlay.merged:
             row = self._overlay.merged[row]
         return row
 
     def find_spelling(self, spelling: str) -> int | None:
-        """The row of the tag with this name or alias, compared after normalisation; None where no tag has it."""
+        """Return the row of the tag with this name or alias, compared after normalisation; None if there is none."""
         form = normalise(spelling)
         forms = self._overlay.forms
         return forms[form] if form in forms else self.index.rows_by_form.get(form)
@@ -74,7 +74,7 @@ class EditedCatalog:
         return aliases
 
     def parents_of(self, row: int) -> tuple[int, ...]:
-        """The rows of a tag's parents; for a merged parent, the row that it was merged into."""
+        """Return the rows of a tag's parents; for a merged parent, the row that it was merged into."""
         parents = self._overlay.parents.get(row)
         if parents is None:
             parents = self.index.catalog.parents[row] if row < self._base else ()
@@ -92,7 +92,7 @@ class EditedCatalog:
         return self._overlay.descriptions.get(row, "")
 
     def last_edit_of(self, row: int) -> int:
-        """The number of the last edit that changed a row; 0 for none."""
+        """Return the number of the last edit that changed a row; 0 for none."""
         return self._overlay.last_edits.get(row, 0)
 
     def is_gone(self, row: int) -> bool:
@@ -106,7 +106,7 @@ class EditedCatalog:
 
     @property
     def created(self) -> range:
-        """The rows of created tags, which follow those of the catalog."""
+        """The rows of created tags, which follow the rows of the catalog."""
         return range(self._base, len(self))
 
     @property
@@ -187,7 +187,7 @@ class EditedCatalog:
             self._overlay.last_edits[touched_row] = number
 
     def apply_undone(self, edit: TagEdit) -> None:
-        """Apply what remains of an edit that was undone: the row of an undone creation, which is never reused."""
+        """Apply an undone edit: only the row of an undone creation remains, as rows are never reused."""
         if edit.kind == "create":
             self._overlay.names[len(self)] = edit.after["name"]
             self._overlay.created.append((edit.tag_id, ""))
@@ -203,7 +203,7 @@ class EditedCatalog:
         self._overlay.ids[tag_id] = row
 
     def free_id(self, name: str) -> str:
-        """The id for a tag to be created: that of its name in every catalog, or another where a renamed tag has it."""
+        """Return the id for a new tag: the id of its name in every catalog, or another one if a renamed tag has it."""
         form, attempt = normalise(name), 0
         while (free := tag_id(form if not attempt else f"{form}\n{attempt}")) in self._overlay.ids or (
             free in self.index.rows_by_id

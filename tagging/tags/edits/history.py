@@ -1,8 +1,8 @@
 """The edit history of a service's tags, replayed over the catalog of a bundle.
 
-Edits outlive bundles: they are made on the catalog of one bundle and replayed over those of later ones. An edit that
-does not apply to a catalog - its tag is missing, or the spelling is taken - is skipped and logged; it applies again in
-a bundle whose catalog allows it.
+Edits outlive bundles: they are made on the catalog of one bundle and replayed over the catalogs of later bundles. An
+edit that does not apply to a catalog - its tag is missing, or the spelling is taken - is skipped and logged; it applies
+again in a bundle whose catalog allows it.
 """
 
 import logging
@@ -28,7 +28,7 @@ class EditHistory:
 
     @classmethod
     def over(cls, index: CatalogIndex, edits: Sequence[Numbered[TagEdit]] = ()) -> "EditHistory":
-        """Replay all edits over a catalog, without those that were undone."""
+        """Replay all edits except the undone ones over a catalog."""
         undone = {entry.record.undoes for entry in edits if entry.record.undoes is not None}
         by_number = {entry.number: entry.record for entry in edits}
         tags, skipped = EditedCatalog(index), set[int]()
@@ -63,7 +63,7 @@ class EditHistory:
     def without(self, number: int) -> "EditHistory":
         """Return the history with one more edit, which undoes edit `number`.
 
-        Raises UnknownIdError for an edit that does not exist or is an undo, ConflictError where other edits depend on
+        Raises UnknownIdError for an edit that does not exist or is an undo, ConflictError if other edits depend on
         it.
         """
         edit = self.edit(number)
@@ -77,11 +77,11 @@ class EditHistory:
         return after
 
     def edit(self, number: int) -> TagEdit | None:
-        """The edit of a number; None where it does not exist."""
+        """Return the edit of a number, or None."""
         return next((entry.record for entry in self.edits if entry.number == number), None)
 
     def undo_of(self, number: int) -> Numbered[TagEdit] | None:
-        """The edit that undid edit `number`; None where none did."""
+        """Return the edit that undid edit `number`, or None."""
         return next((entry for entry in self.edits if entry.record.undoes == number), None)
 
 
