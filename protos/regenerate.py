@@ -1,6 +1,6 @@
-"""What protoc makes of the protos: the Python stubs beside them, and an image that buf lints and compares.
+"""Code generation for the protos: Python stubs next to them, or an image for buf.
 
-`make protos` runs it; the versions of protoc and its plugins are those of constraints.txt.
+`make protos` runs it; constraints.txt pins the versions of protoc and its plugins.
 """
 
 import argparse
@@ -15,7 +15,7 @@ BIN = Path(sys.executable).parent
 
 
 def write_stubs(out: Path) -> None:
-    """Messages, service and their types, under out/videotag/v1."""
+    """Write the stubs of messages and service, and their types, under out/videotag/v1."""
     plugins = [f"--plugin={name}={BIN / name}" for name in ("protoc-gen-mypy", "protoc-gen-mypy_grpc")]
     _protoc(
         *plugins, f"--python_out={out}", f"--grpc_python_out={out}", f"--mypy_out=quiet:{out}",
@@ -24,12 +24,12 @@ def write_stubs(out: Path) -> None:
 
 
 def write_image(path: Path) -> None:
-    """Every proto with its comments and imports, as a descriptor set."""
+    """Write a descriptor set of every proto with its comments and imports."""
     _protoc("--include_imports", "--include_source_info", f"--descriptor_set_out={path}")
 
 
 def _protoc(*arguments: str) -> None:
-    google = Path(status_pb2.__file__).parents[2]  # googleapis-common-protos has its .proto files beside its stubs
+    google = Path(status_pb2.__file__).parents[2]  # googleapis-common-protos has its .proto files next to its stubs
     sources = [path.relative_to(PROTOS).as_posix() for path in sorted(PROTOS.rglob("*.proto"))]
     command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{PROTOS}", f"-I{google}", *arguments, *sources]
     subprocess.run(command, check=True)
@@ -37,7 +37,7 @@ def _protoc(*arguments: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--image", type=Path, metavar="FILE", help="write an image for buf, and no stubs")
+    parser.add_argument("--image", type=Path, metavar="FILE", help="write an image for buf instead of stubs")
     image = parser.parse_args().image
     if image is None:
         write_stubs(PROTOS)

@@ -57,7 +57,7 @@ def fit_recall_model(
 
     tags:      catalog rows of each video
     uploaders: (V,) equal numbers for videos of one uploader
-    Raises NothingToLearnError where no tag is used by enough uploaders.
+    Raises NothingToLearnError if no tag is used by enough uploaders.
     """
     texts = [video.text for video in videos]
     features = NgramFeatures.fit(texts, config.ngrams) if config.ngrams else NgramFeatures.none()

@@ -93,8 +93,7 @@ def _model_config(open_clip: Any, name: str) -> dict[str, Any]:
 
 @contextmanager
 def _environment_left_alone() -> Iterator[None]:
-    """Undo open_clip's setting of TOKENIZERS_PARALLELISM at import, which would slow the tokenizer of the text encoder.
-    """
+    """Undo open_clip's setting of TOKENIZERS_PARALLELISM at import, which would slow the tokenizer of the text encoder."""
     before = dict(os.environ)
     try:
         yield

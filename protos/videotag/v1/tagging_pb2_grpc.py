@@ -34,10 +34,11 @@ class TaggingServiceStub:
     is fixed, see the server log). The comments below name the other statuses of each call.
 
     Errors carry google.rpc details: always ErrorInfo, with the domain "videotag", a reason such as MEDIA_TOO_BIG and an
-    optional "hint" in metadata; BadRequest for invalid fields, all of them at once ("media" stands for uri and
+    optional "hint" in metadata; BadRequest for invalid fields, all of them at once ("media" means uri and
     content); RetryInfo if waiting helps. Long texts are truncated to fit into gRPC's metadata.
 
-    A call may be retried after any status: nothing is done twice. Its comment says what makes it the same call.
+    A call may be retried after any status: nothing is done twice. The comment of a call lists the fields that identify a
+    repeated call.
     """
 
     def __init__(self, channel):
@@ -137,10 +138,11 @@ class TaggingServiceServicer:
     is fixed, see the server log). The comments below name the other statuses of each call.
 
     Errors carry google.rpc details: always ErrorInfo, with the domain "videotag", a reason such as MEDIA_TOO_BIG and an
-    optional "hint" in metadata; BadRequest for invalid fields, all of them at once ("media" stands for uri and
+    optional "hint" in metadata; BadRequest for invalid fields, all of them at once ("media" means uri and
     content); RetryInfo if waiting helps. Long texts are truncated to fit into gRPC's metadata.
 
-    A call may be retried after any status: nothing is done twice. Its comment says what makes it the same call.
+    A call may be retried after any status: nothing is done twice. The comment of a call lists the fields that identify a
+    repeated call.
     """
 
     def TagVideo(self, request, context):
@@ -304,7 +306,7 @@ class TaggingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetChurn(self, request, context):
-        """Compares the shadow bundle's answers with those that were returned. Read-only.
+        """Compares the answers of the shadow bundle with the returned answers. Read-only.
 
         INVALID_ARGUMENT: fields. FAILED_PRECONDITION: there is no shadow bundle.
         """
@@ -412,10 +414,11 @@ class TaggingService:
     is fixed, see the server log). The comments below name the other statuses of each call.
 
     Errors carry google.rpc details: always ErrorInfo, with the domain "videotag", a reason such as MEDIA_TOO_BIG and an
-    optional "hint" in metadata; BadRequest for invalid fields, all of them at once ("media" stands for uri and
+    optional "hint" in metadata; BadRequest for invalid fields, all of them at once ("media" means uri and
     content); RetryInfo if waiting helps. Long texts are truncated to fit into gRPC's metadata.
 
-    A call may be retried after any status: nothing is done twice. Its comment says what makes it the same call.
+    A call may be retried after any status: nothing is done twice. The comment of a call lists the fields that identify a
+    repeated call.
     """
 
     @staticmethod
