@@ -61,19 +61,19 @@ def _rows(paths: Sequence[Path], columns: Mapping[str, str], with_tags: bool) ->
     seen: dict[str, str] = {}
     for path in paths:
         column_of = {field: columns.get(field, field) for field in FIELDS}
-        for place, record in _records(path, column_of):
+        for location, record in _records(path, column_of):
             if isinstance(record, InvalidManifestError):
                 yield record
                 continue
             try:
                 row = _parse(record, path.parent, with_tags)
             except _FieldError as error:
-                yield InvalidManifestError(f"{path}: {place}: {error}")
+                yield InvalidManifestError(f"{path}: {location}: {error}")
                 continue
-            video_id, here = row.video.video_id, f"{path.name} {place}"
+            video_id, here = row.video.video_id, f"{path.name} {location}"
             if video_id in seen:
                 yield InvalidManifestError(
-                    f"{path}: {place}: video_id {video_id!r} repeats; first at {seen[video_id]}",
+                    f"{path}: {location}: video_id {video_id!r} repeats; first at {seen[video_id]}",
                     "give each video one row",
                 )
                 continue
@@ -159,19 +159,25 @@ def _jsonl(path: Path, column_of: Mapping[str, str]) -> Iterator[Record]:
         for number, line in enumerate(lines, 1):
             if not line.strip():
                 continue
-            place = f"line {number}"
+            location = f"line {number}"
             try:
                 record = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
             except (ValueError, RecursionError) as error:
-                yield place, InvalidManifestError(f"{path}: {place}: not JSON: {error}", "expected one object a line")
+                yield (
+                    location,
+                    InvalidManifestError(f"{path}: {location}: not JSON: {error}", "expected one object a line"),
+                )
                 continue
             if not isinstance(record, dict):
-                yield place, InvalidManifestError(f"{path}: {place}: expected a JSON object, found {_shown(record)}")
+                yield (
+                    location,
+                    InvalidManifestError(f"{path}: {location}: expected a JSON object, found {_shown(record)}"),
+                )
                 continue
             _name_ignored(path, [column for column in record if column not in known])
             known.update(record)
             seen.update(record)
-            yield place, {field: record[column] for field, column in column_of.items() if column in record}
+            yield location, {field: record[column] for field, column in column_of.items() if column in record}
     if unseen := [column for field, column in column_of.items() if column != field and seen and column not in seen]:
         yield "end", InvalidManifestError(f"{path}: no row has {unseen[0]!r}, which --map names", "check the name")
 
@@ -183,18 +189,18 @@ def _csv(path: Path, column_of: Mapping[str, str]) -> Iterator[Record]:
         header = next(reader, [])
         _check_columns(path, header, column_of)
         for cells in reader:
-            place = f"line {reader.line_num}"
+            location = f"line {reader.line_num}"
             if not cells:
                 continue
             if len(cells) != len(header):
                 found = f"expected {len(header)} cells as in the header, found {len(cells)}"
-                yield place, InvalidManifestError(f"{path}: {place}: {found}")
+                yield location, InvalidManifestError(f"{path}: {location}: {found}")
                 continue
             row = dict(zip(header, cells, strict=True))
             record: dict[str, Any] = {field: row[column] for field, column in column_of.items() if column in row}
             if "tags" in record:
                 record["tags"] = _tags_of_cell(record["tags"])
-            yield place, record
+            yield location, record
 
 
 def _tags_of_cell(cell: str) -> Any:

@@ -24,7 +24,7 @@ def compositions(
     rows: list[tuple[int, int, int]] = []  # base, another base or -1, template or -1
     names: list[str] = []
     parts: list[tuple[str, str, str]] = []  # keys
-    places: list[tuple[int, int]] = []
+    positions: list[tuple[int, int]] = []
     for base in bases:
         left = found[base]
         for other in bases:
@@ -34,12 +34,12 @@ def compositions(
                 rows.append((base, other, -1))
                 names.append(f"{simple.names[base]} {simple.names[other]}")
                 parts.append(("", left.key, right.key))
-                places.append((min(left.first, right.first), max(left.last, right.last)))
+                positions.append((min(left.first, right.first), max(left.last, right.last)))
         for template in tried:
             rows.append((base, -1, template))
             names.append(counted.templates[template].around(simple.names[base]))
             parts.append((counted.template_keys[template][0], left.key, counted.template_keys[template][1]))
-            places.append((left.first, left.last))
+            positions.append((left.first, left.last))
     keys = [" ".join(filter(None, part)) for part in parts]
     if not rows:
         return Names([], [], [], np.zeros((0, 0), np.float32))
@@ -61,7 +61,7 @@ def compositions(
             is_union,
         ]
     )
-    return Names(names, keys, places, features.astype(np.float32))
+    return Names(names, keys, positions, features.astype(np.float32))
 
 
 def _joint_features(
@@ -77,8 +77,8 @@ def _joint_features(
         for prefix, base, suffix in parts
     ]
     whole, put, joint = hashed(keys), hashed(map(" ".join, added)), hashed(joints)
-    asked = (("tag", whole), ("part", whole), ("tag", put), ("part", put), ("tag", joint), ("part", joint))
-    counts = [np.log1p(counted.tables[table].of(which, own.tables[table])) for table, which in asked]
+    lookups = (("tag", whole), ("part", whole), ("tag", put), ("part", put), ("tag", joint), ("part", joint))
+    counts = [np.log1p(counted.tables[table].of(which, own.tables[table])) for table, which in lookups]
     plain = [
         (
             bool(prefix),

@@ -93,13 +93,13 @@ def count(videos: Sequence[Video]) -> tuple[Counted, dict[str, Own]]:
     owns: dict[str, Own] = {}
     for uploader, theirs_used in used.items():
         rows, pairs = [NO_ROWS], [NO_ROWS]
-        for keys, some in theirs_used:
-            rows.append(np.array([row_of[template] for template in some if template in row_of], np.int64))
-            places, found = look_up(cues.keys, keys)
-            pairs.append((places[found][:, None] * len(templates) + rows[-1]).ravel())
-        mine = [np.unique(np.concatenate(some)) for some in (rows, pairs)]
+        for keys, used_templates in theirs_used:
+            rows.append(np.array([row_of[template] for template in used_templates if template in row_of], np.int64))
+            positions, found = look_up(cues.keys, keys)
+            pairs.append((positions[found][:, None] * len(templates) + rows[-1]).ravel())
+        mine = [np.unique(np.concatenate(parts)) for parts in (rows, pairs)]
         owns[uploader] = Own(owned[uploader], own_cues[uploader], *mine)
-    return Counted(tables, templates, cue_counts(cues, [users[one] for one in templates], owns)), owns
+    return Counted(tables, templates, cue_counts(cues, [users[template] for template in templates], owns)), owns
 
 
 def _add(video: Video, words: list[Token], seen: Mapping[str, set[str]]) -> None:

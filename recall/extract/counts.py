@@ -39,8 +39,8 @@ class Counts:
     def of(self, keys: Keys, own: Keys) -> FloatRows:
         """(m,) counts without the uploader whose keys are `own` (ascending)."""
         counts = np.zeros(len(keys), np.float32)
-        places, found = look_up(self.keys, keys)
-        counts[found] = self.uploaders[places[found]]
+        positions, found = look_up(self.keys, keys)
+        counts[found] = self.uploaders[positions[found]]
         counts -= look_up(own, keys)[1]
         counts[counts < self.least] = 0.0
         return counts
@@ -74,5 +74,5 @@ def look_up(rising: NDArray[np.integer], wanted: NDArray[np.integer]) -> tuple[N
     """Return the insertion index of each wanted key, and True where it is present."""
     if not len(rising):
         return np.zeros(len(wanted), np.intp), np.zeros(len(wanted), np.bool_)
-    places = np.minimum(np.searchsorted(rising, wanted), len(rising) - 1)
-    return places, rising[places] == wanted
+    positions = np.minimum(np.searchsorted(rising, wanted), len(rising) - 1)
+    return positions, rising[positions] == wanted

@@ -69,7 +69,9 @@ class TagExtractor:
         words = tokens(text)
         best: dict[str, NewTag] = {}
         for names, probabilities in self._probabilities(text, words):
-            for name, (first, last), probability in zip(names.names, names.places, probabilities.tolist(), strict=True):
+            for name, (first, last), probability in zip(
+                names.names, names.positions, probabilities.tolist(), strict=True
+            ):
                 form = normalise(name)
                 if form not in best or best[form].probability < probability:
                     best[form] = NewTag(name, probability, text[words[first].start : words[last - 1].end])

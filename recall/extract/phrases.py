@@ -35,7 +35,7 @@ class Names:
 
     names: list[str]
     keys: list[str]
-    places: list[tuple[int, int]]  # tokens [first, last) of the title that each name comes from
+    positions: list[tuple[int, int]]  # tokens [first, last) of the title that each name comes from
     features: FloatRows  # (n, F)
 
 

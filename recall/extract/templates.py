@@ -46,12 +46,12 @@ class Cues:
         users = self.users - np.isin(np.arange(size), own.templates)
         usual = users / (self.everyone - bool(len(own.cues)))  # every uploader has cues
         total, largest = np.zeros(size), np.zeros(size)
-        places, found = look_up(self.cues.keys, cues)
+        positions, found = look_up(self.cues.keys, cues)
         counts = self.cues.of(cues[found], own.cues)
-        for place, count in zip(places[found][counts > 0], counts[counts > 0], strict=True):
-            rows = self.templates[self.starts[place] : self.starts[place + 1]]
-            together = self.together[self.starts[place] : self.starts[place + 1]].astype(np.float64)
-            together -= look_up(own.pairs, place * size + rows)[1]
+        for position, count in zip(positions[found][counts > 0], counts[counts > 0], strict=True):
+            rows = self.templates[self.starts[position] : self.starts[position + 1]]
+            together = self.together[self.starts[position] : self.starts[position + 1]].astype(np.float64)
+            together -= look_up(own.pairs, position * size + rows)[1]
             together[together < 2] = 0.0
             lift = np.full(size, np.log(CUE_PRIOR / (count + CUE_PRIOR)))
             lift[rows] = np.log((together + CUE_PRIOR * usual[rows]) / (count + CUE_PRIOR) / usual[rows])
@@ -74,7 +74,7 @@ def taken_apart(tags: Iterable[str], title_words: Sequence[Token]) -> Iterator[t
             base = " ".join(keys[i:j])
             if f" {base} " in title and not all(key in SAYS_NOTHING for key in keys[i:j]):
                 around = (words[:i], words[j:])
-                yield Template(*(" ".join(normalise(word.text) for word in some) for some in around)), base
+                yield Template(*(" ".join(normalise(word.text) for word in side) for side in around)), base
                 break
 
 

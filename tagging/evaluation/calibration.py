@@ -1,4 +1,4 @@
-"""Calibration report: reliability of a bundle's confidences on given videos, and measured results of target precisions."""
+"""Calibration report: reliability of confidences on given videos, and measured results of target precisions."""
 
 import numpy as np
 

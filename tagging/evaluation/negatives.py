@@ -54,7 +54,7 @@ class NegativesReport:
 
 
 def settings(config: NegativesConfig) -> dict[str, NegativesConfig]:
-    """Return the compared settings: the three of the paper, and the configured one, by default with recalled negatives."""
+    """Return the settings to compare: the three of the paper, and the configured one (default: recalled negatives)."""
     plain = config.model_copy(update={"drawn": 400, "by": "uniform", "two_hop": 0, "recalled": 0})
     return {
         "10": plain.model_copy(update={"drawn": 10}),

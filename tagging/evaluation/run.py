@@ -180,7 +180,7 @@ def _refuse_training_videos(rows: Sequence[LabelledVideo], recall_stage: RecallS
 
 
 def _recall_table(proposals: Mapping[str, Sequence[Proposal]]) -> list[Row]:
-    """Return a row for each channel and the union; a channel's row has the recall that the union would lose without it."""
+    """Return a row for each channel and the union; the row of a channel has the union's loss without it."""
     names = list(proposals)
     channels = {name: proposals[name] for name in names[: names.index("union")]}
     lost = lost_without(channels, proposals["union"])

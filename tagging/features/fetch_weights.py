@@ -45,7 +45,7 @@ def fetch(config: EncodersConfig, bert: BertConfig | None, report: Callable[[str
     if isinstance(config.vision, OpenClipConfig):
         vision = config.vision
         name = f"{vision.model} {vision.weights}".strip()
-        _fetch_one(name, lambda: clip_source(vision).place, lambda: _fetch_clip(vision), report)
+        _fetch_one(name, lambda: clip_source(vision).path, lambda: _fetch_clip(vision), report)
     if isinstance(config.audio, VggishConfig):
         audio = config.audio
         _fetch_one(f"VGGish {audio.weights}", lambda: vggish_file(audio), lambda: _fetch_vggish(audio), report)

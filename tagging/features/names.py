@@ -28,15 +28,15 @@ def class_words(encoder: ClassPredictor) -> list[tuple[str, ...]]:
 class Linker:
     """The classes of one encoder, with the embeddings of their words."""
 
-    def __init__(self, words: Sequence[Sequence[str]], text: TextEncoder, near: float) -> None:
+    def __init__(self, words: Sequence[Sequence[str]], text: TextEncoder, min_cosine: float) -> None:
         """words: of each class; near: the cosine from which a tag and a word have the same meaning"""
         vocabulary = {
-            word: place for place, word in enumerate(dict.fromkeys(w for of_class in words for w in of_class))
+            word: index for index, word in enumerate(dict.fromkeys(w for of_class in words for w in of_class))
         }
         self._classes = len(words)
-        self._near = near
+        self._near = min_cosine
         self._spoken = name_vectors(list(vocabulary), text)
-        self._classes_of: Mapping[int, list[int]] = {place: [] for place in vocabulary.values()}
+        self._classes_of: Mapping[int, list[int]] = {index: [] for index in vocabulary.values()}
         for row, of_class in enumerate(words):
             for word in dict.fromkeys(of_class):
                 self._classes_of[vocabulary[word]].append(row)
@@ -52,9 +52,9 @@ class Linker:
             agreement = vectors[start : start + ROWS_AT_ONCE] @ self._spoken.T
             agreement = (agreement - self._near) / max(1.0 - self._near, 1e-6)
             agreement[~allowed[start : start + ROWS_AT_ONCE]] = 0.0
-            for tag, place in np.argwhere(agreement > 0).tolist():
-                weight = min(float(agreement[tag, place]), 1.0)
-                for row in self._classes_of[place]:
+            for tag, index in np.argwhere(agreement > 0).tolist():
+                weight = min(float(agreement[tag, index]), 1.0)
+                for row in self._classes_of[index]:
                     pair = (start + tag, row)
                     weights[pair] = max(weights.get(pair, 0.0), weight)
         pairs = sorted(weights)

@@ -40,7 +40,7 @@ class SmallResNet(nn.Module):
         self.classes = nn.Linear(dim, classes)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """(B, channels, H, W) -> (B, cells, dim): a token for every 32 x 32 cell; their mean is the token of the input."""
+        """(B, channels, H, W) -> (B, cells, dim): one token per 32 x 32 cell; their mean is the token of the input."""
         cells = self.head(self.blocks(self.entry(inputs)))  # (B, HEAD, H / 32, W / 32)
         tokens: Tensor = self.token(cells.flatten(2).transpose(1, 2))
         return tokens

@@ -35,8 +35,8 @@ class TrainedNetwork:
 
     def __init__(self, file: Path, kind: str, channels: int, dim: int, device: str) -> None:
         try:
-            tensors, said = read_tensors(file)
-            described = json.loads(said.get("videotag", "{}"))
+            tensors, header = read_tensors(file)
+            described = json.loads(header.get("videotag", "{}"))
             state = {name: tensor.float() for name, tensor in tensors.items()}
             if described.get("kind") != kind:
                 raise ValueError(f"it is {described.get('kind', 'something else')!r}, not {kind!r}")
@@ -143,8 +143,8 @@ def mean_names(beliefs: NDArray[np.float32], anchors: NDArray[np.float32]) -> ND
 
     Independent probabilities that sum to more than 1 are scaled to sum to 1.
     """
-    told = min(NAMED_CLASSES, beliefs.shape[1])
-    strongest = np.argpartition(-beliefs, told - 1, axis=1)[:, :told]
+    named = min(NAMED_CLASSES, beliefs.shape[1])
+    strongest = np.argpartition(-beliefs, named - 1, axis=1)[:, :named]
     kept = np.zeros_like(beliefs)
     np.put_along_axis(kept, strongest, np.take_along_axis(beliefs, strongest, 1), 1)
     vectors: NDArray[np.float32] = (kept / np.maximum(1.0, kept.sum(axis=1, keepdims=True))) @ anchors

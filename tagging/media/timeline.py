@@ -38,13 +38,13 @@ class PictureTrack:
     def duration_s(self) -> float:
         return float(self.duration_ticks * self.tick_s)
 
-    def times_s(self, places: NDArray[np.int64]) -> NDArray[np.float64]:
+    def times_s(self, positions: NDArray[np.int64]) -> NDArray[np.float64]:
         """(k,) places -> (k,) seconds from the first frame."""
-        return self.ticks[places].astype(np.float64) * float(self.tick_s)
+        return self.ticks[positions].astype(np.float64) * float(self.tick_s)
 
-    def keyframe_before(self, place: int) -> int:
+    def keyframe_before(self, position: int) -> int:
         """The number of the last keyframe at or before a place; -1: there is none."""
-        return int(np.searchsorted(self.keyframes, place, side="right")) - 1
+        return int(np.searchsorted(self.keyframes, position, side="right")) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +78,8 @@ def plan_frames(track: PictureTrack, frames: int) -> NDArray[np.int64]:
     """(k <= frames,) places, rising, of the frames shown at (i + 0.5) / frames of the duration."""
     # In whole numbers, for a target often falls exactly on a frame.
     doubled = (2 * np.arange(frames, dtype=np.int64) + 1) * track.duration_ticks
-    places = np.searchsorted(track.ticks * (2 * frames), doubled, side="right") - 1
-    return np.unique(places.clip(0))
+    positions = np.searchsorted(track.ticks * (2 * frames), doubled, side="right") - 1
+    return np.unique(positions.clip(0))
 
 
 NONE = -(1 << 63)

@@ -101,8 +101,8 @@ class Worker:
                 "the file may be damaged, or the machine short of memory",
             ) from error
         if isinstance(answer, _Unforeseen):
-            answer.told.__cause__ = DecoderTracebackError(answer.trace)
-            answer = answer.told
+            answer.crash.__cause__ = DecoderTracebackError(answer.trace)
+            answer = answer.crash
         if not isinstance(answer, MediaSample | VideotagError):
             raise TypeError(f"a decode worker answered with {type(answer).__name__}")
         return answer
@@ -169,7 +169,7 @@ def _next(pipe: Connection) -> str | OpenFile:
 
 @dataclass(frozen=True, slots=True)
 class _Unforeseen:
-    told: DecodeCrashError
+    crash: DecodeCrashError
     trace: str  # no traceback crosses a process border by itself
 
 
@@ -192,8 +192,8 @@ def _answer(source: str | OpenFile, config: MediaConfig, decode: Decoder) -> Med
     except MemoryError:
         raise
     except Exception as error:  # an unexpected error costs one file, not the worker
-        what = f"the decoder failed with {type(error).__name__}: {shown(str(error))}"
-        return _Unforeseen(DecodeCrashError(f"{name_of(source)}: {what}"), traceback.format_exc())
+        message = f"the decoder failed with {type(error).__name__}: {shown(str(error))}"
+        return _Unforeseen(DecodeCrashError(f"{name_of(source)}: {message}"), traceback.format_exc())
 
 
 def _limit(memory_bytes: int) -> None:

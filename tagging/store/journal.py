@@ -112,11 +112,11 @@ def read_journal(path: Path) -> tuple[list[bytes], int]:
 
 
 def _intact_behind(data: bytes, start: int) -> bool:
-    place = data.find(MAGIC, start + 1)
-    while place >= 0:
-        if _payload_at(data, place) is not None:
+    candidate = data.find(MAGIC, start + 1)
+    while candidate >= 0:
+        if _payload_at(data, candidate) is not None:
             return True
-        place = data.find(MAGIC, place + 1)
+        candidate = data.find(MAGIC, candidate + 1)
     return False
 
 

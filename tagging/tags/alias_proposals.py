@@ -80,7 +80,7 @@ def propose(
     for first, second, differences in find_pairs([catalog.names[row] for row in order]):
         tag, alias = int(order[first]), int(order[second])
         of_tag, of_alias = videos.at(tag), videos.at(alias)
-        near, near_alias = graph.neighbours(tag), graph.neighbours(alias)
+        neighbours, alias_neighbours = graph.neighbours(tag), graph.neighbours(alias)
         found.append(
             Proposal(
                 tag=catalog.names[tag],
@@ -91,8 +91,8 @@ def propose(
                 alias_videos=len(of_alias),
                 tag_uploaders=int(users[tag]),
                 alias_uploaders=int(users[alias]),
-                together=int(near.videos[near.rows == alias].sum()),
-                similarity=_jaccard(near.rows, near_alias.rows, alias),
+                together=int(neighbours.videos[neighbours.rows == alias].sum()),
+                similarity=_jaccard(neighbours.rows, alias_neighbours.rows, alias),
                 tag_title=_title(titles, of_tag, of_alias),
                 alias_title=_title(titles, of_alias, of_tag),
             )
@@ -114,11 +114,11 @@ def _uploaders_of_tags(tags: TagLists, count: int, uploaders: NDArray[np.integer
     return np.bincount(used // max(len(names), 1), minlength=count)
 
 
-def _jaccard(near: NDArray[np.integer], near_alias: NDArray[np.integer], alias: int) -> float:
+def _jaccard(neighbours: NDArray[np.integer], alias_neighbours: NDArray[np.integer], alias: int) -> float:
     """The Jaccard similarity of the tags next to the two in the graph, without themselves; 0 if there are none."""
-    both = len(np.intersect1d(near, near_alias, assume_unique=True))
-    joined = int((near == alias).any())  # then each is a neighbour of the other
-    either = len(near) + len(near_alias) - 2 * joined - both
+    both = len(np.intersect1d(neighbours, alias_neighbours, assume_unique=True))
+    joined = int((neighbours == alias).any())  # then each is a neighbour of the other
+    either = len(neighbours) + len(alias_neighbours) - 2 * joined - both
     return both / either if either else 0.0
 
 

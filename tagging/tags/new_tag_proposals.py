@@ -92,7 +92,7 @@ class _Found:
         return min(self.spellings, key=lambda name: (-self.spellings[name], name))
 
     def proposal(self, spelling_of: str) -> NewTag:
-        ordered = sorted(self.best.values(), key=lambda one: (-one[0], one[1].video_id))[:EXAMPLES]
+        ordered = sorted(self.best.values(), key=lambda example: (-example[0], example[1].video_id))[:EXAMPLES]
         examples = [video for _, video in ordered]
         return NewTag(
             tag=self.name,

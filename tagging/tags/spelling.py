@@ -53,12 +53,12 @@ def find_pairs(names: Sequence[str]) -> list[tuple[int, int, tuple[Difference, .
     return sorted(pairs)
 
 
-def _needed(one: str, other: str, folded: Sequence[Difference]) -> tuple[Difference, ...]:
+def _needed(spelling: str, other: str, folded: Sequence[Difference]) -> tuple[Difference, ...]:
     """Return a minimal subset of the differences whose removal makes the two equal."""
     needed = tuple(folded)
     for difference in reversed(folded):
         without = tuple(kept for kept in needed if kept != difference)
-        if reduced_spelling(one, without) == reduced_spelling(other, without):
+        if reduced_spelling(spelling, without) == reduced_spelling(other, without):
             needed = without
     return needed
 

@@ -60,9 +60,9 @@ def translate_errors(display_name: str) -> Iterator[None]:
             raise
         raise known from error
     except OSError as error:  # also of the driver's own time limits
-        said = error.strerror or "no answer in time"
+        message = error.strerror or "no answer in time"
         raise BackendUnavailableError(
-            f"the database {display_name} cannot be reached: {said}", UNAVAILABLE["08"]
+            f"the database {display_name} cannot be reached: {message}", UNAVAILABLE["08"]
         ) from error
 
 
@@ -76,14 +76,14 @@ def _of_file(error: sqlite3.Error, display_name: str) -> VideotagError | None:
 
 def _of_server(error: DBAPIError, display_name: str) -> VideotagError | None:
     code = getattr(error.orig, "sqlstate", None) or ""
-    said = f"the database {display_name} failed: {_words(error)}"
+    message = f"the database {display_name} failed: {_words(error)}"
     for known in (code, code[:2]):
         if known in UNWRITABLE:
-            return OutputUnwritableError(said, UNWRITABLE[known])
+            return OutputUnwritableError(message, UNWRITABLE[known])
         if known in UNAVAILABLE:
-            return BackendUnavailableError(said, UNAVAILABLE[known])
+            return BackendUnavailableError(message, UNAVAILABLE[known])
     if error.connection_invalidated or not code:  # an error of the driver, without one of the server
-        return BackendUnavailableError(said, UNAVAILABLE["08"])
+        return BackendUnavailableError(message, UNAVAILABLE["08"])
     return None
 
 

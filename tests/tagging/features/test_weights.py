@@ -124,7 +124,7 @@ def test_clip_tags_name_the_files_that_the_library_would_load() -> None:
 def test_a_clip_tag_is_found_in_the_local_cache(hub_cache: Path, tiny_clip: Path) -> None:
     put_in_hub_cache(hub_cache, "timm/vit_base_patch32_clip_224.openai", tiny_clip)
     source = weights.clip_source(clip("ViT-B-32", "openai"))
-    assert source.place.name == "open_clip_model.safetensors"
+    assert source.path.name == "open_clip_model.safetensors"
     assert source.tag["quick_gelu"] is True
 
 
