@@ -1,4 +1,4 @@
-"""How likely a candidate is, all channels together."""
+"""Channel fusion: the probability of candidates from the scores of all channels."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def candidates(scores: list[list[float]], channels: tuple[str, ...] = ("good", "
 
 
 def example(generator: np.random.Generator) -> tuple[Candidates, str, np.ndarray]:
-    """The channel "good" gives a high score to what is right, "noise" to anything."""
+    """Return an example: the channel "good" scores correct tags high, "noise" is random."""
     true = generator.choice(4, 1)
     good = np.where(np.isin(np.arange(4), true), 0.8, 0.1) + 0.05 * generator.random(4)
     noise = np.where(generator.random(4) < 0.3, np.nan, generator.random(4))
@@ -34,7 +34,7 @@ def blend() -> Fusion:
     return fit_fusion([example(generator) for _ in range(200)], WORDS, USES, CONFIG, seed=1)
 
 
-def test_it_believes_the_channel_that_was_right_and_is_near_a_probability(blend: Fusion) -> None:
+def test_fusion_weights_the_reliable_channel_and_is_calibrated(blend: Fusion) -> None:
     weighed = blend.weigh(candidates([[0.85, 0.1], [0.1, 0.95], [0.12, np.nan], [0.11, 0.5]]), "no name")
     assert weighed.probabilities is not None
     assert weighed.probabilities.argmax() == 0
@@ -42,79 +42,81 @@ def test_it_believes_the_channel_that_was_right_and_is_near_a_probability(blend:
     assert weighed.probabilities[1:].max() < 0.2
 
 
-def test_saved_and_loaded_it_says_the_same(blend: Fusion, tmp_path: Path) -> None:
+def test_a_saved_fusion_gives_the_same_probabilities_after_loading(blend: Fusion, tmp_path: Path) -> None:
     blend.save(tmp_path / "blend.txt")
     loaded = Fusion.load(tmp_path / "blend.txt", WORDS, USES)
-    some = candidates([[0.85, 0.1], [0.1, np.nan]])
-    np.testing.assert_array_equal(loaded.weigh(some, "x").probabilities, blend.weigh(some, "x").probabilities)
+    proposed = candidates([[0.85, 0.1], [0.1, np.nan]])
+    np.testing.assert_array_equal(loaded.weigh(proposed, "x").probabilities, blend.weigh(proposed, "x").probabilities)
 
 
 def test_the_same_seed_gives_the_same_trees(tmp_path: Path) -> None:
-    for name in ("one", "two"):
+    for name in ("first", "second"):
         generator = np.random.default_rng(0)
         fit_fusion([example(generator) for _ in range(60)], WORDS, USES, CONFIG, seed=1).save(tmp_path / name)
-    assert (tmp_path / "one").read_text() == (tmp_path / "two").read_text()
+    assert (tmp_path / "first").read_text() == (tmp_path / "second").read_text()
 
 
-def test_other_channels_than_it_was_fitted_for_are_refused(blend: Fusion) -> None:
+def test_candidates_of_other_channels_are_rejected(blend: Fusion) -> None:
     with pytest.raises(ValueError, match=r"fitted on other channels: .*'other'"):
         blend.weigh(candidates([[0.5, 0.5]], ("good", "other")), "x")
 
 
-def test_no_candidates_are_no_error(blend: Fusion) -> None:
+def test_an_empty_list_of_candidates_is_accepted(blend: Fusion) -> None:
     none = Candidates(np.zeros(0, np.int64), ("good", "noise"), np.zeros((0, 2), np.float32))
     weighed = blend.weigh(none, "x")
     assert weighed.probabilities is not None
     assert not len(weighed.probabilities)
 
 
-def test_nothing_right_is_nothing_to_learn_from() -> None:
+def test_fitting_without_correct_candidates_is_an_error() -> None:
     with pytest.raises(ValueError, match="0 of 1 candidates are right"):
         fit_fusion([(candidates([[0.5, 0.5]]), "x", np.array([3]))], WORDS, USES, CONFIG, seed=1)
 
 
 @pytest.mark.parametrize("owners", [60, 3])
-def test_a_video_is_weighed_by_what_was_fitted_on_other_uploaders(owners: int) -> None:
-    """Labels turned about for one uploader change what others are weighed by, and nothing of its own."""
+def test_cross_fitting_excludes_the_own_uploader(owners: int) -> None:
+    """Inverting the labels of one uploader changes the probabilities of others, but not its own."""
     generator = np.random.default_rng(0)
-    some, groups = [example(generator) for _ in range(120)], np.arange(120) % owners
-    turned = [
-        (one, text, np.delete(np.arange(4), true) if group == 0 else true)
-        for (one, text, true), group in zip(some, groups, strict=True)
+    examples, groups = [example(generator) for _ in range(120)], np.arange(120) % owners
+    changed = [
+        (proposed, text, np.delete(np.arange(4), true) if group == 0 else true)
+        for (proposed, text, true), group in zip(examples, groups, strict=True)
     ]
-    before, after = (cross_fitted_candidates(videos, groups, WORDS, USES, CONFIG, seed=1) for videos in (some, turned))
+    before, after = (
+        cross_fitted_candidates(videos, groups, WORDS, USES, CONFIG, seed=1) for videos in (examples, changed)
+    )
     differ = []
-    for one, other in zip(before, after, strict=True):
-        assert one.probabilities is not None
-        assert other.probabilities is not None
-        differ.append(not np.array_equal(one.probabilities, other.probabilities))
+    for first, second in zip(before, after, strict=True):
+        assert first.probabilities is not None
+        assert second.probabilities is not None
+        differ.append(not np.array_equal(first.probabilities, second.probabilities))
     assert not any(np.array(differ)[groups == 0])
     assert any(differ)
 
 
 @pytest.mark.parametrize("small", [0, 1, 5])
-def test_where_most_videos_are_of_one_uploader_they_are_weighed_all_the_same(small: int) -> None:
+def test_cross_fitting_works_if_one_uploader_has_most_videos(small: int) -> None:
     generator = np.random.default_rng(0)
-    some = [example(generator) for _ in range(60)]
+    examples = [example(generator) for _ in range(60)]
     groups = np.where(np.arange(60) < small, np.arange(60) % 2, 7)
     for candidates, (_, _, true) in zip(
-        cross_fitted_candidates(some, groups, WORDS, USES, CONFIG, 1), some, strict=True
+        cross_fitted_candidates(examples, groups, WORDS, USES, CONFIG, 1), examples, strict=True
     ):
         assert candidates.probabilities is not None
         assert candidates.probabilities.argmax() == true[0]
 
 
-def test_the_budget_keeps_the_likeliest_by_rising_row() -> None:
-    some = candidates([[0.1, 0.1], [0.9, 0.9], [0.3, 0.3], [0.7, 0.7]])
-    some = Candidates(
-        some.tag_rows, some.channels, some.scores, probabilities=np.array([0.1, 0.9, 0.3, 0.7], np.float32)
+def test_the_budget_keeps_the_most_probable_candidates_in_row_order() -> None:
+    proposed = candidates([[0.1, 0.1], [0.9, 0.9], [0.3, 0.3], [0.7, 0.7]])
+    proposed = Candidates(
+        proposed.tag_rows, proposed.channels, proposed.scores, probabilities=np.array([0.1, 0.9, 0.3, 0.7], np.float32)
     )
-    kept = top_candidates(some, 2)
+    kept = top_candidates(proposed, 2)
     assert kept.tag_rows.tolist() == [1, 3]
     assert kept.scores[:, 0].tolist() == pytest.approx([0.9, 0.7])
-    assert top_candidates(some, 4) is some
+    assert top_candidates(proposed, 4) is proposed
 
 
-def test_uses_count_an_uploader_once() -> None:
+def test_uses_count_each_uploader_once() -> None:
     uses = uses_of(np.array([0, 0, 1, 0]), np.array([7, 7, 7, 8]), 3)
     assert uses.tolist() == [[2, 3], [1, 1], [0, 0]]

@@ -1,4 +1,4 @@
-"""The losses against what their papers say, by hand."""
+"""Losses compared with the equations of their papers, by hand."""
 
 import math
 
@@ -11,7 +11,7 @@ LOGITS = torch.tensor([[2.0, 1.0, 0.0, -1.0]])
 ROWS, COLUMNS = torch.tensor([0, 0]), torch.tensor([0, 1])
 
 
-def test_softmax_sets_each_positive_against_all() -> None:
+def test_softmax_compares_each_positive_with_all_labels() -> None:
     total = sum(math.exp(x) for x in (2, 1, 0, -1))
     assert softmax(LOGITS, ROWS, COLUMNS).tolist() == pytest.approx([math.log(total) - 2, math.log(total) - 1])
 
@@ -25,14 +25,14 @@ def test_decoupled_positives_do_not_compete() -> None:
     assert decoupled(louder, ROWS, COLUMNS)[1].item() == pytest.approx(expected[1])
 
 
-def test_asymmetric_lets_easy_negatives_fade() -> None:
+def test_asymmetric_loss_down_weights_easy_negatives() -> None:
     logits = torch.tensor([[0.0, 0.0, -3.0]])
     loss = asymmetric(logits, torch.tensor([0]), torch.tensor([0]))
     likely = 0.5 - 0.05  # of the second; the third, 0.047, is below the margin
     assert loss.tolist() == pytest.approx([math.log(2) - likely**4 * math.log(1 - likely)])
 
 
-def test_contrastive_does_not_count_videos_that_are_alike_as_negatives() -> None:
+def test_contrastive_loss_excludes_similar_videos_from_the_negatives() -> None:
     anchors, partners = torch.eye(2), torch.eye(2)
     alone = contrastive(anchors, partners, torch.tensor([[True, True], [False, True]]), 1.0)
     assert alone.tolist() == pytest.approx([0.0, math.log(math.e + 1) - 1])

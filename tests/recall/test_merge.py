@@ -10,7 +10,7 @@ def channel(scores: dict[int, float]) -> ChannelTags:
     return ChannelTags(np.array(list(scores), np.int64), np.array(list(scores.values()), np.float32), NOBODY)
 
 
-def test_the_union_keeps_every_channels_score_and_marks_what_is_missing() -> None:
+def test_the_union_has_every_channels_score_and_marks_missing_ones() -> None:
     merged = merge({"text": channel({9: 0.8, 2: 0.5}), "video": None, "audio": channel({2: 0.3})})
     assert merged.channels == ("text", "video", "audio")
     assert merged.tag_rows.tolist() == [2, 9]
@@ -18,7 +18,7 @@ def test_the_union_keeps_every_channels_score_and_marks_what_is_missing() -> Non
     assert set(merged.neighbours) == {"text", "audio"}
 
 
-def test_evidence_of_a_tag_is_gathered_from_all_channels() -> None:
+def test_evidence_of_a_tag_is_collected_from_all_channels() -> None:
     spoken = [Evidence("seen", "frame", 0.9, frame=1, frames=2), Evidence("seen", "frame", 0.8, frame=2, frames=2)]
     seen = ChannelTags(np.array([4, 2]), np.array([0.9, 0.8], np.float32), evidence=tuple(spoken))
     heard_dog = Evidence("heard", "sound", 0.7, start_s=0.96)
@@ -27,7 +27,7 @@ def test_evidence_of_a_tag_is_gathered_from_all_channels() -> None:
     assert merged.evidence == {4: (spoken[0],), 2: (spoken[1], heard_dog)}
 
 
-def test_no_channel_with_anything_to_look_at_gives_no_candidates() -> None:
+def test_channels_without_input_give_no_candidates() -> None:
     merged = merge({"text": None, "audio": channel({})})
     assert merged.scores.shape == (0, 2)
     assert set(merged.neighbours) == {"audio"}

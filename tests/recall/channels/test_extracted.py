@@ -1,4 +1,4 @@
-"""Tags read in the text: candidates of the catalog where it knows them, rows beyond it where it does not."""
+"""Extraction channel: known tags are rows of the catalog, new tags are rows after it."""
 
 from typing import cast
 
@@ -19,11 +19,11 @@ CATALOG = ["cats", "dogs"]
 
 
 class Reader:
-    """Proposes each word of the title, the first likeliest."""
+    """Propose each word of the title, with falling probabilities."""
 
     def propose(self, title: str, description: str, limit: int) -> list[NewTag]:
         words = title.split()
-        return [NewTag(word, 0.9 / (place + 1), word) for place, word in enumerate(words)][:limit]
+        return [NewTag(word, 0.9 / (index + 1), word) for index, word in enumerate(words)][:limit]
 
 
 def channel(limit: int = 10) -> ExtractedTags:
@@ -31,17 +31,17 @@ def channel(limit: int = 10) -> ExtractedTags:
     return ExtractedTags(cast(TagExtractor, Reader()), lambda name: rows.get(normalise(name)), len(CATALOG), limit)
 
 
-def test_known_phrases_are_catalog_rows_and_unknown_ones_lie_beyond() -> None:
+def test_known_phrases_are_catalog_rows_and_new_ones_follow() -> None:
     [tags] = channel().recall([RecallQuery.of(VideoEmbeddings({}, title="Dogs hounds Grumpy cats Grumpier"))])
     assert tags is not None
     assert tags.tag_rows.tolist() == [1, 2, 0, 3]  # hounds are dogs
     assert tags.new == {2: "Grumpy", 3: "Grumpier"}
     assert tags.scores.tolist() == pytest.approx([0.9, 0.3, 0.225, 0.18])
-    assert [one.text for one in tags.evidence] == ["Dogs", "Grumpy", "cats", "Grumpier"]
+    assert [evidence.text for evidence in tags.evidence] == ["Dogs", "Grumpy", "cats", "Grumpier"]
     assert channel().recall([RecallQuery.of(VideoEmbeddings({}))]) == [None]
 
 
-def test_new_tags_are_weighed_with_all_others_and_named_within_the_budget() -> None:
+def test_new_tags_are_fused_with_all_others_and_named_within_the_budget() -> None:
     generator = np.random.default_rng(0)
     words, uses = NameWords(CATALOG), np.array([[3, 3], [3, 3]], np.float32)
 

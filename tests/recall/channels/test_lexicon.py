@@ -22,25 +22,25 @@ def test_an_alias_finds_its_tag_and_a_tag_is_found_once() -> None:
     assert found([["soccer", "association football"]], "Soccer, or association football") == [(0, "soccer")]
 
 
-def test_the_spelling_that_stands_there_goes_before_its_singular() -> None:
+def test_the_exact_spelling_takes_precedence_over_its_singular() -> None:
     assert found([["glass"], ["glasses"]], "new glasses") == [(1, "glasses")]
     assert found([["news"]], "what is new") == []
 
 
 @pytest.mark.parametrize("name", ["the", "how to", "best", "new", "2017", "top 10", "x", "video"])
-def test_names_that_say_nothing_are_never_found(name: str) -> None:
+def test_uninformative_names_are_never_found(name: str) -> None:
     assert found([[name]], f"{name} and once more {name}s") == []
 
 
-def test_a_word_that_says_nothing_is_nobodys_plural() -> None:
+def test_an_uninformative_word_is_not_read_as_a_plural() -> None:
     assert found([["doe"]], "What does the fox say") == []
     assert found([["doe"]], "Two does in the forest") == []
     assert found([["doe"]], "A doe") == [(0, "doe")]
 
 
-def test_names_stand_inside_texts_without_spaces() -> None:
+def test_names_are_found_inside_texts_without_spaces() -> None:
     assert found([["動画"], ["猫"]], "猫の動画") == [(1, "猫"), (0, "動 画")]
 
 
-def test_nothing_is_found_in_nothing() -> None:
+def test_an_empty_text_contains_no_name() -> None:
     assert found([], "a dog") == found([["dog"]], "") == []

@@ -18,7 +18,7 @@ LINKS = ClassTags(
 EASY = StrengthConfig(slope=1.0, intercept=0.0, least=0.0)
 
 
-def test_strengths_agree_with_the_plain_definition() -> None:
+def test_strengths_equal_the_direct_definition() -> None:
     rng = np.random.default_rng(0)
     pairs = sorted({(int(t), int(c)) for t, c in rng.integers(0, 12, (60, 2))})
     links = ClassTags(
@@ -37,20 +37,20 @@ def test_strengths_agree_with_the_plain_definition() -> None:
         tags, got = token_strengths(beliefs, links, together)
         assert tags.tolist() == sorted({t for t, _ in pairs})
         for token in range(7):
-            for place, tag in enumerate(tags):
+            for index, tag in enumerate(tags):
                 mine = [(c, float(w)) for (t, c), w in zip(pairs, links.weights, strict=True) if t == tag]
                 spoken = [float(beliefs[token, c]) * w for c, w in mine]
                 want = max(spoken) if together == "max" else beyond_chance(spoken, [w for _, w in mine])
-                assert got[token, place] == pytest.approx(want, rel=1e-4, abs=1e-6)
+                assert got[token, index] == pytest.approx(want, rel=1e-4, abs=1e-6)
 
 
-def test_an_encoder_that_knows_nothing_says_nothing() -> None:
+def test_uniform_probabilities_give_no_strength() -> None:
     _, got = token_strengths(np.full((2, 3), 1 / 3, np.float32), LINKS, "sum")
     np.testing.assert_allclose(got, 0.0, atol=1e-6)
 
 
 @pytest.mark.parametrize(("share", "want"), [(1.0, 0.4), (0.5, 0.65), (0.3, 0.65), (0.2, 0.9)])
-def test_the_mean_is_over_the_share_of_tokens_that_show_a_tag_best(share: float, want: float) -> None:
+def test_the_mean_is_over_the_share_of_the_strongest_tokens(share: float, want: float) -> None:
     shown = np.array([[0.1], [0.9], [0.2], [0.4]], np.float32)
     assert strongest(shown, share)[0] == pytest.approx(want)
 
@@ -66,7 +66,7 @@ def video(**beliefs: list[list[float]]) -> RecallQuery:
     return RecallQuery.of(VideoEmbeddings({}, beliefs=arrays))  # type: ignore[arg-type]
 
 
-def test_classes_speak_together_for_a_general_tag_and_evidence_names_the_frame() -> None:
+def test_classes_of_a_general_tag_add_up_and_evidence_states_the_frame() -> None:
     seen = SensedNames("seen", "frames", LINKS, EASY.model_copy(update={"least": 0.1}), limit=10)
     [tags] = seen.recall([video(frames=[[0.4, 0.4, 0.2], [0.6, 0.3, 0.1]])])
     assert tags is not None
@@ -78,7 +78,7 @@ def test_classes_speak_together_for_a_general_tag_and_evidence_names_the_frame()
     assert tags.scores.tolist() == pytest.approx([1 / (1 + math.exp(-dog)), 1 / (1 + math.exp(-beagle))], rel=1e-5)
 
 
-def test_sounds_do_not_add_up_and_evidence_names_the_second() -> None:
+def test_sounds_do_not_add_up_and_evidence_states_the_second() -> None:
     heard = SensedNames("heard", "audio", LINKS, EASY.model_copy(update={"together": "max", "least": 0.5}), limit=10)
     [tags] = heard.recall([video(audio=[[0.2, 0.3, 0.0], [0.1, 0.1, 0.0], [0.9, 0.8, 0.0]])])
     assert tags is None or tags.tag_rows.tolist() == []
@@ -89,17 +89,17 @@ def test_sounds_do_not_add_up_and_evidence_names_the_second() -> None:
     assert [e.start_s for e in tags.evidence] == [0.0, 0.96]
 
 
-def test_a_video_without_the_modality_is_not_looked_at() -> None:
+def test_a_video_without_the_modality_gives_none() -> None:
     seen = SensedNames("seen", "frames", LINKS, EASY, limit=10)
     assert seen.recall([video(audio=[[0.0, 0.0, 0.0]]), video()]) == [None, None]
 
 
-def test_beliefs_of_another_encoder_are_refused() -> None:
+def test_probabilities_of_another_encoder_are_rejected() -> None:
     with pytest.raises(ValueError, match="3 classes"):
         SensedNames("seen", "frames", LINKS, EASY, limit=10).recall([video(frames=[[0.5, 0.5]])])
 
 
-def test_no_more_than_the_limit_are_proposed_and_equal_ones_come_by_row() -> None:
+def test_the_limit_applies_and_equal_probabilities_are_ordered_by_row() -> None:
     seen = SensedNames("seen", "frames", LINKS, EASY.model_copy(update={"together": "max"}), limit=2)
     [tags] = seen.recall([video(frames=[[0.4, 0.0, 0.8]])])
     assert tags is not None
@@ -118,32 +118,32 @@ def written(
     [tags] = WrittenNames(NAMES, np.arange(4), SPELLINGS, config, limit=10).recall([given])
     assert tags is not None
     assert all(e.kind == "text" and e.channel == "written" for e in tags.evidence)
-    return {row: one.text for row, one in zip(tags.tag_rows.tolist(), tags.evidence, strict=True)}
+    return {row: evidence.text for row, evidence in zip(tags.tag_rows.tolist(), tags.evidence, strict=True)}
 
 
-def test_a_name_in_the_title_is_proposed_with_the_words_that_stand_there() -> None:
+def test_a_name_in_the_title_is_proposed_with_the_words_of_the_title() -> None:
     assert written(NamesConfig(literal=EASY), "Ice hockey with dogs", "hockey") == {0: "ice hockey", 3: "dogs"}
 
 
-def test_a_name_in_the_title_that_the_title_is_not_about_is_left_out() -> None:
+def test_a_name_unrelated_to_the_rest_of_the_title_is_not_proposed() -> None:
     strict = NamesConfig(literal=EASY.model_copy(update={"least": 0.6}))
     assert written(strict, "winter dogs", text=[0.0, 0.0, 0.2, 0.9]) == {3: "dogs"}
 
 
-def test_title_and_description_have_curves_of_their_own() -> None:
+def test_title_and_description_have_separate_curves() -> None:
     config = NamesConfig(literal=EASY, described=EASY.model_copy(update={"least": 0.9}))
     assert written(config, "a winter", "hockey and dogs", text=[0.0, 1.0, 0.1, 0.2]) == {1: "hockey", 2: "winter"}
 
 
-def test_a_description_alone_is_read_as_a_title() -> None:
+def test_a_description_without_a_title_is_read_as_the_title() -> None:
     assert written(NamesConfig(literal=EASY), description="hockey") == {1: "hockey"}
 
 
-def test_a_name_near_in_meaning_shows_the_whole_title() -> None:
+def test_a_name_of_similar_meaning_has_the_whole_title_as_evidence() -> None:
     config = NamesConfig(written=EASY.model_copy(update={"least": 0.7}))
     assert written(config, " Cold  season ", text=[0.0, 0.0, 1.0, 0.5]) == {2: "Cold season"}
 
 
-def test_text_that_no_encoder_read_is_not_looked_at() -> None:
+def test_text_without_an_encoder_gives_none() -> None:
     channel = WrittenNames(NAMES, np.arange(4), SPELLINGS, NamesConfig(literal=EASY), limit=10)
     assert channel.recall([RecallQuery.of(VideoEmbeddings({}, title="hockey"))]) == [None]

@@ -1,4 +1,4 @@
-"""N-grams of texts, neighbours by them, and names made of a text's words."""
+"""N-gram features, text neighbours, and the name-words channel."""
 
 from pathlib import Path
 
@@ -38,13 +38,13 @@ def test_a_text_without_a_known_ngram_has_an_empty_row(features: NgramFeatures) 
     assert NgramFeatures.fit(["", ""], NgramConfig()).transform(["a"]).shape == (1, 0)
 
 
-def test_ngrams_saved_and_loaded_are_the_same(features: NgramFeatures, tmp_path: Path) -> None:
+def test_saved_ngrams_are_equal_after_loading(features: NgramFeatures, tmp_path: Path) -> None:
     features.save(tmp_path / "ngrams.parquet")
     loaded = NgramFeatures.load(tmp_path / "ngrams.parquet")
     assert (abs(loaded.transform(TEXTS) - features.transform(TEXTS)) > 1e-6).nnz == 0
 
 
-def test_similar_texts_vote(features: NgramFeatures) -> None:
+def test_videos_with_similar_texts_vote(features: NgramFeatures) -> None:
     voting = voters(lists([[0], [0, 1], [2], [3], [3]]), range(5))
     channel = TextNeighbours(TextSearch(features, features.transform(TEXTS)), voting, RecallConfig())
     cooking, nothing = channel.recall(
@@ -56,7 +56,7 @@ def test_similar_texts_vote(features: NgramFeatures) -> None:
     assert set(cooking.neighbours.video_rows.tolist()) == {3, 4}
 
 
-def test_names_all_of_whose_words_stand_in_the_text_are_proposed_in_any_order() -> None:
+def test_names_whose_words_all_occur_are_proposed_in_any_order() -> None:
     words = NameWords(["letra becerra", "maria becerra", "becerra", "TINI", "maria callas", "!!!"])
     [tags] = NameWordsChannel(words, np.arange(6), 10).recall(
         [RecallQuery.of(VideoEmbeddings({}, title="TINI, Maria Becerra - Miénteme (Letra)"))]
@@ -68,7 +68,7 @@ def test_names_all_of_whose_words_stand_in_the_text_are_proposed_in_any_order() 
     assert NameWordsChannel(words, np.arange(6), 10).recall([RecallQuery.of(VideoEmbeddings({}))]) == [None]
 
 
-def test_signs_tell_how_a_name_stands_in_the_text() -> None:
+def test_name_features_describe_the_occurrence_of_a_name() -> None:
     words = NameWords(["maria becerra", "becerra maria", "aria", "опера", "maria callas"])
     signs = words.features("Maria Becerra live", np.arange(5))
     by_name = {name: signs[:, column].tolist() for column, name in enumerate(NAME_FEATURES)}
@@ -80,5 +80,5 @@ def test_signs_tell_how_a_name_stands_in_the_text() -> None:
     assert by_name["same script"] == [1, 1, 1, 0, 1]
 
 
-def test_scripts() -> None:
+def test_the_script_of_a_text_is_that_of_most_letters() -> None:
     assert [script(text) for text in ("Maria", "Мария", "安倍", "123 !", "")] == ["LATIN", "CYRILLIC", "CJK", "", ""]

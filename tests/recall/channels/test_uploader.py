@@ -1,4 +1,4 @@
-"""What an uploader usually puts on its videos."""
+"""Uploader channel: the tags that an uploader uses most."""
 
 import numpy as np
 import pytest
@@ -10,12 +10,12 @@ from tagging.types import VideoEmbeddings
 from tests.support.topics import lists
 
 
-def test_tags_come_by_the_share_of_the_uploaders_videos() -> None:
-    names, whose = ["1", "2", "3", "4"], ["a", "a", "b", None]
+def test_tags_are_scored_by_their_share_of_the_uploaders_videos() -> None:
+    names, uploader_ids = ["1", "2", "3", "4"], ["a", "a", "b", None]
     channel = UploaderTags(
-        LabelledTable(names, names, whose, np.array([0, 0, 1, 2]), lists([[0, 1], [0], [2], [3]])), limit=5
+        LabelledTable(names, names, uploader_ids, np.array([0, 0, 1, 2]), lists([[0, 1], [0], [2], [3]])), limit=5
     )
-    told, unknown, silent = channel.recall(
+    known, unknown, silent = channel.recall(
         [
             RecallQuery.of(VideoEmbeddings({}, uploader_id="a")),
             RecallQuery.of(VideoEmbeddings({}, uploader_id="c")),
@@ -24,7 +24,7 @@ def test_tags_come_by_the_share_of_the_uploaders_videos() -> None:
     )
     assert unknown is None
     assert silent is None
-    assert told is not None
-    assert told.tag_rows.tolist() == [0, 1]
-    assert told.scores.tolist() == pytest.approx([2 / 3, 1 / 3])
-    assert told.evidence[0].text == "on 2 of the uploader's 2 labelled videos"
+    assert known is not None
+    assert known.tag_rows.tolist() == [0, 1]
+    assert known.scores.tolist() == pytest.approx([2 / 3, 1 / 3])
+    assert known.evidence[0].text == "on 2 of the uploader's 2 labelled videos"

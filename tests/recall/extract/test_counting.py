@@ -8,11 +8,11 @@ from recall.extract.spans import tokens
 from tests.support.titles import mixed
 
 
-def test_statistics_leave_the_own_uploader_out() -> None:
+def test_counts_exclude_the_own_uploader() -> None:
     titles, tags, owners = mixed()
     counted, owns = count(labelled_videos(titles, tags, owners))
     for uploader in ("u0", "u7"):
-        kept = [place for place, owner in enumerate(owners) if owner != uploader]
+        kept = [index for index, owner in enumerate(owners) if owner != uploader]
         videos = labelled_videos([titles[p] for p in kept], [tags[p] for p in kept], [owners[p] for p in kept])
         without, _ = count(videos)
         assert set(counted.templates) == set(without.templates)  # or the plain count would not be comparable
@@ -30,7 +30,7 @@ def test_statistics_leave_the_own_uploader_out() -> None:
             np.testing.assert_allclose(composed.features[order], want_composed.features[want_order], rtol=1e-5)
 
 
-def test_a_tag_of_the_own_uploader_alone_is_unknown_to_itslabelled_videos() -> None:
+def test_a_tag_of_the_own_uploader_only_is_unknown_to_its_videos() -> None:
     counted, owns = count(labelled_videos(*mixed()))
     tag = hashed(["own7"])
     assert counted.tables["tag"].of(tag, NOBODY.tables["tag"]).tolist() == [1.0]
@@ -45,7 +45,7 @@ def test_an_uploader_counts_once() -> None:
     assert once.templates == ()
 
 
-def test_counting_agrees_with_the_plain_definition() -> None:
+def test_counts_equal_the_direct_definition() -> None:
     titles = ["Red Cat - new", "red cat, old", "red dog", "blue"]
     tags = [["red cat"], ["Red Cat", "old cat song"], ["red cat"], ["blue", "red cat food"]]
     counted, _ = count(labelled_videos(titles, tags, ["a", "b", "b", "c"]))

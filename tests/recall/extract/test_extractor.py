@@ -17,21 +17,21 @@ def extractor() -> TagExtractor:
     return TagExtractor.fit(*songs(150, 50, seed=1), np.random.default_rng(0))
 
 
-def test_it_learns_which_spans_and_compositions_are_tags(extractor: TagExtractor) -> None:
+def test_extraction_learns_which_spans_and_compositions_are_tags(extractor: TagExtractor) -> None:
     titles, tags, _ = songs(20, 20, seed=2)
     for title, true in zip(titles, tags, strict=True):
         got = [normalise(tag.name) for tag in extractor.propose(title, "", 3)]
         assert set(got) == set(map(normalise, true[:3])), title
 
 
-def test_names_are_spelled_as_in_the_title_and_rest_on_its_text(extractor: TagExtractor) -> None:
+def test_names_have_the_spelling_of_the_title_and_its_text_as_evidence(extractor: TagExtractor) -> None:
     best = {tag.name: tag for tag in extractor.propose("Zorbaq - Miplo Quent (Official Video)", "", 5)}
     assert best["Miplo Quent"].text == "Miplo Quent"
     assert best["Zorbaq lyrics"].text == "Zorbaq"
     assert all(0 <= tag.probability <= 1 for tag in best.values())
 
 
-def test_the_likeliest_come_first_and_no_more_than_the_limit(extractor: TagExtractor) -> None:
+def test_the_most_probable_names_come_first_up_to_the_limit(extractor: TagExtractor) -> None:
     every = extractor.propose("Zorbaq - Miplo Quent (Official Video)", "", 1000)
     chances = [tag.probability for tag in every]
     assert chances == sorted(chances, reverse=True)
@@ -46,33 +46,33 @@ def test_an_accented_span_is_proposed_with_and_without_accents(extractor: TagExt
     assert got["mienteme"].text == "Miénteme"
 
 
-def test_two_spans_are_united_in_either_order(extractor: TagExtractor) -> None:
+def test_two_spans_are_combined_in_both_orders(extractor: TagExtractor) -> None:
     got = {tag.name: tag.text for tag in extractor.propose("Zorbaq - Miplo (Official Video)", "", 1000)}
     united = {name.removesuffix(" Zorbaq") for name in got if name.endswith(" Zorbaq")}
     assert united
-    assert all(f" {some} " in " Miplo Official Video " for some in united)
-    assert all(got[f"{some} Zorbaq"].startswith("Zorbaq - ") for some in united)
+    assert all(f" {name} " in " Miplo Official Video " for name in united)
+    assert all(got[f"{name} Zorbaq"].startswith("Zorbaq - ") for name in united)
 
 
-def test_known_names_are_proposed_too(extractor: TagExtractor) -> None:
+def test_known_names_are_proposed_as_well(extractor: TagExtractor) -> None:
     got = [normalise(tag.name) for tag in extractor.propose("Music - Miplo Quent (Official Video)", "", 5)]
     assert "music" in got
 
 
-def test_a_description_is_read_where_there_is_no_title(extractor: TagExtractor) -> None:
+def test_the_description_is_read_if_there_is_no_title(extractor: TagExtractor) -> None:
     title = "Zorbaq - Miplo Quent (Official Video)"
     assert extractor.propose("  ", f"\n{title}\nmore of it", 9) == extractor.propose(title, "", 9)
     assert extractor.propose(title, "another text", 9) == extractor.propose(title, "", 9)
 
 
-def test_what_is_saved_is_what_is_loaded(extractor: TagExtractor, tmp_path: Path) -> None:
+def test_a_saved_extractor_is_equal_after_loading(extractor: TagExtractor, tmp_path: Path) -> None:
     extractor.save(tmp_path / "extract")
     again = TagExtractor.load(tmp_path / "extract")
     for title in ("Zorbaq - Miplo Quent (Official Video)", "жил был - Ёж", "米津玄師 - 海の幽霊"):
         assert again.propose(title, "", 100) == extractor.propose(title, "", 100)
 
 
-def test_a_folder_that_holds_no_extractor_is_told_apart(extractor: TagExtractor, tmp_path: Path) -> None:
+def test_a_folder_without_an_extractor_is_an_error(extractor: TagExtractor, tmp_path: Path) -> None:
     with pytest.raises(ArtifactNotFoundError):
         TagExtractor.load(tmp_path)
     extractor.save(tmp_path)
@@ -90,17 +90,17 @@ def test_a_folder_that_holds_no_extractor_is_told_apart(extractor: TagExtractor,
 
 
 def test_equal_seeds_give_equal_extractors() -> None:
-    some = songs(40, 20, seed=3)
-    one, other = (TagExtractor.fit(*some, np.random.default_rng(5)) for _ in range(2))
+    videos = songs(40, 20, seed=3)
+    first, second = (TagExtractor.fit(*videos, np.random.default_rng(5)) for _ in range(2))
     title = "Zorbaq - Miplo Quent (Official Video)"
-    assert one.propose(title, "", 50) == other.propose(title, "", 50)
+    assert first.propose(title, "", 50) == second.propose(title, "", 50)
 
 
 HOSTILE = ["", "  ", "🔥🔥", "!!!", "\ud83d", "\u200f\u202e", "\x00"]
 
 
 @pytest.mark.parametrize("title", HOSTILE)
-def test_nothing_to_read_gives_nothing(extractor: TagExtractor, title: str) -> None:
+def test_an_empty_text_gives_no_names(extractor: TagExtractor, title: str) -> None:
     assert extractor.propose(title, "", 10) == []
 
 
@@ -117,9 +117,7 @@ def test_nothing_to_read_gives_nothing(extractor: TagExtractor, title: str) -> N
         "й" * 10_000,
     ],
 )
-def test_any_title_gives_names_that_can_be_written_for_the_work_of_its_beginning(
-    extractor: TagExtractor, title: str
-) -> None:
+def test_any_title_gives_encodable_names_in_bounded_time(extractor: TagExtractor, title: str) -> None:
     got = extractor.propose(title, "", 10_000)
     work = function_calls(lambda: extractor.propose(title, "", 10_000))
     work_of_beginning = function_calls(lambda: extractor.propose(title[:CHARACTERS_READ], "", 10_000))
@@ -131,7 +129,7 @@ def test_any_title_gives_names_that_can_be_written_for_the_work_of_its_beginning
         (tag.name + tag.text).encode("utf-8")
 
 
-def test_nothing_to_learn_from_is_an_error() -> None:
+def test_training_without_usable_videos_is_an_error() -> None:
     rng = np.random.default_rng(0)
     with pytest.raises(ValueError, match="has a tag that occurs in its title"):
         TagExtractor.fit(["a b", "c d"], [["x"], ["y"]], ["u", "v"], rng)

@@ -45,7 +45,7 @@ def segments(title: str) -> list[str]:
         ("a / b • c ， d 、 e: f", ["a", "b", "c", "d", "e", "f"]),
     ],
 )
-def test_a_title_is_parted_at_its_separators(title: str, want: list[str]) -> None:
+def test_a_title_is_split_at_its_separators(title: str, want: list[str]) -> None:
     assert segments(title) == want
 
 
@@ -56,18 +56,18 @@ def test_a_word_with_marks_and_joiners_is_one_token(word: str) -> None:
     assert [token.text for token in tokens(f"x {word} y")] == ["x", word, "y"]
 
 
-def test_a_full_stop_joins() -> None:
+def test_a_full_stop_joins_tokens() -> None:
     assert "Dr Dre" in names("Dr. Dre live")
     assert segments("Dr. Dre live") == ["Dr Dre live"]
 
 
-def test_scripts_without_spaces_are_cut_where_they_change_and_put_together_without_a_space() -> None:
+def test_scripts_without_spaces_are_split_where_the_script_changes_and_joined_without_a_space() -> None:
     assert [token.text for token in tokens("ゼンゼロVer.3前夜祭")] == ["ゼンゼロ", "Ver.3", "前夜祭"]
     assert {"ゼンゼロ", "Ver.3前夜祭", "ゼンゼロVer.3前夜祭"} <= names("ゼンゼロVer.3前夜祭")
     assert [token.text for token in tokens("สาวใต้ - ok")] == ["สาวใต้", "ok"]
 
 
-def test_hashtags_and_mentions_are_words_that_say_so() -> None:
+def test_hashtags_and_mentions_are_marked_words() -> None:
     words = tokens("nice #cat_food#dog @me")
     assert [(word.text, word.before) for word in words] == [
         ("nice", Gap.EDGE),
@@ -77,7 +77,7 @@ def test_hashtags_and_mentions_are_words_that_say_so() -> None:
     ]
 
 
-def test_every_run_of_words_is_a_span_once() -> None:
+def test_every_run_of_words_is_one_span() -> None:
     title = "one two - three four five six seven eight nine ten eleven twelve thirteen fourteen"
     words = tokens(title)
     count = len(words)
@@ -88,7 +88,7 @@ def test_every_run_of_words_is_a_span_once() -> None:
     assert count - 2 == LONGEST_SEGMENT
 
 
-def test_evidence_is_the_very_text_of_the_title() -> None:
+def test_evidence_is_the_exact_text_of_the_title() -> None:
     title = "TINI,  Maria\tBecerra - Miénteme!"
     for span in of(title):
         assert span.text in title
@@ -97,7 +97,7 @@ def test_evidence_is_the_very_text_of_the_title() -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("accented", "other"),
     [
         ("Miénteme", "mienteme"),
         ("GIỌT NẮNG", "giot nang"),
@@ -108,8 +108,8 @@ def test_evidence_is_the_very_text_of_the_title() -> None:
         ("ＦＵＬＬ", "full"),
     ],
 )
-def test_spellings_with_and_without_accents_have_one_key(one: str, other: str) -> None:
-    assert word_key(one) == word_key(other)
+def test_spellings_with_and_without_accents_have_one_key(accented: str, other: str) -> None:
+    assert word_key(accented) == word_key(other)
 
 
 def test_marks_that_are_letters_are_kept() -> None:
@@ -118,22 +118,22 @@ def test_marks_that_are_letters_are_kept() -> None:
     assert unaccented("Miénteme моё हिन्दी") == "Mienteme мое हिन्दी"
 
 
-def test_a_tag_has_the_key_of_the_span_that_reads_like_it() -> None:
+def test_a_tag_has_the_key_of_the_span_with_the_same_text() -> None:
     keys = {span.key for span in of("Metroid Prime 4 : Beyond - ゼンゼロ前夜祭")}
     assert {key_of("metroid prime 4 beyond"), key_of("#ゼンゼロ前夜祭")} <= keys
 
 
 @pytest.mark.parametrize("title", ["", "   ", "🔥🔥🔥", "!!! ??? ---", "\ud83d", "\u200f\u200e\u202e", "\x00\x07", "️⃣"])
-def test_where_there_is_no_word_there_is_no_span(title: str) -> None:
+def test_a_text_without_words_has_no_spans(title: str) -> None:
     assert of(title) == []
 
 
-def test_surrogates_and_marks_of_direction_are_in_no_name() -> None:
+def test_names_contain_neither_surrogates_nor_direction_marks() -> None:
     assert names("\u200fسلام \u202aabc\u202c x\ud800y") == names("سلام abc x|y")
 
 
 @pytest.mark.parametrize("title", ["word " * 2000, "x" * 10_000, "漢字かな" * 2500, "a🔥" * 5000, "a\u0301" * 5000])
-def test_a_long_title_costs_no_more_than_its_beginning(title: str) -> None:
+def test_only_the_beginning_of_a_long_title_is_read(title: str) -> None:
     found = of(title)
     work, work_of_beginning = function_calls(lambda: of(title)), function_calls(lambda: of(title[:CHARACTERS_READ]))
     assert work <= 2 * work_of_beginning + 2_000

@@ -1,4 +1,4 @@
-"""One suite over every index backend, against brute force."""
+"""Index backends: one suite for all of them, compared with brute force."""
 
 import sys
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from tagging.errors import ArtifactCorruptError, ArtifactMismatchError, InvalidC
 from tests.support.embeddings import Rows, clustered, nearest_ids, recall_at, unit
 
 DIM = 32
-MANY = 10_000  # ivf-pq learns from 9,984 rows on
+MANY = 10_000  # ivf-pq is trained on at least 9,984 rows
 HAS_MILVUS = find_spec("pymilvus") is not None and find_spec("milvus_lite") is not None
 NEEDS_MILVUS = [
     pytest.mark.milvus,
@@ -29,7 +29,7 @@ NEEDS_MILVUS = [
 ]
 FAISS = ["faiss", "hnsw", "ivf-pq"]
 BACKENDS = ["flat", *FAISS, pytest.param("milvus", marks=NEEDS_MILVUS)]
-# What an approximate index must find of the true neighbours; two hundred reach beyond the query's own topic.
+# Least recall of an approximate index; two hundred neighbours reach beyond the topic of the query.
 RECALL_AT_10 = {"hnsw": 0.98, "ivf-pq": 0.97, "milvus": 0.95}
 RECALL_AT_200 = {"hnsw": 0.97, "ivf-pq": 0.92, "milvus": 0.95}
 
@@ -54,7 +54,7 @@ def rows() -> Rows:
 
 @pytest.fixture(scope="module")
 def queries(rows: Rows) -> Rows:
-    """Near to some row each, and none of them."""
+    """Return queries that are close to rows but equal to none."""
     rng = np.random.default_rng(1)
     return unit(rows[rng.integers(0, MANY, 60)] + 0.05 * rng.normal(size=(60, DIM)))
 
@@ -78,7 +78,9 @@ def test_every_index_agrees_with_brute_force(
     assert (np.diff(got.scores, axis=1) <= 0).all()
 
 
-def test_many_neighbours_are_found_too(index: VectorIndex, config: IndexConfig, rows: Rows, queries: Rows) -> None:
+def test_large_numbers_of_neighbours_are_found(
+    index: VectorIndex, config: IndexConfig, rows: Rows, queries: Rows
+) -> None:
     got = index.search(queries, k=200)
     assert recall_at(got.ids, nearest_ids(queries, rows, 200)) >= RECALL_AT_200.get(config.backend, 1.0)
 
@@ -92,13 +94,13 @@ def test_a_search_returns_k_rows_if_there_are_so_many(index: VectorIndex, querie
             assert len(found) == k
 
 
-def test_rows_that_are_all_the_same_are_all_found(build: Build) -> None:
+def test_identical_rows_are_all_found(build: Build) -> None:
     same = np.repeat(clustered(np.random.default_rng(2), 1, 8), 300, axis=0)
     got = build(same).search(same[:1], k=300)
     assert sorted(got.ids[0].tolist()) == list(range(300))
 
 
-def test_fewer_rows_than_asked_are_padded(build: Build) -> None:
+def test_results_are_padded_if_the_index_has_fewer_than_k_rows(build: Build) -> None:
     rng = np.random.default_rng(1)
     got = build(clustered(rng, 3)).search(clustered(rng, 2), k=5)
     assert (got.ids[:, 3:] == -1).all()
@@ -106,32 +108,34 @@ def test_fewer_rows_than_asked_are_padded(build: Build) -> None:
     assert (np.sort(got.ids[:, :3]) == [0, 1, 2]).all()
 
 
-def test_an_empty_index_finds_nothing(build: Build) -> None:
+def test_an_empty_index_returns_padding(build: Build) -> None:
     got = build(np.zeros((0, 4), np.float32)).search(np.ones((1, 4), np.float32), k=2)
     assert got.ids.tolist() == [[-1, -1]]
     assert np.isneginf(got.scores).all()
 
 
-def test_no_query_has_no_answer(index: VectorIndex) -> None:
+def test_no_queries_give_an_empty_result(index: VectorIndex) -> None:
     assert index.search(np.zeros((0, DIM), np.float32), k=3).ids.shape == (0, 3)
 
 
 @pytest.mark.parametrize("wrong", [np.zeros((2, DIM - 1), np.float32), np.full((1, DIM), np.nan, np.float32)])
-def test_queries_of_another_width_or_not_finite_are_refused(index: VectorIndex, wrong: Rows) -> None:
+def test_queries_of_another_width_or_not_finite_are_rejected(index: VectorIndex, wrong: Rows) -> None:
     with pytest.raises(ValueError, match=r"shape|finite"):
         index.search(wrong, k=1)
 
 
-def test_rows_that_are_not_finite_are_refused(build: Build) -> None:
+def test_rows_that_are_not_finite_are_rejected(build: Build) -> None:
     with pytest.raises(ValueError, match="finite"):
         build(np.full((3, DIM), np.inf, np.float32))
 
 
-def test_an_index_gives_its_rows_back(index: VectorIndex, config: IndexConfig, rows: Rows) -> None:
+def test_an_index_returns_its_rows(index: VectorIndex, config: IndexConfig, rows: Rows) -> None:
     np.testing.assert_allclose(index.rows(), rows, atol=5e-4 if config.backend == "ivf-pq" else 0)
 
 
-def test_an_index_survives_the_disk(index: VectorIndex, config: IndexConfig, queries: Rows, tmp_path: Path) -> None:
+def test_a_saved_index_gives_the_same_results_after_loading(
+    index: VectorIndex, config: IndexConfig, queries: Rows, tmp_path: Path
+) -> None:
     index.save(tmp_path)
     loaded = load_index(tmp_path, config, dim=DIM, count=MANY)
     np.testing.assert_array_equal(loaded.search(queries, 7).ids, index.search(queries, 7).ids)
@@ -139,7 +143,7 @@ def test_an_index_survives_the_disk(index: VectorIndex, config: IndexConfig, que
 
 
 @pytest.mark.parametrize(("dim", "count"), [(DIM - 1, 50), (DIM, 49)])
-def test_an_index_of_another_width_or_size_than_stated_is_refused(
+def test_an_index_of_another_width_or_size_than_stated_is_rejected(
     build: Build, config: IndexConfig, tmp_path: Path, dim: int, count: int
 ) -> None:
     build(clustered(np.random.default_rng(4), 50)).save(tmp_path)
@@ -147,7 +151,9 @@ def test_an_index_of_another_width_or_size_than_stated_is_refused(
         load_index(tmp_path, config, dim=dim, count=count)
 
 
-def test_rows_come_and_go_over_any_index(index: VectorIndex, config: IndexConfig, rows: Rows, queries: Rows) -> None:
+def test_rows_can_be_added_and_removed_over_any_index(
+    index: VectorIndex, config: IndexConfig, rows: Rows, queries: Rows
+) -> None:
     rng = np.random.default_rng(5)
     added = unit(queries[:20] + 0.1 * rng.normal(size=(20, DIM)))
     nearest = np.unique(nearest_ids(queries, rows, 6))
@@ -173,19 +179,19 @@ def test_rows_come_and_go_over_any_index(index: VectorIndex, config: IndexConfig
 
 @pytest.mark.parametrize("backend", FAISS)
 @pytest.mark.parametrize("junk", [b"", b"junk", b"IxHI" + bytes(60)])
-def test_a_file_that_faiss_cannot_read_is_one_clear_error(tmp_path: Path, backend: str, junk: bytes) -> None:
+def test_a_file_that_faiss_cannot_read_is_a_known_error(tmp_path: Path, backend: str, junk: bytes) -> None:
     (tmp_path / "index.faiss").write_bytes(junk)
     with pytest.raises(ArtifactCorruptError, match=r"index\.faiss cannot be read"):
         load_index(tmp_path, IndexConfig.model_validate({"backend": backend}), dim=4, count=1)
 
 
-def test_a_faiss_index_of_another_metric_is_refused(tmp_path: Path) -> None:
+def test_a_faiss_index_of_another_metric_is_rejected(tmp_path: Path) -> None:
     faiss.write_index(faiss.IndexFlatL2(4), str(tmp_path / "index.faiss"))
     with pytest.raises(ArtifactMismatchError, match="IndexFlatL2 of metric 1"):
         load_index(tmp_path, IndexConfig(), dim=4, count=0)
 
 
-def test_ivf_pq_searches_few_rows_exactly_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
+def test_ivf_pq_searches_few_rows_exactly_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     few = clustered(np.random.default_rng(6), 100)
     index = build_index(few, IndexConfig(backend="ivf-pq"))
     assert "ivf-pq needs 9984 rows for training" in caplog.text
@@ -193,17 +199,17 @@ def test_ivf_pq_searches_few_rows_exactly_and_says_so(caplog: pytest.LogCaptureF
     np.testing.assert_array_equal(index.search(few, 5).ids, nearest_ids(few, few, 5))
 
 
-def test_ivf_pq_of_one_seed_is_one_index_and_of_another_seed_another(rows: Rows, tmp_path: Path) -> None:
+def test_ivf_pq_depends_on_the_seed_only(rows: Rows, tmp_path: Path) -> None:
     saved = []
-    for place, seed in enumerate([1, 1, 2]):
-        (tmp_path / str(place)).mkdir()
-        build_index(rows, IndexConfig(backend="ivf-pq"), seed).save(tmp_path / str(place))
-        saved.append((tmp_path / str(place) / "index.faiss").read_bytes())
+    for number, seed in enumerate([1, 1, 2]):
+        (tmp_path / str(number)).mkdir()
+        build_index(rows, IndexConfig(backend="ivf-pq"), seed).save(tmp_path / str(number))
+        saved.append((tmp_path / str(number) / "index.faiss").read_bytes())
     assert saved[0] == saved[1] != saved[2]
 
 
 @pytest.mark.parametrize("dim", [7, 12])
-def test_ivf_pq_takes_rows_of_any_width(dim: int) -> None:
+def test_ivf_pq_accepts_rows_of_any_width(dim: int) -> None:
     narrow = clustered(np.random.default_rng(7), MANY, dim)
     got = build_index(narrow, IndexConfig(backend="ivf-pq")).search(narrow[:30], 10)
     assert recall_at(got.ids, nearest_ids(narrow[:30], narrow, 10)) >= 0.95
@@ -211,7 +217,7 @@ def test_ivf_pq_takes_rows_of_any_width(dim: int) -> None:
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("backend", ["faiss", "ivf-pq"])
-def test_the_gpu_finds_what_the_cpu_finds(
+def test_gpu_and_cpu_find_the_same_rows(
     rows: Rows, queries: Rows, backend: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not faiss.get_num_gpus():
@@ -225,7 +231,7 @@ def test_the_gpu_finds_what_the_cpu_finds(
 
 
 def pretended_gpu(monkeypatch: pytest.MonkeyPatch, to_gpu: Callable[..., object]) -> None:
-    """The calls that only GPU builds of FAISS have."""
+    """Functions that only GPU builds of FAISS have."""
     monkeypatch.setattr(faiss, "get_num_gpus", lambda: 1)
     monkeypatch.setattr(faiss, "StandardGpuResources", object, raising=False)
     monkeypatch.setattr(faiss, "GpuClonerOptions", SimpleNamespace, raising=False)
@@ -233,7 +239,7 @@ def pretended_gpu(monkeypatch: pytest.MonkeyPatch, to_gpu: Callable[..., object]
 
 
 @pytest.mark.parametrize(("backend", "copied"), [("faiss", ["IndexFlatIP"]), ("ivf-pq", ["IndexIVFPQ"])])
-def test_what_a_gpu_can_take_is_searched_there_and_saved_as_it_was(
+def test_an_index_is_searched_on_the_gpu_and_saved_unchanged(
     rows: Rows, queries: Rows, backend: str, copied: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     moved: list[str] = []
@@ -255,9 +261,11 @@ def test_what_a_gpu_can_take_is_searched_there_and_saved_as_it_was(
     assert (tmp_path / "index.faiss").read_bytes() == saved
 
 
-@pytest.mark.parametrize(("backend", "told"), [("faiss", "the GPU cannot hold the index: out of memory"), ("hnsw", "")])
-def test_what_a_gpu_cannot_take_is_searched_on_the_cpu(
-    backend: str, told: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    ("backend", "warning"), [("faiss", "the GPU cannot hold the index: out of memory"), ("hnsw", "")]
+)
+def test_an_index_that_does_not_fit_the_gpu_is_searched_on_the_cpu(
+    backend: str, warning: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def refuses(*_: object) -> None:
         raise RuntimeError("out of memory")
@@ -266,7 +274,7 @@ def test_what_a_gpu_cannot_take_is_searched_on_the_cpu(
     few = clustered(np.random.default_rng(8), 20)
     index = build_index(few, IndexConfig.model_validate({"backend": backend}))
     assert index.search(few, 1).ids[:, 0].tolist() == list(range(20))
-    assert told in caplog.text
+    assert warning in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -278,13 +286,13 @@ def test_what_a_gpu_cannot_take_is_searched_on_the_cpu(
         {"backend": "milvus", "uri": "http://user:password@localhost:19530"},
     ],
 )
-def test_a_uri_that_is_not_for_milvus_or_holds_a_password_is_refused(wrong: dict[str, str]) -> None:
+def test_a_uri_with_a_password_or_for_another_backend_is_rejected(wrong: dict[str, str]) -> None:
     tree = {"profile": "t", "encoders": {"text": {"backend": "hashed-ngrams"}}, "recall": {"index": wrong}}
     with pytest.raises(InvalidConfigError, match="uri"):
         parse_config(tree, source="tests")
 
 
-def test_without_its_library_the_backend_milvus_names_the_extra_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_milvus_without_its_library_names_the_extra_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pymilvus", None)
     monkeypatch.delitem(sys.modules, "recall.index.milvus", raising=False)
     monkeypatch.delattr(recall.index, "milvus", raising=False)

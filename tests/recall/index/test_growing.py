@@ -1,4 +1,4 @@
-"""What an index that grows finds; test_index.py searches it over every backend."""
+"""Growing index; test_backends.py runs it over every backend."""
 
 import threading
 
@@ -16,7 +16,7 @@ BASE = 30
 
 
 def row(row_id: int) -> Rows:
-    """(D,) The row that the tests give the id."""
+    """Return the row (D,) of an id in these tests."""
     return np.asarray(clustered(np.random.default_rng(row_id), 1, DIM)[0])
 
 
@@ -25,7 +25,7 @@ def rows(*ids: int) -> Rows:
 
 
 def found(index: GrowingIndex) -> NDArray[np.int64]:
-    """The ids of all that is found, each with its own row."""
+    """Return the ids of all rows, each found by its own row."""
     ids = index.search(rows(0), k=len(index) + 5).ids[0]
     ids = np.sort(ids[ids >= 0])
     if len(ids):
@@ -48,7 +48,7 @@ def index() -> GrowingIndex:
 LIVE = [i for i in range(33) if i not in (4, 31)]
 
 
-def test_what_is_there_is_found_and_no_id_is_used_twice(index: GrowingIndex) -> None:
+def test_live_rows_are_found_and_ids_are_never_reused(index: GrowingIndex) -> None:
     assert found(index).tolist() == LIVE
     assert index.add(rows(34)).tolist() == [34]
     ids, there = index.live()
@@ -56,7 +56,7 @@ def test_what_is_there_is_found_and_no_id_is_used_twice(index: GrowingIndex) -> 
     np.testing.assert_array_equal(there, rows(*LIVE, 34))
 
 
-def test_everything_can_be_removed_and_come_back(index: GrowingIndex) -> None:
+def test_all_rows_can_be_removed_and_added_again(index: GrowingIndex) -> None:
     assert index.remove(LIVE) == len(LIVE)
     assert found(index).tolist() == []
     assert index.search(rows(0), k=2).ids.tolist() == [[-1, -1]]
@@ -64,14 +64,14 @@ def test_everything_can_be_removed_and_come_back(index: GrowingIndex) -> None:
     assert found(index).tolist() == [34]
 
 
-def test_an_index_may_begin_with_nothing() -> None:
+def test_an_index_may_start_empty() -> None:
     index = GrowingIndex(FlatIndex(np.zeros((0, DIM), np.float32)))
     assert index.search(rows(0), k=2).ids.tolist() == [[-1, -1]]
     assert index.add(rows(0, 1)).tolist() == [0, 1]
     assert found(index).tolist() == [0, 1]
 
 
-def test_enough_rows_come_back_however_many_of_the_nearest_are_gone() -> None:
+def test_k_rows_are_returned_however_many_of_the_nearest_were_removed() -> None:
     many = clustered(np.random.default_rng(0), 3_000, DIM)
     order = nearest_ids(many[:1], many, 3_000)[0]
     index = GrowingIndex(FlatIndex(many))
@@ -80,7 +80,7 @@ def test_enough_rows_come_back_however_many_of_the_nearest_are_gone() -> None:
         assert index.search(many[:1], k=60).ids[0].tolist() == order[gone : gone + 60].tolist()
 
 
-def test_a_row_that_is_gone_is_removed_once_and_one_that_never_was_is_an_error(index: GrowingIndex) -> None:
+def test_a_row_is_removed_once_and_an_unknown_id_is_an_error(index: GrowingIndex) -> None:
     assert index.remove([4, 5, 5, 33]) == 1
     assert index.remove([5]) == 0
     for wrong in (-1, 34):
@@ -90,15 +90,15 @@ def test_a_row_that_is_gone_is_removed_once_and_one_that_never_was_is_an_error(i
 
 
 @pytest.mark.parametrize("wrong", [np.zeros((1, DIM + 1), np.float32), np.full((1, DIM), np.nan, np.float32)])
-def test_rows_of_another_width_or_not_finite_leave_no_trace(index: GrowingIndex, wrong: Rows) -> None:
+def test_rows_of_another_width_or_not_finite_change_nothing(index: GrowingIndex, wrong: Rows) -> None:
     with pytest.raises(ValueError, match=r"shape|finite"):
         index.add(wrong)
     assert index.add(np.zeros((0, DIM), np.float32)).tolist() == []
     assert found(index).tolist() == LIVE
 
 
-def test_searches_see_whole_moments_while_rows_come_and_go() -> None:
-    """Rows are added in threes and removed in threes: every search sees a multiple of three."""
+def test_searches_see_consistent_snapshots_during_changes() -> None:
+    """Rows are added and removed in threes, so every search sees a multiple of three."""
     seen: list[int] = []
     index = GrowingIndex(FlatIndex(rows(*range(BASE))))
     stop = threading.Event()

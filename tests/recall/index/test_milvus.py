@@ -25,7 +25,7 @@ def config(tmp_path: Path) -> IndexConfig:
 
 @pytest.fixture
 def saved(config: IndexConfig, tmp_path: Path) -> Path:
-    """The folder of an index of ten rows."""
+    """Return the folder of an index of ten rows."""
     folder = tmp_path / "saved"
     folder.mkdir()
     build_index(clustered(np.random.default_rng(0), 10), config).save(folder)
@@ -39,19 +39,19 @@ def client(config: IndexConfig) -> Iterator[Any]:
     client.close()
 
 
-def test_what_is_saved_names_the_collection_and_holds_no_row(saved: Path, client: Any) -> None:
+def test_a_saved_index_names_its_collection_and_contains_no_rows(saved: Path, client: Any) -> None:
     [path] = saved.iterdir()
     assert [json.loads(path.read_text())["collection"]] == client.list_collections()
 
 
-def test_each_build_has_a_collection_of_its_own(config: IndexConfig, saved: Path, client: Any) -> None:
+def test_each_build_creates_its_own_collection(config: IndexConfig, saved: Path, client: Any) -> None:
     rows = clustered(np.random.default_rng(1), 5)
     build_index(rows, config)
     assert len(client.list_collections()) == 2
     assert len(load_index(saved, config, dim=rows.shape[1], count=10)) == 10
 
 
-def test_a_dropped_collection_is_gone_from_milvus_and_cannot_be_loaded(
+def test_a_dropped_collection_is_removed_from_milvus_and_cannot_be_loaded(
     config: IndexConfig, saved: Path, client: Any
 ) -> None:
     from recall.index.milvus import collections_at, drop_collections
@@ -71,7 +71,7 @@ def test_only_collections_of_videotag_are_listed(config: IndexConfig, saved: Pat
     assert collections_at(config.uri) == [saved_collection(saved)]
 
 
-def test_a_build_that_fails_leaves_no_collection(
+def test_a_failed_build_leaves_no_collection(
     config: IndexConfig, saved: Path, client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object, **__: object) -> None:
@@ -83,7 +83,7 @@ def test_a_build_that_fails_leaves_no_collection(
     assert len(client.list_collections()) == 1
 
 
-def test_a_build_that_is_stopped_while_milvus_fails_is_still_stopped(
+def test_an_interrupted_build_raises_the_interrupt_even_if_milvus_fails(
     config: IndexConfig, saved: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def stop(*_: object, **__: object) -> None:
@@ -99,7 +99,7 @@ def test_a_build_that_is_stopped_while_milvus_fails_is_still_stopped(
     assert "may be left in Milvus" in caplog.text
 
 
-def test_a_collection_that_cannot_be_read_after_it_was_made_does_not_stay(
+def test_a_collection_that_cannot_be_read_after_its_creation_is_removed(
     config: IndexConfig, saved: Path, client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object, **__: object) -> None:
@@ -111,13 +111,13 @@ def test_a_collection_that_cannot_be_read_after_it_was_made_does_not_stay(
     assert len(client.list_collections()) == 1
 
 
-def test_a_server_that_does_not_answer_is_one_clear_error() -> None:
+def test_an_unreachable_server_is_a_known_error() -> None:
     with pytest.raises(BackendUnavailableError, match=r"Milvus at http://127\.0\.0\.1:1 ") as caught:
         build_index(np.zeros((1, 2), np.float32), IndexConfig(backend="milvus", uri="http://127.0.0.1:1"))
     assert "VIDEOTAG_MILVUS_TOKEN" in caught.value.hint
 
 
-def test_a_missing_milvus_lite_folder_is_not_made_anew(saved: Path, tmp_path: Path) -> None:
+def test_a_missing_milvus_lite_file_is_not_created(saved: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere.db"
     with pytest.raises(ArtifactNotFoundError, match=r"no Milvus at .*elsewhere\.db"):
         load_index(saved, IndexConfig(backend="milvus", uri=str(elsewhere)), dim=32, count=10)
@@ -125,7 +125,7 @@ def test_a_missing_milvus_lite_folder_is_not_made_anew(saved: Path, tmp_path: Pa
 
 
 @pytest.mark.parametrize("junk", ["", "[]", "{}"])
-def test_a_damaged_file_is_one_clear_error(saved: Path, config: IndexConfig, junk: str) -> None:
+def test_a_damaged_file_is_a_known_error(saved: Path, config: IndexConfig, junk: str) -> None:
     (saved / "milvus.json").write_text(junk)
     with pytest.raises(ArtifactCorruptError, match=r"milvus\.json cannot be read"):
         load_index(saved, config, dim=32, count=10)
@@ -147,7 +147,7 @@ def test_rows_that_the_graph_search_misses_are_found_by_comparison(
     assert np.isfinite(got.scores).all()
 
 
-def test_more_rows_than_a_server_gives_are_refused(config: IndexConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_rows_than_the_server_limit_are_rejected(config: IndexConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = clustered(np.random.default_rng(3), 9)
     index = build_index(rows, config)
     monkeypatch.setattr("recall.index.milvus.MOST", 8)

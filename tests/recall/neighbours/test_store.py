@@ -1,4 +1,4 @@
-"""Labelled videos that join and leave: channels answer as if they had been there, or not, from the start."""
+"""Neighbour store: channels answer as if added videos had been there, and removed ones had not, from the start."""
 
 import threading
 from collections.abc import Sequence
@@ -26,11 +26,11 @@ from tests.support.topics import lists, topics
 DIM = 16
 VIDEOS = [
     VideoEmbeddings(
-        {"frames": row} if place % 3 else {},
-        title=video.title if place % 4 else "",
-        uploader_id=f"u{uploader}" if place % 5 else None,
+        {"frames": row} if index % 3 else {},
+        title=video.title if index % 4 else "",
+        uploader_id=f"u{uploader}" if index % 5 else None,
     )
-    for place, (video, uploader, row) in enumerate(
+    for index, (video, uploader, row) in enumerate(
         zip(
             topics(90, seed=1).videos, topics(90, seed=1).uploaders, clustered(np.random.default_rng(2), 90, DIM),
             strict=True,
@@ -43,29 +43,29 @@ QUERIES = [*VIDEOS[1::7], VideoEmbeddings({}, title="kitten purring", uploader_i
 
 
 def neighbour_store(rows: Sequence[int], backend: str = "flat") -> NeighbourStore:
-    """Of some of the videos, by the place of each as its id."""
-    some = [VIDEOS[row] for row in rows]
-    whose = [video.uploader_id for video in some]
-    keys = [(one, place if one is None else 0) for place, one in enumerate(whose)]
+    """Return a store of these rows of VIDEOS; the id of a video is its row."""
+    videos = [VIDEOS[row] for row in rows]
+    uploader_ids = [video.uploader_id for video in videos]
+    keys = [(uploader, index if uploader is None else 0) for index, uploader in enumerate(uploader_ids)]
     numbers = [list(dict.fromkeys(keys)).index(key) for key in keys]
-    seen = [place for place, video in enumerate(some) if "frames" in video.rows]
+    with_frames = [index for index, video in enumerate(videos) if "frames" in video.rows]
     index = build_index(
-        np.array([some[place].rows["frames"] for place in seen], np.float32).reshape(-1, DIM),
+        np.array([videos[index].rows["frames"] for index in with_frames], np.float32).reshape(-1, DIM),
         IndexConfig.model_validate({"backend": backend}),
     )
     return NeighbourStore(
         LabelledTable(
-            [str(row) for row in rows], [video.title for video in some], whose,
+            [str(row) for row in rows], [video.title for video in videos], uploader_ids,
             np.array(numbers, np.int64),
             lists([TAGS.at(row).tolist() for row in rows]),
         ),
-        {"video": VideoSearch("frames", index, np.array(seen, np.int64))},
-        TextSearch(FEATURES, FEATURES.transform([video.title for video in some])),
+        {"video": VideoSearch("frames", index, np.array(with_frames, np.int64))},
+        TextSearch(FEATURES, FEATURES.transform([video.title for video in videos])),
     )  # fmt: skip
 
 
-def said(voting: NeighbourStore) -> list[dict[str, dict[int, float] | None]]:
-    """What the three channels propose for each query."""
+def proposals(voting: NeighbourStore) -> list[dict[str, dict[int, float] | None]]:
+    """Return the scores of each query by channel; None for a channel without input."""
     assert voting.texts is not None
     config = RecallConfig(neighbours=20)
     channels: list[Channel] = [
@@ -85,33 +85,33 @@ def add(voting: NeighbourStore, row: int, tags: TagLists = TAGS) -> None:
 
 
 @pytest.mark.parametrize("backend", ["flat", "faiss"])
-def test_who_joined_votes_like_who_was_there_from_the_start(backend: str) -> None:
+def test_added_videos_vote_like_initial_ones(backend: str) -> None:
     voting = neighbour_store(range(50), backend)
     for row in range(50, 90):
         add(voting, row)
-    assert said(voting) == said(neighbour_store(range(90)))
+    assert proposals(voting) == proposals(neighbour_store(range(90)))
 
 
-def test_joining_begins_with_nobody() -> None:
+def test_videos_can_be_added_to_an_empty_store() -> None:
     voting = neighbour_store([])
-    assert all(not any(answer.values()) for answer in said(voting))
+    assert all(not any(answer.values()) for answer in proposals(voting))
     for row in range(90):
         add(voting, row)
-    assert said(voting) == said(neighbour_store(range(90)))
+    assert proposals(voting) == proposals(neighbour_store(range(90)))
 
 
-def test_who_left_votes_no_more_whether_they_came_early_or_late() -> None:
+def test_removed_videos_do_not_vote_whether_initial_or_added() -> None:
     voting = neighbour_store(range(60))
     for row in range(60, 90):
         add(voting, row)
     for row in range(0, 90, 4):
         assert voting.remove(str(row))
         assert not voting.remove(str(row))
-    assert said(voting) == said(neighbour_store([row for row in range(90) if row % 4]))
+    assert proposals(voting) == proposals(neighbour_store([row for row in range(90) if row % 4]))
     assert not voting.remove("nobody")
 
 
-def test_a_video_that_joins_again_takes_its_own_place() -> None:
+def test_adding_a_known_video_replaces_it() -> None:
     changed = lists([TAGS.at((row + 1) % 90).tolist() for row in range(90)])
     voting = neighbour_store(range(90))
     for row in range(90):
@@ -120,11 +120,11 @@ def test_a_video_that_joins_again_takes_its_own_place() -> None:
     fresh = neighbour_store([])
     for row in range(90):
         add(fresh, row, changed)
-    assert said(voting) == said(fresh)
+    assert proposals(voting) == proposals(fresh)
     assert len(voting.table.live()) == 90
 
 
-def test_a_row_that_was_found_can_be_looked_up_after_its_video_left() -> None:
+def test_a_found_row_can_be_looked_up_after_its_video_was_removed() -> None:
     voting = neighbour_store(range(10))
     add(voting, 10)
     row = voting.table.row_of("10")
@@ -135,26 +135,26 @@ def test_a_row_that_was_found_can_be_looked_up_after_its_video_left() -> None:
     assert voting.table.tags_of(row).tolist() == TAGS.at(10).tolist()
 
 
-def test_an_embedding_of_another_width_leaves_no_trace() -> None:
+def test_an_embedding_of_another_width_changes_nothing() -> None:
     voting = neighbour_store(range(30))
-    before = said(voting)
+    before = proposals(voting)
     wrong = VideoEmbeddings({"frames": np.eye(DIM + 1, dtype=np.float32)[0]}, title="kitten")
     with pytest.raises(ValueError, match="shape"):
         voting.add("new", RecallQuery.of(wrong), np.array([1]))
-    assert said(voting) == before
+    assert proposals(voting) == before
     assert len(voting.table) == 30
 
 
-def test_rows_of_videos_that_are_not_there_are_refused() -> None:
+def test_searches_over_unknown_rows_are_rejected() -> None:
     voting = neighbour_store(range(3))
-    near = VideoSearch("frames", build_index(np.eye(4, dtype=np.float32), IndexConfig(backend="flat")), np.arange(4))
+    search = VideoSearch("frames", build_index(np.eye(4, dtype=np.float32), IndexConfig(backend="flat")), np.arange(4))
     with pytest.raises(ValueError, match="video: rows of other videos than the 3"):
-        NeighbourStore(voting.table, {"video": near}, None)
+        NeighbourStore(voting.table, {"video": search}, None)
     with pytest.raises(ValueError, match="texts of 3 videos, a table of 2"):
         NeighbourStore(neighbour_store(range(2)).table, {}, voting.texts)
 
 
-def test_channels_answer_while_videos_come_and_go() -> None:
+def test_channels_answer_while_videos_are_added_and_removed() -> None:
     voting = neighbour_store(range(60))
     errors: list[BaseException] = []
     stop = threading.Event()
@@ -164,7 +164,7 @@ def test_channels_answer_while_videos_come_and_go() -> None:
         nonlocal turns
         try:
             while not stop.is_set():
-                for answer in said(voting):
+                for answer in proposals(voting):
                     for tags in answer.values():
                         assert tags is None or all(0 <= score <= 1 for score in tags.values())
                 turns += 1
@@ -183,4 +183,4 @@ def test_channels_answer_while_videos_come_and_go() -> None:
     for thread in threads:
         thread.join()
     assert not errors
-    assert said(voting) == said(neighbour_store([*range(50), *range(51, 90, 2)]))
+    assert proposals(voting) == proposals(neighbour_store([*range(50), *range(51, 90, 2)]))

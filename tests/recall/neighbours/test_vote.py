@@ -13,23 +13,23 @@ from tests.support.topics import lists, voters
 def plain_vote(
     rows: NDArray[np.int64], similarities: NDArray[np.float32], tags: TagLists, uploaders: NDArray[np.int64]
 ) -> dict[int, float]:
-    """The definition, one neighbour at a time."""
+    """Vote by the definition, one neighbour at a time."""
     nearest = float(similarities[0])
     best: dict[tuple[int, int], float] = {}
     possible: dict[int, float] = {}
     for row, similarity in zip(rows, similarities, strict=True):
         weight = math.exp((float(similarity) - nearest) / TEMPERATURE)
-        who = int(uploaders[row])
-        possible[who] = max(possible.get(who, 0.0), weight)
+        uploader = int(uploaders[row])
+        possible[uploader] = max(possible.get(uploader, 0.0), weight)
         for tag in tags.at(int(row)):
-            best[int(tag), who] = max(best.get((int(tag), who), 0.0), weight)
+            best[int(tag), uploader] = max(best.get((int(tag), uploader), 0.0), weight)
     scores: dict[int, float] = {}
     for (tag, _), weight in best.items():
         scores[tag] = scores.get(tag, 0.0) + weight
     return {tag: score / sum(possible.values()) * nearest for tag, score in scores.items()}
 
 
-def test_votes_agree_with_the_plain_definition() -> None:
+def test_votes_equal_the_direct_definition() -> None:
     rng = np.random.default_rng(0)
     for _ in range(50):
         videos = int(rng.integers(1, 40))
@@ -43,7 +43,7 @@ def test_votes_agree_with_the_plain_definition() -> None:
         assert (np.diff(got_scores) <= 0).all()
 
 
-def test_a_neighbour_a_tenth_farther_weighs_e_times_less() -> None:
+def test_a_cosine_lower_by_a_tenth_divides_the_weight_by_e() -> None:
     rows, scores = vote(
         Neighbours(np.array([0, 1]), np.array([1.0, 0.9], np.float32)), voters(lists([[5], [6]]), [0, 1]), 10
     )
@@ -59,19 +59,19 @@ def test_an_uploader_with_many_videos_has_one_vote() -> None:
     assert scores.tolist() == pytest.approx([0.8 * 2 / 3, 0.8 / 3])
 
 
-def test_far_neighbours_cannot_be_sure_of_anything() -> None:
+def test_distant_neighbours_give_low_scores() -> None:
     rows, scores = vote(Neighbours(np.array([0]), np.array([0.2], np.float32)), voters(lists([[5]]), [0]), 10)
     assert (rows.tolist(), scores.tolist()) == ([5], pytest.approx([0.2]))
 
 
 @pytest.mark.parametrize(("tags_of", "similarities"), [([[1]], [-0.3]), ([[1]], [0.0]), ([[]], [0.9]), ([[1]], [])])
-def test_nobody_near_or_nothing_to_vote_for_gives_no_tags(tags_of: list[list[int]], similarities: list[float]) -> None:
+def test_no_neighbours_or_no_tags_gives_no_votes(tags_of: list[list[int]], similarities: list[float]) -> None:
     neighbours = Neighbours(np.arange(len(similarities)), np.array(similarities, np.float32))
     rows, scores = vote(neighbours, voters(lists(tags_of), range(len(tags_of))), limit=10)
     assert (len(rows), len(scores)) == (0, 0)
 
 
-def test_only_the_best_are_kept_and_equal_scores_come_by_row() -> None:
+def test_the_limit_keeps_the_best_and_equal_scores_are_ordered_by_row() -> None:
     tags = lists([[7, 3, 5]])
     rows, _ = vote(Neighbours(np.array([0]), np.array([1.0], np.float32)), voters(tags, [0]), limit=2)
     assert rows.tolist() == [3, 5]
