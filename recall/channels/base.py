@@ -28,25 +28,25 @@ class CatalogEdits:
     """The difference between a bundle's catalog and its edited state, as channels need it."""
 
     tags: int  # rows of the edited catalog
-    row_of: Callable[[str], int | None]  # the tag of a raw spelling; None where no tag has it
-    removed: frozenset[str]  # normalised spellings that no tag has any more
+    row_of: Callable[[str], int | None]  # the tag of a raw spelling, or None
+    removed: frozenset[str]  # normalised spellings that no longer belong to any tag
     added: AddedSpellings
     created: Indices  # (c,) rows of tags that were created and still exist
-    created_vectors: FloatRows | None  # (c, D) unit rows of the tag tower, zeros where nothing of a name is known
+    created_vectors: FloatRows | None  # (c, D) unit rows of the tag tower, zeros for names without known n-grams
 
 
 class Channel(Protocol):
     name: str
 
     def recall(self, queries: Sequence[RecallQuery]) -> list[ChannelTags | None]:
-        """Return the tags proposed for each query, best first; None where it lacks the channel's input."""
+        """Return the tags proposed for each query, best first; None for a query without the input of the channel."""
 
     def with_tags(self, edits: CatalogEdits) -> "Channel":
-        """Return the channel over the edited tags; this one stays as it is. Called on the bundle's own channels."""
+        """Return the channel over the edited tags, without changing this one. Called on the channels of the bundle."""
 
 
 class UneditedChannel:
-    """Base of channels that depend on no tag name, so that edits leave them as they are."""
+    """Base of channels that do not depend on tag names, so that edits do not change them."""
 
     def with_tags(self, _: CatalogEdits) -> Self:
         return self

@@ -1,7 +1,7 @@
 """Extraction channel, the open vocabulary: phrases of the text that look like tags, in the catalog or not.
 
-A phrase that the catalog has is a candidate like any other. A phrase that it lacks gets a row after the catalog's, for
-this video alone, and is marked as new until an editor or a rule takes it into the catalog.
+A phrase in the catalog is a candidate like any other. Another phrase gets a row after the rows of the catalog, for this
+video only, and is marked as new until an editor or a rule adds it to the catalog.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ class ExtractedTags:
     def __init__(self, extractor: TagExtractor, row_of: Callable[[str], int | None], tags: int, limit: int) -> None:
         """Look phrases up in a catalog.
 
-        row_of: the catalog row of a spelling, None where the catalog lacks it
+        row_of: the catalog row of a spelling, None if the catalog lacks it
         tags:   rows of the catalog
         """
         self._extractor = extractor

@@ -23,7 +23,7 @@ class Lexicon:
     """Names to find in texts."""
 
     def __init__(self, spellings: Sequence[Sequence[str]]) -> None:
-        """spellings: all of each name; of equal names, or names that differ in number alone, the first wins."""
+        """spellings: all of each name; of equal names, or names that differ in number only, the first wins."""
         self._exact: dict[tuple[str, ...], int] = {}
         self._folded: dict[tuple[str, ...], int] = {}
         for index, forms in enumerate(spellings):

@@ -1,20 +1,20 @@
 """Name channels: tag names that are written in the text, seen in the frames or heard in the sound.
 
-A tag needs no labelled video for this, so new tags, and bundles without labelled videos, are recalled at once. The
+These channels need no labelled videos, so they find new tags, and work in bundles without labelled videos. The
 strength of a tag is
 
     written         the cosine of the text's embedding and that of the tag's name
     seen, heard     the mean over the `share` of the tokens t where it is largest of (Σ_c b_tc k_c - p) / (1 - p), or
-                    of max_c b_tc k_c: b_tc is the encoder's probability of class c in frame or example t, k_c how far
-                    the class's name, or a general word for it, means the tag, and p the mean of all k_c, the result of
-                    an encoder that knows nothing: two of five classes are animals
+                    of max_c b_tc k_c: b_tc is the encoder's probability of class c in frame or example t, k_c the
+                    similarity in meaning of the tag and the name of the class or a general word for it, and p the mean
+                    of all k_c, the result of a uniform prediction: two of five classes are animals
 
-A logistic curve, fitted on judged clips and real titles, turns strength into a probability; a name weaker than the
-source's threshold is not proposed at all. A name that occurs in the title, or in the description, has curves of its
-own: for these the cosine decides whether the text is about the word.
+A logistic curve, fitted on reviewed clips and real titles, turns strength into a probability; names below the
+threshold of the channel are not proposed. Names that occur in the title or in the description have separate
+curves: for these the cosine decides whether the text is about the word.
 
 Rejected: the dot product of a token's name vector Σ_c b_c v_c with the tag's, which is the same sum with k_c the plain
-cosine (ConSE, Norouzi et al. 2014). It ranks embedding neighbours of a right class next to it, "hammerhead shark" for
+cosine (ConSE, Norouzi et al. 2014). It ranks embedding neighbours of a correct class next to it, "hammerhead shark" for
 a dolphin, "silence" for a dog.
 """
 
@@ -36,7 +36,7 @@ EXAMPLE_S = 0.96  # between the starts of two sound examples
 
 
 def token_strengths(beliefs: NDArray[np.floating], links: ClassTags, combine: str) -> tuple[Indices, FloatRows]:
-    """Return the n tags that some class means, and the strength (T, n) of each in every token, in [0, 1].
+    """Return the n tags that are linked to a class, and the strength (T, n) of each in every token, in [0, 1].
 
     beliefs: (T, classes) probabilities
     combine: "sum" for classes that exclude each other, otherwise "max"
@@ -65,7 +65,7 @@ def probability(strength: FloatRows, config: StrengthConfig) -> FloatRows:
 
 
 class SensedNames:
-    """Names seen in the frames, or heard in the sound."""
+    """Names of classes recognised in the frames or in the sound."""
 
     def __init__(self, name: str, modality: Modality, links: ClassTags, config: StrengthConfig, limit: int) -> None:
         """links: from the classes of the modality's encoder, at least one pair; ValueError without one."""

@@ -17,7 +17,7 @@ from tagging.types import ChannelTags, FloatRows, Indices
 class TagSimilarity:
     """Every tag of the catalog by the tag tower's encoding of its name, whether training had the tag or not.
 
-    Scores are probabilities among the proposed tags, as an index does not see the others.
+    Scores are probabilities among the proposed tags, as an index does not score the others.
     """
 
     name = "similarity"
@@ -51,7 +51,7 @@ class TagSimilarity:
     def index_rows(model: RecallModel, tags: FloatRows) -> tuple[FloatRows, Indices]:
         """Return the unit rows that an index for this channel holds, and the tag of each of them.
 
-        tags: (N, D) unit rows of the tag tower; zeros mean that nothing is known of a tag, which is left out
+        tags: (N, D) unit rows of the tag tower; tags with zero rows have no known name and are left out
         """
         tag_rows = np.flatnonzero(tags.any(axis=1))
         return unit_rows(model.tag_points(tags, tag_rows), model.max_tag_norm()), tag_rows
@@ -74,7 +74,7 @@ class TagSimilarity:
         vectors = edits.created_vectors
         if vectors is None or not (known := vectors.any(axis=1)).any():
             return self
-        # The bias of a tag on one video, the least that the index has room for.
+        # The bias of a tag with one video, the least that the index supports.
         bias = np.full((len(vectors), 1), self._model.tag_bias.min().item(), np.float32)
         points = np.concatenate([self._model.head.scale().item() * vectors, bias], axis=1)[known]
         tag_rows = np.concatenate([self._tag_rows, edits.created[known]])

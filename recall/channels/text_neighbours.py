@@ -1,6 +1,6 @@
 """Lexical-neighbour channel: labelled videos whose texts share n-grams with the query vote for their tags.
 
-On real titles TF-IDF neighbours find more of the tags than neighbours by a pre-trained text encoder do
+On real titles, TF-IDF neighbours find more tags than the neighbours of a pre-trained text encoder do
 (recall/BENCHMARKS.md); both are kept, as they miss different tags.
 """
 

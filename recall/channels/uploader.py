@@ -1,7 +1,7 @@
-"""Uploader channel: the tags that an uploader usually gives its videos; needs the `uploader_id` of the query.
+"""Uploader channel: the tags that an uploader uses most; needs the `uploader_id` of the query.
 
-A third of the tags that can be known at all are an uploader's habit. The channel says nothing about the video itself,
-so figures with it are always reported separately.
+These tags are habits of the uploader and do not depend on the content of the video, so metrics with this channel are
+always reported separately.
 """
 
 from collections.abc import Sequence

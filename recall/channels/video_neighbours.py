@@ -1,4 +1,4 @@
-"""Video-neighbour channels: labelled videos near in one embedding space vote for their tags."""
+"""Video-neighbour channels: labelled videos close in one embedding space vote for their tags."""
 
 from collections.abc import Sequence
 

@@ -43,7 +43,7 @@ def load_index(folder: Path, config: IndexConfig, dim: int, count: int) -> Vecto
         index = faiss.load(folder)
     if (index.dim, len(index)) != (dim, count):
         raise ArtifactMismatchError(
-            f"{folder}: index of {len(index)} rows of width {index.dim}, the manifest says {count} of {dim}",
+            f"{folder}: index of {len(index)} rows of width {index.dim}, the manifest states {count} of {dim}",
             "restore the bundle, or train it again",
         )
     return index

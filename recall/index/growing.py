@@ -46,7 +46,7 @@ class GrowingIndex:
         return self._base.is_exact
 
     def __len__(self) -> int:
-        """The number of live rows."""
+        """Return the number of live rows."""
         return int(np.count_nonzero(self._now.base_live) + np.count_nonzero(self._now.tail_live))
 
     def search(self, queries: FloatRows, k: int) -> SearchResult:

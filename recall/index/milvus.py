@@ -61,7 +61,7 @@ class MilvusIndex:
             try:
                 client.create_collection(index._collection, schema=schema, index_params=found_by, timeout=TIMEOUT_S)
                 index._insert(rows)
-            except BaseException:  # a signal too: only this build knows the collection's name
+            except BaseException:  # signals too: no other code has the name of the collection
                 index._abandon()
                 raise
         return index
@@ -209,12 +209,12 @@ def _connect(uri: str) -> MilvusClient:
 
 @contextmanager
 def _errors_of(uri: str) -> Iterator[None]:
-    """The client's own errors as one that names the server."""
+    """Turn errors of the client into BackendUnavailableError with the name of the server."""
     try:
         yield
     except MilvusException as error:
         raise BackendUnavailableError(
             f"Milvus at {uri} failed: {error.message}",
-            f"see that it runs, that recall.index.uri is right and, if it asks for one, that {TOKEN} holds its token; "
+            f"check that it runs, that recall.index.uri is right, and that {TOKEN} holds its token if it needs one; "
             "a milvus-lite folder serves one process at a time",
         ) from error

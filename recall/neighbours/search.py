@@ -30,7 +30,7 @@ class VideoSearch:
         self._added = list[int]()
 
     def nearest(self, queries: FloatRows, k: int) -> list[Neighbours]:
-        """Return the k nearest labelled videos of each unit row (Q, D), fewer where there are no more."""
+        """Return the k nearest labelled videos of each unit row (Q, D), fewer if there are fewer."""
         found = self._index.search(queries, k)
         return [
             Neighbours(self._videos(ids[ids >= 0]), scores[ids >= 0])  # the index pads with -1
@@ -58,7 +58,7 @@ class VideoSearch:
         self._index.remove(index_rows)
 
     def live(self) -> tuple[FloatRows, Indices]:
-        """Return the rows (n, D) that are there now, and the labelled video of each."""
+        """Return the live rows (n, D), and the labelled video of each."""
         ids, rows = self._index.live()
         return rows, self._videos(ids)
 
@@ -73,7 +73,7 @@ class VideoSearch:
 @dataclass(frozen=True, slots=True, eq=False)
 class _Snapshot:
     tail: sparse.csr_matrix  # (m, F) texts that were added
-    live: NDArray[np.bool_]  # (V + m,) True for videos that are there
+    live: NDArray[np.bool_]  # (V + m,) True for videos that were not removed
 
 
 class TextSearch:
@@ -94,12 +94,12 @@ class TextSearch:
         return len(self._now.live)
 
     def nearest(self, texts: Sequence[str], k: int) -> list[Neighbours | None]:
-        """Return the k nearest videos of each text, fewer where fewer share an n-gram; None without known n-grams."""
+        """Return the k nearest videos of each text, fewer if fewer share an n-gram; None without known n-grams."""
         queries, now = self._features.transform(texts), self._now
         return [self._nearest(query, now, k) if query.nnz else None for query in queries]
 
     def add(self, text: str) -> None:
-        """Add the text of the next video, "" where it has none."""
+        """Add the text of the next video, "" without a text."""
         now = self._now
         tail = sparse.vstack([now.tail, self._features.transform([text])], format="csr")
         self._now = _Snapshot(tail, np.append(now.live, True))

@@ -1,9 +1,9 @@
 """Neighbour voting: the tags of the labelled videos near a query, weighted by similarity.
 
 A neighbour i of cosine s_i has the weight w_i = exp((s_i - s_1) / T), where s_1 is the cosine of the nearest. An
-uploader has one vote per tag, with the weight of its nearest neighbour that has the tag: otherwise the
-tags that one uploader puts on every video would win. The score of a tag is its share of all votes, times s_1, so that
-distant neighbours never give high scores. recall/README.md has the reasons.
+uploader has one vote per tag, with the weight of its nearest neighbour that has the tag: otherwise the tags that
+one uploader puts on every video would win. The score of a tag is its share of all votes, times s_1, so that distant
+neighbours never give high scores.
 """
 
 import numpy as np

@@ -1,4 +1,5 @@
-"""VGGish: 0.96 s of sound to 128 numbers (Hershey et al. 2017), without the release's PCA and quantisation."""
+"""VGGish audio encoder (Hershey et al. 2017): 128 numbers per 0.96 s of sound, without the PCA and quantisation of the
+release."""
 
 from pathlib import Path
 
@@ -12,14 +13,14 @@ from tagging.features.weights import fingerprint
 from tagging.types import SAMPLE_RATE_HZ, Sound
 
 EXAMPLE_SAMPLES = 15_600  # 96 windows of 25 ms, 10 ms apart
-HOP_SAMPLES = 15_360  # examples follow each other every 0.96 s
+HOP_SAMPLES = 15_360  # an example starts every 0.96 s
 _EXAMPLES_AT_ONCE = 64  # a minute: the spectrum of an hour at once takes gigabytes
 
 
 def log_mel(sound: Sound) -> NDArray[np.float32]:
-    """Sound -> (S, 96, 64) natural log-mel examples, as torchvggish computes them; S = 0 below 0.975 s.
+    """Return (S, 96, 64) natural log-mel examples, as torchvggish computes them; S = 0 below 0.975 s.
 
-    The unfinished example at the end is dropped, as the library does.
+    A partial example at the end is dropped, as in the library.
     """
     from torchvggish.vggish_input import waveform_to_examples
 
@@ -34,19 +35,19 @@ def log_mel(sound: Sound) -> NDArray[np.float32]:
 
 
 class VggishEncoder:
-    """A SoundEncoder over torchvggish. Raises ArtifactMismatchError where the file is no state dict of VGGish."""
+    """A SoundEncoder over torchvggish. Raises ArtifactMismatchError unless the file is a state dict of VGGish."""
 
     dim = 128
 
     def __init__(self, file: Path, batch_size: int, device: str = "cpu") -> None:
         from torchvggish.torchvggish import _vgg
 
-        with torch.device("meta"):  # no time spent on random weights
+        with torch.device("meta"):  # skips the random initialisation
             model = _vgg(postprocess=False)
         try:
             state = torch.load(file, map_location="cpu", weights_only=True)
             model.load_state_dict(state, assign=True)
-        except Exception as error:  # torch and pickle raise half a dozen kinds on other files
+        except Exception as error:  # torch and pickle raise several kinds of errors for other files
             raise ArtifactMismatchError(f"{file} is no VGGish state dict: {reason_of(error)}") from error
         self._model = model.float().eval().requires_grad_(False).to(device)
         self._batch_size = batch_size
@@ -58,7 +59,7 @@ class VggishEncoder:
         return log_mel(sound)
 
     def encode(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(B, 96, 64) -> (B, 128) as the network gives them: not negative, not of unit length."""
+        """(B, 96, 64) -> (B, 128) the output of the network: non-negative, not normalised."""
         rows = np.empty((len(inputs), self.dim), np.float32)
         with torch.inference_mode():
             for start in range(0, len(inputs), self._batch_size):

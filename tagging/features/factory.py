@@ -30,12 +30,12 @@ class Encoders:
     audio: SoundEncoder | None = None
 
     def present(self) -> dict[Modality, TextEncoder | FrameEncoder | SoundEncoder]:
-        """The encoders that are present, by modality."""
+        """Return the encoders that are present, by modality."""
         every = zip(MODALITIES, (self.text, self.frames, self.audio), strict=True)
         return {modality: encoder for modality, encoder in every if encoder is not None}
 
     def fingerprints(self) -> dict[Modality, str]:
-        """The fingerprint of each encoder that is present."""
+        """Return the fingerprint of each encoder that is present."""
         return {modality: encoder.fingerprint for modality, encoder in self.present().items()}
 
 
@@ -117,6 +117,6 @@ def _device(config: EncodersConfig) -> str:
     has_network = any(isinstance(encoder, networks) for encoder in (config.text, config.vision, config.audio))
     if config.device == "auto" and not has_network:
         return "cpu"
-    from tagging.torch_tools import torch_device  # imports torch, which missing weights need not wait for
+    from tagging.torch_tools import torch_device  # imports torch, so missing weights are reported before
 
     return torch_device(config.device, "encoders.device")

@@ -25,7 +25,7 @@ from tagging.features.weights import OTHER_RUNTIMES, bert_folder, clip_source, h
 
 def reason_of(error: Exception) -> str:
     """Return a library's error message in one line."""
-    if isinstance(error, pickle.UnpicklingError):  # torch then advises to load it unsafely
+    if isinstance(error, pickle.UnpicklingError):  # the message of torch recommends an unsafe load
         return "not a file of tensors"
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
@@ -64,7 +64,7 @@ def _fetch_one(
                 raise missing
         except VideotagError:
             raise
-        except Exception as error:  # the hub's HTTP library, and so its errors, change with its version
+        except Exception as error:  # the hub changed its HTTP library, and thus its errors, between versions
             raise MissingWeightsError(
                 f"cannot fetch {name}: {reason_of(error)}", "check the name and the network"
             ) from error

@@ -54,9 +54,9 @@ def decode_sound(path: Path, config: MediaConfig, deadline: Deadline) -> tuple[N
 
 
 class _Mixer:
-    """Resamples each channel, then averages.
+    """Resample each channel, then average.
 
-    swresample's own mono mix of float samples is louder than full scale: (0.9, 0.9) becomes 1.27.
+    The mono mix of swresample exceeds full scale for float samples: (0.9, 0.9) becomes 1.27.
     """
 
     def __init__(self) -> None:

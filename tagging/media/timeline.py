@@ -39,11 +39,11 @@ class PictureTrack:
         return float(self.duration_ticks * self.tick_s)
 
     def times_s(self, positions: NDArray[np.int64]) -> NDArray[np.float64]:
-        """(k,) places -> (k,) seconds from the first frame."""
+        """Convert positions (k,) to seconds from the first frame (k,)."""
         return self.ticks[positions].astype(np.float64) * float(self.tick_s)
 
     def keyframe_before(self, position: int) -> int:
-        """The number of the last keyframe at or before a place; -1: there is none."""
+        """Return the number of the last keyframe at or before a position, or -1."""
         return int(np.searchsorted(self.keyframes, position, side="right")) - 1
 
 
@@ -75,8 +75,8 @@ def read_timeline(
 
 
 def plan_frames(track: PictureTrack, frames: int) -> NDArray[np.int64]:
-    """(k <= frames,) places, rising, of the frames shown at (i + 0.5) / frames of the duration."""
-    # In whole numbers, for a target often falls exactly on a frame.
+    """Return the positions (k <= frames,), ascending, of the frames shown at (i + 0.5) / frames of the duration."""
+    # Integers, as a target is often exactly at a frame.
     doubled = (2 * np.arange(frames, dtype=np.int64) + 1) * track.duration_ticks
     positions = np.searchsorted(track.ticks * (2 * frames), doubled, side="right") - 1
     return np.unique(positions.clip(0))
@@ -86,7 +86,7 @@ NONE = -(1 << 63)
 
 
 class _PacketTable:
-    """One row a packet that is shown; arrays, because hours of video have a million packets."""
+    """Columns with a row per shown packet; arrays, as hours of video have a million packets."""
 
     def __init__(self) -> None:
         self.pts = array("q")
@@ -142,7 +142,7 @@ def _picture_track(table: _PacketTable, stream: VideoStream, format_name: str) -
 def _holes_s(
     track: PictureTrack, frames: _PacketTable, sounds: _PacketTable, sound: AudioStream | None, format_name: str
 ) -> tuple[tuple[float, float], ...]:
-    if track.pts is None:  # counted frames have no times to judge by
+    if track.pts is None:  # counted frames have no times
         return ()
     order = np.argsort(np.array(frames.pts), kind="stable")
     tick_s = float(track.tick_s)

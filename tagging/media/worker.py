@@ -1,6 +1,6 @@
 """Decode worker: a process that decodes one source after another, as requested over a pipe.
 
-It never outlives its parent: it ends when the pipe closes, and on Linux the kernel kills it if it is busy then. Its
+It never outlives its parent: it ends when the pipe closes, and on Linux the kernel kills a busy one. Its
 memory is bounded, so that no file can exhaust the machine.
 """
 
@@ -30,7 +30,7 @@ from tagging.types import MediaSample
 Decoder = Callable[[Path, MediaConfig], MediaSample]
 Wanted = Callable[[], bool]  # True: the result is still awaited
 
-START_TIMEOUT_S = 60.0  # a new interpreter, on a busy machine
+START_TIMEOUT_S = 60.0  # start of an interpreter, on a busy machine
 LOOK_EVERY_S = 0.05  # interval of checking whether the result is still wanted, and the worker's memory
 BEYOND_THE_LIMIT = (
     2  # kernel limit as a multiple: ffmpeg reports a refused allocation as damage, so the parent checks first
@@ -50,7 +50,7 @@ class Worker:
     """The parent's side of a worker. After any error that a method raises, only `stop` may be called."""
 
     def __init__(self, config: MediaConfig, decode: Decoder, grace_s: float) -> None:
-        """Starts the process and does not wait for it."""
+        """Start the process without waiting for it."""
         self._timeout_s = config.decode_timeout_s
         self._limit_s = config.decode_timeout_s + grace_s
         self._memory_bytes = config.decode_memory_bytes
@@ -108,10 +108,10 @@ class Worker:
         return answer
 
     def stop(self) -> None:
-        """Kills the process and waits until it is gone."""
+        """Kill the process and wait for its end."""
         self._process.kill()
         self._process.join()
-        self._process.close()  # its descriptors would else live as long as the traceback of its last error
+        self._process.close()  # otherwise its descriptors would live as long as the traceback of its last error
         self._pipe.close()
 
     def _hear(self, timeout_s: float, wanted: Wanted) -> object:
@@ -126,7 +126,7 @@ class Worker:
         return pickle.loads(self._pipe.recv_bytes())
 
     def _memory(self) -> int:
-        """The bytes in use without mapped files; 0 if unknown. psutil has them only by reading smaps, which is slow."""
+        """Return the bytes in use without mapped files; 0 if unknown. psutil reads smaps for this, which is slow."""
         try:
             status = Path(f"/proc/{self._process.pid}/status").read_text()
         except OSError:
@@ -142,7 +142,7 @@ class Worker:
 
 
 def _serve(pipe: Connection, parent_pid: int, config: MediaConfig, decode: Decoder) -> None:
-    """The worker's side: answers until the parent closes the pipe."""
+    """Run the worker's side: answer until the parent closes the pipe."""
     _die_with(parent_pid)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends its workers itself
     _limit(config.decode_memory_bytes)
@@ -163,14 +163,14 @@ def _serve(pipe: Connection, parent_pid: int, config: MediaConfig, decode: Decod
 
 def _next(pipe: Connection) -> str | OpenFile:
     source: str | OpenFile = pipe.recv()
-    # The number that came along is the parent's; the descriptor itself follows.
+    # The received number is valid in the parent only; the descriptor itself follows.
     return replace(source, descriptor=recv_handle(pipe)) if isinstance(source, OpenFile) else source
 
 
 @dataclass(frozen=True, slots=True)
 class _Unforeseen:
     crash: DecodeCrashError
-    trace: str  # no traceback crosses a process border by itself
+    trace: str  # tracebacks are not pickled with errors
 
 
 def _packed(source: str | OpenFile, config: MediaConfig, decode: Decoder) -> bytes:
@@ -185,7 +185,7 @@ def _answer(source: str | OpenFile, config: MediaConfig, decode: Decoder) -> Med
         with open_source(source, config) as path:
             try:
                 return decode(path, config)
-            except VideotagError as error:  # decode knows a local file, perhaps without a name
+            except VideotagError as error:  # decode was given a local file, possibly without a name
                 return type(error)(f"{name_of(source)}: {error.message}", error.hint)
     except VideotagError as error:
         return error
@@ -197,10 +197,12 @@ def _answer(source: str | OpenFile, config: MediaConfig, decode: Decoder) -> Med
 
 
 def _limit(memory_bytes: int) -> None:
-    """Bounds what may be allocated faster than the parent looks; and leaves no core file, which would hold a video."""
+    """Limit memory for allocations between two checks of the parent, and disable core files, which would contain a
+    video.
+    """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    # Not RLIMIT_AS: libraries and the threads' arenas reserve far more addresses than memory is ever used.
-    with suppress(OSError):  # where there is no such file, there is no such limit either
+    # Not RLIMIT_AS: libraries and malloc arenas reserve far more address space than they use.
+    with suppress(OSError):  # systems without this file do not have the limit either
         stated = re.search(r"^VmData:\s*(\d+) kB$", Path("/proc/self/status").read_text(), re.MULTILINE)
         if stated is not None:
             limit = int(stated[1]) * 1024 + BEYOND_THE_LIMIT * memory_bytes
@@ -211,7 +213,7 @@ def _limit(memory_bytes: int) -> None:
 
 def _die_with(parent_pid: int) -> None:
     if sys.platform == "linux":
-        # The signal comes when the *thread* that started this process ends: a driver of the pool, which lives longer.
+        # The signal is sent when the *thread* that started this process ends: a driver of the pool, which lives longer.
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent_pid:  # it died before the call above
+    if os.getppid() != parent_pid:  # the parent died before the call above
         sys.exit(1)

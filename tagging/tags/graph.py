@@ -1,6 +1,6 @@
 """Tag graph: two tags are joined by an edge if videos have both; its weight is the number of those videos.
 
-A channel repeats its tags on all its videos, so the number of videos says little about how common a pair is: on
+A channel repeats its tags on all its videos, so the number of videos is a poor measure of how common a pair is: on
 YouTube's trending videos 94 % of the edges come from a single channel. Each edge therefore also has the number of
 uploaders, and `filter_edges` keeps the edges that enough of them share.
 """
@@ -89,7 +89,7 @@ class TagGraph:
 def build_graph(tags: TagLists, tag_count: int, uploaders: NDArray[np.integer] | None = None) -> TagGraph:
     """Build the graph of `tag_count` tags from the tags of V labelled videos.
 
-    uploaders: (V,) equal for videos of one uploader; None: every video has another uploader
+    uploaders: (V,) equal for videos of one uploader; None: every video has a different uploader
     """
     owners = np.arange(len(tags)) if uploaders is None else np.unique(uploaders, return_inverse=True)[1]
     if owners.shape != (len(tags),):

@@ -1,6 +1,6 @@
 """New-tag proposals: tags that extraction found in the texts of a batch, with evidence, for the catalog.
 
-`PromotionRule` accepts some automatically, an editor judges the others (`tagging.maintenance.new_tag_table`), and
+`PromotionRule` accepts some automatically, an editor decides on the others (`tagging.maintenance.new_tag_table`), and
 `tagging.maintenance.add_tags` adds the accepted ones to a bundle.
 """
 
@@ -22,13 +22,13 @@ Tagged = Sequence[tuple[str, float]]  # (name, confidence) of the new tags of on
 
 @dataclass(frozen=True, slots=True)
 class NewTag:
-    """A name that the catalog lacks, and the videos that were tagged with it."""
+    """A name that the catalog lacks, and the videos tagged with it."""
 
     tag: str  # its most frequent spelling
     videos: int
     uploaders: int
     confidence: float  # mean over the videos
-    spelling_of: str  # the catalog tag, or more used new tag, it may be an alias of; "" if none
+    spelling_of: str  # catalog tag, or more used new tag, of which it may be an alias; "" if none
     video_ids: tuple[str, ...]  # at most EXAMPLES, each the most confident video of a different uploader
     titles: tuple[str, ...]  # of these videos; empty without a manifest
 
