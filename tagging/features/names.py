@@ -29,12 +29,12 @@ class Linker:
     """The classes of one encoder, with the embeddings of their words."""
 
     def __init__(self, words: Sequence[Sequence[str]], text: TextEncoder, min_cosine: float) -> None:
-        """words: of each class; near: the cosine from which a tag and a word have the same meaning"""
+        """words: of each class; min_cosine: the cosine from which a tag and a word have the same meaning"""
         vocabulary = {
             word: index for index, word in enumerate(dict.fromkeys(w for of_class in words for w in of_class))
         }
         self._classes = len(words)
-        self._near = min_cosine
+        self._min_cosine = min_cosine
         self._spoken = name_vectors(list(vocabulary), text)
         self._classes_of: Mapping[int, list[int]] = {index: [] for index in vocabulary.values()}
         for row, of_class in enumerate(words):
@@ -45,12 +45,12 @@ class Linker:
         """Link classes to N tags by the meaning of their names.
 
         vectors: (N, D_text) unit rows of the tags' names; allowed: (N,) True for tags that may be linked.
-        The weight of a link rises from 0 at a cosine of `near` to 1 at 1, for the word of the class closest to the tag.
+        The weight of a link rises from 0 at `min_cosine` to 1 at 1, for the word of the class closest to the tag.
         """
         weights: dict[tuple[int, int], float] = {}
         for start in range(0, len(vectors), ROWS_AT_ONCE):
             agreement = vectors[start : start + ROWS_AT_ONCE] @ self._spoken.T
-            agreement = (agreement - self._near) / max(1.0 - self._near, 1e-6)
+            agreement = (agreement - self._min_cosine) / max(1.0 - self._near, 1e-6)
             agreement[~allowed[start : start + ROWS_AT_ONCE]] = 0.0
             for tag, index in np.argwhere(agreement > 0).tolist():
                 weight = min(float(agreement[tag, index]), 1.0)

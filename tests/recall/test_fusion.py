@@ -29,24 +29,24 @@ def example(generator: np.random.Generator) -> tuple[Candidates, str, np.ndarray
 
 
 @pytest.fixture(scope="module")
-def blend() -> Fusion:
+def fusion() -> Fusion:
     generator = np.random.default_rng(0)
     return fit_fusion([example(generator) for _ in range(200)], WORDS, USES, CONFIG, seed=1)
 
 
-def test_fusion_weights_the_reliable_channel_and_is_calibrated(blend: Fusion) -> None:
-    weighed = blend.weigh(candidates([[0.85, 0.1], [0.1, 0.95], [0.12, np.nan], [0.11, 0.5]]), "no name")
+def test_fusion_weights_the_reliable_channel_and_is_calibrated(fusion: Fusion) -> None:
+    weighed = fusion.weigh(candidates([[0.85, 0.1], [0.1, 0.95], [0.12, np.nan], [0.11, 0.5]]), "no name")
     assert weighed.probabilities is not None
     assert weighed.probabilities.argmax() == 0
     assert weighed.probabilities[0] > 0.8
     assert weighed.probabilities[1:].max() < 0.2
 
 
-def test_a_saved_fusion_gives_the_same_probabilities_after_loading(blend: Fusion, tmp_path: Path) -> None:
-    blend.save(tmp_path / "blend.txt")
+def test_a_saved_fusion_gives_the_same_probabilities_after_loading(fusion: Fusion, tmp_path: Path) -> None:
+    fusion.save(tmp_path / "blend.txt")
     loaded = Fusion.load(tmp_path / "blend.txt", WORDS, USES)
     proposed = candidates([[0.85, 0.1], [0.1, np.nan]])
-    np.testing.assert_array_equal(loaded.weigh(proposed, "x").probabilities, blend.weigh(proposed, "x").probabilities)
+    np.testing.assert_array_equal(loaded.weigh(proposed, "x").probabilities, fusion.weigh(proposed, "x").probabilities)
 
 
 def test_the_same_seed_gives_the_same_trees(tmp_path: Path) -> None:
@@ -56,14 +56,14 @@ def test_the_same_seed_gives_the_same_trees(tmp_path: Path) -> None:
     assert (tmp_path / "first").read_text() == (tmp_path / "second").read_text()
 
 
-def test_candidates_of_other_channels_are_rejected(blend: Fusion) -> None:
+def test_candidates_of_other_channels_are_rejected(fusion: Fusion) -> None:
     with pytest.raises(ValueError, match=r"fitted on other channels: .*'other'"):
-        blend.weigh(candidates([[0.5, 0.5]], ("good", "other")), "x")
+        fusion.weigh(candidates([[0.5, 0.5]], ("good", "other")), "x")
 
 
-def test_an_empty_list_of_candidates_is_accepted(blend: Fusion) -> None:
+def test_an_empty_list_of_candidates_is_accepted(fusion: Fusion) -> None:
     none = Candidates(np.zeros(0, np.int64), ("good", "noise"), np.zeros((0, 2), np.float32))
-    weighed = blend.weigh(none, "x")
+    weighed = fusion.weigh(none, "x")
     assert weighed.probabilities is not None
     assert not len(weighed.probabilities)
 

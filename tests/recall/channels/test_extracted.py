@@ -54,10 +54,10 @@ def test_new_tags_are_fused_with_all_others_and_named_within_the_budget() -> Non
         title = f"{first} something"
         return candidates(title), title, np.array([2 if first == "Fluffy" else 1])
 
-    blend = fit_fusion(
+    fusion = fit_fusion(
         [example() for _ in range(80)], words, uses, RecallFusionConfig(trees=20, least_in_leaf=5), seed=1
     )
-    weighed = blend.weigh(candidates("Snowy indeed"), "Snowy indeed")
+    weighed = fusion.weigh(candidates("Snowy indeed"), "Snowy indeed")
     assert weighed.probabilities is not None
     best = top_candidates(weighed, 1)
     assert best.tag_rows.tolist() == [2]
