@@ -90,16 +90,18 @@ def count(videos: Sequence[Video]) -> tuple[Counted, dict[str, Own]]:
     row_of = {template: row for row, template in enumerate(templates)}
     own_cues = {uploader: np.unique(np.concatenate([keys for keys, _ in u])) for uploader, u in used.items()}
     cues = counts_of(own_cues.values(), least_of("cues"))
-    owns: dict[str, Own] = {}
-    for uploader, theirs_used in used.items():
+    own_by_uploader: dict[str, Own] = {}
+    for uploader, uses in used.items():
         rows, pairs = [NO_ROWS], [NO_ROWS]
-        for keys, used_templates in theirs_used:
+        for keys, used_templates in uses:
             rows.append(np.array([row_of[template] for template in used_templates if template in row_of], np.int64))
             positions, found = look_up(cues.keys, keys)
             pairs.append((positions[found][:, None] * len(templates) + rows[-1]).ravel())
-        mine = [np.unique(np.concatenate(parts)) for parts in (rows, pairs)]
-        owns[uploader] = Own(owned[uploader], own_cues[uploader], *mine)
-    return Counted(tables, templates, cue_counts(cues, [users[template] for template in templates], owns)), owns
+        contribution = [np.unique(np.concatenate(parts)) for parts in (rows, pairs)]
+        own_by_uploader[uploader] = Own(owned[uploader], own_cues[uploader], *contribution)
+    return Counted(
+        tables, templates, cue_counts(cues, [users[template] for template in templates], own_by_uploader)
+    ), own_by_uploader
 
 
 def _add(video: Video, words: list[Token], seen: Mapping[str, set[str]]) -> None:

@@ -56,7 +56,7 @@ class Own:
     pairs: Ints  # index of the cue · T + row of the template
 
 
-NOBODY = Own(dict.fromkeys(TABLES, np.zeros(0, np.uint64)), np.zeros(0, np.uint64), NO_ROWS, NO_ROWS)
+NO_UPLOADER = Own(dict.fromkeys(TABLES, np.zeros(0, np.uint64)), np.zeros(0, np.uint64), NO_ROWS, NO_ROWS)
 
 
 def counts_of(sets: Iterable[Keys], least: int) -> Counts:

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from recall.extract.compositions import compositions
 from recall.extract.counting import Counted, Video, count, labelled_videos, readable
-from recall.extract.counts import NOBODY, TABLES, Counts, Own, least_of
+from recall.extract.counts import NO_UPLOADER, TABLES, Counts, Own, least_of
 from recall.extract.nets import Net, fit_curve, train
 from recall.extract.phrases import Names, named_spans
 from recall.extract.spans import Span, Token, tokens
@@ -80,15 +80,15 @@ class TagExtractor:
     def _probabilities(self, text: str, words: list[Token]) -> Iterator[tuple[Names, NDArray[np.float64]]]:
         if not words:
             return
-        found, simple = named_spans(self._counted, text, words, NOBODY)
+        found, simple = named_spans(self._counted, text, words, NO_UPLOADER)
         odds = self._nets[0](simple.features)
         yield simple, self._probability(0, odds, simple)
-        composed = compositions(self._counted, words, found, simple, odds, NOBODY)
+        composed = compositions(self._counted, words, found, simple, odds, NO_UPLOADER)
         if composed.names:
             yield composed, self._probability(1, self._nets[1](composed.features), composed)
 
     def _probability(self, net: int, odds: FloatRows, names: Names) -> NDArray[np.float64]:
-        slope, intercept = self._curves[net, self._counted.known(names.keys, NOBODY).astype(int)].T
+        slope, intercept = self._curves[net, self._counted.known(names.keys, NO_UPLOADER).astype(int)].T
         return np.asarray(1.0 / (1.0 + np.exp(-(slope * odds[:, 0] + intercept))), np.float64)
 
     @classmethod
@@ -104,7 +104,7 @@ class TagExtractor:
         Raises ValueError if no span of any title is a tag of its video.
         """
         videos = labelled_videos(titles, tags_per_video, uploaders)
-        counted, owns = count(videos)
+        counted, own_by_uploader = count(videos)
         picked = [videos[row] for row in rng.permutation(len(videos))[:LEARNT_FROM]]
         names = sorted({video.uploader for video in picked})
         held = {names[row] for row in rng.permutation(len(names))[: int(HELD_BACK * len(names))]}
@@ -112,23 +112,25 @@ class TagExtractor:
 
         words = [tokens(video.text) for video in picked]
         candidates = [
-            named_spans(counted, video.text, video_tokens, owns[video.uploader])
+            named_spans(counted, video.text, video_tokens, own_by_uploader[video.uploader])
             for video, video_tokens in zip(picked, words, strict=True)
         ]
         truth = [_span_truth(*parts) for parts in zip(picked, words, candidates, strict=True)]
         if not any(rows[:, 0].any() for rows in truth):
             raise ValueError(f"none of {len(videos)} tagged videos has a tag that occurs in its title")
         first = train([simple.features for _, simple in candidates], truth, ~is_held, rng)
-        curves = [_curves(counted, owns, first, picked, [simple for _, simple in candidates], truth, is_held)]
+        curves = [
+            _curves(counted, own_by_uploader, first, picked, [simple for _, simple in candidates], truth, is_held)
+        ]
 
         subset = slice(0, COMPOSED_FROM)
         composed = [
-            compositions(counted, tokens_of, found, simple, first(simple.features), owns[video.uploader])
+            compositions(counted, tokens_of, found, simple, first(simple.features), own_by_uploader[video.uploader])
             for video, tokens_of, (found, simple) in zip(picked[subset], words[subset], candidates[subset], strict=True)
         ]
         truth = [_is_tag(video, names) for video, names in zip(picked[subset], composed, strict=True)]
         second = train([names.features for names in composed], truth, ~is_held[subset], rng)
-        curves.append(_curves(counted, owns, second, picked[subset], composed, truth, is_held[subset]))
+        curves.append(_curves(counted, own_by_uploader, second, picked[subset], composed, truth, is_held[subset]))
         return cls(counted, (first, second), np.array(curves))
 
     def save(self, folder: Path) -> None:
@@ -192,7 +194,7 @@ def _is_tag(video: Video, names: Names) -> NDArray[np.bool_]:
 
 def _curves(
     counted: Counted,
-    owns: Mapping[str, Own],
+    own_by_uploader: Mapping[str, Own],
     net: Net,
     videos: Sequence[Video],
     names: Sequence[Names],
@@ -204,6 +206,9 @@ def _curves(
     odds = np.concatenate([np.zeros(0), *(net(names[video].features)[:, 0] for video in held)])
     is_tag = np.concatenate([np.zeros(0, np.bool_), *(truth[video][:, 0] for video in held)])
     known = np.concatenate(
-        [np.zeros(0, np.bool_), *(counted.known(names[video].keys, owns[videos[video].uploader]) for video in held)]
+        [
+            np.zeros(0, np.bool_),
+            *(counted.known(names[video].keys, own_by_uploader[videos[video].uploader]) for video in held),
+        ]
     )
     return np.array([fit_curve(odds[known == is_known], is_tag[known == is_known]) for is_known in (False, True)])

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from recall.extract.counting import Counted
 from recall.extract.counts import TABLES, Own, hashed
 from recall.extract.spans import SCRIPTS, Gap, Span, Token, spans, unaccented
-from recall.extract.templates import SAYS_NOTHING
+from recall.extract.templates import UNINFORMATIVE
 from tagging.types import FloatRows, Indices
 
 PHRASE = 2 + 4 + 1 + 1 + 1 + 7 + 7  # leading feature columns of a span that its compositions inherit
@@ -140,7 +140,7 @@ def _word_features(counted: Counted, words: list[Token], own: Own) -> NDArray[np
             word.text[:1].isupper(),
             any(character.isdigit() for character in word.text),
             word.key.isdecimal(),
-            word.key in SAYS_NOTHING,
+            word.key in UNINFORMATIVE,
             word.before == Gap.HASH,
             word.before == Gap.AT,
             len(word.text),

@@ -11,7 +11,7 @@ from tagging.text import EMPTY, normalise
 from tagging.types import FloatRows
 
 CUE_PRIOR = 10.0  # weight of the prior share, in uploaders
-SAYS_NOTHING = frozenset(map(word_key, EMPTY))
+UNINFORMATIVE = frozenset(map(word_key, EMPTY))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def taken_apart(tags: Iterable[str], title_words: Sequence[Token]) -> Iterator[t
         runs = ((i, i + n) for n in range(len(keys) - 1, max(0, len(keys) - 3), -1) for i in range(len(keys) - n + 1))
         for i, j in runs:
             base = " ".join(keys[i:j])
-            if f" {base} " in title and not all(key in SAYS_NOTHING for key in keys[i:j]):
+            if f" {base} " in title and not all(key in UNINFORMATIVE for key in keys[i:j]):
                 around = (words[:i], words[j:])
                 yield Template(*(" ".join(normalise(word.text) for word in side) for side in around)), base
                 break
@@ -84,8 +84,10 @@ def cues_of(words: Sequence[Token]) -> set[str]:
     return {word.key for word in words} | {f" {letter}" for letter in letters}  # words never begin with a space
 
 
-def cue_counts(cues: Counts, users: Sequence[int], owns: Mapping[str, Own]) -> Cues:
-    codes, together = np.unique(np.concatenate([NO_ROWS, *(own.pairs for own in owns.values())]), return_counts=True)
+def cue_counts(cues: Counts, users: Sequence[int], own_by_uploader: Mapping[str, Own]) -> Cues:
+    codes, together = np.unique(
+        np.concatenate([NO_ROWS, *(own.pairs for own in own_by_uploader.values())]), return_counts=True
+    )
     codes, together = codes[together >= 2], together[together >= 2]
     starts = np.searchsorted(codes, np.arange(len(cues.keys) + 1) * len(users))
-    return Cues(cues, starts, codes % max(len(users), 1), together, np.array(users, np.int64), len(owns))
+    return Cues(cues, starts, codes % max(len(users), 1), together, np.array(users, np.int64), len(own_by_uploader))

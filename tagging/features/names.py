@@ -35,7 +35,7 @@ class Linker:
         }
         self._classes = len(words)
         self._min_cosine = min_cosine
-        self._spoken = name_vectors(list(vocabulary), text)
+        self._word_vectors = name_vectors(list(vocabulary), text)
         self._classes_of: Mapping[int, list[int]] = {index: [] for index in vocabulary.values()}
         for row, of_class in enumerate(words):
             for word in dict.fromkeys(of_class):
@@ -49,7 +49,7 @@ class Linker:
         """
         weights: dict[tuple[int, int], float] = {}
         for start in range(0, len(vectors), ROWS_AT_ONCE):
-            agreement = vectors[start : start + ROWS_AT_ONCE] @ self._spoken.T
+            agreement = vectors[start : start + ROWS_AT_ONCE] @ self._word_vectors.T
             agreement = (agreement - self._min_cosine) / max(1.0 - self._near, 1e-6)
             agreement[~allowed[start : start + ROWS_AT_ONCE]] = 0.0
             for tag, index in np.argwhere(agreement > 0).tolist():

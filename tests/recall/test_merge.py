@@ -3,11 +3,11 @@ import numpy as np
 from recall.merge import merge
 from tagging.types import ChannelTags, Evidence, Neighbours
 
-NOBODY = Neighbours(np.zeros(0, np.int64), np.zeros(0, np.float32))
+NO_NEIGHBOURS = Neighbours(np.zeros(0, np.int64), np.zeros(0, np.float32))
 
 
 def channel(scores: dict[int, float]) -> ChannelTags:
-    return ChannelTags(np.array(list(scores), np.int64), np.array(list(scores.values()), np.float32), NOBODY)
+    return ChannelTags(np.array(list(scores), np.int64), np.array(list(scores.values()), np.float32), NO_NEIGHBOURS)
 
 
 def test_the_union_has_every_channels_score_and_marks_missing_ones() -> None:

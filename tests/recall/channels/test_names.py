@@ -29,18 +29,18 @@ def test_strengths_equal_the_direct_definition() -> None:
     )
     beliefs = rng.uniform(0, 1, (7, 12)).astype(np.float32)
 
-    def beyond_chance(spoken: list[float], weights: list[float]) -> float:
+    def beyond_chance(products: list[float], weights: list[float]) -> float:
         blind = sum(weights) / 12
-        return min(max((sum(spoken) - blind) / (1 - blind), 0.0), 1.0)
+        return min(max((sum(products) - blind) / (1 - blind), 0.0), 1.0)
 
     for together in ("sum", "max"):
         tags, got = token_strengths(beliefs, links, together)
         assert tags.tolist() == sorted({t for t, _ in pairs})
         for token in range(7):
             for index, tag in enumerate(tags):
-                mine = [(c, float(w)) for (t, c), w in zip(pairs, links.weights, strict=True) if t == tag]
-                spoken = [float(beliefs[token, c]) * w for c, w in mine]
-                want = max(spoken) if together == "max" else beyond_chance(spoken, [w for _, w in mine])
+                weights = [(c, float(w)) for (t, c), w in zip(pairs, links.weights, strict=True) if t == tag]
+                products = [float(beliefs[token, c]) * w for c, w in weights]
+                want = max(products) if together == "max" else beyond_chance(products, [w for _, w in weights])
                 assert got[token, index] == pytest.approx(want, rel=1e-4, abs=1e-6)
 
 

@@ -2,7 +2,7 @@ import numpy as np
 
 from recall.extract.compositions import compositions
 from recall.extract.counting import count, labelled_videos
-from recall.extract.counts import NOBODY, hashed
+from recall.extract.counts import NO_UPLOADER, hashed
 from recall.extract.phrases import named_spans
 from recall.extract.spans import tokens
 from tests.support.titles import mixed
@@ -10,7 +10,7 @@ from tests.support.titles import mixed
 
 def test_counts_exclude_the_own_uploader() -> None:
     titles, tags, owners = mixed()
-    counted, owns = count(labelled_videos(titles, tags, owners))
+    counted, own_by_uploader = count(labelled_videos(titles, tags, owners))
     for uploader in ("u0", "u7"):
         kept = [index for index, owner in enumerate(owners) if owner != uploader]
         videos = labelled_videos([titles[p] for p in kept], [tags[p] for p in kept], [owners[p] for p in kept])
@@ -18,12 +18,12 @@ def test_counts_exclude_the_own_uploader() -> None:
         assert set(counted.templates) == set(without.templates)  # or the plain count would not be comparable
         for title in [title for title, owner in zip(titles, owners, strict=True) if owner == uploader][:5]:
             words = tokens(title)
-            found, got = named_spans(counted, title, words, owns[uploader])
-            want_found, want = named_spans(without, title, words, NOBODY)
+            found, got = named_spans(counted, title, words, own_by_uploader[uploader])
+            want_found, want = named_spans(without, title, words, NO_UPLOADER)
             np.testing.assert_array_equal(got.features, want.features)
             odds = np.random.default_rng(0).normal(size=(len(found), 2)).astype(np.float32)
-            composed = compositions(counted, words, found, got, odds, owns[uploader])
-            want_composed = compositions(without, words, want_found, want, odds, NOBODY)
+            composed = compositions(counted, words, found, got, odds, own_by_uploader[uploader])
+            want_composed = compositions(without, words, want_found, want, odds, NO_UPLOADER)
             order = np.argsort(composed.names)
             want_order = np.argsort(want_composed.names)
             assert sorted(composed.names) == sorted(want_composed.names)
@@ -31,11 +31,11 @@ def test_counts_exclude_the_own_uploader() -> None:
 
 
 def test_a_tag_of_the_own_uploader_only_is_unknown_to_its_videos() -> None:
-    counted, owns = count(labelled_videos(*mixed()))
+    counted, own_by_uploader = count(labelled_videos(*mixed()))
     tag = hashed(["own7"])
-    assert counted.tables["tag"].of(tag, NOBODY.tables["tag"]).tolist() == [1.0]
-    assert counted.tables["tag"].of(tag, owns["u7"].tables["tag"]).tolist() == [0.0]
-    assert counted.tables["tag"].of(tag, owns["u8"].tables["tag"]).tolist() == [1.0]
+    assert counted.tables["tag"].of(tag, NO_UPLOADER.tables["tag"]).tolist() == [1.0]
+    assert counted.tables["tag"].of(tag, own_by_uploader["u7"].tables["tag"]).tolist() == [0.0]
+    assert counted.tables["tag"].of(tag, own_by_uploader["u8"].tables["tag"]).tolist() == [1.0]
 
 
 def test_an_uploader_counts_once() -> None:
@@ -51,7 +51,7 @@ def test_counts_equal_the_direct_definition() -> None:
     counted, _ = count(labelled_videos(titles, tags, ["a", "b", "b", "c"]))
 
     def uploaders(table: str, key: str) -> float:
-        return float(counted.tables[table].of(hashed([key]), NOBODY.tables[table])[0])
+        return float(counted.tables[table].of(hashed([key]), NO_UPLOADER.tables[table])[0])
 
     assert uploaders("tag", "red cat") == 2  # a, b
     assert uploaders("title", "red") == 2
