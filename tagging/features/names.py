@@ -50,7 +50,7 @@ class Linker:
         weights: dict[tuple[int, int], float] = {}
         for start in range(0, len(vectors), ROWS_AT_ONCE):
             agreement = vectors[start : start + ROWS_AT_ONCE] @ self._word_vectors.T
-            agreement = (agreement - self._min_cosine) / max(1.0 - self._near, 1e-6)
+            agreement = (agreement - self._min_cosine) / max(1.0 - self._min_cosine, 1e-6)
             agreement[~allowed[start : start + ROWS_AT_ONCE]] = 0.0
             for tag, index in np.argwhere(agreement > 0).tolist():
                 weight = min(float(agreement[tag, index]), 1.0)

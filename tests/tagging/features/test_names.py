@@ -21,7 +21,7 @@ class Compass:
 
 
 def weights(words: list[tuple[str, ...]], tags: list[str], allowed: list[bool]) -> dict[tuple[str, int], float]:
-    links = Linker(words, Compass(), near=0.9).link(Compass().encode(tags), np.array(allowed))
+    links = Linker(words, Compass(), min_cosine=0.9).link(Compass().encode(tags), np.array(allowed))
     assert links.classes == len(words)
     pairs = zip(links.tag_rows.tolist(), links.class_rows.tolist(), strict=True)
     return {(tags[tag], row): float(w) for (tag, row), w in zip(pairs, links.weights, strict=True)}
