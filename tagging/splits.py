@@ -20,8 +20,8 @@ LEAST_HALF = 0.25  # of the videos
 
 def is_held_out(video: VideoRef, share: float, seed: int) -> bool:
     """True for a `share` in [0, 1) of the uploaders; a video without uploader counts as one of its own."""
-    who = f"uploader {video.uploader_id}" if video.uploader_id is not None else f"video {video.video_id}"
-    digest = hashlib.blake2b(f"{seed} {who}".encode(), digest_size=8).digest()
+    owner = f"uploader {video.uploader_id}" if video.uploader_id is not None else f"video {video.video_id}"
+    digest = hashlib.blake2b(f"{seed} {owner}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") < share * 2**64
 
 

@@ -122,8 +122,8 @@ def _telling_no_room(out: Path) -> Iterator[None]:
     except VideotagError:
         raise
     except Exception as error:
-        said = isinstance(error, OSError) and error.errno in FULL
-        if said or os.strerror(errno.ENOSPC) in str(error) or _is_full(out.parent):
+        has_code = isinstance(error, OSError) and error.errno in FULL
+        if has_code or os.strerror(errno.ENOSPC) in str(error) or _is_full(out.parent):
             raise OutputUnwritableError(
                 f"{out} cannot be written: {os.strerror(errno.ENOSPC)}", "make room, then run the same command again"
             ) from error

@@ -19,15 +19,15 @@ def require_client_name(client: str) -> None:
         require_text("client", client)
 
 
-def require_text(what: str, text: str, at_most: int = NAME_BYTES) -> None:
+def require_text(name: str, text: str, at_most: int = NAME_BYTES) -> None:
     """Raise InvalidRecordError unless the text is 1 to `at_most` bytes of UTF-8 that both databases can store."""
     try:
         size = len(text.encode())
     except UnicodeEncodeError as error:
-        raise InvalidRecordError(f"{what} is no Unicode text") from error
+        raise InvalidRecordError(f"{name} is no Unicode text") from error
     if not text or size > at_most or "\x00" in text:
         found = "a zero character in it" if "\x00" in text else f"{size} bytes"
-        raise InvalidRecordError(f"{what} has {found}; expected 1 to {at_most} bytes of UTF-8 without zeros")
+        raise InvalidRecordError(f"{name} has {found}; expected 1 to {at_most} bytes of UTF-8 without zeros")
 
 
 def require_time(at: datetime) -> None:
@@ -36,13 +36,13 @@ def require_time(at: datetime) -> None:
         raise ValueError(f"{at} has no time zone, or a year beyond 1970 to 8999")
 
 
-def plain_json(what: str, value: Mapping[str, Any]) -> dict[str, Any]:
+def plain_json(name: str, value: Mapping[str, Any]) -> dict[str, Any]:
     """Return the value as JSON restores it (lists for tuples). Raises InvalidRecordError if impossible or too large."""
     try:
         text = json.dumps(value, allow_nan=False)
     except (TypeError, ValueError) as error:
-        raise InvalidRecordError(f"{what} cannot be written as JSON: {error}") from error
+        raise InvalidRecordError(f"{name} cannot be written as JSON: {error}") from error
     if len(text) > JSON_BYTES:
-        raise InvalidRecordError(f"{what} has {len(text)} bytes of JSON; expected at most {JSON_BYTES}")
+        raise InvalidRecordError(f"{name} has {len(text)} bytes of JSON; expected at most {JSON_BYTES}")
     plain: dict[str, Any] = json.loads(text)
     return plain

@@ -47,7 +47,7 @@ def answered(precise_bundle: Path, precision: float, max_tags: int | None = None
     with load_tagger(precise_bundle) as tagger:
         selection = tagger.selection(max_tags, precision)
         results = tagger.tag_many([VideoRef(title, title=title) for title in TITLES], selection)
-        return [one for one in results if isinstance(one, RankedTags)]
+        return [answer for answer in results if isinstance(answer, RankedTags)]
 
 
 def test_a_higher_precision_never_answers_more(precise_bundle: Path) -> None:

@@ -95,7 +95,7 @@ def test_a_created_tag_is_answered_as_in_a_bundle_that_it_was_added_to(
             want = {tag.name: tag for tag in answer(added, VideoRef("q", None, title)).tags}
             got = {tag.name: tag for tag in desk.answer(title).tags}
             for name in ("Zebra crossing", "purring engine"):
-                # The bundle's index keeps one more place for what nobody uses, and idf of names counts them too.
+                # The bundle's index keeps a place for a tag without videos, which idf of names counts too.
                 assert (name in got) == (name in want)
                 if name in want:
                     assert got[name].tag_id == want[name].tag_id
@@ -115,10 +115,10 @@ def test_who_tagged_before_an_edit_goes_on_as_before(desk: Desk) -> None:
 def test_taking_all_back_answers_as_before(desk: Desk) -> None:
     titles = ["a zebra crossing", "beagle puppy kitten", "dog engine"]
     before = [desk.answer(title) for title in titles]
-    some = desk.answer(titles[1]).tags[0]
+    best = desk.answer(titles[1]).tags[0]
     desk.do(lambda c: c.create("zebra crossing", ["puppy kitten"]))
-    desk.do(lambda c: c.update(some.tag_id, TagUpdate(hidden=True)))
-    assert some.name not in desk.names(titles[1])
+    desk.do(lambda c: c.update(best.tag_id, TagUpdate(hidden=True)))
+    assert best.name not in desk.names(titles[1])
     desk.undo(3)
     desk.undo(2)
     desk.undo(1)
@@ -128,7 +128,7 @@ def test_taking_all_back_answers_as_before(desk: Desk) -> None:
 def test_an_alias_and_a_new_name_are_read_in_the_text_and_the_new_name_is_shown(desk: Desk) -> None:
     name = desk.history.tags.name_of(1)
     tag = desk.id(name)
-    assert name not in {one.name for one in desk.answer("a fnord in the xyzzy").tags if "written" in one.channels}
+    assert name not in {tag.name for tag in desk.answer("a fnord in the xyzzy").tags if "written" in tag.channels}
     desk.do(lambda c: c.update(tag, TagUpdate(add_aliases=["fnord"])))
     by_alias = desk.tag(name, "a fnord in the xyzzy")
     assert by_alias.tag_id == tag
@@ -146,7 +146,7 @@ def test_a_spelling_that_was_taken_away_is_read_no_more(desk: Desk) -> None:
     tag = desk.id(name)
     assert "written" in desk.tag(name, name).channels
     desk.do(lambda c: c.update(tag, TagUpdate(name="Xyzzy", remove_aliases=[name])))
-    assert not [one for one in desk.answer(name).tags if one.tag_id == tag and "written" in one.channels]
+    assert not [found for found in desk.answer(name).tags if found.tag_id == tag and "written" in found.channels]
 
 
 def test_a_hidden_tag_is_not_answered_until_it_is_shown(desk: Desk) -> None:
@@ -179,8 +179,8 @@ def test_a_merged_tag_is_answered_as_what_it_became_with_all_its_evidence(learnt
         merged = desk.tag("cars", title)
         for channel in ("text", "lexical", "classifier"):
             assert merged.channels[channel] == max(apart[name].channels.get(channel, 0) for name in ("cats", "cars"))
-        shown = {one.video_id for one in merged.evidence if one.kind == "video"}
-        assert shown & {one.video_id for one in apart["cats"].evidence if one.kind == "video"}
+        shown = {evidence.video_id for evidence in merged.evidence if evidence.kind == "video"}
+        assert shown & {evidence.video_id for evidence in apart["cats"].evidence if evidence.kind == "video"}
 
 
 def with_offsets(bundle: Path, offsets: Mapping[int, float]) -> Tagger:
@@ -194,7 +194,7 @@ def with_offsets(bundle: Path, offsets: Mapping[int, float]) -> Tagger:
 
 def test_the_threshold_of_a_tag_stays_its_own_whatever_is_edited(learnt_bundle: Path) -> None:
     catalog = TagCatalog.load(learnt_bundle / "catalog.parquet")
-    # Those beyond the catalog are nobody's: rows that created tags, and phrases of a text, get one after the other.
+    # Rows beyond the catalog belong to no tag yet: created tags and phrases of a text get them one after the other.
     offsets = {row: 0.3 + 0.1 * row for row in range(len(catalog) + 20)}
     own = {catalog.ids[row]: offset for row, offset in offsets.items() if row < len(catalog)}
     titles = ["kitten purring whiskers engine", "recipe with a zebra crossing", "guitar cats cars food music", "xyzzy"]
@@ -207,14 +207,14 @@ def test_the_threshold_of_a_tag_stays_its_own_whatever_is_edited(learnt_bundle: 
                 desk.do(ask)
 
         def seen() -> set[str]:
-            """Ids of the answered tags, each shifted by what is its own."""
+            """Check that each answered tag is shifted by its own offset; return their ids."""
             found: set[str] = set()
             for title in titles:
                 before, after = ({tag.tag_id: tag for tag in desk.answer(title).tags} for desk in both)
                 assert before.keys() == after.keys() != set()
-                for one, tag in before.items():
-                    shift = logit(after[one].confidence) - logit(tag.confidence)
-                    assert shift == pytest.approx(own.get(one, 0.0), abs=1e-3), tag.name
+                for tag_id, tag in before.items():
+                    shift = logit(after[tag_id].confidence) - logit(tag.confidence)
+                    assert shift == pytest.approx(own.get(tag_id, 0.0), abs=1e-3), tag.name
                 found |= before.keys()
             return found
 
@@ -243,11 +243,11 @@ def test_a_labelled_video_votes_for_a_created_tag(desk: Desk) -> None:
     report = apply_to(desk.tagger, {"late": late})
     assert report.added == 1
     tag = desk.tag("fnord", "kitten purring")
-    assert [one.video_id for one in tag.evidence if one.channel == "text"] == ["late"]
+    assert [evidence.video_id for evidence in tag.evidence if evidence.channel == "text"] == ["late"]
     assert not tag.is_new
     before = answer(desk.first, VideoRef("q", None, "kitten purring fnord"))  # which knows nothing of the tag
-    assert not [one for one in before.tags if one.name == "fnord" and not one.is_new]
-    assert not [one for tag in before.tags if tag.is_new for one in tag.evidence if one.kind == "video"]
+    assert not [tag for tag in before.tags if tag.name == "fnord" and not tag.is_new]
+    assert not [evidence for tag in before.tags if tag.is_new for evidence in tag.evidence if evidence.kind == "video"]
     desk.do(lambda c: c.create("another"))  # the row stays whose it was
     assert desk.tag("fnord", "kitten purring").channels.keys() == tag.channels.keys()
 

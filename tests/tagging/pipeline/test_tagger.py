@@ -74,11 +74,11 @@ def test_many_videos_give_the_same_answers_as_one_by_one_and_in_order(
     videos += [VideoRef(f"text-{n}", title=plan.title) for n, plan in enumerate(unseen_plans)]
     together = list(tagger.tag_many(videos, TEN))
     for video, many in zip(videos, together, strict=True):
-        one = tagger.tag(video, TEN)
+        single = tagger.tag(video, TEN)
         assert isinstance(many, RankedTags)
         assert many.video_id == video.video_id
-        assert names(many) == names(one)
-        assert [t.confidence for t in many.tags] == pytest.approx([t.confidence for t in one.tags], abs=1e-5)
+        assert names(many) == names(single)
+        assert [t.confidence for t in many.tags] == pytest.approx([t.confidence for t in single.tags], abs=1e-5)
 
 
 def test_a_failure_keeps_its_place_and_costs_nobody_else(tagger: Tagger, tmp_path: Path) -> None:

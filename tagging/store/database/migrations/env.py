@@ -1,4 +1,4 @@
-"""What Alembic runs; migrate.py hands it the transaction that everything happens in."""
+"""Alembic environment; migrate.py passes the transaction in which all migrations run."""
 
 from alembic import context
 
