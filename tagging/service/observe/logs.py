@@ -1,15 +1,17 @@
 """JSON logging: each record is one line with its time, message, fields and call. Configured by the entry point only."""
 
-import json
 import logging
 import math
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from copy import copy
 from typing import Any, TextIO
 
 from opentelemetry.trace import format_span_id, format_trace_id, get_current_span
+from pythonjsonlogger.core import RESERVED_ATTRS
+from pythonjsonlogger.json import JsonFormatter
 
 from tagging.service.config import LogsConfig
 from tagging.service.observe.call import current
@@ -17,38 +19,51 @@ from tagging.service.observe.redact import format_traceback, redact
 
 OWN = ("tagging", "recall", "rank")
 DEEPEST = 4  # nesting of lists and mappings in a field
-_KNOWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 logger = logging.getLogger(__name__)
 
 
-class JsonLines(logging.Formatter):
-    """One record, one line of ASCII, whatever is in it.
+class JsonLines(JsonFormatter):
+    """Formats each record as one line of ASCII JSON, whatever it contains.
 
-    time (UTC), level, logger, message; of the call request_id, method and client; trace_id and span_id; the record's
-    own fields; error, a traceback. What redact.py hides is in none of them.
+    time (UTC), level, logger, message; the record's own fields; error, a traceback; request_id, method and client of
+    the call; trace_id and span_id. All of them are redacted.
     """
 
+    converter = time.gmtime
+    default_time_format = "%Y-%m-%dT%H:%M:%S"
+    default_msec_format = "%s.%03dZ"
+
+    def __init__(self) -> None:
+        fields = {"asctime": "time", "levelname": "level", "name": "logger", "message": "message"}
+        super().__init__(
+            tuple(fields),
+            rename_fields=fields | {"exc_info": "error"},
+            reserved_attrs=[*RESERVED_ATTRS, *fields.values()],  # a record cannot override them with its own fields
+        )
+
     def format(self, record: logging.LogRecord) -> str:
-        when = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-        fields: dict[str, Any] = {
-            "time": when.replace("+00:00", "Z"),
-            "level": record.levelname,
-            "logger": record.name,
-            "message": redact(_message(record)),
-        }
+        try:
+            record.getMessage()
+        except Exception:  # reported, not lost
+            record = copy(record)
+            record.msg, record.args = f"{record.msg} (with arguments that do not fit)", None
+        return super().format(record)
+
+    def formatException(self, exc_info: Any) -> str:  # noqa: N802
+        return format_traceback(exc_info[1]) if exc_info[1] is not None else ""
+
+    def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
+        super().add_fields(log_data, record, message_dict)
         if (call := current()) is not None:
-            fields |= {"request_id": call.request_id, "method": call.method}
+            log_data |= {"request_id": call.request_id, "method": call.method}
             if call.client:
-                fields["client"] = redact(call.client)
+                log_data["client"] = call.client
         if (span := get_current_span().get_span_context()).is_valid:
-            fields |= {"trace_id": format_trace_id(span.trace_id), "span_id": format_span_id(span.span_id)}
-        for name, value in vars(record).items():
-            if name not in _KNOWN:
-                fields.setdefault(name, _plain(value, DEEPEST))
-        if record.exc_info and record.exc_info[1] is not None:
-            fields["error"] = format_traceback(record.exc_info[1])
-        return json.dumps(fields)
+            log_data |= {"trace_id": format_trace_id(span.trace_id), "span_id": format_span_id(span.span_id)}
+
+    def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
+        return {name: _redacted(value, DEEPEST) if name != "error" else value for name, value in log_data.items()}
 
 
 @contextmanager
@@ -62,21 +77,21 @@ def json_logs(config: LogsConfig, stream: TextIO) -> Iterator[None]:
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonLines())
     loggers = [root, *map(logging.getLogger, OWN)]
-    before = root.handlers[:], [one.level for one in loggers], threading.excepthook
+    before = root.handlers[:], [owner.level for owner in loggers], threading.excepthook
     root.handlers[:] = [handler]
     root.setLevel(max(level, logging.WARNING))
-    for one in loggers[1:]:
-        one.setLevel(level)
+    for owner in loggers[1:]:
+        owner.setLevel(level)
     logging.captureWarnings(True)
-    threading.excepthook = _tell_of_thread
+    threading.excepthook = _log_thread_death
     unify_library_logging()
     try:
         yield
     finally:
         logging.captureWarnings(False)
         root.handlers[:], threading.excepthook = before[0], before[2]
-        for one, its_level in zip(loggers, before[1], strict=True):
-            one.setLevel(its_level)
+        for owner, previous_level in zip(loggers, before[1], strict=True):
+            owner.setLevel(previous_level)
 
 
 def unify_library_logging() -> None:
@@ -85,35 +100,28 @@ def unify_library_logging() -> None:
     Libraries add them on import, and transformers is imported with the first encoder: call it again after loading a
     bundle.
     """
-    for one in list(logging.Logger.manager.loggerDict.values()):
-        if isinstance(one, logging.Logger):
-            one.handlers[:] = [handler for handler in one.handlers if isinstance(handler, logging.NullHandler)]
-            one.propagate = True
+    for library in list(logging.Logger.manager.loggerDict.values()):
+        if isinstance(library, logging.Logger):
+            library.handlers[:] = [handler for handler in library.handlers if isinstance(handler, logging.NullHandler)]
+            library.propagate = True
 
 
-def _tell_of_thread(told: threading.ExceptHookArgs) -> None:
-    if told.exc_value is not None and not isinstance(told.exc_value, SystemExit):
-        name = told.thread.name if told.thread is not None else ""
-        logger.error("a thread died", exc_info=told.exc_value, extra={"thread_name": name})
+def _log_thread_death(args: threading.ExceptHookArgs) -> None:
+    if args.exc_value is not None and not isinstance(args.exc_value, SystemExit):
+        name = args.thread.name if args.thread is not None else ""
+        logger.error("a thread died", exc_info=args.exc_value, extra={"thread_name": name})
 
 
-def _message(record: logging.LogRecord) -> str:
-    try:
-        return record.getMessage()
-    except Exception:  # arguments that do not fit, which is told rather than lost
-        return f"{record.msg} (with arguments that do not fit)"
-
-
-def _plain(value: Any, deep: int) -> Any:
+def _redacted(value: Any, depth: int) -> Any:
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)  # JSON has no NaN
-    if isinstance(value, Mapping) and deep:
-        return {redact(str(key)): _plain(one, deep - 1) for key, one in value.items()}
-    if isinstance(value, Sequence | set | frozenset) and not isinstance(value, str | bytes) and deep:
-        return [_plain(one, deep - 1) for one in value]
+        return value if math.isfinite(value) else str(value)  # JSON has neither NaN nor infinities
+    if isinstance(value, Mapping) and depth:
+        return {redact(str(key)): _redacted(item, depth - 1) for key, item in value.items()}
+    if isinstance(value, Sequence | set | frozenset) and not isinstance(value, str | bytes) and depth:
+        return [_redacted(item, depth - 1) for item in value]
     try:
         return redact(str(value))
-    except Exception:  # a log line is no place to fail
+    except Exception:  # logging must not fail
         return f"a {type(value).__name__} that cannot be written"
