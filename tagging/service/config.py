@@ -132,14 +132,14 @@ class ClientsConfig(Branch):
     clients: Annotated[dict[ClientName, ClientConfig], Field(min_length=1)]
 
     @model_validator(mode="after")
-    def _tells_them_apart(self) -> Self:
-        for each in ("tokens_sha256", "certificates"):
-            shown = [known for client in self.clients.values() for known in getattr(client, each)]
-            if len(set(shown)) < len(shown):
-                raise ValueError(f"two of the {each} are the same, each may be one client's")
+    def _are_distinct(self) -> Self:
+        for field in ("tokens_sha256", "certificates"):
+            values = [value for client in self.clients.values() for value in getattr(client, field)]
+            if len(set(values)) < len(values):
+                raise ValueError(f"{field} contains a value twice; each may belong to one client only")
         for name, client in self.clients.items():
             if not client.tokens_sha256 and not client.certificates:
-                raise ValueError(f"{name} has neither tokens_sha256 nor certificates, so nobody can be it")
+                raise ValueError(f"{name} has neither tokens_sha256 nor certificates, so it can never authenticate")
         return self
 
 
@@ -200,7 +200,7 @@ def read_service_config(path: Path | None) -> ServiceConfig:
     try:
         tree = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InvalidConfigError(f"{path} cannot be read: {error}", "it is TOML, in UTF-8") from error
+        raise InvalidConfigError(f"{path} cannot be read: {error}", "expected TOML in UTF-8") from error
     try:
         return ServiceConfig.model_validate(tree)
     except ValidationError as error:
@@ -214,4 +214,4 @@ def with_address(config: ListenConfig, address: str) -> ListenConfig:
     try:
         return ListenConfig.model_validate({**config.model_dump(), "address": address})
     except ValidationError as error:
-        raise InvalidConfigError(f"{address!r} is no HOST:PORT", "as 127.0.0.1:50051 or [::1]:50051") from error
+        raise InvalidConfigError(f"{address!r} is not HOST:PORT", "use 127.0.0.1:50051 or [::1]:50051") from error

@@ -52,21 +52,21 @@ class Reloading(Generic[T]):
             if abs(now - self._looked_at) >= self._every_s:  # abs: the clock may be set back
                 self._looked_at = now
                 stamps = self._look()
-                if stamps != self._stamps and self._rests(stamps, now):
+                if stamps != self._stamps and self._is_settled(stamps, now):
                     self._stamps = stamps
-                    self._renew()
+                    self._reload()
             return self._value
 
-    def _rests(self, stamps: Iterable[Stamp], now: float) -> bool:
+    def _is_settled(self, stamps: Iterable[Stamp], now: float) -> bool:
         """Return whether no file was changed just now. Times in the future, of another clock, do not count."""
         return not any(0 <= now - changed_ns / 1e9 < self._every_s for _, changed_ns, *_ in filter(None, stamps))
 
-    def _renew(self) -> None:
+    def _reload(self) -> None:
         files = ", ".join(map(str, self._paths))
         try:
             self._value = self._read()
         except InvalidConfigError as error:
-            logger.error("files were changed and cannot be used", extra={"files": files, "why": str(error)})
+            logger.error("changed files cannot be used", extra={"files": files, "why": str(error)})
         else:
             logger.info("changed files were read", extra={"files": files})
 
@@ -77,7 +77,7 @@ class Reloading(Generic[T]):
 def _stamp(path: Path) -> Stamp:
     """Return a value that differs when the file was written or replaced, even by one of equal size and mtime."""
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return ()
-    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
+    return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino

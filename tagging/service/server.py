@@ -46,7 +46,7 @@ async def serving(
     """Serve while the context lasts; then report NOT_SERVING and let running calls finish.
 
     tracer: None: without traces
-    Raises InvalidConfigError for an address that cannot be listened on, and what loading and the database raise.
+    Raises InvalidConfigError for an address that cannot be listened on, and the errors of loading and of the database.
     """
     observation, quotas = build_observation(tracer), Quotas()
     chain = build_interceptors(config.listen, quotas, observation.metrics, observation.tracer)

@@ -44,10 +44,12 @@ async def export_feedback(config: DatabaseConfig, out: Path) -> FeedbackReport:
         judged: dict[str, dict[str, bool]] = {}
         count = 0
         async for entry in FeedbackLog(database).all_after():
-            judged.setdefault(entry.record.video_id, {}).update(_words(entry.record))
+            judged.setdefault(entry.record.video_id, {}).update(_judgements(entry.record))
             count += 1
-        right = {one: [name for name, is_right in words.items() if is_right] for one, words in judged.items()}
-        wrong = {one: [name for name, is_right in words.items() if not is_right] for one, words in judged.items()}
+        right = {video_id: [name for name, is_right in tags.items() if is_right] for video_id, tags in judged.items()}
+        wrong = {
+            video_id: [name for name, is_right in tags.items() if not is_right] for video_id, tags in judged.items()
+        }
         kept = sorted(video_id for video_id, names in right.items() if names)
         taggings = Taggings(database)
         with atomic_text_file(out) as file:
@@ -61,25 +63,25 @@ async def export_feedback(config: DatabaseConfig, out: Path) -> FeedbackReport:
         str(out),
         count,
         len(kept),
-        sum(len(right[one]) for one in kept),
-        sum(len(wrong[one]) for one in kept),
+        sum(len(right[video_id]) for video_id in kept),
+        sum(len(wrong[video_id]) for video_id in kept),
         len(judged) - len(kept),
     )
 
 
-def _words(record: Feedback) -> Mapping[str, bool]:
+def _judgements(record: Feedback) -> Mapping[str, bool]:
     """Return whether each tag is right, by its name."""
     right = {tag.name: True for tag in (*record.accepted, *record.added)}
     return {tag.name: False for tag in record.rejected} | right
 
 
 def _write(file: TextIO, video: VideoRef, tags: list[str], rejected: list[str]) -> None:
-    said = {
+    fields = {
         "video_id": video.video_id,
         "uri": video.uri,
         "title": video.title,
         "description": video.description,
         "uploader_id": video.uploader_id,
     }
-    stated = {name: value for name, value in said.items() if value}
-    file.write(json.dumps({**stated, "tags": tags, "rejected": rejected}) + "\n")
+    present = {name: value for name, value in fields.items() if value}
+    file.write(json.dumps({**present, "tags": tags, "rejected": rejected}) + "\n")

@@ -45,11 +45,11 @@ async def prune_results(
     database = Database(config)
     try:
         await require_current(database)
-        taggings, removed, kept, behind = Taggings(database), 0, 0, 0
-        with progress.track("answers looked at", None) as advance:
+        taggings, removed, kept, after = Taggings(database), 0, 0, 0
+        with progress.track("answers scanned", None) as advance:
             began_s = perf_counter()
-            while (page := await taggings.prune(before, behind, at_once)) is not None:
-                behind, removed, kept = page.last, removed + page.removed, kept + page.kept
+            while (page := await taggings.prune(before, after, at_once)) is not None:
+                after, removed, kept = page.last, removed + page.removed, kept + page.kept
                 advance(page.looked_at)
                 # All answers are scanned: older ones may follow those that were stored while a clock was ahead.
                 if page.looked_at < at_once:

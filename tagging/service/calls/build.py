@@ -30,7 +30,7 @@ from tagging.store.database.taggings import Taggings
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OpenedCalls:
-    """The calls of a service, and the parts behind them that the service observes."""
+    """The calls of a service, and those of their parts that the service observes."""
 
     calls: Calls
     bundles: BundleRegistry

@@ -11,7 +11,7 @@ from tagging.service.observe.metrics import Metrics
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Calls:
-    """The calls behind the handlers."""
+    """The calls that the handlers make."""
 
     videos: VideoCalls
     tags: TagCalls

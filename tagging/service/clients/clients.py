@@ -16,7 +16,7 @@ from tagging.service.config import ClientsConfig, QuotasConfig, Role
 from tagging.service.reloading import Reloading
 
 ROLES: frozenset[Role] = frozenset(get_args(Role))
-ANYBODY = "anybody"
+ANONYMOUS = "anybody"  # recorded in logs and edits
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class OpenClients:
         """Ignore tokens: they are not required."""
 
     def by_certificate(self, names: Iterable[str]) -> Client:
-        return Client(min(names, default=ANYBODY), ROLES)
+        return Client(min(names, default=ANONYMOUS), ROLES)
 
 
 class ListedClients:
@@ -71,13 +71,15 @@ class ListedClients:
 
     def by_certificate(self, names: Iterable[str]) -> Client:
         by_name = self._table.current().by_certificate
-        shown = set(names)
-        found = {by_name[name].name: by_name[name] for name in shown if name in by_name}
-        if len(found) == 1:
-            return next(iter(found.values()))
-        if found:
-            raise UnauthenticatedError(f"the certificate is that of {len(found)} clients, expected one")
-        raise UnauthenticatedError("no token, and a certificate of no client" if shown else "no token", HINT)
+        presented = set(names)
+        clients = {by_name[name].name: by_name[name] for name in presented if name in by_name}
+        if len(clients) == 1:
+            return next(iter(clients.values()))
+        if clients:
+            raise UnauthenticatedError(f"the certificate belongs to {len(clients)} clients, expected one")
+        raise UnauthenticatedError(
+            "no token, and the certificate belongs to no client" if presented else "no token", HINT
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,4 +107,4 @@ def _parsed(path: Path) -> ClientsConfig:
         key = ".".join(str(part) for part in first["loc"])
         raise InvalidConfigError(f"{path}: {key}: {first['msg']}", hint) from None
     except (OSError, ValueError, RecursionError) as error:  # tomllib raises all three
-        raise InvalidConfigError(f"cannot read the clients of {path}: {error}", hint) from error
+        raise InvalidConfigError(f"cannot read the clients file {path}: {error}", hint) from error

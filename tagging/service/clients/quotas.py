@@ -1,4 +1,4 @@
-"""Quotas: rate limits of each client, as token buckets.
+"""Quotas: rate limits of unit client, as token buckets.
 
 A call that costs more than its bucket can hold passes when the bucket is full, and leaves it in debt. So no call is
 refused for ever, and over time no client gets more than its rate.
@@ -50,12 +50,12 @@ class Quotas:
         """Count a call of `size` bytes; raises QuotaExceededError, and counts nothing, if it exceeds the quota."""
         costs = _costs(size)
         buckets = self._filled(client)
-        waits = {each: bucket.wait_s(costs[each]) for each, bucket in buckets.items()}
+        waits = {unit: bucket.wait_s(costs[unit]) for unit, bucket in buckets.items()}
         slowest = max(waits, key=waits.__getitem__, default=None)
         if slowest is not None and waits[slowest] > 0:
             raise QuotaExceededError(
-                f"{client.name} may have {buckets[slowest].rate:g} {_UNITS[slowest]} a second",
-                "slow down, or ask the service's operator for more",
+                f"{client.name} is limited to {buckets[slowest].rate:g} {_UNITS[slowest]} per second",
+                "slow down, or ask the operator for a higher quota",
                 waits[slowest],
             )
         _pay(buckets, costs)
@@ -67,7 +67,7 @@ class Quotas:
         """
         costs = _costs(size)
         buckets = self._filled(client)
-        wait_s = max((bucket.wait_s(costs[each]) for each, bucket in buckets.items()), default=0.0)
+        wait_s = max((bucket.wait_s(costs[unit]) for unit, bucket in buckets.items()), default=0.0)
         _pay(buckets, costs)
         return wait_s
 
@@ -87,7 +87,7 @@ class Quotas:
         limits, buckets = self._buckets.get(client.name, (None, {}))
         if limits != client.quotas:  # a new client, or changed quotas
             buckets = {
-                each: _bucket(each, rate, client.quotas.burst_s, now) for each, rate in _rates(client.quotas).items()
+                unit: _bucket(unit, rate, client.quotas.burst_s, now) for unit, rate in _rates(client.quotas).items()
             }
             self._buckets[client.name] = client.quotas, buckets
         for bucket in buckets.values():
@@ -109,11 +109,11 @@ _UNITS = {"calls": "calls", "bytes": "bytes", "media_s": "seconds of media"}
 
 def _rates(quotas: QuotasConfig) -> dict[str, float]:
     rates = {"calls": quotas.calls_per_s, "bytes": quotas.bytes_per_s, "media_s": quotas.media_s_per_s}
-    return {each: rate for each, rate in rates.items() if rate is not None}
+    return {unit: rate for unit, rate in rates.items() if rate is not None}
 
 
-def _bucket(each: str, rate: float, burst_s: float, now: float) -> Bucket:
-    depth = max(rate * burst_s, 1.0 if each == "calls" else 0.0)
+def _bucket(unit: str, rate: float, burst_s: float, now: float) -> Bucket:
+    depth = max(rate * burst_s, 1.0 if unit == "calls" else 0.0)
     return Bucket(rate, depth, depth, now)
 
 
@@ -123,5 +123,5 @@ def _costs(size: int) -> dict[str, float]:
 
 
 def _pay(buckets: Mapping[str, Bucket], costs: Mapping[str, float]) -> None:
-    for each, bucket in buckets.items():
-        bucket.level -= costs[each]
+    for unit, bucket in buckets.items():
+        bucket.level -= costs[unit]

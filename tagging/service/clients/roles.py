@@ -41,5 +41,6 @@ def check(client: Client, method: str) -> None:
     service = method.rpartition("/")[0].removeprefix("/")
     roles = ROLES if service in REFLECTION else _MAY.get(method, frozenset())
     if not client.roles & roles:
-        told = " or ".join(sorted(roles)) or "nobody has"
-        raise ForbiddenError(f"{client.name} has the roles {', '.join(sorted(client.roles))}, the call takes {told}")
+        needed = " or ".join(sorted(roles)) or "a role that does not exist"
+        found = ", ".join(sorted(client.roles))
+        raise ForbiddenError(f"{client.name} has the roles {found}, the call needs {needed}")

@@ -45,5 +45,5 @@ def bearer_token(metadata: Metadata) -> str | None:
     if scheme.lower() != "bearer":  # RFC 9110: schemes are case-insensitive
         raise UnauthenticatedError("'authorization' does not begin with 'Bearer '", HINT)
     if not _TOKEN.fullmatch(token):
-        raise UnauthenticatedError("what follows 'Bearer ' is no token of this service", HINT)
+        raise UnauthenticatedError("the bearer token has an invalid format", HINT)
     return token

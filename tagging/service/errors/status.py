@@ -15,7 +15,7 @@ from tagging import errors
 from tagging.service.errors.text_limits import shortened
 
 DOMAIN = "videotag"
-UNEXPECTED = "internal error; the service's log says more"
+UNEXPECTED = "internal error; see the log of the service"
 RETRY_S = 1.0  # default retry delay, where the time to wait is unknown
 
 # The trailing metadata contains a status twice, percent-encoded and in base64; gRPC refuses metadata over 8 KiB.
@@ -71,7 +71,7 @@ CODES: Mapping[type[errors.VideotagError], StatusCode] = {
     errors.DeadlineExceededError: StatusCode.DEADLINE_EXCEEDED,
 }
 _WAITING_HELPS = (StatusCode.RESOURCE_EXHAUSTED, StatusCode.ABORTED, StatusCode.UNAVAILABLE)
-_WRONG_FIELD: Mapping[type[errors.VideotagError], str] = {
+_FIELD_OF: Mapping[type[errors.VideotagError], str] = {
     errors.InvalidMediaError: "media",
     errors.MediaLimitError: "media",
     errors.DecodeCrashError: "media",
@@ -120,11 +120,11 @@ def _violations(error: errors.VideotagError) -> Iterator[BadRequest.FieldViolati
     """Yield the field violations, as many as fit into the metadata."""
     wrong = error.violations if isinstance(error, errors.InvalidRequestError) else {}
     if not wrong:
-        wrong = {field: error.message for kind, field in _WRONG_FIELD.items() if isinstance(error, kind)}
+        wrong = {field: error.message for kind, field in _FIELD_OF.items() if isinstance(error, kind)}
     room = VIOLATIONS_BYTES
-    for field, told in wrong.items():
+    for field, description in wrong.items():
         violation = BadRequest.FieldViolation(
-            field=shortened(field, VIOLATION_BYTES), description=shortened(told, VIOLATION_BYTES)
+            field=shortened(field, VIOLATION_BYTES), description=shortened(description, VIOLATION_BYTES)
         )
         room -= violation.ByteSize()
         if room < 0:

@@ -23,7 +23,7 @@ class AuthInterceptor(grpc.aio.ServerInterceptor):
     """Identifies the client of a call, and enforces its roles and quotas. Comes after ErrorInterceptor.
 
     An invalid token is refused before the request is parsed; gRPC has read the first message by then. Messages of a
-    stream are counted one by one. Where a unary call would be refused for its quota, a message is delayed instead, and
+    stream are counted one by one. A message that exceeds the quota is delayed, while a unary call is refused, and
     for each message the client's right to make the call is checked again.
 
     sleep: a coroutine function of seconds

@@ -12,9 +12,9 @@ def filter_client_data() -> None:
     the log with them. It also logs a traceback when a client disconnects during its call, which the access log
     already reports.
     """
-    if _is_of_the_service not in GRPC.filters:
-        GRPC.addFilter(_is_of_the_service)
+    if _has_no_client_data not in GRPC.filters:
+        GRPC.addFilter(_has_no_client_data)
 
 
-def _is_of_the_service(record: logging.LogRecord) -> bool:
+def _has_no_client_data(record: logging.LogRecord) -> bool:
     return not str(record.msg).startswith(("Invalid encoding on ", "ExecuteBatchError raised in core"))

@@ -23,12 +23,12 @@ def load_clients(config: ListenConfig) -> Clients:
     """
     if config.clients is not None:
         if not _is_local(config.address) and config.tls is None:
-            logger.warning("tokens cross the network in the clear", extra={"address": config.address})
+            logger.warning("tokens are sent without encryption", extra={"address": config.address})
         return ListedClients(config.clients)
     if not _is_local(config.address) and (config.tls is None or config.tls.client_ca is None):
         raise InvalidConfigError(
-            f"{config.address} can be reached from other machines, and nobody would be asked who calls",
-            "give a file of clients, or TLS with a client_ca, or listen at 127.0.0.1",
+            f"{config.address} accepts remote connections, but client authentication is not configured",
+            "configure listen.clients, or listen.tls with client_ca, or listen on 127.0.0.1",
         )
     return OpenClients()
 
@@ -67,7 +67,7 @@ def open_port(server: grpc.aio.Server, config: ListenConfig, certificate: Server
             return server.add_insecure_port(config.address)
         return server.add_secure_port(config.address, certificate.credentials())
     except RuntimeError as error:
-        raise InvalidConfigError(f"cannot listen at {config.address}", "another process may") from error
+        raise InvalidConfigError(f"cannot listen on {config.address}", "another process may use the port") from error
 
 
 def _is_local(address: str) -> bool:
@@ -76,8 +76,8 @@ def _is_local(address: str) -> bool:
     if host == "localhost":
         return True
     try:
-        found = ipaddress.ip_address(host)
+        ip = ipaddress.ip_address(host)
     except ValueError:
         return False
-    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
-    return (mapped or found).is_loopback
+    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
+    return (mapped or ip).is_loopback

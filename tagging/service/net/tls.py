@@ -17,14 +17,14 @@ from tagging.errors import InvalidConfigError
 from tagging.service.config import TlsConfig
 from tagging.service.reloading import Reloading
 
-SOON = timedelta(days=14)  # automatic renewal has been tried by then, and failed
-TELL_EVERY = timedelta(days=1)
+EXPIRES_SOON = timedelta(days=14)  # automatic renewal has been tried by then, and failed
+WARN_EVERY = timedelta(days=1)
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Served:
+class _Loaded:
     configuration: grpc.ServerCertificateConfiguration
     ends: datetime | None  # earliest expiry of the certificates in the file; None if they cannot be parsed
 
@@ -37,21 +37,21 @@ class ServerCertificate:
 
     def __init__(self, config: TlsConfig, clock: Callable[[], float] = time.time) -> None:
         paths = [config.certificate, config.key, *([config.client_ca] if config.client_ca else [])]
-        self._watched = Reloading(paths, lambda: _read(config), clock)
-        self._asks_clients = config.client_ca is not None
+        self._files = Reloading(paths, lambda: _read(config), clock)
+        self._requires_client = config.client_ca is not None
 
     @property
     def ends(self) -> datetime | None:
         """The time from which clients refuse the certificate or one of its chain. Thread-safe."""
-        return self._watched.current().ends
+        return self._files.current().ends
 
     def credentials(self) -> grpc.ServerCredentials:
         """Return credentials that follow the files."""
-        first = self._watched.current()
+        first = self._files.current()
         return grpc.dynamic_ssl_server_credentials(
             first.configuration,
-            _Newer(self._watched, first),  # type: ignore[arg-type]  # the stubs do not know that it may return None
-            require_client_authentication=self._asks_clients,
+            _Update(self._files, first),  # type: ignore[arg-type]  # the stubs do not know that it may return None
+            require_client_authentication=self._requires_client,
         )
 
 
@@ -63,48 +63,48 @@ async def warn_before_expiry(
     """Log a warning every day while the certificate is about to expire or has expired. Runs until cancelled."""
     while True:
         ends = certificate.ends
-        if ends is not None and ends - clock() < SOON:
+        if ends is not None and ends - clock() < EXPIRES_SOON:
             days = round((ends - clock()) / timedelta(days=1), 1)
-            logger.warning("the certificate ends soon", extra={"ends": ends.isoformat(), "days_left": days})
-        await sleep(TELL_EVERY.total_seconds())
+            logger.warning("the certificate expires soon", extra={"ends": ends.isoformat(), "days_left": days})
+        await sleep(WARN_EVERY.total_seconds())
 
 
-class _Newer:
+class _Update:
     """Callback of gRPC for each handshake, on its own threads: returns a new configuration, or None if unchanged."""
 
-    def __init__(self, watched: Reloading[_Served], given: _Served) -> None:
-        self._watched = watched
-        self._given = given
+    def __init__(self, files: Reloading[_Loaded], current: _Loaded) -> None:
+        self._files = files
+        self._current = current
         self._lock = threading.Lock()
 
     def __call__(self) -> grpc.ServerCertificateConfiguration | None:
         with self._lock:
-            newest = self._watched.current()
-            if newest is self._given:
+            newest = self._files.current()
+            if newest is self._current:
                 return None
-            self._given = newest
+            self._current = newest
             return newest.configuration
 
 
-def _read(config: TlsConfig) -> _Served:
+def _read(config: TlsConfig) -> _Loaded:
     try:
         before = _contents(config)
-        _try(config)
+        _test(config)
         if _contents(config) != before:  # the files that were tested are not the bytes that were read
-            raise InvalidConfigError(f"{config.certificate} and what belongs to it is being written")
+            raise InvalidConfigError(f"{config.certificate}, its key or client_ca changed while it was read")
     except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
-        why = error.strerror if isinstance(error, FileNotFoundError | PermissionError) else error
+        reason = error.strerror if isinstance(error, FileNotFoundError | PermissionError) else error
         files = ", ".join(str(path) for path in (config.certificate, config.key, config.client_ca) if path)
         raise InvalidConfigError(
-            f"{files} are no certificate and its key: {why}", "PEM, and a key without a password"
+            f"{files} are not a certificate and its key: {reason}", "expected PEM, and a key without a password"
         ) from error
     certificate, key, client_ca = before
-    return _Served(grpc.ssl_server_certificate_configuration([(key, certificate)], client_ca), _end(certificate))
+    return _Loaded(grpc.ssl_server_certificate_configuration([(key, certificate)], client_ca), _expiry(certificate))
 
 
-def _end(certificates: bytes) -> datetime | None:
+def _expiry(certificates: bytes) -> datetime | None:
     try:
-        return min(one.not_valid_after_utc for one in x509.load_pem_x509_certificates(certificates))
+        return min(certificate.not_valid_after_utc for certificate in x509.load_pem_x509_certificates(certificates))
     except ValueError:  # this parser is stricter than OpenSSL, which accepted them
         return None
 
@@ -114,7 +114,7 @@ def _contents(config: TlsConfig) -> tuple[bytes, bytes, bytes | None]:
     return config.certificate.read_bytes(), config.key.read_bytes(), client_ca
 
 
-def _try(config: TlsConfig) -> None:
+def _test(config: TlsConfig) -> None:
     """Load the files with OpenSSL, which reports errors: gRPC accepts any bytes, and then fails every handshake."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(

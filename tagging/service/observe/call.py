@@ -18,11 +18,11 @@ Metadata = Iterable[tuple[str, str | bytes]]
 
 @dataclass(slots=True)
 class Call:
-    """One call. Mutable: what is learnt while it is handled is added here."""
+    """A call. Mutable: its client and error are added while it is handled."""
 
     request_id: str
     method: str  # one of tagging.service.observe.metrics.METHODS, or "other"
-    client: str = ""  # the name that its token or certificate stands for; empty before authentication
+    client: str = ""  # name of the authenticated client; empty before authentication
     error: Exception | None = None  # the error that it failed with
 
 

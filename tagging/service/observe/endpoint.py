@@ -35,10 +35,10 @@ async def metrics_endpoint(registry: CollectorRegistry, config: MetricsConfig) -
     with ThreadPoolExecutor(1, "metrics") as writer:
         endpoint = _Endpoint(registry, config, writer)
         try:
-            server = await asyncio.start_server(endpoint.meet, host.strip("[]"), int(port), limit=LONGEST_HEAD)
+            server = await asyncio.start_server(endpoint.accept, host.strip("[]"), int(port), limit=LONGEST_HEAD)
         except (OSError, OverflowError) as error:
             raise InvalidConfigError(
-                f"metrics cannot be served at {config.listen}: {error}", "choose another observe.metrics.listen"
+                f"metrics cannot be served on {config.listen}: {error}", "choose another observe.metrics.listen"
             ) from error
         try:
             yield server.sockets[0].getsockname()[1]
@@ -52,37 +52,37 @@ class _Endpoint:
         self._registry = registry
         self._config = config
         self._writer = writer
-        self._met: set[asyncio.Task[None]] = set()
+        self._connections: set[asyncio.Task[None]] = set()
 
-    def meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if len(self._met) >= self._config.connections:
+    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if len(self._connections) >= self._config.connections:
             writer.transport.abort()
             return
         task = asyncio.get_running_loop().create_task(self._answer(reader, writer))
-        self._met.add(task)
-        task.add_done_callback(self._met.discard)
+        self._connections.add(task)
+        task.add_done_callback(self._connections.discard)
 
     async def close(self) -> None:
-        for task in self._met:
+        for task in self._connections:
             task.cancel()
-        await asyncio.gather(*self._met, return_exceptions=True)
+        await asyncio.gather(*self._connections, return_exceptions=True)
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.transport.set_write_buffer_limits(0)  # drain waits until everything is handed to the kernel
         try:
             async with asyncio.timeout(self._config.timeout_s):
                 head = await reader.readuntil(b"\r\n\r\n")
-                writer.write(await self._answer_to(head))
+                writer.write(await self._respond(head))
                 await writer.drain()
         except (TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, OSError):
             writer.transport.abort()  # the client is slow, gone, or does not speak HTTP
         except Exception:
-            logger.exception("metrics could not be answered")
+            logger.exception("metrics could not be rendered")
             writer.transport.abort()
         finally:
             writer.close()
 
-    async def _answer_to(self, head: bytes) -> bytes:
+    async def _respond(self, head: bytes) -> bytes:
         request, *lines = head.decode("latin-1").split("\r\n")
         method, _, rest = request.partition(" ")
         path = rest.partition(" ")[0].partition("?")[0]

@@ -27,7 +27,7 @@ class Health(HealthServicer):
         self._warm = False
         self._draining = False
         self._missing: frozenset[str] = frozenset()
-        self._told = False
+        self._reported = False
         self._changed = asyncio.Event()
 
     @property
@@ -37,22 +37,22 @@ class Health(HealthServicer):
     def warm(self) -> None:
         """Record that everything is loaded and has worked once."""
         self._warm = True
-        self._tell()
+        self._report()
 
     def set_missing(self, missing: frozenset[str]) -> None:
         """Set the names of the essential dependencies that do not work; empty: all work."""
         self._missing = missing
-        self._tell()
+        self._report()
 
     def drain(self) -> None:
         """Report NOT_SERVING from now on. The first step of a shutdown, so that load balancers move on."""
         self._draining = True
-        self._tell()
+        self._report()
 
-    def _tell(self) -> None:
-        if self.serving == self._told:
+    def _report(self) -> None:
+        if self.serving == self._reported:
             return
-        self._told = self.serving
+        self._reported = self.serving
         self._changed.set()
         self._changed = asyncio.Event()
         missing = ", ".join(sorted(self._missing))

@@ -39,27 +39,25 @@ class Metrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.request_seconds = Histogram(
             "tagging_request_seconds",
-            "From a call's arrival to its last byte.",
+            "Duration of calls, from arrival to the last byte.",
             ("method", "code"),
             registry=registry,
             buckets=REQUEST_BUCKETS,
         )
-        self.in_flight = Gauge("tagging_in_flight", "Calls being answered.", ("method",), registry=registry)
+        self.in_flight = Gauge("tagging_in_flight", "Calls in progress.", ("method",), registry=registry)
         self.stage_seconds = Histogram(
-            "tagging_stage_seconds", "One stage once.", ("stage",), registry=registry, buckets=STAGE_BUCKETS
+            "tagging_stage_seconds", "Duration of stages.", ("stage",), registry=registry, buckets=STAGE_BUCKETS
         )
         self.stage_errors = Counter(
             "tagging_stage_errors", "Stages that ended with an error.", ("stage", "reason"), registry=registry
         )
-        self.videos = Counter("tagging_videos", "Videos that were answered.", ("outcome",), registry=registry)
+        self.videos = Counter("tagging_videos", "Answered videos.", ("outcome",), registry=registry)
         self._rejected = Counter(
-            "tagging_rejected", "Calls, and videos of a stream, that were not taken on.", ("reason",), registry=registry
+            "tagging_rejected", "Rejected calls, and rejected videos of a stream.", ("reason",), registry=registry
         )
-        self.database_errors = Counter(
-            "tagging_database_errors", "What was asked of the database and failed.", registry=registry
-        )
+        self.database_errors = Counter("tagging_database_errors", "Failed database operations.", registry=registry)
         self.database_bytes = Gauge(
-            "tagging_database_bytes", "What the database holds on its disk, free pages included.", registry=registry
+            "tagging_database_bytes", "Size of the database, free pages included.", registry=registry
         )
         self._begin_at_zero()
 

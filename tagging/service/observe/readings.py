@@ -38,52 +38,55 @@ class ReadingsCollector(Collector):
         self._readings = readings
 
     def collect(self) -> Iterable[Metric]:
-        read = self._readings
-        for family, number in (
-            (GaugeMetricFamily("tagging_serving", "1 where health says SERVING."), read.serving),
-            (GaugeMetricFamily("tagging_connections", "Clients that are connected."), read.connections),
+        readings = self._readings
+        for family, read in (
+            (GaugeMetricFamily("tagging_serving", "1 if health reports SERVING."), readings.serving),
+            (GaugeMetricFamily("tagging_connections", "Open client connections."), readings.connections),
             (
-                GaugeMetricFamily("tagging_connections_allowed", "Clients that may be connected; more are sent away."),
-                lambda: read.connections_allowed,
+                GaugeMetricFamily("tagging_connections_allowed", "Limit of client connections; more are closed."),
+                lambda: readings.connections_allowed,
             ),
             (
-                GaugeMetricFamily("tagging_admission_waiting", "Videos that wait to be let in."),
-                read.admission_waiting,
+                GaugeMetricFamily("tagging_admission_waiting", "Videos in the admission queue."),
+                readings.admission_waiting,
             ),
-            (GaugeMetricFamily("tagging_labelled_videos", "Labelled videos that vote."), read.labelled_videos),
-            (GaugeMetricFamily("tagging_tag_edits", "Number of the last edit that is applied."), read.tag_edits),
-            (GaugeMetricFamily("tagging_decode_workers", "Decode processes that are alive."), read.decode_workers),
             (
-                CounterMetricFamily("tagging_decode_workers_killed", "Decode processes that hung or died."),
-                read.decode_workers_killed,
+                GaugeMetricFamily("tagging_labelled_videos", "Labelled videos of the active bundle."),
+                readings.labelled_videos,
+            ),
+            (GaugeMetricFamily("tagging_tag_edits", "Number of the last applied tag edit."), readings.tag_edits),
+            (GaugeMetricFamily("tagging_decode_workers", "Running decode processes."), readings.decode_workers),
+            (
+                CounterMetricFamily("tagging_decode_workers_killed", "Decode processes that hung or crashed."),
+                readings.decode_workers_killed,
             ),
             (
                 GaugeMetricFamily(
                     "tagging_tls_certificate_expiry_timestamp_seconds",
-                    "When the served certificate ends; Unix time.",
+                    "Expiry of the served certificate, Unix time.",
                 ),
-                read.certificate_expiry_s,
+                readings.certificate_expiry_s,
             ),
         ):
             try:
-                if (value := number()) is None:
+                if (value := read()) is None:
                     continue
                 family.add_metric((), float(value))
             except Exception:
-                _tell(family)
+                _log_failure(family)
             else:
                 yield family
-        held = GaugeMetricFamily("tagging_bundle_info", "The bundles that are held.", labels=("version", "role"))
+        info = GaugeMetricFamily("tagging_bundle_info", "Loaded bundles.", labels=("version", "role"))
         try:
-            for role, version in read.bundles().items():
-                held.add_metric((version, role), 1.0)
+            for role, version in readings.bundles().items():
+                info.add_metric((version, role), 1.0)
         except Exception:
-            _tell(held)
+            _log_failure(info)
         else:
-            yield held
+            yield info
 
 
-def _tell(family: Metric) -> None:
+def _log_failure(family: Metric) -> None:
     logger.exception("a metric could not be read", extra={"metric": family.name})
 
 

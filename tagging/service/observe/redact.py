@@ -28,7 +28,7 @@ def redact(text: str) -> str:
     """Return a text without secrets, cut to LONGEST characters."""
     text = text[: 8 * LONGEST]
     if "://" in text:
-        text = _ADDRESS.sub(lambda found: _address(found[0]), text)
+        text = _ADDRESS.sub(lambda match: _address(match[0]), text)
     text = _SECRET.sub(rf"\1{HIDDEN}", _BEARER.sub(rf"\1 {HIDDEN}", text))
     return _cut(text, LONGEST)
 
@@ -38,34 +38,34 @@ def format_traceback(error: BaseException) -> str:
     return _cut("\n".join(_lines(error, set())), LONGEST_TRACE)
 
 
-def _address(told: str) -> str:
+def _address(address: str) -> str:
     """Return the part of a URL after :// without user and query. The path may contain further URLs."""
-    place, *rest = re.split(r"[?#]", told, maxsplit=1)
-    parts = (part if "@" not in part else f"{HIDDEN}@{part.rpartition('@')[2]}" for part in place.split("/"))
+    location, *rest = re.split(r"[?#]", address, maxsplit=1)
+    parts = (part if "@" not in part else f"{HIDDEN}@{part.rpartition('@')[2]}" for part in location.split("/"))
     return "/".join(parts) + (f"?{HIDDEN}" if rest else "")
 
 
-def _lines(error: BaseException, told: set[int]) -> Iterator[str]:
-    told.add(id(error))
-    before = error.__cause__ if error.__cause__ is not None or error.__suppress_context__ else error.__context__
-    if before is not None and id(before) not in told:
-        yield from _lines(before, told)
+def _lines(error: BaseException, seen: set[int]) -> Iterator[str]:
+    seen.add(id(error))
+    cause = error.__cause__ if error.__cause__ is not None or error.__suppress_context__ else error.__context__
+    if cause is not None and id(cause) not in seen:
+        yield from _lines(cause, seen)
         yield "which led to"
     yield from "".join(traceback.format_tb(error.__traceback__, -FRAMES)).splitlines()
-    yield f"{type(error).__module__}.{type(error).__qualname__}: {_said(error)}"
+    yield f"{type(error).__module__}.{type(error).__qualname__}: {_message(error)}"
     for member in error.exceptions if isinstance(error, BaseExceptionGroup) else ():
-        if id(member) not in told:
+        if id(member) not in seen:
             yield "in which"
-            yield from _lines(member, told)
+            yield from _lines(member, seen)
 
 
-def _said(error: BaseException) -> str:
+def _message(error: BaseException) -> str:
     try:
         text = str(error)
     except Exception:  # a broken __str__ must not keep the error out of the log
         return "an exception that cannot be written"
     # Quotes first: redact may cut the text, and an unpaired quote would reveal what the pair hides.
-    return redact(_QUOTED.sub(lambda found: found[1] + found[2] + HIDDEN + found[2], text[: 8 * LONGEST]))
+    return redact(_QUOTED.sub(lambda match: match[1] + match[2] + HIDDEN + match[2], text[: 8 * LONGEST]))
 
 
 def _cut(text: str, longest: int) -> str:

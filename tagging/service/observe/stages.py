@@ -27,7 +27,7 @@ class TimedStages:
 
     @contextmanager
     def _timed(self, stage: Stage) -> Iterator[None]:
-        begun_s = self._clock()
+        started_s = self._clock()
         # The text of an exception may contain data of clients, which must not reach traces.
         with self._tracer.start_as_current_span(stage, record_exception=False, set_status_on_exception=False) as span:
             try:
@@ -39,6 +39,6 @@ class TimedStages:
                 span.set_status(StatusCode.ERROR)
                 raise
             finally:
-                seconds = self._clock() - begun_s
+                seconds = self._clock() - started_s
                 self._metrics.stage_seconds.labels(stage).observe(seconds)
                 logger.debug("stage", extra={"stage": stage, "seconds": seconds})

@@ -37,15 +37,15 @@ def tracing(config: TracesConfig, make: Callable[[str, float], SpanExporter] | N
         return
     exporter = (make or _exporter)(config.endpoint, config.timeout_s)
     # By default the processor waits 30 s for a collector that is away, longer than a drain may take.
-    enough = threading.Timer(config.timeout_s, exporter.shutdown)
+    timer = threading.Timer(config.timeout_s, exporter.shutdown)
     try:
         with tracer_for(BatchSpanProcessor(exporter), config.share) as tracer:
             try:
                 yield tracer
             finally:
-                enough.start()
+                timer.start()
     finally:
-        enough.cancel()
+        timer.cancel()
 
 
 @contextmanager
@@ -63,8 +63,8 @@ def tracer_for(processor: SpanProcessor, share: float) -> Iterator[Tracer]:
 
 def parent_context(metadata: Metadata) -> Context | None:
     """Return the trace context of a call's W3C traceparent; None if it is missing or invalid."""
-    told = {key: value for key, value in metadata if key in _PROPAGATOR.fields and isinstance(value, str)}
-    return _PROPAGATOR.extract(told) if told else None
+    fields = {key: value for key, value in metadata if key in _PROPAGATOR.fields and isinstance(value, str)}
+    return _PROPAGATOR.extract(fields) if fields else None
 
 
 def _exporter(endpoint: str, timeout_s: float) -> SpanExporter:
@@ -72,7 +72,7 @@ def _exporter(endpoint: str, timeout_s: float) -> SpanExporter:
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
     except ImportError as error:
         raise MissingPackageError(
-            "traces are sent with opentelemetry-exporter-otlp-proto-grpc, which is not installed",
+            "traces need opentelemetry-exporter-otlp-proto-grpc, which is not installed",
             'install it: pip install "videotag[traces]"',
         ) from error
     return OTLPSpanExporter(endpoint=endpoint, insecure=endpoint.startswith("http://"), timeout=timeout_s)

@@ -52,11 +52,11 @@ async def watch(
     """
     states = {name: Hysteresis(config.away_after_s, config.back_after_s) for name in checks}
     while True:
-        found = await asyncio.gather(*(_works(name, check, config.check_timeout_s) for name, check in checks.items()))
+        results = await asyncio.gather(*(_works(name, check, config.check_timeout_s) for name, check in checks.items()))
         now_s = clock()
         health.set_missing(
             frozenset(
-                name for (name, state), works in zip(states.items(), found, strict=True)
+                name for (name, state), works in zip(states.items(), results, strict=True)
                 if not state.observe(works, now_s)
             )
         )  # fmt: skip

@@ -74,6 +74,6 @@ def is_ip(host: str) -> bool:
 
 async def resolve(host: str, port: int) -> Sequence[IPAddress]:
     """Resolve a host with the system's resolver. Raises OSError."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    addresses = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     # A link-local address may have a zone, as in fe80::1%eth0; ip_address accepts it.
-    return tuple(dict.fromkeys(ip_address(address[4][0]) for address in found))
+    return tuple(dict.fromkeys(ip_address(address[4][0]) for address in addresses))

@@ -67,18 +67,18 @@ class Downloader:
                 await self._follow(address, file)
         except TimeoutError as error:
             raise BackendUnavailableError(
-                f"{name} was not read within {seconds(config.timeout_s)} s", "try again, or raise sources.timeout_s"
+                f"{name} was not read within {seconds(config.timeout_s)} s", "retry, or raise sources.timeout_s"
             ) from error
         except httpcore2.TimeoutException as error:
             raise BackendUnavailableError(
-                f"nothing came from {name} for {seconds(config.idle_timeout_s)} s",
-                "try again, or raise sources.idle_timeout_s",
+                f"no data from {name} for {seconds(config.idle_timeout_s)} s",
+                "retry, or raise sources.idle_timeout_s",
             ) from error
         except httpcore2.NetworkError as error:
-            what = "no secure connection to" if isinstance(error.__cause__, ssl.SSLError) else "no connection to"
-            raise BackendUnavailableError(f"{what} the host of {name}", "try again later") from error
+            kind = "TLS connection" if isinstance(error.__cause__, ssl.SSLError) else "connection"
+            raise BackendUnavailableError(f"no {kind} to the host of {name}", "retry later") from error
         except httpcore2.ProtocolError as error:
-            raise BackendUnavailableError(f"the answer of {name} is cut or no HTTP", "try again later") from error
+            raise BackendUnavailableError(f"the response of {name} is truncated or not HTTP", "retry later") from error
 
     async def _follow(self, address: WebAddress, file: IO[bytes]) -> None:
         name = address.name
@@ -86,13 +86,13 @@ class Downloader:
             if address not in self._origins:
                 logger.warning("source refused", extra={"source": name, "refused": address.name, "redirects": hop})
                 raise _not_allowed(name, redirected=hop > 0)
-            async with self._answer(address) as answer:
-                headers = {key.lower(): value.decode("latin-1") for key, value in answer.headers}
-                if answer.status in REDIRECTS and b"location" in headers:
+            async with self._response(address) as response:
+                headers = {key.lower(): value.decode("latin-1") for key, value in response.headers}
+                if response.status in REDIRECTS and b"location" in headers:
                     address = self._next(name, address, headers[b"location"])
                 else:
-                    self._check(name, answer.status, headers)
-                    await self._copy(answer, name, file)
+                    self._check(name, response.status, headers)
+                    await self._copy(response, name, file)
                     return
         raise MediaNotFoundError(f"{name} was redirected more than {self._config.redirects} times")
 
@@ -103,7 +103,7 @@ class Downloader:
             raise _not_allowed(name, redirected=True) from error
 
     @asynccontextmanager
-    async def _answer(self, address: WebAddress) -> AsyncIterator[httpcore2.Response]:
+    async def _response(self, address: WebAddress) -> AsyncIterator[httpcore2.Response]:
         url = httpcore2.URL(
             scheme=address.scheme, host=address.host, port=address.port, target=f"{address.path}{address.query}"
         )
@@ -121,45 +121,45 @@ class Downloader:
         )
         async with (
             connection,
-            connection.stream("GET", url, headers=headers, extensions={"timeout": timeouts}) as answer,
+            connection.stream("GET", url, headers=headers, extensions={"timeout": timeouts}) as response,
         ):
-            yield answer
+            yield response
 
     def _check(self, name: str, status: int, headers: Headers) -> None:
         """Check status and headers of the final response, before its body is read."""
         if status in TRY_AGAIN:
-            raise BackendUnavailableError(f"{name} answered {status}, expected 200", "try again later")
+            raise BackendUnavailableError(f"{name} answered {status}, expected 200", "retry later")
         if status != 200:
             raise MediaNotFoundError(f"{name} answered {status}, expected 200")
         if headers.get(b"content-encoding", "").strip().lower() not in ("", "identity"):
-            raise InvalidMediaError(f"{name} is sent compressed, though plain bytes were asked for")
+            raise InvalidMediaError(f"{name} is sent compressed, expected the identity encoding")
         length = headers.get(b"content-length", "")
         if length.isdigit():
             self._check_bytes(name, int(length))
 
-    def _check_bytes(self, name: str, found: int) -> None:
-        if found > self._config.max_bytes:
+    def _check_bytes(self, name: str, size: int) -> None:
+        if size > self._config.max_bytes:
             raise MediaTooBigError(
-                f"{name} has {found} bytes or more, expected at most {self._config.max_bytes}",
+                f"{name} has {size} bytes or more, expected at most {self._config.max_bytes}",
                 "raise sources.max_bytes to allow more",
             )
 
-    async def _copy(self, answer: httpcore2.Response, name: str, file: IO[bytes]) -> None:
+    async def _copy(self, response: httpcore2.Response, name: str, file: IO[bytes]) -> None:
         received = 0
-        waiting = bytearray()  # a response may arrive in parts of one byte each
-        async for part in answer.aiter_stream():
+        buffer = bytearray()  # a response may arrive in parts of one byte each
+        async for part in response.aiter_stream():
             received += len(part)
             self._check_bytes(name, received)
-            waiting += part
-            if len(waiting) >= AT_ONCE:
-                await run_in_thread(partial(write, file, waiting, name))
-                waiting = bytearray()
-        await run_in_thread(partial(write, file, waiting, name))
+            buffer += part
+            if len(buffer) >= AT_ONCE:
+                await run_in_thread(partial(write, file, buffer, name))
+                buffer = bytearray()
+        await run_in_thread(partial(write, file, buffer, name))
 
 
 def _not_allowed(name: str, *, redirected: bool) -> SourceNotAllowedError:
     if redirected:
-        return SourceNotAllowedError(f"{name} is redirected to a place that is not allowed")
+        return SourceNotAllowedError(f"{name} is redirected to an address that is not allowed")
     return SourceNotAllowedError(f"the host of {name} is not allowed", "ask the operator to add it to sources.origins")
 
 
@@ -194,16 +194,16 @@ class _CheckedNetwork(httpcore2.AsyncNetworkBackend):
     async def _addresses(self, host: str, port: int) -> Sequence[IPAddress]:
         """Resolve a host. All addresses must be allowed: a name with an address that is not is refused altogether."""
         try:
-            found = [ip_address(host)] if is_ip(host) else await self._resolve(host, port)
+            addresses = [ip_address(host)] if is_ip(host) else await self._resolve(host, port)
         except socket.gaierror as error:
             if error.errno == socket.EAI_AGAIN:
                 raise httpcore2.ConnectError(str(error)) from error
-            raise MediaNotFoundError("there is no host of that name") from error
+            raise MediaNotFoundError("the host does not exist") from error
         except OSError as error:
             raise httpcore2.ConnectError(str(error)) from error
-        if refused := [address for address in found if not self._may_connect(address)]:
+        if refused := [address for address in addresses if not self._may_connect(address)]:
             logger.warning("address refused", extra={"host": host, "addresses": [str(address) for address in refused]})
             raise SourceNotAllowedError(
-                "the host is not at an address that may be connected to", "ask the operator about sources.networks"
+                "the host has an address that is not allowed", "ask the operator to add it to sources.networks"
             )
-        return found[:TRIED]
+        return addresses[:TRIED]

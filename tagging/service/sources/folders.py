@@ -14,7 +14,7 @@ from typing import IO
 from tagging.errors import MediaNotFoundError, SourceNotAllowedError
 from tagging.media.source import shown
 
-NOT_ALLOWED = "lies in no folder from which this service reads"
+NOT_ALLOWED = "is not in a folder that this service may read"
 
 
 class AllowedFolders:
@@ -40,7 +40,7 @@ class AllowedFolders:
         except OSError as error:
             raise MediaNotFoundError(f"cannot read {shown(path)}: {error.strerror}") from error
         except ValueError as error:  # a NUL, or a character that the file system cannot encode
-            raise MediaNotFoundError(f"{shown(path)} cannot be the name of a file") from error
+            raise MediaNotFoundError(f"{shown(path)} is not a valid file name") from error
 
 
 def _is_below(path: str, folder: str) -> bool:
@@ -50,17 +50,17 @@ def _is_below(path: str, folder: str) -> bool:
 def _open_without_links(path: str) -> IO[bytes]:
     """Open a path without following links. Raises OSError."""
     with ExitStack() as closing:
-        at = _reach("/", os.O_DIRECTORY, None, closing)
+        parent = _open_part("/", os.O_DIRECTORY, None, closing)
         *folders, name = path.removeprefix("/").split("/")
         for folder in folders:
-            at = _reach(folder, os.O_DIRECTORY, at, closing)
-        file = _reach(name, 0, at, closing)
+            parent = _open_part(folder, os.O_DIRECTORY, parent, closing)
+        file = _open_part(name, 0, parent, closing)
         if not stat.S_ISREG(os.fstat(file).st_mode):  # a folder, link, pipe, socket or device
-            raise OSError(0, "no regular file")
+            raise OSError(0, "not a regular file")
         return open(f"/proc/self/fd/{file}", "rb", buffering=0)  # noqa: PTH123 (of this inode, whatever its name)
 
 
-def _reach(name: str, kind: int, folder: int | None, closing: ExitStack) -> int:
+def _open_part(name: str, kind: int, folder: int | None, closing: ExitStack) -> int:
     # O_PATH does not open the file itself: a device has no side effect, and a pipe does not wait for its other end.
     descriptor = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC | kind, dir_fd=folder)
     closing.callback(os.close, descriptor)

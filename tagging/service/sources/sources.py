@@ -106,6 +106,6 @@ def _path(uri: str) -> str:
         path = unquote(path, errors="surrogateescape")  # once; the result is both checked and opened
     if not path.startswith("/"):
         raise SourceNotAllowedError(
-            f"{shown(uri)} is nothing that this service opens", "give an absolute path, or an http or https address"
+            f"{shown(uri)} is not an absolute path or web address", "use an absolute path, or an http or https address"
         )
     return path

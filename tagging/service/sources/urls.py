@@ -58,18 +58,18 @@ def parse_web_address(uri: str) -> WebAddress:
     """Parse an address. Raises SourceNotAllowedError, which does not contain the address: it may hold a password."""
     if len(uri) > LONGEST:
         raise SourceNotAllowedError(f"the address has {len(uri)} characters, expected at most {LONGEST}")
-    if "\\" in uri or any(not sign.isprintable() for sign in uri):
-        raise SourceNotAllowedError("the address has a backslash or a sign that cannot be printed", "percent-encode it")
-    found = WEB_ADDRESS.fullmatch(uri)
-    if found is None:
+    if "\\" in uri or not uri.isprintable():
+        raise SourceNotAllowedError("the address has a backslash or a non-printable character", "percent-encode it")
+    match = WEB_ADDRESS.fullmatch(uri)
+    if match is None:
         raise SourceNotAllowedError("the address is not of the form https://host/path")
-    authority = AUTHORITY.fullmatch(found["authority"])
+    authority = AUTHORITY.fullmatch(match["authority"])
     if authority is None:
         raise SourceNotAllowedError(
             "the address has no plain host, expected https://host/path or https://host:port/path",
             "leave out user and password, and write the host in ASCII (xn--…)",
         )
-    scheme = found["scheme"].lower()
+    scheme = match["scheme"].lower()
     port = int(authority["port"]) if authority["port"] else PORTS[scheme]
     if not 0 < port < 1 << 16:
         raise SourceNotAllowedError(f"the address has port {port}, expected 1 to 65535")
@@ -77,22 +77,22 @@ def parse_web_address(uri: str) -> WebAddress:
         scheme=scheme,
         host=_host(authority["host"].lower()),
         port=port,
-        path=percent_encoded(found["path"]) or "/",
-        query=percent_encoded(found["query"] or ""),
+        path=percent_encoded(match["path"]) or "/",
+        query=percent_encoded(match["query"] or ""),
     )
 
 
 def redirected(address: WebAddress, location: str) -> WebAddress:
     """Return the target of a redirect. Raises SourceNotAllowedError, as for any address."""
-    if "\\" in location or any(not sign.isprintable() for sign in location):  # urljoin would drop some silently
-        raise SourceNotAllowedError("a redirect leads to an address with a sign that cannot be printed")
+    if "\\" in location or not location.isprintable():  # urljoin would drop some characters silently
+        raise SourceNotAllowedError("a redirect leads to an address with a non-printable character")
     if re.match(r"[a-z][a-z0-9+.-]*:", location, re.IGNORECASE | re.ASCII):
         return parse_web_address(location)  # urljoin would complete http:///x
-    here = f"{address.scheme}://{address.authority}{address.path}{address.query}"
+    base = f"{address.scheme}://{address.authority}{address.path}{address.query}"
     try:
-        return parse_web_address(urljoin(here, location))
+        return parse_web_address(urljoin(base, location))
     except ValueError as error:  # from urljoin
-        raise SourceNotAllowedError("a redirect leads to what is no address") from error
+        raise SourceNotAllowedError("a redirect leads to an invalid address") from error
 
 
 class AllowedOrigins:
@@ -125,9 +125,9 @@ def _host(host: str) -> str:
             address = None
         if address is None or (address.version == 6) != (bare != host):
             raise SourceNotAllowedError(
-                "the address has a host that looks like an IP address and is none in plain form"
+                "the address has a host that looks like an IP address but is not in canonical form"
             )
         return str(address)
     if len(host) > LONGEST_HOST or not NAME.fullmatch(host):
-        raise SourceNotAllowedError("the address has a host that is no plain domain name")
+        raise SourceNotAllowedError("the address has a host that is not a plain domain name")
     return host

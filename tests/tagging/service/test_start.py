@@ -46,10 +46,10 @@ async def test_a_service_that_cannot_start_raises_the_reason(service_config: Ser
             async with serving(client.bundle, client.config.model_copy(update={"listen": taken})):
                 pass
     open_to_all = with_address(service_config.listen, "0.0.0.0:0")
-    with pytest.raises(InvalidConfigError, match="nobody would be asked who calls"):
+    with pytest.raises(InvalidConfigError, match="client authentication is not configured"):
         async with serving(tmp_path, service_config.model_copy(update={"listen": open_to_all})):
             pass
-    with pytest.raises(InvalidConfigError, match="is no HOST:PORT"):
+    with pytest.raises(InvalidConfigError, match="is not HOST:PORT"):
         with_address(service_config.listen, "nowhere")
 
 

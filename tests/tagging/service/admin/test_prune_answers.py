@@ -113,7 +113,7 @@ async def test_the_command_prints_what_it_deleted(empty: DatabaseConfig, databas
     done = await asyncio.to_thread(run, *prune, "--before", "2026-03-01T13:00Z")
     report = json.loads(done.stdout)
     assert (report["before"], report["removed"], report["kept_for_feedback"]) == ("2026-03-01T13:00:00+00:00", 59, 1)
-    assert "answers looked at" in done.stderr
+    assert "answers scanned" in done.stderr
     wrong = await asyncio.to_thread(run, *prune, "--before", "soon")
     assert (wrong.returncode, wrong.stdout) == (2, "")
     (tmp_path / "service.toml").write_text(f'[database]\nurl = "sqlite:///{tmp_path}/no.db"\n')

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tagging.errors import InvalidConfigError, UnauthenticatedError
-from tagging.service.clients.clients import ANYBODY, ROLES, Client, ListedClients, OpenClients
+from tagging.service.clients.clients import ANONYMOUS, ROLES, Client, ListedClients, OpenClients
 from tagging.service.clients.tokens import Metadata, new_token
 from tagging.service.config import QuotasConfig
 from tests.support.clocks import Clock
@@ -75,9 +75,9 @@ def test_a_certificate_identifies_its_client_by_any_of_its_names(path: Path) -> 
     ("names", "message"),
     [
         ([], "^no token$"),
-        (["INGEST.example.com"], "a certificate of no client"),
-        (["ingest"], "a certificate of no client"),  # the name of the client, not of a certificate
-        (["ingest.example.com", "editor"], "that of 2 clients"),
+        (["INGEST.example.com"], "the certificate belongs to no client"),
+        (["ingest"], "the certificate belongs to no client"),  # the name of the client, not of a certificate
+        (["ingest.example.com", "editor"], "belongs to 2 clients"),
     ],
 )
 def test_other_certificates_are_refused(path: Path, names: list[str], message: str) -> None:
@@ -88,7 +88,7 @@ def test_other_certificates_are_refused(path: Path, names: list[str], message: s
 def test_without_a_clients_file_every_call_is_allowed_and_tokens_are_ignored() -> None:
     clients = OpenClients()
     clients.by_metadata([("authorization", "Basic nonsense")])  # does not raise
-    assert clients.by_certificate([]) == Client(ANYBODY, ROLES)
+    assert clients.by_certificate([]) == Client(ANONYMOUS, ROLES)
     assert clients.by_certificate(["b", "a"]).name == "a"
 
 

@@ -45,7 +45,7 @@ def test_a_burst_passes_and_the_next_call_is_refused_with_a_retry_delay() -> Non
 def test_the_error_names_the_client_and_its_rate() -> None:
     quotas, ingest = Quotas(Clock()), client(calls_per_s=1, burst_s=1)
     quotas.take(ingest, 0)
-    with pytest.raises(QuotaExceededError, match="ingest may have 1 calls a second"):
+    with pytest.raises(QuotaExceededError, match="ingest is limited to 1 calls per second"):
         quotas.take(ingest, 0)
 
 

@@ -47,5 +47,5 @@ def test_a_call_without_roles_is_allowed_to_no_client(method: str) -> None:
 
 
 def test_the_error_names_the_required_roles() -> None:
-    with pytest.raises(ForbiddenError, match=r"^viewer has the roles label, tag, the call takes edit$"):
+    with pytest.raises(ForbiddenError, match=r"^viewer has the roles label, tag, the call needs edit$"):
         check(Client("viewer", frozenset({"tag", "label"})), f"/{SERVICE}/MergeTags")

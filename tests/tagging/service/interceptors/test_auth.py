@@ -165,7 +165,7 @@ def test_concurrent_calls_keep_their_own_clients(path: Path) -> None:
     [
         ([], "no token"),
         (["Bearer " + new_token()[0]], "unknown token"),
-        ([f"Bearer {TAGGER.swapcase()}"], "what follows 'Bearer ' is no token of this service"),
+        ([f"Bearer {TAGGER.swapcase()}"], "the bearer token has an invalid format"),
         ([f"Bearer {TAGGER[:-1]}{TAGGER[-1].swapcase() if TAGGER[-1].isalpha() else 'x'}"], "unknown token"),
         (["Bearer "], "'authorization' does not begin with 'Bearer '"),
         ([f"Bearer {TAGGER}", f"Bearer {EDITOR}"], "2 'authorization' entries, expected one"),
@@ -177,7 +177,7 @@ def test_a_call_without_valid_credentials_is_refused(path: Path, call: str, entr
     assert (code, received) == (StatusCode.UNAUTHENTICATED, [])
     # gRPC strips spaces from the ends of entries
     assert details == message or (
-        entries == ["Bearer "] and details == "what follows 'Bearer ' is no token of this service"
+        entries == ["Bearer "] and details == "the bearer token has an invalid format"
     )
 
 

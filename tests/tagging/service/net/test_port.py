@@ -73,7 +73,7 @@ def test_a_public_address_needs_client_certificates_or_a_clients_file(
     assert isinstance(load_clients(ListenConfig(address="0.0.0.0:1", tls=tls, clients=path)), ListedClients)
     assert not caplog.records
     assert isinstance(load_clients(ListenConfig(address="0.0.0.0:1", clients=path)), ListedClients)
-    assert "tokens cross the network in the clear" in caplog.text
+    assert "tokens are sent without encryption" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_a_burst_of_calls_is_queued() -> None:
 def test_a_port_in_use_is_one_error() -> None:
     async def main() -> None:
         async with serving(CONFIG) as port:
-            with pytest.raises(InvalidConfigError, match=f"cannot listen at 127.0.0.1:{port}"):
+            with pytest.raises(InvalidConfigError, match=f"cannot listen on 127.0.0.1:{port}"):
                 async with serving(CONFIG.model_copy(update={"address": f"127.0.0.1:{port}"})):
                     raise AssertionError("two services share a port")
 

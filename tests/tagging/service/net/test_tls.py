@@ -246,7 +246,7 @@ def test_an_unusable_certificate_or_key_is_one_error(tmp_path: Path, authority: 
             config.client_ca.write_bytes(b"junk")
         case "swap":
             config = config.model_copy(update={"key": config.certificate, "certificate": config.key})
-    with pytest.raises(InvalidConfigError, match="are no certificate and its key") as refused:
+    with pytest.raises(InvalidConfigError, match="are not a certificate and its key") as refused:
         ServerCertificate(config)
     assert "PRIVATE KEY" not in str(refused.value)
 

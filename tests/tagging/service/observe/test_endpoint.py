@@ -226,7 +226,7 @@ def test_a_failed_collection_is_logged_and_the_endpoint_continues(
     first, second = asyncio.run(ask())
     assert first == b""
     assert b"tagging_example 42.0" in second
-    assert [record.getMessage() for record in caplog.records] == ["metrics could not be answered"]
+    assert [record.getMessage() for record in caplog.records] == ["metrics could not be rendered"]
 
 
 def test_the_endpoint_can_be_disabled_and_an_address_in_use_is_an_error() -> None:

@@ -361,7 +361,7 @@ def test_tls_verifies_the_name_and_connects_to_the_checked_address(authority: tr
     assert web.names == ["a.example"]
     assert web.requests == [(f"a.example:{web.port}", "/film")]
     for certified, trusted in (("a.example", False), ("b.example", True), ("127.0.0.1", True)):
-        with pytest.raises(BackendUnavailableError, match="no secure connection"):
+        with pytest.raises(BackendUnavailableError, match="no TLS connection"):
             asyncio.run(fetch(certified, trusted))
 
 
