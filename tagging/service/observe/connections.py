@@ -13,6 +13,7 @@ def connections(port: int, process: psutil.Process | None = None) -> int | None:
     except psutil.AccessDenied:
         return None
     return sum(
-        socket.status == psutil.CONN_ESTABLISHED and bool(socket.laddr) and socket.laddr.port == port
+        1
         for socket in sockets
+        if socket.status == psutil.CONN_ESTABLISHED and socket.laddr and socket.laddr.port == port
     )

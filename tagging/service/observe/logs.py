@@ -30,7 +30,6 @@ class JsonLines(JsonFormatter):
     the call; trace_id and span_id. All of them are redacted.
     """
 
-    converter = time.gmtime
     default_time_format = "%Y-%m-%dT%H:%M:%S"
     default_msec_format = "%s.%03dZ"
 
@@ -41,6 +40,7 @@ class JsonLines(JsonFormatter):
             rename_fields=fields | {"exc_info": "error"},
             reserved_attrs=[*RESERVED_ATTRS, *fields.values()],  # a record cannot override them with its own fields
         )
+        self.converter = time.gmtime
 
     def format(self, record: logging.LogRecord) -> str:
         try:
@@ -50,8 +50,8 @@ class JsonLines(JsonFormatter):
             record.msg, record.args = f"{record.msg} (with arguments that do not fit)", None
         return super().format(record)
 
-    def formatException(self, exc_info: Any) -> str:  # noqa: N802
-        return format_traceback(exc_info[1]) if exc_info[1] is not None else ""
+    def formatException(self, ei: Any) -> str:  # noqa: N802
+        return format_traceback(ei[1]) if ei[1] is not None else ""
 
     def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
         super().add_fields(log_data, record, message_dict)
