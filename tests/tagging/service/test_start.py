@@ -42,7 +42,7 @@ async def test_a_service_that_cannot_start_raises_the_reason(service_config: Ser
             pass
     async with running(service_config) as client:
         taken = with_address(client.config.listen, f"127.0.0.1:{client.port}")
-        with pytest.raises(InvalidConfigError, match="cannot listen at"):
+        with pytest.raises(InvalidConfigError, match="cannot listen on"):
             async with serving(client.bundle, client.config.model_copy(update={"listen": taken})):
                 pass
     open_to_all = with_address(service_config.listen, "0.0.0.0:0")

@@ -176,9 +176,7 @@ def test_a_call_without_valid_credentials_is_refused(path: Path, call: str, entr
     code, details, received = call_once(path, call, *entries)
     assert (code, received) == (StatusCode.UNAUTHENTICATED, [])
     # gRPC strips spaces from the ends of entries
-    assert details == message or (
-        entries == ["Bearer "] and details == "the bearer token has an invalid format"
-    )
+    assert details == message or (entries == ["Bearer "] and details == "the bearer token has an invalid format")
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ def test_a_loopback_address_needs_no_protection(address: str) -> None:
 def test_a_public_address_without_protection_is_one_error(address: str, tls: TlsConfig | None) -> None:
     with pytest.raises(InvalidConfigError, match=re.escape(address)) as refused:
         load_clients(ListenConfig(address=address, tls=tls))
-    assert "a file of clients, or TLS with a client_ca" in refused.value.hint
+    assert "listen.clients, or listen.tls with client_ca" in refused.value.hint
 
 
 def test_a_public_address_needs_client_certificates_or_a_clients_file(

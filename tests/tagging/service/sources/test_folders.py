@@ -76,7 +76,7 @@ def test_links_out_of_allowed_folders_are_refused(allowed: Path, tmp_path: Path)
 def test_paths_outside_allowed_folders_are_refused_whether_or_not_they_exist(allowed: Path, path: str) -> None:
     with pytest.raises(SourceNotAllowedError) as caught:
         read(allowed, path.format(allowed))
-    assert "in no folder" in caught.value.message
+    assert "not in a folder" in caught.value.message
 
 
 def test_only_regular_files_are_opened(allowed: Path) -> None:
