@@ -102,7 +102,7 @@ class TagScorer:
 
     def cosines_of(self, row: Floats, candidates: Candidates, names: Mapping[str, Floats]) -> Floats:
         """Return (K,) cosines of a video's (D,) unit row; names: unit rows of candidates outside the catalog."""
-        known = candidates.tag_rows < len(self.tag_vectors)
+        known = candidates.within(len(self.tag_vectors))
         cosines = np.empty(len(known), np.float32)
         cosines[known] = self.tag_vectors[candidates.tag_rows[known]] @ row
         for place in np.flatnonzero(~known).tolist():

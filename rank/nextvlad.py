@@ -1,5 +1,7 @@
 """NextVLAD: pooling of frame or sound tokens to one vector (Lin, Xiao, Fan 2018, "NeXtVLAD", section 3.2)."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -21,14 +23,24 @@ def aggregate(groups: Tensor, attention: Tensor, assignment: Tensor, clusters: T
     return functional.normalize(residuals, dim=2)
 
 
+@dataclass(frozen=True, slots=True)
+class NextVLADSize:
+    """Size of a NextVLAD layer, in the paper's terms."""
+
+    clusters: int  # K
+    groups: int  # G, must divide the expanded width
+    expansion: int  # λ: expanded width / width of the tokens
+
+
 class NextVLAD(nn.Module):
     """(B, T, D) tokens and their mask -> (B, width); an item without a token gets the bias of the last layer."""
 
-    def __init__(self, dim: int, width: int, clusters: int, groups: int, expansion: int, dropout: float) -> None:
+    def __init__(self, dim: int, width: int, size: NextVLADSize, dropout: float) -> None:
         super().__init__()
-        wide = expansion * dim
+        clusters, groups = size.clusters, size.groups
+        wide = size.expansion * dim
         if wide % groups:
-            raise ValueError(f"{expansion} times {dim} dimensions cannot be split into {groups} equal groups")
+            raise ValueError(f"{size.expansion} times {dim} dimensions cannot be split into {groups} equal groups")
         self.groups, self.clusters = groups, clusters
         self.enter = nn.LayerNorm(dim)
         self.expand = nn.Linear(dim, wide)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from rank.bert import Bert, pooled
-from rank.nextvlad import ContextGating, NextVLAD
+from rank.nextvlad import ContextGating, NextVLAD, NextVLADSize
 from rank.padding import Padded, to_device
 from tagging.config.rank import TowersConfig
 from tagging.types import Modality
@@ -70,12 +70,8 @@ class Towers(nn.Module):
         nn.init.orthogonal_(self.video_text.weight)
         nn.init.zeros_(self.video_text.bias)
         self.tag_text.load_state_dict(self.video_text.state_dict())
-        self.media = nn.ModuleDict(
-            {
-                name: NextVLAD(dim, width, config.clusters, config.groups, config.expansion, config.dropout)
-                for name, dim in media.items()
-            }
-        )
+        size = NextVLADSize(config.clusters, config.groups, config.expansion)
+        self.media = nn.ModuleDict({name: NextVLAD(dim, width, size, config.dropout) for name, dim in media.items()})
         self.gating = ContextGating(width)
         self.graph = nn.Linear(graph, width, bias=False) if graph else None
         if self.graph is not None:

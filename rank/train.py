@@ -27,6 +27,7 @@ from rank.loss import decoupled_contrastive, false_negative_mask
 from rank.negatives import NegativeSample, NegativeSampler
 from rank.padding import pad
 from rank.towers import TagInput, Towers, VideoInput
+from tagging.config.random_streams import Stream
 from tagging.config.rank import RankerConfig
 from tagging.errors import NothingToLearnError
 from tagging.progress import Progress
@@ -116,7 +117,7 @@ def _train(team: Worker, run: _Run, progress: Progress) -> Towers:
         first = restore(run.checkpoint, run.name, towers, optimizer)
         advance(first)
         for step in range(first, steps):
-            generator = np.random.default_rng([seed, step])
+            generator = np.random.default_rng([seed, Stream.RANK_STEPS, step])
             torch.manual_seed(int(generator.integers(2**62)) + team.rank)  # of dropout
             rows = _rows(usable, size, step, seed)
             sample = run.negatives.sample(rows, generator)
@@ -194,7 +195,7 @@ def _rows(usable: NDArray[np.int64], size: int, step: int, seed: int) -> NDArray
     """Return the videos of a step: each once per epoch, in an order drawn per epoch, so the same after a restart."""
     per_epoch = len(usable) // size
     epoch, place = divmod(step, per_epoch)
-    order = np.random.default_rng([seed, epoch, 1]).permutation(usable)  # [seed, 1, 0] would be [seed, 1], of a step
+    order = np.random.default_rng([seed, Stream.RANK_EPOCHS, epoch]).permutation(usable)
     return np.sort(order[place * size : (place + 1) * size])
 
 

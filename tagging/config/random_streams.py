@@ -20,6 +20,8 @@ class Stream(IntEnum):
     RERANKER_FOLDS = 9
     TAG_OFFSET_FOLDS = 10
     CALIBRATION_RESPLITS = 11
+    RANK_STEPS = 12
+    RANK_EPOCHS = 13
 
 
 class HoldoutSalt(IntEnum):

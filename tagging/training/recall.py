@@ -248,7 +248,5 @@ def _mark_new(candidates: Candidates, catalog: TagCatalog, usage: FloatRows) -> 
 
 def _catalog_tags(candidates: Mapping[int, Candidates], rows: NDArray[np.int64], tags: int) -> TagLists:
     """Return the catalog tags among the candidates of each row, none for a row without candidates."""
-    empty = np.zeros(0, np.int64)
-    proposed = [candidates[row].tag_rows if row in candidates else empty for row in rows.tolist()]
-    lists = [tag_rows[tag_rows < tags] for tag_rows in proposed]
-    return TagLists.of(lists)
+    in_catalog = {row: proposed.tag_rows[proposed.within(tags)] for row, proposed in candidates.items()}
+    return TagLists.of([in_catalog.get(row, np.zeros(0, np.int64)) for row in rows.tolist()])

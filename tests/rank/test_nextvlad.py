@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from rank.nextvlad import ContextGating, NextVLAD, aggregate
+from rank.nextvlad import ContextGating, NextVLAD, NextVLADSize, aggregate
 
 
 def drawn(*shape: int, seed: int = 0) -> Tensor:
@@ -48,7 +48,7 @@ def test_aggregation_is_the_papers_sum_over_tokens_and_groups() -> None:
 
 def test_the_module_widens_attends_and_assigns_as_the_paper_says() -> None:
     torch.manual_seed(0)
-    module = NextVLAD(dim=6, width=5, clusters=3, groups=4, expansion=2, dropout=0.5).eval()
+    module = NextVLAD(6, 5, NextVLADSize(clusters=3, groups=4, expansion=2), dropout=0.5).eval()
     tokens, mask = drawn(2, 4, 6), torch.tensor([[True] * 4, [True, True, False, False]])
     weights = {name: value.detach().numpy() for name, value in module.named_parameters()}
 
@@ -73,7 +73,7 @@ def test_the_module_widens_attends_and_assigns_as_the_paper_says() -> None:
 
 def some_module() -> NextVLAD:
     torch.manual_seed(1)
-    return NextVLAD(dim=8, width=6, clusters=4, groups=2, expansion=2, dropout=0.5).eval()
+    return NextVLAD(8, 6, NextVLADSize(clusters=4, groups=2, expansion=2), dropout=0.5).eval()
 
 
 def test_what_lies_under_the_mask_changes_nothing() -> None:
@@ -108,7 +108,7 @@ def test_a_thing_without_a_token_has_the_bias_alone_and_no_gradient_but_of_it() 
 
 def test_dimensions_that_do_not_fall_into_groups_are_refused() -> None:
     with pytest.raises(ValueError, match="2 times 5 dimensions cannot be split into 4 equal groups"):
-        NextVLAD(dim=5, width=4, clusters=2, groups=4, expansion=2, dropout=0.0)
+        NextVLAD(5, 4, NextVLADSize(clusters=2, groups=4, expansion=2), dropout=0.0)
 
 
 def test_gating_scales_each_dimension_by_what_all_of_them_say() -> None:
