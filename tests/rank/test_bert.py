@@ -84,7 +84,9 @@ def words_of(theirs: Any, layers: tuple[int, ...], text: str) -> NDArray[np.floa
 
 
 @pytest.mark.parametrize("layers", [(0, 1, 2), (0, 2), (1,), (2, 0)])
-def test_its_layers_compute_what_those_of_transformers_do(theirs: Any, folder: Path, layers: tuple[int, ...]) -> None:
+def test_its_layers_compute_the_same_as_those_of_transformers(
+    theirs: Any, folder: Path, layers: tuple[int, ...]
+) -> None:
     bert, _ = load_bert(folder, layers)
     for text in TEXTS:
         ids = torch.tensor([word_pieces(text)])
@@ -92,7 +94,7 @@ def test_its_layers_compute_what_those_of_transformers_do(theirs: Any, folder: P
         np.testing.assert_allclose(states[0].detach().numpy(), words_of(theirs, layers, text), atol=2e-5)
 
 
-def test_what_is_kept_of_the_lower_layers_is_theirs_whatever_else_is_read(theirs: Any, folder: Path) -> None:
+def test_stored_lower_layer_outputs_do_not_depend_on_the_batch(theirs: Any, folder: Path) -> None:
     bert, tokenizer = load_bert(folder, (0, 2, 1))
     reader = load_tokenizer(tokenizer, 64)
     kept = encode_lower_layers(bert, reader, TEXTS, layers=2)
@@ -104,7 +106,7 @@ def test_what_is_kept_of_the_lower_layers_is_theirs_whatever_else_is_read(theirs
         np.testing.assert_allclose(values, alone.values, atol=4e-3)
 
 
-def test_the_upper_layers_go_on_from_what_was_kept_as_if_all_were_read_at_once(theirs: Any, folder: Path) -> None:
+def test_upper_layers_on_stored_outputs_equal_one_full_pass(theirs: Any, folder: Path) -> None:
     bert, tokenizer = load_bert(folder, (0, 1, 2))
     reader = load_tokenizer(tokenizer, 64)
     means = encode_lower_layers(bert, reader, TEXTS, layers=3)
@@ -120,7 +122,7 @@ def test_the_upper_layers_go_on_from_what_was_kept_as_if_all_were_read_at_once(t
             np.testing.assert_allclose(means.values[row], want, atol=4e-3)
 
 
-def test_minilm_of_the_package_says_what_sentence_transformers_says() -> None:
+def test_packaged_minilm_gives_the_vectors_of_sentence_transformers() -> None:
     texts = ["A cat plays the piano", "", "Рецепт борща", "how to fix a bicycle chain " * 20, "🎸 #shorts"]
     bert, tokenizer = load_bert(PACKAGE, range(6))
     rows = encode_lower_layers(bert, load_tokenizer(tokenizer, 64), texts, layers=6).values.astype(np.float32)
@@ -140,13 +142,13 @@ def test_a_text_that_is_too_long_keeps_its_last_token(folder: Path) -> None:
     assert len(encode_lower_layers(bert, load_tokenizer(tokenizer, 64), [long], layers=0).values) == POSITIONS
 
 
-def test_lengths_are_told_before_any_cut(folder: Path) -> None:
+def test_lengths_count_tokens_before_truncation(folder: Path) -> None:
     reader = load_tokenizer(folder / "vocab.txt", 8)
     texts = [*TEXTS, "cat " * 30]
     assert reader.lengths(texts).tolist() == [len(word_pieces(text)) for text in texts]
 
 
-def test_a_text_without_a_word_has_its_two_end_tokens(folder: Path) -> None:
+def test_an_empty_text_has_its_two_special_tokens(folder: Path) -> None:
     bert, tokenizer = load_bert(folder, (0, 1))
     reader = load_tokenizer(tokenizer, 64)
     assert [ids.tolist() for ids in reader.ids(["", " \n"], 64)] == [word_pieces(""), word_pieces("")]
@@ -167,7 +169,7 @@ def test_a_saved_tokenizer_reads_the_same(folder: Path, tmp_path: Path) -> None:
     assert [ids.tolist() for ids in again.ids(TEXTS, 64)] == [word_pieces(text) for text in TEXTS]
 
 
-def test_the_mean_of_no_word_is_zero() -> None:
+def test_the_mean_of_no_token_is_zero() -> None:
     mask = torch.tensor([[True, True, False], [False, False, False]])
     means = pooled(torch.arange(12.0).reshape(2, 3, 2), mask)
     assert means.tolist() == [[1.0, 2.0], [0.0, 0.0]]
@@ -248,7 +250,7 @@ def lacking_a_tensor(folder: Path) -> None:
         lacking_a_tensor,
     ],
 )
-def test_a_folder_that_holds_no_such_bert_is_one_known_error(
+def test_a_folder_without_a_matching_bert_is_a_domain_error(
     folder: Path, tmp_path: Path, spoil: Callable[[Path], None]
 ) -> None:
     copy = tmp_path / "copy"
@@ -260,7 +262,7 @@ def test_a_folder_that_holds_no_such_bert_is_one_known_error(
 
 
 @pytest.mark.parametrize("name", ["tokenizer.json", "vocab.txt"])
-def test_a_file_that_holds_no_tokenizer_is_one_known_error(tmp_path: Path, name: str) -> None:
+def test_a_file_without_a_tokenizer_is_a_domain_error(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"\xff{")
     with pytest.raises(ArtifactMismatchError, match="is no tokenizer"):
         load_tokenizer(tmp_path / name, 64)

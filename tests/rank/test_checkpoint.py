@@ -18,7 +18,7 @@ from tests.support.tiny_bert import tiny_bert
 
 
 @pytest.mark.parametrize("trained_layers", [0, 1])
-def test_a_killed_training_goes_on_to_the_same_weights_bit_for_bit(
+def test_a_killed_training_resumes_to_bit_identical_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trained_layers: int
 ) -> None:
     monkeypatch.setattr(train, "SAVE_EVERY", 3)
@@ -61,7 +61,7 @@ def one_more_modality(some: Toy) -> tuple[Toy, RankerConfig, int]:
 
 
 @pytest.mark.parametrize("change", [other_config, other_seed, other_labels, other_frames, one_more_modality])
-def test_a_checkpoint_of_another_run_is_not_gone_on_from(
+def test_a_checkpoint_of_another_run_is_not_resumed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[Toy], tuple[Toy, RankerConfig, int]]
 ) -> None:
     monkeypatch.setattr(train, "SAVE_EVERY", 3)
@@ -74,7 +74,7 @@ def test_a_checkpoint_of_another_run_is_not_gone_on_from(
     assert same(fresh, trained(other, config, seed))
 
 
-def test_a_checkpoint_of_another_run_is_told_before_it_is_written_over(
+def test_a_checkpoint_of_another_run_is_logged_before_it_is_overwritten(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(train, "SAVE_EVERY", 3)
@@ -87,7 +87,7 @@ def test_a_checkpoint_of_another_run_is_told_before_it_is_written_over(
 
 
 @pytest.mark.parametrize("kind", ["junk", "empty", "folder", "list", "other"])
-def test_what_is_no_checkpoint_is_named_before_the_work_and_after(kind: str, tmp_path: Path) -> None:
+def test_a_file_that_is_no_checkpoint_is_rejected_before_and_during_training(kind: str, tmp_path: Path) -> None:
     place = tmp_path / "c.pt"
     if kind == "folder":
         place.mkdir()
@@ -102,6 +102,6 @@ def test_what_is_no_checkpoint_is_named_before_the_work_and_after(kind: str, tmp
         require_checkpoint(place)
 
 
-def test_a_place_for_a_checkpoint_may_be_empty(tmp_path: Path) -> None:
+def test_a_checkpoint_file_need_not_exist(tmp_path: Path) -> None:
     require_checkpoint(tmp_path / "c.pt")
     assert not list(tmp_path.iterdir())

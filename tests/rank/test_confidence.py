@@ -55,7 +55,7 @@ def test_a_tags_offset_shifts_its_log_odds_and_no_others() -> None:
     np.testing.assert_allclose(after - before, [0.7, 0, -1.5, 0], atol=1e-5)  # whatever row a new tag has
 
 
-def test_each_sign_alone_makes_surer_and_never_certain() -> None:
+def test_each_feature_alone_raises_confidence_but_never_to_certainty() -> None:
     rising, same = np.linspace(-1, 1, 50, dtype=np.float32), np.full(50, 0.3, np.float32)
     by_recall = SOME.probabilities(candidates(np.linspace(0, 1, 50).tolist()), same, same)
     by_cosine = SOME.probabilities(candidates([0.3] * 50), rising, same)
@@ -70,7 +70,7 @@ def test_no_candidates_have_no_confidence() -> None:
     assert SOME.probabilities(candidates([]), cosines(), cosines()).shape == (0,)
 
 
-def test_candidates_without_a_likelihood_are_refused() -> None:
+def test_candidates_without_a_recall_probability_are_rejected() -> None:
     with pytest.raises(ValueError, match="their recall has no fusion model"):
         SOME.probabilities(candidates(None, count=2), cosines(0.1, 0.2), cosines(0, 0))
 
@@ -106,7 +106,7 @@ def test_the_weights_that_made_the_labels_are_found() -> None:
     np.testing.assert_allclose([found.likely, found.cosine, found.new, found.order, found.bias], weights, atol=0.15)
 
 
-def test_on_the_whole_as_many_are_right_as_it_says() -> None:
+def test_confidences_sum_to_the_number_of_right_candidates() -> None:
     some, ordered = drawn(np.random.default_rng(1), 500, (0.7, 2.0, 1.0, 0.6, -1.0))
     found = fitted(some, ordered)
     said = sum(
@@ -115,14 +115,14 @@ def test_on_the_whole_as_many_are_right_as_it_says() -> None:
     assert said == pytest.approx(sum(len(right) for _, _, right in some), rel=1e-3)
 
 
-def test_an_order_that_says_nothing_gets_no_weight() -> None:
+def test_a_random_reranker_gets_no_weight() -> None:
     some, _ = drawn(np.random.default_rng(3), 2000, (0.7, 2.0, 1.0, 0.0, -1.0))
     noise = np.random.default_rng(4)
     found = fitted(some, [noise.normal(size=6).astype(np.float32) for _ in some])
     assert abs(found.order) < 0.1 < found.likely
 
 
-def test_where_the_cosine_alone_tells_right_from_wrong_it_gets_the_weight() -> None:
+def test_a_cosine_that_alone_separates_right_from_wrong_gets_the_weight() -> None:
     videos: list[Example] = [(candidates([0.4, 0.4, 0.4]), cosines(0.8, 0.1, -0.3), np.array([0])) for _ in range(20)]
     found = fitted(videos, [cosines(0, 0, 0)] * 20)
     assert found.cosine > 1
@@ -131,7 +131,7 @@ def test_where_the_cosine_alone_tells_right_from_wrong_it_gets_the_weight() -> N
 
 
 @pytest.mark.parametrize("true", [[0, 1], []])
-def test_only_right_or_only_wrong_candidates_teach_nothing(true: list[int]) -> None:
+def test_only_right_or_only_wrong_candidates_cannot_be_fitted(true: list[int]) -> None:
     nothing = (candidates([]), cosines(), np.array([5]))
     some = (candidates([0.3, 0.6]), cosines(0.1, 0.2), np.array(true, np.int64))
     with pytest.raises(NothingToLearnError, match=f"{len(true)} of 2 candidates are correct"):

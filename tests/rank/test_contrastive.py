@@ -146,7 +146,7 @@ def test_a_video_of_which_nothing_is_there_is_near_nothing(scorer: TagScorer) ->
     assert scorer.cosines(videos())[2].any()  # frames alone are something
 
 
-def test_with_whom_a_video_is_read_does_not_matter(scorer: TagScorer) -> None:
+def test_scores_do_not_depend_on_the_batch_of_videos(scorer: TagScorer) -> None:
     some = videos()
     together = scorer.cosines(some)
     for order in ([6, 5, 4, 3, 2, 1, 0], [3], [1, 4], [2, 2, 0]):
@@ -155,7 +155,7 @@ def test_with_whom_a_video_is_read_does_not_matter(scorer: TagScorer) -> None:
     assert scorer.cosines([]) == []
 
 
-def test_more_than_are_read_at_once_keep_their_order(scorer: TagScorer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_videos_than_a_batch_keep_their_order(scorer: TagScorer, monkeypatch: pytest.MonkeyPatch) -> None:
     some = [*videos(), *videos()]
     whole, names = scorer.video_vectors(some), scorer.encoder.encode_names(names_of(9, 3))
     monkeypatch.setattr("rank.contrastive.AT_ONCE", 4)
@@ -184,7 +184,7 @@ def saved(ranker: ContrastiveRanker, tmp_path_factory: pytest.TempPathFactory) -
     return folder
 
 
-def test_a_score_is_the_confidence_of_likelihood_cosine_and_order(ranker: ContrastiveRanker) -> None:
+def test_a_score_is_the_confidence_of_probability_cosine_and_reranker(ranker: ContrastiveRanker) -> None:
     some = videos()
     for one, score, cosines in zip(some, ranker.score(some), ranker.scorer.cosines(some), strict=True):
         ordered = ranker.order.score(one.candidates, cosines)
@@ -194,7 +194,9 @@ def test_a_score_is_the_confidence_of_likelihood_cosine_and_order(ranker: Contra
     assert ranker.score([]) == []
 
 
-def test_saved_and_loaded_it_says_the_same_up_to_halves(ranker: ContrastiveRanker, saved: Path, tmp_path: Path) -> None:
+def test_a_saved_ranker_scores_the_same_up_to_half_precision(
+    ranker: ContrastiveRanker, saved: Path, tmp_path: Path
+) -> None:
     loaded = ContrastiveRanker.load(saved / "rank", CONFIG)
     for one, other in zip(ranker.score(videos()), loaded.score(videos()), strict=True):
         np.testing.assert_allclose(one.confidences, other.confidences, atol=5e-3)
@@ -264,7 +266,7 @@ FILES = ["towers.safetensors", "towers.json", "tokenizer.json", "tags.npy", "con
         shutil.rmtree,
     ],
 )
-def test_a_damaged_file_is_one_known_error(
+def test_a_damaged_file_is_a_domain_error(
     saved: Path, tmp_path: Path, tiny_config: Config, spoil: Callable[[Path], None]
 ) -> None:
     folder = Path(shutil.copytree(saved, tmp_path / "copy"))
@@ -274,7 +276,7 @@ def test_a_damaged_file_is_one_known_error(
         load_ranker(folder, manifest(tiny_config))
 
 
-def test_texts_are_packed_in_their_order_and_blank_ones_have_nothing(encoder: TowerEncoder) -> None:
+def test_texts_are_packed_in_order_and_blank_ones_have_no_tokens(encoder: TowerEncoder) -> None:
     texts = ["", "the cat", " \n ", "piano", "dog " * 40]
     kept: Tokens = encoder.encode_texts(texts)
     assert np.diff(kept.starts).tolist() == [0, 4, 0, 3, 12]

@@ -52,7 +52,7 @@ def without_dropout(bert: Bert) -> Bert:
 
 
 @pytest.mark.slow
-def test_a_killed_training_of_two_processes_goes_on_bit_for_bit(
+def test_a_killed_training_of_two_processes_resumes_bit_for_bit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(train, "SAVE_EVERY", 3)
@@ -73,7 +73,7 @@ def _dies(team: Worker, task: int, progress: Progress) -> None:
 
 
 @pytest.mark.slow
-def test_a_process_that_dies_is_one_known_error() -> None:
+def test_a_process_that_dies_is_a_domain_error() -> None:
     with pytest.raises(VideotagError, match="1 of 2 training processes died, exit code 3"):
         run_distributed(_dies, TWO, 3, Silent())
 
@@ -83,7 +83,7 @@ def _fails_here(team: Worker, task: str, progress: Progress) -> None:
         raise RuntimeError(task)
 
 
-def test_a_failure_of_the_first_process_is_not_told_as_another_ones() -> None:
+def test_a_failure_of_the_first_process_is_raised_unchanged() -> None:
     with pytest.raises(RuntimeError, match=r"^out of memory$"):
         run_distributed(_fails_here, TWO, "out of memory", Silent())
 
@@ -97,14 +97,14 @@ def _told(team: Worker, task: int, progress: Progress) -> tuple[list[float], lis
     return gathered.flatten().tolist(), mine.grad.flatten().tolist()
 
 
-def test_all_shares_are_gathered_and_gradients_are_of_ones_own() -> None:
+def test_all_shares_are_gathered_and_gradients_flow_into_the_own_share() -> None:
     gathered, gradient = run_distributed(_told, TWO, 5, Silent())
     assert gathered == [1, 1, 1, 2, 2]
     assert gradient == [2 * 1, 2 * 2, 2 * 3]  # times the processes, of which the mean is taken
 
 
 @pytest.mark.parametrize(("rows", "size"), [(7, 1), (8, 2), (7, 2), (5, 4), (1, 3)])
-def test_shares_are_alike_and_miss_no_row(rows: int, size: int) -> None:
+def test_shares_have_equal_length_and_cover_every_row(rows: int, size: int) -> None:
     everything = np.arange(10, 10 + rows)
     shares = [Worker(rank, size, CPU).share(everything) for rank in range(size)]
     assert len({len(share) for share in shares}) == 1

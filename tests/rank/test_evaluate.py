@@ -31,7 +31,7 @@ def test_the_most_confident_pairs_are_those_of_a_plain_sort(levels: int) -> None
     assert sum(map(len, got)) == 100
 
 
-def test_a_scale_of_its_own_changes_nothing_and_too_few_candidates_are_all_answered() -> None:
+def test_rescaled_confidences_change_nothing_and_few_candidates_are_all_answered() -> None:
     ranked, confidences = drawn(np.random.default_rng(3), 30, 10**6)
     stretched = [1000 * one - 7 for one in confidences]
     for one, other in zip(

@@ -17,7 +17,7 @@ def unit(count: int, seed: int) -> NDArray[np.float32]:
 
 
 @pytest.mark.parametrize("k", [1, 7, TAGS, TAGS + 1])
-def test_the_nearest_are_those_of_a_sort_and_hidden_tags_never_come(k: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_search_agrees_with_a_sort_and_never_returns_hidden_tags(k: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exhaustive, "AT_ONCE", 64)
     tags, rows = unit(TAGS, 1), unit(11, 2)
     for share in (0.0, 0.4, 0.95, 1.0):
@@ -30,7 +30,7 @@ def test_the_nearest_are_those_of_a_sort_and_hidden_tags_never_come(k: int, monk
     assert ExhaustiveRanker(tags, np.zeros(TAGS, np.bool_)).search(rows[:0], k)[0].shape == (0, min(k, TAGS))
 
 
-def test_rows_of_single_precision_are_as_near_as_half_of_it_can_tell() -> None:
+def test_cosines_of_single_precision_rows_agree_to_half_precision() -> None:
     tags, rows = unit(TAGS, 4), unit(5, 5)
     finer = tags + np.float32(1e-5)
     near = ExhaustiveRanker(finer, np.zeros(TAGS, np.bool_)).search(rows, TAGS)[1]

@@ -51,7 +51,7 @@ def test_gradients_of_parts_are_those_of_one_pass_with_the_same_dropout() -> Non
         assert torch.equal(then, next_wanted)  # later draws are the same too
 
 
-def test_all_parts_but_the_last_are_encoded_without_telling_others() -> None:
+def test_all_chunks_but_the_last_are_encoded_without_synchronisation() -> None:
     weight = nn.Parameter(torch.ones(1))
     where: list[str] = []
 

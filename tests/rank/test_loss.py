@@ -59,7 +59,7 @@ def test_without_correction_it_is_the_plain_softmax_of_one_true_tag() -> None:
     torch.testing.assert_close(loss, -logits.log_softmax(dim=1)[0, 2])
 
 
-def test_true_tags_do_not_stand_in_each_others_denominator() -> None:
+def test_true_tags_are_not_in_each_others_denominator() -> None:
     logits = drawn(4, 7).requires_grad_()
     pairs = (torch.tensor([0]), torch.tensor([2]))  # of video 0's three, the loss of one
     torch.autograd.backward(decoupled_contrastive(logits, pairs, NEGATIVE, torch.zeros(4, 7), torch.ones(4)))
@@ -92,7 +92,7 @@ def test_cosines_of_one_at_the_highest_scale_stay_finite() -> None:
     assert logits.grad.tolist() == [pytest.approx([-1.0, 0.5, 0.5], rel=1e-4)]
 
 
-def test_likely_missing_are_those_nearer_than_a_share_of_the_true_tags_mean() -> None:
+def test_false_negatives_exceed_a_share_of_the_true_tags_mean_cosine() -> None:
     cosines = drawn(4, 7).tanh()
     cosines[1, 1] = -0.4  # its only true tag: the towers know too little
     got = false_negative_mask(cosines, PAIRS, margin=0.9)

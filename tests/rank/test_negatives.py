@@ -85,7 +85,7 @@ def negatives_of(sample: NegativeSample, place: int, source: int | None = None) 
 
 
 @pytest.mark.parametrize("by", ["uniform", "popularity"])
-def test_its_tags_and_their_kin_and_its_twins_tags_are_never_negatives_of_a_video(by: str) -> None:
+def test_excluded_tags_are_never_negatives_of_a_video(by: str) -> None:
     world = World(by=by)
     met: set[int] = set()
     for seed in range(20):
@@ -112,7 +112,7 @@ def test_the_true_tags_of_a_video_are_some_of_its_own_each_once() -> None:
     assert met == [set(tags) for tags in world.own]  # drawn anew each time
 
 
-def test_two_hop_negatives_stand_at_distance_two_from_the_nearest_tag() -> None:
+def test_two_hop_negatives_are_at_distance_two_from_the_nearest_tag() -> None:
     world = World()
     met: list[set[int]] = [set() for _ in range(40)]
     for seed in range(20):
@@ -148,7 +148,7 @@ def test_a_walk_is_as_probable_as_the_weights_it_goes_along() -> None:
         assert got[end] / 2000 == pytest.approx(want[end], abs=0.04)
 
 
-def test_recalled_negatives_are_of_what_recall_proposed_for_the_very_video() -> None:
+def test_recalled_negatives_are_candidates_of_the_same_video() -> None:
     world = World()
     for seed in range(10):
         sample = world.sample(range(40), seed)
@@ -159,7 +159,7 @@ def test_recalled_negatives_are_of_what_recall_proposed_for_the_very_video() -> 
             assert len(recalled) == min(5, len(allowed))
 
 
-def test_own_negatives_are_no_other_videos() -> None:
+def test_a_videos_own_negatives_are_not_negatives_of_other_videos() -> None:
     world = World()
     sample = world.sample(range(40), 0)
     for video in range(40):
@@ -250,7 +250,7 @@ def dense(values: sparse.csr_array) -> NDArray[np.bool_]:
     return np.asarray(values.toarray(), np.bool_)
 
 
-def test_kin_are_parents_and_children() -> None:
+def test_the_hierarchy_mask_has_parents_and_children() -> None:
     parents = [[], [0], [0, 1], [], [2]]
     kin = dense(hierarchy_mask(parents))
     for one in range(5):
@@ -259,7 +259,7 @@ def test_kin_are_parents_and_children() -> None:
     assert hierarchy_mask([[], []]).nnz == 0
 
 
-def test_kept_out_are_own_tags_twins_tags_and_the_kin_of_both() -> None:
+def test_the_exclusion_mask_has_own_and_near_duplicates_tags_with_their_hierarchy() -> None:
     world = World()
     out = dense(exclusion_mask(matrix(world.own, 60), hierarchy_mask(world.parents), matrix(world.twins, 40)))
     for video in range(40):

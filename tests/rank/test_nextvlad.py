@@ -76,7 +76,7 @@ def some_module() -> NextVLAD:
     return NextVLAD(8, 6, NextVLADSize(clusters=4, groups=2, expansion=2), dropout=0.5).eval()
 
 
-def test_what_lies_under_the_mask_changes_nothing() -> None:
+def test_masked_tokens_change_nothing() -> None:
     module, tokens = some_module(), drawn(3, 6, 8)
     mask = torch.tensor([[True] * 6, [True, False, True, False, False, False], [False] * 6])
     want = module(tokens, mask)
@@ -93,7 +93,7 @@ def test_the_order_of_frames_does_not_matter() -> None:
     torch.testing.assert_close(module(tokens[:, order], mask), module(tokens, mask), atol=1e-5, rtol=0)
 
 
-def test_a_thing_without_a_token_has_the_bias_alone_and_no_gradient_but_of_it() -> None:
+def test_an_item_without_a_token_gets_the_bias_and_its_gradient_only() -> None:
     module, tokens = some_module(), drawn(2, 3, 8).requires_grad_()
     got = module(tokens, torch.zeros(2, 3, dtype=torch.bool))
     assert torch.equal(got, module.leave.bias.expand(2, 6))
@@ -106,12 +106,12 @@ def test_a_thing_without_a_token_has_the_bias_alone_and_no_gradient_but_of_it() 
     assert not tokens.grad.any()
 
 
-def test_dimensions_that_do_not_fall_into_groups_are_refused() -> None:
+def test_a_width_that_groups_do_not_divide_is_rejected() -> None:
     with pytest.raises(ValueError, match="2 times 5 dimensions cannot be split into 4 equal groups"):
         NextVLAD(5, 4, NextVLADSize(clusters=2, groups=4, expansion=2), dropout=0.0)
 
 
-def test_gating_scales_each_dimension_by_what_all_of_them_say() -> None:
+def test_gating_scales_each_dimension_given_all_of_them() -> None:
     torch.manual_seed(0)
     gating, values = ContextGating(16), drawn(3, 16)
     torch.testing.assert_close(gating(values), 0.5 * values)  # at first all dimensions count the same

@@ -60,7 +60,7 @@ def repeated(answers: HeldOutPredictions, times: int) -> HeldOutPredictions:
     )
 
 
-def test_the_promise_is_broken_in_at_most_the_doubted_share_of_the_draws() -> None:
+def test_the_guarantee_fails_in_at_most_a_share_delta_of_the_draws() -> None:
     """Boasting confidences, uploaders of different quality; the truth is read off 20,000 uploaders."""
     generator = np.random.default_rng(0)
     draws, precision = 80, 0.8
@@ -73,7 +73,7 @@ def test_the_promise_is_broken_in_at_most_the_doubted_share_of_the_draws() -> No
     assert broken <= binom.ppf(0.99, draws, DELTA)
 
 
-def test_videos_of_an_uploader_are_right_or_wrong_together_and_the_promise_knows_it() -> None:
+def test_the_guarantee_holds_if_videos_of_an_uploader_are_alike() -> None:
     """No threshold reaches the target, narrowly: 22 of 100 uploaders are wrong in all videos, and 20 are allowed."""
     generator = np.random.default_rng(1)
     draws, uploaders, videos = 100, 60, 10
@@ -87,7 +87,7 @@ def test_videos_of_an_uploader_are_right_or_wrong_together_and_the_promise_knows
     assert broken <= binom.ppf(0.99, draws, DELTA)
 
 
-def test_a_p_value_is_seldom_low_where_the_risk_is_the_promised_one() -> None:
+def test_a_p_value_is_seldom_low_at_the_target_risk() -> None:
     """Units that answer little and are often wrong, mixed with ones that answer always and seldom are: 0.2 overall."""
     generator = np.random.default_rng(2)
     draws, n = 4000, 150
@@ -119,7 +119,7 @@ def test_confident_errors_at_the_top_do_not_end_the_search() -> None:
     assert 0.244 <= found < 0.3
 
 
-def test_the_search_ends_at_the_first_threshold_that_is_not_kept_though_looser_ones_were() -> None:
+def test_the_search_ends_at_the_first_threshold_that_is_not_rejected() -> None:
     confidences = np.linspace(0, 1, 3000)
     right = (confidences < 0.75) | (confidences > 0.9)  # at 0.75 60 in 100 are wrong, in all 15
     found = controlled_threshold(single(confidences, right), 0.8, DELTA, np.random.default_rng(5))
@@ -127,7 +127,7 @@ def test_the_search_ends_at_the_first_threshold_that_is_not_kept_though_looser_o
     assert 0.85 < found < 0.9
 
 
-def test_it_abstains_where_nothing_keeps_the_promise() -> None:
+def test_it_abstains_if_no_threshold_reaches_the_target() -> None:
     generator = np.random.default_rng(6)
     confidences = generator.random(2000)
     assert controlled_threshold(single(confidences, generator.random(2000) < 0.85), 0.9, DELTA, generator) is None
@@ -135,7 +135,7 @@ def test_it_abstains_where_nothing_keeps_the_promise() -> None:
     assert controlled_threshold(empty, 0.5, DELTA, generator) is None
 
 
-def test_many_videos_of_few_uploaders_buy_no_confidence() -> None:
+def test_many_videos_of_few_uploaders_are_not_enough() -> None:
     generator = np.random.default_rng(7)
     few = drawn(generator, 25)
     few = HeldOutPredictions(few.starts, few.confidences, np.ones_like(few.right), few.uploaders)
@@ -231,7 +231,7 @@ def test_a_threshold_is_a_confidence_that_occurs() -> None:
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0, -0.1, math.nan])
-def test_a_promise_is_between_none_and_all(share: float) -> None:
+def test_precision_and_delta_must_be_between_0_and_1(share: float) -> None:
     some = drawn(np.random.default_rng(0), 5)
     with pytest.raises(ValueError, match="a precision of"):
         controlled_threshold(some, share, DELTA, np.random.default_rng(0))
@@ -253,7 +253,7 @@ def test_a_promise_is_between_none_and_all(share: float) -> None:
         ({"confidences": np.array([0.5, 0.6, 0.5], np.float32)}, "not best first"),
     ],
 )
-def test_answers_that_do_not_fit_together_are_refused(changed: dict[str, NDArray[np.generic]], message: str) -> None:
+def test_inconsistent_predictions_are_rejected(changed: dict[str, NDArray[np.generic]], message: str) -> None:
     fields = {
         "starts": np.array([0, 2, 3]),
         "confidences": np.array([0.5, 0.4, 0.9], np.float32),
@@ -265,7 +265,7 @@ def test_answers_that_do_not_fit_together_are_refused(changed: dict[str, NDArray
         HeldOutPredictions(**{**fields, **changed})
 
 
-def test_resplits_keep_what_is_honest_and_easy_and_answer_nothing_where_all_is_wrong() -> None:
+def test_resplits_reach_an_easy_target_and_answer_nothing_if_all_is_wrong() -> None:
     generator = np.random.default_rng(5)
     certain = single(generator.uniform(0.5, 1, 400), np.ones(400, np.bool_))
     assert resplit_rates(certain, 0.8, DELTA, 5, generator) == (1.0, 1.0)
@@ -273,7 +273,7 @@ def test_resplits_keep_what_is_honest_and_easy_and_answer_nothing_where_all_is_w
     assert resplit_rates(hopeless, 0.8, DELTA, 5, generator) == (1.0, 0.0)
 
 
-def test_resplits_tell_of_a_promise_that_the_other_half_breaks() -> None:
+def test_resplits_show_a_target_that_the_other_half_misses() -> None:
     """With a delta of almost 1 any precision is guaranteed, and uploaders that are right half of the time miss it."""
     generator = np.random.default_rng(6)
     coins = single(np.full(400, 0.9), generator.random(400) < 0.5)

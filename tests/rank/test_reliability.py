@@ -32,7 +32,7 @@ def test_the_calibration_error_is_that_of_a_plain_loop_over_equal_bins() -> None
     assert got.brier == pytest.approx(sum((r - c) ** 2 for c, r in pairs) / 300)
 
 
-def test_what_is_right_as_often_as_it_says_has_no_error_and_a_shift_has_its_size() -> None:
+def test_calibrated_confidences_have_no_error_and_a_shift_has_its_size() -> None:
     confidences, right = example(200_000)
     assert reliability(confidences, right).calibration_error < 0.005
     shifted = np.minimum(confidences, 0.8) + 0.2
@@ -106,7 +106,9 @@ def test_the_spread_counts_every_confidence_once() -> None:
         (np.array([0.5, 0.5]), np.zeros(2), "right float64"),
     ],
 )
-def test_what_is_no_confidence_is_refused(confidences: Floats, right: NDArray[np.bool_], message: str) -> None:
+def test_values_that_are_no_confidences_are_rejected(
+    confidences: Floats, right: NDArray[np.bool_], message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         reliability(confidences, right)
 

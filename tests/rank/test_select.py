@@ -67,7 +67,7 @@ def test_tags_beyond_the_catalog_imply_nothing() -> None:
     assert shown([100], [0.3], ()) == [100]
 
 
-def test_an_implied_tag_takes_nobodys_place() -> None:
+def test_an_implied_tag_does_not_count_towards_the_limit() -> None:
     parents: list[list[int]] = [[1], [], [], []]
     sure = [0.9, 0.8, 0.7, 0.6]
     assert shown([0, 1, 2, 3], sure, parents, most=2) == [0, 2]

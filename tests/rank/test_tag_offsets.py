@@ -69,14 +69,14 @@ def test_an_offset_is_the_most_probable_one(spread: float) -> None:
 
 @pytest.mark.parametrize("odds", [-30.0, -6.0, 0.0, 6.0, 30.0])
 @pytest.mark.parametrize("is_right", [True, False])
-def test_an_offset_is_found_where_all_are_right_or_none(odds: float, is_right: bool) -> None:
+def test_an_offset_is_finite_if_all_candidates_are_right_or_none(odds: float, is_right: bool) -> None:
     given, right = np.full(400, odds), np.full(400, is_right)
     [found] = map_offsets(given, right, np.zeros(400, np.int64), np.ones(400), 1, 2.0)
     assert found == pytest.approx(by_search(given, right, 2.0), abs=1e-4)
     assert (found >= 0) == is_right
 
 
-def test_few_candidates_move_an_offset_little_and_many_to_what_they_say() -> None:
+def test_few_candidates_move_an_offset_little_and_many_to_their_log_odds() -> None:
     counts = [4, 16, 64, 256, 1024, 65536]
     tags = np.repeat(np.arange(len(counts)), counts)
     right = np.concatenate([np.arange(count) % 4 > 0 for count in counts])  # three of four
@@ -86,7 +86,7 @@ def test_few_candidates_move_an_offset_little_and_many_to_what_they_say() -> Non
     assert found[-1] == pytest.approx(math.log(3), abs=0.01)
 
 
-def test_where_tags_differ_offsets_are_learnt_and_help_videos_not_seen() -> None:
+def test_offsets_of_tags_that_differ_are_learnt_and_help_unseen_videos() -> None:
     true = np.random.default_rng(2).normal(0, 1, 60)
     found = fit_offsets(drawn(np.random.default_rng(3), true.tolist()), CONFIG, 7)
     assert sorted(found) == list(range(60))
@@ -97,7 +97,7 @@ def test_where_tags_differ_offsets_are_learnt_and_help_videos_not_seen() -> None
     assert loss(fresh, offsets) < best + 0.1 * (without - best)
 
 
-def test_what_is_saved_is_what_each_fold_loses_less_by_offsets_of_the_others() -> None:
+def test_the_gain_is_the_lower_loss_of_each_fold_with_offsets_of_the_others() -> None:
     judged = drawn(np.random.default_rng(5), [-1.5, 0.0, 1.5], videos=40)
     saved, error = held_out_gain(judged, 0.5, 7)
     fold = np.random.default_rng([7, 10]).permutation(20) % FOLDS
@@ -113,13 +113,13 @@ def test_what_is_saved_is_what_each_fold_loses_less_by_offsets_of_the_others() -
 
 
 @pytest.mark.slow
-def test_where_tags_do_not_differ_offsets_are_rare() -> None:
+def test_offsets_are_rare_if_tags_do_not_differ() -> None:
     none = [fit_offsets(drawn(np.random.default_rng([6, draw]), [0.0] * 20), CONFIG, draw) for draw in range(100)]
     assert sum(map(bool, none)) <= 5
 
 
 @pytest.mark.slow
-def test_what_an_uploader_alone_repeats_is_not_learnt() -> None:
+def test_repetition_by_a_single_uploader_is_not_learnt() -> None:
     """An uploader that is lucky with a tag is so on all of its videos, which predicts nothing about other uploaders."""
     given = 0
     for draw in range(40):
@@ -157,7 +157,7 @@ def test_only_tags_with_uploaders_enough_have_one(candidates: int, of_uploader: 
     assert fit_offsets(judged, CONFIG, 7).keys() == ({0, 1, 77} if counts else {0, 1})
 
 
-def test_without_a_spread_or_a_candidate_there_are_none_and_it_is_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_without_a_spread_or_a_candidate_there_are_none_and_this_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     judged = drawn(np.random.default_rng(10), [-2.0, 2.0])
     caplog.set_level(logging.INFO, "rank")
     assert fit_offsets(judged, CONFIG, 7) != {}

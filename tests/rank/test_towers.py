@@ -54,7 +54,7 @@ def test_every_video_and_tag_becomes_a_unit_row() -> None:
         torch.testing.assert_close(rows.norm(dim=1), torch.ones(len(rows)))
 
 
-def test_a_modality_that_is_missing_adds_nothing_whatever_lies_in_its_place() -> None:
+def test_a_missing_modality_adds_nothing_whatever_its_padding() -> None:
     towers, videos = towers_of(), some_videos()
     rows = read(towers, videos)
     noise = {name: noise_where_nothing_is(one) for name, one in videos.media.items()}
@@ -66,7 +66,7 @@ def test_a_modality_that_is_missing_adds_nothing_whatever_lies_in_its_place() ->
     torch.testing.assert_close(read(towers, frames_alone)[5], rows[5])
 
 
-def test_a_modality_that_is_not_looked_at_is_as_good_as_missing() -> None:
+def test_a_modality_that_is_not_used_equals_a_missing_one() -> None:
     towers, videos = towers_of(), some_videos()
     present = videos.present() & torch.tensor([True, False, True])  # no frames
     blind = given(
@@ -84,7 +84,7 @@ def test_modalities_go_by_their_names_not_their_order() -> None:
     torch.testing.assert_close(read(towers, turned), read(towers, videos))
 
 
-def test_whom_a_video_or_tag_is_read_with_does_not_matter() -> None:
+def test_vectors_do_not_depend_on_the_batch() -> None:
     towers = towers_of()
     lengths, names = ([3, 0, 9], [2, 3, 0], [1, 0, 4]), [2, 1, 8]
     text, frames, audio = (tokens_of(n, dim, seed=dim) for n, dim in zip(lengths, (SHAPE.width, 6, 4), strict=True))
@@ -99,14 +99,14 @@ def test_whom_a_video_or_tag_is_read_with_does_not_matter() -> None:
         torch.testing.assert_close(tag[0], tags[row], atol=1e-5, rtol=0)
 
 
-def test_nothing_to_look_at_is_no_direction_and_no_nan() -> None:
+def test_a_video_without_content_has_finite_vectors() -> None:
     towers = towers_of()
     nothing = given(tokens_of([0, 0], SHAPE.width), frames=tokens_of([0, 0], 6), audio=tokens_of([0, 0], 4))
     assert not read(towers, nothing).any()
 
 
 @pytest.mark.parametrize("trained", [0, 1, 3])
-def test_of_bert_the_upper_layers_alone_learn_and_everything_else_does(trained: int) -> None:
+def test_only_the_upper_layers_of_bert_and_all_other_parts_are_trained(trained: int) -> None:
     towers = towers_of(CONFIG.model_copy(update={"trained_layers": trained})).train()
     for weights in (towers.graph, towers.gating.gate[3]):  # weights that start at zero hide the layers before them
         assert isinstance(weights, nn.Linear)
@@ -129,7 +129,7 @@ def test_more_layers_to_train_than_there_are_is_refused() -> None:
         towers_of(CONFIG.model_copy(update={"trained_layers": 4}))
 
 
-def test_at_first_a_title_and_a_tag_are_as_near_as_their_projected_texts() -> None:
+def test_initial_cosines_are_those_of_the_projected_texts() -> None:
     towers, bert = towers_of(), tiny_bert()
     titles, names = tokens_of([3, 5, 1, 7], SHAPE.width), tokens_of([1, 2, 4], SHAPE.width, seed=4)
     without_media = given(titles, frames=tokens_of([0] * 4, 6), audio=tokens_of([0] * 4, 4))
@@ -145,7 +145,7 @@ def test_at_first_a_title_and_a_tag_are_as_near_as_their_projected_texts() -> No
     torch.testing.assert_close(product, torch.eye(24), atol=1e-5, rtol=0)
 
 
-def test_the_place_in_the_graph_is_added_and_drops_out_whole() -> None:
+def test_the_graph_embedding_is_added_and_dropped_as_a_whole() -> None:
     towers = towers_of()
     assert towers.graph is not None
     nn.init.normal_(towers.graph.weight)
@@ -172,7 +172,7 @@ def test_reading_draws_no_random_numbers() -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_a_temperature_at_its_limit_can_come_back() -> None:
+def test_a_temperature_at_its_limit_can_still_be_trained() -> None:
     towers = towers_of()
     towers.log_scale.data.fill_(math.log(500.0))
     towers.clamp_scale()

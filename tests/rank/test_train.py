@@ -54,7 +54,7 @@ class Recording(NegativeSampler):
         return super().sample(videos, generator)
 
 
-def test_every_video_with_a_tag_and_something_to_look_at_is_met_once_an_epoch() -> None:
+def test_every_video_with_a_tag_and_content_is_used_once_per_epoch() -> None:
     some = toy(24, seed=1, has_text=lambda number: number < 6)
     known = some.known.toarray()
     known[[0, 4]] = False
@@ -71,7 +71,7 @@ def test_every_video_with_a_tag_and_something_to_look_at_is_met_once_an_epoch() 
     assert not np.array_equal(epochs[0], epochs[1])
 
 
-def test_without_a_tag_or_anything_to_look_at_there_is_nothing_to_learn() -> None:
+def test_videos_without_a_tag_or_content_cannot_be_trained_on() -> None:
     some = toy(4, seed=1)
     untagged = replace(some, known=sparse.csr_array((4, TAGS), dtype=np.bool_))
     unseen = replace(some, data=replace(some.data, text=read([None] * 4, 2), media={}))
@@ -105,7 +105,7 @@ def test_training_in_parts_is_training_at_once() -> None:
         torch.testing.assert_close(one, other, atol=1e-3, rtol=1e-3, msg=name)
 
 
-def test_own_negatives_that_are_likely_labels_are_left_out_once_the_towers_are_trusted(
+def test_probable_false_negatives_are_filtered_from_a_share_of_the_steps_on(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(train, "LOG_EVERY", 1)

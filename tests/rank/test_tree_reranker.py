@@ -54,7 +54,7 @@ def order() -> TreeReranker:
     return fit_tree_reranker(drawn(1, 300), CONFIG, 7)
 
 
-def test_what_a_channel_knows_comes_first_on_videos_that_it_was_not_fitted_on(order: TreeReranker) -> None:
+def test_an_informative_channel_ranks_first_on_unseen_videos(order: TreeReranker) -> None:
     assert share_first(order, drawn(2, 200)) > 0.8
 
 
@@ -67,7 +67,7 @@ def test_the_same_seed_gives_the_same_order_and_reads_back_the_same(order: TreeR
         np.testing.assert_allclose(order.score(one, near), loaded.score(one, near), rtol=1e-6)
 
 
-def test_scores_of_halves_do_not_know_their_own_labels() -> None:
+def test_cross_fitted_scores_do_not_leak_labels() -> None:
     """Random labels are memorised, but each half is scored by the model of the other half."""
     generator = np.random.default_rng(5)
     videos = [(one, near, generator.choice(one.tag_rows, 1)) for one, near, _ in drawn(4, 200)]
@@ -95,7 +95,7 @@ def test_videos_of_one_uploader_are_in_one_half() -> None:
     assert np.mean(found) < 0.4
 
 
-def test_signs_are_log_odds_cosine_newness_and_log_scores() -> None:
+def test_features_are_log_odds_cosine_newness_and_log_scores() -> None:
     one = Candidates(
         np.array([3, 9]), CHANNELS, np.array([[0.5, np.nan], [np.nan, 0.0]], np.float32), new={9: "new"},
         probabilities=np.array([0.5, 1.0], np.float32),
@@ -122,13 +122,13 @@ def test_a_video_without_candidates_is_left_out_and_has_no_scores(order: TreeRer
         fit_tree_reranker([nothing, nothing], CONFIG, 7)
 
 
-def test_an_order_of_other_channels_is_refused(order: TreeReranker) -> None:
+def test_a_reranker_of_other_channels_is_rejected(order: TreeReranker) -> None:
     one = Candidates(np.array([3]), ("text",), np.ones((1, 1), np.float32), probabilities=np.array([0.5], np.float32))
     with pytest.raises(ValueError, match=r"the re-ranker was fitted with .*best_words"):
         order.score(one, np.zeros(1, np.float32))
 
 
-def test_what_recall_finds_likelier_or_the_ranker_nearer_never_comes_later(order: TreeReranker) -> None:
+def test_a_higher_recall_probability_or_cosine_never_ranks_lower(order: TreeReranker) -> None:
     [(one, _, _)] = drawn(9, 1, candidates=50)
     same = replace(one, scores=np.repeat(one.scores[:1], 50, axis=0), probabilities=np.full(50, 0.2, np.float32))
     rising = np.linspace(-1, 1, 50, dtype=np.float32)
