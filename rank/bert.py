@@ -73,13 +73,13 @@ class TextTokenizer:
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
 
-    def ids(self, texts: Sequence[str], most: int) -> list[NDArray[np.int64]]:
-        """Return the token ids of each text; most: number of positions of the model that reads them."""
-        most = min(most, self.max_tokens)
+    def ids(self, texts: Sequence[str], limit: int) -> list[NDArray[np.int64]]:
+        """Return the token ids of each text; limit: number of positions of the model that reads them."""
+        limit = min(limit, self.max_tokens)
         return [
-            _cut(np.array(one.ids, np.int64), most)
+            _truncated(np.array(encoding.ids, np.int64), limit)
             for start in range(0, len(texts), TOKENIZED_AT_ONCE)
-            for one in self._tokenizer.encode_batch(list(texts[start : start + TOKENIZED_AT_ONCE]))
+            for encoding in self._tokenizer.encode_batch(list(texts[start : start + TOKENIZED_AT_ONCE]))
         ]
 
     def lengths(self, texts: Sequence[str]) -> NDArray[np.int64]:
@@ -108,7 +108,7 @@ def encode_lower_layers(bert: Bert, tokenizer: TextTokenizer, texts: Sequence[st
     An empty text consists of its two special tokens.
     """
     ids = tokenizer.ids(texts, bert.shape.positions)
-    lengths = np.array([len(one) for one in ids], np.int64)
+    lengths = np.array([len(tokens) for tokens in ids], np.int64)
     order = np.argsort(lengths, kind="stable")
     is_last = layers == bert.shape.layers
     starts = starts_of(np.minimum(lengths, 1) if is_last else lengths)
@@ -118,11 +118,11 @@ def encode_lower_layers(bert: Bert, tokenizer: TextTokenizer, texts: Sequence[st
         rows = order[start : start + AT_ONCE]
         padded, mask = _padded([ids[row] for row in rows])
         padded, mask = padded.to(device), mask.to(device)
-        here = bert.through(bert.enter(padded), mask, slice(layers))
+        batch = bert.through(bert.enter(padded), mask, slice(layers))
         if is_last:
-            here, mask = pooled(here, mask)[:, None], mask[:, :1]
-        for row, states, there in zip(rows.tolist(), here.half().cpu().numpy(), mask.cpu().numpy(), strict=True):
-            values[starts[row] : starts[row + 1]] = states[there]
+            batch, mask = pooled(batch, mask)[:, None], mask[:, :1]
+        for row, states, present in zip(rows.tolist(), batch.half().cpu().numpy(), mask.cpu().numpy(), strict=True):
+            values[starts[row] : starts[row + 1]] = states[present]
     return Tokens(starts, values)
 
 
@@ -138,19 +138,19 @@ def load_bert(folder: Path, layers: Sequence[int]) -> tuple[Bert, Path]:
     Raises ArtifactMismatchError if the folder contains no BERT, or fewer layers.
     """
     try:
-        said = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        stored = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         tensors = _tensors(folder)
         tokenizers = [folder / name for name in ("tokenizer.json", "vocab.txt") if (folder / name).exists()]
         if not tokenizers:
             raise ValueError("it has no tokenizer")
-        if other := {name: said[name] for name, value in SAME.items() if said.get(name, value) != value}:
+        if other := {name: stored[name] for name, value in SAME.items() if stored.get(name, value) != value}:
             raise ValueError(f"its config.json says {other}")
-        if max(layers) >= said["num_hidden_layers"]:
-            raise ValueError(f"it has {said['num_hidden_layers']} layers")
+        if max(layers) >= stored["num_hidden_layers"]:
+            raise ValueError(f"it has {stored['num_hidden_layers']} layers")
         bert = Bert(
             BertShape(
-                said["vocab_size"], said["max_position_embeddings"], said["hidden_size"], said["num_attention_heads"],
-                said["intermediate_size"], len(layers),
+                stored["vocab_size"], stored["max_position_embeddings"], stored["hidden_size"],
+                stored["num_attention_heads"], stored["intermediate_size"], len(layers),
             )
         )  # fmt: skip
         bert.load_state_dict(_renamed(tensors, layers))
@@ -163,12 +163,14 @@ def load_bert(folder: Path, layers: Sequence[int]) -> tuple[Bert, Path]:
 
 
 def _tensors(folder: Path) -> dict[str, Tensor]:
-    whole = folder / "model.safetensors"
-    tensors = load_file(whole) if whole.exists() else torch.load(folder / "pytorch_model.bin", "cpu", weights_only=True)
-    return {_today(name.removeprefix("bert.")): value.float() for name, value in tensors.items()}
+    weights = folder / "model.safetensors"
+    tensors = (
+        load_file(weights) if weights.exists() else torch.load(folder / "pytorch_model.bin", "cpu", weights_only=True)
+    )
+    return {_current_name(name.removeprefix("bert.")): value.float() for name, value in tensors.items()}
 
 
-def _today(name: str) -> str:
+def _current_name(name: str) -> str:
     """Return the current name of a weight: the oldest BERTs, also Google's own, name norms as TensorFlow did."""
     return name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
 
@@ -190,18 +192,18 @@ def _renamed(tensors: dict[str, Tensor], layers: Sequence[int]) -> dict[str, Ten
         "linear2": "output.dense",
         "norm2": "output.LayerNorm",
     }
-    for place, layer in enumerate(layers):
-        theirs, ours = f"encoder.layer.{layer}.", f"layers.{place}."
+    for index, layer in enumerate(layers):
+        source, target = f"encoder.layer.{layer}.", f"layers.{index}."
         for kind in ("weight", "bias"):
-            three = [tensors[f"{theirs}attention.self.{part}.{kind}"] for part in ("query", "key", "value")]
-            state[f"{ours}self_attn.in_proj_{kind}"] = torch.cat(three)
-            for mine, name in parts.items():
-                state[f"{ours}{mine}.{kind}"] = tensors[f"{theirs}{name}.{kind}"]
+            projections = [tensors[f"{source}attention.self.{part}.{kind}"] for part in ("query", "key", "value")]
+            state[f"{target}self_attn.in_proj_{kind}"] = torch.cat(projections)
+            for part, name in parts.items():
+                state[f"{target}{part}.{kind}"] = tensors[f"{source}{name}.{kind}"]
     return state
 
 
-def _cut(ids: NDArray[np.int64], most: int) -> NDArray[np.int64]:
-    return ids if len(ids) <= most else np.append(ids[: most - 1], ids[-1])
+def _truncated(ids: NDArray[np.int64], limit: int) -> NDArray[np.int64]:
+    return ids if len(ids) <= limit else np.append(ids[: limit - 1], ids[-1])
 
 
 def _one_line(error: Exception) -> str:
@@ -211,6 +213,6 @@ def _one_line(error: Exception) -> str:
 def _padded(ids: Sequence[NDArray[np.int64]]) -> tuple[Tensor, Tensor]:
     longest = max(map(len, ids))
     padded, mask = np.zeros((len(ids), longest), np.int64), np.zeros((len(ids), longest), np.bool_)
-    for row, one in enumerate(ids):
-        padded[row, : len(one)], mask[row, : len(one)] = one, True
+    for row, tokens in enumerate(ids):
+        padded[row, : len(tokens)], mask[row, : len(tokens)] = tokens, True
     return torch.from_numpy(padded), torch.from_numpy(mask)

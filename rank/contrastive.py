@@ -35,12 +35,12 @@ class TowerEncoder:
 
     def encode_texts(self, texts: Sequence[str]) -> Tokens:
         """Return the output of BERT's lower layers for texts; no tokens for a blank text."""
-        told = [place for place, text in enumerate(texts) if text.strip()]
+        rows = [row for row, text in enumerate(texts) if text.strip()]
         states = encode_lower_layers(
-            self.towers.bert, self.tokenizer, [texts[place] for place in told], self.towers.lower_layers
+            self.towers.bert, self.tokenizer, [texts[row] for row in rows], self.towers.lower_layers
         )
         lengths = np.zeros(len(texts), np.int64)
-        lengths[told] = np.diff(states.starts)
+        lengths[rows] = np.diff(states.starts)
         return Tokens(starts_of(lengths), states.values)
 
     @torch.inference_mode()
@@ -48,13 +48,13 @@ class TowerEncoder:
         """Return (B, D) unit rows; zeros for a video without text and media."""
         rows = np.zeros((len(text), self.towers.width), np.float32)
         for start in range(0, len(text), AT_ONCE):
-            some = np.arange(start, min(start + AT_ONCE, len(text)))
-            given = VideoInput(
-                pad(text.only(some)), {name: pad(media[name].only(some)) for name in self.towers.media_dims}
+            batch = np.arange(start, min(start + AT_ONCE, len(text)))
+            inputs = VideoInput(
+                pad(text.only(batch)), {name: pad(media[name].only(batch)) for name in self.towers.media_dims}
             )
-            given = given.to(self.towers.device)
-            present = given.present()
-            rows[some] = (self.towers.encode_videos(given, present) * present.any(dim=1, keepdim=True)).cpu().numpy()
+            inputs = inputs.to(self.towers.device)
+            present = inputs.present()
+            rows[batch] = (self.towers.encode_videos(inputs, present) * present.any(dim=1, keepdim=True)).cpu().numpy()
         return rows
 
     @torch.inference_mode()
@@ -62,9 +62,9 @@ class TowerEncoder:
         """Return (N, D) unit rows; graph: (N, G) graph embeddings, zeros for a tag without one."""
         rows = np.zeros((len(names), self.towers.width), np.float32)
         for start in range(0, len(names), AT_ONCE):
-            some = np.arange(start, min(start + AT_ONCE, len(names)))
-            given = TagInput(pad(names.only(some)), torch.from_numpy(graph[some])).to(self.towers.device)
-            rows[some] = self.towers.encode_tags(given).cpu().numpy()
+            batch = np.arange(start, min(start + AT_ONCE, len(names)))
+            inputs = TagInput(pad(names.only(batch)), torch.from_numpy(graph[batch])).to(self.towers.device)
+            rows[batch] = self.towers.encode_tags(inputs).cpu().numpy()
         return rows
 
     def encode_names(self, names: Sequence[str]) -> Floats:
@@ -97,7 +97,9 @@ class TagScorer:
 
     def new_tag_vectors(self, candidates: Sequence[Candidates]) -> dict[str, Floats]:
         """Return (D,) unit rows of the tags outside the catalog, by name; one batch is faster than one by one."""
-        names = list(dict.fromkeys(name for one in candidates for name in one.new.values() if name not in self.known))
+        names = list(
+            dict.fromkeys(name for video in candidates for name in video.new.values() if name not in self.known)
+        )
         return {**self.known, **dict(zip(names, self.encoder.encode_names(names), strict=True))}
 
     def cosines_of(self, row: Floats, candidates: Candidates, names: Mapping[str, Floats]) -> Floats:
@@ -105,8 +107,8 @@ class TagScorer:
         known = candidates.within(len(self.tag_vectors))
         cosines = np.empty(len(known), np.float32)
         cosines[known] = self.tag_vectors[candidates.tag_rows[known]] @ row
-        for place in np.flatnonzero(~known).tolist():
-            cosines[place] = names[candidates.new[int(candidates.tag_rows[place])]] @ row
+        for position in np.flatnonzero(~known).tolist():
+            cosines[position] = names[candidates.new[int(candidates.tag_rows[position])]] @ row
         return cosines
 
 
@@ -120,9 +122,7 @@ class ContrastiveRanker:
 
     def score(self, videos: Sequence[RankInput]) -> list[TagScores]:
         cosines = self.scorer.cosines(videos)
-        return [
-            TagScores(self.confidences(video.candidates, near)) for video, near in zip(videos, cosines, strict=True)
-        ]
+        return [TagScores(self.confidences(video.candidates, row)) for video, row in zip(videos, cosines, strict=True)]
 
     def with_tag_vectors(self, names: Mapping[str, Floats]) -> "ContrastiveRanker":
         """Return this ranker with cached (D,) unit rows of tags outside the catalog, by name."""

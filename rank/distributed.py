@@ -25,8 +25,8 @@ from tagging.errors import InvalidConfigError, VideotagError
 from tagging.progress import Progress, Silent
 from tagging.torch_tools import torch_device
 
-PATIENCE = timedelta(minutes=10)  # for a process that does not respond
-LEAVING_S = 10.0
+TIMEOUT = timedelta(minutes=10)  # for a process that does not respond
+EXIT_TIMEOUT_S = 10.0
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -73,21 +73,21 @@ class Worker:
     def share(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the rows of this process. All processes have equally many, so the last row may repeat."""
         each = -(-len(rows) // self.size)
-        places = np.arange(self.rank * each, (self.rank + 1) * each)
-        return rows[np.minimum(places, len(rows) - 1)]
+        positions = np.arange(self.rank * each, (self.rank + 1) * each)
+        return rows[np.minimum(positions, len(rows) - 1)]
 
-    def gather(self, mine: Tensor, count: int) -> Tensor:
+    def gather(self, own: Tensor, count: int) -> Tensor:
         """Return the (count, D) rows of all processes, given this one's share (n, D), without the repeated rows.
 
         Gradients flow into this process's share only, multiplied by the number of processes, because
         DistributedDataParallel averages over them later.
         """
         if self.size == 1:
-            return mine
-        shares = [torch.empty_like(mine) for _ in range(self.size)]
-        distributed.all_gather(shares, mine.detach())
-        mine.register_hook(lambda gradient: gradient * self.size)  # type: ignore[no-untyped-call]
-        shares[self.rank] = mine
+            return own
+        shares = [torch.empty_like(own) for _ in range(self.size)]
+        distributed.all_gather(shares, own.detach())
+        own.register_hook(lambda gradient: gradient * self.size)  # type: ignore[no-untyped-call]
+        shares[self.rank] = own
         return torch.cat(shares)[:count]
 
 
@@ -110,20 +110,20 @@ def run_distributed(
         for other in others:
             other.start()
         try:
-            with _joined(0, hardware, meeting) as team:
-                return work(team, task, progress)
+            with _joined(0, hardware, meeting) as worker:
+                return work(worker, task, progress)
         except RuntimeError as error:  # a collective operation whose peer has died
             for other in others:
-                other.join(LEAVING_S)
+                other.join(EXIT_TIMEOUT_S)
             if dead := [other.exitcode for other in others if other.exitcode]:
                 raise VideotagError(
                     f"{len(dead)} of {hardware.processes} training processes died, exit code {dead[0]}",
-                    "it told why above, unless it was killed for memory; fewer rank.ranker.processes need less of it",
+                    "see its error above; without one it ran out of memory, which fewer rank.ranker.processes save",
                 ) from error
             raise
         finally:
             for other in others:
-                other.join(LEAVING_S)
+                other.join(EXIT_TIMEOUT_S)
                 other.terminate()
 
 
@@ -132,22 +132,22 @@ def _follow(
 ) -> None:
     if hardware.device == "cpu":  # otherwise each process uses every core
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // hardware.processes))
-    with _joined(rank, hardware, meeting) as team:
-        work(team, task, Silent())
+    with _joined(rank, hardware, meeting) as worker:
+        work(worker, task, Silent())
 
 
 @contextmanager
 def _joined(rank: int, hardware: Hardware, meeting: Path) -> Iterator[Worker]:
-    team = _member(rank, hardware)
+    worker = _member(rank, hardware)
     distributed.init_process_group(
         "nccl" if hardware.device == "cuda" else "gloo",
         store=distributed.FileStore(str(meeting), hardware.processes),  # type: ignore[attr-defined]
         rank=rank,
         world_size=hardware.processes,
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
     )
     try:
-        yield team
+        yield worker
     finally:
         distributed.destroy_process_group()
 

@@ -85,14 +85,15 @@ class HeldOutPredictions:
     ) -> "HeldOutPredictions":
         """Build from the (k,) confidences of each video's candidates, best first, and (k,) whether they are right."""
         starts = starts_of([len(confidences) for confidences, _ in videos])
-        confidences = np.concatenate([np.zeros(0, np.float32), *(one for one, _ in videos)])
-        return cls(starts, confidences, np.concatenate([np.zeros(0, np.bool_), *(one for _, one in videos)]), uploaders)
+        confidences = np.concatenate([np.zeros(0, np.float32), *(values for values, _ in videos)])
+        right = np.concatenate([np.zeros(0, np.bool_), *(values for _, values in videos)])
+        return cls(starts, confidences, right, uploaders)
 
     def only(self, chosen: NDArray[np.bool_]) -> "HeldOutPredictions":
         """Return the predictions of some of the videos; chosen: (V,)"""
-        here = chosen[self.videos]
+        kept = chosen[self.videos]
         starts = starts_of(np.diff(self.starts)[chosen])
-        return HeldOutPredictions(starts, self.confidences[here], self.right[here], self.uploaders[chosen])
+        return HeldOutPredictions(starts, self.confidences[kept], self.right[kept], self.uploaders[chosen])
 
     def truncated(self, most: int) -> "HeldOutPredictions":
         """Return at most `most` candidates per video: a guarantee holds for answers truncated like the tested ones."""
@@ -175,10 +176,10 @@ def resplit_rates(
         if is_first.all():
             kept += 1
             continue
-        least = controlled_threshold(answers.only(is_first), precision, delta, generator)
-        found = evaluate_threshold(answers.only(~is_first), least).precision
-        kept += found is None or found >= precision
-        answered += found is not None
+        threshold = controlled_threshold(answers.only(is_first), precision, delta, generator)
+        reached = evaluate_threshold(answers.only(~is_first), threshold).precision
+        kept += reached is None or reached >= precision
+        answered += reached is not None
     return kept / times, answered / times
 
 
@@ -240,7 +241,7 @@ def _grid(confidences: NDArray[np.float32]) -> list[float]:
     if not len(confidences):
         return []
     quantiles = np.quantile(confidences, np.linspace(0, 1, THRESHOLDS), method="higher")
-    return [float(one) for one in np.unique(quantiles)[::-1]]
+    return [float(threshold) for threshold in np.unique(quantiles)[::-1]]
 
 
 def _video_losses(answers: HeldOutPredictions, threshold: float) -> tuple[Floats, NDArray[np.bool_]]:

@@ -50,16 +50,16 @@ class HeldOutLogOdds:
         return np.asarray(1 / many[pair])
 
 
-def fit_offsets(judged: HeldOutLogOdds, config: TagOffsetsConfig, seed: int) -> dict[int, float]:
+def fit_offsets(held_out: HeldOutLogOdds, config: TagOffsetsConfig, seed: int) -> dict[int, float]:
     """Fit offsets by catalog row; empty if they do not lower the loss of uploaders they were not fitted on."""
-    enough = judged.only(np.isin(judged.tags, _of_enough_uploaders(judged, config.least_uploaders)))
+    enough = held_out.only(np.isin(held_out.tags, _tags_with_uploaders(held_out, config.least_uploaders)))
     spread = _best_spread(enough, config, seed) if len(enough.tags) else None
     if spread is None:
         logger.info("no tag has a threshold of its own")
         return {}
-    rows, places = np.unique(enough.tags, return_inverse=True)
+    rows, positions = np.unique(enough.tags, return_inverse=True)
     logger.info("%d tags have a threshold of their own, of spread %g", len(rows), spread)
-    found = map_offsets(enough.odds, enough.right, places, enough.weights(), len(rows), spread)
+    found = map_offsets(enough.odds, enough.right, positions, enough.weights(), len(rows), spread)
     return dict(zip(rows.tolist(), found.tolist(), strict=True))
 
 
@@ -68,25 +68,25 @@ def candidate_offsets(rows: Rows, new: Mapping[int, str], offsets: Mapping[int, 
     return np.array([0.0 if row in new else offsets.get(row, 0.0) for row in rows.tolist()], np.float64)
 
 
-def held_out_gain(judged: HeldOutLogOdds, spread: float, seed: int) -> tuple[float, float]:
+def held_out_gain(held_out: HeldOutLogOdds, spread: float, seed: int) -> tuple[float, float]:
     """Return the log loss (nats, over all uploaders) that cross-fitted offsets save, and its standard error.
 
     The offsets of each uploader are fitted on the uploaders of the other folds; the error is over uploaders.
     """
-    rows, places = np.unique(judged.tags, return_inverse=True)
-    weights = judged.weights()
-    uploader = np.unique(judged.uploaders, return_inverse=True)[1]
+    rows, positions = np.unique(held_out.tags, return_inverse=True)
+    weights = held_out.weights()
+    uploader = np.unique(held_out.uploaders, return_inverse=True)[1]
     count = int(uploader.max()) + 1
     fold = (np.random.default_rng([seed, Stream.TAG_OFFSET_FOLDS]).permutation(count) % FOLDS)[uploader]
     saved = np.zeros(count)
-    for one in range(FOLDS):
-        others, here = fold != one, fold == one
+    for test_fold in range(FOLDS):
+        train, test = fold != test_fold, fold == test_fold
         offsets = map_offsets(
-            judged.odds[others], judged.right[others], places[others], weights[others], len(rows), spread
+            held_out.odds[train], held_out.right[train], positions[train], weights[train], len(rows), spread
         )
-        odds, right = judged.odds[here], judged.right[here]
-        less = _losses(odds, right) - _losses(odds + offsets[places[here]], right)
-        saved += np.bincount(uploader[here], weights[here] * less, minlength=count)
+        odds, right = held_out.odds[test], held_out.right[test]
+        gain = _losses(odds, right) - _losses(odds + offsets[positions[test]], right)
+        saved += np.bincount(uploader[test], weights[test] * gain, minlength=count)
     return float(saved.sum()), float(np.sqrt(count * saved.var()))
 
 
@@ -99,31 +99,31 @@ def map_offsets(
     """
     offsets = np.zeros(count)
     for _ in range(STEPS):
-        sure = expit(odds + offsets[tags])
-        slope = np.bincount(tags, weights * (right - sure), minlength=count) - offsets / spread**2
-        bend = np.bincount(tags, weights * sure * (1 - sure), minlength=count) + 1 / spread**2
+        probability = expit(odds + offsets[tags])
+        gradient = np.bincount(tags, weights * (right - probability), minlength=count) - offsets / spread**2
+        curvature = np.bincount(tags, weights * probability * (1 - probability), minlength=count) + 1 / spread**2
         # A logistic curve's second derivative grows less than e-fold in a step of 1, so no such step overshoots.
-        step = np.clip(slope / bend, -1, 1)
+        step = np.clip(gradient / curvature, -1, 1)
         offsets += step
         if np.abs(step).max(initial=0.0) < CLOSE:
             break
     return offsets
 
 
-def _best_spread(judged: HeldOutLogOdds, config: TagOffsetsConfig, seed: int) -> float | None:
+def _best_spread(held_out: HeldOutLogOdds, config: TagOffsetsConfig, seed: int) -> float | None:
     """Return the spread that saves most, among those that save more than chance explains; None if none does."""
-    best, most = None, 0.0
+    best, best_saved = None, 0.0
     for spread in config.spreads:
-        saved, error = held_out_gain(judged, spread, seed)
+        saved, error = held_out_gain(held_out, spread, seed)
         logger.info("thresholds of spread %g save %.1f ± %.1f nats on other uploaders", spread, saved, error)
-        if saved > config.standard_errors * error and (best is None or saved > most):
-            best, most = spread, saved
+        if saved > config.standard_errors * error and (best is None or saved > best_saved):
+            best, best_saved = spread, saved
     return best
 
 
-def _of_enough_uploaders(judged: HeldOutLogOdds, least: int) -> Rows:
+def _tags_with_uploaders(held_out: HeldOutLogOdds, least: int) -> Rows:
     """Return the rows of the tags that are candidates of at least so many uploaders."""
-    pairs = np.unique(np.stack([judged.tags, judged.uploaders]), axis=1)
+    pairs = np.unique(np.stack([held_out.tags, held_out.uploaders]), axis=1)
     tags, uploaders = np.unique(pairs[0], return_counts=True)
     return tags[uploaders >= least]
 

@@ -101,24 +101,24 @@ class _Run:
     checkpoint: Path | None
 
 
-def _train(team: Worker, run: _Run, progress: Progress) -> Towers:
+def _train(worker: Worker, run: _Run, progress: Progress) -> Towers:
     config, usable, seed = run.config, run.usable, run.seed
     size = min(config.batch, len(usable))
     steps = max(config.least_steps, round(config.epochs * (len(usable) // size)))
-    gpus = [team.device] if team.device.type == "cuda" else []
+    gpus = [worker.device] if worker.device.type == "cuda" else []
     with torch.random.fork_rng(gpus), progress.track("training the ranker", steps) as advance:
         torch.manual_seed(seed)
         media = {name: tokens.dim for name, tokens in run.data.media.items()}
         # Weights reach the processes in shared memory, so each trains a copy of its own.
-        towers = Towers(copy.deepcopy(run.bert), media, run.data.graph.shape[1], config.towers).to(team.device)
+        towers = Towers(copy.deepcopy(run.bert), media, run.data.graph.shape[1], config.towers).to(worker.device)
         towers.train()
-        model = team.model(towers)
+        model = worker.model(towers)
         optimizer = torch.optim.AdamW(_groups(towers, config))
         first = restore(run.checkpoint, run.name, towers, optimizer)
         advance(first)
         for step in range(first, steps):
             generator = np.random.default_rng([seed, Stream.RANK_STEPS, step])
-            torch.manual_seed(int(generator.integers(2**62)) + team.rank)  # of dropout
+            torch.manual_seed(int(generator.integers(2**62)) + worker.rank)  # of dropout
             rows = _rows(usable, size, step, seed)
             sample = run.negatives.sample(rows, generator)
             share = _cosine((step + 0.5) / steps)
@@ -126,40 +126,42 @@ def _train(team: Worker, run: _Run, progress: Progress) -> Towers:
                 group["lr"] = group["highest"] * share
             filtering = step >= FILTER_FROM * steps
             optimizer.zero_grad(set_to_none=True)
-            measured = _backward(team, model, run, rows, sample, filtering)
+            measured = _backward(worker, model, run, rows, sample, filtering)
             norm = torch.nn.utils.clip_grad_norm_(towers.parameters(), config.max_norm)
             optimizer.step()
             towers.clamp_scale()
             advance(1)
             if (step + 1) % LOG_EVERY == 0 or step + 1 == steps:
-                told = measured | {"gradient": norm.item(), "scale": towers.scale().item()}
-                logger.info("step %d: %s", step + 1, ", ".join(f"{name} {value:.3f}" for name, value in told.items()))
-            if run.checkpoint is not None and team.rank == 0 and (step + 1) % SAVE_EVERY == 0:
+                metrics = measured | {"gradient": norm.item(), "scale": towers.scale().item()}
+                logger.info(
+                    "step %d: %s", step + 1, ", ".join(f"{name} {value:.3f}" for name, value in metrics.items())
+                )
+            if run.checkpoint is not None and worker.rank == 0 and (step + 1) % SAVE_EVERY == 0:
                 save(run.checkpoint, run.name, step + 1, towers, optimizer)
     return towers.eval()
 
 
 def _backward(
-    team: Worker, model: nn.Module, run: _Run, rows: NDArray[np.int64], sample: NegativeSample, filtering: bool
+    worker: Worker, model: nn.Module, run: _Run, rows: NDArray[np.int64], sample: NegativeSample, filtering: bool
 ) -> dict[str, float]:
     """Compute the gradients of a step and return its measurements by name."""
     config, data = run.config, run.data
-    pairs = (_on(team.device, sample.positives[0]), _on(team.device, sample.positives[1]))
-    source, correction = _on(team.device, sample.source), _on(team.device, sample.correction)
-    weight = _on(team.device, data.weights[rows])
+    pairs = (_on(worker.device, sample.positives[0]), _on(worker.device, sample.positives[1]))
+    source, correction = _on(worker.device, sample.source), _on(worker.device, sample.correction)
+    weight = _on(worker.device, data.weights[rows])
     measured: dict[str, float] = {}
 
     def encode(part: Part) -> tuple[Tensor, Tensor, Tensor]:
         videos, tags = data.videos(part[0]), data.tags(part[1])
-        present = modality_dropout(videos.present(), config.view_dropout).to(team.device)
-        with torch.autocast(team.device.type, torch.bfloat16, enabled=run.bfloat16):
+        present = modality_dropout(videos.present(), config.view_dropout).to(worker.device)
+        with torch.autocast(worker.device.type, torch.bfloat16, enabled=run.bfloat16):
             encoded: tuple[Tensor, Tensor, Tensor] = model(
-                videos.to(team.device), present, tags.to(team.device), config.graph_dropout
+                videos.to(worker.device), present, tags.to(worker.device), config.graph_dropout
             )
         return encoded
 
     def loss(own_videos: Tensor, own_tags: Tensor, scale: Tensor) -> Tensor:
-        videos, tags = team.gather(own_videos, len(rows)), team.gather(own_tags, len(sample.tags))
+        videos, tags = worker.gather(own_videos, len(rows)), worker.gather(own_tags, len(sample.tags))
         cosines = videos @ tags.T
         negative = source >= 0
         if filtering:
@@ -171,7 +173,7 @@ def _backward(
         measured["loss"] = value.item()
         return value
 
-    parts = _parts(team.share(rows), team.share(sample.tags), config.at_once)
+    parts = _parts(worker.share(rows), worker.share(sample.tags), config.at_once)
     backward(encode, parts, loss, model.no_sync if isinstance(model, DistributedDataParallel) else nullcontext)
     return measured
 
@@ -187,16 +189,16 @@ def _on(device: torch.device, array: NDArray[np.generic]) -> Tensor:
 
 
 def _visible(data: RankData) -> NDArray[np.bool_]:
-    there = [np.diff(tokens.starts) > 0 for tokens in (data.text, *data.media.values())]
-    return np.asarray(np.any(there, axis=0))
+    present = [np.diff(tokens.starts) > 0 for tokens in (data.text, *data.media.values())]
+    return np.asarray(np.any(present, axis=0))
 
 
 def _rows(usable: NDArray[np.int64], size: int, step: int, seed: int) -> NDArray[np.int64]:
     """Return the videos of a step: each once per epoch, in an order drawn per epoch, so the same after a restart."""
     per_epoch = len(usable) // size
-    epoch, place = divmod(step, per_epoch)
+    epoch, batch = divmod(step, per_epoch)
     order = np.random.default_rng([seed, Stream.RANK_EPOCHS, epoch]).permutation(usable)
-    return np.sort(order[place * size : (place + 1) * size])
+    return np.sort(order[batch * size : (batch + 1) * size])
 
 
 def _groups(towers: Towers, config: RankerConfig) -> list[dict[str, object]]:
@@ -204,12 +206,14 @@ def _groups(towers: Towers, config: RankerConfig) -> list[dict[str, object]]:
     groups: list[dict[str, object]] = []
     for is_bert, rate in ((False, config.rate), (True, config.bert_rate)):
         for decays in (False, True):
-            some = [
+            parameters = [
                 value
                 for name, value in towers.named_parameters()
                 if value.requires_grad and name.startswith("bert.") == is_bert and (value.ndim > 1) == decays
             ]
-            groups.append({"params": some, "weight_decay": config.weight_decay * decays, "highest": rate, "lr": rate})
+            groups.append(
+                {"params": parameters, "weight_decay": config.weight_decay * decays, "highest": rate, "lr": rate}
+            )
     return [group for group in groups if group["params"]]
 
 
