@@ -190,8 +190,8 @@ def test_weights_of_older_files_and_names_are_the_same(
         shutil.copy(folder / name, tmp_path)
     (first, _), (second, _) = load_bert(folder, (0, 2)), load_bert(tmp_path, (0, 2))
     assert first.shape == second.shape
-    for one, other in zip(first.state_dict().values(), second.state_dict().values(), strict=True):
-        assert torch.equal(one, other)
+    for first_tensor, other in zip(first.state_dict().values(), second.state_dict().values(), strict=True):
+        assert torch.equal(first_tensor, other)
 
 
 def without(name: str) -> Callable[[Path], None]:
@@ -207,8 +207,8 @@ def holding(name: str, content: bytes) -> Callable[[Path], None]:
 
 def saying(**values: object) -> Callable[[Path], None]:
     def change(folder: Path) -> None:
-        said = json.loads((folder / "config.json").read_text())
-        (folder / "config.json").write_text(json.dumps(said | values))
+        settings = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps(settings | values))
 
     return change
 

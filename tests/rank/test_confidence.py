@@ -51,7 +51,7 @@ def test_it_is_a_logistic_curve_over_log_odds_cosine_newness_and_order() -> None
 def test_a_tags_offset_shifts_its_log_odds_and_no_others() -> None:
     of_tags = replace(SOME, offsets={0: 0.7, 2: -1.5, 3: 4.0, 9: 4.0})
     given = candidates([0.2, 0.9, 0.5, 0.4], new=[3]), cosines(0.3, -0.1, 0.9, 0.0), cosines(0, 0, 0, 0)
-    before, after = (logit(one.probabilities(*given).astype(float)) for one in (SOME, of_tags))
+    before, after = (logit(scores_of.probabilities(*given).astype(float)) for scores_of in (SOME, of_tags))
     np.testing.assert_allclose(after - before, [0.7, 0, -1.5, 0], atol=1e-5)  # whatever row a new tag has
 
 
@@ -107,18 +107,19 @@ def test_the_weights_that_made_the_labels_are_found() -> None:
 
 
 def test_confidences_sum_to_the_number_of_right_candidates() -> None:
-    some, ordered = drawn(np.random.default_rng(1), 500, (0.7, 2.0, 1.0, 0.6, -1.0))
-    found = fitted(some, ordered)
-    said = sum(
-        float(found.probabilities(one, near, score).sum()) for (one, near, _), score in zip(some, ordered, strict=True)
+    drawn_videos, ordered = drawn(np.random.default_rng(1), 500, (0.7, 2.0, 1.0, 0.6, -1.0))
+    found = fitted(drawn_videos, ordered)
+    total = sum(
+        float(found.probabilities(candidates_of, near, score).sum())
+        for (candidates_of, near, _), score in zip(drawn_videos, ordered, strict=True)
     )
-    assert said == pytest.approx(sum(len(right) for _, _, right in some), rel=1e-3)
+    assert total == pytest.approx(sum(len(right) for _, _, right in drawn_videos), rel=1e-3)
 
 
 def test_a_random_reranker_gets_no_weight() -> None:
-    some, _ = drawn(np.random.default_rng(3), 2000, (0.7, 2.0, 1.0, 0.0, -1.0))
+    drawn_videos, _ = drawn(np.random.default_rng(3), 2000, (0.7, 2.0, 1.0, 0.0, -1.0))
     noise = np.random.default_rng(4)
-    found = fitted(some, [noise.normal(size=6).astype(np.float32) for _ in some])
+    found = fitted(drawn_videos, [noise.normal(size=6).astype(np.float32) for _ in drawn_videos])
     assert abs(found.order) < 0.1 < found.likely
 
 
@@ -133,31 +134,35 @@ def test_a_cosine_that_alone_separates_right_from_wrong_gets_the_weight() -> Non
 @pytest.mark.parametrize("true", [[0, 1], []])
 def test_only_right_or_only_wrong_candidates_cannot_be_fitted(true: list[int]) -> None:
     nothing = (candidates([]), cosines(), np.array([5]))
-    some = (candidates([0.3, 0.6]), cosines(0.1, 0.2), np.array(true, np.int64))
+    drawn_videos = (candidates([0.3, 0.6]), cosines(0.1, 0.2), np.array(true, np.int64))
     with pytest.raises(NothingToLearnError, match=f"{len(true)} of 2 candidates are correct"):
-        fitted([some, nothing], [cosines(0, 0), cosines()])
+        fitted([drawn_videos, nothing], [cosines(0, 0), cosines()])
     with pytest.raises(NothingToLearnError, match="0 of 0 candidates are correct"):
         fitted([nothing], [cosines()])
 
 
 def test_videos_without_candidates_change_nothing() -> None:
-    some, ordered = drawn(np.random.default_rng(2), 50, (0.7, 2.0, 1.0, 0.5, -1.0))
+    drawn_videos, ordered = drawn(np.random.default_rng(2), 50, (0.7, 2.0, 1.0, 0.5, -1.0))
     nothing = (candidates([]), cosines(), np.array([5]))
-    with_them = fitted([nothing, *some, nothing], [cosines(), *ordered, cosines()])
-    assert with_them == fitted(some, ordered)
+    with_them = fitted([nothing, *drawn_videos, nothing], [cosines(), *ordered, cosines()])
+    assert with_them == fitted(drawn_videos, ordered)
     assert confidence_features(*nothing[:2], cosines()).shape == (0, 4)
 
 
 def test_tags_that_are_right_more_often_than_the_others_get_an_offset_unless_they_were_new() -> None:
-    some, ordered = drawn(np.random.default_rng(5), 600, (0.7, 2.0, -1.0, 0.6, -1.0))
+    drawn_videos, ordered = drawn(np.random.default_rng(5), 600, (0.7, 2.0, -1.0, 0.6, -1.0))
     generator = np.random.default_rng(6)
     videos: list[Example] = []
-    for one, near, right in some:  # half of the wrong first and last candidates are right after all, all of new ones
-        luckier = [row for row in (0, 5) if generator.random() < (1.0 if row in one.new else 0.5)]
-        videos.append((one, near, np.union1d(right, luckier)))
+    for (
+        shown,
+        near,
+        right,
+    ) in drawn_videos:  # half of the wrong first and last candidates are right after all, all of new ones
+        luckier = [row for row in (0, 5) if generator.random() < (1.0 if row in shown.new else 0.5)]
+        videos.append((shown, near, np.union1d(right, luckier)))
     found = fitted(videos, ordered, 0.25, 0.5)
     assert found.offsets.keys() == set(range(6))
     assert min(found.offsets[row] for row in (0, 5)) > 0.2 > max(found.offsets[row] for row in (1, 2, 3, 4))
-    never_new = [(replace(one, new={}), near, right) for one, near, right in videos]
+    never_new = [(replace(shown, new={}), near, right) for shown, near, right in videos]
     assert fitted(never_new, ordered, 0.25, 0.5).offsets[0] > found.offsets[0] + 0.2
     assert fitted(videos, ordered).offsets == {}

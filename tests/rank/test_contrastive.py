@@ -103,36 +103,36 @@ def states(encoder: TowerEncoder, text: str) -> tuple[Tensor, Tensor]:
 
 
 @torch.inference_mode()
-def seen_alone(encoder: TowerEncoder, one: RankInput) -> NDArray[np.float32]:
+def seen_alone(encoder: TowerEncoder, video: RankInput) -> NDArray[np.float32]:
     """Return the video's row from the modalities that it has."""
     media = {
         name: (torch.from_numpy(tokens)[None], torch.ones(1, len(tokens), dtype=torch.bool))
         if tokens is not None
         else (torch.zeros(1, 1, dim), torch.zeros(1, 1, dtype=torch.bool))
-        for name, dim, tokens in (("frames", 6, one.features.frames), ("audio", 4, one.features.audio))
+        for name, dim, tokens in (("frames", 6, video.features.frames), ("audio", 4, video.features.audio))
     }
-    given = VideoInput(states(encoder, one.video.text), media)  # type: ignore[arg-type]
+    given = VideoInput(states(encoder, video.video.text), media)  # type: ignore[arg-type]
     if not given.present().any():
         return np.zeros(encoder.towers.width, np.float32)
     return np.asarray(encoder.towers.encode_videos(given, given.present())[0].numpy())
 
 
 @torch.inference_mode()
-def named_alone(encoder: TowerEncoder, name: str, place: Floats | None = None) -> NDArray[np.float32]:
-    graph = torch.from_numpy(np.zeros(GRAPH, np.float32) if place is None else place)[None]
+def named_alone(encoder: TowerEncoder, name: str, graph_row: Floats | None = None) -> NDArray[np.float32]:
+    graph = torch.from_numpy(np.zeros(GRAPH, np.float32) if graph_row is None else graph_row)[None]
     return np.asarray(encoder.towers.encode_tags(TagInput(states(encoder, name), graph))[0].numpy())
 
 
 def test_cosines_are_those_of_each_video_and_name_read_alone(scorer: TagScorer, places: Floats) -> None:
     names = names_of(TAGS, 1)
     spread = []
-    for one, got in zip(videos(), scorer.cosines(videos()), strict=True):
-        row = seen_alone(scorer.encoder, one)
+    for video, got in zip(videos(), scorer.cosines(videos()), strict=True):
+        row = seen_alone(scorer.encoder, video)
         tags = [
-            named_alone(scorer.encoder, one.candidates.new[tag])
-            if tag in one.candidates.new
+            named_alone(scorer.encoder, video.candidates.new[tag])
+            if tag in video.candidates.new
             else named_alone(scorer.encoder, names[tag], places[tag])
-            for tag in one.candidates.tag_rows.tolist()
+            for tag in video.candidates.tag_rows.tolist()
         ]
         np.testing.assert_allclose(got, np.stack(tags) @ row, atol=2e-3)  # of halves, in batches of other lengths
         spread.append(np.ptp(got))
@@ -147,28 +147,28 @@ def test_a_video_of_which_nothing_is_there_is_near_nothing(scorer: TagScorer) ->
 
 
 def test_scores_do_not_depend_on_the_batch_of_videos(scorer: TagScorer) -> None:
-    some = videos()
-    together = scorer.cosines(some)
+    inputs = videos()
+    together = scorer.cosines(inputs)
     for order in ([6, 5, 4, 3, 2, 1, 0], [3], [1, 4], [2, 2, 0]):
-        for row, got in zip(order, scorer.cosines([some[row] for row in order]), strict=True):
+        for row, got in zip(order, scorer.cosines([inputs[row] for row in order]), strict=True):
             np.testing.assert_allclose(got, together[row], atol=2e-3)
     assert scorer.cosines([]) == []
 
 
 def test_more_videos_than_a_batch_keep_their_order(scorer: TagScorer, monkeypatch: pytest.MonkeyPatch) -> None:
-    some = [*videos(), *videos()]
-    whole, names = scorer.video_vectors(some), scorer.encoder.encode_names(names_of(9, 3))
+    inputs = [*videos(), *videos()]
+    whole, names = scorer.video_vectors(inputs), scorer.encoder.encode_names(names_of(9, 3))
     monkeypatch.setattr("rank.contrastive.AT_ONCE", 4)
-    np.testing.assert_allclose(scorer.video_vectors(some), whole, atol=2e-3)
+    np.testing.assert_allclose(scorer.video_vectors(inputs), whole, atol=2e-3)
     np.testing.assert_allclose(scorer.encoder.encode_names(names_of(9, 3)), names, atol=2e-3)
 
 
 @pytest.fixture(scope="module")
 def ranker(scorer: TagScorer) -> ContrastiveRanker:
-    some, generator = videos(), np.random.default_rng(3)
+    inputs, generator = videos(), np.random.default_rng(3)
     examples = [
-        (one.candidates, near, generator.choice(one.candidates.tag_rows, 1))
-        for one, near in zip(some, scorer.cosines(some), strict=True)
+        (video.candidates, near, generator.choice(video.candidates.tag_rows, 1))
+        for video, near in zip(inputs, scorer.cosines(inputs), strict=True)
         if len(near)
     ]
     order = fit_tree_reranker(examples, TreeRerankerConfig(trees=5, leaves=3, least_in_leaf=2), 7)
@@ -185,11 +185,11 @@ def saved(ranker: ContrastiveRanker, tmp_path_factory: pytest.TempPathFactory) -
 
 
 def test_a_score_is_the_confidence_of_probability_cosine_and_reranker(ranker: ContrastiveRanker) -> None:
-    some = videos()
-    for one, score, cosines in zip(some, ranker.score(some), ranker.scorer.cosines(some), strict=True):
-        ordered = ranker.order.score(one.candidates, cosines)
+    inputs = videos()
+    for video, score, cosines in zip(inputs, ranker.score(inputs), ranker.scorer.cosines(inputs), strict=True):
+        ordered = ranker.order.score(video.candidates, cosines)
         np.testing.assert_array_equal(
-            score.confidences, ranker.confidence.probabilities(one.candidates, cosines, ordered)
+            score.confidences, ranker.confidence.probabilities(video.candidates, cosines, ordered)
         )
     assert ranker.score([]) == []
 
@@ -198,14 +198,14 @@ def test_a_saved_ranker_scores_the_same_up_to_half_precision(
     ranker: ContrastiveRanker, saved: Path, tmp_path: Path
 ) -> None:
     loaded = ContrastiveRanker.load(saved / "rank", CONFIG)
-    for one, other in zip(ranker.score(videos()), loaded.score(videos()), strict=True):
-        np.testing.assert_allclose(one.confidences, other.confidences, atol=5e-3)
+    for first, other in zip(ranker.score(videos()), loaded.score(videos()), strict=True):
+        np.testing.assert_allclose(first.confidences, other.confidences, atol=5e-3)
     loaded.save(tmp_path)  # once they are halves nothing changes any more
     for path in (saved / "rank").iterdir():
         assert (tmp_path / path.name).read_bytes() == path.read_bytes()
     again = ContrastiveRanker.load(tmp_path, CONFIG)
-    for one, other in zip(loaded.score(videos()), again.score(videos()), strict=True):
-        np.testing.assert_array_equal(one.confidences, other.confidences)
+    for first, other in zip(loaded.score(videos()), again.score(videos()), strict=True):
+        np.testing.assert_array_equal(first.confidences, other.confidences)
 
 
 def manifest(config: Config) -> BundleManifest:

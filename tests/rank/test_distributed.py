@@ -31,13 +31,13 @@ def test_two_processes_train_what_one_trains(at_once: int) -> None:
             "least_steps": 5, "at_once": at_once, "batch": 15,  # one process has eight videos, the other seven
         }
     )  # fmt: skip
-    some, bert = toy(40, seed=1), without_dropout(tiny_bert())
+    toys, bert = toy(40, seed=1), without_dropout(tiny_bert())
     configs = [plain.model_copy(update={"processes": count}) for count in (1, 2)]
-    one, two = (train_ranker(some.data, some.negatives(config), bert, config, 7, Silent()) for config in configs)
-    assert not same(one.bert, bert)
+    single, two = (train_ranker(toys.data, toys.negatives(config), bert, config, 7, Silent()) for config in configs)
+    assert not same(single.bert, bert)
     # Compare cosines, not weights: for weights without effect (the bias of keys) Adam turns rounding into full steps.
-    before = cosines_of(trained(some, plain.model_copy(update={"rate": 1e-9, "bert_rate": 1e-9})), some.data)
-    mine, theirs = cosines_of(one, some.data), cosines_of(two, some.data)
+    before = cosines_of(trained(toys, plain.model_copy(update={"rate": 1e-9, "bert_rate": 1e-9})), toys.data)
+    mine, theirs = cosines_of(single, toys.data), cosines_of(two, toys.data)
     assert np.abs(mine - before).max() > 0.1
     np.testing.assert_allclose(mine, theirs, atol=1e-3)
 
@@ -57,13 +57,13 @@ def test_a_killed_training_of_two_processes_resumes_bit_for_bit(
 ) -> None:
     monkeypatch.setattr(train, "SAVE_EVERY", 3)
     config = CONFIG.model_copy(update={"processes": 2})
-    some = toy(40, seed=1)
+    toys = toy(40, seed=1)
     with pytest.raises(KilledError):
-        trained(some, config, progress=Counting(dies_at=5), checkpoint=tmp_path / "training.pt")
+        trained(toys, config, progress=Counting(dies_at=5), checkpoint=tmp_path / "training.pt")
     second = Counting()
-    resumed = trained(some, config, progress=second, checkpoint=tmp_path / "training.pt")
+    resumed = trained(toys, config, progress=second, checkpoint=tmp_path / "training.pt")
     assert second.calls == [3, *(8 - 3) * [1]]
-    assert same(trained(some, config), resumed)
+    assert same(trained(toys, config), resumed)
 
 
 def _dies(team: Worker, task: int, progress: Progress) -> None:
@@ -113,21 +113,21 @@ def test_shares_have_equal_length_and_cover_every_row(rows: int, size: int) -> N
 
 @pytest.mark.slow
 def test_bfloat16_trains_float32_weights_that_tell_tags_apart() -> None:
-    some, fresh = toy(120, seed=1), toy(60, seed=2)
+    toys, fresh = toy(120, seed=1), toy(60, seed=2)
     mixed = LONG.model_copy(update={"precision": "bfloat16"})
-    towers = trained(some, mixed)
+    towers = trained(toys, mixed)
     assert {value.dtype for value in towers.state_dict().values()} == {torch.float32}
     assert share_above(cosines_of(towers, fresh.data), fresh.known.toarray()) > 0.9
-    assert same(towers, trained(some, mixed))
-    assert not same(towers, trained(some, LONG))
+    assert same(towers, trained(toys, mixed))
+    assert not same(towers, trained(toys, LONG))
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device")
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_a_gpu_trains_towers_that_tell_tags_apart(precision: str) -> None:
-    some, fresh = toy(120, seed=1), toy(60, seed=2)
-    towers = trained(some, LONG.model_copy(update={"device": "cuda", "processes": 1, "precision": precision}))
+    toys, fresh = toy(120, seed=1), toy(60, seed=2)
+    towers = trained(toys, LONG.model_copy(update={"device": "cuda", "processes": 1, "precision": precision}))
     assert towers.device.type == "cuda"
     assert share_above(cosines_of(towers.cpu(), fresh.data), fresh.known.toarray()) > 0.9
 

@@ -18,14 +18,14 @@ def test_gradients_of_parts_are_those_of_one_pass_with_the_same_dropout() -> Non
     things = [torch.randn(7, 5), torch.randn(11, 5)]
 
     def encode(part: tuple[NDArray[np.int64], NDArray[np.int64]]) -> tuple[Tensor, Tensor, Tensor]:
-        one, other = (
+        first, other = (
             encoder(all_of[torch.from_numpy(rows)])
             for encoder, all_of, rows in zip(encoders, things, part, strict=True)
         )
-        return one, other, scale * 1.0
+        return first, other, scale * 1.0
 
-    def loss(one: Tensor, other: Tensor, scales: Tensor) -> Tensor:
-        cosines = nn.functional.normalize(one, dim=1) @ nn.functional.normalize(other, dim=1).T
+    def loss(first: Tensor, other: Tensor, scales: Tensor) -> Tensor:
+        cosines = nn.functional.normalize(first, dim=1) @ nn.functional.normalize(other, dim=1).T
         return -(scales[0] * cosines).log_softmax(dim=1)[:, :7].diagonal().mean()
 
     def gradients(backwards: Callable[[], None]) -> tuple[list[Tensor], Tensor]:

@@ -68,7 +68,7 @@ class World:
 
     def never(self, video: int) -> set[int]:
         """Return its tags, the tags of its near-duplicates, and the parents and children of them all."""
-        tags = {tag for one in (video, *self.twins[video]) for tag in self.own[one]}
+        tags = {tag for relative in (video, *self.twins[video]) for tag in self.own[relative]}
         above = {parent for tag in tags for parent in self.parents[tag]}
         return tags | above | {tag for tag in range(self.tags) if set(self.parents[tag]) & tags}
 
@@ -79,8 +79,8 @@ class World:
         return self.negatives.sample(np.array(videos), np.random.default_rng(seed))
 
 
-def negatives_of(sample: NegativeSample, place: int, source: int | None = None) -> set[int]:
-    chosen = sample.source[place] >= 0 if source is None else sample.source[place] == source
+def negatives_of(sample: NegativeSample, row: int, source: int | None = None) -> set[int]:
+    chosen = sample.source[row] >= 0 if source is None else sample.source[row] == source
     return set(sample.tags[chosen].tolist())
 
 
@@ -102,10 +102,10 @@ def test_the_true_tags_of_a_video_are_some_of_its_own_each_once() -> None:
     for seed in range(20):
         sample = world.sample(range(40), seed)
         np.testing.assert_array_equal(sample.tags, np.unique(sample.tags))
-        true = Counter((int(video), int(sample.tags[place])) for video, place in zip(*sample.positives, strict=True))
+        true = Counter((int(video), int(sample.tags[index])) for video, index in zip(*sample.positives, strict=True))
         assert set(true.values()) == {1}
         for video in range(40):
-            tags = {tag for one, tag in true if one == video}
+            tags = {tag for holder, tag in true if holder == video}
             assert tags <= set(world.own[video])
             assert len(tags) == min(3, len(world.own[video]))
             met[video] |= tags
@@ -129,8 +129,8 @@ def test_two_hop_negatives_are_at_distance_two_from_the_nearest_tag() -> None:
 
 def test_a_walk_is_as_probable_as_the_weights_it_goes_along() -> None:
     weights = np.zeros((4, 4))
-    for one, other, weight in ((0, 1, 1.0), (1, 2, 1.0), (1, 3, 3.0)):
-        weights[one, other] = weights[other, one] = weight
+    for first, other, weight in ((0, 1, 1.0), (1, 2, 1.0), (1, 3, 3.0)):
+        weights[first, other] = weights[other, first] = weight
     known = matrix([[0]], 4)
     config = NegativesConfig(drawn=1, two_hop=1, recalled=0)
     negatives = NegativeSampler(known, known, sparse.csr_array(weights), None, config)
@@ -171,18 +171,18 @@ def test_without_hops_and_recall_all_videos_share_the_drawn_alone() -> None:
     world = World(two_hop=0, recalled=0)
     sample = world.sample([5, 6, 7], 0)
     assert set(sample.source.reshape(-1).tolist()) <= {-1, DRAWN}
-    everyone = set.union(*(negatives_of(sample, place) for place in range(3)))
+    everyone = set.union(*(negatives_of(sample, row) for row in range(3)))
     assert len(everyone) <= 15
-    for place, video in enumerate((5, 6, 7)):
-        assert negatives_of(sample, place) == everyone - world.never(video)
+    for row, video in enumerate((5, 6, 7)):
+        assert negatives_of(sample, row) == everyone - world.never(video)
 
 
 def test_a_video_without_tags_and_one_whose_tags_have_no_edges_have_no_hops() -> None:
     world = World()
     sample = world.sample([3, 4], 0)
-    for place in range(2):
-        assert not negatives_of(sample, place, TWO_HOPS)
-        assert negatives_of(sample, place, DRAWN)
+    for row in range(2):
+        assert not negatives_of(sample, row, TWO_HOPS)
+        assert negatives_of(sample, row, DRAWN)
     assert set(sample.positives[0].tolist()) == {1}
 
 
@@ -253,9 +253,9 @@ def dense(values: sparse.csr_array) -> NDArray[np.bool_]:
 def test_the_hierarchy_mask_has_parents_and_children() -> None:
     parents = [[], [0], [0, 1], [], [2]]
     kin = dense(hierarchy_mask(parents))
-    for one in range(5):
+    for first in range(5):
         for other in range(5):
-            assert kin[one, other] == (one in parents[other] or other in parents[one])
+            assert kin[first, other] == (first in parents[other] or other in parents[first])
     assert hierarchy_mask([[], []]).nnz == 0
 
 
@@ -271,10 +271,12 @@ def test_the_strongest_edges_are_those_of_the_highest_cosine_from_either_end() -
     got = top_edges(sparse.csr_array(graph), 2).toarray()
     sums = graph.sum(axis=1)
     want = np.zeros_like(graph)
-    for one in range(40):
-        strength = {other: graph[one, other] / np.sqrt(sums[one] * sums[other]) for other in np.flatnonzero(graph[one])}
+    for first in range(40):
+        strength = {
+            other: graph[first, other] / np.sqrt(sums[first] * sums[other]) for other in np.flatnonzero(graph[first])
+        }
         for other in sorted(strength, key=lambda tag: -strength[tag])[:2]:
-            want[one, other] = want[other, one] = strength[other]
+            want[first, other] = want[other, first] = strength[other]
     np.testing.assert_allclose(got, want)
     assert (np.count_nonzero(graph, axis=1) > 2).any()
 

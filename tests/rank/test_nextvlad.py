@@ -61,8 +61,8 @@ def test_the_module_widens_attends_and_assigns_as_the_paper_says() -> None:
             wide = weights["expand.weight"] @ entered + weights["expand.bias"]
             for g in range(4):
                 groups[b, i, g] = wide[3 * g : 3 * g + 3]
-                told = weights["attend.weight"][g] @ wide + weights["attend.bias"][g]
-                attention[b, i, g] = 1 / (1 + np.exp(-told))
+                logit = weights["attend.weight"][g] @ wide + weights["attend.bias"][g]
+                attention[b, i, g] = 1 / (1 + np.exp(-logit))
                 rows = slice(3 * g, 3 * g + 3)
                 powers = np.exp(weights["assign.weight"][rows] @ wide + weights["assign.bias"][rows])
                 assignment[b, i, g] = powers / powers.sum()

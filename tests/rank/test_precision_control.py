@@ -68,8 +68,8 @@ def test_the_guarantee_fails_in_at_most_a_share_delta_of_the_draws() -> None:
     wrong, answered = uploader_losses(drawn(generator, 20_000, 0.5, 1.5), grid.tolist())
     risks = wrong.sum(1) / np.maximum(answered.sum(1), 1e-9)
     found = [controlled_threshold(drawn(generator, 400, 0.5, 1.5), precision, DELTA, generator) for _ in range(draws)]
-    broken = sum(np.interp(one, grid, risks) > 1 - precision for one in found if one is not None)
-    assert sum(one is not None for one in found) > draws / 2
+    broken = sum(np.interp(threshold, grid, risks) > 1 - precision for threshold in found if threshold is not None)
+    assert sum(threshold is not None for threshold in found) > draws / 2
     assert broken <= binom.ppf(0.99, draws, DELTA)
 
 
@@ -141,8 +141,8 @@ def test_many_videos_of_few_uploaders_are_not_enough() -> None:
     few = HeldOutPredictions(few.starts, few.confidences, np.ones_like(few.right), few.uploaders)
     for answers in (few, repeated(few, 50)):
         assert controlled_threshold(answers, 0.9, DELTA, np.random.default_rng(0)) is None
-    for one, other in zip(uploader_losses(few, [0.5]), uploader_losses(repeated(few, 50), [0.5]), strict=True):
-        np.testing.assert_allclose(one, other)
+    for first, other in zip(uploader_losses(few, [0.5]), uploader_losses(repeated(few, 50), [0.5]), strict=True):
+        np.testing.assert_allclose(first, other)
     as_many = single(generator.random(25 * 50), np.ones(25 * 50, np.bool_))
     assert controlled_threshold(as_many, 0.9, DELTA, np.random.default_rng(0)) is not None
 
@@ -153,7 +153,7 @@ def test_a_higher_precision_never_has_a_lower_threshold() -> None:
     for seed in range(5):
         answers = drawn(generator, 300, boast=0.3, spread=0.5)
         found = [controlled_threshold(answers, p / 20, DELTA, np.random.default_rng(seed)) for p in range(8, 20)]
-        heights = [math.inf if one is None else one for one in found]
+        heights = [math.inf if threshold is None else threshold for threshold in found]
         assert heights == sorted(heights)
         rose += len(set(heights))
     assert rose > 25
@@ -190,7 +190,7 @@ def test_a_unit_without_an_answer_bets_nothing() -> None:
 
 
 def test_an_uploader_counts_once_and_a_video_without_an_answer_not_at_all() -> None:
-    some = HeldOutPredictions.of(
+    predictions = HeldOutPredictions.of(
         [
             (np.array([0.9, 0.6, 0.2], np.float32), np.array([True, False, False])),
             (np.array([0.3], np.float32), np.array([False])),
@@ -199,44 +199,44 @@ def test_an_uploader_counts_once_and_a_video_without_an_answer_not_at_all() -> N
         ],
         np.array([7, 7, 7, 3]),
     )
-    wrong, answered = uploader_losses(some, [0.6])
+    wrong, answered = uploader_losses(predictions, [0.6])
     np.testing.assert_allclose(wrong, [[0.0, 0.5 / 3]])  # uploaders 3 and 7
     np.testing.assert_allclose(answered, [[1.0, 1 / 3]])
-    at = evaluate_threshold(some, 0.6)
+    at = evaluate_threshold(predictions, 0.6)
     assert at.precision == pytest.approx(1 - (0.5 / 3) / (4 / 3))
     assert at.video_precision == pytest.approx(0.75)
     assert at.answered == 0.5
-    for nothing in (evaluate_threshold(some, None), evaluate_threshold(some, 0.95)):
+    for nothing in (evaluate_threshold(predictions, None), evaluate_threshold(predictions, 0.95)):
         assert (nothing.precision, nothing.video_precision, nothing.answered) == (None, None, 0.0)
 
 
 def test_saved_and_loaded_they_are_the_same_to_the_bit(tmp_path: Path) -> None:
-    some = drawn(np.random.default_rng(10), 300)
-    some.save(tmp_path / "answers.parquet")
+    predictions = drawn(np.random.default_rng(10), 300)
+    predictions.save(tmp_path / "answers.parquet")
     loaded = HeldOutPredictions.load(tmp_path / "answers.parquet")
-    assert (np.diff(some.starts) == 0).any()
+    assert (np.diff(predictions.starts) == 0).any()
     for name in ("starts", "confidences", "right", "uploaders"):
-        one, other = getattr(some, name), getattr(loaded, name)
-        assert one.dtype == other.dtype
-        np.testing.assert_array_equal(one, other)
-    found = [controlled_threshold(answers, 0.7, DELTA, np.random.default_rng(0)) for answers in (some, loaded)]
+        first, other = getattr(predictions, name), getattr(loaded, name)
+        assert first.dtype == other.dtype
+        np.testing.assert_array_equal(first, other)
+    found = [controlled_threshold(answers, 0.7, DELTA, np.random.default_rng(0)) for answers in (predictions, loaded)]
     assert found[0] == found[1] is not None
 
 
 def test_a_threshold_is_a_confidence_that_occurs() -> None:
-    some = drawn(np.random.default_rng(11), 300)
-    found = controlled_threshold(some, 0.7, DELTA, np.random.default_rng(0))
-    assert np.float32(found) in some.confidences
+    predictions = drawn(np.random.default_rng(11), 300)
+    found = controlled_threshold(predictions, 0.7, DELTA, np.random.default_rng(0))
+    assert np.float32(found) in predictions.confidences
     assert found == float(np.float32(found))
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0, -0.1, math.nan])
 def test_precision_and_delta_must_be_between_0_and_1(share: float) -> None:
-    some = drawn(np.random.default_rng(0), 5)
+    predictions = drawn(np.random.default_rng(0), 5)
     with pytest.raises(ValueError, match="a precision of"):
-        controlled_threshold(some, share, DELTA, np.random.default_rng(0))
+        controlled_threshold(predictions, share, DELTA, np.random.default_rng(0))
     with pytest.raises(ValueError, match="a doubt of"):
-        controlled_threshold(some, 0.9, share, np.random.default_rng(0))
+        controlled_threshold(predictions, 0.9, share, np.random.default_rng(0))
 
 
 @pytest.mark.parametrize(
@@ -285,7 +285,10 @@ def test_resplits_show_a_target_that_the_other_half_misses() -> None:
 def test_some_of_the_videos_keep_their_candidates_and_uploaders() -> None:
     given = drawn(np.random.default_rng(7), 30)
     chosen = np.random.default_rng(8).random(len(given)) < 0.5
-    some = given.only(chosen)
+    chosen_predictions = given.only(chosen)
     want = [given.confidences[given.starts[v] : given.starts[v + 1]].tolist() for v in np.flatnonzero(chosen)]
-    assert [some.confidences[some.starts[v] : some.starts[v + 1]].tolist() for v in range(len(some))] == want
-    assert some.uploaders.tolist() == given.uploaders[chosen].tolist()
+    assert [
+        chosen_predictions.confidences[chosen_predictions.starts[v] : chosen_predictions.starts[v + 1]].tolist()
+        for v in range(len(chosen_predictions))
+    ] == want
+    assert chosen_predictions.uploaders.tolist() == given.uploaders[chosen].tolist()

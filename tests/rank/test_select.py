@@ -22,7 +22,7 @@ def shown(rows: Sequence[int], sure: Sequence[float], parents: Sequence[Sequence
 
 def implies(row: int, other: int, parents: Sequence[Sequence[int]]) -> bool:
     above = parents[row] if row < len(parents) else ()
-    return any(one == other or implies(one, other, parents) for one in above)
+    return any(ancestor == other or implies(ancestor, other, parents) for ancestor in above)
 
 
 def test_it_agrees_with_a_plain_loop_over_any_catalog() -> None:
@@ -37,7 +37,7 @@ def test_it_agrees_with_a_plain_loop_over_any_catalog() -> None:
         sure = (generator.integers(0, 6, len(rows)) / 5).tolist()  # with ties
         most = int(generator.integers(1, 8))
         kept: list[int] = []
-        for _, row in sorted((-one, row) for one, row in zip(sure, rows, strict=True)):
+        for _, row in sorted((-negated, row) for negated, row in zip(sure, rows, strict=True)):
             implied = any(implies(earlier, row, parents) for earlier in kept)
             left_out += implied
             if not implied and len(kept) < most:

@@ -102,12 +102,12 @@ def test_the_gain_is_the_lower_loss_of_each_fold_with_offsets_of_the_others() ->
     saved, error = held_out_gain(judged, 0.5, 7)
     fold = np.random.default_rng([7, 10]).permutation(20) % FOLDS
     of_uploader = np.zeros(20)
-    for one in range(len(judged.tags)):
-        others = (judged.tags == judged.tags[one]) & (fold[judged.uploaders] != fold[judged.uploaders[one]])
+    for case in range(len(judged.tags)):
+        others = (judged.tags == judged.tags[case]) & (fold[judged.uploaders] != fold[judged.uploaders[case]])
         offset = by_search(judged.odds[others], judged.right[others], 0.5, 0.5)  # two videos an uploader
-        with_it, without = (expit(odds) for odds in (judged.odds[one] + offset, judged.odds[one]))
-        of_right = with_it / without if judged.right[one] else (1 - with_it) / (1 - without)
-        of_uploader[judged.uploaders[one]] += 0.5 * math.log(of_right)
+        with_it, without = (expit(odds) for odds in (judged.odds[case] + offset, judged.odds[case]))
+        of_right = with_it / without if judged.right[case] else (1 - with_it) / (1 - without)
+        of_uploader[judged.uploaders[case]] += 0.5 * math.log(of_right)
     assert saved == pytest.approx(of_uploader.sum(), abs=1e-4)
     assert error == pytest.approx(math.sqrt(20) * of_uploader.std(), abs=1e-4)
 
@@ -147,12 +147,12 @@ def test_an_uploader_counts_once_however_often_it_repeats_a_tag() -> None:
 )
 def test_only_tags_with_uploaders_enough_have_one(candidates: int, of_uploader: int, counts: bool) -> None:
     others = drawn(np.random.default_rng(9), [-2.0, 2.0], videos=400)
-    some = np.arange(candidates)
+    numbers = np.arange(candidates)
     judged = HeldOutLogOdds(
         np.concatenate([others.odds, np.zeros(candidates)]),
-        np.concatenate([others.right, some % 5 > 0]),
+        np.concatenate([others.right, numbers % 5 > 0]),
         np.concatenate([others.tags, np.full(candidates, 77)]),
-        np.concatenate([others.uploaders, 1000 + some // of_uploader]),
+        np.concatenate([others.uploaders, 1000 + numbers // of_uploader]),
     )
     assert fit_offsets(judged, CONFIG, 7).keys() == ({0, 1, 77} if counts else {0, 1})
 

@@ -42,8 +42,8 @@ def read(towers: Towers, videos: VideoInput) -> Tensor:
         return towers.encode_videos(videos, videos.present())
 
 
-def noise_where_nothing_is(one: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-    tokens, mask = one
+def noise_where_nothing_is(padded: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    tokens, mask = padded
     return torch.where(mask[..., None], tokens, 100 * torch.randn(tokens.shape)), mask
 
 
@@ -57,7 +57,7 @@ def test_every_video_and_tag_becomes_a_unit_row() -> None:
 def test_a_missing_modality_adds_nothing_whatever_its_padding() -> None:
     towers, videos = towers_of(), some_videos()
     rows = read(towers, videos)
-    noise = {name: noise_where_nothing_is(one) for name, one in videos.media.items()}
+    noise = {name: noise_where_nothing_is(padded) for name, padded in videos.media.items()}
     noisy = VideoInput(noise_where_nothing_is(videos.text), noise)
     torch.testing.assert_close(read(towers, noisy), rows)
     text_alone = given(tokens_of([3, 0, 5, 2, 4, 0], SHAPE.width))
@@ -152,9 +152,9 @@ def test_the_graph_embedding_is_added_and_dropped_as_a_whole() -> None:
     words, places = pad(tokens_of([2] * 400, SHAPE.width)), torch.randn(400, 5)
     with_places = towers.encode_tags(TagInput(words, places))
     without = towers.encode_tags(TagInput(words, torch.zeros(400, 5)))
-    some = towers.encode_tags(TagInput(words, places), graph_dropout=0.25)
-    dropped = (some == without).all(dim=1)
-    assert torch.equal(some, torch.where(dropped[:, None], without, with_places))
+    mixed = towers.encode_tags(TagInput(words, places), graph_dropout=0.25)
+    dropped = (mixed == without).all(dim=1)
+    assert torch.equal(mixed, torch.where(dropped[:, None], without, with_places))
     assert 0.15 < dropped.float().mean() < 0.35
 
 

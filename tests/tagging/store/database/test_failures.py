@@ -360,7 +360,7 @@ async def test_a_file_at_its_size_limit_refuses_writes_and_loses_nothing(config:
 
 @contextmanager
 def as_nobody() -> Iterator[None]:
-    """Run as the user nobody, because root may write everywhere."""
+    """Run as an unprivileged user, because root may write everywhere."""
     if os.geteuid() != 0:
         yield
         return
