@@ -1,0 +1,20 @@
+"""Options that several developer commands share."""
+
+import pytest
+import typer
+
+from tagging.tools.options import one_of
+from tests.support.tools import run_tools
+
+
+@pytest.mark.parametrize("count", ["0", "-1", "some"])
+def test_a_count_below_one_is_invalid_usage(count: str, capsys: pytest.CaptureFixture[str]) -> None:
+    run_tools("benchmarks", "index-backends", "rows.npy", "--backend", "flat", "--rows", count, code=2)
+    assert "--rows" in capsys.readouterr().err
+
+
+def test_an_unknown_name_is_refused_with_those_that_are_known() -> None:
+    parse = one_of(["flat", "faiss"])
+    assert parse("flat") == "flat"
+    with pytest.raises(typer.BadParameter, match="'tree' is not one of flat, faiss"):
+        parse("tree")
