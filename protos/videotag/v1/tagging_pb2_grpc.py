@@ -37,8 +37,8 @@ class TaggingServiceStub:
     optional "hint" in metadata; BadRequest for invalid fields, all of them at once ("media" means uri and
     content); RetryInfo if waiting helps. Long texts are truncated to fit into gRPC's metadata.
 
-    A call may be retried after any status: nothing is done twice. The comment of a call lists the fields that identify
-    a repeated call.
+    A call may be retried after any status: nothing is done twice. The comment of a call lists the fields that identify a
+    repeated call.
     """
 
     def __init__(self, channel):
@@ -141,15 +141,15 @@ class TaggingServiceServicer:
     optional "hint" in metadata; BadRequest for invalid fields, all of them at once ("media" means uri and
     content); RetryInfo if waiting helps. Long texts are truncated to fit into gRPC's metadata.
 
-    A call may be retried after any status: nothing is done twice. The comment of a call lists the fields that identify
-    a repeated call.
+    A call may be retried after any status: nothing is done twice. The comment of a call lists the fields that identify a
+    repeated call.
     """
 
     def TagVideo(self, request, context):
         """Tags one video.
 
-        Idempotent on video_id and content_hash: a repeated call with the same content, options and active bundle
-        returns the stored answer (from_store), without tags that were hidden or undone since, and with merged tags
+        Idempotent on video_id and content_hash: a repeated call with the same content, options and active bundle returns
+        the stored answer (from_store), without tags that were hidden or undone since, and with merged tags
         replaced by their targets. Other content, or another title, under a known video_id is tagged and stored in
         addition. A uri is opened again to check whether its content is the same.
 
@@ -164,9 +164,9 @@ class TaggingServiceServicer:
     def StreamTagVideos(self, request_iterator, context):
         """Tags a backlog. Each request gets one response, as soon as it is ready, so not in the order of the requests.
 
-        A video that cannot be tagged gets an error with the status that TagVideo would return, and the stream
-        continues. The service reads no more requests than it can hold; a client that keeps sending is slowed down by
-        flow control. Idempotent like TagVideo: resend a broken stream from the start, or without the answered requests.
+        A video that cannot be tagged gets an error with the status that TagVideo would return, and the stream continues.
+        The service reads no more requests than it can hold; a client that keeps sending is slowed down by flow control.
+        Idempotent like TagVideo: resend a broken stream from the start, or without the answered requests.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -203,8 +203,8 @@ class TaggingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateTag(self, request, context):
-        """Changes a tag: everything in the request or nothing. A change that is already in effect makes no edit, so the
-        call may be repeated.
+        """Changes a tag: everything in the request or nothing. A change that is already in effect makes no edit, so the call
+        may be repeated.
 
         INVALID_ARGUMENT: fields. NOT_FOUND: the tag, or a parent. ALREADY_EXISTS: a spelling is another tag's.
         FAILED_PRECONDITION: a tag would be its own ancestor.
@@ -214,8 +214,8 @@ class TaggingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def MergeTags(self, request, context):
-        """Merges tags: the spellings of the sources become aliases of the target, their labelled videos become its own,
-        and their ids refer to the target from then on. Sources that are already merged into it make no edit.
+        """Merges tags: the spellings of the sources become aliases of the target, their labelled videos become its own, and
+        their ids refer to the target from then on. Sources that are already merged into it make no edit.
 
         INVALID_ARGUMENT: fields. NOT_FOUND: a tag. FAILED_PRECONDITION: a tag would be its own ancestor.
         """
@@ -243,8 +243,8 @@ class TaggingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AddLabelledVideo(self, request, context):
-        """Adds a labelled video, which takes part in neighbour voting from then on. It replaces an earlier one with the
-        same video_id, so the call may be repeated.
+        """Adds a labelled video, which takes part in neighbour voting from then on. It replaces an earlier one with the same
+        video_id, so the call may be repeated.
 
         INVALID_ARGUMENT: fields, nothing to encode, no tag of the catalog, media that cannot be read or exceed a limit.
         NOT_FOUND: nothing at the uri. PERMISSION_DENIED: the uri is not an allowed source.
@@ -267,8 +267,8 @@ class TaggingServiceServicer:
         """Stores feedback on an answer; `videotag feedback export` turns it into training data.
         Idempotent on feedback_id.
 
-        INVALID_ARGUMENT: fields, or a tag that is both accepted and rejected. NOT_FOUND: no answer of the video is
-        stored. ALREADY_EXISTS: the feedback_id has other content.
+        INVALID_ARGUMENT: fields, or a tag that is both accepted and rejected. NOT_FOUND: no answer of the video is stored.
+        ALREADY_EXISTS: the feedback_id has other content.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -282,9 +282,9 @@ class TaggingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ActivateBundle(self, request, context):
-        """Activates a bundle without failing a call: it is loaded and warmed up next to the active one, then replaces
-        it. The formerly active bundle is kept as the previous one and is active again at once when its version is
-        requested. Activating the active bundle changes nothing, so the call may be repeated.
+        """Activates a bundle without failing a call: it is loaded and warmed up next to the active one, then replaces it. The
+        formerly active bundle is kept as the previous one and is active again at once when its version is requested.
+        Activating the active bundle changes nothing, so the call may be repeated.
 
         INVALID_ARGUMENT: fields. NOT_FOUND: no such bundle under the configured folder.
         FAILED_PRECONDITION: it is damaged, of another format, made with other encoders, or does not fit into memory.
@@ -295,8 +295,8 @@ class TaggingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ShadowBundle(self, request, context):
-        """Starts or stops a shadow bundle, which tags the same videos; its answers are stored and never returned to
-        callers of TagVideo. It replaces another shadow bundle. May be repeated.
+        """Starts or stops a shadow bundle, which tags the same videos; its answers are stored and never returned to callers
+        of TagVideo. It replaces another shadow bundle. May be repeated.
 
         INVALID_ARGUMENT: fields. NOT_FOUND: no such bundle under the configured folder.
         FAILED_PRECONDITION: it is the active one, or ActivateBundle would reject it. ABORTED: another is being loaded.
@@ -417,8 +417,8 @@ class TaggingService:
     optional "hint" in metadata; BadRequest for invalid fields, all of them at once ("media" means uri and
     content); RetryInfo if waiting helps. Long texts are truncated to fit into gRPC's metadata.
 
-    A call may be retried after any status: nothing is done twice. The comment of a call lists the fields that identify
-    a repeated call.
+    A call may be retried after any status: nothing is done twice. The comment of a call lists the fields that identify a
+    repeated call.
     """
 
     @staticmethod
