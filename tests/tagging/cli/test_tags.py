@@ -148,7 +148,7 @@ def test_without_a_manifest_uploaders_are_reported_as_unknown(tmp_path: Path, bu
     tagged, _ = backlog(tmp_path)
     result = run("tags", "new", tagged, "--bundle", bundle)
     assert result.returncode == 0, result.stderr
-    assert "unknown: every video counts as another uploader's" in result.stdout
+    assert "unknown: every video counts as one of a different uploader" in result.stdout
 
 
 def test_a_user_error_with_new_tags_is_one_line_and_a_hint(tmp_path: Path, bundle: Path) -> None:
