@@ -17,6 +17,7 @@ from tagging.config.media import MediaConfig
 from tagging.features.base import ClassPredictor, FrameEncoder, SoundEncoder, TextEncoder, mean_pool
 from tagging.features.encode import cut_text_warning, encode_videos
 from tagging.features.factory import Encoders
+from tagging.media.decode import DECODING_VERSION
 from tagging.media.pool import DecodePool
 from tagging.media.read_ahead import MEDIA_PER_BATCH, Failure, ReadVideo, read_batches
 from tagging.media.source import content_hash
@@ -125,7 +126,7 @@ def _extract_text(
 
 
 def _media_tables(encoders: Encoders, media: MediaConfig, store: FeatureStore) -> dict[Modality, FeatureTable]:
-    """Return the table of each media encoder; its name has what changes the tokens: encoder and sampling."""
+    """Return the table of each media encoder; its name has what changes the tokens: encoder, sampling and decoding."""
     tables: dict[Modality, FeatureTable] = {}
     if encoders.frames is not None:
         sampling = f"{media.frames}x{media.max_side_px}"
@@ -225,7 +226,7 @@ def _collect(
 
 
 def _table_name(encoder: FrameEncoder | SoundEncoder, sampling: str) -> str:
-    return f"{encoder.fingerprint}-{sampling}"
+    return f"{encoder.fingerprint}-{sampling}-decoding{DECODING_VERSION}"
 
 
 def _local_hash(video: VideoRef, media: MediaConfig) -> str:

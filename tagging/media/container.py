@@ -9,14 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import av
-from av.audio.stream import AudioStream
 from av.container import InputContainer
-from av.stream import Disposition
 from av.video.stream import VideoStream
 
 # Demuxers that read one file of timed media. None of them follows references with these options.
 MEDIA_FORMATS = (
-    "3gp,aac,ac3,aiff,amr,ape,asf,au,avi,caf,dv,eac3,flac,flv,gif,h264,hevc,ivf,matroska,mov,mp3,mp4,mpeg,mpegts,"
+    "3gp,aac,ac3,aiff,amr,ape,apng,asf,au,avi,caf,dv,eac3,flac,flv,gif,h264,hevc,ivf,matroska,mov,mp3,mp4,mpeg,mpegts,"
     "mpegvideo,mxf,nut,ogg,rm,tta,w64,wav,webm,wv"
 )
 
@@ -41,17 +39,6 @@ def open_container(path: Path) -> Iterator[InputContainer]:
     name = os.path.abspath(path)  # noqa: PTH100 (resolve() would follow links, which may lead into odd names)
     with av.open(name, options=options, metadata_errors="replace") as container:
         yield container
-
-
-def picture_stream(container: InputContainer) -> VideoStream | None:
-    """The first video stream, ignoring cover art; None without one."""
-    still = Disposition.attached_pic | Disposition.timed_thumbnails
-    streams = (s for s in container.streams.video if s.codec_context is not None and not s.disposition & still)
-    return next(streams, None)
-
-
-def sound_stream(container: InputContainer) -> AudioStream | None:
-    return next((s for s in container.streams.audio if s.codec_context is not None), None)
 
 
 def use_threads(stream: VideoStream, workers: int) -> None:

@@ -4,24 +4,32 @@ Three passes, each opening the file again (a few ms): packets, planned frames, s
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import av
 import numpy as np
 from av.container import InputContainer
+from av.video.stream import VideoStream
 
 from tagging.config.media import MediaConfig
 from tagging.errors import InvalidMediaError
-from tagging.media.container import ESTIMATED_FORMATS, UNDIVIDED_FORMATS, open_container, picture_stream, sound_stream
+from tagging.media.container import ESTIMATED_FORMATS, UNDIVIDED_FORMATS, open_container
+from tagging.media.fields import frame_ticks
 from tagging.media.frames import decode_frames
 from tagging.media.limits import Deadline, check_bytes, check_duration, check_pixels, seconds
+from tagging.media.packets import PacketTable, read_packets
+from tagging.media.signatures import describe
 from tagging.media.sound import decode_sound
 from tagging.media.source import content_hash
-from tagging.media.timeline import PictureTrack, Timeline, plan_frames, read_timeline
+from tagging.media.timeline import Timeline, build_timeline, plan_frames
+from tagging.media.tracks import Tracks, choose_tracks
 from tagging.types import SAMPLE_RATE_HZ, Frames, MediaSample, Sound
 
+DECODING_VERSION = 2  # raised when the same file gives other pictures or sound; stored features are named after it
+# HEIF and AVIF pictures, often tiled, are opened like MP4; of a grid only the first tile would be seen.
+STILL_BRANDS = frozenset({"heic", "heix", "heim", "heis", "mif1", "avif"})
 SILENCE = 1e-4  # highest absolute sample of a track that counts as silent
 CUT_AT_LEAST_S = 0.5  # tracks of healthy files end slightly before the header's duration
 CUT_AT_LEAST = 0.02  # of the header's duration
@@ -41,7 +49,7 @@ def decode(path: Path, config: MediaConfig, clock: Callable[[], float] = time.mo
     survey = _survey(path, config, deadline)
     frames, picture_warnings = _picture(path, survey, config, deadline)
     sound, sound_warnings = _sound(path, survey, config, deadline)
-    warnings = (*survey.cuts, *picture_warnings, *sound_warnings)
+    warnings = (*survey.tracks.notes, *survey.warnings, *picture_warnings, *sound_warnings)
     if frames is None and sound is None:
         raise InvalidMediaError(
             f"neither picture nor sound can be read ({survey.format_name}: {', '.join(warnings)})",
@@ -62,54 +70,84 @@ def decode(path: Path, config: MediaConfig, clock: Callable[[], float] = time.mo
 
 @dataclass(frozen=True, slots=True)
 class _Survey:
-    """The facts known before anything is decoded."""
+    """The facts known before pictures and sound are decoded."""
 
     format_name: str
-    has_picture: bool
-    has_sound: bool
+    tracks: Tracks
     timeline: Timeline
-    cuts: tuple[str, ...]  # warnings
+    warnings: tuple[str, ...]
 
 
 def _survey(path: Path, config: MediaConfig, deadline: Deadline) -> _Survey:
     try:
         with open_container(path) as container:
-            picture, sound = picture_stream(container), sound_stream(container)
-            check_duration((container.duration or 0) / av.time_base, config)
-            if picture is not None:
+            tables = read_packets(container, deadline)
+            tracks = choose_tracks(container, tables)
+            if container.metadata.get("major_brand") in STILL_BRANDS and _count(tracks.picture, tables) <= 1:
+                raise _not_timed("a still picture")
+        with open_container(path) as container:
+            frame_gap = None
+            if tracks.picture is not None:
+                picture = container.streams[tracks.picture]
+                assert isinstance(picture, VideoStream)
                 check_pixels(picture.codec_context.width, picture.codec_context.height, config)
-            timeline = read_timeline(container, picture, sound, deadline)
+                frame_gap = frame_ticks(container, picture, tables[tracks.picture], deadline)
+            timeline = build_timeline(container, tracks, tables, frame_gap)
             check_duration(timeline.picture.duration_s if timeline.picture is not None else 0.0, config)
             check_duration(timeline.sound_s or 0.0, config)
             return _Survey(
                 format_name=container.format.long_name or container.format.name,
-                has_picture=picture is not None,
-                has_sound=sound is not None,
+                tracks=tracks,
                 timeline=timeline,
-                cuts=tuple(_cuts(container, timeline)),
+                warnings=(*_cuts(container, tracks, tables), *_mended(timeline)),
             )
     except av.error.FFmpegError as error:
-        raise InvalidMediaError(
-            f"not readable as video or sound: found {_looks_like(path)}",
-            "give a media file such as mp4, webm, mov, mkv, avi, mp3 or wav",
-        ) from error
+        raise _not_timed(describe(path)) from error
 
 
-def _cuts(container: InputContainer, timeline: Timeline) -> list[str]:
-    """Warn of a truncated file: header durations that the packets do not reach, per file or else per track."""
+def _not_timed(found: str) -> InvalidMediaError:
+    return InvalidMediaError(
+        f"not readable as video or sound: found {found}",
+        "give a media file such as mp4, webm, mov, mkv, avi, mp3 or wav",
+    )
+
+
+def _count(stream: int | None, tables: Mapping[int, PacketTable]) -> int:
+    return 0 if stream is None else len(tables[stream])
+
+
+def _cuts(container: InputContainer, tracks: Tracks, tables: Mapping[int, PacketTable]) -> list[str]:
+    """Warn of a truncated file: header durations that the packets do not reach, per file or else per track.
+
+    A file lasts as long as its longest track, which may be of subtitles, or begin late.
+    """
     if container.format.name in ESTIMATED_FORMATS:
         return []
-    picture, sound = picture_stream(container), sound_stream(container)
-    found_picture_s = timeline.picture.duration_s if timeline.picture is not None else 0.0
-    found_sound_s = timeline.sound_s or 0.0
-    whole = _cut(max(found_picture_s, found_sound_s), (container.duration or 0) / av.time_base, "")
+    early_s = max(0.0, -(container.start_time or 0) / av.time_base)  # durations of Matroska count from 0
+    end_s = max((table.end_s() for table in tables.values() if len(table)), default=0.0)
+    whole = _cut(early_s + end_s, (container.duration or 0) / av.time_base, "")
     if whole or container.format.name in UNDIVIDED_FORMATS:
         return whole
     cuts = []
-    for found_s, stream, track_name in ((found_picture_s, picture, " of picture"), (found_sound_s, sound, " of sound")):
-        if stream is not None and stream.duration is not None and stream.time_base is not None:
+    for index, track_name in ((tracks.picture, " of picture"), (tracks.sound, " of sound")):
+        if index is None or not len(tables[index]):
+            continue
+        stream, table = container.streams[index], tables[index]
+        starts_s = table.starts_s()
+        found_s = table.end_s() - (float(starts_s[0]) if len(starts_s) else 0.0)
+        if stream.duration is not None and stream.time_base is not None:
             cuts += _cut(found_s, float(stream.duration * stream.time_base), track_name)
     return cuts
+
+
+def _mended(timeline: Timeline) -> list[str]:
+    warnings = []
+    if timeline.strays:
+        packets = "packet has a stray time and is" if timeline.strays == 1 else "packets have stray times and are"
+        warnings.append(f"{timeline.strays} {packets} left out")
+    if timeline.jumps_s:
+        warnings.append(f"the file's clock jumps by {seconds(timeline.jumps_s)} s, which was removed")
+    return warnings
 
 
 def _cut(found_s: float, stated_s: float, track_name: str) -> list[str]:
@@ -119,20 +157,24 @@ def _cut(found_s: float, stated_s: float, track_name: str) -> list[str]:
 
 
 def _picture(path: Path, survey: _Survey, config: MediaConfig, deadline: Deadline) -> tuple[Frames | None, list[str]]:
-    if not survey.has_picture:
+    if survey.tracks.picture is None:
         return None, ["no picture track"]
-    track: PictureTrack | None = survey.timeline.picture
+    track = survey.timeline.picture
     if track is None:
         return None, ["the picture track is empty"]
-    plan = plan_frames(track, config.frames)
-    frames, damaged = decode_frames(path, track, plan, config, deadline)
-    warnings = _damage(damaged, "picture")
-    if frames is None:
+    decoded = decode_frames(path, survey.tracks.picture, track, config, deadline)
+    warnings = _damage(decoded.damaged_packets, "picture")
+    if decoded.damaged_frames:
+        warnings.append(f"{decoded.damaged_frames} damaged picture{'s' * (decoded.damaged_frames > 1)} left out")
+    if decoded.frames is None:
         return None, [*warnings, "the picture track cannot be read"]
-    unseen = len(plan) - len(frames.pixels)
-    if unseen > (0 if damaged else UNSEEN_AT_LEAST * len(plan)):
-        warnings.append(f"{unseen} of {len(plan)} pictures could not be decoded")
-    return frames, warnings + _holes(survey.timeline.holes_s)
+    planned = len(plan_frames(track, config.frames))
+    unseen = planned - len(decoded.frames.pixels)
+    if unseen > (0 if warnings else UNSEEN_AT_LEAST * planned):
+        warnings.append(f"{unseen} of {planned} pictures could not be decoded")
+    if decoded.cropped:
+        warnings.append(f"the picture changes its shape: {decoded.cropped} of {planned} pictures are cropped")
+    return decoded.frames, warnings + _holes(survey.timeline.holes_s)
 
 
 def _holes(holes_s: tuple[tuple[float, float], ...]) -> list[str]:
@@ -146,9 +188,9 @@ def _holes(holes_s: tuple[tuple[float, float], ...]) -> list[str]:
 
 
 def _sound(path: Path, survey: _Survey, config: MediaConfig, deadline: Deadline) -> tuple[Sound | None, list[str]]:
-    if not survey.has_sound:
+    if survey.tracks.sound is None:
         return None, ["no sound track"]
-    samples, damaged = decode_sound(path, config, deadline)
+    samples, damaged = decode_sound(path, survey.tracks.sound, config, deadline)
     warnings = _damage(damaged, "sound")
     there_s = survey.timeline.sound_s or 0.0
     if not len(samples):
@@ -166,22 +208,3 @@ def _sound(path: Path, survey: _Survey, config: MediaConfig, deadline: Deadline)
 
 def _damage(packets: int, track_name: str) -> list[str]:
     return [f"{packets} damaged {track_name} packet{'s' if packets > 1 else ''} skipped"] if packets else []
-
-
-def _looks_like(path: Path) -> str:
-    """Guess the type of a file that no demuxer accepts, for the error message."""
-    with path.open("rb") as file:
-        head = file.read(512)
-    if head.startswith(b"#EXTM3U") or head.startswith(b"ffconcat"):
-        return "a playlist, which names other files"
-    if head[4:8] == b"ftyp":
-        return "an MP4 file whose index (moov) is missing or damaged, perhaps cut short"
-    if head.startswith((b"\x89PNG", b"\xff\xd8\xff", b"RIFF" + head[4:8] + b"WEBP")):
-        return "a still picture"
-    if not head.strip(b"\0"):
-        return "only zero bytes"
-    try:
-        text = head[:-3].decode() if len(head) == 512 else head.decode()  # the last character may be cut
-    except UnicodeDecodeError:
-        return f"unknown data that starts with {head[:8].hex(' ')}"
-    return "text" if text.isprintable() or "\n" in text or "\t" in text else "unknown data"

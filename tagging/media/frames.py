@@ -1,59 +1,77 @@
-"""Decoding of planned frames of a video track: upright, in their true aspect ratio, in one size.
+"""Decoding of planned frames of a video track: upright, in their true aspect ratio and colours, in one size.
 
 Between two planned frames the decoder reads forward, or seeks if there is a keyframe in between.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 from av.container import InputContainer
-from av.video.frame import VideoFrame
+from av.video.frame import PictureType, VideoFrame
 from av.video.reformatter import Interpolation
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from tagging.config.media import MediaConfig
-from tagging.media.container import open_container, picture_stream, use_threads
+from tagging.media.container import open_container, use_threads
 from tagging.media.limits import Deadline, check_pixels
-from tagging.media.timeline import PictureTrack
+from tagging.media.orientation import orientation_of
+from tagging.media.timeline import PictureTrack, plan_frames
+from tagging.media.tone_map import is_hdr, to_sdr
 from tagging.types import Frames
 
 # If frames are identified by counting, a seek may miscount by the B-frames around it: only for long distances.
 COUNTED_WORTH_SEEKING = 250  # frames
+OTHER_SHAPE = Fraction(1, 50)  # of the aspect ratio
 SANE_SAMPLE_ASPECT = Fraction(16)  # a wider or narrower sample is a damaged header
+# "aggressive" calls pictures of healthy files damaged; without "bitstream" MPEG-4 pictures are never marked.
+DETECT_DAMAGE = {"err_detect": "crccheck+bitstream+buffer"}
+PALETTE = "pal8"  # a palette comes with the first packet, or with changes: after a seek it would be missing
 
 
 class SeekMissedError(Exception):
     """A seek landed after its target frame; never leaves this module."""
 
 
-def decode_frames(
-    path: Path, track: PictureTrack, plan: NDArray[np.int64], config: MediaConfig, deadline: Deadline
-) -> tuple[Frames | None, int]:
-    """Decode the frames at the planned positions (k,), and count the damaged packets skipped on the way.
+@dataclass(frozen=True, slots=True, eq=False)
+class DecodedFrames:
+    """The planned frames that could be decoded, and what was damaged on the way to them."""
 
-    A frame that cannot be decoded is replaced by the one before it; None if no frame can be decoded.
+    frames: Frames | None  # None if no frame could be decoded
+    damaged_packets: int  # that the decoder refused
+    damaged_frames: int  # that it decoded to something, which was left out
+    cropped: int  # that have another shape than the first
+
+
+def decode_frames(
+    path: Path, stream_index: int, track: PictureTrack, config: MediaConfig, deadline: Deadline
+) -> DecodedFrames:
+    """Decode the frames that `plan_frames` chooses.
+
+    A frame that cannot be decoded is replaced by the one before it. After damage every frame is left out until a
+    keyframe, because a decoder fills what it lacks with grey or with parts of other frames.
     Raises MediaTooManyPixelsError and DecodeTimeoutError.
     """
+    plan = plan_frames(track, config.frames)
     for may_seek in (True, False):
         with open_container(path) as container:
-            stream = picture_stream(container)
-            if stream is None:
-                return None, 0
+            stream = container.streams[stream_index]
+            assert isinstance(stream, VideoStream)
             check_pixels(stream.codec_context.width, stream.codec_context.height, config)
             use_threads(stream, config.workers)
+            stream.codec_context.options = DETECT_DAMAGE
             reader = _Reader(container, stream, track, config, deadline)
             reader.skip_all_but(plan)
             try:
-                positions, pictures = _pick(reader, plan, may_seek)
+                positions, pictures = _pick(reader, plan, may_seek and stream.codec_context.pix_fmt != PALETTE)
             except SeekMissedError:
                 continue
-        if not pictures:
-            return None, reader.damaged
-        return Frames(np.stack(pictures), track.times_s(np.array(positions))), reader.damaged
+        frames = Frames(np.stack(pictures), track.times_s(np.array(positions))) if pictures else None
+        return DecodedFrames(frames, reader.damaged_packets, reader.damaged_frames, reader.cropped)
     raise AssertionError("decoding without seeking cannot miss a seek")
 
 
@@ -69,20 +87,26 @@ class _Reader:
         deadline: Deadline,
     ) -> None:
         self.track = track
-        self.damaged = 0
+        self.damaged_packets = 0
+        self.damaged_frames = 0
+        self.cropped = 0
         self._container = container
         self._stream = stream
         self._config = config
         self._deadline = deadline
-        self._wanted: frozenset[int] | None = None
+        self._wanted: frozenset[int] | None = None  # pts; None: every packet is decoded
         self._shape: _Shape | None = None
-        self._place = -1
+        self._position = -1
         self._count_from_packet = False
+        self._is_damaged = False  # until the next keyframe
         self._ahead = self._decode()
 
     def skip_all_but(self, plan: NDArray[np.int64]) -> None:
-        """Let the decoder skip frames that are neither planned (k,) nor referred to by another frame."""
-        if self.track.pts is not None:
+        """Let the decoder skip frames that are neither planned (k,) nor referred to by another frame.
+
+        Not of field-coded video: half of a planned frame would be skipped.
+        """
+        if self.track.pts is not None and not self.track.is_field_coded:
             self._wanted = frozenset(self.track.pts[plan].tolist())
 
     def next(self) -> tuple[int, VideoFrame] | None:
@@ -95,6 +119,7 @@ class _Reader:
         except av.error.FFmpegError as error:
             raise SeekMissedError from error
         self._count_from_packet = self.track.pts is None
+        self._is_damaged = False
         self._ahead = self._decode()
 
     def picture(self, frame: VideoFrame) -> NDArray[np.uint8] | None:
@@ -102,10 +127,11 @@ class _Reader:
         if self._shape is None:
             aspect = self._stream.sample_aspect_ratio or self._stream.codec_context.sample_aspect_ratio
             self._shape = _Shape(frame, aspect, self._config.max_side_px)
+        self.cropped += not self._shape.fits(frame)
         try:
             return self._shape.convert(frame)
         except (av.error.FFmpegError, ValueError):
-            self.damaged += 1
+            self.damaged_packets += 1
             return None
 
     def _decode(self) -> Iterator[tuple[int, VideoFrame]]:
@@ -114,7 +140,7 @@ class _Reader:
             for packet in self._container.demux(self._stream):
                 self._deadline.check()
                 if self._count_from_packet and packet.dts is not None and self.track.dts is not None:
-                    self._place = int(np.searchsorted(self.track.dts, packet.dts)) - 1
+                    self._position = int(np.searchsorted(self.track.dts, packet.dts)) - 1
                     self._count_from_packet = False
                 if self._wanted is not None:
                     # Skipping the frames that no other frame refers to takes a third less time with B-frames.
@@ -124,18 +150,32 @@ class _Reader:
                 except av.error.EOFError:
                     return
                 except av.error.FFmpegError:
-                    self.damaged += 1
+                    self.damaged_packets += 1
+                    self._is_damaged = True
                     continue
                 for frame in frames:
                     check_pixels(frame.width, frame.height, self._config)
-                    self._place = self._place_of(frame)
-                    yield self._place, frame
+                    if frame.pts in self.track.strays:
+                        continue
+                    self._position = self._position_of(frame)
+                    if self._is_clean(frame):
+                        yield self._position, frame
         except av.error.FFmpegError:  # the file ends here
             return
 
-    def _place_of(self, frame: VideoFrame) -> int:
+    def _is_clean(self, frame: VideoFrame) -> bool:
+        """Return False for a damaged frame, and for those that may refer to one."""
+        if frame.is_corrupt:
+            self._is_damaged = self._is_damaged or frame.pict_type != PictureType.B  # others rarely refer to B-frames
+        elif frame.key_frame:
+            self._is_damaged = False
+        clean = not (frame.is_corrupt or self._is_damaged)
+        self.damaged_frames += not clean
+        return clean
+
+    def _position_of(self, frame: VideoFrame) -> int:
         if self.track.pts is None or frame.pts is None:
-            return self._place + 1
+            return self._position + 1
         return max(0, int(np.searchsorted(self.track.pts, frame.pts, side="right")) - 1)
 
 
@@ -188,7 +228,7 @@ def _worth_seeking(track: PictureTrack, keyframe: int, position: int) -> bool:
 
 
 class _Shape:
-    """Scales and rotates every frame as the first frame of the video requires."""
+    """Scales and turns every frame as the first frame of the video requires."""
 
     def __init__(self, first: VideoFrame, sample_aspect: Fraction | None, max_side_px: int) -> None:
         width, height = Fraction(first.width), Fraction(first.height)
@@ -198,10 +238,26 @@ class _Shape:
         scale = min(Fraction(1), max_side_px / max(width, height))
         self._width = max(1, round(width * scale))
         self._height = max(1, round(height * scale))
-        # PyAV states the angle counterclockwise, as np.rot90 counts; a phone held upright gives -90.
-        self._quarter_turns = round(first.rotation / 90) % 4
+        self._aspect = Fraction(first.width, first.height)
+        self._orientation = orientation_of(first)
+
+    def fits(self, frame: VideoFrame) -> bool:
+        """Return False for a frame of another shape, as when a phone is turned while it records."""
+        return abs(Fraction(frame.width, frame.height) / self._aspect - 1) < OTHER_SHAPE
 
     def convert(self, frame: VideoFrame) -> NDArray[np.uint8]:
-        """Return the frame as (H, W, 3) RGB."""
-        scaled = frame.reformat(self._width, self._height, "rgb24", interpolation=Interpolation.BICUBIC, threads=1)
-        return np.ascontiguousarray(np.rot90(scaled.to_ndarray(), self._quarter_turns))
+        """Return the frame as (H, W, 3) RGB; the middle of a frame of another shape, in its true aspect ratio."""
+        width, height = self._width, self._height
+        if not self.fits(frame):
+            ratio = Fraction(frame.width, frame.height) / self._aspect
+            width, height = (round(width * ratio), height) if ratio > 1 else (width, round(height / ratio))
+        left, top = (width - self._width) // 2, (height - self._height) // 2
+        picture = _rgb(frame, width, height)[top : top + self._height, left : left + self._width]
+        return self._orientation.apply(picture)
+
+
+def _rgb(frame: VideoFrame, width: int, height: int) -> NDArray[np.uint8]:
+    if is_hdr(frame):
+        return to_sdr(frame, width, height)
+    scaled = frame.reformat(width, height, "rgb24", interpolation=Interpolation.BICUBIC, threads=1)
+    return np.asarray(scaled.to_ndarray(), np.uint8)

@@ -1,4 +1,4 @@
-"""Decoding of the first audio track to mono samples at 16 kHz."""
+"""Decoding of an audio track to mono samples at 16 kHz."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,23 +10,27 @@ from av.audio.resampler import AudioResampler
 from numpy.typing import NDArray
 
 from tagging.config.media import MediaConfig
-from tagging.media.container import open_container, sound_stream
+from tagging.media.container import open_container
+from tagging.media.downmix import channel_weights, mix_down
 from tagging.media.limits import Deadline
 from tagging.types import SAMPLE_RATE_HZ
 
+BLOCK = SAMPLE_RATE_HZ  # samples that are mixed down together
 
-def decode_sound(path: Path, config: MediaConfig, deadline: Deadline) -> tuple[NDArray[np.float32], int]:
+
+def decode_sound(
+    path: Path, stream_index: int, config: MediaConfig, deadline: Deadline
+) -> tuple[NDArray[np.float32], int]:
     """Decode (samples,) in [-1, 1], at most sound_max_s, and count the damaged packets that were skipped.
 
-    Channels are averaged, as VGGish does. Raises DecodeTimeoutError.
+    Raises DecodeTimeoutError.
     """
     most = round(config.sound_max_s * SAMPLE_RATE_HZ)
     mixer = _Mixer()
     parts: list[NDArray[np.float32]] = []
     count = damaged = 0
     with open_container(path) as container:
-        stream = sound_stream(container)
-        packets = container.demux(stream) if stream is not None else iter(())
+        packets = container.demux(container.streams[stream_index])
         while count < most:
             deadline.check()
             try:
@@ -36,7 +40,9 @@ def decode_sound(path: Path, config: MediaConfig, deadline: Deadline) -> tuple[N
             if packet is None:
                 break
             try:
-                heard = [part for frame in packet.decode() for part in mixer.mix(frame)]
+                heard = [
+                    part for frame in packet.decode() if isinstance(frame, AudioFrame) for part in mixer.mix(frame)
+                ]
             except av.error.EOFError:
                 break
             except (av.error.FFmpegError, ValueError):
@@ -50,11 +56,11 @@ def decode_sound(path: Path, config: MediaConfig, deadline: Deadline) -> tuple[N
             except (av.error.FFmpegError, ValueError):  # the resampler may reject what it buffered
                 damaged += 1
     samples = np.concatenate(parts)[:most] if parts else np.empty(0, np.float32)
-    return np.clip(np.nan_to_num(samples), -1.0, 1.0), damaged
+    return np.clip(samples, -1.0, 1.0), damaged
 
 
 class _Mixer:
-    """Resample each channel, then average.
+    """Resample each channel, then mix them down, a block at a time.
 
     The mono mix of swresample exceeds full scale for float samples: (0.9, 0.9) becomes 1.27.
     """
@@ -62,6 +68,8 @@ class _Mixer:
     def __init__(self) -> None:
         self._resampler: AudioResampler | None = None
         self._kind: tuple[str, str, int] | None = None
+        self._weights = np.ones(1, np.float32)
+        self._waiting: list[NDArray[np.float32]] = []  # (n, C) each
 
     def mix(self, frame: AudioFrame) -> Iterator[NDArray[np.float32]]:
         """Resample one decoded frame to parts (samples,); rate and channels may change within a file."""
@@ -70,18 +78,29 @@ class _Mixer:
             yield from self.flush()
             self._resampler = AudioResampler(format="flt", layout=frame.layout, rate=SAMPLE_RATE_HZ)
             self._kind = kind
+            self._weights = channel_weights([channel.name for channel in frame.layout.channels])
         assert self._resampler is not None
         frame.pts = None  # the resampler fails on gaps in damaged files
-        yield from (_mono(part) for part in self._resampler.resample(frame))
+        self._waiting += [_channels(part) for part in self._resampler.resample(frame)]
+        if sum(map(len, self._waiting)) >= BLOCK:
+            yield from self._mixed()
 
     def flush(self) -> Iterator[NDArray[np.float32]]:
+        """Return the rest."""
         resampler, self._resampler, self._kind = self._resampler, None, None
         if resampler is not None:
-            yield from (_mono(part) for part in resampler.resample(None))
+            try:
+                self._waiting += [_channels(part) for part in resampler.resample(None)]
+            finally:
+                yield from self._mixed()
+
+    def _mixed(self) -> Iterator[NDArray[np.float32]]:
+        waiting, self._waiting = self._waiting, []
+        if waiting:
+            yield mix_down(np.concatenate(waiting), self._weights)
 
 
-def _mono(frame: AudioFrame) -> NDArray[np.float32]:
+def _channels(frame: AudioFrame) -> NDArray[np.float32]:
     # Interleaved samples use one plane: PyAV 18 reads out of bounds and crashes from the ninth plane on.
-    channels = frame.layout.nb_channels
-    mono: NDArray[np.float32] = frame.to_ndarray().reshape(-1, channels).mean(axis=1, dtype=np.float32)
-    return mono
+    samples = frame.to_ndarray().reshape(-1, frame.layout.nb_channels)
+    return np.nan_to_num(np.asarray(samples, np.float32))

@@ -1,25 +1,19 @@
-"""Timeline of a file's tracks, from one pass over its packets without decoding.
+"""Timeline of a file's tracks: the times of their pictures and sound, from packets, without jumps of the clock."""
 
-Headers are wrong for truncated files, and some state no duration; packets are reliable.
-"""
-
-from array import array
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-import av
 import numpy as np
-from av.audio.stream import AudioStream
 from av.container import InputContainer
-from av.packet import Packet
-from av.stream import Stream
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from tagging.media.container import RESUMING_FORMATS, UNTIMED_FORMATS
 from tagging.media.holes import picture_holes
-from tagging.media.limits import Deadline
+from tagging.media.jumps import JUMP_S, mend_times
+from tagging.media.packets import NONE, PacketTable
+from tagging.media.tracks import Tracks
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,6 +27,8 @@ class PictureTrack:
     keyframes: NDArray[np.int64]  # (m,) positions, ascending
     seek_to: NDArray[np.int64]  # (m,) timestamp for seeking to each keyframe: pts, or dts without pts
     dts: NDArray[np.int64] | None  # (n,) sorted, if frames are identified by counting; None: cannot seek
+    is_field_coded: bool = False  # two packets make a frame; only the first of them is in the track
+    strays: frozenset[int] = frozenset()  # pts of pictures with stray times, which are not in the track
 
     @property
     def duration_s(self) -> float:
@@ -49,28 +45,41 @@ class PictureTrack:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
+    """The times of a file's picture and sound."""
+
     picture: PictureTrack | None  # None: no stream, or a stream without a single packet
     sound_s: float | None  # duration of the sound track; None likewise
     holes_s: tuple[tuple[float, float], ...] = ()  # stretches of lost pictures: from, to; from the first frame
+    strays: int = 0  # pictures and sound packets left out for their times
+    jumps_s: float = 0.0  # length of the jumps of the clock that were removed
 
 
-def read_timeline(
-    container: InputContainer, picture: VideoStream | None, sound: AudioStream | None, deadline: Deadline
+def build_timeline(
+    container: InputContainer, tracks: Tracks, tables: Mapping[int, PacketTable], frame_ticks: int | None
 ) -> Timeline:
-    """Raises DecodeTimeoutError; unreadable packets end the pass."""
-    streams = [stream for stream in (picture, sound) if stream is not None]
-    if not streams:
-        return Timeline(None, None)
-    frames = _PacketTable()
-    sounds = _PacketTable()
-    for packet in _packets(container, streams):
-        deadline.check()
-        (frames if packet.stream is picture else sounds).add(packet)
-    track = _picture_track(frames, picture, container.format.name) if picture is not None and frames.pts else None
+    """Return the timeline of the chosen tracks.
+
+    frame_ticks: ticks from one frame to the next if the packets of the picture are fields, as
+        fields.frame_ticks found; None if each packet is a frame
+    """
+    heard = None
+    if tracks.sound is not None and len(tables[tracks.sound]):
+        heard = _SoundPackets.of(tables[tracks.sound])
+    seen = None
+    track = None
+    if tracks.picture is not None and len(tables[tracks.picture]):
+        stream = container.streams[tracks.picture]
+        assert isinstance(stream, VideoStream)
+        is_timed = container.format.name not in UNTIMED_FORMATS
+        seen = _PicturePackets.of(tables[tracks.picture], is_timed, frame_ticks, heard.starts_s if heard else None)
+        track = _picture_track(seen, stream)
+    may_resume_anywhere = container.format.name in RESUMING_FORMATS
     return Timeline(
         picture=track,
-        sound_s=_span_s(sounds, sound.time_base) if sound is not None and sounds.pts else None,
-        holes_s=_holes_s(track, frames, sounds, sound, container.format.name) if track is not None else (),
+        sound_s=heard.duration_s if heard else None,
+        holes_s=_holes_s(seen, track, heard, may_resume_anywhere) if seen and track else (),
+        strays=(heard.strays if heard else 0) + (len(seen.strays) if seen else 0),
+        jumps_s=max(heard.jumps_s if heard else 0.0, seen.jumps_s if seen else 0.0),
     )
 
 
@@ -82,88 +91,146 @@ def plan_frames(track: PictureTrack, frames: int) -> NDArray[np.int64]:
     return np.unique(positions.clip(0))
 
 
-NONE = -(1 << 63)
+@dataclass(frozen=True, slots=True, eq=False)
+class _PicturePackets:
+    """The n packets of a picture track that begin a frame, in order of time; in decoding order if not timed."""
+
+    stamps: NDArray[np.int64] | None  # (n,) pts if is_timed, else dts; None: neither is known
+    is_timed: bool
+    shift: NDArray[np.int64]  # (n,) ticks to subtract for jumps of the clock
+    durations: NDArray[np.int64]  # (n,)
+    is_key: NDArray[np.bool_]  # (n,)
+    is_field_coded: bool
+    strays: frozenset[int]  # pts
+    jumps_s: float
+
+    @classmethod
+    def of(
+        cls, table: PacketTable, may_be_timed: bool, frame_ticks: int | None, heard: NDArray[np.float64] | None
+    ) -> "_PicturePackets":
+        pts, dts, durations, is_key = table.pts, table.dts, table.durations, table.is_key
+        if frame_ticks is not None:
+            rows = _first_fields(pts, frame_ticks)
+            pts, dts, durations, is_key = pts[rows], dts[rows], durations[rows], is_key[rows]
+        rows = _decodable(pts, is_key)
+        pts, dts, durations, is_key = pts[rows], dts[rows], durations[rows], is_key[rows]
+        is_timed = may_be_timed and NONE not in pts and len(np.unique(pts)) == len(pts)
+        stamps = pts if is_timed else dts if NONE not in dts else None
+        shift = np.zeros(len(pts), np.int64)
+        strays: frozenset[int] = frozenset()
+        jumps_s = 0.0
+        if stamps is not None:
+            order = np.argsort(stamps, kind="stable")
+            stamps, durations, is_key = stamps[order], durations[order], is_key[order]
+        if is_timed and stamps is not None:
+            tick_s = float(table.tick_s)
+            mended = mend_times(stamps.astype(np.float64) * tick_s, heard)
+            strays, jumps_s = frozenset(stamps[~mended.kept].tolist()), mended.jumps_s
+            shift = np.round(mended.shift_s[mended.kept] / tick_s).astype(np.int64)
+            stamps, durations, is_key = stamps[mended.kept], durations[mended.kept], is_key[mended.kept]
+            if mended.strays or mended.jumps_s:  # MP4 states the time to the next packet as a packet's duration
+                usual = int(np.median(np.diff(stamps))) if len(stamps) > 1 else 0
+                durations = np.where(durations * tick_s < JUMP_S, durations, usual)
+        return cls(stamps, is_timed, shift, durations, is_key, frame_ticks is not None, strays, jumps_s)
+
+    @property
+    def ticks(self) -> NDArray[np.int64]:
+        """(n,) mended times."""
+        assert self.stamps is not None
+        return self.stamps - self.shift
 
 
-class _PacketTable:
-    """Columns with a row per shown packet; arrays, as hours of video have a million packets."""
-
-    def __init__(self) -> None:
-        self.pts = array("q")
-        self.dts = array("q")
-        self.durations = array("q")
-        self.is_key = bytearray()
-
-    def add(self, packet: "Packet[Stream]") -> None:
-        if packet.is_discard:  # before the start that an edit list sets
-            return
-        self.pts.append(NONE if packet.pts is None else packet.pts)
-        self.dts.append(NONE if packet.dts is None else packet.dts)
-        self.durations.append(packet.duration or 0)
-        self.is_key.append(packet.is_keyframe)
+def _first_fields(pts: NDArray[np.int64], frame_ticks: int) -> NDArray[np.int64]:
+    """Return the rows of packets that begin a frame: the second field follows within a frame's time, or has no time."""
+    order = np.argsort(pts, kind="stable")
+    rows: list[int] = []
+    last: int | None = None
+    for row in order.tolist():
+        stamp = int(pts[row])
+        if stamp == NONE or (last is not None and 4 * (stamp - last) < 3 * frame_ticks):
+            continue
+        rows.append(row)
+        last = stamp
+    return np.sort(np.array(rows, np.int64))
 
 
-def _packets(container: InputContainer, streams: list[VideoStream | AudioStream]) -> Iterator["Packet[Stream]"]:
-    try:
-        for packet in container.demux(streams):
-            if packet.size:  # the last ones are empty and flush the decoders
-                yield packet
-    except av.error.FFmpegError:
-        return
+def _decodable(pts: NDArray[np.int64], is_key: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return the rows from the first keyframe on, in decoding order, without those that are shown before it.
+
+    A recording may begin in the middle of a group; its first pictures refer to some that are not there. Some formats
+    mark no or few keyframes, so all rows are returned if most would be left out.
+    """
+    rows = np.arange(len(pts))
+    keys = np.flatnonzero(is_key)
+    if not len(keys):
+        return rows
+    kept = rows[keys[0] :]
+    kept = kept[(pts[kept] == NONE) | (pts[kept] >= pts[keys[0]])]
+    return kept if 2 * len(kept) >= len(rows) else rows
 
 
-def _picture_track(table: _PacketTable, stream: VideoStream, format_name: str) -> PictureTrack:
-    pts, dts = np.array(table.pts), np.array(table.dts)
-    durations, is_key = np.array(table.durations), np.frombuffer(bytes(table.is_key), np.bool_)
+def _picture_track(packets: _PicturePackets, stream: VideoStream) -> PictureTrack:
     rate = stream.average_rate or stream.guessed_rate or Fraction(25)
     tick_s = stream.time_base or Fraction(1, 1000)
-    timed = format_name not in UNTIMED_FORMATS and NONE not in pts and len(np.unique(pts)) == len(pts)
-    counted = not timed and NONE not in dts
-    if timed or counted:
-        stamps = pts if timed else dts
-        order = np.argsort(stamps, kind="stable")
-        stamps, durations, is_key = stamps[order], durations[order], is_key[order]
-        last = int(durations[-1]) or int(np.median(np.diff(stamps))) if len(stamps) > 1 else int(durations[-1])
-        last = last if last > 0 else round(1 / (rate * tick_s))
-    else:
-        stamps, tick_s, last = np.arange(len(pts), dtype=np.int64), 1 / rate, 1
-    keyframes = np.flatnonzero(is_key) if timed or counted else np.empty(0, np.int64)
+    if packets.stamps is None:
+        count = len(packets.durations)
+        nothing = np.empty(0, np.int64)
+        return PictureTrack(np.arange(count), count, 1 / rate, None, nothing, nothing, None)
+    ticks, stamps = packets.ticks, packets.stamps
+    last = int(packets.durations[-1])
+    if last <= 0 and len(ticks) > 1:
+        last = int(np.median(np.diff(ticks)))
+    if last <= 0:
+        last = round(1 / (rate * tick_s))
+    keyframes = np.flatnonzero(packets.is_key)
     return PictureTrack(
-        ticks=stamps - stamps[0],
-        duration_ticks=int(stamps[-1]) - int(stamps[0]) + max(last, 1),
+        ticks=ticks - ticks[0],
+        duration_ticks=int(ticks[-1]) - int(ticks[0]) + max(last, 1),
         tick_s=tick_s,
-        pts=stamps if timed else None,
+        pts=stamps if packets.is_timed else None,
         keyframes=keyframes,
         seek_to=stamps[keyframes],
-        dts=stamps if counted else None,
+        dts=None if packets.is_timed else stamps,
+        is_field_coded=packets.is_field_coded,
+        strays=packets.strays,
     )
 
 
 def _holes_s(
-    track: PictureTrack, frames: _PacketTable, sounds: _PacketTable, sound: AudioStream | None, format_name: str
+    packets: _PicturePackets, track: PictureTrack, heard: "_SoundPackets | None", may_resume_anywhere: bool
 ) -> tuple[tuple[float, float], ...]:
-    if track.pts is None:  # counted frames have no times
+    """Return the holes in the pictures; with a jump of the clock, or without times, there is nothing to judge by."""
+    if track.pts is None or packets.shift.any():
         return ()
-    order = np.argsort(np.array(frames.pts), kind="stable")
     tick_s = float(track.tick_s)
-    heard = np.array(sounds.pts, np.int64)
-    sound_tick_s = float(sound.time_base or 0) if sound is not None else 0.0
     first_s = int(track.pts[0]) * tick_s
     found = picture_holes(
         track.pts.astype(np.float64) * tick_s,
-        np.array(frames.durations, np.float64)[order] * tick_s,
-        np.frombuffer(bytes(frames.is_key), np.bool_)[order] | (format_name in RESUMING_FORMATS),
-        np.sort(heard[heard != NONE]).astype(np.float64) * sound_tick_s,
+        packets.durations.astype(np.float64) * tick_s,
+        packets.is_key | may_resume_anywhere,
+        heard.starts_s if heard else np.empty(0),
     )
     return tuple((start_s - first_s, end_s - first_s) for start_s, end_s in found)
 
 
-def _span_s(table: _PacketTable, tick_s: Fraction | None) -> float:
-    starts = np.array(table.pts)
-    known = starts != NONE
-    if not known.any():
-        return float(sum(table.durations) * (tick_s or 0))
-    starts = starts[known]
-    first, last = int(starts.argmin()), int(starts.argmax())
-    ticks = int(starts[last]) + int(np.array(table.durations)[known][last]) - int(starts[first])
-    return float(ticks * (tick_s or 0))
+@dataclass(frozen=True, slots=True, eq=False)
+class _SoundPackets:
+    """The packets of a sound track in order of time, without strays."""
+
+    starts_s: NDArray[np.float64]  # (n,) on the file's clock; empty if no time is known
+    duration_s: float
+    strays: int
+    jumps_s: float
+
+    @classmethod
+    def of(cls, table: PacketTable) -> "_SoundPackets":
+        pts, tick_s = table.pts, float(table.tick_s)
+        known = pts != NONE
+        if not known.any():
+            return cls(np.empty(0), float(table.durations.sum() * table.tick_s), 0, 0.0)
+        order = np.argsort(pts[known], kind="stable")
+        starts_s, lengths_s = pts[known][order] * tick_s, table.durations[known][order] * tick_s
+        mended = mend_times(np.asarray(starts_s, np.float64))
+        starts_s, lengths_s = starts_s[mended.kept], lengths_s[mended.kept]
+        duration_s = float(starts_s[-1] - starts_s[0] + lengths_s[-1]) - mended.jumps_s
+        return cls(starts_s, duration_s, mended.strays, mended.jumps_s)

@@ -277,3 +277,26 @@ def test_a_name_that_looks_like_a_protocol_is_still_a_file(tmp_path: Path, monke
     monkeypatch.chdir(tmp_path)
     make(tmp_path / "plain.mp4", Film(frames=2, paint=quadrants)).rename(tmp_path / "concat:ä %d film.mp4")
     assert decode(Path("concat:ä %d film.mp4"), CONFIG).frames is not None
+
+
+@pytest.mark.parametrize("brand", [b"heic", b"mif1", b"avif"])
+def test_a_picture_of_a_phone_is_refused_as_a_still_picture(tmp_path: Path, brand: bytes) -> None:
+    path = make(tmp_path / "photo.mp4", Film(frames=1))
+    data = bytearray(path.read_bytes())
+    data[8:12] = brand  # of the ftyp box; a grid of tiles is the same to a demuxer
+    path.write_bytes(data)
+    with pytest.raises(InvalidMediaError, match="found a still picture"):
+        decode(path, MediaConfig())
+
+
+def test_an_animated_png_is_read_as_a_clip(shared_data: Path) -> None:
+    sample = decode(shared_data / "reports" / "k.apng", MediaConfig())
+    assert sample.frames is not None
+    assert len(sample.frames.pixels) > 1
+
+
+def test_an_animated_webp_is_refused_with_what_to_give_instead(tmp_path: Path) -> None:
+    path = tmp_path / "animation.webp"
+    path.write_bytes(b"RIFF\x20\0\0\0WEBPVP8X\x0a\0\0\0\x02\0\0\0" + bytes(40))
+    with pytest.raises(InvalidMediaError, match="an animated WebP, which is not read"):
+        decode(path, MediaConfig())

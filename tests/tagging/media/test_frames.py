@@ -1,3 +1,4 @@
+import re
 from fractions import Fraction
 from pathlib import Path
 
@@ -7,11 +8,13 @@ import pytest
 
 from tagging.config.media import MediaConfig
 from tagging.media import frames as frames_module
-from tagging.media.container import open_container, picture_stream, sound_stream
+from tagging.media.container import open_container
 from tagging.media.decode import decode
 from tagging.media.frames import decode_frames
 from tagging.media.limits import Deadline
-from tagging.media.timeline import Timeline, plan_frames, read_timeline
+from tagging.media.packets import read_packets
+from tagging.media.timeline import Timeline, build_timeline
+from tagging.media.tracks import choose_tracks
 from tagging.types import Frames
 from tests.support.media_files import Film, brute_force, make, number_of, numbered, quadrants
 
@@ -43,16 +46,18 @@ FILMS = {
 
 def timeline_of(path: Path) -> Timeline:
     with open_container(path) as container:
-        return read_timeline(container, picture_stream(container), sound_stream(container), Deadline(60))
+        tables = read_packets(container, Deadline(60))
+        return build_timeline(container, choose_tracks(container, tables), tables, None)
 
 
 def planned(path: Path, config: MediaConfig) -> Frames:
     track = timeline_of(path).picture
     assert track is not None
-    frames, damaged = decode_frames(path, track, plan_frames(track, config.frames), config, Deadline(60))
-    assert frames is not None
-    assert not damaged
-    return frames
+    decoded = decode_frames(path, 0, track, config, Deadline(60))
+    assert decoded.frames is not None
+    assert not decoded.damaged_packets
+    assert not decoded.damaged_frames
+    return decoded.frames
 
 
 @pytest.mark.parametrize("name", FILMS)
@@ -122,7 +127,7 @@ def test_an_hour_is_sampled_without_decoding_it(tmp_path: Path) -> None:
 
     track = timeline_of(path).picture
     assert track is not None
-    frames, _ = decode_frames(path, track, plan_frames(track, 16), CONFIG, Counting(60))
+    frames = decode_frames(path, 0, track, CONFIG, Counting(60)).frames
     assert frames is not None
     wanted = [(2 * i + 1) * 3700 // 32 for i in range(16)]
     assert [number_of(picture) for picture in frames.pixels] == wanted
@@ -215,3 +220,19 @@ def test_slides_shown_for_long_are_sampled_once_each(tmp_path: Path) -> None:
     sample = decode(path, CONFIG)
     assert sample.frames is not None
     assert list(sample.frames.times_s) == [0.0, 30.0, 60.0]
+
+
+def test_a_picture_that_turns_from_landscape_to_portrait_is_cropped_and_not_squeezed(shared_data: Path) -> None:
+    path = shared_data / "reports" / "turns_portrait2.ts"
+    sample = decode(path, CONFIG)
+    assert sample.frames is not None
+    [warning] = [warning for warning in sample.warnings if "shape" in warning]
+    assert re.fullmatch(r"the picture changes its shape: \d+ of 16 pictures are cropped", warning)
+    with av.open(str(path)) as container:
+        last = list(container.decode(video=0))[-1]
+    assert last.height == 2 * last.width
+    whole = last.reformat(192, 384, "rgb24", interpolation="BICUBIC").to_ndarray()
+    height, width = sample.frames.pixels.shape[1:3]
+    middle = whole[192 - height // 2 : 192 - height // 2 + height]
+    assert width == 192
+    assert np.abs(sample.frames.pixels[-1].astype(int) - middle).mean() < 12

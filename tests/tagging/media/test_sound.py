@@ -78,8 +78,8 @@ def test_sound_whose_rate_changes_within_the_file_is_read_to_the_end(tmp_path: P
     assert sound.duration_s == pytest.approx(2.0, abs=0.2)
 
 
-@pytest.mark.parametrize("channels", [3, 12, 35])
-def test_channels_are_averaged_whatever_their_number(tmp_path: Path, channels: int) -> None:
+@pytest.mark.parametrize("channels", [12, 35])
+def test_channels_of_an_unknown_layout_are_averaged_whatever_their_number(tmp_path: Path, channels: int) -> None:
     # Channel c holds the constant (c + 1) * 500; a damaged header of a real clip once claimed 35 channels.
     path = tmp_path / "sound.wav"
     levels = (np.arange(channels, dtype=np.int16) + 1) * np.int16(500)
@@ -99,6 +99,6 @@ def test_an_unsupported_sample_rate_is_a_damaged_track(tmp_path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[24:28] = (0x7FFFFFFF).to_bytes(4, "little")  # Hz, in the header
     path.write_bytes(data)
-    samples, damaged = decode_sound(path, MediaConfig(), Deadline(60.0))
+    samples, damaged = decode_sound(path, 0, MediaConfig(), Deadline(60.0))
     assert not len(samples)
     assert damaged
