@@ -12,7 +12,8 @@ import typer
 from tagging import paths
 from tagging.cli import options
 from tagging.cli.console import needs_extra, print_lines
-from tagging.service.config import ServiceConfig, read_service_config, with_address
+from tagging.errors import InvalidConfigError
+from tagging.service.config import SOCKET, ServiceConfig, read_service_config, with_address
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
@@ -24,7 +25,7 @@ def command(
     bundle: options.Bundle = None,
     listen: Annotated[
         str | None,
-        typer.Option("--listen", metavar="HOST:PORT", help="Address to listen on (default: 127.0.0.1:50051)."),
+        typer.Option("--listen", metavar="ADDRESS", help="HOST:PORT or unix:/PATH (default: 127.0.0.1:50051)."),
     ] = None,
     config: Annotated[
         Path | None, typer.Option("--config", metavar="FILE", help="TOML file with the service's settings.")
@@ -40,7 +41,10 @@ def command(
     """
     settings = read_service_config(config)
     if listen is not None:
-        settings = settings.model_copy(update={"listen": with_address(settings.listen, listen)})
+        try:
+            settings = settings.model_copy(update={"listen": with_address(settings.listen, listen)})
+        except InvalidConfigError as error:
+            raise typer.BadParameter(f"{error.message}: {error.hint}", param_hint="--listen") from error
     with needs_extra("service"):
         from tagging.service.observe.logs import json_logs
         from tagging.service.observe.traces import tracing
@@ -65,9 +69,13 @@ async def _serve(bundle: Path, settings: ServiceConfig, tracer: "Tracer") -> Non
     try:
         async with serving(bundle, settings, tracer) as running:
             starting = None
-            print_lines([f"serving bundle {running.bundle_version} on port {running.port}"])
+            print_lines([f"serving bundle {running.bundle_version} on {_shown(settings.listen.address, running.port)}"])
             await stop.wait()
     except asyncio.CancelledError:
         if not stop.is_set():
             raise
         logger.info("stopped during the start")
+
+
+def _shown(address: str, port: int) -> str:
+    return address if address.startswith(SOCKET) else f"port {port}"

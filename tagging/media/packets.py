@@ -28,12 +28,14 @@ class PacketTable:
         self._dts = array("q")
         self._durations = array("q")
         self._is_key = bytearray()
+        self.begins_hidden = False  # with a keyframe that an edit list hides; what follows can be decoded
 
     def __len__(self) -> int:
         return len(self._pts)
 
     def add(self, packet: "Packet[Stream]") -> None:
         if packet.is_discard:  # before the start that an edit list sets
+            self.begins_hidden |= packet.is_keyframe and not len(self)
             return
         self._pts.append(NONE if packet.pts is None else packet.pts)
         self._dts.append(NONE if packet.dts is None else packet.dts)

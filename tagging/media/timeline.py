@@ -112,8 +112,9 @@ class _PicturePackets:
         if frame_ticks is not None:
             rows = _first_fields(pts, frame_ticks)
             pts, dts, durations, is_key = pts[rows], dts[rows], durations[rows], is_key[rows]
-        rows = _decodable(pts, is_key)
-        pts, dts, durations, is_key = pts[rows], dts[rows], durations[rows], is_key[rows]
+        if not table.begins_hidden:
+            rows = _decodable(pts, is_key)
+            pts, dts, durations, is_key = pts[rows], dts[rows], durations[rows], is_key[rows]
         is_timed = may_be_timed and NONE not in pts and len(np.unique(pts)) == len(pts)
         stamps = pts if is_timed else dts if NONE not in dts else None
         shift = np.zeros(len(pts), np.int64)

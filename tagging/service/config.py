@@ -3,8 +3,10 @@
 import tomllib
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
+    AfterValidator,
     ConfigDict,
     Field,
     IPvAnyNetwork,
@@ -41,7 +43,36 @@ class SourcesConfig(Branch):
     redirects: NonNegativeInt = 3
 
 
-Address = Annotated[str, Field(pattern=r"^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}$")]
+LAST_PORT = 65535
+
+
+def _require_port(address: str) -> str:
+    port = int(address.rpartition(":")[2])
+    if port > LAST_PORT:
+        raise ValueError(f"port {port}, expected at most {LAST_PORT}")
+    return address
+
+
+def _require_url_port(url: str) -> str:
+    try:
+        urlsplit(url).port  # noqa: B018 (the property checks)
+    except ValueError as error:
+        raise ValueError(f"a port that is no number up to {LAST_PORT}") from error
+    return url
+
+
+HOST_PORT = r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}"
+Address = Annotated[str, Field(pattern=rf"^{HOST_PORT}$"), AfterValidator(_require_port)]
+SOCKET = "unix:"
+
+
+def _require_socket_or_port(address: str) -> str:
+    return address if address.startswith(SOCKET) else _require_port(address)
+
+
+ListenAddress = Annotated[
+    str, Field(pattern=rf"^({HOST_PORT}|{SOCKET}/[^\s]+)$"), AfterValidator(_require_socket_or_port)
+]
 
 
 class LogsConfig(Branch):
@@ -66,7 +97,7 @@ class TracesConfig(Branch):
 
     model_config = ConfigDict(hide_input_in_errors=True)  # the input may contain a password
 
-    endpoint: Annotated[str, Field(pattern=r"^https?://[^/@\s]+$")] | None = None
+    endpoint: Annotated[str, Field(pattern=r"^https?://[^/@\s]+$"), AfterValidator(_require_url_port)] | None = None
     share: Share = 0.01  # of traces that begin here; traces of callers keep the caller's decision
     timeout_s: PositiveFloat = 5.0
 
@@ -152,14 +183,14 @@ class TlsConfig(Branch):
 
 
 class ListenConfig(Branch):
-    """Address, authentication and limits. `address` is HOST:PORT; for IPv6, [::1]:50051.
+    """Address, authentication and limits. `address` is HOST:PORT; for IPv6, [::1]:50051; or unix:/path/of/a/socket.
 
     An address beyond loopback needs `clients` or TLS with `client_ca`. gRPC reads the first message of a call before
     the caller can be authenticated. So callers without a token can make it hold message_bytes for each call of each
     connection; with `client_ca` they get no connection.
     """
 
-    address: Annotated[str, Field(pattern=r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}$")] = "127.0.0.1:50051"
+    address: ListenAddress = "127.0.0.1:50051"
     tls: TlsConfig | None = None
     clients: Path | None = None  # read again when it changes
     message_bytes: PositiveInt = 32 * 2**20  # the largest request
@@ -214,4 +245,7 @@ def with_address(config: ListenConfig, address: str) -> ListenConfig:
     try:
         return ListenConfig.model_validate({**config.model_dump(), "address": address})
     except ValidationError as error:
-        raise InvalidConfigError(f"{address!r} is not HOST:PORT", "use 127.0.0.1:50051 or [::1]:50051") from error
+        raise InvalidConfigError(
+            f"{address!r} is not HOST:PORT with a port up to {LAST_PORT}, nor unix:/PATH",
+            "use 127.0.0.1:50051, [::1]:50051 or unix:/run/videotag.sock",
+        ) from error

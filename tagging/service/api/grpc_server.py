@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import grpc
 from grpc_health.v1 import health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 from videotag.v1 import tagging_pb2_grpc as rpc
 
 from tagging.service.api.servicer import Servicer
 from tagging.service.config import ListenConfig
 from tagging.service.interceptors.auth import HEALTH
 from tagging.service.net.port import open_port, server_options
+from tagging.service.net.reflection import add_reflection
 from tagging.service.net.tls import ServerCertificate
 from tagging.service.observe.health import Health
 from tagging.service.observe.metrics import SERVICE
@@ -42,7 +42,7 @@ async def listening(
     server, servicer = grpc.aio.server(interceptors=interceptors, options=server_options(config)), Servicer()
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     rpc.add_TaggingServiceServicer_to_server(servicer, server)
-    reflection.enable_server_reflection((SERVICE, HEALTH, reflection.SERVICE_NAME), server)
+    add_reflection(server, (SERVICE, HEALTH))
     port = open_port(server, config, certificate)
     await server.start()
     try:

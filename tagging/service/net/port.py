@@ -8,11 +8,13 @@ import grpc
 
 from tagging.errors import InvalidConfigError
 from tagging.service.clients.clients import Clients, ListedClients, OpenClients
-from tagging.service.config import ListenConfig
+from tagging.service.config import SOCKET, ListenConfig
 from tagging.service.net.grpc_log import filter_client_data
 from tagging.service.net.tls import ServerCertificate
 
 logger = logging.getLogger(__name__)
+
+PING_INTERVAL_S = 5.0  # the least time between pings of a client; a client that pings oftener is disconnected
 
 
 def load_clients(config: ListenConfig) -> Clients:
@@ -51,6 +53,10 @@ def server_options(config: ListenConfig) -> list[tuple[str, Any]]:
         ("grpc.max_connection_idle_ms", 300_000),
         ("grpc.keepalive_time_ms", 60_000),  # detects clients that vanished without closing their connection
         ("grpc.keepalive_timeout_ms", 20_000),
+        # Clients behind NATs and load balancers ping about every 10 s, also without calls. gRPC's default allows one
+        # ping in 5 minutes and then ends the connection with its streams ("Too many pings").
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.min_ping_interval_without_data_ms", round(1000 * PING_INTERVAL_S)),
         ("grpc.so_reuseport", 0),  # otherwise two services could share a port, each with half of the calls
     ]
 
@@ -71,9 +77,9 @@ def open_port(server: grpc.aio.Server, config: ListenConfig, certificate: Server
 
 
 def _is_local(address: str) -> bool:
-    """Return whether the address is loopback. A host name other than localhost may resolve to anything."""
+    """Return whether only this machine can connect. A host name other than localhost may resolve to anything."""
     host = address.rpartition(":")[0].strip("[]")
-    if host == "localhost":
+    if host == "localhost" or address.startswith(SOCKET):
         return True
     try:
         ip = ipaddress.ip_address(host)

@@ -16,6 +16,7 @@ import pytest
 from grpc import StatusCode
 from pydantic import ValidationError
 from videotag.v1 import tagging_pb2 as pb
+from videotag.v1 import tagging_pb2_grpc
 
 from tagging.errors import InvalidConfigError
 from tagging.service.clients.clients import Clients, ListedClients, OpenClients
@@ -25,6 +26,7 @@ from tagging.service.clients.tokens import new_token
 from tagging.service.config import ListenConfig, TlsConfig
 from tagging.service.interceptors.auth import AuthInterceptor
 from tagging.service.interceptors.errors import ErrorInterceptor
+from tagging.service.net import port as port_module
 from tagging.service.net.port import load_clients, open_port, server_options
 from tagging.service.net.tls import ServerCertificate
 from tests.support.polling import TIMEOUT_S
@@ -77,7 +79,21 @@ def test_a_public_address_needs_client_certificates_or_a_clients_file(
 
 
 @pytest.mark.parametrize(
-    "address", ["", "50051", ":50051", "localhost", "localhost:", "a b:1", "::1:1", "[::1]", "x:1\n"]
+    "address",
+    [
+        "",
+        "50051",
+        ":50051",
+        "localhost",
+        "localhost:",
+        "a b:1",
+        "::1:1",
+        "[::1]",
+        "x:1\n",
+        "127.0.0.1:99999",
+        "unix:",
+        "unix:a",
+    ],
 )
 def test_an_address_that_is_not_host_and_port_is_refused(address: str) -> None:
     with pytest.raises(ValidationError):
@@ -364,3 +380,45 @@ def test_the_port_is_released_when_the_server_stops() -> None:
     port = asyncio.run(main())
     with socket.create_server(("127.0.0.1", port)) as server:
         assert server.getsockname()[1] == port
+
+
+HTTP2_START = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"  # the preface, and empty SETTINGS
+PING = b"\0\0\x08\6\0\0\0\0\0" + b"videotag"
+
+
+@pytest.mark.parametrize(("pause_s", "is_kept"), [(0.5, True), (0.0, False)])
+def test_a_client_may_ping_regularly_without_calls_and_may_not_flood(
+    pause_s: float, is_kept: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(port_module, "PING_INTERVAL_S", 0.3)
+
+    async def main() -> bool:
+        async with serving(CONFIG) as port:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(HTTP2_START)
+            try:
+                for _ in range(8 if pause_s else 100):
+                    writer.write(PING)
+                    await asyncio.sleep(pause_s)
+                while await asyncio.wait_for(reader.read(10_000), 1.0):
+                    pass
+            except TimeoutError:  # the connection is open, and all that was sent is answered
+                return True
+            except ConnectionError:
+                return False
+            finally:
+                writer.close()
+            return False
+
+    assert asyncio.run(main()) is is_kept
+
+
+def test_a_socket_of_this_machine_needs_no_protection_and_serves_calls(tmp_path: Path) -> None:
+    config = CONFIG.model_copy(update={"address": f"unix:{tmp_path}/s"})
+    assert isinstance(load_clients(config), OpenClients)
+
+    async def main() -> StatusCode:
+        async with serving(config), grpc.aio.insecure_channel(f"unix:{tmp_path}/s") as channel:
+            return await tagging_pb2_grpc.TaggingServiceStub(channel).TagVideo(pb.TagVideoRequest()).code()
+
+    assert asyncio.run(main()) == StatusCode.OK
