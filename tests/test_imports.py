@@ -14,7 +14,10 @@ from tests.support.paths import REPOSITORY
 
 ROOT = REPOSITORY
 
-GROUND = {"types", "errors", "ragged", "text", "manifest", "splits", "paths", "progress", "torch_tools", "concurrency"}
+GROUND = {
+    "types", "errors", "ragged", "text", "credentials", "manifest", "manifest_csv", "manifest_formats",
+    "manifest_values", "splits", "paths", "progress", "torch_tools", "concurrency",
+}  # fmt: skip
 VALUES = {"files", "config", "tags", "media"}
 STAGES = {"features", "recall", "rank"}
 
