@@ -34,7 +34,7 @@ def command(
     videotag batch backlog.csv --map video_id=id --max-tags 5 --out tagged
     """
     from tagging.jobs.local import run_batch
-    from tagging.manifest import parse_columns
+    from tagging.manifests.read import parse_columns
     from tagging.pipeline.load import load_tagger
 
     renamed = parse_columns(columns or [])

@@ -10,7 +10,7 @@ from tagging import paths
 from tagging.cli import options
 from tagging.cli.console import Format, print_json, print_lines, print_table
 from tagging.errors import InvalidVideoError
-from tagging.manifest_values import is_unicode
+from tagging.manifests.values import is_unicode
 from tagging.store.answer_json import printed_answer
 from tagging.types import Evidence, RankedTags, VideoRef
 

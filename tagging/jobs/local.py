@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 from tagging.config.root import SelectConfig
 from tagging.errors import InvalidManifestError, OutputExistsError, VideotagError
 from tagging.files.atomic import atomic_file, atomic_text_file
-from tagging.manifest import read_videos
+from tagging.manifests.read import read_videos
 from tagging.media.read_ahead import Failure
 from tagging.pipeline.tagger import Tagger
 from tagging.progress import Progress

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from tagging.errors import InvalidManifestError
-from tagging.manifest_formats import read_rows
-from tagging.manifest_values import FieldError, id_of, shown, tags_of, text_of
+from tagging.manifests.formats import read_rows
+from tagging.manifests.values import FieldError, id_of, shown, tags_of, text_of
 from tagging.types import LabelledVideo, VideoRef
 
 logger = logging.getLogger(__name__)

@@ -1,6 +1,6 @@
 import pytest
 
-from tagging.credentials import without_credentials
+from tagging.messages import without_credentials
 
 
 @pytest.mark.parametrize(

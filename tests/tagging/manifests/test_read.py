@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tagging.errors import InvalidManifestError
-from tagging.manifest import parse_columns, read_labelled, read_videos
+from tagging.manifests.read import parse_columns, read_labelled, read_videos
 from tagging.types import LabelledVideo, VideoRef
 
 

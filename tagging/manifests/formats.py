@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tagging.errors import InvalidManifestError
-from tagging.manifest_csv import BadRecordError, read_records
-from tagging.manifest_values import shown, split_cell
+from tagging.manifests.csv_records import BadRecordError, read_records
+from tagging.manifests.values import shown, split_cell
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ import re
 from decimal import Decimal
 from typing import Any
 
-from tagging.credentials import without_credentials
+from tagging.messages import without_credentials
 
 LONGEST_SHOWN = 60  # characters
 EXACT_FLOATS = 2**53  # above, neighbouring whole numbers are one float
