@@ -208,3 +208,15 @@ def test_a_bundle_without_media_encoders_warns_about_unused_modalities(tmp_path:
     assert answer["modalities"] == ["text"]
     assert answer["warnings"] == ["not looked at, the bundle has no encoder for it: picture and sound"]
     assert "picture and sound" in error_lines(run("tag", clip, "--bundle", tmp_path / "b"))[0]
+
+
+def test_a_batch_that_could_tag_no_row_writes_the_dead_letters_and_fails(tiny_bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_bytes(b"video_id,title\na,caf\xe9\nb\n")
+    batch = ("batch", tmp_path / "m.csv", "--out", tmp_path / "out", "--bundle", tiny_bundle)
+    for _ in range(2):
+        result = run(*batch, home=tmp_path)
+        assert result.returncode == 1
+        assert "error: no row could be tagged\nhint: " in result.stderr
+        assert sum(pq.read_metadata(part).num_rows for part in (tmp_path / "out/dead_letters").iterdir()) == 2
+    (tmp_path / "m.csv").write_text("video_id,title\na,café\nb\n", encoding="utf-8")
+    assert run(*batch, home=tmp_path).returncode == 0
