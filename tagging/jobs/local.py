@@ -4,8 +4,8 @@
     OUT/dead_letters/part-00000.parquet …   a row per video that could not be tagged, with the reason
     OUT/_job.json                           the job; running the same job again resumes it
 
-The manifest is streamed, so memory stays flat. Running the job again tags what is missing, rows that were edited since,
-and videos whose failure was transient.
+The manifest is streamed, so memory stays flat. Running the job again tags the missing videos, the rows that were edited
+since, and the videos whose failure was transient.
 """
 
 import fcntl

@@ -31,12 +31,12 @@ class PartTable:
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is no part, not even one without rows."""
+        """True if there is no part, not even one without rows."""
         return not self._parts
 
     @property
     def is_due(self) -> bool:
-        """Whether the pending rows fill a part, or wait for long."""
+        """True if the pending rows fill a part, or have waited for long."""
         overdue = bool(self.pending) and time.monotonic() - self._written_at > FLUSH_AFTER_S
         return len(self.pending) >= ROWS_PER_PART or overdue
 

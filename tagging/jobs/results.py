@@ -6,12 +6,13 @@ or its failure was transient, the new row takes the place of the old one.
 
 import hashlib
 import json
+import re
 from collections.abc import Collection
 from pathlib import Path
 
 import pyarrow as pa
 
-from tagging.errors import BackendUnavailableError, OutputUnwritableError, VideotagError
+from tagging.errors import BackendUnavailableError, DecodeTimeoutError, OutputUnwritableError, VideotagError
 from tagging.jobs.parts import PartTable
 from tagging.messages import without_credentials
 from tagging.store.answer_json import batch_row
@@ -45,7 +46,7 @@ DEAD_LETTERS = pa.schema(
         ("row_hash", pa.string()),
     ]
 )
-# An unreachable server, and no room for a download.
+# A server that is down, and no room for a download.
 TRANSIENT = (BackendUnavailableError, OutputUnwritableError)
 
 
@@ -144,9 +145,15 @@ def _dead_letter(error: VideotagError, video: VideoRef | None = None) -> dict[st
         "error": type(error).__name__,
         "message": _utf8(error.message),
         "hint": error.hint,
-        "transient": isinstance(error, TRANSIENT),
+        "transient": _is_transient(error, video),
         "row_hash": row_hash(video) if video else None,
     }
+
+
+def _is_transient(error: VideotagError, video: VideoRef | None) -> bool:
+    """Return whether another try may succeed. The time-out of decoding includes the download of a URL."""
+    is_download = video is not None and re.match(r"https?://", video.uri or "", re.IGNORECASE) is not None
+    return isinstance(error, TRANSIENT) or (is_download and isinstance(error, DecodeTimeoutError))
 
 
 def _utf8(text: str) -> str:

@@ -10,13 +10,12 @@ import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
 
 RECORD_CHARS = 1 << 26  # a longer record is an open quote, not a description
 
 
 class BadRecordError(ValueError):
-    """A malformed record; the message says what was expected and found."""
+    """A malformed record; the message states the expected and the found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,7 @@ def read_records(lines: Iterable[str]) -> Iterator[CsvRecord]:
 
 
 class _Lines:
-    """The lines of a file; those of the current record, except the first, can be read again."""
+    """The lines of a file; the lines of the current record, except the first, can be read again."""
 
     def __init__(self, lines: Iterable[str]) -> None:
         self._file = iter(lines)
@@ -99,8 +98,11 @@ def _parse(source: _Lines) -> list[str]:
 def _check(cells: Sequence[str], width: int) -> None:
     if len(cells) != width:
         raise BadRecordError(f"expected {width} cells as in the header, found {len(cells)}")
-    for character in chain.from_iterable(cells):
-        if "\udc80" <= character <= "\udcff":  # from surrogateescape
-            raise BadRecordError(f"expected UTF-8, found the byte 0x{ord(character) - 0xDC00:02x}")
-        if character == "\0":
-            raise BadRecordError("expected text, found a NUL character")
+    text = "".join(cells)
+    if "\0" in text:
+        raise BadRecordError("expected text, found a NUL character")
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:  # surrogateescape turned the byte 0xe9 into U+DCE9
+        byte = ord(text[error.start]) - 0xDC00
+        raise BadRecordError(f"expected UTF-8, found the byte 0x{byte:02x}") from error

@@ -73,6 +73,8 @@ def _csv(path: Path, column_of: Mapping[str, str]) -> Iterator[Record]:
             raise InvalidManifestError(
                 f"{path}: line {first.line}: {first.cells}", "expected a header with column names"
             )
+        if first is not None and any("\0" in name for name in first.cells):
+            raise InvalidManifestError(f"{path}: line {first.line}: found NUL characters", "save the file as UTF-8")
         header = [] if first is None else [_shown_column(name) for name in first.cells]
         _check_columns(path, header, column_of)
         for record in records:

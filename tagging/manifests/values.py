@@ -19,7 +19,7 @@ _ENTITY = re.compile(r"&(?:#[0-9]+|#[xX][0-9a-fA-F]+|[a-zA-Z][a-zA-Z0-9]*);")
 
 
 class FieldError(ValueError):
-    """A value that its field cannot hold; the message says what was expected and found."""
+    """A value that its field cannot hold; the message states the expected and the found."""
 
 
 def id_of(value: Any, field: str) -> str:

@@ -1,7 +1,8 @@
 """HTTP client: downloads a web address into a file, with limits on size, time and redirects, and with retries.
 
-The command line and the service share it. They differ in what they allow (`is_allowed`, the network), in their limits,
-and in the retries: a caller of the service decides about those. Every redirect is checked like a new address.
+The command line and the service share it. They differ in the allowed addresses (`is_allowed`, the network), in their
+limits, and in the number of tries: the service leaves retries to its callers. Every redirect is checked like a new
+address.
 """
 
 import asyncio
@@ -197,7 +198,7 @@ class WebClient:
 
 @contextmanager
 def _failures_of(name: str, idle_timeout_s: float) -> Iterator[None]:
-    """Turn the client library's errors into those of this module."""
+    """Turn the errors of httpcore2 into errors of this package."""
     try:
         yield
     except httpcore2.TimeoutException as error:

@@ -19,7 +19,10 @@ class Retries:
     longest_s: float = 30.0
 
     def wait_s(self, tried: int, retry_after_s: float) -> float | None:
-        """Return the seconds to wait after `tried` failures, at least what the server asked for; None: give up."""
+        """Return the seconds to wait after `tried` failures; None: give up.
+
+        retry_after_s: the least, as the server asked for it
+        """
         if tried >= self.tries:
             return None
         backoff_s = min(self.longest_s, self.first_s * 2.0 ** (tried - 1))

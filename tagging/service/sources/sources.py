@@ -103,8 +103,8 @@ class Sources:
 def web_client(config: SourcesConfig, network: CheckedNetwork, ssl_context: ssl.SSLContext) -> WebClient:
     """Return a client for the allowed origins. Raises SourceNotAllowedError for an invalid one.
 
-    Proxies of the environment are not used: they resolve names themselves. It tries once: the error tells the caller to
-    retry, and a call that waits for another server would hold its place in the queue.
+    Proxies of the environment are not used: they resolve names themselves. The client tries once: the status
+    UNAVAILABLE asks the caller to retry, and a call that waits for another server would hold its place in the queue.
     """
     limits = DownloadLimits(
         max_bytes=config.max_bytes,

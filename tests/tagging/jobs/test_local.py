@@ -14,9 +14,12 @@ import pytest
 from tagging.config.root import SelectConfig
 from tagging.errors import (
     BackendUnavailableError,
+    DecodeTimeoutError,
     InvalidManifestError,
+    InvalidMediaError,
     MediaNotFoundError,
     OutputExistsError,
+    OutputUnwritableError,
     VideotagError,
 )
 from tagging.jobs import parts
@@ -348,3 +351,22 @@ def test_no_dead_letter_contains_the_password_of_a_url(tmp_path: Path) -> None:
     assert len(dead_letters(out)) == 2
     assert "secret" not in json.dumps(dead_letters(out))
     assert dead_letters(out)[0]["uri"] == "http://***@host/a.mp4"
+
+
+@pytest.mark.parametrize(
+    ("uri", "error", "transient"),
+    [
+        ("http://host/a.mp4", BackendUnavailableError("answered 503"), True),
+        ("HTTPS://host/a.mp4", DecodeTimeoutError("not done within 120 s"), True),
+        ("a.mp4", DecodeTimeoutError("not done within 120 s"), False),
+        ("http://host/a.mp4", OutputUnwritableError("no space left"), True),
+        ("http://host/a.mp4", MediaNotFoundError("answered 401"), False),
+        ("http://host/a.mp4", InvalidMediaError("damaged"), False),
+    ],
+)
+def test_a_failure_of_the_network_or_the_disk_is_transient(
+    tmp_path: Path, uri: str, error: VideotagError, transient: bool
+) -> None:
+    (tmp_path / "m.jsonl").write_text(json.dumps({"video_id": "a", "uri": uri}))
+    run(tmp_path / "m.jsonl", tmp_path / "out", a=error)
+    assert [row["transient"] for row in dead_letters(tmp_path / "out")] == [transient]

@@ -165,6 +165,7 @@ def test_a_parquet_row_is_named_by_its_number(tmp_path: Path) -> None:
         ("v.csv", b"id,title\n1,x\n", "no column 'video_id'; found id, title"),
         ("v.csv", b"video_id,title,title\na,x,y\n", "two columns are named 'title'"),
         ("v.csv", b"video_id,tags\na,[1\n", "line 2: tags: expected a list of texts, found '[1'"),
+        ("v.csv", "video_id,title\n".encode("utf-16"), "line 1: found NUL characters"),
         ("v.csv", b"", "no column 'video_id'; found no columns"),
         ("v.csv", b"video_id,title\na\n", "line 2: expected 2 cells as in the header, found 1"),
     ],
