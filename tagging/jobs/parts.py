@@ -27,7 +27,7 @@ class PartTable:
         self._parts = sorted(folder.glob("part-*.parquet"))
         self._next = int(self._parts[-1].stem.removeprefix("part-")) + 1 if self._parts else 0
         self.pending: list[dict[str, Any]] = []
-        self.written = sum(pq.read_metadata(part).num_rows for part in self._parts)
+        self.written: int = sum(pq.read_metadata(part).num_rows for part in self._parts)
 
     @property
     def is_empty(self) -> bool:

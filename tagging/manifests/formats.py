@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tagging.errors import InvalidManifestError
-from tagging.manifests.csv_records import BadRecordError, read_records
+from tagging.manifests.csv_records import BadRecordError, CsvRecord, read_records
 from tagging.manifests.values import shown, split_cell
 
 logger = logging.getLogger(__name__)
@@ -68,14 +68,7 @@ def _jsonl(path: Path, column_of: Mapping[str, str]) -> Iterator[Record]:
 def _csv(path: Path, column_of: Mapping[str, str]) -> Iterator[Record]:
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
         records = read_records(lines)
-        first = next(records, None)
-        if first is not None and isinstance(first.cells, BadRecordError):
-            raise InvalidManifestError(
-                f"{path}: line {first.line}: {first.cells}", "expected a header with column names"
-            )
-        if first is not None and any("\0" in name for name in first.cells):
-            raise InvalidManifestError(f"{path}: line {first.line}: found NUL characters", "save the file as UTF-8")
-        header = [] if first is None else [_shown_column(name) for name in first.cells]
+        header = _header(path, next(records, None))
         _check_columns(path, header, column_of)
         for record in records:
             if isinstance(record.cells, BadRecordError):
@@ -88,9 +81,15 @@ def _csv(path: Path, column_of: Mapping[str, str]) -> Iterator[Record]:
             yield f"line {record.line}", values
 
 
-def _shown_column(name: str) -> str:
-    """Return the name of a column with its undecodable bytes as \\x escapes."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+def _header(path: Path, first: CsvRecord | None) -> Sequence[str]:
+    """Return the names of the columns, with undecodable bytes as \\x escapes. Raises InvalidManifestError."""
+    if first is None:
+        return []
+    if isinstance(first.cells, BadRecordError):
+        raise InvalidManifestError(f"{path}: line {first.line}: {first.cells}", "expected a header with column names")
+    if any("\0" in name for name in first.cells):
+        raise InvalidManifestError(f"{path}: line {first.line}: found NUL characters", "save the file as UTF-8")
+    return [name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace") for name in first.cells]
 
 
 def _parquet(path: Path, column_of: Mapping[str, str]) -> Iterator[Record]:

@@ -27,7 +27,7 @@ def id_of(value: Any, field: str) -> str:
 
     A whole number is an id, also as a float: pandas turns a column of whole numbers with gaps into floats.
     """
-    if isinstance(value, float | Decimal) and abs(value) < EXACT_FLOATS and value == int(value):
+    if isinstance(value, float | Decimal) and abs(float(value)) < EXACT_FLOATS and value == int(value):
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
