@@ -37,7 +37,7 @@ def negatives(
     """
     from tagging.config.profiles import load_config
     from tagging.evaluation.negatives import ablate_negatives
-    from tagging.manifest import parse_columns
+    from tagging.manifests.read import parse_columns
     from tagging.store.features import FeatureStore
 
     settings = load_config(profile, *(config or []))
@@ -81,7 +81,7 @@ def false_negatives(
     """
     from tagging.config.profiles import load_config
     from tagging.evaluation.false_negatives import measure_false_negatives
-    from tagging.manifest import parse_columns
+    from tagging.manifests.read import parse_columns
     from tagging.store.features import FeatureStore
 
     settings = load_config(profile, *(config or []))

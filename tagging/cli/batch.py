@@ -9,6 +9,7 @@ import typer
 from tagging import paths
 from tagging.cli import options
 from tagging.cli.console import Format, print_json, print_table, progress
+from tagging.errors import InvalidVideoError
 
 
 def command(
@@ -25,7 +26,8 @@ def command(
 ) -> None:
     """Tag every video of a manifest into DIR/*.parquet; failures are in DIR/dead_letters/ with the reason.
 
-    Running the same command again resumes a stopped run.
+    Running the same command again resumes a stopped run, and tags the rows that were edited since and the videos whose
+    failure was transient. If no row could be tagged, the exit code is 1.
 
     [bold]Examples[/bold]
 
@@ -34,7 +36,7 @@ def command(
     videotag batch backlog.csv --map video_id=id --max-tags 5 --out tagged
     """
     from tagging.jobs.local import run_batch
-    from tagging.manifest import parse_columns
+    from tagging.manifests.read import parse_columns
     from tagging.pipeline.load import load_tagger
 
     renamed = parse_columns(columns or [])
@@ -44,3 +46,5 @@ def command(
         print_json(asdict(report))
     else:
         print_table([asdict(report)])
+    if report.dead_letters and not report.tagged:
+        raise InvalidVideoError("no row could be tagged", f"{out / 'dead_letters'} has the reasons")

@@ -49,7 +49,7 @@ def command(
     """
     from tagging.evaluation.run import evaluate
     from tagging.files.atomic import atomic_folder
-    from tagging.manifest import parse_columns
+    from tagging.manifests.read import parse_columns
     from tagging.store.features import FeatureStore
 
     with atomic_folder(predictions) if predictions else nullcontext() as folder:

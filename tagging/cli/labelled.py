@@ -41,7 +41,7 @@ def add_command(
     videotag tag --title "How to tune a guitar" --bundle bundles/news --labelled late.log
     """
     from tagging.maintenance.append_labelled import append_labelled
-    from tagging.manifest import parse_columns
+    from tagging.manifests.read import parse_columns
     from tagging.store.features import FeatureStore
 
     store = FeatureStore(features or paths.features())

@@ -39,7 +39,7 @@ def new_command(
     """
     from tagging.maintenance.new_tag_table import propose_new_tags, write_new_tag_table
     from tagging.maintenance.review_table import require_new_table
-    from tagging.manifest import parse_columns
+    from tagging.manifests.read import parse_columns
     from tagging.tags.new_tag_proposals import PromotionRule
 
     if columns and manifest is None:

@@ -10,7 +10,8 @@ from tagging import paths
 from tagging.cli import options
 from tagging.cli.console import Format, print_json, print_lines, print_table
 from tagging.errors import InvalidVideoError
-from tagging.manifest import is_unicode
+from tagging.manifests.values import is_unicode
+from tagging.messages import without_credentials
 from tagging.store.answer_json import printed_answer
 from tagging.types import Evidence, RankedTags, VideoRef
 
@@ -50,13 +51,17 @@ def command(
             apply_updates(
                 tagger.models.recall_stage, read_labelled_log(labelled), tagger.models.encoders.fingerprints()
             )
-        # A file name may not be valid text; the id is printed, so it must be.
-        video_id = os.fsencode(video).decode("utf-8", "replace") if video else title.strip() or description.strip()
-        answer = tagger.tag(VideoRef(video_id, video, title, description), tagger.selection(max_tags, precision))
+        reference = VideoRef(printable_id(video) or title.strip() or description.strip(), video, title, description)
+        answer = tagger.tag(reference, tagger.selection(max_tags, precision))
     if output is Format.json:
         print_json(printed_answer(answer))
     else:
         print_answer(answer)
+
+
+def printable_id(uri: str | None) -> str:
+    """Return the id under which a video is printed: its path or URL as valid text, without credentials; "" for None."""
+    return without_credentials(os.fsencode(uri or "").decode("utf-8", "replace"))
 
 
 def print_answer(answer: RankedTags) -> None:

@@ -47,7 +47,7 @@ def command(
 
     videotag train --manifest t.parquet --map uploader_id=channel_id --holdout 0.1 --out bundles/t
     """
-    from tagging.manifest import parse_columns
+    from tagging.manifests.read import parse_columns
     from tagging.store.features import FeatureStore
     from tagging.training.run import train
 

@@ -27,7 +27,7 @@ from tagging.features.extract import extract
 from tagging.features.factory import load_encoders
 from tagging.files.atomic import atomic_text_file
 from tagging.maintenance.review_table import cell, require_new_table
-from tagging.manifest import read_labelled
+from tagging.manifests.read import read_labelled
 from tagging.progress import Progress
 from tagging.store.features import FeatureStore
 from tagging.tags.catalog import TagCatalog, build_catalog

@@ -21,7 +21,7 @@ from tagging.config.root import Config
 from tagging.errors import InvalidConfigError, InvalidManifestError
 from tagging.features.extract import Extraction, extract
 from tagging.features.factory import load_encoders
-from tagging.manifest import read_labelled
+from tagging.manifests.read import read_labelled
 from tagging.pipeline.rank_input import only
 from tagging.progress import Progress
 from tagging.ragged import Tokens

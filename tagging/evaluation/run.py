@@ -21,7 +21,7 @@ from tagging.evaluation.predictions import EvaluationVideo, PredictionCollector,
 from tagging.evaluation.reliability_figure import draw_reliability, require_figure
 from tagging.features.extract import Extraction, extract
 from tagging.features.factory import load_encoders
-from tagging.manifest import read_labelled
+from tagging.manifests.read import read_labelled
 from tagging.pipeline.load import check_encoders, load_held_out_predictions, load_ranker
 from tagging.pipeline.rank_input import only
 from tagging.pipeline.recall_stage import RecallStage

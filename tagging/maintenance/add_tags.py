@@ -27,7 +27,7 @@ from tagging.features.factory import Encoders, load_encoders
 from tagging.features.names import Linker, class_words, name_vectors
 from tagging.files.atomic import atomic_folder, require_new
 from tagging.maintenance.new_tag_table import read_accepted_tags
-from tagging.manifest import is_unicode
+from tagging.manifests.values import is_unicode
 from tagging.pipeline.load import check_encoders, load_ranker
 from tagging.tags.catalog import TagCatalog
 from tagging.text import normalise

@@ -9,7 +9,7 @@ from tagging.bundle.files import read_manifest
 from tagging.errors import InvalidManifestError
 from tagging.features.extract import extract
 from tagging.features.factory import load_encoders
-from tagging.manifest import read_labelled
+from tagging.manifests.read import read_labelled
 from tagging.pipeline.load import check_encoders
 from tagging.progress import Progress
 from tagging.store.features import FeatureStore

@@ -9,7 +9,7 @@ from tagging.bundle.files import read_manifest
 from tagging.errors import InvalidManifestError, InvalidTagsError
 from tagging.maintenance.batch_results import read_new_tags
 from tagging.maintenance.review_table import accepted_rows, write_table
-from tagging.manifest import read_videos
+from tagging.manifests.read import read_videos
 from tagging.tags.catalog import TagCatalog
 from tagging.tags.new_tag_proposals import NewTag, PromotionRule, propose
 from tagging.types import VideoRef

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tagging.errors import InvalidMediaError, InvalidVideoError, MediaNotFoundError, VideotagError
 from tagging.media.pool import DecodePool
-from tagging.media.source import shown
+from tagging.messages import shown
 from tagging.types import MediaSample, VideoRef
 
 MEDIA_PER_BATCH = 4  # decoded videos that are held in memory at once

@@ -24,7 +24,8 @@ from pathlib import Path
 from tagging.config.media import MediaConfig
 from tagging.errors import DecodeCrashError, DecodeTimeoutError, VideotagError
 from tagging.media.limits import out_of_memory, timed_out
-from tagging.media.source import OpenFile, name_of, open_source, shown
+from tagging.media.source import OpenFile, name_of, open_source
+from tagging.messages import shown
 from tagging.types import MediaSample
 
 Decoder = Callable[[Path, MediaConfig], MediaSample]

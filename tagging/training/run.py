@@ -30,7 +30,7 @@ from tagging.features.extract import extract
 from tagging.features.factory import Encoders, load_encoders
 from tagging.files.atomic import atomic_folder, require_new
 from tagging.maintenance.alias_table import read_accepted_aliases, require_known
-from tagging.manifest import read_labelled
+from tagging.manifests.read import read_labelled
 from tagging.media.read_ahead import Failure
 from tagging.progress import Progress, Stopwatch
 from tagging.store.features import FeatureStore

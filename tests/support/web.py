@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 
-from tagging.service.sources.addresses import IPAddress
+from tagging.media.web.network import IPAddress
 
 Script = Callable[[asyncio.StreamWriter], Awaitable[None]]
 

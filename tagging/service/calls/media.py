@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from tagging.media.source import OpenFile
+from tagging.media.web.threads import run_in_thread
 from tagging.pipeline.stages import Stages
 from tagging.service.sources.sources import Sources
-from tagging.service.sources.threads import run_in_thread
 
 CHUNK = 1 << 20  # bytes
 

@@ -4,14 +4,10 @@ The lists are IANA's special-purpose registries, written out: `ipaddress.is_glob
 and counts addresses that embed another address as global.
 """
 
-import asyncio
-import socket
-from collections.abc import Awaitable, Callable, Sequence
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Network
 
-IPAddress = IPv4Address | IPv6Address
-AddressPolicy = Callable[[IPAddress], bool]  # True: may be connected to
-Resolver = Callable[[str, int], Awaitable[Sequence[IPAddress]]]  # host and port -> addresses; raises OSError
+from tagging.media.web.network import AddressPolicy, IPAddress
 
 NOT_PUBLIC_V4 = tuple(
     IPv4Network(network)
@@ -61,19 +57,3 @@ def is_public(address: IPAddress) -> bool:
 def public_or_in(networks: Sequence[IPv4Network | IPv6Network]) -> AddressPolicy:
     """Return a policy that allows public addresses and those in the given networks."""
     return lambda address: is_public(address) or any(address in network for network in networks)
-
-
-def is_ip(host: str) -> bool:
-    """Return whether a host is an IP address, not a name."""
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
-async def resolve(host: str, port: int) -> Sequence[IPAddress]:
-    """Resolve a host with the system's resolver. Raises OSError."""
-    addresses = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    # A link-local address may have a zone, as in fe80::1%eth0; ip_address accepts it.
-    return tuple(dict.fromkeys(ip_address(address[4][0]) for address in addresses))

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from typing import IO
 
 from tagging.errors import MediaNotFoundError, SourceNotAllowedError
-from tagging.media.source import shown
+from tagging.messages import shown
 
 NOT_ALLOWED = "is not in a folder that this service may read"
 

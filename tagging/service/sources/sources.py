@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from functools import partial
 from os import fstat
+from random import Random
 from typing import IO
 from urllib.parse import unquote
 
@@ -19,13 +20,17 @@ from tagging.errors import (
     SourceNotAllowedError,
 )
 from tagging.media.copies import unnamed_file, write
-from tagging.media.source import OpenFile, shown
+from tagging.media.source import OpenFile
+from tagging.media.web.client import DownloadLimits, WebClient
+from tagging.media.web.network import AddressPolicy, CheckedNetwork, Connections, Resolver, resolve
+from tagging.media.web.retries import Retries
+from tagging.media.web.threads import run_in_thread
+from tagging.media.web.urls import is_web_address, parse_web_address
+from tagging.messages import shown
 from tagging.service.config import SourcesConfig
-from tagging.service.sources.addresses import AddressPolicy, Resolver, public_or_in, resolve
-from tagging.service.sources.download import Downloader
+from tagging.service.sources.addresses import public_or_in
 from tagging.service.sources.folders import AllowedFolders
-from tagging.service.sources.threads import run_in_thread
-from tagging.service.sources.urls import is_web_address, parse_web_address
+from tagging.service.sources.origins import AllowedOrigins
 
 CONTENT = "the content"  # name of sent bytes in messages
 
@@ -45,10 +50,9 @@ class Sources:
         self._config = config
         self._folders = AllowedFolders(config.folders)
         try:
-            self._downloader = Downloader(
+            self._client = web_client(
                 config,
-                resolve,
-                may_connect or public_or_in(config.networks),
+                CheckedNetwork(resolve, may_connect or public_or_in(config.networks)),
                 ssl_context or ssl.create_default_context(),
             )
         except SourceNotAllowedError as error:
@@ -67,7 +71,7 @@ class Sources:
                 address = parse_web_address(uri)
                 name = address.name
                 file = closing.enter_context(unnamed_file(name))
-                await self._downloader.download(address, file)
+                await self._client.download(address, file)
             else:
                 path = _path(uri)
                 name = shown(path)
@@ -94,6 +98,24 @@ class Sources:
                 "raise sources.max_bytes to allow more",
             )
         return OpenFile(file.fileno(), name)
+
+
+def web_client(config: SourcesConfig, network: CheckedNetwork, ssl_context: ssl.SSLContext) -> WebClient:
+    """Return a client for the allowed origins. Raises SourceNotAllowedError for an invalid one.
+
+    Proxies of the environment are not used: they resolve names themselves. The client tries once: the status
+    UNAVAILABLE asks the caller to retry, and a call that waits for another server would hold its place in the queue.
+    """
+    limits = DownloadLimits(
+        max_bytes=config.max_bytes,
+        timeout_s=config.timeout_s,
+        idle_timeout_s=config.idle_timeout_s,
+        redirects=config.redirects,
+        max_bytes_key="sources.max_bytes",
+        timeout_key="sources.timeout_s",
+    )
+    origins = AllowedOrigins(config.origins)
+    return WebClient(limits, Connections(network, ssl_context), origins.__contains__, Retries(Random(), tries=1))
 
 
 def _path(uri: str) -> str:

@@ -228,7 +228,7 @@ def times_command(
 ) -> None:
     """Time each stage of recall for single videos."""
     from tagging.config.recall import IndexConfig
-    from tagging.manifest import read_labelled
+    from tagging.manifests.read import read_labelled
     from tagging.store.features import FeatureStore
     from tagging.tools.benchmarks.times import Growth, recall_times
 

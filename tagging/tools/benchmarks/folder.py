@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from tagging.errors import ArtifactNotFoundError
 from tagging.files.atomic import atomic_file
-from tagging.manifest import read_labelled
+from tagging.manifests.read import read_labelled
 from tagging.tools.benchmarks.datasets import Row
 from tagging.types import LabelledVideo
 

@@ -14,7 +14,7 @@ import numpy as np
 from videotag.v1 import tagging_pb2_grpc as rpc
 
 from tagging.errors import InvalidManifestError, VideotagError
-from tagging.manifest import read_videos
+from tagging.manifests.read import read_videos
 from tagging.pipeline.load import load_tagger
 from tagging.pipeline.tagger import Tagger
 from tagging.progress import Progress

@@ -20,7 +20,7 @@ from tagging.bundle.manifest import BundleManifest
 from tagging.config.recall import NamesConfig, StrengthConfig
 from tagging.errors import InvalidManifestError
 from tagging.features.factory import Encoders, load_encoders
-from tagging.manifest import read_labelled
+from tagging.manifests.read import read_labelled
 from tagging.pipeline.load import check_encoders
 from tagging.pipeline.recall_stage import RecallStage
 from tagging.splits import is_held_out

@@ -14,7 +14,7 @@ from tagging.cli.console import print_table, progress
 from tagging.config.profiles import CALIBRATION, load_config
 from tagging.config.recall import NamesConfig
 from tagging.errors import InvalidConfigError
-from tagging.manifest import parse_columns
+from tagging.manifests.read import parse_columns
 from tagging.progress import Silent
 
 BUNDLE = paths.default_bundle()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from tagging.cli.tag import printable_id
 from tagging.config.root import Config
 from tagging.quickstart.corpus import PlannedVideo
 from tests.support.cli import VIDEOTAG, error_lines, run, run_program
@@ -208,3 +209,21 @@ def test_a_bundle_without_media_encoders_warns_about_unused_modalities(tmp_path:
     assert answer["modalities"] == ["text"]
     assert answer["warnings"] == ["not looked at, the bundle has no encoder for it: picture and sound"]
     assert "picture and sound" in error_lines(run("tag", clip, "--bundle", tmp_path / "b"))[0]
+
+
+def test_a_batch_that_could_tag_no_row_writes_the_dead_letters_and_fails(tiny_bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_bytes(b"video_id,title\na,caf\xe9\nb\n")
+    batch = ("batch", tmp_path / "m.csv", "--out", tmp_path / "out", "--bundle", tiny_bundle)
+    for _ in range(2):
+        result = run(*batch, home=tmp_path)
+        assert result.returncode == 1
+        assert "error: no row could be tagged\nhint: " in result.stderr
+        assert sum(pq.read_metadata(part).num_rows for part in (tmp_path / "out/dead_letters").iterdir()) == 2
+    (tmp_path / "m.csv").write_text("video_id,title\na,café\nb\n", encoding="utf-8")
+    assert run(*batch, home=tmp_path).returncode == 0
+
+
+def test_the_printed_id_of_a_url_has_no_password() -> None:
+    assert printable_id("https://me:secret@host/a.mp4") == "https://***@host/a.mp4"
+    assert printable_id(os.fsdecode(b"/caf\xe9.mp4")) == "/caf\ufffd.mp4"
+    assert printable_id(None) == ""

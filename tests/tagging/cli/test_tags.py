@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tagging.bundle.files import read_manifest
-from tagging.jobs.local import TAGGED
+from tagging.jobs.results import TAGGED
 from tagging.tags.catalog import TagCatalog
 from tests.support.cli import error_lines, run
 from tests.support.configs import TEXT_ONLY_TOML

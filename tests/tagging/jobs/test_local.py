@@ -3,26 +3,40 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, cast
 
 import pyarrow.parquet as pq
 import pytest
 
-from tagging.errors import InvalidManifestError, OutputExistsError
-from tagging.jobs import local
+from tagging.config.root import SelectConfig
+from tagging.errors import (
+    BackendUnavailableError,
+    DecodeTimeoutError,
+    InvalidManifestError,
+    InvalidMediaError,
+    MediaNotFoundError,
+    OutputExistsError,
+    OutputUnwritableError,
+    VideotagError,
+)
+from tagging.jobs import parts
 from tagging.jobs.local import run_batch
+from tagging.jobs.results import TAGGED
+from tagging.media.read_ahead import Failure
 from tagging.pipeline.load import load_tagger
+from tagging.pipeline.tagger import Tagger
 from tagging.progress import Silent
-from tagging.types import VideoRef
+from tagging.types import RankedTag, RankedTags, VideoRef
 from tests.support.polling import wait_until
 
 
 def test_every_row_is_tagged_or_a_dead_letter_exactly_once(
     tiny_bundle: Path, unseen_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local, "ROWS_PER_PART", 4)
+    monkeypatch.setattr(parts, "ROWS_PER_PART", 4)
     folder = unseen_corpus.parent
     good = [json.loads(line) for line in unseen_corpus.read_text().splitlines()]
     (folder / "junk.mp4").write_bytes(b"junk")
@@ -121,9 +135,9 @@ def test_a_killed_batch_resumes(tiny_bundle: Path, tmp_path: Path) -> None:
     script = f"""
 from pathlib import Path
 from tagging.pipeline import load, tagger as module
-from tagging.jobs import local
+from tagging.jobs import local, parts
 from tagging.progress import Silent
-local.ROWS_PER_PART = module.VIDEOS_PER_BATCH = 20
+parts.ROWS_PER_PART = module.VIDEOS_PER_BATCH = 20
 with load.load_tagger(Path({str(tiny_bundle)!r})) as tagger:
     out = Path({str(tmp_path / "out")!r})
     local.run_batch(Path({str(manifest)!r}), {{}}, out, tagger, tagger.selection(None), Silent())
@@ -194,7 +208,7 @@ def test_a_signal_after_a_part_was_written_does_not_write_it_twice(
             raise Interrupted
         return result
 
-    monkeypatch.setattr(local, "ROWS_PER_PART", 5)
+    monkeypatch.setattr(parts, "ROWS_PER_PART", 5)
     manifest = titles(tmp_path / "m.jsonl", 12)
     with load_tagger(tiny_bundle) as tagger:
         monkeypatch.setattr(Path, "replace", interrupted)
@@ -211,7 +225,7 @@ def test_an_empty_manifest_gives_an_empty_table(tiny_bundle: Path, tmp_path: Pat
         for _ in range(2):  # the second run finds nothing to do
             run_batch(tmp_path / "none.jsonl", {}, tmp_path / "out", tagger, tagger.selection(None), Silent())
     [part] = (tmp_path / "out").glob("*.parquet")
-    assert pq.read_table(part).schema.equals(local.TAGGED)
+    assert pq.read_table(part).schema.equals(TAGGED)
     assert pq.read_table(part).num_rows == 0
 
 
@@ -219,3 +233,140 @@ def test_an_unreadable_manifest_creates_no_folder(tiny_bundle: Path, tmp_path: P
     with load_tagger(tiny_bundle) as tagger, pytest.raises(InvalidManifestError):
         run_batch(tmp_path / "none.jsonl", {}, tmp_path / "out", tagger, tagger.selection(None), Silent())
     assert not (tmp_path / "out").exists()
+
+
+class StubTagger:
+    """Tags every video with its title, or fails with the error that is set for it."""
+
+    bundle_version = "stub"
+
+    def __init__(self, **errors: VideotagError) -> None:
+        self.errors = errors
+        self.tagged: list[str] = []
+
+    def tag_many(self, videos: Iterable[VideoRef], _: SelectConfig) -> Iterator[RankedTags | Failure]:
+        for video in videos:
+            self.tagged.append(video.video_id)
+            if video.video_id in self.errors:
+                yield Failure(video, self.errors[video.video_id])
+            else:
+                yield RankedTags(video.video_id, (RankedTag("1", video.title, 0.5, {}),), (), (), "stub")
+
+
+def run(manifest: Path, out: Path, **errors: VideotagError) -> list[str]:
+    """Run a batch with a stub; return the ids of the videos that it was given."""
+    tagger = StubTagger(**errors)
+    run_batch(manifest, {}, out, cast(Tagger, tagger), SelectConfig(), Silent())
+    return tagger.tagged
+
+
+def names(out: Path) -> dict[str, str]:
+    rows = [row for part in sorted(out.glob("*.parquet")) for row in pq.read_table(part).to_pylist()]
+    assert len({row["video_id"] for row in rows}) == len(rows)
+    return {row["video_id"]: row["tags"][0]["name"] for row in rows}
+
+
+def dead_letters(out: Path) -> list[dict[str, Any]]:
+    return [row for part in sorted(out.glob("dead_letters/*.parquet")) for row in pq.read_table(part).to_pylist()]
+
+
+def write_titles(path: Path, **titles: str) -> Path:
+    path.write_text("".join(json.dumps({"video_id": i, "title": title}) + "\n" for i, title in titles.items()))
+    return path
+
+
+def test_an_edited_row_is_tagged_again_and_replaces_its_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts, "ROWS_PER_PART", 2)
+    manifest, out = tmp_path / "m.jsonl", tmp_path / "out"
+    assert run(write_titles(manifest, a="A", b="B", c="C"), out) == ["a", "b", "c"]
+    assert run(manifest, out) == []
+    assert run(write_titles(manifest, a="A", b="B2", c="C2", d="D"), out) == ["b", "c", "d"]
+    assert names(out) == {"a": "A", "b": "B2", "c": "C2", "d": "D"}
+    assert run(manifest, out) == []
+    assert run(write_titles(manifest, b="B3"), out, b=MediaNotFoundError("gone")) == ["b"]  # answers of others stay
+    assert names(out) == {"a": "A", "c": "C2", "d": "D"}
+    assert [(row["video_id"], row["error"]) for row in dead_letters(out)] == [("b", "MediaNotFoundError")]
+    assert run(write_titles(manifest, b="B4"), out) == ["b"]
+    assert names(out) == {"a": "A", "b": "B4", "c": "C2", "d": "D"}
+    assert dead_letters(out) == []
+
+
+def test_a_transient_failure_is_tried_again_by_the_next_run_and_a_final_one_is_not(tmp_path: Path) -> None:
+    manifest, out = write_titles(tmp_path / "m.jsonl", a="A", b="B", c="C"), tmp_path / "out"
+    busy, gone = BackendUnavailableError("answered 503"), MediaNotFoundError("answered 404")
+    run(manifest, out, a=busy, b=gone, c=busy)
+    assert {row["video_id"]: row["transient"] for row in dead_letters(out)} == {"a": True, "b": False, "c": True}
+    assert run(manifest, out, c=busy) == ["a", "c"]
+    assert names(out) == {"a": "A"}
+    assert {row["video_id"]: row["transient"] for row in dead_letters(out)} == {"b": False, "c": True}
+    assert run(manifest, out) == ["c"]
+    assert [row["video_id"] for row in dead_letters(out)] == ["b"]
+
+
+def test_the_dead_letter_of_an_unreadable_row_is_dropped_when_the_row_is_mended(tmp_path: Path) -> None:
+    manifest, out = tmp_path / "m.jsonl", tmp_path / "out"
+    manifest.write_text('{"video_id": "a"\nnot json\n')
+    run(manifest, out)
+    run(manifest, out)
+    assert ["jsonl: line 1:" in row["message"] for row in dead_letters(out)] == [True, False]
+    manifest.write_text('{"video_id": "a", "title": "A"}\nnot json\n')
+    assert run(manifest, out) == ["a"]
+    [row] = dead_letters(out)
+    assert "jsonl: line 2:" in row["message"]
+
+
+def test_a_run_that_is_killed_while_it_replaces_an_answer_leaves_none_or_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest, out = tmp_path / "m.jsonl", tmp_path / "out"
+    run(write_titles(manifest, a="A", b="B"), out)
+    write_titles(manifest, a="A", b="B2")
+
+    def interrupted(_: parts.PartTable) -> None:
+        raise Interrupted
+
+    with monkeypatch.context() as patched, pytest.raises(Interrupted):
+        patched.setattr(parts.PartTable, "write_part", interrupted)
+        run(manifest, out)
+    assert names(out) == {"a": "A"}
+    assert run(manifest, out) == ["b"]
+    assert names(out) == {"a": "A", "b": "B2"}
+
+
+def test_results_of_an_earlier_version_are_not_tagged_again(tmp_path: Path) -> None:
+    manifest, out = write_titles(tmp_path / "m.jsonl", a="A", b="B", c="C"), tmp_path / "out"
+    run(manifest, out, b=MediaNotFoundError("gone"))
+    for part in out.rglob("*.parquet"):
+        table = pq.read_table(part)
+        pq.write_table(table.drop_columns([c for c in ("row_hash", "transient") if c in table.column_names]), part)
+    assert run(manifest, out) == []
+    assert names(out) == {"a": "A", "c": "C"}
+
+
+def test_no_dead_letter_contains_the_password_of_a_url(tmp_path: Path) -> None:
+    manifest, out = tmp_path / "m.jsonl", tmp_path / "out"
+    rows = [{"video_id": "a", "uri": "http://me:secret@host/a.mp4"}, {"video_id": "http://me:secret@host", "title": 5}]
+    manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    run(manifest, out, a=MediaNotFoundError("gone"))
+    assert len(dead_letters(out)) == 2
+    assert "secret" not in json.dumps(dead_letters(out))
+    assert dead_letters(out)[0]["uri"] == "http://***@host/a.mp4"
+
+
+@pytest.mark.parametrize(
+    ("uri", "error", "transient"),
+    [
+        ("http://host/a.mp4", BackendUnavailableError("answered 503"), True),
+        ("HTTPS://host/a.mp4", DecodeTimeoutError("not done within 120 s"), True),
+        ("a.mp4", DecodeTimeoutError("not done within 120 s"), False),
+        ("http://host/a.mp4", OutputUnwritableError("no space left"), True),
+        ("http://host/a.mp4", MediaNotFoundError("answered 401"), False),
+        ("http://host/a.mp4", InvalidMediaError("damaged"), False),
+    ],
+)
+def test_a_failure_of_the_network_or_the_disk_is_transient(
+    tmp_path: Path, uri: str, error: VideotagError, transient: bool
+) -> None:
+    (tmp_path / "m.jsonl").write_text(json.dumps({"video_id": "a", "uri": uri}))
+    run(tmp_path / "m.jsonl", tmp_path / "out", a=error)
+    assert [row["transient"] for row in dead_letters(tmp_path / "out")] == [transient]

@@ -9,7 +9,7 @@ from videotag.v1 import tagging_pb2 as pb
 
 from tagging.errors import OutputExistsError
 from tagging.maintenance.add_tags import add_tags
-from tagging.manifest import read_labelled
+from tagging.manifests.read import read_labelled
 from tagging.service.admin.export_feedback import export_feedback
 from tests.support.clocks import NOW
 from tests.support.service import Client, refused

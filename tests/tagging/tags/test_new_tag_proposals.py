@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tagging.errors import InvalidResultsError, InvalidTagsError
-from tagging.jobs.local import TAGGED
+from tagging.jobs.results import TAGGED
 from tagging.maintenance.batch_results import read_new_tags
 from tagging.maintenance.new_tag_table import read_accepted_tags, write_new_tag_table
 from tagging.tags.catalog import build_catalog

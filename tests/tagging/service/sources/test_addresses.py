@@ -4,7 +4,8 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 import numpy as np
 import pytest
 
-from tagging.service.sources.addresses import IPAddress, is_public, public_or_in, resolve
+from tagging.media.web.network import IPAddress, resolve
+from tagging.service.sources.addresses import is_public, public_or_in
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 
 from tagging.config.media import MediaConfig
 from tagging.errors import ArtifactNotFoundError, InvalidManifestError, OutputExistsError
-from tagging.manifest import read_labelled
+from tagging.manifests.read import read_labelled
 from tagging.media.decode import decode
 from tagging.progress import Silent
 from tagging.tools.benchmarks.composite import write_composite

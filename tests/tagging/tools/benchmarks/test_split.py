@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tagging.errors import InvalidManifestError, OutputExistsError
-from tagging.manifest import read_labelled
+from tagging.manifests.read import read_labelled
 from tagging.tools.benchmarks.datasets import Row, read_dataset
 from tagging.tools.benchmarks.hashtags import cut_hashtags
 from tagging.tools.benchmarks.split import divide, write_split

@@ -1,18 +1,19 @@
-"""Strict parser of http(s) URLs, used both for the allow-list and for the connection.
+"""Parsers of http(s) URLs: a strict one, whose result serves both the allow-list and the connection, and a lenient one.
 
 Allow-lists are bypassed where two parsers read `http://good.example\\@evil.example` in two ways. So an address is
 either in the plain form below or refused, and nothing is parsed twice: the connection uses the parts that were checked.
+URLs of a trusted manifest are brought into the plain form first.
 """
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+import string
+from base64 import b64encode
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
-from urllib.parse import urljoin
+from urllib.parse import quote, unquote_to_bytes, urljoin
 
 from tagging.errors import SourceNotAllowedError
-from tagging.media.source import percent_encoded, shown
-from tagging.service.sources.addresses import is_ip
+from tagging.messages import shown
 
 PORTS = {"http": 80, "https": 443}
 LONGEST = 8192  # characters of an address
@@ -36,6 +37,7 @@ class WebAddress:
     port: int
     path: str  # from the slash on, in ASCII
     query: str  # from the question mark on, or ""
+    authorization: str = field(default="", repr=False)  # header for this scheme, host and port
 
     @property
     def authority(self) -> str:
@@ -47,6 +49,11 @@ class WebAddress:
     def name(self) -> str:
         """The address for messages and logs, without the query, which may contain a signature."""
         return shown(f"{self.scheme}://{self.authority}{self.path}")
+
+    @property
+    def origin(self) -> tuple[str, str, int]:
+        """Scheme, host and port."""
+        return self.scheme, self.host, self.port
 
 
 def is_web_address(uri: str) -> bool:
@@ -82,37 +89,49 @@ def parse_web_address(uri: str) -> WebAddress:
     )
 
 
-def redirected(address: WebAddress, location: str) -> WebAddress:
-    """Return the target of a redirect. Raises SourceNotAllowedError, as for any address."""
-    if "\\" in location or not location.isprintable():  # urljoin would drop some characters silently
-        raise SourceNotAllowedError("a redirect leads to an address with a non-printable character")
-    if re.match(r"[a-z][a-z0-9+.-]*:", location, re.IGNORECASE | re.ASCII):
-        return parse_web_address(location)  # urljoin would complete http:///x
-    base = f"{address.scheme}://{address.authority}{address.path}{address.query}"
+def parse_typed_address(url: str) -> WebAddress:
+    """Parse a URL as people and databases write it: with spaces, hosts in any script, stray percent signs, credentials.
+
+    Raises SourceNotAllowedError for a host that cannot be a domain name.
+    """
+    # Not urlsplit: it silently drops newlines and tabs.
+    parts = re.fullmatch(r"([^:]*://)(?:([^/?#]*)@)?([^/?#]*?)(?::([0-9]*))?([/?#].*)?", url, re.DOTALL)
+    if parts is None:
+        raise SourceNotAllowedError("not a URL")
+    scheme, user, host, port, rest = parts.groups("")
     try:
-        return parse_web_address(urljoin(base, location))
-    except ValueError as error:  # from urljoin
-        raise SourceNotAllowedError("a redirect leads to an invalid address") from error
+        host = host if host.isascii() else host.encode("idna").decode()
+        plain = scheme + host.removesuffix(".") + (f":{port}" if port else "") + percent_encoded(rest)
+        address = parse_web_address(plain.replace("\\", "%5C"))
+    except UnicodeError as error:
+        raise SourceNotAllowedError(f"the address is not valid: {shown(str(error))}") from error
+    if not user:
+        return address
+    credentials = unquote_to_bytes(user if ":" in user else f"{user}:")
+    return replace(address, authorization=f"Basic {b64encode(credentials).decode()}")
 
 
-class AllowedOrigins:
-    """The allow-list of `SourcesConfig.origins`: `address in origins`."""
+def percent_encoded(text: str) -> str:
+    """Percent-encode the part of a URL after its host; stray percent signs too, but no sequence that is encoded."""
+    return quote(re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", text), safe=string.punctuation)
 
-    def __init__(self, origins: Sequence[str]) -> None:
-        """Raises SourceNotAllowedError for an invalid origin."""
-        self._exact: set[tuple[str, str, int]] = set()
-        self._below: set[tuple[str, str, int]] = set()
-        for origin in origins:
-            address = parse_web_address(origin.replace("*.", "", 1))
-            (self._below if "*." in origin else self._exact).add((address.scheme, address.host, address.port))
 
-    def __contains__(self, address: WebAddress) -> bool:
-        if (address.scheme, address.host, address.port) in self._exact:
-            return True
-        return not is_ip(address.host) and any(
-            (scheme, port) == (address.scheme, address.port) and address.host.endswith(f".{host}")
-            for scheme, host, port in self._below
-        )
+def redirected(address: WebAddress, location: bytes) -> WebAddress:
+    """Return the target of a redirect. Raises SourceNotAllowedError, as for any address.
+
+    location: the header as it was sent; bytes beyond ASCII, mostly UTF-8, are percent-encoded as browsers do it
+    """
+    target = "".join(chr(byte) if byte < 0x80 else f"%{byte:02X}" for byte in location)
+    if "\\" in target or not target.isprintable():  # urljoin would drop some characters silently
+        raise SourceNotAllowedError("a redirect leads to an address with a non-printable character")
+    if not re.match(r"[a-z][a-z0-9+.-]*:", target, re.IGNORECASE | re.ASCII):  # urljoin would complete http:///x
+        base = f"{address.scheme}://{address.authority}{address.path}{address.query}"
+        try:
+            target = urljoin(base, target)
+        except ValueError as error:
+            raise SourceNotAllowedError("a redirect leads to an invalid address") from error
+    found = parse_web_address(target)
+    return replace(found, authorization=address.authorization) if found.origin == address.origin else found
 
 
 def _host(host: str) -> str:

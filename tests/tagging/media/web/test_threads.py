@@ -3,7 +3,7 @@ import threading
 
 import pytest
 
-from tagging.service.sources.threads import run_in_thread
+from tagging.media.web.threads import run_in_thread
 
 
 def test_results_and_exceptions_reach_the_waiting_task() -> None:

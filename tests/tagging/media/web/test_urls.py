@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from tagging.errors import SourceNotAllowedError
-from tagging.service.sources.urls import AllowedOrigins, WebAddress, parse_web_address, redirected
+from tagging.media.web.urls import WebAddress, parse_typed_address, parse_web_address, redirected
+from tagging.service.sources.origins import AllowedOrigins
 
 
 @pytest.mark.parametrize(
@@ -93,7 +94,7 @@ def test_a_wildcard_over_an_ip_address_is_not_an_origin() -> None:
     ],
 )
 def test_a_redirect_is_resolved_relative_to_its_url(location: str, want: str) -> None:
-    got = redirected(parse_web_address("http://a.example:81/b/x"), location)
+    got = redirected(parse_web_address("http://a.example:81/b/x"), location.encode())
     assert got == parse_web_address(want)
 
 
@@ -104,7 +105,7 @@ def test_a_redirect_is_resolved_relative_to_its_url(location: str, want: str) ->
 )  # fmt: skip
 def test_a_redirect_to_another_scheme_or_an_ambiguous_url_is_refused(location: str) -> None:
     with pytest.raises(SourceNotAllowedError):
-        redirected(parse_web_address("http://a.example/b"), location)
+        redirected(parse_web_address("http://a.example/b"), location.encode())
 
 
 def test_accepted_urls_are_parsed_alike_by_the_standard_library() -> None:
@@ -124,3 +125,27 @@ def test_accepted_urls_are_parsed_alike_by_the_standard_library() -> None:
         assert (theirs.scheme, theirs.hostname, theirs.port or ours.port) == (ours.scheme, ours.host, ours.port), uri
         assert theirs.username is None
     assert taken > 200
+
+
+@pytest.mark.parametrize(
+    ("url", "want"),
+    [
+        ("http://bücher.example:8080/é", ("http", "xn--bcher-kva.example", 8080, "/%C3%A9", "")),
+        ("https://bücher:80?q=ü", ("https", "xn--bcher-kva", 80, "/", "?q=%C3%BC")),
+        ("http://[::1]:80/a b", ("http", "::1", 80, "/a%20b", "")),
+        ("HTTP://example.org", ("http", "example.org", 80, "/", "")),
+        ("http://example.org./a\\b\nc", ("http", "example.org", 80, "/a%5Cb%0Ac", "")),
+        ("http://me:p%40ss@example.org", ("http", "example.org", 80, "/", "", "Basic bWU6cEBzcw==")),
+    ],
+)
+def test_urls_of_a_manifest_are_brought_into_the_plain_form(url: str, want: tuple[str, str, int, str, str]) -> None:
+    assert parse_typed_address(url) == WebAddress(*want)
+
+
+def test_credentials_follow_a_redirect_only_to_the_same_origin() -> None:
+    address = parse_typed_address("http://me:secret@a.example/x")
+    assert redirected(address, b"/y").authorization == address.authorization
+    assert redirected(address, b"https://a.example/y").authorization == ""
+    assert redirected(address, b"http://b.example/y").authorization == ""
+    assert "secret" not in repr(address) + address.name
+    assert address.authorization not in repr(address)

@@ -1,9 +1,12 @@
 import asyncio
 import io
 import os
+import random
 import socket
 import ssl
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +22,13 @@ from tagging.errors import (
     SourceNotAllowedError,
     VideotagError,
 )
+from tagging.media.web.client import DownloadLimits, WebClient
+from tagging.media.web.network import AddressPolicy, CheckedNetwork, Connections
+from tagging.media.web.retries import Retries
+from tagging.media.web.urls import parse_web_address
 from tagging.service.config import SourcesConfig
-from tagging.service.sources.addresses import AddressPolicy, is_public
-from tagging.service.sources.download import Downloader
-from tagging.service.sources.urls import parse_web_address
+from tagging.service.sources.addresses import is_public
+from tagging.service.sources.sources import web_client
 from tests.support.polling import wait_until_async
 from tests.support.web import Names, Script, Web, moved, only_here, page, serving
 
@@ -44,10 +50,10 @@ def downloader(
     may_connect: AddressPolicy = only_here,
     context: ssl.SSLContext | None = None,
     **limits: Any,
-) -> Downloader:
+) -> WebClient:
     origins = (f"{scheme}://a.example:{port}", f"{scheme}://*.b.example:{port}")
     config = SourcesConfig.model_validate({**LIMITS, "origins": origins, **limits})
-    return Downloader(config, names, may_connect, context or ssl.create_default_context())
+    return web_client(config, CheckedNetwork(names, may_connect), context or ssl.create_default_context())
 
 
 def fetched(
@@ -423,3 +429,55 @@ def test_concurrent_downloads_are_independent(authority: trustme.CA) -> None:
             assert got == [bytes([n]) * 300_000 for n in range(30)]
 
     asyncio.run(fetch())
+
+
+def waits_of(answer: bytes, timeout_s: float = 100.0) -> tuple[VideotagError, list[float], int]:
+    """Download a page that always fails. Return the error, the waits, which take no time, and the count of requests."""
+
+    async def fetch() -> tuple[VideotagError, list[float], int]:
+        waits: list[float] = []
+
+        async def sleep(wait_s: float) -> None:
+            waits.append(wait_s)
+
+        async with serving({"/film": answer}) as web:
+            limits = DownloadLimits(1_000_000, timeout_s, 10.0, 3, "media.max_bytes", "media.decode_timeout_s")
+            connections = Connections(CheckedNetwork(Names(LOOPBACK), only_here), ssl.create_default_context())
+            client = WebClient(limits, connections, lambda _: True, Retries(random.Random(3), tries=4), sleep)
+            with pytest.raises(VideotagError) as caught:
+                await client.download(parse_web_address(f"http://a.example:{web.port}/film"), io.BytesIO())
+            return caught.value, waits, len(web.requests)
+
+    return asyncio.run(fetch())
+
+
+def test_a_transient_failure_is_retried_with_growing_waits() -> None:
+    error, waits, requests = waits_of(page(b"", status="503 Busy"))
+    assert isinstance(error, BackendUnavailableError)
+    assert requests == 4
+    assert [0.5 <= wait_s / 2**n <= 1 for n, wait_s in enumerate(waits)] == [True] * 3
+
+
+def test_the_client_waits_as_long_as_the_server_asks_but_not_beyond_its_time() -> None:
+    _, waits, requests = waits_of(page(b"", "Retry-After: 25", status="429 Too Many Requests"))
+    assert (waits, requests) == ([25.0] * 3, 4)
+    date = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
+    _, waits, requests = waits_of(page(b"", f"Retry-After: {date}", status="503 Busy"))
+    assert requests == 4
+    assert all(55 < wait_s <= 60 for wait_s in waits)
+    error, waits, requests = waits_of(page(b"", "Retry-After: 101", status="503 Busy"))
+    assert isinstance(error, BackendUnavailableError)
+    assert (waits, requests) == ([], 1)
+
+
+@pytest.mark.parametrize("status", ["401 X", "403 X", "404 X", "410 X", "204 X"])
+def test_a_final_failure_is_not_retried(status: str) -> None:
+    error, waits, requests = waits_of(page(b"", "Retry-After: 1", status=status))
+    assert isinstance(error, MediaNotFoundError)
+    assert (waits, requests) == ([], 1)
+
+
+def test_a_redirect_in_utf8_is_followed() -> None:
+    answer = b"HTTP/1.1 302 Found\r\nLocation: /\xc3\xbcn\xc3\xaf\r\nContent-Length: 0\r\n\r\n"
+    got, _ = fetched({"/film": answer, "/%C3%BCn%C3%AF": page(FILM)})
+    assert got == FILM

@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tagging.errors import InvalidManifestError
-from tagging.manifest import parse_columns, read_labelled, read_videos
+from tagging.manifests.read import parse_columns, read_labelled, read_videos
 from tagging.types import LabelledVideo, VideoRef
 
 
@@ -161,10 +161,11 @@ def test_a_parquet_row_is_named_by_its_number(tmp_path: Path) -> None:
         ("v.txt", b"x", "unknown kind of manifest '.txt'"),
         ("v.parquet", b"not parquet", "cannot be read"),
         ("v.jsonl", b'{"video_id": "\xff"}\n', "line 1: not JSON"),
-        ("v.csv", b'video_id\n"a\n', "cannot be read"),
+        ("v.csv", b'video_id\n"a\n', "line 2: not CSV: unexpected end of data"),
         ("v.csv", b"id,title\n1,x\n", "no column 'video_id'; found id, title"),
         ("v.csv", b"video_id,title,title\na,x,y\n", "two columns are named 'title'"),
         ("v.csv", b"video_id,tags\na,[1\n", "line 2: tags: expected a list of texts, found '[1'"),
+        ("v.csv", "video_id,title\n".encode("utf-16"), "line 1: found NUL characters"),
         ("v.csv", b"", "no column 'video_id'; found no columns"),
         ("v.csv", b"video_id,title\na\n", "line 2: expected 2 cells as in the header, found 1"),
     ],
@@ -192,3 +193,135 @@ def test_ignored_columns_are_named_once(tmp_path: Path, caplog: pytest.LogCaptur
         "videos.jsonl: columns ignored: likes",
         "videos.jsonl: columns ignored: views",
     ]
+
+
+def lines_of_errors(path: Path) -> tuple[list[str], list[str]]:
+    """The ids that are read from a manifest, and the location and reason of each row that is not."""
+    rows = list(read_videos(path, {}))
+    errors = [row.message.removeprefix(f"{path}: ") for row in rows if isinstance(row, InvalidManifestError)]
+    return [row.video_id for row in rows if isinstance(row, VideoRef)], errors
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        (b'6,"A 6" puppy,dog', "line 4: not CSV: ',' expected after '\"'"),
+        (b'6,"An open quote,dog', "line 4: not CSV: "),
+        (b"6,Caf\xe9 puppy,dog", "line 4: expected UTF-8, found the byte 0xe9"),
+        (b"6,\xed\xa0\x80,dog", "line 4: expected UTF-8, found the byte 0xed"),
+        (b"6,a puppy", "line 4: expected 3 cells as in the header, found 2"),
+        (b"6,a puppy,dog,cat", "line 4: expected 3 cells as in the header, found 4"),
+        (b"6,a\0puppy,dog", "line 4: expected text, found a NUL character"),
+    ],
+)
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+def test_a_bad_row_of_a_csv_is_reported_with_its_line_and_no_other_row_is_lost(
+    tmp_path: Path, row: bytes, reason: str, end: bytes
+) -> None:
+    path = tmp_path / "v.csv"
+    two_lines = b'5,"two' + end + b'lines",dog'
+    path.write_bytes(end.join([b"video_id,title,tags", two_lines, row, b'7,"a ""quoted"", word",dog', b"8,x,dog", b""]))
+    ids, [error] = lines_of_errors(path)
+    assert ids == ["5", "7", "8"]
+    assert error.startswith(reason)
+
+
+def test_every_bad_row_of_a_csv_is_reported_on_its_own(tmp_path: Path) -> None:
+    rows = [f'{n},"open {n},x' if n % 3 == 0 else f'{n},"title, {n}",x' for n in range(1, 10)]
+    (tmp_path / "v.csv").write_text("\n".join(["video_id,title,tags", *rows]))
+    ids, errors = lines_of_errors(tmp_path / "v.csv")
+    assert ids == ["1", "2", "4", "5", "7", "8"]
+    assert [error.partition(":")[0] for error in errors] == ["line 4", "line 7", "line 10"]
+
+
+def test_a_text_of_a_parquet_that_is_not_utf8_affects_only_its_row(tmp_path: Path) -> None:
+    data = pa.array([b"cat", b"caf\xe9", b"dog"], pa.binary())
+    titles = pa.Array.from_buffers(pa.string(), 3, data.buffers())
+    pq.write_table(pa.table({"video_id": ["a", "b", "c"], "title": titles}), tmp_path / "v.parquet")
+    ids, [error] = lines_of_errors(tmp_path / "v.parquet")
+    assert ids == ["a", "c"]
+    assert error.startswith("row 2: title: cannot be read")
+
+
+def test_a_damaged_row_group_of_a_parquet_costs_only_its_rows(tmp_path: Path) -> None:
+    path = tmp_path / "v.parquet"
+    ids = [f"video number {n}" for n in range(30)]
+    pq.write_table(pa.table({"video_id": ids}), path, row_group_size=10, compression="snappy", use_dictionary=False)
+    start = pq.read_metadata(path).row_group(1).column(0).data_page_offset
+    data = bytearray(path.read_bytes())
+    data[start : start + 40] = b"\xff" * 40
+    path.write_bytes(data)
+    good, [error] = lines_of_errors(path)
+    assert good == ids[:10] + ids[20:]
+    assert error.startswith("rows 11 to 20: cannot be read")
+
+
+@pytest.mark.parametrize(("found", "read"), [(12.0, "12"), (-3.0, "-3"), (2.0**60, None), (1.5, None), (1e400, None)])
+def test_a_whole_number_is_an_id_also_as_a_float(tmp_path: Path, found: float, read: str | None) -> None:
+    path = write(tmp_path, "jsonl", [{"video_id": found}, {"video_id": "x", "uploader_id": found}])
+    videos = [row for row in read_videos(path, {}) if isinstance(row, VideoRef)]
+    assert videos == ([] if read is None else [VideoRef(read), VideoRef("x", uploader_id=read)])
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+def test_nan_is_a_missing_value(tmp_path: Path, kind: str) -> None:
+    nan = float("nan")
+    path = write(tmp_path, kind, [{"video_id": "a", "uri": nan, "title": nan, "tags": nan, "uploader_id": nan}])
+    assert list(read_labelled([path], {})) == [LabelledVideo(VideoRef("a"), (), "")]
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        '["rock, pop", "cat\'s"]',
+        "['rock, pop', \"cat's\"]",
+        "['rock, pop' \"cat's\"]",
+        "['rock, pop'\n \"cat's\"]",
+        "[]",
+    ],
+)
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_a_list_that_was_written_as_text_is_read_as_a_list(tmp_path: Path, kind: str, cell: str) -> None:
+    path = write(tmp_path, kind, [{"video_id": "a", "tags": cell}])
+    assert next(read_labelled([path], {})).tags == (() if cell == "[]" else ("rock, pop", "cat's"))
+
+
+@pytest.mark.parametrize("cell", ["[dog, pet]", "['dog', 5]", "['dog'", "[__import__('os')]", "['dog'] + ['pet']"])
+def test_the_text_of_another_list_is_refused(tmp_path: Path, cell: str) -> None:
+    path = write(tmp_path, "csv", [{"video_id": "a", "tags": cell}])
+    with pytest.raises(InvalidManifestError, match="line 2: tags: expected a list of texts"):
+        list(read_labelled([path], {}))
+
+
+def test_a_comma_in_the_tags_of_a_csv_is_part_of_a_name_and_reported_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "v.csv"
+    path.write_text('video_id,tags\na,dog|pet\nb,"dog, pet"\nc,"cat, pet"\n')
+    assert [row.tags for row in read_labelled([path], {})] == [("dog", "pet"), ("dog, pet",), ("cat, pet",)]
+    [record] = caplog.records
+    assert record.getMessage().startswith("v.csv: line 3: 'dog, pet' is read as one tag")
+    caplog.clear()
+    list(read_videos(path, {}))  # tags are not read
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_html_entities_in_tags_are_decoded(tmp_path: Path, kind: str) -> None:
+    path = write(tmp_path, kind, [{"video_id": "a", "tags": ["Tom &amp; Jerry", "AT&T", "caf&#233;", "a&copy b"]}])
+    assert next(read_labelled([path], {})).tags == ("Tom & Jerry", "AT&T", "café", "a&copy b")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"video_id": "http://me:secret@host/", "title": 5, "tags": "http://me:secret@host/"}',
+        '{"video_id": "a", "uri": "http://me:secret@host/\\ud800"}',
+        '{"video_id": ["http://me:secret@host/"]}',
+    ],
+)
+def test_no_message_contains_the_password_of_a_url(tmp_path: Path, line: str) -> None:
+    (tmp_path / "v.jsonl").write_text(line + "\n")
+    with pytest.raises(InvalidManifestError) as caught:
+        list(read_labelled([tmp_path / "v.jsonl"], {}))
+    assert "secret" not in caught.value.message
