@@ -14,6 +14,12 @@ MARKS = "".join(chr(code) for code in range(0x0300, 0xFE00) if unicodedata.categ
 # Scripts that write without spaces count each character as a word.
 _NO_SPACES = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff"
 _WORD = re.compile(rf"(?![{MARKS}])[{_NO_SPACES}][{MARKS}]*|(?:[^\W_{_NO_SPACES}][{MARKS}]*)+")
+# Default_Ignorable_Code_Point (Unicode, DerivedCoreProperties) of the categories L and M, and the blank of Braille.
+_INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | frozenset(
+    chr(code)
+    for first, last in ((0x180B, 0x180F), (0xFE00, 0xFE0F), (0xE0100, 0xE01EF))
+    for code in range(first, last + 1)
+)
 _POSSESSIVE = re.compile(r"['’]s?\b")
 
 _NO_PLURALS = frozenset(("arts", "glasses", "goods", "lens", "means", "news", "species", "series"))
@@ -37,8 +43,13 @@ _OE = frozenset(("aloes", "canoes", "does", "foes", "hoes", "oboes", "tiptoes", 
 
 @lru_cache(maxsize=1 << 20)
 def normalise(tag: str) -> str:
-    """Return the form in which tags are compared: NFKC, case folded, single spaces; "" for white space only."""
-    return " ".join(unicodedata.normalize("NFKC", tag).casefold().split())
+    """Return the form in which tags are compared: NFKC, case folded, single spaces; "" if nothing is visible."""
+    return "" if is_blank(tag) else " ".join(unicodedata.normalize("NFKC", tag).casefold().split())
+
+
+def is_blank(text: str) -> bool:
+    """Return True for a text without a visible character: only white space, controls and format characters."""
+    return all(unicodedata.category(char)[0] in "CZ" or char in _INVISIBLE for char in text)
 
 
 def split_words(text: str) -> tuple[str, ...]:

@@ -2,7 +2,7 @@ import pytest
 
 from recall.ngrams import NgramFeatures
 from tagging.config.recall import NgramConfig
-from tagging.text import normalise, singular, split_words
+from tagging.text import is_blank, normalise, singular, split_words
 
 
 @pytest.mark.parametrize(
@@ -63,3 +63,32 @@ def test_vowel_signs_and_accents_belong_to_their_word(text: str, words: tuple[st
 
 def test_scripts_without_spaces_are_split_into_characters() -> None:
     assert split_words("猫の動画") == ("猫", "の", "動", "画")
+
+
+BLANK = [
+    "",
+    " ",
+    "\t\n",
+    "\u200b",
+    "\u200b \ufeff",
+    "\u2060",
+    "\u00ad",
+    "\u3164",
+    "\u115f",
+    "\u2800",
+    "\ufe0f",
+    "\U000e0100",
+    "\u200e",
+]
+
+
+@pytest.mark.parametrize("text", BLANK, ids=ascii)
+def test_a_text_without_a_visible_character_is_blank(text: str) -> None:
+    assert is_blank(text)
+    assert normalise(text) == ""
+
+
+@pytest.mark.parametrize("text", ["a", "!", "❤\ufe0f", "👩\u200d👧", "\u200ba", "न\u200dह"], ids=ascii)
+def test_a_visible_character_makes_a_name(text: str) -> None:
+    assert not is_blank(text)
+    assert normalise(text)

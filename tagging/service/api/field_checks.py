@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from tagging.errors import InvalidRequestError
 from tagging.service.errors.text_limits import shortened
+from tagging.text import is_blank
 
 MISSING = "required, but missing"
 
@@ -29,8 +30,8 @@ class Fields:
 
     def line(self, field: str, value: str, longest: int) -> None:
         """Check an id or a name, which is required and has no control characters."""
-        if not value.strip():
-            self.violation(field, "required, found only white space" if value else MISSING)
+        if is_blank(value):
+            self.violation(field, "required, found no visible character" if value else MISSING)
             return
         self.text(field, value, longest)
         control = next((index for index, char in enumerate(value, 1) if unicodedata.category(char) == "Cc"), None)

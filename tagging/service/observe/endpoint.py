@@ -36,7 +36,7 @@ async def metrics_endpoint(registry: CollectorRegistry, config: MetricsConfig) -
         endpoint = _Endpoint(registry, config, writer)
         try:
             server = await asyncio.start_server(endpoint.accept, host.strip("[]"), int(port), limit=LONGEST_HEAD)
-        except (OSError, OverflowError) as error:
+        except OSError as error:
             raise InvalidConfigError(
                 f"metrics cannot be served on {config.listen}: {error}", "choose another observe.metrics.listen"
             ) from error

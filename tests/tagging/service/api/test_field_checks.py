@@ -38,7 +38,8 @@ def test_a_line_may_use_any_script_and_the_full_length(value: str) -> None:
     ("value", "violation"),
     [
         ("", "required, but missing"),
-        (" \t\u2003\n", "required, found only white space"),
+        (" \t\u2003\n", "required, found no visible character"),
+        ("\u200b", "required, found no visible character"),
         ("a" * 11, "11 characters, expected at most 10"),
         ("a\0b", "U+0000 at character 2, which is not allowed in text"),
         ("ab\n", "U+000A at character 3, a control character"),
