@@ -20,6 +20,7 @@ _INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | fro
     for first, last in ((0x180B, 0x180F), (0xFE00, 0xFE0F), (0xE0100, 0xE01EF))
     for code in range(first, last + 1)
 )
+_UNDRAWN = frozenset(("Cc", "Cf", "Zl", "Zp", "Zs"))  # a lone surrogate, Cs, is an error to report, not a blank
 _POSSESSIVE = re.compile(r"['’]s?\b")
 
 _NO_PLURALS = frozenset(("arts", "glasses", "goods", "lens", "means", "news", "species", "series"))
@@ -49,7 +50,7 @@ def normalise(tag: str) -> str:
 
 def is_blank(text: str) -> bool:
     """Return True for a text without a visible character: only white space, controls and format characters."""
-    return all(unicodedata.category(char)[0] in "CZ" or char in _INVISIBLE for char in text)
+    return all(unicodedata.category(char) in _UNDRAWN or char in _INVISIBLE for char in text)
 
 
 def split_words(text: str) -> tuple[str, ...]:
