@@ -7,9 +7,12 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar, cast
 
 import av
 from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Stream
 from av.video.stream import VideoStream
 
 # Demuxers that read one file of timed media. None of them follows references with these options.
@@ -30,6 +33,8 @@ UNDIVIDED_FORMATS = frozenset({"matroska,webm", "flv"})
 # After lost bytes, reading of these resumes at any packet; of others at the next group, which begins with a keyframe.
 RESUMING_FORMATS = frozenset({"mpeg", "mpegts"})
 
+S = TypeVar("S", bound=Stream)
+
 
 @contextmanager
 def open_container(path: Path) -> Iterator[InputContainer]:
@@ -39,6 +44,19 @@ def open_container(path: Path) -> Iterator[InputContainer]:
     name = os.path.abspath(path)  # noqa: PTH100 (resolve() would follow links, which may lead into odd names)
     with av.open(name, options=options, metadata_errors="replace") as container:
         yield container
+
+
+def demux(container: InputContainer, *streams: S) -> Iterator["Packet[S]"]:
+    """Yield the packets of the streams until the file ends or cannot be read any further.
+
+    The last packets, one for each stream, are empty and flush the decoders.
+    """
+    try:
+        yield from cast("Iterator[Packet[S]]", container.demux(*streams))
+    except av.error.FFmpegError:
+        return
+    except IndexError:  # PyAV 18, after the last packet of a file that declared a stream on the way
+        return
 
 
 def use_threads(stream: VideoStream, workers: int) -> None:

@@ -8,6 +8,7 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from tagging.media.container import demux
 from tagging.media.limits import Deadline
 from tagging.media.packets import NONE, PacketTable
 
@@ -41,14 +42,11 @@ def frame_ticks(container: InputContainer, stream: VideoStream, table: PacketTab
 
 
 def _frames(container: InputContainer, stream: VideoStream, deadline: Deadline) -> Iterator[VideoFrame]:
-    try:
-        for packet in container.demux(stream):
-            deadline.check()
-            try:
-                yield from packet.decode()
-            except av.error.EOFError:
-                return
-            except av.error.FFmpegError:  # a damaged packet; later frames tell as much
-                continue
-    except av.error.FFmpegError:
-        return
+    for packet in demux(container, stream):
+        deadline.check()
+        try:
+            yield from packet.decode()
+        except av.error.EOFError:
+            return
+        except av.error.FFmpegError:  # a damaged packet; later frames tell as much
+            continue

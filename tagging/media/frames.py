@@ -11,13 +11,16 @@ from pathlib import Path
 import av
 import numpy as np
 from av.container import InputContainer
-from av.video.frame import PictureType, VideoFrame
+from av.packet import Packet
+from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from tagging.config.media import MediaConfig
-from tagging.media.container import open_container, use_threads
+from tagging.media.container import demux, open_container, use_threads
+from tagging.media.damage import DamageTracker
+from tagging.media.disposable import is_disposable
 from tagging.media.limits import Deadline, check_pixels
 from tagging.media.orientation import orientation_of
 from tagging.media.timeline import PictureTrack, plan_frames
@@ -30,6 +33,8 @@ OTHER_SHAPE = Fraction(1, 50)  # of the aspect ratio
 SANE_SAMPLE_ASPECT = Fraction(16)  # a wider or narrower sample is a damaged header
 # "aggressive" calls pictures of healthy files damaged; without "bitstream" MPEG-4 pictures are never marked.
 DETECT_DAMAGE = {"err_detect": "crccheck+bitstream+buffer"}
+# Decoders that obey a change of skip_frame between packets, and report damage all the same.
+SKIPPING_CODECS = frozenset({"hevc", "mpeg1video", "mpeg2video", "mpeg4"})
 PALETTE = "pal8"  # a palette comes with the first packet, or with changes: after a seek it would be missing
 
 
@@ -98,7 +103,8 @@ class _Reader:
         self._shape: _Shape | None = None
         self._position = -1
         self._count_from_packet = False
-        self._is_damaged = False  # until the next keyframe
+        self._has_sought = False
+        self._tracker = self._new_tracker()
         self._ahead = self._decode()
 
     def skip_all_but(self, plan: NDArray[np.int64]) -> None:
@@ -119,7 +125,8 @@ class _Reader:
         except av.error.FFmpegError as error:
             raise SeekMissedError from error
         self._count_from_packet = self.track.pts is None
-        self._is_damaged = False
+        self._has_sought = True
+        self._tracker = self._new_tracker()
         self._ahead = self._decode()
 
     def picture(self, frame: VideoFrame) -> NDArray[np.uint8] | None:
@@ -134,44 +141,58 @@ class _Reader:
             self.damaged_packets += 1
             return None
 
-    def _decode(self) -> Iterator[tuple[int, VideoFrame]]:
-        codec = self._stream.codec_context
-        try:
-            for packet in self._container.demux(self._stream):
-                self._deadline.check()
-                if self._count_from_packet and packet.dts is not None and self.track.dts is not None:
-                    self._position = int(np.searchsorted(self.track.dts, packet.dts)) - 1
-                    self._count_from_packet = False
-                if self._wanted is not None:
-                    # Skipping the frames that no other frame refers to takes a third less time with B-frames.
-                    codec.skip_frame = "DEFAULT" if not packet.size or packet.pts in self._wanted else "NONREF"
-                try:
-                    frames = packet.decode()
-                except av.error.EOFError:
-                    return
-                except av.error.FFmpegError:
-                    self.damaged_packets += 1
-                    self._is_damaged = True
-                    continue
-                for frame in frames:
-                    check_pixels(frame.width, frame.height, self._config)
-                    if frame.pts in self.track.strays:
-                        continue
-                    self._position = self._position_of(frame)
-                    if self._is_clean(frame):
-                        yield self._position, frame
-        except av.error.FFmpegError:  # the file ends here
-            return
+    def _new_tracker(self) -> DamageTracker:
+        return DamageTracker(is_field_coded=self.track.is_field_coded, has_keyframes=len(self.track.keyframes) > 0)
 
-    def _is_clean(self, frame: VideoFrame) -> bool:
-        """Return False for a damaged frame, and for those that may refer to one."""
-        if frame.is_corrupt:
-            self._is_damaged = self._is_damaged or frame.pict_type != PictureType.B  # others rarely refer to B-frames
-        elif frame.key_frame:
-            self._is_damaged = False
-        clean = not (frame.is_corrupt or self._is_damaged)
-        self.damaged_frames += not clean
-        return clean
+    def _decode(self) -> Iterator[tuple[int, VideoFrame]]:
+        for packet in demux(self._container, self._stream):
+            self._deadline.check()
+            if self._count_from_packet and packet.dts is not None and self.track.dts is not None:
+                self._position = int(np.searchsorted(self.track.dts, packet.dts)) - 1
+                self._count_from_packet = False
+            if packet.size:
+                if self._may_skip(packet):
+                    continue
+                self._tracker.send(packet)
+            try:
+                frames = packet.decode()
+            except av.error.EOFError:
+                return
+            except av.error.FFmpegError:
+                self.damaged_packets += 1
+                self._tracker.refuse()
+                continue
+            for frame in frames:
+                check_pixels(frame.width, frame.height, self._config)
+                is_intact = self._tracker.is_intact(frame)
+                if frame.pts in self.track.strays:
+                    continue
+                self._position = self._position_of(frame)
+                if is_intact:
+                    yield self._position, frame
+                else:
+                    self.damaged_frames += self._is_expected(frame)
+
+    def _may_skip(self, packet: "Packet[VideoStream]") -> bool:
+        """Return True for a packet that need not be decoded, or let the decoder find out.
+
+        Skipping the frames that no other frame refers to takes a third less time with B-frames.
+        """
+        codec = self._stream.codec_context
+        if self._wanted is None:
+            return False
+        is_wanted = packet.pts in self._wanted
+        if codec.name == "h264":
+            return not is_wanted and is_disposable(bytes(packet), codec.extradata)
+        if codec.name in SKIPPING_CODECS:
+            codec.skip_frame = "DEFAULT" if is_wanted else "NONREF"
+        return False
+
+    def _is_expected(self, frame: VideoFrame) -> bool:
+        """Return False for a frame before the first keyframe, of the track or after a seek."""
+        if self._has_sought and not self._tracker.has_started:
+            return False
+        return self.track.pts is None or frame.pts is None or frame.pts >= int(self.track.pts[0])
 
     def _position_of(self, frame: VideoFrame) -> int:
         if self.track.pts is None or frame.pts is None:

@@ -4,16 +4,16 @@ Headers are wrong for truncated files, and some state no duration; packets are r
 """
 
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from fractions import Fraction
 
-import av
 import numpy as np
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Stream
 from numpy.typing import NDArray
 
+from tagging.media.container import demux
 from tagging.media.limits import Deadline
 
 NONE = -(1 << 63)  # a packet without the time
@@ -82,16 +82,8 @@ def read_packets(container: InputContainer, deadline: Deadline) -> Mapping[int, 
     An unreadable packet ends the pass. Raises DecodeTimeoutError.
     """
     tables = {stream.index: PacketTable(stream.time_base or Fraction(1, 1000)) for stream in container.streams}
-    for packet in _packets(container):
+    for packet in demux(container, *container.streams):
         deadline.check()
-        tables[packet.stream.index].add(packet)
+        if packet.size:  # the last ones are empty and flush the decoders
+            tables[packet.stream.index].add(packet)
     return tables
-
-
-def _packets(container: InputContainer) -> Iterator["Packet[Stream]"]:
-    try:
-        for packet in container.demux():
-            if packet.size:  # the last ones are empty and flush the decoders
-                yield packet
-    except av.error.FFmpegError:
-        return

@@ -10,7 +10,7 @@ from av.audio.resampler import AudioResampler
 from numpy.typing import NDArray
 
 from tagging.config.media import MediaConfig
-from tagging.media.container import open_container
+from tagging.media.container import demux, open_container
 from tagging.media.downmix import channel_weights, mix_down
 from tagging.media.limits import Deadline
 from tagging.types import SAMPLE_RATE_HZ
@@ -30,15 +30,10 @@ def decode_sound(
     parts: list[NDArray[np.float32]] = []
     count = damaged = 0
     with open_container(path) as container:
-        packets = container.demux(container.streams[stream_index])
-        while count < most:
+        for packet in demux(container, container.streams[stream_index]):
+            if count >= most:
+                break
             deadline.check()
-            try:
-                packet = next(packets, None)
-            except av.error.FFmpegError:  # the file ends here
-                break
-            if packet is None:
-                break
             try:
                 heard = [
                     part for frame in packet.decode() if isinstance(frame, AudioFrame) for part in mixer.mix(frame)
