@@ -65,6 +65,7 @@ class _Mixer:
         self._kind: tuple[str, str, int] | None = None
         self._weights = np.ones(1, np.float32)
         self._waiting: list[NDArray[np.float32]] = []  # (n, C) each
+        self._waiting_samples = 0  # counted, as packets may hold a single sample
 
     def mix(self, frame: AudioFrame) -> Iterator[NDArray[np.float32]]:
         """Resample one decoded frame to parts (samples,); rate and channels may change within a file."""
@@ -76,8 +77,8 @@ class _Mixer:
             self._weights = channel_weights([channel.name for channel in frame.layout.channels])
         assert self._resampler is not None
         frame.pts = None  # the resampler fails on gaps in damaged files
-        self._waiting += [_channels(part) for part in self._resampler.resample(frame)]
-        if sum(map(len, self._waiting)) >= BLOCK:
+        self._resample(self._resampler, frame)
+        if self._waiting_samples >= BLOCK:
             yield from self._mixed()
 
     def flush(self) -> Iterator[NDArray[np.float32]]:
@@ -85,12 +86,17 @@ class _Mixer:
         resampler, self._resampler, self._kind = self._resampler, None, None
         if resampler is not None:
             try:
-                self._waiting += [_channels(part) for part in resampler.resample(None)]
+                self._resample(resampler, None)
             finally:
                 yield from self._mixed()
 
+    def _resample(self, resampler: AudioResampler, frame: AudioFrame | None) -> None:
+        for part in map(_channels, resampler.resample(frame)):
+            self._waiting.append(part)
+            self._waiting_samples += len(part)
+
     def _mixed(self) -> Iterator[NDArray[np.float32]]:
-        waiting, self._waiting = self._waiting, []
+        waiting, self._waiting, self._waiting_samples = self._waiting, [], 0
         if waiting:
             yield mix_down(np.concatenate(waiting), self._weights)
 
