@@ -20,7 +20,7 @@ from tagging.media.fields import frame_ticks
 from tagging.media.frames import decode_frames
 from tagging.media.limits import Deadline, check_bytes, check_duration, check_pixels, seconds
 from tagging.media.packets import PacketTable, read_packets
-from tagging.media.signatures import describe
+from tagging.media.signatures import describe, stated_bytes
 from tagging.media.sound import decode_sound
 from tagging.media.source import content_hash
 from tagging.media.timeline import Timeline, build_timeline, plan_frames
@@ -32,7 +32,7 @@ DECODING_VERSION = 2  # raised when the same file gives other pictures or sound;
 STILL_BRANDS = frozenset({"heic", "heix", "heim", "heis", "mif1", "avif"})
 SILENCE = 1e-4  # highest absolute sample of a track that counts as silent
 CUT_AT_LEAST_S = 0.5  # tracks of healthy files end slightly before the header's duration
-CUT_AT_LEAST = 0.02  # of the header's duration
+CUT_AT_LEAST = 0.02  # of the header's duration, or of the bytes that it states
 SHORT_AT_LEAST_S = 0.25  # decoded sound of healthy files is up to 0.04 s shorter than its packets
 SHORT_AT_LEAST = 0.02  # of the expected sound
 UNSEEN_AT_LEAST = 1 / 8  # of the planned pictures if no packet was damaged: packets of some codecs contain no picture
@@ -99,7 +99,7 @@ def _survey(path: Path, config: MediaConfig, deadline: Deadline) -> _Survey:
                 format_name=container.format.long_name or container.format.name,
                 tracks=tracks,
                 timeline=timeline,
-                warnings=(*_cuts(container, tracks, tables), *_mended(timeline)),
+                warnings=(*(_cuts(container, tracks, tables) or _cut_bytes(path)), *_mended(timeline)),
             )
     except av.error.FFmpegError as error:
         raise _not_timed(describe(path)) from error
@@ -114,6 +114,14 @@ def _not_timed(found: str) -> InvalidMediaError:
 
 def _count(stream: int | None, tables: Mapping[int, PacketTable]) -> int:
     return 0 if stream is None else len(tables[stream])
+
+
+def _cut_bytes(path: Path) -> list[str]:
+    """Warn of a truncated file whose header states its size."""
+    found, stated = path.stat().st_size, stated_bytes(path)
+    if stated is None or stated - found <= CUT_AT_LEAST * stated:
+        return []
+    return [f"cut file: it has {found} of {stated} bytes"]
 
 
 def _cuts(container: InputContainer, tracks: Tracks, tables: Mapping[int, PacketTable]) -> list[str]:

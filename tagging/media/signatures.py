@@ -1,8 +1,10 @@
-"""File signatures: what a file that no demuxer accepts seems to be, for the error message."""
+"""File signatures: what a file that no demuxer accepts seems to be, and the size that a file states at its start."""
 
 from pathlib import Path
 
 HEAD = 512  # bytes that are looked at
+RIFF_HEADER = 8  # bytes
+UNKNOWN_SIZES = (0, 2**32 - 1)  # of a recording that was not finished
 WEBP_ANIMATION = 0x02  # flag of the VP8X chunk (WebP container specification)
 
 
@@ -11,6 +13,19 @@ def describe(path: Path) -> str:
     with path.open("rb") as file:
         head = file.read(HEAD)
     return _by_signature(head) or _as_text(head)
+
+
+def stated_bytes(path: Path) -> int | None:
+    """Return the size of a RIFF file (AVI, WAV) as its first chunk states it; None if it is unknown.
+
+    ffmpeg shortens the duration of a truncated one to what is there.
+    """
+    with path.open("rb") as file:
+        head = file.read(RIFF_HEADER)
+    if len(head) < RIFF_HEADER or not head.startswith(b"RIFF"):
+        return None
+    chunk = int.from_bytes(head[4:], "little")
+    return None if chunk in UNKNOWN_SIZES else RIFF_HEADER + chunk
 
 
 def _by_signature(head: bytes) -> str | None:

@@ -89,6 +89,33 @@ def test_a_truncated_matroska_file_reports_how_much_was_read(tmp_path: Path) -> 
     assert any(re.fullmatch(r"cut file: decoded [3-6][\d.]* s of 12 s", warning) for warning in sample.warnings)
 
 
+@pytest.mark.parametrize(
+    ("name", "film"),
+    [
+        ("song.wav", Film(tone_s=5.0, tone_codec="pcm_s16le")),
+        ("film.avi", Film(frames=50, codec="mpeg4", tone_s=5.0, tone_codec="mp2")),
+    ],
+)
+def test_a_truncated_file_that_states_its_bytes_reports_how_many_are_there(
+    tmp_path: Path, name: str, film: Film
+) -> None:
+    """ffmpeg shortens the duration of such files to what is there."""
+    path = make(tmp_path / name, film)
+    assert not any("cut file" in warning for warning in decode(path, CONFIG).warnings)
+    sample = decode(short := cut(path, 0.6), CONFIG)
+    assert f"cut file: it has {short.stat().st_size} of {path.stat().st_size} bytes" in sample.warnings
+    assert sample.duration_s < 4.0
+
+
+@pytest.mark.parametrize("size", [0, 2**32 - 1])
+def test_a_recording_that_was_not_finished_is_not_called_cut(tmp_path: Path, size: int) -> None:
+    path = make(tmp_path / "song.wav", Film(tone_s=2.0, tone_codec="pcm_s16le"))
+    data = bytearray(path.read_bytes())
+    data[4:8] = size.to_bytes(4, "little")
+    path.write_bytes(data)
+    assert decode(path, CONFIG).warnings == ("no picture track",)
+
+
 def test_a_truncated_file_with_its_index_at_the_end_is_one_clear_error(film: Path) -> None:
     with pytest.raises(InvalidMediaError, match=r"an MP4 file whose index \(moov\) is missing or damaged"):
         decode(cut(film, 0.9), CONFIG)
