@@ -24,11 +24,14 @@ class MendedTimes:
     jumps_s: float  # length of the jumps that were removed
 
 
-def mend_times(starts_s: NDArray[np.float64], sound_s: NDArray[np.float64] | None = None) -> MendedTimes:
+def mend_times(
+    starts_s: NDArray[np.float64], sound_s: NDArray[np.float64] | None = None, *, may_drop: bool = True
+) -> MendedTimes:
     """Find stray times and jumps; a packet's time is mended by subtracting its shift.
 
     starts_s: (n,) ascending
     sound_s:  (m,) times of the sound's packets on the same clock, ascending; None if there is no sound to ask
+    may_drop: False to shift strays like all else after a jump
     """
     kept = np.ones(len(starts_s), np.bool_)
     shift_s = np.zeros(len(starts_s))
@@ -43,7 +46,7 @@ def mend_times(starts_s: NDArray[np.float64], sound_s: NDArray[np.float64] | Non
             break
         before, after = rows[: cut + 1], rows[cut + 1 :]
         fewer = min(before, after, key=len)
-        if len(fewer) <= max(1, STRAY_SHARE * len(rows)):
+        if may_drop and len(fewer) <= max(1, STRAY_SHARE * len(rows)):
             kept[fewer] = False
         elif gap >= SURE_S or sound_s is not None:
             removed = gap - float(np.median(gaps))
@@ -52,6 +55,20 @@ def mend_times(starts_s: NDArray[np.float64], sound_s: NDArray[np.float64] | Non
         else:
             break
     return MendedTimes(kept, shift_s, int(np.count_nonzero(~kept)), jumps_s)
+
+
+def mend_end(starts_s: NDArray[np.float64], last_s: float, sound_s: NDArray[np.float64] | None = None) -> float | None:
+    """Return a usual duration for the last picture if the stated one is a jump, else None.
+
+    starts_s: (n,) mended times, ascending
+    last_s:   its duration as the file states it
+    sound_s:  as for mend_times
+    """
+    if len(starts_s) <= 2 or last_s < JUMP_S or last_s < JUMP_SHARE * (starts_s[-1] - starts_s[0] + last_s):
+        return None
+    if _is_heard(sound_s, float(starts_s[-1]), float(starts_s[-1]) + last_s):
+        return None
+    return float(np.median(np.diff(starts_s)))
 
 
 def _is_heard(sound_s: NDArray[np.float64] | None, start_s: float, end_s: float) -> bool:

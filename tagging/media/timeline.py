@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tagging.media.container import RESUMING_FORMATS, UNTIMED_FORMATS
 from tagging.media.holes import picture_holes
-from tagging.media.jumps import JUMP_S, mend_times
+from tagging.media.jumps import JUMP_S, mend_end, mend_times
 from tagging.media.packets import NONE, PacketTable
 from tagging.media.tracks import Tracks
 
@@ -123,15 +123,22 @@ class _PicturePackets:
         if stamps is not None:
             order = np.argsort(stamps, kind="stable")
             stamps, durations, is_key = stamps[order], durations[order], is_key[order]
-        if is_timed and stamps is not None:
             tick_s = float(table.tick_s)
-            mended = mend_times(stamps.astype(np.float64) * tick_s, heard)
+            # Frames that are identified by counting cannot be left out.
+            mended = mend_times(stamps.astype(np.float64) * tick_s, heard, may_drop=is_timed)
             strays, jumps_s = frozenset(stamps[~mended.kept].tolist()), mended.jumps_s
             shift = np.round(mended.shift_s[mended.kept] / tick_s).astype(np.int64)
             stamps, durations, is_key = stamps[mended.kept], durations[mended.kept], is_key[mended.kept]
             if mended.strays or mended.jumps_s:  # MP4 states the time to the next packet as a packet's duration
                 usual = int(np.median(np.diff(stamps))) if len(stamps) > 1 else 0
                 durations = np.where(durations * tick_s < JUMP_S, durations, usual)
+            last_s = float(durations[-1]) * tick_s
+            usual_s = mend_end(
+                (stamps - shift).astype(np.float64) * tick_s, last_s, _earlier(heard, shift[-1] * tick_s)
+            )
+            if usual_s is not None:
+                jumps_s += last_s - usual_s
+                durations[-1] = round(usual_s / tick_s)
         return cls(stamps, is_timed, shift, durations, is_key, frame_ticks is not None, strays, jumps_s)
 
     @property
@@ -139,6 +146,10 @@ class _PicturePackets:
         """(n,) mended times."""
         assert self.stamps is not None
         return self.stamps - self.shift
+
+
+def _earlier(heard: NDArray[np.float64] | None, shift_s: float) -> NDArray[np.float64] | None:
+    return None if heard is None else heard - shift_s
 
 
 def _first_fields(pts: NDArray[np.int64], frame_ticks: int) -> NDArray[np.int64]:
@@ -233,5 +244,9 @@ class _SoundPackets:
         starts_s, lengths_s = pts[known][order] * tick_s, table.durations[known][order] * tick_s
         mended = mend_times(np.asarray(starts_s, np.float64))
         starts_s, lengths_s = starts_s[mended.kept], lengths_s[mended.kept]
-        duration_s = float(starts_s[-1] - starts_s[0] + lengths_s[-1]) - mended.jumps_s
-        return cls(starts_s, duration_s, mended.strays, mended.jumps_s)
+        mended_s = starts_s - mended.shift_s[mended.kept]
+        last_s = float(lengths_s[-1])
+        usual_s = mend_end(mended_s, last_s)
+        jumps_s = mended.jumps_s + (0.0 if usual_s is None else last_s - usual_s)
+        duration_s = float(mended_s[-1] - mended_s[0]) + (last_s if usual_s is None else usual_s)
+        return cls(starts_s, duration_s, mended.strays, jumps_s)
