@@ -77,7 +77,7 @@ def test_strays_that_cannot_be_left_out_are_moved_to_the_rest() -> None:
 def test_a_last_picture_that_lasts_for_hours_is_mended() -> None:
     assert mend_end(STEADY, HOURS) == pytest.approx(0.1)
     assert mend_end(STEADY, HOURS, np.arange(82) / 2) == pytest.approx(0.1)
-    assert mend_end(STEADY, HOURS, np.arange(14480) / 2) is None  # sound goes on below it
+    assert mend_end(STEADY, HOURS, np.arange(14480) / 2) is None  # with sound until its end
     assert mend_end(STEADY, 30.0) is None
     assert mend_end(np.arange(0.0, 300.0, 30.0), 90.0) is None  # slides
     assert mend_end(np.array([0.0, 10.0]), 300.0) is None
