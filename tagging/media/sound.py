@@ -16,6 +16,7 @@ from tagging.media.limits import Deadline
 from tagging.types import SAMPLE_RATE_HZ
 
 BLOCK = SAMPLE_RATE_HZ  # samples that are mixed down together
+SANE_RATE_HZ = 6_000_000  # DSD is decoded to 2.8 MHz; the filter of a damaged header's rate would need gigabytes
 
 
 def decode_sound(
@@ -69,6 +70,8 @@ class _Mixer:
 
     def mix(self, frame: AudioFrame) -> Iterator[NDArray[np.float32]]:
         """Resample one decoded frame to parts (samples,); rate and channels may change within a file."""
+        if frame.sample_rate > SANE_RATE_HZ:
+            raise ValueError(f"{frame.sample_rate} samples a second, expected at most {SANE_RATE_HZ}")
         kind = (frame.format.name, frame.layout.name, frame.sample_rate)
         if kind != self._kind:
             yield from self.flush()

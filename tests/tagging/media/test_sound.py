@@ -94,10 +94,11 @@ def test_channels_of_an_unknown_layout_are_averaged_whatever_their_number(tmp_pa
     np.testing.assert_allclose(sound.samples, levels.mean() / 32768, atol=1e-4)
 
 
-def test_an_unsupported_sample_rate_is_a_damaged_track(tmp_path: Path) -> None:
+@pytest.mark.parametrize("rate_hz", [0x7FFFFFFF, 121_780_461])  # for the second, ffmpeg would allocate a gigabyte
+def test_an_unsupported_sample_rate_is_a_damaged_track(tmp_path: Path, rate_hz: int) -> None:
     path = make(tmp_path / "sound.wav", Film(tone_s=0.5, tone_codec="pcm_s16le"))
     data = bytearray(path.read_bytes())
-    data[24:28] = (0x7FFFFFFF).to_bytes(4, "little")  # Hz, in the header
+    data[24:28] = rate_hz.to_bytes(4, "little")  # in the header
     path.write_bytes(data)
     samples, damaged = decode_sound(path, 0, MediaConfig(), Deadline(60.0))
     assert not len(samples)
