@@ -5,7 +5,7 @@ some packets after the packet of that frame: a keyframe may appear after a refus
 are numbered in decoding order, and what is damaged reaches from its number to the next keyframe.
 """
 
-from collections import OrderedDict
+from collections import deque
 
 from av.packet import Packet
 from av.video.frame import PictureType, VideoFrame
@@ -23,9 +23,10 @@ class DamageTracker:
         self._is_field_coded = is_field_coded
         self._has_keyframes = has_keyframes
         self._number = -1  # of the last packet
-        self._waiting: OrderedDict[int | None, tuple[int, bool]] = OrderedDict()  # by pts: number, whether it is a key
+        self._waiting: deque[tuple[int | None, int, bool]] = deque(maxlen=DELAY)  # pts, number, whether it is a key
         self._start: int | None = None  # number of the last intact keyframe
         self._damaged: set[int] = set()  # from the last intact keyframe on
+        self._first_damaged: int | None = None
         self._suspects: set[int] = set()  # packets that may lack their end, or those that should follow them
 
     @property
@@ -36,37 +37,48 @@ class DamageTracker:
     def send(self, packet: "Packet[VideoStream]") -> None:
         """Register the next packet, before it is decoded."""
         if self._number in self._suspects and not packet.is_keyframe:  # a keyframe needs nothing that was lost
-            self._damaged.add(self._number)
+            self._lose(self._number)
         self._number += 1
         if packet.is_corrupt:  # MPEG-TS marks the packet before a loss, as its parser notices the loss one packet early
             self._suspects.add(self._number + 1)
-        self._waiting[packet.pts] = self._number, packet.is_keyframe
-        if len(self._waiting) > DELAY:
-            self._waiting.popitem(last=False)
+        self._waiting.append((packet.pts, self._number, packet.is_keyframe))
         if packet.is_discard and packet.is_keyframe:  # an edit list hides its frame
             self._begin(self._number)
 
     def refuse(self) -> None:
         """Mark the last packet as damaged."""
-        self._damaged.add(self._number)
+        self._lose(self._number)
         if self._start == self._number:
             self._start = None
 
     def is_intact(self, frame: VideoFrame) -> bool:
         """Judge the next frame of the decoder."""
-        number, is_key_packet = self._waiting.pop(frame.pts, (self._number, True))
+        number, is_key_packet = self._packet_of(frame)
         is_refused = number in self._damaged or (self._is_field_coded and number + 1 in self._damaged)
         if frame.is_corrupt or is_refused:
             if is_refused or frame.pict_type != PictureType.B:  # others rarely refer to B-frames
-                self._damaged.add(number)
+                self._lose(number)
             return False
         may_be_key = frame.key_frame or frame.pict_type in MAY_BE_KEY
         is_key = may_be_key and is_key_packet if self._has_keyframes else frame.key_frame
         if is_key or (may_be_key and not self.has_started and not self._damaged):
             self._begin(number)
             return True
-        return self._start is not None and min(self._damaged, default=number + 1) > number
+        return self.has_started and (self._first_damaged is None or self._first_damaged > number)
+
+    def _packet_of(self, frame: VideoFrame) -> tuple[int, bool]:
+        """Return the number of a frame's packet, and whether it is marked as a keyframe."""
+        for at, (pts, number, is_key) in enumerate(self._waiting):
+            if pts == frame.pts:  # the first one: packets of recordings that were joined may share a time
+                del self._waiting[at]
+                return number, is_key
+        return self._number, True
 
     def _begin(self, number: int) -> None:
         self._start = number
         self._damaged = {damaged for damaged in self._damaged if damaged > number}
+        self._first_damaged = min(self._damaged, default=None)
+
+    def _lose(self, number: int) -> None:
+        self._damaged.add(number)
+        self._first_damaged = number if self._first_damaged is None else min(self._first_damaged, number)

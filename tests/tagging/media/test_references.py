@@ -1,6 +1,7 @@
 """Pictures that refer to missing or damaged ones are left out, whatever the order in which the decoder returns them."""
 
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -11,7 +12,7 @@ from tagging.config.media import MediaConfig
 from tagging.errors import InvalidMediaError
 from tagging.media.decode import decode
 from tagging.media.disposable import is_disposable
-from tests.support.media_files import Film, brute_force, make, number_of
+from tests.support.media_files import Film, brute_force, make, number_of, numbered
 
 CONFIG = MediaConfig(frames=16)
 X264 = {"g": "20", "sc_threshold": "0"}
@@ -164,6 +165,26 @@ def test_transport_streams_that_were_joined_are_healthy(tmp_path: Path) -> None:
     joined = tmp_path / "joined.ts"
     joined.write_bytes(first.read_bytes() + second.read_bytes())
     assert decode(joined, CONFIG).warnings == ("no sound track",)
+
+
+def test_a_damaged_keyframe_is_found_though_another_picture_has_its_time(tmp_path: Path) -> None:
+    """Recordings that were joined may overlap for a moment."""
+    film = Film(frames=40, rate=25, options={**X264, "bf": "2"})
+    first = make(tmp_path / "first.ts", film)
+    late = replace(film, times=range(38, 78), paint=lambda number: numbered(number + 100))
+    second = make(tmp_path / "second.ts", late)
+    key = packets_of(second)[0]
+    data = bytearray(second.read_bytes())
+    at = data.index(key[-60:-40])
+    data[at : at + 20] = bytes(range(7, 27))
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes(first.read_bytes() + data)
+    sample = decode(joined, MediaConfig(frames=80))
+    assert sample.frames is not None
+    numbers = {number_of(picture) for picture in sample.frames.pixels}
+    assert not set(range(100, 120)) & numbers
+    assert set(range(120, 140)) <= numbers
+    assert any("damaged picture" in warning for warning in sample.warnings)
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "ts", "mkv"])
