@@ -18,8 +18,9 @@ DELAY = 256  # packets; more than any decoder holds back
 class DamageTracker:
     """Follows the packets and frames of a decoder from the start of a file, or from a seek."""
 
-    def __init__(self, *, is_field_coded: bool, has_keyframes: bool) -> None:
+    def __init__(self, *, is_field_coded: bool, has_keyframes: bool, marks_losses: bool) -> None:
         """has_keyframes: the container marks keyframes; some decoders call every frame one."""
+        self._marks_losses = marks_losses
         self._is_field_coded = is_field_coded
         self._has_keyframes = has_keyframes
         self._number = -1  # of the last packet
@@ -39,7 +40,9 @@ class DamageTracker:
         if self._number in self._suspects and not packet.is_keyframe:  # a keyframe needs nothing that was lost
             self._lose(self._number)
         self._number += 1
-        if packet.is_corrupt:  # MPEG-TS marks the packet before a loss, as its parser notices the loss one packet early
+        if (
+            packet.is_corrupt and self._marks_losses
+        ):  # MPEG-TS marks the packet before a loss, as its parser notices the loss one packet early
             self._suspects.add(self._number + 1)
         self._waiting.append((packet.pts, self._number, packet.is_keyframe))
         if packet.is_discard and packet.is_keyframe:  # an edit list hides its frame
@@ -69,7 +72,9 @@ class DamageTracker:
     def _packet_of(self, frame: VideoFrame) -> tuple[int, bool]:
         """Return the number of a frame's packet, and whether it is marked as a keyframe."""
         for at, (pts, number, is_key) in enumerate(self._waiting):
-            if pts == frame.pts:  # the first one: packets of recordings that were joined may share a time
+            if (
+                pts is not None and pts == frame.pts
+            ):  # the first one: packets of recordings that were joined may share a time
                 del self._waiting[at]
                 return number, is_key
         return self._number, True

@@ -142,7 +142,11 @@ class _Reader:
             return None
 
     def _new_tracker(self) -> DamageTracker:
-        return DamageTracker(is_field_coded=self.track.is_field_coded, has_keyframes=len(self.track.keyframes) > 0)
+        return DamageTracker(
+            is_field_coded=self.track.is_field_coded,
+            has_keyframes=len(self.track.keyframes) > 0,
+            marks_losses=self.track.marks_losses,
+        )
 
     def _decode(self) -> Iterator[tuple[int, VideoFrame]]:
         for packet in demux(self._container, self._stream):

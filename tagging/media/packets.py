@@ -28,6 +28,7 @@ class PacketTable:
         self._dts = array("q")
         self._durations = array("q")
         self._is_key = bytearray()
+        self.incomplete = 0  # packets that the container marks, as something is missing near them
         self.begins_hidden = False  # with a keyframe that an edit list hides; what follows can be decoded
 
     def __len__(self) -> int:
@@ -41,6 +42,7 @@ class PacketTable:
         self._dts.append(NONE if packet.dts is None else packet.dts)
         self._durations.append(packet.duration or 0)
         self._is_key.append(packet.is_keyframe)
+        self.incomplete += packet.is_corrupt
 
     @property
     def pts(self) -> NDArray[np.int64]:

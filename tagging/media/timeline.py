@@ -15,6 +15,8 @@ from tagging.media.jumps import JUMP_S, mend_end, mend_times
 from tagging.media.packets import NONE, PacketTable
 from tagging.media.tracks import Tracks
 
+LOSSES_SHARE = 0.25  # of the packets; muxers that state wrong lengths have more of them marked
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PictureTrack:
@@ -29,6 +31,7 @@ class PictureTrack:
     dts: NDArray[np.int64] | None  # (n,) sorted, if frames are identified by counting; None: cannot seek
     is_field_coded: bool = False  # two packets make a frame; only the first of them is in the track
     strays: frozenset[int] = frozenset()  # pts of pictures with stray times, which are not in the track
+    marks_losses: bool = False  # the packets near lost ones are marked
 
     @property
     def duration_s(self) -> float:
@@ -72,7 +75,8 @@ def build_timeline(
         assert isinstance(stream, VideoStream)
         is_timed = container.format.name not in UNTIMED_FORMATS
         seen = _PicturePackets.of(tables[tracks.picture], is_timed, frame_ticks, heard.starts_s if heard else None)
-        track = _picture_track(seen, stream)
+        table = tables[tracks.picture]
+        track = _picture_track(seen, stream, marks_losses=0 < table.incomplete <= LOSSES_SHARE * len(table))
     may_resume_anywhere = container.format.name in RESUMING_FORMATS
     return Timeline(
         picture=track,
@@ -181,7 +185,7 @@ def _decodable(pts: NDArray[np.int64], is_key: NDArray[np.bool_]) -> NDArray[np.
     return kept if 2 * len(kept) >= len(rows) else rows
 
 
-def _picture_track(packets: _PicturePackets, stream: VideoStream) -> PictureTrack:
+def _picture_track(packets: _PicturePackets, stream: VideoStream, *, marks_losses: bool) -> PictureTrack:
     rate = stream.average_rate or stream.guessed_rate or Fraction(25)
     tick_s = stream.time_base or Fraction(1, 1000)
     if packets.stamps is None:
@@ -205,6 +209,7 @@ def _picture_track(packets: _PicturePackets, stream: VideoStream) -> PictureTrac
         dts=None if packets.is_timed else stamps,
         is_field_coded=packets.is_field_coded,
         strays=packets.strays,
+        marks_losses=marks_losses,
     )
 
 

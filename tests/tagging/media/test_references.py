@@ -142,7 +142,7 @@ def ts_packets(path: Path) -> list[bytes]:
     return [data[at : at + TS_PACKET] for at in range(0, len(data), TS_PACKET)]
 
 
-def is_of(packet: bytes, pid: int) -> bool:
+def is_of(packet: bytes | bytearray, pid: int) -> bool:
     return int.from_bytes(packet[1:3]) & 0x1FFF == pid
 
 
@@ -155,6 +155,21 @@ def test_a_keyframe_lost_from_a_transport_stream_costs_its_group(tmp_path: Path)
     numbers, warnings = numbers_of(path)
     assert {number // 20 for number in numbers} == {0, 2}
     assert any("damaged picture" in warning for warning in warnings)
+
+
+def test_wrong_lengths_in_a_transport_stream_are_no_damage(tmp_path: Path) -> None:
+    path = make(tmp_path / "film.ts", Film(frames=60, rate=25, options={**X264, "bf": "2"}))
+    packets = [bytearray(packet) for packet in ts_packets(path)]
+    for packet in packets:
+        start = packet.find(b"\0\0\1\xe0")  # the header of a PES packet
+        if is_of(packet, 0x100) and packet[1] & 0x40 and start >= 0:
+            packet[start + 4 : start + 6] = (60_000).to_bytes(2)
+    path.write_bytes(b"".join(packets))
+    with av.open(str(path)) as container:
+        assert sum(packet.is_corrupt for packet in container.demux(video=0)) > 20
+    numbers, warnings = numbers_of(path)
+    assert numbers == [(2 * i + 1) * 60 // 32 for i in range(16)]
+    assert warnings == ("no sound track",)
 
 
 def test_transport_streams_that_were_joined_are_healthy(tmp_path: Path) -> None:
