@@ -20,7 +20,7 @@ from tagging.media.fields import frame_ticks
 from tagging.media.frames import decode_frames
 from tagging.media.limits import Deadline, check_bytes, check_duration, check_pixels, seconds
 from tagging.media.packets import PacketTable, read_packets
-from tagging.media.signatures import describe, stated_bytes
+from tagging.media.signatures import describe, ends_early, stated_bytes, states_duration
 from tagging.media.sound import decode_sound
 from tagging.media.source import content_hash
 from tagging.media.timeline import Timeline, build_timeline, plan_frames
@@ -99,7 +99,7 @@ def _survey(path: Path, config: MediaConfig, deadline: Deadline) -> _Survey:
                 format_name=container.format.long_name or container.format.name,
                 tracks=tracks,
                 timeline=timeline,
-                warnings=(*(_cuts(container, tracks, tables) or _cut_bytes(path)), *_mended(timeline)),
+                warnings=(*(_cuts(path, container, tracks, tables) or _cut_bytes(path)), *_mended(timeline)),
             )
     except av.error.FFmpegError as error:
         raise _not_timed(describe(path)) from error
@@ -117,19 +117,21 @@ def _count(stream: int | None, tables: Mapping[int, PacketTable]) -> int:
 
 
 def _cut_bytes(path: Path) -> list[str]:
-    """Warn of a truncated file whose header states its size."""
+    """Warn of a truncated file whose header states its size, or that has a trailer."""
+    if ends_early(path):
+        return ["cut file: its end is missing"]
     found, stated = path.stat().st_size, stated_bytes(path)
     if stated is None or stated - found <= CUT_AT_LEAST * stated:
         return []
     return [f"cut file: it has {found} of {stated} bytes"]
 
 
-def _cuts(container: InputContainer, tracks: Tracks, tables: Mapping[int, PacketTable]) -> list[str]:
+def _cuts(path: Path, container: InputContainer, tracks: Tracks, tables: Mapping[int, PacketTable]) -> list[str]:
     """Warn of a truncated file: header durations that the packets do not reach, per file or else per track.
 
     A file lasts as long as its longest track, which may be of subtitles, or begin late.
     """
-    if container.format.name in ESTIMATED_FORMATS:
+    if container.format.name in ESTIMATED_FORMATS and not states_duration(path):
         return []
     early_s = max(0.0, -(container.start_time or 0) / av.time_base)  # durations of Matroska count from 0
     end_s = max((table.end_s() for table in tables.values() if len(table)), default=0.0)

@@ -1,9 +1,10 @@
-"""File signatures: what a file that no demuxer accepts seems to be, and the size that a file states at its start."""
+"""File signatures: what a file that no demuxer accepts seems to be, and by what a format shows that it is truncated."""
 
 from pathlib import Path
 
 HEAD = 512  # bytes that are looked at
-RIFF_HEADER = 8  # bytes
+TAIL = 64  # bytes; a few may follow the trailer
+RIFF_HEADER, ID3_HEADER = 8, 10  # bytes
 UNKNOWN_SIZES = (0, 2**32 - 1)  # of a recording that was not finished
 WEBP_ANIMATION = 0x02  # flag of the VP8X chunk (WebP container specification)
 
@@ -26,6 +27,30 @@ def stated_bytes(path: Path) -> int | None:
         return None
     chunk = int.from_bytes(head[4:], "little")
     return None if chunk in UNKNOWN_SIZES else RIFF_HEADER + chunk
+
+
+def ends_early(path: Path) -> bool:
+    """Return True for a GIF or PNG file without its trailer."""
+    with path.open("rb") as file:
+        head = file.read(4)
+        file.seek(max(0, path.stat().st_size - TAIL))
+        tail = file.read()
+    if head == b"GIF8":
+        return not tail.rstrip(b"\0").endswith(b";")
+    return head == b"\x89PNG" and b"IEND" not in tail
+
+
+def states_duration(path: Path) -> bool:
+    """Return True for an MP3 file with a Xing, Info or VBRI header, which counts the frames."""
+    with path.open("rb") as file:
+        tag = file.read(ID3_HEADER)
+        if tag.startswith(b"ID3") and len(tag) == ID3_HEADER:
+            size = sum((byte & 127) << 7 * digit for digit, byte in enumerate(reversed(tag[6:])))
+            file.seek(ID3_HEADER + size)
+        else:
+            file.seek(0)
+        frame = file.read(HEAD)
+    return any(name in frame for name in (b"Xing", b"Info", b"VBRI"))
 
 
 def _by_signature(head: bytes) -> str | None:

@@ -107,6 +107,29 @@ def test_a_truncated_file_that_states_its_bytes_reports_how_many_are_there(
     assert sample.duration_s < 4.0
 
 
+@pytest.mark.parametrize(
+    ("name", "film"),
+    [
+        ("film.gif", Film(frames=30, codec="gif", pixels="rgb8")),
+        ("film.apng", Film(frames=30, codec="apng", pixels="rgb24")),
+    ],
+)
+def test_a_truncated_animation_is_reported(tmp_path: Path, name: str, film: Film) -> None:
+    path = make(tmp_path / name, film)
+    assert decode(path, CONFIG).warnings == ("no sound track",)
+    assert "cut file: its end is missing" in decode(cut(path, 0.6), CONFIG).warnings
+
+
+@pytest.mark.parametrize("tag", [b"", b"ID3\x04\0\0\0\0\x02\x01" + bytes(257)], ids=["plain", "ID3"])
+def test_a_truncated_song_whose_frames_are_counted_reports_how_much_was_read(tmp_path: Path, tag: bytes) -> None:
+    path = make(
+        tmp_path / "song.mp3", Film(tone_s=5.0, tone_codec="libmp3lame", container_options={"id3v2_version": "0"})
+    )
+    path.write_bytes(tag + path.read_bytes())
+    assert decode(path, CONFIG).warnings == ("no picture track",)
+    assert "cut file: decoded 3 s of 5 s" in decode(cut(path, 0.6), CONFIG).warnings
+
+
 @pytest.mark.parametrize("size", [0, 2**32 - 1])
 def test_a_recording_that_was_not_finished_is_not_called_cut(tmp_path: Path, size: int) -> None:
     path = make(tmp_path / "song.wav", Film(tone_s=2.0, tone_codec="pcm_s16le"))
