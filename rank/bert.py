@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from tagging.errors import ArtifactMismatchError
 from tagging.ragged import Tokens, starts_of
+from tagging.text.normalise import plain
 
 AT_ONCE = 64  # texts of similar length
 TOKENIZED_AT_ONCE = 4096  # the tokenizer returns much more for each token than its id
@@ -79,12 +80,14 @@ class TextTokenizer:
         return [
             _truncated(np.array(encoding.ids, np.int64), limit)
             for start in range(0, len(texts), TOKENIZED_AT_ONCE)
-            for encoding in self._tokenizer.encode_batch(list(texts[start : start + TOKENIZED_AT_ONCE]))
+            for encoding in self._tokenizer.encode_batch(list(map(plain, texts[start : start + TOKENIZED_AT_ONCE])))
         ]
 
     def lengths(self, texts: Sequence[str]) -> NDArray[np.int64]:
         """Return (B,) the number of tokens of each text before truncation."""
-        return np.array([len(encoding.ids) for encoding in self._tokenizer.encode_batch(list(texts))], np.int64)
+        return np.array(
+            [len(encoding.ids) for encoding in self._tokenizer.encode_batch(list(map(plain, texts)))], np.int64
+        )
 
     def save(self, path: Path) -> None:
         self._tokenizer.save(str(path), pretty=False)

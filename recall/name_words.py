@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagging.ragged import positions_of, starts_of
-from tagging.text import normalise, split_words
+from tagging.text.normalise import normalise
+from tagging.text.words import read_forms, split_words
 from tagging.types import FloatRows, Indices
 
 # Columns of `NameWords.features`.
@@ -32,7 +33,8 @@ class NameWords:
 
     def __init__(self, names: Sequence[str]) -> None:
         self._names = [normalise(name) for name in names]
-        split = [split_words(name) for name in self._names]
+        split = [split_words(name) for name in names]
+        self._joined = [f" {' '.join(words)} " for words in split]
         self._number: dict[str, int] = {}
         self._lengths = np.array([len(words) for words in split], np.int64)
         self._starts = starts_of(self._lengths)
@@ -70,10 +72,10 @@ class NameWords:
     def features(self, text: str, rows: Indices) -> FloatRows:
         """Return NAME_FEATURES (n, 7) of names (n,) and a text; scripts are compared by most letters."""
         normalised = normalise(text)
-        words = split_words(normalised)
+        words = split_words(text)
         joined = f" {' '.join(words)} "
         text_script = script(normalised)
-        whole = [self._lengths[row] > 0 and f" {' '.join(split_words(self._names[row]))} " in joined for row in rows]
+        whole = [self._lengths[row] > 0 and self._joined[row] in joined for row in rows]
         letters = [self._names[row] in normalised for row in rows]
         columns = [
             self._share(rows, self._present(text)),
@@ -88,7 +90,7 @@ class NameWords:
 
     def _present(self, text: str) -> NDArray[np.bool_]:
         present = np.zeros(len(self._number), np.bool_)
-        numbers = [self._number[word] for word in split_words(normalise(text)) if word in self._number]
+        numbers = [self._number[word] for word in read_forms(text) if word in self._number]
         present[numbers] = True
         return present
 
@@ -108,12 +110,12 @@ class AddedNames:
     """
 
     def __init__(self, names: Sequence[str], known: NameWords) -> None:
-        self._words = [frozenset(split_words(normalise(name))) for name in names]
+        self._words = [frozenset(split_words(name)) for name in names]
         self._known = known
 
     def within(self, text: str) -> tuple[Indices, FloatRows]:
         """Return names and shares as `NameWords.within` does."""
-        present = frozenset(split_words(normalise(text)))
+        present = read_forms(text)
         added = {word for words in self._words for word in words & present}
         weights = dict.fromkeys(added, self._known.max_weight) | self._known.weights(present)
         total = max(sum(weights.values()), 1e-9)

@@ -7,6 +7,7 @@ counts; the fitted vocabulary is stored as columns of a parquet file, so that a 
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,11 +17,18 @@ from scipy import sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from tagging.config.recall import NgramConfig
-from tagging.text import MARKS, normalise
+from tagging.text.normalise import normalise
+from tagging.text.words import split_words
 
-KINDS = {
-    "words": {"analyzer": "word", "token_pattern": rf"(?u)(?:\w[{MARKS}]*)+", "ngram_range": (1, 2)},
-    "pieces": {"analyzer": "char_wb", "ngram_range": (2, 5)},
+KINDS: dict[str, dict[str, Any]] = {
+    "words": {
+        "analyzer": "word",
+        "lowercase": False,
+        "tokenizer": split_words,
+        "token_pattern": None,
+        "ngram_range": (1, 2),
+    },
+    "pieces": {"analyzer": "char_wb", "preprocessor": normalise, "ngram_range": (2, 5)},
 }
 
 
@@ -39,9 +47,7 @@ class NgramFeatures:
         idf: dict[str, dict[str, float]] = {}
         for kind, options in KINDS.items():
             at_most = config.at_most if kind == "pieces" else None
-            counter = TfidfVectorizer(
-                preprocessor=normalise, min_df=config.least, max_features=at_most, sublinear_tf=True, **options
-            )
+            counter = TfidfVectorizer(min_df=config.least, max_features=at_most, sublinear_tf=True, **options)
             try:
                 counter.fit(texts)
             except ValueError:  # no n-gram of this kind is frequent enough
@@ -88,9 +94,7 @@ class NgramFeatures:
 
 
 def _vectorizer(kind: str, idf: dict[str, float]) -> TfidfVectorizer:
-    vectorizer = TfidfVectorizer(
-        preprocessor=normalise, vocabulary=list(idf), sublinear_tf=True, dtype=np.float32, **KINDS[kind]
-    )
+    vectorizer = TfidfVectorizer(vocabulary=list(idf), sublinear_tf=True, dtype=np.float32, **KINDS[kind])
     weights: NDArray[np.float64] = np.array(list(idf.values()))
     vectorizer.idf_ = weights
     return vectorizer

@@ -2,7 +2,7 @@
 
     VideoRef → MediaSample → ModalityFeatures → VideoEmbeddings → Candidates → TagScores → RankedTags
 
-The module imports only the standard library and NumPy, which keeps decode workers light.
+The module needs only the standard library and NumPy, which keeps decode workers light.
 Letters: T frames or sound examples, D embedding width, K candidates, C channels, Q queries.
 """
 
@@ -13,6 +13,8 @@ from typing import Generic, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from tagging.text.normalise import is_blank
 
 FloatRows = NDArray[np.float32]  # (n, D), or (D,) for one row
 Indices = NDArray[np.int64]  # rows of a table or positions in an array
@@ -36,8 +38,8 @@ class VideoRef:
 
     @property
     def text(self) -> str:
-        """The text that text encoders read: title, then description, each on a line of its own."""
-        return "\n".join(part for part in (self.title.strip(), self.description.strip()) if part)
+        """The text that encoders read: title, then description, each on a line of its own; "" if none is visible."""
+        return "\n".join(part.strip() for part in (self.title, self.description) if not is_blank(part))
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,7 @@ class VideoEmbeddings:
     @property
     def text(self) -> str:
         """The text that recall's n-grams are taken from: title and description, each on a line of its own."""
-        return "\n".join(part for part in (self.title, self.description) if part.strip())
+        return "\n".join(part for part in (self.title, self.description) if not is_blank(part))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -18,7 +18,7 @@ class AddedSpellings:
     """Spellings that edits added, of tags that still exist; n spellings by rising tag row."""
 
     tag_rows: Indices  # (n,) a tag may have several spellings
-    names: Sequence[str]  # n, normalised
+    names: Sequence[str]  # n, as typed
     vectors: FloatRows | None  # (n, D) unit rows by the text encoder; None where no channel reads them
     links: Mapping[Modality, ClassTags]  # classes that mean the tags, by modality of the channels that read them
 

@@ -8,7 +8,7 @@ import numpy as np
 from recall.channels.base import Channel, UneditedChannel
 from recall.query import RecallQuery
 from recall.topk import top_k
-from tagging.text import normalise
+from tagging.text.words import split_words
 from tagging.types import ChannelTags
 
 NO_TAGS = ChannelTags(np.zeros(0, np.int64), np.zeros(0, np.float32))
@@ -35,14 +35,19 @@ class WithoutSpellings(UneditedChannel):
         """removed: normalised spellings"""
         self.name = channel.name
         self._channel = channel
-        self._removed = removed
+        self._removed = frozenset(map(_letters, removed))
 
     def recall(self, queries: Sequence[RecallQuery]) -> list[ChannelTags | None]:
         return [None if tags is None else self._without(tags) for tags in self._channel.recall(queries)]
 
     def _without(self, tags: ChannelTags) -> ChannelTags:
-        texts = [normalise(evidence.text or "") for evidence in tags.evidence]
+        texts = [_letters(evidence.text or "") for evidence in tags.evidence]
         return only(tags, [index for index, text in enumerate(texts) if text not in self._removed])
+
+
+def _letters(text: str) -> str:
+    """Return the words of a text without spaces: "#BlackFriday" is the spelling "black friday", and "blackfriday"."""
+    return "".join(split_words(text))
 
 
 def best_of(tags: ChannelTags, added: ChannelTags, limit: int) -> ChannelTags:

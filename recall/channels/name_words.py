@@ -34,6 +34,6 @@ class NameWordsChannel:
         names, covered = self._words.within(video.text)
         tag_rows, covered = first_of_each(self._tag_rows[names], covered)
         chosen = top_k(covered, tag_rows, self._limit)
-        whole = " ".join((video.title.strip() or video.description).split())
+        whole = video.title.strip() or video.description.strip()
         evidence = tuple(Evidence(self.name, "text", float(covered[index]), text=whole) for index in chosen)
         return ChannelTags(tag_rows[chosen], covered[chosen], evidence=evidence)

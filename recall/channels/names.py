@@ -11,7 +11,9 @@ strength of a tag is
 
 A logistic curve, fitted on reviewed clips and real titles, turns strength into a probability; names below the
 threshold of the channel are not proposed. Names that occur in the title or in the description have separate
-curves: for these the cosine decides whether the text is about the word.
+curves: for these the cosine decides whether the text is about the word, together with the case of the name. A proper
+name ("Minecraft", "One Piece") is right far more often than a word ("forest", "pick"); the case and the number of the
+words in the title say less (tagging/starter/BENCHMARKS.md).
 
 Rejected: the dot product of a token's name vector Σ_c b_c v_c with the tag's, which is the same sum with k_c the plain
 cosine (ConSE, Norouzi et al. 2014). It ranks embedding neighbours of a correct class next to it, "hammerhead shark" for
@@ -132,6 +134,7 @@ class WrittenNames:
         self._names = names
         self._tag_rows = tag_rows
         self._lexicon = Lexicon(spellings)
+        self._is_proper = np.array([any(map(str.isupper, forms[0])) for forms in spellings], np.float32)
         self._config = config
         self._limit = limit
 
@@ -155,12 +158,13 @@ class WrittenNames:
         words: dict[int, str] = {}
         for part, config in self._parts(video):
             for match in self._lexicon.matches(part):
-                matched = probability(cosines[[match.index]], config)[0]
+                strength = cosines[[match.index]] + config.proper * self._is_proper[[match.index]]
+                matched = probability(strength, config)[0]
                 if matched > 0:
                     probabilities[match.index] = max(probabilities[match.index], matched)
                     words[match.index] = match.text
         best = _best(probabilities, cosines, self._tag_rows, self._limit)
-        whole = " ".join((video.title.strip() or video.description).split())
+        whole = video.title.strip() or video.description.strip()
         evidence = tuple(
             Evidence(self.name, "text", float(cosines[index]), text=words.get(index, whole)) for index in best.tolist()
         )

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from recall.extract.counts import NO_ROWS, TABLES, Counts, Keys, Own, counts_of, hashed, least_of, look_up
 from recall.extract.spans import CHARACTERS_READ, Token, key_of, spans, tokens
 from recall.extract.templates import Cues, Template, cue_counts, cues_of, taken_apart
-from tagging.text import normalise
+from tagging.text.characters import plain_text
+from tagging.text.normalise import normalise
 
 TEMPLATES = 3000
 TEMPLATE_UPLOADERS = 5  # at least
@@ -51,7 +52,7 @@ def labelled_videos(
         raise ValueError(f"{len(titles)} titles, tags of {len(tags_per_video)} videos, {len(uploaders)} uploaders")
     videos = []
     for title, tags, uploader in zip(titles, tags_per_video, uploaders, strict=True):
-        text = readable(title, "")
+        text = plain_text(readable(title, ""))
         words, forms = tokens(text), frozenset(map(normalise, tags)) - {""}
         if words and forms:
             videos.append(Video(text, forms, uploader))

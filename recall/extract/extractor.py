@@ -32,7 +32,7 @@ from recall.extract.phrases import Names, named_spans
 from recall.extract.spans import Span, Token, tokens
 from recall.extract.templates import Cues, Template, taken_apart
 from tagging.errors import ArtifactCorruptError, ArtifactMismatchError, ArtifactNotFoundError
-from tagging.text import normalise
+from tagging.text.normalise import aligned, normalise
 from tagging.types import FloatRows
 
 FORMAT = 1
@@ -48,7 +48,7 @@ class NewTag:
 
     name: str  # with the title's spelling
     probability: float  # that the creator used it, in [0, 1]
-    text: str  # the words of the title it comes from
+    text: str  # the characters of the title it comes from
 
 
 class TagExtractor:
@@ -65,7 +65,8 @@ class TagExtractor:
 
         Without a title the first line of the description is read. A text without words gives an empty list.
         """
-        text = readable(title, description)
+        original = readable(title, description)
+        text, starts, ends = aligned(original)
         words = tokens(text)
         best: dict[str, NewTag] = {}
         for names, probabilities in self._probabilities(text, words):
@@ -74,7 +75,8 @@ class TagExtractor:
             ):
                 form = normalise(name)
                 if form not in best or best[form].probability < probability:
-                    best[form] = NewTag(name, probability, text[words[first].start : words[last - 1].end])
+                    evidence = original[starts[words[first].start] : ends[words[last - 1].end - 1]]
+                    best[form] = NewTag(name, probability, evidence)
         return sorted(best.values(), key=lambda tag: (-tag.probability, tag.name))[:limit]
 
     def _probabilities(self, text: str, words: list[Token]) -> Iterator[tuple[Names, NDArray[np.float64]]]:

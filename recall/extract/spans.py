@@ -76,7 +76,7 @@ class Span:
 # Character classes of `_class` that form tokens; each script without spaces has a class of its own.
 SCRIPTS = ("w", "h", "i", "k", "t")  # word letters, Han, hiragana, katakana, Thai and related scripts
 # Tokens, as patterns over a string of character classes.
-TOKENS = re.compile(r"w[wm]*(?:jw[wm]*)*|h[hm]*|i[im]*|k[km]*|t[tm]*|&")
+TOKENS = re.compile(r"(?<!w)wx(?![wx])|w[wm]*(?:jw[wm]*)*(?:pp(?![wp]))?|h[hm]*|i[im]*|k[km]*|t[tm]*|&")  # also C#, C++
 _RANGES = (
     ("t", 0x0E00, 0x0EFF),  # Thai, Lao
     ("t", 0x1000, 0x109F),  # Burmese
@@ -190,7 +190,7 @@ def _bare(word: str) -> str:
 
 @lru_cache(maxsize=1 << 14)
 def _class(character: str) -> str:
-    """The class of a character: w letter or digit, m mark, j joiner, &, a script without spaces (SCRIPTS), or " "."""
+    """The class of a character: w letter or digit, m mark, j joiner, p plus, x #, &, one of SCRIPTS, or " "."""
     code = ord(character)
     category = unicodedata.category(character)
     if category[0] == "M":
@@ -199,7 +199,7 @@ def _class(character: str) -> str:
         return "j"
     if category[0] in "LN":
         return next((letter for letter, low, high in _RANGES if low <= code <= high), "w")
-    return "&" if character in "&＆" else " "
+    return {"&": "&", "+": "p", "#": "x"}.get(character, " ")
 
 
 def _gap(between: str, is_edge: bool) -> Gap:

@@ -7,7 +7,8 @@ import numpy as np
 
 from recall.extract.counts import NO_ROWS, Counts, Ints, Keys, Own, look_up
 from recall.extract.spans import Token, key_of, tokens, word_key
-from tagging.text import EMPTY, normalise
+from tagging.text.english import EMPTY
+from tagging.text.normalise import normalise
 from tagging.types import FloatRows
 
 CUE_PRIOR = 10.0  # weight of the prior share, in uploaders

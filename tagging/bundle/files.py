@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from tagging.bundle.manifest import FORMAT, MANIFEST, BundleManifest, FileEntry, content_digest, file_sha256
 from tagging.errors import ArtifactCorruptError, ArtifactMismatchError, ArtifactNotFoundError
+from tagging.text.normalise import VERSION
 
 RESTORE = "restore the bundle, or train it again"
 
@@ -27,7 +28,7 @@ def artifact_errors(folder: Path) -> Iterator[None]:
 def write_manifest(folder: Path, draft: BundleManifest) -> BundleManifest:
     """Hash every file of the folder and write manifest.json, the last file of a bundle.
 
-    draft: the manifest, whose format, version and files are replaced
+    draft: the manifest, whose format, version, normalisation and files are replaced
     Returns the manifest as written. All files are synced to the disk.
     """
     paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
@@ -35,7 +36,7 @@ def write_manifest(folder: Path, draft: BundleManifest) -> BundleManifest:
         path.relative_to(folder).as_posix(): FileEntry(sha256=file_sha256(path), bytes=path.stat().st_size)
         for path in paths
     }
-    unversioned = draft.model_copy(update={"format": FORMAT, "files": files})
+    unversioned = draft.model_copy(update={"format": FORMAT, "normalisation": VERSION, "files": files})
     digest = content_digest(unversioned.model_dump(mode="json"))
     manifest = unversioned.model_copy(update={"version": f"{draft.created:%Y%m%dT%H%M%SZ}-{digest}"})
     for path in paths:
@@ -58,7 +59,8 @@ def copy_missing_files(bundle: Path, folder: Path, manifest: BundleManifest) -> 
 def read_manifest(folder: Path) -> BundleManifest:
     """Return the manifest of an intact bundle: of this format, and every file exists and has the stated hash.
 
-    Raises ArtifactNotFoundError, ArtifactMismatchError for another format, and ArtifactCorruptError.
+    Raises ArtifactNotFoundError, ArtifactMismatchError for another format or text normalisation, and
+    ArtifactCorruptError.
     """
     path = folder / MANIFEST
     tree = _read_json(folder, path)
@@ -75,6 +77,11 @@ def read_manifest(folder: Path) -> BundleManifest:
         raise ArtifactCorruptError(f"{path}: {key}: {first['msg']}", RESTORE) from error
     if not manifest.version.endswith(f"-{content_digest(tree)}"):
         raise ArtifactCorruptError(f"{path} was changed after the bundle {manifest.version} was made", RESTORE)
+    if manifest.normalisation != VERSION:
+        raise ArtifactMismatchError(
+            f"{folder}: bundle of text normalisation {manifest.normalisation}, this videotag reads {VERSION}",
+            "train it again: its tags were merged by other rules",
+        )
     for name, entry in manifest.files.items():
         _check_file(folder, name, entry)
     return manifest

@@ -133,6 +133,7 @@ class BundleManifest(_Entry):
     format: int
     version: str
     created: datetime
+    normalisation: int = 1  # version of the text normalisation (tagging.text.normalise); 1: from before it was stated
     config: Config
     encoders: dict[str, EncoderEntry]
     channels: dict[str, ChannelEntry]

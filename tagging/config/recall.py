@@ -36,6 +36,7 @@ class StrengthConfig(Branch):
     slope: PositiveFloat
     intercept: float
     least: float
+    proper: float = 0.0  # added to the strength of a proper name: one that the catalog writes with a capital letter
     share: PositiveShare = 1.0  # share of the frames or sound examples, the strongest, that are averaged
     together: Literal["sum", "max"] = "sum"  # over the classes of a tag: "sum" if they exclude each other, else "max"
 

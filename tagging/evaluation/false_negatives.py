@@ -31,7 +31,7 @@ from tagging.manifests.read import read_labelled
 from tagging.progress import Progress
 from tagging.store.features import FeatureStore
 from tagging.tags.catalog import TagCatalog, build_catalog
-from tagging.text import normalise
+from tagging.text.normalise import normalise
 from tagging.training.training_set import TrainingSet
 from tagging.training.trial import TrialData, build_trial_data
 from tagging.types import LabelledVideo

@@ -28,7 +28,7 @@ from tagging.ragged import Tokens
 from tagging.splits import is_held_out
 from tagging.store.features import FeatureStore
 from tagging.tags.catalog import TagCatalog, build_catalog
-from tagging.text import normalise
+from tagging.text.normalise import normalise
 from tagging.training.rank_data import RankTrainingData
 from tagging.training.training_set import TrainingSet
 from tagging.training.trial import build_trial_data

@@ -22,7 +22,7 @@ from tagging.pipeline.rank_input import rank_inputs
 from tagging.pipeline.recall_stage import RecallStage
 from tagging.ragged import Tokens
 from tagging.tags.catalog import TagCatalog
-from tagging.text import normalise
+from tagging.text.normalise import normalise
 from tagging.types import Candidates, ChannelTags, LabelledVideo, Modality, TagScores, VideoEmbeddings
 
 Rows = NDArray[np.int64]

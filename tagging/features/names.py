@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagging.features.base import ClassPredictor, TextEncoder
+from tagging.text.normalise import normalise
 from tagging.types import ClassTags
 
 ROWS_AT_ONCE = 4096
@@ -17,7 +18,7 @@ ROWS_AT_ONCE = 4096
 
 def name_vectors(names: Sequence[str], text: TextEncoder) -> NDArray[np.float32]:
     """Encode N names to (N, D_text) unit rows, in lower case like the names of classes."""
-    return text.encode([name.casefold() for name in names])
+    return text.encode([normalise(name) for name in names])
 
 
 def class_words(encoder: ClassPredictor) -> list[tuple[str, ...]]:

@@ -5,7 +5,6 @@ that the cosine of different inputs is close to zero, and a small constant is ad
 """
 
 import math
-import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from tagging.features.audio import log_mel
 from tagging.features.weights import fingerprint
+from tagging.text.normalise import VERSION, normalise
 from tagging.types import Frames, Sound
 
 SIDE = 32  # of the thumbnails that frame statistics are computed on
@@ -42,17 +42,17 @@ class HashedTextEncoder:
 
     def __init__(self, dim: int = 256) -> None:
         self.dim = dim
-        self.fingerprint = fingerprint("hashed-ngrams", {"dim": dim, "version": 1}, {})
+        self.fingerprint = fingerprint("hashed-ngrams", {"dim": dim, "normalisation": VERSION, "version": 1}, {})
 
     def token_counts(self, texts: Sequence[str]) -> NDArray[np.int64]:
         """(B,) characters of each normalised text."""
-        return np.array([len(_normalise(text)) for text in texts], np.int64)
+        return np.array([len(normalise(text)) for text in texts], np.int64)
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """B texts -> (B, D) unit rows; an n-gram that occurs f times adds ±(1 + ln f) to its bucket."""
         rows = np.zeros((len(texts), self.dim), np.float64)
         for row, text in zip(rows, texts, strict=True):
-            padded = f" {_normalise(text)[: self.max_tokens]} "
+            padded = f" {normalise(text)[: self.max_tokens]} "
             grams = Counter(padded[i : i + n] for n in (2, 3, 4) for i in range(len(padded) - n + 1))
             for gram, count in grams.items():
                 hashed = _hash(gram)
@@ -116,10 +116,6 @@ class SoundStatisticsEncoder:
             np.full((len(examples), 1), _CONSTANT),
         )
         return _unit(np.concatenate(groups, axis=1))
-
-
-def _normalise(text: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
 @lru_cache(maxsize=1 << 18)

@@ -14,6 +14,7 @@ from tagging.errors import ArtifactMismatchError
 from tagging.features.fetch_weights import reason_of
 from tagging.features.torchvision_compat import repair_torchvision
 from tagging.features.weights import fingerprint, folder_files
+from tagging.text.normalise import VERSION, plain
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -43,7 +44,9 @@ class SentenceTransformerEncoder:
         self.dim = dim
         self.max_tokens = min(max_tokens, model.max_seq_length or max_tokens)
         self.fingerprint = fingerprint(
-            "sentence-transformers", {"max_tokens": self.max_tokens, "version": 1}, folder_files(folder)
+            "sentence-transformers",
+            {"max_tokens": self.max_tokens, "normalisation": VERSION, "version": 1},
+            folder_files(folder),
         )
         model.max_seq_length = self.max_tokens
         self._model = _unmapped(model.eval())
@@ -60,7 +63,7 @@ class SentenceTransformerEncoder:
         if not texts:
             return np.zeros(0, np.int64)
         ids = self._counter(
-            [self._prompt + text for text in texts],
+            [self._prompt + plain(text) for text in texts],
             truncation=False,
             padding=False,
             return_attention_mask=False,
@@ -79,7 +82,7 @@ class SentenceTransformerEncoder:
         for start in range(0, len(texts), self._batch_size):
             batch = order[start : start + self._batch_size]
             rows[batch] = self._model.encode(
-                [texts[i] for i in batch],
+                [plain(texts[i]) for i in batch],
                 batch_size=len(batch),
                 show_progress_bar=False,
                 normalize_embeddings=True,

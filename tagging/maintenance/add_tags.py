@@ -30,7 +30,8 @@ from tagging.maintenance.new_tag_table import read_accepted_tags
 from tagging.manifests.values import is_unicode
 from tagging.pipeline.load import check_encoders, load_ranker
 from tagging.tags.catalog import TagCatalog
-from tagging.text import normalise
+from tagging.text.names import not_found_warning
+from tagging.text.normalise import normalise
 from tagging.types import MODALITIES, ClassTags, Modality
 
 logger = logging.getLogger(__name__)
@@ -96,6 +97,8 @@ def add_tags(
             "additions": [*manifest.additions, addition],
         }
         written = write_manifest(folder, manifest.model_copy(update=changed))
+    for warning in (warning for name in added for warning in not_found_warning([name])):
+        logger.warning("%s", warning)
     if not _finds_names(manifest):
         logger.warning("%s has no channel that finds a tag by its name in a text", bundle)
     return AdditionReport(str(out), written.version, len(added), indicated["frames"], indicated["audio"], len(catalog))

@@ -11,7 +11,7 @@ from tagging.maintenance.review_table import accepted_rows, write_table
 from tagging.tags.alias_proposals import AliasRule, Proposal, propose
 from tagging.tags.catalog import TagCatalog
 from tagging.tags.graph import build_graph
-from tagging.text import normalise
+from tagging.text.normalise import normalise
 
 DECISION = ("accept", "tag", "alias")  # the columns that are read back
 EVIDENCE = tuple(field.name for field in fields(Proposal) if field.name not in DECISION)

@@ -15,7 +15,7 @@ from tagging.progress import Progress
 from tagging.store.features import FeatureStore
 from tagging.store.labelled_log import AddedVideo, LabelledFileLog, RemovedVideo, to_bytes
 from tagging.tags.catalog import TagCatalog
-from tagging.text import normalise
+from tagging.text.normalise import normalise
 from tagging.types import LabelledVideo, Modality, VideoEmbeddings
 
 logger = logging.getLogger(__name__)

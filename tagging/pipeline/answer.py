@@ -13,7 +13,7 @@ from tagging.pipeline.models import ScoredVideo
 from tagging.pipeline.precision import is_reachable
 from tagging.pipeline.recall_stage import RecallStage
 from tagging.tags.catalog import TagCatalog, tag_id
-from tagging.text import normalise
+from tagging.text.normalise import normalise
 from tagging.types import Candidates, Evidence, Indices, RankedTag, RankedTags, TagScores, VideoRef
 
 EVIDENCE_PER_CHANNEL = 3

@@ -17,7 +17,7 @@ from tagging.pipeline.answer import nothing_to_read
 from tagging.pipeline.models import PipelineModels
 from tagging.pipeline.recall_stage import RecallStage
 from tagging.store.labelled_log import AddedVideo, LabelledUpdate, RemovedVideo
-from tagging.text import normalise
+from tagging.text.normalise import normalise
 from tagging.types import LabelledVideo, Modality
 
 logger = logging.getLogger(__name__)

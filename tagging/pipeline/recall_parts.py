@@ -32,7 +32,7 @@ from tagging.bundle.manifest import BundleManifest, NamesEntry
 from tagging.bundle.name_vectors import load_class_tags, load_name_vectors
 from tagging.config.recall import RecallConfig
 from tagging.tags.catalog import TagCatalog
-from tagging.text import normalise
+from tagging.text.normalise import normalise
 
 
 @dataclass(frozen=True, slots=True, eq=False)

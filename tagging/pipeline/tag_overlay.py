@@ -62,11 +62,11 @@ class TagOverlay:
 
     def _added_spellings(self, tags: EditedCatalog) -> AddedSpellings:
         spelled = sorted(
-            (tags.merged_into(row), form)
-            for form, row in tags.added_spellings.items()
+            (tags.merged_into(row), spelling)
+            for spelling, row in tags.added_spellings.items()
             if not tags.is_gone(tags.merged_into(row))
         )
-        rows, names = np.array([row for row, _ in spelled], np.int64), [form for _, form in spelled]
+        rows, names = np.array([row for row, _ in spelled], np.int64), [spelling for _, spelling in spelled]
         text = self._models.encoders.text
         if not names or text is None or not self._models.recall_stage.parts.named:
             return AddedSpellings(rows, names, None, {})

@@ -14,7 +14,7 @@ from tagging.ragged import TagLists
 from tagging.tags.catalog import TagCatalog
 from tagging.tags.graph import TagGraph
 from tagging.tags.spelling import Difference, find_pairs, reduced_spelling
-from tagging.text import normalise
+from tagging.text.normalise import normalise
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Tag catalog: every tag once, under its most used name, with its other spellings as aliases.
 
-Two spellings are one tag when they agree after `tagging.text.normalise`: NFKC, case folding, single spaces.
+Two spellings are one tag when they agree after `tagging.text.normalise`: plain letters, no case, single spaces.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from tagging.ragged import TagLists
-from tagging.text import normalise
+from tagging.text.normalise import normalise
 
 
 def tag_id(normalised: str) -> str:

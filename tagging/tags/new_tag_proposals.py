@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from tagging.tags.catalog import TagCatalog
 from tagging.tags.spelling import DIFFERENCES, reduced_spelling
-from tagging.text import normalise
+from tagging.text.normalise import normalise
 from tagging.types import VideoRef
 
 logger = logging.getLogger(__name__)

@@ -1,6 +1,6 @@
 """Spelling differences between tags, and pairs of a catalog's tags that may be spellings of one tag.
 
-The catalog itself merges spellings that differ in case, compatibility form and white space (`tagging.text.normalise`).
+The catalog itself merges spellings that differ in case, decoration and white space (`tagging.text.normalise`).
 Any other difference may be meaningful ("us", "u.s."; "nowhere", "now here"), so it is only named here, for a rule or an
 editor to judge.
 """
@@ -10,7 +10,8 @@ import unicodedata
 from collections.abc import Callable, Collection, Sequence
 from typing import Literal
 
-from tagging.text import normalise, singular
+from tagging.text.english import singular
+from tagging.text.normalise import normalise
 
 Difference = Literal["hashtag", "hyphen", "punctuation", "diacritics", "plural", "spacing"]
 

@@ -22,7 +22,7 @@ from tagging.ragged import TagLists
 from tagging.tags.catalog import TagCatalog
 from tagging.tags.graph import TagGraph, build_graph
 from tagging.tags.graph_embedding import embed_tags
-from tagging.text import normalise
+from tagging.text.normalise import normalise
 from tagging.torch_tools import torch_device
 from tagging.training.training_set import TrainingSet
 from tagging.types import VideoRef

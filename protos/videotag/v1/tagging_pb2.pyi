@@ -862,6 +862,7 @@ class CreateTagResponse(_message.Message):
     TAG_FIELD_NUMBER: _builtins.int
     EDITS_FIELD_NUMBER: _builtins.int
     BUNDLE_VERSION_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     bundle_version: _builtins.str
     """Version of the active bundle, whose catalog has it now."""
     @_builtins.property
@@ -872,16 +873,21 @@ class CreateTagResponse(_message.Message):
     def edits(self) -> _containers.RepeatedCompositeFieldContainer[Global___TagEdit]:
         """The edits, first to last: one CREATE, and one edit for each alias, parent and description."""
 
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Why it may never be proposed: "us", "7" and other common words are not searched for in titles. Usually none."""
+
     def __init__(
         self,
         *,
         tag: Global___Tag | None = ...,
         edits: _abc.Iterable[Global___TagEdit] | None = ...,
         bundle_version: _builtins.str = ...,
+        warnings: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["tag", b"tag"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle_version", b"bundle_version", "edits", b"edits", "tag", b"tag"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle_version", b"bundle_version", "edits", b"edits", "tag", b"tag", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -961,6 +967,7 @@ class UpdateTagResponse(_message.Message):
     TAG_FIELD_NUMBER: _builtins.int
     EDITS_FIELD_NUMBER: _builtins.int
     BUNDLE_VERSION_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     bundle_version: _builtins.str
     """Version of the active bundle."""
     @_builtins.property
@@ -971,16 +978,21 @@ class UpdateTagResponse(_message.Message):
     def edits(self) -> _containers.RepeatedCompositeFieldContainer[Global___TagEdit]:
         """The edits, first to last; none if everything was as requested."""
 
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Why it may never be proposed, as in CreateTagResponse."""
+
     def __init__(
         self,
         *,
         tag: Global___Tag | None = ...,
         edits: _abc.Iterable[Global___TagEdit] | None = ...,
         bundle_version: _builtins.str = ...,
+        warnings: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["tag", b"tag"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle_version", b"bundle_version", "edits", b"edits", "tag", b"tag"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle_version", b"bundle_version", "edits", b"edits", "tag", b"tag", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tagging.errors import InvalidRequestError
 from tagging.service.errors.text_limits import shortened
-from tagging.text import is_blank
+from tagging.text.normalise import is_blank
 
 MISSING = "required, but missing"
 

@@ -22,6 +22,7 @@ from tagging.service.api.tag_messages import (
     read_update,
     tag_messages,
     undone_tags,
+    warnings_of,
 )
 from tagging.service.api.validation import check
 from tagging.service.api.video_messages import (
@@ -87,13 +88,19 @@ class Servicer(rpc.TaggingServiceServicer):
     async def CreateTag(self, request: pb.CreateTagRequest, context: Context) -> pb.CreateTagResponse:
         change = await self._calls.tags.change(read_creation(request), caller().name)
         return pb.CreateTagResponse(
-            tag=edited_tag(change), edits=edit_messages(change.edits), bundle_version=change.bundle_version
+            tag=edited_tag(change),
+            edits=edit_messages(change.edits),
+            bundle_version=change.bundle_version,
+            warnings=warnings_of(change),
         )
 
     async def UpdateTag(self, request: pb.UpdateTagRequest, context: Context) -> pb.UpdateTagResponse:
         change = await self._calls.tags.change(read_update(request), caller().name)
         return pb.UpdateTagResponse(
-            tag=edited_tag(change), edits=edit_messages(change.edits), bundle_version=change.bundle_version
+            tag=edited_tag(change),
+            edits=edit_messages(change.edits),
+            bundle_version=change.bundle_version,
+            warnings=warnings_of(change),
         )
 
     async def MergeTags(self, request: pb.MergeTagsRequest, context: Context) -> pb.MergeTagsResponse:

@@ -11,6 +11,7 @@ from tagging.service.errors.text_limits import sendable
 from tagging.tags.edits.edit import EditKind, TagEdit
 from tagging.tags.edits.edit_batch import EditBatch, TagUpdate
 from tagging.tags.edits.edited_catalog import EditedCatalog
+from tagging.text.names import not_found_warning
 from tagging.types import Numbered
 
 KIND: Mapping[EditKind, pb.TagEditKind.ValueType] = {
@@ -72,6 +73,13 @@ def read_merge(request: pb.MergeTagsRequest) -> EditTags:
 def edited_tag(change: EditResult[str]) -> pb.Tag:
     """The edited tag, as the request left it."""
     return _tag_message(change.tags, change.tags.row_of(change.result))
+
+
+def warnings_of(change: EditResult[str]) -> tuple[str, ...]:
+    """Reasons for which the edited tag may never be proposed."""
+    row = change.tags.row_of(change.result)
+    spellings = (change.tags.name_of(row), *change.tags.aliases_of(row))
+    return tuple(map(sendable, not_found_warning(spellings)))
 
 
 def undone_tags(change: EditResult[tuple[str, ...]]) -> list[pb.Tag]:

@@ -9,7 +9,7 @@ from google.protobuf.message import Message
 from videotag.v1 import tagging_pb2 as pb
 
 from tagging.service.api.field_checks import MISSING, Fields
-from tagging.text import normalise
+from tagging.text.normalise import normalise
 
 LONGEST_ID = 256
 LONGEST_VERSION = 128

@@ -19,7 +19,7 @@ from tagging.tags.edits.edit import TagEdit
 from tagging.tags.edits.edit_batch import EditBatch
 from tagging.tags.edits.edited_catalog import EditedCatalog
 from tagging.tags.edits.history import EditHistory
-from tagging.text import normalise
+from tagging.text.normalise import normalise
 from tagging.types import Numbered, Origin
 
 T = TypeVar("T")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from tagging.tags.edits.edit import TagEdit
 from tagging.tags.edits.edited_catalog import EditedCatalog
-from tagging.text import normalise
+from tagging.text.normalise import normalise
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from tagging.errors import AlreadyExistsError, ConflictError, UnknownIdError
 from tagging.tags.catalog import TagCatalog, tag_id
 from tagging.tags.edits.catalog_index import CatalogIndex, CatalogOverlay
 from tagging.tags.edits.edit import TagEdit
-from tagging.text import normalise
+from tagging.text.normalise import normalise
 
 
 class EditedCatalog:
@@ -111,8 +111,9 @@ class EditedCatalog:
 
     @property
     def added_spellings(self) -> Mapping[str, int]:
-        """The rows of the spellings that edits added, by normalised spelling."""
-        return MappingProxyType({form: row for form, row in self._overlay.forms.items() if row is not None})
+        """The rows of the spellings that edits added, by spelling as it was typed."""
+        added = {form: row for form, row in self._overlay.forms.items() if row is not None}
+        return MappingProxyType({self._typed(form, row): row for form, row in added.items()})
 
     @property
     def spelling_overrides(self) -> Mapping[str, int | None]:
@@ -210,6 +211,11 @@ class EditedCatalog:
         ):
             attempt += 1
         return free
+
+    def _typed(self, form: str, row: int) -> str:
+        """Return the spelling of a tag that has a normalised form; the form itself if the tag was merged since."""
+        spellings = (self.name_of(row), *self.aliases_of(row))
+        return next((spelling for spelling in spellings if normalise(spelling) == form), form)
 
     def _row_of_id(self, tag_id: str) -> int | None:
         return self._overlay.ids.get(tag_id, self.index.rows_by_id.get(tag_id))

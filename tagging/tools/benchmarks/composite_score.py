@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tagging.errors import ArtifactNotFoundError, InvalidManifestError
-from tagging.text import normalise
+from tagging.text.normalise import normalise
 from tagging.tools.benchmarks.folder import BenchmarkFolder
 from tagging.tools.benchmarks.predictions import prediction_files, read_predictions
 from tagging.types import MODALITIES

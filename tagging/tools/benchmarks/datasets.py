@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tagging.errors import InvalidManifestError
-from tagging.text import normalise
+from tagging.text.normalise import normalise
 from tagging.tools.benchmarks.hashtags import cut_hashtags
 
 

@@ -11,7 +11,7 @@ from scipy import sparse
 
 from tagging.errors import InvalidManifestError
 from tagging.ragged import starts_of
-from tagging.text import normalise
+from tagging.text.normalise import normalise
 from tagging.types import LabelledVideo
 
 Sparse = Any  # scipy.sparse.csr_matrix; SciPy carries no types

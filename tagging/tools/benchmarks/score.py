@@ -12,7 +12,7 @@ from typing import Any
 
 from tagging.errors import ArtifactNotFoundError, InvalidManifestError, VideotagError
 from tagging.progress import Progress
-from tagging.text import normalise
+from tagging.text.normalise import normalise
 from tagging.tools.benchmarks.datasets import Row
 from tagging.tools.benchmarks.folder import BenchmarkFolder, read_table, write_table
 from tagging.tools.benchmarks.predictions import prediction_files

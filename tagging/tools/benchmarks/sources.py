@@ -14,7 +14,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tagging.text import normalise, singular, split_words
+from tagging.text.english import singular
+from tagging.text.normalise import normalise
+from tagging.text.words import split_words
 from tagging.tools.benchmarks.datasets import read_dataset
 from tagging.tools.distillation.classes import Classes, audio_classes, vision_classes
 from tagging.tools.distillation.pictures import hashed_share, is_in_holdout, read_stills
@@ -48,7 +50,7 @@ class Talk(Source):
 
 def plain(text: str) -> str:
     """Return the normalised words in the singular with a space on each side, so that names are found as ` name `."""
-    return f" {' '.join(map(singular, split_words(normalise(text))))} "
+    return f" {' '.join(map(singular, split_words(text)))} "
 
 
 def read_pictures(data: Path) -> list[Source]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tagging.errors import InvalidManifestError, OutputExistsError
 from tagging.splits import is_held_out
-from tagging.text import normalise
+from tagging.text.normalise import normalise
 from tagging.tools.benchmarks.datasets import Dataset, Row
 from tagging.tools.benchmarks.folder import TESTS, BenchmarkFolder, write_table
 from tagging.types import VideoRef

@@ -21,7 +21,7 @@ from tagging.features.factory import Encoders, check_weights, load_encoders
 from tagging.files.atomic import atomic_folder, require_new
 from tagging.ragged import TagLists
 from tagging.tags.catalog import TagCatalog, tag_id
-from tagging.text import normalise
+from tagging.text.normalise import normalise
 from tagging.tools.starter.vocabulary import Entry, merge, read_anchors, read_lists
 from tagging.training.name_sources import without_foreign_sources, write_name_sources
 from tagging.training.run import PACKAGES, encoder_entries

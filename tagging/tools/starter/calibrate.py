@@ -7,8 +7,8 @@ held out for the report.
 
 import csv
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +24,9 @@ from tagging.manifests.read import read_labelled
 from tagging.pipeline.load import check_encoders
 from tagging.pipeline.recall_stage import RecallStage
 from tagging.splits import is_held_out
-from tagging.text import normalise, singular, split_words
-from tagging.tools.starter.fit import fit
+from tagging.text.english import singular
+from tagging.text.words import split_words
+from tagging.tools.starter.fit import fit, proper_weight
 from tagging.tools.starter.propose import Proposal, open_source
 from tagging.training.name_sources import SOURCES
 from tagging.types import LabelledVideo, VideoEmbeddings
@@ -45,6 +46,7 @@ class ReviewedProposals:
     right: NDArray[np.bool_]  # (n,)
     parts: NDArray[np.str_]  # (n,) TUNE is fitted on; every other part is reported separately
     videos: Mapping[str, int]  # number of reviewed videos, by part
+    is_proper: NDArray[np.bool_]  # (n,) True: the name has a capital letter
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +91,17 @@ def reviewed_clips(reviews: Path, proposals: Sequence[Proposal]) -> dict[str, Re
             np.array([row["right"] == "1" for row in known], np.bool_),
             np.array([row["part"] for row in known], np.str_),
             {part: len({row["file"] for row in of_source if row["part"] == part}) for part in parts},
+            np.zeros(len(known), np.bool_),  # classes are common nouns
         )
     return found
 
 
-def tagged_titles(manifest: Path, columns: dict[str, str], bundle: Path) -> dict[str, ReviewedProposals]:
+def tagged_titles(
+    manifest: Path, columns: dict[str, str], bundle: Path, sources: Iterable[str]
+) -> dict[str, ReviewedProposals]:
     """Return proposals by source: names in titles, names in descriptions, and names close in meaning to titles.
+
+    sources: of TITLE_SOURCES; others are left out.
 
     ASCII titles only, as an approximation of English.
     """
@@ -102,12 +109,16 @@ def tagged_titles(manifest: Path, columns: dict[str, str], bundle: Path) -> dict
     encoders = load_encoders(stated.config.encoders)
     check_encoders(stated, encoders)
     videos = [row for row in read_labelled([manifest], columns) if row.video.title.isascii() and row.tags]
-    return {source: _title_proposals(source, videos, bundle, stated, encoders) for source in _TITLE_SOURCES}
+    return {
+        source: _title_proposals(source, videos, bundle, stated, encoders)
+        for source in TITLE_SOURCES
+        if source in set(sources)
+    }
 
 
 # Each source alone, without a threshold.
 _OPEN = StrengthConfig(slope=1.0, intercept=0.0, least=-1.0)
-_TITLE_SOURCES = {
+TITLE_SOURCES = {
     "literal": NamesConfig(literal=_OPEN),
     "described": NamesConfig(described=_OPEN),
     "written": NamesConfig(written=StrengthConfig(slope=1.0, intercept=0.0, least=LEAST_COSINE)),
@@ -117,7 +128,7 @@ _TITLE_SOURCES = {
 def _title_proposals(
     source: str, videos: Sequence[LabelledVideo], bundle: Path, stated: BundleManifest, encoders: Encoders
 ) -> ReviewedProposals:
-    recall = stated.config.recall.model_copy(update={"names": _TITLE_SOURCES[source], "tags_per_channel": NO_LIMIT})
+    recall = stated.config.recall.model_copy(update={"names": TITLE_SOURCES[source], "tags_per_channel": NO_LIMIT})
     config = stated.config.model_copy(update={"recall": recall})
     recall_stage = RecallStage.load(bundle, stated.model_copy(update={"config": config}))
     [channel] = [channel for channel in recall_stage.channels if channel.name == "written"]
@@ -125,6 +136,7 @@ def _title_proposals(
         [_key(form) for form in forms] for forms in recall_stage.catalog.spellings(range(len(recall_stage.catalog)))
     ]
     cosines: list[float] = []
+    is_proper: list[bool] = []
     right: list[bool] = []
     parts: list[str] = []
     for video, embedded in _embedded(videos, encoders, with_description=source == "described"):
@@ -136,6 +148,7 @@ def _title_proposals(
             is_in_title = any(f" {form} " in f" {_key(video.video.title)} " for form in spellings[row])
             if source == "literal" or not is_in_title:
                 cosines.append(evidence.similarity)
+                is_proper.append(any(map(str.isupper, recall_stage.catalog.names[row])))
                 right.append(any(f" {form} " in tag for form in spellings[row] for tag in own))
                 parts.append(_part(video))
     return ReviewedProposals(
@@ -143,6 +156,7 @@ def _title_proposals(
         np.array(right, np.bool_),
         np.array(parts, np.str_),
         dict(Counter(_part(video) for video in videos)),
+        np.array(is_proper, np.bool_),
     )
 
 
@@ -174,10 +188,13 @@ def calibrated(
     reports = []
     for source, proposals in reviewed.items():
         is_tuned = proposals.parts == TUNE
-        curve = fit(proposals.strengths[is_tuned], proposals.right[is_tuned], precision)
+        strengths, is_proper, right = proposals.strengths, proposals.is_proper, proposals.right
+        proper = proper_weight(strengths[is_tuned], is_proper[is_tuned], right[is_tuned])
+        summed = replace(proposals, strengths=strengths + proper * is_proper)
+        curve = fit(summed.strengths[is_tuned], right[is_tuned], precision)
         kept = getattr(names, source) or open_source("max" if source == "heard" else "sum")
-        fitted[source] = None if curve is None else kept.model_copy(update=asdict(curve))
-        reports.append(_report(source, proposals, None if curve is None else curve.least))
+        fitted[source] = None if curve is None else kept.model_copy(update={**asdict(curve), "proper": proper})
+        reports.append(_report(source, summed, None if curve is None else curve.least))
     return names.model_copy(update={**fitted, "fitted_for": {**names.fitted_for, **fingerprints}}), reports
 
 
@@ -200,4 +217,4 @@ def _report(source: str, reviewed: ReviewedProposals, least: float | None) -> So
 
 
 def _key(text: str) -> str:
-    return " ".join(map(singular, split_words(normalise(text))))
+    return " ".join(map(singular, split_words(text)))

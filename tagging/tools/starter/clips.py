@@ -14,7 +14,8 @@ from tagging.pipeline.load import load_ranker, make_tagger
 from tagging.pipeline.models import PipelineModels
 from tagging.pipeline.recall_stage import RecallStage
 from tagging.progress import Progress
-from tagging.text import EMPTY, normalise, singular, split_words
+from tagging.text.english import EMPTY, singular
+from tagging.text.words import split_words
 from tagging.types import VideoRef
 
 TAGS = 10
@@ -84,4 +85,4 @@ def _opened(manifest: BundleManifest) -> BundleManifest:
 
 
 def _words(text: str) -> set[str]:
-    return {singular(word) for word in split_words(normalise(text)) if word not in EMPTY}
+    return {singular(word) for word in split_words(text) if word not in EMPTY}

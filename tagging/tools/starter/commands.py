@@ -32,6 +32,9 @@ Share = Annotated[
 class Source(StrEnum):
     seen = "seen"
     heard = "heard"
+    literal = "literal"
+    described = "described"
+    written = "written"
 
 
 @app.command("build")
@@ -108,7 +111,8 @@ def calibrate_command(
     ] = None,
     share: Share = None,
     source: Annotated[
-        list[Source] | None, typer.Option("--source", help="Sources of --judged to calibrate (default: both).")
+        list[Source] | None,
+        typer.Option("--source", help="Sources to calibrate; may be repeated (default: all of --judged and --titles)."),
     ] = None,
     precision: Annotated[float, typer.Option("--precision", help="Precision of the answers to keep.")] = 0.75,
     bundle: Bundle = BUNDLE,
@@ -117,6 +121,7 @@ def calibrate_command(
     """Fit thresholds and probabilities on reviewed clips, or on real titles."""
     from tagging.tools.starter.calibrate import (
         NO_LIMIT,
+        TITLE_SOURCES,
         ReviewedProposals,
         calibrated,
         reviewed_clips,
@@ -128,7 +133,7 @@ def calibrate_command(
     names = NamesConfig.model_validate_json(CALIBRATION.read_text(encoding="utf-8"))
     by_source: dict[str, ReviewedProposals] = {}
     if titles:
-        by_source |= tagged_titles(titles, parse_columns(columns or []), bundle)
+        by_source |= tagged_titles(titles, parse_columns(columns or []), bundle, source or TITLE_SOURCES)
     if reviews:
         if not clips:
             raise InvalidConfigError("--judged without --clips", "pass the folders of the reviewed clips with --clips")

@@ -33,6 +33,19 @@ def fit(strengths: NDArray[np.floating], right: NDArray[np.bool_], precision: fl
     return Fit(slope, intercept, round(least, 4)) if slope > 0 else None
 
 
+def proper_weight(strengths: NDArray[np.floating], is_proper: NDArray[np.bool_], right: NDArray[np.bool_]) -> float:
+    """Return the strength (`StrengthConfig.proper`) that a proper name is worth by a logistic regression on (n,) names.
+
+    0 unless the probability rises with the strength and names of both kinds were reviewed.
+    """
+    if len(set(is_proper.tolist())) < 2 or len(set(right.tolist())) < 2:
+        return 0.0
+    regression = LogisticRegression(C=1 / PENALTY, solver="newton-cholesky", tol=TOLERANCE)
+    regression.fit(np.stack([strengths.astype(np.float64), is_proper], axis=1), right)
+    slope, weight = regression.coef_[0].tolist()
+    return round(weight / slope, 4) if slope > 0 else 0.0
+
+
 def lowest_threshold(strengths: NDArray[np.floating], right: NDArray[np.bool_], precision: float) -> float | None:
     """Return the lowest threshold whose proposals have the precision, or None; equal strengths are not separated."""
     order = np.argsort(-strengths, kind="stable")

@@ -13,7 +13,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tagging.text import normalise, singular, split_words
+from tagging.text.english import singular
+from tagging.text.normalise import normalise
+from tagging.text.words import split_words
 
 MOST_WORDS = 5
 MOST_CHARACTERS = 40
@@ -164,7 +166,7 @@ def merge(lists: Iterable[Sequence[Name]], seen_names: Sequence[str], heard_name
     for names in [*own, *lists]:
         for name in names:
             text = " ".join(name.text.split())
-            words = split_words(normalise(text))
+            words = split_words(text)
             is_long = len(words) > MOST_WORDS or len(text) > MOST_CHARACTERS
             if words and not is_long and normalise(text) not in DULL and any(len(word) > 1 for word in words):
                 groups.setdefault(_key(text), []).append(replace(name, text=text))
@@ -196,7 +198,7 @@ def _number_pairs(spelt: Mapping[str, int]) -> list[tuple[str, str]]:
 
 def _key(text: str) -> tuple[str, ...]:
     form = normalise(text)
-    return tuple(map(singular, split_words(normalise(SYNONYMS.get(form, form)))))
+    return tuple(map(singular, split_words(SYNONYMS.get(form, form))))
 
 
 def _uncapitalised(text: str) -> str:

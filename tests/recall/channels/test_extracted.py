@@ -12,7 +12,7 @@ from recall.merge import merge
 from recall.name_words import NameWords
 from recall.query import RecallQuery
 from tagging.config.recall import RecallFusionConfig
-from tagging.text import normalise
+from tagging.text.normalise import normalise
 from tagging.types import Candidates, ChannelTags, VideoEmbeddings
 
 CATALOG = ["cats", "dogs"]

@@ -122,7 +122,7 @@ def written(
 
 
 def test_a_name_in_the_title_is_proposed_with_the_words_of_the_title() -> None:
-    assert written(NamesConfig(literal=EASY), "Ice hockey with dogs", "hockey") == {0: "ice hockey", 3: "dogs"}
+    assert written(NamesConfig(literal=EASY), "Ice hockey with dogs", "hockey") == {0: "Ice hockey", 3: "dogs"}
 
 
 def test_a_name_unrelated_to_the_rest_of_the_title_is_not_proposed() -> None:
@@ -141,7 +141,7 @@ def test_a_description_without_a_title_is_read_as_the_title() -> None:
 
 def test_a_name_of_similar_meaning_has_the_whole_title_as_evidence() -> None:
     config = NamesConfig(written=EASY.model_copy(update={"least": 0.7}))
-    assert written(config, " Cold  season ", text=[0.0, 0.0, 1.0, 0.5]) == {2: "Cold season"}
+    assert written(config, " Cold  season ", text=[0.0, 0.0, 1.0, 0.5]) == {2: "Cold  season"}
 
 
 def test_text_without_an_encoder_gives_none() -> None:

@@ -7,7 +7,7 @@ import pytest
 from recall.extract.extractor import NewTag, TagExtractor
 from recall.extract.spans import CHARACTERS_READ
 from tagging.errors import ArtifactCorruptError, ArtifactMismatchError, ArtifactNotFoundError
-from tagging.text import normalise
+from tagging.text.normalise import normalise
 from tests.support.titles import songs
 from tests.support.work import function_calls
 

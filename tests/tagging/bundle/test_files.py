@@ -70,6 +70,13 @@ def test_a_bundle_of_another_format_is_refused(bundle: Path) -> None:
         load_tagger(bundle)
 
 
+def test_a_bundle_of_another_text_normalisation_is_refused(bundle: Path) -> None:
+    edit_and_seal(bundle, normalisation=1)  # as of a bundle from before the manifest stated it
+    with pytest.raises(ArtifactMismatchError, match="bundle of text normalisation 1, this videotag reads 2") as caught:
+        load_tagger(bundle)
+    assert "train it again" in caught.value.hint
+
+
 def test_a_bundle_of_another_encoder_is_refused(bundle: Path) -> None:
     manifest = json.loads((bundle / "manifest.json").read_text())
     manifest["encoders"]["text"]["fingerprint"] = "0123456789abcdef"

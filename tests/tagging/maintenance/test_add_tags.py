@@ -164,6 +164,15 @@ def test_tags_can_be_added_to_the_starter_bundle(tmp_path: Path, unseen_corpus: 
     assert tag.evidence[0].text == "gravel bike"
 
 
+def test_adding_a_name_that_no_title_can_show_logs_a_warning(
+    tiny_bundle: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("WARNING"):
+        add_tags(tiny_bundle, ["us", "The Who"], tmp_path / "b", created=NOW)
+    assert "titles are not searched for 'us'" in caplog.text
+    assert "The Who" not in caplog.text
+
+
 def test_adding_to_a_bundle_without_name_channels_logs_a_warning(
     tiny_bundle: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -42,6 +42,19 @@ async def test_a_tag_is_created_found_renamed_merged_hidden_and_shown_again(clie
     assert [listed.undone_by for listed in edits if listed.number == edit.number] == [undone.edit.number]
 
 
+async def test_a_name_of_common_words_is_found_as_typed_or_the_response_says_that_it_is_not(client: Client) -> None:
+    stub = client.stub
+    for name in ("R", "The Who", "C++", "2024"):
+        assert not (await stub.CreateTag(pb.CreateTagRequest(name=name))).warnings
+        assert name in await client.names(f"as {name}", f"fnord {name} quux")
+    made = await stub.CreateTag(pb.CreateTagRequest(name="us"))
+    assert [warning.startswith("titles are not searched for 'us'") for warning in made.warnings] == [True]
+    assert "us" not in await client.names("us", "us")
+    renamed = await stub.UpdateTag(pb.UpdateTagRequest(tag_id=made.tag.id, name="Us"))
+    assert not renamed.warnings
+    assert "Us" in await client.names("Us", "fnord Us quux")
+
+
 async def test_a_stored_answer_and_its_feedback_follow_the_current_tags(client: Client) -> None:
     stub = client.stub
     target = (await stub.CreateTag(pb.CreateTagRequest(name="fnord"))).tag

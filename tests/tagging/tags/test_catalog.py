@@ -7,7 +7,7 @@ import pytest
 
 from tagging import paths
 from tagging.tags.catalog import TagCatalog, build_catalog, tag_id
-from tagging.text import normalise
+from tagging.text.normalise import normalise
 
 
 @pytest.mark.parametrize(

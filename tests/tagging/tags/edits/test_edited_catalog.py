@@ -11,7 +11,7 @@ from tagging.tags.catalog import tag_id
 from tagging.tags.edits.catalog_index import CatalogIndex
 from tagging.tags.edits.edit_batch import EditBatch, TagUpdate
 from tagging.tags.edits.history import EditHistory
-from tagging.text import normalise
+from tagging.text.normalise import normalise
 from tests.support.tag_edits import NAMES, Editor, base, state
 
 

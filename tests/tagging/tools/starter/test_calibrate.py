@@ -111,7 +111,8 @@ def test_a_title_tag_is_right_if_the_creator_used_it(tmp_path: Path, tiny_starte
     ]
     path = tmp_path / "m.jsonl"
     path.write_text("".join(json.dumps(video) + "\n" for video in videos), encoding="utf-8")
-    found = tagged_titles(path, {}, tiny_starter)
+    found = tagged_titles(path, {}, tiny_starter, ["literal", "described"])
+    assert set(found) == {"literal", "described"}
     assert found["literal"].right.tolist() == [True, False, True]
     assert found["described"].right.tolist() == [False]
     assert sum(found["literal"].videos.values()) == 2
@@ -120,7 +121,11 @@ def test_a_title_tag_is_right_if_the_creator_used_it(tmp_path: Path, tiny_starte
 def reviewed(strengths: list[float], right: list[bool]) -> ReviewedProposals:
     parts = np.where(np.arange(len(right)) % 2 == 0, "tune", "stills")
     return ReviewedProposals(
-        np.array(strengths, np.float32), np.array(right, np.bool_), parts, {"tune": 10, "stills": 10}
+        np.array(strengths, np.float32),
+        np.array(right, np.bool_),
+        parts,
+        {"tune": 10, "stills": 10},
+        np.zeros(len(right), np.bool_),
     )
 
 

@@ -1,0 +1,1 @@
+"""Text: normalisation, words, and the English forms of words."""
