@@ -1,18 +1,31 @@
 """Damage tracking: which decoded pictures are intact and refer to intact ones only.
 
 A decoder fills what it lacks with grey or with parts of other frames, mostly without a word. It also returns a frame
-some packets after the packet of that frame: a keyframe may appear after a refused packet that follows it. So packets
-are numbered in decoding order, and what is damaged reaches from its number to the next keyframe.
+some packets after the packet of that frame: a keyframe may appear after a refused packet that follows it, and a picture
+before a damaged one that it refers to. So packets are numbered in decoding order, what is damaged reaches from its
+number to the next keyframe, and a frame is judged when nothing that it may refer to is still to come.
 """
 
 from collections import deque
+from dataclasses import dataclass
 
 from av.packet import Packet
 from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 
 MAY_BE_KEY = (PictureType.NONE, PictureType.I)  # many decoders of old codecs do not mark keyframes
+HELD = 8  # frames that wait for those before them in decoding order
 DELAY = 256  # packets; more than any decoder holds back
+
+
+@dataclass(frozen=True, slots=True)
+class SentPacket:
+    """The facts of a packet that are needed when its frame appears."""
+
+    pts: int | None
+    number: int  # in decoding order
+    is_key: bool
+    is_disposable: bool | None  # no other packet refers to it; None if unknown
 
 
 class DamageTracker:
@@ -24,7 +37,8 @@ class DamageTracker:
         self._is_field_coded = is_field_coded
         self._has_keyframes = has_keyframes
         self._number = -1  # of the last packet
-        self._waiting: deque[tuple[int | None, int, bool]] = deque(maxlen=DELAY)  # pts, number, whether it is a key
+        self._waiting: deque[SentPacket] = deque(maxlen=DELAY)
+        self._shown: int | None = None  # pts of the last frame
         self._start: int | None = None  # number of the last intact keyframe
         self._damaged: set[int] = set()  # from the last intact keyframe on
         self._first_damaged: int | None = None
@@ -35,7 +49,7 @@ class DamageTracker:
         """Return False until the first intact keyframe; what comes before it refers to missing frames."""
         return self._start is not None
 
-    def send(self, packet: "Packet[VideoStream]") -> None:
+    def send(self, packet: "Packet[VideoStream]", *, is_disposable: bool | None) -> None:
         """Register the next packet, before it is decoded."""
         if self._number in self._suspects and not packet.is_keyframe:  # a keyframe needs nothing that was lost
             self._lose(self._number)
@@ -44,7 +58,7 @@ class DamageTracker:
             packet.is_corrupt and self._marks_losses
         ):  # MPEG-TS marks the packet before a loss, as its parser notices the loss one packet early
             self._suspects.add(self._number + 1)
-        self._waiting.append((packet.pts, self._number, packet.is_keyframe))
+        self._waiting.append(SentPacket(packet.pts, self._number, packet.is_keyframe, is_disposable))
         if packet.is_discard and packet.is_keyframe:  # an edit list hides its frame
             self._begin(self._number)
 
@@ -54,30 +68,45 @@ class DamageTracker:
         if self._start == self._number:
             self._start = None
 
-    def is_intact(self, frame: VideoFrame) -> bool:
-        """Judge the next frame of the decoder."""
-        number, is_key_packet = self._packet_of(frame)
-        is_refused = number in self._damaged or (self._is_field_coded and number + 1 in self._damaged)
-        if frame.is_corrupt or is_refused:
-            if is_refused or frame.pict_type != PictureType.B:  # others rarely refer to B-frames
-                self._lose(number)
+    def receive(self, frame: VideoFrame) -> SentPacket:
+        """Register the next frame of the decoder, and return its packet."""
+        packet = self._packet_of(frame)
+        self._shown = frame.pts
+        # Others rarely refer to B-frames, except in H.264, where it is known.
+        is_disposable = frame.pict_type == PictureType.B if packet.is_disposable is None else packet.is_disposable
+        if frame.is_corrupt and not is_disposable:
+            self._lose(packet.number)
+        return packet
+
+    def is_settled(self, packet: SentPacket) -> bool:
+        """Return True if no frame is still to come that the packet's frame may refer to.
+
+        Frames appear in order of time: a packet of an earlier time that gave no frame will not give one.
+        """
+        return self._shown is None or not any(
+            other.number < packet.number and other.pts is not None and other.pts > self._shown
+            for other in self._waiting
+        )
+
+    def is_intact(self, frame: VideoFrame, packet: SentPacket) -> bool:
+        """Judge a settled frame; in the order in which the decoder returned them."""
+        number = packet.number
+        if frame.is_corrupt or number in self._damaged or (self._is_field_coded and number + 1 in self._damaged):
             return False
         may_be_key = frame.key_frame or frame.pict_type in MAY_BE_KEY
-        is_key = may_be_key and is_key_packet if self._has_keyframes else frame.key_frame
+        is_key = may_be_key and packet.is_key if self._has_keyframes else frame.key_frame
         if is_key or (may_be_key and not self.has_started and not self._damaged):
             self._begin(number)
             return True
         return self.has_started and (self._first_damaged is None or self._first_damaged > number)
 
-    def _packet_of(self, frame: VideoFrame) -> tuple[int, bool]:
-        """Return the number of a frame's packet, and whether it is marked as a keyframe."""
-        for at, (pts, number, is_key) in enumerate(self._waiting):
-            if (
-                pts is not None and pts == frame.pts
-            ):  # the first one: packets of recordings that were joined may share a time
+    def _packet_of(self, frame: VideoFrame) -> SentPacket:
+        for at, packet in enumerate(self._waiting):
+            # The first one: packets of recordings that were joined may share a time.
+            if packet.pts is not None and packet.pts == frame.pts:
                 del self._waiting[at]
-                return number, is_key
-        return self._number, True
+                return packet
+        return SentPacket(frame.pts, self._number, is_key=True, is_disposable=None)
 
     def _begin(self, number: int) -> None:
         self._start = number

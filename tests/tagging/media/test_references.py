@@ -7,6 +7,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from tagging.config.media import MediaConfig
 from tagging.errors import InvalidMediaError
@@ -92,6 +93,35 @@ def test_a_lost_packet_costs_the_pictures_from_it_to_the_next_keyframe(tmp_path:
         assert any("damaged picture" in warning for warning in sample.warnings)
     assert {n for n in numbers if n >= 20} == {(2 * i + 1) * 60 // 32 for i in range(16)} - set(range(20))
     assert shown[number] not in numbers
+
+
+@pytest.mark.parametrize("codec", ["libx264", "mpeg4", "mpeg2video"])
+def test_pictures_shown_before_a_damaged_one_that_they_refer_to_are_not_used(tmp_path: Path, codec: str) -> None:
+    """B-frames appear before the P-frame that comes before them in the file."""
+    options = {**X264, "bf": "2", **({"b-pyramid": "none", "b-adapt": "0"} if codec == "libx264" else {})}
+    path = make(tmp_path / "film.mkv", Film(frames=60, rate=25, codec=codec, options=options, paint=texture))
+    with av.open(str(path)) as container:
+        rows = [packet for packet in container.demux(video=0) if packet.size]
+        first_ms = min(packet.pts or 0 for packet in rows)
+        shown = [round(((packet.pts or 0) - first_ms) / 40) for packet in rows]
+    number = next(at for at in range(6, 20) if shown[at] > shown[at + 1])  # a P-frame, and B-frames shown before it
+    next_key = next(time for time, packet in zip(shown[number:], rows[number:], strict=True) if packet.is_keyframe)
+    payload = bytes(rows[number])
+    data = path.read_bytes()
+    piece = payload[len(payload) // 3 :]
+    noise = np.random.default_rng(0).integers(0, 256, len(piece), np.uint8).tobytes()
+    path.write_bytes(data.replace(piece, noise))
+    sample = decode(path, MediaConfig(frames=60))
+    assert sample.frames is not None
+    used = set(np.round(sample.frames.times_s * 25).astype(int).tolist())
+    assert used == set(range(60)) - {time for time in shown[number:] if time < next_key}
+    assert any("damaged picture" in warning for warning in sample.warnings)
+
+
+def texture(number: int) -> NDArray[np.uint8]:
+    """Return a picture of much detail that moves by a pixel."""
+    still = np.random.default_rng(0).integers(60, 160, (128, 128, 3), np.uint8)
+    return np.roll(still, number, axis=1)
 
 
 def test_a_keyframe_that_the_decoder_refuses_and_returns_is_damaged(tmp_path: Path) -> None:
