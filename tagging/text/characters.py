@@ -31,7 +31,7 @@ _MOST_ACCENTS = 1  # next to those that the composed letter has
 
 _PUNCTUATION = str.maketrans(
     {
-        **dict.fromkeys("’‘‛ʼʹ′´＇", "'"),  # "don´t"
+        **dict.fromkeys("’‘‛ʼʻʽʹ′´＇", "'"),  # "don´t"
         **dict.fromkeys("“”„‟″＂", '"'),
         **dict.fromkeys("‐‑‒–—―−﹣－", "-"),
         "♯": "#",  # C♯
@@ -79,19 +79,12 @@ _ESCAPED = r"&(?:amp;|#38;|#x26;)*(?:amp|lt|gt|quot|apos|nbsp|#\d{1,7}|#[xX][\da
 CLUSTER = re.compile(rf"{_ESCAPED}|[\x20-\x25\x27-\x7e]+(?![{_FOLLOWS}])|.[{_FOLLOWS}]*", re.DOTALL)
 
 
-@lru_cache(maxsize=1 << 16)
 def plain_cluster(cluster: str) -> str:
     """Return a cluster (a match of CLUSTER) in its plain form; symbols and enclosed numbers have a space on each side.
 
     "" for what has no meaning of its own. Case is kept.
     """
-    if cluster.isascii():
-        return _plain_ascii(cluster)
-    first = cluster[0]
-    category = unicodedata.category(first)
-    if first in _INVISIBLE or first == _TATWEEL or category in _MARKS_AND_FORMATS:
-        return ""
-    return " " if category in _SPACES else _visible(first, cluster[1:])
+    return _plain_ascii(cluster) if cluster.isascii() else _plain_other(cluster)
 
 
 def plain_text(text: str) -> str:
@@ -119,6 +112,15 @@ def _plain_ascii(cluster: str) -> str:
     if cluster[0] == "&" and len(cluster) > 1:
         return plain_text(_unescaped(cluster))
     return cluster if cluster.isprintable() else " "
+
+
+@lru_cache(maxsize=1 << 16)  # clusters are short; runs of ASCII, which may be whole texts, are not stored
+def _plain_other(cluster: str) -> str:
+    first = cluster[0]
+    category = unicodedata.category(first)
+    if first in _INVISIBLE or first == _TATWEEL or category in _MARKS_AND_FORMATS:
+        return ""
+    return " " if category in _SPACES else _visible(first, cluster[1:])
 
 
 def _visible(first: str, marks: str) -> str:
@@ -158,7 +160,6 @@ def _is_accent(mark: str) -> bool:
 
 
 def _unescaped(text: str) -> str:
-    """Return the character that HTML escaped, possibly more than once."""
-    while (once := unescape(text)) != text:
-        text = once
-    return text
+    """Return the character that HTML escaped, possibly more than once: "&amp;amp;lt;" is "<"."""
+    entity = text[1:-1].rpartition(";")[2]
+    return unescape(f"&{entity};")

@@ -47,7 +47,6 @@ def normalise(tag: str) -> str:
     return fold(plain(tag))
 
 
-@lru_cache(maxsize=1 << 18)
 def fold(text: str) -> str:
     """Return a plain text without case; İ and ı are i, since creators type either."""
     if text.isascii():

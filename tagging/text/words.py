@@ -5,6 +5,7 @@
     "Comment réussir l'omelette"        comment, réussir, omelette
     "Minecraft'ta Elmas"                minecraft, elmas
     "C++, C#, .NET, A*, Disney+"        c++, c#, .net, a*, disney+
+    "ASP.NET, agar.io, Mr.Beast"        asp, .net, agar, .io, mr, beast
     "#BlackFriday"                      black, friday (joined)
     "東京都の夜景"                        東京, 都, の, 夜景 (joined)
 
@@ -41,9 +42,10 @@ _WORD = re.compile(
     | (?P<hashtag> (?<!\w)\#) (?P<tag> (?:{_LETTER})+)
     | (?<![^\W\d_])[A-Za-z][#*](?![\w#*])               # C#, A*
     | (?<![^\s(\[{{/|,:"'])\.(?=[^\W\d_{_UNSPACED}]) (?:{_LETTER})+  # .NET
-    | (?:{_LETTER})+ (?:'(?:{_LETTER})+)* (?:\+\+(?=\d|\W|_|$) | \+(?![\w+]))?  # don't, C++, Disney+
+    | (?<=[^\W_])\.(?:net|js|io|com|org|tv|gg|ai|exe)(?!\w)  # ASP.NET, Node.js, agar.io
+    | (?:{_LETTER})+ (?:['`](?:{_LETTER})+)* (?:\+\+(?=\d|\W|_|$) | \+(?![\w+]))?  # don't, C++, Disney+
     """,
-    re.VERBOSE,
+    re.VERBOSE | re.IGNORECASE,
 )
 _VOWELS = frozenset("aeiouyhœæ")
 # Articles and particles of French, Italian and Catalan that lose their vowel in front of another.
@@ -79,7 +81,6 @@ def read_words(text: str) -> tuple[Word, ...]:
     )
 
 
-@lru_cache(maxsize=1 << 16)
 def split_words(text: str) -> tuple[str, ...]:
     """Return the forms of the words of a text as it was typed."""
     return tuple(piece[0] for piece in _pieces(aligned(text)[0]))
@@ -124,8 +125,9 @@ def _pieces(spelled: str) -> Iterator[tuple[str, str, int, int, bool]]:
                 yield fold(part), part, start, end, start > match.start()
                 start = end
         else:
-            first, end = _bare(match[0])
-            typed = match[0][first:end].replace("'", "")
+            token = match[0].replace("`", "'")
+            first, end = _bare(token)
+            typed = token[first:end].replace("'", "")
             yield fold(typed), typed, match.start() + first, match.start() + end, False
 
 
@@ -141,7 +143,7 @@ def _hashtag_parts(tag: str) -> list[str]:
     return [tag[start:end] for start, end in pairwise([0, *starts, len(tag)])]
 
 
-@lru_cache(maxsize=1 << 16)
+@lru_cache(maxsize=1 << 14)
 def _segments(run: str) -> tuple[str, ...]:
     """Return the words of a run of letters that is written without spaces."""
     return tuple(WordBreaker(run, "")) if len(run) > 1 else (run,)

@@ -83,7 +83,7 @@ def test_tag_prints_text_frame_and_time_as_evidence(tiny_starter: Path, unseen_c
         ("channel", "kind", "similarity", "start_s"),
     }
     table = run(*args).stdout
-    assert '"ice hockey" (written ' in table
+    assert '"Ice hockey" (written ' in table
     assert " of 16 (seen " in table
     assert " s (heard " in table
 

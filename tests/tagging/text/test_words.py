@@ -11,6 +11,8 @@ from tagging.text.words import merged, read_forms, read_words, split_words
     [
         ("Women's Ice-Hockey: the 2nd HALF!", "women ice hockey the 2nd half"),
         ("don't, O'Neill, rock'n'roll", "dont oneill rocknroll"),
+        ("l`ami, Oʻzbekiston, O‘zbekiston", "ami ozbekiston ozbekiston"),
+        ("ASP.NET Node.js agar.io Mr.Beast end.Start", "asp .net node .js agar .io mr beast end start"),
         ("l'omelette d’été qu'elle", "omelette été elle"),
         ("dell'arte all'opera un'altra", "arte opera altra"),
         ("T'Challa et l'homme", "tchalla et homme"),

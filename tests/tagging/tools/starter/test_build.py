@@ -58,7 +58,7 @@ def test_a_clip_is_tagged_from_title_frames_and_sound(
     frame, sound = by_name["dog"].evidence
     assert (frame.kind, frame.frames) == ("frame", 16)
     assert sound.kind == "sound"
-    assert by_name["ice hockey"].evidence[0].text == "ice hockey"
+    assert by_name["ice hockey"].evidence[0].text == "Ice hockey"
     assert by_name["dog"].confidence == pytest.approx(
         1 - (1 - by_name["dog"].channels["seen"]) * (1 - by_name["dog"].channels["heard"]), abs=1e-5
     )
