@@ -6,7 +6,6 @@ Between two planned frames the decoder reads forward, or seeks if there is a key
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -14,7 +13,6 @@ import numpy as np
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame
-from av.video.reformatter import Interpolation
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
@@ -23,15 +21,12 @@ from tagging.media.container import demux, open_container, use_threads
 from tagging.media.damage import HELD, DamageTracker, SentPacket
 from tagging.media.disposable import is_disposable
 from tagging.media.limits import Deadline, check_pixels
-from tagging.media.orientation import orientation_of
+from tagging.media.shape import Shape
 from tagging.media.timeline import PictureTrack, plan_frames
-from tagging.media.tone_map import is_hdr, to_sdr
 from tagging.types import Frames
 
 # If frames are identified by counting, a seek may miscount by the B-frames around it: only for long distances.
 COUNTED_WORTH_SEEKING = 250  # frames
-OTHER_SHAPE = Fraction(1, 50)  # of the aspect ratio
-SANE_SAMPLE_ASPECT = Fraction(16)  # a wider or narrower sample is a damaged header
 # "aggressive" calls pictures of healthy files damaged; without "bitstream" MPEG-4 pictures are never marked.
 DETECT_DAMAGE = {"err_detect": "crccheck+bitstream+buffer"}
 # Decoders that obey a change of skip_frame between packets, and report damage all the same.
@@ -101,7 +96,7 @@ class _Reader:
         self._config = config
         self._deadline = deadline
         self._wanted: frozenset[int] | None = None  # pts; None: every packet is decoded
-        self._shape: _Shape | None = None
+        self._shape: Shape | None = None
         self._position = -1
         self._count_from_packet = False
         self._has_sought = False
@@ -134,7 +129,7 @@ class _Reader:
         """Convert a frame to (H, W, 3) RGB in the size of the first; None for an unsupported pixel format."""
         if self._shape is None:
             aspect = self._stream.sample_aspect_ratio or self._stream.codec_context.sample_aspect_ratio
-            self._shape = _Shape(frame, aspect, self._config.max_side_px)
+            self._shape = Shape(frame, aspect, self._config.max_side_px)
         self.cropped += not self._shape.fits(frame)
         try:
             return self._shape.convert(frame)
@@ -268,39 +263,3 @@ def _worth_seeking(track: PictureTrack, keyframe: int, position: int) -> bool:
         return False
     skipped = int(track.keyframes[keyframe]) - position
     return skipped > (0 if track.pts is not None else COUNTED_WORTH_SEEKING)
-
-
-class _Shape:
-    """Scales and turns every frame as the first frame of the video requires."""
-
-    def __init__(self, first: VideoFrame, sample_aspect: Fraction | None, max_side_px: int) -> None:
-        width, height = Fraction(first.width), Fraction(first.height)
-        if sample_aspect and 1 / SANE_SAMPLE_ASPECT <= sample_aspect <= SANE_SAMPLE_ASPECT:
-            # Shrink the longer edge of a sample: nothing is ever scaled up.
-            width, height = (width * sample_aspect, height) if sample_aspect < 1 else (width, height / sample_aspect)
-        scale = min(Fraction(1), max_side_px / max(width, height))
-        self._width = max(1, round(width * scale))
-        self._height = max(1, round(height * scale))
-        self._aspect = Fraction(first.width, first.height)
-        self._orientation = orientation_of(first)
-
-    def fits(self, frame: VideoFrame) -> bool:
-        """Return False for a frame of another shape, as when a phone is turned while it records."""
-        return abs(Fraction(frame.width, frame.height) / self._aspect - 1) < OTHER_SHAPE
-
-    def convert(self, frame: VideoFrame) -> NDArray[np.uint8]:
-        """Return the frame as (H, W, 3) RGB; the middle of a frame of another shape, in its true aspect ratio."""
-        width, height = self._width, self._height
-        if not self.fits(frame):
-            ratio = Fraction(frame.width, frame.height) / self._aspect
-            width, height = (round(width * ratio), height) if ratio > 1 else (width, round(height / ratio))
-        left, top = (width - self._width) // 2, (height - self._height) // 2
-        picture = _rgb(frame, width, height)[top : top + self._height, left : left + self._width]
-        return self._orientation.apply(picture)
-
-
-def _rgb(frame: VideoFrame, width: int, height: int) -> NDArray[np.uint8]:
-    if is_hdr(frame):
-        return to_sdr(frame, width, height)
-    scaled = frame.reformat(width, height, "rgb24", interpolation=Interpolation.BICUBIC, threads=1)
-    return np.asarray(scaled.to_ndarray(), np.uint8)

@@ -155,7 +155,9 @@ def _graph_rows(prefix: str, graph: Graph) -> Iterator[dict[str, object]]:
 
 def _fan_rows(modules: Mapping[str, Module]) -> Iterator[dict[str, object]]:
     importers = {
-        name: sum(name in other.imports for other in modules.values()) for name in modules if name not in GROUND
+        name: sum(name in other.imports for other in modules.values())
+        for name in modules
+        if not name.startswith(GROUND)
     }
     most = max(importers, key=lambda name: importers[name])
     yield {"figure": "highest fan-in", "value": f"{importers[most]} ({most})"}
