@@ -55,7 +55,7 @@ class Journal:
         except OSError as error:
             file.close()
             raise OutputUnwritableError(f"{path} cannot be written: {error.strerror}", "look at its disk") from error
-        except BaseException:
+        except BaseException:  # also an interrupt: the lock ends with the file
             file.close()
             raise
         return cls(path, file), payloads

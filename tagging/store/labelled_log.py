@@ -64,7 +64,7 @@ class LabelledFileLog:
         journal, payloads = Journal.open(path)
         try:
             return cls(journal, [from_bytes(payload, path) for payload in payloads])
-        except BaseException:
+        except BaseException:  # also an interrupt: the journal holds a lock
             journal.close()
             raise
 

@@ -1,4 +1,4 @@
-"""How the name of a tag is found in a text.
+"""Search rules for tag names: which names are found in a text, and how.
 
 "ice hockey", "C++", "猫"     by its words, in any case, singular or plural
 "R", "The Who", "Us", "2024"  by its exact words with their capitals: the words alone say nothing

@@ -115,7 +115,7 @@ class BundleRegistry:
             bundle = found if isinstance(found, LoadedBundle) else await self._load(found)
             try:
                 await bundle.follow(self._logs, self._run)
-            except BaseException:
+            except BaseException:  # also a cancelled call: a bundle that has no owner must not stay loaded
                 await self._release_unused([bundle])
                 raise
             before = self._loaded()
@@ -144,14 +144,14 @@ class BundleRegistry:
         tagger = await asyncio.to_thread(load_tagger, folder, stages)
         try:
             manifest = await asyncio.to_thread(_verified_manifest, folder, tagger.bundle_version)
-        except BaseException:
+        except BaseException:  # also a cancelled call: the tagger has decode processes
             await asyncio.to_thread(tagger.close)
             raise
         bundle = LoadedBundle(folder, manifest, tagger, self._clock(), stages)
         try:
             await asyncio.to_thread(bundle.warm)
             await bundle.follow(self._logs, asyncio.to_thread)  # no call uses its models yet
-        except BaseException:
+        except BaseException:  # also a cancelled call, as above
             await bundle.release()
             raise
         return bundle

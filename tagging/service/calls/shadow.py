@@ -68,7 +68,7 @@ class Shadow:
             except VideotagError as error:
                 self.counts(bundle.version).failures += 1
                 logger.warning("the shadow bundle could not tag a video: %s", error.message)
-            except Exception:
+            except Exception:  # a shadow bundle must not end the task that feeds it
                 self.counts(bundle.version).failures += 1
                 logger.exception("unexpected error of the shadow bundle")
 

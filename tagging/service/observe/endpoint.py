@@ -76,7 +76,7 @@ class _Endpoint:
                 await writer.drain()
         except (TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, OSError):
             writer.transport.abort()  # the client is slow, gone, or does not speak HTTP
-        except Exception:
+        except Exception:  # a faulty metric must not end the endpoint
             logger.exception("metrics could not be rendered")
             writer.transport.abort()
         finally:

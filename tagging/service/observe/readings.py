@@ -72,7 +72,7 @@ class ReadingsCollector(Collector):
                 if (value := read()) is None:
                     continue
                 family.add_metric((), float(value))
-            except Exception:
+            except Exception:  # one faulty reading must not hide the other metrics
                 _log_failure(family)
             else:
                 yield family
@@ -80,7 +80,7 @@ class ReadingsCollector(Collector):
         try:
             for role, version in readings.bundles().items():
                 info.add_metric((version, role), 1.0)
-        except Exception:
+        except Exception:  # as above
             _log_failure(info)
         else:
             yield info
