@@ -27,7 +27,7 @@ from tagging.media.timeline import Timeline, build_timeline, plan_frames
 from tagging.media.tracks import Tracks, choose_tracks
 from tagging.types import SAMPLE_RATE_HZ, Frames, MediaSample, Sound
 
-DECODING_VERSION = 2  # raised when the same file gives other pictures or sound; stored features are named after it
+DECODING_VERSION = 3  # raised when the same file gives other pictures or sound; stored features are named after it
 # HEIF and AVIF pictures, often tiled, are opened like MP4; of a grid only the first tile would be seen.
 STILL_BRANDS = frozenset({"heic", "heix", "heim", "heis", "mif1", "avif"})
 SILENCE = 1e-4  # highest absolute sample of a track that counts as silent
@@ -99,7 +99,11 @@ def _survey(path: Path, config: MediaConfig, deadline: Deadline) -> _Survey:
                 format_name=container.format.long_name or container.format.name,
                 tracks=tracks,
                 timeline=timeline,
-                warnings=(*(_cuts(path, container, tracks, tables) or _cut_bytes(path)), *_mended(timeline)),
+                warnings=(
+                    *_transparency(container, tracks),
+                    *(_cuts(path, container, tracks, tables) or _cut_bytes(path)),
+                    *_mended(timeline),
+                ),
             )
     except av.error.FFmpegError as error:
         raise _not_timed(describe(path)) from error
@@ -148,6 +152,12 @@ def _cuts(path: Path, container: InputContainer, tracks: Tracks, tables: Mapping
         if stream.duration is not None and stream.time_base is not None:
             cuts += _cut(found_s, float(stream.duration * stream.time_base), track_name)
     return cuts
+
+
+def _transparency(container: InputContainer, tracks: Tracks) -> list[str]:
+    """Warn of VP8 and VP9 with transparency, which is a second stream that ffmpeg's decoders do not read."""
+    is_transparent = tracks.picture is not None and container.streams[tracks.picture].metadata.get("alpha_mode") == "1"
+    return ["the picture is transparent in places, which is not read"] if is_transparent else []
 
 
 def _mended(timeline: Timeline) -> list[str]:

@@ -46,5 +46,14 @@ class Shape:
 def _rgb(frame: VideoFrame, width: int, height: int) -> NDArray[np.uint8]:
     if is_hdr(frame):
         return to_sdr(frame, width, height)
-    scaled = frame.reformat(width, height, "rgb24", interpolation=Interpolation.BICUBIC, threads=1)
-    return np.asarray(scaled.to_ndarray(), np.uint8)
+    has_alpha = frame.format.has_palette or any(component.is_alpha for component in frame.format.components)
+    pixels = "rgba" if has_alpha else "rgb24"
+    scaled = frame.reformat(width, height, pixels, interpolation=Interpolation.BICUBIC, threads=1)
+    picture = np.asarray(scaled.to_ndarray(), np.uint8)
+    return _on_white(picture) if has_alpha else picture
+
+
+def _on_white(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return (H, W, 4) RGBA as RGB on a white page: what lies under a transparent pixel is arbitrary."""
+    alpha = picture[..., 3:].astype(np.float32) / 255
+    return (picture[..., :3] * alpha + 255 * (1 - alpha) + 0.5).astype(np.uint8)

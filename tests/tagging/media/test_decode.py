@@ -5,7 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 
 from tagging.config.media import MediaConfig
 from tagging.errors import (
@@ -350,3 +353,34 @@ def test_an_animated_webp_is_refused_with_what_to_give_instead(tmp_path: Path) -
     path.write_bytes(b"RIFF\x20\0\0\0WEBPVP8X\x0a\0\0\0\x02\0\0\0" + bytes(40))
     with pytest.raises(InvalidMediaError, match="an animated WebP, which is not read"):
         decode(path, MediaConfig())
+
+
+def transparent(path: Path, codec: str, pixels: str) -> Path:
+    """Write red pictures whose right half is transparent."""
+    picture = np.zeros((64, 96, 4), np.uint8)
+    picture[..., 0], picture[:, :48, 3] = 255, 255
+    with av.open(str(path), "w") as out:
+        video = out.add_stream(codec, rate=5)
+        assert isinstance(video, VideoStream)
+        video.width, video.height, video.pix_fmt = 96, 64, pixels
+        for number in range(5):
+            frame = VideoFrame.from_ndarray(picture, "rgba")
+            frame.pts = number
+            out.mux(video.encode(frame.reformat(format=pixels)))
+        out.mux(video.encode())
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "pixels"), [("a.mov", "png", "rgba"), ("a.mkv", "ffv1", "bgra"), ("a.mkv", "ffv1", "yuva444p")]
+)
+def test_what_is_transparent_is_shown_on_white(tmp_path: Path, name: str, codec: str, pixels: str) -> None:
+    frames = decode(transparent(tmp_path / name, codec, pixels), CONFIG).frames
+    assert frames is not None
+    np.testing.assert_allclose(frames.pixels[:, 32, 24], [[255, 0, 0]] * len(frames.pixels), atol=3)
+    np.testing.assert_allclose(frames.pixels[:, 32, 72], [[255, 255, 255]] * len(frames.pixels), atol=3)
+
+
+def test_transparency_that_is_not_read_gives_a_warning(tmp_path: Path) -> None:
+    sample = decode(transparent(tmp_path / "sticker.webm", "libvpx-vp9", "yuva420p"), CONFIG)
+    assert "the picture is transparent in places, which is not read" in sample.warnings
