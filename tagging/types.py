@@ -98,6 +98,29 @@ class MediaSample:
             raise ValueError("a media sample needs frames or sound")
 
 
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """Words that are spoken in a video or stand on its screen."""
+
+    text: str
+    start_s: float  # from the start of the video
+    end_s: float
+    confidence: float  # of the reader, in [0, 1]
+    language: str = ""  # ISO 639-1; "" if unknown
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.start_s <= self.end_s or not 0.0 <= self.confidence <= 1.0:
+            raise ValueError(f"passage from {self.start_s} s to {self.end_s} s, confidence {self.confidence}")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The passages that a reader of speech or of screen text found, in the order of time, and what it left out."""
+
+    passages: tuple[Passage, ...]
+    warnings: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class ModalityFeatures:
     """Encoder outputs for one video: tokens for the ranker, None where a modality is missing."""

@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from tagging.types import Frames, Sound
+from tagging.types import Frames, Reading, Sound
 
 
 class TextEncoder(Protocol):
@@ -45,6 +45,20 @@ class SoundEncoder(Protocol):
 
     def encode(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """(B, 96, 64) -> (B, D), one row per example."""
+
+
+class SpeechReader(Protocol):
+    fingerprint: str  # changes whenever the same sound could be read differently
+
+    def read(self, sound: Sound) -> Reading:
+        """Transcribe speech, within the reader's limits; what cannot be trusted is left out."""
+
+
+class ScreenReader(Protocol):
+    fingerprint: str
+
+    def read(self, frames: Frames) -> Reading:
+        """Read the text on some of the frames; a text on several frames is one passage from the first to the last."""
 
 
 @runtime_checkable
