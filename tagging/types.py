@@ -21,8 +21,11 @@ Indices = NDArray[np.int64]  # rows of a table or positions in an array
 
 T = TypeVar("T")
 
-Modality = Literal["text", "frames", "audio"]
+Modality = Literal["text", "frames", "audio"]  # of encoders, which make vectors
 MODALITIES: tuple[Modality, ...] = ("text", "frames", "audio")
+PassageSource = Literal["speech", "screen"]  # of readers, which make text
+PASSAGE_SOURCES: tuple[PassageSource, ...] = ("speech", "screen")
+AnyModality = Modality | PassageSource
 SAMPLE_RATE_HZ = 16_000
 
 
@@ -129,13 +132,16 @@ class ModalityFeatures:
     frames: NDArray[np.float32] | None = None  # (T, D_frames)
     audio: NDArray[np.float32] | None = None  # (S, D_audio)
     warnings: tuple[str, ...] = ()
+    speech: Reading | None = None
+    screen: Reading | None = None
+    frame_spans: NDArray[np.float64] | None = None  # (T, 2) start and end in seconds of what each frame stands for
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VideoEmbeddings:
     """Pooled embeddings and texts of one video, the input of recall; a missing modality is absent from the mappings."""
 
-    rows: Mapping[str, FloatRows]  # (D,) unit row by modality
+    rows: Mapping[str, FloatRows]  # (D,) unit row by modality; of passages, the text encoder's
     warnings: tuple[str, ...] = ()
     # (T, classes) probability in [0, 1] of each class for each frame or sound example; absent where the encoder was
     # not trained as a classifier.
@@ -143,19 +149,26 @@ class VideoEmbeddings:
     title: str = ""
     description: str = ""
     uploader_id: str | None = None
+    passages: Mapping[PassageSource, tuple[Passage, ...]] = field(default_factory=dict)  # at least one each
+    frame_spans: NDArray[np.float64] | None = None  # (T, 2) as in ModalityFeatures; None where times are unknown
 
     def __post_init__(self) -> None:
         for modality, tokens in self.beliefs.items():
             if tokens.ndim != 2 or not len(tokens):
                 raise ValueError(f"{modality} beliefs of shape {tokens.shape}, not (T, classes)")
+        for source, passages in self.passages.items():
+            if not passages:
+                raise ValueError(f"no passages of {source}: a source without any is absent")
         for view, row in self.rows.items():
             norm = float(np.linalg.norm(row))
             if row.ndim != 1 or not abs(norm - 1.0) < 1e-3:  # also rejects NaN
                 raise ValueError(f"{view} embedding of shape {row.shape} and norm {norm}, not a unit row")
 
     @property
-    def modalities(self) -> tuple[Modality, ...]:
-        return tuple(modality for modality in MODALITIES if modality in self.rows)
+    def modalities(self) -> tuple[AnyModality, ...]:
+        """The modalities that are present: those with a row, then those with passages."""
+        rows: list[AnyModality] = [modality for modality in MODALITIES if modality in self.rows]
+        return (*rows, *(source for source in PASSAGE_SOURCES if source in self.passages))
 
     @property
     def text(self) -> str:
@@ -192,7 +205,21 @@ class ClassTags:
 
 
 NO_NEIGHBOURS = Neighbours(np.zeros(0, np.int64), np.zeros(0, np.float32))
-EvidenceKind = Literal["video", "text", "frame", "sound", "uploader"]
+EvidenceKind = Literal["video", "text", "frame", "sound", "speech", "screen", "uploader"]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A part of the video that speaks for a tag."""
+
+    start_s: float  # from the start of the video
+    end_s: float
+    modality: AnyModality
+    strength: float  # the largest within the span, in [0, 1]; not comparable between modalities
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.start_s <= self.end_s:
+            raise ValueError(f"span from {self.start_s} s to {self.end_s} s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,10 +231,16 @@ class Evidence:
     similarity: float  # cosine, or the strength of a name (recall/channels/names.py)
     video_id: str | None = None  # video: a labelled video that has the tag
     title: str | None = None  # video: its title
-    text: str | None = None  # text: the words of title or description that mean the tag; uploader: how often it is used
+    # text, speech, screen: the words that mean the tag, as written or read; uploader: how often it is used
+    text: str | None = None
     frame: int | None = None  # frame: the frame that shows the tag best, counted from 1
     frames: int | None = None  # frame: number of frames, evenly spread over the video
-    start_s: float | None = None  # sound: start of the 0.96 s in which the tag is heard best
+    # Part of the video: sound: the 0.96 s in which the tag is heard best; speech, screen: the passage; frame: what the
+    # frame stands for, None where times are unknown.
+    start_s: float | None = None
+    end_s: float | None = None
+    # All parts of the video in which the channel finds the tag; answers have those of all channels in the tag instead.
+    spans: tuple[Span, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -285,6 +318,7 @@ class RankedTag:
     channels: Mapping[str, float]  # score of each channel that proposed it
     evidence: tuple[Evidence, ...] = ()
     is_new: bool = False  # True: a phrase of the text that is not in the catalog
+    spans: tuple[Span, ...] = ()  # by start; those of one modality are disjoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,7 +327,7 @@ class RankedTags:
 
     video_id: str
     tags: tuple[RankedTag, ...]
-    modalities: tuple[Modality, ...]  # modalities that were used
+    modalities: tuple[AnyModality, ...]  # modalities that were used
     warnings: tuple[str, ...]
     bundle_version: str
 

@@ -8,7 +8,7 @@ import numpy as np
 from tagging.features.base import ClassPredictor, mean_pool
 from tagging.features.factory import Encoders
 from tagging.media.read_ahead import ReadVideo
-from tagging.types import FloatRows, Modality, ModalityFeatures, VideoEmbeddings, VideoRef
+from tagging.types import PASSAGE_SOURCES, FloatRows, Modality, ModalityFeatures, VideoEmbeddings, VideoRef
 
 
 def encode_videos(encoders: Encoders, videos: Sequence[ReadVideo]) -> list[ModalityFeatures]:
@@ -53,7 +53,21 @@ def embed(encoders: Encoders, video: VideoRef, features: ModalityFeatures) -> Vi
         rows["audio"] = mean_pool(features.audio)
         if isinstance(encoders.audio, ClassPredictor):
             beliefs["audio"] = encoders.audio.beliefs(features.audio)
-    return VideoEmbeddings(rows, features.warnings, beliefs, video.title, video.description, video.uploader_id)
+    readings = {"speech": features.speech, "screen": features.screen}
+    return VideoEmbeddings(
+        rows,
+        features.warnings,
+        beliefs,
+        video.title,
+        video.description,
+        video.uploader_id,
+        passages={
+            source: reading.passages
+            for source in PASSAGE_SOURCES
+            if (reading := readings[source]) is not None and reading.passages
+        },
+        frame_spans=features.frame_spans,
+    )
 
 
 def cut_text_warning(tokens: int, max_tokens: int) -> tuple[str, ...]:

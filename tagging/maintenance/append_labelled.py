@@ -16,7 +16,7 @@ from tagging.store.features import FeatureStore
 from tagging.store.labelled_log import AddedVideo, LabelledFileLog, RemovedVideo, to_bytes
 from tagging.tags.catalog import TagCatalog
 from tagging.text.normalise import normalise
-from tagging.types import LabelledVideo, Modality, VideoEmbeddings
+from tagging.types import MODALITIES, LabelledVideo, Modality, VideoEmbeddings
 
 logger = logging.getLogger(__name__)
 
@@ -94,8 +94,8 @@ def append_removals(log: Path, video_ids: Sequence[str]) -> int:
 
 
 def _added(video: LabelledVideo, embeddings: VideoEmbeddings, fingerprints: Mapping[Modality, str]) -> AddedVideo:
-    rows = {modality: embeddings.rows[modality] for modality in embeddings.modalities}
-    encoders = {modality: fingerprints[modality] for modality in embeddings.modalities}
+    rows = {modality: embeddings.rows[modality] for modality in MODALITIES if modality in embeddings.rows}
+    encoders = {modality: fingerprints[modality] for modality in rows}
     return AddedVideo(replace(video.video, uri=None), video.tags, rows, encoders)
 
 

@@ -18,7 +18,7 @@ from tagging.pipeline.models import PipelineModels
 from tagging.pipeline.recall_stage import RecallStage
 from tagging.store.labelled_log import AddedVideo, LabelledUpdate, RemovedVideo
 from tagging.text.normalise import normalise
-from tagging.types import LabelledVideo, Modality
+from tagging.types import MODALITIES, LabelledVideo, Modality
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ def encode_labelled(
     if not embeddings.rows:
         raise nothing_to_read(read.video, features.warnings)
     fingerprints = models.encoders.fingerprints()
-    rows = {modality: embeddings.rows[modality] for modality in embeddings.modalities}
+    rows = {modality: embeddings.rows[modality] for modality in MODALITIES if modality in embeddings.rows}
     made_by = {modality: fingerprints[modality] for modality in rows}
     return AddedVideo(replace(read.video, uri=None), labelled.tags, rows, made_by), embeddings.warnings
 

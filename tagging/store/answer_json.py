@@ -4,12 +4,12 @@ Each form has its own keys and rounding, because readers depend on each of them;
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import fields
 from typing import Any
 
 from tagging.types import Evidence, RankedTag, RankedTags
 
-EVIDENCE_FIELDS = tuple(field.name for field in fields(Evidence))
+EVIDENCE_FIELDS = tuple(field.name for field in fields(Evidence) if field.name != "spans")
 
 
 def answer_to_json(answer: RankedTags) -> dict[str, Any]:
@@ -103,4 +103,5 @@ def _tag_from_json(stored: Mapping[str, Any]) -> RankedTag:
 
 def _present_fields(evidence: Evidence) -> dict[str, Any]:
     """Return the fields of this kind of evidence; fields of other kinds are None and left out."""
-    return {name: value for name, value in asdict(evidence).items() if value is not None}
+    values = ((name, getattr(evidence, name)) for name in EVIDENCE_FIELDS)
+    return {name: value for name, value in values if value is not None}

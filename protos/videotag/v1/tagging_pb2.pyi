@@ -36,6 +36,10 @@ class _ModalityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Modality.Val
     """The frames."""
     MODALITY_AUDIO: _Modality.ValueType  # 3
     """The sound."""
+    MODALITY_SPEECH: _Modality.ValueType  # 4
+    """What is said."""
+    MODALITY_SCREEN: _Modality.ValueType  # 5
+    """Text on the screen."""
 
 class Modality(_Modality, metaclass=_ModalityEnumTypeWrapper):
     """A modality of a video."""
@@ -48,6 +52,10 @@ MODALITY_FRAMES: Modality.ValueType  # 2
 """The frames."""
 MODALITY_AUDIO: Modality.ValueType  # 3
 """The sound."""
+MODALITY_SPEECH: Modality.ValueType  # 4
+"""What is said."""
+MODALITY_SCREEN: Modality.ValueType  # 5
+"""Text on the screen."""
 Global___Modality: _TypeAlias = Modality  # noqa: Y015
 
 class _TagStatus:
@@ -310,6 +318,7 @@ class RankedTag(_message.Message):
     IS_NEW_FIELD_NUMBER: _builtins.int
     CHANNELS_FIELD_NUMBER: _builtins.int
     EVIDENCE_FIELD_NUMBER: _builtins.int
+    SPANS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Id of the tag, 16 hexadecimal digits; of a new tag the one that it would get."""
     name: _builtins.str
@@ -326,6 +335,12 @@ class RankedTag(_message.Message):
     def evidence(self) -> _containers.RepeatedCompositeFieldContainer[Global___Evidence]:
         """The evidence. Default: none, unless the request asks for it."""
 
+    @_builtins.property
+    def spans(self) -> _containers.RepeatedCompositeFieldContainer[Global___TagSpan]:
+        """When it is seen, heard, said or on the screen, by start; spans of one modality are disjoint. None if the tag has no
+        evidence with known times.
+        """
+
     def __init__(
         self,
         *,
@@ -335,14 +350,53 @@ class RankedTag(_message.Message):
         is_new: _builtins.bool = ...,
         channels: _abc.Iterable[Global___ChannelScore] | None = ...,
         evidence: _abc.Iterable[Global___Evidence] | None = ...,
+        spans: _abc.Iterable[Global___TagSpan] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channels", b"channels", "confidence", b"confidence", "evidence", b"evidence", "id", b"id", "is_new", b"is_new", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channels", b"channels", "confidence", b"confidence", "evidence", b"evidence", "id", b"id", "is_new", b"is_new", "name", b"name", "spans", b"spans"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RankedTag: _TypeAlias = RankedTag  # noqa: Y015
+
+@_typing.final
+class TagSpan(_message.Message):
+    """A part of the video that speaks for a tag."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_FIELD_NUMBER: _builtins.int
+    END_FIELD_NUMBER: _builtins.int
+    MODALITY_FIELD_NUMBER: _builtins.int
+    STRENGTH_FIELD_NUMBER: _builtins.int
+    modality: Global___Modality.ValueType
+    """What speaks for the tag: frames, audio, speech or screen."""
+    strength: _builtins.float
+    """The largest strength within the span, in [0, 1]; not comparable between modalities."""
+    @_builtins.property
+    def start(self) -> _duration_pb2.Duration:
+        """Start, from the start of the video."""
+
+    @_builtins.property
+    def end(self) -> _duration_pb2.Duration:
+        """End; not before the start."""
+
+    def __init__(
+        self,
+        *,
+        start: _duration_pb2.Duration | None = ...,
+        end: _duration_pb2.Duration | None = ...,
+        modality: Global___Modality.ValueType = ...,
+        strength: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "start", b"start"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "modality", b"modality", "start", b"start", "strength", b"strength"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TagSpan: _TypeAlias = TagSpan  # noqa: Y015
 
 @_typing.final
 class ChannelScore(_message.Message):
@@ -383,6 +437,8 @@ class Evidence(_message.Message):
     FRAME_FIELD_NUMBER: _builtins.int
     SOUND_FIELD_NUMBER: _builtins.int
     UPLOADER_FIELD_NUMBER: _builtins.int
+    SPEECH_FIELD_NUMBER: _builtins.int
+    SCREEN_FIELD_NUMBER: _builtins.int
     channel: _builtins.str
     """Name of the channel that found it."""
     similarity: _builtins.float
@@ -407,6 +463,14 @@ class Evidence(_message.Message):
     def uploader(self) -> Global___UploaderEvidence:
         """The uploader's habit."""
 
+    @_builtins.property
+    def speech(self) -> Global___PassageEvidence:
+        """Words that are said."""
+
+    @_builtins.property
+    def screen(self) -> Global___PassageEvidence:
+        """Words on the screen."""
+
     def __init__(
         self,
         *,
@@ -417,12 +481,14 @@ class Evidence(_message.Message):
         frame: Global___FrameEvidence | None = ...,
         sound: Global___SoundEvidence | None = ...,
         uploader: Global___UploaderEvidence | None = ...,
+        speech: Global___PassageEvidence | None = ...,
+        screen: Global___PassageEvidence | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["frame", b"frame", "kind", b"kind", "sound", b"sound", "text", b"text", "uploader", b"uploader", "video", b"video"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["frame", b"frame", "kind", b"kind", "screen", b"screen", "sound", b"sound", "speech", b"speech", "text", b"text", "uploader", b"uploader", "video", b"video"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "frame", b"frame", "kind", b"kind", "similarity", b"similarity", "sound", b"sound", "text", b"text", "uploader", b"uploader", "video", b"video"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "frame", b"frame", "kind", b"kind", "screen", b"screen", "similarity", b"similarity", "sound", b"sound", "speech", b"speech", "text", b"text", "uploader", b"uploader", "video", b"video"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["video", "text", "frame", "sound", "uploader"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["video", "text", "frame", "sound", "uploader", "speech", "screen"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -484,19 +550,31 @@ class FrameEvidence(_message.Message):
 
     FRAME_FIELD_NUMBER: _builtins.int
     FRAMES_FIELD_NUMBER: _builtins.int
+    START_FIELD_NUMBER: _builtins.int
+    END_FIELD_NUMBER: _builtins.int
     frame: _builtins.int
     """Which of the frames, in [1, frames]."""
     frames: _builtins.int
     """How many were looked at, evenly spread over the video; at least 1."""
+    @_builtins.property
+    def start(self) -> _duration_pb2.Duration:
+        """Start of the part of the video that the frame stands for. Unset if times are unknown."""
+
+    @_builtins.property
+    def end(self) -> _duration_pb2.Duration:
+        """Its end. Unset if times are unknown."""
+
     def __init__(
         self,
         *,
         frame: _builtins.int = ...,
         frames: _builtins.int = ...,
+        start: _duration_pb2.Duration | None = ...,
+        end: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "start", b"start"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["frame", b"frame", "frames", b"frames"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "frame", b"frame", "frames", b"frames", "start", b"start"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -509,22 +587,62 @@ class SoundEvidence(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     START_FIELD_NUMBER: _builtins.int
+    END_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def start(self) -> _duration_pb2.Duration:
         """The start of the 0.96 seconds, from the start of the sound, in steps of 0.96 s; from 0."""
+
+    @_builtins.property
+    def end(self) -> _duration_pb2.Duration:
+        """Their end. Unset in answers stored by earlier versions."""
 
     def __init__(
         self,
         *,
         start: _duration_pb2.Duration | None = ...,
+        end: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["start", b"start"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "start", b"start"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["start", b"start"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "start", b"start"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SoundEvidence: _TypeAlias = SoundEvidence  # noqa: Y015
+
+@_typing.final
+class PassageEvidence(_message.Message):
+    """Where words that mean the tag are said or stand on the screen."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEXT_FIELD_NUMBER: _builtins.int
+    START_FIELD_NUMBER: _builtins.int
+    END_FIELD_NUMBER: _builtins.int
+    text: _builtins.str
+    """As they were read."""
+    @_builtins.property
+    def start(self) -> _duration_pb2.Duration:
+        """Start of the passage that contains them, from the start of the video."""
+
+    @_builtins.property
+    def end(self) -> _duration_pb2.Duration:
+        """Its end; not before the start."""
+
+    def __init__(
+        self,
+        *,
+        text: _builtins.str = ...,
+        start: _duration_pb2.Duration | None = ...,
+        end: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "start", b"start"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "start", b"start", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PassageEvidence: _TypeAlias = PassageEvidence  # noqa: Y015
 
 @_typing.final
 class UploaderEvidence(_message.Message):

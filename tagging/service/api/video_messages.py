@@ -14,16 +14,18 @@ from tagging.service.calls.feedback import VideoFeedback
 from tagging.service.calls.requests import LabelledVideoReport, TagRequest, TagResponse
 from tagging.service.errors.text_limits import sendable
 from tagging.store.database.taggings import TaggingOptions
-from tagging.types import Evidence, LabelledVideo, Modality, RankedTag, VideoRef
+from tagging.types import AnyModality, Evidence, LabelledVideo, RankedTag, VideoRef
 
 T = TypeVar("T")
 
 ROUNDING = 1e-3  # tolerance for float sums that exceed their range
 
-MODALITY: Mapping[Modality, pb.Modality.ValueType] = {
+MODALITY: Mapping[AnyModality, pb.Modality.ValueType] = {
     "text": pb.MODALITY_TEXT,
     "frames": pb.MODALITY_FRAMES,
     "audio": pb.MODALITY_AUDIO,
+    "speech": pb.MODALITY_SPEECH,
+    "screen": pb.MODALITY_SCREEN,
 }
 
 

@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass
 
 from tagging.store.database.taggings import Tagging, TaggingOptions
-from tagging.types import Modality, RankedTags, VideoRef
+from tagging.types import AnyModality, RankedTags, VideoRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class LabelledVideoReport:
 
     tag_ids: tuple[str, ...]
     unknown_tags: tuple[str, ...]
-    modalities: tuple[Modality, ...]
+    modalities: tuple[AnyModality, ...]
     warnings: tuple[str, ...]
     bundle_version: str
     content_hash: str
