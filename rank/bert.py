@@ -7,7 +7,6 @@ a text through the upper layers only.
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +14,9 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 from tokenizers import BertWordPieceTokenizer, Tokenizer
-from torch import Tensor, nn
+from torch import Tensor
 
+from tagging.bert import EPSILON, Bert, BertShape, pooled
 from tagging.errors import ArtifactMismatchError
 from tagging.ragged import Tokens, starts_of
 from tagging.text.normalise import plain
@@ -24,45 +24,7 @@ from tagging.text.normalise import plain
 AT_ONCE = 64  # texts of similar length
 TOKENIZED_AT_ONCE = 4096  # the tokenizer returns much more for each token than its id
 # The variant that torch's layers compute; some other models (RoBERTa) use the same weight names.
-SAME = {"model_type": "bert", "hidden_act": "gelu", "position_embedding_type": "absolute", "layer_norm_eps": 1e-12}
-
-
-@dataclass(frozen=True, slots=True)
-class BertShape:
-    vocabulary: int
-    positions: int
-    width: int
-    heads: int
-    inner: int  # width of the feed-forward part
-    layers: int
-
-
-class Bert(nn.Module):
-    """BERT without its pooler: word and position embeddings, and a stack of transformer layers."""
-
-    def __init__(self, shape: BertShape) -> None:
-        super().__init__()
-        self.shape = shape
-        self.words = nn.Embedding(shape.vocabulary, shape.width)
-        self.positions = nn.Embedding(shape.positions, shape.width)
-        self.norm = nn.LayerNorm(shape.width, eps=1e-12)
-        self.layers = nn.ModuleList(
-            nn.TransformerEncoderLayer(
-                shape.width, shape.heads, shape.inner, dropout=0.1, activation="gelu", layer_norm_eps=1e-12,
-                batch_first=True,
-            )
-            for _ in range(shape.layers)
-        )  # fmt: skip
-
-    def enter(self, ids: Tensor) -> Tensor:
-        """Return the (B, T, D) embeddings of (B, T) ids."""
-        return torch.as_tensor(self.norm(self.words(ids) + self.positions.weight[: ids.shape[1]]))
-
-    def through(self, states: Tensor, mask: Tensor, layers: slice) -> Tensor:
-        """Return (B, T, D) states after some of the layers; mask: (B, T) True where there is a token."""
-        for layer in list(self.layers)[layers]:
-            states = layer(states, src_key_padding_mask=~mask)
-        return states
+SAME = {"model_type": "bert", "hidden_act": "gelu", "position_embedding_type": "absolute", "layer_norm_eps": EPSILON}
 
 
 class TextTokenizer:
@@ -127,12 +89,6 @@ def encode_lower_layers(bert: Bert, tokenizer: TextTokenizer, texts: Sequence[st
         for row, states, present in zip(rows.tolist(), batch.half().cpu().numpy(), mask.cpu().numpy(), strict=True):
             values[starts[row] : starts[row + 1]] = states[present]
     return Tokens(starts, values)
-
-
-def pooled(states: Tensor, mask: Tensor) -> Tensor:
-    """Return the (B, D) mean over tokens, as sentence-transformers pools MiniLM; zeros for an item without a token."""
-    summed = (states * mask[..., None]).sum(dim=1)
-    return summed / mask.sum(dim=1, keepdim=True).clamp(min=1)
 
 
 def load_bert(folder: Path, layers: Sequence[int]) -> tuple[Bert, Path]:

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 from tokenizers import Tokenizer
 
-from rank.bert import Bert, BertShape, TextTokenizer, encode_lower_layers
+from rank.bert import TextTokenizer, encode_lower_layers
 from rank.confidence import ConfidenceModel
 from rank.padding import pad
 from rank.towers import TagInput, Towers, VideoInput
 from rank.tree_reranker import TreeReranker
+from tagging.bert import Bert, BertShape
 from tagging.config.rank import RankerConfig
 from tagging.files.tensors import read_tensors
 from tagging.ragged import Tokens, starts_of

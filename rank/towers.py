@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rank.bert import Bert, pooled
 from rank.nextvlad import ContextGating, NextVLAD, NextVLADSize
 from rank.padding import Padded, to_device
+from tagging.bert import Bert, pooled
 from tagging.config.rank import TowersConfig
 from tagging.types import Modality
 

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from rank.bert import Bert
 from rank.checkpoint import restore, save
 from rank.distributed import Hardware, Worker, run_distributed
 from rank.gradcache import backward
@@ -27,6 +26,7 @@ from rank.loss import decoupled_contrastive, false_negative_mask
 from rank.negatives import NegativeSample, NegativeSampler
 from rank.padding import pad
 from rank.towers import TagInput, Towers, VideoInput
+from tagging.bert import Bert
 from tagging.config.random_streams import Stream
 from tagging.config.rank import RankerConfig
 from tagging.errors import NothingToLearnError

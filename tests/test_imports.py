@@ -15,7 +15,18 @@ from tests.support.paths import REPOSITORY
 
 ROOT = REPOSITORY
 
-GROUND = {"types", "errors", "ragged", "text", "messages", "splits", "paths", "progress", "torch_tools", "concurrency"}
+GROUND = {
+    "types",
+    "errors",
+    "ragged",
+    "text",
+    "messages",
+    "splits",
+    "paths",
+    "progress",
+    "torch_tools",
+    "concurrency",
+} | {"bert"}
 VALUES = {"files", "config", "tags", "media", "manifests"}
 STAGES = {"features", "recall", "rank"}
 

@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from rank.bert import Bert, load_bert, load_tokenizer
+from rank.bert import load_bert, load_tokenizer
 from rank.contrastive import TagScorer, TowerEncoder
 from rank.negatives import NegativeSampler, exclusion_mask, hierarchy_mask, top_edges
 from rank.towers import Towers
 from rank.train import RankData, train_ranker
+from tagging.bert import Bert
 from tagging.config.random_streams import Stream
 from tagging.config.rank import NegativesConfig, RankerConfig
 from tagging.features.weights import bert_folder

@@ -13,7 +13,8 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 
-from rank.bert import encode_lower_layers, load_bert, load_tokenizer, pooled
+from rank.bert import encode_lower_layers, load_bert, load_tokenizer
+from tagging.bert import pooled
 from tagging.errors import ArtifactMismatchError
 from tagging.features.text import SentenceTransformerEncoder
 from tagging.features.torchvision_compat import repair_torchvision

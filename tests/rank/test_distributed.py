@@ -9,9 +9,9 @@ import torch
 from torch import distributed, nn
 
 from rank import train
-from rank.bert import Bert
 from rank.distributed import Hardware, Worker, run_distributed
 from rank.train import train_ranker
+from tagging.bert import Bert
 from tagging.config.rank import RankerConfig
 from tagging.errors import InvalidConfigError, VideotagError
 from tagging.progress import Progress, Silent

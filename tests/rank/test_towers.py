@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rank.bert import pooled
 from rank.padding import pad
 from rank.towers import TagInput, Towers, VideoInput
+from tagging.bert import pooled
 from tagging.config.rank import TowersConfig
 from tagging.ragged import Tokens
 from tagging.types import MODALITIES, Modality

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from rank import train
-from rank.bert import Bert
 from rank.negatives import NegativeSample, NegativeSampler
 from rank.train import train_ranker
+from tagging.bert import Bert
 from tagging.config.rank import NegativesConfig
 from tagging.progress import Silent
 from tests.support.ranker_data import CONFIG, LONG, TAGS, cosines_of, read, same, share_above, toy, trained

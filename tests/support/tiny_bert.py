@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from rank.bert import Bert, BertShape
+from tagging.bert import Bert, BertShape
 from tagging.ragged import Tokens
 
 SHAPE = BertShape(vocabulary=40, positions=16, width=32, heads=2, inner=48, layers=3)
