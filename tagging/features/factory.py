@@ -7,6 +7,7 @@ from tagging.config.encoders import (
     EncodersConfig,
     FrameStatisticsConfig,
     HashedTextConfig,
+    MultilingualE5Config,
     OpenClipConfig,
     SentenceTransformersConfig,
     SoundStatisticsConfig,
@@ -17,7 +18,7 @@ from tagging.config.encoders import (
     VisionConfig,
 )
 from tagging.features.base import FrameEncoder, SoundEncoder, TextEncoder
-from tagging.features.weights import clip_source, text_folder, trained_file, vggish_file
+from tagging.features.weights import clip_source, e5_file, text_folder, trained_file, vggish_file
 from tagging.types import MODALITIES, Modality
 
 
@@ -58,6 +59,8 @@ def check_weights(config: EncodersConfig) -> None:
     """Raise MissingWeightsError or MissingPackageError for the first encoder that cannot be loaded; loads nothing."""
     if isinstance(config.text, SentenceTransformersConfig):
         text_folder(config.text)
+    if isinstance(config.text, MultilingualE5Config):
+        e5_file(config.text)
     if isinstance(config.vision, OpenClipConfig):
         clip_source(config.vision)
     if isinstance(config.vision, TrainedVisionConfig):
@@ -73,6 +76,10 @@ def _text(config: TextConfig | None, device: str) -> TextEncoder | None:
         from tagging.features.text import SentenceTransformerEncoder
 
         return SentenceTransformerEncoder(text_folder(config), config.max_tokens, config.batch_size, device)
+    if isinstance(config, MultilingualE5Config):
+        from tagging.features.e5 import E5Encoder
+
+        return E5Encoder(e5_file(config), config.max_tokens, config.batch_size, device)
     if isinstance(config, HashedTextConfig):
         from tagging.features.statistics import HashedTextEncoder
 
@@ -113,7 +120,14 @@ def _audio(config: AudioConfig | None, device: str) -> SoundEncoder | None:
 
 
 def _device(config: EncodersConfig) -> str:
-    networks = (SentenceTransformersConfig, OpenClipConfig, VggishConfig, TrainedVisionConfig, TrainedAudioConfig)
+    networks = (
+        SentenceTransformersConfig,
+        MultilingualE5Config,
+        OpenClipConfig,
+        VggishConfig,
+        TrainedVisionConfig,
+        TrainedAudioConfig,
+    )
     has_network = any(isinstance(encoder, networks) for encoder in (config.text, config.vision, config.audio))
     if config.device == "auto" and not has_network:
         return "cpu"

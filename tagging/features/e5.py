@@ -1,0 +1,127 @@
+"""Multilingual sentence embeddings of titles and descriptions (E5, Wang et al. 2024), from a file of 4-bit weights.
+
+Of the 118 million weights, 96 million are word embeddings. These stay in 4-bit blocks, and only the rows that a batch
+needs are dequantised; the layers are float32.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from tagging.bert import Bert, pooled
+from tagging.errors import ArtifactMismatchError
+from tagging.features.e5_file import E5File, QuantisedTable, read_e5
+from tagging.features.e5_tokens import E5Tokenizer
+from tagging.features.weights import fingerprint
+from tagging.text.normalise import VERSION, plain
+
+PROMPT = "query: "  # begins both texts of a pair in symmetric tasks, as the model was trained with it
+
+
+class E5Encoder:
+    """A TextEncoder over the Q4_0 file of multilingual-e5-small.
+
+    `max_tokens` is the smaller of the configured value and the number of positions of the model. Raises
+    ArtifactMismatchError unless the file is complete.
+    """
+
+    def __init__(self, file: Path, max_tokens: int, batch_size: int, device: str = "cpu") -> None:
+        stored = read_e5(file)
+        try:
+            self._words = _words_of(stored)
+            self._bert = bert_of(stored).to(device)
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise ArtifactMismatchError(f"{file} is no complete multilingual-e5: {error}") from error
+        self._tokenizer = E5Tokenizer(stored.pieces)
+        self.dim = stored.shape.width
+        self.max_tokens = min(max_tokens, stored.shape.positions)
+        self.fingerprint = fingerprint(
+            "multilingual-e5",
+            {"max_tokens": self.max_tokens, "normalisation": VERSION, "version": 1},
+            {"weights": file},
+        )
+        self._batch_size = batch_size
+        self._device = device
+
+    def token_counts(self, texts: Sequence[str]) -> NDArray[np.int64]:
+        """(B,) tokens of each text, including prompt and special ones, before truncation."""
+        return np.array([len(numbers) for numbers in self._tokens(texts)], np.int64)
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """B texts -> (B, D) unit rows: means over the tokens. Texts of similar length share a batch."""
+        tokens = [_truncated(numbers, self.max_tokens) for numbers in self._tokens(texts)]
+        rows = np.empty((len(texts), self.dim), np.float32)
+        order = np.argsort([len(numbers) for numbers in tokens], kind="stable")
+        for start in range(0, len(texts), self._batch_size):
+            batch = order[start : start + self._batch_size]
+            rows[batch] = self._means([tokens[index] for index in batch])
+        return rows
+
+    def _tokens(self, texts: Sequence[str]) -> list[list[int]]:
+        return self._tokenizer.numbers([PROMPT + plain(text) for text in texts])
+
+    @torch.inference_mode()
+    def _means(self, tokens: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+        mask = torch.zeros(len(tokens), max(map(len, tokens)), dtype=torch.bool)
+        for row, numbers in enumerate(tokens):
+            mask[row, : len(numbers)] = True
+        words = torch.zeros(*mask.shape, self.dim)
+        words[mask] = torch.from_numpy(self._words.rows(np.fromiter(chain.from_iterable(tokens), np.int64)))
+        mask = mask.to(self._device)
+        states = self._bert.through(self._bert.place(words.to(self._device)), mask, slice(None))
+        rows: NDArray[np.float32] = normalize(pooled(states, mask), dim=1).cpu().numpy()
+        return rows
+
+
+def _words_of(stored: E5File) -> QuantisedTable:
+    table = stored.tables["emb.word"]
+    if len(table.blocks) != stored.shape.vocabulary:
+        raise ValueError(f"emb.word has {len(table.blocks)} rows of {stored.shape.vocabulary}")
+    return table
+
+
+def bert_of(stored: E5File) -> Bert:
+    """Return the network of a file, without its word embeddings.
+
+    Raises KeyError for a missing tensor, RuntimeError for one of another shape.
+    """
+    with torch.random.fork_rng(devices=[]):  # the random initialisation; on the meta device it would take five seconds
+        bert = Bert(replace(stored.shape, vocabulary=0))
+    bert.load_state_dict(_state(stored), assign=True)
+    return bert.eval().requires_grad_(False)
+
+
+def _state(stored: E5File) -> dict[str, Tensor]:
+    """Return the state dict of `Bert` from the names and tensors of a file."""
+    shape = stored.shape
+    floats = {name: torch.from_numpy(numbers.copy()) for name, numbers in stored.floats.items()}
+    state = {
+        "words.weight": torch.zeros(0, shape.width),
+        # All tokens are of type 0.
+        "positions.weight": floats["emb.pos"].reshape(-1, shape.width) + floats["emb.type"][: shape.width],
+        "norm.weight": floats["emb.ln.w"],
+        "norm.bias": floats["emb.ln.b"],
+    }
+    for layer in range(shape.layers):
+        ours, theirs = f"layers.{layer}.", f"l{layer}."
+        projections = [stored.tables[f"{theirs}{part}.w"].whole() for part in "qkv"]
+        state[f"{ours}self_attn.in_proj_weight"] = torch.from_numpy(np.concatenate(projections))
+        state[f"{ours}self_attn.in_proj_bias"] = torch.cat([floats[f"{theirs}{part}.b"] for part in "qkv"])
+        for name, short in (("self_attn.out_proj", "ao"), ("linear1", "fi"), ("linear2", "fo")):
+            state[f"{ours}{name}.weight"] = torch.from_numpy(stored.tables[f"{theirs}{short}.w"].whole())
+            state[f"{ours}{name}.bias"] = floats[f"{theirs}{short}.b"]
+        for name, short in (("norm1", "aln"), ("norm2", "oln")):
+            state[f"{ours}{name}.weight"] = floats[f"{theirs}{short}.w"]
+            state[f"{ours}{name}.bias"] = floats[f"{theirs}{short}.b"]
+    return state
+
+
+def _truncated(numbers: list[int], limit: int) -> list[int]:
+    return numbers if len(numbers) <= limit else [*numbers[: limit - 1], numbers[-1]]
