@@ -132,7 +132,7 @@ class ModalityFeatures:
     frames: NDArray[np.float32] | None = None  # (T, D_frames)
     audio: NDArray[np.float32] | None = None  # (S, D_audio)
     warnings: tuple[str, ...] = ()
-    speech: Reading | None = None
+    speech: Reading | None = None  # None: not read
     screen: Reading | None = None
     frame_spans: NDArray[np.float64] | None = None  # (T, 2) start and end in seconds of what each frame stands for
 

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, PositiveInt
 
 from tagging.config.base import Branch
+from tagging.config.readers import PpOcrConfig, WhisperConfig
 
 
 class SentenceTransformersConfig(Branch):
@@ -91,9 +92,14 @@ AudioConfig = Annotated[VggishConfig | TrainedAudioConfig | SoundStatisticsConfi
 
 
 class EncodersConfig(Branch):
-    """Encoder of each modality; None: the modality is not read."""
+    """Encoder of each modality, and the readers of speech and of text on the screen; None: it is not read.
+
+    A reader whose packages are not installed is no error, but a warning in every answer that it could have added to.
+    """
 
     device: Literal["auto", "cpu", "cuda"] = "auto"  # auto: a GPU if torch finds one
     text: TextConfig | None
     vision: VisionConfig | None = None
     audio: AudioConfig | None = None
+    speech: WhisperConfig | None = None
+    screen: PpOcrConfig | None = None

@@ -7,6 +7,7 @@ import numpy as np
 
 from tagging.features.base import ClassPredictor, mean_pool
 from tagging.features.factory import Encoders
+from tagging.features.read import read_passages
 from tagging.media.read_ahead import ReadVideo
 from tagging.types import PASSAGE_SOURCES, FloatRows, Modality, ModalityFeatures, VideoEmbeddings, VideoRef
 
@@ -36,6 +37,13 @@ def encode_videos(encoders: Encoders, videos: Sequence[ReadVideo]) -> list[Modal
             features[index] = replace(features[index], warnings=features[index].warnings + short)
         for index, tokens in _together(heard, audio.encode).items():
             features[index] = replace(features[index], audio=tokens)
+
+    for index, video in enumerate(videos):
+        if video.media is not None:
+            readings, warnings = read_passages(encoders, video.media)
+            speech, screen = readings.get("speech"), readings.get("screen")
+            warnings = features[index].warnings + warnings
+            features[index] = replace(features[index], speech=speech, screen=screen, warnings=warnings)
     return features
 
 

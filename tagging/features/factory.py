@@ -1,6 +1,7 @@
 """Encoder factory: builds the encoders that a configuration names."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from tagging.config.encoders import (
     AudioConfig,
@@ -17,18 +18,24 @@ from tagging.config.encoders import (
     VggishConfig,
     VisionConfig,
 )
-from tagging.features.base import FrameEncoder, SoundEncoder, TextEncoder
+from tagging.config.readers import PpOcrConfig, WhisperConfig
+from tagging.features.base import FrameEncoder, ScreenReader, SoundEncoder, SpeechReader, TextEncoder
+from tagging.features.reader_weights import missing_readers, pp_ocr_files, whisper_files
 from tagging.features.weights import clip_source, e5_file, text_folder, trained_file, vggish_file
-from tagging.types import MODALITIES, Modality
+from tagging.types import MODALITIES, PASSAGE_SOURCES, Modality, PassageSource
 
 
 @dataclass(frozen=True, slots=True)
 class Encoders:
-    """One encoder per modality; None: the modality is ignored."""
+    """One encoder per modality, and the readers of passages; None: the modality is ignored, or is not read."""
 
     text: TextEncoder | None = None
     frames: FrameEncoder | None = None
     audio: SoundEncoder | None = None
+    speech: SpeechReader | None = None
+    screen: ScreenReader | None = None
+    # The command that installs each configured reader whose packages are missing.
+    missing: Mapping[PassageSource, str] = field(default_factory=dict)
 
     def present(self) -> dict[Modality, TextEncoder | FrameEncoder | SoundEncoder]:
         """Return the encoders that are present, by modality."""
@@ -39,19 +46,33 @@ class Encoders:
         """Return the fingerprint of each encoder that is present."""
         return {modality: encoder.fingerprint for modality, encoder in self.present().items()}
 
+    def reader_fingerprints(self) -> dict[PassageSource, str]:
+        """Return the fingerprint of each reader that is present."""
+        every = zip(PASSAGE_SOURCES, (self.speech, self.screen), strict=True)
+        return {source: reader.fingerprint for source, reader in every if reader is not None}
+
+    @property
+    def reads_media(self) -> bool:
+        """Whether any encoder or reader needs decoded media."""
+        return any(part is not None for part in (self.frames, self.audio, self.speech, self.screen))
+
 
 def load_encoders(config: EncodersConfig) -> Encoders:
-    """Find all weights, then import the libraries and load.
+    """Find all weights, then import the libraries and load. A reader without its packages is listed as missing.
 
     Raises MissingWeightsError or MissingPackageError before anything heavy is imported, InvalidConfigError for a
     device that is not available, ArtifactMismatchError for files that do not hold the configured model.
     """
     check_weights(config)
+    missing = missing_readers(config)
     device = _device(config)
     return Encoders(
         text=_text(config.text, device),
         frames=_frames(config.vision, device),
         audio=_audio(config.audio, device),
+        speech=None if "speech" in missing else _speech(config.speech, device),
+        screen=None if "screen" in missing else _screen(config.screen),
+        missing=missing,
     )
 
 
@@ -69,6 +90,7 @@ def check_weights(config: EncodersConfig) -> None:
         vggish_file(config.audio)
     if isinstance(config.audio, TrainedAudioConfig):
         trained_file(config.audio)
+    missing_readers(config)
 
 
 def _text(config: TextConfig | None, device: str) -> TextEncoder | None:
@@ -119,6 +141,22 @@ def _audio(config: AudioConfig | None, device: str) -> SoundEncoder | None:
     return None
 
 
+def _speech(config: WhisperConfig | None, device: str) -> SpeechReader | None:
+    if config is None:
+        return None
+    from tagging.features.speech import WhisperReader
+
+    return WhisperReader(whisper_files(config), config, device)
+
+
+def _screen(config: PpOcrConfig | None) -> ScreenReader | None:
+    if config is None:
+        return None
+    from tagging.features.screen_text import PpOcrReader
+
+    return PpOcrReader(pp_ocr_files(config), config)
+
+
 def _device(config: EncodersConfig) -> str:
     networks = (
         SentenceTransformersConfig,
@@ -129,7 +167,7 @@ def _device(config: EncodersConfig) -> str:
         TrainedAudioConfig,
     )
     has_network = any(isinstance(encoder, networks) for encoder in (config.text, config.vision, config.audio))
-    if config.device == "auto" and not has_network:
+    if config.device == "auto" and not has_network and config.speech is None:
         return "cpu"
     from tagging.torch_tools import torch_device  # imports torch, so missing weights are reported before
 

@@ -55,11 +55,10 @@ def make_tagger(
     predictions: of videos that nothing was fitted on; without them no precision can be guaranteed
     """
     config, encoders = manifest.config, models.encoders
-    reads_media = encoders.frames is not None or encoders.audio is not None
     return Tagger(
         models=models,
         selector=Selector(config.select, PrecisionThresholds(predictions, config.training.seed)),
-        decoder=DecodePool(config.media) if reads_media else None,
+        decoder=DecodePool(config.media) if encoders.reads_media else None,
         bundle_version=manifest.version,
         stages=stages,
     )

@@ -1,0 +1,125 @@
+"""Speech recognition: Whisper (Radford et al. 2022) through faster-whisper, behind Silero voice activity detection.
+
+Whisper writes sentences for any sound, so it runs on detected speech alone, and a passage counts only if the model was
+sure of its words and of the language.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import ctranslate2
+import faster_whisper
+import numpy as np
+import torch
+from faster_whisper import WhisperModel
+from faster_whisper.transcribe import Segment, TranscriptionInfo
+from faster_whisper.vad import SpeechTimestampsMap, VadOptions, get_speech_timestamps
+
+from tagging.config.readers import WhisperConfig
+from tagging.errors import ArtifactMismatchError
+from tagging.features.weights import fingerprint
+from tagging.types import SAMPLE_RATE_HZ, Passage, Reading, Sound
+
+VOICE = VadOptions(min_silence_duration_ms=500)
+LEAST_SPEECH_S = 0.5  # in all; below it nothing is transcribed
+
+# Chosen on half of the shared clips and of the labelled sounds without speech; tagging/README.md has the measurement.
+LEAST_LOG_PROBABILITY = -0.8  # mean of the passage's tokens
+MOST_COMPRESSION = 2.4  # of the text by zlib: repeated phrases compress well
+MOST_NO_SPEECH = 0.6
+LEAST_LANGUAGE = 0.7  # probability of the language
+
+
+class WhisperReader:
+    """Transcribes the first `max_speech_s` seconds of speech, in the language that most of it seems to be in."""
+
+    def __init__(self, files: Mapping[str, Sequence[Path]], config: WhisperConfig, device: str) -> None:
+        """Load the model. files: name -> parts to join. Raises ArtifactMismatchError if they are no Whisper model."""
+        compute_type = "float16" if device == "cuda" else "int8"
+        settings = {
+            "compute": compute_type,
+            "library": faster_whisper.__version__,  # which has the voice activity detector
+            "max_speech_s": config.max_speech_s,
+            "gates": [LEAST_SPEECH_S, LEAST_LOG_PROBABILITY, MOST_COMPRESSION, MOST_NO_SPEECH, LEAST_LANGUAGE],
+        }
+        parts = {f"{name}.{number}": part for name, many in files.items() for number, part in enumerate(many)}
+        self.fingerprint = fingerprint("whisper", settings, parts)
+        self._max_speech_s = config.max_speech_s
+        # From memory, as the halves of a packaged model.bin make no file on the disk.
+        content: dict[str, Any] = {name: b"".join(part.read_bytes() for part in many) for name, many in files.items()}
+        try:
+            self._model = WhisperModel(
+                "whisper",
+                device=device,
+                compute_type=compute_type,
+                cpu_threads=config.threads or torch.get_num_threads(),
+                files=content,
+            )
+        except Exception as error:  # of CTranslate2, tokenizers or json
+            where = files["model.bin"][0].parent
+            raise ArtifactMismatchError(
+                f"{where} is no Whisper model that CTranslate2 {ctranslate2.__version__} can load: {error}",
+                "name a folder that CTranslate2's converter wrote",
+            ) from error
+
+    def read(self, sound: Sound) -> Reading:
+        """Return the trusted passages, with times in the video; empty without speech."""
+        voiced = get_speech_timestamps(sound.samples, VOICE)
+        found_s = _length_s(voiced)
+        if found_s < LEAST_SPEECH_S:
+            return Reading(())
+        kept = first_of(voiced, int(self._max_speech_s * SAMPLE_RATE_HZ))
+        cut = (f"only the first {self._max_speech_s:g} s of {found_s:.0f} s of speech were read",)
+        segments, info = self._model.transcribe(
+            np.concatenate([sound.samples[chunk["start"] : chunk["end"]] for chunk in kept]),
+            beam_size=1,
+            best_of=1,
+            temperature=0.0,  # a second try at a higher temperature is rarely trusted and costs as much as the first
+            condition_on_previous_text=False,  # one bad passage would spoil the next ones
+            no_speech_threshold=None,  # the gates below judge every passage
+        )
+        passages = _passages(segments, info, SpeechTimestampsMap(kept, SAMPLE_RATE_HZ), sound.duration_s)
+        return Reading(passages, cut if found_s > self._max_speech_s else ())
+
+
+def first_of(chunks: Iterable[dict[str, int]], samples: int) -> list[dict[str, int]]:
+    """Return the first chunks ("start" to "end"), the last of them cut, so that all have at most `samples` samples."""
+    kept = []
+    for chunk in chunks:
+        end = min(chunk["end"], chunk["start"] + samples)
+        if end <= chunk["start"]:
+            break
+        kept.append({"start": chunk["start"], "end": end})
+        samples -= end - chunk["start"]
+    return kept
+
+
+def is_trusted(log_probability: float, compression: float, no_speech: float, language: float) -> bool:
+    """Return whether a passage passes all gates."""
+    return (
+        log_probability > LEAST_LOG_PROBABILITY
+        and compression < MOST_COMPRESSION
+        and no_speech < MOST_NO_SPEECH
+        and language >= LEAST_LANGUAGE
+    )
+
+
+def _passages(
+    segments: Iterable[Segment], info: TranscriptionInfo, times: SpeechTimestampsMap, duration_s: float
+) -> tuple[Passage, ...]:
+    passages = []
+    for segment in segments:
+        text = " ".join(segment.text.split())
+        probabilities = segment.avg_logprob, segment.compression_ratio, segment.no_speech_prob
+        if not text or not is_trusted(*probabilities, info.language_probability):
+            continue
+        start_s = min(times.get_original_time(segment.start), duration_s)
+        end_s = min(max(times.get_original_time(segment.end, is_end=True), start_s), duration_s)
+        passages.append(Passage(text, start_s, end_s, math.exp(min(segment.avg_logprob, 0.0)), info.language))
+    return tuple(passages)
+
+
+def _length_s(chunks: Iterable[dict[str, int]]) -> float:
+    return sum(chunk["end"] - chunk["start"] for chunk in chunks) / SAMPLE_RATE_HZ
