@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from tagging.config.root import Config
+from tagging.types import PassageSource
 
 FORMAT = 7
 MANIFEST = "manifest.json"
@@ -136,6 +137,7 @@ class BundleManifest(_Entry):
     normalisation: int = 1  # version of the text normalisation (tagging.text.normalise); 1: from before it was stated
     config: Config
     encoders: dict[str, EncoderEntry]
+    readers: dict[PassageSource, str] = {}  # fingerprints of the readers that read the labelled videos
     channels: dict[str, ChannelEntry]
     names: NamesEntry | None
     learnt: RecallModelEntry | None

@@ -14,9 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagging.config.media import MediaConfig
-from tagging.features.base import ClassPredictor, FrameEncoder, SoundEncoder, TextEncoder, mean_pool
+from tagging.features.base import (
+    ClassPredictor,
+    FrameEncoder,
+    ScreenReader,
+    SoundEncoder,
+    SpeechReader,
+    TextEncoder,
+    mean_pool,
+)
 from tagging.features.encode import cut_text_warning, encode_videos
 from tagging.features.factory import Encoders
+from tagging.features.read import read_passages
 from tagging.media.decode import DECODING_VERSION
 from tagging.media.pool import DecodePool
 from tagging.media.read_ahead import MEDIA_PER_BATCH, Failure, ReadVideo, read_batches
@@ -24,7 +33,8 @@ from tagging.media.source import content_hash
 from tagging.progress import Progress
 from tagging.ragged import Tokens
 from tagging.store.features import FeatureStore, FeatureTable, StoredFeatures
-from tagging.types import MODALITIES, Modality, VideoEmbeddings, VideoRef
+from tagging.store.passages import PassageTable
+from tagging.types import MODALITIES, MediaSample, Modality, Passage, PassageSource, Reading, VideoEmbeddings, VideoRef
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +62,7 @@ class _Found:
     rows: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     beliefs: dict[Modality, NDArray[np.float16]] = field(default_factory=dict)
     tokens: dict[Modality, NDArray[np.float16]] = field(default_factory=dict)
+    passages: dict[PassageSource, tuple[Passage, ...]] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
 
@@ -75,17 +86,25 @@ def extract(
         _extract_text(videos, encoders.text, store, progress, found)
     failures: list[Failure] = []
     tables = _media_tables(encoders, media, store)
-    if tables:
+    if encoders.reads_media:
         keys, missing = _hash_local_media(videos, tables, media, progress)
         failures = _encode_media(missing, encoders, tables, media, progress, keys)
-        for modality, table in tables.items():
+        video_keys = [keys.get(video.video_id, "") for video in videos]
+        for modality, table in tables.vectors.items():
             encoder = getattr(encoders, modality) if with_beliefs else None
             beliefs_of = encoder.beliefs if isinstance(encoder, ClassPredictor) else None
-            video_keys = [keys.get(video.video_id, "") for video in videos]
             _collect(modality, table, video_keys, found, beliefs_of, with_tokens)
+        for source, passages in tables.passages.items():
+            _collect_passages(source, passages, video_keys, found)
     embeddings = tuple(
         VideoEmbeddings(
-            features.rows, features.warnings, features.beliefs, video.title, video.description, video.uploader_id
+            features.rows,
+            features.warnings,
+            features.beliefs,
+            video.title,
+            video.description,
+            video.uploader_id,
+            features.passages,
         )
         for video, features in zip(videos, found, strict=True)
     )
@@ -125,20 +144,43 @@ def _extract_text(
     _collect("text", table, keys, found)
 
 
-def _media_tables(encoders: Encoders, media: MediaConfig, store: FeatureStore) -> dict[Modality, FeatureTable]:
-    """Return the table of each media encoder; its name has what changes the tokens: encoder, sampling and decoding."""
-    tables: dict[Modality, FeatureTable] = {}
+@dataclass(frozen=True, slots=True, eq=False)
+class _MediaTables:
+    """The stored features of media: a table of each encoder's vectors and of each reader's passages."""
+
+    vectors: Mapping[Modality, FeatureTable]
+    passages: Mapping[PassageSource, PassageTable]
+
+    @property
+    def every(self) -> list[FeatureTable | PassageTable]:
+        return [*self.vectors.values(), *self.passages.values()]
+
+    def __contains__(self, key: str) -> bool:
+        return all(key in table for table in self.every)
+
+    def flush(self) -> None:
+        for table in self.every:
+            table.flush()
+
+
+def _media_tables(encoders: Encoders, media: MediaConfig, store: FeatureStore) -> _MediaTables:
+    """Return the tables of encoders and readers; a name has what changes the content: model, sampling and decoding."""
+    pictures, sounds = f"{media.frames}x{media.max_side_px}", f"{media.sound_max_s:g}s"
+    vectors: dict[Modality, FeatureTable] = {}
+    passages: dict[PassageSource, PassageTable] = {}
     if encoders.frames is not None:
-        sampling = f"{media.frames}x{media.max_side_px}"
-        tables["frames"] = store.table("frames", _table_name(encoders.frames, sampling), encoders.frames.dim)
+        vectors["frames"] = store.table("frames", _table_name(encoders.frames, pictures), encoders.frames.dim)
     if encoders.audio is not None:
-        sampling = f"{media.sound_max_s:g}s"
-        tables["audio"] = store.table("audio", _table_name(encoders.audio, sampling), encoders.audio.dim)
-    return tables
+        vectors["audio"] = store.table("audio", _table_name(encoders.audio, sounds), encoders.audio.dim)
+    if encoders.speech is not None:
+        passages["speech"] = store.passages("speech", _table_name(encoders.speech, sounds))
+    if encoders.screen is not None:
+        passages["screen"] = store.passages("screen", _table_name(encoders.screen, pictures))
+    return _MediaTables(vectors, passages)
 
 
 def _hash_local_media(
-    videos: Sequence[VideoRef], tables: Mapping[Modality, FeatureTable], media: MediaConfig, progress: Progress
+    videos: Sequence[VideoRef], tables: _MediaTables, media: MediaConfig, progress: Progress
 ) -> tuple[dict[str, str], list[VideoRef]]:
     """Return the content hash of each local file by video id, and the videos to decode as a table lacks their media."""
     keys: dict[str, str] = {}
@@ -147,7 +189,7 @@ def _hash_local_media(
     with progress.track("hash media", len(with_media)) as advance:
         for video in with_media:
             keys[video.video_id] = key = _local_hash(video, media)
-            if not key or any(key not in table for table in tables.values()):
+            if not key or key not in tables:
                 missing.append(video)
             advance(1)
     return keys, missing
@@ -156,12 +198,12 @@ def _hash_local_media(
 def _encode_media(
     videos: Sequence[VideoRef],
     encoders: Encoders,
-    tables: Mapping[Modality, FeatureTable],
+    tables: _MediaTables,
     media: MediaConfig,
     progress: Progress,
     keys: dict[str, str],
 ) -> list[Failure]:
-    """Store the tokens of the videos' media, complete the content hashes by video id, and return the failures."""
+    """Store the media's tokens and passages, complete the content hashes by video id, and return the failures."""
     failures: list[Failure] = []
     media_only = Encoders(frames=encoders.frames, audio=encoders.audio)
     by_id = {video.video_id: video for video in videos}
@@ -181,13 +223,26 @@ def _encode_media(
                         continue
                     keys[read.video.video_id] = read.media.content_hash
                     tokens = {"frames": features.frames, "audio": features.audio}
-                    for modality, table in tables.items():
+                    for modality, table in tables.vectors.items():
                         table.add(read.media.content_hash, _stored(tokens[modality], features.warnings))
+                    _read_passages(read.media, encoders, tables)
                 advance(len(batch))
         finally:
-            for table in tables.values():
-                table.flush()
+            tables.flush()
     return failures
+
+
+def _read_passages(media: MediaSample, encoders: Encoders, tables: _MediaTables) -> None:
+    """Store the readings of the readers whose tables lack this content; a reader that failed will try again."""
+    unread = {source for source, table in tables.passages.items() if media.content_hash not in table}
+    wanted = Encoders(
+        speech=encoders.speech if "speech" in unread else None, screen=encoders.screen if "screen" in unread else None
+    )
+    readings, _ = read_passages(wanted, media)  # the log says which reader failed
+    for source in unread:
+        has_input = (media.sound if source == "speech" else media.frames) is not None
+        if source in readings or not has_input:
+            tables.passages[source].add(media.content_hash, readings.get(source, Reading(())))
 
 
 def _stored(tokens: NDArray[np.float32] | None, warnings: tuple[str, ...]) -> StoredFeatures:
@@ -225,7 +280,18 @@ def _collect(
             features.warnings += tuple(warning for warning in stored.warnings if warning not in features.warnings)
 
 
-def _table_name(encoder: FrameEncoder | SoundEncoder, sampling: str) -> str:
+def _collect_passages(source: PassageSource, table: PassageTable, keys: Sequence[str], found: Sequence[_Found]) -> None:
+    """Add the stored passages, and the warnings of their reader, to each video with that content."""
+    readings = dict(table.read([key for key in keys if key]))
+    for key, features in zip(keys, found, strict=True):
+        if key in readings:
+            reading = readings[key]
+            features.warnings += tuple(warning for warning in reading.warnings if warning not in features.warnings)
+            if reading.passages:
+                features.passages[source] = reading.passages
+
+
+def _table_name(encoder: FrameEncoder | SoundEncoder | SpeechReader | ScreenReader, sampling: str) -> str:
     return f"{encoder.fingerprint}-{sampling}-decoding{DECODING_VERSION}"
 
 

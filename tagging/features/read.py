@@ -14,6 +14,11 @@ Part = TypeVar("Part")
 SAID: dict[PassageSource, str] = {"speech": "speech", "screen": "text on the screen"}  # in warnings
 
 
+def missing_warnings(encoders: Encoders) -> dict[PassageSource, str]:
+    """Return a warning for each configured reader whose packages are missing."""
+    return {source: f"{SAID[source]} was not read: {install}" for source, install in encoders.missing.items()}
+
+
 def read_passages(encoders: Encoders, media: MediaSample) -> tuple[dict[PassageSource, Reading], tuple[str, ...]]:
     """Return the reading of each reader that had its input and did not fail, and all warnings."""
     readings: dict[PassageSource, Reading] = {}
@@ -36,7 +41,7 @@ def _read(
     warnings: list[str],
 ) -> None:
     if source in encoders.missing:
-        warnings.append(f"{SAID[source]} was not read: {encoders.missing[source]}")
+        warnings.append(missing_warnings(encoders)[source])
     if read is None:
         return
     try:

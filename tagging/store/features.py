@@ -1,6 +1,7 @@
 """Feature store: encoder outputs on disk, so that no content is decoded or encoded twice.
 
     ROOT/<modality>/<fingerprint>/<shard>.parquet     key, length, values (fp16), warnings
+    ROOT/<speech or screen>/<fingerprint>/            key, passages, warnings (passages.py)
 
 A key is the sha256 of the content; the fingerprint covers everything else that affects the features. Shards are written
 under a temporary name and renamed, so a killed extraction loses at most the rows it had not flushed and leaves no
@@ -8,29 +9,25 @@ partial shard; several processes may add to one table.
 """
 
 import logging
-import os
 import time
-import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from tagging.errors import ArtifactCorruptError
-from tagging.files.atomic import atomic_file
 from tagging.ragged import starts_of
-from tagging.types import Modality
+from tagging.store.passages import PassageTable
+from tagging.store.shards import damaged, open_shard, shards_of, stored_keys, write_shard
+from tagging.types import Modality, PassageSource
 
 logger = logging.getLogger(__name__)
 
 FLUSH_ROWS = 4096
 FLUSH_VALUES = 32 * 2**20  # pending fp16 values, 64 MiB
 FLUSH_AFTER_S = 20.0
-STALE_AFTER_S = 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,7 +48,7 @@ class FeatureTable:
         self._held = 0
         self._flushed_at = time.monotonic()
         folder.mkdir(parents=True, exist_ok=True)
-        self._keys = set(self._stored_keys())
+        self._keys = set(stored_keys(folder))
 
     def __contains__(self, key: str) -> bool:
         return key in self._keys
@@ -87,11 +84,7 @@ class FeatureTable:
                 "warnings": pa.array([list(f.warnings) for _, f in rows], pa.list_(pa.string())),
             }
         )
-        shard = self._folder / f"{uuid.uuid4().hex}.parquet"
-        with atomic_file(shard) as partial, partial.open("wb") as file:
-            pq.write_table(table, file, compression="zstd", write_page_checksum=True)
-            file.flush()
-            os.fsync(file.fileno())
+        write_shard(self._folder, table)
         self._pending.clear()
         self._held = 0
 
@@ -99,12 +92,12 @@ class FeatureTable:
         """Yield the features of the stored ones among the keys, each once, in no particular order."""
         self.flush()
         wanted = set(keys)
-        for shard in self._shards():
-            table = _open_shard(shard)
+        for shard in shards_of(self._folder):
+            table = open_shard(shard)
             try:
                 here = list(self._rows(table, wanted))
             except (LookupError, TypeError, ValueError, AttributeError) as error:
-                raise _damaged(shard, error) from error
+                raise damaged(shard, error) from error
             wanted.difference_update(key for key, _ in here)
             yield from here
 
@@ -122,18 +115,6 @@ class FeatureTable:
                     raise ValueError(f"values of {key} are not finite")
             yield key, StoredFeatures(tokens, tuple(warnings[row]))
 
-    def _shards(self) -> list[Path]:
-        return sorted(self._folder.glob("*.parquet"))
-
-    def _stored_keys(self) -> Iterator[str]:
-        for partial in self._folder.glob(
-            ".*.partial-*"
-        ):  # left by a killed extraction; a running one renames within seconds
-            if time.time() - partial.stat().st_mtime > STALE_AFTER_S:
-                partial.unlink(missing_ok=True)
-        for shard in self._shards():
-            yield from _open_shard(shard, columns=["key"])["key"].to_pylist()
-
 
 class FeatureStore:
     """The tables under one folder."""
@@ -144,6 +125,9 @@ class FeatureStore:
     def table(self, modality: Modality, fingerprint: str, dim: int) -> FeatureTable:
         return FeatureTable(self.root / modality / fingerprint, dim)
 
+    def passages(self, source: PassageSource, fingerprint: str) -> PassageTable:
+        return PassageTable(self.root / source / fingerprint)
+
 
 def _float16_lists(rows: Sequence[NDArray[np.float16] | None]) -> pa.Array:
     lengths = [0 if row is None else row.size for row in rows]
@@ -151,16 +135,3 @@ def _float16_lists(rows: Sequence[NDArray[np.float16] | None]) -> pa.Array:
     present = [row for row in rows if row is not None]
     flat = np.concatenate(present) if present else np.zeros(0, np.float16)
     return pa.ListArray.from_arrays(pa.array(offsets), pa.array(flat))
-
-
-def _open_shard(shard: Path, columns: list[str] | None = None) -> pa.Table:
-    try:
-        return pq.read_table(shard, columns=columns, page_checksum_verification=True)
-    except (OSError, pa.ArrowException) as error:
-        raise _damaged(shard, error) from error
-
-
-def _damaged(shard: Path, error: Exception) -> ArtifactCorruptError:
-    return ArtifactCorruptError(
-        f"{shard}: damaged feature shard: {error}", "remove this file; its features are extracted again"
-    )

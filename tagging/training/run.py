@@ -28,6 +28,7 @@ from tagging.config.root import Config
 from tagging.errors import InvalidManifestError, NothingToLearnError
 from tagging.features.extract import extract
 from tagging.features.factory import Encoders, load_encoders
+from tagging.features.read import missing_warnings
 from tagging.files.atomic import atomic_folder, require_new
 from tagging.maintenance.alias_table import read_accepted_aliases, require_known
 from tagging.manifests.read import read_labelled
@@ -115,6 +116,8 @@ def train(
     watch = Stopwatch()
     with watch("load encoders"):
         encoders = load_encoders(config.encoders)
+    for warning in missing_warnings(encoders).values():
+        logger.warning("%s", warning)
     run = _Run(settle_config(config, hardware, encoders), encoders, progress, watch)
     selected = _read_manifests(manifests, columns, run)
     if aliases:
@@ -229,6 +232,7 @@ def _draft_manifest(
         created=created,
         config=run.config,
         encoders=encoder_entries(run.encoders),
+        readers=run.encoders.reader_fingerprints(),
         channels=trained.channels,
         names=trained.names,
         learnt=None if trained.recall is None else trained.recall.entry(),

@@ -82,6 +82,7 @@ def _draft(
         files={},
         config=config,
         encoders=encoder_entries(encoders),
+        readers=encoders.reader_fingerprints(),
         channels={},
         names=names,
         learnt=None,

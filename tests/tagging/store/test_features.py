@@ -118,7 +118,7 @@ def test_a_full_disk_leaves_no_partial_shard(tmp_path: Path, monkeypatch: pytest
     writer = table(tmp_path)
     writer.add("k", StoredFeatures(np.ones((1, 3), HALF)))
     with monkeypatch.context() as patch, pytest.raises(OutputUnwritableError, match="No space"):
-        patch.setattr("tagging.store.features.pq.write_table", full)
+        patch.setattr("tagging.store.shards.pq.write_table", full)
         writer.flush()
     assert list((tmp_path / "frames" / "fp").iterdir()) == []
     writer.flush()  # with room again, nothing is lost
