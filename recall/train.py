@@ -25,11 +25,12 @@ from tagging.config.recall import RecallModelConfig
 from tagging.progress import Progress
 from tagging.ragged import TagLists
 from tagging.torch_tools import RowAdagrad, modality_dropout
-from tagging.types import MODALITIES, FloatRows, Indices, VideoEmbeddings
+from tagging.types import MODALITIES, PASSAGE_SOURCES, FloatRows, Indices, VideoEmbeddings
 
 logger = logging.getLogger(__name__)
 
 LOG_EVERY = 200  # steps
+VIEWS = (*MODALITIES, *PASSAGE_SOURCES)  # dense views of videos; those that no training video has are left out
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,7 +62,7 @@ def fit_recall_model(
     """
     texts = [video.text for video in videos]
     features = NgramFeatures.fit(texts, config.ngrams) if config.ngrams else NgramFeatures.none()
-    dims = {m: next((len(video.rows[m]) for video in videos if m in video.rows), 0) for m in MODALITIES}
+    dims = {m: next((len(video.rows[m]) for video in videos if m in video.rows), 0) for m in VIEWS}
     views = views_of(texts, {m: dense_rows(videos, m, dim) for m, dim in dims.items() if dim}, features)
     tag_views = views_of(catalog.names, catalog.dense, features)
     return _fit(TrainingVideos.of(views, tag_views, tags, uploaders, config), features, config, seed, progress)

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from typing import Protocol, Self
 
 from recall.query import MULTIMODAL, RecallQuery
-from tagging.types import ChannelTags, ClassTags, FloatRows, Indices, Modality
+from tagging.types import ChannelTags, ClassTags, FloatRows, Indices, Modality, PassageSource
 
 # Channels of labelled videos and the view of a query that each searches.
 NEIGHBOUR_VIEWS: dict[str, str] = {"text": "text", "video": "frames", "audio": "audio", MULTIMODAL: MULTIMODAL}
 # Channels of tag names that are seen or heard, and the modality whose class probabilities each reads.
 SENSED_MODALITIES: dict[str, Modality] = {"seen": "frames", "heard": "audio"}
+# Channels of tag names in passages, and the source of the passages that each reads.
+PASSAGE_CHANNELS: dict[str, PassageSource] = {"spoken": "speech", "shown": "screen"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)

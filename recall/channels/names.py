@@ -22,19 +22,19 @@ a dolphin, "silence" for a dog.
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recall.channels.base import CatalogEdits, Channel
 from recall.channels.edited import MergedChannel, WithoutSpellings
-from recall.channels.lexicon import Lexicon
+from recall.channels.named_tags import NamedTags
+from recall.channels.strength import best_positions, probability
+from recall.channels.token_spans import example_bounds, token_spans
 from recall.query import RecallQuery
-from recall.topk import top_k
 from tagging.config.recall import NamesConfig, StrengthConfig
 from tagging.types import ChannelTags, ClassTags, Evidence, FloatRows, Indices, Modality, VideoEmbeddings
-
-EXAMPLE_S = 0.96  # between the starts of two sound examples
 
 
 def token_strengths(beliefs: NDArray[np.floating], links: ClassTags, combine: str) -> tuple[Indices, FloatRows]:
@@ -60,12 +60,6 @@ def strongest(strengths: FloatRows, share: float) -> FloatRows:
     return np.asarray(strengths.mean(axis=0), np.float32)
 
 
-def probability(strength: FloatRows, config: StrengthConfig) -> FloatRows:
-    """Return the probability (n,) in [0, 1] of each strength (n,); 0 below the threshold."""
-    logistic = 1.0 / (1.0 + np.exp(-(config.slope * strength.astype(np.float64) + config.intercept)))
-    return np.where(strength >= config.least, logistic, 0.0).astype(np.float32)
-
-
 class SensedNames:
     """Names of classes recognised in the frames or in the sound."""
 
@@ -80,8 +74,12 @@ class SensedNames:
         self._limit = limit
 
     def recall(self, queries: Sequence[RecallQuery]) -> list[ChannelTags | None]:
-        beliefs = [query.video.beliefs.get(self.modality) for query in queries]
-        return [None if probabilities is None else self._recall(probabilities) for probabilities in beliefs]
+        return [
+            self._recall(query.video.beliefs[self.modality], self._bounds(query.video))
+            if self.modality in query.video.beliefs
+            else None
+            for query in queries
+        ]
 
     def with_tags(self, edits: CatalogEdits) -> Channel:
         links = edits.added.links.get(self.modality)
@@ -90,24 +88,30 @@ class SensedNames:
         added = SensedNames(self.name, self.modality, links, self._config, self._limit)
         return MergedChannel(self, added, self._limit)
 
-    def _recall(self, beliefs: NDArray[np.floating]) -> ChannelTags:
+    def _bounds(self, video: VideoEmbeddings) -> NDArray[np.float64] | None:
+        """Return start and end (T, 2) of the tokens in seconds; None where they are unknown."""
+        return video.frame_spans if self.modality == "frames" else example_bounds(len(video.beliefs[self.modality]))
+
+    def _recall(self, beliefs: NDArray[np.floating], bounds: NDArray[np.float64] | None) -> ChannelTags:
         if beliefs.shape[1] != self._links.classes:
             raise ValueError(f"beliefs {beliefs.shape}, links of {self._links.classes} classes")
         tag_rows, by_token = token_strengths(beliefs, self._links, self._config.together)
         strength = strongest(by_token, self._config.share)
         probabilities = probability(strength, self._config)
-        best = _best(probabilities, strength, tag_rows, self._limit)
-        clearest = by_token[:, best].argmax(axis=0).tolist()
-        evidence = tuple(
-            self._evidence(float(strength[index]), token, len(by_token))
-            for index, token in zip(best, clearest, strict=True)
-        )
+        best = best_positions(probabilities, strength, tag_rows, self._limit)
+        evidence = tuple(self._evidence(float(strength[index]), by_token[:, index], bounds) for index in best.tolist())
         return ChannelTags(tag_rows[best], probabilities[best], evidence=evidence)
 
-    def _evidence(self, strength: float, token: int, tokens: int) -> Evidence:
+    def _evidence(self, strength: float, by_token: FloatRows, bounds: NDArray[np.float64] | None) -> Evidence:
+        """Return the evidence of one tag; by_token: (T,) its strength in each frame or example."""
+        clearest = int(by_token.argmax())
+        spans = () if bounds is None else token_spans(by_token, bounds, self.modality)
+        start_s, end_s = (None, None) if bounds is None else bounds[clearest].tolist()
         if self.modality == "frames":
-            return Evidence(self.name, "frame", strength, frame=token + 1, frames=tokens)
-        return Evidence(self.name, "sound", strength, start_s=round(token * EXAMPLE_S, 2))
+            evidence = Evidence(self.name, "frame", strength, frame=clearest + 1, frames=len(by_token))
+        else:
+            evidence = Evidence(self.name, "sound", strength)
+        return replace(evidence, start_s=start_s, end_s=end_s, spans=spans)
 
 
 class WrittenNames:
@@ -115,26 +119,8 @@ class WrittenNames:
 
     name = "written"
 
-    def __init__(
-        self,
-        names: FloatRows,
-        tag_rows: Indices,
-        spellings: Sequence[Sequence[str]],
-        config: NamesConfig,
-        limit: int,
-    ) -> None:
-        """Read n tags.
-
-        names:     (n, D) unit rows of their names by the text encoder
-        tag_rows:  (n,) their catalog rows
-        spellings: n, name and aliases of each
-        """
-        if not len(names) == len(tag_rows) == len(spellings):
-            raise ValueError(f"names {names.shape} of {len(tag_rows)} tags, spellings of {len(spellings)}")
-        self._names = names
-        self._tag_rows = tag_rows
-        self._lexicon = Lexicon(spellings)
-        self._is_proper = np.array([any(map(str.isupper, forms[0])) for forms in spellings], np.float32)
+    def __init__(self, tags: NamedTags, config: NamesConfig, limit: int) -> None:
+        self._tags = tags
         self._config = config
         self._limit = limit
 
@@ -146,38 +132,32 @@ class WrittenNames:
         vectors = edits.added.vectors
         if vectors is None or not len(vectors):
             return channel
-        spellings = [(name,) for name in edits.added.names]
-        added = WrittenNames(vectors, edits.added.tag_rows, spellings, self._config, self._limit)
+        named = NamedTags.of(vectors, edits.added.tag_rows, [(name,) for name in edits.added.names])
+        added = WrittenNames(named, self._config, self._limit)
         return MergedChannel(channel, added, self._limit)
 
     def _recall(self, video: VideoEmbeddings, text: FloatRows) -> ChannelTags:
-        cosines = self._names @ text
+        cosines = self._tags.vectors @ text
         probabilities = np.zeros(len(cosines), np.float32)
         if self._config.written is not None:
             probabilities = probability(cosines, self._config.written)
         words: dict[int, str] = {}
         for part, config in self._parts(video):
-            for match in self._lexicon.matches(part):
-                strength = cosines[[match.index]] + config.proper * self._is_proper[[match.index]]
+            for match in self._tags.lexicon.matches(part):
+                strength = cosines[[match.index]] + config.proper * self._tags.is_proper[[match.index]]
                 matched = probability(strength, config)[0]
                 if matched > 0:
                     probabilities[match.index] = max(probabilities[match.index], matched)
                     words[match.index] = match.text
-        best = _best(probabilities, cosines, self._tag_rows, self._limit)
+        best = best_positions(probabilities, cosines, self._tags.tag_rows, self._limit)
         whole = video.title.strip() or video.description.strip()
         evidence = tuple(
             Evidence(self.name, "text", float(cosines[index]), text=words.get(index, whole)) for index in best.tolist()
         )
-        return ChannelTags(self._tag_rows[best], probabilities[best], evidence=evidence)
+        return ChannelTags(self._tags.tag_rows[best], probabilities[best], evidence=evidence)
 
     def _parts(self, video: VideoEmbeddings) -> list[tuple[str, StrengthConfig]]:
         """Return the texts to search for names, the title last; a description alone is treated as a title."""
         title, description = video.title.strip(), video.description
         parts = ((description if title else "", self._config.described), (title or description, self._config.literal))
         return [(part, config) for part, config in parts if part and config is not None]
-
-
-def _best(probabilities: FloatRows, strength: FloatRows, tag_rows: Indices, limit: int) -> Indices:
-    """Return positions of probabilities above 0, highest first; equal ones by strength, then by row."""
-    best = top_k(probabilities, tag_rows, limit, strength)
-    return best[probabilities[best] > 0]

@@ -44,7 +44,8 @@ class StrengthConfig(Branch):
 class NamesConfig(Branch):
     """Channels that match the video with the names of tags. None: the channel is off.
 
-    literal: names in the title; described: names in the description; written: names similar in meaning to the text.
+    literal: names in the title; described: names in the description; written: names similar in meaning to the text;
+    seen, heard: names of the classes of the frame and the sound encoder; spoken, shown: names in speech and on screen.
     """
 
     fitted_for: dict[str, str] = Field(
@@ -57,6 +58,8 @@ class NamesConfig(Branch):
     written: StrengthConfig | None = None
     seen: StrengthConfig | None = None
     heard: StrengthConfig | None = None
+    spoken: StrengthConfig | None = None
+    shown: StrengthConfig | None = None
 
 
 class NgramConfig(Branch):

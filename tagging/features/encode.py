@@ -4,12 +4,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tagging.features.base import ClassPredictor, mean_pool
 from tagging.features.factory import Encoders
+from tagging.features.passages import passages_row
 from tagging.features.read import read_passages
 from tagging.media.read_ahead import ReadVideo
-from tagging.types import PASSAGE_SOURCES, FloatRows, Modality, ModalityFeatures, VideoEmbeddings, VideoRef
+from tagging.types import PASSAGE_SOURCES, FloatRows, MediaSample, Modality, ModalityFeatures, VideoEmbeddings, VideoRef
 
 
 def encode_videos(encoders: Encoders, videos: Sequence[ReadVideo]) -> list[ModalityFeatures]:
@@ -27,7 +29,7 @@ def encode_videos(encoders: Encoders, videos: Sequence[ReadVideo]) -> list[Modal
     if frames is not None:
         seen = {p: frames.prepare(v.media.frames) for p, v in enumerate(videos) if v.media and v.media.frames}
         for index, tokens in _together(seen, frames.encode).items():
-            features[index] = replace(features[index], frames=tokens)
+            features[index] = replace(features[index], frames=tokens, frame_spans=_frame_spans(videos[index].media))
 
     if audio is not None:
         heard = {p: audio.prepare(v.media.sound) for p, v in enumerate(videos) if v.media and v.media.sound}
@@ -48,7 +50,10 @@ def encode_videos(encoders: Encoders, videos: Sequence[ReadVideo]) -> list[Modal
 
 
 def embed(encoders: Encoders, video: VideoRef, features: ModalityFeatures) -> VideoEmbeddings:
-    """Pool one unit row per present modality, with the encoder's class probabilities."""
+    """Pool one unit row per present modality, with the encoder's class probabilities.
+
+    The row of passages is the text encoder's.
+    """
     rows: dict[str, FloatRows] = {}
     beliefs: dict[Modality, FloatRows] = {}
     if features.text is not None:
@@ -62,6 +67,13 @@ def embed(encoders: Encoders, video: VideoRef, features: ModalityFeatures) -> Vi
         if isinstance(encoders.audio, ClassPredictor):
             beliefs["audio"] = encoders.audio.beliefs(features.audio)
     readings = {"speech": features.speech, "screen": features.screen}
+    passages = {
+        source: reading.passages
+        for source in PASSAGE_SOURCES
+        if (reading := readings[source]) is not None and reading.passages
+    }
+    if encoders.text is not None:
+        rows |= {source: passages_row(found, encoders.text) for source, found in passages.items()}
     return VideoEmbeddings(
         rows,
         features.warnings,
@@ -69,12 +81,8 @@ def embed(encoders: Encoders, video: VideoRef, features: ModalityFeatures) -> Vi
         video.title,
         video.description,
         video.uploader_id,
-        passages={
-            source: reading.passages
-            for source in PASSAGE_SOURCES
-            if (reading := readings[source]) is not None and reading.passages
-        },
-        frame_spans=features.frame_spans,
+        passages,
+        features.frame_spans,
     )
 
 
@@ -93,6 +101,18 @@ def _unseen(encoders: Encoders, video: ReadVideo) -> tuple[str, ...]:
     if video.video.text and encoders.text is None:
         unseen.append("text")
     return (f"not looked at, the bundle has no encoder for it: {' and '.join(unseen)}",) if unseen else ()
+
+
+def _frame_spans(media: MediaSample | None) -> NDArray[np.float64] | None:
+    """Return start and end (T, 2) in seconds of what each frame stands for: the time to which no other is closer.
+
+    None for a picture, which has no duration.
+    """
+    if media is None or media.frames is None or not media.duration_s > 0:
+        return None
+    times = media.frames.times_s
+    between = (times[:-1] + times[1:]) / 2
+    return np.stack([np.append(0.0, between), np.append(between, max(media.duration_s, times[-1]))], axis=1).round(3)
 
 
 def _together(inputs: dict[int, FloatRows], encode: Callable[[FloatRows], FloatRows]) -> dict[int, FloatRows]:

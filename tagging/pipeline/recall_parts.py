@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from recall.channels.base import NEIGHBOUR_VIEWS, SENSED_MODALITIES, Channel
+from recall.channels.base import NEIGHBOUR_VIEWS, PASSAGE_CHANNELS, SENSED_MODALITIES, Channel
 from recall.channels.classifier import Classifier
 from recall.channels.extracted import ExtractedTags
 from recall.channels.name_words import NameWordsChannel
+from recall.channels.named_tags import NamedTags
 from recall.channels.names import SensedNames, WrittenNames
+from recall.channels.passages import PassageNames
 from recall.channels.tag_similarity import TagSimilarity
 from recall.channels.text_neighbours import TextNeighbours
 from recall.channels.uploader import UploaderTags
@@ -145,9 +147,15 @@ def named_channels(folder: Path, entry: NamesEntry | None, recall: RecallConfig,
     if entry is None:
         return []
     channels: list[Channel] = []
-    if config.written or config.literal or config.described:
-        names, rows = load_name_vectors(folder, entry), entry.rows()
-        channels.append(WrittenNames(names, rows, catalog.spellings(rows.tolist()), config, limit))
+    in_passages = {"spoken": config.spoken, "shown": config.shown}
+    if config.written or config.literal or config.described or any(in_passages.values()):
+        rows = entry.rows()
+        tags = NamedTags.of(load_name_vectors(folder, entry), rows, catalog.spellings(rows.tolist()))
+        if config.written or config.literal or config.described:
+            channels.append(WrittenNames(tags, config, limit))
+        for name, source in PASSAGE_CHANNELS.items():
+            if (strength := in_passages[name]) is not None:
+                channels.append(PassageNames(name, source, tags, strength, limit))
     for name, modality in SENSED_MODALITIES.items():
         strength = {"seen": config.seen, "heard": config.heard}[name]
         if strength is not None and modality in entry.classes:

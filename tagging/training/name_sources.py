@@ -34,6 +34,8 @@ SOURCES: dict[str, Modality] = {
     "written": "text",
     "seen": "frames",
     "heard": "audio",
+    "spoken": "text",
+    "shown": "text",
 }
 
 

@@ -194,3 +194,22 @@ def test_an_added_tag_has_the_bias_that_training_gives_a_tag_without_videos() ->
     assert torch.equal(extended.tag_bias[: len(NAMES)], trained.tag_bias)
     assert extended.tag_bias[len(NAMES) :].tolist() == pytest.approx([want, want], abs=1e-4)
     assert extended.with_unused_tags(1).tag_bias[-1].item() == pytest.approx(want, abs=1e-4)
+
+
+def test_speech_is_a_view_of_its_own_that_only_its_videos_have() -> None:
+    data = topics(160, seed=1)
+    directions = np.eye(8, dtype=np.float32)
+    videos = [
+        replace(video, rows={"speech": directions[number % 4]}) if number % 2 else video
+        for number, video in enumerate(data.videos)
+    ]
+    trained = trained_on(replace(data, videos=videos))
+    assert trained.videos.dims == {"speech": 8}
+    spoken, silent = trained.queries(
+        [VideoEmbeddings({"speech": directions[1]}), VideoEmbeddings({}, title="engine racing")]
+    )
+    assert spoken.attention["speech"] == pytest.approx(1.0)
+    assert silent.attention["speech"] == 0.0
+    [answer] = Classifier(trained, 1).recall([spoken])
+    assert answer is not None
+    assert NAMES[answer.tag_rows[0]] == "cars"

@@ -3,7 +3,9 @@ import math
 import numpy as np
 import pytest
 
-from recall.channels.names import SensedNames, WrittenNames, probability, strongest, token_strengths
+from recall.channels.named_tags import NamedTags
+from recall.channels.names import SensedNames, WrittenNames, strongest, token_strengths
+from recall.channels.strength import probability
 from recall.query import RecallQuery
 from tagging.config.recall import NamesConfig, StrengthConfig
 from tagging.types import ClassTags, VideoEmbeddings
@@ -86,7 +88,7 @@ def test_sounds_do_not_add_up_and_evidence_states_the_second() -> None:
     assert tags is not None
     assert tags.tag_rows.tolist() == [6, 4]
     assert [e.similarity for e in tags.evidence] == pytest.approx([0.8, 0.65])
-    assert [e.start_s for e in tags.evidence] == [0.0, 0.96]
+    assert [(e.start_s, e.end_s) for e in tags.evidence] == [(0.0, 0.96), (0.96, 1.92)]
 
 
 def test_a_video_without_the_modality_gives_none() -> None:
@@ -106,6 +108,25 @@ def test_the_limit_applies_and_equal_probabilities_are_ordered_by_row() -> None:
     assert tags.tag_rows.tolist() == [4, 6]
 
 
+def test_frames_with_times_give_the_seconds_in_which_a_tag_is_seen() -> None:
+    arrays = {"frames": np.array([[0.9, 0.05, 0.05], [0.8, 0.1, 0.1], [0.05, 0.05, 0.9]], np.float32)}
+    bounds = np.array([[0.0, 2.0], [2.0, 4.0], [4.0, 7.0]])
+    max_of = EASY.model_copy(update={"together": "max"})
+    seen = SensedNames("seen", "frames", LINKS, max_of, limit=10)
+    [tags] = seen.recall([RecallQuery.of(VideoEmbeddings({}, beliefs=arrays, frame_spans=bounds))])  # type: ignore[arg-type]
+    assert tags is not None
+    by_row = dict(zip(tags.tag_rows.tolist(), tags.evidence, strict=True))
+    assert (by_row[4].start_s, by_row[4].end_s) == (0.0, 2.0)
+    assert [(s.start_s, s.end_s, s.modality) for s in by_row[4].spans] == [(0.0, 4.0, "frames")]
+    assert [(s.start_s, s.end_s) for s in by_row[9].spans] == [(4.0, 7.0)]
+
+
+def test_frames_without_times_have_no_spans() -> None:
+    [tags] = SensedNames("seen", "frames", LINKS, EASY, limit=10).recall([video(frames=[[0.9, 0.05, 0.05]])])
+    assert tags is not None
+    assert [(e.start_s, e.end_s, e.spans) for e in tags.evidence] == [(None, None, ())] * len(tags.evidence)
+
+
 NAMES = np.eye(4, dtype=np.float32)
 SPELLINGS = [["ice hockey"], ["hockey"], ["winter"], ["dog", "dogs"]]
 
@@ -115,7 +136,7 @@ def written(
 ) -> dict[int, str | None]:
     row = np.array(text or [0.5, 0.5, 0.5, 0.5], np.float32)
     given = RecallQuery.of(VideoEmbeddings({"text": row / np.linalg.norm(row)}, title=title, description=description))
-    [tags] = WrittenNames(NAMES, np.arange(4), SPELLINGS, config, limit=10).recall([given])
+    [tags] = WrittenNames(NamedTags.of(NAMES, np.arange(4), SPELLINGS), config, limit=10).recall([given])
     assert tags is not None
     assert all(e.kind == "text" and e.channel == "written" for e in tags.evidence)
     return {row: evidence.text for row, evidence in zip(tags.tag_rows.tolist(), tags.evidence, strict=True)}
@@ -145,5 +166,5 @@ def test_a_name_of_similar_meaning_has_the_whole_title_as_evidence() -> None:
 
 
 def test_text_without_an_encoder_gives_none() -> None:
-    channel = WrittenNames(NAMES, np.arange(4), SPELLINGS, NamesConfig(literal=EASY), limit=10)
+    channel = WrittenNames(NamedTags.of(NAMES, np.arange(4), SPELLINGS), NamesConfig(literal=EASY), limit=10)
     assert channel.recall([RecallQuery.of(VideoEmbeddings({}, title="hockey"))]) == [None]

@@ -12,6 +12,8 @@ from scipy.special import logit
 
 from rank.contrastive import ContrastiveRanker
 from tagging.bundle.files import read_manifest
+from tagging.config.recall import StrengthConfig
+from tagging.features.encode import embed
 from tagging.features.factory import load_encoders
 from tagging.maintenance.add_tags import add_tags
 from tagging.media.read_ahead import ReadVideo
@@ -26,7 +28,7 @@ from tagging.tags.catalog import TagCatalog
 from tagging.tags.edits.catalog_index import CatalogIndex
 from tagging.tags.edits.edit_batch import EditBatch, TagUpdate
 from tagging.tags.edits.history import EditHistory
-from tagging.types import LabelledVideo, Numbered, RankedTag, RankedTags, VideoRef
+from tagging.types import LabelledVideo, ModalityFeatures, Numbered, Passage, RankedTag, RankedTags, Reading, VideoRef
 from tests.support.clocks import NOW
 
 
@@ -305,3 +307,31 @@ def test_names_are_read_once(learnt_bundle: Path, monkeypatch: pytest.MonkeyPatc
         desk.do(lambda c: c.create("quux"))
         assert read == ["quux"]
         assert np.isfinite([tag.confidence for tag in desk.answer("fnord quux").tags]).all()
+
+
+def test_a_created_tag_is_found_in_speech_until_it_is_undone(tiny_starter: Path) -> None:
+    manifest = read_manifest(tiny_starter)
+    names = manifest.config.recall.names.model_copy(
+        update={"spoken": StrengthConfig(slope=1.0, intercept=0.0, least=-1.0)}
+    )
+    recall = manifest.config.recall.model_copy(update={"names": names})
+    opened = manifest.model_copy(update={"config": manifest.config.model_copy(update={"recall": recall})})
+    encoders = load_encoders(manifest.config.encoders)
+    models = PipelineModels(encoders, RecallStage.load(tiny_starter, opened), load_ranker(tiny_starter, opened))
+    reading = Reading((Passage("now the zebra crossing, and a dog", 3.0, 5.0, 0.9, "en"),))
+    with make_tagger(opened, models) as tagger:
+        desk = Desk(tagger, tiny_starter)
+
+        def found() -> dict[str, tuple[str, ...]]:
+            stage = desk.tagger.models.recall_stage
+            [candidates] = stage.recall([embed(encoders, VideoRef("v"), ModalityFeatures(speech=reading))])
+            return {
+                candidates.name_of(row, stage.catalog.names): tuple(e.text or "" for e in candidates.evidence[row])
+                for row in candidates.tag_rows.tolist()
+            }
+
+        assert found() == {"dog": ("dog",)}
+        desk.do(lambda c: c.create("Zebra crossing"))
+        assert found() == {"dog": ("dog",), "Zebra crossing": ("zebra crossing",)}
+        desk.undo(desk.history.last)
+        assert found() == {"dog": ("dog",)}
