@@ -13,7 +13,7 @@ from tagging.errors import InvalidVideoError
 from tagging.manifests.values import is_unicode
 from tagging.messages import without_credentials
 from tagging.store.answer_json import printed_answer
-from tagging.types import Evidence, RankedTags, VideoRef
+from tagging.types import Evidence, RankedTags, Span, VideoRef
 
 
 def command(
@@ -66,6 +66,7 @@ def printable_id(uri: str | None) -> str:
 
 def print_answer(answer: RankedTags) -> None:
     """Print an answer as a table: a line per tag, with the best evidence of each channel."""
+    has_spans = any(tag.spans for tag in answer.tags)
     if answer.tags:
         print_table(
             [
@@ -74,6 +75,7 @@ def print_answer(answer: RankedTags) -> None:
                     "confidence": f"{tag.confidence:.2f}",
                     "channels": "  ".join(f"{name} {score:.2f}" for name, score in tag.channels.items()),
                     "because of": "; ".join(_best_evidence(tag.evidence)),
+                    **({"when": "  ".join(map(_describe_span, tag.spans))} if has_spans else {}),
                 }
                 for tag in answer.tags
             ]
@@ -88,7 +90,21 @@ def _best_evidence(evidence: tuple[Evidence, ...]) -> list[str]:
     return [f"{_describe(piece)} ({piece.channel} {piece.similarity:.2f})" for piece in best.values()]
 
 
+def _describe_span(span: Span) -> str:
+    return f"{clock(span.start_s)}-{clock(span.end_s)} ({span.modality})"
+
+
+def clock(seconds: float) -> str:
+    """Return a time as players show it: "0:04", "1:02:03", to the second before it."""
+    minutes, second = divmod(int(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
+
+
 def _describe(evidence: Evidence) -> str:
+    if evidence.kind in ("speech", "screen"):
+        where = "said" if evidence.kind == "speech" else "on screen"
+        return f'"{evidence.text}" {where} at {clock(evidence.start_s or 0.0)}'
     if evidence.kind == "frame":
         return f"frame {evidence.frame} of {evidence.frames}"
     if evidence.kind == "sound":

@@ -18,6 +18,9 @@ from tagging.messages import without_credentials
 from tagging.store.answer_json import batch_row
 from tagging.types import RankedTags, VideoRef
 
+SPAN = pa.struct(
+    [("start_s", pa.float64()), ("end_s", pa.float64()), ("modality", pa.string()), ("strength", pa.float32())]
+)
 TAGGED = pa.schema(
     [
         ("video_id", pa.string()),
@@ -25,7 +28,13 @@ TAGGED = pa.schema(
             "tags",
             pa.list_(
                 pa.struct(
-                    [("name", pa.string()), ("confidence", pa.float32()), ("id", pa.string()), ("is_new", pa.bool_())]
+                    [
+                        ("name", pa.string()),
+                        ("confidence", pa.float32()),
+                        ("id", pa.string()),
+                        ("is_new", pa.bool_()),
+                        ("spans", pa.list_(SPAN)),
+                    ]
                 )
             ),
         ),

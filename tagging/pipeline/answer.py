@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from tagging.media.read_ahead import Failure
 from tagging.pipeline.models import ScoredVideo
 from tagging.pipeline.precision import is_reachable
 from tagging.pipeline.recall_stage import RecallStage
+from tagging.pipeline.spans import merged_spans
 from tagging.tags.catalog import TagCatalog, tag_id
 from tagging.text.normalise import normalise
 from tagging.types import Candidates, Evidence, Indices, RankedTag, RankedTags, TagScores, VideoRef
@@ -24,7 +26,7 @@ def ranked_tags(
 ) -> RankedTags | Failure:
     """Return the selected tags of a video; a failure if no encoder could read anything of it."""
     ranked, scores, catalog = video.ranked, video.scores, recall_stage.catalog
-    if not video.embeddings.rows:
+    if not video.embeddings.modalities:
         return Failure(ranked.video, nothing_to_read(ranked.video, ranked.features.warnings))
     chosen = select(ranked.candidates, scores, catalog.parents, selection)
     abstained = () if len(chosen) else (_abstention(ranked.candidates, scores, catalog, selection),)
@@ -64,13 +66,15 @@ def _tag(
     row = int(candidates.tag_rows[index])
     by_channel = zip(candidates.channels, candidates.scores[index], strict=True)
     name, is_new = candidates.name_of(row, catalog.names), candidates.is_new(row)
+    pieces = evidence.get(row, ())
     return RankedTag(
         tag_id=tag_id(normalise(name)) if is_new else catalog.ids[row],
         name=name,
         confidence=float(scores.confidences[index]),
         channels={channel: float(score) for channel, score in by_channel if not np.isnan(score)},
-        evidence=tuple(evidence.get(row, ())),
+        evidence=tuple(replace(piece, spans=()) for piece in pieces),
         is_new=is_new,
+        spans=merged_spans(pieces),
     )
 
 

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from tagging.types import Evidence, RankedTag, RankedTags
+from tagging.types import Evidence, RankedTag, RankedTags, Span
 
 EVIDENCE_FIELDS = tuple(field.name for field in fields(Evidence) if field.name != "spans")
+SPAN_FIELDS = tuple(field.name for field in fields(Span))
 
 
 def answer_to_json(answer: RankedTags) -> dict[str, Any]:
@@ -26,6 +27,7 @@ def answer_to_json(answer: RankedTags) -> dict[str, Any]:
                     {**_present_fields(evidence), "similarity": float(evidence.similarity)} for evidence in tag.evidence
                 ],
                 "is_new": tag.is_new,
+                "spans": [_span(span) for span in tag.spans],
             }
             for tag in answer.tags
         ],
@@ -38,7 +40,8 @@ def answer_to_json(answer: RankedTags) -> dict[str, Any]:
 def answer_from_json(stored: Mapping[str, Any]) -> RankedTags:
     """Return the answer from its stored form.
 
-    Unknown keys are ignored, so that a service rolled back to this version reads answers stored by a newer one.
+    Unknown keys are ignored, so that a service rolled back to this version reads answers stored by a newer one. Answers
+    stored by earlier versions have no spans.
     """
     return RankedTags(
         stored["video_id"],
@@ -64,6 +67,7 @@ def printed_answer(answer: RankedTags) -> dict[str, Any]:
                     {**_present_fields(evidence), "similarity": round(evidence.similarity, 4)}
                     for evidence in tag.evidence
                 ],
+                "spans": [_span(span) | {"strength": round(span.strength, 4)} for span in tag.spans],
             }
             for tag in answer.tags
         ],
@@ -78,7 +82,13 @@ def batch_row(answer: RankedTags) -> dict[str, Any]:
     return {
         "video_id": answer.video_id,
         "tags": [
-            {"name": tag.name, "confidence": tag.confidence, "id": tag.tag_id, "is_new": tag.is_new}
+            {
+                "name": tag.name,
+                "confidence": tag.confidence,
+                "id": tag.tag_id,
+                "is_new": tag.is_new,
+                "spans": [_span(span) for span in tag.spans],
+            }
             for tag in answer.tags
         ],
         "modalities": list(answer.modalities),
@@ -98,7 +108,12 @@ def _tag_from_json(stored: Mapping[str, Any]) -> RankedTag:
             for evidence in stored["evidence"]
         ),
         stored["is_new"],
+        tuple(Span(**{name: span[name] for name in SPAN_FIELDS}) for span in stored.get("spans", ())),
     )
+
+
+def _span(span: Span) -> dict[str, Any]:
+    return {name: getattr(span, name) for name in SPAN_FIELDS}
 
 
 def _present_fields(evidence: Evidence) -> dict[str, Any]:

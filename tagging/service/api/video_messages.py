@@ -14,7 +14,7 @@ from tagging.service.calls.feedback import VideoFeedback
 from tagging.service.calls.requests import LabelledVideoReport, TagRequest, TagResponse
 from tagging.service.errors.text_limits import sendable
 from tagging.store.database.taggings import TaggingOptions
-from tagging.types import AnyModality, Evidence, LabelledVideo, RankedTag, VideoRef
+from tagging.types import AnyModality, Evidence, LabelledVideo, RankedTag, Span, VideoRef
 
 T = TypeVar("T")
 
@@ -144,6 +144,7 @@ def _ranked_tag(tag: RankedTag, evidence: bool) -> pb.RankedTag:
             pb.ChannelScore(channel=sendable(name), score=_within(0, 1, score, name)) for name, score in best_first
         ],
         evidence=map(_evidence, tag.evidence) if evidence else (),
+        spans=map(_span, tag.spans),
     )
 
 
@@ -161,11 +162,40 @@ def _evidence(evidence: Evidence) -> pb.Evidence:
         case "frame":
             message.frame.frame = _require(evidence.frame, evidence)
             message.frame.frames = _require(evidence.frames, evidence)
+            _set_times(message.frame, evidence)
         case "sound":
-            message.sound.start.CopyFrom(_duration(_require(evidence.start_s, evidence)))
+            _require(evidence.start_s, evidence)
+            _set_times(message.sound, evidence)
+        case "speech":
+            _set_passage(message.speech, evidence)
+        case "screen":
+            _set_passage(message.screen, evidence)
         case "uploader":
             message.uploader.text = sendable(_require(evidence.text, evidence))
     return message
+
+
+def _set_passage(message: pb.PassageEvidence, evidence: Evidence) -> None:
+    message.text = sendable(_require(evidence.text, evidence))
+    _require(evidence.start_s, evidence)
+    _require(evidence.end_s, evidence)
+    _set_times(message, evidence)
+
+
+def _set_times(message: pb.FrameEvidence | pb.SoundEvidence | pb.PassageEvidence, evidence: Evidence) -> None:
+    if evidence.start_s is not None:
+        message.start.CopyFrom(_duration(evidence.start_s))
+    if evidence.end_s is not None:
+        message.end.CopyFrom(_duration(evidence.end_s))
+
+
+def _span(span: Span) -> pb.TagSpan:
+    return pb.TagSpan(
+        start=_duration(span.start_s),
+        end=_duration(span.end_s),
+        modality=MODALITY[span.modality],
+        strength=_within(0, 1, span.strength, f"strength of {span.modality}"),
+    )
 
 
 def _duration(seconds: float) -> Duration:

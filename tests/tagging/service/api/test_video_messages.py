@@ -21,7 +21,7 @@ from tagging.service.api.video_messages import (
 )
 from tagging.service.calls.requests import TagRequest, TagResponse, content_hash
 from tagging.store.database.taggings import Tagging, TaggingKey, TaggingOptions
-from tagging.types import MODALITIES, Evidence, LabelledVideo, RankedTag, RankedTags, VideoRef
+from tagging.types import MODALITIES, PASSAGE_SOURCES, Evidence, LabelledVideo, RankedTag, RankedTags, Span, VideoRef
 
 NOON = datetime(2026, 1, 2, 12, 0, 0, 250_000, UTC)
 EVIDENCE = (
@@ -30,7 +30,10 @@ EVIDENCE = (
     Evidence("written", "text", 0.75, text="guitar"),
     Evidence("seen", "frame", 1.0, frame=3, frames=16),
     Evidence("heard", "sound", 0.125, start_s=2.88),
-    Evidence("heard", "sound", 0.125, start_s=0.0),
+    Evidence("heard", "sound", 0.125, start_s=0.0, end_s=0.96),
+    Evidence("spoken", "speech", 0.5, text="the guitar", start_s=0.0, end_s=2.5),
+    Evidence("shown", "screen", 0.5, text="GUITAR", start_s=3.0, end_s=3.0),
+    Evidence("seen", "frame", 1.0, frame=1, frames=16, start_s=0.0, end_s=1.5),
     Evidence("uploader", "uploader", 0.0, text="on 3 of the uploader's 12 labelled videos"),
 )
 GUITAR = RankedTag("0a1b", "guitar", 0.75, {"seen": 0.5, "written": 0.75, "heard": 0.5}, EVIDENCE)
@@ -188,15 +191,26 @@ def test_channels_are_sorted_by_score_and_then_by_name() -> None:
 def test_every_kind_of_evidence_keeps_its_fields_and_has_no_others() -> None:
     [tag] = sent(ANSWER).tags
     kinds = [evidence.WhichOneof("kind") for evidence in tag.evidence]
-    assert kinds == ["video", "video", "text", "frame", "sound", "sound", "uploader"]
+    assert kinds == ["video", "video", "text", "frame", "sound", "sound", "speech", "screen", "frame", "uploader"]
     assert [(e.channel, e.similarity) for e in tag.evidence] == [(e.channel, e.similarity) for e in EVIDENCE]
-    similar, untitled, words, frame, sound, first_sound, usual = tag.evidence
+    similar, untitled, words, frame, sound, first_sound, speech, shown, timed, usual = tag.evidence
     assert (similar.video.video_id, similar.video.title) == ("v7", "Tuning a guitar")
     assert (untitled.video.video_id, untitled.video.title) == ("v8", "")
     assert words.text.text == "guitar"
     assert (frame.frame.frame, frame.frame.frames) == (3, 16)
     assert sound.sound.start.ToTimedelta() == timedelta(seconds=2, milliseconds=880)
     assert first_sound.sound.HasField("start")
+    assert not sound.sound.HasField("end")
+    assert first_sound.sound.end.ToTimedelta() == timedelta(milliseconds=960)
+    assert speech.speech.text == "the guitar"
+    assert (speech.speech.start.ToTimedelta(), speech.speech.end.ToTimedelta()) == (
+        timedelta(0),
+        timedelta(seconds=2.5),
+    )
+    assert (shown.screen.text, shown.screen.end.ToTimedelta()) == ("GUITAR", timedelta(seconds=3))
+    assert not frame.frame.HasField("start")
+    assert timed.frame.HasField("start")
+    assert timed.frame.end.ToTimedelta() == timedelta(seconds=1.5)
     assert usual.uploader.text == "on 3 of the uploader's 12 labelled videos"
 
 
@@ -212,8 +226,19 @@ def test_an_answer_without_tags_is_an_answer() -> None:
 
 
 def test_every_modality_has_its_own_enum_value() -> None:
-    message = sent(dataclasses.replace(ANSWER, modalities=MODALITIES))
-    assert [pb.Modality.Name(m) for m in message.modalities] == [f"MODALITY_{m.upper()}" for m in MODALITIES]
+    every = (*MODALITIES, *PASSAGE_SOURCES)
+    message = sent(dataclasses.replace(ANSWER, modalities=every))
+    assert [pb.Modality.Name(m) for m in message.modalities] == [f"MODALITY_{m.upper()}" for m in every]
+
+
+def test_spans_are_sent_with_or_without_evidence() -> None:
+    spans = (Span(0.0, 2.5, "speech", 0.5), Span(1.5, 1.5, "frames", 1.0))
+    for evidence in (False, True):
+        [tag] = sent(with_tag(spans=spans), evidence).tags
+        assert [
+            (s.start.ToTimedelta().total_seconds(), s.end.ToTimedelta().total_seconds(), s.modality, s.strength)
+            for s in tag.spans
+        ] == [(0.0, 2.5, pb.MODALITY_SPEECH, 0.5), (1.5, 1.5, pb.MODALITY_FRAMES, 1.0)]
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 1.1, -0.1])
@@ -237,7 +262,7 @@ def test_rounding_past_the_end_of_a_range_is_clipped() -> None:
     assert (tag.confidence, tag.channels[0].score, tag.evidence[0].similarity) == (1.0, 0.0, 1.0)
 
 
-@pytest.mark.parametrize("kind", ["video", "text", "frame", "sound", "uploader"])
+@pytest.mark.parametrize("kind", ["video", "text", "frame", "sound", "speech", "screen", "uploader"])
 def test_evidence_without_the_fields_of_its_kind_is_never_sent(kind: str) -> None:
     with pytest.raises(ValueError, match=f"evidence of kind '{kind}' lacks"):
         sent(with_tag(evidence=(Evidence("c", kind, 0.5),)))  # type: ignore[arg-type]

@@ -198,7 +198,7 @@ def test_an_answer_that_does_not_fit_its_key_is_refused() -> None:
 
 def test_the_test_answer_uses_every_field_of_evidence() -> None:
     stated = {name for tag in answer_to_json(EVERYTHING)["tags"] for evidence in tag["evidence"] for name in evidence}
-    assert stated == set(Evidence.__dataclass_fields__)
+    assert stated == set(Evidence.__dataclass_fields__) - {"spans"}  # an answer has them in its tags
 
 
 async def numbers(database: Database) -> list[int]:
