@@ -34,7 +34,7 @@ from tagging.types import LabelledVideo, VideoEmbeddings
 SEED = 7
 TUNE = "tune"
 TITLES_AT_ONCE = 256
-LEAST_COSINE = 0.35  # below it, no name is close in meaning to a title
+NEAREST_NAMES = 20  # of a title, in meaning; the encoders differ in how close unrelated texts are
 NO_LIMIT = 100_000
 
 
@@ -102,13 +102,11 @@ def tagged_titles(
     """Return proposals by source: names in titles, names in descriptions, and names close in meaning to titles.
 
     sources: of TITLE_SOURCES; others are left out.
-
-    ASCII titles only, as an approximation of English.
     """
     stated = read_manifest(bundle)
     encoders = load_encoders(stated.config.encoders)
     check_encoders(stated, encoders)
-    videos = [row for row in read_labelled([manifest], columns) if row.video.title.isascii() and row.tags]
+    videos = [row for row in read_labelled([manifest], columns) if row.tags]
     return {
         source: _title_proposals(source, videos, bundle, stated, encoders)
         for source in TITLE_SOURCES
@@ -121,14 +119,15 @@ _OPEN = StrengthConfig(slope=1.0, intercept=0.0, least=-1.0)
 TITLE_SOURCES = {
     "literal": NamesConfig(literal=_OPEN),
     "described": NamesConfig(described=_OPEN),
-    "written": NamesConfig(written=StrengthConfig(slope=1.0, intercept=0.0, least=LEAST_COSINE)),
+    "written": NamesConfig(written=_OPEN),
 }
 
 
 def _title_proposals(
     source: str, videos: Sequence[LabelledVideo], bundle: Path, stated: BundleManifest, encoders: Encoders
 ) -> ReviewedProposals:
-    recall = stated.config.recall.model_copy(update={"names": TITLE_SOURCES[source], "tags_per_channel": NO_LIMIT})
+    limit = NEAREST_NAMES if source == "written" else NO_LIMIT
+    recall = stated.config.recall.model_copy(update={"names": TITLE_SOURCES[source], "tags_per_channel": limit})
     config = stated.config.model_copy(update={"recall": recall})
     recall_stage = RecallStage.load(bundle, stated.model_copy(update={"config": config}))
     [channel] = [channel for channel in recall_stage.channels if channel.name == "written"]

@@ -107,15 +107,16 @@ def test_a_title_tag_is_right_if_the_creator_used_it(tmp_path: Path, tiny_starte
             "uploader_id": "u",
         },
         {"video_id": "b", "title": "Dogs", "description": "hockey", "tags": ["dog"], "uploader_id": "w"},
-        {"video_id": "c", "title": "Ein Hund, süß", "tags": ["dog"]},
+        {"video_id": "c", "title": "Мой dog 猫", "tags": ["dog"], "uploader_id": "x"},
+        {"video_id": "d", "title": "dog"},
     ]
     path = tmp_path / "m.jsonl"
     path.write_text("".join(json.dumps(video) + "\n" for video in videos), encoding="utf-8")
     found = tagged_titles(path, {}, tiny_starter, ["literal", "described"])
     assert set(found) == {"literal", "described"}
-    assert found["literal"].right.tolist() == [True, False, True]
+    assert found["literal"].right.tolist() == [True, False, True, True]
     assert found["described"].right.tolist() == [False]
-    assert sum(found["literal"].videos.values()) == 2
+    assert sum(found["literal"].videos.values()) == 3
 
 
 def reviewed(strengths: list[float], right: list[bool]) -> ReviewedProposals:
