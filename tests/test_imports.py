@@ -16,17 +16,9 @@ from tests.support.paths import REPOSITORY
 ROOT = REPOSITORY
 
 GROUND = {
-    "types",
-    "errors",
-    "ragged",
-    "text",
-    "messages",
-    "splits",
-    "paths",
-    "progress",
-    "torch_tools",
+    "types", "errors", "ragged", "bert", "text", "messages", "splits", "paths", "progress", "torch_tools",
     "concurrency",
-} | {"bert"}
+}  # fmt: skip
 VALUES = {"files", "config", "tags", "media", "manifests"}
 STAGES = {"features", "recall", "rank"}
 

@@ -9,7 +9,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tagging.config.encoders import EncodersConfig, OpenClipConfig, SentenceTransformersConfig, VggishConfig
+from tagging.config.encoders import (
+    EncodersConfig,
+    MultilingualE5Config,
+    OpenClipConfig,
+    SentenceTransformersConfig,
+    VggishConfig,
+)
 from tagging.config.rank import BertConfig
 from tagging.errors import MissingWeightsError, VideotagError
 from tagging.features.releases import (
@@ -20,7 +26,15 @@ from tagging.features.releases import (
     vggish_release,
     vggish_url,
 )
-from tagging.features.weights import OTHER_RUNTIMES, bert_folder, clip_source, hub_name, text_folder, vggish_file
+from tagging.features.weights import (
+    OTHER_RUNTIMES,
+    bert_folder,
+    clip_source,
+    e5_file,
+    hub_name,
+    text_folder,
+    vggish_file,
+)
 
 
 def reason_of(error: Exception) -> str:
@@ -40,6 +54,9 @@ def fetch(config: EncodersConfig, bert: BertConfig | None, report: Callable[[str
     if isinstance(config.text, SentenceTransformersConfig):
         text = config.text
         _fetch_one(text.weights, lambda: text_folder(text), lambda: _fetch_folder(text.weights), report)
+    if isinstance(config.text, MultilingualE5Config):
+        e5 = config.text
+        _fetch_one(f"multilingual-e5 {e5.weights}", lambda: e5_file(e5), lambda: False, report)
     if bert is not None:
         _fetch_one(bert.weights, lambda: bert_folder(bert), lambda: _fetch_folder(bert.weights), report)
     if isinstance(config.vision, OpenClipConfig):

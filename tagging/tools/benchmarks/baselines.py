@@ -1,7 +1,7 @@
 """Baselines: standard methods trained on the same table, using titles only.
 
 tfidf       the 30 nearest titles by TF-IDF vote with their similarity
-minilm      the same with a sentence encoder
+sentences   the same with a sentence encoder
 xr-linear   XR-Linear of PECOS on the TF-IDF features
 usual       the most frequent tags of the uploader (ignores titles; for seen uploaders)
 """
@@ -61,7 +61,7 @@ def _tfidf(task: Task) -> Sparse:
     return vote_matrix(*nearest(tests, train, NEIGHBOURS, task.progress), len(task.train)) @ task.tags.labels
 
 
-def _minilm(task: Task) -> Sparse:
+def _sentences(task: Task) -> Sparse:
     rows = embed_titles([*task.train, *task.tests], task.options.store, task.progress)
     train, tests = rows[: len(task.train)], rows[len(task.train) :]
     return vote_matrix(*nearest(tests, train, NEIGHBOURS, task.progress), len(task.train)) @ task.tags.labels
@@ -82,7 +82,7 @@ BASELINES: dict[str, Callable[[Task], Sparse]] = {
     "tfidf": _tfidf,
     "xr-linear": _xr_linear,
     "usual": _usual,
-    "minilm": _minilm,  # last, as it takes the longest
+    "sentences": _sentences,  # last, as it takes the longest
 }
 
 

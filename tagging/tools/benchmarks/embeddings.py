@@ -1,4 +1,4 @@
-"""Title embeddings of the offline text encoder (MiniLM), cached in the feature store.
+"""Title embeddings of the offline text encoder, cached in the feature store.
 
 Keys and table are those of `videotag train`, so both reuse each other's embeddings.
 """
