@@ -86,9 +86,9 @@ def measure_vision(data: Path, file: Path, text: TextEncoder, work: Path) -> lis
         "colour histogram": _encoded(FrameStatisticsEncoder(), pictures),
     }
     vectors = {
-        "ours": ours.name_vectors(tokens["ours"]),
+        "ours": mean_names(ours.beliefs(tokens["ours"]), class_vectors),
         "teacher": mean_names(probabilities, class_vectors[:CLASSES]),
-        "random weights": untrained.name_vectors(tokens["random weights"]),
+        "random weights": mean_names(untrained.beliefs(tokens["random weights"]), class_vectors),
     }
     class_names = sorted(set(classes.names))
     names = text.encode(class_names)
@@ -119,6 +119,13 @@ def measure_vision(data: Path, file: Path, text: TextEncoder, work: Path) -> lis
     return cells
 
 
+def _mean_names(
+    encoder: TrainedSoundEncoder, encoded: Sequence[NDArray[np.float32]], class_vectors: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return the mean name vector of each sound, (sounds, D)."""
+    return np.stack([mean_names(encoder.beliefs(rows), class_vectors).mean(axis=0) for rows in encoded])
+
+
 def measure_audio(data: Path, file: Path, text: TextEncoder, work: Path) -> list[Cell]:
     """Return all tables of the audio encoder; the teacher gets the sounds before their reduction to 16 kHz."""
     classes = audio_classes()
@@ -141,9 +148,9 @@ def measure_audio(data: Path, file: Path, text: TextEncoder, work: Path) -> list
         "log-mel statistics": np.stack([mean_pool(plain.encode(example)) for example in examples]),
     }
     vectors = {
-        "ours": np.stack([ours.name_vectors(rows).mean(axis=0) for rows in encoded["ours"]]),
+        "ours": _mean_names(ours, encoded["ours"], class_vectors),
         "teacher": mean_names(probabilities, class_vectors[: Mn04.classes]),
-        "random weights": np.stack([untrained.name_vectors(rows).mean(axis=0) for rows in encoded["random weights"]]),
+        "random weights": _mean_names(untrained, encoded["random weights"], class_vectors),
     }
     held_out = np.array([s.held_out for s in sounds])
     labels = np.array([s.label for s in sounds])
