@@ -24,6 +24,8 @@ class NoisyOrRanker:
             "written": config.written_weight,
             "seen": config.seen_weight,
             "heard": config.heard_weight,
+            "spoken": config.spoken_weight,
+            "shown": config.shown_weight,
         }
 
     def score(self, videos: Sequence[RankInput]) -> list[TagScores]:

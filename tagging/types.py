@@ -209,7 +209,7 @@ EvidenceKind = Literal["video", "text", "frame", "sound", "speech", "screen", "u
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class TimeSpan:
     """A part of the video that speaks for a tag."""
 
     start_s: float  # from the start of the video
@@ -240,7 +240,7 @@ class Evidence:
     start_s: float | None = None
     end_s: float | None = None
     # All parts of the video in which the channel finds the tag; answers have those of all channels in the tag instead.
-    spans: tuple[Span, ...] = ()
+    spans: tuple[TimeSpan, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -318,7 +318,7 @@ class RankedTag:
     channels: Mapping[str, float]  # score of each channel that proposed it
     evidence: tuple[Evidence, ...] = ()
     is_new: bool = False  # True: a phrase of the text that is not in the catalog
-    spans: tuple[Span, ...] = ()  # by start; those of one modality are disjoint
+    spans: tuple[TimeSpan, ...] = ()  # by start; those of one modality are disjoint
 
 
 @dataclass(frozen=True, slots=True)

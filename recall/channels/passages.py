@@ -16,7 +16,7 @@ from recall.channels.named_tags import NamedTags
 from recall.channels.strength import best_positions, probability
 from recall.query import RecallQuery
 from tagging.config.recall import StrengthConfig
-from tagging.types import ChannelTags, Evidence, FloatRows, Passage, PassageSource, Span
+from tagging.types import ChannelTags, Evidence, FloatRows, Passage, PassageSource, TimeSpan
 
 
 class PassageNames:
@@ -63,7 +63,9 @@ class PassageNames:
 
     def _evidence(self, cosine: float, mentions: Sequence[tuple[Passage, str]]) -> Evidence:
         passage, text = max(mentions, key=lambda mention: mention[0].confidence)  # the first of equals
-        spans = tuple(Span(mention.start_s, mention.end_s, self.source, mention.confidence) for mention, _ in mentions)
+        spans = tuple(
+            TimeSpan(mention.start_s, mention.end_s, self.source, mention.confidence) for mention, _ in mentions
+        )
         return Evidence(
             self.name, self.source, cosine, text=text, start_s=passage.start_s, end_s=passage.end_s, spans=spans
         )

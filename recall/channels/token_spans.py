@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from tagging.types import FloatRows, Modality, Span
+from tagging.types import FloatRows, Modality, TimeSpan
 
 EXAMPLE_S = 0.96  # length of a sound example, and the time between the starts of two
 SHARE = 0.5  # of the strongest token's strength, from which a token speaks for the tag
@@ -15,7 +15,7 @@ def example_bounds(examples: int) -> NDArray[np.float64]:
     return np.stack([starts, starts + EXAMPLE_S], axis=1).round(2)
 
 
-def token_spans(strengths: FloatRows, bounds: NDArray[np.float64], modality: Modality) -> tuple[Span, ...]:
+def token_spans(strengths: FloatRows, bounds: NDArray[np.float64], modality: Modality) -> tuple[TimeSpan, ...]:
     """Return the spans in which a tag has at least SHARE of its largest strength, by start.
 
     strengths: (T,) of the tag in each token; bounds: (T, 2) start and end in seconds of each, by start
@@ -23,6 +23,6 @@ def token_spans(strengths: FloatRows, bounds: NDArray[np.float64], modality: Mod
     speaks = strengths >= SHARE * strengths.max()
     edges = np.flatnonzero(np.diff(np.concatenate([[False], speaks, [False]]).astype(np.int8)))
     return tuple(
-        Span(float(bounds[first, 0]), float(bounds[end - 1, 1]), modality, float(strengths[first:end].max()))
+        TimeSpan(float(bounds[first, 0]), float(bounds[end - 1, 1]), modality, float(strengths[first:end].max()))
         for first, end in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
     )

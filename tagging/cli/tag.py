@@ -13,7 +13,7 @@ from tagging.errors import InvalidVideoError
 from tagging.manifests.values import is_unicode
 from tagging.messages import without_credentials
 from tagging.store.answer_json import printed_answer
-from tagging.types import Evidence, RankedTags, Span, VideoRef
+from tagging.types import Evidence, RankedTags, TimeSpan, VideoRef
 
 
 def command(
@@ -90,7 +90,7 @@ def _best_evidence(evidence: tuple[Evidence, ...]) -> list[str]:
     return [f"{_describe(piece)} ({piece.channel} {piece.similarity:.2f})" for piece in best.values()]
 
 
-def _describe_span(span: Span) -> str:
+def _describe_span(span: TimeSpan) -> str:
     return f"{clock(span.start_s)}-{clock(span.end_s)} ({span.modality})"
 
 

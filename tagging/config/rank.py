@@ -21,6 +21,8 @@ class NoisyOrConfig(Branch):
     written_weight: Share = 1.0  # the channels of tag names give probabilities
     seen_weight: Share = 1.0
     heard_weight: Share = 1.0
+    spoken_weight: Share = 1.0
+    shown_weight: Share = 1.0
 
 
 class BertConfig(Branch):

@@ -4,7 +4,6 @@ An interrupted extraction resumes: texts are identified by their sha256, local f
 URL must be fetched before its bytes are known, so media at URLs are decoded again.)
 """
 
-import hashlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,8 +22,10 @@ from tagging.features.base import (
     TextEncoder,
     mean_pool,
 )
-from tagging.features.encode import cut_text_warning, encode_videos
+from tagging.features.encode import encode_videos
+from tagging.features.encode_texts import encode_texts
 from tagging.features.factory import Encoders
+from tagging.features.passages import joined
 from tagging.features.read import read_passages
 from tagging.media.decode import DECODING_VERSION
 from tagging.media.pool import DecodePool
@@ -34,11 +35,18 @@ from tagging.progress import Progress
 from tagging.ragged import Tokens
 from tagging.store.features import FeatureStore, FeatureTable, StoredFeatures
 from tagging.store.passages import PassageTable
-from tagging.types import MODALITIES, MediaSample, Modality, Passage, PassageSource, Reading, VideoEmbeddings, VideoRef
+from tagging.types import (
+    MODALITIES,
+    MediaSample,
+    Modality,
+    Passage,
+    PassageSource,
+    Reading,
+    VideoEmbeddings,
+    VideoRef,
+)
 
 logger = logging.getLogger(__name__)
-
-TEXTS_AT_ONCE = 4096  # sorted by length before they are batched, so more at once pads less
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,6 +71,7 @@ class _Found:
     beliefs: dict[Modality, NDArray[np.float16]] = field(default_factory=dict)
     tokens: dict[Modality, NDArray[np.float16]] = field(default_factory=dict)
     passages: dict[PassageSource, tuple[Passage, ...]] = field(default_factory=dict)
+    passage_rows: dict[PassageSource, list[NDArray[np.float32]]] = field(default_factory=dict)  # (1, D) of each text
     warnings: tuple[str, ...] = ()
 
 
@@ -96,6 +105,8 @@ def extract(
             _collect(modality, table, video_keys, found, beliefs_of, with_tokens)
         for source, passages in tables.passages.items():
             _collect_passages(source, passages, video_keys, found)
+        if encoders.text is not None:
+            _embed_passages(encoders.text, store, progress, found)
     embeddings = tuple(
         VideoEmbeddings(
             features.rows,
@@ -124,24 +135,26 @@ def _extract_text(
     progress: Progress,
     found: list[_Found],
 ) -> None:
-    texts = [video.text for video in videos]
-    keys = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest() if text else "" for text in texts]
-    table = store.table("text", encoder.fingerprint, encoder.dim)
-    by_key = {key: text for key, text in zip(keys, texts, strict=True) if key and key not in table}
-    missing = list(by_key.items())
-    with progress.track("encode text", len(missing)) as advance:
-        try:
-            for start in range(0, len(missing), TEXTS_AT_ONCE):
-                chunk = missing[start : start + TEXTS_AT_ONCE]
-                chunk_texts = [text for _, text in chunk]
-                counts = encoder.token_counts(chunk_texts)
-                for (key, _), row, count in zip(chunk, encoder.encode(chunk_texts), counts, strict=True):
-                    cut = cut_text_warning(int(count), encoder.max_tokens)
-                    table.add(key, StoredFeatures(row[None].astype(np.float16), cut))
-                advance(len(chunk))
-        finally:
-            table.flush()
+    table, keys = encode_texts([video.text for video in videos], encoder, store, progress)
     _collect("text", table, keys, found)
+
+
+def _embed_passages(encoder: TextEncoder, store: FeatureStore, progress: Progress, found: Sequence[_Found]) -> None:
+    """Add to each video the row of each source of passages: the mean of its texts' stored rows, as `passages_row`."""
+    texts = [
+        (features, source, text)
+        for features in found
+        for source, passages in features.passages.items()
+        for text in joined(passages, encoder)
+    ]
+    table, keys = encode_texts([text for _, _, text in texts], encoder, store, progress)
+    stored = {key: features.tokens for key, features in table.read(list(dict.fromkeys(keys)))}
+    for (features, source, _), key in zip(texts, keys, strict=True):
+        row = stored[key]
+        assert row is not None
+        features.passage_rows.setdefault(source, []).append(row.astype(np.float32))
+    for features in found:
+        features.rows |= {source: mean_pool(np.concatenate(rows)) for source, rows in features.passage_rows.items()}
 
 
 @dataclass(frozen=True, slots=True, eq=False)

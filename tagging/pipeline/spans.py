@@ -3,24 +3,24 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from tagging.types import Evidence, Span
+from tagging.types import Evidence, TimeSpan
 
 GAP_S = 0.5  # spans that are less apart are one: speech pauses, and rounding of times
 
 
-def merged_spans(evidence: Iterable[Evidence]) -> tuple[Span, ...]:
+def merged_spans(evidence: Iterable[Evidence]) -> tuple[TimeSpan, ...]:
     """Return the spans of all pieces of evidence by start, those of one modality disjoint.
 
     Spans of one modality that overlap, or are less than GAP_S apart, become one with the larger strength.
     """
     spans = sorted((span for piece in evidence for span in piece.spans), key=lambda span: (span.start_s, span.end_s))
-    merged: list[Span] = []
+    merged: list[TimeSpan] = []
     for modality in sorted({span.modality for span in spans}):
         merged += _joined([span for span in spans if span.modality == modality])
     return tuple(sorted(merged, key=lambda span: (span.start_s, span.end_s, span.modality)))
 
 
-def _joined(spans: Sequence[Span]) -> list[Span]:
+def _joined(spans: Sequence[TimeSpan]) -> list[TimeSpan]:
     """Join spans of one modality, which come by start."""
     joined = [spans[0]]
     for span in spans[1:]:

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from tagging.types import Evidence, RankedTag, RankedTags, Span
+from tagging.types import Evidence, RankedTag, RankedTags, TimeSpan
 
 EVIDENCE_FIELDS = tuple(field.name for field in fields(Evidence) if field.name != "spans")
-SPAN_FIELDS = tuple(field.name for field in fields(Span))
+SPAN_FIELDS = tuple(field.name for field in fields(TimeSpan))
 
 
 def answer_to_json(answer: RankedTags) -> dict[str, Any]:
@@ -108,11 +108,11 @@ def _tag_from_json(stored: Mapping[str, Any]) -> RankedTag:
             for evidence in stored["evidence"]
         ),
         stored["is_new"],
-        tuple(Span(**{name: span[name] for name in SPAN_FIELDS}) for span in stored.get("spans", ())),
+        tuple(TimeSpan(**{name: span[name] for name in SPAN_FIELDS}) for span in stored.get("spans", ())),
     )
 
 
-def _span(span: Span) -> dict[str, Any]:
+def _span(span: TimeSpan) -> dict[str, Any]:
     return {name: getattr(span, name) for name in SPAN_FIELDS}
 
 

@@ -16,7 +16,7 @@ from tagging.store.database.log import Log
 from tagging.store.database.tag_edits import TagEdits
 from tagging.store.database.taggings import Role, Tagging, TaggingKey, TaggingOptions
 from tagging.tags.edits.edit import TagEdit
-from tagging.types import Evidence, Numbered, Origin, RankedTag, RankedTags, Span, VideoRef
+from tagging.types import Evidence, Numbered, Origin, RankedTag, RankedTags, TimeSpan, VideoRef
 
 NOON = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 
@@ -88,15 +88,13 @@ EVERY_EVIDENCE = (
     Evidence("shown", "screen", 0.1, text="TEA", start_s=0.0, end_s=0.0),
     Evidence("uploader", "uploader", 0.5, text="used 3 times"),
 )
-SPANS = (Span(1 / 3, 7.0, "speech", 0.1), Span(5.0, 5.0, "audio", 1.0))
+SPANS = (TimeSpan(1 / 3, 7.0, "speech", 0.1), TimeSpan(5.0, 5.0, "audio", 1.0))
 EVERYTHING = RankedTags(
     "v1",
     (
         RankedTag("1", "cat", 0.9, {"text": 0.1, "seen": 0.30000000000000004}, EVERY_EVIDENCE),
         RankedTag("2", "", 0.0, {}, (), True),
-        RankedTag(
-            "3", "tea", 0.5, {"spoken": 0.5}, spans=(Span(1 / 3, 7.0, "speech", 0.1), Span(5.0, 5.0, "audio", 1.0))
-        ),
+        RankedTag("3", "tea", 0.5, {"spoken": 0.5}, spans=SPANS),
     ),
     ("text", "frames", "audio", "speech", "screen"),
     ("the sound was cut after 300 s",),

@@ -336,7 +336,7 @@ class RankedTag(_message.Message):
         """The evidence. Default: none, unless the request asks for it."""
 
     @_builtins.property
-    def spans(self) -> _containers.RepeatedCompositeFieldContainer[Global___TagSpan]:
+    def spans(self) -> _containers.RepeatedCompositeFieldContainer[Global___TimeSpan]:
         """When it is seen, heard, said or on the screen, by start; spans of one modality are disjoint. None if the tag has no
         evidence with known times.
         """
@@ -350,7 +350,7 @@ class RankedTag(_message.Message):
         is_new: _builtins.bool = ...,
         channels: _abc.Iterable[Global___ChannelScore] | None = ...,
         evidence: _abc.Iterable[Global___Evidence] | None = ...,
-        spans: _abc.Iterable[Global___TagSpan] | None = ...,
+        spans: _abc.Iterable[Global___TimeSpan] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -361,7 +361,7 @@ class RankedTag(_message.Message):
 Global___RankedTag: _TypeAlias = RankedTag  # noqa: Y015
 
 @_typing.final
-class TagSpan(_message.Message):
+class TimeSpan(_message.Message):
     """A part of the video that speaks for a tag."""
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -396,7 +396,7 @@ class TagSpan(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___TagSpan: _TypeAlias = TagSpan  # noqa: Y015
+Global___TimeSpan: _TypeAlias = TimeSpan  # noqa: Y015
 
 @_typing.final
 class ChannelScore(_message.Message):

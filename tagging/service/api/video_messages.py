@@ -14,7 +14,7 @@ from tagging.service.calls.feedback import VideoFeedback
 from tagging.service.calls.requests import LabelledVideoReport, TagRequest, TagResponse
 from tagging.service.errors.text_limits import sendable
 from tagging.store.database.taggings import TaggingOptions
-from tagging.types import AnyModality, Evidence, LabelledVideo, RankedTag, Span, VideoRef
+from tagging.types import AnyModality, Evidence, LabelledVideo, RankedTag, TimeSpan, VideoRef
 
 T = TypeVar("T")
 
@@ -189,8 +189,8 @@ def _set_times(message: pb.FrameEvidence | pb.SoundEvidence | pb.PassageEvidence
         message.end.CopyFrom(_duration(evidence.end_s))
 
 
-def _span(span: Span) -> pb.TagSpan:
-    return pb.TagSpan(
+def _span(span: TimeSpan) -> pb.TimeSpan:
+    return pb.TimeSpan(
         start=_duration(span.start_s),
         end=_duration(span.end_s),
         modality=MODALITY[span.modality],

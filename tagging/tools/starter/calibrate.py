@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from recall.channels.base import PASSAGE_CHANNELS, SENSED_MODALITIES
 from recall.query import RecallQuery
 from tagging.bundle.files import read_manifest
 from tagging.bundle.manifest import BundleManifest
@@ -71,9 +72,9 @@ class SourceReport:
 def reviewed_clips(reviews: Path, proposals: Sequence[Proposal]) -> dict[str, ReviewedProposals]:
     """Return the reviewed proposals by source; the reviews are the CSV of `propose` with `right` (0 or 1) and `part`.
 
-    part: "tune", or the name of a set of clips for the report. Rows without a verdict are left out. Strengths are
-    those of `proposals`, so the encoders may have changed since the review. Raises InvalidManifestError for a table
-    without these columns.
+    part: "tune", or the name of a set of clips for the report. Rows without a verdict are left out, and so are sources
+    without a row. Strengths are those of `proposals`, so the encoders may have changed since the review. Raises
+    InvalidManifestError for a table without these columns.
     """
     strengths = {(proposal.file, proposal.modality, proposal.tag): proposal.strength for proposal in proposals}
     with reviews.open(encoding="utf-8", newline="") as file:
@@ -82,8 +83,10 @@ def reviewed_clips(reviews: Path, proposals: Sequence[Proposal]) -> dict[str, Re
             raise InvalidManifestError(f"{reviews} has no column {', '.join(sorted(missing))}", "see `propose`")
         rows = [row for row in table if row["right"] in ("0", "1")]
     found: dict[str, ReviewedProposals] = {}
-    for source in ("seen", "heard"):
+    for source in (*SENSED_MODALITIES, *PASSAGE_CHANNELS):
         of_source = [row for row in rows if row["modality"] == source]
+        if not of_source:
+            continue
         known = [row for row in of_source if (row["file"], source, row["tag"]) in strengths]
         parts = sorted({row["part"] for row in of_source})
         found[source] = ReviewedProposals(
@@ -91,7 +94,8 @@ def reviewed_clips(reviews: Path, proposals: Sequence[Proposal]) -> dict[str, Re
             np.array([row["right"] == "1" for row in known], np.bool_),
             np.array([row["part"] for row in known], np.str_),
             {part: len({row["file"] for row in of_source if row["part"] == part}) for part in parts},
-            np.zeros(len(known), np.bool_),  # classes are common nouns
+            # Classes are common nouns.
+            np.array([source in PASSAGE_CHANNELS and any(map(str.isupper, row["tag"])) for row in known], np.bool_),
         )
     return found
 

@@ -35,6 +35,8 @@ class Source(StrEnum):
     literal = "literal"
     described = "described"
     written = "written"
+    spoken = "spoken"
+    shown = "shown"
 
 
 @app.command("build")
@@ -62,7 +64,7 @@ def propose_command(
     bundle: Bundle = BUNDLE,
     share: Share = None,
 ) -> None:
-    """Write all tags that frames and sound of clips propose, without a threshold, for review."""
+    """Write all tags that frames, sound, speech and screen text of clips propose, without a threshold, for review."""
     from tagging.tools.starter.propose import propose, write_proposals
 
     proposed = propose(clips, bundle, Silent(), share)

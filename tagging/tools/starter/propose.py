@@ -29,6 +29,7 @@ COLUMNS = ("file", "modality", "rank", "tag", "strength", "where", "right", "par
 MEDIA = frozenset((".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"))
 STILLS = frozenset((".jpeg", ".jpg", ".png"))  # a thumbnail is a clip of one frame
 SHOWN = 15
+OPEN_PASSAGES = StrengthConfig(slope=1.0, intercept=0.0, least=-1.0)  # strengths are cosines
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Proposal:
     """A tag that a source proposes for a clip without a threshold."""
 
     file: str
-    modality: str  # the source: seen or heard
+    modality: str  # the source: seen, heard, spoken or shown
     rank: int  # from 1
     tag: str
     strength: float
@@ -54,7 +55,11 @@ def propose(
     manifest = read_manifest(bundle)
     names = manifest.config.recall.names
     opened = NamesConfig(
-        tags=names.tags, seen=open_source("sum", names.seen, share), heard=open_source("max", names.heard, share)
+        tags=names.tags,
+        seen=open_source("sum", names.seen, share),
+        heard=open_source("max", names.heard, share),
+        spoken=OPEN_PASSAGES,
+        shown=OPEN_PASSAGES,
     )
     recall = RecallConfig(names=opened, tags_per_channel=most)
     config = manifest.config.model_copy(update={"recall": recall})

@@ -7,7 +7,7 @@ from recall.channels.named_tags import NamedTags
 from recall.channels.passages import PassageNames
 from recall.query import RecallQuery
 from tagging.config.recall import StrengthConfig
-from tagging.types import ChannelTags, Passage, Span, VideoEmbeddings
+from tagging.types import ChannelTags, Passage, TimeSpan, VideoEmbeddings
 
 NAMES = np.eye(4, dtype=np.float32)
 SPELLINGS = [["ice hockey"], ["hockey"], ["winter"], ["Oslo"]]
@@ -45,7 +45,7 @@ def test_a_spoken_name_is_proposed_with_its_words_and_the_clearest_passage() -> 
 
 def test_every_passage_with_the_name_is_a_span_with_the_readers_confidence() -> None:
     [hockey, *_] = recalled(video(*TALK)).evidence
-    assert hockey.spans == (Span(0.0, 2.0, "speech", 0.5), Span(8.0, 9.5, "speech", 0.875))
+    assert hockey.spans == (TimeSpan(0.0, 2.0, "speech", 0.5), TimeSpan(8.0, 9.5, "speech", 0.875))
 
 
 def test_words_of_the_evidence_are_words_of_a_passage() -> None:

@@ -6,13 +6,16 @@ import numpy as np
 import pytest
 
 from recall.channels.token_spans import example_bounds, token_spans
-from tagging.types import Span
+from tagging.types import TimeSpan
 
 
 def test_spans_are_the_runs_of_at_least_half_of_the_strongest() -> None:
     strengths = np.array([0.5, 0.375, 0.125, 0.25, 1e-3, 0.1875], np.float32)
     bounds = np.array([[0.0, 1.0], [1.0, 2.0], [2.0, 3.0], [3.0, 4.0], [4.0, 5.0], [5.0, 6.5]])
-    assert token_spans(strengths, bounds, "frames") == (Span(0.0, 2.0, "frames", 0.5), Span(3.0, 4.0, "frames", 0.25))
+    assert token_spans(strengths, bounds, "frames") == (
+        TimeSpan(0.0, 2.0, "frames", 0.5),
+        TimeSpan(3.0, 4.0, "frames", 0.25),
+    )
 
 
 @pytest.mark.parametrize("seed", range(20))

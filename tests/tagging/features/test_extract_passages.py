@@ -2,13 +2,15 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 
 from tagging.config.media import MediaConfig
 from tagging.features.extract import Extraction, extract
 from tagging.features.factory import Encoders
-from tagging.features.statistics import SoundStatisticsEncoder
+from tagging.features.passages import passages_row
+from tagging.features.statistics import HashedTextEncoder, SoundStatisticsEncoder
 from tagging.progress import Silent
 from tagging.store.features import FeatureStore
 from tagging.types import SAMPLE_RATE_HZ, Passage, VideoRef
@@ -16,6 +18,7 @@ from tests.support.encoders import noise
 from tests.support.readers import FailingReader, ScriptedSpeech
 
 SAID = Passage("a red car", 0.5, 1.5, 0.9, "en")
+ENDING = Passage("on the road", 1.5, 2.0, 0.9, "en")
 
 
 @pytest.fixture
@@ -62,3 +65,13 @@ def test_what_a_failing_reader_could_not_read_is_tried_again(videos: list[VideoR
     assert not video.passages
     [video] = extracted(videos[:1], Encoders(audio=SoundStatisticsEncoder(), speech=speech), tmp_path / "f").embeddings
     assert video.passages == {"speech": (SAID,)}
+
+
+def test_stored_passages_get_the_row_that_a_single_video_gets(videos: list[VideoRef], tmp_path: Path) -> None:
+    encoders = Encoders(text=HashedTextEncoder(64), speech=ScriptedSpeech(SAID, ENDING))
+    single = passages_row([SAID, ENDING], HashedTextEncoder(64))
+    for _ in range(2):  # computed, then stored
+        read, titled, again = extracted(videos, encoders, tmp_path / "f").embeddings
+        np.testing.assert_allclose(read.rows["speech"], single, atol=1e-3)
+        np.testing.assert_allclose(again.rows["speech"], single, atol=1e-3)
+        assert set(titled.rows) == {"text"}

@@ -6,31 +6,31 @@ import numpy as np
 import pytest
 
 from tagging.pipeline.spans import GAP_S, merged_spans
-from tagging.types import AnyModality, Evidence, Span
+from tagging.types import AnyModality, Evidence, TimeSpan
 
 
-def evidence(*spans: Span) -> Evidence:
+def evidence(*spans: TimeSpan) -> Evidence:
     return Evidence("c", "frame", 0.5, spans=spans)
 
 
 def test_spans_of_one_modality_that_touch_become_one() -> None:
-    seen = evidence(Span(4.0, 8.0, "frames", 0.25), Span(20.0, 24.0, "frames", 0.125))
-    also_seen = evidence(Span(8.0, 12.0, "frames", 0.5), Span(1.0, 2.0, "audio", 0.75))
+    seen = evidence(TimeSpan(4.0, 8.0, "frames", 0.25), TimeSpan(20.0, 24.0, "frames", 0.125))
+    also_seen = evidence(TimeSpan(8.0, 12.0, "frames", 0.5), TimeSpan(1.0, 2.0, "audio", 0.75))
     assert merged_spans([seen, also_seen]) == (
-        Span(1.0, 2.0, "audio", 0.75),
-        Span(4.0, 12.0, "frames", 0.5),
-        Span(20.0, 24.0, "frames", 0.125),
+        TimeSpan(1.0, 2.0, "audio", 0.75),
+        TimeSpan(4.0, 12.0, "frames", 0.5),
+        TimeSpan(20.0, 24.0, "frames", 0.125),
     )
 
 
 def test_spans_of_different_modalities_stay_apart() -> None:
-    both = (Span(0.0, 5.0, "screen", 0.5), Span(1.0, 2.0, "speech", 0.5))
+    both = (TimeSpan(0.0, 5.0, "screen", 0.5), TimeSpan(1.0, 2.0, "speech", 0.5))
     assert merged_spans([evidence(*both)]) == both
 
 
 def test_a_span_inside_another_does_not_shorten_it() -> None:
-    assert merged_spans([evidence(Span(0.0, 9.0, "speech", 0.1), Span(2.0, 3.0, "speech", 0.9))]) == (
-        Span(0.0, 9.0, "speech", 0.9),
+    assert merged_spans([evidence(TimeSpan(0.0, 9.0, "speech", 0.1), TimeSpan(2.0, 3.0, "speech", 0.9))]) == (
+        TimeSpan(0.0, 9.0, "speech", 0.9),
     )
 
 
@@ -43,7 +43,7 @@ def test_merged_spans_cover_the_same_moments_and_are_sorted_and_disjoint(seed: i
     rng = np.random.default_rng(seed)
     modalities: tuple[AnyModality, ...] = ("frames", "speech")
     spans = [
-        Span(start, start + length, modalities[which], 0.5)
+        TimeSpan(start, start + length, modalities[which], 0.5)
         for start, length, which in zip(
             rng.uniform(0, 60, 12).tolist(), rng.uniform(0, 6, 12).tolist(), rng.integers(0, 2, 12), strict=True
         )

@@ -199,9 +199,9 @@ def test_an_existing_output_is_refused_before_any_work(tmp_path: Path, tiny_conf
 SLOW_TRAINING = """
 import sys, time
 from pathlib import Path
-from tagging.features import extract, statistics
+from tagging.features import encode_texts, statistics
 from tagging.store import features
-features.FLUSH_ROWS = extract.TEXTS_AT_ONCE = 20
+features.FLUSH_ROWS = encode_texts.TEXTS_AT_ONCE = 20
 encode = statistics.HashedTextEncoder.encode
 def slowly(self, texts):
     time.sleep(0.2)

@@ -21,7 +21,16 @@ from tagging.service.api.video_messages import (
 )
 from tagging.service.calls.requests import TagRequest, TagResponse, content_hash
 from tagging.store.database.taggings import Tagging, TaggingKey, TaggingOptions
-from tagging.types import MODALITIES, PASSAGE_SOURCES, Evidence, LabelledVideo, RankedTag, RankedTags, Span, VideoRef
+from tagging.types import (
+    MODALITIES,
+    PASSAGE_SOURCES,
+    Evidence,
+    LabelledVideo,
+    RankedTag,
+    RankedTags,
+    TimeSpan,
+    VideoRef,
+)
 
 NOON = datetime(2026, 1, 2, 12, 0, 0, 250_000, UTC)
 EVIDENCE = (
@@ -232,7 +241,7 @@ def test_every_modality_has_its_own_enum_value() -> None:
 
 
 def test_spans_are_sent_with_or_without_evidence() -> None:
-    spans = (Span(0.0, 2.5, "speech", 0.5), Span(1.5, 1.5, "frames", 1.0))
+    spans = (TimeSpan(0.0, 2.5, "speech", 0.5), TimeSpan(1.5, 1.5, "frames", 1.0))
     for evidence in (False, True):
         [tag] = sent(with_tag(spans=spans), evidence).tags
         assert [
