@@ -59,6 +59,23 @@ def test_reviews_are_joined_with_current_strengths(tmp_path: Path, proposed: lis
     assert found["seen"].videos == {"test": 8, "tune": 8}
 
 
+def test_reviews_of_names_in_passages_know_proper_names_and_sources_without_reviews_are_absent(tmp_path: Path) -> None:
+    reviews = tmp_path / "j.csv"
+    lines = [
+        "file,modality,tag,right,part",
+        "a.mp4,shown,BMW,1,tune",
+        "a.mp4,shown,road,0,tune",
+        "a.mp4,seen,BMW,,tune",
+    ]
+    reviews.write_text("\n".join(lines), encoding="utf-8")
+    proposed = [Proposal("a.mp4", "shown", 1, tag, strength, "0 s") for tag, strength in (("BMW", 0.5), ("road", 0.25))]
+    found = reviewed_clips(reviews, proposed)
+    assert set(found) == {"shown"}
+    assert found["shown"].is_proper.tolist() == [True, False]
+    assert found["shown"].right.tolist() == [True, False]
+    assert found["shown"].strengths.tolist() == [0.5, 0.25]
+
+
 def test_a_picture_is_a_clip_of_one_frame(tiny_starter: Path, tmp_path: Path) -> None:
     Image.new("RGB", (64, 36), (200, 30, 30)).save(tmp_path / "still.jpg")
     (tmp_path / "half.jpg").write_bytes((tmp_path / "still.jpg").read_bytes()[:200])
