@@ -18,6 +18,7 @@ from tagging.config.encoders import (
     TrainedVisionConfig,
     VggishConfig,
 )
+from tagging.config.readers import PpOcrConfig, WhisperConfig
 from tagging.config.recall import NamesConfig, RecallConfig
 from tagging.config.root import Config
 from tagging.errors import InvalidConfigError
@@ -33,6 +34,8 @@ PROFILES: dict[str, Config] = {
             text=MultilingualE5Config(backend="multilingual-e5"),
             vision=TrainedVisionConfig(backend="videotag-vision"),
             audio=TrainedAudioConfig(backend="videotag-audio"),
+            speech=WhisperConfig(),
+            screen=PpOcrConfig(),
         ),
         recall=RecallConfig(names=NamesConfig.model_validate_json(CALIBRATION.read_text(encoding="utf-8"))),
     ),
@@ -44,6 +47,8 @@ PROFILES: dict[str, Config] = {
             ),
             vision=OpenClipConfig(backend="open-clip", model="hf-hub:laion/CLIP-ViT-B-32-laion2B-s34B-b79K"),
             audio=VggishConfig(backend="torchvggish"),
+            speech=WhisperConfig(weights="Systran/faster-whisper-small"),
+            screen=PpOcrConfig(),
         ),
     ),
 }

@@ -6,7 +6,9 @@ torch and the model libraries are imported by the functions that need them, as i
 
 import pickle
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from tagging.config.encoders import (
@@ -17,7 +19,8 @@ from tagging.config.encoders import (
     VggishConfig,
 )
 from tagging.config.rank import BertConfig
-from tagging.errors import MissingWeightsError, VideotagError
+from tagging.errors import MissingPackageError, MissingWeightsError, VideotagError
+from tagging.features.reader_weights import PP_OCR_V6, WHISPER_PATTERNS, pp_ocr_files, whisper_files
 from tagging.features.releases import (
     CLIP_CONFIG,
     CLIP_WEIGHTS,
@@ -66,6 +69,30 @@ def fetch(config: EncodersConfig, bert: BertConfig | None, report: Callable[[str
     if isinstance(config.audio, VggishConfig):
         audio = config.audio
         _fetch_one(f"VGGish {audio.weights}", lambda: vggish_file(audio), lambda: _fetch_vggish(audio), report)
+    _fetch_readers(config, report)
+
+
+def _fetch_readers(config: EncodersConfig, report: Callable[[str], None]) -> None:
+    """Download the readers' weights; a reader whose packages are missing is reported, as it is no error elsewhere."""
+    speech, screen = config.speech, config.screen
+    if speech is not None:
+        name = f"Whisper {speech.weights}"
+        download = partial(_fetch_files, speech.weights, WHISPER_PATTERNS)
+        with _reported_if_missing(name, report):
+            _fetch_one(name, lambda: whisper_files(speech)["model.bin"][0].parent, download, report)
+    if screen is not None:
+        name = f"PP-OCR {screen.weights}"
+        download = partial(_fetch_files, screen.weights, tuple(PP_OCR_V6))
+        with _reported_if_missing(name, report):
+            _fetch_one(name, lambda: pp_ocr_files(screen)["det.onnx"].parent, download, report)
+
+
+@contextmanager
+def _reported_if_missing(name: str, report: Callable[[str], None]) -> Iterator[None]:
+    try:
+        yield
+    except MissingPackageError as error:
+        report(f"{name}: not used, {error.message}: {error.hint}")
 
 
 def _fetch_one(
@@ -96,6 +123,16 @@ def _fetch_folder(weights: str) -> bool:
 
     doubled = ["*.bin"] if any(file.endswith(".safetensors") for file in _hub_listing(name)) else []
     snapshot_download(name, ignore_patterns=[*OTHER_RUNTIMES, *doubled])
+    return True
+
+
+def _fetch_files(weights: str, patterns: Sequence[str]) -> bool:
+    name = hub_name(weights)
+    if name is None or weights == "packaged":
+        return False
+    from huggingface_hub import snapshot_download
+
+    snapshot_download(name, allow_patterns=list(patterns))
     return True
 
 

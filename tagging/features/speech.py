@@ -25,7 +25,7 @@ from tagging.types import SAMPLE_RATE_HZ, Passage, Reading, Sound
 VOICE = VadOptions(min_silence_duration_ms=500)
 LEAST_SPEECH_S = 0.5  # in all; below it nothing is transcribed
 
-# Chosen on half of the shared clips and of the labelled sounds without speech; tagging/README.md has the measurement.
+# Judged by eye on real clips, and on sounds without speech, of which next to none may pass.
 LEAST_LOG_PROBABILITY = -0.8  # mean of the passage's tokens
 MOST_COMPRESSION = 2.4  # of the text by zlib: repeated phrases compress well
 MOST_NO_SPEECH = 0.6

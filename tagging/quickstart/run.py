@@ -42,6 +42,8 @@ def quickstart_config() -> Config:
         update={
             "vision": FrameStatisticsConfig(backend="frame-statistics"),
             "audio": SoundStatisticsConfig(backend="sound-statistics"),
+            "speech": None,
+            "screen": None,
         }
     )
     names = offline.recall.names.model_copy(update={"seen": None, "heard": None})  # statistics have no classes

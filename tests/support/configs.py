@@ -9,13 +9,14 @@ from tagging.config.root import Config
 from tests.support.topics import LEARNT
 
 # The same as files for --config.
+UNREAD_TOML = '[encoders.speech]\nbackend = "none"\n[encoders.screen]\nbackend = "none"\n'
 TEXT_ONLY_TOML = (
     '[encoders.text]\nbackend = "hashed-ngrams"\n'
-    '[encoders.vision]\nbackend = "none"\n[encoders.audio]\nbackend = "none"\n'
+    '[encoders.vision]\nbackend = "none"\n[encoders.audio]\nbackend = "none"\n' + UNREAD_TOML
 )
 TINY_TOML = (
     '[encoders.text]\nbackend = "hashed-ngrams"\n[encoders.vision]\nbackend = "frame-statistics"\n'
-    '[encoders.audio]\nbackend = "sound-statistics"\n'
+    '[encoders.audio]\nbackend = "sound-statistics"\n' + UNREAD_TOML
 )
 FUSION = RecallFusionConfig(trees=20, least_in_leaf=5)
 

@@ -11,6 +11,9 @@ def test_the_offline_profile_names_weights_that_ship_in_packages() -> None:
     encoders = PROFILES["offline"].encoders
     for encoder in (encoders.text, encoders.vision, encoders.audio):
         assert getattr(encoder, "weights", "").startswith("package")
+    assert encoders.speech is not None
+    assert encoders.screen is not None
+    assert encoders.speech.weights == encoders.screen.weights == "packaged"
 
 
 def test_a_file_replaces_single_values_and_whole_backends(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.cli import run, run_program
+from tests.support.configs import UNREAD_TOML
 
 
 @pytest.mark.slow
@@ -17,7 +18,7 @@ def test_a_config_points_every_modality_to_a_local_checkpoint(
     config.write_text(
         f'[encoders.text]\nbackend = "sentence-transformers"\nweights = "{tiny_text}"\n'
         f'[encoders.vision]\nbackend = "open-clip"\nmodel = "tiny"\nweights = "{tiny_clip}"\n'
-        f'[encoders.audio]\nbackend = "torchvggish"\nweights = "{vggish_weights}"\n'
+        f'[encoders.audio]\nbackend = "torchvggish"\nweights = "{vggish_weights}"\n' + UNREAD_TOML
     )
     bundle = tmp_path / "bundle"
     features = ["--features", tmp_path / "features"]

@@ -24,6 +24,7 @@ from tagging.store.features import FeatureStore
 from tagging.training.run import train
 from tagging.types import MediaSample, VideoRef
 from tests.support.clocks import NOW
+from tests.support.configs import TEXT_ONLY_TOML
 from tests.support.corpora import write_numbered_titles
 from tests.support.polling import wait_until
 
@@ -222,10 +223,7 @@ def test_a_killed_training_leaves_no_bundle_and_resumes_with_its_features(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_numbered_titles(tmp_path / "m.jsonl", 400)
-    (tmp_path / "c.toml").write_text(
-        '[encoders.text]\nbackend = "hashed-ngrams"\n'
-        '[encoders.vision]\nbackend = "none"\n[encoders.audio]\nbackend = "none"\n'
-    )
+    (tmp_path / "c.toml").write_text(TEXT_ONLY_TOML)
     run = subprocess.Popen([sys.executable, "-c", SLOW_TRAINING, str(tmp_path)])
     wait_until(lambda: run.poll() is not None or len(list((tmp_path / "f").rglob("*.parquet"))) >= 3)
     run.kill()

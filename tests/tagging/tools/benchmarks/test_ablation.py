@@ -200,6 +200,10 @@ dim = 64
 backend = "none"
 [encoders.audio]
 backend = "none"
+[encoders.speech]
+backend = "none"
+[encoders.screen]
+backend = "none"
 [recall.learnt.walks]
 walks = 1
 length = 10

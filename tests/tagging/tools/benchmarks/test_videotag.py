@@ -19,6 +19,10 @@ dim = 64
 backend = "none"
 [encoders.audio]
 backend = "none"
+[encoders.speech]
+backend = "none"
+[encoders.screen]
+backend = "none"
 """
 
 
