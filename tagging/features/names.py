@@ -1,7 +1,8 @@
 """Class-to-tag links: the tags of a catalog that the classes of an encoder mean.
 
 A class is linked to the tags whose meaning is that of its name or of one of its general words: "beagle" to "beagle",
-"dog" and "animal". Meanings are compared by text embeddings, so the catalog need not use the spellings of the encoder.
+"dog" and "animal". A tag that is spelt like one of these words means that word. Other tags are compared by text
+embeddings, so the catalog need not use the spellings of the encoder.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagging.features.base import ClassPredictor, TextEncoder
+from tagging.text.english import singular
 from tagging.text.normalise import normalise
+from tagging.text.words import split_words
 from tagging.types import ClassTags
 
 ROWS_AT_ONCE = 4096
@@ -30,7 +33,7 @@ class Linker:
     """The classes of one encoder, with the embeddings of their words."""
 
     def __init__(self, words: Sequence[Sequence[str]], text: TextEncoder, min_cosine: float) -> None:
-        """words: of each class; min_cosine: the cosine from which a tag and a word have the same meaning"""
+        """words: of each class; min_cosine: the cosine from which a tag and a word of another spelling mean the same"""
         vocabulary = {
             word: index for index, word in enumerate(dict.fromkeys(w for of_class in words for w in of_class))
         }
@@ -41,14 +44,24 @@ class Linker:
         for row, of_class in enumerate(words):
             for word in dict.fromkeys(of_class):
                 self._classes_of[vocabulary[word]].append(row)
+        self._spelt: dict[str, list[int]] = {}
+        for word, index in vocabulary.items():
+            self._spelt.setdefault(_spelling(word), []).extend(self._classes_of[index])
 
-    def link(self, vectors: NDArray[np.float32], allowed: NDArray[np.bool_]) -> ClassTags:
-        """Link classes to N tags by the meaning of their names.
+    def link(self, names: Sequence[str], vectors: NDArray[np.float32], allowed: NDArray[np.bool_]) -> ClassTags:
+        """Link classes to N tags by their names.
 
-        vectors: (N, D_text) unit rows of the tags' names; allowed: (N,) True for tags that may be linked.
-        The weight of a link rises from 0 at `min_cosine` to 1 at 1, for the word of the class closest to the tag.
+        vectors: (N, D_text) unit rows of the names; allowed: (N,) True for tags that may be linked.
+        A tag that is spelt like a word of a class, in singular or plural, is linked with weight 1, and to no class
+        without that word. The weight of other links rises from 0 at `min_cosine` to 1 at 1, for the word of the class
+        closest to the tag.
         """
-        weights: dict[tuple[int, int], float] = {}
+        spelt = {
+            tag: rows for tag in np.flatnonzero(allowed).tolist() if (rows := self._spelt.get(_spelling(names[tag])))
+        }
+        weights = {(tag, row): 1.0 for tag, rows in spelt.items() for row in rows}
+        allowed = allowed.copy()
+        allowed[list(spelt)] = False
         for start in range(0, len(vectors), ROWS_AT_ONCE):
             agreement = vectors[start : start + ROWS_AT_ONCE] @ self._word_vectors.T
             agreement = (agreement - self._min_cosine) / max(1.0 - self._min_cosine, 1e-6)
@@ -65,3 +78,7 @@ class Linker:
             weights=np.array([weights[pair] for pair in pairs], np.float32),
             classes=self._classes,
         )
+
+
+def _spelling(name: str) -> str:
+    return " ".join(map(singular, split_words(name)))

@@ -147,7 +147,9 @@ def _extend_names(extension: _Extension, encoders: Encoders) -> NamesEntry | Non
             continue  # it would make a channel that the fusion was not fitted on
         allowed = np.ones(len(vectors), np.bool_)
         linker = Linker(class_words(encoder), encoders.text, manifest.config.recall.names.near)
-        save_class_tags(extension.folder, modality, _append_links(links, linker.link(vectors, allowed), first_row))
+        save_class_tags(
+            extension.folder, modality, _append_links(links, linker.link(extension.names, vectors, allowed), first_row)
+        )
     return entry.model_copy(update={"count": entry.count + len(vectors), "unnamed": (start, end)})
 
 

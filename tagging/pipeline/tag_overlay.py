@@ -72,7 +72,9 @@ class TagOverlay:
             return AddedSpellings(rows, names, None, {})
         vectors = np.stack(_cached(self._text_vectors, names, lambda unread: name_vectors(unread, text)))
         allowed = np.ones(len(vectors), np.bool_)
-        links = {modality: _by_tag(self._linker(modality).link(vectors, allowed), rows) for modality in self._sensed}
+        links = {
+            modality: _by_tag(self._linker(modality).link(names, vectors, allowed), rows) for modality in self._sensed
+        }
         return AddedSpellings(rows, names, vectors, links)
 
     def _encode_for_recall(self, texts: Sequence[str]) -> FloatRows | None:

@@ -84,14 +84,15 @@ def write_name_sources(
     """
     if encoders.text is None:
         return None
-    vectors = name_vectors(catalog.names[: config.tags], encoders.text)
+    named = catalog.names[: config.tags]
+    vectors = name_vectors(named, encoders.text)
     save_name_vectors(folder, vectors)
     classes: dict[str, int] = {}
     for modality in MODALITIES:
         encoder = getattr(encoders, modality)
         if isinstance(encoder, ClassPredictor):
             may_indicate = allowed.get(modality, np.ones(len(catalog), np.bool_))[: len(vectors)]
-            links = Linker(class_words(encoder), encoders.text, config.near).link(vectors, may_indicate)
+            links = Linker(class_words(encoder), encoders.text, config.near).link(named, vectors, may_indicate)
             save_class_tags(folder, modality, links)
             classes[modality] = links.classes
     return NamesEntry(dim=vectors.shape[1], count=len(vectors), classes=classes)

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from tagging.features.names import Linker
 
-VECTORS = {"beagle": 0, "dog": 10, "puppy": 20, "car": 90}  # degrees on a circle; their cosines are known
+VECTORS = {"beagle": 0, "dog": 10, "puppy": 20, "car": 90, "Dogs": 80}  # degrees on a circle; their cosines are known
 
 
 class Compass:
@@ -21,7 +21,7 @@ class Compass:
 
 
 def weights(words: list[tuple[str, ...]], tags: list[str], allowed: list[bool]) -> dict[tuple[str, int], float]:
-    links = Linker(words, Compass(), min_cosine=0.9).link(Compass().encode(tags), np.array(allowed))
+    links = Linker(words, Compass(), min_cosine=0.9).link(tags, Compass().encode(tags), np.array(allowed))
     assert links.classes == len(words)
     pairs = zip(links.tag_rows.tolist(), links.class_rows.tolist(), strict=True)
     return {(tags[tag], row): float(w) for (tag, row), w in zip(pairs, links.weights, strict=True)}
@@ -31,6 +31,10 @@ def test_a_class_supports_its_name_its_hypernyms_and_synonyms() -> None:
     got = weights([("beagle", "dog"), ("car",)], ["dog", "puppy", "car"], [True] * 3)
     puppy = (np.cos(np.radians(10)) - 0.9) / 0.1  # the nearest of the class's words is "dog"
     assert got == pytest.approx({("dog", 0): 1.0, ("puppy", 0): puppy, ("car", 1): 1.0}, abs=1e-5)
+
+
+def test_a_tag_that_is_spelt_like_a_word_means_that_word_whatever_its_embedding() -> None:
+    assert weights([("beagle", "dog"), ("car",)], ["Dogs"], [True]) == {("Dogs", 0): 1.0}
 
 
 def test_an_excluded_tag_is_supported_by_no_class() -> None:
