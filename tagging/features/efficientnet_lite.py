@@ -1,14 +1,12 @@
-"""EfficientNet-Lite (Tan & Le 2019) as the encoder of frames: the 1,000 classes of ImageNet under everyday names.
+"""EfficientNet-Lite (Tan & Le 2019) as the encoder of frames: ImageNet's classes under everyday names, and more words.
 
 Its weights come from an installed package or a local copy. `imagenet_classes.csv`, written for this project, gives each
 class, in the order of the network's outputs, a name and more general words that are useful as tags of a video that
 shows it ("monarch butterfly": "butterfly", "insect", "animal", "nature"). Its column `tag` states whether the class is
-useful as a tag itself.
+useful as a tag itself. With lite2, a linear head adds words that ImageNet lacks (frame_words.py).
 """
 
-import csv
 from collections.abc import Mapping
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +17,9 @@ from torch import Tensor
 
 from tagging.config.encoders import EfficientNetLiteConfig
 from tagging.errors import ArtifactMismatchError
-from tagging.features.efficientnet_lite_network import CLASSES, FEATURES, SCALES, load_network
+from tagging.features.efficientnet_lite_network import FEATURES, SCALES, load_network
+from tagging.features.frame_words import FILE as WORDS_FILE
+from tagging.features.frame_words import FrameWords, read_classes
 from tagging.features.weights import fingerprint
 from tagging.files.tensors import read_tensors
 from tagging.types import Frames
@@ -28,7 +28,7 @@ PIXEL_MEAN, PIXEL_SCALE = 127.0, 128.0  # of all channels alike
 
 
 class EfficientNetLiteEncoder:
-    """A FrameEncoder and a ClassPredictor; its classes exclude each other."""
+    """A FrameEncoder and a ClassPredictor; the classes of ImageNet exclude each other, the words of the head do not."""
 
     dim = FEATURES
 
@@ -44,8 +44,12 @@ class EfficientNetLiteEncoder:
         self._side = scale.side
         self._batch_size = config.batch_size
         self._device = device
-        self.fingerprint = fingerprint("efficientnet-lite", {"version": 1}, {"weights": file})
-        self.class_names, self.class_words = imagenet_classes()
+        self._words = FrameWords(WORDS_FILE, FEATURES) if config.variant == "lite2" else None
+        used = {"weights": file} if self._words is None else {"weights": file, "words": WORDS_FILE}
+        self.fingerprint = fingerprint("efficientnet-lite", {"version": 1}, used)
+        names, words = read_classes("imagenet_classes.csv")
+        self.class_names = names if self._words is None else names + self._words.names
+        self.class_words = words if self._words is None else words + self._words.words
 
     def prepare(self, frames: Frames) -> NDArray[np.float32]:
         """T pictures -> (T, 3, side, side): the whole picture, of any shape."""
@@ -63,21 +67,14 @@ class EfficientNetLiteEncoder:
         return rows
 
     def beliefs(self, tokens: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(T, 1280) -> (T, 1000) probabilities that sum to 1."""
+        """(T, 1280) -> (T, classes): probabilities of the 1,000 classes, which sum to 1, then those of the words."""
+        rows = torch.from_numpy(np.ascontiguousarray(tokens))
         with torch.inference_mode():
-            logits: Tensor = self._network.classes(torch.from_numpy(np.ascontiguousarray(tokens)).to(self._device))
-            return logits.softmax(dim=1).cpu().numpy()
-
-
-def imagenet_classes() -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
-    """Return the names and the general words of the 1,000 classes, in the order of the network's outputs."""
-    text = (files(__package__) / "imagenet_classes.csv").read_text(encoding="utf-8")
-    rows = list(csv.DictReader(text.splitlines()))
-    if len(rows) != CLASSES:
-        raise ValueError(f"imagenet_classes.csv has {len(rows)} classes")
-    names = tuple(row["name"] for row in rows)
-    words = tuple(tuple(word for word in row["words"].split(";") if word) for row in rows)
-    return names, words
+            logits: Tensor = self._network.classes(rows.to(self._device))
+            parts = [logits.softmax(dim=1).cpu()]
+            if self._words is not None:
+                parts.append(self._words.probabilities(rows))
+            return torch.cat(parts, dim=1).numpy()
 
 
 def squeezed(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:

@@ -71,6 +71,33 @@ def audio_command(
     write(network, "audio", classes, anchors(classes, text), text.fingerprint, out)
 
 
+@app.command("words")
+def words_command(
+    data: Data,
+    out: Annotated[Path, typer.Option("--out", metavar="FILE")] = MODELS / "frame_words" / "model.safetensors",
+) -> None:
+    """Fit the words that EfficientNet-Lite2 proposes beside the classes of ImageNet."""
+    from tagging.config.encoders import EfficientNetLiteConfig
+    from tagging.features.efficientnet_lite import EfficientNetLiteEncoder
+    from tagging.features.frame_words import read_classes
+    from tagging.features.weights import efficientnet_lite_file
+    from tagging.tools.distillation import frame_words
+    from tagging.tools.distillation.pictures import read_stills
+
+    config = EfficientNetLiteConfig(backend="efficientnet-lite")
+    encoder = EfficientNetLiteEncoder(efficientnet_lite_file(config), config, _device())
+    labels = _thumbnail_words()
+    pictures = [
+        picture
+        for picture in read_stills(data)
+        if picture.source == "thumbnails" and picture.name in labels and not picture.held_out
+    ]
+    tokens = frame_words.encode_pictures(encoder, pictures, progress())
+    of_pictures = [labels[picture.name] for picture in pictures]
+    weights, biases = frame_words.fit_words(tokens, of_pictures, read_classes("frame_words.csv")[0])
+    frame_words.write_words(weights, biases, out)
+
+
 @app.command("curves")
 def curves_command(data: Data, work: Work, epochs: Epochs = None, processes: Processes = 2) -> None:
     """Train the vision encoder on fewer pictures and at half the width; reuses the crops of `vision`."""

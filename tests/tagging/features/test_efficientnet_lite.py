@@ -2,6 +2,7 @@
 
 import io
 import pickle
+import re
 import zipfile
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,9 +17,10 @@ from torch import Tensor
 from tagging.config.encoders import EfficientNetLiteConfig, EncodersConfig
 from tagging.errors import ArtifactMismatchError, MissingWeightsError
 from tagging.features.base import ClassPredictor
-from tagging.features.efficientnet_lite import EfficientNetLiteEncoder, imagenet_classes
+from tagging.features.efficientnet_lite import EfficientNetLiteEncoder
 from tagging.features.efficientnet_lite_network import SCALES, load_network
 from tagging.features.factory import check_weights, load_encoders
+from tagging.features.frame_words import read_classes
 from tagging.features.torchvision_compat import repair_torchvision
 from tagging.features.weights import EFFICIENTNET_LITE, efficientnet_lite_file
 from tagging.types import Frames
@@ -85,21 +87,22 @@ def test_a_token_does_not_depend_on_its_batch(encoder: EfficientNetLiteEncoder) 
     np.testing.assert_allclose(encoder.encode(inputs), alone, atol=1e-4)
 
 
-def test_class_probabilities_sum_to_one(encoder: EfficientNetLiteEncoder) -> None:
+def test_probabilities_of_imagenets_classes_sum_to_one_and_words_are_added(encoder: EfficientNetLiteEncoder) -> None:
     assert isinstance(encoder, ClassPredictor)
     beliefs = encoder.beliefs(encoder.encode(encoder.prepare(frames(3))))
     assert beliefs.shape == (3, len(encoder.class_names))
-    np.testing.assert_allclose(beliefs.sum(axis=1), 1.0, atol=1e-5)
+    np.testing.assert_allclose(beliefs[:, :1000].sum(axis=1), 1.0, atol=1e-5)
+    assert ((beliefs >= 0) & (beliefs <= 1)).all()
 
 
-def test_every_class_has_a_name_and_general_words_in_lower_case() -> None:
-    names, words = imagenet_classes()
-    assert len(names) == len(words) == 1000
+@pytest.mark.parametrize(("table", "classes"), [("imagenet_classes.csv", 1000), ("frame_words.csv", 34)])
+def test_class_tables_have_plain_names_and_no_word_twice(table: str, classes: int) -> None:
+    names, words = read_classes(table)
+    assert len(names) == len(words) == classes
     for name, general in zip(names, words, strict=True):
-        assert name.strip()
-        assert general, name
-        assert all(word == " ".join(word.split()) for word in (name, *general))
-        assert name not in general
+        spellings = (name, *general)
+        assert len(set(spellings)) == len(spellings)
+        assert all(re.fullmatch(r"[a-z][a-z0-9 .'&-]*", spelling) for spelling in spellings), spellings
 
 
 def test_real_pictures_are_named(encoder: EfficientNetLiteEncoder, shared_data: Path) -> None:
@@ -111,7 +114,7 @@ def test_real_pictures_are_named(encoder: EfficientNetLiteEncoder, shared_data: 
         for row in chosen:
             picture = np.asarray(Image.open(io.BytesIO(archive.read(members[row]))).convert("RGB"))
             tokens = encoder.encode(encoder.prepare(Frames(picture[None], np.zeros(1))))
-            right.append(int(encoder.beliefs(tokens).argmax()) == row)
+            right.append(int(encoder.beliefs(tokens)[0, :1000].argmax()) == row)
     assert len(members) == 1000
     assert np.mean(right) >= 0.6
 
