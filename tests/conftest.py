@@ -24,7 +24,7 @@ from tests.support.build_once import build_once, session_root
 from tests.support.clocks import NOW
 from tests.support.corpora import train_bundle, write_topic_videos
 from tests.support.database_records import database_at
-from tests.support.label_lists import write_label_lists
+from tests.support.label_lists import tiny_classes, write_label_lists
 from tests.support.paths import SHARED
 from tests.support.postgres import PostgresServer, binaries
 
@@ -143,7 +143,7 @@ def tiny_starter(built_once: Path, label_lists: Path, direct_config: Config) -> 
         for kind, classes in (("vision", VISION_CLASSES), ("audio", AUDIO_CLASSES)):
             lines = [f"{name},{';'.join(words)},yes" for name, words in classes.items()]
             (folder / f"classes_{kind}.csv").write_text("\n".join(["name,words,tag", *lines]) + "\n")
-        build(label_lists, folder / "bundle", direct_config, folder)
+        build(label_lists, folder / "bundle", direct_config, tiny_classes(folder))
 
     return build_once(built_once, "starter", build_starter) / "bundle"
 

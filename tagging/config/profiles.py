@@ -10,12 +10,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from tagging.config.encoders import (
+    EfficientNetLiteConfig,
     EncodersConfig,
     MultilingualE5Config,
     OpenClipConfig,
     SentenceTransformersConfig,
     TrainedAudioConfig,
-    TrainedVisionConfig,
     VggishConfig,
 )
 from tagging.config.readers import PpOcrConfig, WhisperConfig
@@ -32,7 +32,7 @@ PROFILES: dict[str, Config] = {
         profile="offline",
         encoders=EncodersConfig(
             text=MultilingualE5Config(backend="multilingual-e5"),
-            vision=TrainedVisionConfig(backend="videotag-vision"),
+            vision=EfficientNetLiteConfig(backend="efficientnet-lite"),
             audio=TrainedAudioConfig(backend="videotag-audio"),
             speech=WhisperConfig(),
             screen=PpOcrConfig(),

@@ -7,6 +7,8 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
+from tagging.tools.starter.build import ClassTables
+
 YOUTUBE8M = [
     # Name, TrainVideoCount, Vertical1, WikiDescription
     ("Dog", 900, "Pets & Animals", "The dog is a pet. A dog barks; dogs were wolves. A rust brown dog is rare."),
@@ -64,3 +66,8 @@ def _csv(rows: Iterable[Iterable[object]]) -> str:
 def _zip(path: Path, text: str) -> None:
     with gzip.open(path, "wt", encoding="utf-8", newline="") as file:
         file.write(text)
+
+
+def tiny_classes(folder: Path) -> ClassTables:
+    """The tables of the tiny encoders' classes, which `tiny_starter` writes next to its bundle."""
+    return ClassTables(seen=(folder / "classes_vision.csv",), heard=(folder / "classes_audio.csv",))

@@ -31,6 +31,21 @@ CREATED = datetime(2026, 11, 21, tzinfo=UTC)  # fixed with the vocabulary, so th
 
 
 @dataclass(frozen=True, slots=True)
+class ClassTables:
+    """Tables of the encoders' classes, whose names belong to the vocabulary."""
+
+    seen: tuple[Path, ...]
+    heard: tuple[Path, ...]
+
+
+_PACKAGE = Path(__file__).parents[2]
+OFFLINE_CLASSES = ClassTables(
+    seen=(_PACKAGE / "features" / "imagenet_classes.csv", _PACKAGE / "features" / "frame_words.csv"),
+    heard=(_PACKAGE / "tools" / "distillation" / "classes_audio.csv",),
+)
+
+
+@dataclass(frozen=True, slots=True)
 class StarterReport:
     bundle: str
     version: str
@@ -40,17 +55,16 @@ class StarterReport:
     megabytes: float
 
 
-def build(annotations: Path, out: Path, config: Config, anchors: Path) -> StarterReport:
+def build(annotations: Path, out: Path, config: Config, classes: ClassTables = OFFLINE_CLASSES) -> StarterReport:
     """Write the starter bundle to `out`.
 
     annotations: the folder of label lists that `vocabulary.read_lists` names.
-    anchors: the folder with classes_vision.csv and classes_audio.csv, the names of the encoders' classes.
     Raises OutputExistsError if `out` exists, MissingWeightsError if the weights of an encoder are missing.
     """
     require_new(out)
     check_weights(config.encoders)
     lists = read_lists(annotations)
-    own = [read_anchors(anchors / f"classes_{kind}.csv") for kind in ("vision", "audio")]
+    own = [[name for table in tables for name in read_anchors(table)] for tables in (classes.seen, classes.heard)]
     entries = merge(lists.values(), *own)
     catalog = to_catalog(entries)
     allowed: dict[Modality, NDArray[np.bool_]] = {

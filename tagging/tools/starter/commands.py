@@ -18,7 +18,6 @@ from tagging.manifests.read import parse_columns
 from tagging.progress import Silent
 
 BUNDLE = paths.default_bundle()
-ANCHORS = Path(__file__).parents[1] / "distillation"
 
 app = typer.Typer(help="Build, review and calibrate the starter bundle.", no_args_is_help=True)
 
@@ -43,9 +42,6 @@ class Source(StrEnum):
 def build_command(
     annotations: Annotated[Path, typer.Option("--annotations", metavar="DIR", help="The label lists.")],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Must not exist.")] = BUNDLE,
-    anchors: Annotated[
-        Path, typer.Option("--anchors", metavar="DIR", help="Names of the encoders' classes.")
-    ] = ANCHORS,
     config: Annotated[
         list[Path] | None, typer.Option("--config", metavar="FILE", help="TOML over the offline profile.")
     ] = None,
@@ -53,7 +49,7 @@ def build_command(
     """Write the starter bundle."""
     from tagging.tools.starter.build import build
 
-    report = build(annotations, out, load_config("offline", *(config or [])), anchors)
+    report = build(annotations, out, load_config("offline", *(config or [])))
     sys.stdout.write(json.dumps(asdict(report), indent=1) + "\n")
 
 

@@ -17,6 +17,7 @@ from tagging.store.features import FeatureStore
 from tagging.tags.catalog import TagCatalog
 from tagging.tools.starter.build import build
 from tagging.types import RankedTags, VideoRef
+from tests.support.label_lists import tiny_classes
 
 
 def names(answer: RankedTags) -> list[str]:
@@ -26,7 +27,7 @@ def names(answer: RankedTags) -> list[str]:
 def test_the_same_lists_give_the_same_bundle_byte_for_byte(
     tmp_path: Path, label_lists: Path, direct_config: Config, tiny_starter: Path
 ) -> None:
-    report = build(label_lists, tmp_path / "again", direct_config, tiny_starter.parent)
+    report = build(label_lists, tmp_path / "again", direct_config, tiny_classes(tiny_starter.parent))
     again = {path.name: path.read_bytes() for path in (tmp_path / "again").iterdir()}
     assert again == {path.name: path.read_bytes() for path in tiny_starter.iterdir()}
     assert report.tags == len(TagCatalog.load(tiny_starter / "catalog.parquet"))
@@ -77,7 +78,7 @@ def test_a_bundle_without_labelled_videos_is_evaluated(tiny_starter: Path, unsee
 
 def test_an_existing_bundle_is_never_overwritten(tiny_starter: Path, label_lists: Path, direct_config: Config) -> None:
     with pytest.raises(OutputExistsError):
-        build(label_lists, tiny_starter, direct_config, tiny_starter.parent)
+        build(label_lists, tiny_starter, direct_config, tiny_classes(tiny_starter.parent))
 
 
 def test_hidden_tags_are_never_proposed(tiny_starter: Path, tmp_path: Path) -> None:
