@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from tagging.config.encoders import (
+    EfficientNetLiteConfig,
     EncodersConfig,
     MultilingualE5Config,
     OpenClipConfig,
@@ -34,6 +35,7 @@ from tagging.features.weights import (
     bert_folder,
     clip_source,
     e5_file,
+    efficientnet_lite_file,
     hub_name,
     text_folder,
     vggish_file,
@@ -66,6 +68,10 @@ def fetch(config: EncodersConfig, bert: BertConfig | None, report: Callable[[str
         vision = config.vision
         name = f"{vision.model} {vision.weights}".strip()
         _fetch_one(name, lambda: clip_source(vision).path, lambda: _fetch_clip(vision), report)
+    if isinstance(config.vision, EfficientNetLiteConfig):
+        lite = config.vision
+        name = f"EfficientNet-{lite.variant} {lite.weights}"
+        _fetch_one(name, lambda: efficientnet_lite_file(lite), lambda: False, report)
     if isinstance(config.audio, VggishConfig):
         audio = config.audio
         _fetch_one(f"VGGish {audio.weights}", lambda: vggish_file(audio), lambda: _fetch_vggish(audio), report)

@@ -31,7 +31,7 @@ def test_the_offline_profile_loads_all_three_encoders() -> None:
     assert encoders.text is not None
     assert encoders.frames is not None
     assert encoders.audio is not None
-    assert (encoders.frames.dim, encoders.audio.dim) == (256, 128)
+    assert (encoders.frames.dim, encoders.audio.dim) == (1280, 128)
 
 
 @pytest.mark.parametrize(
