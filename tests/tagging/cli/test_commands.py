@@ -60,7 +60,7 @@ def test_tag_prints_json_of_the_documented_form(
     answer = json.loads(result.stdout)
     assert answer["modalities"] == ["text", "frames", "audio"]
     assert 1 <= len(answer["tags"]) <= 4
-    assert set(answer["tags"][0]) == {"name", "confidence", "id", "is_new", "channels", "evidence"}
+    assert set(answer["tags"][0]) == {"name", "confidence", "id", "is_new", "channels", "evidence", "spans"}
     assert plan.scene in [tag["name"] for tag in answer["tags"]]
     assert isinstance(answer["warnings"], list)
 
@@ -79,11 +79,12 @@ def test_tag_prints_text_frame_and_time_as_evidence(tiny_starter: Path, unseen_c
     [words] = evidence["ice hockey"]
     assert set(words) == {"channel", "kind", "similarity", "text"}
     assert {tuple(piece) for piece in evidence["dog"]} == {
-        ("channel", "kind", "similarity", "frame", "frames"),
-        ("channel", "kind", "similarity", "start_s"),
+        ("channel", "kind", "similarity", "frame", "frames", "start_s", "end_s"),
+        ("channel", "kind", "similarity", "start_s", "end_s"),
     }
     table = run(*args).stdout
     assert '"Ice hockey" (written ' in table
+    assert "(frames)" in table
     assert " of 16 (seen " in table
     assert " s (heard " in table
 
