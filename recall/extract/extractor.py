@@ -147,7 +147,7 @@ class TagExtractor:
         for index, net in enumerate(self._nets):
             arrays |= {f"net{index}.{field.name}": getattr(net, field.name) for field in fields(Net)}
         folder.mkdir(parents=True, exist_ok=True)
-        np.savez(folder / "extract.npz", allow_pickle=False, **arrays)
+        np.savez_compressed(folder / "extract.npz", allow_pickle=False, **arrays)
         templates = [[template.prefix, template.suffix] for template in counted.templates]
         words = {"format": FORMAT, "everyone": cues.everyone, "templates": templates}
         (folder / "extract.json").write_text(json.dumps(words, ensure_ascii=False), encoding="utf-8")

@@ -8,6 +8,7 @@ A bundle is a folder with everything that tagging needs, immutable and versioned
     channels/<name>/   one vector index per channel, and the labelled video, or tag, of each index row
     names.npy          unit rows of the names of the catalog's first tags and of added tags, by the text encoder
     learnt/            n-grams, towers, classifier and fusion, and the names and labelled texts encoded by them
+    extract/           the extractor of new tags from titles: counts over hashed phrases, templates, networks
     graph.parquet      tag co-occurrence on labelled videos
     rank/              the ranker's towers, the catalog encoded by them, the re-ranker and the calibration
     answers.parquet    predictions for labelled videos that nothing was fitted on, for precision control
@@ -31,7 +32,7 @@ from pydantic import BaseModel, ConfigDict
 from tagging.config.root import Config
 from tagging.types import PassageSource
 
-FORMAT = 7
+FORMAT = 8
 MANIFEST = "manifest.json"
 
 
@@ -73,7 +74,12 @@ class RecallModelEntry(_Entry):
     videos: int  # trained on
     blended_on: int  # other videos, which the fusion and the confidence were fitted on
     kept_for_promises: int  # other videos, which nothing was fitted on
-    extracts: bool  # new tags from texts; False if no labelled text names a tag of its video
+
+
+class ExtractorEntry(_Entry):
+    """The extractor of new tags (recall/extract/extractor.py)."""
+
+    titles: int  # labelled titles that it was fitted on
 
 
 class RankerEntry(_Entry):
@@ -141,6 +147,7 @@ class BundleManifest(_Entry):
     channels: dict[str, ChannelEntry]
     names: NamesEntry | None
     learnt: RecallModelEntry | None
+    extractor: ExtractorEntry | None = None  # None if no labelled title contains a tag of its video
     ranker: RankerEntry | None
     counts: dict[str, int]
     training: TrainingEntry

@@ -44,7 +44,6 @@ class RecallModelParts:
     model: RecallModel
     tags: RowIndex | None  # for the similarity branch; None without it
     texts: sparse.csr_matrix  # (V, F) n-grams of the labelled videos
-    extractor: TagExtractor | None  # None where no labelled text contains one of its tags
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,6 +56,7 @@ class RecallParts:
     views: Mapping[str, RowIndex]  # of the labelled videos, by channel
     named: Sequence[Channel]  # the channels of tag names
     recall_model: RecallModelParts | None
+    extractor: TagExtractor | None  # None where no labelled title contains one of its tags
 
     def neighbour_store(self) -> NeighbourStore:
         """Return the labelled videos for neighbour voting; others may be added."""
@@ -79,23 +79,20 @@ class RecallParts:
             VideoNeighbours(name, search, table, config) for name, search in neighbour_store.searches.items()
         ]
         channels += self.named
-        if self.recall_model is None or config.learnt is None:
-            return channels
-        model = self.recall_model.model
-        assert neighbour_store.texts is not None
-        channels.append(TextNeighbours(neighbour_store.texts, table, config))
-        channels.append(NameWordsChannel(self.words, np.arange(len(self.catalog)), limit))
-        if config.learnt.linear:
-            channels.append(Classifier(model, limit))
-        if self.recall_model.tags is not None:
-            channels.append(TagSimilarity(model, self.recall_model.tags.index, self.recall_model.tags.rows, limit))
-        channels.append(UploaderTags(table, limit))
-        if self.recall_model.extractor is not None:
+        if self.recall_model is not None and config.learnt is not None:
+            model = self.recall_model.model
+            assert neighbour_store.texts is not None
+            channels.append(TextNeighbours(neighbour_store.texts, table, config))
+            channels.append(NameWordsChannel(self.words, np.arange(len(self.catalog)), limit))
+            if config.learnt.linear:
+                channels.append(Classifier(model, limit))
+            if self.recall_model.tags is not None:
+                channels.append(TagSimilarity(model, self.recall_model.tags.index, self.recall_model.tags.rows, limit))
+            channels.append(UploaderTags(table, limit))
+        if self.extractor is not None:
             rows = self.catalog.rows_by_spelling
             channels.append(
-                ExtractedTags(
-                    self.recall_model.extractor, lambda name: rows.get(normalise(name)), len(self.catalog), limit
-                )
+                ExtractedTags(self.extractor, lambda name: rows.get(normalise(name)), len(self.catalog), limit)
             )
         return channels
 
@@ -126,12 +123,12 @@ class RecallParts:
                     RecallModel.load(folder / "learnt"),
                     indexes.pop(TagSimilarity.name, None),
                     texts,
-                    TagExtractor.load(folder / "learnt" / "extract") if manifest.learnt.extracts else None,
                 )
+            extractor = None if manifest.extractor is None else TagExtractor.load(folder / "extract")
             named = named_channels(folder, manifest.names, config, catalog)
             if model is None:  # otherwise the fusion was fitted on the existing channels and no other
                 indexes = {**_empty_indexes(manifest), **indexes}
-            return cls(catalog, NameWords(catalog.names), labelled, indexes, named, model)
+            return cls(catalog, NameWords(catalog.names), labelled, indexes, named, model, extractor)
 
 
 def load_fusion(folder: Path, parts: RecallParts) -> Fusion | None:

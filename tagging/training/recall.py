@@ -23,7 +23,7 @@ from recall.query import RecallQuery
 from recall.train import TagInputs, fit_recall_model
 from tagging.bundle.indexes import build_tag_index, build_video_indexes
 from tagging.bundle.labelled_videos import LabelledVideos
-from tagging.bundle.manifest import RecallModelEntry
+from tagging.bundle.manifest import ExtractorEntry, RecallModelEntry
 from tagging.config.random_streams import Stream
 from tagging.config.recall import RecallModelConfig
 from tagging.config.root import Config
@@ -57,6 +57,7 @@ class HeldOutCandidates:
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainedRecall:
     parts: RecallModelParts
+    extractor: TagExtractor | None
     tag_vectors: FloatRows  # (N, D) unit rows of the tag tower, zeros where the model knows nothing of a name
     queries: list[RecallQuery]  # of all labelled videos
     fusion: Fusion
@@ -72,8 +73,6 @@ class TrainedRecall:
         save_tag_rows(folder, self.tag_vectors)
         sparse.save_npz(folder / "texts.npz", self.parts.texts.astype(np.float32), compressed=False)
         self.fusion.save(folder / "blend.txt")
-        if self.parts.extractor is not None:
-            self.parts.extractor.save(folder / "extract")
 
     def entry(self) -> RecallModelEntry:
         model = self.parts.model
@@ -83,8 +82,10 @@ class TrainedRecall:
             videos=len(self.train_rows),
             blended_on=len(self.fusion_candidates.rows),
             kept_for_promises=len(self.control_candidates.rows),
-            extracts=self.parts.extractor is not None,
         )
+
+    def extractor_entry(self) -> ExtractorEntry | None:
+        return None if self.extractor is None else ExtractorEntry(titles=len(self.train_rows))
 
 
 def train_recall(training_set: TrainingSet, names: NameSources, config: Config, progress: Progress) -> TrainedRecall:
@@ -112,7 +113,7 @@ def train_recall(training_set: TrainingSet, names: NameSources, config: Config, 
     sample = np.sort(shuffled[: config.training.recalled])
     recalled = top_by_fusion("recall negatives for the ranker", sample)
     return TrainedRecall(
-        fitted.parts, fitted.tag_vectors, fitted.queries, fusion, split.train,
+        fitted.parts, fitted.extractor, fitted.tag_vectors, fitted.queries, fusion, split.train,
         HeldOutCandidates(split.fusion, [top_candidates(candidates, fusion_config.budget) for candidates in cross]),
         HeldOutCandidates(split.control, control),
         _catalog_tags(dict(zip(sample.tolist(), recalled, strict=True)), split.train, len(training_set.catalog)),
@@ -122,6 +123,7 @@ def train_recall(training_set: TrainingSet, names: NameSources, config: Config, 
 @dataclass(frozen=True, slots=True, eq=False)
 class _FittedModel:
     parts: RecallModelParts
+    extractor: TagExtractor | None
     tag_vectors: FloatRows  # (N, D)
     queries: list[RecallQuery]  # V
 
@@ -143,7 +145,7 @@ def _fit_recall_model(
     tag_vectors = model.encode_tags(tag_inputs.names, tag_inputs.dense)
     index = build_tag_index(model, tag_vectors, recall, seed)
     extractor = _fit_extractor(labelled, catalog, seed)
-    return _FittedModel(RecallModelParts(model, index, texts, extractor), tag_vectors, queries)
+    return _FittedModel(RecallModelParts(model, index, texts), extractor, tag_vectors, queries)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -164,7 +166,7 @@ class _ExampleSource:
         views = build_video_indexes([fitted.queries[row] for row in rows.tolist()], config.recall, config.training.seed)
         parts = RecallParts(
             training_set.catalog, words, training_set.labelled.only(rows), views, names.channels,
-            replace(fitted.parts, texts=fitted.parts.texts[rows]),
+            replace(fitted.parts, texts=fitted.parts.texts[rows]), fitted.extractor,
         )  # fmt: skip
         stage = RecallStage.of(parts, None, config.recall)
         return cls(training_set, training_set.embeddings, stage, words, parts.uses())

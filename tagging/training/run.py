@@ -188,6 +188,8 @@ def _train_recall(folder: Path, training_set: TrainingSet, names: NamesEntry | N
             sources = load_name_sources(folder, names, run.config.recall, training_set.catalog)
             recall = train_recall(training_set, sources, run.config, run.progress)
             recall.save(folder / "learnt")
+            if recall.extractor is not None:
+                recall.extractor.save(folder / "extract")
             return recall
     return None
 
@@ -236,6 +238,7 @@ def _draft_manifest(
         channels=trained.channels,
         names=trained.names,
         learnt=None if trained.recall is None else trained.recall.entry(),
+        extractor=None if trained.recall is None else trained.recall.extractor_entry(),
         ranker=None if trained.ranker is None else trained.ranker.entry(),
         counts={
             "videos": len(training_set),
