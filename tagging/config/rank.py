@@ -23,6 +23,7 @@ class NoisyOrConfig(Branch):
     heard_weight: Share = 1.0
     spoken_weight: Share = 1.0
     shown_weight: Share = 1.0
+    extracted_weight: Share = 1.0
 
 
 class BertConfig(Branch):

@@ -32,6 +32,24 @@ def test_a_channel_that_agrees_never_lowers_the_confidence() -> None:
     assert alone < together <= 1
 
 
+def test_channels_that_read_the_same_words_are_pooled_before_the_others_agree() -> None:
+    scores = np.array(
+        [[0.8, 0.2, 0.5], [NAN, 0.3, NAN], [0.6, NAN, NAN], [0.6, 0.01, NAN], [NAN, NAN, 0.4]], np.float32
+    )
+    given = Candidates(np.arange(5), ("written", "extracted", "seen"), scores)
+    [result] = NoisyOrRanker(NoisyOrConfig()).score([RankInput(VideoRef("v"), ModalityFeatures(), given)])
+    # odds of 4 and 1/4 pool to 1; odds of 3/2 and 1/9 to the root of 1/6
+    not_extracted = (1 / 6) ** 0.5
+    want = [1 - 0.5 * 0.5, 0.3, *[not_extracted / (1 + not_extracted)] * 2, 0.4]
+    assert result.confidences.tolist() == pytest.approx(want, rel=1e-5)
+
+
+def test_written_names_count_fully_where_nothing_is_extracted() -> None:
+    given = Candidates(np.arange(1), ("written", "seen"), np.array([[0.6, NAN]], np.float32))
+    [result] = NoisyOrRanker(NoisyOrConfig()).score([RankInput(VideoRef("v"), ModalityFeatures(), given)])
+    assert result.confidences.tolist() == pytest.approx([0.6], rel=1e-5)
+
+
 def test_no_candidates_give_no_scores() -> None:
     assert confidences([], NoisyOrConfig()) == []
 
