@@ -27,6 +27,7 @@ from tests.support.database_records import database_at
 from tests.support.label_lists import tiny_classes, write_label_lists
 from tests.support.paths import SHARED
 from tests.support.postgres import PostgresServer, binaries
+from tests.support.titles import songs, write_titles
 
 SLOW_TIMEOUT_S = 900
 
@@ -143,7 +144,8 @@ def tiny_starter(built_once: Path, label_lists: Path, direct_config: Config) -> 
         for kind, classes in (("vision", VISION_CLASSES), ("audio", AUDIO_CLASSES)):
             lines = [f"{name},{';'.join(words)},yes" for name, words in classes.items()]
             (folder / f"classes_{kind}.csv").write_text("\n".join(["name,words,tag", *lines]) + "\n")
-        build(label_lists, folder / "bundle", direct_config, tiny_classes(folder))
+        titles = write_titles(folder / "titles.jsonl", songs(150, 50, seed=1))
+        build(label_lists, titles, {}, folder / "bundle", direct_config, tiny_classes(folder))
 
     return build_once(built_once, "starter", build_starter) / "bundle"
 

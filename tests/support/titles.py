@@ -1,6 +1,8 @@
 """Made-up titles, their tags and uploaders."""
 
+import json
 import string
+from pathlib import Path
 
 import numpy as np
 
@@ -23,6 +25,16 @@ def songs(count: int, uploaders: int, seed: int) -> Table:
         tags.append([artist.lower(), song, f"{artist} lyrics", "music"])
         owners.append(f"u{number % uploaders}")
     return titles, tags, owners
+
+
+def write_titles(path: Path, table: Table) -> Path:
+    """Write a manifest of titles."""
+    rows = [
+        {"video_id": f"t{number}", "title": title, "tags": list(tags), "uploader_id": uploader}
+        for number, (title, tags, uploader) in enumerate(zip(*table, strict=True))
+    ]
+    path.write_text("".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows), encoding="utf-8")
+    return path
 
 
 def mixed() -> Table:

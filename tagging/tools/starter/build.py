@@ -1,9 +1,12 @@
-"""The starter bundle: everyday tags with the vectors of their names, and no labelled video.
+"""The starter bundle: everyday tags with the vectors of their names, and an extractor of names in titles.
 
-Every command uses it until another bundle is trained, so it is built once and shipped in the package.
+Every command uses it until another bundle is trained, so it is built once and shipped in the package. It holds no
+labelled video: of the titles that the extractor was fitted on it keeps networks, counts of hashed phrases, and the
+words of templates that several uploaders share.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -12,21 +15,36 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from recall.extract.extractor import TagExtractor
 from tagging.bundle.files import write_manifest
 from tagging.bundle.labelled_videos import LabelledVideos
-from tagging.bundle.manifest import FORMAT, BundleManifest, NamesEntry, SourceEntry, TrainingEntry, file_sha256
+from tagging.bundle.manifest import (
+    FORMAT,
+    BundleManifest,
+    ExtractorEntry,
+    NamesEntry,
+    SourceEntry,
+    TrainingEntry,
+    file_sha256,
+)
 from tagging.bundle.name_vectors import load_class_tags
+from tagging.config.random_streams import Stream
 from tagging.config.root import Config
 from tagging.features.factory import Encoders, check_weights, load_encoders
 from tagging.files.atomic import atomic_folder, require_new
+from tagging.manifests.read import read_labelled
 from tagging.ragged import TagLists
 from tagging.tags.catalog import TagCatalog, tag_id
 from tagging.text.normalise import normalise
+from tagging.text.words import split_words
+from tagging.tools.starter.everyday import read_everyday, with_everyday
 from tagging.tools.starter.vocabulary import Entry, merge, read_anchors, read_lists
 from tagging.training.name_sources import without_foreign_sources, write_name_sources
 from tagging.training.run import PACKAGES, encoder_entries
 from tagging.types import Modality
 
+LEAST_CONFIDENCE = 0.15  # of an answered tag: lower ones are right too seldom for readers
+SHARED_BY = 2  # uploaders
 CREATED = datetime(2026, 11, 21, tzinfo=UTC)  # fixed with the vocabulary, so that the same input gives the same bytes
 
 
@@ -52,20 +70,29 @@ class StarterReport:
     tags: int
     seen: int  # tags that may be proposed for frames
     heard: int  # tags that may be proposed for sound
+    titles: int  # that the extractor was fitted on
     megabytes: float
 
 
-def build(annotations: Path, out: Path, config: Config, classes: ClassTables = OFFLINE_CLASSES) -> StarterReport:
+def build(
+    annotations: Path,
+    titles: Path,
+    columns: Mapping[str, str],
+    out: Path,
+    config: Config,
+    classes: ClassTables = OFFLINE_CLASSES,
+) -> StarterReport:
     """Write the starter bundle to `out`.
 
     annotations: the folder of label lists that `vocabulary.read_lists` names.
+    titles: a manifest of videos with titles and tags, whose columns are renamed by `columns` (field -> column).
     Raises OutputExistsError if `out` exists, MissingWeightsError if the weights of an encoder are missing.
     """
     require_new(out)
     check_weights(config.encoders)
     lists = read_lists(annotations)
     own = [[name for table in tables for name in read_anchors(table)] for tables in (classes.seen, classes.heard)]
-    entries = merge(lists.values(), *own)
+    entries = with_everyday(merge(lists.values(), *own), read_everyday())
     catalog = to_catalog(entries)
     allowed: dict[Modality, NDArray[np.bool_]] = {
         "frames": np.array([entry.seen for entry in entries], np.bool_),
@@ -73,21 +100,54 @@ def build(annotations: Path, out: Path, config: Config, classes: ClassTables = O
     }
     encoders = load_encoders(config.encoders)
     config = without_foreign_sources(config, encoders)
+    config = config.model_copy(update={"select": config.select.model_copy(update={"min_confidence": LEAST_CONFIDENCE})})
     with atomic_folder(out) as folder:
         catalog.save(folder / "catalog.parquet")
         names = write_name_sources(folder, catalog, encoders, config.recall.names, allowed)
         LabelledVideos.of([], TagLists.of([])).save(folder / "videos.parquet")
-        draft = _draft(config, encoders, names, len(catalog), [_source(annotations, name) for name in lists])
+        extractor = _fit_extractor(titles, columns, config.training.seed, folder / "extract")
+        sources = [*(_source(annotations, name) for name in lists), SourceEntry.of(titles, columns)]
+        draft = _draft(config, encoders, names, extractor, len(catalog), sources)
         manifest = write_manifest(folder, draft)
     size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
     counts = {modality: _tags_with_classes(out, modality, names) for modality in allowed}
     return StarterReport(
-        str(out), manifest.version, len(catalog), counts["frames"], counts["audio"], round(size / 1e6, 1)
-    )
+        str(out), manifest.version, len(catalog), counts["frames"], counts["audio"], extractor.titles,
+        round(size / 1e6, 1),
+    )  # fmt: skip
+
+
+def _fit_extractor(titles: Path, columns: Mapping[str, str], seed: int, folder: Path) -> ExtractorEntry:
+    """Fit the extractor on labelled titles and write it; the seed is that of a training."""
+    videos = [row for row in read_labelled([titles], columns) if row.tags and row.video.title]
+    texts = [row.video.title for row in videos]
+    uploaders = [row.video.uploader_id or row.video.video_id for row in videos]
+    tags = informative_tags(texts, [row.tags for row in videos], uploaders)
+    generator = np.random.default_rng([seed, Stream.TAG_EXTRACTION])
+    TagExtractor.fit(texts, tags, uploaders, generator).save(folder)
+    return ExtractorEntry(titles=len(videos))
+
+
+def informative_tags(titles: Sequence[str], tags: Sequence[Sequence[str]], uploaders: Sequence[str]) -> list[list[str]]:
+    """Return the tags of each title without those that repeat the whole title, unless SHARED_BY uploaders have them.
+
+    Many creators give the title as a tag, which tells a reader nothing new; "Minecraft" is a tag all the same.
+    """
+    pairs = {(normalise(tag), uploader) for of_title, uploader in zip(tags, uploaders, strict=True) for tag in of_title}
+    shared = Counter(tag for tag, _ in pairs)
+    return [
+        [tag for tag in of_title if split_words(tag) != split_words(title) or shared[normalise(tag)] >= SHARED_BY]
+        for title, of_title in zip(titles, tags, strict=True)
+    ]
 
 
 def _draft(
-    config: Config, encoders: Encoders, names: NamesEntry | None, tags: int, sources: list[SourceEntry]
+    config: Config,
+    encoders: Encoders,
+    names: NamesEntry | None,
+    extractor: ExtractorEntry,
+    tags: int,
+    sources: list[SourceEntry],
 ) -> BundleManifest:
     return BundleManifest(
         format=FORMAT,
@@ -100,6 +160,7 @@ def _draft(
         channels={},
         names=names,
         learnt=None,
+        extractor=extractor,
         ranker=None,
         counts={"videos": 0, "tags": tags, "pairs": 0},
         training=TrainingEntry(

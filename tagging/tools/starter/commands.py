@@ -41,6 +41,10 @@ class Source(StrEnum):
 @app.command("build")
 def build_command(
     annotations: Annotated[Path, typer.Option("--annotations", metavar="DIR", help="The label lists.")],
+    titles: Annotated[Path, typer.Option("--titles", metavar="FILE", help="Manifest of titles with creators' tags.")],
+    columns: Annotated[
+        list[str] | None, typer.Option("--map", metavar="FIELD=COLUMN", help="Columns of --titles.")
+    ] = None,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Must not exist.")] = BUNDLE,
     config: Annotated[
         list[Path] | None, typer.Option("--config", metavar="FILE", help="TOML over the offline profile.")
@@ -49,7 +53,8 @@ def build_command(
     """Write the starter bundle."""
     from tagging.tools.starter.build import build
 
-    report = build(annotations, out, load_config("offline", *(config or [])))
+    renamed = parse_columns(columns or [])
+    report = build(annotations, titles, renamed, out, load_config("offline", *(config or [])))
     sys.stdout.write(json.dumps(asdict(report), indent=1) + "\n")
 
 

@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-FEWEST = 20  # reviewed proposals that a threshold needs above it
+FEWEST = 15  # reviewed proposals that a threshold needs above it
 PENALTY = 1e-2  # on the slope, so that it stays finite for strengths that separate perfectly
+LEAST_SLOPE = 0.1
 TOLERANCE = 1e-8  # of the gradient; coefficients are rounded to 1e-4
 
 
@@ -36,14 +37,15 @@ def fit(strengths: NDArray[np.floating], right: NDArray[np.bool_], precision: fl
 def proper_weight(strengths: NDArray[np.floating], is_proper: NDArray[np.bool_], right: NDArray[np.bool_]) -> float:
     """Return the strength (`StrengthConfig.proper`) that a proper name is worth by a logistic regression on (n,) names.
 
-    0 unless the probability rises with the strength and names of both kinds were reviewed.
+    0 unless names of both kinds were reviewed. A strength that hardly separates right names from wrong ones counts
+    with LEAST_SLOPE, so that the case decides.
     """
     if len(set(is_proper.tolist())) < 2 or len(set(right.tolist())) < 2:
         return 0.0
     regression = LogisticRegression(C=1 / PENALTY, solver="newton-cholesky", tol=TOLERANCE)
     regression.fit(np.stack([strengths.astype(np.float64), is_proper], axis=1), right)
     slope, weight = regression.coef_[0].tolist()
-    return round(weight / slope, 4) if slope > 0 else 0.0
+    return round(float(weight) / max(float(slope), LEAST_SLOPE), 4)
 
 
 def lowest_threshold(strengths: NDArray[np.floating], right: NDArray[np.bool_], precision: float) -> float | None:

@@ -24,12 +24,17 @@ def names(answer: RankedTags) -> list[str]:
     return [tag.name for tag in answer.tags]
 
 
+def contents(bundle: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(bundle)): path.read_bytes() for path in bundle.rglob("*") if path.is_file()}
+
+
 def test_the_same_lists_give_the_same_bundle_byte_for_byte(
     tmp_path: Path, label_lists: Path, direct_config: Config, tiny_starter: Path
 ) -> None:
-    report = build(label_lists, tmp_path / "again", direct_config, tiny_classes(tiny_starter.parent))
-    again = {path.name: path.read_bytes() for path in (tmp_path / "again").iterdir()}
-    assert again == {path.name: path.read_bytes() for path in tiny_starter.iterdir()}
+    titles, classes = tiny_starter.parent / "titles.jsonl", tiny_classes(tiny_starter.parent)
+    report = build(label_lists, titles, {}, tmp_path / "again", direct_config, classes)
+    assert contents(tmp_path / "again") == contents(tiny_starter)
+    assert report.titles == 150
     assert report.tags == len(TagCatalog.load(tiny_starter / "catalog.parquet"))
 
 
@@ -51,7 +56,8 @@ def test_a_clip_is_tagged_from_title_frames_and_sound(
     with load_tagger(tiny_starter) as tagger:
         selection = tagger.selection(20)
         answer = tagger.tag(VideoRef("v", clip, "Ice hockey, explained"), selection)
-        title = tagger.tag(VideoRef("t", title="Nothing of the kind"), selection)
+        new = tagger.tag(VideoRef("n", title="Zorbaq - Miplo Quent (Official Video)"), selection)
+        title = tagger.tag(VideoRef("t", title="?!"), selection)
     by_name = {tag.name: tag for tag in answer.tags}
     assert {"ice hockey", "beagle", "dog", "animal", "dog barking"} <= set(by_name)
     assert not {"hockey", "tabby", "piano", "music"} & set(by_name)
@@ -63,6 +69,8 @@ def test_a_clip_is_tagged_from_title_frames_and_sound(
     assert by_name["dog"].confidence == pytest.approx(
         1 - (1 - by_name["dog"].channels["seen"]) * (1 - by_name["dog"].channels["heard"]), abs=1e-5
     )
+    assert [name for name in names(new) if name == "Zorbaq"] == ["Zorbaq"]
+    assert next(tag for tag in new.tags if tag.name == "Zorbaq").is_new
     assert names(title) == []
     assert title.warnings == ("nothing the bundle knows is near enough to propose a tag",)
 
@@ -70,15 +78,19 @@ def test_a_clip_is_tagged_from_title_frames_and_sound(
 def test_a_bundle_without_labelled_videos_is_evaluated(tiny_starter: Path, unseen_corpus: Path, tmp_path: Path) -> None:
     report = evaluate(tiny_starter, [unseen_corpus], {}, FeatureStore(tmp_path), Silent())
     assert [row["channel"] for row in report.recall] == [
-        "text", "video", "audio", "written", "seen", "heard", "union"
+        "text", "video", "audio", "written", "seen", "heard", "extracted", "union"
     ]  # fmt: skip
-    assert [row["videos_looked_at"] for row in report.recall] == [8] * 7
+    assert [row["videos_looked_at"] for row in report.recall] == [8] * 8
     assert [row["tags_proposed"] for row in report.recall[:3]] == [0] * 3  # no labelled videos, hence no votes
 
 
-def test_an_existing_bundle_is_never_overwritten(tiny_starter: Path, label_lists: Path, direct_config: Config) -> None:
+def test_an_existing_bundle_is_never_overwritten(
+    tiny_starter: Path, label_lists: Path, direct_config: Config, tmp_path: Path
+) -> None:
     with pytest.raises(OutputExistsError):
-        build(label_lists, tiny_starter, direct_config, tiny_classes(tiny_starter.parent))
+        build(
+            label_lists, tmp_path / "titles.jsonl", {}, tiny_starter, direct_config, tiny_classes(tiny_starter.parent)
+        )
 
 
 def test_hidden_tags_are_never_proposed(tiny_starter: Path, tmp_path: Path) -> None:
