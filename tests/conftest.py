@@ -24,7 +24,7 @@ from tests.support.build_once import build_once, session_root
 from tests.support.clocks import NOW
 from tests.support.corpora import train_bundle, write_topic_videos
 from tests.support.database_records import database_at
-from tests.support.label_lists import tiny_classes, write_label_lists
+from tests.support.label_lists import tiny_classes, without_extractor, write_label_lists
 from tests.support.paths import SHARED
 from tests.support.postgres import PostgresServer, binaries
 from tests.support.titles import songs, write_titles
@@ -138,16 +138,23 @@ def label_lists(built_once: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_starter(built_once: Path, label_lists: Path, direct_config: Config) -> Path:
-    """A starter bundle of the tiny lists."""
+    """A starter bundle of the tiny lists whose names alone are found in titles: nothing is extracted."""
 
     def build_starter(folder: Path) -> None:
         for kind, classes in (("vision", VISION_CLASSES), ("audio", AUDIO_CLASSES)):
             lines = [f"{name},{';'.join(words)},yes" for name, words in classes.items()]
             (folder / f"classes_{kind}.csv").write_text("\n".join(["name,words,tag", *lines]) + "\n")
         titles = write_titles(folder / "titles.jsonl", songs(150, 50, seed=1))
-        build(label_lists, titles, {}, folder / "bundle", direct_config, tiny_classes(folder))
+        build(label_lists, titles, {}, folder / "whole", direct_config, tiny_classes(folder))
+        without_extractor(folder / "whole", folder / "bundle")
 
     return build_once(built_once, "starter", build_starter) / "bundle"
+
+
+@pytest.fixture(scope="session")
+def extracting_starter(tiny_starter: Path) -> Path:
+    """The starter bundle of the tiny lists with its extractor, which was fitted on titles of songs."""
+    return tiny_starter.with_name("whole")
 
 
 @pytest.fixture(scope="session")

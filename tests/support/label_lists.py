@@ -4,9 +4,11 @@ import csv
 import gzip
 import io
 import json
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
+from tagging.bundle.files import read_manifest, write_manifest
 from tagging.tools.starter.build import ClassTables
 
 YOUTUBE8M = [
@@ -23,6 +25,15 @@ YOUTUBE8M = [
     ("Egg as food", 20, "Food & Drink", "An egg is eaten; eggs are laid on ice in performance."),
     ("", 10, "(Unknown)", ""),
 ]
+
+
+def without_extractor(starter: Path, out: Path) -> None:
+    """Write a copy of a starter bundle that extracts nothing."""
+    shutil.copytree(starter, out)
+    manifest = read_manifest(out)
+    shutil.rmtree(out / "extract")
+    (out / "manifest.json").unlink()
+    write_manifest(out, manifest.model_copy(update={"extractor": None}))
 
 
 def write_label_lists(folder: Path) -> Path:

@@ -29,13 +29,13 @@ def contents(bundle: Path) -> dict[str, bytes]:
 
 
 def test_the_same_lists_give_the_same_bundle_byte_for_byte(
-    tmp_path: Path, label_lists: Path, direct_config: Config, tiny_starter: Path
+    tmp_path: Path, label_lists: Path, direct_config: Config, extracting_starter: Path
 ) -> None:
-    titles, classes = tiny_starter.parent / "titles.jsonl", tiny_classes(tiny_starter.parent)
+    titles, classes = extracting_starter.parent / "titles.jsonl", tiny_classes(extracting_starter.parent)
     report = build(label_lists, titles, {}, tmp_path / "again", direct_config, classes)
-    assert contents(tmp_path / "again") == contents(tiny_starter)
+    assert contents(tmp_path / "again") == contents(extracting_starter)
     assert report.titles == 150
-    assert report.tags == len(TagCatalog.load(tiny_starter / "catalog.parquet"))
+    assert report.tags == len(TagCatalog.load(extracting_starter / "catalog.parquet"))
 
 
 def test_only_names_of_classes_may_be_seen_or_heard(tiny_starter: Path) -> None:
@@ -50,10 +50,10 @@ def test_only_names_of_classes_may_be_seen_or_heard(tiny_starter: Path) -> None:
 
 
 def test_a_clip_is_tagged_from_title_frames_and_sound(
-    tiny_starter: Path, unseen_corpus: Path, unseen_plans: list[PlannedVideo]
+    extracting_starter: Path, unseen_corpus: Path, unseen_plans: list[PlannedVideo]
 ) -> None:
     clip = str(unseen_corpus.parent / f"{unseen_plans[0].video_id}.mp4")
-    with load_tagger(tiny_starter) as tagger:
+    with load_tagger(extracting_starter) as tagger:
         selection = tagger.selection(20)
         answer = tagger.tag(VideoRef("v", clip, "Ice hockey, explained"), selection)
         new = tagger.tag(VideoRef("n", title="Zorbaq - Miplo Quent (Official Video)"), selection)
@@ -75,8 +75,10 @@ def test_a_clip_is_tagged_from_title_frames_and_sound(
     assert title.warnings == ("nothing the bundle knows is near enough to propose a tag",)
 
 
-def test_a_bundle_without_labelled_videos_is_evaluated(tiny_starter: Path, unseen_corpus: Path, tmp_path: Path) -> None:
-    report = evaluate(tiny_starter, [unseen_corpus], {}, FeatureStore(tmp_path), Silent())
+def test_a_bundle_without_labelled_videos_is_evaluated(
+    extracting_starter: Path, unseen_corpus: Path, tmp_path: Path
+) -> None:
+    report = evaluate(extracting_starter, [unseen_corpus], {}, FeatureStore(tmp_path), Silent())
     assert [row["channel"] for row in report.recall] == [
         "text", "video", "audio", "written", "seen", "heard", "extracted", "union"
     ]  # fmt: skip
