@@ -72,7 +72,7 @@ class Encoders:
 
     @property
     def reads_media(self) -> bool:
-        """Whether any encoder or reader needs decoded media."""
+        """True if any encoder or reader needs decoded media."""
         return any(part is not None for part in (self.frames, self.audio, self.speech, self.screen))
 
 
