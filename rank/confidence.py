@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
-from sklearn.linear_model import LogisticRegression
 
 from rank.tag_offsets import HeldOutLogOdds, candidate_offsets, fit_offsets
 from rank.tree_reranker import Example, recall_log_odds
@@ -76,6 +75,8 @@ def fit_confidence(
     uploaders: (V,) equal for videos of one uploader
     Raises NothingToLearnError if all candidates are correct, or none is.
     """
+    from sklearn.linear_model import LogisticRegression  # takes seconds, which tagging would wait for
+
     features = np.concatenate(
         [
             confidence_features(candidates, cosines, scores)

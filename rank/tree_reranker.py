@@ -7,8 +7,8 @@ right about all candidates of all videos.
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import lightgbm
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logit
@@ -20,12 +20,15 @@ from tagging.files.trees import fit_trees, read_trees, write_trees
 from tagging.splits import cross_fit
 from tagging.types import Candidates
 
+if TYPE_CHECKING:
+    from lightgbm import Booster
+
 Floats = NDArray[np.float32]
 Example = tuple[Candidates, Floats, NDArray[np.int64]]  # candidates, their cosines (K,), the true catalog rows
 
 
 class TreeReranker:
-    def __init__(self, booster: lightgbm.Booster) -> None:
+    def __init__(self, booster: "Booster") -> None:
         self._booster = booster
 
     def score(self, candidates: Candidates, cosines: Floats) -> Floats:

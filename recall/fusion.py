@@ -12,8 +12,8 @@ fitted on uploaders that no channel was trained on.
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import lightgbm
 import numpy as np
 
 from recall.name_words import NAME_FEATURES, NameWords
@@ -25,13 +25,16 @@ from tagging.files.trees import fit_trees, read_trees, write_trees
 from tagging.splits import cross_fit
 from tagging.types import Candidates, FloatRows, Indices
 
+if TYPE_CHECKING:
+    from lightgbm import Booster
+
 FusionExample = tuple[Candidates, str, Indices]  # candidates, text and true catalog rows of a video
 
 
 class Fusion:
     """Fitted trees, and the tag names and use counts that their features need."""
 
-    def __init__(self, booster: lightgbm.Booster, words: NameWords, uses: FloatRows) -> None:
+    def __init__(self, booster: "Booster", words: NameWords, uses: FloatRows) -> None:
         """uses: (N, 2) uploaders and videos that use each tag"""
         self._booster = booster
         self._words = words

@@ -7,18 +7,20 @@ counts; the fitted vocabulary is stored as columns of a parquet file, so that a 
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from scipy import sparse
-from sklearn.feature_extraction.text import TfidfVectorizer
 
 from tagging.config.recall import NgramConfig
 from tagging.text.normalise import normalise
 from tagging.text.words import split_words
+
+if TYPE_CHECKING:
+    from sklearn.feature_extraction.text import TfidfVectorizer
 
 KINDS: dict[str, dict[str, Any]] = {
     "words": {
@@ -44,6 +46,8 @@ class NgramFeatures:
     @classmethod
     def fit(cls, texts: Sequence[str], config: NgramConfig) -> "NgramFeatures":
         """Fit vocabulary and idf on texts; a kind without a frequent enough n-gram stays empty."""
+        from sklearn.feature_extraction.text import TfidfVectorizer
+
         idf: dict[str, dict[str, float]] = {}
         for kind, options in KINDS.items():
             at_most = config.at_most if kind == "pieces" else None
@@ -93,7 +97,9 @@ class NgramFeatures:
         return cls(idf)
 
 
-def _vectorizer(kind: str, idf: dict[str, float]) -> TfidfVectorizer:
+def _vectorizer(kind: str, idf: dict[str, float]) -> "TfidfVectorizer":
+    from sklearn.feature_extraction.text import TfidfVectorizer  # takes seconds, and only a trained bundle needs it
+
     vectorizer = TfidfVectorizer(vocabulary=list(idf), sublinear_tf=True, dtype=np.float32, **KINDS[kind])
     weights: NDArray[np.float64] = np.array(list(idf.values()))
     vectorizer.idf_ = weights

@@ -46,7 +46,8 @@ def command(
     from tagging.pipeline.load import load_tagger
     from tagging.store.labelled_log import read_labelled_log
 
-    with load_tagger(bundle or paths.default_bundle()) as tagger:
+    reads_media = video is not None or labelled is not None  # the log may hold rows of frames and sound
+    with load_tagger(bundle or paths.default_bundle(), reads_media=reads_media) as tagger:
         if labelled is not None:
             apply_updates(
                 tagger.models.recall_stage, read_labelled_log(labelled), tagger.models.encoders.fingerprints()

@@ -4,7 +4,7 @@ Each part of the program receives only its own branch. A bundle stores the tree 
 values.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, PositiveInt
 
@@ -115,3 +115,7 @@ class EncodersConfig(Branch):
     audio: AudioConfig | None = None
     speech: WhisperConfig | None = None
     screen: PpOcrConfig | None = None
+
+    def of_text(self) -> Self:
+        """Return the configuration without the encoders and readers of frames and sound."""
+        return self.model_copy(update=dict.fromkeys(("vision", "audio", "speech", "screen")))

@@ -1,15 +1,19 @@
 """Gradient-boosted trees (LightGBM: MIT, maintained, deterministic): fitting them, and their text file.
 
 LightGBM trusts the lengths stated in the text: reading a truncated file ends the process, so it is checked before.
+It is imported when it is needed: with scikit-learn and pandas, which it imports, that takes seconds, and a bundle
+without trees must not wait for it.
 """
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import lightgbm
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from lightgbm import Booster
 
 END = "\npandas_categorical:"  # start of the last line
 
@@ -37,7 +41,7 @@ def fit_trees(
     config: TreesConfig,
     options: Mapping[str, object],
     group_sizes: list[int] | None = None,
-) -> lightgbm.Booster:
+) -> "Booster":
     """Fit gradient-boosted trees; the same input and seed give the same trees, bit for bit.
 
     features:    (n, F), NaN where a value is missing
@@ -46,6 +50,8 @@ def fit_trees(
     options:     LightGBM's, among them objective, seed and num_threads
     group_sizes: for a ranking objective, how many consecutive rows belong to each query; they sum to n
     """
+    import lightgbm
+
     parameters = {
         "learning_rate": config.rate,
         "num_leaves": config.leaves,
@@ -60,12 +66,14 @@ def fit_trees(
     return lightgbm.train(parameters, data, num_boost_round=config.trees)
 
 
-def write_trees(booster: lightgbm.Booster, path: Path) -> None:
+def write_trees(booster: "Booster", path: Path) -> None:
     path.write_text(booster.model_to_string(), encoding="utf-8")
 
 
-def read_trees(path: Path) -> lightgbm.Booster:
+def read_trees(path: Path) -> "Booster":
     """Read trees from a file. Raises OSError, or ValueError if it does not hold complete trees."""
+    import lightgbm
+
     text = path.read_text(encoding="utf-8")
     if not (END in text and text.rpartition(END)[2].endswith("\n")):
         raise ValueError(f"{path.name} is truncated")

@@ -23,17 +23,19 @@ from tagging.torch_tools import torch_device
 from tagging.types import MODALITIES, Modality
 
 
-def load_tagger(folder: Path | None = None, stages: Stages = untimed) -> Tagger:
+def load_tagger(folder: Path | None = None, stages: Stages = untimed, *, reads_media: bool = True) -> Tagger:
     """Load a bundle for tagging and check it against its manifest.
 
     folder: of the bundle; None: the starter bundle in the package
     stages: times the stages of each batch
+    reads_media: False, for texts alone, loads neither the encoders nor the readers of frames and sound
     Raises ArtifactError for a bundle that is missing, damaged, of another format or made with other encoders, and
     MissingWeightsError if one of its encoders is not on this machine.
     """
     folder = paths.default_bundle() if folder is None else folder
     manifest = read_manifest(folder)
-    encoders = load_encoders(manifest.config.encoders)
+    configured = manifest.config.encoders
+    encoders = load_encoders(configured if reads_media else configured.of_text())
     check_encoders(manifest, encoders)
     try:
         recall_stage, ranker = RecallStage.load(folder, manifest), load_ranker(folder, manifest)
