@@ -1,9 +1,11 @@
 """The `videotag models` commands: weights of the encoders."""
 
+from dataclasses import asdict
+
 import typer
 
 from tagging.cli import options
-from tagging.cli.console import print_lines
+from tagging.cli.console import Format, print_json, print_lines, print_table
 from tagging.config.profiles import load_config
 
 app = typer.Typer(help="Weights of the encoders.", no_args_is_help=True)
@@ -12,6 +14,27 @@ app = typer.Typer(help="Weights of the encoders.", no_args_is_help=True)
 @app.callback()
 def models() -> None:
     """Weights of the encoders."""
+
+
+@app.command("list")
+def list_command(
+    profile: options.Profile = "offline", config: options.ConfigFiles = None, output: options.Output = Format.table
+) -> None:
+    """Show what a profile reads, with which weights, and what is missing on this machine.
+
+    [bold]Examples[/bold]
+
+    videotag models list
+
+    videotag models list --profile production --format json
+    """
+    from tagging.features.listing import list_models
+
+    rows = [asdict(state) for state in list_models(load_config(profile, *(config or [])).encoders)]
+    if output is Format.json:
+        print_json(rows)
+    else:
+        print_table(rows)
 
 
 @app.command("fetch")

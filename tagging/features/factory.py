@@ -21,6 +21,7 @@ from tagging.config.encoders import (
 )
 from tagging.config.readers import PpOcrConfig, WhisperConfig
 from tagging.features.base import FrameEncoder, ScreenReader, SoundEncoder, SpeechReader, TextEncoder
+from tagging.features.listing import locate_weights
 from tagging.features.reader_weights import missing_readers, pp_ocr_files, whisper_files
 from tagging.features.weights import (
     clip_source,
@@ -97,20 +98,8 @@ def load_encoders(config: EncodersConfig) -> Encoders:
 
 def check_weights(config: EncodersConfig) -> None:
     """Raise MissingWeightsError or MissingPackageError for the first encoder that cannot be loaded; loads nothing."""
-    if isinstance(config.text, SentenceTransformersConfig):
-        text_folder(config.text)
-    if isinstance(config.text, MultilingualE5Config):
-        e5_file(config.text)
-    if isinstance(config.vision, OpenClipConfig):
-        clip_source(config.vision)
-    if isinstance(config.vision, EfficientNetLiteConfig):
-        efficientnet_lite_file(config.vision)
-    if isinstance(config.vision, TrainedVisionConfig):
-        trained_file(config.vision)
-    if isinstance(config.audio, VggishConfig):
-        vggish_file(config.audio)
-    if isinstance(config.audio, TrainedAudioConfig):
-        trained_file(config.audio)
+    for encoder in (config.text, config.vision, config.audio):
+        locate_weights(encoder)
     missing_readers(config)
 
 
