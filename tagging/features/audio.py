@@ -9,29 +9,9 @@ from numpy.typing import NDArray
 
 from tagging.errors import ArtifactMismatchError
 from tagging.features.fetch_weights import reason_of
+from tagging.features.log_mel import log_mel
 from tagging.features.weights import fingerprint
-from tagging.types import SAMPLE_RATE_HZ, Sound
-
-EXAMPLE_SAMPLES = 15_600  # 96 windows of 25 ms, 10 ms apart
-HOP_SAMPLES = 15_360  # an example starts every 0.96 s
-_EXAMPLES_AT_ONCE = 64  # a minute: the spectrum of an hour at once takes gigabytes
-
-
-def log_mel(sound: Sound) -> NDArray[np.float32]:
-    """Return (S, 96, 64) natural log-mel examples, as torchvggish computes them; S = 0 below 0.975 s.
-
-    A partial example at the end is dropped, as in the library.
-    """
-    from torchvggish.vggish_input import waveform_to_examples
-
-    samples = sound.samples
-    count = max(0, 1 + (len(samples) - EXAMPLE_SAMPLES) // HOP_SAMPLES)
-    pieces = [np.zeros((0, 96, 64), np.float32)]
-    for first in range(0, count, _EXAMPLES_AT_ONCE):
-        last = min(first + _EXAMPLES_AT_ONCE, count) - 1
-        piece = samples[first * HOP_SAMPLES : last * HOP_SAMPLES + EXAMPLE_SAMPLES]
-        pieces.append(waveform_to_examples(piece, SAMPLE_RATE_HZ, return_tensor=False).astype(np.float32))
-    return np.concatenate(pieces)
+from tagging.types import Sound
 
 
 class VggishEncoder:

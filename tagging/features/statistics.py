@@ -13,7 +13,7 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-from tagging.features.audio import log_mel
+from tagging.features.log_mel import log_mel
 from tagging.features.weights import fingerprint
 from tagging.text.normalise import VERSION, normalise
 from tagging.types import Frames, Sound

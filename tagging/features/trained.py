@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from tagging.errors import ArtifactMismatchError
-from tagging.features.audio import log_mel
+from tagging.features.log_mel import log_mel
 from tagging.features.resnet import SmallResNet
 from tagging.features.weights import fingerprint
 from tagging.files.tensors import read_tensors

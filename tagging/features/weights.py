@@ -171,7 +171,7 @@ def clip_source(config: OpenClipConfig) -> ClipSource:
 def vggish_file(config: VggishConfig) -> Path:
     """Return the path of the VGGish state dict; "release" is in torch.hub's cache."""
     if importlib.util.find_spec("torchvggish") is None:
-        raise MissingPackageError("the torchvggish encoder needs torchvggish", "pip install torchvggish")
+        raise MissingPackageError("the torchvggish encoder needs torchvggish", "pip install 'videotag[vggish]'")
     if config.weights == "release":
         path, hint = vggish_release(), FETCH_HINT
     else:  # the hub has no VGGish that torchvggish could read

@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tagging.features.audio import EXAMPLE_SAMPLES, log_mel
 from tagging.features.base import FrameEncoder, TextEncoder, mean_pool
+from tagging.features.log_mel import EXAMPLE_SAMPLES, log_mel
 from tagging.features.statistics import FrameStatisticsEncoder, SoundStatisticsEncoder
 from tagging.features.torchvision_compat import repair_torchvision
 from tagging.features.trained import TrainedFrameEncoder, TrainedSoundEncoder, mean_names, whole

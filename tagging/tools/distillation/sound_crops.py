@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from tagging.features.audio import EXAMPLE_SAMPLES, HOP_SAMPLES, log_mel
+from tagging.features.log_mel import EXAMPLE_SAMPLES, HOP_SAMPLES, log_mel
 from tagging.progress import Progress
 from tagging.tools.distillation import shards
 from tagging.tools.distillation.sounds import LabelledSound
