@@ -1,0 +1,133 @@
+"""Model contract of the Triton repository: names, tensors, limits, and how a version is found by its fingerprint.
+
+The exporter (`tagging/triton`) writes models of these specifications, and the clients call them:
+
+    text            ids, mask               -> row
+    frames          pixels                  -> tokens
+    frame_classes   tokens                  -> probabilities
+    audio           examples                -> tokens
+    audio_classes   tokens                  -> probabilities
+    recall_video    ngrams, views, present  -> hidden, attention
+
+Tokenising, decoding, resizing, log-mel and the choice of a batch are CPU work and stay in the caller. Arithmetic on
+tensors is in the graph: normalisation of pixels and log-mel, pooling, unit length, softmax and sigmoid. Encoders
+without weights (`hashed-ngrams`, `frame-statistics`, `sound-statistics`) have no model, and neither have the readers.
+
+A model has one version for each of its contents. The parameters of its configuration state the fingerprint of every
+version, so a caller finds the version that its bundle was made with, whichever bundles are in the repository.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+DataType = Literal["UINT8", "INT32", "BOOL", "FP32"]  # Triton's names
+
+TEXT = "text"
+FRAMES = "frames"
+FRAME_CLASSES = "frame_classes"
+AUDIO = "audio"
+AUDIO_CLASSES = "audio_classes"
+RECALL_VIDEO = "recall_video"
+
+ANY = -1  # a dimension that differs between calls
+
+# A request may have at most so many rows; a caller splits what is longer.
+MAX_ROWS: Mapping[str, int] = {
+    TEXT: 64,
+    FRAMES: 64,
+    FRAME_CLASSES: 1024,
+    AUDIO: 256,
+    AUDIO_CLASSES: 1024,
+    RECALL_VIDEO: 256,
+}
+
+# Triton batches requests whose tensors have equal shapes but for their rows, so texts are padded to a multiple of this.
+TOKENS_MULTIPLE = 16
+
+FINGERPRINT_PREFIX = "fingerprint."  # and the number of the version: a key of the parameters
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    name: str
+    dtype: DataType
+    shape: tuple[int, ...]  # without the rows, which come first
+
+    def __post_init__(self) -> None:
+        if not all(size > 0 or size == ANY for size in self.shape):
+            raise ValueError(f"{self.name} of shape {self.shape}")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """Signature of one model."""
+
+    name: str
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+
+    @property
+    def max_rows(self) -> int:
+        return MAX_ROWS[self.name]
+
+
+def text_model(dim: int) -> ModelSpec:
+    """(B, T) ids of tokens, with the special ones, and (B, T) mask, True where there is a token -> (B, D) unit rows.
+
+    At least one token per row. The number of an id that is masked out does not matter, but it must be a token's.
+    """
+    inputs = (Tensor("ids", "INT32", (ANY,)), Tensor("mask", "BOOL", (ANY,)))
+    return ModelSpec(TEXT, inputs, (Tensor("row", "FP32", (dim,)),))
+
+
+def frames_model(height: int, width: int, dim: int) -> ModelSpec:
+    """(B, H, W, 3) RGB pictures of the encoder's own size -> (B, D) tokens, as the encoder's `encode` returns them."""
+    return ModelSpec(FRAMES, (Tensor("pixels", "UINT8", (height, width, 3)),), (Tensor("tokens", "FP32", (dim,)),))
+
+
+def audio_model(dim: int) -> ModelSpec:
+    """(B, 96, 64) natural log-mel examples (tagging/features/log_mel.py) -> (B, D) tokens."""
+    return ModelSpec(AUDIO, (Tensor("examples", "FP32", (96, 64)),), (Tensor("tokens", "FP32", (dim,)),))
+
+
+def classes_model(name: Literal["frame_classes", "audio_classes"], dim: int, classes: int) -> ModelSpec:
+    """(B, D) tokens -> (B, classes) probabilities, as the encoder's `beliefs` returns them."""
+    return ModelSpec(name, (Tensor("tokens", "FP32", (dim,)),), (Tensor("probabilities", "FP32", (classes,)),))
+
+
+def recall_video_model(width: int, views: Mapping[str, int]) -> ModelSpec:
+    """The video tower of the recall model: sums of n-gram vectors and dense views -> encoding and attention.
+
+    width: D of the tower; views: name -> width of each dense view, in the order of the tower
+
+    Input `ngrams` is (B, D), each dense view (B, width) under its name, zeros where missing. `present` is
+    (B, 1 + views), True where the video has the view, n-grams first; at least one per row. Output `hidden` is (B, D),
+    `attention` (B, 1 + views).
+    """
+    inputs = (
+        Tensor("ngrams", "FP32", (width,)),
+        *(Tensor(view, "FP32", (dim,)) for view, dim in views.items()),
+        Tensor("present", "BOOL", (1 + len(views),)),
+    )
+    return ModelSpec(
+        RECALL_VIDEO, inputs, (Tensor("hidden", "FP32", (width,)), Tensor("attention", "FP32", (1 + len(views),)))
+    )
+
+
+def fingerprint_parameters(fingerprints: Mapping[int, str]) -> dict[str, str]:
+    """Return the parameters of a model's configuration for the fingerprint of each version.
+
+    For an encoder, and for its classes, it is the encoder's; for a part of a bundle the first 16 digits of the sha256
+    of its weights (`learnt/model.safetensors`), which the manifest of the bundle states.
+    """
+    return {f"{FINGERPRINT_PREFIX}{version}": fingerprint for version, fingerprint in fingerprints.items()}
+
+
+def versions_by_fingerprint(parameters: Mapping[str, str]) -> dict[str, int]:
+    """Return the version of each fingerprint, from the parameters of a model's configuration."""
+    return {
+        fingerprint: int(key.removeprefix(FINGERPRINT_PREFIX))
+        for key, fingerprint in parameters.items()
+        if key.startswith(FINGERPRINT_PREFIX)
+    }
