@@ -17,12 +17,33 @@ from torch.nn.functional import normalize
 
 from tagging.bert import Bert, pooled
 from tagging.errors import ArtifactMismatchError
-from tagging.features.e5_file import E5File, QuantisedTable, read_e5
+from tagging.features.e5_file import E5File, Pieces, QuantisedTable, read_e5
 from tagging.features.e5_tokens import E5Tokenizer
 from tagging.features.weights import fingerprint
 from tagging.text.normalise import VERSION, plain
 
 PROMPT = "query: "  # begins both texts of a pair in symmetric tasks, as the model was trained with it
+
+
+class E5Texts:
+    """The CPU part: texts to the numbers of their pieces."""
+
+    def __init__(self, pieces: Pieces, dim: int, max_tokens: int, fingerprint: str) -> None:
+        self._tokenizer = E5Tokenizer(pieces)
+        self.dim = dim
+        self.max_tokens = max_tokens
+        self.fingerprint = fingerprint
+
+    def token_counts(self, texts: Sequence[str]) -> NDArray[np.int64]:
+        """(B,) tokens of each text, including prompt and special ones, before truncation."""
+        return np.array([len(numbers) for numbers in self._whole(texts)], np.int64)
+
+    def tokens(self, texts: Sequence[str]) -> list[list[int]]:
+        """The numbers of each text's pieces, truncated to `max_tokens`."""
+        return [_truncated(numbers, self.max_tokens) for numbers in self._whole(texts)]
+
+    def _whole(self, texts: Sequence[str]) -> list[list[int]]:
+        return self._tokenizer.numbers([PROMPT + plain(text) for text in texts])
 
 
 class E5Encoder:
@@ -39,7 +60,6 @@ class E5Encoder:
             self._bert = bert_of(stored).to(device)
         except (KeyError, RuntimeError, ValueError) as error:
             raise ArtifactMismatchError(f"{file} is no complete multilingual-e5: {error}") from error
-        self._tokenizer = E5Tokenizer(stored.pieces)
         self.dim = stored.shape.width
         self.max_tokens = min(max_tokens, stored.shape.positions)
         self.fingerprint = fingerprint(
@@ -47,25 +67,23 @@ class E5Encoder:
             {"max_tokens": self.max_tokens, "normalisation": VERSION, "version": 1},
             {"weights": file},
         )
+        self.texts = E5Texts(stored.pieces, self.dim, self.max_tokens, self.fingerprint)
         self._batch_size = batch_size
         self._device = device
 
     def token_counts(self, texts: Sequence[str]) -> NDArray[np.int64]:
         """(B,) tokens of each text, including prompt and special ones, before truncation."""
-        return np.array([len(numbers) for numbers in self._tokens(texts)], np.int64)
+        return self.texts.token_counts(texts)
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """B texts -> (B, D) unit rows: means over the tokens. Texts of similar length share a batch."""
-        tokens = [_truncated(numbers, self.max_tokens) for numbers in self._tokens(texts)]
+        tokens = self.texts.tokens(texts)
         rows = np.empty((len(texts), self.dim), np.float32)
         order = np.argsort([len(numbers) for numbers in tokens], kind="stable")
         for start in range(0, len(texts), self._batch_size):
             batch = order[start : start + self._batch_size]
             rows[batch] = self._means([tokens[index] for index in batch])
         return rows
-
-    def _tokens(self, texts: Sequence[str]) -> list[list[int]]:
-        return self._tokenizer.numbers([PROMPT + plain(text) for text in texts])
 
     @torch.inference_mode()
     def _means(self, tokens: Sequence[Sequence[int]]) -> NDArray[np.float32]:

@@ -7,13 +7,14 @@ useful as a tag itself. With lite2, a linear head adds words that ImageNet lacks
 """
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from tagging.config.encoders import EfficientNetLiteConfig
 from tagging.errors import ArtifactMismatchError
@@ -25,6 +26,28 @@ from tagging.files.tensors import read_tensors
 from tagging.types import Frames
 
 PIXEL_MEAN, PIXEL_SCALE = 127.0, 128.0  # of all channels alike
+
+
+class ImageNetClasses:
+    """The classes of a network's features (a ClassPredictor): ImageNet's, and with lite2 the words of the head."""
+
+    def __init__(self, logits: nn.Linear, words: FrameWords | None, device: str) -> None:
+        self._logits = logits
+        self._words = words
+        self._device = device
+        names, general = read_classes("imagenet_classes.csv")
+        self.class_names = names if words is None else names + words.names
+        self.class_words = general if words is None else general + words.words
+
+    def beliefs(self, tokens: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(T, 1280) -> (T, classes): probabilities of the 1,000 classes, which sum to 1, then those of the words."""
+        rows = torch.from_numpy(np.ascontiguousarray(tokens))
+        with torch.inference_mode():
+            logits: Tensor = self._logits(rows.to(self._device))
+            parts = [logits.softmax(dim=1).cpu()]
+            if self._words is not None:
+                parts.append(self._words.probabilities(rows))
+            return torch.cat(parts, dim=1).numpy()
 
 
 class EfficientNetLiteEncoder:
@@ -44,17 +67,17 @@ class EfficientNetLiteEncoder:
         self._side = scale.side
         self._batch_size = config.batch_size
         self._device = device
-        self._words = FrameWords(WORDS_FILE, FEATURES) if config.variant == "lite2" else None
-        used = {"weights": file} if self._words is None else {"weights": file, "words": WORDS_FILE}
+        words = FrameWords(WORDS_FILE, FEATURES) if config.variant == "lite2" else None
+        used = {"weights": file} if words is None else {"weights": file, "words": WORDS_FILE}
         self.fingerprint = fingerprint("efficientnet-lite", {"version": 1}, used)
-        names, words = read_classes("imagenet_classes.csv")
-        self.class_names = names if self._words is None else names + self._words.names
-        self.class_words = words if self._words is None else words + self._words.words
+        self.classes = ImageNetClasses(self._network.classes, words, device)
+        self.class_names = self.classes.class_names
+        self.class_words = self.classes.class_words
+        self.pictures = partial(squeezed_pictures, side=self._side)
 
     def prepare(self, frames: Frames) -> NDArray[np.float32]:
         """T pictures -> (T, 3, side, side): the whole picture, of any shape."""
-        small = np.stack([squeezed(picture, self._side) for picture in frames.pixels])
-        return normalised_pixels(small)
+        return normalised_pixels(self.pictures(frames))
 
     def encode(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """(B, 3, side, side) -> (B, 1280)."""
@@ -67,14 +90,13 @@ class EfficientNetLiteEncoder:
         return rows
 
     def beliefs(self, tokens: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(T, 1280) -> (T, classes): probabilities of the 1,000 classes, which sum to 1, then those of the words."""
-        rows = torch.from_numpy(np.ascontiguousarray(tokens))
-        with torch.inference_mode():
-            logits: Tensor = self._network.classes(rows.to(self._device))
-            parts = [logits.softmax(dim=1).cpu()]
-            if self._words is not None:
-                parts.append(self._words.probabilities(rows))
-            return torch.cat(parts, dim=1).numpy()
+        """(T, 1280) -> (T, classes); see ImageNetClasses."""
+        return self.classes.beliefs(tokens)
+
+
+def squeezed_pictures(frames: Frames, side: int) -> NDArray[np.uint8]:
+    """T pictures -> (T, side, side, 3), without cropping."""
+    return np.stack([squeezed(picture, side) for picture in frames.pixels])
 
 
 def squeezed(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,38 @@ from tagging.text.normalise import VERSION, plain
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
+
+
+class SentenceTexts:
+    """The CPU part: texts to the ids of their tokens. Not thread-safe: a fast tokenizer stores its truncation."""
+
+    def __init__(self, tokenizer: Any, prompt: str, dim: int, max_tokens: int, fingerprint: str) -> None:
+        """tokenizer: of transformers; a copy of its own"""
+        self._tokenizer = tokenizer
+        self._prompt = prompt
+        self.dim = dim
+        self.max_tokens = max_tokens
+        self.fingerprint = fingerprint
+
+    def token_counts(self, texts: Sequence[str]) -> NDArray[np.int64]:
+        """(B,) tokens of each text, including special ones, before truncation."""
+        return np.array([len(row) for row in self._ids(texts, truncation=False)], np.int64)
+
+    def tokens(self, texts: Sequence[str]) -> list[list[int]]:
+        """The ids of each text, truncated to `max_tokens`."""
+        return self._ids(texts, truncation=True, max_length=self.max_tokens)
+
+    def _ids(self, texts: Sequence[str], **truncation: Any) -> list[list[int]]:
+        if not texts:
+            return []
+        ids: list[list[int]] = self._tokenizer(
+            [self._prompt + plain(text) for text in texts],
+            padding=False,
+            return_attention_mask=False,
+            verbose=False,  # otherwise it warns of texts longer than the limit of the model
+            **truncation,
+        )["input_ids"]
+        return ids
 
 
 class SentenceTransformerEncoder:
@@ -54,22 +86,14 @@ class SentenceTransformerEncoder:
         # memory until a garbage collection, which is rare in a large process. Only trainers read the card.
         model.model_card_data.model = None
         self._batch_size = batch_size
-        self._prompt = model.prompts.get(model.default_prompt_name or "") or ""
-        # A copy: a fast tokenizer stores its truncation as state, which another thread may depend on.
-        self._counter = copy.deepcopy(model.tokenizer)
+        prompt = model.prompts.get(model.default_prompt_name or "") or ""
+        # A copy: a fast tokenizer stores its truncation as state, which the model depends on.
+        tokenizer = copy.deepcopy(model.tokenizer)
+        self.texts = SentenceTexts(tokenizer, prompt, dim, self.max_tokens, self.fingerprint)
 
     def token_counts(self, texts: Sequence[str]) -> NDArray[np.int64]:
         """(B,) tokens of each text, including special ones, before truncation."""
-        if not texts:
-            return np.zeros(0, np.int64)
-        ids = self._counter(
-            [self._prompt + plain(text) for text in texts],
-            truncation=False,
-            padding=False,
-            return_attention_mask=False,
-            verbose=False,  # otherwise it warns of texts longer than the limit of the model
-        )["input_ids"]
-        return np.array([len(row) for row in ids], np.int64)
+        return self.texts.token_counts(texts)
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """B texts -> (B, D) unit rows.

@@ -7,13 +7,15 @@ as DeViSE, Frome et al. 2013, learns the vector). Its length is at most 1, and s
 """
 
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from tagging.errors import ArtifactMismatchError
 from tagging.features.log_mel import log_mel
@@ -28,6 +30,31 @@ SOUND_DIM = 128
 PIXEL_MEAN, PIXEL_STD = 0.45, 0.27  # of all channels alike
 MEL_MEAN, MEL_STD = -3.0, 2.6  # natural log
 NAMED_CLASSES = 10  # classes in a name vector; the many improbable ones would add up to the mean of all names
+
+
+class TrainedClasses:
+    """The classes of a network's tokens: names, general words and probabilities (a ClassPredictor)."""
+
+    def __init__(
+        self,
+        class_names: tuple[str, ...],
+        class_words: tuple[tuple[str, ...], ...],
+        logits: nn.Linear,
+        probabilities: Callable[[Tensor], Tensor],
+        device: str,
+    ) -> None:
+        """probabilities: of (T, classes) logits"""
+        self.class_names = class_names
+        self.class_words = class_words
+        self._logits = logits
+        self._probabilities = probabilities
+        self._device = device
+
+    def beliefs(self, tokens: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(T, D) -> (T, classes) probabilities."""
+        with torch.inference_mode():
+            logits = self._logits(torch.from_numpy(np.ascontiguousarray(tokens)).to(self._device))
+            return self._probabilities(logits.cpu()).numpy()
 
 
 class TrainedNetwork:
@@ -62,10 +89,8 @@ class TrainedNetwork:
             tokens: NDArray[np.float32] = maps.mean(dim=1).cpu().numpy()
         return tokens
 
-    def logits(self, tokens: NDArray[np.float32]) -> Tensor:
-        with torch.inference_mode():
-            logits: Tensor = self.network.classes(torch.from_numpy(np.ascontiguousarray(tokens)).to(self.device))
-        return logits.cpu()
+    def classes(self, probabilities: Callable[[Tensor], Tensor]) -> TrainedClasses:
+        return TrainedClasses(self.class_names, self.class_words, self.network.classes, probabilities, self.device)
 
 
 class TrainedFrameEncoder:
@@ -80,11 +105,12 @@ class TrainedFrameEncoder:
         self.text_fingerprint = self._model.text_fingerprint
         self.class_names = self._model.class_names
         self.class_words = self._model.class_words
+        self.classes = self._model.classes(partial(torch.softmax, dim=1))
+        self.pictures = whole_pictures
 
     def prepare(self, frames: Frames) -> NDArray[np.float32]:
         """T pictures -> (T, 3, 112, 112): the whole picture, of any shape."""
-        small = np.stack([whole(picture, SIDE) for picture in frames.pixels])
-        return normalised_pixels(small)
+        return normalised_pixels(self.pictures(frames))
 
     def encode(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """(B, 3, 112, 112) -> (B, 256)."""
@@ -96,7 +122,7 @@ class TrainedFrameEncoder:
 
     def beliefs(self, tokens: NDArray[np.float32]) -> NDArray[np.float32]:
         """(T, 256) -> (T, classes) probabilities that sum to 1."""
-        return self._model.logits(tokens).softmax(dim=1).numpy()
+        return self.classes.beliefs(tokens)
 
     def name_vectors(self, tokens: NDArray[np.float32]) -> NDArray[np.float32]:
         """(T, 256) -> (T, D_text)."""
@@ -115,6 +141,7 @@ class TrainedSoundEncoder:
         self.text_fingerprint = self._model.text_fingerprint
         self.class_names = self._model.class_names
         self.class_words = self._model.class_words
+        self.classes = self._model.classes(torch.sigmoid)
 
     def prepare(self, sound: Sound) -> NDArray[np.float32]:
         """Sound -> (S, 96, 64) log-mel examples, framed as VGGish frames them."""
@@ -130,7 +157,7 @@ class TrainedSoundEncoder:
 
     def beliefs(self, tokens: NDArray[np.float32]) -> NDArray[np.float32]:
         """(S, 128) -> (S, classes) independent probabilities."""
-        return self._model.logits(tokens).sigmoid().numpy()
+        return self.classes.beliefs(tokens)
 
     def name_vectors(self, tokens: NDArray[np.float32]) -> NDArray[np.float32]:
         """(S, 128) -> (S, D_text)."""
@@ -149,6 +176,11 @@ def mean_names(beliefs: NDArray[np.float32], anchors: NDArray[np.float32]) -> ND
     np.put_along_axis(kept, strongest, np.take_along_axis(beliefs, strongest, 1), 1)
     vectors: NDArray[np.float32] = (kept / np.maximum(1.0, kept.sum(axis=1, keepdims=True))) @ anchors
     return vectors
+
+
+def whole_pictures(frames: Frames) -> NDArray[np.uint8]:
+    """T pictures -> (T, 112, 112, 3), without cropping."""
+    return np.stack([whole(picture, SIDE) for picture in frames.pixels])
 
 
 def whole(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -51,6 +51,7 @@ class OpenClipEncoder:
         preprocessing = clip.visual.preprocess_cfg
         self.dim = int(model_config["embed_dim"])
         self._transform = image_transform_v2(PreprocessCfg(**preprocessing), is_train=False)
+        self.pictures = UnscaledPictures(self._transform.transforms)
         self._visual = clip.visual.eval().requires_grad_(False).to(device)
         self._batch_size = batch_size
         self._device = device
@@ -75,6 +76,26 @@ class OpenClipEncoder:
                 unit = torch.nn.functional.normalize(pooled, dim=-1)
                 rows[start : start + len(batch)] = unit.cpu().numpy()
         return rows
+
+
+class UnscaledPictures:
+    """The part of open_clip's transform before the pixels become floats, for networks that normalise by themselves."""
+
+    def __init__(self, transforms: Sequence[Any]) -> None:
+        """transforms: those of an evaluation transform; the last two are ToTensor and Normalize"""
+        self._transforms = transforms[:-2]
+
+    def __call__(self, frames: Frames) -> NDArray[np.uint8]:
+        """T pictures -> (T, height, width, 3)"""
+        from PIL import Image
+
+        pictures = []
+        for pixels in frames.pixels:
+            picture: Any = Image.fromarray(pixels)
+            for transform in self._transforms:
+                picture = transform(picture)
+            pictures.append(np.asarray(picture))
+        return np.stack(pictures)
 
 
 def _model_config(open_clip: Any, name: str) -> dict[str, Any]:
