@@ -1,9 +1,14 @@
-"""The current call's deadline, and coroutines that run to completion even if the awaiting caller is cancelled."""
+"""The current call's deadline and cancellation, and coroutines that run to completion even if the caller is cancelled.
+
+Work that threads do for calls gets both by running in a context that has them: requests to other servers then end with
+the call that needs them.
+"""
 
 import asyncio
+import threading
 import time
-from collections.abc import Coroutine
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar, copy_context
 from typing import Any, TypeVar
 
@@ -21,6 +26,51 @@ def time_left_s() -> float | None:
     """The seconds until the deadline, at least 0; None without a deadline."""
     deadline_s = _deadline_s.get()
     return None if deadline_s is None else max(0.0, deadline_s - time.monotonic())
+
+
+class Cancellation:
+    """Ends work in other threads whose callers are gone. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._is_cancelled = False
+        self._callbacks: dict[object, Callable[[], object]] = {}
+
+    def cancel(self) -> None:
+        """Call the callbacks of the work in progress; work that begins later is cancelled at once."""
+        with self._lock:
+            self._is_cancelled = True
+            callbacks = list(self._callbacks.values())
+        for callback in callbacks:
+            callback()
+
+    @contextmanager
+    def calling(self, callback: Callable[[], object]) -> Iterator[None]:
+        """Let `cancel` call the callback while the context lasts; call it now if the work is cancelled already."""
+        key = object()
+        with self._lock:
+            self._callbacks[key] = callback
+            is_cancelled = self._is_cancelled
+        try:
+            if is_cancelled:
+                callback()
+            yield
+        finally:
+            with self._lock:
+                del self._callbacks[key]
+
+
+_cancellation: ContextVar[Cancellation | None] = ContextVar("cancellation", default=None)
+
+
+def set_cancellation(cancellation: Cancellation | None) -> None:
+    """Set what cancels the work of this context; None: nothing does."""
+    _cancellation.set(cancellation)
+
+
+def cancellation() -> Cancellation | None:
+    """The cancellation of this context; None: its work cannot be cancelled."""
+    return _cancellation.get()
 
 
 class BackgroundTasks:

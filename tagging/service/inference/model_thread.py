@@ -2,18 +2,23 @@
 
 Within a batch, encoders, recall and rank run one after another; libraries bring their own threads below. A batch is
 made of what arrived while the one before it ran, so a single video does not wait for others. Jobs whose callers are
-gone are skipped.
+gone are skipped. A running batch has the latest deadline of its callers, and is cancelled when all of them are gone:
+that ends its requests to other servers.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import Context, copy_context
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
+from tagging import concurrency
 from tagging.config.root import SelectConfig
+from tagging.errors import BackendUnavailableError, DeadlineExceededError
 from tagging.media.read_ahead import MEDIA_PER_BATCH, Failure, ReadVideo
 from tagging.pipeline.tagger import Tagger
 from tagging.store.database.taggings import TaggingOptions
@@ -33,6 +38,7 @@ class TagJob:
     tagger: Tagger
     video: ReadVideo
     selection: SelectConfig
+    deadline_s: float | None  # of time.monotonic
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,6 +47,7 @@ class RunJob:
 
     done: "asyncio.Future[Any]"
     function: Callable[[], Any]
+    deadline_s: float | None
 
 
 class ModelThread:
@@ -54,7 +61,7 @@ class ModelThread:
 
     async def tag(self, tagger: Tagger, video: ReadVideo, selection: SelectConfig) -> RankedTags:
         """Tag a video; raises the VideotagError that prevents it."""
-        job = TagJob(asyncio.get_running_loop().create_future(), tagger, video, selection)
+        job = TagJob(asyncio.get_running_loop().create_future(), tagger, video, selection, _deadline_s())
         self._enqueue(job)
         result = await job.done
         if isinstance(result, Failure):
@@ -73,7 +80,7 @@ class ModelThread:
     async def run(self, function: Callable[[], T]) -> T:
         """Run another function of the models in its turn; return or raise what it does."""
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._enqueue(RunJob(future, function))
+        self._enqueue(RunJob(future, function, _deadline_s()))
         return await future
 
     async def close(self) -> None:
@@ -118,8 +125,9 @@ class ModelThread:
 
     async def _execute(self, jobs: Sequence[TagJob | RunJob], work: Callable[[], Sequence[Any]]) -> None:
         """Run a batch in the thread and give each job its result, or the exception, to raise where it is awaited."""
+        context = _context_of(jobs)
         try:
-            results = await asyncio.get_running_loop().run_in_executor(self._thread, work)
+            results = await asyncio.get_running_loop().run_in_executor(self._thread, context.run, work)
         except asyncio.CancelledError:
             for job in jobs:
                 job.done.cancel()
@@ -131,6 +139,29 @@ class ModelThread:
                 job.done.set_exception(result)
             else:
                 job.done.set_result(result)
+
+
+def _deadline_s() -> float | None:
+    left_s = concurrency.time_left_s()
+    return None if left_s is None else time.monotonic() + left_s
+
+
+def _context_of(jobs: Sequence[TagJob | RunJob]) -> Context:
+    """A context with the latest deadline of the jobs and a cancellation that happens when no caller is left."""
+    deadlines = [job.deadline_s for job in jobs if job.deadline_s is not None]
+    time_left_s = max(deadlines) - time.monotonic() if len(deadlines) == len(jobs) else None
+    cancellation = concurrency.Cancellation()
+
+    def cancel_unwanted(_: "asyncio.Future[Any]") -> None:
+        if all(job.done.done() for job in jobs):
+            cancellation.cancel()
+
+    for job in jobs:
+        job.done.add_done_callback(cancel_unwanted)
+    context = copy_context()
+    context.run(concurrency.set_deadline, time_left_s)
+    context.run(concurrency.set_cancellation, cancellation)
+    return context
 
 
 def _has_media(job: TagJob) -> bool:
@@ -147,6 +178,8 @@ def _run(job: RunJob) -> list[Any]:
 def _tag(batch: Sequence[TagJob]) -> list[Result]:
     try:
         return list(batch[0].tagger.tag_read([job.video for job in batch], [job.selection for job in batch]))
+    except (BackendUnavailableError, DeadlineExceededError) as error:  # none of the videos is to blame
+        return [error for _ in batch]
     except Exception as error:
         if len(batch) == 1:
             return [error]
