@@ -1,0 +1,49 @@
+"""Availability of Triton's models: which of them fail now, as the calls and the health check find it."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+logger = logging.getLogger(__name__)
+
+Listener = Callable[[frozenset[str]], None]
+
+
+def _ignore(_: frozenset[str]) -> None:
+    """Listen to nothing."""
+
+
+class Availability:
+    """The failing models. Thread-safe; changes are logged and given to the listener, in the thread of the call."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._since_s: dict[str, float] = {}  # model -> when it began to fail
+        self.failures = 0  # responses that were failures of a server or a model, also those that were retried
+        self.listener: Listener = _ignore
+
+    @property
+    def failing(self) -> frozenset[str]:
+        """The models whose latest call failed."""
+        with self._lock:
+            return frozenset(self._since_s)
+
+    def failed(self, model: str, why: str) -> None:
+        """Record that a call of the model failed."""
+        with self._lock:
+            self.failures += 1
+            is_new = model not in self._since_s
+            self._since_s.setdefault(model, time.monotonic())
+        if is_new:
+            logger.error("a model of Triton fails", extra={"model": model, "why": why})
+            self.listener(self.failing)
+
+    def worked(self, model: str) -> None:
+        """Record that a call of the model succeeded."""
+        with self._lock:
+            since_s = self._since_s.pop(model, None)
+        if since_s is not None:
+            away_s = round(time.monotonic() - since_s, 3)
+            logger.warning("a model of Triton works again", extra={"model": model, "away_s": away_s})
+            self.listener(self.failing)

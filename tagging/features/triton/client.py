@@ -1,0 +1,262 @@
+"""Triton client: inference requests over one shared gRPC connection, with deadlines, cancellation and safe retries.
+
+The deadline and the cancellation of the work that a request belongs to (tagging/concurrency.py) travel with it. The
+models are pure functions, so a request is sent again if the server is away, is restarted, or its model has died and
+was reloaded.
+
+gRPC's own retries are off, because they neither know dead models nor the deadline of the work. The blocking client with
+futures is used instead of `tritonclient.grpc.aio`: models run in a thread, and a second event loop in a process that
+serves with grpc.aio shares its poller, which gRPC does not support well (grpc/grpc#25364).
+"""
+
+import random
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError, Future
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tagging import concurrency
+from tagging.errors import (
+    ArtifactMismatchError,
+    BackendUnavailableError,
+    DeadlineExceededError,
+    InvalidConfigError,
+    MissingPackageError,
+)
+from tagging.features.triton.availability import Availability
+from tagging.features.triton.reload import RELOAD_HINT, Reloader
+
+IN_FLIGHT = 16  # requests at once; without a limit their bodies can fill the memory
+ATTEMPT_S = 60.0  # for one response: a server that hangs must not hold work without a deadline for ever
+PATIENCE_S = 60.0  # for a server that is away, if the work has no deadline; a restart with warm-up takes half of that
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.05, 1.0  # between two attempts; doubled each time
+MESSAGE_BYTES = 64 * 2**20
+# They replace all defaults of tritonclient, so each is stated.
+CHANNEL = (
+    ("grpc.max_send_message_length", MESSAGE_BYTES),
+    ("grpc.max_receive_message_length", MESSAGE_BYTES),
+    # No pings on idle connections: Triton closes connections that ping more often than every 5 minutes.
+    ("grpc.keepalive_time_ms", 2**31 - 1),
+    ("grpc.keepalive_permit_without_calls", 0),
+    ("grpc.enable_retries", 0),
+    # The default waits up to two minutes before it looks for a restarted server again.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+    ("grpc.primary_user_agent", "videotag"),
+)
+
+_URL = re.compile(r"grpc://((?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5}))")
+_DEAD_STUB = re.compile(r"[Ss]tub process .* is not healthy")
+
+T = TypeVar("T")
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Request:
+    """The input of one call of a model, by tensor name; their first dimension is the batch."""
+
+    model: str
+    version: str
+    inputs: Arrays
+    output: str
+
+    def __str__(self) -> str:
+        return f"{self.model} version {self.version}"
+
+
+class TritonClient:
+    """A connection to a Triton Inference Server; one for the process, thread-safe. A context manager."""
+
+    def __init__(self, url: str, in_flight: int = IN_FLIGHT) -> None:
+        """url: grpc://HOST:PORT
+
+        Connects with the first request. Raises InvalidConfigError for another URL, MissingPackageError without
+        tritonclient.
+        """
+        address = address_of(url)
+        try:
+            from tritonclient import grpc as triton
+        except ImportError as error:
+            raise MissingPackageError(
+                f"tritonclient cannot be imported: {error}", "pip install 'videotag[triton]'"
+            ) from error
+        self.url = url
+        self.availability = Availability()
+        self._triton: Any = triton
+        self._server: Any = triton.InferenceServerClient(address, channel_args=list(CHANNEL))
+        self._reloader = Reloader(self._server)
+        self._slots = threading.BoundedSemaphore(in_flight)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._server.close()
+
+    @property
+    def reloads(self) -> int:
+        """Number of models that were dead and were reloaded."""
+        return self._reloader.reloads
+
+    def infer(self, requests: Sequence[Request]) -> list[NDArray[np.float32]]:
+        """Send the requests together and return the output of each.
+
+        Raises DeadlineExceededError, BackendUnavailableError for a server or model that fails, ArtifactMismatchError
+        for one that does not fit the request, CancelledError if the work was cancelled.
+        """
+        with ExitStack() as started:
+            futures = [started.enter_context(self._sent(request)) for request in requests]
+            return [self._result(request, future) for request, future in zip(requests, futures, strict=True)]
+
+    def model_config(self, model: str, version: str) -> Mapping[str, Any]:
+        """Return the configuration of a loaded model, as JSON names it. Raises what `infer` raises."""
+
+        def ask() -> Any:
+            return self._server.get_model_config(model, version, as_json=True, client_timeout=_attempt_s())
+
+        config = self._repeated(f"{model} version {version}", model, ask)["config"]
+        assert isinstance(config, dict)
+        return config
+
+    def _result(self, request: Request, first: "Future[NDArray[np.float32]]") -> NDArray[np.float32]:
+        future: Future[NDArray[np.float32]] | None = first
+
+        def attempt() -> NDArray[np.float32]:
+            nonlocal future
+            if future is not None:
+                sent, future = future, None
+                return sent.result()
+            with self._sent(request) as again:
+                return again.result()
+
+        return self._repeated(str(request), request.model, attempt)
+
+    def _repeated(self, name: str, model: str, attempt: Callable[[], T]) -> T:
+        """Return the result of the attempt that succeeds, within the deadline of the work."""
+        left_s = concurrency.time_left_s()
+        give_up_s = time.monotonic() + (PATIENCE_S if left_s is None else left_s)
+        wait_s = FIRST_WAIT_S
+        while True:
+            began_s = time.monotonic()
+            try:
+                result = attempt()
+            except self._triton.InferenceServerException as error:
+                why = str(error.message())
+                if not (_DEAD_STUB.search(why) or error.status() == "StatusCode.UNAVAILABLE"):
+                    raise self._translated(name, error) from error
+            else:
+                self.availability.worked(model)
+                return result
+            self.availability.failed(model, why)
+            if _DEAD_STUB.search(why) and self._reloader.reload(model, began_s):
+                continue
+            pause_s = wait_s * random.uniform(0.5, 1.0)  # so that many clients do not come back together
+            if time.monotonic() + pause_s >= give_up_s:
+                raise self._away(name, why, left_s)
+            _sleep(pause_s)
+            wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+
+    @contextmanager
+    def _sent(self, request: Request) -> "Iterator[Future[NDArray[np.float32]]]":
+        """Send a request; the call is cancelled with the work, and at the end of the context."""
+        future: Future[NDArray[np.float32]] = Future()
+        if not self._slots.acquire(timeout=_attempt_s()):
+            raise DeadlineExceededError(f"the deadline passed before Triton's {request} was called", "give more time")
+
+        def finish(result: Any, error: Exception | None) -> None:
+            self._slots.release()
+            if error is not None:
+                future.set_exception(error)
+            else:
+                future.set_result(result.as_numpy(request.output))
+
+        try:
+            tensors = [self._tensor(name, values) for name, values in request.inputs.items()]
+            outputs = [self._triton.InferRequestedOutput(request.output)]
+            call = self._server.async_infer(
+                request.model,
+                tensors,
+                finish,
+                model_version=request.version,
+                outputs=outputs,
+                client_timeout=_attempt_s(),
+            )
+        except BaseException:
+            self._slots.release()
+            raise
+        cancellation = concurrency.cancellation()
+        with ExitStack() as registered:
+            registered.callback(call.cancel)
+            if cancellation is not None:
+                registered.enter_context(cancellation.calling(call.cancel))
+            yield future
+
+    def _tensor(self, name: str, values: NDArray[Any]) -> Any:
+        from tritonclient.utils import np_to_triton_dtype
+
+        tensor = self._triton.InferInput(name, list(values.shape), np_to_triton_dtype(values.dtype))
+        tensor.set_data_from_numpy(np.ascontiguousarray(values))
+        return tensor
+
+    def _translated(self, name: str, error: Any) -> Exception:
+        """Return the error of videotag, or CancelledError, for a response that no repetition changes."""
+        status, message = str(error.status()), str(error.message())
+        if status == "StatusCode.CANCELLED":
+            return CancelledError()
+        if status == "StatusCode.DEADLINE_EXCEEDED":
+            if concurrency.time_left_s() == 0.0:
+                return DeadlineExceededError(f"the deadline passed while Triton's {name} ran", "give more time")
+            return BackendUnavailableError(f"{self.url}: no answer of {name} within {ATTEMPT_S:.0f} s", RELOAD_HINT)
+        if status in ("StatusCode.INVALID_ARGUMENT", "StatusCode.NOT_FOUND"):
+            return ArtifactMismatchError(
+                f"{self.url}: {name} does not fit this bundle: {message}",
+                "export the bundle with `videotag triton export`, and load its models",
+            )
+        return BackendUnavailableError(f"{self.url}: {name} failed: {message}", "the log of Triton has the reason")
+
+    def _away(self, name: str, why: str, left_s: float | None) -> Exception:
+        if left_s is not None and concurrency.time_left_s() == 0.0:
+            return DeadlineExceededError(f"the deadline passed while Triton's {name} was away: {why}", RELOAD_HINT)
+        return BackendUnavailableError(f"{self.url}: {name} is away: {why}", RELOAD_HINT)
+
+
+def address_of(url: str) -> str:
+    """Return HOST:PORT of grpc://HOST:PORT. Raises InvalidConfigError for another URL."""
+    match = _URL.fullmatch(url)
+    if match is None or int(match[2]) > 65535:
+        raise InvalidConfigError(f"{url!r} is no address of Triton", "use grpc://HOST:PORT, as grpc://127.0.0.1:8001")
+    return match[1]
+
+
+def _attempt_s() -> float:
+    """The time for one attempt. Triton refuses none of 0 s, so a deadline that has passed is left to gRPC."""
+    left_s = concurrency.time_left_s()
+    return ATTEMPT_S if left_s is None else min(left_s, ATTEMPT_S)
+
+
+def _sleep(seconds: float) -> None:
+    """Wait; raises CancelledError as soon as the work is cancelled."""
+    cancelled, cancellation = threading.Event(), concurrency.cancellation()
+    if cancellation is None:
+        time.sleep(seconds)
+        return
+    with cancellation.calling(cancelled.set):
+        if cancelled.wait(seconds):
+            raise CancelledError
