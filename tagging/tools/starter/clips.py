@@ -1,7 +1,7 @@
 """Tags of the starter bundle for real clips, compared with the clips' own labels or captions."""
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from tagging.pipeline.recall_stage import RecallStage
 from tagging.progress import Progress
 from tagging.text.english import EMPTY, singular
 from tagging.text.words import split_words
-from tagging.types import VideoRef
+from tagging.types import PassageSource, VideoRef
 
 TAGS = 10
 
@@ -28,7 +28,11 @@ class NamedClip:
     file: str
     caption: str  # its label and caption
     tags: tuple[str, ...]  # at most TAGS, the most confident first
-    agrees: bool  # a word of the label or caption is a word of a tag
+    agreeing: int  # tags with a word of the label or caption
+
+    @property
+    def agrees(self) -> bool:
+        return self.agreeing > 0
 
 
 def read_labels(file: Path) -> dict[str, str]:
@@ -45,16 +49,23 @@ def read_labels(file: Path) -> dict[str, str]:
 
 
 def name_clips(
-    clips: Path, captions: Mapping[str, str], bundle: Path, opened: bool, progress: Progress
+    clips: Path,
+    captions: Mapping[str, str],
+    bundle: Path,
+    opened: bool,
+    progress: Progress,
+    without: Collection[PassageSource] = (),
 ) -> list[NamedClip]:
     """Tag the clips; those that cannot be read are left out. Raises MediaNotFoundError if none can be.
 
     opened: apply no threshold to frames and sound
+    without: readers to leave out
     """
     manifest = read_manifest(bundle)
     if opened:
         manifest = _opened(manifest)
-    encoders, ranker = load_encoders(manifest.config.encoders), load_ranker(bundle, manifest)
+    config = manifest.config.encoders.model_copy(update=dict.fromkeys(without))
+    encoders, ranker = load_encoders(config), load_ranker(bundle, manifest)
     models = PipelineModels(encoders, RecallStage.load(bundle, manifest), ranker)
     named: list[NamedClip] = []
     with (
@@ -67,8 +78,9 @@ def name_clips(
             if isinstance(answer, Failure):
                 continue
             tags = tuple(tag.name for tag in answer.tags)
-            shared = _words(captions[answer.video_id]) & {word for tag in tags for word in _words(tag)}
-            named.append(NamedClip(answer.video_id, captions[answer.video_id], tags, bool(shared)))
+            caption = captions[answer.video_id]
+            agreeing = sum(not _words(caption).isdisjoint(_words(tag)) for tag in tags)
+            named.append(NamedClip(answer.video_id, caption, tags, agreeing))
     if not named:
         raise MediaNotFoundError(f"no clip of the labels can be read in {clips}", "give the folder that contains them")
     return named

@@ -97,6 +97,19 @@ def clips_command(
         sys.stdout.write(f"{unreadable} clips could not be read\n")
 
 
+@app.command("ablate")
+def ablate_command(
+    clips: ClipFolder,
+    labels: Annotated[Path, typer.Option("--labels", metavar="CSV", help="Columns file, label, caption.")],
+    bundle: Bundle = BUNDLE,
+) -> None:
+    """Count the tags that agree with the clips' labels with and without speech and text on the screen."""
+    from tagging.tools.starter.ablation import ablate_readers
+    from tagging.tools.starter.clips import read_labels
+
+    print_table([asdict(row) for row in ablate_readers(clips, read_labels(labels), bundle, progress())])
+
+
 @app.command("calibrate")
 def calibrate_command(
     reviews: Annotated[
