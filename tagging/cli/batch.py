@@ -1,5 +1,6 @@
 """The `videotag batch` command: tags the videos of a manifest into parquet files."""
 
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -22,6 +23,7 @@ def command(
     columns: options.Columns = None,
     max_tags: options.MaxTags = None,
     precision: options.Precision = None,
+    triton: options.Triton = None,
     output: options.Output = Format.table,
 ) -> None:
     """Tag every video of a manifest into DIR/*.parquet; failures are in DIR/dead_letters/ with the reason.
@@ -35,12 +37,15 @@ def command(
 
     videotag batch backlog.csv --map video_id=id --max-tags 5 --out tagged
     """
+    from tagging.features.triton.client import TritonClient
     from tagging.jobs.local import run_batch
     from tagging.manifests.read import parse_columns
     from tagging.pipeline.load import load_tagger
 
     renamed = parse_columns(columns or [])
-    with load_tagger(bundle or paths.default_bundle()) as tagger:
+    with ExitStack() as opened:
+        client = None if triton is None else opened.enter_context(TritonClient(triton))
+        tagger = opened.enter_context(load_tagger(bundle or paths.default_bundle(), triton=client))
         report = run_batch(manifest, renamed, out, tagger, tagger.selection(max_tags, precision), progress())
     if output is Format.json:
         print_json(asdict(report))

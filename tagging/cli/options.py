@@ -47,6 +47,14 @@ Precision = Annotated[
         "for uploaders like those trained on; no tags if none does.",
     ),
 ]
+Triton = Annotated[
+    str | None,
+    typer.Option(
+        "--triton",
+        metavar="URL",
+        help="grpc://HOST:PORT of a Triton Inference Server that runs the bundle's encoders (default: this process).",
+    ),
+]
 MaxTags = Annotated[
     int | None,
     typer.Option("--max-tags", min=1, metavar="N", help="At most N tags a video (default: the bundle's setting)."),

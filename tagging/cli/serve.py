@@ -13,6 +13,7 @@ from tagging import paths
 from tagging.cli import options
 from tagging.cli.console import needs_extra, print_lines
 from tagging.errors import InvalidConfigError
+from tagging.features.triton.client import address_of
 from tagging.service.config import SOCKET, ServiceConfig, read_service_config, with_address
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def command(
         str | None,
         typer.Option("--listen", metavar="ADDRESS", help="HOST:PORT or unix:/PATH (default: 127.0.0.1:50051)."),
     ] = None,
+    triton: options.Triton = None,
     config: Annotated[
         Path | None, typer.Option("--config", metavar="FILE", help="TOML file with the service's settings.")
     ] = None,
@@ -45,6 +47,12 @@ def command(
             settings = settings.model_copy(update={"listen": with_address(settings.listen, listen)})
         except InvalidConfigError as error:
             raise typer.BadParameter(f"{error.message}: {error.hint}", param_hint="--listen") from error
+    if triton is not None:
+        try:
+            address_of(triton)
+        except InvalidConfigError as error:
+            raise typer.BadParameter(f"{error.message}: {error.hint}", param_hint="--triton") from error
+        settings = settings.model_copy(update={"triton": triton})
     with needs_extra("service"):
         from tagging.service.observe.logs import json_logs
         from tagging.service.observe.traces import tracing

@@ -5,7 +5,7 @@ whatever the lengths of the videos are.
 """
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,11 +29,11 @@ class FrameEncoder(Protocol):
     dim: int
     fingerprint: str
 
-    def prepare(self, frames: Frames) -> NDArray[np.float32]:
-        """T pictures -> (T, 3, height, width), by the pre-processing of the model."""
+    def prepare(self, frames: Frames) -> NDArray[Any]:
+        """T pictures -> (T, ...), the inputs of the model, by its pre-processing."""
 
-    def encode(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(B, 3, height, width) -> (B, D), one row per picture."""
+    def encode(self, inputs: NDArray[Any]) -> NDArray[np.float32]:
+        """(B, ...) inputs -> (B, D), one row per picture."""
 
 
 class SoundEncoder(Protocol):

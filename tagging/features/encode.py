@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,7 +116,7 @@ def _frame_spans(media: MediaSample | None) -> NDArray[np.float64] | None:
     return np.stack([np.append(0.0, between), np.append(between, max(media.duration_s, times[-1]))], axis=1).round(3)
 
 
-def _together(inputs: dict[int, FloatRows], encode: Callable[[FloatRows], FloatRows]) -> dict[int, FloatRows]:
+def _together(inputs: dict[int, NDArray[Any]], encode: Callable[[NDArray[Any]], FloatRows]) -> dict[int, FloatRows]:
     """Encode the rows of all videos in one call; return the tokens of each video."""
     if not inputs:
         return {}

@@ -1,7 +1,8 @@
 """Encoder factory: builds the encoders that a configuration names."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from tagging.config.encoders import (
     AudioConfig,
@@ -32,6 +33,9 @@ from tagging.features.weights import (
     vggish_file,
 )
 from tagging.types import MODALITIES, PASSAGE_SOURCES, Modality, PassageSource
+
+if TYPE_CHECKING:
+    from tagging.features.triton.client import TritonClient
 
 # Encoders that torch may run on a GPU.
 NETWORKS = (
@@ -77,22 +81,42 @@ class Encoders:
         return any(part is not None for part in (self.frames, self.audio, self.speech, self.screen))
 
 
-def load_encoders(config: EncodersConfig) -> Encoders:
+def load_encoders(config: EncodersConfig, triton: "TritonClient | None" = None) -> Encoders:
     """Find all weights, then import the libraries and load. A reader without its packages is listed as missing.
 
+    triton: runs the networks of the encoders; None: this process does. Their files are needed either way: the CPU part
+    and the fingerprint come from them.
     Raises MissingWeightsError or MissingPackageError before anything heavy is imported, InvalidConfigError for a
-    device that is not available, ArtifactMismatchError for files that do not hold the configured model.
+    device that is not available, ArtifactMismatchError for files that do not hold the configured model, and what
+    TritonModel.find raises.
     """
     check_weights(config)
     missing = missing_readers(config)
     device = _device(config)
-    return Encoders(
-        text=_text(config.text, device),
-        frames=_frames(config.vision, device),
-        audio=_audio(config.audio, device),
+    networks_at = device if triton is None else "cpu"
+    encoders = Encoders(
+        text=_text(config.text, networks_at),
+        frames=_frames(config.vision, networks_at),
+        audio=_audio(config.audio, networks_at),
         speech=None if "speech" in missing else _speech(config.speech, device),
         screen=None if "screen" in missing else _screen(config.screen),
         missing=missing,
+    )
+    return encoders if triton is None else _on_triton(encoders, config, triton)
+
+
+def _on_triton(encoders: Encoders, config: EncodersConfig, client: "TritonClient") -> Encoders:
+    from tagging.features.triton.placement import frames_on_triton, sound_on_triton, text_on_triton
+
+    text: Any
+    frames: Any
+    audio: Any
+    text, frames, audio = encoders.text, encoders.frames, encoders.audio
+    return replace(
+        encoders,
+        text=text_on_triton(text, client) if isinstance(config.text, NETWORKS) else text,
+        frames=frames_on_triton(frames, client) if isinstance(config.vision, NETWORKS) else frames,
+        audio=sound_on_triton(audio, client) if isinstance(config.audio, NETWORKS) else audio,
     )
 
 

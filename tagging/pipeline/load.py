@@ -1,6 +1,7 @@
 """Loading of bundles: a tagger from a bundle's folder, checked against its manifest and the encoders at hand."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rank.base import Ranker
 from rank.contrastive import ContrastiveRanker
@@ -22,20 +23,31 @@ from tagging.pipeline.tagger import Tagger
 from tagging.torch_tools import torch_device
 from tagging.types import MODALITIES, Modality
 
+if TYPE_CHECKING:
+    from tagging.features.triton.client import TritonClient
 
-def load_tagger(folder: Path | None = None, stages: Stages = untimed, *, reads_media: bool = True) -> Tagger:
+
+def load_tagger(
+    folder: Path | None = None,
+    stages: Stages = untimed,
+    *,
+    reads_media: bool = True,
+    triton: "TritonClient | None" = None,
+) -> Tagger:
     """Load a bundle for tagging and check it against its manifest.
 
     folder: of the bundle; None: the starter bundle in the package
     stages: times the stages of each batch
     reads_media: False, for texts alone, loads neither the encoders nor the readers of frames and sound
+    triton: runs the networks of the encoders; None: this process does
     Raises ArtifactError for a bundle that is missing, damaged, of another format or made with other encoders, and
-    MissingWeightsError if one of its encoders is not on this machine.
+    MissingWeightsError if one of its encoders is not on this machine. With `triton`, also ArtifactMismatchError if it
+    does not hold the models of the bundle, BackendUnavailableError if it is away.
     """
     folder = paths.default_bundle() if folder is None else folder
     manifest = read_manifest(folder)
     configured = manifest.config.encoders
-    encoders = load_encoders(configured if reads_media else configured.of_text())
+    encoders = load_encoders(configured if reads_media else configured.of_text(), triton)
     check_encoders(manifest, encoders)
     try:
         recall_stage, ranker = RecallStage.load(folder, manifest), load_ranker(folder, manifest)

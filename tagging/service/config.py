@@ -75,6 +75,9 @@ ListenAddress = Annotated[
 ]
 
 
+TritonUrl = Annotated[str, Field(pattern=rf"^grpc://{HOST_PORT}$"), AfterValidator(_require_port)]
+
+
 class LogsConfig(Branch):
     """JSON lines on stderr; `level` is for videotag's own loggers, other libraries log from warnings on."""
 
@@ -219,6 +222,8 @@ class ServiceConfig(Branch):
     follow_s: PositiveFloat = 0.5  # interval of reading what other processes wrote to the database
     drain_s: PositiveFloat = 30.0  # for running calls at shutdown
     shadow_waiting: PositiveInt = 32  # queue of the shadow bundle; further videos are dropped and counted
+    # grpc://HOST:PORT of a Triton Inference Server that runs the networks of the encoders; None: this process does.
+    triton: TritonUrl | None = None
     database: DatabaseConfig = DatabaseConfig()
     sources: SourcesConfig = SourcesConfig()
     observe: ObserveConfig = ObserveConfig()

@@ -21,6 +21,7 @@ from tagging.service.interceptors.drain import DrainInterceptor
 from tagging.service.malloc_trim import trim_periodically
 from tagging.service.net.tls import ServerCertificate, warn_before_expiry
 from tagging.service.observe.observation import Observation, build_observation, exposing, readings
+from tagging.service.observe.triton import ObservedTriton, TritonCollector, watch_triton
 from tagging.store.database.migrate import migrate
 
 logger = logging.getLogger(__name__)
@@ -84,6 +85,10 @@ async def _observed(
     async with AsyncExitStack() as stack:
         metrics_port = await stack.enter_async_context(exposing(observation.registry, values, observe.metrics))
         await stack.enter_async_context(checking(opened.database, health, metrics, observe.health))
+        if opened.triton is not None:
+            observed = ObservedTriton(opened.triton, lambda: opened.bundles.active.snapshot.tagger.models.encoders)
+            observation.registry.register(TritonCollector(observed))
+            await stack.enter_async_context(running(watch_triton(observed, health, observe.health)))
         await stack.enter_async_context(running(trim_periodically()))
         if certificate is not None:
             await stack.enter_async_context(running(warn_before_expiry(certificate)))

@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +28,11 @@ class Availability:
         """The models whose latest call failed."""
         with self._lock:
             return frozenset(self._since_s)
+
+    def forget_all_but(self, models: Collection[str]) -> None:
+        """Forget failing models that are not used any more."""
+        for model in self.failing.difference(models):
+            self.worked(model)
 
     def failed(self, model: str, why: str) -> None:
         """Record that a call of the model failed."""

@@ -55,6 +55,8 @@ CHANNEL = (
 )
 
 _URL = re.compile(r"grpc://((?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5}))")
+# These say nothing about whether the model works; a short deadline passes in a healthy one, too.
+_OF_THE_REQUEST = ("StatusCode.INVALID_ARGUMENT", "StatusCode.CANCELLED", "StatusCode.DEADLINE_EXCEEDED")
 _DEAD_STUB = re.compile(r"[Ss]tub process .* is not healthy")
 
 T = TypeVar("T")
@@ -125,13 +127,13 @@ class TritonClient:
             futures = [started.enter_context(self._sent(request)) for request in requests]
             return [self._result(request, future) for request, future in zip(requests, futures, strict=True)]
 
-    def model_config(self, model: str, version: str) -> Mapping[str, Any]:
+    def model_config(self, model: str) -> Mapping[str, Any]:
         """Return the configuration of a loaded model, as JSON names it. Raises what `infer` raises."""
 
         def ask() -> Any:
-            return self._server.get_model_config(model, version, as_json=True, client_timeout=_attempt_s())
+            return self._server.get_model_config(model, as_json=True, client_timeout=_attempt_s())
 
-        config = self._repeated(f"{model} version {version}", model, ask)["config"]
+        config = self._repeated(model, model, ask)["config"]
         assert isinstance(config, dict)
         return config
 
@@ -159,12 +161,13 @@ class TritonClient:
                 result = attempt()
             except self._triton.InferenceServerException as error:
                 why = str(error.message())
+                if error.status() not in _OF_THE_REQUEST:
+                    self.availability.failed(model, why)
                 if not (_DEAD_STUB.search(why) or error.status() == "StatusCode.UNAVAILABLE"):
                     raise self._translated(name, error) from error
             else:
                 self.availability.worked(model)
                 return result
-            self.availability.failed(model, why)
             if _DEAD_STUB.search(why) and self._reloader.reload(model, began_s):
                 continue
             pause_s = wait_s * random.uniform(0.5, 1.0)  # so that many clients do not come back together

@@ -18,6 +18,7 @@ from tagging.concurrency import BackgroundTasks
 from tagging.errors import ArtifactCorruptError, BackendUnavailableError, BusyError, ConflictError
 from tagging.pipeline.load import load_tagger
 from tagging.pipeline.stages import Stages, untimed
+from tagging.pipeline.tagger import Tagger
 from tagging.service.bundles.folder import BundleFolder
 from tagging.service.bundles.loaded_bundle import ActiveOnlyStages, LoadedBundle, RunInTurn, UpdateLogs
 
@@ -38,6 +39,7 @@ class BundleRegistry:
         logs: UpdateLogs,
         clock: Callable[[], datetime],
         stages: Stages = untimed,
+        load: Callable[[Path, Stages], Tagger] = load_tagger,
     ) -> None:
         """root: the folder of the bundles that may be activated, None: none may; run: as in `LoadedBundle.follow`"""
         self._folder = BundleFolder(root)
@@ -45,6 +47,7 @@ class BundleRegistry:
         self._logs = logs
         self._clock = clock
         self._stages = stages
+        self._load_tagger = load
         self._loading = asyncio.Lock()
         self._following = asyncio.Lock()
         self._next_follow: asyncio.Task[None] | None = None
@@ -141,7 +144,7 @@ class BundleRegistry:
 
     async def _load(self, folder: Path) -> LoadedBundle:
         stages = ActiveOnlyStages(self._stages)
-        tagger = await asyncio.to_thread(load_tagger, folder, stages)
+        tagger = await asyncio.to_thread(self._load_tagger, folder, stages)
         try:
             manifest = await asyncio.to_thread(_verified_manifest, folder, tagger.bundle_version)
         except BaseException:  # also a cancelled call: the tagger has decode processes

@@ -4,8 +4,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
+from tagging.features.triton.client import TritonClient
+from tagging.pipeline.load import load_tagger
 from tagging.service.bundles.loaded_bundle import UpdateLogs
 from tagging.service.bundles.registry import BundleRegistry
 from tagging.service.calls.bundles import BundleCalls
@@ -36,6 +39,7 @@ class OpenedCalls:
     bundles: BundleRegistry
     admission: Admission
     database: Database
+    triton: TritonClient | None
 
 
 @asynccontextmanager
@@ -50,9 +54,12 @@ async def build_calls(
         database = Database(config.database)
         stack.push_async_callback(database.close)
         logs = UpdateLogs(TagEdits(database), LabelledLog(database))
+        triton = None if config.triton is None else stack.enter_context(TritonClient(config.triton))
         model = ModelThread()
         stack.push_async_callback(model.close)
-        bundles = BundleRegistry(config.bundles, model.run, logs, clock, telemetry.stages)
+        bundles = BundleRegistry(
+            config.bundles, model.run, logs, clock, telemetry.stages, partial(load_tagger, triton=triton)
+        )
         stack.push_async_callback(bundles.close)
         await bundles.start(bundle)
         unify_library_logging()
@@ -68,4 +75,4 @@ async def build_calls(
             BundleCalls(bundles, shadow, records.taggings),
             telemetry.metrics,
         )
-        yield OpenedCalls(calls, bundles, admission, database)
+        yield OpenedCalls(calls, bundles, admission, database, triton)

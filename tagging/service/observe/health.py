@@ -39,9 +39,9 @@ class Health(HealthServicer):
         self._warm = True
         self._report()
 
-    def set_missing(self, missing: frozenset[str]) -> None:
-        """Set the names of the essential dependencies that do not work; empty: all work."""
-        self._missing = missing
+    def set_working(self, name: str, works: bool) -> None:
+        """Set whether an essential dependency works; those that were never set do."""
+        self._missing = self._missing - {name} if works else self._missing | {name}
         self._report()
 
     def drain(self) -> None:

@@ -54,12 +54,8 @@ async def watch(
     while True:
         results = await asyncio.gather(*(_works(name, check, config.check_timeout_s) for name, check in checks.items()))
         now_s = clock()
-        health.set_missing(
-            frozenset(
-                name for (name, state), works in zip(states.items(), results, strict=True)
-                if not state.observe(works, now_s)
-            )
-        )  # fmt: skip
+        for (name, state), works in zip(states.items(), results, strict=True):
+            health.set_working(name, state.observe(works, now_s))
         await sleep(config.check_every_s)
 
 

@@ -52,7 +52,7 @@ def test_health_is_serving_from_warm_up_until_drain(service: str) -> None:
             health.drain()
             seen.append(await status(stub, service))
             health.warm()
-            health.set_missing(frozenset())
+            health.set_working("database", True)
             seen.append(await status(stub, service))
         return seen
 
@@ -61,13 +61,13 @@ def test_health_is_serving_from_warm_up_until_drain(service: str) -> None:
 
 def test_failures_observed_before_warm_up_count_afterwards() -> None:
     health = Health()
-    health.set_missing(frozenset({"database"}))
+    health.set_working("database", False)
     health.warm()
     assert not health.serving
-    health.set_missing(frozenset({"database", "decoders"}))
-    health.set_missing(frozenset({"decoders"}))
+    health.set_working("decoders", False)
+    health.set_working("database", True)
     assert not health.serving
-    health.set_missing(frozenset())
+    health.set_working("decoders", True)
     assert health.serving
 
 
@@ -107,8 +107,8 @@ def test_a_change_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     health = Health()
     health.warm()
     health.warm()
-    health.set_missing(frozenset({"database"}))
-    health.set_missing(frozenset({"database"}))
+    health.set_working("database", False)
+    health.set_working("database", False)
     assert [(vars(r)["serving"], vars(r)["missing"]) for r in caplog.records] == [(True, ""), (False, "database")]
 
 

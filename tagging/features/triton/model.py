@@ -1,0 +1,96 @@
+"""One model on Triton: finds the version of an encoder by its fingerprint, and runs rows of any number through it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tagging.errors import ArtifactMismatchError, VideotagError
+from tagging.features.triton.client import Request, TritonClient
+from tagging.features.triton.contract import ANY, TOKENS_MULTIPLE, ModelSpec, Tensor, versions_by_fingerprint
+
+_NUMPY: Mapping[str, type[np.generic]] = {
+    "UINT8": np.uint8,
+    "INT32": np.int32,
+    "BOOL": np.bool_,
+    "FP32": np.float32,
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TritonModel:
+    """A version of a model on a server."""
+
+    client: TritonClient
+    spec: ModelSpec
+    version: str
+
+    @classmethod
+    def find(cls, client: TritonClient, spec: ModelSpec, fingerprint: str) -> "TritonModel":
+        """Return the version with this fingerprint.
+
+        Raises ArtifactMismatchError if the server does not hold it, BackendUnavailableError if the server is away.
+        """
+        config = client.model_config(spec.name)
+        parameters = {name: str(value["string_value"]) for name, value in config.get("parameters", {}).items()}
+        version = versions_by_fingerprint(parameters).get(fingerprint)
+        if version is None:
+            raise ArtifactMismatchError(
+                f"{client.url}: no version of {spec.name} has the fingerprint {fingerprint} of this bundle's",
+                "export the bundle with `videotag triton export`, and load its models",
+            )
+        model = cls(client, spec, str(version))
+        model.rows(model.example())  # a version may be stated and not loaded
+        return model
+
+    def example(self) -> Mapping[str, NDArray[Any]]:
+        """The inputs of one row, for a probe."""
+        return {tensor.name: _example(tensor) for tensor in self.spec.inputs}
+
+    def rows(self, inputs: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
+        """(B, ...) of every input -> (B, D), the first output. Raises what `TritonClient.infer` raises."""
+        [output] = self.many([inputs])
+        return output
+
+    def many(self, batches: Sequence[Mapping[str, NDArray[Any]]]) -> list[NDArray[np.float32]]:
+        """Return the output of each batch; all requests are under way together. Raises as `rows` does.
+
+        A batch with more rows than the model takes is split.
+        """
+        parts = [(index, part) for index, batch in enumerate(batches) for part in self._split(batch)]
+        output = self.spec.outputs[0]
+        requests = [Request(self.spec.name, self.version, part, output.name) for _, part in parts]
+        found: list[list[NDArray[np.float32]]] = [[] for _ in batches]
+        for (index, part), rows in zip(parts, self.client.infer(requests), strict=True):
+            want = (len(next(iter(part.values()))), *output.shape)
+            if rows is None or rows.shape != want:
+                shape = None if rows is None else rows.shape
+                raise ArtifactMismatchError(
+                    f"{self.client.url}: {self.spec.name} returned {shape}, expected {want}",
+                    "Triton's environment needs NumPy 1 for models in Python; see the log of Triton",
+                )
+            found[index].append(rows)
+        return [np.concatenate(rows) for rows in found]
+
+    def works(self) -> bool:
+        """Return whether the model answers a real inference of one row; a dead one is reloaded."""
+        try:
+            self.rows(self.example())
+        except VideotagError as error:
+            self.client.availability.failed(self.spec.name, error.message)
+            return False
+        return True
+
+    def _split(self, batch: Mapping[str, NDArray[Any]]) -> list[Mapping[str, NDArray[Any]]]:
+        count, limit = len(next(iter(batch.values()))), self.spec.max_rows
+        return [
+            {name: values[start : start + limit] for name, values in batch.items()} for start in range(0, count, limit)
+        ]
+
+
+def _example(tensor: Tensor) -> NDArray[Any]:
+    """One row of ones; ids of 1 are tokens of every vocabulary."""
+    shape = [TOKENS_MULTIPLE if size == ANY else size for size in tensor.shape]
+    return np.ones((1, *shape), _NUMPY[tensor.dtype])
