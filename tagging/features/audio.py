@@ -29,7 +29,7 @@ class VggishEncoder:
             model.load_state_dict(state, assign=True)
         except Exception as error:  # torch and pickle raise several kinds of errors for other files
             raise ArtifactMismatchError(f"{file} is no VGGish state dict: {reason_of(error)}") from error
-        self._model = model.float().eval().requires_grad_(False).to(device)
+        self.model = model.float().eval().requires_grad_(False).to(device)
         self._batch_size = batch_size
         self._device = device
         self.fingerprint = fingerprint("torchvggish", {"version": 1}, {"weights": file})
@@ -44,5 +44,5 @@ class VggishEncoder:
         with torch.inference_mode():
             for start in range(0, len(inputs), self._batch_size):
                 batch = torch.from_numpy(np.ascontiguousarray(inputs[start : start + self._batch_size]))
-                rows[start : start + len(batch)] = self._model(batch[:, None].to(self._device)).cpu().numpy()
+                rows[start : start + len(batch)] = self.model(batch[:, None].to(self._device)).cpu().numpy()
         return rows

@@ -56,8 +56,8 @@ class E5Encoder:
     def __init__(self, file: Path, max_tokens: int, batch_size: int, device: str = "cpu") -> None:
         stored = read_e5(file)
         try:
-            self._words = _words_of(stored)
-            self._bert = bert_of(stored).to(device)
+            self.words = _words_of(stored)
+            self.bert = bert_of(stored).to(device)
         except (KeyError, RuntimeError, ValueError) as error:
             raise ArtifactMismatchError(f"{file} is no complete multilingual-e5: {error}") from error
         self.dim = stored.shape.width
@@ -91,9 +91,9 @@ class E5Encoder:
         for row, numbers in enumerate(tokens):
             mask[row, : len(numbers)] = True
         words = torch.zeros(*mask.shape, self.dim)
-        words[mask] = torch.from_numpy(self._words.rows(np.fromiter(chain.from_iterable(tokens), np.int64)))
+        words[mask] = torch.from_numpy(self.words.rows(np.fromiter(chain.from_iterable(tokens), np.int64)))
         mask = mask.to(self._device)
-        states = self._bert.through(self._bert.place(words.to(self._device)), mask, slice(None))
+        states = self.bert.through(self.bert.place(words.to(self._device)), mask, slice(None))
         rows: NDArray[np.float32] = normalize(pooled(states, mask), dim=1).cpu().numpy()
         return rows
 

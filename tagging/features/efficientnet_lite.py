@@ -62,15 +62,15 @@ class EfficientNetLiteEncoder:
             network = load_network(scale, _read_state(file))
         except (OSError, ValueError) as error:
             raise ArtifactMismatchError(f"{file} is no EfficientNet-{config.variant}: {error}") from error
-        self._network = network.eval().requires_grad_(False).to(device)
-        self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # its stubs lack it
+        self.network = network.eval().requires_grad_(False).to(device)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # its stubs lack it
         self._side = scale.side
         self._batch_size = config.batch_size
         self._device = device
         words = FrameWords(WORDS_FILE, FEATURES) if config.variant == "lite2" else None
         used = {"weights": file} if words is None else {"weights": file, "words": WORDS_FILE}
         self.fingerprint = fingerprint("efficientnet-lite", {"version": 1}, used)
-        self.classes = ImageNetClasses(self._network.classes, words, device)
+        self.classes = ImageNetClasses(self.network.classes, words, device)
         self.class_names = self.classes.class_names
         self.class_words = self.classes.class_words
         self.pictures = partial(squeezed_pictures, side=self._side)
@@ -85,7 +85,7 @@ class EfficientNetLiteEncoder:
         for start in range(0, len(inputs), self._batch_size):
             batch = torch.from_numpy(np.ascontiguousarray(inputs[start : start + self._batch_size]))
             with torch.inference_mode():
-                features = self._network(batch.to(self._device, memory_format=torch.channels_last))
+                features = self.network(batch.to(self._device, memory_format=torch.channels_last))
             rows[start : start + len(batch)] = features.cpu().numpy()
         return rows
 

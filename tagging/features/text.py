@@ -81,7 +81,7 @@ class SentenceTransformerEncoder:
             folder_files(folder),
         )
         model.max_seq_length = self.max_tokens
-        self._model = _unmapped(model.eval())
+        self.model = _unmapped(model.eval())
         # Model card and model refer to each other, so that both would stay in
         # memory until a garbage collection, which is rare in a large process. Only trainers read the card.
         model.model_card_data.model = None
@@ -105,7 +105,7 @@ class SentenceTransformerEncoder:
         order = np.argsort(self.token_counts(texts), kind="stable")
         for start in range(0, len(texts), self._batch_size):
             batch = order[start : start + self._batch_size]
-            rows[batch] = self._model.encode(
+            rows[batch] = self.model.encode(
                 [plain(texts[i]) for i in batch],
                 batch_size=len(batch),
                 show_progress_bar=False,

@@ -99,13 +99,13 @@ class TrainedFrameEncoder:
     dim = FRAME_DIM
 
     def __init__(self, file: Path, batch_size: int, device: str = "cpu") -> None:
-        self._model = TrainedNetwork(file, "videotag-vision", 3, FRAME_DIM, device)
+        self.model = TrainedNetwork(file, "videotag-vision", 3, FRAME_DIM, device)
         self._batch_size = batch_size
-        self.fingerprint = self._model.fingerprint
-        self.text_fingerprint = self._model.text_fingerprint
-        self.class_names = self._model.class_names
-        self.class_words = self._model.class_words
-        self.classes = self._model.classes(partial(torch.softmax, dim=1))
+        self.fingerprint = self.model.fingerprint
+        self.text_fingerprint = self.model.text_fingerprint
+        self.class_names = self.model.class_names
+        self.class_words = self.model.class_words
+        self.classes = self.model.classes(partial(torch.softmax, dim=1))
         self.pictures = whole_pictures
 
     def prepare(self, frames: Frames) -> NDArray[np.float32]:
@@ -117,7 +117,7 @@ class TrainedFrameEncoder:
         rows = np.empty((len(inputs), self.dim), np.float32)
         for start in range(0, len(inputs), self._batch_size):
             batch = torch.from_numpy(np.ascontiguousarray(inputs[start : start + self._batch_size]))
-            rows[start : start + len(batch)] = self._model.tokens(batch)
+            rows[start : start + len(batch)] = self.model.tokens(batch)
         return rows
 
     def beliefs(self, tokens: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -126,7 +126,7 @@ class TrainedFrameEncoder:
 
     def name_vectors(self, tokens: NDArray[np.float32]) -> NDArray[np.float32]:
         """(T, 256) -> (T, D_text)."""
-        return mean_names(self.beliefs(tokens), self._model.anchors)
+        return mean_names(self.beliefs(tokens), self.model.anchors)
 
 
 class TrainedSoundEncoder:
@@ -135,13 +135,13 @@ class TrainedSoundEncoder:
     dim = SOUND_DIM
 
     def __init__(self, file: Path, batch_size: int, device: str = "cpu") -> None:
-        self._model = TrainedNetwork(file, "videotag-audio", 1, SOUND_DIM, device)
+        self.model = TrainedNetwork(file, "videotag-audio", 1, SOUND_DIM, device)
         self._batch_size = batch_size
-        self.fingerprint = self._model.fingerprint
-        self.text_fingerprint = self._model.text_fingerprint
-        self.class_names = self._model.class_names
-        self.class_words = self._model.class_words
-        self.classes = self._model.classes(torch.sigmoid)
+        self.fingerprint = self.model.fingerprint
+        self.text_fingerprint = self.model.text_fingerprint
+        self.class_names = self.model.class_names
+        self.class_words = self.model.class_words
+        self.classes = self.model.classes(torch.sigmoid)
 
     def prepare(self, sound: Sound) -> NDArray[np.float32]:
         """Sound -> (S, 96, 64) log-mel examples, framed as VGGish frames them."""
@@ -152,7 +152,7 @@ class TrainedSoundEncoder:
         rows = np.empty((len(inputs), self.dim), np.float32)
         for start in range(0, len(inputs), self._batch_size):
             batch = torch.from_numpy(np.ascontiguousarray(inputs[start : start + self._batch_size]))
-            rows[start : start + len(batch)] = self._model.tokens(normalised_mel(batch))
+            rows[start : start + len(batch)] = self.model.tokens(normalised_mel(batch))
         return rows
 
     def beliefs(self, tokens: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -161,7 +161,7 @@ class TrainedSoundEncoder:
 
     def name_vectors(self, tokens: NDArray[np.float32]) -> NDArray[np.float32]:
         """(S, 128) -> (S, D_text)."""
-        return mean_names(self.beliefs(tokens), self._model.anchors)
+        return mean_names(self.beliefs(tokens), self.model.anchors)
 
 
 def mean_names(beliefs: NDArray[np.float32], anchors: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -48,11 +48,11 @@ class OpenClipEncoder:
                 )
             except Exception as error:  # KeyError, AssertionError, EOFError, StopIteration and more on other files
                 raise ArtifactMismatchError(f"{source.path} is no checkpoint of {name}: {reason_of(error)}") from error
-        preprocessing = clip.visual.preprocess_cfg
+        self.preprocessing = preprocessing = clip.visual.preprocess_cfg
         self.dim = int(model_config["embed_dim"])
         self._transform = image_transform_v2(PreprocessCfg(**preprocessing), is_train=False)
         self.pictures = UnscaledPictures(self._transform.transforms)
-        self._visual = clip.visual.eval().requires_grad_(False).to(device)
+        self.visual = clip.visual.eval().requires_grad_(False).to(device)
         self._batch_size = batch_size
         self._device = device
         files = {"weights": source.path} if source.architecture else clip_folder_files(source.path)
@@ -71,7 +71,7 @@ class OpenClipEncoder:
         with torch.inference_mode():
             for start in range(0, len(inputs), self._batch_size):
                 batch = torch.from_numpy(np.ascontiguousarray(inputs[start : start + self._batch_size]))
-                features = self._visual(batch.to(self._device))
+                features = self.visual(batch.to(self._device))
                 pooled = features[0] if isinstance(features, tuple) else features  # CoCa also returns its tokens
                 unit = torch.nn.functional.normalize(pooled, dim=-1)
                 rows[start : start + len(batch)] = unit.cpu().numpy()

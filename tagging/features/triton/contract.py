@@ -4,14 +4,13 @@ The exporter (`tagging/triton`) writes models of these specifications, and the c
 
     text            ids, mask               -> row
     frames          pixels                  -> tokens
-    frame_classes   tokens                  -> probabilities
     audio           examples                -> tokens
-    audio_classes   tokens                  -> probabilities
     recall_video    ngrams, views, present  -> hidden, attention
 
-Tokenising, decoding, resizing, log-mel and the choice of a batch are CPU work and stay in the caller. Arithmetic on
-tensors is in the graph: normalisation of pixels and log-mel, pooling, unit length, softmax and sigmoid. Encoders
-without weights (`hashed-ngrams`, `frame-statistics`, `sound-statistics`) have no model, and neither have the readers.
+Tokenising, decoding, resizing and log-mel are CPU work and stay in the caller, and so do the class probabilities of
+tokens: one small matrix product, which is also needed for stored tokens. Arithmetic on tensors is in the graph:
+normalisation of pixels and log-mel, pooling, unit length. Encoders without weights (`hashed-ngrams`,
+`frame-statistics`, `sound-statistics`) have no model, and neither have the readers.
 
 A model has one version for each of its contents. The parameters of its configuration state the fingerprint of every
 version, so a caller finds the version that its bundle was made with, whichever bundles are in the repository.
@@ -25,9 +24,7 @@ DataType = Literal["UINT8", "INT32", "BOOL", "FP32"]  # Triton's names
 
 TEXT = "text"
 FRAMES = "frames"
-FRAME_CLASSES = "frame_classes"
 AUDIO = "audio"
-AUDIO_CLASSES = "audio_classes"
 RECALL_VIDEO = "recall_video"
 
 ANY = -1  # a dimension that differs between calls
@@ -36,9 +33,7 @@ ANY = -1  # a dimension that differs between calls
 MAX_ROWS: Mapping[str, int] = {
     TEXT: 64,
     FRAMES: 64,
-    FRAME_CLASSES: 1024,
     AUDIO: 256,
-    AUDIO_CLASSES: 1024,
     RECALL_VIDEO: 256,
 }
 
@@ -91,11 +86,6 @@ def audio_model(dim: int) -> ModelSpec:
     return ModelSpec(AUDIO, (Tensor("examples", "FP32", (96, 64)),), (Tensor("tokens", "FP32", (dim,)),))
 
 
-def classes_model(name: Literal["frame_classes", "audio_classes"], dim: int, classes: int) -> ModelSpec:
-    """(B, D) tokens -> (B, classes) probabilities, as the encoder's `beliefs` returns them."""
-    return ModelSpec(name, (Tensor("tokens", "FP32", (dim,)),), (Tensor("probabilities", "FP32", (classes,)),))
-
-
 def recall_video_model(width: int, views: Mapping[str, int]) -> ModelSpec:
     """The video tower of the recall model: sums of n-gram vectors and dense views -> encoding and attention.
 
@@ -118,7 +108,7 @@ def recall_video_model(width: int, views: Mapping[str, int]) -> ModelSpec:
 def fingerprint_parameters(fingerprints: Mapping[int, str]) -> dict[str, str]:
     """Return the parameters of a model's configuration for the fingerprint of each version.
 
-    For an encoder, and for its classes, it is the encoder's; for a part of a bundle the first 16 digits of the sha256
+    For an encoder it is the encoder's; for a part of a bundle the first 16 digits of the sha256
     of its weights (`learnt/model.safetensors`), which the manifest of the bundle states.
     """
     return {f"{FINGERPRINT_PREFIX}{version}": fingerprint for version, fingerprint in fingerprints.items()}

@@ -73,7 +73,7 @@ def test_an_unused_encoder_is_freed_at_once(tiny_text: Path) -> None:
     try:
         encoder = SentenceTransformerEncoder(tiny_text, max_tokens=64, batch_size=3)
         encoder.encode(TEXTS)
-        model, weight = weakref.ref(encoder._model), weakref.ref(next(encoder._model.parameters()))
+        model, weight = weakref.ref(encoder.model), weakref.ref(next(encoder.model.parameters()))
         assert model() is not None
         del encoder
         assert (model(), weight()) == (None, None)
