@@ -1,3 +1,5 @@
+"""The deadline and the cancellation of calls."""
+
 import asyncio
 
 import pytest
@@ -29,3 +31,14 @@ async def test_background_tasks_have_no_deadline() -> None:
     assert await BackgroundTasks().run(left()) is None
     assert concurrency.time_left_s() is not None
     concurrency.set_deadline(None)
+
+
+def test_cancellation_ends_work_in_progress_and_work_that_begins_later_but_not_finished_work() -> None:
+    cancellation, called = concurrency.Cancellation(), list[str]()
+    with cancellation.calling(lambda: called.append("finished")):
+        pass
+    with cancellation.calling(lambda: called.append("running")):
+        cancellation.cancel()
+    with cancellation.calling(lambda: called.append("late")):
+        pass
+    assert called == ["running", "late"]

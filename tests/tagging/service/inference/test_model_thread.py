@@ -1,14 +1,19 @@
 """The model thread: which work runs in it, and which does not wait for it."""
 
+import asyncio
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
+from tagging import concurrency
 from tagging.config.root import SelectConfig
-from tagging.errors import InvalidSelectionError
+from tagging.errors import BackendUnavailableError, InvalidSelectionError
+from tagging.media.read_ahead import ReadVideo
 from tagging.service.inference.model_thread import ModelThread
 from tagging.store.database.taggings import TaggingOptions
+from tagging.types import VideoRef
 
 pytestmark = pytest.mark.anyio
 
@@ -41,3 +46,68 @@ async def test_only_a_precision_is_searched_in_the_model_thread() -> None:
     await model.close()
     assert (await model.selection(tagger, TaggingOptions())).max_tags == 5
     assert [name.startswith("model") for name in recorder.threads] == [True, False, True, False]
+
+
+class Recorder:
+    """A tagger that records the deadline of its batches, and waits in them until they are cancelled."""
+
+    def __init__(self) -> None:
+        self.deadlines_s: list[float | None] = []
+        self.began, self.cancelled = threading.Event(), threading.Event()
+
+    def tag_read(self, videos: Sequence[Any], selections: Sequence[Any]) -> list[Any]:
+        cancellation = concurrency.cancellation()
+        assert cancellation is not None
+        with cancellation.calling(self.cancelled.set):
+            self.deadlines_s.append(concurrency.time_left_s())
+            self.began.set()
+            assert self.cancelled.wait(60)
+        raise BackendUnavailableError("away")
+
+
+def read(video_id: str) -> ReadVideo:
+    return ReadVideo(VideoRef(video_id, title="a title"), None)
+
+
+async def call(model: ModelThread, tagger: Any, time_left_s: float | None) -> None:
+    concurrency.set_deadline(time_left_s)
+    await model.tag(tagger, read("a"), SelectConfig())
+
+
+@pytest.mark.parametrize(("left_s", "latest_s"), [((50.0, 500.0), 500.0), ((50.0, None), None)])
+async def test_a_batch_has_the_latest_deadline_of_its_callers_and_ends_when_all_are_gone(
+    left_s: tuple[float | None, ...], latest_s: float | None
+) -> None:
+    model, tagger = ModelThread(), Recorder()
+    calls = [asyncio.create_task(call(model, tagger, seconds)) for seconds in left_s]
+    await asyncio.to_thread(tagger.began.wait, 60)
+    calls[0].cancel()
+    await asyncio.sleep(0.05)
+    assert not tagger.cancelled.is_set()
+    calls[1].cancel()
+    assert await asyncio.to_thread(tagger.cancelled.wait, 60)
+    [deadline_s] = tagger.deadlines_s
+    assert (deadline_s is None) == (latest_s is None)
+    if deadline_s is not None and latest_s is not None:
+        assert latest_s - 50 < deadline_s <= latest_s
+    await asyncio.gather(*calls, return_exceptions=True)
+    await model.close()
+
+
+class Unavailable:
+    """A tagger whose server is away; counts its batches."""
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+
+    def tag_read(self, videos: Sequence[Any], selections: Sequence[Any]) -> list[Any]:
+        self.batches.append(len(videos))
+        raise BackendUnavailableError("away")
+
+
+async def test_a_server_that_is_away_fails_a_batch_once() -> None:
+    model, tagger = ModelThread(), Unavailable()
+    found = await asyncio.gather(*(call(model, tagger, None) for _ in range(5)), return_exceptions=True)
+    assert [type(error) for error in found] == [BackendUnavailableError] * 5
+    assert tagger.batches == [5]
+    await model.close()
