@@ -1,7 +1,7 @@
 # `make check` is what CI runs after the README's set-up.
 BIN := .venv/bin
 
-.PHONY: audit check lint test test-fast format protos
+.PHONY: audit check lint test test-fast format protos triton-env
 
 check: lint test
 
@@ -25,3 +25,10 @@ format:
 
 protos: # regenerates the stubs after a change of a .proto
 	$(BIN)/python protos/regenerate.py
+
+triton-env: .triton-venv/installed # a Triton Inference Server, which tests marked `triton` start
+
+.triton-venv/installed: deploy/triton/requirements.txt
+	$(BIN)/python -m venv --clear .triton-venv
+	.triton-venv/bin/pip install --quiet --no-deps --requirement $<
+	touch $@

@@ -35,6 +35,7 @@ ALLOWED: dict[str, set[str]] = {
     "rank": {"files", "config"},
     "bundle": {*VALUES, "store", *STAGES},
     "pipeline": {*VALUES, "store", *STAGES, "bundle"},
+    "triton": {*VALUES, *STAGES, "bundle", "pipeline"},
     "jobs": {*VALUES, "store", "bundle", "pipeline"},
     "maintenance": {*VALUES, "store", *STAGES, "bundle", "pipeline"},
     "service": {*VALUES, "store", "features", "bundle", "pipeline", "videotag"},
@@ -42,8 +43,8 @@ ALLOWED: dict[str, set[str]] = {
     "evaluation": {*VALUES, "store", *STAGES, "bundle", "pipeline", "maintenance", "training"},
     "quickstart": {*VALUES, "store", "bundle", "pipeline", "training", "evaluation"},
     "cli": {
-        *VALUES, "store", "features", "rank", "bundle", "pipeline", "jobs", "maintenance", "service", "training",
-        "evaluation", "quickstart",
+        *VALUES, "store", "features", "rank", "bundle", "pipeline", "triton", "jobs", "maintenance", "service",
+        "training", "evaluation", "quickstart",
     },
     "tools": {
         *VALUES, "store", *STAGES, "bundle", "pipeline", "maintenance", "service", "training", "evaluation", "cli",

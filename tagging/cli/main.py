@@ -23,6 +23,7 @@ from tagging.cli import (
     tag,
     tags,
     train,
+    triton,
 )
 from tagging.cli.console import configure_output, errors_in_one_line
 
@@ -47,6 +48,7 @@ app.add_typer(feedback.app, name="feedback")
 app.add_typer(results.app, name="results")
 app.add_typer(models.app, name="models")
 app.add_typer(bundles.app, name="bundles")
+app.add_typer(triton.app, name="triton")
 app.add_typer(service.app, name="service")
 
 

@@ -55,14 +55,23 @@ class QuantisedTable:
     def rows(self, numbers: NDArray[np.integer]) -> NDArray[np.float32]:
         """Return the (n, width) dequantised rows of the numbers (n,)."""
         blocks = self.blocks[numbers]
-        halves = blocks["halves"]
-        weights = np.concatenate([halves & 15, halves >> 4], axis=-1).astype(np.float32) - 8
+        weights = _halves(blocks).astype(np.float32)
         weights *= blocks["scale"].astype(np.float32)[..., None]
         return weights.reshape(len(numbers), -1)
+
+    def integers(self) -> NDArray[np.int8]:
+        """Return the matrix (rows, width) before its weights are multiplied by the scales of their blocks."""
+        return _halves(self.blocks).reshape(len(self.blocks), -1)
 
     def whole(self) -> NDArray[np.float32]:
         """Return the dequantised matrix."""
         return self.rows(np.arange(len(self.blocks)))
+
+
+def _halves(blocks: NDArray[np.void]) -> NDArray[np.int8]:
+    """Return the 32 weights of each block, in [-8, 7]."""
+    halves = blocks["halves"]
+    return np.concatenate([halves & 15, halves >> 4], axis=-1).astype(np.int8) - np.int8(8)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

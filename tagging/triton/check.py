@@ -1,0 +1,96 @@
+"""Check of a running Triton: a real inference of every model and version, compared with the samples of the export."""
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from tagging.errors import ArtifactMismatchError, BackendUnavailableError, MissingPackageError
+from tagging.triton.graph_files import Arrays, largest_difference
+from tagging.triton.repository import SAMPLES, ModelEntry, read_manifest, read_samples
+
+REPEATS = 10
+TIMEOUT_S = 60.0
+LOAD_TIMEOUT_S = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    model: str
+    version: int
+    rows: int  # of the sample
+    largest_difference: float  # from the in-process model
+    latency_ms: float  # median of a call with the sample
+
+
+def check_server(repository: Path, address: str) -> list[Checked]:
+    """Run the samples of every model and version of a repository on the server that serves it.
+
+    address: HOST:PORT of its gRPC
+    A version that the server has not loaded is loaded, as far as the server permits that. Raises
+    ArtifactMismatchError for a version that is missing or computes something else, BackendUnavailableError for a
+    server or model that fails, MissingPackageError without tritonclient.
+    """
+    try:
+        from tritonclient import grpc
+    except ImportError as error:
+        raise MissingPackageError(
+            f"tritonclient cannot be imported: {error}", "pip install 'videotag[triton]'"
+        ) from error
+    manifest = read_manifest(repository)
+    server = grpc.InferenceServerClient(address)
+    try:
+        return [row for entry in manifest.models.values() for row in _check(server, address, repository, entry)]
+    except grpc.InferenceServerException as error:
+        raise _translated(address, error) from error
+    finally:
+        server.close()
+
+
+def _check(server: Any, address: str, repository: Path, entry: ModelEntry) -> Iterator[Checked]:
+    name = entry.spec.name
+    _load(server, name, entry)
+    for version in entry.versions:
+        inputs, outputs = read_samples(repository / name / str(version) / SAMPLES)
+        found = _infer(server, entry, version, inputs)
+        difference = largest_difference(entry.spec, outputs, found, f"Triton at {address}, version {version}")
+        latencies = []
+        for _ in range(REPEATS):
+            began_s = time.perf_counter()
+            _infer(server, entry, version, inputs)
+            latencies.append(time.perf_counter() - began_s)
+        rows = len(next(iter(inputs.values())))
+        yield Checked(name, version, rows, difference, round(1000 * median(latencies), 2))
+
+
+def _load(server: Any, name: str, entry: ModelEntry) -> None:
+    """Load the model unless all its versions are ready; a server that does not permit it must have loaded it."""
+    from tritonclient.utils import InferenceServerException
+
+    if all(server.is_model_ready(name, str(version), client_timeout=TIMEOUT_S) for version in entry.versions):
+        return
+    try:
+        server.load_model(name, client_timeout=LOAD_TIMEOUT_S)
+    except InferenceServerException as error:
+        if "polling" not in str(error.message()) and "explicit" not in str(error.message()):
+            raise
+
+
+def _infer(server: Any, entry: ModelEntry, version: int, inputs: Arrays) -> Mapping[str, Any]:
+    from tritonclient import grpc
+
+    tensors = []
+    for tensor in entry.spec.inputs:
+        tensors.append(grpc.InferInput(tensor.name, list(inputs[tensor.name].shape), tensor.dtype))
+        tensors[-1].set_data_from_numpy(inputs[tensor.name])
+    answer = server.infer(entry.spec.name, tensors, str(version), client_timeout=TIMEOUT_S)
+    return {tensor.name: answer.as_numpy(tensor.name) for tensor in entry.spec.outputs}
+
+
+def _translated(address: str, error: Any) -> Exception:
+    message = f"Triton at {address}: {error.message()}"
+    if str(error.status()) in ("StatusCode.NOT_FOUND", "StatusCode.INVALID_ARGUMENT"):
+        return ArtifactMismatchError(message, "start it on this repository; videotag triton export --help")
+    return BackendUnavailableError(message, "start it, or name its gRPC port, usually 8001")

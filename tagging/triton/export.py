@@ -1,0 +1,156 @@
+"""Export of a bundle's networks to a Triton model repository.
+
+Everything is written into a hidden sibling of the repository, and each graph is checked there against the in-process
+model. Only then are versions moved into the repository, before the configurations that name them, and the manifest
+last: a server that reads the repository meanwhile finds complete models.
+"""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version as package_version
+from pathlib import Path
+from typing import Literal
+
+from tagging.bundle.files import read_manifest as read_bundle_manifest
+from tagging.bundle.manifest import BundleManifest
+from tagging.errors import InvalidConfigError
+from tagging.features.factory import Encoders, load_encoders
+from tagging.files.atomic import partial_folder
+from tagging.pipeline.load import check_encoders
+from tagging.progress import Progress
+from tagging.triton.graph_files import OPSET, Graph, check_packages, difference_of, write_graph
+from tagging.triton.graphs_of_bundle import graphs_of, load_recall
+from tagging.triton.model_config import BACKEND_FILE, CPU_FILE, GPU_FILE, GRAPH_FILE, cpu_config, gpu_config, printed
+from tagging.triton.repository import (
+    MANIFEST,
+    SAMPLES,
+    BundleEntry,
+    ModelEntry,
+    RepositoryManifest,
+    VersionEntry,
+    check_files,
+    hashes,
+    read_manifest,
+    version_of,
+    with_version,
+    write_samples,
+)
+
+PACKAGES = ("torch", "onnxscript", "onnxruntime", "tritonclient")
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedModel:
+    model: str
+    version: int
+    state: Literal["new", "shared"]  # shared: the repository had it already
+    largest_difference: float  # from the in-process model, on the samples
+
+
+def export_bundle(bundle: Path, repository: Path, progress: Progress) -> list[ExportedModel]:
+    """Export the networks of a bundle into a new repository, or beside those of other bundles.
+
+    Raises ArtifactError for a bundle or repository that cannot be used, and for a graph that does not compute what the
+    in-process model does; MissingPackageError, and InvalidConfigError for a bundle without a network or one whose
+    models have other tensors than those of the repository.
+    """
+    check_packages()
+    manifest = read_bundle_manifest(bundle)
+    encoders = _load(manifest)
+    graphs = list(graphs_of(encoders, load_recall(bundle, manifest), manifest))
+    if not graphs:
+        raise InvalidConfigError(
+            f"bundle {manifest.version} has no network that runs on Triton", "its encoders have no weights"
+        )
+    before = read_manifest(repository) if _has_files(repository) else RepositoryManifest()
+    with partial_folder(repository) as partial:
+        models, exported = dict(before.models), []
+        with progress.track("export", len(graphs)) as advance:
+            for graph in graphs:
+                models[graph.spec.name], row = _add(graph, models.get(graph.spec.name), repository, partial)
+                exported.append(row)
+                advance(1)
+        after = _with_bundle(before, manifest, encoders, models, exported)
+        _write_configs(partial, models, exported)
+        (partial / MANIFEST).write_text(after.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        _publish(partial, repository)
+    return exported
+
+
+def _load(manifest: BundleManifest) -> Encoders:
+    """Return the in-process encoders of a bundle, without its readers."""
+    config = manifest.config.encoders.model_copy(update={"speech": None, "screen": None, "device": "cpu"})
+    encoders = load_encoders(config)
+    check_encoders(manifest, encoders)
+    return encoders
+
+
+def _has_files(folder: Path) -> bool:
+    return folder.is_dir() and any(folder.iterdir())
+
+
+def _add(graph: Graph, entry: ModelEntry | None, repository: Path, partial: Path) -> tuple[ModelEntry, ExportedModel]:
+    """Return the entry of a model that has the graph, whose files are written if the repository lacks them."""
+    name = graph.spec.name
+    existing = None if entry is None else version_of(entry, graph.spec, graph.fingerprint)
+    if entry is not None and existing is not None:
+        version = entry.versions[existing]
+        check_files(repository, name, existing, version)
+        return entry, ExportedModel(name, existing, "shared", version.largest_difference)
+    folder = partial / name / "new"
+    folder.mkdir(parents=True)
+    write_graph(graph, folder / GRAPH_FILE)
+    difference = difference_of(graph, folder / GRAPH_FILE)
+    shutil.copyfile(Path(__file__).with_name("cpu_backend.py"), folder / BACKEND_FILE)
+    write_samples(folder / SAMPLES, graph.inputs, graph.outputs)
+    version = VersionEntry(
+        fingerprint=graph.fingerprint, opset=OPSET, largest_difference=difference, files=hashes(folder)
+    )
+    number, entry = with_version(entry, graph.spec, version)
+    folder.rename(folder.with_name(str(number)))
+    return entry, ExportedModel(name, number, "new", difference)
+
+
+def _with_bundle(
+    before: RepositoryManifest,
+    manifest: BundleManifest,
+    encoders: Encoders,
+    models: dict[str, ModelEntry],
+    exported: Sequence[ExportedModel],
+) -> RepositoryManifest:
+    fingerprints = {str(modality): fingerprint for modality, fingerprint in encoders.fingerprints().items()}
+    bundle = BundleEntry(encoders=fingerprints, models={model.model: model.version for model in exported})
+    return RepositoryManifest(
+        packages={name: package_version(name) for name in PACKAGES},
+        models=models,
+        bundles={**before.bundles, manifest.version: bundle},
+    )
+
+
+def _write_configs(partial: Path, models: dict[str, ModelEntry], exported: Sequence[ExportedModel]) -> None:
+    """Write the configurations of the models with a new version."""
+    for model in exported:
+        if model.state == "shared":
+            continue
+        entry, folder = models[model.model], partial / model.model
+        (folder / CPU_FILE).parent.mkdir()
+        for file, config in ((GPU_FILE, gpu_config), (CPU_FILE, cpu_config)):
+            (folder / file).write_text(printed(config(entry.spec, entry.fingerprints())), encoding="utf-8")
+
+
+def _publish(partial: Path, repository: Path) -> None:
+    if not _has_files(repository):
+        partial.rename(repository)
+        return
+    for folder in sorted(path for path in partial.iterdir() if path.is_dir()):
+        target = repository / folder.name
+        if not target.exists():
+            folder.rename(target)
+            continue
+        for version in (path for path in folder.iterdir() if path.name.isdigit()):
+            shutil.rmtree(target / version.name, ignore_errors=True)  # of an export that did not come to its end
+            version.rename(target / version.name)
+        for file in (CPU_FILE, GPU_FILE):
+            (folder / file).replace(target / file)
+    (partial / MANIFEST).replace(repository / MANIFEST)
