@@ -29,6 +29,6 @@ class VideoNeighbours(UneditedChannel):
             return proposed
         rows = np.stack([queries[index].rows[self._search.view] for index in present])
         for index, neighbours in zip(present, self._search.nearest(rows, self._config.neighbours), strict=True):
-            tag_rows, scores = vote(neighbours, self._table, self._config.tags_per_channel)
+            tag_rows, scores = vote(neighbours, self._table, self._config.tags_per_channel, self._search.background)
             proposed[index] = ChannelTags(tag_rows, scores, neighbours)
         return proposed

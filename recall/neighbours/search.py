@@ -20,11 +20,15 @@ from tagging.types import FloatRows, Indices, Neighbours
 class VideoSearch:
     """Search by one embedding of each video."""
 
-    def __init__(self, view: str, index: VectorIndex, video_rows: Indices) -> None:
-        """video_rows: (len(index),) the labelled video of each row of the index"""
+    def __init__(self, view: str, index: VectorIndex, video_rows: Indices, background: float = 0.0) -> None:
+        """
+        video_rows: (len(index),) the labelled video of each row of the index
+        background: mean cosine of two labelled videos (recall/neighbours/vote.py)
+        """
         if len(video_rows) != len(index):
             raise ValueError(f"{len(index)} index rows, video rows {video_rows.shape}")
         self.view = view
+        self.background = background
         self._index = GrowingIndex(index)
         self._video_rows = video_rows
         self._added = list[int]()

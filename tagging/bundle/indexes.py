@@ -12,6 +12,7 @@ from recall.channels.tag_similarity import TagSimilarity
 from recall.index.base import VectorIndex
 from recall.index.factory import build_index, load_index
 from recall.model import RecallModel
+from recall.neighbours.vote import background_of
 from recall.query import RecallQuery
 from tagging.bundle.manifest import ChannelEntry
 from tagging.config.recall import IndexConfig, RecallConfig
@@ -23,6 +24,7 @@ class RowIndex:
 
     index: VectorIndex
     rows: NDArray[np.int64]
+    background: float = 0.0  # mean cosine of two labelled videos
 
     def save(self, folder: Path) -> None:
         """Write the index into a new folder."""
@@ -31,12 +33,14 @@ class RowIndex:
         np.save(folder / "rows.npy", self.rows, allow_pickle=False)
 
     def entry(self) -> ChannelEntry:
-        return ChannelEntry(metric="inner product", dim=self.index.dim, count=len(self.index))
+        return ChannelEntry(
+            metric="inner product", dim=self.index.dim, count=len(self.index), background=self.background
+        )
 
     @classmethod
     def load(cls, folder: Path, config: IndexConfig, entry: ChannelEntry) -> "RowIndex":
         index = load_index(folder, config, entry.dim, entry.count)
-        return cls(index, np.load(folder / "rows.npy", allow_pickle=False))
+        return cls(index, np.load(folder / "rows.npy", allow_pickle=False), entry.background)
 
 
 def build_video_indexes(queries: Sequence[RecallQuery], config: RecallConfig, seed: int) -> dict[str, RowIndex]:
@@ -46,7 +50,8 @@ def build_video_indexes(queries: Sequence[RecallQuery], config: RecallConfig, se
         present = [row for row, video in enumerate(queries) if view in video.rows]
         if present:
             vectors = np.stack([queries[row].rows[view] for row in present])
-            indexes[name] = RowIndex(build_index(vectors, config.index, seed), np.array(present, np.int64))
+            index = build_index(vectors, config.index, seed)
+            indexes[name] = RowIndex(index, np.array(present, np.int64), background_of(vectors))
     return indexes
 
 

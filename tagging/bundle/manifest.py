@@ -49,6 +49,7 @@ class ChannelEntry(_Entry):
     metric: Literal["inner product"]  # of unit rows
     dim: int
     count: int
+    background: float = 0.0  # mean cosine of two labelled videos (recall/neighbours/vote.py)
 
 
 class NamesEntry(_Entry):

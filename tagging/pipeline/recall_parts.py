@@ -65,7 +65,8 @@ class RecallParts:
             labelled.ids, labelled.titles, labelled.uploader_ids, labelled.uploader_numbers(), labelled.tags
         )
         searches = {
-            name: VideoSearch(NEIGHBOUR_VIEWS[name], view.index, view.rows) for name, view in self.views.items()
+            name: VideoSearch(NEIGHBOUR_VIEWS[name], view.index, view.rows, view.background)
+            for name, view in self.views.items()
         }
         texts = (
             None if self.recall_model is None else TextSearch(self.recall_model.model.features, self.recall_model.texts)
