@@ -11,16 +11,17 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 from tokenizers import Tokenizer
 
-from rank.bert import TextTokenizer, encode_lower_layers
+from rank.bert import TextTokenizer
 from rank.confidence import ConfidenceModel
 from rank.padding import pad
+from rank.texts import BertStates, EncoderRows, RowEncoder, TextStates, view_rows
 from rank.towers import TagInput, Towers, VideoInput
 from rank.tree_reranker import TreeReranker
 from tagging.bert import Bert, BertShape
 from tagging.config.rank import RankerConfig
 from tagging.files.tensors import read_tensors
-from tagging.ragged import Tokens, starts_of
-from tagging.types import Candidates, Modality, RankInput, TagScores
+from tagging.ragged import Tokens
+from tagging.types import PASSAGE_SOURCES, AnyModality, Candidates, RankInput, TagScores
 
 AT_ONCE = 256
 
@@ -29,23 +30,13 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TowerEncoder:
-    """The towers with their tokenizer: texts and media tokens to unit rows."""
+    """The towers with their reader of texts: texts and media tokens to unit rows."""
 
     towers: Towers
-    tokenizer: TextTokenizer
-
-    def encode_texts(self, texts: Sequence[str]) -> Tokens:
-        """Return the output of BERT's lower layers for texts; no tokens for a blank text."""
-        rows = [row for row, text in enumerate(texts) if text.strip()]
-        states = encode_lower_layers(
-            self.towers.bert, self.tokenizer, [texts[row] for row in rows], self.towers.lower_layers
-        )
-        lengths = np.zeros(len(texts), np.int64)
-        lengths[rows] = np.diff(states.starts)
-        return Tokens(starts_of(lengths), states.values)
+    texts: TextStates
 
     @torch.inference_mode()
-    def encode_videos(self, text: Tokens, media: Mapping[Modality, Tokens]) -> Floats:
+    def encode_videos(self, text: Tokens, media: Mapping[AnyModality, Tokens]) -> Floats:
         """Return (B, D) unit rows; zeros for a video without text and media."""
         rows = np.zeros((len(text), self.towers.width), np.float32)
         for start in range(0, len(text), AT_ONCE):
@@ -70,7 +61,7 @@ class TowerEncoder:
 
     def encode_names(self, names: Sequence[str]) -> Floats:
         """Return (n, D) unit rows of tags without a graph embedding, from their names."""
-        return self.encode_tags(self.encode_texts(names), np.zeros((len(names), self.towers.graph_dim), np.float32))
+        return self.encode_tags(self.texts.of_texts(names), np.zeros((len(names), self.towers.graph_dim), np.float32))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,11 +76,14 @@ class TagScorer:
 
     def video_vectors(self, videos: Sequence[RankInput]) -> Floats:
         """Return (B, D) unit rows; zeros for a video without text and media."""
+        embeddings = [video.embeddings for video in videos]
         media = {
-            name: Tokens.of([getattr(video.features, name) for video in videos], dim)
+            name: view_rows(embeddings, name, dim)
+            if name in PASSAGE_SOURCES
+            else Tokens.of([getattr(video.features, name) for video in videos], dim)
             for name, dim in self.encoder.towers.media_dims.items()
         }
-        return self.encoder.encode_videos(self.encoder.encode_texts([video.video.text for video in videos]), media)
+        return self.encoder.encode_videos(self.encoder.texts.of_videos(embeddings), media)
 
     def cosines(self, videos: Sequence[RankInput]) -> list[Floats]:
         """Return the (K,) cosines of each video with its candidates."""
@@ -135,32 +129,49 @@ class ContrastiveRanker:
 
     def save(self, folder: Path) -> None:
         towers = self.scorer.encoder.towers
-        shape = towers.bert.shape
-        about: dict[str, object] = {"bert": [getattr(shape, name) for name in BertShape.__slots__]}
-        about |= {"media": towers.media_dims, "graph": towers.graph_dim}
+        shape = None if towers.bert is None else [getattr(towers.bert.shape, name) for name in BertShape.__slots__]
+        about = {"bert": shape, "text": towers.text_dim, "media": towers.media_dims, "graph": towers.graph_dim}
         state = {
             name: value.half() if name.startswith("bert.") else value for name, value in towers.state_dict().items()
         }
         save_file({name: value.cpu().contiguous() for name, value in state.items()}, folder / "towers.safetensors")
         (folder / "towers.json").write_text(json.dumps(about) + "\n", encoding="utf-8")
-        self.scorer.encoder.tokenizer.save(folder / "tokenizer.json")
+        if isinstance(self.scorer.encoder.texts, BertStates):
+            self.scorer.encoder.texts.tokenizer.save(folder / "tokenizer.json")
         save_tags(folder, self.scorer.tag_vectors)
         self.order.save(folder / "order.txt")
         self.confidence.save(folder / "confidence.json")
 
     @classmethod
-    def load(cls, folder: Path, config: RankerConfig, device: str = "cpu") -> "ContrastiveRanker":
-        """Load from a folder of a bundle. Raises OSError, LookupError, ValueError or RuntimeError if it is damaged."""
+    def load(
+        cls, folder: Path, config: RankerConfig, text: RowEncoder | None, device: str = "cpu"
+    ) -> "ContrastiveRanker":
+        """Load from a folder of a bundle. Raises OSError, LookupError, ValueError or RuntimeError if it is damaged.
+
+        text: the bundle's text encoder
+        """
         about = json.loads((folder / "towers.json").read_text(encoding="utf-8"))
-        towers = Towers(Bert(BertShape(*about["bert"])), about["media"], about["graph"], config.towers)
+        bert = about["bert"] and Bert(BertShape(*about["bert"]))
+        towers = Towers(bert or about["text"], about["media"], about["graph"], config.towers)
         state, _ = read_tensors(folder / "towers.safetensors")
         towers.load_state_dict({name: value.float() for name, value in state.items()})
-        tokenizer = TextTokenizer(_read_tokenizer(folder / "tokenizer.json"), config.bert.max_tokens)
         tags = np.load(folder / "tags.npy", allow_pickle=False).astype(np.float32)
         if tags.ndim != 2 or tags.shape[1] != towers.width:
             raise ValueError(f"tags {tags.shape}, towers of width {towers.width}")
-        scorer = TagScorer(TowerEncoder(towers.eval().to(device), tokenizer), tags)
+        towers = towers.eval().to(device)
+        scorer = TagScorer(TowerEncoder(towers, _text_states(folder, towers, config, text)), tags)
         return cls(scorer, TreeReranker.load(folder / "order.txt"), ConfidenceModel.load(folder / "confidence.json"))
+
+
+def _text_states(folder: Path, towers: Towers, config: RankerConfig, text: RowEncoder | None) -> TextStates:
+    if towers.bert is not None:
+        if config.bert is None:
+            raise ValueError("the towers have a BERT, the configuration has none")
+        tokenizer = TextTokenizer(_read_tokenizer(folder / "tokenizer.json"), config.bert.max_tokens)
+        return BertStates(towers.bert, tokenizer, towers.lower_layers)
+    if text is None or text.dim != towers.text_dim:
+        raise ValueError(f"the towers read rows of a text encoder, {towers.text_dim} wide")
+    return EncoderRows(text)
 
 
 def save_tags(folder: Path, tags: Floats) -> None:

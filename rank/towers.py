@@ -1,10 +1,11 @@
 """Two-tower network of the ranker: unit vectors of videos and tags, whose cosine scores how well they match.
 
-    video  NextVLAD over its frames, NextVLAD over its sound, BERT over its text; their sum, context gating
-    tag    the same BERT over its name and aliases, and its embedding in the tag graph
+    video  NextVLAD over its frames and over its sound, its text, speech and screen text; their sum, context gating
+    tag    its name and aliases, and its embedding in the tag graph
 
-Both begin as BERT's vector of the text: the two text projections start equal, that of the graph at zero. A missing
-modality adds nothing. A new tag has no graph embedding, so in training it is dropped for some tags.
+Texts are rows of the text encoder, or the output of a BERT that both towers share. Both begin as the vector of the
+text: all text projections start equal, that of the graph at zero. A missing modality adds nothing. A new tag has no
+graph embedding, so in training it is dropped for some tags.
 """
 
 import math
@@ -19,15 +20,15 @@ from rank.nextvlad import ContextGating, NextVLAD, NextVLADSize
 from rank.padding import Padded, to_device
 from tagging.bert import Bert, pooled
 from tagging.config.rank import TowersConfig
-from tagging.types import Modality
+from tagging.types import PASSAGE_SOURCES, AnyModality
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VideoInput:
     """Input for B videos: one entry per modality that the towers were built for."""
 
-    text: Padded  # output of BERT's lower layers
-    media: Mapping[Modality, Padded]  # frames, audio
+    text: Padded  # text states (rank/texts.py)
+    media: Mapping[AnyModality, Padded]  # frames, audio; speech and screen as one row each
 
     def present(self) -> Tensor:
         """Return (B, 1 + media) True where a video has the modality, text first."""
@@ -51,27 +52,28 @@ class TagInput:
 
 
 class Towers(nn.Module):
-    def __init__(self, bert: Bert, media: Mapping[Modality, int], graph: int, config: TowersConfig) -> None:
+    def __init__(self, text: Bert | int, media: Mapping[AnyModality, int], graph: int, config: TowersConfig) -> None:
         """
+        text: the BERT that reads texts, or the width of the text encoder's rows
         media: width of the tokens of each modality
         graph: G, width of the graph embeddings; 0 without a tag graph
         """
         super().__init__()
-        self.bert = bert
-        self.lower_layers = bert.shape.layers - config.trained_layers
-        if self.lower_layers < 0:
-            raise ValueError(f"{config.trained_layers} layers to train, but the BERT has {bert.shape.layers}")
-        for frozen in (bert.words, bert.positions, bert.norm, *bert.layers[: self.lower_layers]):
-            frozen.requires_grad_(False)
+        self.bert = text if isinstance(text, Bert) else None
+        self.text_dim = text.shape.width if isinstance(text, Bert) else text
+        self.lower_layers = 0 if self.bert is None else _freeze_lower_layers(self.bert, config.trained_layers)
         self.width = width = config.width
         self.media_dims, self.graph_dim = dict(media), graph
-        self.video_text = nn.Linear(bert.shape.width, width)
-        self.tag_text = nn.Linear(bert.shape.width, width)
+        self.video_text = nn.Linear(self.text_dim, width)
+        self.tag_text = nn.Linear(self.text_dim, width)
         nn.init.orthogonal_(self.video_text.weight)
         nn.init.zeros_(self.video_text.bias)
         self.tag_text.load_state_dict(self.video_text.state_dict())
         size = NextVLADSize(config.clusters, config.groups, config.expansion)
-        self.media = nn.ModuleDict({name: NextVLAD(dim, width, size, config.dropout) for name, dim in media.items()})
+        self.media = nn.ModuleDict()
+        for name, dim in media.items():
+            is_passage = name in PASSAGE_SOURCES
+            self.media[name] = PassageRow(self.video_text) if is_passage else NextVLAD(dim, width, size, config.dropout)
         self.gating = ContextGating(width)
         self.graph = nn.Linear(graph, width, bias=False) if graph else None
         if self.graph is not None:
@@ -120,6 +122,31 @@ class Towers(nn.Module):
             self.log_scale.clamp_(max=math.log(100.0))
 
     def _encode_text(self, states: Tensor, mask: Tensor) -> Tensor:
+        if self.bert is None:
+            return pooled(states, mask)
         # Attention over no token divides by zero; a text without one is read as one zero token, and masked later.
         mask = mask | ~mask.any(dim=1, keepdim=True)
         return pooled(self.bert.through(states, mask, slice(self.lower_layers, None)), mask)
+
+
+class PassageRow(nn.Module):
+    """Projection of the text encoder's row of speech or screen text; it starts as that of the title."""
+
+    def __init__(self, text: nn.Linear) -> None:
+        super().__init__()
+        self.projection = nn.Linear(text.in_features, text.out_features)
+        self.projection.load_state_dict(text.state_dict())
+
+    def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        """Return (B, width) from (B, T, text width) rows."""
+        return torch.as_tensor(self.projection(pooled(tokens, mask)))
+
+
+def _freeze_lower_layers(bert: Bert, trained: int) -> int:
+    """Freeze all but the last `trained` layers and return how many are frozen."""
+    lower = bert.shape.layers - trained
+    if lower < 0:
+        raise ValueError(f"{trained} layers to train, but the BERT has {bert.shape.layers}")
+    for frozen in (bert.words, bert.positions, bert.norm, *bert.layers[:lower]):
+        frozen.requires_grad_(False)
+    return lower

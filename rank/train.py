@@ -33,7 +33,7 @@ from tagging.errors import NothingToLearnError
 from tagging.progress import Progress
 from tagging.ragged import Tokens
 from tagging.torch_tools import modality_dropout
-from tagging.types import Modality
+from tagging.types import AnyModality
 
 logger = logging.getLogger(__name__)
 
@@ -49,8 +49,8 @@ FILTER_FROM = 0.3  # of the steps: from then on the towers filter probable false
 class RankData:
     """Training data of V videos and N tags, as the towers read it."""
 
-    text: Tokens  # V, output of BERT's lower layers
-    media: Mapping[Modality, Tokens]  # V each: frames, audio
+    text: Tokens  # V, text states (rank/texts.py)
+    media: Mapping[AnyModality, Tokens]  # V each: frames, audio, speech, screen
     names: Tokens  # N
     graph: NDArray[np.float32]  # (N, G), graph embeddings, zeros for a tag without one; G may be 0
     weights: NDArray[np.float32]  # (V,)
@@ -66,7 +66,7 @@ class RankData:
 def train_ranker(
     data: RankData,
     negatives: NegativeSampler,
-    bert: Bert,
+    bert: Bert | None,
     config: RankerConfig,
     seed: int,
     progress: Progress,
@@ -74,6 +74,7 @@ def train_ranker(
 ) -> Towers:
     """Train the towers and return them. Raises NothingToLearnError if no video has both a tag and content.
 
+    bert: that the text states come from; None: they are rows of the text encoder
     checkpoint: file that is written every SAVE_EVERY steps; training resumes from it if it belongs to the same run
     """
     usable = np.flatnonzero((np.diff(negatives.known.indptr) > 0) & _visible(data))
@@ -82,7 +83,8 @@ def train_ranker(
     hardware = Hardware.of(config)
     logger.info("training the ranker on %s", hardware)
     name = f"{config.model_dump_json()} {hardware} {seed} {_digest(data, negatives)}"
-    run = _Run(name, data, negatives, usable, copy.deepcopy(bert).cpu(), config, hardware.bfloat16, seed, checkpoint)
+    own = None if bert is None else copy.deepcopy(bert).cpu()
+    run = _Run(name, data, negatives, usable, own, config, hardware.bfloat16, seed, checkpoint)
     return run_distributed(_train, hardware, run, progress)
 
 
@@ -94,7 +96,7 @@ class _Run:
     data: RankData
     negatives: NegativeSampler
     usable: NDArray[np.int64]  # videos
-    bert: Bert
+    bert: Bert | None
     config: RankerConfig
     bfloat16: bool
     seed: int
@@ -110,7 +112,8 @@ def _train(worker: Worker, run: _Run, progress: Progress) -> Towers:
         torch.manual_seed(seed)
         media = {name: tokens.dim for name, tokens in run.data.media.items()}
         # Weights reach the processes in shared memory, so each trains a copy of its own.
-        towers = Towers(copy.deepcopy(run.bert), media, run.data.graph.shape[1], config.towers).to(worker.device)
+        text = run.data.text.dim if run.bert is None else copy.deepcopy(run.bert)
+        towers = Towers(text, media, run.data.graph.shape[1], config.towers).to(worker.device)
         towers.train()
         model = worker.model(towers)
         optimizer = torch.optim.AdamW(_groups(towers, config))

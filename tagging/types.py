@@ -298,6 +298,7 @@ class RankInput:
 
     video: VideoRef
     features: ModalityFeatures
+    embeddings: VideoEmbeddings
     candidates: Candidates
 
 

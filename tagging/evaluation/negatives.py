@@ -29,10 +29,10 @@ from tagging.splits import is_held_out
 from tagging.store.features import FeatureStore
 from tagging.tags.catalog import TagCatalog, build_catalog
 from tagging.text.normalise import normalise
-from tagging.training.rank_data import RankTrainingData
+from tagging.training.rank_data import RankTrainingData, media_tokens
 from tagging.training.training_set import TrainingSet
 from tagging.training.trial import build_trial_data
-from tagging.types import LabelledVideo, Modality
+from tagging.types import AnyModality, LabelledVideo
 
 Rows = NDArray[np.int64]
 Row = dict[str, str | float | int]
@@ -86,12 +86,11 @@ def ablate_negatives(
     train_rows, test_rows = _split(rows, config)
     tested = [rows[row] for row in test_rows.tolist()]
     example_row = _find_example(tested, example)
-    extraction = extract(
-        [row.video for row in rows], load_encoders(config.encoders), config.media, store, progress, with_tokens=True
-    )
+    encoders = load_encoders(config.encoders)
+    extraction = extract([row.video for row in rows], encoders, config.media, store, progress, with_tokens=True)
     training_set = _training_set(rows, train_rows, extraction, config)
-    trial = build_trial_data(training_set, config, ranker, progress)
-    test = _TestSet.of(tested, only(extraction.tokens, test_rows), training_set.catalog, trial.rank_data)
+    trial = build_trial_data(training_set, encoders.text, config, ranker, progress)
+    test = _TestSet.of(tested, extraction.only(test_rows), training_set.catalog, trial.rank_data)
     table, examples = [], []
     for name, negatives in settings(ranker.negatives).items():
         setting = ranker.model_copy(update={"negatives": negatives})
@@ -129,7 +128,7 @@ class _TestSet:
     """T videos whose true tags are known, as the ranker reads them."""
 
     text: Tokens  # T
-    media: Mapping[Modality, Tokens]  # T each
+    media: Mapping[AnyModality, Tokens]  # T each
     true: list[Rows]  # T, rows of the catalog, and -1 for each tag outside it
     hard: list[Rows]  # T, tags at two hops from the true ones
 
@@ -137,7 +136,7 @@ class _TestSet:
     def of(
         cls,
         rows: Sequence[LabelledVideo],
-        tokens: Mapping[Modality, Tokens],
+        extraction: Extraction,
         catalog: TagCatalog,
         rank_data: RankTrainingData,
     ) -> "_TestSet":
@@ -150,7 +149,8 @@ class _TestSet:
             true.append(np.array([*known, *[-1] * unknown], np.int64))
         edges = top_edges(rank_data.edges, NegativesConfig().edges)
         hard = [at_two_hops(edges, tag_rows[tag_rows >= 0]) for tag_rows in true]
-        return cls(rank_data.encoder.encode_texts([row.video.text for row in rows]), tokens, true, hard)
+        videos, texts = extraction.embeddings, rank_data.texts
+        return cls(texts.of_videos(videos), media_tokens(extraction.tokens, videos, texts), true, hard)
 
     def figures(self, name: str, scorer: TagScorer) -> Row:
         """Return the ranking metrics of a scorer, and its accuracy on hard pairs."""

@@ -112,7 +112,7 @@ class PredictionCollector:
         proposed = self._recall_stage.propose(embeddings)
         candidates = [self._recall_stage.unite(*pair) for pair in zip(embeddings, proposed, strict=True)]
         recalled = time.perf_counter()
-        inputs = rank_inputs([video.row.video for video in videos], tokens, candidates)
+        inputs = rank_inputs([video.row.video for video in videos], tokens, embeddings, candidates)
         scores = self._ranker.score(inputs)
         if not suffix:
             self.systems.add(embeddings, inputs, scores, recalled - started, time.perf_counter() - recalled)

@@ -20,7 +20,7 @@ from tagging.evaluation.calibration import calibration_row, precision_rows
 from tagging.evaluation.predictions import EvaluationVideo, PredictionCollector, PredictionWriter, Row, true_tags
 from tagging.evaluation.reliability_figure import draw_reliability, require_figure
 from tagging.features.extract import Extraction, extract
-from tagging.features.factory import load_encoders
+from tagging.features.factory import Encoders, load_encoders
 from tagging.manifests.read import read_labelled
 from tagging.pipeline.load import check_encoders, load_held_out_predictions, load_ranker
 from tagging.pipeline.rank_input import only
@@ -82,10 +82,12 @@ def evaluate(
     _refuse_training_videos(tagged, recall_stage, manifest)
     if not tagged:
         raise InvalidManifestError("no video with a tag is left to evaluate on")
-    extraction = _extract(tagged, manifest, store, progress)
+    encoders = load_encoders(manifest.config.encoders)
+    check_encoders(manifest, encoders)
+    extraction = _extract(tagged, manifest, encoders, store, progress)
     with ExitStack() as stack:
         writer = PredictionWriter(predictions, recall_stage.catalog, stack) if predictions is not None else None
-        ranker = load_ranker(bundle, manifest)
+        ranker = load_ranker(bundle, manifest, encoders)
         collector = PredictionCollector(recall_stage, ranker, manifest.config.select, writer)
         _predict(collector, recall_stage, tagged, extraction, progress)
     uploaders = uploader_numbers([row.video.uploader_id for row in tagged])
@@ -107,11 +109,13 @@ def evaluate(
 
 
 def _extract(
-    rows: Sequence[LabelledVideo], manifest: BundleManifest, store: FeatureStore, progress: Progress
+    rows: Sequence[LabelledVideo],
+    manifest: BundleManifest,
+    encoders: Encoders,
+    store: FeatureStore,
+    progress: Progress,
 ) -> Extraction:
     """Extract the features of the videos with the bundle's encoders."""
-    encoders = load_encoders(manifest.config.encoders)
-    check_encoders(manifest, encoders)
     return extract(
         [row.video for row in rows], encoders, manifest.config.media, store, progress,
         with_beliefs=manifest.names is not None, with_tokens=manifest.ranker is not None,

@@ -83,7 +83,7 @@ def add_tags(
         catalog.save(folder / "catalog.parquet")
         name_entry = _extend_names(extension, encoders)
         channels = {**manifest.channels, **_extend_recall(extension)}
-        _extend_rank(extension)
+        _extend_rank(extension, encoders)
         copy_missing_files(bundle, folder, manifest)
         indicated = {modality: _count_indicated(extension, modality, name_entry) for modality in MODALITIES}
         addition = AdditionEntry(
@@ -172,11 +172,11 @@ def _extend_recall(extension: _Extension) -> Mapping[str, ChannelEntry]:
     return {TagSimilarity.name: index.entry()}
 
 
-def _extend_rank(extension: _Extension) -> None:
+def _extend_rank(extension: _Extension, encoders: Encoders) -> None:
     """Write the catalog encoded by rank's tag tower, with the added tags, known by name only, last."""
     if extension.manifest.ranker is None:
         return
-    ranker = load_ranker(extension.bundle, extension.manifest)
+    ranker = load_ranker(extension.bundle, extension.manifest, encoders)
     assert isinstance(ranker, ContrastiveRanker)
     tags = np.concatenate([ranker.scorer.tag_vectors, ranker.scorer.encoder.encode_names(extension.names)])
     (extension.folder / "rank").mkdir()

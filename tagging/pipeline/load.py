@@ -50,7 +50,7 @@ def load_tagger(
     encoders = load_encoders(configured if reads_media else configured.of_text(), triton)
     check_encoders(manifest, encoders)
     try:
-        recall_stage, ranker = RecallStage.load(folder, manifest), load_ranker(folder, manifest)
+        recall_stage, ranker = RecallStage.load(folder, manifest), load_ranker(folder, manifest, encoders)
         predictions = load_held_out_predictions(folder, manifest)
     except Exception:
         read_manifest(folder)  # names a file damaged since, whatever the library reported
@@ -86,13 +86,16 @@ def load_held_out_predictions(folder: Path, manifest: BundleManifest) -> HeldOut
         return HeldOutPredictions.load(folder / "answers.parquet")
 
 
-def load_ranker(folder: Path, manifest: BundleManifest) -> Ranker:
-    """Return the trained ranker; without one, the ranker by recall's probabilities or by its channels' noisy or."""
+def load_ranker(folder: Path, manifest: BundleManifest, encoders: Encoders) -> Ranker:
+    """Return the trained ranker; without one, the ranker by recall's probabilities or by its channels' noisy or.
+
+    encoders: the bundle's
+    """
     config = manifest.config.rank
     if manifest.ranker is not None and config.ranker is not None:
         device = torch_device(config.ranker.device, "rank.ranker.device")
         with artifact_errors(folder):
-            return ContrastiveRanker.load(folder / "rank", config.ranker, device)
+            return ContrastiveRanker.load(folder / "rank", config.ranker, encoders.text, device)
     return NoisyOrRanker(config.fusion) if manifest.learnt is None else RecallProbabilityRanker()
 
 

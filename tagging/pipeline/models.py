@@ -39,7 +39,9 @@ class PipelineModels:
             embeddings = [embed(self.encoders, v.video, f) for v, f in zip(videos, features, strict=True)]
         with stages("recall"):
             candidates = self.recall_stage.recall(embeddings)
-        inputs = [RankInput(v.video, f, c) for v, f, c in zip(videos, features, candidates, strict=True)]
+        inputs = [
+            RankInput(v.video, f, e, c) for v, f, e, c in zip(videos, features, embeddings, candidates, strict=True)
+        ]
         with stages("rank"):
             scores = self.ranker.score(inputs)
         return [ScoredVideo(*parts) for parts in zip(inputs, embeddings, scores, strict=True)]

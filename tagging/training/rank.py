@@ -14,6 +14,7 @@ from rank.confidence import fit_confidence
 from rank.contrastive import ContrastiveRanker
 from rank.precision_control import HeldOutPredictions
 from rank.select import drop_implied
+from rank.texts import RowEncoder
 from rank.tree_reranker import cross_fitted_scores, fit_tree_reranker
 from tagging.bundle.manifest import RankerEntry
 from tagging.config.root import Config
@@ -47,18 +48,20 @@ class TrainedRanker:
 def train_rank(
     training_set: TrainingSet,
     recall: TrainedRecall,
+    text: RowEncoder | None,
     config: Config,
     progress: Progress,
     checkpoint: Path | None = None,
 ) -> TrainedRanker:
     """Train the rank stage by a configuration with a ranker.
 
+    text: the text encoder of the training set
     checkpoint: the file that the towers' training is saved in and resumed from
     Raises NothingToLearnError if the videos are not enough for any part of it.
     """
     ranker, seed = config.rank.ranker, config.training.seed
     assert ranker is not None
-    rank_data = build_rank_data(training_set.only(recall.train_rows), ranker, seed, progress)
+    rank_data = build_rank_data(training_set.only(recall.train_rows), text, ranker, seed, progress)
     tag_scorer = rank_data.train(ranker, seed, progress, recall.recalled, checkpoint)
     held_out = recall.fusion_candidates
     cosines = tag_scorer.cosines(_rank_inputs(training_set, held_out))
@@ -89,4 +92,4 @@ def predict_held_out(
 
 def _rank_inputs(training_set: TrainingSet, held_out: HeldOutCandidates) -> list[RankInput]:
     subset = training_set.only(held_out.rows)
-    return rank_inputs(subset.videos, subset.tokens, held_out.candidates)
+    return rank_inputs(subset.videos, subset.tokens, subset.embeddings, held_out.candidates)

@@ -202,7 +202,7 @@ def _train_rank(
     with run.watch("learn rank"):
         with _skipped_if_nothing_to_learn("no ranker is trained"):
             if ranker_to_train(run.config) is not None:
-                trained = train_rank(training_set, recall, run.config, run.progress, checkpoint)
+                trained = train_rank(training_set, recall, run.encoders.text, run.config, run.progress, checkpoint)
                 trained.save(folder)
         ranker = RecallProbabilityRanker() if trained is None else trained.ranker
         predictions = predict_held_out(ranker, training_set, recall.control_candidates)

@@ -26,7 +26,8 @@ def check_requirements(config: Config, checkpoint: Path | None) -> Hardware | No
     ranker = ranker_to_train(config)
     if ranker is None:
         return None
-    bert_folder(ranker.bert)
+    if ranker.bert is not None:
+        bert_folder(ranker.bert)
     hardware = Hardware.of(ranker)
     if checkpoint is not None:
         require_checkpoint(checkpoint)

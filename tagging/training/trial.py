@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rank.texts import RowEncoder
 from tagging.config.rank import RankerConfig
 from tagging.config.root import Config
 from tagging.errors import NothingToLearnError
@@ -26,9 +27,12 @@ class TrialData:
     recalled: TagLists | None  # n, the tags that recall proposes for each; None: there is no recall model
 
 
-def build_trial_data(training_set: TrainingSet, config: Config, ranker: RankerConfig, progress: Progress) -> TrialData:
+def build_trial_data(
+    training_set: TrainingSet, text: RowEncoder | None, config: Config, ranker: RankerConfig, progress: Progress
+) -> TrialData:
     """Train recall if negatives come from it, and build the ranker's training data.
 
+    text: the text encoder of the training set
     With too few videos to train recall on, all of them are for the ranker.
     """
     rows, recalled = np.arange(len(training_set)), None
@@ -38,5 +42,5 @@ def build_trial_data(training_set: TrainingSet, config: Config, ranker: RankerCo
             rows, recalled = recall.train_rows, recall.recalled
     except NothingToLearnError as error:
         logger.info("no negatives from recall: %s", error)
-    rank_data = build_rank_data(training_set.only(rows), ranker, config.training.seed, progress)
+    rank_data = build_rank_data(training_set.only(rows), text, ranker, config.training.seed, progress)
     return TrialData(rows, rank_data, recalled)

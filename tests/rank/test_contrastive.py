@@ -14,20 +14,22 @@ from torch import Tensor
 from rank.bert import load_tokenizer
 from rank.confidence import ConfidenceModel
 from rank.contrastive import ContrastiveRanker, TagScorer, TowerEncoder
+from rank.texts import BertStates
 from rank.towers import TagInput, Towers, VideoInput
 from rank.tree_reranker import fit_tree_reranker
 from tagging.bundle.manifest import BundleManifest, RankerEntry
 from tagging.config.rank import BertConfig, RankConfig, RankerConfig, TowersConfig, TreeRerankerConfig
 from tagging.config.root import Config
 from tagging.errors import ArtifactCorruptError
+from tagging.features.factory import Encoders
 from tagging.pipeline.load import load_ranker
 from tagging.ragged import Tokens
-from tagging.types import Candidates, ModalityFeatures, RankInput, VideoRef
+from tagging.types import Candidates, ModalityFeatures, RankInput, VideoEmbeddings, VideoRef
 from tests.support.tiny_bert import tiny_bert
 
 WORDS = ["the", "cat", "dog", "plays", "piano", "red", "car", "engine", "oven", "pasta", "guitar", "!"]
 CONFIG = RankerConfig(
-    bert=BertConfig(max_tokens=12),
+    bert=BertConfig(weights="unused", max_tokens=12),
     towers=TowersConfig(width=24, trained_layers=1, clusters=4, groups=2, expansion=1),
 )
 TAGS = 30
@@ -41,11 +43,12 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> TowerEncoder:
     vocabulary = tmp_path_factory.mktemp("words") / "vocab.txt"
     vocabulary.write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]) + "\n")
     torch.manual_seed(0)
-    towers = Towers(tiny_bert(), {"frames": 6, "audio": 4}, GRAPH, CONFIG.towers)
+    bert = tiny_bert()
+    towers = Towers(bert, {"frames": 6, "audio": 4}, GRAPH, CONFIG.towers)
     for name, value in towers.named_parameters():
         if name.startswith("bert.") or name == "graph.weight":
             torch.nn.init.normal_(value, std=0.3)  # else all texts are much the same, and the graph says nothing
-    return TowerEncoder(towers.eval(), load_tokenizer(vocabulary, CONFIG.bert.max_tokens))
+    return TowerEncoder(towers.eval(), BertStates(bert, load_tokenizer(vocabulary, 12), towers.lower_layers))
 
 
 def names_of(count: int, seed: int) -> list[str]:
@@ -60,7 +63,7 @@ def places() -> Floats:
 
 @pytest.fixture(scope="module")
 def scorer(encoder: TowerEncoder, places: Floats) -> TagScorer:
-    return TagScorer(encoder, encoder.encode_tags(encoder.encode_texts(names_of(TAGS, 1)), places))
+    return TagScorer(encoder, encoder.encode_tags(encoder.texts.of_texts(names_of(TAGS, 1)), places))
 
 
 def video(seed: int, text: str, frames: int = 0, audio: int = 0, new: Sequence[str] = ()) -> RankInput:
@@ -76,7 +79,8 @@ def video(seed: int, text: str, frames: int = 0, audio: int = 0, new: Sequence[s
     candidates = Candidates(
         rows, ("text",), likely[:, None], new={TAGS + n: name for n, name in enumerate(new)}, probabilities=likely
     )
-    return RankInput(VideoRef(f"v{seed}", title=text), ModalityFeatures(frames=seen, audio=heard), candidates)
+    features = ModalityFeatures(frames=seen, audio=heard)
+    return RankInput(VideoRef(f"v{seed}", title=text), features, VideoEmbeddings({}, title=text), candidates)
 
 
 def videos() -> list[RankInput]:
@@ -95,9 +99,10 @@ def videos() -> list[RankInput]:
 def states(encoder: TowerEncoder, text: str) -> tuple[Tensor, Tensor]:
     """Return the lower layers' output for one text in half precision; one masked token for a blank text."""
     if not text.strip():
-        return torch.zeros(1, 1, encoder.towers.bert.shape.width), torch.zeros(1, 1, dtype=torch.bool)
-    bert = encoder.towers.bert
-    [ids] = encoder.tokenizer.ids([text], 99)
+        return torch.zeros(1, 1, encoder.towers.text_dim), torch.zeros(1, 1, dtype=torch.bool)
+    assert isinstance(encoder.texts, BertStates)
+    bert = encoder.texts.bert
+    [ids] = encoder.texts.tokenizer.ids([text], 99)
     mask = torch.ones(1, len(ids), dtype=torch.bool)
     return bert.through(bert.enter(torch.from_numpy(ids)[None]), mask, slice(2)).half().float(), mask
 
@@ -197,13 +202,13 @@ def test_a_score_is_the_confidence_of_probability_cosine_and_reranker(ranker: Co
 def test_a_saved_ranker_scores_the_same_up_to_half_precision(
     ranker: ContrastiveRanker, saved: Path, tmp_path: Path
 ) -> None:
-    loaded = ContrastiveRanker.load(saved / "rank", CONFIG)
+    loaded = ContrastiveRanker.load(saved / "rank", CONFIG, None)
     for first, other in zip(ranker.score(videos()), loaded.score(videos()), strict=True):
         np.testing.assert_allclose(first.confidences, other.confidences, atol=5e-3)
     loaded.save(tmp_path)  # once they are halves nothing changes any more
     for path in (saved / "rank").iterdir():
         assert (tmp_path / path.name).read_bytes() == path.read_bytes()
-    again = ContrastiveRanker.load(tmp_path, CONFIG)
+    again = ContrastiveRanker.load(tmp_path, CONFIG, None)
     for first, other in zip(loaded.score(videos()), again.score(videos()), strict=True):
         np.testing.assert_array_equal(first.confidences, other.confidences)
 
@@ -258,6 +263,7 @@ FILES = ["towers.safetensors", "towers.json", "tokenizer.json", "tags.npy", "con
         *(cut_short(name) for name in FILES[:4] if name != "towers.json"),
         holding("towers.json", b"[]"),
         holding("towers.json", b'{"bert": [40, 16, 32, 2, 48, 3], "media": {"frames": 6}, "graph": 5}'),
+        holding("towers.json", b'{"bert": null, "text": 32, "media": {"frames": 6, "audio": 4}, "graph": 5}'),
         holding("confidence.json", b'{"likely": 1.0}'),
         *(holding("confidence.json", weighs(offsets)) for offsets in (b"[]", b'{"x": 1.0}', b'{"1": [2.0]}')),
         tags_of(np.zeros((TAGS, 8), np.float16)),
@@ -270,19 +276,19 @@ def test_a_damaged_file_is_a_domain_error(
     saved: Path, tmp_path: Path, tiny_config: Config, spoil: Callable[[Path], None]
 ) -> None:
     folder = Path(shutil.copytree(saved, tmp_path / "copy"))
-    assert isinstance(load_ranker(folder, manifest(tiny_config)), ContrastiveRanker)
+    assert isinstance(load_ranker(folder, manifest(tiny_config), Encoders()), ContrastiveRanker)
     spoil(folder / "rank")
     with pytest.raises(ArtifactCorruptError, match="copy cannot be loaded"):
-        load_ranker(folder, manifest(tiny_config))
+        load_ranker(folder, manifest(tiny_config), Encoders())
 
 
 def test_texts_are_packed_in_order_and_blank_ones_have_no_tokens(encoder: TowerEncoder) -> None:
     texts = ["", "the cat", " \n ", "piano", "dog " * 40]
-    kept: Tokens = encoder.encode_texts(texts)
+    kept: Tokens = encoder.texts.of_texts(texts)
     assert np.diff(kept.starts).tolist() == [0, 4, 0, 3, 12]
     for row, text in enumerate(texts):
         if text.strip():
             values = kept.values[kept.starts[row] : kept.starts[row + 1]]
             np.testing.assert_allclose(values, states(encoder, text)[0][0].numpy(), atol=4e-3)
-    assert len(encoder.encode_texts([])) == 0
+    assert len(encoder.texts.of_texts([])) == 0
     assert len(encoder.encode_names([])) == 0

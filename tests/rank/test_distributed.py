@@ -34,6 +34,7 @@ def test_two_processes_train_what_one_trains(at_once: int) -> None:
     toys, bert = toy(40, seed=1), without_dropout(tiny_bert())
     configs = [plain.model_copy(update={"processes": count}) for count in (1, 2)]
     single, two = (train_ranker(toys.data, toys.negatives(config), bert, config, 7, Silent()) for config in configs)
+    assert single.bert is not None
     assert not same(single.bert, bert)
     # Compare cosines, not weights: for weights without effect (the bias of keys) Adam turns rounding into full steps.
     before = cosines_of(trained(toys, plain.model_copy(update={"rate": 1e-9, "bert_rate": 1e-9})), toys.data)

@@ -5,7 +5,7 @@ from rank.fusion import NoisyOrRanker
 from rank.select import select
 from tagging.config.rank import NoisyOrConfig
 from tagging.config.root import SelectConfig
-from tagging.types import Candidates, ModalityFeatures, RankInput, TagScores, VideoRef
+from tagging.types import Candidates, ModalityFeatures, RankInput, TagScores, VideoEmbeddings, VideoRef
 
 NAN = float("nan")
 
@@ -15,7 +15,7 @@ def candidates(scores: list[list[float]]) -> Candidates:
 
 
 def confidences(scores: list[list[float]], config: NoisyOrConfig) -> list[float]:
-    given = RankInput(VideoRef("v"), ModalityFeatures(), candidates(scores))
+    given = RankInput(VideoRef("v"), ModalityFeatures(), VideoEmbeddings({}), candidates(scores))
     [result] = NoisyOrRanker(config).score([given])
     return [float(c) for c in result.confidences]
 
@@ -37,7 +37,9 @@ def test_channels_that_read_the_same_words_are_pooled_before_the_others_agree() 
         [[0.8, 0.2, 0.5], [NAN, 0.3, NAN], [0.6, NAN, NAN], [0.6, 0.01, NAN], [NAN, NAN, 0.4]], np.float32
     )
     given = Candidates(np.arange(5), ("written", "extracted", "seen"), scores)
-    [result] = NoisyOrRanker(NoisyOrConfig()).score([RankInput(VideoRef("v"), ModalityFeatures(), given)])
+    [result] = NoisyOrRanker(NoisyOrConfig()).score(
+        [RankInput(VideoRef("v"), ModalityFeatures(), VideoEmbeddings({}), given)]
+    )
     # odds of 4 and 1/4 pool to 1; odds of 3/2 and 1/9 to the root of 1/6
     not_extracted = (1 / 6) ** 0.5
     want = [1 - 0.5 * 0.5, 0.3, *[not_extracted / (1 + not_extracted)] * 2, 0.4]
@@ -46,7 +48,9 @@ def test_channels_that_read_the_same_words_are_pooled_before_the_others_agree() 
 
 def test_written_names_count_fully_where_nothing_is_extracted() -> None:
     given = Candidates(np.arange(1), ("written", "seen"), np.array([[0.6, NAN]], np.float32))
-    [result] = NoisyOrRanker(NoisyOrConfig()).score([RankInput(VideoRef("v"), ModalityFeatures(), given)])
+    [result] = NoisyOrRanker(NoisyOrConfig()).score(
+        [RankInput(VideoRef("v"), ModalityFeatures(), VideoEmbeddings({}), given)]
+    )
     assert result.confidences.tolist() == pytest.approx([0.6], rel=1e-5)
 
 

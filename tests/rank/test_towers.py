@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -12,11 +13,11 @@ from rank.towers import TagInput, Towers, VideoInput
 from tagging.bert import pooled
 from tagging.config.rank import TowersConfig
 from tagging.ragged import Tokens
-from tagging.types import MODALITIES, Modality
+from tagging.types import MODALITIES, AnyModality
 from tests.support.tiny_bert import SHAPE, tiny_bert, tokens_of
 
 CONFIG = TowersConfig(width=24, trained_layers=1, clusters=4, groups=2, expansion=1, dropout=0.3)
-MEDIA: dict[Modality, int] = {"frames": 6, "audio": 4}
+MEDIA: dict[AnyModality, int] = {"frames": 6, "audio": 4}
 
 
 def towers_of(config: TowersConfig = CONFIG, graph: int = 5) -> Towers:
@@ -180,3 +181,28 @@ def test_a_temperature_at_its_limit_can_still_be_trained() -> None:
     torch.autograd.backward(towers.scale())
     assert towers.log_scale.grad is not None
     assert towers.log_scale.grad.item() == pytest.approx(100.0)
+
+
+def test_rows_of_a_text_encoder_are_read_as_they_are() -> None:
+    torch.manual_seed(0)
+    towers = Towers(8, {}, 0, TowersConfig(width=8, clusters=2, groups=1)).eval()
+    rows = tokens_of([1, 1, 1], 8, seed=3)
+    with torch.no_grad():
+        tags = towers.encode_tags(TagInput(pad(rows), torch.zeros(3, 0)))
+    cosines = rows.values.astype(np.float32) / np.linalg.norm(rows.values.astype(np.float32), axis=1, keepdims=True)
+    # The projection begins orthogonal, so the tags' cosines are those of the rows.
+    np.testing.assert_allclose((tags @ tags.T).numpy(), cosines @ cosines.T, atol=1e-3)
+
+
+def test_speech_begins_as_a_title_of_the_same_words_and_its_absence_adds_nothing() -> None:
+    torch.manual_seed(0)
+    towers = Towers(8, {"speech": 8}, 0, TowersConfig(width=16, clusters=2, groups=1)).eval()
+    said, nothing = tokens_of([1], 8, seed=3), tokens_of([0], 8)
+    by_title, by_speech = (
+        read(towers, VideoInput(pad(text), {"speech": pad(speech)}))
+        for text, speech in ((said, nothing), (nothing, said))
+    )
+    torch.testing.assert_close(by_title, by_speech)
+    with torch.no_grad():
+        towers.media["speech"].projection.bias.add_(5.0)  # type: ignore[union-attr,operator]
+    torch.testing.assert_close(read(towers, VideoInput(pad(said), {"speech": pad(nothing)})), by_title)

@@ -140,6 +140,7 @@ def test_a_bert_is_trained_at_its_own_rate() -> None:
     assert max_change(trained(toys).bert, start) > 1e-3
 
 
-def max_change(first: Bert, other: Bert) -> float:
+def max_change(first: Bert | None, other: Bert) -> float:
+    assert first is not None
     states = zip(first.state_dict().values(), other.state_dict().values(), strict=True)
     return float(max((before - after).abs().max().item() for before, after in states))

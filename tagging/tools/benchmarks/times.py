@@ -63,7 +63,7 @@ def recall_times(
         videos, encoders, manifest.config.media, store, progress, with_tokens=manifest.ranker is not None
     )
     queries = extraction.embeddings
-    ranker = load_ranker(bundle, manifest)
+    ranker = load_ranker(bundle, manifest, encoders)
     before, started = now_mib(), time.perf_counter()
     parts, config = RecallParts.load(bundle, manifest), manifest.config.recall
     fusion = load_fusion(bundle, parts)
@@ -75,7 +75,7 @@ def recall_times(
     recall_stage = RecallStage.of(parts, fusion, config)
     tables["one video"], candidates = _stages(recall_stage, queries, progress)
     if isinstance(ranker, ContrastiveRanker):
-        inputs = rank_inputs(videos, extraction.tokens, candidates)
+        inputs = rank_inputs(videos, extraction.tokens, extraction.embeddings, candidates)
         tables["one video"] += _rank_stages(
             ranker, ExhaustiveRanker(ranker.scorer.tag_vectors, parts.catalog.hidden), inputs, progress
         )

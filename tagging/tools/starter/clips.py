@@ -65,8 +65,8 @@ def name_clips(
     if opened:
         manifest = _opened(manifest)
     config = manifest.config.encoders.model_copy(update=dict.fromkeys(without))
-    encoders, ranker = load_encoders(config), load_ranker(bundle, manifest)
-    models = PipelineModels(encoders, RecallStage.load(bundle, manifest), ranker)
+    encoders = load_encoders(config)
+    models = PipelineModels(encoders, RecallStage.load(bundle, manifest), load_ranker(bundle, manifest, encoders))
     named: list[NamedClip] = []
     with (
         progress.track("name clips", len(captions)) as advance,

@@ -6,6 +6,7 @@ import pytest
 
 from tagging.config.encoders import EncodersConfig
 from tagging.config.profiles import PROFILES
+from tagging.config.readers import WhisperConfig
 from tagging.errors import MissingPackageError
 from tagging.features import factory, listing
 from tagging.features.listing import list_models
@@ -34,7 +35,7 @@ def test_a_reader_whose_package_is_missing_names_the_extra(monkeypatch: pytest.M
     def absent(_: object) -> None:
         raise MissingPackageError("reading speech needs the package faster-whisper", "pip install 'videotag[speech]'")
 
-    monkeypatch.setitem(listing.FINDERS, listing.WhisperConfig, absent)  # type: ignore[arg-type]
+    monkeypatch.setitem(listing.FINDERS, WhisperConfig, absent)
     speech = list_models(PROFILES["offline"].encoders)[3]
     assert (speech.state, "videotag[speech]" in speech.missing) == ("missing", True)
 

@@ -14,6 +14,7 @@ from tagging.bundle.manifest import file_sha256
 from tagging.bundle.name_vectors import load_class_tags, load_name_vectors
 from tagging.config.root import Config
 from tagging.errors import ArtifactNotFoundError, InvalidTagsError, OutputExistsError
+from tagging.features.factory import load_encoders
 from tagging.maintenance.add_tags import add_tags, new_names
 from tagging.pipeline.load import load_ranker, load_tagger
 from tagging.progress import Silent
@@ -110,7 +111,8 @@ def test_the_ranker_encodes_added_tags_last_and_by_name_only(learnt_bundle: Path
     rows, more = (np.load(folder / "rank" / "tags.npy") for folder in (learnt_bundle, added))
     assert len(more) == len(rows) + 3
     np.testing.assert_array_equal(more[: len(rows)], rows)
-    ranker = load_ranker(learnt_bundle, read_manifest(learnt_bundle))
+    stated = read_manifest(learnt_bundle)
+    ranker = load_ranker(learnt_bundle, stated, load_encoders(stated.config.encoders))
     assert isinstance(ranker, ContrastiveRanker)
     for row, name in zip(more[-3:], ["Zebra crossing", "purring engine", "Dog"], strict=True):
         np.testing.assert_allclose(row, ranker.scorer.encoder.encode_names([name])[0], atol=2e-3)

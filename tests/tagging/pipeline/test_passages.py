@@ -34,7 +34,7 @@ def tagger_with(encoders: Encoders, bundle: Path) -> Tagger:
     names = manifest.config.recall.names.model_copy(update={"spoken": OPEN, "shown": OPEN})
     recall = manifest.config.recall.model_copy(update={"names": names})
     opened = manifest.model_copy(update={"config": manifest.config.model_copy(update={"recall": recall})})
-    models = PipelineModels(encoders, RecallStage.load(bundle, opened), load_ranker(bundle, opened))
+    models = PipelineModels(encoders, RecallStage.load(bundle, opened), load_ranker(bundle, opened, encoders))
     return make_tagger(opened, models)
 
 

@@ -188,7 +188,8 @@ def test_a_merged_tag_is_answered_as_what_it_became_with_all_its_evidence(learnt
 def with_offsets(bundle: Path, offsets: Mapping[int, float]) -> Tagger:
     """The bundle with thresholds of tags of their own."""
     manifest = read_manifest(bundle)
-    ranker, encoders = load_ranker(bundle, manifest), load_encoders(manifest.config.encoders)
+    encoders = load_encoders(manifest.config.encoders)
+    ranker = load_ranker(bundle, manifest, encoders)
     assert isinstance(ranker, ContrastiveRanker)
     ranker = replace(ranker, confidence=replace(ranker.confidence, offsets=offsets))
     return make_tagger(manifest, PipelineModels(encoders, RecallStage.load(bundle, manifest), ranker))
@@ -317,7 +318,9 @@ def test_a_created_tag_is_found_in_speech_until_it_is_undone(tiny_starter: Path)
     recall = manifest.config.recall.model_copy(update={"names": names})
     opened = manifest.model_copy(update={"config": manifest.config.model_copy(update={"recall": recall})})
     encoders = load_encoders(manifest.config.encoders)
-    models = PipelineModels(encoders, RecallStage.load(tiny_starter, opened), load_ranker(tiny_starter, opened))
+    models = PipelineModels(
+        encoders, RecallStage.load(tiny_starter, opened), load_ranker(tiny_starter, opened, encoders)
+    )
     reading = Reading((Passage("now the zebra crossing, and a dog", 3.0, 5.0, 0.9, "en"),))
     with make_tagger(opened, models) as tagger:
         desk = Desk(tagger, tiny_starter)

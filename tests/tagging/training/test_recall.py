@@ -15,6 +15,7 @@ from tagging.bundle.files import read_manifest
 from tagging.bundle.labelled_videos import LabelledVideos
 from tagging.config.root import Config
 from tagging.errors import InvalidSelectionError
+from tagging.features.factory import load_encoders
 from tagging.pipeline.load import load_held_out_predictions, load_ranker, load_tagger
 from tagging.pipeline.precision import LONGEST_ANSWER
 from tagging.progress import Silent
@@ -43,7 +44,7 @@ def test_the_bundle_contains_the_ranker_its_graph_and_held_out_predictions(preci
     assert manifest.ranker is not None
     assert manifest.ranker.videos == manifest.learnt.videos
     assert manifest.ranker.edges == pq.read_table(precise_bundle / "graph.parquet").num_rows > 0
-    names = {"towers.safetensors", "towers.json", "tokenizer.json", "tags.npy", "confidence.json"}
+    names = {"towers.safetensors", "towers.json", "tags.npy", "confidence.json"}
     assert {f"rank/{name}" for name in names} | {"graph.parquet", "answers.parquet"} <= set(manifest.files)
     assert len(np.load(precise_bundle / "rank" / "tags.npy")) == manifest.counts["tags"]
     answers = load_held_out_predictions(precise_bundle, manifest)
@@ -51,7 +52,7 @@ def test_the_bundle_contains_the_ranker_its_graph_and_held_out_predictions(preci
     assert len(answers) == manifest.learnt.kept_for_promises
     assert np.diff(answers.starts).max() <= LONGEST_ANSWER
     assert answers.right.any()
-    ranker = load_ranker(precise_bundle, manifest)
+    ranker = load_ranker(precise_bundle, manifest, load_encoders(manifest.config.encoders))
     assert isinstance(ranker, ContrastiveRanker)
     assert manifest.ranker.thresholds == len(ranker.confidence.offsets) > 0
 
@@ -111,7 +112,9 @@ def test_without_a_ranker_recall_controls_precision_too(precise_config: Config, 
     stated = read_manifest(tmp_path / "b")
     assert stated.ranker is None
     assert not [name for name in stated.files if name.startswith(("rank/", "graph"))]
-    assert isinstance(load_ranker(tmp_path / "b", stated), RecallProbabilityRanker)
+    assert isinstance(
+        load_ranker(tmp_path / "b", stated, load_encoders(stated.config.encoders)), RecallProbabilityRanker
+    )
     with load_tagger(tmp_path / "b") as tagger:
         for topic, words in WORDS.items():
             title = " ".join(words[:3])
