@@ -78,7 +78,7 @@ def test_ids_are_padded_to_a_multiple_and_masked(length: int, width: int) -> Non
     assert width % TOKENS_MULTIPLE == 0
     assert inputs["mask"].sum(axis=1).tolist() == [length, 1]
     assert inputs["ids"][inputs["mask"]].tolist() == [5] * length + [9]
-    assert (inputs["ids"].dtype, inputs["mask"].dtype) == (np.int32, np.bool_)
+    assert [str(values.dtype) for values in (inputs["ids"], inputs["mask"])] == ["int32", "bool"]
 
 
 def test_no_texts_send_nothing() -> None:
