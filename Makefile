@@ -1,7 +1,8 @@
 # `make check` is what CI runs after the README's set-up.
 BIN := .venv/bin
+BUILDER ?= docker
 
-.PHONY: audit check lint test test-fast format protos triton-env
+.PHONY: audit check lint test test-fast format protos triton-env image deploy-check
 
 check: lint test
 
@@ -32,3 +33,9 @@ triton-env: .triton-venv/installed # a Triton Inference Server, which tests mark
 	$(BIN)/python -m venv --clear .triton-venv
 	.triton-venv/bin/pip install --quiet --no-deps --requirement $<
 	touch $@
+
+image: # builds localhost/videotag; BUILDER=podman, and BUILD_ARGS as described in deploy/README.md
+	BUILDAH_FORMAT=docker $(BUILDER) build $(BUILD_ARGS) --file deploy/docker/Dockerfile --tag localhost/videotag .
+
+deploy-check: # lints and schemas of deploy/, tests of the alerts; lists what is skipped because a tool is missing
+	deploy/check.sh
