@@ -12,6 +12,8 @@ from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import Literal
 
+from recall.model import RecallModel
+from tagging.bundle.files import artifact_errors
 from tagging.bundle.files import read_manifest as read_bundle_manifest
 from tagging.bundle.manifest import BundleManifest
 from tagging.errors import InvalidConfigError
@@ -20,7 +22,7 @@ from tagging.files.atomic import partial_folder
 from tagging.pipeline.load import check_encoders
 from tagging.progress import Progress
 from tagging.triton.graph_files import OPSET, Graph, check_packages, difference_of, write_graph
-from tagging.triton.graphs_of_bundle import graphs_of, load_recall
+from tagging.triton.graphs_of_bundle import graphs_of
 from tagging.triton.model_config import BACKEND_FILE, CPU_FILE, GPU_FILE, GRAPH_FILE, cpu_config, gpu_config, printed
 from tagging.triton.repository import (
     MANIFEST,
@@ -57,8 +59,8 @@ def export_bundle(bundle: Path, repository: Path, progress: Progress) -> list[Ex
     """
     check_packages()
     manifest = read_bundle_manifest(bundle)
-    encoders = _load(manifest)
-    graphs = list(graphs_of(encoders, load_recall(bundle, manifest), manifest))
+    encoders = _encoders(manifest)
+    graphs = list(graphs_of(encoders, *_recall(bundle, manifest)))
     if not graphs:
         raise InvalidConfigError(
             f"bundle {manifest.version} has no network that runs on Triton", "its encoders have no weights"
@@ -78,12 +80,20 @@ def export_bundle(bundle: Path, repository: Path, progress: Progress) -> list[Ex
     return exported
 
 
-def _load(manifest: BundleManifest) -> Encoders:
+def _encoders(manifest: BundleManifest) -> Encoders:
     """Return the in-process encoders of a bundle, without its readers."""
     config = manifest.config.encoders.model_copy(update={"speech": None, "screen": None, "device": "cpu"})
     encoders = load_encoders(config)
     check_encoders(manifest, encoders)
     return encoders
+
+
+def _recall(bundle: Path, manifest: BundleManifest) -> tuple[RecallModel | None, str]:
+    """Return the recall model of a bundle, and its fingerprint; None if it has none."""
+    if manifest.learnt is None:
+        return None, ""
+    with artifact_errors(bundle):
+        return RecallModel.load(bundle / "learnt"), manifest.files["learnt/model.safetensors"].sha256[:16]
 
 
 def _has_files(folder: Path) -> bool:

@@ -39,8 +39,11 @@ def check_packages() -> None:
     try:
         import onnxruntime  # noqa: F401
         import onnxscript  # noqa: F401
-    except ImportError as error:
-        raise MissingPackageError(f"an export needs {error.name}", "pip install 'videotag[triton]'") from error
+        import tritonclient.grpc  # noqa: F401
+    except (ImportError, RuntimeError) as error:  # tritonclient without gRPC raises a RuntimeError
+        raise MissingPackageError(
+            f"an export cannot start: {error}", "pip install 'videotag[triton-export]'"
+        ) from error
 
 
 def write_graph(graph: Graph, path: Path) -> None:

@@ -1,7 +1,6 @@
 """Graphs of a bundle: one for each of its networks that runs on Triton, with samples from the in-process encoders."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,6 @@ from numpy.typing import NDArray
 from torch import nn
 
 from recall.model import RecallModel
-from tagging.bundle.manifest import BundleManifest
 from tagging.features import efficientnet_lite, trained
 from tagging.features.audio import VggishEncoder
 from tagging.features.base import FrameEncoder, SoundEncoder, TextEncoder
@@ -41,21 +39,15 @@ SAMPLE_TEXTS = (
     "夏の夜の花火",
     "a beginner's guide to the guitar, lesson 12: chords, rhythm and the first song " * 12,
 )
-LEARNT_WEIGHTS = "learnt/model.safetensors"
 
 
-def graphs_of(encoders: Encoders, recall: RecallModel | None, manifest: BundleManifest) -> Iterator[Graph]:
+def graphs_of(encoders: Encoders, recall: RecallModel | None, recall_fingerprint: str) -> Iterator[Graph]:
     """Yield the graph of every network. recall: the recall model of the bundle, if it has one"""
     for graph in (_text(encoders.text), _frames(encoders.frames), _audio(encoders.audio)):
         if graph is not None:
             yield graph
     if recall is not None:
-        yield recall_video_graph(recall, manifest.files[LEARNT_WEIGHTS].sha256[:16])
-
-
-def load_recall(bundle: Path, manifest: BundleManifest) -> RecallModel | None:
-    """Return the recall model of a bundle; None if it has none."""
-    return None if manifest.learnt is None else RecallModel.load(bundle / "learnt")
+        yield recall_video_graph(recall, recall_fingerprint)
 
 
 def _text(encoder: TextEncoder | None) -> Graph | None:

@@ -1,0 +1,65 @@
+"""Bundles with small networks, and repositories that they were exported to."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tagging.bundle.files import copy_missing_files, read_manifest, write_manifest
+from tagging.bundle.manifest import EncoderEntry
+from tagging.config.encoders import EncodersConfig, MultilingualE5Config, TrainedAudioConfig, TrainedVisionConfig
+from tagging.features.factory import load_encoders
+from tagging.progress import Silent
+from tagging.triton.export import export_bundle
+from tests.support.build_once import build_once
+from tests.support.tiny_e5 import tiny_e5
+from tests.tagging.features.conftest import minilm, open_clip, tiny_clip, tiny_text  # noqa: F401  fixtures
+
+
+def _encoders(text: Path) -> EncodersConfig:
+    """Return a small random E5, and the trained encoders of the package."""
+    return EncodersConfig(
+        device="cpu",
+        text=MultilingualE5Config(backend="multilingual-e5", weights=str(text), max_tokens=16),
+        vision=TrainedVisionConfig(backend="videotag-vision"),
+        audio=TrainedAudioConfig(backend="videotag-audio"),
+    )
+
+
+def _write_bundle(bundle: Path, folder: Path, config: EncodersConfig) -> None:
+    """Write the bundle as if these were its encoders; its indexes are left as they are."""
+    manifest = read_manifest(bundle)
+    folder.mkdir()
+    copy_missing_files(bundle, folder, manifest)
+    entries = {
+        modality: EncoderEntry(fingerprint=encoder.fingerprint, dim=encoder.dim)
+        for modality, encoder in load_encoders(config).present().items()
+    }
+    whole = manifest.config.model_copy(update={"encoders": config})
+    write_manifest(folder, manifest.model_copy(update={"config": whole, "encoders": entries}))
+
+
+@pytest.fixture(scope="session")
+def bundles(built_once: Path, tiny_starter: Path) -> tuple[Path, Path]:
+    """Two bundles that differ in their text encoder."""
+
+    def build(folder: Path) -> None:
+        for seed in (0, 1):
+            text = tiny_e5(seed).write(folder / f"{seed}.bin")
+            _write_bundle(tiny_starter, folder / f"bundle{seed}", _encoders(text))
+
+    folder = build_once(built_once, "bundles-with-networks", build)
+    return folder / "bundle0", folder / "bundle1"
+
+
+@pytest.fixture(scope="session")
+def repositories(built_once: Path, bundles: tuple[Path, Path]) -> tuple[Path, Path]:
+    """A repository of the first bundle, and one to which the second was exported later. Tests that write copy them."""
+
+    def build(folder: Path) -> None:
+        export_bundle(bundles[0], folder / "first", Silent())
+        shutil.copytree(folder / "first", folder / "both")
+        export_bundle(bundles[1], folder / "both", Silent())
+
+    folder = build_once(built_once, "triton-repositories", build)
+    return folder / "first", folder / "both"

@@ -1,0 +1,110 @@
+"""Export of bundles to a Triton model repository."""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tagging.bundle.files import read_manifest as read_bundle_manifest
+from tagging.errors import ArtifactCorruptError, ArtifactNotFoundError, InvalidConfigError
+from tagging.features.triton.contract import text_model
+from tagging.progress import Silent
+from tagging.triton.export import export_bundle
+from tagging.triton.repository import ModelEntry, VersionEntry, read_manifest, read_samples, version_of
+from tests.support.cli import run
+
+Pair = tuple[Path, Path]
+
+
+def contents(folder: Path) -> dict[str, str]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def test_bundles_share_the_networks_that_are_equal(repositories: Pair, bundles: Pair) -> None:
+    first, both = (contents(repository) for repository in repositories)
+    added = {name for name in both if first.get(name) != both[name]}
+    assert added == {
+        "manifest.json", "text/config.pbtxt", "text/configs/cpu.pbtxt",
+        "text/2/model.onnx", "text/2/model.py", "text/2/samples.npz",
+    }  # fmt: skip
+    manifest, versions = read_manifest(repositories[1]), [read_bundle_manifest(bundle).version for bundle in bundles]
+    assert [manifest.bundles[version].models for version in versions] == [
+        {"text": 1, "frames": 1, "audio": 1},
+        {"text": 2, "frames": 1, "audio": 1},
+    ]
+
+
+def test_the_manifest_states_fingerprints_and_the_hash_of_every_file(repositories: Pair, bundles: Pair) -> None:
+    repository = repositories[1]
+    manifest = json.loads((repository / "manifest.json").read_text())
+    for model, entry in manifest["models"].items():
+        for version, each in entry["versions"].items():
+            assert each["files"] == contents(repository / model / version)
+            assert each["largest_difference"] <= 1e-4
+    for bundle in map(read_bundle_manifest, bundles):
+        exported = manifest["bundles"][bundle.version]
+        assert exported["encoders"] == {name: entry.fingerprint for name, entry in bundle.encoders.items()}
+        for model, version in exported["models"].items():
+            fingerprint = manifest["models"][model]["versions"][str(version)]["fingerprint"]
+            assert fingerprint == bundle.encoders[model].fingerprint
+
+
+def test_samples_are_inputs_of_the_contract_and_outputs_of_the_encoder(repositories: Pair) -> None:
+    inputs, outputs = read_samples(repositories[0] / "text" / "1" / "samples.npz")
+    assert (inputs["ids"].dtype, inputs["mask"].dtype) == (np.dtype(np.int32), np.dtype(np.bool_))
+    np.testing.assert_allclose(np.linalg.norm(outputs["row"], axis=1), 1, atol=1e-5)
+    inputs, _ = read_samples(repositories[0] / "frames" / "1" / "samples.npz")
+    assert (inputs["pixels"].dtype, inputs["pixels"].shape[1:]) == (np.dtype(np.uint8), (112, 112, 3))
+
+
+def test_an_export_of_the_same_bundle_writes_no_model(repositories: Pair, bundles: Pair, tmp_path: Path) -> None:
+    repository = tmp_path / "models"
+    shutil.copytree(repositories[1], repository)
+    result = run("triton", "export", "--bundle", bundles[1], "--out", repository, "--format", "json")
+    exported = [(each["model"], each["version"], each["state"]) for each in json.loads(result.stdout)["models"]]
+    assert exported == [("text", 2, "shared"), ("frames", 1, "shared"), ("audio", 1, "shared")]
+    assert contents(repository) == contents(repositories[1])
+
+
+def test_a_damaged_version_stops_the_export_and_nothing_is_written(
+    repositories: Pair, bundles: Pair, tmp_path: Path
+) -> None:
+    repository = tmp_path / "models"
+    shutil.copytree(repositories[0], repository)
+    (repository / "audio" / "1" / "model.onnx").write_bytes(b"")
+    before = contents(tmp_path)
+    with pytest.raises(ArtifactCorruptError, match=r"audio/1/model\.onnx was changed after the export"):
+        export_bundle(bundles[0], repository, Silent())
+    assert contents(tmp_path) == before
+
+
+def test_a_folder_of_something_else_is_refused(bundles: Pair, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(ArtifactNotFoundError, match=r"no repository of an export: it has no manifest\.json"):
+        export_bundle(bundles[0], tmp_path, Silent())
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_a_bundle_without_networks_is_refused(tiny_bundle: Path, tmp_path: Path) -> None:
+    with pytest.raises(InvalidConfigError, match="has no network that runs on Triton"):
+        export_bundle(tiny_bundle, tmp_path / "models", Silent())
+    assert not (tmp_path / "models").exists()
+
+
+def test_versions_of_a_model_have_the_same_tensors() -> None:
+    version = VersionEntry(fingerprint="aa", opset=18, largest_difference=0, files={})
+    entry = ModelEntry(spec=text_model(384), versions={3: version})
+    assert version_of(entry, text_model(384), "aa") == 3
+    assert version_of(entry, text_model(384), "bb") is None
+    with pytest.raises(InvalidConfigError, match="text of this repository has other tensors"):
+        version_of(entry, text_model(768), "aa")
+
+
+def test_an_address_without_a_port_is_wrong_usage(tmp_path: Path) -> None:
+    result = run("triton", "check", tmp_path, "somewhere")
+    assert result.returncode == 2
+    assert "'somewhere' is not HOST:PORT" in result.stderr

@@ -1,0 +1,76 @@
+"""Configurations of models for Triton, read back as Triton reads them."""
+
+from pathlib import Path
+
+import pytest
+from google.protobuf import text_format
+from tritonclient.grpc import model_config_pb2
+
+from tagging.features.triton import contract
+from tagging.features.triton.contract import ModelSpec
+from tagging.triton.model_config import cpu_config, gpu_config, printed
+
+SPECS = [
+    contract.text_model(384),
+    contract.frames_model(260, 240, 1280),
+    contract.audio_model(128),
+    contract.recall_video_model(64, {"text": 384, "frames": 1280}),
+]
+
+
+def parsed(text: str) -> model_config_pb2.ModelConfig:
+    return text_format.Parse(text, model_config_pb2.ModelConfig())
+
+
+@pytest.mark.parametrize("make", [gpu_config, cpu_config])
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
+def test_a_printed_configuration_has_the_tensors_of_the_contract(spec: ModelSpec, make: object) -> None:
+    assert callable(make)
+    config = parsed(printed(make(spec, {3: "cc", 1: "aa"})))
+    assert config.name == spec.name
+    assert config.max_batch_size == spec.max_rows
+    for tensors, fields in ((spec.inputs, config.input), (spec.outputs, config.output)):
+        names = [model_config_pb2.DataType.Name(field.data_type) for field in fields]
+        assert [(tensor.name, f"TYPE_{tensor.dtype}", list(tensor.shape)) for tensor in tensors] == [
+            (field.name, name, list(field.dims)) for field, name in zip(fields, names, strict=True)
+        ]
+    assert list(config.version_policy.specific.versions) == [1, 3]
+    parameters = {name: value.string_value for name, value in config.parameters.items()}
+    assert contract.versions_by_fingerprint(parameters) == {"aa": 1, "cc": 3}
+    assert parameters["environment"]
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
+def test_requests_are_batched_without_a_queue_policy(spec: ModelSpec) -> None:
+    for make in (gpu_config, cpu_config):
+        batching = parsed(printed(make(spec, {1: "aa"}))).dynamic_batching
+        assert 0 < max(batching.preferred_batch_size) <= spec.max_rows
+        assert not batching.HasField("default_queue_policy")
+        assert not batching.priority_queue_policy
+
+
+def test_gpus_run_the_graph_itself_and_cpus_a_model_in_python() -> None:
+    gpu, cpu = (parsed(printed(make(SPECS[0], {1: "aa"}))) for make in (gpu_config, cpu_config))
+    assert (gpu.platform, gpu.default_model_filename) == ("onnxruntime_onnx", "model.onnx")
+    assert (cpu.backend, cpu.default_model_filename) == ("python", "model.py")
+    kinds = [config.instance_group[0].kind for config in (gpu, cpu)]
+    assert kinds == [model_config_pb2.ModelInstanceGroup.KIND_GPU, model_config_pb2.ModelInstanceGroup.KIND_CPU]
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
+def test_a_warm_up_gives_every_input_a_whole_shape(spec: ModelSpec) -> None:
+    for make in (gpu_config, cpu_config):
+        config = parsed(printed(make(spec, {1: "aa"})))
+        assert config.model_warmup
+        for warm_up in config.model_warmup:
+            assert set(warm_up.inputs) == {tensor.name for tensor in spec.inputs}
+            assert 1 <= warm_up.batch_size <= spec.max_rows
+            for each in warm_up.inputs.values():
+                assert min(each.dims) > 0
+
+
+def test_the_files_of_an_export_are_these_configurations(repositories: tuple[Path, Path]) -> None:
+    _, both = repositories
+    for file in ("config.pbtxt", "configs/cpu.pbtxt"):
+        assert list(parsed((both / "text" / file).read_text()).version_policy.specific.versions) == [1, 2]
+        assert list(parsed((both / "audio" / file).read_text()).version_policy.specific.versions) == [1]
