@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from tagging import paths
+from tagging.cli import options as cli_options
 from tagging.cli.console import print_table, progress
 from tagging.errors import VideotagError
 from tagging.tools import options
@@ -253,6 +254,21 @@ def index_backends_command(
     from tagging.tools.benchmarks.index_backends import compare_backends
 
     typer.echo(compare_backends(embeddings, rows, dim, backend, uri, k, seed), nl=False)
+
+
+@app.command("triton")
+def triton_command(
+    url: Annotated[str, typer.Argument(metavar="URL", help="grpc://HOST:PORT of a server with the bundle's models.")],
+    bundle: cli_options.Bundle = None,
+    seconds: Annotated[float, typer.Option("--seconds", min=0.1, metavar="S", help="For each row and side.")] = 10.0,
+    calls: Annotated[int, typer.Option("--calls", min=1, metavar="N", help="Calls at once to the server.")] = 4,
+    seed: Seed = SEED,
+    form: options.Format = options.TableFormat.table,
+) -> None:
+    """Compare encoders on Triton with the same encoders in this process: latency and throughput."""
+    from tagging.tools.benchmarks.triton import compare
+
+    options.print_tables({"encoders": compare(bundle or paths.default_bundle(), url, seconds, calls, seed)}, form)
 
 
 @app.command("composite")
