@@ -104,7 +104,8 @@ def _rebuild_indexes(
             vectors, video_rows = search.live()
             if len(vectors) or channel in manifest.channels:
                 index = build_index(vectors, manifest.config.recall.index, manifest.config.training.seed)
-                row_index = RowIndex(index, new_rows[video_rows])
+                # The background stays, as the fusion was fitted with it.
+                row_index = RowIndex(index, new_rows[video_rows], search.background)
                 row_index.save(folder / "channels" / channel)
                 entries[channel] = row_index.entry()
             advance(1)
