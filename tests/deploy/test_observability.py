@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any, get_args
 
 import grpc
@@ -11,10 +12,12 @@ import yaml
 from opentelemetry.trace import NoOpTracer
 from prometheus_client import CollectorRegistry
 
+from tagging.features.triton.availability import Availability
 from tagging.pipeline.stages import Stage
 from tagging.service.observe.metrics import METHODS, OTHER, REJECTING, Metrics, Outcome
 from tagging.service.observe.readings import Readings, register
 from tagging.service.observe.stages import TimedStages
+from tagging.service.observe.triton import TritonCollector
 from tests.support.paths import REPOSITORY
 
 DEPLOY = REPOSITORY / "deploy"
@@ -31,6 +34,13 @@ VALUES = {
 NAME = re.compile(r"\b(?:tagging|process|python)_[a-z_]+\b")
 SELECTED = re.compile(r"\b((?:tagging|process|python)_[a-z_]+)(?:\{([^}]*)\})?")
 MATCHER = re.compile(r'(\w+)(=~|!~|!=|=)"([^"]*)"')
+
+
+class OneModel:
+    """Stands for a connection to Triton with one model."""
+
+    models = (SimpleNamespace(spec=SimpleNamespace(name="text")),)
+    client = SimpleNamespace(availability=Availability(), reloads=0)
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +65,8 @@ def measured() -> dict[str, set[str]]:
             certificate_expiry_s=lambda: 0.0,
         ),
     )
+    triton: Any = OneModel()
+    registry.register(TritonCollector(triton))
     found: dict[str, set[str]] = {}
     for family in registry.collect():
         for sample in family.samples:
