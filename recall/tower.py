@@ -23,6 +23,7 @@ class Tower(nn.Module):
         """dims: the width of every view except the n-grams, whose vectors have the tower's own width."""
         super().__init__()
         self.dims = dict(dims)
+        self.width = width
         self.views = (NGRAMS, *dims)
         self.enter = nn.ModuleDict({view: nn.Linear(dim, width) for view, dim in dims.items()})
         self.norms = nn.ModuleDict({view: nn.LayerNorm(width) for view in self.views})

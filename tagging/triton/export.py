@@ -6,12 +6,13 @@ last: a server that reads the repository meanwhile finds complete models.
 """
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import Literal
 
+from rank.contrastive import ContrastiveRanker
 from recall.model import RecallModel
 from tagging.bundle.files import artifact_errors
 from tagging.bundle.files import read_manifest as read_bundle_manifest
@@ -21,9 +22,10 @@ from tagging.features.factory import Encoders, load_encoders
 from tagging.files.atomic import partial_folder
 from tagging.pipeline.load import check_encoders
 from tagging.progress import Progress
+from tagging.triton.encoder_graphs import encoder_graphs, recall_video_graph
 from tagging.triton.graph_files import OPSET, Graph, check_packages, difference_of, write_graph
-from tagging.triton.graphs_of_bundle import graphs_of
 from tagging.triton.model_config import BACKEND_FILE, CPU_FILE, GPU_FILE, GRAPH_FILE, cpu_config, gpu_config, printed
+from tagging.triton.rank_graphs import rank_graphs
 from tagging.triton.repository import (
     MANIFEST,
     SAMPLES,
@@ -60,7 +62,7 @@ def export_bundle(bundle: Path, repository: Path, progress: Progress) -> list[Ex
     check_packages()
     manifest = read_bundle_manifest(bundle)
     encoders = _encoders(manifest)
-    graphs = list(graphs_of(encoders, *_recall(bundle, manifest)))
+    graphs = [*encoder_graphs(encoders), *_learnt_graphs(bundle, manifest, encoders)]
     if not graphs:
         raise InvalidConfigError(
             f"bundle {manifest.version} has no network that runs on Triton", "its encoders have no weights"
@@ -88,12 +90,22 @@ def _encoders(manifest: BundleManifest) -> Encoders:
     return encoders
 
 
-def _recall(bundle: Path, manifest: BundleManifest) -> tuple[RecallModel | None, str]:
-    """Return the recall model of a bundle, and its fingerprint; None if it has none."""
-    if manifest.learnt is None:
-        return None, ""
+def _learnt_graphs(bundle: Path, manifest: BundleManifest, encoders: Encoders) -> Iterator[Graph]:
+    """Yield the graphs of the networks that the bundle was trained with."""
     with artifact_errors(bundle):
-        return RecallModel.load(bundle / "learnt"), manifest.files["learnt/model.safetensors"].sha256[:16]
+        if manifest.learnt is not None:
+            yield recall_video_graph(
+                RecallModel.load(bundle / "learnt").videos, _weights(manifest, "learnt/model.safetensors")
+            )
+        config = manifest.config.rank.ranker
+        if manifest.ranker is not None and config is not None:
+            ranker = ContrastiveRanker.load(bundle / "rank", config, encoders.text)
+            yield from rank_graphs(ranker.scorer.encoder.towers, _weights(manifest, "rank/towers.safetensors"))
+
+
+def _weights(manifest: BundleManifest, file: str) -> str:
+    """Return the fingerprint of weights of a bundle."""
+    return manifest.files[file].sha256[:16]
 
 
 def _has_files(folder: Path) -> bool:

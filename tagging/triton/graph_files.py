@@ -49,9 +49,10 @@ def check_packages() -> None:
 def write_graph(graph: Graph, path: Path) -> None:
     """Export the module of a graph to a file that holds its weights."""
     inputs = tuple(torch.from_numpy(graph.inputs[tensor.name]) for tensor in graph.spec.inputs)
-    rows, length = torch.export.Dim("rows"), torch.export.Dim("length")
     dims = [
-        {0: rows, **{axis: length for axis, size in enumerate(tensor.shape, 1) if size == ANY}}
+        dict.fromkeys(
+            (0, *(axis for axis, size in enumerate(tensor.shape, 1) if size == ANY)), torch.export.Dim.DYNAMIC
+        )
         for tensor in graph.spec.inputs
     ]
     is_variadic = bool(graph.module.forward.__code__.co_flags & CO_VARARGS)

@@ -28,6 +28,8 @@ PREFERRED_ROWS: Mapping[str, tuple[int, ...]] = {
     contract.FRAMES: (16, 32, 64),
     contract.AUDIO: (16, 64, 256),
     contract.RECALL_VIDEO: (8, 32, 256),
+    contract.RANK_VIDEO: (8, 32, 64),
+    contract.RANK_TAGS: (8, 32, 256),
 }
 
 

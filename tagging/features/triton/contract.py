@@ -6,6 +6,8 @@ The exporter (`tagging/triton`) writes models of these specifications, and the c
     frames          pixels                  -> tokens
     audio           examples                -> tokens
     recall_video    ngrams, views, present  -> hidden, attention
+    rank_video      tokens and their masks  -> row
+    rank_tags       text, text_mask, graph  -> row
 
 Tokenising, decoding, resizing and log-mel are CPU work and stay in the caller, and so do the class probabilities of
 tokens: one small matrix product, which is also needed for stored tokens. Arithmetic on tensors is in the graph:
@@ -20,12 +22,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from tagging.types import AnyModality
+
 DataType = Literal["UINT8", "INT32", "BOOL", "FP32"]  # Triton's names
 
 TEXT = "text"
 FRAMES = "frames"
 AUDIO = "audio"
 RECALL_VIDEO = "recall_video"
+RANK_VIDEO = "rank_video"
+RANK_TAGS = "rank_tags"
 
 ANY = -1  # a dimension that differs between calls
 
@@ -35,6 +41,8 @@ MAX_ROWS: Mapping[str, int] = {
     FRAMES: 64,
     AUDIO: 256,
     RECALL_VIDEO: 256,
+    RANK_VIDEO: 64,
+    RANK_TAGS: 256,
 }
 
 # Triton batches requests whose tensors have equal shapes but for their rows, so texts are padded to a multiple of this.
@@ -105,11 +113,37 @@ def recall_video_model(width: int, views: Mapping[str, int]) -> ModelSpec:
     )
 
 
+def rank_video_model(text: int, media: Mapping[AnyModality, int], width: int) -> ModelSpec:
+    """The video tower of the ranker: padded tokens (rank/padding.py) -> (B, D) unit rows, zeros without any token.
+
+    text: width of the text states (rank/texts.py); media: width of the tokens of each other modality, in the order of
+    the tower; width: D
+
+    For each of them an input of (B, T, its width) under its name, with zeros after the end, and the mask (B, T), True
+    where there is a token, under its name and `_mask`. T is at least 1 and differs between modalities.
+    """
+    inputs = (*_padded("text", text), *(tensor for name, dim in media.items() for tensor in _padded(name, dim)))
+    return ModelSpec(RANK_VIDEO, inputs, (Tensor("row", "FP32", (width,)),))
+
+
+def rank_tags_model(text: int, graph: int, width: int) -> ModelSpec:
+    """The tag tower of the ranker: padded text states of the name, and (B, G) graph embeddings -> (B, D) unit rows.
+
+    text, width: as those of the video tower; graph: G, zeros for a tag without one; 0: there is no such input
+    """
+    inputs = (*_padded("text", text), *((Tensor("graph", "FP32", (graph,)),) if graph else ()))
+    return ModelSpec(RANK_TAGS, inputs, (Tensor("row", "FP32", (width,)),))
+
+
+def _padded(name: str, dim: int) -> tuple[Tensor, Tensor]:
+    return Tensor(name, "FP32", (ANY, dim)), Tensor(f"{name}_mask", "BOOL", (ANY,))
+
+
 def fingerprint_parameters(fingerprints: Mapping[int, str]) -> dict[str, str]:
     """Return the parameters of a model's configuration for the fingerprint of each version.
 
     For an encoder it is the encoder's; for a part of a bundle the first 16 digits of the sha256
-    of its weights (`learnt/model.safetensors`), which the manifest of the bundle states.
+    of its weights (`learnt/model.safetensors`, `rank/towers.safetensors`), which the manifest of the bundle states.
     """
     return {f"{FINGERPRINT_PREFIX}{version}": fingerprint for version, fingerprint in fingerprints.items()}
 

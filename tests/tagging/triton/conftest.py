@@ -26,7 +26,7 @@ def _encoders(text: Path) -> EncodersConfig:
     )
 
 
-def _write_bundle(bundle: Path, folder: Path, config: EncodersConfig) -> None:
+def write_bundle(bundle: Path, folder: Path, config: EncodersConfig) -> None:
     """Write the bundle as if these were its encoders; its indexes are left as they are."""
     manifest = read_manifest(bundle)
     folder.mkdir()
@@ -46,7 +46,7 @@ def bundles(built_once: Path, tiny_starter: Path) -> tuple[Path, Path]:
     def build(folder: Path) -> None:
         for seed in (0, 1):
             text = tiny_e5(seed).write(folder / f"{seed}.bin")
-            _write_bundle(tiny_starter, folder / f"bundle{seed}", _encoders(text))
+            write_bundle(tiny_starter, folder / f"bundle{seed}", _encoders(text))
 
     folder = build_once(built_once, "bundles-with-networks", build)
     return folder / "bundle0", folder / "bundle1"

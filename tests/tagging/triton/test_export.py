@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 
 from tagging.bundle.files import read_manifest as read_bundle_manifest
+from tagging.config.encoders import EncodersConfig, HashedTextConfig
 from tagging.errors import ArtifactCorruptError, ArtifactNotFoundError, InvalidConfigError
 from tagging.features.triton.contract import text_model
 from tagging.progress import Silent
 from tagging.triton.export import export_bundle
 from tagging.triton.repository import ModelEntry, VersionEntry, read_manifest, read_samples, version_of
 from tests.support.cli import run
+from tests.tagging.triton.conftest import write_bundle
 
 Pair = tuple[Path, Path]
 
@@ -89,9 +91,10 @@ def test_a_folder_of_something_else_is_refused(bundles: Pair, tmp_path: Path) ->
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
-def test_a_bundle_without_networks_is_refused(tiny_bundle: Path, tmp_path: Path) -> None:
+def test_a_bundle_without_networks_is_refused(tiny_starter: Path, tmp_path: Path) -> None:
+    write_bundle(tiny_starter, tmp_path / "bundle", EncodersConfig(text=HashedTextConfig(backend="hashed-ngrams")))
     with pytest.raises(InvalidConfigError, match="has no network that runs on Triton"):
-        export_bundle(tiny_bundle, tmp_path / "models", Silent())
+        export_bundle(tmp_path / "bundle", tmp_path / "models", Silent())
     assert not (tmp_path / "models").exists()
 
 

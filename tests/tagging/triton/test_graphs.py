@@ -1,5 +1,6 @@
 """ONNX graphs against the in-process encoders, on other inputs than the samples of an export."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -8,8 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
-from recall.model import RecallModel
+from rank.contrastive import TowerEncoder
+from rank.padding import pad
+from rank.towers import Towers
+from recall.tower import Tower
+from tagging.config.rank import TowersConfig
 from tagging.errors import ArtifactMismatchError
 from tagging.features.e5_file import read_e5
 from tagging.features.factory import Encoders
@@ -17,9 +23,11 @@ from tagging.features.text import SentenceTransformerEncoder
 from tagging.features.triton.encoders import padded
 from tagging.features.vision import OpenClipEncoder
 from tagging.features.weights import ClipSource
+from tagging.ragged import Tokens
+from tagging.triton.encoder_graphs import encoder_graphs, recall_video_graph
 from tagging.triton.graph_files import Arrays, Graph, difference_of, run_graph, write_graph
-from tagging.triton.graphs_of_bundle import graphs_of, recall_video_graph
-from tagging.types import Frames
+from tagging.triton.rank_graphs import rank_graphs
+from tagging.types import AnyModality, Frames, VideoEmbeddings
 from tests.support.tiny_e5 import tiny_e5
 
 TEXTS = ("two cats", "猫 собака", "a dog and a cat play with a ball in the garden, and it rains", "x")
@@ -33,7 +41,7 @@ def written(graph: Graph, folder: Path) -> Path:
 
 def test_a_sentence_transformers_model_gives_the_same_rows(tiny_text: Path, tmp_path: Path) -> None:
     encoder = SentenceTransformerEncoder(tiny_text, max_tokens=64, batch_size=3)
-    [graph] = graphs_of(Encoders(text=encoder), None, "")
+    [graph] = encoder_graphs(Encoders(text=encoder))
     path = written(graph, tmp_path)
     for texts in (TEXTS, TEXTS[:1]):
         got = run_graph(path, padded(encoder.texts.tokens(texts)))["row"]
@@ -42,41 +50,80 @@ def test_a_sentence_transformers_model_gives_the_same_rows(tiny_text: Path, tmp_
 
 def test_open_clip_gives_the_same_rows_from_bytes(open_clip: Any, tiny_clip: Path, tmp_path: Path) -> None:
     encoder = OpenClipEncoder(ClipSource(tiny_clip), batch_size=2)
-    [graph] = graphs_of(Encoders(frames=encoder), None, "")
+    [graph] = encoder_graphs(Encoders(frames=encoder))
     path = written(graph, tmp_path)
     frames = Frames(np.random.default_rng(1).integers(0, 256, (7, 50, 40, 3), np.uint8), np.arange(7.0))
     got = run_graph(path, {"pixels": encoder.pictures(frames)})["tokens"]
     np.testing.assert_allclose(got, encoder.encode(encoder.prepare(frames)), atol=1e-5)
 
 
-@pytest.fixture(scope="module")
-def recall(learnt_bundle: Path) -> RecallModel:
-    return RecallModel.load(learnt_bundle / "learnt")
+def random_rows(count: int, dim: int) -> NDArray[np.float32]:
+    return np.random.default_rng(count).normal(size=(count, dim)).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
-def recall_graph(recall: RecallModel, tmp_path_factory: pytest.TempPathFactory) -> tuple[Graph, Path]:
-    graph = recall_video_graph(recall, "f")
+def tower() -> Tower:
+    torch.manual_seed(0)
+    return Tower({"text": 12, "frames": 20}, width=16, dropout=0.1).eval()
+
+
+@pytest.fixture(scope="module")
+def recall_graph(tower: Tower, tmp_path_factory: pytest.TempPathFactory) -> tuple[Graph, Path]:
+    graph = recall_video_graph(tower, "f")
     return graph, written(graph, tmp_path_factory.mktemp("recall"))
 
 
 def test_the_video_tower_of_recall_gives_the_same_encoding_and_attention(
-    recall: RecallModel, recall_graph: tuple[Graph, Path]
+    tower: Tower, recall_graph: tuple[Graph, Path]
 ) -> None:
-    rng, views = np.random.default_rng(3), recall.videos.views
-    present = rng.random((9, len(views))) < 0.6
-    present[:, 0] |= ~present.any(axis=1)
-    dims = {"ngrams": recall.table.shape[1], **recall.videos.dims}
+    present = np.array([[row in (column, 3) for column in range(3)] for row in range(4)])
     inputs: dict[str, Any] = {
-        view: (rng.normal(size=(9, dims[view])) * present[:, [column]]).astype(np.float32)
-        for column, view in enumerate(views)
+        view: random_rows(4, dim) * present[:, [column]]
+        for column, (view, dim) in enumerate({"ngrams": 16, "text": 12, "frames": 20}.items())
     }
     got = run_graph(recall_graph[1], {**inputs, "present": present})
     with torch.inference_mode():
         values = {view: torch.from_numpy(rows) for view, rows in inputs.items()}
-        hidden, attention = recall.videos(values, torch.from_numpy(present))
+        hidden, attention = tower(values, torch.from_numpy(present))
     np.testing.assert_allclose(got["hidden"], hidden, atol=1e-5)
     np.testing.assert_allclose(got["attention"], attention, atol=1e-5)
+
+
+def test_the_towers_of_the_ranker_give_the_same_rows(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    towers = Towers(24, {"frames": 12, "speech": 24}, 6, TowersConfig(width=16, clusters=4, groups=2)).eval()
+    assert towers.graph is not None
+    torch.nn.init.normal_(towers.graph.weight)  # it starts at zero
+    video, tags = rank_graphs(towers, "f")
+    encoder = TowerEncoder(towers, NoTexts())
+    text = Tokens.of([random_rows(1, 24), None, random_rows(1, 24), None], 24)
+    media: dict[AnyModality, Tokens] = {
+        "frames": Tokens.of([random_rows(4, 12), None, None, random_rows(7, 12)], 12),
+        "speech": Tokens.of([None, None, random_rows(1, 24), None], 24),
+    }
+    inputs = named("text", text) | named("frames", media["frames"]) | named("speech", media["speech"])
+    got = run_graph(written(video, tmp_path), inputs)["row"]
+    np.testing.assert_allclose(got, encoder.encode_videos(text, media), atol=1e-5)
+    assert not got[1].any()
+
+    graph = random_rows(4, 6)
+    got = run_graph(written(tags, tmp_path), named("text", text) | {"graph": graph})["row"]
+    np.testing.assert_allclose(got, encoder.encode_tags(text, graph), atol=1e-5)
+
+
+def named(name: str, tokens: Tokens) -> dict[str, NDArray[Any]]:
+    values, mask = pad(tokens)
+    return {name: values.numpy(), f"{name}_mask": mask.numpy()}
+
+
+class NoTexts:
+    """TextStates that no test reads."""
+
+    def of_texts(self, texts: Sequence[str]) -> Tokens:
+        raise NotImplementedError
+
+    def of_videos(self, videos: Sequence[VideoEmbeddings]) -> Tokens:
+        raise NotImplementedError
 
 
 def test_a_graph_that_computes_something_else_is_refused(recall_graph: tuple[Graph, Path]) -> None:

@@ -15,6 +15,8 @@ SPECS = [
     contract.frames_model(260, 240, 1280),
     contract.audio_model(128),
     contract.recall_video_model(64, {"text": 384, "frames": 1280}),
+    contract.rank_video_model(384, {"frames": 1280, "speech": 384}, 256),
+    contract.rank_tags_model(384, 128, 256),
 ]
 
 

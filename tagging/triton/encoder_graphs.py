@@ -1,4 +1,4 @@
-"""Graphs of a bundle: one for each of its networks that runs on Triton, with samples from the in-process encoders."""
+"""Graphs of encoders and of the recall model, with samples of what the in-process ones compute."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from recall.model import RecallModel
+from recall.tower import Tower
 from tagging.features import efficientnet_lite, trained
 from tagging.features.audio import VggishEncoder
 from tagging.features.base import FrameEncoder, SoundEncoder, TextEncoder
@@ -41,13 +41,11 @@ SAMPLE_TEXTS = (
 )
 
 
-def graphs_of(encoders: Encoders, recall: RecallModel | None, recall_fingerprint: str) -> Iterator[Graph]:
-    """Yield the graph of every network. recall: the recall model of the bundle, if it has one"""
+def encoder_graphs(encoders: Encoders) -> Iterator[Graph]:
+    """Yield the graph of every encoder that has a network."""
     for graph in (_text(encoders.text), _frames(encoders.frames), _audio(encoders.audio)):
         if graph is not None:
             yield graph
-    if recall is not None:
-        yield recall_video_graph(recall, recall_fingerprint)
 
 
 def _text(encoder: TextEncoder | None) -> Graph | None:
@@ -97,10 +95,9 @@ def _audio(encoder: SoundEncoder | None) -> Graph | None:
     return Graph(contract.audio_model(encoder.dim), module, encoder.fingerprint, {"examples": examples}, outputs)
 
 
-def recall_video_graph(recall: RecallModel, fingerprint: str) -> Graph:
-    """Return the graph of the video tower of a recall model."""
-    tower, rng = recall.videos, np.random.default_rng(0)
-    width = recall.table.shape[1]
+def recall_video_graph(tower: Tower, fingerprint: str) -> Graph:
+    """Return the graph of the video tower of the recall model."""
+    rng, width = np.random.default_rng(0), tower.width
     dims = {"ngrams": width, **tower.dims}
     present = np.ones((ROWS, len(tower.views)), np.bool_)
     present[1:, 1:] = rng.random((ROWS - 1, len(tower.views) - 1)) < 0.5
