@@ -8,10 +8,13 @@ import pytest
 from tagging.bundle.files import copy_missing_files, read_manifest, write_manifest
 from tagging.bundle.manifest import EncoderEntry
 from tagging.config.encoders import EncodersConfig, MultilingualE5Config, TrainedAudioConfig, TrainedVisionConfig
+from tagging.config.root import Config
 from tagging.features.factory import load_encoders
 from tagging.progress import Silent
+from tagging.tools.starter.build import build
 from tagging.triton.export import export_bundle
 from tests.support.build_once import build_once
+from tests.support.label_lists import tiny_classes
 from tests.support.tiny_e5 import tiny_e5
 from tests.tagging.features.conftest import minilm, open_clip, tiny_clip, tiny_text  # noqa: F401  fixtures
 
@@ -40,15 +43,17 @@ def write_bundle(bundle: Path, folder: Path, config: EncodersConfig) -> None:
 
 
 @pytest.fixture(scope="session")
-def bundles(built_once: Path, tiny_starter: Path) -> tuple[Path, Path]:
-    """Two bundles that differ in their text encoder."""
+def bundles(built_once: Path, tiny_starter: Path, label_lists: Path, direct_config: Config) -> tuple[Path, Path]:
+    """Two bundles that differ in their text encoder; the first one tags by what its networks find."""
 
-    def build(folder: Path) -> None:
-        for seed in (0, 1):
-            text = tiny_e5(seed).write(folder / f"{seed}.bin")
-            write_bundle(tiny_starter, folder / f"bundle{seed}", _encoders(text))
+    def build_both(folder: Path) -> None:
+        first, second = (_encoders(tiny_e5(seed).write(folder / f"{seed}.bin")) for seed in (0, 1))
+        config = direct_config.model_copy(update={"encoders": first})
+        starter = tiny_starter.parent
+        build(label_lists, starter / "titles.jsonl", {}, folder / "bundle0", config, tiny_classes(starter))
+        write_bundle(folder / "bundle0", folder / "bundle1", second)
 
-    folder = build_once(built_once, "bundles-with-networks", build)
+    folder = build_once(built_once, "bundles-with-networks", build_both)
     return folder / "bundle0", folder / "bundle1"
 
 
@@ -56,10 +61,10 @@ def bundles(built_once: Path, tiny_starter: Path) -> tuple[Path, Path]:
 def repositories(built_once: Path, bundles: tuple[Path, Path]) -> tuple[Path, Path]:
     """A repository of the first bundle, and one to which the second was exported later. Tests that write copy them."""
 
-    def build(folder: Path) -> None:
+    def export(folder: Path) -> None:
         export_bundle(bundles[0], folder / "first", Silent())
         shutil.copytree(folder / "first", folder / "both")
         export_bundle(bundles[1], folder / "both", Silent())
 
-    folder = build_once(built_once, "triton-repositories", build)
+    folder = build_once(built_once, "triton-repositories", export)
     return folder / "first", folder / "both"

@@ -12,22 +12,14 @@ import pyarrow.parquet as pq
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from tagging.config.profiles import parse_config
-from tagging.config.root import Config
 from tagging.features.triton.client import TritonClient
 from tagging.media.read_ahead import Failure
 from tagging.pipeline.load import load_tagger
-from tagging.progress import Silent
 from tagging.service.config import HealthConfig
-from tagging.tools.starter.build import build
-from tagging.triton.export import export_bundle
 from tagging.types import VideoRef
-from tests.support.build_once import build_once
 from tests.support.cli import run
-from tests.support.label_lists import tiny_classes
 from tests.support.polling import wait_until_async
 from tests.support.service import Client, running, service_config
-from tests.support.tiny_e5 import tiny_e5
 from tests.support.triton import MISSING, TritonServer, environment
 
 pytestmark = [pytest.mark.anyio, pytest.mark.triton, pytest.mark.skipif(environment() is None, reason=MISSING)]
@@ -37,29 +29,13 @@ TITLES = ["a beagle plays the piano", "Sports car of the year", "🎹 piano", "t
 
 
 @pytest.fixture(scope="module")
-def exported(built_once: Path, tiny_starter: Path, label_lists: Path, direct_config: Config) -> Path:
-    """A folder with a bundle that has a network for every modality, and the repository that it was exported to."""
-
-    def build_and_export(folder: Path) -> None:
-        text = {"backend": "multilingual-e5", "weights": str(tiny_e5().write(folder / "e5.bin")), "max_tokens": 16}
-        tree = direct_config.model_dump()
-        tree["encoders"]["text"] = text
-        titles = tiny_starter.parent / "titles.jsonl"
-        config = parse_config(tree, source="tests")
-        build(label_lists, titles, {}, folder / "bundle", config, tiny_classes(tiny_starter.parent))
-        export_bundle(folder / "bundle", folder / "repository", Silent())
-
-    return build_once(built_once, "exported-for-serving", build_and_export)
+def bundle(bundles: tuple[Path, Path]) -> Path:
+    return bundles[0]
 
 
 @pytest.fixture(scope="module")
-def bundle(exported: Path) -> Path:
-    return exported / "bundle"
-
-
-@pytest.fixture(scope="module")
-def server(exported: Path) -> Iterator[TritonServer]:
-    server = TritonServer(exported / "repository", ["text", "frames", "audio"])
+def server(repositories: tuple[Path, Path]) -> Iterator[TritonServer]:
+    server = TritonServer(repositories[0], ["text", "frames", "audio"])
     yield server
     server.remove()
 
