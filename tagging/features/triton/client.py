@@ -37,6 +37,7 @@ from tagging.features.triton.reload import RELOAD_HINT, Reloader
 IN_FLIGHT = 16  # requests at once; without a limit their bodies can fill the memory
 ATTEMPT_S = 60.0  # for one response: a server that hangs must not hold work without a deadline for ever
 PATIENCE_S = 60.0  # for a server that is away, if the work has no deadline; a restart with warm-up takes half of that
+CLOCK_S = 0.1  # a call that gRPC ends at the deadline may return a moment before it
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.05, 1.0  # between two attempts; doubled each time
 MESSAGE_BYTES = 64 * 2**20
 # They replace all defaults of tritonclient, so each is stated.
@@ -123,9 +124,11 @@ class TritonClient:
         Raises DeadlineExceededError, BackendUnavailableError for a server or model that fails, ArtifactMismatchError
         for one that does not fit the request, CancelledError if the work was cancelled.
         """
+        began_s = time.monotonic()
         with ExitStack() as started:
             futures = [started.enter_context(self._sent(request)) for request in requests]
-            return [self._result(request, future) for request, future in zip(requests, futures, strict=True)]
+            pairs = zip(requests, futures, strict=True)
+            return [self._result(request, future, began_s) for request, future in pairs]
 
     def model_config(self, model: str) -> Mapping[str, Any]:
         """Return the configuration of a loaded model, as JSON names it. Raises what `infer` raises."""
@@ -133,11 +136,11 @@ class TritonClient:
         def ask() -> Any:
             return self._server.get_model_config(model, as_json=True, client_timeout=_attempt_s())
 
-        config = self._repeated(model, model, ask)["config"]
+        config = self._repeated(model, model, ask, time.monotonic())["config"]
         assert isinstance(config, dict)
         return config
 
-    def _result(self, request: Request, first: "Future[NDArray[np.float32]]") -> NDArray[np.float32]:
+    def _result(self, request: Request, first: "Future[NDArray[np.float32]]", began_s: float) -> NDArray[np.float32]:
         future: Future[NDArray[np.float32]] | None = first
 
         def attempt() -> NDArray[np.float32]:
@@ -148,15 +151,17 @@ class TritonClient:
             with self._sent(request) as again:
                 return again.result()
 
-        return self._repeated(str(request), request.model, attempt)
+        return self._repeated(str(request), request.model, attempt, began_s)
 
-    def _repeated(self, name: str, model: str, attempt: Callable[[], T]) -> T:
-        """Return the result of the attempt that succeeds, within the deadline of the work."""
+    def _repeated(self, name: str, model: str, attempt: Callable[[], T], began_s: float) -> T:
+        """Return the result of the attempt that succeeds, within the deadline of the work.
+
+        began_s: of time.monotonic, when the first attempt was sent
+        """
         left_s = concurrency.time_left_s()
         give_up_s = time.monotonic() + (PATIENCE_S if left_s is None else left_s)
         wait_s = FIRST_WAIT_S
         while True:
-            began_s = time.monotonic()
             try:
                 result = attempt()
             except self._triton.InferenceServerException as error:
@@ -168,11 +173,13 @@ class TritonClient:
             else:
                 self.availability.worked(model)
                 return result
-            if _DEAD_STUB.search(why) and self._reloader.reload(model, began_s):
+            is_reloaded = bool(_DEAD_STUB.search(why)) and self._reloader.reload(model, began_s)
+            began_s = time.monotonic()
+            if is_reloaded:
                 continue
             pause_s = wait_s * random.uniform(0.5, 1.0)  # so that many clients do not come back together
             if time.monotonic() + pause_s >= give_up_s:
-                raise self._away(name, why, left_s)
+                raise BackendUnavailableError(f"{self.url}: {name} is away: {why}", RELOAD_HINT)
             _sleep(pause_s)
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 
@@ -224,7 +231,8 @@ class TritonClient:
         if status == "StatusCode.CANCELLED":
             return CancelledError()
         if status == "StatusCode.DEADLINE_EXCEEDED":
-            if concurrency.time_left_s() == 0.0:
+            left_s = concurrency.time_left_s()
+            if left_s is not None and left_s < CLOCK_S:
                 return DeadlineExceededError(f"the deadline passed while Triton's {name} ran", "give more time")
             return BackendUnavailableError(f"{self.url}: no answer of {name} within {ATTEMPT_S:.0f} s", RELOAD_HINT)
         if status in ("StatusCode.INVALID_ARGUMENT", "StatusCode.NOT_FOUND"):
@@ -233,11 +241,6 @@ class TritonClient:
                 "export the bundle with `videotag triton export`, and load its models",
             )
         return BackendUnavailableError(f"{self.url}: {name} failed: {message}", "the log of Triton has the reason")
-
-    def _away(self, name: str, why: str, left_s: float | None) -> Exception:
-        if left_s is not None and concurrency.time_left_s() == 0.0:
-            return DeadlineExceededError(f"the deadline passed while Triton's {name} was away: {why}", RELOAD_HINT)
-        return BackendUnavailableError(f"{self.url}: {name} is away: {why}", RELOAD_HINT)
 
 
 def address_of(url: str) -> str:
@@ -249,7 +252,7 @@ def address_of(url: str) -> str:
 
 
 def _attempt_s() -> float:
-    """The time for one attempt. Triton refuses none of 0 s, so a deadline that has passed is left to gRPC."""
+    """The time for one attempt; 0 after the deadline, with which gRPC fails at once."""
     left_s = concurrency.time_left_s()
     return ATTEMPT_S if left_s is None else min(left_s, ATTEMPT_S)
 
