@@ -24,7 +24,7 @@ from tagging.features.factory import load_encoders
 from tagging.pipeline import load
 from tagging.pipeline.load import load_tagger
 from tagging.pipeline.tagger import Tagger
-from tagging.service.bundles import registry
+from tagging.service.calls import build
 from tagging.service.config import ServiceConfig
 from tagging.service.server import serving
 from tagging.tools.load_test.service_process import service_process
@@ -170,13 +170,14 @@ async def test_the_previous_bundle_can_be_activated_without_its_files(root: Path
 async def test_a_bundle_that_is_damaged_while_it_is_loaded_is_not_activated(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def loaded(folder: Path, *arguments: Any) -> Tagger:
-        tagger = load_tagger(folder, *arguments)
-        (folder / "catalog.parquet").write_bytes(b"other content")
+    def loaded(folder: Path, *arguments: Any, **options: Any) -> Tagger:
+        tagger = load_tagger(folder, *arguments, **options)
+        if folder.name == "two":
+            (folder / "catalog.parquet").write_bytes(b"other content")
         return tagger
 
+    monkeypatch.setattr(build, "load_tagger", loaded)
     async with running(root, root / "one") as stub:
-        monkeypatch.setattr(registry, "load_tagger", loaded)
         code, _, message = await refusal(stub.ActivateBundle(pb.ActivateBundleRequest(folder="two")))
         assert (code, "two: catalog.parquet " in message) == (grpc.StatusCode.FAILED_PRECONDITION, True)
         assert (await stub.GetBundle(pb.GetBundleRequest())).active.folder == "one"
@@ -186,14 +187,15 @@ async def test_a_bundle_that_is_damaged_while_it_is_loaded_is_not_activated(
 async def test_a_bundle_that_is_replaced_while_it_is_loaded_is_not_activated(
     root: Path, tiny_starter: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def loaded(folder: Path, *arguments: Any) -> Tagger:
-        tagger = load_tagger(folder, *arguments)
-        shutil.rmtree(folder)
-        shutil.copytree(tiny_starter, folder)
+    def loaded(folder: Path, *arguments: Any, **options: Any) -> Tagger:
+        tagger = load_tagger(folder, *arguments, **options)
+        if folder.name == "two":
+            shutil.rmtree(folder)
+            shutil.copytree(tiny_starter, folder)
         return tagger
 
+    monkeypatch.setattr(build, "load_tagger", loaded)
     async with running(root, root / "one") as stub:
-        monkeypatch.setattr(registry, "load_tagger", loaded)
         code, _, message = await refusal(stub.ActivateBundle(pb.ActivateBundleRequest(folder="two")))
         assert (code, "was replaced by another bundle" in message) == (grpc.StatusCode.FAILED_PRECONDITION, True)
 
