@@ -1,14 +1,19 @@
 """Encoders on Triton: what is sent for texts, and which encoders predict classes; a function stands for the server."""
 
+import gc
+import weakref
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import tagging
 from tagging.errors import InvalidConfigError
 from tagging.features.base import ClassPredictor
+from tagging.features.trained import TrainedSoundEncoder
 from tagging.features.triton.availability import Availability
 from tagging.features.triton.client import Request, address_of
 from tagging.features.triton.contract import TOKENS_MULTIPLE, audio_model, frames_model, text_model
@@ -21,7 +26,10 @@ from tagging.features.triton.encoders import (
     padded,
 )
 from tagging.features.triton.model import TritonModel
+from tagging.features.triton.placement import sound_on_triton
 from tagging.types import Frames
+
+MODELS = Path(tagging.__file__).parent / "models"
 
 
 class FunctionClient:
@@ -31,7 +39,11 @@ class FunctionClient:
         self.url = "grpc://test"
         self.availability = Availability()
         self.requests: list[Request] = []
+        self.fingerprint = ""
         self._function = function
+
+    def model_config(self, model: str) -> dict[str, Any]:
+        return {"name": model, "parameters": {"fingerprint.7": {"string_value": self.fingerprint}}}
 
     def infer(self, requests: Sequence[Request]) -> list[NDArray[np.float32]]:
         self.requests += requests
@@ -107,6 +119,21 @@ def test_frames_are_sent_as_pixels_and_classes_are_predicted_here() -> None:
     np.testing.assert_array_equal(rows, frames.pixels[:, 0, 0].astype(np.float32))
     assert [request.inputs["pixels"].dtype for request in client.requests] == [np.uint8] * 2
     assert encoder.beliefs(rows).shape == (70, 2)
+
+
+def test_the_network_is_released_and_classes_stay() -> None:
+    local = TrainedSoundEncoder(MODELS / "audio" / "model.safetensors", batch_size=4)
+    client: Any = FunctionClient(lambda examples: np.ones((len(examples), 128), np.float32))
+    client.fingerprint = fingerprint = local.fingerprint
+    network = weakref.ref(local.model.network)
+    tokens = np.random.default_rng(0).normal(size=(3, local.dim)).astype(np.float32)
+    want = local.beliefs(tokens)
+    remote: Any = sound_on_triton(local, client)
+    del local
+    gc.collect()
+    assert network() is None
+    assert (remote.fingerprint, remote.model.version) == (fingerprint, "7")
+    np.testing.assert_array_equal(remote.beliefs(tokens), want)
 
 
 def test_only_encoders_on_triton_have_models() -> None:
