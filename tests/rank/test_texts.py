@@ -45,7 +45,7 @@ def test_videos_are_read_by_their_stored_rows_without_encoding_them_again() -> N
     states = EncoderRows(letters).of_videos(videos)
     assert np.diff(states.starts).tolist() == [1, 0]
     np.testing.assert_allclose(states.values, row_of("cat")[None], atol=1e-3)
-    said = view_rows(videos, "speech", 26)
-    assert np.diff(said.starts).tolist() == [1, 0]
-    np.testing.assert_allclose(said.values, row_of("dog")[None], atol=1e-3)
+    spoken = view_rows(videos, "speech", 26)
+    assert np.diff(spoken.starts).tolist() == [1, 0]
+    np.testing.assert_allclose(spoken.values, row_of("dog")[None], atol=1e-3)
     assert letters.encoded == []

@@ -197,12 +197,12 @@ def test_rows_of_a_text_encoder_are_read_as_they_are() -> None:
 def test_speech_begins_as_a_title_of_the_same_words_and_its_absence_adds_nothing() -> None:
     torch.manual_seed(0)
     towers = Towers(8, {"speech": 8}, 0, TowersConfig(width=16, clusters=2, groups=1)).eval()
-    said, nothing = tokens_of([1], 8, seed=3), tokens_of([0], 8)
+    spoken, nothing = tokens_of([1], 8, seed=3), tokens_of([0], 8)
     by_title, by_speech = (
         read(towers, VideoInput(pad(text), {"speech": pad(speech)}))
-        for text, speech in ((said, nothing), (nothing, said))
+        for text, speech in ((spoken, nothing), (nothing, spoken))
     )
     torch.testing.assert_close(by_title, by_speech)
     with torch.no_grad():
         towers.media["speech"].projection.bias.add_(5.0)  # type: ignore[union-attr,operator]
-    torch.testing.assert_close(read(towers, VideoInput(pad(said), {"speech": pad(nothing)})), by_title)
+    torch.testing.assert_close(read(towers, VideoInput(pad(spoken), {"speech": pad(nothing)})), by_title)
