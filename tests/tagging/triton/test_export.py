@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from google.protobuf import text_format
+from tritonclient.grpc import model_config_pb2
 
 from tagging.bundle.files import read_manifest as read_bundle_manifest
 from tagging.config.encoders import EncodersConfig, HashedTextConfig
@@ -38,6 +40,14 @@ def test_bundles_share_the_networks_that_are_equal(repositories: Pair, bundles: 
         {"text": 1, "frames": 1, "audio": 1},
         {"text": 2, "frames": 1, "audio": 1},
     ]
+
+
+def test_configurations_name_all_versions(repositories: Pair) -> None:
+    for model, versions in (("text", [1, 2]), ("audio", [1])):
+        for file in ("config.pbtxt", "configs/cpu.pbtxt"):
+            text = (repositories[1] / model / file).read_text()
+            config = text_format.Parse(text, model_config_pb2.ModelConfig())
+            assert list(config.version_policy.specific.versions) == versions
 
 
 def test_the_manifest_states_fingerprints_and_the_hash_of_every_file(repositories: Pair, bundles: Pair) -> None:
