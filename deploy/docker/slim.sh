@@ -5,10 +5,11 @@ set -eu
 packages="$(echo "$1"/lib/python3*/site-packages)"
 cd "$packages"
 
-# Headers, CMake files and programs for building against PyTorch, and the libraries' own tests.
+# Headers, CMake files and programs for building against PyTorch, the libraries' own tests and sources.
 rm -rf torch/include torch/share torch/test torch/lib/*.a pyarrow/include numpy/_core/include
 find torch/bin -type f ! -name torch_shm_manager -delete
 find . -type d -name tests -prune -exec rm -rf {} +
+find . -type f \( -name '*.c' -o -name '*.cpp' -o -name '*.h' -o -name '*.hpp' -o -name '*.pxd' -o -name '*.pyx' \) -delete
 
 # Symbols that only debuggers read: a fifth of PyTorch. Libraries in *.libs were patched, and strip breaks those.
 strip --strip-unneeded torch/lib/libtorch_cpu.so torch/lib/libtorch_python.so pyarrow/lib*.so.*

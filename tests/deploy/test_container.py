@@ -57,7 +57,7 @@ def test_a_batch_reads_frames_and_sound(image: Engine, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     table = pq.read_table(folder / "tagged").to_pylist()
     assert {row["video_id"]: set(row["modalities"]) for row in table} == {
-        "clip": {"vision", "audio"},
+        "clip": {"frames", "audio"},
         "title": {"text"},
     }
 
@@ -69,7 +69,7 @@ def test_a_service_answers_and_ends_within_its_grace_period(
     command = ("serve", "--listen", "unix:/shared/socket")
     data = f"{shared_folder(tmp_path / 'data')}:/data:rw"
     with image.running(*command, mounts=[f"{folder}:/shared:rw", data]) as name:
-        wait_until(lambda: image.call("exec", name, *PROBE).returncode == 0, interval_s=1.0)
+        wait_until(lambda: image.call("exec", name, *PROBE).returncode == 0, timeout_s=600, interval_s=2.0)
         assert image.call("exec", name, "id", "-u").stdout == "10001\n"
         assert image.call("exec", name, "touch", "/opt/x").returncode != 0
         with grpc.insecure_channel(f"unix:{folder}/socket") as channel:
