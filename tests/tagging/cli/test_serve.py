@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.cli import run
 from tests.support.polling import wait_until
 
 TIMEOUT_S = 120
@@ -51,3 +52,17 @@ def _opened_by_a_reader(fifo: Path, process: "subprocess.Popen[bytes]") -> int:
 
     wait_until(is_opened, TIMEOUT_S)
     return opened[0]
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8001", "grpc://host", "127.0.0.1:8001"])
+def test_an_address_that_is_not_of_triton_is_refused(url: str, tmp_path: Path) -> None:
+    result = run("serve", "--triton", url, home=tmp_path)
+    assert result.returncode == 2
+    assert "grpc://HOST:PORT" in result.stderr
+    batch = run("batch", "videos.jsonl", "--out", tmp_path / "out", "--triton", url, home=tmp_path)
+    assert batch.returncode == 1
+    assert "use grpc://HOST:PORT" in batch.stderr
+    assert not (tmp_path / "out").exists()
+    config = tmp_path / "service.toml"
+    config.write_text(f'triton = "{url}"\n')
+    assert "triton" in run("serve", "--config", config, home=tmp_path).stderr
