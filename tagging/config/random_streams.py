@@ -22,6 +22,7 @@ class Stream(IntEnum):
     CALIBRATION_RESPLITS = 11
     RANK_STEPS = 12
     RANK_EPOCHS = 13
+    TRITON_SAMPLES = 14
 
 
 class HoldoutSalt(IntEnum):

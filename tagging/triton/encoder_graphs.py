@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from recall.tower import Tower
+from tagging.config.random_streams import Stream
 from tagging.features import efficientnet_lite, trained
 from tagging.features.audio import VggishEncoder
 from tagging.features.base import FrameEncoder, SoundEncoder, TextEncoder
@@ -90,14 +91,14 @@ def _audio(encoder: SoundEncoder | None) -> Graph | None:
             module = AudioGraph(encoder.model, 0.0, 1.0)
         case _:
             return None
-    examples = np.random.default_rng(0).normal(-3.0, 2.6, (ROWS, 96, 64)).astype(np.float32)
+    examples = np.random.default_rng([0, Stream.TRITON_SAMPLES]).normal(-3.0, 2.6, (ROWS, 96, 64)).astype(np.float32)
     outputs = {"tokens": encoder.encode(examples)}
     return Graph(contract.audio_model(encoder.dim), module, encoder.fingerprint, {"examples": examples}, outputs)
 
 
 def recall_video_graph(tower: Tower, fingerprint: str) -> Graph:
     """Return the graph of the video tower of the recall model."""
-    rng, width = np.random.default_rng(0), tower.width
+    rng, width = np.random.default_rng([0, Stream.TRITON_SAMPLES]), tower.width
     dims = {"ngrams": width, **tower.dims}
     present = np.ones((ROWS, len(tower.views)), np.bool_)
     present[1:, 1:] = rng.random((ROWS - 1, len(tower.views) - 1)) < 0.5
@@ -120,7 +121,7 @@ def _of_pixels(shares: Any) -> list[float]:
 
 def _sample_pictures() -> Frames:
     """Gradients and noise in all colours."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng([0, Stream.TRITON_SAMPLES])
     height, width = 90, 160
     slopes = np.linspace(0, 1, height)[:, None, None] * rng.random(3) + np.linspace(0, 1, width)[:, None] * rng.random(
         3

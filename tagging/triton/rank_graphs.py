@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from rank.padding import Padded
 from rank.towers import TagInput, Towers, VideoInput
+from tagging.config.random_streams import Stream
 from tagging.features.triton import contract
 from tagging.triton.graph_files import Arrays, Graph
 from tagging.triton.graphs import RankTagsGraph, RankVideoGraph
@@ -25,7 +26,7 @@ def rank_graphs(towers: Towers, fingerprint: str) -> Iterator[Graph]:
 @torch.inference_mode()
 def rank_video_graph(towers: Towers, fingerprint: str) -> Graph:
     """Return the graph of the video tower."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng([0, Stream.TRITON_SAMPLES])
     inputs: dict[str, NDArray[Any]] = {}
     for shift, (name, dim) in enumerate({"text": towers.text_dim, **towers.media_dims}.items()):
         inputs |= _sample(rng, name, dim, np.roll(LENGTHS, shift).tolist())  # every row lacks another modality
@@ -39,7 +40,7 @@ def rank_video_graph(towers: Towers, fingerprint: str) -> Graph:
 @torch.inference_mode()
 def rank_tags_graph(towers: Towers, fingerprint: str) -> Graph:
     """Return the graph of the tag tower."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng([0, Stream.TRITON_SAMPLES])
     inputs = _sample(rng, "text", towers.text_dim, LENGTHS)
     graph = rng.normal(size=(len(LENGTHS), towers.graph_dim)).astype(np.float32)
     rows = towers.encode_tags(TagInput(_tensors(inputs, "text"), torch.from_numpy(graph)))
