@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagging.errors import ArtifactMismatchError
+from tagging.features.environment import environment_left_alone
 from tagging.features.fetch_weights import reason_of
 from tagging.features.torchvision_compat import repair_torchvision
 from tagging.features.weights import fingerprint, folder_files
@@ -61,10 +62,11 @@ class SentenceTransformerEncoder:
 
     def __init__(self, folder: Path, max_tokens: int, batch_size: int, device: str = "cpu") -> None:
         repair_torchvision()
-        from sentence_transformers import SentenceTransformer
+        with environment_left_alone():
+            from sentence_transformers import SentenceTransformer
 
         try:
-            with _no_progress_bars(), _load_report() as reports:
+            with environment_left_alone(), _no_progress_bars(), _load_report() as reports:
                 model = SentenceTransformer(str(folder), device=device, local_files_only=True)
             dim = model.get_embedding_dimension()
         except Exception as error:  # transformers, tokenizers, safetensors and torch each raise their own

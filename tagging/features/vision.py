@@ -1,7 +1,6 @@
 """CLIP image encoder through open_clip (Radford et al. 2021; Cherti et al. 2023)."""
 
 import logging
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -11,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from tagging.errors import ArtifactMismatchError, InvalidConfigError, MissingPackageError
+from tagging.features.environment import environment_left_alone
 from tagging.features.fetch_weights import reason_of
 from tagging.features.torchvision_compat import repair_torchvision
 from tagging.features.weights import ClipSource, clip_folder_files, fingerprint
@@ -27,7 +27,7 @@ class OpenClipEncoder:
     def __init__(self, source: ClipSource, batch_size: int, device: str = "cpu") -> None:
         repair_torchvision()
         try:
-            with _environment_left_alone():
+            with environment_left_alone():
                 import open_clip
                 from open_clip.transform import PreprocessCfg, image_transform_v2
         except ImportError as error:
@@ -110,18 +110,6 @@ def _model_config(open_clip: Any, name: str) -> dict[str, Any]:
     if "hf_model_name" in config["text_cfg"]:  # building it requests the description of that tower from the hub
         raise InvalidConfigError(f"{name} needs the hub for its text tower {config['text_cfg']['hf_model_name']}")
     return config
-
-
-@contextmanager
-def _environment_left_alone() -> Iterator[None]:
-    """Undo open_clip's change of TOKENIZERS_PARALLELISM at import, which would slow the text encoder's tokenizer."""
-    before = dict(os.environ)
-    try:
-        yield
-    finally:
-        for name in os.environ.keys() - before.keys():
-            del os.environ[name]
-        os.environ.update(before)
 
 
 @contextmanager
