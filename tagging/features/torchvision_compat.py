@@ -11,6 +11,8 @@ import importlib.util
 import sys
 from typing import Any
 
+from tagging.features.environment import environment_left_alone
+
 _SCHEMAS = (
     "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
     "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
@@ -26,13 +28,14 @@ def repair_torchvision() -> None:
     """
     if "torchvision" in sys.modules or importlib.util.find_spec("torchvision") is None:
         return
-    try:
-        importlib.import_module("torchvision")
-    except RuntimeError as error:
-        if "operator torchvision::nms does not exist" not in str(error) or _declared:
-            raise
-        _declare_operators()
-        importlib.import_module("torchvision")
+    with environment_left_alone():
+        try:
+            importlib.import_module("torchvision")
+        except RuntimeError as error:
+            if "operator torchvision::nms does not exist" not in str(error) or _declared:
+                raise
+            _declare_operators()
+            importlib.import_module("torchvision")
 
 
 def _declare_operators() -> None:
