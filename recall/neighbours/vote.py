@@ -1,11 +1,11 @@
 """Neighbour voting: the tags of the labelled videos near a query, weighted by similarity.
 
-Encoders differ in the cosine of two unrelated videos: about 0.1 for MiniLM, 0.4 for EfficientNet, 0.85 for E5. So a
-neighbour of cosine s has the closeness c = (s - b) / (1 - b), where the background b is the mean cosine of two labelled
-videos: 0 for an unrelated video, 1 for the same one. Its weight is exp((c - c_1) / T), where c_1 is the closeness of
-the nearest. An uploader has one vote per tag, with the weight of its nearest neighbour that has the tag: otherwise the
-tags that one uploader puts on every video would win. The score of a tag is its share of all votes, times c_1, so that
-distant neighbours never give high scores.
+Encoders differ in the cosine of two unrelated videos: about 0.4 for EfficientNet, 0.85 for E5. So a neighbour of cosine
+s has the closeness c = (s - b) / (1 - b), where the background b is the mean cosine of two labelled videos: 0 for an
+unrelated video, 1 for the same one. Its weight is exp((c - c_1) / T), where c_1 is the closeness of the nearest. An
+uploader has one vote per tag, with the weight of its nearest neighbour that has the tag: otherwise the tags that one
+uploader puts on every video would win. The score of a tag is its share of all votes, times c_1, so that distant
+neighbours never give high scores.
 """
 
 import numpy as np

@@ -82,8 +82,7 @@ def evaluate(
     _refuse_training_videos(tagged, recall_stage, manifest)
     if not tagged:
         raise InvalidManifestError("no video with a tag is left to evaluate on")
-    encoders = load_encoders(manifest.config.encoders)
-    check_encoders(manifest, encoders)
+    encoders = _checked_encoders(manifest)
     extraction = _extract(tagged, manifest, encoders, store, progress)
     with ExitStack() as stack:
         writer = PredictionWriter(predictions, recall_stage.catalog, stack) if predictions is not None else None
@@ -106,6 +105,13 @@ def evaluate(
         calibration=[] if curve is None else [calibration_row(collector.systems.name, curve)],
         promises=precision_rows(load_held_out_predictions(bundle, manifest), measured, manifest),
     )
+
+
+def _checked_encoders(manifest: BundleManifest) -> Encoders:
+    """Return the encoders at hand; ArtifactMismatchError unless they made the vectors of the bundle."""
+    encoders = load_encoders(manifest.config.encoders)
+    check_encoders(manifest, encoders)
+    return encoders
 
 
 def _extract(

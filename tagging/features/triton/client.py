@@ -208,7 +208,7 @@ class TritonClient:
                 outputs=outputs,
                 client_timeout=_attempt_s(),
             )
-        except BaseException:
+        except BaseException:  # also an interrupt: a slot that stays taken would be lost for ever
             self._slots.release()
             raise
         cancellation = concurrency.cancellation()
