@@ -38,17 +38,18 @@ ALLOWED: dict[str, set[str]] = {
     "triton": {*VALUES, *STAGES, "bundle", "pipeline"},
     "jobs": {*VALUES, "store", "bundle", "pipeline"},
     "maintenance": {*VALUES, "store", *STAGES, "bundle", "pipeline"},
-    "service": {*VALUES, "store", "features", "bundle", "pipeline", "videotag"},
+    "inspection": {*VALUES, "store", *STAGES, "bundle", "pipeline"},
+    "service": {*VALUES, "store", "features", "bundle", "pipeline", "inspection", "videotag"},
     "training": {*VALUES, "store", *STAGES, "bundle", "pipeline", "maintenance"},
     "evaluation": {*VALUES, "store", *STAGES, "bundle", "pipeline", "maintenance", "training"},
     "quickstart": {*VALUES, "store", "bundle", "pipeline", "training", "evaluation"},
     "cli": {
-        *VALUES, "store", "features", "rank", "bundle", "pipeline", "triton", "jobs", "maintenance", "service",
-        "training", "evaluation", "quickstart",
+        *VALUES, "store", "features", "rank", "bundle", "pipeline", "triton", "jobs", "maintenance", "inspection",
+        "service", "training", "evaluation", "quickstart",
     },
     "tools": {
-        *VALUES, "store", *STAGES, "bundle", "pipeline", "maintenance", "service", "training", "evaluation", "cli",
-        "videotag",
+        *VALUES, "store", *STAGES, "bundle", "pipeline", "maintenance", "inspection", "service", "training",
+        "evaluation", "cli", "videotag",
     },
 }  # fmt: skip
 
