@@ -62,7 +62,7 @@ class ChannelView:
 
     name: str
     has_input: bool  # False: the video lacks the modality that the channel reads
-    proposed: int  # number of tags that it proposed
+    proposal_count: int  # of all tags that it proposed
     proposals: tuple[Proposal, ...]  # the best, best first
     voters: tuple[Voter, ...]  # the nearest, nearest first; none in channels without neighbours
 
@@ -95,7 +95,7 @@ class Explanation:
     bundle_version: str
     looked_at: LookedAt
     channels: tuple[ChannelView, ...]
-    united: int  # tags that any channel proposed
+    union_size: int  # tags that any channel proposed
     budget: int  # candidates that are ranked at most
     min_confidence: float
     max_tags: int
@@ -117,9 +117,9 @@ class Ablation:
 class TagQuestion:
     """The answer to "why this tag?" or "why not that one?" for a tag of the catalog or any text."""
 
-    asked: str
+    query: str
     trace: TagTrace | None  # None for a text that no tag has as a spelling and the video does not contain
     outcome: Outcome
     reason: str  # one sentence: the stage, its figures
-    enough: str  # one sentence: the nearest miss and what would have been enough; "" if it was answered
+    requirement: str  # one sentence: the nearest miss and what would have been enough; "" if it was answered
     ablations: tuple[Ablation, ...]
