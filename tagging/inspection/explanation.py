@@ -20,7 +20,7 @@ Outcome = Literal[
     "over_budget",  # recall: proposed, but not among the candidates that are ranked
     "hidden",  # catalog: proposed, but hidden by an editor
     "not_proposed",  # recall: no channel proposed it
-    "unknown",  # catalog: no tag has this spelling, and the text does not contain it
+    "unknown",  # catalog: no tag has this spelling, and extraction did not propose it from the text
 ]
 
 
@@ -64,7 +64,8 @@ class ChannelView:
     has_input: bool  # False: the video lacks the modality that the channel reads
     proposal_count: int  # of all tags that it proposed
     proposals: tuple[Proposal, ...]  # the best, best first
-    voters: tuple[Voter, ...]  # the nearest, nearest first; none in channels without neighbours
+    voter_count: int  # of all labelled videos that voted; 0 in channels without neighbours
+    voters: tuple[Voter, ...]  # the nearest, nearest first
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,8 @@ class TagTrace:
     channels: Mapping[str, float]  # score of each channel that proposed it
     channel_ranks: Mapping[str, int]  # its rank among that channel's proposals
     recall_probability: float | None  # None without a fitted fusion
-    recall_rank: int | None  # among the united candidates
+    recall_rank: int | None  # by recall's probability, among the united candidates; None without a fitted fusion
+    recall_contributions: Mapping[str, float]  # log-odds that each channel adds to recall's probability, summing to it
     confidence: float | None  # in [0, 1]; None if it was not ranked
     rank: int | None  # by confidence
     contributions: Mapping[str, float]  # log-odds that each input of the confidence adds; they sum to its log-odds
@@ -96,8 +98,8 @@ class Explanation:
     looked_at: LookedAt
     channels: tuple[ChannelView, ...]
     union_size: int  # tags that any channel proposed
-    budget: int  # candidates that are ranked at most
-    min_confidence: float
+    budget: int | None  # candidates that are ranked at most; None without a fitted fusion: all are
+    min_confidence: float  # above 1 if no confidence reaches the target precision
     max_tags: int
     tags: tuple[TagTrace, ...]  # the ranked candidates, best first
 
@@ -118,7 +120,7 @@ class TagQuestion:
     """The answer to "why this tag?" or "why not that one?" for a tag of the catalog or any text."""
 
     query: str
-    trace: TagTrace | None  # None for a text that no tag has as a spelling and the video does not contain
+    trace: TagTrace | None  # None for an unknown text
     outcome: Outcome
     reason: str  # one sentence: the stage, its figures
     requirement: str  # one sentence: the nearest miss and what would have been enough; "" if it was answered
