@@ -26,7 +26,7 @@ def ranked_tags(
 ) -> RankedTags | Failure:
     """Return the selected tags of a video; a failure if no encoder could read anything of it."""
     ranked, scores, catalog = video.ranked, video.scores, recall_stage.catalog
-    if not video.embeddings.modalities:
+    if not ranked.embeddings.modalities:
         return Failure(ranked.video, nothing_to_read(ranked.video, ranked.features.warnings))
     chosen = select(ranked.candidates, scores, catalog.parents, selection)
     abstained = () if len(chosen) else (_abstention(ranked.candidates, scores, catalog, selection),)
@@ -34,8 +34,8 @@ def ranked_tags(
     return RankedTags(
         video_id=ranked.video.video_id,
         tags=tuple(_tag(ranked.candidates, index, scores, catalog, evidence) for index in chosen.tolist()),
-        modalities=video.embeddings.modalities,
-        warnings=video.embeddings.warnings + abstained,
+        modalities=ranked.embeddings.modalities,
+        warnings=ranked.embeddings.warnings + abstained,
         bundle_version=bundle_version,
     )
 

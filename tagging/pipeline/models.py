@@ -1,6 +1,6 @@
 """Pipeline models: a bundle's encoders, recall stage and ranker, from read videos to scored candidates.
 
-ReadVideo → ModalityFeatures → VideoEmbeddings → Candidates → TagScores
+ReadVideo → EncodedVideo → Candidates → TagScores
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,17 @@ from tagging.features.factory import Encoders
 from tagging.media.read_ahead import ReadVideo
 from tagging.pipeline.recall_stage import RecallStage
 from tagging.pipeline.stages import Stages
-from tagging.types import RankInput, TagScores, VideoEmbeddings
+from tagging.types import ModalityFeatures, RankInput, TagScores, VideoEmbeddings, VideoRef
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EncodedVideo:
+    """A video as the encoders and readers see it."""
+
+    video: VideoRef
+    features: ModalityFeatures
+    embeddings: VideoEmbeddings
+    content_hash: str | None  # sha256 of the media's bytes; None without media
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -20,7 +30,6 @@ class ScoredVideo:
     """A video with its candidates and their scores, before tags are selected."""
 
     ranked: RankInput
-    embeddings: VideoEmbeddings
     scores: TagScores  # of ranked.candidates
 
 
@@ -32,16 +41,28 @@ class PipelineModels:
     recall_stage: RecallStage
     ranker: Ranker
 
-    def score(self, videos: Sequence[ReadVideo], stages: Stages) -> list[ScoredVideo]:
-        """Encode the videos, recall their candidates and score them; each stage runs once for the whole batch."""
-        with stages("encode"):
-            features = encode_videos(self.encoders, videos)
-            embeddings = [embed(self.encoders, v.video, f) for v, f in zip(videos, features, strict=True)]
+    def score(self, videos: Sequence[EncodedVideo], stages: Stages) -> list[ScoredVideo]:
+        """Recall the candidates of the videos and score them; each stage runs once for the whole batch."""
         with stages("recall"):
-            candidates = self.recall_stage.recall(embeddings)
+            candidates = self.recall_stage.recall([video.embeddings for video in videos])
         inputs = [
-            RankInput(v.video, f, e, c) for v, f, e, c in zip(videos, features, embeddings, candidates, strict=True)
+            RankInput(video.video, video.features, video.embeddings, proposed)
+            for video, proposed in zip(videos, candidates, strict=True)
         ]
         with stages("rank"):
             scores = self.ranker.score(inputs)
-        return [ScoredVideo(*parts) for parts in zip(inputs, embeddings, scores, strict=True)]
+        return [ScoredVideo(*parts) for parts in zip(inputs, scores, strict=True)]
+
+
+def encode(encoders: Encoders, videos: Sequence[ReadVideo], stages: Stages) -> list[EncodedVideo]:
+    """Return the features and embeddings of the videos; every encoder runs once for the whole batch."""
+    with stages("encode"):
+        return [
+            EncodedVideo(
+                read.video,
+                features,
+                embed(encoders, read.video, features),
+                None if read.media is None else read.media.content_hash,
+            )
+            for read, features in zip(videos, encode_videos(encoders, videos), strict=True)
+        ]

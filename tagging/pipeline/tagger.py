@@ -1,6 +1,6 @@
 """Tagger: a loaded bundle that tags videos, one or many, and explains each tag by its evidence.
 
-VideoRef → ReadVideo → ScoredVideo → RankedTags
+VideoRef → ReadVideo → EncodedVideo → ScoredVideo → RankedTags
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,7 +10,7 @@ from tagging.config.root import SelectConfig
 from tagging.media.pool import DecodePool
 from tagging.media.read_ahead import Failure, ReadVideo, read_batches
 from tagging.pipeline.answer import ranked_tags
-from tagging.pipeline.models import PipelineModels
+from tagging.pipeline.models import EncodedVideo, PipelineModels, encode
 from tagging.pipeline.selection import Selector
 from tagging.pipeline.stages import Stages
 from tagging.types import RankedTags, VideoRef
@@ -66,6 +66,12 @@ class Tagger:
 
     def tag_read(self, videos: Sequence[ReadVideo], selections: Sequence[SelectConfig]) -> list[RankedTags | Failure]:
         """Return the tags or the failure of each video, whose media are in memory; each has a selection of its own."""
+        return self.tag_encoded(encode(self.models.encoders, videos, self.stages), selections)
+
+    def tag_encoded(
+        self, videos: Sequence[EncodedVideo], selections: Sequence[SelectConfig]
+    ) -> list[RankedTags | Failure]:
+        """Return the tags or the failure of each video, which this bundle's encoders have encoded."""
         scored = self.models.score(videos, self.stages)
         with self.stages("select"):
             return [
