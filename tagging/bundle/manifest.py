@@ -13,6 +13,7 @@ A bundle is a folder with everything that tagging needs, immutable and versioned
     rank/              the ranker's towers, the catalog encoded by them, the re-ranker and the calibration
     answers.parquet    predictions for labelled videos that nothing was fitted on, for precision control
     frames.parquet     classes of the vision encoder that indicate a tag; audio.parquet likewise
+    words.parquet      unit rows of the words of those classes that are no names in names.npy
 
 A bundle is written to a temporary sibling and renamed, so an incomplete bundle never has the final name.
 """
@@ -58,6 +59,7 @@ class NamesEntry(_Entry):
     dim: int
     count: int
     classes: dict[str, int]  # modality -> number of classes of its encoder
+    words: int = 0  # of the classes with a vector in words.parquet; 0: there is no such file
     unnamed: tuple[int, int] = (0, 0)  # catalog rows [start, end) without a name vector; later rows were added
 
     def rows(self) -> NDArray[np.int64]:

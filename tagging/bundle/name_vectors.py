@@ -1,5 +1,6 @@
-"""Name vectors and class-to-tag links of a bundle: the files that its name sources read."""
+"""Name vectors and class-to-tag links of a bundle: the files that its name sources and tag edits read."""
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from tagging.bundle.manifest import NamesEntry
+from tagging.tags.catalog import TagCatalog
+from tagging.text.normalise import normalise
 from tagging.types import ClassTags, Modality
 
 
@@ -22,6 +25,42 @@ def load_name_vectors(folder: Path, entry: NamesEntry) -> NDArray[np.float32]:
     if vectors.shape != (entry.count, entry.dim):
         raise ValueError(f"names {vectors.shape}, the manifest states {(entry.count, entry.dim)}")
     return np.asarray(vectors, np.float32)
+
+
+def save_class_words(folder: Path, vectors: Mapping[str, NDArray[np.float32]]) -> None:
+    """Write words.parquet in fp16; vectors: by normal form, (D,) unit rows of words of classes that are no tag."""
+    rows = np.stack(list(vectors.values())).astype(np.float16)
+    lists = pa.FixedSizeListArray.from_arrays(pa.array(rows.reshape(-1)), rows.shape[1])
+    pq.write_table(pa.table({"word": pa.array(list(vectors)), "vector": lists}), folder / "words.parquet")
+
+
+def load_word_vectors(
+    folder: Path, entry: NamesEntry, catalog: TagCatalog, words: Iterable[str]
+) -> dict[str, NDArray[np.float32]]:
+    """Return, by normal form, the (D,) vectors of those of the words that names.npy or words.parquet holds.
+
+    Raises ValueError if their shapes are not the entry's.
+    """
+    vectors, rows = np.load(folder / "names.npy", mmap_mode="r", allow_pickle=False), entry.rows()
+    if vectors.shape != (entry.count, entry.dim):
+        raise ValueError(f"names {vectors.shape}, the manifest states {(entry.count, entry.dim)}")
+    found = _class_words(folder, entry) if entry.words else {}
+    for form in map(normalise, words):
+        row = catalog.rows_by_spelling.get(form)
+        if row is None or normalise(catalog.names[row]) != form:  # an alias has no vector of its own
+            continue
+        position = int(np.searchsorted(rows, row))
+        if position < len(rows) and rows[position] == row:
+            found[form] = np.asarray(vectors[position], np.float32)
+    return found
+
+
+def _class_words(folder: Path, entry: NamesEntry) -> dict[str, NDArray[np.float32]]:
+    table = pq.read_table(folder / "words.parquet")
+    vectors = np.array(table["vector"].to_pylist(), np.float32)
+    if vectors.shape != (entry.words, entry.dim):
+        raise ValueError(f"words {vectors.shape}, the manifest states {(entry.words, entry.dim)}")
+    return dict(zip(table["word"].to_pylist(), vectors, strict=True))
 
 
 def save_class_tags(folder: Path, modality: Modality, links: ClassTags) -> None:

@@ -5,7 +5,8 @@ A class is linked to the tags whose meaning is that of its name or of one of its
 embeddings, so the catalog need not use the spellings of the encoder.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,17 +30,39 @@ def class_words(encoder: ClassPredictor) -> list[tuple[str, ...]]:
     return [(name, *words) for name, words in zip(encoder.class_names, encoder.class_words, strict=True)]
 
 
+def word_vectors(
+    words: Iterable[str], text: TextEncoder, stored: Mapping[str, NDArray[np.float32]]
+) -> dict[str, NDArray[np.float32]]:
+    """Return the unit row (D_text,) of each word by its normal form, encoding those that are not stored.
+
+    stored: rows of the same encoder, likewise
+    """
+    forms = dict.fromkeys(map(normalise, words))
+    unread = [form for form in forms if form not in stored]
+    encoded = dict(zip(unread, name_vectors(unread, text), strict=True)) if unread else {}
+    return {form: stored[form] if form in stored else encoded[form] for form in forms}
+
+
 class Linker:
     """The classes of one encoder, with the embeddings of their words."""
 
-    def __init__(self, words: Sequence[Sequence[str]], text: TextEncoder, min_cosine: float) -> None:
-        """words: of each class; min_cosine: the cosine from which a tag and a word of another spelling mean the same"""
+    def __init__(
+        self,
+        words: Sequence[Sequence[str]],
+        text: TextEncoder,
+        min_cosine: float,
+        stored: Mapping[str, NDArray[np.float32]] = MappingProxyType({}),
+    ) -> None:
+        """words: of each class; min_cosine: the cosine from which a tag and a word of another spelling mean the same;
+        stored: as in `word_vectors`
+        """
         vocabulary = {
             word: index for index, word in enumerate(dict.fromkeys(w for of_class in words for w in of_class))
         }
         self._classes = len(words)
         self._min_cosine = min_cosine
-        self._word_vectors = name_vectors(list(vocabulary), text)
+        rows = word_vectors(vocabulary, text, stored)
+        self._word_vectors = np.stack([rows[normalise(word)] for word in vocabulary])
         self._classes_of: Mapping[int, list[int]] = {index: [] for index in vocabulary.values()}
         for row, of_class in enumerate(words):
             for word in dict.fromkeys(of_class):

@@ -24,10 +24,11 @@ from tagging.bundle.name_vectors import load_class_tags, load_name_vectors, save
 from tagging.errors import InvalidTagsError
 from tagging.features.base import ClassPredictor
 from tagging.features.factory import Encoders, load_encoders
-from tagging.features.names import Linker, class_words, name_vectors
+from tagging.features.names import name_vectors
 from tagging.files.atomic import atomic_folder, require_new
 from tagging.maintenance.new_tag_table import read_accepted_tags
 from tagging.manifests.values import is_unicode
+from tagging.pipeline.class_links import load_linker
 from tagging.pipeline.load import check_encoders, load_ranker
 from tagging.tags.catalog import TagCatalog
 from tagging.text.names import not_found_warning
@@ -54,9 +55,14 @@ class _Extension:
     bundle: Path
     folder: Path
     manifest: BundleManifest
-    first_row: int  # of the added tags: the size of the old catalog
+    before: TagCatalog  # the added tags follow
     names: Sequence[str]  # A added tags
     vectors: NDArray[np.float32] | None  # (A, D) their names by the text encoder; None without one
+
+    @property
+    def first_row(self) -> int:
+        """The row of the first added tag."""
+        return len(self.before)
 
 
 def add_tags(
@@ -78,7 +84,7 @@ def add_tags(
     check_encoders(manifest, encoders)
     vectors = None if encoders.text is None else name_vectors(added, encoders.text)
     with atomic_folder(out) as folder:
-        extension = _Extension(bundle, folder, manifest, len(before), added, vectors)
+        extension = _Extension(bundle, folder, manifest, before, added, vectors)
         catalog = before.with_added(added)
         catalog.save(folder / "catalog.parquet")
         name_entry = _extend_names(extension, encoders)
@@ -132,7 +138,7 @@ def _extend_names(extension: _Extension, encoders: Encoders) -> NamesEntry | Non
     """Write name vectors and class links that include the added tags; None if the bundle has no names."""
     manifest, vectors, first_row = extension.manifest, extension.vectors, extension.first_row
     entry = manifest.names
-    if entry is None or vectors is None or encoders.text is None:
+    if entry is None or vectors is None:
         return entry
     start, end = entry.unnamed
     if entry.count + end - start < first_row:  # the catalog continues beyond the names of `names.tags`
@@ -146,7 +152,7 @@ def _extend_names(extension: _Extension, encoders: Encoders) -> NamesEntry | Non
         if manifest.learnt is not None and not len(links.tag_rows):
             continue  # it would make a channel that the fusion was not fitted on
         allowed = np.ones(len(vectors), np.bool_)
-        linker = Linker(class_words(encoder), encoders.text, manifest.config.recall.names.near)
+        linker = load_linker(extension.bundle, manifest, encoders, extension.before, modality)
         save_class_tags(
             extension.folder, modality, _append_links(links, linker.link(extension.names, vectors, allowed), first_row)
         )

@@ -12,8 +12,7 @@ import numpy as np
 from rank.contrastive import ContrastiveRanker
 from recall.channels.base import AddedSpellings, CatalogEdits
 from recall.channels.names import SensedNames
-from tagging.features.base import ClassPredictor
-from tagging.features.names import Linker, class_words, name_vectors
+from tagging.features.names import Linker, name_vectors
 from tagging.pipeline.models import PipelineModels
 from tagging.pipeline.recall_stage import CatalogState
 from tagging.tags.edits.edited_catalog import EditedCatalog
@@ -23,10 +22,10 @@ from tagging.types import ClassTags, FloatRows, Indices, Modality
 class TagOverlay:
     """Caches of vectors for the edits of one bundle; every name is encoded once. Not thread-safe."""
 
-    def __init__(self, models: PipelineModels, near: float) -> None:
-        """models: without edits; near: least cosine of a name and a class (`recall.names.near`)"""
+    def __init__(self, models: PipelineModels, load_linker: Callable[[Modality], Linker]) -> None:
+        """models: without edits; load_linker: gives the linker of a modality whose encoder predicts classes"""
         self._models = models
-        self._near = near
+        self._load_linker = load_linker
         self._text_vectors: dict[str, FloatRows] = {}  # by the text encoder
         self._recall_vectors: dict[str, FloatRows] = {}  # by recall's tag tower
         self._rank_vectors: dict[str, FloatRows] = {}  # by rank's tag tower
@@ -85,11 +84,7 @@ class TagOverlay:
 
     def _linker(self, modality: Modality) -> Linker:
         if modality not in self._linkers:
-            encoders = self._models.encoders
-            encoder, text = getattr(encoders, modality), encoders.text
-            assert isinstance(encoder, ClassPredictor)
-            assert text is not None
-            self._linkers[modality] = Linker(class_words(encoder), text, self._near)
+            self._linkers[modality] = self._load_linker(modality)
         return self._linkers[modality]
 
 

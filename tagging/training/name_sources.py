@@ -15,15 +15,16 @@ from numpy.typing import NDArray
 
 from recall.channels.base import Channel
 from tagging.bundle.manifest import NamesEntry
-from tagging.bundle.name_vectors import load_name_vectors, save_class_tags, save_name_vectors
+from tagging.bundle.name_vectors import load_name_vectors, save_class_tags, save_class_words, save_name_vectors
 from tagging.config.recall import NamesConfig, RecallConfig
 from tagging.config.root import Config
 from tagging.features.base import ClassPredictor
 from tagging.features.factory import Encoders
-from tagging.features.names import Linker, class_words, name_vectors
+from tagging.features.names import Linker, class_words, name_vectors, word_vectors
 from tagging.pipeline.recall_parts import named_channels
 from tagging.tags.catalog import TagCatalog
-from tagging.types import MODALITIES, Modality
+from tagging.text.normalise import normalise
+from tagging.types import Modality
 
 logger = logging.getLogger(__name__)
 
@@ -87,15 +88,23 @@ def write_name_sources(
     named = catalog.names[: config.tags]
     vectors = name_vectors(named, encoders.text)
     save_name_vectors(folder, vectors)
+    predictors: dict[Modality, ClassPredictor] = {
+        modality: encoder for modality, encoder in encoders.present().items() if isinstance(encoder, ClassPredictor)
+    }
+    names = dict(zip(map(normalise, named), vectors, strict=True))
+    words = {word for encoder in predictors.values() for of_class in class_words(encoder) for word in of_class}
+    rows = word_vectors(sorted(words), encoders.text, names)
     classes: dict[str, int] = {}
-    for modality in MODALITIES:
-        encoder = getattr(encoders, modality)
-        if isinstance(encoder, ClassPredictor):
-            may_indicate = allowed.get(modality, np.ones(len(catalog), np.bool_))[: len(vectors)]
-            links = Linker(class_words(encoder), encoders.text, config.near).link(named, vectors, may_indicate)
-            save_class_tags(folder, modality, links)
-            classes[modality] = links.classes
-    return NamesEntry(dim=vectors.shape[1], count=len(vectors), classes=classes)
+    for modality, encoder in predictors.items():
+        may_indicate = allowed.get(modality, np.ones(len(catalog), np.bool_))[: len(vectors)]
+        linker = Linker(class_words(encoder), encoders.text, config.near, rows)
+        links = linker.link(named, vectors, may_indicate)
+        save_class_tags(folder, modality, links)
+        classes[modality] = links.classes
+    others = {word: row for word, row in rows.items() if word not in names}
+    if others:
+        save_class_words(folder, others)
+    return NamesEntry(dim=vectors.shape[1], count=len(vectors), classes=classes, words=len(others))
 
 
 def load_name_sources(folder: Path, entry: NamesEntry | None, config: RecallConfig, catalog: TagCatalog) -> NameSources:

@@ -13,6 +13,7 @@ from typing import Any
 from tagging.bundle.manifest import BundleManifest
 from tagging.errors import ArtifactCorruptError, InvalidVideoError
 from tagging.paths import default_bundle
+from tagging.pipeline.class_links import load_linker
 from tagging.pipeline.labelled_updates import apply_updates
 from tagging.pipeline.stages import Stage, Stages, untimed
 from tagging.pipeline.tag_overlay import TagOverlay
@@ -83,8 +84,10 @@ class LoadedBundle:
         self.stages = stages
         self._unedited = tagger
         self._tagger = tagger
-        self._overlay = TagOverlay(tagger.models, manifest.config.recall.names.near)
-        self._history = EditHistory.over(CatalogIndex(tagger.models.recall_stage.catalog))
+        models = tagger.models
+        linker = partial(load_linker, folder, manifest, models.encoders, models.recall_stage.catalog)
+        self._overlay = TagOverlay(models, linker)
+        self._history = EditHistory.over(CatalogIndex(models.recall_stage.catalog))
         self._labelled_seen = 0  # number of the last entry that was applied
         self._labelled_ids: set[str] = set()  # videos that the log adds, whether or not they can vote in this bundle
         self._following = asyncio.Lock()

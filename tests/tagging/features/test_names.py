@@ -43,3 +43,10 @@ def test_an_excluded_tag_is_supported_by_no_class() -> None:
 
 def test_a_class_without_a_similar_tag_supports_none() -> None:
     assert weights([("car",)], ["dog"], [True]) == {}
+
+
+def test_a_stored_vector_of_a_word_is_used_instead_of_the_encoder() -> None:
+    stored = {"hound": Compass().encode(["dog"])[0]}  # the encoder does not know the word
+    names = ["puppy"]
+    links = Linker([("Hound",)], Compass(), 0.9, stored).link(names, Compass().encode(names), np.ones(1, np.bool_))
+    assert links.weights == pytest.approx([(np.cos(np.radians(10)) - 0.9) / 0.1], abs=1e-5)

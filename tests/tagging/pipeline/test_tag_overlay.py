@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -12,11 +13,14 @@ from scipy.special import logit
 
 from rank.contrastive import ContrastiveRanker
 from tagging.bundle.files import read_manifest
+from tagging.bundle.manifest import BundleManifest
 from tagging.config.recall import StrengthConfig
 from tagging.features.encode import embed
 from tagging.features.factory import load_encoders
+from tagging.features.names import Linker, class_words, name_vectors
 from tagging.maintenance.add_tags import add_tags
 from tagging.media.read_ahead import ReadVideo
+from tagging.pipeline.class_links import load_linker
 from tagging.pipeline.labelled_updates import UpdateReport, apply_updates, encode_labelled
 from tagging.pipeline.load import load_ranker, load_tagger, make_tagger
 from tagging.pipeline.models import PipelineModels
@@ -41,8 +45,10 @@ class Desk:
 
     def __init__(self, tagger: Tagger, bundle: Path) -> None:
         self.first = self.tagger = tagger
-        self.overlay = TagOverlay(tagger.models, read_manifest(bundle).config.recall.names.near)
-        self.history = EditHistory.over(CatalogIndex(TagCatalog.load(bundle / "catalog.parquet")))
+        catalog = TagCatalog.load(bundle / "catalog.parquet")
+        linker = partial(load_linker, bundle, read_manifest(bundle), tagger.models.encoders, catalog)
+        self.overlay = TagOverlay(tagger.models, linker)
+        self.history = EditHistory.over(CatalogIndex(catalog))
 
     def do(self, ask: Callable[[EditBatch], Any]) -> None:
         change = EditBatch(self.history.tags, self.history.last + 1)
@@ -338,3 +344,32 @@ def test_a_created_tag_is_found_in_speech_until_it_is_undone(tiny_starter: Path)
         assert found() == {"dog": ("dog",), "Zebra crossing": ("zebra crossing",)}
         desk.undo(desk.history.last)
         assert found() == {"dog": ("dog",)}
+
+
+def with_near(manifest: BundleManifest, near: float) -> BundleManifest:
+    recall = manifest.config.recall
+    names = recall.names.model_copy(update={"near": near})
+    config = manifest.config.model_copy(update={"recall": recall.model_copy(update={"names": names})})
+    return manifest.model_copy(update={"config": config})
+
+
+def test_a_bundle_stores_the_vectors_that_linkers_need(bundle: Path, desk: Desk) -> None:
+    class Unread:
+        def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+            raise AssertionError(f"{texts} were encoded")
+
+    models = desk.first.models
+    assert models.encoders.text is not None
+    manifest, catalog = with_near(read_manifest(bundle), 0.3), models.recall_stage.catalog
+    names = ["sports cars of animals", "a dog is barking", "zebra"]
+    vectors = name_vectors(names, models.encoders.text)
+    unread = replace(models.encoders, text=cast(Any, Unread()))
+    for modality in ("frames", "audio"):
+        linker = load_linker(bundle, manifest, unread, catalog, modality)
+        encoder = getattr(models.encoders, modality)
+        encoded = Linker(class_words(encoder), models.encoders.text, 0.3)
+        got, want = (links.link(names, vectors, np.ones(3, np.bool_)) for links in (linker, encoded))
+        assert len(want.weights)
+        assert (got.tag_rows == want.tag_rows).all()
+        assert (got.class_rows == want.class_rows).all()
+        np.testing.assert_allclose(got.weights, want.weights, atol=0.01)  # stored in fp16
