@@ -28,7 +28,5 @@ def load_linker(
     stored = {}
     if manifest.names is not None:
         with artifact_errors(folder):
-            stored = load_word_vectors(
-                folder, manifest.names, catalog, (word for of_class in words for word in of_class)
-            )
+            stored = load_word_vectors(folder, manifest.names, catalog, chain.from_iterable(words))
     return Linker(words, text, manifest.config.recall.names.near, stored)
