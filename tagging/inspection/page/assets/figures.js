@@ -25,7 +25,7 @@ function barTable(caption, rows) {
   const body = rows.map((row) =>
     el(
       "tr",
-      { class: row.isFaint ? "faint" : null },
+      {},
       el("th", { scope: "row" }, userText(row.name), row.note ? el("span", { class: "note" }, row.note) : null),
       el("td", { class: "bar-cell", "aria-hidden": "true" }, row.bar ?? null),
       el("td", { class: "figure" }, row.figure),
@@ -38,20 +38,31 @@ const plainBar = (value) => el("span", { class: "bar" }, el("span", { class: "fi
 
 function channelsCard(explanation, subject) {
   const scores = channelScores(subject);
-  const rows = explanation.channels.map((channel) => {
-    const found = scores.get(channel.name);
-    const reads = READS[channel.name];
-    if (!found) {
-      return { name: channel.name, note: reads, isFaint: true, figure: channel.has_input ? "not proposed" : "no input" };
-    }
-    const rank = found.rank ? `${ordinal(found.rank)} of ${whole(channel.proposal_count)}` : "";
-    const score = [figure(found.score), el("span", { class: "note" }, rank)];
-    return { name: channel.name, note: reads, bar: plainBar(found.score), figure: score };
+  const proposing = explanation.channels.filter((channel) => scores.has(channel.name));
+  const rows = proposing.map((channel) => {
+    const { score, rank } = scores.get(channel.name);
+    const place = rank ? `${ordinal(rank)} of ${whole(channel.proposal_count)}` : "";
+    return { name: channel.name, note: READS[channel.name], bar: plainBar(score), figure: [figure(score), el("span", { class: "note" }, place)] };
   });
-  const scoreOf = (row) => scores.get(row.name)?.score ?? -1;
+  const scoreOf = (row) => scores.get(row.name).score;
   rows.sort((left, right) => scoreOf(right) - scoreOf(left));
-  const table = barTable("Score of each channel", rows);
-  return card("channels", "Channels", "Each channel looks at one aspect of the video and proposes tags with a score from 0 to 1.", table);
+  const note = "Each channel looks at one aspect of the video and proposes tags with a score from 0 to 1.";
+  return card("channels", "Channels", note, rows.length ? barTable("Score of each channel", rows) : null, otherChannels(explanation, scores));
+}
+
+// The channels that did not propose the tag, and those that had nothing to look at.
+function otherChannels(explanation, scores) {
+  const others = explanation.channels.filter((channel) => !scores.has(channel.name));
+  const named = (channels) => listed(channels.map(({ name }) => (READS[name] ? `${name} (${READS[name]})` : name)));
+  const silent = others.filter((channel) => channel.has_input);
+  const blind = others.filter((channel) => !channel.has_input);
+  if (!others.length) return null;
+  return el(
+    "div",
+    { class: "others" },
+    silent.length ? el("p", {}, `Did not propose it: ${named(silent)}.`) : null,
+    blind.length ? el("p", {}, `Had no input: ${named(blind)}.`) : null,
+  );
 }
 
 function contributionsCards(subject) {
@@ -69,7 +80,7 @@ function contributionsCard(id, heading, contributions, result, noun) {
   if (!entries.length) return null;
   const largest = Math.max(...entries.map(([, value]) => Math.abs(value)), 1e-6);
   const rows = entries.map(([name, value]) => ({
-    name,
+    name: name.replaceAll("+", " + "),
     bar: el("span", { class: `bar both ${value < 0 ? "against" : "for"}` }, el("span", { class: "fill", "--value": share(Math.abs(value) / largest / 2) })),
     figure: signed(value),
   }));
@@ -80,11 +91,12 @@ function contributionsCard(id, heading, contributions, result, noun) {
 
 function ablationsCard(subject, explanation) {
   const { question, trace } = subject;
+  if (question === null && trace?.confidence !== null && trace) return card("ablations", "Without one input", askNote(subject));
   if (!question?.ablations.length) return null;
   const before = trace?.confidence ?? null;
   const rows = question.ablations.map((ablation) => {
     const isRanked = ablation.confidence !== null;
-    const change = isRanked && before !== null ? signed(ablation.confidence - before) : "";
+    const change = isRanked && before !== null ? changeInWords(ablation.confidence - before) : "";
     return {
       name: ablation.kind === "neighbour" ? ablation.title || ablation.name : ablation.name,
       note: `${ablation.kind}; ${STATES[ablation.outcome].label.toLowerCase()}`,
@@ -94,6 +106,13 @@ function ablationsCard(subject, explanation) {
   });
   const note = "The confidence when one input is left out, computed again. The line is the confidence that is needed.";
   return card("ablations", "Without one input", note, shortenedTable("Confidence without each input", rows, 12));
+}
+
+const changeInWords = (change) => (Math.abs(change) < 0.005 ? "no change" : signed(change));
+
+function askNote(subject) {
+  const option = el("code", {}, "--why ", el("bdi", {}, `"${subject.name}"`));
+  return ["For a tag that is asked about with ", option, ", the confidence without each input is computed and shown here."];
 }
 
 function shortenedTable(caption, rows, count) {

@@ -78,7 +78,10 @@ function tagList(subjects, explanation, choose) {
     toggle.textContent = further.hidden ? `Show all ${plural(ranked.length, "candidate")}` : "Show fewer";
   });
   if (further) further.hidden = true;
-  return { element: [answered.length ? null : nothingAnswered(explanation), options.length ? list : null, further ? toggle : null], select };
+  const legend = ranked.length ? el("p", { class: "note" }, `The line marks the confidence that is needed: ${figure(explanation.min_confidence)}.`) : null;
+  const lines = explanation.min_confidence > 1 ? null : legend;
+  const empty = answered.length ? null : nothingAnswered(explanation);
+  return { element: [empty, lines, options.length ? list : null, further ? toggle : null], select };
 }
 
 function nothingAnswered(explanation) {
@@ -98,8 +101,8 @@ function tagOption(subject, explanation) {
     "div",
     { role: "option", "aria-selected": "false", tabindex: "-1", "data-key": subject.key, class: subject.outcome === "answered" ? "option answered" : "option" },
     el("span", { class: "name" }, userText(subject.name)),
-    el("span", { class: "figure" }, confidence === null ? "–" : figure(confidence)),
     confidence === null ? null : confidenceMeter(confidence, explanation.min_confidence),
+    el("span", { class: "figure" }, confidence === null ? "–" : figure(confidence)),
     needsWords(subject.outcome) ? el("span", { class: "note" }, STATES[subject.outcome].label) : null,
   );
 }

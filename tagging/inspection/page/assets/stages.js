@@ -48,20 +48,28 @@ function neededConfidence({ min_confidence: least }) {
   return least > 1 ? "none is enough" : `${figure(least)} needed`;
 }
 
-// One sentence: why it was answered, or at which stage it fell.
+// Why it was answered, or at which stage it fell.
 function verdict(subject, explanation) {
   if (subject.question) return subject.question.reason;
   const { trace, outcome } = subject;
-  const confidence = trace && trace.confidence !== null ? figure(trace.confidence) : "";
-  const compared = `Its confidence is ${confidence}, ${neededConfidence(explanation)}.`;
-  const sentences = {
-    answered: compared,
-    beyond_limit: `Its confidence of ${confidence} is enough, but at most ${explanation.max_tags} tags are answered.`,
-    implied: `A narrower tag with a higher confidence was answered instead: ${trace?.implied_by ?? ""}.`,
-    below_confidence: compared,
+  const channels = [...channelScores(subject)].sort((left, right) => right[1].score - left[1].score).map(([name]) => name);
+  const proposed = channels.length ? ` Proposed by ${listed(channels)}.` : "";
+  if (!trace?.rank) return `It is not among the candidates that are ranked.${proposed}`;
+  const missing = explanation.min_confidence - trace.confidence;
+  const ends = {
+    answered: " with enough confidence.",
+    beyond_limit: `, but at most ${plural(explanation.max_tags, "tag")} ${explanation.max_tags === 1 ? "is" : "are"} answered.`,
+    implied: `, but the narrower tag “${trace.implied_by}” was answered instead.`,
+    below_confidence:
+      explanation.min_confidence > 1
+        ? ", but no confidence reaches the precision that was asked for."
+        : `, but ${missing < 0.005 ? "slightly" : figure(missing)} short of the confidence that is needed.`,
   };
-  return sentences[outcome] ?? "It was proposed, but is not among the candidates that are ranked.";
+  return `${ordinal(trace.rank)} of ${plural(rankedCount(explanation), "candidate")}${ends[outcome] ?? "."}${proposed}`;
 }
+
+const rankedCount = (explanation) => explanation.tags.filter((trace) => trace.confidence !== null).length;
+const listed = (names) => (names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`);
 
 // Confidence as a bar with the threshold as a line.
 function confidenceMeter(confidence, threshold) {
@@ -120,7 +128,7 @@ function describedEvidence(piece) {
   if (piece.kind === "screen") return [...quoted, ` on screen at ${clock(piece.start_s ?? 0)}`];
   if (piece.kind === "frame") {
     const at = piece.start_s === null ? "" : `, ${clockRange(piece.start_s, piece.end_s)}`;
-    return [`picture ${piece.frame} of ${piece.frames}${at}`];
+    return [`frame ${piece.frame} of ${piece.frames}${at}`];
   }
   if (piece.kind === "sound") return [`sound at ${clock(piece.start_s ?? 0)}`];
   if (piece.kind === "uploader") return [userText(piece.text ?? "")];

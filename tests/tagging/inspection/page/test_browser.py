@@ -101,10 +101,15 @@ def test_a_click_on_a_tag_shows_its_way_through_the_stages(desktop: OpenPage) ->
     page.get_by_role("option", name="dog").click()
     assert heading(page) == "dog"
     assert page.locator(".stage.passed").count() == 5
+    best = "1st of 4 candidates with enough confidence. Proposed by written, seen, text and heard."
+    expect(page.locator(".reason")).to_have_text(best)
+    expect(page.locator(".channels .others")).to_contain_text("Had no input: audio")
+    expect(page.locator(".ablations")).to_contain_text('--why "dog"')
     page.get_by_role("option", name="puppy").click()
     assert page.locator(".stage.dropped .stage-name").inner_text().startswith("Answered")
     expect(page.locator(".reason")).to_contain_text("dog")
     page.get_by_role("option", name="sea").click()
+    expect(page.locator(".reason")).to_contain_text("4th of 4 candidates, but 0.45 short of the confidence")
     assert page.locator(".stage.passed").count() == 3
     assert page.locator(".stage.dropped .stage-name").inner_text().startswith("Confident")
 
