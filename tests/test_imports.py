@@ -36,7 +36,7 @@ ALLOWED: dict[str, set[str]] = {
     "bundle": {*VALUES, "store", *STAGES},
     "pipeline": {*VALUES, "store", *STAGES, "bundle"},
     "triton": {*VALUES, *STAGES, "bundle", "pipeline"},
-    "jobs": {*VALUES, "store", "bundle", "pipeline"},
+    "jobs": {*VALUES, "store", "features", "bundle", "pipeline"},
     "maintenance": {*VALUES, "store", *STAGES, "bundle", "pipeline"},
     "inspection": {*VALUES, "store", *STAGES, "bundle", "pipeline"},
     "service": {*VALUES, "store", "features", "bundle", "pipeline", "inspection", "videotag"},

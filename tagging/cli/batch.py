@@ -9,24 +9,64 @@ import typer
 
 from tagging import paths
 from tagging.cli import options
-from tagging.cli.console import Format, print_json, print_table, progress
-from tagging.errors import InvalidVideoError
+from tagging.cli.console import Format, needs_extra, print_json, print_lines, print_table, progress
+from tagging.errors import InvalidSelectionError, InvalidVideoError
 
 
 def command(
     manifest: Annotated[Path, typer.Argument(metavar="MANIFEST", help="JSONL, CSV or parquet table of videos.")],
     out: Annotated[
-        Path,
-        typer.Option("--out", metavar="DIR", help="Folder for the results; may be that of a stopped run."),
+        str,
+        typer.Option("--out", metavar="DIR", help="Folder or s3:// address for the results; may be of a stopped run."),
     ],
     bundle: options.Bundle = None,
     columns: options.Columns = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--where", metavar="FIELD=VALUE", help="Tag only these rows (also FIELD!=VALUE); may be repeated."
+        ),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, metavar="N", help="Tag only the first N of these rows.")
+    ] = None,
     max_tags: options.MaxTags = None,
     precision: options.Precision = None,
+    keep_features: Annotated[
+        bool, typer.Option("--keep-features", help="Store what the encoders saw, for a later --retag.")
+    ] = False,
+    retag: Annotated[
+        str | None,
+        typer.Option(
+            "--retag",
+            metavar="OUT",
+            help="Use the stored features of this earlier output instead of decoding, and write the tags that changed "
+            "to DIR/diff.",
+        ),
+    ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            "--ray",
+            "--ray-address",
+            metavar="ADDRESS",
+            help="Run on this Ray cluster; local: start one on this machine.",
+        ),
+    ] = None,
+    encoders: Annotated[
+        int | None,
+        typer.Option("--encoders", min=1, metavar="N", help="Ray actors that encode (default: by the cluster's size)."),
+    ] = None,
+    taggers: Annotated[
+        int | None, typer.Option("--taggers", min=1, metavar="N", help="Ray actors that recall, rank and write.")
+    ] = None,
+    share: Annotated[
+        str, typer.Option("--share", metavar="K/N", help="Tag the K-th of N shares; N drivers may fill one DIR.")
+    ] = "1/1",
     triton: options.Triton = None,
     output: options.Output = Format.table,
 ) -> None:
-    """Tag every video of a manifest into DIR/*.parquet; failures are in DIR/dead_letters/ with the reason.
+    """Tag every video of a manifest into DIR/tagged/*.parquet; failures are in DIR/dead_letters/ with the reason.
 
     Running the same command again resumes a stopped run, and tags the rows that were edited since and the videos whose
     failure was transient. If no row could be tagged, the exit code is 1.
@@ -35,21 +75,58 @@ def command(
 
     videotag batch backlog.parquet --out tagged
 
-    videotag batch backlog.csv --map video_id=id --max-tags 5 --out tagged
-    """
-    from tagging.features.triton.client import TritonClient
-    from tagging.jobs.local import run_batch
-    from tagging.manifests.read import parse_columns
-    from tagging.pipeline.load import load_tagger
+    videotag batch backlog.csv --map video_id=id --where language=de --max-tags 5 --out tagged
 
-    renamed = parse_columns(columns or [])
+    videotag batch backlog.parquet --ray ray://head:10001 --keep-features --out s3://bucket/tagged
+
+    videotag batch backlog.parquet --retag tagged --bundle bundles/new --out retagged
+    """
+    from tagging.bundle.files import read_manifest
+    from tagging.features.triton.client import TritonClient
+    from tagging.files.storage import Storage
+    from tagging.jobs.batch import Executor, run_batch
+    from tagging.jobs.job import BatchJob, Share
+    from tagging.jobs.local import LocalExecutor
+    from tagging.jobs.stages import StageJob
+    from tagging.jobs.timing import StageSeconds
+    from tagging.manifests.filters import Condition
+    from tagging.manifests.read import FIELDS, parse_columns
+    from tagging.pipeline.load import load_selector, load_tagger
+
+    if ray is not None and triton is not None:
+        raise InvalidSelectionError(
+            "--ray and --triton exclude each other", "Ray's actors load the encoders themselves"
+        )
+    folder, storage = bundle or paths.default_bundle(), Storage(out)
+    about = read_manifest(folder)
+    job = BatchJob(
+        manifest,
+        parse_columns(columns or []),
+        about.version,
+        load_selector(folder, about).selection(max_tags, precision),
+        tuple(Condition.parse(text, FIELDS) for text in where or ()),
+        limit,
+        keeps_features=keep_features,
+        retags=retag,
+    )
+    stages = StageJob.of(job, storage, about)
     with ExitStack() as opened:
-        client = None if triton is None else opened.enter_context(TritonClient(triton))
-        tagger = opened.enter_context(load_tagger(bundle or paths.default_bundle(), triton=client))
-        report = run_batch(manifest, renamed, out, tagger, tagger.selection(max_tags, precision), progress())
+        executor: Executor
+        if ray is None:
+            client = None if triton is None else opened.enter_context(TritonClient(triton))
+            seconds = StageSeconds()
+            executor = LocalExecutor(opened.enter_context(load_tagger(folder, seconds, triton=client)), stages, seconds)
+        else:
+            with needs_extra("ray"):
+                from tagging.jobs.ray_executor import RayExecutor, cluster
+            executor = RayExecutor(folder, stages, opened.enter_context(cluster(ray, encoders, taggers)))
+        report = run_batch(job, storage, executor, progress(), Share.parse(share))
     if output is Format.json:
         print_json(asdict(report))
     else:
-        print_table([asdict(report)])
+        print_table([{"out": report.out, "tagged": report.tagged, "dead_letters": report.dead_letters}])
+        if report.stage_seconds:
+            print_lines([""])
+            print_table(report.shown(), f"{report.done} rows in {report.seconds:.1f} s")
     if report.dead_letters and not report.tagged:
-        raise InvalidVideoError("no row could be tagged", f"{out / 'dead_letters'} has the reasons")
+        raise InvalidVideoError("no row could be tagged", f"{out.rstrip('/')}/dead_letters has the reasons")

@@ -14,10 +14,10 @@ def read_new_tags(folder: Path) -> Iterator[tuple[str, list[tuple[str, float]]]]
 
     Raises InvalidResultsError for a folder that no batch wrote, or a part that cannot be read.
     """
-    parts = sorted(folder.glob("part-*.parquet"))  # not recursive: dead_letters/ has parts of its own
+    parts = sorted(folder.glob("tagged/part-*.parquet"))
     if not parts:
         hint = "give the folder of `videotag batch … --out DIR`"
-        raise InvalidResultsError(f"{folder} holds no results: it has no part-*.parquet", hint)
+        raise InvalidResultsError(f"{folder} holds no results: it has no tagged/part-*.parquet", hint)
     for part in parts:
         try:
             with pq.ParquetFile(part) as file:

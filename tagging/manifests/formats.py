@@ -38,6 +38,19 @@ def read_rows(path: Path, column_of: Mapping[str, str]) -> Iterator[Record]:
         raise InvalidManifestError(f"{path}: cannot be read: {error}", f"expected {FORMATS} in UTF-8") from error
 
 
+def count_rows(path: Path) -> int | None:
+    """Return about how many rows a file has: exact for parquet, its lines for JSONL; None for CSV, or if unreadable."""
+    try:
+        if path.suffix.lower() == ".parquet":
+            return int(pq.read_metadata(path).num_rows)
+        if path.suffix.lower() != ".jsonl":
+            return None  # a quoted cell may have lines
+        with path.open("rb") as file:
+            return sum(part.count(b"\n") for part in iter(lambda: file.read(2**20), b""))
+    except (OSError, pa.ArrowException):
+        return None
+
+
 def _bad_row(path: Path, location: str, reason: str, hint: str = "") -> Record:
     return location, InvalidManifestError(f"{path}: {location}: {reason}", hint)
 

@@ -9,10 +9,12 @@ a CSV with such cells is reported once.
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 from tagging.errors import InvalidManifestError
+from tagging.manifests.filters import Condition
 from tagging.manifests.formats import read_rows
 from tagging.manifests.values import FieldError, id_of, shown, tags_of, text_of
 from tagging.types import LabelledVideo, VideoRef
@@ -35,9 +37,14 @@ def read_labelled(paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator
         yield row
 
 
-def read_videos(path: Path, columns: Mapping[str, str]) -> Iterator[VideoRef | InvalidManifestError]:
-    """Yield the videos of one manifest, without tags, and an error for each unreadable row."""
-    for row in _rows([path], columns, with_tags=False):
+def read_videos(
+    path: Path, columns: Mapping[str, str], conditions: Sequence[Condition] = ()
+) -> Iterator[VideoRef | InvalidManifestError]:
+    """Yield the videos of one manifest, without tags, and an error for each unreadable row.
+
+    conditions: all of them hold for the rows that are read; an unreadable row has no fields to compare
+    """
+    for row in _rows([path], columns, conditions, with_tags=False):
         yield row if isinstance(row, InvalidManifestError) else row.video
 
 
@@ -54,8 +61,10 @@ def parse_columns(pairs: Sequence[str]) -> dict[str, str]:
     return columns
 
 
-def _rows(paths: Sequence[Path], columns: Mapping[str, str], with_tags: bool) -> Iterator[RowOrError]:
-    seen: dict[str, str] = {}
+def _rows(
+    paths: Sequence[Path], columns: Mapping[str, str], conditions: Sequence[Condition] = (), *, with_tags: bool
+) -> Iterator[RowOrError]:
+    seen: dict[bytes, str] = {}  # by hash: a manifest may have millions of long ids
     for path in paths:
         column_of = {field: columns.get(field, field) for field in FIELDS}
         has_commas = False
@@ -63,19 +72,22 @@ def _rows(paths: Sequence[Path], columns: Mapping[str, str], with_tags: bool) ->
             if isinstance(record, InvalidManifestError):
                 yield record
                 continue
+            if not all(condition.holds(record) for condition in conditions):
+                continue
             try:
                 row = _parse(record, path.parent, with_tags)
             except FieldError as error:
                 yield InvalidManifestError(f"{path}: {location}: {error}")
                 continue
-            video_id, here = row.video.video_id, f"{path.name} {location}"
-            if video_id in seen:
+            video_id = row.video.video_id
+            key = blake2b(video_id.encode("utf-8"), digest_size=16).digest()
+            if key in seen:
                 yield InvalidManifestError(
-                    f"{path}: {location}: video_id {shown(video_id)} repeats; first at {seen[video_id]}",
+                    f"{path}: {location}: video_id {shown(video_id)} repeats; first at {seen[key]}",
                     "give each video one row",
                 )
                 continue
-            seen[video_id] = here
+            seen[key] = f"{path.name} {location}"
             if with_tags and not has_commas and path.suffix.lower() == ".csv":
                 has_commas = _warn_of_commas(path, location, record.get("tags"))
             yield row

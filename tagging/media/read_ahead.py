@@ -35,13 +35,24 @@ def read_batches(
     videos: Iterable[VideoRef], pool: DecodePool | None, batch_size: int
 ) -> Iterator[list[ReadVideo | Failure]]:
     """Yield the videos in order, in batches of at most `batch_size` videos and MEDIA_PER_BATCH decoded ones."""
-    ahead = MEDIA_PER_BATCH if pool is None else 2 * pool.workers + MEDIA_PER_BATCH
+    return batches(read_media_ahead(videos, pool, ahead_of(pool)), batch_size)
+
+
+def ahead_of(pool: DecodePool | None) -> int:
+    """Return how many videos to read ahead so that the workers of a pool never wait for their caller."""
+    return MEDIA_PER_BATCH if pool is None else 2 * pool.workers + MEDIA_PER_BATCH
+
+
+def batches(
+    videos: Iterable[ReadVideo | Failure], batch_size: int, media_per_batch: int = MEDIA_PER_BATCH
+) -> Iterator[list[ReadVideo | Failure]]:
+    """Yield the videos in order, in batches of at most `batch_size` videos and `media_per_batch` decoded ones."""
     batch: list[ReadVideo | Failure] = []
     media = 0
-    for video in read_media_ahead(videos, pool, ahead):
+    for video in videos:
         batch.append(video)
         media += isinstance(video, ReadVideo) and video.media is not None
-        if media == MEDIA_PER_BATCH or len(batch) == batch_size:
+        if media == media_per_batch or len(batch) == batch_size:
             yield batch
             batch, media = [], 0
     if batch:

@@ -71,11 +71,20 @@ def make_tagger(
     config, encoders = manifest.config, models.encoders
     return Tagger(
         models=models,
-        selector=Selector(config.select, PrecisionThresholds(predictions, config.training.seed)),
+        selector=_selector(manifest, predictions),
         decoder=DecodePool(config.media) if encoders.reads_media else None,
         bundle_version=manifest.version,
         stages=stages,
     )
+
+
+def load_selector(folder: Path, manifest: BundleManifest) -> Selector:
+    """Return the selection of a bundle without loading its models."""
+    return _selector(manifest, load_held_out_predictions(folder, manifest))
+
+
+def _selector(manifest: BundleManifest, predictions: HeldOutPredictions | None) -> Selector:
+    return Selector(manifest.config.select, PrecisionThresholds(predictions, manifest.config.training.seed))
 
 
 def load_held_out_predictions(folder: Path, manifest: BundleManifest) -> HeldOutPredictions | None:

@@ -78,7 +78,7 @@ def printed_answer(answer: RankedTags) -> dict[str, Any]:
 
 
 def batch_row(answer: RankedTags) -> dict[str, Any]:
-    """Return the row of a batch's parquet table: without channels and evidence."""
+    """Return the row of a batch's parquet table: without evidence."""
     return {
         "video_id": answer.video_id,
         "tags": [
@@ -87,6 +87,7 @@ def batch_row(answer: RankedTags) -> dict[str, Any]:
                 "confidence": tag.confidence,
                 "id": tag.tag_id,
                 "is_new": tag.is_new,
+                "channels": [{"name": name, "score": score} for name, score in tag.channels.items()],
                 "spans": [_span(span) for span in tag.spans],
             }
             for tag in answer.tags

@@ -114,7 +114,7 @@ def test_train_evaluate_and_batch_work_together(
 
     tagged = run("batch", unseen_corpus, "--out", tmp_path / "out", "--bundle", bundle, home=tmp_path)
     assert tagged.returncode == 0, tagged.stderr
-    assert pq.read_table(tmp_path / "out" / "part-00000.parquet").num_rows == 8
+    assert pq.read_table(tmp_path / "out/tagged/part-00000.parquet").num_rows == 8
 
 
 def test_a_user_error_is_one_line_and_a_hint(tmp_path: Path, corpus: Path, tiny_bundle: Path) -> None:
@@ -193,7 +193,11 @@ def test_an_interrupted_batch_reports_it_and_keeps_its_rows(
     assert batch.returncode == 128 + number
     assert "stopped" in stderr
     assert "Traceback" not in stderr
-    rows = [row for part in (tmp_path / "out").glob("*.parquet") for row in pq.read_table(part)["video_id"].to_pylist()]
+    rows = [
+        row
+        for part in (tmp_path / "out/tagged").glob("*.parquet")
+        for row in pq.read_table(part)["video_id"].to_pylist()
+    ]
     assert len(set(rows)) == len(rows) > 0
 
 

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tagging.errors import InvalidResultsError, InvalidTagsError
-from tagging.jobs.results import TAGGED
+from tagging.jobs.tables import TAGGED
 from tagging.maintenance.batch_results import read_new_tags
 from tagging.maintenance.new_tag_table import read_accepted_tags, write_new_tag_table
 from tagging.tags.catalog import build_catalog
@@ -112,8 +112,8 @@ def test_results_are_read_part_by_part_without_dead_letters(tmp_path: Path) -> N
         {"name": "new", "confidence": 0.5, "id": "1", "is_new": True},
         {"name": "old", "confidence": 0.5, "id": "2", "is_new": False},
     ]
-    write_part(tmp_path, 0, [{"video_id": "a", "tags": tags}])
-    write_part(tmp_path, 1, [{"video_id": "b", "tags": []}])
+    write_part(tmp_path / "tagged", 0, [{"video_id": "a", "tags": tags}])
+    write_part(tmp_path / "tagged", 1, [{"video_id": "b", "tags": []}])
     write_part(tmp_path / "dead_letters", 0, [{"video_id": "c", "tags": tags}])
     assert list(read_new_tags(tmp_path)) == [("a", [("new", 0.5)]), ("b", [])]
 
@@ -121,9 +121,10 @@ def test_results_are_read_part_by_part_without_dead_letters(tmp_path: Path) -> N
 def test_a_folder_without_results_and_a_damaged_part_are_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidResultsError, match="holds no results"):
         list(read_new_tags(tmp_path))
-    (tmp_path / "part-00000.parquet").write_bytes(b"nothing")
+    write_part(tmp_path / "tagged", 0, [])
+    (tmp_path / "tagged/part-00000.parquet").write_bytes(b"nothing")
     with pytest.raises(InvalidResultsError, match=r"part-00000\.parquet cannot be read"):
         list(read_new_tags(tmp_path))
-    pq.write_table(pa.table({"video_id": ["a"]}), tmp_path / "part-00000.parquet")
+    pq.write_table(pa.table({"video_id": ["a"]}), tmp_path / "tagged/part-00000.parquet")
     with pytest.raises(InvalidResultsError, match=r"part-00000\.parquet cannot be read"):
         list(read_new_tags(tmp_path))
