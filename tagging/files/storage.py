@@ -100,7 +100,7 @@ class Storage:
         """Write a file unless it exists; return whether it was written.
 
         Exclusive in a local folder. Buckets have no such operation in common: of two writers at the same moment both
-        may be told that they wrote it.
+        may get True.
         """
         if self._folder is None:
             if self.exists(name):

@@ -20,7 +20,7 @@ from tagging.progress import Advance, Progress
 
 
 class Executor(Protocol):
-    """What tags the shards: the local process or a cluster."""
+    """The executor that tags the shards: the local process or a cluster."""
 
     name: str
 

@@ -29,7 +29,7 @@ from tagging.types import VideoRef
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Work:
-    """What is left to do of a shard."""
+    """The unfinished part of a shard."""
 
     shard: Shard
     unread: tuple[VideoRef, ...]  # to decode and encode
@@ -38,7 +38,7 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class StageJob:
-    """What the stages know of a job: plain values, which travel to the workers of a cluster."""
+    """The part of a job that stages need: plain values, which travel to the workers of a cluster."""
 
     out: str  # address of the output
     selection: SelectConfig

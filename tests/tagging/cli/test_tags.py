@@ -114,10 +114,10 @@ def backlog(folder: Path) -> tuple[Path, Path]:
         tags = [{"name": name, "confidence": 0.6, "id": "", "is_new": True} for name in names]
         rows.append({"video_id": f"b{n}", "tags": tags})
         videos.append({"id": f"b{n}", "title": f"Ride {n}", "uploader_id": f"u{n}"})
-    (folder / "out/tagged").mkdir(parents=True)
-    pq.write_table(pa.Table.from_pylist(rows, TAGGED), folder / "out/tagged/part-00000.parquet")
+    (folder / "batch/tagged").mkdir(parents=True)
+    pq.write_table(pa.Table.from_pylist(rows, TAGGED), folder / "batch/tagged/part-00000.parquet")
     (folder / "backlog.jsonl").write_text("".join(json.dumps(video) + "\n" for video in videos))
-    return folder / "out", folder / "backlog.jsonl"
+    return folder / "batch", folder / "backlog.jsonl"
 
 
 def test_new_tags_are_reviewed_added_and_recalled(tmp_path: Path, bundle: Path) -> None:

@@ -262,8 +262,8 @@ def test_features_are_kept_and_another_selection_needs_no_decoding(
     again = tag_all(tiny_bundle, unseen_corpus, tmp_path / "two", retags=str(tmp_path / "one"))
     assert (again.tagged, again.done) == (first.tagged, first.tagged)
     assert rows_of(tmp_path / "two", "diff") == []
-    one, two = rows_of(tmp_path / "one", "tagged"), rows_of(tmp_path / "two", "tagged")
-    for before, after in zip(one, two, strict=True):
+    earlier, later = rows_of(tmp_path / "one", "tagged"), rows_of(tmp_path / "two", "tagged")
+    for before, after in zip(earlier, later, strict=True):
         assert [tag["name"] for tag in after["tags"]] == [tag["name"] for tag in before["tags"]]
         found, wanted = ([tag["confidence"] for tag in row["tags"]] for row in (after, before))
         assert found == pytest.approx(wanted, abs=2e-3)  # tokens are in half precision
@@ -271,7 +271,7 @@ def test_features_are_kept_and_another_selection_needs_no_decoding(
             k: before[k] for k in ("content_hash", "modalities", "warnings")
         }
     tag_all(tiny_bundle, unseen_corpus, tmp_path / "three", retags=str(tmp_path / "one"), max_tags=1)
-    dropped = {row["video_id"]: [tag["name"] for tag in row["tags"][1:]] for row in one if len(row["tags"]) > 1}
+    dropped = {row["video_id"]: [tag["name"] for tag in row["tags"][1:]] for row in earlier if len(row["tags"]) > 1}
     assert dropped
     changes = rows_of(tmp_path / "three", "diff")
     assert {row["video_id"]: row["removed"] for row in changes} == dropped

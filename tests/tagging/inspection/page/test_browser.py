@@ -61,7 +61,7 @@ def desktop(browser: Browser, beach: Path) -> Iterator[OpenPage]:
 
 
 def heading(page: Page) -> str:
-    return page.locator("#subject-heading").inner_text()
+    return str(page.locator("#subject-heading").inner_text())
 
 
 def scrolls_sideways(page: Page) -> bool:
