@@ -83,7 +83,7 @@ def test_the_command_line_takes_and_measures_promises(precise_bundle: Path, tmp_
     batch = ("batch", test, "--bundle", precise_bundle, "--out", tmp_path / "out", "--precision")
     tagged = run(*batch, 0.5)
     assert tagged.returncode == 0, tagged.stderr
-    assert pq.read_table(tmp_path / "out" / "part-00000.parquet").num_rows == 20
+    assert pq.read_table(tmp_path / "out/tagged/part-00000.parquet").num_rows == 20
     error_lines(run(*batch, 0.99))  # another question than the one that the folder answers
 
     figure = tmp_path / "figure.png"

@@ -73,7 +73,9 @@ def test_batches_have_the_same_rows_as_in_process(
     for name, options in (("local", []), ("triton", ["--triton", server.url])):
         result = run(*common, "--out", str(tmp_path / name), *options)
         assert result.returncode == 0, result.stderr
-    local, remote = (pq.read_table(tmp_path / name / "part-00000.parquet").to_pylist() for name in ("local", "triton"))
+    local, remote = (
+        pq.read_table(tmp_path / name / "tagged/part-00000.parquet").to_pylist() for name in ("local", "triton")
+    )
     assert [(row["video_id"], [tag["name"] for tag in row["tags"]]) for row in remote] == [
         (row["video_id"], [tag["name"] for tag in row["tags"]]) for row in local
     ]
