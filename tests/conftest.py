@@ -25,6 +25,7 @@ from tests.support.clocks import NOW
 from tests.support.corpora import train_bundle, write_topic_videos
 from tests.support.database_records import database_at
 from tests.support.label_lists import tiny_classes, without_extractor, write_label_lists
+from tests.support.object_store import ObjectStore, serving_objects
 from tests.support.paths import SHARED
 from tests.support.postgres import PostgresServer, binaries
 from tests.support.titles import songs, write_titles
@@ -73,6 +74,13 @@ def postgres() -> Iterator[PostgresServer]:
     server = PostgresServer()
     yield server
     server.remove()
+
+
+@pytest.fixture(scope="session")
+def object_store() -> Iterator[ObjectStore]:
+    """An S3 server with an empty bucket; each test uses a folder of its own."""
+    with serving_objects() as store:
+        yield store
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])

@@ -26,7 +26,7 @@ STAGES = {"features", "recall", "rank"}
 ALLOWED: dict[str, set[str]] = {
     "files": set(),
     "config": {"files"},
-    "manifests": set(),
+    "manifests": {"files"},
     "tags": {"files", "config"},
     "media": {"files", "config"},
     "store": {"files", "config", "tags"},

@@ -2,7 +2,6 @@
 
 from contextlib import ExitStack
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,7 +13,10 @@ from tagging.errors import InvalidSelectionError, InvalidVideoError
 
 
 def command(
-    manifest: Annotated[Path, typer.Argument(metavar="MANIFEST", help="JSONL, CSV or parquet table of videos.")],
+    manifest: Annotated[
+        str,
+        typer.Argument(metavar="MANIFEST", help="JSONL, CSV or parquet table of videos; a path or an s3:// address."),
+    ],
     out: Annotated[
         str,
         typer.Option("--out", metavar="DIR", help="Folder or s3:// address for the results; may be of a stopped run."),
@@ -77,7 +79,7 @@ def command(
 
     videotag batch backlog.csv --map video_id=id --where language=de --max-tags 5 --out tagged
 
-    videotag batch backlog.parquet --ray ray://head:10001 --keep-features --out s3://bucket/tagged
+    videotag batch s3://bucket/backlog.parquet --ray ray://head:10001 --keep-features --out s3://bucket/tagged
 
     videotag batch backlog.parquet --retag tagged --bundle bundles/new --out retagged
     """

@@ -1,51 +1,55 @@
-"""Storage: files below one address, a folder or a bucket (s3://, gs://, abfs://), each written whole or not at all.
+"""Storage: files below one address, a folder or a bucket (s3://, gs://, abfs://), each written whole or not at all."""
 
-File systems are pyarrow's (Apache-2.0): they come with a dependency that is needed anyway, take credentials from the
-environment as their vendors' own tools do, and show an object only when its upload is complete. fsspec's were not
-chosen: each needs a package of its own, and parquet would be read through Python.
-"""
-
+import io
 import os
-import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from pyarrow import fs
 
-from tagging.errors import ArtifactNotFoundError, BackendUnavailableError, InvalidConfigError, OutputUnwritableError
+from tagging.errors import ArtifactNotFoundError, InvalidConfigError, OutputUnwritableError
+from tagging.files.addresses import REMOTE, is_remote, scheme_of
 from tagging.files.atomic import atomic_file
+from tagging.files.buckets import ObjectFile, find, reported
 from tagging.messages import shown
 
-REMOTE = ("s3", "gs", "gcs", "abfs", "abfss")
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+STREAM_BYTES = 4 * 2**20  # of each request while a stream is read
 
 
-def is_remote(address: str) -> bool:
-    """Return whether an address names an object in a bucket; "talk: part 1.mp4" is a file name."""
-    match = _SCHEME.match(address)
-    return match is not None and match[1].lower() in REMOTE
+def open_file(address: str) -> IO[bytes]:
+    """Open a file or an object for random access.
+
+    Raises OSError, which for an object is FileNotFoundError alone, and BackendUnavailableError.
+    """
+    return cast(IO[bytes], ObjectFile(address)) if is_remote(address) else Path(address).open("rb")
+
+
+def open_stream(address: str) -> IO[bytes]:
+    """Open a file or an object that is read from its start to its end. Raises the errors of `open_file`."""
+    return io.BufferedReader(ObjectFile(address), STREAM_BYTES) if is_remote(address) else Path(address).open("rb")
 
 
 class Storage:
     """Files below one address; names are relative, with / between folders. Workers open it again by its address."""
 
     def __init__(self, address: str) -> None:
-        """Raises InvalidConfigError for an address that cannot be understood."""
+        """Raises InvalidConfigError for an address that cannot be understood, and BackendUnavailableError."""
         self.address = address
         self._folder: Path | None = None
         if is_remote(address):
-            with _reported(address):
-                self._fs, self._root = file_system(address)
-        elif _SCHEME.match(address):
+            self._fs, self._root = find(address)
+            self._base = address.rstrip("/")
+        elif scheme_of(address):
             raise InvalidConfigError(
                 f"{shown(address)}: no such storage", f"give a folder, or {', '.join(f'{s}://' for s in REMOTE)}"
             )
         else:
             self._folder = Path(address).resolve()
             self._fs, self._root = fs.LocalFileSystem(), str(self._folder)
+            self._base = str(self._folder)
 
     @property
     def folder(self) -> Path | None:
@@ -58,11 +62,11 @@ class Storage:
     def names(self, folder: str = "") -> list[str]:
         """Return the names of the files and folders in a folder, in order; none if it does not exist."""
         selector = fs.FileSelector(self._path(folder), allow_not_found=True)
-        with _reported(self.address):
+        with reported(self.address):
             return sorted(found.base_name for found in self._fs.get_file_info(selector))
 
     def exists(self, name: str) -> bool:
-        with _reported(self.address):
+        with reported(self.address):
             return bool(self._fs.get_file_info(self._path(name)).type == fs.FileType.File)
 
     def read(self, name: str) -> bytes:
@@ -74,8 +78,8 @@ class Storage:
     def open(self, name: str) -> Iterator[IO[bytes]]:
         """Open a file for random access, so that parquet reads only what is asked for."""
         try:
-            with _reported(self.address):
-                file = self._fs.open_input_file(self._path(name))
+            with reported(self.address):
+                file = open_file(f"{self._base}/{name}")
         except FileNotFoundError as error:
             raise ArtifactNotFoundError(f"no file {name} in {self}") from error
         with file:
@@ -93,7 +97,7 @@ class Storage:
                 reason = error.strerror or str(error)
                 raise OutputUnwritableError(f"{path} cannot be written: {reason}", "choose another place") from error
             return
-        with _reported(self.address), self._fs.open_output_stream(self._path(name)) as stream:
+        with reported(self.address), self._fs.open_output_stream(self._path(name)) as stream:
             stream.write(content)
 
     def create(self, name: str, content: bytes) -> bool:
@@ -125,33 +129,13 @@ class Storage:
 
     def remove(self, name: str) -> None:
         """Remove a file if it exists."""
-        with _reported(self.address), suppress(FileNotFoundError):
+        with reported(self.address), suppress(FileNotFoundError):
             self._fs.delete_file(self._path(name))
 
     def remove_folder(self, name: str) -> None:
         """Remove a folder and its files if it exists."""
-        with _reported(self.address), suppress(FileNotFoundError):
+        with reported(self.address), suppress(FileNotFoundError):
             self._fs.delete_dir(self._path(name))
 
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}".rstrip("/")
-
-
-def file_system(address: str) -> tuple[fs.FileSystem, str]:
-    """Return the file system of an address and the path in it; credentials come from the environment."""
-    found, path = fs.FileSystem.from_uri(address)
-    return found, path
-
-
-@contextmanager
-def _reported(address: str) -> Iterator[None]:
-    """Report what a file system raises as one known error; a missing file stays a FileNotFoundError."""
-    try:
-        yield
-    except FileNotFoundError:
-        raise
-    except (OSError, ValueError) as error:  # ArrowInvalid is a ValueError
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise BackendUnavailableError(
-            f"{shown(address)} cannot be used: {shown(first)}", "check the address, the network and the credentials"
-        ) from error

@@ -8,11 +8,14 @@ from pathlib import Path
 
 from tagging.config.root import SelectConfig
 from tagging.errors import InvalidConfigError, InvalidManifestError, OutputExistsError
+from tagging.files.addresses import is_remote, label_of
 from tagging.files.storage import Storage
 from tagging.jobs.shards import Row, Shard, ShardSize, cut
 from tagging.manifests.filters import Condition
 from tagging.manifests.formats import count_rows
 from tagging.manifests.read import read_videos
+from tagging.manifests.source import ManifestSource
+from tagging.messages import without_credentials
 
 JOB = "_job.json"
 
@@ -46,7 +49,7 @@ WHOLE = Share()
 class BatchJob:
     """A manifest, the rows of it that are wanted, and how they are tagged."""
 
-    manifest: Path
+    manifest: str  # path, or address of an object
     columns: Mapping[str, str]  # field -> column, where they differ
     bundle_version: str
     selection: SelectConfig
@@ -62,20 +65,24 @@ class BatchJob:
         return cut(rows if self.limit is None else islice(rows, self.limit), self.size)
 
     def check_manifest(self) -> None:
-        """Raise InvalidManifestError for a manifest that cannot be read at all."""
-        if not self.manifest.exists():
-            raise InvalidManifestError(f"{self.manifest}: no such file", "give a JSONL, CSV or parquet table of videos")
+        """Raise InvalidManifestError for a manifest that does not exist, and BackendUnavailableError."""
+        try:
+            ManifestSource(self.manifest).require()
+        except FileNotFoundError as error:
+            raise InvalidManifestError(
+                f"{label_of(self.manifest)}: {error.strerror}", "give a JSONL, CSV or parquet table of videos"
+            ) from error
 
     def count_rows(self) -> int | None:
         """Return the number of rows for an estimate of the remaining time; None where counting takes reading."""
-        if self.conditions or self.limit is not None or not self.manifest.is_file():
+        if self.conditions or self.limit is not None:
             return None
-        return count_rows(self.manifest)
+        return count_rows(ManifestSource(self.manifest))
 
     def identity(self) -> dict[str, object]:
         """Return what distinguishes this job from others, as it is stored in the output."""
         return {
-            "manifest": ascii(str(self.manifest.resolve())),
+            "manifest": ascii(self._name()),
             "columns": dict(self.columns),
             "where": [str(condition) for condition in self.conditions],
             "limit": self.limit,
@@ -86,6 +93,10 @@ class BatchJob:
             "retags": self.retags,
             **self.selection.model_dump(),
         }
+
+    def _name(self) -> str:
+        remote = is_remote(self.manifest)
+        return without_credentials(self.manifest) if remote else str(Path(self.manifest).resolve())
 
 
 def claim(storage: Storage, identity: Mapping[str, object]) -> None:

@@ -1,12 +1,11 @@
 """Tables of a batch: the columns of tagged videos and of dead letters, and their rows."""
 
-import re
 from typing import Any
 
 import pyarrow as pa
 
 from tagging.errors import BackendUnavailableError, DecodeTimeoutError, OutputUnwritableError, VideotagError
-from tagging.files.storage import is_remote
+from tagging.files.addresses import is_remote, scheme_of
 from tagging.jobs.shards import Row, row_hash
 from tagging.messages import without_credentials
 from tagging.store.answer_json import batch_row
@@ -80,7 +79,7 @@ def dead_letter(row: Row, stage: str, error: VideotagError, attempts: int) -> Ta
 def _is_transient(error: VideotagError, video: VideoRef | None) -> bool:
     """Return whether another try may succeed. The time-out of decoding includes the download of a URL."""
     uri = (video.uri if video else None) or ""
-    is_download = re.match(r"https?://", uri, re.IGNORECASE) is not None or is_remote(uri)
+    is_download = scheme_of(uri) in ("http", "https") or is_remote(uri)
     return isinstance(error, TRANSIENT) or (is_download and isinstance(error, DecodeTimeoutError))
 
 

@@ -1,8 +1,7 @@
-"""Media sources: opens a path, a file:// or http(s) URL, or an open file as a local file."""
+"""Media sources: opens a path, a file:// or http(s) URL, an object in a bucket, or an open file as a local file."""
 
 import asyncio
 import hashlib
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,11 +11,12 @@ from urllib.parse import unquote, urlsplit
 
 from tagging.config.media import MediaConfig
 from tagging.errors import InvalidMediaError, MediaNotFoundError, SourceNotAllowedError
+from tagging.files.addresses import REMOTE, is_remote, scheme_of
 from tagging.media.copies import unnamed_file
 from tagging.media.limits import check_bytes
 from tagging.messages import shown
 
-SUPPORTED = "a local path, file://, http:// or https://"
+SUPPORTED = "a local path, file://, http://, https://, or an object such as s3://bucket/clip.mp4"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +37,17 @@ def open_source(source: str | OpenFile, config: MediaConfig) -> Iterator[Path]:
     """Provide a local file with the bytes of a uri or an open file for the duration of the context.
 
     Raises MediaNotFoundError, MediaTooBigError, BackendUnavailableError (a download that failed after all retries, or
-    was not done within decode_timeout_s; it may succeed later), InvalidMediaError (no bytes at all) and
-    OutputUnwritableError (no room for a download).
+    was not done within decode_timeout_s, or an unusable storage; it may succeed later), InvalidMediaError (no bytes at
+    all) and OutputUnwritableError (no room for a download).
     """
     if isinstance(source, OpenFile):
         yield _checked(Path(f"/dev/fd/{source.descriptor}"), source.name, config)
         return
     uri = source
-    # "talk: part 1.mp4" is a file name; only "://" makes a scheme.
-    scheme = match[1].lower() if (match := re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", uri)) else ""
-    if scheme in ("http", "https"):
+    scheme = scheme_of(uri)
+    if scheme in ("http", "https", *REMOTE):
         with unnamed_file(shown(uri)) as file:
-            _fetch(uri, file, config)
+            (_copy if is_remote(uri) else _fetch)(uri, file, config)
             yield _checked(Path(f"/dev/fd/{file.fileno()}"), uri, config)
     elif scheme in ("", "file"):
         yield _checked(Path(uri) if not scheme else _file_url_path(uri), uri, config)
@@ -98,3 +97,11 @@ def _fetch(url: str, file: IO[bytes], config: MediaConfig) -> None:
         asyncio.run(web_client(config).download(parse_typed_address(url), file))
     except SourceNotAllowedError as error:  # not an http(s) address, or a redirect to another scheme
         raise MediaNotFoundError(f"cannot fetch {shown(url)}: {error.message}", f"give {SUPPORTED}") from error
+
+
+def _copy(address: str, file: IO[bytes], config: MediaConfig) -> None:
+    """Write the content of an object to a file."""
+    # Imported for the first object, as the HTTP client is.
+    from tagging.media.objects import copy_object
+
+    copy_object(address, file, config)

@@ -4,12 +4,13 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+
+from tests.support.ports import free_port
 
 OWNER = "postgres"  # a user that Debian's package makes
 PASSWORD = "s3cr3t/@:?"  # with characters that a URL must escape
@@ -39,7 +40,7 @@ class PostgresServer:
         self._data = self.folder / "data"
         options = ("--auth=scram-sha-256", f"--pwfile={password}", "--encoding=UTF8", "--locale=C", "--no-sync")
         self._run("initdb", "-D", self._data, "-U", OWNER, *options)
-        self.port = _free_port()
+        self.port = free_port()
         self._databases = 0
         self.start()
 
@@ -129,9 +130,3 @@ class PostgresServer:
     def _as_owner(self) -> list[str | Path]:
         drop = [f"--reuid={OWNER}", f"--regid={OWNER}", "--clear-groups"] if os.geteuid() == 0 else []
         return ["setpriv", "--pdeathsig", "QUIT", *drop]
-
-
-def _free_port() -> int:
-    with contextlib.closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

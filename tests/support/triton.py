@@ -7,7 +7,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -18,6 +17,7 @@ from pathlib import Path
 import psutil
 
 from tests.support.paths import REPOSITORY
+from tests.support.ports import free_ports
 
 START_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 30.0
@@ -44,7 +44,7 @@ class TritonServer:
         self._packages = next(found.glob("lib/python3.*/site-packages"))
         self._home = Path(tempfile.mkdtemp(prefix="videotag-triton-"))
         self._copy_backend()
-        self.http, self.grpc, self.metrics = _free_ports(3)
+        self.http, self.grpc, self.metrics = free_ports(3)
         self._memory = f"videotag{os.getpid()}_{self.grpc}_"  # prefix of its shared memory
         self.start()
 
@@ -151,14 +151,3 @@ def _is_stub(process: psutil.Process) -> bool:
         return process.name().startswith(STUB[:15])  # Linux keeps 15 characters
     except psutil.NoSuchProcess:
         return False
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()

@@ -53,13 +53,18 @@ SMALL = ShardSize(texts=4, media=4)
 
 
 def tag_all(
-    bundle: Path, manifest: Path, out: Path, progress: Progress | None = None, share: Share = WHOLE, **options: Any
+    bundle: Path,
+    manifest: Path | str,
+    out: Path | str,
+    progress: Progress | None = None,
+    share: Share = WHOLE,
+    **options: Any,
 ) -> BatchSummary:
     """Run a batch of a real bundle in this process."""
     about, seconds = read_manifest(bundle), StageSeconds()
     with load_tagger(bundle, seconds) as tagger:
         selection = tagger.selection(options.pop("max_tags", None))
-        job = BatchJob(manifest, {}, about.version, selection, size=options.pop("size", SMALL), **options)
+        job = BatchJob(str(manifest), {}, about.version, selection, size=options.pop("size", SMALL), **options)
         storage = Storage(str(out))
         executor = LocalExecutor(tagger, StageJob.of(job, storage, about), seconds)
         return run_batch(job, storage, executor, progress or Silent(), share)
@@ -352,7 +357,7 @@ class StubTagger:
 def run(manifest: Path, out: Path, **errors: VideotagError) -> list[str]:
     """Run a batch with a stub; return the ids of the videos that it was given."""
     tagger = StubTagger(errors)
-    job = BatchJob(manifest, {}, "stub", SelectConfig(), size=ShardSize(texts=2, media=2))
+    job = BatchJob(str(manifest), {}, "stub", SelectConfig(), size=ShardSize(texts=2, media=2))
     stages = StageJob(str(out), job.selection, {})
     run_batch(job, Storage(str(out)), LocalExecutor(cast(Tagger, tagger), stages, StageSeconds()), Silent())
     return tagger.tagged

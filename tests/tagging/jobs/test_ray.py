@@ -49,7 +49,7 @@ def plan() -> Iterator[Plan]:
 def tag_on_ray(plan: Plan, bundle: Path, manifest: Path, out: Path, **options: Any) -> BatchSummary:
     about, storage = read_manifest(bundle), Storage(str(out))
     selection = load_selector(bundle, about).selection(None)
-    job = BatchJob(manifest, {}, about.version, selection, size=SMALL, **options)
+    job = BatchJob(str(manifest), {}, about.version, selection, size=SMALL, **options)
     return run_batch(job, storage, RayExecutor(bundle, StageJob.of(job, storage, about), plan), Silent())
 
 

@@ -149,7 +149,7 @@ def test_a_url_is_fetched_to_a_temporary_file(server: str) -> None:
         ("x" * 5000, "cannot read x+…"),
         ("", "is a folder"),
         ("file://elsewhere/film.mp4", "names the host 'elsewhere'"),
-        ("s3://bucket/film.mp4", "cannot open s3:// addresses"),
+        ("smb://host/film.mp4", "cannot open smb:// addresses"),
         ("RTSP://camera/film", "cannot open rtsp:// addresses"),
         ("concat:a.mp4|b.mp4", "no file at concat"),
         ("http://[broken/film", "cannot fetch"),
@@ -189,7 +189,7 @@ def test_a_url_is_escaped_as_browsers_escape_it(server: str, typed: str, request
         "/nowhere/\udc80.mp4",
         "http://two\nlines/film",
         "file://two\nhosts/film",
-        "s3://bucket/\x07",
+        "smb://host/\x07",
     ],
 )
 def test_an_error_message_is_one_printable_line_for_any_uri(uri: str) -> None:
