@@ -99,7 +99,7 @@ def command(
         raise InvalidSelectionError(
             "--ray and --triton exclude each other", "Ray's actors load the encoders themselves"
         )
-    folder, storage = bundle or paths.default_bundle(), Storage(out)
+    folder, storage, part = bundle or paths.default_bundle(), Storage(out), Share.parse(share)
     about = read_manifest(folder)
     job = BatchJob(
         manifest,
@@ -121,8 +121,9 @@ def command(
         else:
             with needs_extra("ray"):
                 from tagging.jobs.ray_executor import RayExecutor, cluster
-            executor = RayExecutor(folder, stages, opened.enter_context(cluster(ray, encoders, taggers)))
-        report = run_batch(job, storage, executor, progress(), Share.parse(share))
+            plan = opened.enter_context(cluster(ray, encoders, taggers, part))
+            executor = RayExecutor(folder, stages, plan, part)
+        report = run_batch(job, storage, executor, progress(), part)
     if output is Format.json:
         print_json(asdict(report))
     else:

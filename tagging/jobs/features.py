@@ -18,12 +18,14 @@ from pydantic import BaseModel
 from tagging.bundle.manifest import BundleManifest
 from tagging.errors import ArtifactMismatchError
 from tagging.files.storage import Storage
-from tagging.jobs.output import read_part, write_part
+from tagging.jobs.output import part_numbers, read_part, write_part
 from tagging.jobs.shards import row_hash
 from tagging.media.decode import DECODING_VERSION
 from tagging.pipeline.models import EncodedVideo
 from tagging.types import PASSAGE_SOURCES, ModalityFeatures, Passage, Reading
 
+WITHOUT_RETAG = "tag the manifest again without --retag"
+OTHER_OUTPUT = "choose another --out"
 _ENCODERS = b"videotag.encoders"
 _PASSAGE = pa.struct(
     [
@@ -71,13 +73,25 @@ def encoder_identity(bundle: BundleManifest) -> dict[str, object]:
     }
 
 
+def check_features(storage: Storage, identity: Mapping[str, object], *, hint: str) -> bool:
+    """Return whether an output has stored features; before a run, so only the first part is looked at.
+
+    Raises ArtifactMismatchError, with the hint, if they do not fit.
+    """
+    numbers = part_numbers(storage, "features")
+    return bool(numbers) and _fitting_part(storage, numbers[0], identity, hint) is not None
+
+
 def write_features(
     storage: Storage, number: int, videos: Sequence[EncodedVideo], identity: Mapping[str, object]
 ) -> None:
-    """Write the features of a shard's videos, and keep those of rows that earlier runs finished."""
+    """Write the features of a shard's videos, and keep those of rows that earlier runs finished.
+
+    Raises ArtifactMismatchError if those do not fit.
+    """
     fresh = [_row(video) for video in videos]
     hashes = {row["row_hash"] for row in fresh}
-    earlier = read_part(storage, "features", number)
+    earlier = _fitting_part(storage, number, identity, OTHER_OUTPUT)
     kept = [] if earlier is None else [row for row in earlier.to_pylist() if row["row_hash"] not in hashes]
     about = {_ENCODERS: json.dumps(identity, sort_keys=True).encode("utf-8")}
     table = pa.Table.from_pylist([*kept, *fresh], FEATURES).replace_schema_metadata(about)
@@ -87,19 +101,37 @@ def write_features(
 def read_features(storage: Storage, number: int, identity: Mapping[str, object]) -> dict[str, StoredVideo]:
     """Return the stored features of a shard by the hash of the manifest row; none if it has no part.
 
-    Raises ArtifactMismatchError if they were made by other encoders, or with another sampling of frames and sound.
+    Raises ArtifactMismatchError if they do not fit.
+    """
+    table = _fitting_part(storage, number, identity, WITHOUT_RETAG)
+    if table is None:
+        return {}
+    return {row["row_hash"]: StoredVideo(_features(row), row["content_hash"]) for row in table.to_pylist()}
+
+
+def _fitting_part(storage: Storage, number: int, identity: Mapping[str, object], hint: str) -> pa.Table | None:
+    """Return a part; None if there is none.
+
+    Raises ArtifactMismatchError if it has other columns, was made by other encoders, or with another sampling of frames
+    and sound.
     """
     table = read_part(storage, "features", number)
     if table is None:
-        return {}
-    stored = json.loads((table.schema.metadata or {}).get(_ENCODERS, b"{}"))
-    wanted = json.loads(json.dumps(identity))
-    if differing := sorted(key for key in wanted if stored.get(key) != wanted[key]):
+        return None
+    found = {column.name: column.type for column in table.schema}
+    wanted = {column.name: column.type for column in FEATURES}
+    if differing := sorted(name for name in {*found, *wanted} if found.get(name) != wanted.get(name)):
         raise ArtifactMismatchError(
-            f"the features in {storage} are of other encoders than the bundle's: {', '.join(differing)}",
-            "tag the manifest again without --retag",
+            f"the features in {storage} are of another version of videotag, with other columns: {', '.join(differing)}",
+            hint,
         )
-    return {row["row_hash"]: StoredVideo(_features(row), row["content_hash"]) for row in table.to_pylist()}
+    stored = json.loads((table.schema.metadata or {}).get(_ENCODERS, b"{}"))
+    current = json.loads(json.dumps(identity))
+    if differing := sorted(key for key in {*stored, *current} if stored.get(key) != current.get(key)):
+        raise ArtifactMismatchError(
+            f"the features in {storage} are of other encoders than the bundle's: {', '.join(differing)}", hint
+        )
+    return table
 
 
 def _row(video: EncodedVideo) -> dict[str, Any]:

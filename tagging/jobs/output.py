@@ -5,7 +5,7 @@
     OUT/features/part-00000.parquet …       what the encoders saw, with --keep-features
     OUT/diff/part-00000.parquet …           tags that changed, with --retag
     OUT/summary.json                        counts, rates and versions of the finished run
-    OUT/_job.json, OUT/_lease…, OUT/_work/  the job, its drivers, and rows on their way to workers
+    OUT/_job.json, OUT/_lease…, OUT/_work…  the job, its drivers, and rows on their way to workers
 
 Results and failures are in folders next to each other, so that a reader of one never finds the other. The dead letters
 of a shard are written before its tagged videos, whose part records that the shard is done: work that is repeated after

@@ -5,7 +5,7 @@
 One row of the Ray dataset is one shard, so that a task is a shard. Ray schedules; the books are the parts that the last
 stage writes (output.py), because Ray Data's own checkpoint is a beta, keeps two sinks in step by no means, and needs
 the ids of all rows in memory when it resumes. The driver writes the rows of each unfinished shard to the output's
-`_work` folder, so neither it nor the object store holds the manifest; it gets counts back and nothing else.
+`_work-…` folder, so neither it nor the object store holds the manifest; it gets counts back and nothing else.
 """
 
 import json
@@ -35,6 +35,7 @@ from tagging.bundle.files import read_manifest
 from tagging.errors import BackendUnavailableError, VideotagError
 from tagging.features.factory import load_encoders
 from tagging.files.storage import Storage
+from tagging.jobs.job import WHOLE, Share
 from tagging.jobs.output import ShardCounts
 from tagging.jobs.plan import Plan, plan_for
 from tagging.jobs.shards import Shard, shard_from_json, shard_to_json
@@ -46,30 +47,43 @@ from tagging.pipeline.load import load_tagger
 from tagging.progress import Advance
 
 LOCAL = "local"
-WORK = "_work"
+WORK = "_work-"  # and the share
 SHARD = pa.schema([("shard", pa.int64()), ("value", pa.large_binary())])  # of the data between stages
 
 
 class RayExecutor:
     name = "ray"
 
-    def __init__(self, bundle: Path, job: StageJob, plan: Plan) -> None:
+    def __init__(self, bundle: Path, job: StageJob, plan: Plan, share: Share = WHOLE) -> None:
         """bundle: its folder, which every node can read"""
         self._bundle = str(bundle.resolve())
         self._job = job
         self._plan = plan
+        self._share = share
+        self._work = f"{WORK}{share}"
 
     def tag(self, shards: Iterable[Shard], advance: Advance) -> Iterator[ShardCounts]:
         """Write the parts of each shard and yield its counts, in the order in which they are done."""
         storage = Storage(self._job.out)
-        storage.remove_folder(WORK)  # of a run that was killed
-        numbers = [_send(storage, shard) for shard in shards]
+        self._remove_abandoned(storage)
+        numbers = [self._send(storage, shard) for shard in shards]
         if numbers:
             yield from self._run(numbers, advance)
-        storage.remove_folder(WORK)
+        storage.remove_folder(self._work)
+
+    def _remove_abandoned(self, storage: Storage) -> None:
+        """Remove the work of runs that were killed; the leases exclude those that live."""
+        for name in storage.names():
+            if name.startswith(WORK) and (name == self._work or not name.endswith(f"-of-{self._share.drivers}")):
+                storage.remove_folder(name)
+
+    def _send(self, storage: Storage, shard: Shard) -> int:
+        """Write a shard for the workers; return its number."""
+        storage.write(_work_name(self._work, shard.number), shard_to_json(shard).encode("ascii"))
+        return shard.number
 
     def _run(self, numbers: list[int], advance: Advance) -> Iterator[ShardCounts]:
-        plan, decode = self._plan, partial(_decode, job=self._job)
+        plan, decode = self._plan, partial(_decode, job=self._job, work_folder=self._work)
         dataset = (
             ray.data.from_items([{"shard": number} for number in numbers], override_num_blocks=len(numbers))
             .map_batches(
@@ -106,9 +120,12 @@ class RayExecutor:
 
 
 @contextmanager
-def cluster(address: str, encoders: int | None = None, taggers: int | None = None) -> Iterator[Plan]:
+def cluster(
+    address: str, encoders: int | None = None, taggers: int | None = None, share: Share = WHOLE
+) -> Iterator[Plan]:
     """Connect to a cluster, or start one on this machine for the address "local"; provide the plan for it.
 
+    share: its driver gets a part of a cluster; one on this machine is its own
     Raises BackendUnavailableError if no cluster answers, and InvalidConfigError for one that is too small.
     """
     options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
@@ -127,7 +144,7 @@ def cluster(address: str, encoders: int | None = None, taggers: int | None = Non
         logging.getLogger("ray.data").setLevel(logging.ERROR)
         context = DataContext.get_current()
         context.enable_progress_bars = False
-        yield plan_for(_resources(), encoders, taggers)
+        yield plan_for(_resources(), encoders, taggers, WHOLE if address == LOCAL else share)
     finally:
         ray.shutdown()
 
@@ -138,20 +155,14 @@ def _resources() -> Mapping[str, float]:
     return found
 
 
-def _send(storage: Storage, shard: Shard) -> int:
-    """Write a shard for the workers; return its number."""
-    storage.write(_work_name(shard.number), shard_to_json(shard).encode("ascii"))
-    return shard.number
+def _work_name(folder: str, number: int) -> str:
+    return f"{folder}/shard-{number:05d}"
 
 
-def _work_name(number: int) -> str:
-    return f"{WORK}/shard-{number:05d}"
-
-
-def _decode(table: pa.Table, job: StageJob) -> pa.Table:
+def _decode(table: pa.Table, job: StageJob, work_folder: str) -> pa.Table:
     """Decode the videos of one shard, each in a process of its own that may hang or crash."""
     [number] = table["shard"].to_pylist()
-    shard = shard_from_json(Storage(job.out).read(_work_name(number)))
+    shard = shard_from_json(Storage(job.out).read(_work_name(work_folder, number)))
     work, seconds = job.work(shard), StageSeconds()
     with seconds("decode"):
         if job.media is not None and any(video.uri is not None for video in work.unread):

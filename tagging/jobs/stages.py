@@ -9,12 +9,20 @@ from dataclasses import dataclass
 from tagging.bundle.manifest import BundleManifest
 from tagging.config.media import MediaConfig
 from tagging.config.root import SelectConfig
-from tagging.errors import InvalidManifestError, VideotagError
+from tagging.errors import ArtifactNotFoundError, InvalidManifestError, VideotagError
 from tagging.features.encode import embed
 from tagging.features.factory import Encoders
 from tagging.files.storage import Storage
 from tagging.jobs.diff import write_diff
-from tagging.jobs.features import StoredVideo, encoder_identity, read_features, write_features
+from tagging.jobs.features import (
+    OTHER_OUTPUT,
+    WITHOUT_RETAG,
+    StoredVideo,
+    check_features,
+    encoder_identity,
+    read_features,
+    write_features,
+)
 from tagging.jobs.job import BatchJob
 from tagging.jobs.output import BatchOutput, Results, ShardCounts
 from tagging.jobs.shards import Row, Shard, row_hash
@@ -49,10 +57,20 @@ class StageJob:
 
     @classmethod
     def of(cls, job: BatchJob, storage: Storage, bundle: BundleManifest) -> "StageJob":
-        """Return what the stages need of a job that tags with a bundle."""
-        encoders = bundle.config.encoders
+        """Return what the stages need of a job that tags with a bundle.
+
+        Raises ArtifactNotFoundError if there are no features to tag again from, and ArtifactMismatchError if those, or
+        the features that the output keeps, do not fit the bundle.
+        """
+        encoders, identity = bundle.config.encoders, encoder_identity(bundle)
         media = bundle.config.media if encoders != encoders.of_text() else None
-        return cls(storage.address, job.selection, encoder_identity(bundle), media, job.keeps_features, job.retags)
+        if job.retags is not None and not check_features(Storage(job.retags), identity, hint=WITHOUT_RETAG):
+            raise ArtifactNotFoundError(
+                f"{Storage(job.retags)} has no stored features", "name the --out of a batch with --keep-features"
+            )
+        if job.keeps_features:
+            check_features(storage, identity, hint=OTHER_OUTPUT)
+        return cls(storage.address, job.selection, identity, media, job.keeps_features, job.retags)
 
     def work(self, shard: Shard) -> Work:
         """Return what is left of a shard: the videos without a final result, apart from those with stored features."""

@@ -13,17 +13,21 @@ from pathlib import Path
 from typing import Any, cast
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from tagging.bundle.files import read_manifest
 from tagging.config.root import SelectConfig
 from tagging.errors import (
+    ArtifactMismatchError,
+    ArtifactNotFoundError,
     BackendUnavailableError,
     DecodeTimeoutError,
     InvalidConfigError,
     InvalidManifestError,
     InvalidMediaError,
+    InvalidResultsError,
     MediaNotFoundError,
     OutputExistsError,
     OutputUnwritableError,
@@ -281,6 +285,38 @@ def test_features_are_kept_and_another_selection_needs_no_decoding(
     changes = rows_of(tmp_path / "three", "diff")
     assert {row["video_id"]: row["removed"] for row in changes} == dropped
     assert all(row["added"] == [] and not row["is_first"] for row in changes)
+
+
+def test_features_that_do_not_fit_are_refused_before_anything_is_written(tiny_bundle: Path, tmp_path: Path) -> None:
+    manifest, kept = titles(tmp_path / "m.jsonl", 6), tmp_path / "kept"
+    with pytest.raises(ArtifactNotFoundError, match="nowhere has no stored features") as missing:
+        tag_all(tiny_bundle, manifest, tmp_path / "out", retags=str(tmp_path / "nowhere"))
+    assert "--keep-features" in missing.value.hint
+    tag_all(tiny_bundle, manifest, kept, keeps_features=True)
+    part = kept / "features/part-00000.parquet"
+    table = pq.read_table(part)
+
+    def refused(changed: pa.Table, message: str) -> None:
+        pq.write_table(changed, part)
+        with pytest.raises(ArtifactMismatchError, match=message) as caught:
+            tag_all(tiny_bundle, manifest, tmp_path / "out", retags=str(kept))
+        assert "without --retag" in caught.value.hint
+        with pytest.raises(ArtifactMismatchError, match=message) as caught:
+            tag_all(tiny_bundle, manifest, kept, keeps_features=True)
+        assert "another --out" in caught.value.hint
+
+    refused(table.drop_columns(["screen"]), "with other columns: screen")
+    refused(table.set_column(3, "text", pa.array([""] * table.num_rows)), "with other columns: text")
+    refused(table.append_column("new", pa.nulls(table.num_rows)), "with other columns: new")
+    refused(table.replace_schema_metadata({}), "other encoders than the bundle's: audio, decoding")
+    about = json.loads(table.schema.metadata[b"videotag.encoders"]) | {"text": "other"}
+    refused(table.replace_schema_metadata({"videotag.encoders": json.dumps(about)}), "than the bundle's: text$")
+    part.write_bytes(b"junk")
+    with pytest.raises(InvalidResultsError, match="cannot be read"):
+        tag_all(tiny_bundle, manifest, tmp_path / "out", retags=str(kept))
+    assert not (tmp_path / "out").exists()
+    pq.write_table(table, part)
+    assert tag_all(tiny_bundle, manifest, tmp_path / "out", retags=str(kept)).tagged == 6
 
 
 def test_an_invalid_row_affects_no_other_row(tiny_bundle: Path, tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def test_the_rows_are_those_of_one_process(plan: Plan, tiny_bundle: Path, unseen
                 tag["channels"] = [(channel["name"], round(channel["score"], 3)) for channel in tag["channels"]]
                 tag["spans"] = [{**span, "strength": round(span["strength"], 3)} for span in tag["spans"]]
         assert on_ray == local
-    assert not (tmp_path / "ray/_work").exists()
+    assert not list((tmp_path / "ray").glob("_work*"))
     again = tag_on_ray(plan, tiny_bundle, manifest, tmp_path / "ray", keeps_features=True)
     assert (again.tagged, again.done) == (report.tagged, 0)
     retagged = tag_on_ray(plan, tiny_bundle, manifest, tmp_path / "new", retags=str(tmp_path / "ray"))
