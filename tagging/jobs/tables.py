@@ -4,7 +4,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from tagging.errors import BackendUnavailableError, DecodeTimeoutError, OutputUnwritableError, VideotagError
+from tagging.errors import (
+    BackendUnavailableError,
+    DecodeCrashError,
+    DecodeTimeoutError,
+    OutputUnwritableError,
+    VideotagError,
+)
 from tagging.files.addresses import is_remote, scheme_of
 from tagging.jobs.shards import Row, row_hash
 from tagging.messages import without_credentials
@@ -51,6 +57,7 @@ DEAD_LETTERS = pa.schema(
 )
 # A server that is down, and no room for a download.
 TRANSIENT = (BackendUnavailableError, OutputUnwritableError)
+CRASHES = 3  # runs after which a decoder's death is the fault of the file, and not of a machine that is short of memory
 
 TableRow = dict[str, Any]
 
@@ -70,14 +77,16 @@ def dead_letter(row: Row, stage: str, error: VideotagError, attempts: int) -> Ta
         "error": type(error).__name__,
         "message": _utf8(error.message),
         "hint": error.hint,
-        "transient": _is_transient(error, video),
+        "transient": _is_transient(error, video, attempts),
         "attempts": attempts,
         "row_hash": row_hash(row),
     }
 
 
-def _is_transient(error: VideotagError, video: VideoRef | None) -> bool:
+def _is_transient(error: VideotagError, video: VideoRef | None, attempts: int) -> bool:
     """Return whether another try may succeed. The time-out of decoding includes the download of a URL."""
+    if isinstance(error, DecodeCrashError):
+        return attempts < CRASHES
     uri = (video.uri if video else None) or ""
     is_download = scheme_of(uri) in ("http", "https") or is_remote(uri)
     return isinstance(error, TRANSIENT) or (is_download and isinstance(error, DecodeTimeoutError))

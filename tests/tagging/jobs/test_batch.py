@@ -23,6 +23,7 @@ from tagging.errors import (
     ArtifactMismatchError,
     ArtifactNotFoundError,
     BackendUnavailableError,
+    DecodeCrashError,
     DecodeTimeoutError,
     InvalidConfigError,
     InvalidManifestError,
@@ -451,6 +452,15 @@ def test_a_transient_failure_is_tried_again_by_the_next_run_and_a_final_one_is_n
     assert {row["video_id"]: row["attempts"] for row in dead_letters(out)} == {"b": 1, "c": 2}
     assert run(manifest, out) == ["c"]
     assert [row["video_id"] for row in dead_letters(out)] == ["b"]
+
+
+def test_a_decoder_that_dies_is_tried_by_three_runs(tmp_path: Path) -> None:
+    manifest, out = write_titles(tmp_path / "m.jsonl", a="A"), tmp_path / "out"
+    for attempt in (1, 2, 3):
+        assert run(manifest, out, a=DecodeCrashError("the decoder's process died")) == ["a"]
+        assert [row["attempts"] for row in dead_letters(out)] == [attempt]
+    assert run(manifest, out) == []
+    assert [row["transient"] for row in dead_letters(out)] == [False]
 
 
 def test_the_dead_letter_of_an_unreadable_row_is_dropped_when_the_row_is_mended(tmp_path: Path) -> None:
