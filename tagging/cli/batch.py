@@ -65,6 +65,10 @@ def command(
     share: Annotated[
         str, typer.Option("--share", metavar="K/N", help="Tag the K-th of N shares; N drivers may fill one DIR.")
     ] = "1/1",
+    metrics: Annotated[
+        str | None,
+        typer.Option("--metrics", metavar="HOST:PORT", help="Serve Prometheus metrics here while it runs."),
+    ] = None,
     triton: options.Triton = None,
     output: options.Output = Format.table,
 ) -> None:
@@ -89,6 +93,7 @@ def command(
     from tagging.jobs.batch import Executor, run_batch
     from tagging.jobs.job import BatchJob, Share
     from tagging.jobs.local import LocalExecutor
+    from tagging.jobs.output import Observe, unobserved
     from tagging.jobs.stages import StageJob
     from tagging.jobs.timing import StageSeconds
     from tagging.manifests.filters import Condition
@@ -113,6 +118,11 @@ def command(
     )
     stages = StageJob.of(job, storage, about)
     with ExitStack() as opened:
+        observe: Observe = unobserved
+        if metrics is not None:
+            with needs_extra("service"):
+                from tagging.jobs.metrics import serving_metrics
+            observe = opened.enter_context(serving_metrics(metrics))
         executor: Executor
         if ray is None:
             client = None if triton is None else opened.enter_context(TritonClient(triton))
@@ -123,7 +133,7 @@ def command(
                 from tagging.jobs.ray_executor import RayExecutor, cluster
             plan = opened.enter_context(cluster(ray, encoders, taggers, part))
             executor = RayExecutor(folder, stages, plan, part)
-        report = run_batch(job, storage, executor, progress(), part)
+        report = run_batch(job, storage, executor, progress(), part, observe)
     if output is Format.json:
         print_json(asdict(report))
     else:

@@ -13,7 +13,7 @@ from typing import Protocol
 from tagging.files.storage import Storage
 from tagging.jobs.job import WHOLE, BatchJob, Share, claim
 from tagging.jobs.lease import leased
-from tagging.jobs.output import BatchOutput, ShardCounts
+from tagging.jobs.output import BatchOutput, Observe, ShardCounts, unobserved
 from tagging.jobs.shards import Shard
 from tagging.jobs.summary import BatchSummary
 from tagging.progress import Advance, Progress
@@ -29,10 +29,16 @@ class Executor(Protocol):
 
 
 def run_batch(
-    job: BatchJob, storage: Storage, executor: Executor, progress: Progress, share: Share = WHOLE
+    job: BatchJob,
+    storage: Storage,
+    executor: Executor,
+    progress: Progress,
+    share: Share = WHOLE,
+    observe: Observe = unobserved,
 ) -> BatchSummary:
     """Tag every video of the manifest of which the output does not contain the final result yet.
 
+    observe: called with the counts of each shard that this run wrote
     Raises InvalidManifestError; OutputExistsError if the output contains anything but an unfinished run of this job, or
     another driver writes into it; OutputUnwritableError and BackendUnavailableError for storage that fails.
     """
@@ -61,6 +67,7 @@ def run_batch(
 
         for counts in executor.tag(unfinished(), advance):
             lease.check()
+            observe(counts)
             summary.add(counts)
         if share.drivers == 1:
             summary.removed_parts = output.remove_from(seen)

@@ -13,7 +13,7 @@ a kill replaces itself.
 """
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -53,6 +53,13 @@ class ShardCounts:
     dead_letters: int
     seconds: Mapping[str, float] = field(default_factory=dict)
     done: int = 0  # rows that this run tagged or failed; the others had their result
+
+
+Observe = Callable[[ShardCounts], None]
+
+
+def unobserved(_: ShardCounts) -> None:
+    """Do nothing with the counts of a shard."""
 
 
 class BatchOutput:
