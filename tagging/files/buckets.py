@@ -27,6 +27,7 @@ VARIABLES = re.compile(r"AWS_|GOOGLE_|CLOUDSDK_|AZURE_")
 _NO_BUCKET = re.compile(r"NO_SUCH_BUCKET|bucket does not exist", re.IGNORECASE)
 _DENIED = re.compile(r"ACCESS_DENIED|INVALID_ACCESS_KEY|SIGNATURE_DOES_NOT_MATCH|PERMISSION_DENIED|HTTP status 40[13]")
 _UNREACHABLE = re.compile(r"NETWORK_CONNECTION|curlCode|Could not connect|REQUEST_TIMEOUT")
+_CURL = re.compile(r"curlCode: \d+, ([^;(]+)")
 CREDENTIALS_HINT = "check the credentials in the environment, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 
 
@@ -115,7 +116,8 @@ def _explained(message: str) -> tuple[str, str]:
         return "there is no such bucket", "make the bucket, or check its name"
     if _DENIED.search(message):
         return "access is denied", CREDENTIALS_HINT
-    reason = shown(message.splitlines()[0])
     if _UNREACHABLE.search(message):
-        return f"the storage cannot be reached: {reason}", "check the network and AWS_ENDPOINT_URL, then run it again"
-    return reason, "check the address, the network and the credentials"
+        cause = _CURL.search(message)
+        reason = f": {shown(cause[1])}" if cause else ""
+        return f"the storage cannot be reached{reason}", "check the network and AWS_ENDPOINT_URL, then run it again"
+    return shown(message.splitlines()[0]), "check the address, the network and the credentials"

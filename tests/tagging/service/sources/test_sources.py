@@ -91,6 +91,8 @@ def test_by_default_only_sent_content_is_opened(root: Path) -> None:
         f"file://{root}/allowed/film.mp4",
         "http://a.example/",
         "https://1.1.1.1/",
+        "s3://bucket/film.mp4",
+        "GS://bucket/film.mp4",
     ):
         assert isinstance(read(uri), SourceNotAllowedError)
 
