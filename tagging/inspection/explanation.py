@@ -1,6 +1,6 @@
 """Explanation of an answer: what was looked at, what each channel proposed, and the stage that dropped each tag.
 
-    ReadVideo → Explanation → {terminal, JSON, page, ExplainVideo}
+    ReadVideo → Inspection (Explanation, questions) → {terminal, JSON, page, ExplainVideo}
 
 Plain values without arrays of the models, so that every view shows the same figures. Ranks are counted from 1.
 """
@@ -125,3 +125,11 @@ class TagQuestion:
     reason: str  # one sentence: the stage, its figures
     requirement: str  # one sentence: the nearest miss and what would have been enough; "" if it was answered
     ablations: tuple[Ablation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """An explanation and the questions that were asked about it."""
+
+    explanation: Explanation
+    questions: tuple[TagQuestion, ...]
