@@ -21,9 +21,11 @@ from rank.tag_offsets import HeldOutLogOdds, candidate_offsets, fit_offsets
 from rank.tree_reranker import Example, recall_log_odds
 from tagging.config.rank import TagOffsetsConfig
 from tagging.errors import NothingToLearnError
-from tagging.types import Candidates
+from tagging.types import Candidates, TagScores
 
 NEW = 2  # column of the features
+# Terms of the log-odds: of the features, in their order, the tag's offset, and the bias.
+TERMS = ("recall", "cosine", "new", "re-ranker", "offset", "bias")
 
 Floats = NDArray[np.float32]
 Floats64 = NDArray[np.float64]
@@ -40,18 +42,22 @@ class ConfidenceModel:
     bias: float
     offsets: Mapping[int, float] = field(default_factory=dict)  # catalog row -> log-odds
 
-    def probabilities(self, candidates: Candidates, cosines: Floats, reranked: Floats) -> Floats:
-        """Return (K,) probabilities that the candidates are correct.
+    def scores(self, candidates: Candidates, cosines: Floats, reranked: Floats) -> TagScores:
+        """Return the probabilities that the candidates are correct, with the contribution of each of TERMS.
 
         cosines, reranked: (K,) cosine and re-ranker score of each candidate
         """
+        features = confidence_features(candidates, cosines, reranked) * self._weights()
         offsets = candidate_offsets(candidates.tag_rows, candidates.new, self.offsets)
-        log_odds = self.log_odds(confidence_features(candidates, cosines, reranked))
-        return np.asarray(expit(log_odds + offsets), np.float32)
+        terms = np.column_stack([features, offsets, np.full(len(features), self.bias)])  # (K, 6)
+        return TagScores(expit(terms.sum(axis=1)).astype(np.float32), dict(zip(TERMS, terms.T, strict=True)))
 
     def log_odds(self, features: Floats64) -> Floats64:
         """Return (K,) log-odds without offsets; features: (K, 4)"""
-        return np.asarray(features @ np.array([self.likely, self.cosine, self.new, self.order]) + self.bias)
+        return np.asarray((features * self._weights()).sum(axis=1) + self.bias)
+
+    def _weights(self) -> Floats64:
+        return np.array([self.likely, self.cosine, self.new, self.order])
 
     def save(self, path: Path) -> None:
         path.write_text(json.dumps(asdict(self)) + "\n", encoding="utf-8")

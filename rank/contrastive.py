@@ -117,15 +117,15 @@ class ContrastiveRanker:
 
     def score(self, videos: Sequence[RankInput]) -> list[TagScores]:
         cosines = self.scorer.cosines(videos)
-        return [TagScores(self.confidences(video.candidates, row)) for video, row in zip(videos, cosines, strict=True)]
+        return [self.scores_of(video.candidates, row) for video, row in zip(videos, cosines, strict=True)]
 
     def with_tag_vectors(self, names: Mapping[str, Floats]) -> "ContrastiveRanker":
         """Return this ranker with cached (D,) unit rows of tags outside the catalog, by name."""
         return replace(self, scorer=replace(self.scorer, known=names))
 
-    def confidences(self, candidates: Candidates, cosines: Floats) -> Floats:
-        """Return the (K,) confidences of a video's candidates; cosines: (K,)"""
-        return self.confidence.probabilities(candidates, cosines, self.order.score(candidates, cosines))
+    def scores_of(self, candidates: Candidates, cosines: Floats) -> TagScores:
+        """Return the scores of a video's candidates; cosines: (K,)"""
+        return self.confidence.scores(candidates, cosines, self.order.score(candidates, cosines))
 
     def save(self, folder: Path) -> None:
         towers = self.scorer.encoder.towers

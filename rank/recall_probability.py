@@ -6,6 +6,7 @@ calibrated probability.
 
 from collections.abc import Sequence
 
+from rank.tree_reranker import recall_log_odds
 from tagging.types import RankInput, TagScores
 
 
@@ -16,5 +17,6 @@ class RecallProbabilityRanker:
         for video in videos:
             if video.candidates.probabilities is None:
                 raise ValueError("candidates without a recall probability: their recall has no fusion model")
-            scores.append(TagScores(video.candidates.probabilities))
+            contributions = {"recall": recall_log_odds(video.candidates)}
+            scores.append(TagScores(video.candidates.probabilities, contributions))
         return scores

@@ -50,6 +50,19 @@ def select(candidates: Candidates, scores: TagScores, parents: Sequence[Sequence
     return positions[scores.confidences[positions] >= config.min_confidence]
 
 
+def implying(candidates: Candidates, chosen: Rows, parents: Sequence[Sequence[int]]) -> dict[int, int]:
+    """Return the position of the best chosen candidate that implies a tag, by the row of each implied tag.
+
+    chosen: positions, best first
+    parents: of each row of the catalog; tags beyond it have none
+    """
+    implied: dict[int, int] = {}
+    for position in chosen.tolist():
+        for ancestor in _ancestors(int(candidates.tag_rows[position]), parents):
+            implied.setdefault(ancestor, position)
+    return implied
+
+
 def _ancestors(row: int, parents: Sequence[Sequence[int]]) -> set[int]:
     found: set[int] = set()
     queue = list(parents[row]) if row < len(parents) else []

@@ -9,12 +9,13 @@ Gradient-boosted trees (LightGBM: MIT, maintained, deterministic, and its model 
 fitted on uploaders that no channel was trained on.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recall.name_words import NAME_FEATURES, NameWords
 from recall.topk import top_k
@@ -54,6 +55,24 @@ class Fusion:
         features = features_of(candidates, text, self._words, self._uses)
         probabilities = self._booster.predict(features, num_threads=1)
         return replace(candidates, probabilities=np.asarray(probabilities, np.float32))
+
+    def contributions(self, candidates: Candidates, text: str, positions: Indices) -> Mapping[str, NDArray[np.float64]]:
+        """Return the log-odds (n,) that each input adds to the probability of some of the candidates.
+
+        By channel, "use" of the tag and "name in text"; with "base", the mean over the training data, they sum to the
+        log-odds of the probability. They are the exact Shapley values of the trees (Lundberg et al. 2018, TreeSHAP).
+
+        candidates, text: as `weigh` was given them
+        positions: (n,) in the candidates
+        """
+        groups = _input_groups(candidates.channels)
+        found = {name: np.zeros(len(positions)) for name in [*groups, "base"]}
+        if len(positions):
+            features = features_of(candidates, text, self._words, self._uses)[positions]
+            values = np.asarray(self._booster.predict(features, pred_contrib=True, num_threads=1))  # (n, F + 1)
+            for column, name in enumerate([*groups, "base"]):
+                found[name] += values[:, column]
+        return found
 
     def save(self, path: Path) -> None:
         write_trees(self._booster, path)
@@ -135,6 +154,11 @@ def features_of(candidates: Candidates, text: str, words: NameWords, uses: Float
 def _feature_names(channels: Sequence[str]) -> list[str]:
     names = [*channels, *(f"best of {channel}" for channel in channels), "uploaders", "videos", *NAME_FEATURES]
     return [name.replace(" ", "_") for name in names]
+
+
+def _input_groups(channels: Sequence[str]) -> list[str]:
+    """Return the input that each column of the features belongs to: a channel, "use" or "name in text"."""
+    return [*channels, *channels, "use", "use", *["name in text"] * len(NAME_FEATURES)]
 
 
 def uses_of(tag_rows: Indices, uploaders: Indices, tags: int) -> FloatRows:

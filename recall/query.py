@@ -16,6 +16,7 @@ class RecallQuery:
     rows: Mapping[str, FloatRows]  # (D,) unit row of each view: the modalities, and "multimodal" where it is known
     hidden: FloatRows | None = None  # (D,) h of the video tower (recall/model.py); None where nothing is known
     attention: Mapping[str, float] = field(default_factory=dict)  # share of each view in h, summing to 1
+    left_out: frozenset[int] = frozenset()  # rows of labelled videos that do not vote for this video
 
     @classmethod
     def of(cls, video: VideoEmbeddings) -> "RecallQuery":

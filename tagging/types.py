@@ -304,9 +304,11 @@ class RankInput:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TagScores:
-    """Confidence of a ranker in each candidate, in the order of the candidates."""
+    """Confidence of a ranker in each candidate, in the order of the candidates, and what made it."""
 
     confidences: NDArray[np.float32]  # (K,) in [0, 1]
+    # (K,) log-odds that each input of the ranker adds, by its name; they sum to the log-odds of the confidence.
+    contributions: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from recall.channels.base import UneditedChannel
 from recall.neighbours.search import TextSearch
 from recall.neighbours.table import LabelledTable
-from recall.neighbours.vote import vote
+from recall.neighbours.vote import nearest_without, vote
 from recall.query import RecallQuery
 from tagging.config.recall import RecallConfig
 from tagging.types import ChannelTags
@@ -27,10 +27,14 @@ class TextNeighbours(UneditedChannel):
 
     def recall(self, queries: Sequence[RecallQuery]) -> list[ChannelTags | None]:
         proposed: list[ChannelTags | None] = []
-        for neighbours in self._search.nearest([query.video.text for query in queries], self._config.neighbours):
-            if neighbours is None:
+        limit = self._config.neighbours
+        extra = max((len(query.left_out) for query in queries), default=0)
+        found = self._search.nearest([query.video.text for query in queries], limit + extra)
+        for query, near in zip(queries, found, strict=True):
+            if near is None:
                 proposed.append(None)
                 continue
+            neighbours = nearest_without(near, query.left_out, limit)
             tag_rows, scores = vote(neighbours, self._table, self._config.tags_per_channel)
             proposed.append(ChannelTags(tag_rows, scores, neighbours))
         return proposed

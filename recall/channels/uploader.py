@@ -25,9 +25,13 @@ class UploaderTags(UneditedChannel):
         self._limit = limit
 
     def recall(self, queries: Sequence[RecallQuery]) -> list[ChannelTags | None]:
-        uploaders = [query.video.uploader_id for query in queries]
-        rows = [() if uploader is None else self._table.rows_of(uploader) for uploader in uploaders]
+        rows = map(self._video_rows, queries)
         return [self._recall(video_rows) if video_rows else None for video_rows in rows]
+
+    def _video_rows(self, query: RecallQuery) -> list[int]:
+        uploader = query.video.uploader_id
+        rows = () if uploader is None else self._table.rows_of(uploader)
+        return [row for row in rows if row not in query.left_out]
 
     def _recall(self, video_rows: Sequence[int]) -> ChannelTags:
         tags, counts = np.unique(np.concatenate([self._table.tags_of(row) for row in video_rows]), return_counts=True)

@@ -7,7 +7,7 @@ import numpy as np
 from recall.channels.base import UneditedChannel
 from recall.neighbours.search import VideoSearch
 from recall.neighbours.table import LabelledTable
-from recall.neighbours.vote import vote
+from recall.neighbours.vote import nearest_without, vote
 from recall.query import RecallQuery
 from tagging.config.recall import RecallConfig
 from tagging.types import ChannelTags
@@ -28,7 +28,11 @@ class VideoNeighbours(UneditedChannel):
         if not present:
             return proposed
         rows = np.stack([queries[index].rows[self._search.view] for index in present])
-        for index, neighbours in zip(present, self._search.nearest(rows, self._config.neighbours), strict=True):
+        left_out = [queries[index].left_out for index in present]
+        limit = self._config.neighbours
+        found = self._search.nearest(rows, limit + max(map(len, left_out)))
+        for index, near, excluded in zip(present, found, left_out, strict=True):
+            neighbours = nearest_without(near, excluded, limit)
             tag_rows, scores = vote(neighbours, self._table, self._config.tags_per_channel, self._search.background)
             proposed[index] = ChannelTags(tag_rows, scores, neighbours)
         return proposed

@@ -28,6 +28,14 @@ def background_of(rows: FloatRows) -> float:
     return min(max(mean, 0.0), 0.99) * count / (count + FEW)
 
 
+def nearest_without(neighbours: Neighbours, left_out: frozenset[int], k: int) -> Neighbours:
+    """Return the k nearest of the neighbours whose rows are not left out."""
+    if not left_out:
+        return Neighbours(neighbours.video_rows[:k], neighbours.similarities[:k])
+    kept = np.flatnonzero(~np.isin(neighbours.video_rows, list(left_out)))[:k]
+    return Neighbours(neighbours.video_rows[kept], neighbours.similarities[kept])
+
+
 def vote(
     neighbours: Neighbours, table: LabelledTable, limit: int, background: float = 0.0
 ) -> tuple[Indices, FloatRows]:

@@ -110,7 +110,7 @@ class PredictionCollector:
         embeddings = [video.embeddings for video in videos]
         started = time.perf_counter()
         proposed = self._recall_stage.propose(embeddings)
-        candidates = [self._recall_stage.unite(*pair) for pair in zip(embeddings, proposed, strict=True)]
+        candidates = [self._recall_stage.unite(*pair).candidates for pair in zip(embeddings, proposed, strict=True)]
         recalled = time.perf_counter()
         inputs = rank_inputs([video.row.video for video in videos], tokens, embeddings, candidates)
         scores = self._ranker.score(inputs)

@@ -18,6 +18,7 @@ from tagging.bundle.manifest import BundleManifest
 from tagging.config.recall import RecallConfig
 from tagging.pipeline.recall_parts import RecallParts, load_fusion
 from tagging.tags.catalog import TagCatalog
+from tagging.text.normalise import normalise
 from tagging.types import Candidates, ChannelTags, Indices, VideoEmbeddings
 
 
@@ -58,6 +59,15 @@ class CatalogState:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Recalled:
+    """The way of one video's tags through the recall stage."""
+
+    proposed: Mapping[str, ChannelTags | None]  # by channel; None: the video lacks the input of the channel
+    united: Candidates  # every tag that any channel proposed, but hidden ones; with probabilities if there is a fusion
+    candidates: Candidates  # those of `united` that are ranked
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class RecallStage:
     """Channels side by side and the fusion that weighs their tags; neighbours may be added while it runs."""
 
@@ -92,16 +102,19 @@ class RecallStage:
 
     def recall(self, videos: Sequence[VideoEmbeddings]) -> list[Candidates]:
         """Return the candidates of each video, without hidden tags, within the budget."""
-        return [self.unite(video, tags) for video, tags in zip(videos, self.propose(videos), strict=True)]
+        return [self.unite(video, tags).candidates for video, tags in zip(videos, self.propose(videos), strict=True)]
 
     def propose(self, videos: Sequence[VideoEmbeddings]) -> list[dict[str, ChannelTags | None]]:
         """Return the tags of every channel, by its name, for each video."""
-        queries = self.queries(videos)
+        return self.propose_for(self.queries(videos))
+
+    def propose_for(self, queries: Sequence[RecallQuery]) -> list[dict[str, ChannelTags | None]]:
+        """Return the tags of every channel, by its name, for each query."""
         by_channel = {
             channel.name: [None if tags is None else self.tags.resolve_tags(tags) for tags in channel.recall(queries)]
             for channel in self.channels
         }
-        return [{name: tags[index] for name, tags in by_channel.items()} for index in range(len(videos))]
+        return [{name: tags[index] for name, tags in by_channel.items()} for index in range(len(queries))]
 
     def queries(self, videos: Sequence[VideoEmbeddings]) -> list[RecallQuery]:
         """Return the videos as channels read them: encoded by the video tower, if the bundle has one."""
@@ -109,8 +122,8 @@ class RecallStage:
             return [RecallQuery.of(video) for video in videos]
         return self.parts.recall_model.model.queries(videos)
 
-    def unite(self, video: VideoEmbeddings, proposed: Mapping[str, ChannelTags | None]) -> Candidates:
-        """Return the candidates of one video from the tags of its channels."""
+    def unite(self, video: VideoEmbeddings, proposed: Mapping[str, ChannelTags | None]) -> Recalled:
+        """Return the candidates of one video from the tags of its channels, with what they were selected from."""
         candidates = merge(proposed)
         if self.catalog.hidden.any():
             candidates = _without(candidates, self.catalog.hidden)
@@ -120,8 +133,9 @@ class RecallStage:
             in_catalog = frozenset(created) - candidates.new.keys()
             candidates = replace(candidates, new=names, created=in_catalog)
         if self.fusion is None:
-            return candidates
-        return top_candidates(self.fusion.weigh(candidates, video.text), self.budget)
+            return Recalled(proposed, candidates, candidates)
+        united = self.fusion.weigh(candidates, video.text)
+        return Recalled(proposed, united, top_candidates(united, self.budget))
 
     def add_labelled(
         self, video_ids: Sequence[str], videos: Sequence[VideoEmbeddings], tags: Sequence[Indices]
@@ -143,6 +157,14 @@ class RecallStage:
     def has_labelled(self, video_id: str) -> bool:
         """Return True if a labelled video votes."""
         return self.neighbour_store.table.row_of(video_id) is not None
+
+    def row_spelled(self, spelling: str) -> int | None:
+        """Return the row of the tag with this name or alias, hidden or not; None if there is none."""
+        form = normalise(spelling)
+        # The spellings of the bundle's catalog are indexed once, those of an edited one after each edit.
+        rows = self.tags.overrides if form in self.tags.overrides else self.parts.catalog.rows_by_spelling
+        row = rows.get(form)
+        return row if row is None else self.tags.redirects.get(row, row)
 
     def rows_spelled(self) -> dict[str, int]:
         """Return the tag that a labelled video votes for by each normalised spelling."""

@@ -35,13 +35,19 @@ def fitted(videos: Sequence[Example], ordered: Sequence[NDArray[np.float32]], *s
     return fit_confidence(videos, ordered, np.arange(len(videos)), TagOffsetsConfig(spreads=spreads), 7)
 
 
+def probabilities(
+    model: ConfidenceModel, proposed: Candidates, near: NDArray[np.float32], ordered: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    return model.scores(proposed, near, ordered).confidences
+
+
 def cosines(*values: float) -> NDArray[np.float32]:
     return np.array(values, np.float32)
 
 
 def test_it_is_a_logistic_curve_over_log_odds_cosine_newness_and_order() -> None:
     likely, near, new, ordered = [0.2, 0.9, 0.5, 1e-4], [0.3, -0.1, 0.9, 0.0], [2, 3], [1.5, -2.0, 0.0, 0.3]
-    got = SOME.probabilities(candidates(likely, new), cosines(*near), cosines(*ordered))
+    got = probabilities(SOME, candidates(likely, new), cosines(*near), cosines(*ordered))
     for row, (p, cosine, score) in enumerate(zip(likely, near, ordered, strict=True)):
         odds = 0.8 * math.log(p / (1 - p)) + 3.0 * cosine - 0.5 * (row in new) + 0.4 * score - 1.0
         assert got[row] == pytest.approx(1 / (1 + math.exp(-odds)), rel=1e-4)
@@ -51,28 +57,44 @@ def test_it_is_a_logistic_curve_over_log_odds_cosine_newness_and_order() -> None
 def test_a_tags_offset_shifts_its_log_odds_and_no_others() -> None:
     of_tags = replace(SOME, offsets={0: 0.7, 2: -1.5, 3: 4.0, 9: 4.0})
     given = candidates([0.2, 0.9, 0.5, 0.4], new=[3]), cosines(0.3, -0.1, 0.9, 0.0), cosines(0, 0, 0, 0)
-    before, after = (logit(scores_of.probabilities(*given).astype(float)) for scores_of in (SOME, of_tags))
+    before, after = (logit(probabilities(scores_of, *given).astype(float)) for scores_of in (SOME, of_tags))
     np.testing.assert_allclose(after - before, [0.7, 0, -1.5, 0], atol=1e-5)  # whatever row a new tag has
 
 
 def test_each_feature_alone_raises_confidence_but_never_to_certainty() -> None:
     rising, same = np.linspace(-1, 1, 50, dtype=np.float32), np.full(50, 0.3, np.float32)
-    by_recall = SOME.probabilities(candidates(np.linspace(0, 1, 50).tolist()), same, same)
-    by_cosine = SOME.probabilities(candidates([0.3] * 50), rising, same)
-    by_order = SOME.probabilities(candidates([0.3] * 50), same, rising)
+    by_recall = probabilities(SOME, candidates(np.linspace(0, 1, 50).tolist()), same, same)
+    by_cosine = probabilities(SOME, candidates([0.3] * 50), rising, same)
+    by_order = probabilities(SOME, candidates([0.3] * 50), same, rising)
     for sure in (by_recall, by_cosine, by_order):
         assert (np.diff(sure) >= 0).all()
         assert sure[0] < sure[-1]
         assert ((sure >= 0) & (sure <= 1)).all()  # a likelihood of 0 or 1 is no infinity
 
 
+def test_the_terms_are_the_weighted_features_and_sum_to_the_log_odds() -> None:
+    model = replace(SOME, offsets={0: 0.7})
+    given = candidates([0.2, 0.9, 0.5], new=[2]), cosines(0.3, -0.1, 0.9), cosines(1.5, -2.0, 0.0)
+    scores = model.scores(*given)
+    terms = {name: values.tolist() for name, values in scores.contributions.items()}
+    assert list(terms) == ["recall", "cosine", "new", "re-ranker", "offset", "bias"]
+    assert terms["recall"] == pytest.approx([0.8 * math.log(p / (1 - p)) for p in (0.2, 0.9, 0.5)], abs=1e-6)
+    assert terms["cosine"] == pytest.approx([0.9, -0.3, 2.7])
+    assert terms["new"] == pytest.approx([0, 0, -0.5])
+    assert terms["re-ranker"] == pytest.approx([0.6, -0.8, 0])
+    assert terms["offset"] == pytest.approx([0.7, 0, 0])
+    assert terms["bias"] == pytest.approx([-1.0] * 3)
+    log_odds = logit(scores.confidences.astype(float))
+    assert [sum(parts) for parts in zip(*terms.values(), strict=True)] == pytest.approx(log_odds.tolist(), abs=1e-5)
+
+
 def test_no_candidates_have_no_confidence() -> None:
-    assert SOME.probabilities(candidates([]), cosines(), cosines()).shape == (0,)
+    assert probabilities(SOME, candidates([]), cosines(), cosines()).shape == (0,)
 
 
 def test_candidates_without_a_recall_probability_are_rejected() -> None:
     with pytest.raises(ValueError, match="their recall has no fusion model"):
-        SOME.probabilities(candidates(None, count=2), cosines(0.1, 0.2), cosines(0, 0))
+        probabilities(SOME, candidates(None, count=2), cosines(0.1, 0.2), cosines(0, 0))
 
 
 def test_saved_and_loaded_it_is_the_same(tmp_path: Path) -> None:
@@ -110,7 +132,7 @@ def test_confidences_sum_to_the_number_of_right_candidates() -> None:
     drawn_videos, ordered = drawn(np.random.default_rng(1), 500, (0.7, 2.0, 1.0, 0.6, -1.0))
     found = fitted(drawn_videos, ordered)
     total = sum(
-        float(found.probabilities(candidates_of, near, score).sum())
+        float(probabilities(found, candidates_of, near, score).sum())
         for (candidates_of, near, _), score in zip(drawn_videos, ordered, strict=True)
     )
     assert total == pytest.approx(sum(len(right) for _, _, right in drawn_videos), rel=1e-3)
@@ -127,7 +149,7 @@ def test_a_cosine_that_alone_separates_right_from_wrong_gets_the_weight() -> Non
     videos: list[Example] = [(candidates([0.4, 0.4, 0.4]), cosines(0.8, 0.1, -0.3), np.array([0])) for _ in range(20)]
     found = fitted(videos, [cosines(0, 0, 0)] * 20)
     assert found.cosine > 1
-    sure = found.probabilities(*videos[0][:2], cosines(0, 0, 0))
+    sure = probabilities(found, *videos[0][:2], cosines(0, 0, 0))
     assert sure[0] > 0.5 > sure[1] > sure[2]
 
 

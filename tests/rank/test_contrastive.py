@@ -194,7 +194,7 @@ def test_a_score_is_the_confidence_of_probability_cosine_and_reranker(ranker: Co
     for video, score, cosines in zip(inputs, ranker.score(inputs), ranker.scorer.cosines(inputs), strict=True):
         ordered = ranker.order.score(video.candidates, cosines)
         np.testing.assert_array_equal(
-            score.confidences, ranker.confidence.probabilities(video.candidates, cosines, ordered)
+            score.confidences, ranker.confidence.scores(video.candidates, cosines, ordered).confidences
         )
     assert ranker.score([]) == []
 

@@ -54,6 +54,22 @@ def test_written_names_count_fully_where_nothing_is_extracted() -> None:
     assert result.confidences.tolist() == pytest.approx([0.6], rel=1e-5)
 
 
+def test_contributions_share_the_log_odds_by_evidence_and_sum_to_them() -> None:
+    scores = np.array([[0.8, 0.2, 0.5], [NAN, NAN, 0.4], [0.0, NAN, NAN], [1.0, 1.0, 1.0]], np.float32)
+    given = Candidates(np.arange(4), ("written", "extracted", "seen"), scores)
+    [result] = NoisyOrRanker(NoisyOrConfig(written_weight=1, extracted_weight=1, seen_weight=1)).score(
+        [RankInput(VideoRef("v"), ModalityFeatures(), VideoEmbeddings({}), given)]
+    )
+    parts = result.contributions
+    assert set(parts) == {"base", "written+extracted", "seen"}
+    clipped = np.clip(result.confidences.astype(np.float64), 1e-6, 1 - 1e-6)
+    np.testing.assert_allclose(sum(parts.values()), np.log(clipped / (1 - clipped)), rtol=1e-5)
+    # Both causes of the first have the probability 1/2, so they share equally; the second has one cause.
+    assert parts["seen"][0] == pytest.approx(parts["written+extracted"][0], rel=1e-4)
+    assert parts["written+extracted"][1] == 0
+    assert all((values >= 0).all() for name, values in parts.items() if name != "base")
+
+
 def test_no_candidates_give_no_scores() -> None:
     assert confidences([], NoisyOrConfig()) == []
 

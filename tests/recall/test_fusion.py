@@ -42,6 +42,19 @@ def test_fusion_weights_the_reliable_channel_and_is_calibrated(fusion: Fusion) -
     assert weighed.probabilities[1:].max() < 0.2
 
 
+def test_contributions_of_the_inputs_sum_to_the_log_odds(fusion: Fusion) -> None:
+    proposed = candidates([[0.85, 0.1], [0.1, 0.95], [0.12, np.nan], [0.11, 0.5]])
+    probabilities = fusion.weigh(proposed, "no name").probabilities
+    assert probabilities is not None
+    found = fusion.contributions(proposed, "no name", np.array([1, 0, 3]))
+    assert set(found) == {"good", "noise", "use", "name in text", "base"}
+    log_odds = sum(found.values())
+    np.testing.assert_allclose(1 / (1 + np.exp(-log_odds)), probabilities[[1, 0, 3]], rtol=1e-5)
+    assert found["good"][1] > 0 > found["good"][0]
+    assert abs(found["good"][1]) > abs(found["noise"][1])
+    assert all(values.shape == (0,) for values in fusion.contributions(proposed, "x", np.zeros(0, np.int64)).values())
+
+
 def test_a_saved_fusion_gives_the_same_probabilities_after_loading(fusion: Fusion, tmp_path: Path) -> None:
     fusion.save(tmp_path / "blend.txt")
     loaded = Fusion.load(tmp_path / "blend.txt", WORDS, USES)

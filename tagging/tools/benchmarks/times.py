@@ -102,7 +102,7 @@ def _stages(
             for channel in recall_stage.channels:
                 [proposed[channel.name]] = channel.recall(videos)
                 clock.append((channel.name, time.perf_counter()))
-            found.append(recall_stage.unite(query, proposed))
+            found.append(recall_stage.unite(query, proposed).candidates)
             clock.append(("union", time.perf_counter()))
             for (_, began), (stage, ended) in pairwise(clock):
                 times.setdefault(stage, []).append(1e3 * (ended - began))
@@ -126,7 +126,7 @@ def _rank_stages(
             names = ranker.scorer.new_tag_vectors([video.candidates])
             clock.append((f"rank: tag tower, {'with' if names else 'without'} new names", time.perf_counter()))
             cosines = ranker.scorer.cosines_of(row, video.candidates, names)
-            ranker.confidences(video.candidates, cosines)
+            ranker.scores_of(video.candidates, cosines)
             clock.append(("rank: candidates", time.perf_counter()))
             exhaustive.search(row[None], len(cosines) or 1)
             clock.append(("rank: whole catalog, for comparison", time.perf_counter()))

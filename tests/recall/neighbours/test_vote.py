@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from recall.neighbours.vote import FEW, TEMPERATURE, background_of, vote
+from recall.neighbours.vote import FEW, TEMPERATURE, background_of, nearest_without, vote
 from tagging.ragged import TagLists
 from tagging.types import Neighbours
 from tests.support.topics import lists, voters
@@ -101,3 +101,11 @@ def test_spaces_that_differ_by_their_background_alone_give_the_same_scores() -> 
 def test_a_video_no_nearer_than_the_background_has_no_votes() -> None:
     rows, _ = vote(Neighbours(np.array([0]), np.array([0.75], np.float32)), voters(lists([[5]]), [0]), 10, 0.75)
     assert not len(rows)
+
+
+@pytest.mark.parametrize("left_out", [frozenset(), frozenset({7}), frozenset({9, 3}), frozenset({1, 3, 5, 7, 9})])
+def test_videos_that_are_left_out_make_room_for_the_next_nearest(left_out: frozenset[int]) -> None:
+    near = Neighbours(np.array([9, 7, 5, 3, 1]), np.array([0.9, 0.7, 0.5, 0.3, 0.1], np.float32))
+    found = nearest_without(near, left_out, 3)
+    assert found.video_rows.tolist() == [row for row in (9, 7, 5, 3, 1) if row not in left_out][:3]
+    np.testing.assert_allclose(found.similarities, found.video_rows / 10)
