@@ -78,8 +78,9 @@ function contributionsCards(subject) {
 function contributionsCard(id, heading, contributions, result, noun) {
   const entries = Object.entries(contributions ?? {}).sort((left, right) => Math.abs(right[1]) - Math.abs(left[1]));
   if (!entries.length) return null;
+  const moving = entries.filter(([, value]) => Math.abs(value) >= 0.005);
   const largest = Math.max(...entries.map(([, value]) => Math.abs(value)), 1e-6);
-  const rows = entries.map(([name, value]) => ({
+  const rows = moving.map(([name, value]) => ({
     name: name.replaceAll("+", " + "),
     bar: el("span", { class: `bar both ${value < 0 ? "against" : "for"}` }, el("span", { class: "fill", "--value": share(Math.abs(value) / largest / 2) })),
     figure: signed(value),

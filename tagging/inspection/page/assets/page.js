@@ -157,7 +157,7 @@ function start() {
   const tags = el("nav", { class: "tags", "aria-label": "Tags of the video" }, searchBox(subjects, (subject) => choose(subject, "search")), list.element);
   const content = el("main", {}, before, time?.element ?? null, after);
   document.getElementById("root").replaceChildren(header(explanation), el("div", { class: "columns" }, tags, content), footer(data), announcement);
-  const first = subjects.find((subject) => subject.question) ?? subjects[0];
+  const first = subjects.find((subject) => subject.question && subject.question === questions[0]) ?? subjects[0];
   if (first) choose(first, null);
   else showUnmarked();
 }
