@@ -18,7 +18,7 @@ Outcome = Literal[
     "implied",  # selection: a narrower tag with a higher confidence was answered
     "below_confidence",  # selection: under the least confidence
     "over_budget",  # recall: proposed, but not among the candidates that are ranked
-    "hidden",  # catalog: proposed, but hidden by an editor
+    "hidden",  # catalog: hidden by an editor, whether proposed or not
     "not_proposed",  # recall: no channel proposed it
     "unknown",  # catalog: no tag has this spelling, and extraction did not propose it from the text
 ]

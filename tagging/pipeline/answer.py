@@ -30,7 +30,7 @@ def ranked_tags(
         return Failure(ranked.video, nothing_to_read(ranked.video, ranked.features.warnings))
     chosen = select(ranked.candidates, scores, catalog.parents, selection)
     abstained = () if len(chosen) else (_abstention(ranked.candidates, scores, catalog, selection),)
-    evidence = _evidence(ranked.candidates, ranked.candidates.tag_rows[chosen], recall_stage)
+    evidence = evidence_of(ranked.candidates, ranked.candidates.tag_rows[chosen], recall_stage)
     return RankedTags(
         video_id=ranked.video.video_id,
         tags=tuple(_tag(ranked.candidates, index, scores, catalog, evidence) for index in chosen.tolist()),
@@ -65,20 +65,24 @@ def _tag(
 ) -> RankedTag:
     row = int(candidates.tag_rows[index])
     by_channel = zip(candidates.channels, candidates.scores[index], strict=True)
-    name, is_new = candidates.name_of(row, catalog.names), candidates.is_new(row)
     pieces = evidence.get(row, ())
     return RankedTag(
-        tag_id=tag_id(normalise(name)) if is_new else catalog.ids[row],
-        name=name,
+        tag_id=id_of(candidates, row, catalog),
+        name=candidates.name_of(row, catalog.names),
         confidence=float(scores.confidences[index]),
         channels={channel: float(score) for channel, score in by_channel if not np.isnan(score)},
         evidence=tuple(replace(piece, spans=()) for piece in pieces),
-        is_new=is_new,
+        is_new=candidates.is_new(row),
         spans=merged_spans(pieces),
     )
 
 
-def _evidence(candidates: Candidates, tag_rows: Indices, recall_stage: RecallStage) -> dict[int, list[Evidence]]:
+def id_of(candidates: Candidates, row: int, catalog: TagCatalog) -> str:
+    """Return the id of a tag of the catalog, or of a new tag among the candidates."""
+    return tag_id(normalise(candidates.new[row])) if candidates.is_new(row) else catalog.ids[row]
+
+
+def evidence_of(candidates: Candidates, tag_rows: Indices, recall_stage: RecallStage) -> dict[int, list[Evidence]]:
     """Return, by tag row, the evidence in the video itself, then the nearest labelled videos that have the tag.
 
     At most EVIDENCE_PER_CHANNEL labelled videos of each channel.

@@ -12,7 +12,7 @@ from tagging.features.factory import Encoders
 from tagging.media.read_ahead import ReadVideo
 from tagging.pipeline.recall_stage import RecallStage
 from tagging.pipeline.stages import Stages
-from tagging.types import ModalityFeatures, RankInput, TagScores, VideoEmbeddings, VideoRef
+from tagging.types import Candidates, ModalityFeatures, RankInput, TagScores, VideoEmbeddings, VideoRef
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,6 +45,12 @@ class PipelineModels:
         """Recall the candidates of the videos and score them; each stage runs once for the whole batch."""
         with stages("recall"):
             candidates = self.recall_stage.recall([video.embeddings for video in videos])
+        return self.rank(videos, candidates, stages)
+
+    def rank(
+        self, videos: Sequence[EncodedVideo], candidates: Sequence[Candidates], stages: Stages
+    ) -> list[ScoredVideo]:
+        """Score the candidates of the videos, in one call for the whole batch."""
         inputs = [
             RankInput(video.video, video.features, video.embeddings, proposed)
             for video, proposed in zip(videos, candidates, strict=True)

@@ -56,6 +56,13 @@ class Tagger:
             raise result.error
         return result
 
+    def read(self, video: VideoRef) -> ReadVideo:
+        """Decode the media of one video; raises the VideotagError that prevents it from being tagged."""
+        [[read]] = read_batches([video], self.decoder, 1)
+        if isinstance(read, Failure):
+            raise read.error
+        return read
+
     def tag_many(self, videos: Iterable[VideoRef], selection: SelectConfig) -> Iterator[RankedTags | Failure]:
         """Yield the tags or the failure of each video, in order; later media decode while earlier ones are encoded."""
         for batch in read_batches(videos, self.decoder, VIDEOS_PER_BATCH):
