@@ -14,6 +14,7 @@ from tagging.cli import (
     bundles,
     evaluate,
     feedback,
+    inspect,
     labelled,
     models,
     quickstart,
@@ -39,6 +40,7 @@ app.command("quickstart")(quickstart.command)
 app.command("train")(train.command)
 app.command("evaluate")(evaluate.command)
 app.command("tag")(tag.command)
+app.command("inspect")(inspect.command)
 app.command("batch")(batch.command)
 app.command("serve")(serve.command)
 app.add_typer(ablate.app, name="ablate")

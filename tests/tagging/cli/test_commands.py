@@ -24,6 +24,7 @@ from tests.support.configs import TEXT_ONLY_TOML, TINY_TOML
         ["train"],
         ["evaluate"],
         ["tag"],
+        ["inspect"],
         ["batch"],
         ["quickstart"],
         ["models", "fetch"],
