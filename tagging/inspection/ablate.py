@@ -14,10 +14,11 @@ from tagging.inspection.explanation import Ablation, Outcome
 from tagging.media.read_ahead import ReadVideo
 from tagging.pipeline.models import EncodedVideo, PipelineModels, encode
 from tagging.pipeline.recall_stage import Recalled, RecallStage
-from tagging.pipeline.stages import untimed
+from tagging.pipeline.stages import Stages
 from tagging.text.words import split_words
 from tagging.types import MODALITIES, PASSAGE_SOURCES, AnyModality, VideoEmbeddings
 
+CHANGES_AT_ONCE = 16
 VOTERS_PER_CHANNEL = 3  # nearest labelled videos with the tag that are left out, one by one
 
 
@@ -67,19 +68,34 @@ def naming(video: DecidedVideo, name: str) -> Change | None:
     return None if words in text else Change("title", name)
 
 
-def compute_variants(models: PipelineModels, video: DecidedVideo, changes: Sequence[Change]) -> Variants:
-    """Decide the video again under each of the changes; equal ones once."""
+def compute_variants(
+    models: PipelineModels, video: DecidedVideo, changes: Sequence[Change], stages: Stages
+) -> Variants:
+    """Decide the video again under each of the changes; equal ones once.
+
+    The changes are computed in small batches: between them a service tags videos, and the deadline is checked.
+    """
     changes = list(dict.fromkeys(changes))
+    decided: dict[Change, DecidedVideo] = {}
+    for start in range(0, len(changes), CHANGES_AT_ONCE):
+        decided |= _decided_again(models, video, changes[start : start + CHANGES_AT_ONCE], stages)
+    return Variants(decided)
+
+
+def _decided_again(
+    models: PipelineModels, video: DecidedVideo, changes: Sequence[Change], stages: Stages
+) -> dict[Change, DecidedVideo]:
     stage = models.recall_stage
     encoded = {change: _encoded_without(video.encoded, change) for change in changes}
-    encoded |= _renamed(models, video.encoded, [change for change in changes if change.kind == "title"])
-    recalled = _recalled_again({key: encoded[key] for key in changes if key.kind != "channel"}, stage)
-    for change in changes:
-        if change.kind == "channel":
-            proposed = {**video.recalled.proposed, change.name: None}
-            recalled[change] = stage.unite(video.encoded.embeddings, proposed)
-    decided = decide(models, [*encoded.values()], [recalled[key] for key in encoded], video.selection)
-    return Variants(dict(zip(encoded, decided, strict=True)))
+    encoded |= _renamed(models, video.encoded, [change for change in changes if change.kind == "title"], stages)
+    with stages("recall"):
+        recalled = _recalled_again({key: encoded[key] for key in changes if key.kind != "channel"}, stage)
+        for change in changes:
+            if change.kind == "channel":
+                proposed = {**video.recalled.proposed, change.name: None}
+                recalled[change] = stage.unite(video.encoded.embeddings, proposed)
+    decided = decide(models, [*encoded.values()], [recalled[key] for key in encoded], video.selection, stages)
+    return dict(zip(encoded, decided, strict=True))
 
 
 def _recalled_again(encoded: dict[Change, EncodedVideo], stage: RecallStage) -> dict[Change, Recalled]:
@@ -100,12 +116,14 @@ def _query_without(query: RecallQuery, change: Change) -> RecallQuery:
     return replace(query, left_out=frozenset({change.video_row})) if change.kind == "neighbour" else query
 
 
-def _renamed(models: PipelineModels, video: EncodedVideo, changes: Sequence[Change]) -> dict[Change, EncodedVideo]:
+def _renamed(
+    models: PipelineModels, video: EncodedVideo, changes: Sequence[Change], stages: Stages
+) -> dict[Change, EncodedVideo]:
     """Return the video under titles that have the names, too; only the text is encoded again."""
     references = [
         replace(video.video, title=f"{video.video.title.strip()} {change.name}".strip()) for change in changes
     ]
-    texts = encode(models.encoders, [ReadVideo(reference, None) for reference in references], untimed)
+    texts = encode(models.encoders, [ReadVideo(reference, None) for reference in references], stages)
     return {
         change: replace(
             video,

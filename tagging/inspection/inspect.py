@@ -19,6 +19,7 @@ from tagging.inspection.traces import trace_tags
 from tagging.media.read_ahead import ReadVideo
 from tagging.pipeline.answer import nothing_to_read
 from tagging.pipeline.models import PipelineModels, encode
+from tagging.pipeline.stages import Stages
 from tagging.pipeline.tagger import Tagger
 
 
@@ -29,6 +30,7 @@ class VideoInspector:
     models: PipelineModels
     video: DecidedVideo
     explanation: Explanation
+    stages: Stages
 
     @classmethod
     def of(cls, tagger: Tagger, read: ReadVideo, selection: SelectConfig) -> "VideoInspector":
@@ -44,7 +46,7 @@ class VideoInspector:
             [proposed] = models.recall_stage.propose([encoded[0].embeddings])
             recalled = [models.recall_stage.unite(encoded[0].embeddings, proposed)]
         [video] = decide(models, encoded, recalled, selection, stages)
-        return cls(models, video, explain(read, video, models.recall_stage, tagger.bundle_version))
+        return cls(models, video, explain(read, video, models.recall_stage, tagger.bundle_version), stages)
 
     def ask(self, queries: Sequence[str]) -> tuple[TagQuestion, ...]:
         """Answer "why this tag?" or "why not that one?" for each query; queries that mean the same tag once.
@@ -54,7 +56,7 @@ class VideoInspector:
         stage = self.models.recall_stage
         subjects = _distinct([Subject.of(query, stage) for query in queries])
         changes = [self._changes(subject) for subject in subjects]
-        variants = compute_variants(self.models, self.video, [*chain.from_iterable(changes)])
+        variants = compute_variants(self.models, self.video, [*chain.from_iterable(changes)], self.stages)
         return tuple(
             self._answer(subject, variants, of_subject) for subject, of_subject in zip(subjects, changes, strict=True)
         )
@@ -102,6 +104,13 @@ def inspect_video(tagger: Tagger, video: ReadVideo, selection: SelectConfig, que
     """
     inspector = VideoInspector.of(tagger, video, selection)
     return Inspection(inspector.explanation, inspector.ask(queries))
+
+
+def inspect_answer(tagger: Tagger, video: ReadVideo, selection: SelectConfig, queries: Sequence[str]) -> Inspection:
+    """Inspect a video as `inspect_video` does, and answer a question for each answered tag, too, after the queries."""
+    inspector = VideoInspector.of(tagger, video, selection)
+    answered = [tag.name for tag in inspector.explanation.tags if tag.outcome == "answered"]
+    return Inspection(inspector.explanation, inspector.ask([*queries, *answered]))
 
 
 def _distinct(subjects: Sequence[Subject]) -> list[Subject]:
