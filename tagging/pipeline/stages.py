@@ -6,7 +6,7 @@ The timer is passed in: a service measures and traces the stages; elsewhere they
 from contextlib import AbstractContextManager, nullcontext
 from typing import Literal, Protocol
 
-Stage = Literal["source", "decode", "encode", "recall", "rank", "select", "store", "shadow"]
+Stage = Literal["source", "decode", "encode", "recall", "rank", "select", "store", "shadow", "explain"]
 
 
 class Stages(Protocol):

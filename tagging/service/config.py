@@ -213,11 +213,21 @@ class AdmissionConfig(Branch):
     waiting_bytes: NonNegativeInt = 512 * 2**20
 
 
+class ExplanationsConfig(AdmissionConfig):
+    """Limits on the videos to explain: each passes through the models many times."""
+
+    videos: PositiveInt = 1
+    content_bytes: PositiveInt = 64 * 2**20
+    waiting: NonNegativeInt = 8
+    waiting_bytes: NonNegativeInt = 128 * 2**20
+
+
 class ServiceConfig(Branch):
     """The whole configuration."""
 
     listen: ListenConfig = ListenConfig()
     admission: AdmissionConfig = AdmissionConfig()
+    explanations: ExplanationsConfig = ExplanationsConfig()
     bundles: Path | None = None  # the folder whose bundles may be activated
     follow_s: PositiveFloat = 0.5  # interval of reading what other processes wrote to the database
     drain_s: PositiveFloat = 30.0  # for running calls at shutdown

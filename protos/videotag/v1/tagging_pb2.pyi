@@ -142,6 +142,82 @@ TAG_EDIT_KIND_UNDO: TagEditKind.ValueType  # 11
 """Undid an edit; undoes: its number."""
 Global___TagEditKind: _TypeAlias = TagEditKind  # noqa: Y015
 
+class _TagOutcome:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TagOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TagOutcome.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TAG_OUTCOME_UNSPECIFIED: _TagOutcome.ValueType  # 0
+    """Never sent."""
+    TAG_OUTCOME_ANSWERED: _TagOutcome.ValueType  # 1
+    """It is in the answer."""
+    TAG_OUTCOME_BEYOND_LIMIT: _TagOutcome.ValueType  # 2
+    """Selection: max_tags better tags were answered."""
+    TAG_OUTCOME_IMPLIED: _TagOutcome.ValueType  # 3
+    """Selection: a narrower tag with a higher confidence was answered."""
+    TAG_OUTCOME_BELOW_CONFIDENCE: _TagOutcome.ValueType  # 4
+    """Selection: it is under the least confidence."""
+    TAG_OUTCOME_OVER_BUDGET: _TagOutcome.ValueType  # 5
+    """Recall: it was proposed, but is not among the candidates that are ranked."""
+    TAG_OUTCOME_HIDDEN: _TagOutcome.ValueType  # 6
+    """Catalog: it was proposed, but is hidden."""
+    TAG_OUTCOME_NOT_PROPOSED: _TagOutcome.ValueType  # 7
+    """Recall: no channel proposed it."""
+    TAG_OUTCOME_UNKNOWN: _TagOutcome.ValueType  # 8
+    """Catalog: no tag has this spelling, and the text does not contain it as a new tag."""
+
+class TagOutcome(_TagOutcome, metaclass=_TagOutcomeEnumTypeWrapper):
+    """The stage that decided about a tag."""
+
+TAG_OUTCOME_UNSPECIFIED: TagOutcome.ValueType  # 0
+"""Never sent."""
+TAG_OUTCOME_ANSWERED: TagOutcome.ValueType  # 1
+"""It is in the answer."""
+TAG_OUTCOME_BEYOND_LIMIT: TagOutcome.ValueType  # 2
+"""Selection: max_tags better tags were answered."""
+TAG_OUTCOME_IMPLIED: TagOutcome.ValueType  # 3
+"""Selection: a narrower tag with a higher confidence was answered."""
+TAG_OUTCOME_BELOW_CONFIDENCE: TagOutcome.ValueType  # 4
+"""Selection: it is under the least confidence."""
+TAG_OUTCOME_OVER_BUDGET: TagOutcome.ValueType  # 5
+"""Recall: it was proposed, but is not among the candidates that are ranked."""
+TAG_OUTCOME_HIDDEN: TagOutcome.ValueType  # 6
+"""Catalog: it was proposed, but is hidden."""
+TAG_OUTCOME_NOT_PROPOSED: TagOutcome.ValueType  # 7
+"""Recall: no channel proposed it."""
+TAG_OUTCOME_UNKNOWN: TagOutcome.ValueType  # 8
+"""Catalog: no tag has this spelling, and the text does not contain it as a new tag."""
+Global___TagOutcome: _TypeAlias = TagOutcome  # noqa: Y015
+
+class _AblationKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AblationKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AblationKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ABLATION_KIND_UNSPECIFIED: _AblationKind.ValueType  # 0
+    """Never sent."""
+    ABLATION_KIND_MODALITY: _AblationKind.ValueType  # 1
+    """A modality of the video."""
+    ABLATION_KIND_CHANNEL: _AblationKind.ValueType  # 2
+    """A recall channel."""
+    ABLATION_KIND_NEIGHBOUR: _AblationKind.ValueType  # 3
+    """A labelled video that voted."""
+
+class AblationKind(_AblationKind, metaclass=_AblationKindEnumTypeWrapper):
+    """What is left out to compute a confidence again."""
+
+ABLATION_KIND_UNSPECIFIED: AblationKind.ValueType  # 0
+"""Never sent."""
+ABLATION_KIND_MODALITY: AblationKind.ValueType  # 1
+"""A modality of the video."""
+ABLATION_KIND_CHANNEL: AblationKind.ValueType  # 2
+"""A recall channel."""
+ABLATION_KIND_NEIGHBOUR: AblationKind.ValueType  # 3
+"""A labelled video that voted."""
+Global___AblationKind: _TypeAlias = AblationKind  # noqa: Y015
+
 @_typing.final
 class TagVideoRequest(_message.Message):
     """A video to tag. At least one of uri, content, title and description is set.
@@ -439,6 +515,7 @@ class Evidence(_message.Message):
     UPLOADER_FIELD_NUMBER: _builtins.int
     SPEECH_FIELD_NUMBER: _builtins.int
     SCREEN_FIELD_NUMBER: _builtins.int
+    SPANS_FIELD_NUMBER: _builtins.int
     channel: _builtins.str
     """Name of the channel that found it."""
     similarity: _builtins.float
@@ -471,6 +548,10 @@ class Evidence(_message.Message):
     def screen(self) -> Global___PassageEvidence:
         """Words on the screen."""
 
+    @_builtins.property
+    def spans(self) -> _containers.RepeatedCompositeFieldContainer[Global___TimeSpan]:
+        """In an explanation: all parts of the video in which the channel finds the tag. Otherwise none: RankedTag has them."""
+
     def __init__(
         self,
         *,
@@ -483,10 +564,11 @@ class Evidence(_message.Message):
         uploader: Global___UploaderEvidence | None = ...,
         speech: Global___PassageEvidence | None = ...,
         screen: Global___PassageEvidence | None = ...,
+        spans: _abc.Iterable[Global___TimeSpan] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["frame", b"frame", "kind", b"kind", "screen", b"screen", "sound", b"sound", "speech", b"speech", "text", b"text", "uploader", b"uploader", "video", b"video"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "frame", b"frame", "kind", b"kind", "screen", b"screen", "similarity", b"similarity", "sound", b"sound", "speech", b"speech", "text", b"text", "uploader", b"uploader", "video", b"video"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "frame", b"frame", "kind", b"kind", "screen", b"screen", "similarity", b"similarity", "sound", b"sound", "spans", b"spans", "speech", b"speech", "text", b"text", "uploader", b"uploader", "video", b"video"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["video", "text", "frame", "sound", "uploader", "speech", "screen"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
@@ -796,6 +878,701 @@ class GetTaggingResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetTaggingResponse: _TypeAlias = GetTaggingResponse  # noqa: Y015
+
+@_typing.final
+class ExplainVideoRequest(_message.Message):
+    """A video to explain, and the questions about its tags."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VIDEO_FIELD_NUMBER: _builtins.int
+    VIDEO_ID_FIELD_NUMBER: _builtins.int
+    WHY_FIELD_NUMBER: _builtins.int
+    WHY_ANSWERED_FIELD_NUMBER: _builtins.int
+    video_id: _builtins.str
+    """A video with a stored answer, 1 to 256 characters. The inputs and options of the latest answer are used, and its
+    uri is opened again; warnings state what has changed since then.
+    """
+    why_answered: _builtins.bool
+    """Whether to ask about every answered tag, too. Default: no."""
+    @_builtins.property
+    def video(self) -> Global___TagVideoRequest:
+        """A video that is sent, as TagVideo takes it: its options are those of the explained answer, and evidence is always
+        returned.
+        """
+
+    @_builtins.property
+    def why(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Tags of the catalog by any spelling, or other texts: why they were answered, or why not. Up to 20, each 1 to 200
+        characters. Default: none.
+        """
+
+    def __init__(
+        self,
+        *,
+        video: Global___TagVideoRequest | None = ...,
+        video_id: _builtins.str = ...,
+        why: _abc.Iterable[_builtins.str] | None = ...,
+        why_answered: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["subject", b"subject", "video", b"video", "video_id", b"video_id"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["subject", b"subject", "video", b"video", "video_id", b"video_id", "why", b"why", "why_answered", b"why_answered"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_subject: _TypeAlias = _typing.Literal["video", "video_id"]  # noqa: Y015
+    _WhichOneofArgType_subject: _TypeAlias = _typing.Literal["subject", b"subject"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_subject) -> _WhichOneofReturnType_subject | None: ...
+
+Global___ExplainVideoRequest: _TypeAlias = ExplainVideoRequest  # noqa: Y015
+
+@_typing.final
+class ExplainVideoResponse(_message.Message):
+    """The explanation.
+
+    It has at most 3 MiB. A larger one is cut: lists, except for questions, keep their first 1,000, 500, 250, … entries,
+    and texts their first 20,000, 10,000, 5,000, … characters, whatever fits. A warning then states both limits, and the
+    counts remain those of all.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXPLANATION_FIELD_NUMBER: _builtins.int
+    QUESTIONS_FIELD_NUMBER: _builtins.int
+    BUNDLE_VERSION_FIELD_NUMBER: _builtins.int
+    CONTENT_HASH_FIELD_NUMBER: _builtins.int
+    LAST_EDIT_FIELD_NUMBER: _builtins.int
+    bundle_version: _builtins.str
+    """Version of the bundle that was explained."""
+    content_hash: _builtins.str
+    """SHA-256, 64 hexadecimal digits, as in TagVideoResponse."""
+    last_edit: _builtins.int
+    """Number of the last tag edit that is applied, from 1; 0: none."""
+    @_builtins.property
+    def explanation(self) -> Global___Explanation:
+        """What decided the answer."""
+
+    @_builtins.property
+    def questions(self) -> _containers.RepeatedCompositeFieldContainer[Global___TagQuestion]:
+        """One per text in `why`, in its order, then, with why_answered, one per answered tag. Texts that mean the same tag are
+        answered once.
+        """
+
+    def __init__(
+        self,
+        *,
+        explanation: Global___Explanation | None = ...,
+        questions: _abc.Iterable[Global___TagQuestion] | None = ...,
+        bundle_version: _builtins.str = ...,
+        content_hash: _builtins.str = ...,
+        last_edit: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["explanation", b"explanation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle_version", b"bundle_version", "content_hash", b"content_hash", "explanation", b"explanation", "last_edit", b"last_edit", "questions", b"questions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainVideoResponse: _TypeAlias = ExplainVideoResponse  # noqa: Y015
+
+@_typing.final
+class Explanation(_message.Message):
+    """Everything that decided the answer to one video. Ranks are counted from 1."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VIDEO_FIELD_NUMBER: _builtins.int
+    LOOKED_AT_FIELD_NUMBER: _builtins.int
+    CHANNELS_FIELD_NUMBER: _builtins.int
+    UNION_SIZE_FIELD_NUMBER: _builtins.int
+    BUDGET_FIELD_NUMBER: _builtins.int
+    MIN_CONFIDENCE_FIELD_NUMBER: _builtins.int
+    MAX_TAGS_FIELD_NUMBER: _builtins.int
+    TAGS_FIELD_NUMBER: _builtins.int
+    TAG_COUNT_FIELD_NUMBER: _builtins.int
+    union_size: _builtins.int
+    """Tags that any channel proposed; from 0."""
+    budget: _builtins.int
+    """Candidates that are ranked at most; from 0. Unset if the bundle ranks all of them."""
+    min_confidence: _builtins.float
+    """The least confidence of an answered tag; from 0, and above 1 if no confidence reaches the target precision."""
+    max_tags: _builtins.int
+    """The most tags of the answer; at least 1."""
+    tag_count: _builtins.int
+    """Number of ranked candidates; from 0."""
+    @_builtins.property
+    def video(self) -> Global___ExplainedVideo:
+        """The video as it was described."""
+
+    @_builtins.property
+    def looked_at(self) -> Global___LookedAt:
+        """The input of encoders and readers."""
+
+    @_builtins.property
+    def channels(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChannelView]:
+        """The recall channels, in a fixed order."""
+
+    @_builtins.property
+    def tags(self) -> _containers.RepeatedCompositeFieldContainer[Global___TagTrace]:
+        """The ranked candidates, the best first."""
+
+    def __init__(
+        self,
+        *,
+        video: Global___ExplainedVideo | None = ...,
+        looked_at: Global___LookedAt | None = ...,
+        channels: _abc.Iterable[Global___ChannelView] | None = ...,
+        union_size: _builtins.int = ...,
+        budget: _builtins.int | None = ...,
+        min_confidence: _builtins.float = ...,
+        max_tags: _builtins.int = ...,
+        tags: _abc.Iterable[Global___TagTrace] | None = ...,
+        tag_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_budget", b"_budget", "budget", b"budget", "looked_at", b"looked_at", "video", b"video"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_budget", b"_budget", "budget", b"budget", "channels", b"channels", "looked_at", b"looked_at", "max_tags", b"max_tags", "min_confidence", b"min_confidence", "tag_count", b"tag_count", "tags", b"tags", "union_size", b"union_size", "video", b"video"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__budget: _TypeAlias = _typing.Literal["budget"]  # noqa: Y015
+    _WhichOneofArgType__budget: _TypeAlias = _typing.Literal["_budget", b"_budget"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__budget) -> _WhichOneofReturnType__budget | None: ...
+
+Global___Explanation: _TypeAlias = Explanation  # noqa: Y015
+
+@_typing.final
+class ExplainedVideo(_message.Message):
+    """The video as the request, or the one of the stored answer, describes it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VIDEO_ID_FIELD_NUMBER: _builtins.int
+    URI_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    UPLOADER_ID_FIELD_NUMBER: _builtins.int
+    video_id: _builtins.str
+    """Its id."""
+    uri: _builtins.str
+    """Where its media are, without user, password and query of a URL. Unset for sent content, and without media."""
+    title: _builtins.str
+    """Its title; empty if it has none."""
+    description: _builtins.str
+    """Its description; empty if it has none."""
+    uploader_id: _builtins.str
+    """Its uploader. Unset if unknown."""
+    def __init__(
+        self,
+        *,
+        video_id: _builtins.str = ...,
+        uri: _builtins.str | None = ...,
+        title: _builtins.str = ...,
+        description: _builtins.str = ...,
+        uploader_id: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_uploader_id", b"_uploader_id", "_uri", b"_uri", "uploader_id", b"uploader_id", "uri", b"uri"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_uploader_id", b"_uploader_id", "_uri", b"_uri", "description", b"description", "title", b"title", "uploader_id", b"uploader_id", "uri", b"uri", "video_id", b"video_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__uploader_id: _TypeAlias = _typing.Literal["uploader_id"]  # noqa: Y015
+    _WhichOneofArgType__uploader_id: _TypeAlias = _typing.Literal["_uploader_id", b"_uploader_id"]  # noqa: Y015
+    _WhichOneofReturnType__uri: _TypeAlias = _typing.Literal["uri"]  # noqa: Y015
+    _WhichOneofArgType__uri: _TypeAlias = _typing.Literal["_uri", b"_uri"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__uploader_id) -> _WhichOneofReturnType__uploader_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__uri) -> _WhichOneofReturnType__uri | None: ...
+
+Global___ExplainedVideo: _TypeAlias = ExplainedVideo  # noqa: Y015
+
+@_typing.final
+class LookedAt(_message.Message):
+    """The input that encoders and readers had."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODALITIES_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
+    DURATION_FIELD_NUMBER: _builtins.int
+    FRAME_TIMES_FIELD_NUMBER: _builtins.int
+    SOUND_FIELD_NUMBER: _builtins.int
+    READINGS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def modalities(self) -> _containers.RepeatedScalarFieldContainer[Global___Modality.ValueType]:
+        """The modalities that were used, each at most once."""
+
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What was missing, cut or unreadable, in English, a sentence each. Default: none."""
+
+    @_builtins.property
+    def duration(self) -> _duration_pb2.Duration:
+        """Length of the video. Unset without media."""
+
+    @_builtins.property
+    def frame_times(self) -> _containers.RepeatedCompositeFieldContainer[_duration_pb2.Duration]:
+        """When the frames are, from the start of the video, ascending."""
+
+    @_builtins.property
+    def sound(self) -> _duration_pb2.Duration:
+        """Length of the decoded sound; zero without sound."""
+
+    @_builtins.property
+    def readings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Reading]:
+        """What was read; at most one reading per source."""
+
+    def __init__(
+        self,
+        *,
+        modalities: _abc.Iterable[Global___Modality.ValueType] | None = ...,
+        warnings: _abc.Iterable[_builtins.str] | None = ...,
+        duration: _duration_pb2.Duration | None = ...,
+        frame_times: _abc.Iterable[_duration_pb2.Duration] | None = ...,
+        sound: _duration_pb2.Duration | None = ...,
+        readings: _abc.Iterable[Global___Reading] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration", "sound", b"sound"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration", "frame_times", b"frame_times", "modalities", b"modalities", "readings", b"readings", "sound", b"sound", "warnings", b"warnings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LookedAt: _TypeAlias = LookedAt  # noqa: Y015
+
+@_typing.final
+class Reading(_message.Message):
+    """The words that one reader found in a video."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_FIELD_NUMBER: _builtins.int
+    PASSAGES_FIELD_NUMBER: _builtins.int
+    source: Global___Modality.ValueType
+    """Speech or screen."""
+    @_builtins.property
+    def passages(self) -> _containers.RepeatedCompositeFieldContainer[Global___Passage]:
+        """In the order of time."""
+
+    def __init__(
+        self,
+        *,
+        source: Global___Modality.ValueType = ...,
+        passages: _abc.Iterable[Global___Passage] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["passages", b"passages", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Reading: _TypeAlias = Reading  # noqa: Y015
+
+@_typing.final
+class Passage(_message.Message):
+    """Words that are said, or stand on the screen."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEXT_FIELD_NUMBER: _builtins.int
+    START_FIELD_NUMBER: _builtins.int
+    END_FIELD_NUMBER: _builtins.int
+    CONFIDENCE_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    text: _builtins.str
+    """As they were read."""
+    confidence: _builtins.float
+    """Confidence of the reader, in [0, 1]."""
+    language: _builtins.str
+    """ISO 639-1; empty if unknown."""
+    @_builtins.property
+    def start(self) -> _duration_pb2.Duration:
+        """Start, from the start of the video."""
+
+    @_builtins.property
+    def end(self) -> _duration_pb2.Duration:
+        """End; not before the start."""
+
+    def __init__(
+        self,
+        *,
+        text: _builtins.str = ...,
+        start: _duration_pb2.Duration | None = ...,
+        end: _duration_pb2.Duration | None = ...,
+        confidence: _builtins.float = ...,
+        language: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "start", b"start"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confidence", b"confidence", "end", b"end", "language", b"language", "start", b"start", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Passage: _TypeAlias = Passage  # noqa: Y015
+
+@_typing.final
+class ChannelView(_message.Message):
+    """One recall channel."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    HAS_INPUT_FIELD_NUMBER: _builtins.int
+    PROPOSAL_COUNT_FIELD_NUMBER: _builtins.int
+    PROPOSALS_FIELD_NUMBER: _builtins.int
+    VOTER_COUNT_FIELD_NUMBER: _builtins.int
+    VOTERS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its name, as "text" or "classifier"."""
+    has_input: _builtins.bool
+    """Whether the video has what the channel reads."""
+    proposal_count: _builtins.int
+    """Number of tags that it proposed; from 0."""
+    voter_count: _builtins.int
+    """Number of labelled videos that voted; from 0, and 0 in channels without voting."""
+    @_builtins.property
+    def proposals(self) -> _containers.RepeatedCompositeFieldContainer[Global___Proposal]:
+        """The best of them, the best first."""
+
+    @_builtins.property
+    def voters(self) -> _containers.RepeatedCompositeFieldContainer[Global___Voter]:
+        """The nearest of them, the nearest first."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        has_input: _builtins.bool = ...,
+        proposal_count: _builtins.int = ...,
+        proposals: _abc.Iterable[Global___Proposal] | None = ...,
+        voter_count: _builtins.int = ...,
+        voters: _abc.Iterable[Global___Voter] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["has_input", b"has_input", "name", b"name", "proposal_count", b"proposal_count", "proposals", b"proposals", "voter_count", b"voter_count", "voters", b"voters"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChannelView: _TypeAlias = ChannelView  # noqa: Y015
+
+@_typing.final
+class Proposal(_message.Message):
+    """A tag as one channel proposed it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TAG_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    SCORE_FIELD_NUMBER: _builtins.int
+    EVIDENCE_FIELD_NUMBER: _builtins.int
+    tag_id: _builtins.str
+    """Id of the tag, as in RankedTag."""
+    name: _builtins.str
+    """Its name."""
+    score: _builtins.float
+    """Its score, in [0, 1]; not comparable between channels."""
+    @_builtins.property
+    def evidence(self) -> Global___Evidence:
+        """Why. Unset where labelled videos voted."""
+
+    def __init__(
+        self,
+        *,
+        tag_id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        score: _builtins.float = ...,
+        evidence: Global___Evidence | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_evidence", b"_evidence", "evidence", b"evidence"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_evidence", b"_evidence", "evidence", b"evidence", "name", b"name", "score", b"score", "tag_id", b"tag_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__evidence: _TypeAlias = _typing.Literal["evidence"]  # noqa: Y015
+    _WhichOneofArgType__evidence: _TypeAlias = _typing.Literal["_evidence", b"_evidence"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__evidence) -> _WhichOneofReturnType__evidence | None: ...
+
+Global___Proposal: _TypeAlias = Proposal  # noqa: Y015
+
+@_typing.final
+class Voter(_message.Message):
+    """A labelled video that voted in a channel."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VIDEO_ID_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    SIMILARITY_FIELD_NUMBER: _builtins.int
+    TAGS_FIELD_NUMBER: _builtins.int
+    video_id: _builtins.str
+    """Its id."""
+    title: _builtins.str
+    """Its title; empty if it has none."""
+    similarity: _builtins.float
+    """Cosine, in [-1, 1]."""
+    @_builtins.property
+    def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of its tags, the most used first."""
+
+    def __init__(
+        self,
+        *,
+        video_id: _builtins.str = ...,
+        title: _builtins.str = ...,
+        similarity: _builtins.float = ...,
+        tags: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["similarity", b"similarity", "tags", b"tags", "title", b"title", "video_id", b"video_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Voter: _TypeAlias = Voter  # noqa: Y015
+
+@_typing.final
+class TagTrace(_message.Message):
+    """The way of one tag through the stages. What follows the stage that dropped it is unset or empty."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TAG_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    IS_NEW_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    CHANNELS_FIELD_NUMBER: _builtins.int
+    RECALL_PROBABILITY_FIELD_NUMBER: _builtins.int
+    RECALL_RANK_FIELD_NUMBER: _builtins.int
+    RECALL_CONTRIBUTIONS_FIELD_NUMBER: _builtins.int
+    CONFIDENCE_FIELD_NUMBER: _builtins.int
+    RANK_FIELD_NUMBER: _builtins.int
+    CONTRIBUTIONS_FIELD_NUMBER: _builtins.int
+    IMPLIED_BY_FIELD_NUMBER: _builtins.int
+    EVIDENCE_FIELD_NUMBER: _builtins.int
+    SPANS_FIELD_NUMBER: _builtins.int
+    tag_id: _builtins.str
+    """Id of the tag, as in RankedTag."""
+    name: _builtins.str
+    """Its name."""
+    is_new: _builtins.bool
+    """Whether it was extracted from the text and is not in the catalog."""
+    outcome: Global___TagOutcome.ValueType
+    """The stage that decided."""
+    recall_probability: _builtins.float
+    """Probability by recall, in [0, 1]. Unset if the bundle has no fitted fusion, or no channel proposed the tag."""
+    recall_rank: _builtins.int
+    """Its rank by this probability among all candidates; from 1. Unset like the probability."""
+    confidence: _builtins.float
+    """Probability that the tag applies, calibrated, in [0, 1]. Unset if it was not ranked."""
+    rank: _builtins.int
+    """Its rank by confidence; from 1. Unset if it was not ranked."""
+    implied_by: _builtins.str
+    """Name of the narrower tag that was answered instead. Unset for other outcomes."""
+    @_builtins.property
+    def channels(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChannelPlace]:
+        """The channels that proposed it, in the order of the explanation's channels."""
+
+    @_builtins.property
+    def recall_contributions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Contribution]:
+        """The log-odds that make up recall's probability, in the bundle's order of inputs."""
+
+    @_builtins.property
+    def contributions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Contribution]:
+        """The log-odds that make up the confidence, in the bundle's order of inputs."""
+
+    @_builtins.property
+    def evidence(self) -> _containers.RepeatedCompositeFieldContainer[Global___Evidence]:
+        """The evidence, as in RankedTag."""
+
+    @_builtins.property
+    def spans(self) -> _containers.RepeatedCompositeFieldContainer[Global___TimeSpan]:
+        """When it is seen, heard, said or on the screen, as in RankedTag."""
+
+    def __init__(
+        self,
+        *,
+        tag_id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        is_new: _builtins.bool = ...,
+        outcome: Global___TagOutcome.ValueType = ...,
+        channels: _abc.Iterable[Global___ChannelPlace] | None = ...,
+        recall_probability: _builtins.float | None = ...,
+        recall_rank: _builtins.int | None = ...,
+        recall_contributions: _abc.Iterable[Global___Contribution] | None = ...,
+        confidence: _builtins.float | None = ...,
+        rank: _builtins.int | None = ...,
+        contributions: _abc.Iterable[Global___Contribution] | None = ...,
+        implied_by: _builtins.str | None = ...,
+        evidence: _abc.Iterable[Global___Evidence] | None = ...,
+        spans: _abc.Iterable[Global___TimeSpan] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "_implied_by", b"_implied_by", "_rank", b"_rank", "_recall_probability", b"_recall_probability", "_recall_rank", b"_recall_rank", "confidence", b"confidence", "implied_by", b"implied_by", "rank", b"rank", "recall_probability", b"recall_probability", "recall_rank", b"recall_rank"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "_implied_by", b"_implied_by", "_rank", b"_rank", "_recall_probability", b"_recall_probability", "_recall_rank", b"_recall_rank", "channels", b"channels", "confidence", b"confidence", "contributions", b"contributions", "evidence", b"evidence", "implied_by", b"implied_by", "is_new", b"is_new", "name", b"name", "outcome", b"outcome", "rank", b"rank", "recall_contributions", b"recall_contributions", "recall_probability", b"recall_probability", "recall_rank", b"recall_rank", "spans", b"spans", "tag_id", b"tag_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__confidence: _TypeAlias = _typing.Literal["confidence"]  # noqa: Y015
+    _WhichOneofArgType__confidence: _TypeAlias = _typing.Literal["_confidence", b"_confidence"]  # noqa: Y015
+    _WhichOneofReturnType__implied_by: _TypeAlias = _typing.Literal["implied_by"]  # noqa: Y015
+    _WhichOneofArgType__implied_by: _TypeAlias = _typing.Literal["_implied_by", b"_implied_by"]  # noqa: Y015
+    _WhichOneofReturnType__rank: _TypeAlias = _typing.Literal["rank"]  # noqa: Y015
+    _WhichOneofArgType__rank: _TypeAlias = _typing.Literal["_rank", b"_rank"]  # noqa: Y015
+    _WhichOneofReturnType__recall_probability: _TypeAlias = _typing.Literal["recall_probability"]  # noqa: Y015
+    _WhichOneofArgType__recall_probability: _TypeAlias = _typing.Literal["_recall_probability", b"_recall_probability"]  # noqa: Y015
+    _WhichOneofReturnType__recall_rank: _TypeAlias = _typing.Literal["recall_rank"]  # noqa: Y015
+    _WhichOneofArgType__recall_rank: _TypeAlias = _typing.Literal["_recall_rank", b"_recall_rank"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__confidence) -> _WhichOneofReturnType__confidence | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__implied_by) -> _WhichOneofReturnType__implied_by | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rank) -> _WhichOneofReturnType__rank | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__recall_probability) -> _WhichOneofReturnType__recall_probability | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__recall_rank) -> _WhichOneofReturnType__recall_rank | None: ...
+
+Global___TagTrace: _TypeAlias = TagTrace  # noqa: Y015
+
+@_typing.final
+class ChannelPlace(_message.Message):
+    """The place of a tag among the proposals of one channel."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    SCORE_FIELD_NUMBER: _builtins.int
+    RANK_FIELD_NUMBER: _builtins.int
+    channel: _builtins.str
+    """Name of the channel."""
+    score: _builtins.float
+    """The tag's score, in [0, 1]; not comparable between channels."""
+    rank: _builtins.int
+    """The tag's rank; from 1."""
+    def __init__(
+        self,
+        *,
+        channel: _builtins.str = ...,
+        score: _builtins.float = ...,
+        rank: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "rank", b"rank", "score", b"score"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChannelPlace: _TypeAlias = ChannelPlace  # noqa: Y015
+
+@_typing.final
+class Contribution(_message.Message):
+    """The log-odds that one input adds to a probability. All contributions sum to the log-odds of the probability."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    LOG_ODDS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Name of the input, such as a channel."""
+    log_odds: _builtins.float
+    """What it adds, in (-inf, inf)."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        log_odds: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["log_odds", b"log_odds", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Contribution: _TypeAlias = Contribution  # noqa: Y015
+
+@_typing.final
+class TagQuestion(_message.Message):
+    """Why a tag was answered, or why not."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUERY_FIELD_NUMBER: _builtins.int
+    TRACE_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REQUIREMENT_FIELD_NUMBER: _builtins.int
+    ABLATIONS_FIELD_NUMBER: _builtins.int
+    query: _builtins.str
+    """As in the request."""
+    outcome: Global___TagOutcome.ValueType
+    """The stage that decided."""
+    reason: _builtins.str
+    """The stage and its figures, in English, a sentence."""
+    requirement: _builtins.str
+    """The nearest miss and what would have been enough, in English, a sentence; empty if it was answered."""
+    @_builtins.property
+    def trace(self) -> Global___TagTrace:
+        """Its way through the stages. Unset for an unknown text."""
+
+    @_builtins.property
+    def ablations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Ablation]:
+        """The confidence without one input each, recomputed."""
+
+    def __init__(
+        self,
+        *,
+        query: _builtins.str = ...,
+        trace: Global___TagTrace | None = ...,
+        outcome: Global___TagOutcome.ValueType = ...,
+        reason: _builtins.str = ...,
+        requirement: _builtins.str = ...,
+        ablations: _abc.Iterable[Global___Ablation] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_trace", b"_trace", "trace", b"trace"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_trace", b"_trace", "ablations", b"ablations", "outcome", b"outcome", "query", b"query", "reason", b"reason", "requirement", b"requirement", "trace", b"trace"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__trace: _TypeAlias = _typing.Literal["trace"]  # noqa: Y015
+    _WhichOneofArgType__trace: _TypeAlias = _typing.Literal["_trace", b"_trace"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__trace) -> _WhichOneofReturnType__trace | None: ...
+
+Global___TagQuestion: _TypeAlias = TagQuestion  # noqa: Y015
+
+@_typing.final
+class Ablation(_message.Message):
+    """The confidence of a tag when one input is left out."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    CONFIDENCE_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    kind: Global___AblationKind.ValueType
+    """What is left out."""
+    name: _builtins.str
+    """Name of the modality or channel, or id of the neighbour."""
+    title: _builtins.str
+    """Title of the neighbour; empty for other kinds."""
+    confidence: _builtins.float
+    """The confidence then, in [0, 1]. Unset if the tag is not ranked then."""
+    outcome: Global___TagOutcome.ValueType
+    """The stage that decides then."""
+    def __init__(
+        self,
+        *,
+        kind: Global___AblationKind.ValueType = ...,
+        name: _builtins.str = ...,
+        title: _builtins.str = ...,
+        confidence: _builtins.float | None = ...,
+        outcome: Global___TagOutcome.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "confidence", b"confidence"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "confidence", b"confidence", "kind", b"kind", "name", b"name", "outcome", b"outcome", "title", b"title"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__confidence: _TypeAlias = _typing.Literal["confidence"]  # noqa: Y015
+    _WhichOneofArgType__confidence: _TypeAlias = _typing.Literal["_confidence", b"_confidence"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__confidence) -> _WhichOneofReturnType__confidence | None: ...
+
+Global___Ablation: _TypeAlias = Ablation  # noqa: Y015
 
 @_typing.final
 class Tag(_message.Message):

@@ -62,6 +62,11 @@ class TaggingServiceStub:
                 request_serializer=videotag_dot_v1_dot_tagging__pb2.GetTaggingRequest.SerializeToString,
                 response_deserializer=videotag_dot_v1_dot_tagging__pb2.GetTaggingResponse.FromString,
                 _registered_method=True)
+        self.ExplainVideo = channel.unary_unary(
+                '/videotag.v1.TaggingService/ExplainVideo',
+                request_serializer=videotag_dot_v1_dot_tagging__pb2.ExplainVideoRequest.SerializeToString,
+                response_deserializer=videotag_dot_v1_dot_tagging__pb2.ExplainVideoResponse.FromString,
+                _registered_method=True)
         self.ListTags = channel.unary_unary(
                 '/videotag.v1.TaggingService/ListTags',
                 request_serializer=videotag_dot_v1_dot_tagging__pb2.ListTagsRequest.SerializeToString,
@@ -176,6 +181,23 @@ class TaggingServiceServicer:
         """Returns a stored answer of a video, the latest that matches the request. Read-only.
 
         INVALID_ARGUMENT: fields. NOT_FOUND: no such answer is stored.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExplainVideo(self, request, context):
+        """Explains the answer to a video: what was looked at, the proposals and voters of each channel, and the stage that
+        decided each tag; for the tags in `why`, the nearest miss, and confidences recomputed without one input. Nothing is
+        stored, and the active bundle with all edits is explained, whichever bundle gave a stored answer. Read-only.
+
+        Videos to tag come first: an explanation waits for them between its steps, and few explanations may wait, each
+        client in its turn. The deadline is checked before each step.
+
+        INVALID_ARGUMENT: fields, nothing to explain, media that cannot be read or exceed a limit.
+        NOT_FOUND: no answer of the video is stored, or nothing at the uri. PERMISSION_DENIED: the uri is not an allowed
+        source. FAILED_PRECONDITION: the media of the stored answer were sent as content, which is not stored; the bundle
+        cannot guarantee a precision, or lacks something on this server.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -331,6 +353,11 @@ def add_TaggingServiceServicer_to_server(servicer, server):
                     servicer.GetTagging,
                     request_deserializer=videotag_dot_v1_dot_tagging__pb2.GetTaggingRequest.FromString,
                     response_serializer=videotag_dot_v1_dot_tagging__pb2.GetTaggingResponse.SerializeToString,
+            ),
+            'ExplainVideo': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainVideo,
+                    request_deserializer=videotag_dot_v1_dot_tagging__pb2.ExplainVideoRequest.FromString,
+                    response_serializer=videotag_dot_v1_dot_tagging__pb2.ExplainVideoResponse.SerializeToString,
             ),
             'ListTags': grpc.unary_unary_rpc_method_handler(
                     servicer.ListTags,
@@ -492,6 +519,33 @@ class TaggingService:
             '/videotag.v1.TaggingService/GetTagging',
             videotag_dot_v1_dot_tagging__pb2.GetTaggingRequest.SerializeToString,
             videotag_dot_v1_dot_tagging__pb2.GetTaggingResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainVideo(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/videotag.v1.TaggingService/ExplainVideo',
+            videotag_dot_v1_dot_tagging__pb2.ExplainVideoRequest.SerializeToString,
+            videotag_dot_v1_dot_tagging__pb2.ExplainVideoResponse.FromString,
             options,
             channel_credentials,
             insecure,

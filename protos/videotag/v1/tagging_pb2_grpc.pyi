@@ -70,6 +70,19 @@ class TaggingServiceStub:
 
     INVALID_ARGUMENT: fields. NOT_FOUND: no such answer is stored.
     """
+    ExplainVideo: _grpc.UnaryUnaryMultiCallable[_tagging_pb2.ExplainVideoRequest, _tagging_pb2.ExplainVideoResponse]
+    """Explains the answer to a video: what was looked at, the proposals and voters of each channel, and the stage that
+    decided each tag; for the tags in `why`, the nearest miss, and confidences recomputed without one input. Nothing is
+    stored, and the active bundle with all edits is explained, whichever bundle gave a stored answer. Read-only.
+
+    Videos to tag come first: an explanation waits for them between its steps, and few explanations may wait, each
+    client in its turn. The deadline is checked before each step.
+
+    INVALID_ARGUMENT: fields, nothing to explain, media that cannot be read or exceed a limit.
+    NOT_FOUND: no answer of the video is stored, or nothing at the uri. PERMISSION_DENIED: the uri is not an allowed
+    source. FAILED_PRECONDITION: the media of the stored answer were sent as content, which is not stored; the bundle
+    cannot guarantee a precision, or lacks something on this server.
+    """
     ListTags: _grpc.UnaryUnaryMultiCallable[_tagging_pb2.ListTagsRequest, _tagging_pb2.ListTagsResponse]
     """Lists the tags of the active bundle with all edits applied, the most used first, then by id. Read-only.
     A tag whose position changes during a listing may be missing from it or be in it twice.
@@ -192,6 +205,19 @@ class TaggingServiceAsyncStub(TaggingServiceStub):
     """Returns a stored answer of a video, the latest that matches the request. Read-only.
 
     INVALID_ARGUMENT: fields. NOT_FOUND: no such answer is stored.
+    """
+    ExplainVideo: _aio.UnaryUnaryMultiCallable[_tagging_pb2.ExplainVideoRequest, _tagging_pb2.ExplainVideoResponse]  # type: ignore[assignment]
+    """Explains the answer to a video: what was looked at, the proposals and voters of each channel, and the stage that
+    decided each tag; for the tags in `why`, the nearest miss, and confidences recomputed without one input. Nothing is
+    stored, and the active bundle with all edits is explained, whichever bundle gave a stored answer. Read-only.
+
+    Videos to tag come first: an explanation waits for them between its steps, and few explanations may wait, each
+    client in its turn. The deadline is checked before each step.
+
+    INVALID_ARGUMENT: fields, nothing to explain, media that cannot be read or exceed a limit.
+    NOT_FOUND: no answer of the video is stored, or nothing at the uri. PERMISSION_DENIED: the uri is not an allowed
+    source. FAILED_PRECONDITION: the media of the stored answer were sent as content, which is not stored; the bundle
+    cannot guarantee a precision, or lacks something on this server.
     """
     ListTags: _aio.UnaryUnaryMultiCallable[_tagging_pb2.ListTagsRequest, _tagging_pb2.ListTagsResponse]  # type: ignore[assignment]
     """Lists the tags of the active bundle with all edits applied, the most used first, then by id. Read-only.
@@ -330,6 +356,25 @@ class TaggingServiceServicer(metaclass=_abc_1.ABCMeta):
         """Returns a stored answer of a video, the latest that matches the request. Read-only.
 
         INVALID_ARGUMENT: fields. NOT_FOUND: no such answer is stored.
+        """
+
+    @_abc_1.abstractmethod
+    def ExplainVideo(
+        self,
+        request: _tagging_pb2.ExplainVideoRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tagging_pb2.ExplainVideoResponse, _abc.Awaitable[_tagging_pb2.ExplainVideoResponse]]:
+        """Explains the answer to a video: what was looked at, the proposals and voters of each channel, and the stage that
+        decided each tag; for the tags in `why`, the nearest miss, and confidences recomputed without one input. Nothing is
+        stored, and the active bundle with all edits is explained, whichever bundle gave a stored answer. Read-only.
+
+        Videos to tag come first: an explanation waits for them between its steps, and few explanations may wait, each
+        client in its turn. The deadline is checked before each step.
+
+        INVALID_ARGUMENT: fields, nothing to explain, media that cannot be read or exceed a limit.
+        NOT_FOUND: no answer of the video is stored, or nothing at the uri. PERMISSION_DENIED: the uri is not an allowed
+        source. FAILED_PRECONDITION: the media of the stored answer were sent as content, which is not stored; the bundle
+        cannot guarantee a precision, or lacks something on this server.
         """
 
     @_abc_1.abstractmethod

@@ -4,8 +4,9 @@ from datetime import UTC, datetime
 
 from videotag.v1 import tagging_pb2 as pb
 
+from tagging.service.api.evidence_messages import MODALITY
 from tagging.service.api.validation import check
-from tagging.service.api.video_messages import MODALITY, timestamp
+from tagging.service.api.video_messages import timestamp
 from tagging.service.bundles.loaded_bundle import LoadedBundle
 from tagging.service.calls.bundles import ChurnReport
 from tagging.service.errors.text_limits import sendable

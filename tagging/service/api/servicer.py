@@ -1,5 +1,6 @@
 """TaggingService servicer: each handler converts the message to values, makes the call and converts the result."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
@@ -10,6 +11,7 @@ from videotag.v1 import tagging_pb2_grpc as rpc
 
 from tagging.errors import BackendUnavailableError
 from tagging.service.api.bundle_messages import bundle_message, churn_message, read_bundle_name, read_churn_query
+from tagging.service.api.explanation_messages import explanation_response, read_explain_request
 from tagging.service.api.streaming import tag_stream
 from tagging.service.api.tag_messages import (
     edit_message,
@@ -74,6 +76,11 @@ class Servicer(rpc.TaggingServiceServicer):
         query = read_tagging_query(request)
         response = await self._calls.videos.stored(*query)
         return pb.GetTaggingResponse(tagging=tagging_message(response, request.evidence))
+
+    async def ExplainVideo(self, request: pb.ExplainVideoRequest, context: Context) -> pb.ExplainVideoResponse:
+        explain_request = read_explain_request(request)
+        report = await self._calls.explanations.explain(explain_request)
+        return await asyncio.to_thread(explanation_response, report)  # a millisecond per candidate
 
     async def ListTags(self, request: pb.ListTagsRequest, context: Context) -> pb.ListTagsResponse:
         query = read_tag_query(request)

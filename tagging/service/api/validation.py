@@ -24,6 +24,7 @@ LONGEST_TOKEN = 1024
 LONGEST_PAGE = 1000
 MOST_TAGS = 50
 MOST_PARENTS = 20
+MOST_QUESTIONS = 20
 MOST_LISTED = 100  # aliases, merged tags, tags of a labelled video, tags of one feedback
 LEAST_PRECISION, MOST_PRECISION = 0.01, 0.99  # as on the command line
 
@@ -61,6 +62,17 @@ def _get_tagging(message: pb.GetTaggingRequest, fields: Fields) -> None:
         fields.pattern("content_hash", message.content_hash, _SHA256, "64 hexadecimal digits")
     if message.HasField("bundle_version"):
         fields.line("bundle_version", message.bundle_version, LONGEST_VERSION)
+
+
+def _explain_video(message: pb.ExplainVideoRequest, fields: Fields) -> None:
+    match message.WhichOneof("subject"):
+        case "video":
+            _tag_video(message.video, fields)
+        case "video_id":
+            fields.line("video_id", message.video_id, LONGEST_ID)
+        case None:
+            fields.violation("subject", f"{MISSING}: give a video, or the video_id of a stored answer")
+    fields.lines("why", message.why, LONGEST_SPELLING, MOST_QUESTIONS)
 
 
 def _list_tags(message: pb.ListTagsRequest, fields: Fields) -> None:
@@ -221,6 +233,7 @@ CHECKS: Mapping[type[Message], Callable[[Any, Fields], None]] = {
     pb.TagVideoRequest: _tag_video,
     pb.StreamTagVideosRequest: _stream_tag_videos,
     pb.GetTaggingRequest: _get_tagging,
+    pb.ExplainVideoRequest: _explain_video,
     pb.ListTagsRequest: _list_tags,
     pb.CreateTagRequest: _create_tag,
     pb.UpdateTagRequest: _update_tag,

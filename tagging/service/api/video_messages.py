@@ -1,32 +1,18 @@
 """Protobuf messages of videos, taggings and feedback: conversion from and to values."""
 
-from collections.abc import Mapping
-from datetime import datetime, timedelta
-from typing import TypeVar
+from datetime import datetime
 
-from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc.status_pb2 import Status
 from videotag.v1 import tagging_pb2 as pb
 
+from tagging.service.api.evidence_messages import MODALITY, evidence_message, span_message, within
 from tagging.service.api.validation import check
 from tagging.service.calls.feedback import VideoFeedback
 from tagging.service.calls.requests import LabelledVideoReport, TagRequest, TagResponse
 from tagging.service.errors.text_limits import sendable
 from tagging.store.database.taggings import TaggingOptions
-from tagging.types import AnyModality, Evidence, LabelledVideo, RankedTag, TimeSpan, VideoRef
-
-T = TypeVar("T")
-
-ROUNDING = 1e-3  # tolerance for float sums that exceed their range
-
-MODALITY: Mapping[AnyModality, pb.Modality.ValueType] = {
-    "text": pb.MODALITY_TEXT,
-    "frames": pb.MODALITY_FRAMES,
-    "audio": pb.MODALITY_AUDIO,
-    "speech": pb.MODALITY_SPEECH,
-    "screen": pb.MODALITY_SCREEN,
-}
+from tagging.types import LabelledVideo, RankedTag, VideoRef
 
 
 def read_tag_request(message: pb.TagVideoRequest) -> TagRequest:
@@ -138,80 +124,11 @@ def _ranked_tag(tag: RankedTag, evidence: bool) -> pb.RankedTag:
     return pb.RankedTag(
         id=sendable(tag.tag_id),
         name=sendable(tag.name),
-        confidence=_within(0, 1, tag.confidence, "confidence"),
+        confidence=within(0, 1, tag.confidence, "confidence"),
         is_new=tag.is_new,
         channels=[
-            pb.ChannelScore(channel=sendable(name), score=_within(0, 1, score, name)) for name, score in best_first
+            pb.ChannelScore(channel=sendable(name), score=within(0, 1, score, name)) for name, score in best_first
         ],
-        evidence=map(_evidence, tag.evidence) if evidence else (),
-        spans=map(_span, tag.spans),
+        evidence=map(evidence_message, tag.evidence) if evidence else (),
+        spans=map(span_message, tag.spans),
     )
-
-
-def _evidence(evidence: Evidence) -> pb.Evidence:
-    message = pb.Evidence(
-        channel=sendable(evidence.channel),
-        similarity=_within(-1, 1, evidence.similarity, f"similarity of {evidence.channel}"),
-    )
-    match evidence.kind:
-        case "video":
-            message.video.video_id = sendable(_require(evidence.video_id, evidence))
-            message.video.title = sendable(evidence.title or "")
-        case "text":
-            message.text.text = sendable(_require(evidence.text, evidence))
-        case "frame":
-            message.frame.frame = _require(evidence.frame, evidence)
-            message.frame.frames = _require(evidence.frames, evidence)
-            _set_times(message.frame, evidence)
-        case "sound":
-            _require(evidence.start_s, evidence)
-            _set_times(message.sound, evidence)
-        case "speech":
-            _set_passage(message.speech, evidence)
-        case "screen":
-            _set_passage(message.screen, evidence)
-        case "uploader":
-            message.uploader.text = sendable(_require(evidence.text, evidence))
-    return message
-
-
-def _set_passage(message: pb.PassageEvidence, evidence: Evidence) -> None:
-    message.text = sendable(_require(evidence.text, evidence))
-    _require(evidence.start_s, evidence)
-    _require(evidence.end_s, evidence)
-    _set_times(message, evidence)
-
-
-def _set_times(message: pb.FrameEvidence | pb.SoundEvidence | pb.PassageEvidence, evidence: Evidence) -> None:
-    if evidence.start_s is not None:
-        message.start.CopyFrom(_duration(evidence.start_s))
-    if evidence.end_s is not None:
-        message.end.CopyFrom(_duration(evidence.end_s))
-
-
-def _span(span: TimeSpan) -> pb.TimeSpan:
-    return pb.TimeSpan(
-        start=_duration(span.start_s),
-        end=_duration(span.end_s),
-        modality=MODALITY[span.modality],
-        strength=_within(0, 1, span.strength, f"strength of {span.modality}"),
-    )
-
-
-def _duration(seconds: float) -> Duration:
-    message = Duration()
-    message.FromTimedelta(timedelta(seconds=seconds))
-    return message
-
-
-def _require(value: T | None, evidence: Evidence) -> T:
-    if value is None:
-        raise ValueError(f"evidence of kind {evidence.kind!r} lacks one of its fields: {evidence}")
-    return value
-
-
-def _within(low: float, high: float, value: float, name: str) -> float:
-    """Clip a value that rounding carried past an end of its range; raises ValueError beyond ROUNDING."""
-    if not low - ROUNDING <= value <= high + ROUNDING:  # also rejects NaN
-        raise ValueError(f"{name} is {value}, not in [{low}, {high}]")
-    return min(max(value, low), high)

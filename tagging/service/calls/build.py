@@ -13,6 +13,7 @@ from tagging.service.bundles.loaded_bundle import UpdateLogs
 from tagging.service.bundles.registry import BundleRegistry
 from tagging.service.calls.bundles import BundleCalls
 from tagging.service.calls.calls import Calls
+from tagging.service.calls.explanations import ExplanationCalls
 from tagging.service.calls.feedback import FeedbackCalls
 from tagging.service.calls.shadow import Shadow
 from tagging.service.calls.tags import TagCalls
@@ -64,12 +65,14 @@ async def build_calls(
         await bundles.start(bundle)
         unify_library_logging()
         admission = Admission(config.admission)
-        inference = Inference(bundles, model, admission, quotas, telemetry.stages)
+        inference = Inference(bundles, model, admission, Admission(config.explanations), quotas, telemetry.stages)
         records = VideoRecords(Taggings(database), logs.labelled, clock)
         shadow = Shadow(inference, records.taggings, config.shadow_waiting, clock)
         stack.push_async_callback(shadow.close)
+        sources = Sources(config.sources)
         calls = Calls(
-            VideoCalls(inference, Sources(config.sources), records, shadow, telemetry),
+            VideoCalls(inference, sources, records, shadow, telemetry),
+            ExplanationCalls(inference, sources, records.taggings, telemetry.stages),
             TagCalls(bundles, logs.edits, clock),
             FeedbackCalls(bundles, records.taggings, FeedbackLog(database), clock),
             BundleCalls(bundles, shadow, records.taggings),

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from tagging.service.calls.bundles import BundleCalls
+from tagging.service.calls.explanations import ExplanationCalls
 from tagging.service.calls.feedback import FeedbackCalls
 from tagging.service.calls.tags import TagCalls
 from tagging.service.calls.videos import VideoCalls
@@ -14,6 +15,7 @@ class Calls:
     """The calls that the handlers make."""
 
     videos: VideoCalls
+    explanations: ExplanationCalls
     tags: TagCalls
     feedback: FeedbackCalls
     bundles: BundleCalls

@@ -1,7 +1,8 @@
 """Authorisation: the roles that may call each method.
 
 `tag` is for tagging videos, `label` for the labelled videos that vote on later answers, `edit` for the tags themselves,
-`admin` for the bundles. Every client may list tags, get the bundle and use reflection.
+`admin` for the bundles. Explanations are for `tag`, which may tag the video anyway, and for `edit`: they show editors
+what to change. Every client may list tags, get the bundle and use reflection.
 """
 
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ CALLS: Mapping[str, frozenset[Role]] = {
     "TagVideo": frozenset({"tag"}),
     "StreamTagVideos": frozenset({"tag"}),
     "GetTagging": frozenset({"tag"}),
+    "ExplainVideo": frozenset({"tag", "edit"}),
     "SubmitFeedback": frozenset({"tag"}),
     "AddLabelledVideo": frozenset({"label"}),
     "RemoveLabelledVideo": frozenset({"label"}),

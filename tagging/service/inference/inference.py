@@ -1,11 +1,16 @@
-"""Inference: admits videos, decodes their media and runs the models of the active bundle on them."""
+"""Inference: admits videos, decodes their media and runs the models of the active bundle on them.
+
+Explanations have an admission of their own, so that they take no video's turn, and let videos to tag come first.
+"""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import replace
 
+from tagging.config.root import SelectConfig
 from tagging.errors import VideotagError
+from tagging.inspection.explanation import Inspection
 from tagging.media.read_ahead import Failure, ReadVideo, read_result
 from tagging.media.source import OpenFile
 from tagging.pipeline.labelled_updates import encode_labelled
@@ -17,31 +22,47 @@ from tagging.service.clients.current import caller
 from tagging.service.clients.quotas import Quotas
 from tagging.service.inference.admission import Admission
 from tagging.service.inference.model_thread import ModelThread
+from tagging.service.inference.pauses import Pause, PausingStages
 from tagging.store.database.taggings import TaggingOptions
 from tagging.store.labelled_log import AddedVideo
 from tagging.types import LabelledVideo, RankedTags, VideoRef
+
+Inspect = Callable[[Tagger, ReadVideo, SelectConfig], Inspection]
 
 
 class Inference:
     """Tags and encodes one video at a time for each caller. Belongs to one event loop."""
 
     def __init__(
-        self, bundles: BundleRegistry, model: ModelThread, admission: Admission, quotas: Quotas, stages: Stages
+        self,
+        bundles: BundleRegistry,
+        model: ModelThread,
+        admission: Admission,
+        explanations: Admission,
+        quotas: Quotas,
+        stages: Stages,
     ) -> None:
+        """admission: of videos to tag and encode; explanations: of videos to explain"""
         self.bundles = bundles
         self._model = model
         self._admission = admission
+        self._explanations = explanations
         self._quotas = quotas
         self._stages = stages
 
-    @asynccontextmanager
-    async def admit(self, content: bytes | None) -> AsyncIterator[Snapshot]:
-        """Wait for the caller's turn and keep the active bundle open; raises what `Admission.admit` raises.
+    def admit(self, content: bytes | None) -> AbstractAsyncContextManager[Snapshot]:
+        """Wait for the caller's turn and keep the active bundle open; raises what `Admission.admit` raises."""
+        return self._admit(self._admission, content)
 
-        No deadline is passed on: gRPC cancels a call whose deadline passes, and so its wait.
-        """
+    def admit_explanation(self, content: bytes | None) -> AbstractAsyncContextManager[Snapshot]:
+        """Wait for the caller's turn to have a video explained, as `admit` does for tagging one."""
+        return self._admit(self._explanations, content)
+
+    @asynccontextmanager
+    async def _admit(self, admission: Admission, content: bytes | None) -> AsyncIterator[Snapshot]:
+        """No deadline is passed on: gRPC cancels a call whose deadline passes, and so its wait."""
         async with (
-            self._admission.admit(caller().name, len(content or b""), None),
+            admission.admit(caller().name, len(content or b""), None),
             self.bundles.active.use() as snapshot,
         ):
             yield snapshot
@@ -59,6 +80,27 @@ class Inference:
         selection = await self._model.selection(tagger, options)
         with self._stages("shadow"):
             return await self._model.tag(tagger, read, selection)
+
+    async def explain(
+        self,
+        tagger: Tagger,
+        video: VideoRef,
+        file: OpenFile | None,
+        options: TaggingOptions,
+        inspect: Inspect,
+    ) -> Inspection:
+        """Decode and explain a video; other jobs of the models run between the stages of its many passes.
+
+        Raises what prevents the video from being tagged, and DeadlineExceededError between two stages.
+        """
+        selection = await self._model.selection(tagger, options)
+        read = await self._read(tagger, video, file)
+
+        def inspect_with(pause: Pause) -> Inspection:
+            return inspect(replace(tagger, stages=PausingStages(pause)), read, selection)
+
+        with self._stages("explain"):
+            return await self._model.run_with_pauses(inspect_with)
 
     async def encode_labelled(
         self, tagger: Tagger, labelled: LabelledVideo, file: OpenFile | None

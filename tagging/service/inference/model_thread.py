@@ -4,6 +4,9 @@ Within a batch, encoders, recall and rank run one after another; libraries bring
 made of what arrived while the one before it ran, so a single video does not wait for others. Jobs whose callers are
 gone are skipped. A running batch has the latest deadline of its callers, and is cancelled when all of them are gone:
 that ends its requests to other servers.
+
+A long job pauses between its steps: the jobs that wait then run first, in the same thread, so that no two jobs are ever
+in the models at once.
 """
 
 import asyncio
@@ -12,42 +15,20 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context, copy_context
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
 from tagging import concurrency
 from tagging.config.root import SelectConfig
-from tagging.errors import BackendUnavailableError, DeadlineExceededError
-from tagging.media.read_ahead import MEDIA_PER_BATCH, Failure, ReadVideo
+from tagging.errors import DeadlineExceededError
+from tagging.media.read_ahead import Failure, ReadVideo
 from tagging.pipeline.tagger import Tagger
+from tagging.service.inference.batches import Batch, RunJob, TagJob, next_batch, run_batch
+from tagging.service.inference.pauses import Pause
 from tagging.store.database.taggings import TaggingOptions
 from tagging.types import RankedTags
 
 T = TypeVar("T")
-Result = RankedTags | Failure | Exception  # of a video; an exception is raised in its caller
-
-TEXTS_AT_ONCE = 32  # videos in a batch
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class TagJob:
-    """A video to tag."""
-
-    done: "asyncio.Future[RankedTags | Failure]"
-    tagger: Tagger
-    video: ReadVideo
-    selection: SelectConfig
-    deadline_s: float | None  # of time.monotonic
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class RunJob:
-    """Another function of the models, which runs alone in its turn."""
-
-    done: "asyncio.Future[Any]"
-    function: Callable[[], Any]
-    deadline_s: float | None
 
 
 class ModelThread:
@@ -83,13 +64,31 @@ class ModelThread:
         self._enqueue(RunJob(future, function, _deadline_s()))
         return await future
 
+    async def run_with_pauses(self, function: Callable[[Pause], T]) -> T:
+        """Run a long function of the models in its turn; return or raise what it does.
+
+        function: gets the pause, which it calls wherever other jobs may run before it continues. The pause raises
+            DeadlineExceededError when the caller's deadline has passed or the caller is gone.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        deadline_s = _deadline_s()
+
+        def pause() -> None:
+            if future.done() or (deadline_s is not None and time.monotonic() >= deadline_s):
+                raise DeadlineExceededError("the deadline passed during the work", "give more time, or ask for less")
+            self._run_waiting(loop)
+
+        self._enqueue(RunJob(future, partial(function, pause), deadline_s))
+        return await future
+
     async def close(self) -> None:
         """Stop after the running batch; callers that wait get CancelledError."""
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
+        self._thread.shutdown()  # first: a paused job takes others from the queue
         for job in self._waiting:
             job.done.cancel()
-        self._thread.shutdown()
 
     def _enqueue(self, job: TagJob | RunJob) -> None:
         self._waiting.append(job)
@@ -98,47 +97,46 @@ class ModelThread:
     async def _work(self) -> None:
         while True:
             await self._arrived.wait()
-            while self._waiting and self._waiting[0].done.done():
-                self._waiting.popleft()
-            if not self._waiting:
-                self._arrived.clear()
-            elif isinstance(first := self._waiting.popleft(), RunJob):
-                await self._execute([first], partial(_run, first))
+            batch = next_batch(self._waiting)
+            if batch:
+                await self._execute(batch)
             else:
-                batch = self._batch_with(first)
-                await self._execute(batch, partial(_tag, batch))
+                self._arrived.clear()
 
-    def _batch_with(self, first: TagJob) -> list[TagJob]:
-        """The first job and those that can run with it: the videos of the same tagger that follow it in the queue."""
-        batch, media = [first], int(_has_media(first))
-        while self._waiting:
-            job = self._waiting[0]
-            if not job.done.done():
-                if isinstance(job, RunJob) or job.tagger is not first.tagger:
-                    break
-                if len(batch) == TEXTS_AT_ONCE or media + _has_media(job) > MEDIA_PER_BATCH:
-                    break
-                batch.append(job)
-                media += _has_media(job)
-            self._waiting.popleft()
-        return batch
-
-    async def _execute(self, jobs: Sequence[TagJob | RunJob], work: Callable[[], Sequence[Any]]) -> None:
+    async def _execute(self, batch: Batch) -> None:
         """Run a batch in the thread and give each job its result, or the exception, to raise where it is awaited."""
-        context = _context_of(jobs)
+        loop = asyncio.get_running_loop()
+        context, cancel_unwanted = _context_of(batch)
+        _when_done(batch, cancel_unwanted)
         try:
-            results = await asyncio.get_running_loop().run_in_executor(self._thread, context.run, work)
+            results = await loop.run_in_executor(self._thread, context.run, run_batch, batch)
         except asyncio.CancelledError:
-            for job in jobs:
+            for job in batch:
                 job.done.cancel()
             raise
-        for job, result in zip(jobs, results, strict=True):
-            if job.done.done():  # the caller is gone
-                continue
-            if isinstance(result, Exception):
-                job.done.set_exception(result)
-            else:
-                job.done.set_result(result)
+        _deliver(batch, results)
+
+    def _run_waiting(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Run the jobs that wait at this moment. Called in the thread during a job: the loop only appends meanwhile.
+
+        Later jobs wait for the next pause, or the paused job would never end under load.
+        """
+        waiting = deque(self._waiting.popleft() for _ in range(len(self._waiting)))
+        while batch := next_batch(waiting):
+            context, cancel_unwanted = _context_of(batch)
+            loop.call_soon_threadsafe(_when_done, batch, cancel_unwanted)
+            results = context.run(run_batch, batch)
+            loop.call_soon_threadsafe(_deliver, batch, results)
+
+
+def _deliver(batch: Batch, results: Sequence[Any]) -> None:
+    for job, result in zip(batch, results, strict=True):
+        if job.done.done():  # the caller is gone
+            continue
+        if isinstance(result, Exception):
+            job.done.set_exception(result)
+        else:
+            job.done.set_result(result)
 
 
 def _deadline_s() -> float | None:
@@ -146,41 +144,24 @@ def _deadline_s() -> float | None:
     return None if left_s is None else time.monotonic() + left_s
 
 
-def _context_of(jobs: Sequence[TagJob | RunJob]) -> Context:
-    """A context with the latest deadline of the jobs and a cancellation that happens when no caller is left."""
-    deadlines = [job.deadline_s for job in jobs if job.deadline_s is not None]
-    time_left_s = max(deadlines) - time.monotonic() if len(deadlines) == len(jobs) else None
+def _context_of(batch: Batch) -> tuple[Context, Callable[["asyncio.Future[Any]"], None]]:
+    """A context with the latest deadline of the jobs and a cancellation, and the callback of their futures that
+    cancels it when no caller is left.
+    """
+    deadlines = [job.deadline_s for job in batch if job.deadline_s is not None]
+    time_left_s = max(deadlines) - time.monotonic() if len(deadlines) == len(batch) else None
     cancellation = concurrency.Cancellation()
 
     def cancel_unwanted(_: "asyncio.Future[Any]") -> None:
-        if all(job.done.done() for job in jobs):
+        if all(job.done.done() for job in batch):
             cancellation.cancel()
 
-    for job in jobs:
-        job.done.add_done_callback(cancel_unwanted)
     context = copy_context()
     context.run(concurrency.set_deadline, time_left_s)
     context.run(concurrency.set_cancellation, cancellation)
-    return context
+    return context, cancel_unwanted
 
 
-def _has_media(job: TagJob) -> bool:
-    return job.video.media is not None
-
-
-def _run(job: RunJob) -> list[Any]:
-    try:
-        return [job.function()]
-    except Exception as error:
-        return [error]
-
-
-def _tag(batch: Sequence[TagJob]) -> list[Result]:
-    try:
-        return list(batch[0].tagger.tag_read([job.video for job in batch], [job.selection for job in batch]))
-    except (BackendUnavailableError, DeadlineExceededError) as error:  # none of the videos is to blame
-        return [error for _ in batch]
-    except Exception as error:
-        if len(batch) == 1:
-            return [error]
-        return [result for job in batch for result in _tag([job])]  # a bad video fails alone
+def _when_done(batch: Batch, callback: Callable[["asyncio.Future[Any]"], None]) -> None:
+    for job in batch:
+        job.done.add_done_callback(callback)

@@ -24,10 +24,10 @@ def load_clients(config: ListenConfig) -> Clients:
     used.
     """
     if config.clients is not None:
-        if not _is_local(config.address) and config.tls is None:
+        if not is_local(config.address) and config.tls is None:
             logger.warning("tokens are sent without encryption", extra={"address": config.address})
         return ListedClients(config.clients)
-    if not _is_local(config.address) and (config.tls is None or config.tls.client_ca is None):
+    if not is_local(config.address) and (config.tls is None or config.tls.client_ca is None):
         raise InvalidConfigError(
             f"{config.address} accepts remote connections, but client authentication is not configured",
             "configure listen.clients, or listen.tls with client_ca, or listen on 127.0.0.1",
@@ -76,7 +76,7 @@ def open_port(server: grpc.aio.Server, config: ListenConfig, certificate: Server
         raise InvalidConfigError(f"cannot listen on {config.address}", "another process may use the port") from error
 
 
-def _is_local(address: str) -> bool:
+def is_local(address: str) -> bool:
     """Return whether only this machine can connect. A host name other than localhost may resolve to anything."""
     host = address.rpartition(":")[0].strip("[]")
     if host == "localhost" or address.startswith(SOCKET):

@@ -27,6 +27,8 @@ GOOD: list[Message] = [
     pb.StreamTagVideosRequest(request=TAG),
     pb.GetTaggingRequest(video_id="v"),
     pb.GetTaggingRequest(video_id="v", content_hash="0f" * 32, bundle_version="b"),
+    pb.ExplainVideoRequest(video=TAG, why=["jazz"]),
+    pb.ExplainVideoRequest(video_id="v"),
     pb.ListTagsRequest(),
     pb.ListTagsRequest(page_size=10, page_token="x", text="jazz", status=pb.TAG_STATUS_HIDDEN),
     pb.CreateTagRequest(name="Jazz"),
@@ -77,6 +79,14 @@ BAD: list[tuple[Message, list[str]]] = [
     (pb.StreamTagVideosRequest(), ["title", "video_id"]),
     (pb.GetTaggingRequest(video_id="v", content_hash="0F" * 32), ["content_hash"]),
     (pb.GetTaggingRequest(video_id="v", content_hash="", bundle_version=""), ["bundle_version", "content_hash"]),
+    (pb.ExplainVideoRequest(), ["subject"]),
+    (pb.ExplainVideoRequest(why=["jazz"]), ["subject"]),
+    (pb.ExplainVideoRequest(video_id=""), ["video_id"]),
+    (
+        pb.ExplainVideoRequest(video=pb.TagVideoRequest(video_id="v"), why=["a", " ", "b\n"]),
+        ["title", "why[1]", "why[2]"],
+    ),
+    (pb.ExplainVideoRequest(video=with_options(max_tags=51)), ["options.max_tags"]),
     (pb.ListTagsRequest(page_size=-1, status=7, text="\0"), ["page_size", "status", "text"]),  # type: ignore[arg-type]
     (pb.CreateTagRequest(), ["name"]),
     (pb.CreateTagRequest(name="a", aliases=["b", " ", "c\n"]), ["aliases[1]", "aliases[2]"]),
@@ -148,7 +158,8 @@ def test_mutated_messages_are_accepted_or_refused_with_known_fields(message: Mes
             parsed = type(message).FromString(bytes(mutated))
         except DecodeError:
             continue
-        known = set(parsed.DESCRIPTOR.fields_by_name) | {"options", "bundle"} | set(TAG.DESCRIPTOR.fields_by_name)
+        own, of_video = set(parsed.DESCRIPTOR.fields_by_name), set(TAG.DESCRIPTOR.fields_by_name)
+        known = own | of_video | set(parsed.DESCRIPTOR.oneofs_by_name) | {"options"}
         assert {field.split(".")[0].split("[")[0] for field in violations(parsed)} <= known
 
 
@@ -213,7 +224,7 @@ def test_list_limits_are_those_of_the_comments(tmp_path: Path) -> None:
         assert violations(with_field(name, field, many[:-1])) == [], (name, field)
         assert violations(with_field(name, field, many)) == [field], (name, field)
         tried += 1
-    assert tried == 11
+    assert tried == 12
 
 
 def test_ranges_are_those_of_the_comments(tmp_path: Path) -> None:

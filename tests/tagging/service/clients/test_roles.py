@@ -26,9 +26,9 @@ def test_every_call_of_the_proto_has_its_roles() -> None:
 def test_a_role_allows_its_calls_and_no_others(role: Role) -> None:
     calls = {call for call in CALLS if allowed(role, f"/{SERVICE}/{call}")}
     own = {
-        "tag": {"TagVideo", "StreamTagVideos", "GetTagging", "SubmitFeedback"},
+        "tag": {"TagVideo", "StreamTagVideos", "GetTagging", "ExplainVideo", "SubmitFeedback"},
         "label": {"AddLabelledVideo", "RemoveLabelledVideo"},
-        "edit": {"CreateTag", "UpdateTag", "MergeTags", "UndoTagEdit", "ListTagEdits"},
+        "edit": {"ExplainVideo", "CreateTag", "UpdateTag", "MergeTags", "UndoTagEdit", "ListTagEdits"},
         "admin": {"ActivateBundle", "ShadowBundle", "GetChurn"},
     }
     assert calls == own[role] | {"ListTags", "GetBundle"}
