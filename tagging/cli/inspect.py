@@ -1,6 +1,7 @@
 """The `videotag inspect` command: why a tag was answered, and the stage at which another fell."""
 
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -9,16 +10,22 @@ import typer
 from tagging import paths
 from tagging.cli import options
 from tagging.cli.console import Format, print_json, print_lines, print_table
+from tagging.cli.inspect_remotely import inspect_on
 from tagging.cli.tag import video_reference
 from tagging.errors import InvalidTagsError
 from tagging.files.atomic import atomic_text_file, require_file
 from tagging.inspection.explanation import Inspection
 from tagging.manifests.values import is_unicode
-from tagging.types import MediaSample
+from tagging.types import MediaSample, VideoRef
 
 
 def command(
-    video: Annotated[str | None, typer.Argument(help="Path or URL of the video; omit it for text only.")] = None,
+    video: Annotated[
+        str | None,
+        typer.Argument(
+            help="Path or URL of the video, or, with --server, the id of a stored answer; omit it for text only."
+        ),
+    ] = None,
     title: Annotated[str, typer.Option("--title", help="The video's title.")] = "",
     description: Annotated[str, typer.Option("--description", help="The video's description.")] = "",
     bundle: options.Bundle = None,
@@ -32,9 +39,14 @@ def command(
     html: Annotated[
         Path | None,
         typer.Option(
-            "--html", metavar="FILE", help="Also write a page for a browser, with frames, sound and all answered tags."
+            "--html",
+            metavar="FILE",
+            help="Also write a page for a browser, with all answered tags and, without --server, frames and sound.",
         ),
     ] = None,
+    server: options.ServerAddress = None,
+    token: options.Token = None,
+    tls_ca: options.TlsCa = None,
 ) -> None:
     """Show why a video got its tags, and why not others.
 
@@ -46,27 +58,53 @@ def command(
     videotag inspect clip.mp4 --title "Sunset over the harbour" --why sunset --why boat
 
     videotag inspect clip.mp4 --html why.html
+
+    videotag inspect clip-17 --server 127.0.0.1:50051 --why guitar
     """
-    reference, why = video_reference(video, title, description), why or []
+    why = why or []
     if not is_unicode("".join(why)):
         raise InvalidTagsError("a tag of --why is not UTF-8 text")
     if html is not None:
         require_file(html)
-    from tagging.inspection.inspect import VideoInspector
-    from tagging.pipeline.load import load_tagger
-
-    with load_tagger(bundle or paths.default_bundle(), reads_media=reference.uri is not None) as tagger:
-        read = tagger.read(reference)
-        inspector = VideoInspector.of(tagger, read, tagger.selection(max_tags, precision))
-        answered = [tag.name for tag in inspector.explanation.tags if tag.outcome == "answered"]
-        questions = inspector.ask([*why, *(answered if html is not None else [])])
+    media: MediaSample | None = None
+    if server is None:
+        reference = video_reference(video, title, description)
+        inspection, media = _inspect_here(reference, bundle, max_tags, precision, why, html is not None)
+    elif bundle is not None:
+        raise typer.BadParameter("the service explains with the bundle that it has", param_hint="--bundle")
+    else:
+        inspection = inspect_on(
+            server, token, tls_ca, video, title, description, max_tags, precision, why, html is not None
+        )
     if html is not None:
-        write_page(html, Inspection(inspector.explanation, questions), read.media)
-    inspection = Inspection(inspector.explanation, tuple(question for question in questions if question.query in why))
+        write_page(html, inspection, media)
+        asked = tuple(question for question in inspection.questions if question.query in why)
+        inspection = replace(inspection, questions=asked)
     if output is Format.json:
         print_json(asdict(inspection))
     else:
         print_inspection(inspection)
+
+
+def _inspect_here(
+    video: VideoRef,
+    bundle: Path | None,
+    max_tags: int | None,
+    precision: float | None,
+    why: Sequence[str],
+    why_answered: bool,
+) -> tuple[Inspection, MediaSample | None]:
+    """Return the inspection by a bundle, and the decoded media.
+
+    why_answered: True: the answered tags are asked about, too
+    """
+    from tagging.inspection.inspect import inspect_answer, inspect_video
+    from tagging.pipeline.load import load_tagger
+
+    inspect = inspect_answer if why_answered else inspect_video
+    with load_tagger(bundle or paths.default_bundle(), reads_media=video.uri is not None) as tagger:
+        read = tagger.read(video)
+        return inspect(tagger, read, tagger.selection(max_tags, precision), why), read.media
 
 
 def write_page(path: Path, inspection: Inspection, media: MediaSample | None) -> None:

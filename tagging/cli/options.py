@@ -59,3 +59,21 @@ MaxTags = Annotated[
     int | None,
     typer.Option("--max-tags", min=1, metavar="N", help="At most N tags a video (default: the bundle's setting)."),
 ]
+ServerAddress = Annotated[
+    str | None,
+    typer.Option("--server", metavar="ADDRESS", help="HOST:PORT or unix:/PATH of a running service to ask."),
+]
+Token = Annotated[
+    str | None,
+    typer.Option(
+        "--token",
+        envvar="VIDEOTAG_TOKEN",
+        show_envvar=True,
+        metavar="TOKEN",
+        help="Token of --server; other users of this machine see it in the list of processes, unlike the variable.",
+    ),
+]
+TlsCa = Annotated[
+    Path | None,
+    typer.Option("--tls-ca", metavar="FILE", help="PEM file of authorities: connect to --server with TLS."),
+]
