@@ -70,6 +70,9 @@ def command(
         typer.Option("--metrics", metavar="HOST:PORT", help="Serve Prometheus metrics here while it runs."),
     ] = None,
     triton: options.Triton = None,
+    triton_ca: options.TritonCa = None,
+    triton_certificate: options.TritonCertificate = None,
+    triton_key: options.TritonKey = None,
     output: options.Output = Format.table,
 ) -> None:
     """Tag every video of a manifest into DIR/tagged/*.parquet; failures are in DIR/dead_letters/ with the reason.
@@ -104,6 +107,7 @@ def command(
         raise InvalidSelectionError(
             "--ray and --triton exclude each other", "Ray's actors load the encoders themselves"
         )
+    tls = options.triton_tls(triton_ca, triton_certificate, triton_key)
     folder, storage, part = bundle or paths.default_bundle(), Storage(out), Share.parse(share)
     about = read_manifest(folder)
     job = BatchJob(
@@ -125,7 +129,7 @@ def command(
             observe = opened.enter_context(serving_metrics(metrics))
         executor: Executor
         if ray is None:
-            client = None if triton is None else opened.enter_context(TritonClient(triton))
+            client = None if triton is None else opened.enter_context(TritonClient(triton, tls))
             seconds = StageSeconds()
             executor = LocalExecutor(opened.enter_context(load_tagger(folder, seconds, triton=client)), stages, seconds)
         else:

@@ -7,6 +7,7 @@ import typer
 
 from tagging.cli.console import Format
 from tagging.config.profiles import PROFILES
+from tagging.features.triton.endpoint import TritonTls
 
 Bundle = Annotated[
     Path | None,
@@ -52,9 +53,19 @@ Triton = Annotated[
     typer.Option(
         "--triton",
         metavar="URL",
-        help="grpc://HOST:PORT of a Triton Inference Server that runs the bundle's encoders (default: this process).",
+        help="grpc://HOST:PORT of a Triton Inference Server that runs the bundle's networks (default: this process); "
+        "grpcs:// for TLS.",
     ),
 ]
+TritonCa = Annotated[
+    Path | None,
+    typer.Option("--triton-ca", metavar="PEM", help="Authorities that sign the certificate of Triton, for TLS."),
+]
+TritonCertificate = Annotated[
+    Path | None,
+    typer.Option("--triton-certificate", metavar="PEM", help="Client certificate for Triton, for mutual TLS."),
+]
+TritonKey = Annotated[Path | None, typer.Option("--triton-key", metavar="PEM", help="Key of --triton-certificate.")]
 MaxTags = Annotated[
     int | None,
     typer.Option("--max-tags", min=1, metavar="N", help="At most N tags a video (default: the bundle's setting)."),
@@ -77,3 +88,12 @@ TlsCa = Annotated[
     Path | None,
     typer.Option("--tls-ca", metavar="FILE", help="PEM file of authorities: connect to --server with TLS."),
 ]
+
+
+def triton_tls(ca: Path | None, certificate: Path | None, key: Path | None) -> TritonTls | None:
+    """Return the files for TLS to Triton; None without any. Raises typer.BadParameter for a client's alone."""
+    if ca is not None:
+        return TritonTls(ca=ca, certificate=certificate, key=key)
+    if certificate is not None or key is not None:
+        raise typer.BadParameter("a client certificate needs the authorities, too", param_hint="--triton-ca")
+    return None

@@ -13,7 +13,7 @@ from tagging import paths
 from tagging.cli import options
 from tagging.cli.console import needs_extra, print_lines
 from tagging.errors import InvalidConfigError
-from tagging.features.triton.client import address_of
+from tagging.features.triton.endpoint import Endpoint
 from tagging.service.config import SOCKET, ServiceConfig, read_service_config, with_address
 
 if TYPE_CHECKING:
@@ -49,10 +49,14 @@ def command(
             raise typer.BadParameter(f"{error.message}: {error.hint}", param_hint="--listen") from error
     if triton is not None:
         try:
-            address_of(triton)
+            Endpoint.of(triton, settings.triton_tls)
         except InvalidConfigError as error:
             raise typer.BadParameter(f"{error.message}: {error.hint}", param_hint="--triton") from error
         settings = settings.model_copy(update={"triton": triton})
+    if settings.triton is None and settings.triton_tls is not None:
+        raise InvalidConfigError(
+            "triton_tls has certificates, but no server is named", "set triton to grpcs://HOST:PORT"
+        )
     with needs_extra("service"):
         from tagging.service.observe.logs import json_logs
         from tagging.service.observe.traces import tracing

@@ -11,7 +11,7 @@ from tagging import paths
 from tagging.cli import options
 from tagging.cli.console import Format, print_json, print_table, progress
 from tagging.errors import InvalidConfigError
-from tagging.features.triton.client import address_of
+from tagging.features.triton.endpoint import Endpoint, TritonTls
 
 if TYPE_CHECKING:
     from tagging.triton.check import Checked
@@ -32,6 +32,9 @@ def export_command(
         str | None,
         typer.Option("--check", metavar="HOST:PORT", help="Then check the Triton that serves REPO, by its gRPC port."),
     ] = None,
+    triton_ca: options.TritonCa = None,
+    triton_certificate: options.TritonCertificate = None,
+    triton_key: options.TritonKey = None,
     output: options.Output = Format.table,
 ) -> None:
     """Write the networks of a bundle as a model repository of Triton; each is compared with the in-process one.
@@ -46,10 +49,10 @@ def export_command(
     """
     from tagging.triton.export import export_bundle
 
-    if check is not None:
-        _require_address(check, "--check")
+    tls = options.triton_tls(triton_ca, triton_certificate, triton_key)
+    endpoint = None if check is None else _endpoint(check, tls, "--check")
     exported = export_bundle(bundle or paths.default_bundle(), out, progress())
-    checked = [] if check is None else _check(out, check)
+    checked = [] if endpoint is None else _check(out, endpoint)
     if output is Format.json:
         print_json({"models": [asdict(model) for model in exported], "checked": [asdict(row) for row in checked]})
         return
@@ -61,6 +64,9 @@ def export_command(
 def check_command(
     repository: Annotated[Path, typer.Argument(metavar="REPO", help="Model repository that the server reads.")],
     address: Annotated[str, typer.Argument(metavar="HOST:PORT", help="Its gRPC port, usually 8001.")],
+    triton_ca: options.TritonCa = None,
+    triton_certificate: options.TritonCertificate = None,
+    triton_key: options.TritonKey = None,
     output: options.Output = Format.table,
 ) -> None:
     """Run every model and version of a repository on the Triton that serves it, and compare with the export.
@@ -70,19 +76,21 @@ def check_command(
     [bold]Examples[/bold]
 
     videotag triton check models 127.0.0.1:8001
+
+    videotag triton check models triton:8001 --triton-ca ca.pem
     """
-    _require_address(address, "HOST:PORT")
-    checked = _check(repository, address)
+    endpoint = _endpoint(address, options.triton_tls(triton_ca, triton_certificate, triton_key), "HOST:PORT")
+    checked = _check(repository, endpoint)
     if output is Format.json:
         print_json({"checked": [asdict(row) for row in checked]})
         return
     _print_checked(checked)
 
 
-def _check(repository: Path, address: str) -> "list[Checked]":
+def _check(repository: Path, endpoint: Endpoint) -> "list[Checked]":
     from tagging.triton.check import check_server
 
-    return check_server(repository, address)
+    return check_server(repository, endpoint)
 
 
 def _print_checked(checked: "Sequence[Checked]") -> None:
@@ -90,8 +98,9 @@ def _print_checked(checked: "Sequence[Checked]") -> None:
         print_table([asdict(row) for row in checked], "on Triton")
 
 
-def _require_address(address: str, option: str) -> None:
+def _endpoint(address: str, tls: TritonTls | None, option: str) -> Endpoint:
     try:
-        address_of(f"grpc://{address}")
+        Endpoint.of(f"grpc://{address}")
     except InvalidConfigError as error:
         raise typer.BadParameter(f"{address!r} is not HOST:PORT", param_hint=option) from error
+    return Endpoint.of(f"{'grpc' if tls is None else 'grpcs'}://{address}", tls)

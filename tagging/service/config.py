@@ -19,6 +19,7 @@ from pydantic import (
 
 from tagging.config.base import Branch, Share
 from tagging.errors import InvalidConfigError
+from tagging.features.triton.endpoint import TritonTls
 from tagging.store.database.config import DatabaseConfig
 
 Folder = Annotated[str, Field(pattern=r"^(/[^/]+)+$")]
@@ -75,7 +76,7 @@ ListenAddress = Annotated[
 ]
 
 
-TritonUrl = Annotated[str, Field(pattern=rf"^grpc://{HOST_PORT}$"), AfterValidator(_require_port)]
+TritonUrl = Annotated[str, Field(pattern=rf"^grpcs?://{HOST_PORT}$"), AfterValidator(_require_port)]
 
 
 class LogsConfig(Branch):
@@ -232,8 +233,10 @@ class ServiceConfig(Branch):
     follow_s: PositiveFloat = 0.5  # interval of reading what other processes wrote to the database
     drain_s: PositiveFloat = 30.0  # for running calls at shutdown
     shadow_waiting: PositiveInt = 32  # queue of the shadow bundle; further videos are dropped and counted
-    # grpc://HOST:PORT of a Triton Inference Server that runs the networks of the encoders; None: this process does.
+    # grpc://HOST:PORT of a Triton Inference Server that runs the bundle's networks, or grpcs:// with `triton_tls`;
+    # None: this process runs them.
     triton: TritonUrl | None = None
+    triton_tls: TritonTls | None = None
     database: DatabaseConfig = DatabaseConfig()
     sources: SourcesConfig = SourcesConfig()
     observe: ObserveConfig = ObserveConfig()
@@ -245,7 +248,9 @@ def read_service_config(path: Path | None) -> ServiceConfig:
         return ServiceConfig()
     try:
         tree = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise InvalidConfigError(f"{path} cannot be read: {error.strerror}", "name a file that exists") from error
+    except ValueError as error:
         raise InvalidConfigError(f"{path} cannot be read: {error}", "expected TOML in UTF-8") from error
     try:
         return ServiceConfig.model_validate(tree)

@@ -7,7 +7,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from tagging.errors import ArtifactMismatchError, BackendUnavailableError, MissingPackageError
+from tagging.errors import ArtifactMismatchError, BackendUnavailableError
+from tagging.features.triton.client import HANDSHAKE_S
+from tagging.features.triton.connection import Connection
+from tagging.features.triton.endpoint import CERTIFICATE_HINT, Endpoint
 from tagging.triton.graph_files import Arrays, largest_difference
 from tagging.triton.repository import SAMPLES, ModelEntry, read_manifest, read_samples
 
@@ -25,28 +28,24 @@ class Checked:
     latency_ms: float  # median of a call with the sample
 
 
-def check_server(repository: Path, address: str) -> list[Checked]:
+def check_server(repository: Path, endpoint: Endpoint) -> list[Checked]:
     """Run the samples of every model and version of a repository on the server that serves it.
 
-    address: HOST:PORT of its gRPC
     A version that the server has not loaded is loaded, as far as the server permits that. Raises
     ArtifactMismatchError for a version that is missing or computes something else, BackendUnavailableError for a
-    server or model that fails, MissingPackageError without tritonclient.
+    server or model that fails, and what Connection raises.
     """
-    try:
-        from tritonclient import grpc
-    except ImportError as error:
-        raise MissingPackageError(
-            f"tritonclient cannot be imported: {error}", "pip install 'videotag[triton]'"
-        ) from error
     manifest = read_manifest(repository)
-    server = grpc.InferenceServerClient(address)
+    connection = Connection(endpoint)
+    from tritonclient.utils import InferenceServerException  # Connection has reported it if it is missing
+
+    server, address = connection.server, endpoint.address
     try:
         return [row for entry in manifest.models.values() for row in _check(server, address, repository, entry)]
-    except grpc.InferenceServerException as error:
-        raise _translated(address, error) from error
+    except InferenceServerException as error:
+        raise _translated(endpoint, error) from error
     finally:
-        server.close()
+        connection.close()
 
 
 def _check(server: Any, address: str, repository: Path, entry: ModelEntry) -> Iterator[Checked]:
@@ -89,8 +88,12 @@ def _infer(server: Any, entry: ModelEntry, version: int, inputs: Arrays) -> Mapp
     return {tensor.name: answer.as_numpy(tensor.name) for tensor in entry.spec.outputs}
 
 
-def _translated(address: str, error: Any) -> Exception:
-    message = f"Triton at {address}: {error.message()}"
+def _translated(endpoint: Endpoint, error: Any) -> Exception:
+    message = f"Triton at {endpoint.address}: {error.message()}"
+    if (refusal := endpoint.handshake_failure(HANDSHAKE_S)) is not None:
+        return BackendUnavailableError(
+            f"Triton at {endpoint.address}: the TLS handshake fails: {refusal}", CERTIFICATE_HINT
+        )
     if str(error.status()) in ("StatusCode.NOT_FOUND", "StatusCode.INVALID_ARGUMENT"):
         return ArtifactMismatchError(message, "start it on this repository; videotag triton export --help")
     return BackendUnavailableError(message, "start it, or name its gRPC port, usually 8001")

@@ -28,10 +28,10 @@ from tagging.errors import (
     ArtifactMismatchError,
     BackendUnavailableError,
     DeadlineExceededError,
-    InvalidConfigError,
-    MissingPackageError,
 )
 from tagging.features.triton.availability import Availability
+from tagging.features.triton.connection import Connection
+from tagging.features.triton.endpoint import CERTIFICATE_HINT, Endpoint, TritonTls
 from tagging.features.triton.reload import RELOAD_HINT, Reloader
 
 IN_FLIGHT = 16  # requests at once; without a limit their bodies can fill the memory
@@ -39,23 +39,8 @@ ATTEMPT_S = 60.0  # for one response: a server that hangs must not hold work wit
 PATIENCE_S = 60.0  # for a server that is away, if the work has no deadline; a restart with warm-up takes half of that
 CLOCK_S = 0.1  # a call that gRPC ends at the deadline may return a moment before it
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.05, 1.0  # between two attempts; doubled each time
-MESSAGE_BYTES = 64 * 2**20
-# They replace all defaults of tritonclient, so each is stated.
-CHANNEL = (
-    ("grpc.max_send_message_length", MESSAGE_BYTES),
-    ("grpc.max_receive_message_length", MESSAGE_BYTES),
-    # No pings on idle connections: Triton closes connections that ping more often than every 5 minutes.
-    ("grpc.keepalive_time_ms", 2**31 - 1),
-    ("grpc.keepalive_permit_without_calls", 0),
-    ("grpc.enable_retries", 0),
-    # The default waits up to two minutes before it looks for a restarted server again.
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 1000),
-    ("grpc.primary_user_agent", "videotag"),
-)
+HANDSHAKE_S = 2.0
 
-_URL = re.compile(r"grpc://((?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5}))")
 # These say nothing about whether the model works; a short deadline passes in a healthy one, too.
 _OF_THE_REQUEST = ("StatusCode.INVALID_ARGUMENT", "StatusCode.CANCELLED", "StatusCode.DEADLINE_EXCEEDED")
 _DEAD_STUB = re.compile(r"[Ss]tub process .* is not healthy")
@@ -63,6 +48,7 @@ _DEAD_STUB = re.compile(r"[Ss]tub process .* is not healthy")
 T = TypeVar("T")
 
 Arrays = Mapping[str, NDArray[Any]]
+Outputs = Mapping[str, NDArray[np.float32] | None]  # by tensor name; None: the model has not returned it
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,7 +58,7 @@ class Request:
     model: str
     version: str
     inputs: Arrays
-    output: str
+    outputs: tuple[str, ...]
 
     def __str__(self) -> str:
         return f"{self.model} version {self.version}"
@@ -81,24 +67,18 @@ class Request:
 class TritonClient:
     """A connection to a Triton Inference Server; one for the process, thread-safe. A context manager."""
 
-    def __init__(self, url: str, in_flight: int = IN_FLIGHT) -> None:
-        """url: grpc://HOST:PORT
+    def __init__(self, url: str, tls: TritonTls | None = None, in_flight: int = IN_FLIGHT) -> None:
+        """url: grpc://HOST:PORT, or grpcs://HOST:PORT with `tls`
 
-        Connects with the first request. Raises InvalidConfigError for another URL, MissingPackageError without
-        tritonclient.
+        Connects with the first request. Raises what Endpoint.of and Connection raise.
         """
-        address = address_of(url)
-        try:
-            from tritonclient import grpc as triton
-        except ImportError as error:
-            raise MissingPackageError(
-                f"tritonclient cannot be imported: {error}", "pip install 'videotag[triton]'"
-            ) from error
+        self._connection = Connection(Endpoint.of(url, tls))
+        from tritonclient import grpc as triton  # Connection has reported it if it is missing
+
         self.url = url
         self.availability = Availability()
         self._triton: Any = triton
-        self._server: Any = triton.InferenceServerClient(address, channel_args=list(CHANNEL))
-        self._reloader = Reloader(self._server)
+        self._reloader = Reloader(self._connection)
         self._slots = threading.BoundedSemaphore(in_flight)
 
     def __enter__(self) -> Self:
@@ -111,15 +91,15 @@ class TritonClient:
 
     def close(self) -> None:
         """Close the connection."""
-        self._server.close()
+        self._connection.close()
 
     @property
     def reloads(self) -> int:
         """Number of models that were dead and were reloaded."""
         return self._reloader.reloads
 
-    def infer(self, requests: Sequence[Request]) -> list[NDArray[np.float32]]:
-        """Send the requests together and return the output of each.
+    def infer(self, requests: Sequence[Request]) -> list[Outputs]:
+        """Send the requests together and return the outputs of each.
 
         Raises DeadlineExceededError, BackendUnavailableError for a server or model that fails, ArtifactMismatchError
         for one that does not fit the request, CancelledError if the work was cancelled.
@@ -134,16 +114,16 @@ class TritonClient:
         """Return the configuration of a loaded model, as JSON names it. Raises what `infer` raises."""
 
         def ask() -> Any:
-            return self._server.get_model_config(model, as_json=True, client_timeout=_attempt_s())
+            return self._connection.server.get_model_config(model, as_json=True, client_timeout=_attempt_s())
 
         config = self._repeated(model, model, ask, time.monotonic())["config"]
         assert isinstance(config, dict)
         return config
 
-    def _result(self, request: Request, first: "Future[NDArray[np.float32]]", began_s: float) -> NDArray[np.float32]:
-        future: Future[NDArray[np.float32]] | None = first
+    def _result(self, request: Request, first: "Future[Outputs]", began_s: float) -> Outputs:
+        future: Future[Outputs] | None = first
 
-        def attempt() -> NDArray[np.float32]:
+        def attempt() -> Outputs:
             nonlocal future
             if future is not None:
                 sent, future = future, None
@@ -173,9 +153,9 @@ class TritonClient:
             else:
                 self.availability.worked(model)
                 return result
-            is_reloaded = bool(_DEAD_STUB.search(why)) and self._reloader.reload(model, began_s)
+            is_mended = self._reloader.reload(model, began_s) if _DEAD_STUB.search(why) else self._has_renewed()
             began_s = time.monotonic()
-            if is_reloaded:
+            if is_mended:
                 continue
             pause_s = wait_s * random.uniform(0.5, 1.0)  # so that many clients do not come back together
             if time.monotonic() + pause_s >= give_up_s:
@@ -183,10 +163,22 @@ class TritonClient:
             _sleep(pause_s)
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 
+    def _has_renewed(self) -> bool:
+        """Return whether the connection was made anew with renewed certificates.
+
+        Raises BackendUnavailableError if the server or this client has a certificate that the other refuses.
+        """
+        if self._connection.renew():
+            return True
+        refusal = self._connection.endpoint.handshake_failure(min(HANDSHAKE_S, _attempt_s()))
+        if refusal is not None:
+            raise BackendUnavailableError(f"{self.url}: the TLS handshake fails: {refusal}", CERTIFICATE_HINT)
+        return False
+
     @contextmanager
-    def _sent(self, request: Request) -> "Iterator[Future[NDArray[np.float32]]]":
+    def _sent(self, request: Request) -> "Iterator[Future[Outputs]]":
         """Send a request; the call is cancelled with the work, and at the end of the context."""
-        future: Future[NDArray[np.float32]] = Future()
+        future: Future[Outputs] = Future()
         if not self._slots.acquire(timeout=_attempt_s()):
             raise DeadlineExceededError(f"the deadline passed before Triton's {request} was called", "give more time")
 
@@ -195,12 +187,12 @@ class TritonClient:
             if error is not None:
                 future.set_exception(error)
             else:
-                future.set_result(result.as_numpy(request.output))
+                future.set_result({name: result.as_numpy(name) for name in request.outputs})
 
         try:
             tensors = [self._tensor(name, values) for name, values in request.inputs.items()]
-            outputs = [self._triton.InferRequestedOutput(request.output)]
-            call = self._server.async_infer(
+            outputs = [self._triton.InferRequestedOutput(name) for name in request.outputs]
+            call = self._connection.server.async_infer(
                 request.model,
                 tensors,
                 finish,
@@ -241,14 +233,6 @@ class TritonClient:
                 "export the bundle with `videotag triton export`, and load its models",
             )
         return BackendUnavailableError(f"{self.url}: {name} failed: {message}", "the log of Triton has the reason")
-
-
-def address_of(url: str) -> str:
-    """Return HOST:PORT of grpc://HOST:PORT. Raises InvalidConfigError for another URL."""
-    match = _URL.fullmatch(url)
-    if match is None or int(match[2]) > 65535:
-        raise InvalidConfigError(f"{url!r} is no address of Triton", "use grpc://HOST:PORT, as grpc://127.0.0.1:8001")
-    return match[1]
 
 
 def _attempt_s() -> float:

@@ -142,8 +142,8 @@ def _padded(name: str, dim: int) -> tuple[Tensor, Tensor]:
 def fingerprint_parameters(fingerprints: Mapping[int, str]) -> dict[str, str]:
     """Return the parameters of a model's configuration for the fingerprint of each version.
 
-    For an encoder it is the encoder's; for a part of a bundle the first 16 digits of the sha256
-    of its weights (`learnt/model.safetensors`, `rank/towers.safetensors`), which the manifest of the bundle states.
+    For an encoder it is the encoder's; for towers that of the bundle's file of their weights
+    (BundleManifest.weights_fingerprint).
     """
     return {f"{FINGERPRINT_PREFIX}{version}": fingerprint for version, fingerprint in fingerprints.items()}
 

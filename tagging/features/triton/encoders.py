@@ -56,7 +56,7 @@ class TritonTextEncoder:
         batches = [order[start : start + TEXTS_PER_REQUEST] for start in range(0, len(order), TEXTS_PER_REQUEST)]
         found = self.model.many([padded([tokens[index] for index in batch]) for batch in batches])
         for batch, encoded in zip(batches, found, strict=True):
-            rows[batch] = encoded
+            rows[batch] = encoded["row"]
         return rows
 
 

@@ -8,8 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagging.errors import ArtifactMismatchError, VideotagError
-from tagging.features.triton.client import Request, TritonClient
+from tagging.features.triton.client import Arrays, Outputs, Request, TritonClient
+from tagging.features.triton.connection import MESSAGE_BYTES
 from tagging.features.triton.contract import ANY, TOKENS_MULTIPLE, ModelSpec, Tensor, versions_by_fingerprint
+
+# A video with an hour of sound has 2 MB of tokens, and all rows of a batch are padded to it.
+REQUEST_BYTES = MESSAGE_BYTES // 2
 
 _NUMPY: Mapping[str, type[np.generic]] = {
     "UINT8": np.uint8,
@@ -45,34 +49,45 @@ class TritonModel:
         model.rows(model.example())  # a version may be stated and not loaded
         return model
 
-    def example(self) -> Mapping[str, NDArray[Any]]:
+    def example(self) -> Arrays:
         """The inputs of one row, for a probe."""
         return {tensor.name: _example(tensor) for tensor in self.spec.inputs}
 
-    def rows(self, inputs: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
+    def rows(self, inputs: Arrays) -> NDArray[np.float32]:
         """(B, ...) of every input -> (B, D), the first output. Raises what `TritonClient.infer` raises."""
-        [output] = self.many([inputs])
-        return output
+        return self.outputs(inputs)[self.spec.outputs[0].name]
 
-    def many(self, batches: Sequence[Mapping[str, NDArray[Any]]]) -> list[NDArray[np.float32]]:
-        """Return the output of each batch; all requests are under way together. Raises as `rows` does.
+    def outputs(self, inputs: Arrays) -> dict[str, NDArray[np.float32]]:
+        """(B, ...) of every input -> (B, ...) of every output. Raises as `rows` does."""
+        [found] = self.many([inputs])
+        return found
 
-        A batch with more rows than the model takes is split.
+    def many(self, batches: Sequence[Arrays]) -> list[dict[str, NDArray[np.float32]]]:
+        """Return the outputs of each batch; all requests are under way together. Raises as `rows` does.
+
+        A batch with more rows than the model or a message takes is split.
         """
         parts = [(index, part) for index, batch in enumerate(batches) for part in self._split(batch)]
-        output = self.spec.outputs[0]
-        requests = [Request(self.spec.name, self.version, part, output.name) for _, part in parts]
-        found: list[list[NDArray[np.float32]]] = [[] for _ in batches]
-        for (index, part), rows in zip(parts, self.client.infer(requests), strict=True):
-            want = (len(next(iter(part.values()))), *output.shape)
+        names = tuple(output.name for output in self.spec.outputs)
+        requests = [Request(self.spec.name, self.version, part, names) for _, part in parts]
+        found: list[list[dict[str, NDArray[np.float32]]]] = [[] for _ in batches]
+        for (index, part), outputs in zip(parts, self.client.infer(requests), strict=True):
+            found[index].append(self._checked(outputs, len(next(iter(part.values())))))
+        return [{name: np.concatenate([rows[name] for rows in each]) for name in names} for each in found]
+
+    def _checked(self, outputs: Outputs, count: int) -> dict[str, NDArray[np.float32]]:
+        """Return the outputs of `count` rows. Raises ArtifactMismatchError for another shape."""
+        checked: dict[str, NDArray[np.float32]] = {}
+        for output in self.spec.outputs:
+            rows, want = outputs[output.name], (count, *output.shape)
             if rows is None or rows.shape != want:
                 shape = None if rows is None else rows.shape
                 raise ArtifactMismatchError(
                     f"{self.client.url}: {self.spec.name} returned {shape}, expected {want}",
                     "Triton's environment needs NumPy 1 for models in Python; see the log of Triton",
                 )
-            found[index].append(rows)
-        return [np.concatenate(rows) for rows in found]
+            checked[output.name] = rows
+        return checked
 
     def works(self) -> bool:
         """Return whether the model answers a real inference of one row; a dead one is reloaded."""
@@ -83,8 +98,10 @@ class TritonModel:
             return False
         return True
 
-    def _split(self, batch: Mapping[str, NDArray[Any]]) -> list[Mapping[str, NDArray[Any]]]:
-        count, limit = len(next(iter(batch.values()))), self.spec.max_rows
+    def _split(self, batch: Arrays) -> list[Arrays]:
+        count = len(next(iter(batch.values())))
+        row_bytes = sum(values.nbytes for values in batch.values()) // max(1, count)
+        limit = min(self.spec.max_rows, max(1, REQUEST_BYTES // max(1, row_bytes)))
         return [
             {name: values[start : start + limit] for name, values in batch.items()} for start in range(0, count, limit)
         ]

@@ -7,7 +7,8 @@ it. `load_model` alone does nothing, as no file has changed: the model must be u
 import logging
 import threading
 import time
-from typing import Any
+
+from tagging.features.triton.connection import Connection
 
 logger = logging.getLogger(__name__)
 
@@ -19,9 +20,8 @@ RELOAD_HINT = "look at Triton's log; with --model-control-mode=explicit, dead mo
 class Reloader:
     """Reloads models one at a time. Thread-safe."""
 
-    def __init__(self, server: Any) -> None:
-        """server: tritonclient.grpc.InferenceServerClient"""
-        self._server = server
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
         self._lock = threading.Lock()
         self._reloaded_s: dict[str, float] = {}  # model -> time.monotonic of its last reload
         self.reloads = 0
@@ -40,7 +40,7 @@ class Reloader:
             began_s = time.monotonic()
             try:
                 self._unload(model)
-                self._server.load_model(model, client_timeout=LOAD_S)
+                self._connection.server.load_model(model, client_timeout=LOAD_S)
             except InferenceServerException as error:
                 logger.error("a model of Triton cannot be reloaded: %s", error.message(), extra={"model": model})
                 return False
@@ -52,7 +52,8 @@ class Reloader:
 
     def _unload(self, model: str) -> None:
         """Unload a model and wait until that is done: `load_model` of one that is being unloaded does nothing."""
-        self._server.unload_model(model, client_timeout=UNLOAD_S)
+        server = self._connection.server
+        server.unload_model(model, client_timeout=UNLOAD_S)
         until_s = time.monotonic() + UNLOAD_S
-        while self._server.is_model_ready(model, client_timeout=UNLOAD_S) and time.monotonic() < until_s:
+        while server.is_model_ready(model, client_timeout=UNLOAD_S) and time.monotonic() < until_s:
             time.sleep(0.02)

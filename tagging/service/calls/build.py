@@ -55,7 +55,9 @@ async def build_calls(
         database = Database(config.database)
         stack.push_async_callback(database.close)
         logs = UpdateLogs(TagEdits(database), LabelledLog(database))
-        triton = None if config.triton is None else stack.enter_context(TritonClient(config.triton))
+        triton = None
+        if config.triton is not None:
+            triton = stack.enter_context(TritonClient(config.triton, config.triton_tls))
         model = ModelThread()
         stack.push_async_callback(model.close)
         bundles = BundleRegistry(

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tagging.errors import InvalidConfigError
+from tagging.service.config import read_service_config
 from tests.support.cli import run
 from tests.support.polling import wait_until
 
@@ -66,3 +68,32 @@ def test_an_address_that_is_not_of_triton_is_refused(url: str, tmp_path: Path) -
     config = tmp_path / "service.toml"
     config.write_text(f'triton = "{url}"\n')
     assert "triton" in run("serve", "--config", config, home=tmp_path).stderr
+
+
+def test_a_configuration_that_is_missing_is_told_from_one_that_is_not_toml(tmp_path: Path) -> None:
+    path = tmp_path / "service.toml"
+    with pytest.raises(InvalidConfigError, match=r"service\.toml cannot be read: No such file") as missing:
+        read_service_config(path)
+    assert missing.value.hint == "name a file that exists"
+    path.write_bytes(b"\xff")
+    with pytest.raises(InvalidConfigError) as damaged:
+        read_service_config(path)
+    assert damaged.value.hint == "expected TOML in UTF-8"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('triton = "grpcs://host:8001"\n', "needs the authority"),
+        ('triton = "grpc://host:8001"\n[triton_tls]\nca = "ca.pem"\n', "without TLS"),
+        ('triton = "grpcs://host:8001"\n[triton_tls]\nca = "no/ca.pem"\n', "cannot be used for TLS to Triton"),
+        ('[triton_tls]\nca = "ca.pem"\n', "no server is named"),
+    ],
+)
+def test_certificates_for_triton_that_cannot_be_used_stop_the_start(content: str, message: str, tmp_path: Path) -> None:
+    config = tmp_path / "service.toml"
+    config.write_text(content)
+    result = run("serve", "--config", config, "--listen", "127.0.0.1:0", home=tmp_path)
+    assert result.returncode == 1
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr

@@ -17,6 +17,7 @@ from tagging.errors import ArtifactMismatchError, BackendUnavailableError
 from tagging.features.encode import encode_videos
 from tagging.features.factory import Encoders, load_encoders
 from tagging.features.triton.client import Request, TritonClient
+from tagging.features.triton.endpoint import Endpoint
 from tagging.media.decode import decode
 from tagging.media.read_ahead import ReadVideo
 from tagging.triton.check import check_server
@@ -86,9 +87,9 @@ def test_features_of_videos_equal_those_of_this_process(
 def test_requests_that_wait_are_batched(server: TritonServer, client: TritonClient) -> None:
     before = counters(server, "frames")
     pictures = np.zeros((16, 112, 112, 3), np.uint8)  # their run takes far longer than the other requests' arrival
-    rows = client.infer([Request("frames", "1", {"pixels": pictures}, "tokens")] * 12)
+    rows = client.infer([Request("frames", "1", {"pixels": pictures}, ("tokens",))] * 12)
     inferences, runs = (after - first for after, first in zip(counters(server, "frames"), before, strict=True))
-    assert [len(each) for each in rows] == [16] * 12
+    assert [len(each["tokens"] or ()) for each in rows] == [16] * 12
     assert inferences == 192  # of rows
     assert runs < 12
 
@@ -113,13 +114,13 @@ def counters(server: TritonServer, model: str) -> tuple[int, int]:
 )
 def test_tensors_outside_the_contract_are_refused(client: TritonClient, examples: NDArray[Any], message: str) -> None:
     with pytest.raises(ArtifactMismatchError, match=message):
-        client.infer([Request("audio", "1", {"examples": examples}, "tokens")])
+        client.infer([Request("audio", "1", {"examples": examples}, ("tokens",))])
 
 
 @pytest.mark.parametrize(("name", "version"), [("pictures", "1"), ("audio", "7")])
 def test_an_unknown_model_or_version_is_reported(client: TritonClient, name: str, version: str) -> None:
     with pytest.raises((ArtifactMismatchError, BackendUnavailableError), match=f"{name}.*{version}"):
-        client.infer([Request(name, version, {"examples": np.zeros((1, 96, 64), np.float32)}, "tokens")])
+        client.infer([Request(name, version, {"examples": np.zeros((1, 96, 64), np.float32)}, ("tokens",))])
 
 
 def test_a_check_runs_every_model_and_version(server: TritonServer) -> None:
@@ -136,12 +137,12 @@ def test_a_check_refuses_a_server_that_computes_something_else(server: TritonSer
     inputs, outputs = read_samples(path)
     write_samples(path, inputs, {"tokens": outputs["tokens"] + 0.01})
     with pytest.raises(ArtifactMismatchError, match=r"audio by Triton at .*: tokens differs by 0\.01"):
-        check_server(repository, f"127.0.0.1:{server.grpc}")
+        check_server(repository, Endpoint.of(server.url))
 
 
 def test_a_check_of_a_server_that_is_away_says_so(server: TritonServer) -> None:
     with pytest.raises(BackendUnavailableError, match=r"Triton at 127\.0\.0\.1:1"):
-        check_server(server.repository, "127.0.0.1:1")
+        check_server(server.repository, Endpoint.of("grpc://127.0.0.1:1"))
 
 
 def test_a_second_bundle_is_served_beside_the_first(
@@ -152,7 +153,7 @@ def test_a_second_bundle_is_served_beside_the_first(
         on_triton(bundles[1], client)
 
     shutil.copytree(repositories[1], server.repository, dirs_exist_ok=True)
-    assert [row.version for row in check_server(server.repository, f"127.0.0.1:{server.grpc}")] == [1, 2, 1, 1]
+    assert [row.version for row in check_server(server.repository, Endpoint.of(server.url))] == [1, 2, 1, 1]
 
     second = on_triton(bundles[1], client)
     for encoders, bundle in ((second, bundles[1]), (first, bundles[0]), (on_triton(bundles[0], client), bundles[0])):

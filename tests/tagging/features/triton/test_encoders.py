@@ -2,7 +2,7 @@
 
 import gc
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,9 @@ import pytest
 from numpy.typing import NDArray
 
 import tagging
-from tagging.errors import InvalidConfigError
 from tagging.features.base import ClassPredictor
 from tagging.features.trained import TrainedSoundEncoder
 from tagging.features.triton.availability import Availability
-from tagging.features.triton.client import Request, address_of
 from tagging.features.triton.contract import TOKENS_MULTIPLE, audio_model, frames_model, text_model
 from tagging.features.triton.encoders import (
     ClassifyingFrameEncoder,
@@ -28,26 +26,9 @@ from tagging.features.triton.encoders import (
 from tagging.features.triton.model import TritonModel
 from tagging.features.triton.placement import sound_on_triton
 from tagging.types import Frames
+from tests.support.triton_client import FunctionClient
 
 MODELS = Path(tagging.__file__).parent / "models"
-
-
-class FunctionClient:
-    """Answers each request with a function of its inputs."""
-
-    def __init__(self, function: Callable[..., NDArray[np.float32]]) -> None:
-        self.url = "grpc://test"
-        self.availability = Availability()
-        self.requests: list[Request] = []
-        self.fingerprint = ""
-        self._function = function
-
-    def model_config(self, model: str) -> dict[str, Any]:
-        return {"name": model, "parameters": {"fingerprint.7": {"string_value": self.fingerprint}}}
-
-    def infer(self, requests: Sequence[Request]) -> list[NDArray[np.float32]]:
-        self.requests += requests
-        return [self._function(**request.inputs) for request in requests]
 
 
 class Letters:
@@ -124,7 +105,7 @@ def test_frames_are_sent_as_pixels_and_classes_are_predicted_here() -> None:
 def test_the_network_is_released_and_classes_stay() -> None:
     local = TrainedSoundEncoder(MODELS / "audio" / "model.safetensors", batch_size=4)
     client: Any = FunctionClient(lambda examples: np.ones((len(examples), 128), np.float32))
-    client.fingerprint = fingerprint = local.fingerprint
+    client.fingerprints["audio"] = fingerprint = local.fingerprint
     network = weakref.ref(local.model.network)
     tokens = np.random.default_rng(0).normal(size=(3, local.dim)).astype(np.float32)
     want = local.beliefs(tokens)
@@ -153,14 +134,3 @@ def test_changes_of_availability_are_reported_once() -> None:
     availability.forget_all_but({"text"})
     assert seen == [{"text"}, {"text", "audio"}, {"audio"}, frozenset()]
     assert availability.failures == 3
-
-
-@pytest.mark.parametrize("url", ["127.0.0.1:8001", "http://host:8001", "grpc://host", "grpc://host:70000", "grpc://"])
-def test_other_addresses_are_refused(url: str) -> None:
-    with pytest.raises(InvalidConfigError, match="no address of Triton"):
-        address_of(url)
-
-
-def test_addresses_are_hosts_with_ports() -> None:
-    assert address_of("grpc://triton.models.svc:8001") == "triton.models.svc:8001"
-    assert address_of("grpc://[::1]:8001") == "[::1]:8001"
