@@ -15,7 +15,7 @@ from rank.bert import TextTokenizer
 from rank.confidence import ConfidenceModel
 from rank.padding import pad
 from rank.texts import BertStates, EncoderRows, RowEncoder, TextStates, view_rows
-from rank.towers import TagInput, Towers, VideoInput
+from rank.towers import TagInput, Towers, TowersForward, VideoInput
 from rank.tree_reranker import TreeReranker
 from tagging.bert import Bert, BertShape
 from tagging.config.rank import RankerConfig
@@ -34,8 +34,12 @@ class TowerEncoder:
 
     towers: Towers
     texts: TextStates
+    remote: TowersForward | None = None  # runs the towers elsewhere; None: in this process
 
-    @torch.inference_mode()
+    @property
+    def forward(self) -> TowersForward:
+        return self.towers if self.remote is None else self.remote
+
     def encode_videos(self, text: Tokens, media: Mapping[AnyModality, Tokens]) -> Floats:
         """Return (B, D) unit rows; zeros for a video without text and media."""
         rows = np.zeros((len(text), self.towers.width), np.float32)
@@ -44,19 +48,16 @@ class TowerEncoder:
             inputs = VideoInput(
                 pad(text.only(batch)), {name: pad(media[name].only(batch)) for name in self.towers.media_dims}
             )
-            inputs = inputs.to(self.towers.device)
-            present = inputs.present()
-            rows[batch] = (self.towers.encode_videos(inputs, present) * present.any(dim=1, keepdim=True)).cpu().numpy()
+            rows[batch] = self.forward.video_rows(inputs).numpy()
         return rows
 
-    @torch.inference_mode()
     def encode_tags(self, names: Tokens, graph: Floats) -> Floats:
         """Return (N, D) unit rows; graph: (N, G) graph embeddings, zeros for a tag without one."""
         rows = np.zeros((len(names), self.towers.width), np.float32)
         for start in range(0, len(names), AT_ONCE):
             batch = np.arange(start, min(start + AT_ONCE, len(names)))
-            inputs = TagInput(pad(names.only(batch)), torch.from_numpy(graph[batch])).to(self.towers.device)
-            rows[batch] = self.towers.encode_tags(inputs).cpu().numpy()
+            inputs = TagInput(pad(names.only(batch)), torch.from_numpy(graph[batch]))
+            rows[batch] = self.forward.tag_rows(inputs).numpy()
         return rows
 
     def encode_names(self, names: Sequence[str]) -> Floats:

@@ -11,6 +11,7 @@ graph embedding, so in training it is dropped for some tags.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -49,6 +50,16 @@ class TagInput:
 
     def to(self, device: torch.device) -> "TagInput":
         return TagInput(to_device(self.text, device), self.graph.to(device))
+
+
+class TowersForward(Protocol):
+    """The forward passes of the trained towers, in this process or on a server; tensors are on the CPU."""
+
+    def video_rows(self, inputs: VideoInput) -> Tensor:
+        """Return (B, D) unit rows; zeros for a video without a token."""
+
+    def tag_rows(self, inputs: TagInput) -> Tensor:
+        """Return (M, D) unit rows."""
 
 
 class Towers(nn.Module):
@@ -108,6 +119,18 @@ class Towers(nn.Module):
                 projected = projected * (torch.rand(len(rows), 1, device=rows.device) >= graph_dropout)
             rows = rows + projected
         return functional.normalize(self.dropout(rows).float(), dim=1)
+
+    @torch.inference_mode()
+    def video_rows(self, inputs: VideoInput) -> Tensor:
+        """Return (B, D) unit rows; zeros for a video without a token."""
+        inputs = inputs.to(self.device)
+        present = inputs.present()
+        return (self.encode_videos(inputs, present) * present.any(dim=1, keepdim=True)).cpu()
+
+    @torch.inference_mode()
+    def tag_rows(self, inputs: TagInput) -> Tensor:
+        """Return (M, D) unit rows."""
+        return self.encode_tags(inputs.to(self.device)).cpu()
 
     def scale(self) -> Tensor:
         """Return 1 / temperature."""

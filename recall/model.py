@@ -24,7 +24,7 @@ from torch.nn import functional
 
 from recall.ngrams import NgramFeatures
 from recall.query import MULTIMODAL, RecallQuery
-from recall.tower import NGRAMS, Tower
+from recall.tower import NGRAMS, Tower, TowerForward
 from tagging.files.tensors import read_tensors
 from tagging.types import FloatRows, Indices, VideoEmbeddings
 
@@ -101,10 +101,10 @@ class RecallModel:
         return views_of([video.text for video in videos], dense, self.features)
 
     @torch.inference_mode()
-    def encode(self, tower: Tower, views: Views) -> tuple[FloatRows, FloatRows]:
+    def encode(self, tower: TowerForward, views: Views) -> tuple[FloatRows, FloatRows]:
         """Return h (n, D) and attention (n, views); zeros for an item without any view."""
         h = np.zeros((len(views), self.table.shape[1]), np.float32)
-        attention = np.zeros((len(views), len(tower.views)), np.float32)
+        attention = np.zeros(views.present.shape, np.float32)
         known = np.flatnonzero(views.present.any(axis=1))
         for start in range(0, len(known), BATCH):
             rows = known[start : start + BATCH]
@@ -115,9 +115,12 @@ class RecallModel:
             h[rows], attention[rows] = vectors.numpy(), weights.numpy()
         return h, attention
 
-    def queries(self, videos: Sequence[VideoEmbeddings]) -> list[RecallQuery]:
-        """Return the videos as queries, with h and its direction as the view `multimodal` where any view is known."""
-        hidden, attention = self.encode(self.videos, self.video_views(videos))
+    def queries(self, videos: Sequence[VideoEmbeddings], tower: TowerForward | None = None) -> list[RecallQuery]:
+        """Return the videos as queries, with h and its direction as the view `multimodal` where any view is known.
+
+        tower: runs the video tower elsewhere; None: in this process
+        """
+        hidden, attention = self.encode(tower or self.videos, self.video_views(videos))
         return [
             RecallQuery(
                 video,

@@ -9,11 +9,19 @@ fusion" of a title's metadata, with a mask for missing views):
 """
 
 from collections.abc import Mapping
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 NGRAMS = "ngrams"
+
+
+class TowerForward(Protocol):
+    """The forward pass of a trained tower, in this process or on a server."""
+
+    def __call__(self, values: Mapping[str, Tensor], present: Tensor, /) -> tuple[Tensor, Tensor]:
+        """Return h (B, width) and α (B, views), as Tower.forward does."""
 
 
 class Tower(nn.Module):

@@ -34,6 +34,8 @@ from tagging.config.root import Config
 from tagging.types import PassageSource
 
 FORMAT = 8
+RECALL_WEIGHTS = "learnt/model.safetensors"
+RANK_WEIGHTS = "rank/towers.safetensors"
 MANIFEST = "manifest.json"
 
 
@@ -157,6 +159,10 @@ class BundleManifest(_Entry):
     additions: list[AdditionEntry] = []  # first to last
     foldings: list[FoldingEntry] = []  # first to last
     files: dict[str, FileEntry]
+
+    def weights_fingerprint(self, file: str) -> str:
+        """Return the fingerprint of a file of weights: the first 16 digits of its sha256."""
+        return self.files[file].sha256[:16]
 
 
 def content_digest(manifest: Mapping[str, Any]) -> str:

@@ -20,6 +20,7 @@ from tagging.pipeline.recall_stage import RecallStage
 from tagging.pipeline.selection import Selector
 from tagging.pipeline.stages import Stages, untimed
 from tagging.pipeline.tagger import Tagger
+from tagging.pipeline.triton_towers import towers_on_triton
 from tagging.torch_tools import torch_device
 from tagging.types import MODALITIES, Modality
 
@@ -39,7 +40,7 @@ def load_tagger(
     folder: of the bundle; None: the starter bundle in the package
     stages: times the stages of each batch
     reads_media: False, for texts alone, loads neither the encoders nor the readers of frames and sound
-    triton: runs the networks of the encoders; None: this process does
+    triton: runs the networks of the encoders, and the towers of recall and of the ranker; None: this process does
     Raises ArtifactError for a bundle that is missing, damaged, of another format or made with other encoders, and
     MissingWeightsError if one of its encoders is not on this machine. With `triton`, also ArtifactMismatchError if it
     does not hold the models of the bundle, BackendUnavailableError if it is away.
@@ -50,12 +51,16 @@ def load_tagger(
     encoders = load_encoders(configured if reads_media else configured.of_text(), triton)
     check_encoders(manifest, encoders)
     try:
-        recall_stage, ranker = RecallStage.load(folder, manifest), load_ranker(folder, manifest, encoders)
+        recall_stage = RecallStage.load(folder, manifest)
+        ranker = load_ranker(folder, manifest, encoders, None if triton is None else "cpu")
         predictions = load_held_out_predictions(folder, manifest)
     except Exception:
         read_manifest(folder)  # names a file damaged since, whatever the library reported
         raise
-    return make_tagger(manifest, PipelineModels(encoders, recall_stage, ranker), predictions, stages)
+    models = PipelineModels(encoders, recall_stage, ranker)
+    if triton is not None:
+        models = towers_on_triton(models, manifest, triton)
+    return make_tagger(manifest, models, predictions, stages)
 
 
 def make_tagger(
@@ -95,14 +100,15 @@ def load_held_out_predictions(folder: Path, manifest: BundleManifest) -> HeldOut
         return HeldOutPredictions.load(folder / "answers.parquet")
 
 
-def load_ranker(folder: Path, manifest: BundleManifest, encoders: Encoders) -> Ranker:
+def load_ranker(folder: Path, manifest: BundleManifest, encoders: Encoders, device: str | None = None) -> Ranker:
     """Return the trained ranker; without one, the ranker by recall's probabilities or by its channels' noisy or.
 
     encoders: the bundle's
+    device: of the towers, as torch names it; None: the configured one
     """
     config = manifest.config.rank
     if manifest.ranker is not None and config.ranker is not None:
-        device = torch_device(config.ranker.device, "rank.ranker.device")
+        device = device or torch_device(config.ranker.device, "rank.ranker.device")
         with artifact_errors(folder):
             return ContrastiveRanker.load(folder / "rank", config.ranker, encoders.text, device)
     return NoisyOrRanker(config.fusion) if manifest.learnt is None else RecallProbabilityRanker()

@@ -27,6 +27,7 @@ from recall.name_words import NameWords
 from recall.neighbours.search import TextSearch, VideoSearch
 from recall.neighbours.store import NeighbourStore
 from recall.neighbours.table import LabelledTable
+from recall.tower import TowerForward
 from tagging.bundle.files import artifact_errors
 from tagging.bundle.indexes import RowIndex
 from tagging.bundle.labelled_videos import LabelledVideos
@@ -44,6 +45,7 @@ class RecallModelParts:
     model: RecallModel
     tags: RowIndex | None  # for the similarity branch; None without it
     texts: sparse.csr_matrix  # (V, F) n-grams of the labelled videos
+    tower: TowerForward | None = None  # runs the video tower elsewhere; None: in this process
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -118,9 +118,10 @@ class RecallStage:
 
     def queries(self, videos: Sequence[VideoEmbeddings]) -> list[RecallQuery]:
         """Return the videos as channels read them: encoded by the video tower, if the bundle has one."""
-        if self.parts.recall_model is None:
+        parts = self.parts.recall_model
+        if parts is None:
             return [RecallQuery.of(video) for video in videos]
-        return self.parts.recall_model.model.queries(videos)
+        return parts.model.queries(videos, parts.tower)
 
     def unite(self, video: VideoEmbeddings, proposed: Mapping[str, ChannelTags | None]) -> Recalled:
         """Return the candidates of one video from the tags of its channels, with what they were selected from."""

@@ -86,7 +86,7 @@ async def _observed(
         metrics_port = await stack.enter_async_context(exposing(observation.registry, values, observe.metrics))
         await stack.enter_async_context(checking(opened.database, health, metrics, observe.health))
         if opened.triton is not None:
-            observed = ObservedTriton(opened.triton, lambda: opened.bundles.active.snapshot.tagger.models.encoders)
+            observed = ObservedTriton(opened.triton, lambda: opened.bundles.active.snapshot.tagger.models)
             observation.registry.register(TritonCollector(observed))
             await stack.enter_async_context(running(watch_triton(observed, health, observe.health)))
         await stack.enter_async_context(running(trim_periodically()))

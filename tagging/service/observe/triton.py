@@ -15,10 +15,10 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from tagging import concurrency
-from tagging.features.factory import Encoders
 from tagging.features.triton.client import TritonClient
-from tagging.features.triton.encoders import models_of
 from tagging.features.triton.model import TritonModel
+from tagging.pipeline.models import PipelineModels
+from tagging.pipeline.triton_towers import triton_models
 from tagging.service.config import HealthConfig
 from tagging.service.observe.health import Health
 
@@ -27,15 +27,15 @@ DEPENDENCY = "triton"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ObservedTriton:
-    """A connection to Triton and the encoders of the active bundle."""
+    """A connection to Triton and the models of the active bundle."""
 
     client: TritonClient
-    encoders: Callable[[], Encoders]
+    active: Callable[[], PipelineModels]
 
     @property
     def models(self) -> list[TritonModel]:
         """The models that the active bundle uses now."""
-        return models_of(self.encoders().present().values())
+        return triton_models(self.active())
 
 
 async def watch_triton(triton: ObservedTriton, health: Health, config: HealthConfig) -> NoReturn:
