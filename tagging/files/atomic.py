@@ -48,6 +48,16 @@ def require_new(out: Path) -> None:
         _try_to_write(out)
 
 
+def require_folder(out: Path) -> None:
+    """Called before the work that fills a folder, new or extended: OutputUnwritableError where that is impossible."""
+    with _telling_refusal(out):
+        if os.path.lexists(out) and not out.is_dir():
+            raise OutputUnwritableError(f"{out} is no folder", "name a folder, new or of earlier runs")
+        _try_to_write(out)
+        if out.is_dir():
+            _try_to_write(out / "any")
+
+
 def require_file(path: Path) -> None:
     """Called before the work that leads to a file, new or in place of another: OutputUnwritableError where none can be.
 

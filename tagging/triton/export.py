@@ -5,8 +5,12 @@ model. Only then are versions moved into the repository, before the configuratio
 last: a server that reads the repository meanwhile finds complete models.
 """
 
+import errno
+import fcntl
+import os
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version as package_version
 from pathlib import Path
@@ -16,10 +20,10 @@ from rank.contrastive import ContrastiveRanker
 from recall.model import RecallModel
 from tagging.bundle.files import artifact_errors
 from tagging.bundle.files import read_manifest as read_bundle_manifest
-from tagging.bundle.manifest import BundleManifest
-from tagging.errors import InvalidConfigError
+from tagging.bundle.manifest import RANK_WEIGHTS, RECALL_WEIGHTS, BundleManifest
+from tagging.errors import InvalidConfigError, OutputExistsError, OutputUnwritableError
 from tagging.features.factory import Encoders, load_encoders
-from tagging.files.atomic import partial_folder
+from tagging.files.atomic import partial_folder, require_folder
 from tagging.pipeline.load import check_encoders
 from tagging.progress import Progress
 from tagging.triton.encoder_graphs import encoder_graphs, recall_video_graph
@@ -41,6 +45,7 @@ from tagging.triton.repository import (
     write_samples,
 )
 
+CONFIG_FILES = (CPU_FILE, GPU_FILE)
 PACKAGES = ("torch", "onnxscript", "onnxruntime", "tritonclient")
 
 
@@ -56,10 +61,12 @@ def export_bundle(bundle: Path, repository: Path, progress: Progress) -> list[Ex
     """Export the networks of a bundle into a new repository, or beside those of other bundles.
 
     Raises ArtifactError for a bundle or repository that cannot be used, and for a graph that does not compute what the
-    in-process model does; MissingPackageError, and InvalidConfigError for a bundle without a network or one whose
-    models have other tensors than those of the repository.
+    in-process model does; MissingPackageError, InvalidConfigError for a bundle without a network or one whose models
+    have other tensors than those of the repository, OutputUnwritableError, and OutputExistsError if another export
+    wrote the repository meanwhile.
     """
     check_packages()
+    require_folder(repository)
     manifest = read_bundle_manifest(bundle)
     encoders = _encoders(manifest)
     graphs = [*encoder_graphs(encoders), *_learnt_graphs(bundle, manifest, encoders)]
@@ -76,9 +83,9 @@ def export_bundle(bundle: Path, repository: Path, progress: Progress) -> list[Ex
                 exported.append(row)
                 advance(1)
         after = _with_bundle(before, manifest, encoders, models, exported)
-        _write_configs(partial, models, exported)
+        _write_configs(repository, partial, models, exported)
         (partial / MANIFEST).write_text(after.model_dump_json(indent=1) + "\n", encoding="utf-8")
-        _publish(partial, repository)
+        _publish(partial, repository, before)
     return exported
 
 
@@ -94,18 +101,12 @@ def _learnt_graphs(bundle: Path, manifest: BundleManifest, encoders: Encoders) -
     """Yield the graphs of the networks that the bundle was trained with."""
     with artifact_errors(bundle):
         if manifest.learnt is not None:
-            yield recall_video_graph(
-                RecallModel.load(bundle / "learnt").videos, _weights(manifest, "learnt/model.safetensors")
-            )
+            tower = RecallModel.load(bundle / "learnt").videos
+            yield recall_video_graph(tower, manifest.weights_fingerprint(RECALL_WEIGHTS))
         config = manifest.config.rank.ranker
         if manifest.ranker is not None and config is not None:
             ranker = ContrastiveRanker.load(bundle / "rank", config, encoders.text)
-            yield from rank_graphs(ranker.scorer.encoder.towers, _weights(manifest, "rank/towers.safetensors"))
-
-
-def _weights(manifest: BundleManifest, file: str) -> str:
-    """Return the fingerprint of weights of a bundle."""
-    return manifest.files[file].sha256[:16]
+            yield from rank_graphs(ranker.scorer.encoder.towers, manifest.weights_fingerprint(RANK_WEIGHTS))
 
 
 def _has_files(folder: Path) -> bool:
@@ -150,29 +151,57 @@ def _with_bundle(
     )
 
 
-def _write_configs(partial: Path, models: dict[str, ModelEntry], exported: Sequence[ExportedModel]) -> None:
-    """Write the configurations of the models with a new version."""
+def _write_configs(
+    repository: Path, partial: Path, models: dict[str, ModelEntry], exported: Sequence[ExportedModel]
+) -> None:
+    """Write the configurations of the models with a new version, and of those that have lost theirs."""
     for model in exported:
-        if model.state == "shared":
+        if model.state == "shared" and all((repository / model.model / file).is_file() for file in CONFIG_FILES):
             continue
         entry, folder = models[model.model], partial / model.model
-        (folder / CPU_FILE).parent.mkdir()
+        (folder / CPU_FILE).parent.mkdir(parents=True)
         for file, config in ((GPU_FILE, gpu_config), (CPU_FILE, cpu_config)):
             (folder / file).write_text(printed(config(entry.spec, entry.fingerprints())), encoding="utf-8")
 
 
-def _publish(partial: Path, repository: Path) -> None:
-    if not _has_files(repository):
-        partial.rename(repository)
+def _publish(partial: Path, repository: Path, before: RepositoryManifest) -> None:
+    """Move what was written into the repository. Raises OutputExistsError if another export was there first."""
+    overtaken = OutputExistsError(f"another export wrote {repository} meanwhile", "run the same command again")
+    if not before.models:
+        try:
+            partial.rename(repository)
+        except OSError as error:
+            if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+                raise overtaken from error
+            message = f"{repository} cannot be written: {error.strerror}"  # an empty mount point, for example
+            raise OutputUnwritableError(message, "name a folder in it") from error
         return
-    for folder in sorted(path for path in partial.iterdir() if path.is_dir()):
-        target = repository / folder.name
-        if not target.exists():
-            folder.rename(target)
-            continue
-        for version in (path for path in folder.iterdir() if path.name.isdigit()):
-            shutil.rmtree(target / version.name, ignore_errors=True)  # of an export that did not come to its end
-            version.rename(target / version.name)
-        for file in (CPU_FILE, GPU_FILE):
-            (folder / file).replace(target / file)
-    (partial / MANIFEST).replace(repository / MANIFEST)
+    with _locked(repository):
+        if read_manifest(repository) != before:
+            raise overtaken
+        for folder in sorted(path for path in partial.iterdir() if path.is_dir()):
+            _publish_model(folder, repository / folder.name)
+        (partial / MANIFEST).replace(repository / MANIFEST)
+
+
+def _publish_model(folder: Path, target: Path) -> None:
+    if not target.exists():
+        folder.rename(target)
+        return
+    for version in (path for path in folder.iterdir() if path.name.isdigit()):
+        shutil.rmtree(target / version.name, ignore_errors=True)  # of an export that was killed here
+        version.rename(target / version.name)
+    (target / CPU_FILE).parent.mkdir(exist_ok=True)
+    for file in CONFIG_FILES:
+        (folder / file).replace(target / file)
+
+
+@contextmanager
+def _locked(repository: Path) -> Iterator[None]:
+    """Let one export at a time change the repository."""
+    handle = os.open(repository, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)

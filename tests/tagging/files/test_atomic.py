@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tagging.errors import OutputUnwritableError
-from tagging.files.atomic import atomic_file, atomic_folder, require_file, require_new
+from tagging.files.atomic import atomic_file, atomic_folder, require_file, require_folder, require_new
 
 
 def in_a_file(folder: Path) -> Path:
@@ -40,6 +40,20 @@ def test_a_path_where_no_folder_can_be_created_is_refused(tmp_path: Path, path_i
     with pytest.raises(OutputUnwritableError) as caught:
         require_new(path_in(tmp_path))
     assert caught.value.hint
+
+
+@pytest.mark.parametrize("path_in", [*NOWHERE, pipe, lambda _: Path("/proc")])
+def test_a_path_where_no_folder_can_be_filled_is_refused(tmp_path: Path, path_in: Callable[[Path], Path]) -> None:
+    with pytest.raises(OutputUnwritableError) as caught:
+        require_folder(path_in(tmp_path))
+    assert caught.value.hint
+
+
+def test_a_folder_that_exists_may_be_filled(tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    require_folder(tmp_path / "old")
+    require_folder(tmp_path / "new")
+    assert [path.name for path in tmp_path.rglob("*")] == ["old"]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root has every right")

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import os
+import re
 import shutil
 from pathlib import Path
 
@@ -12,12 +14,20 @@ from tritonclient.grpc import model_config_pb2
 
 from tagging.bundle.files import read_manifest as read_bundle_manifest
 from tagging.config.encoders import EncodersConfig, HashedTextConfig
-from tagging.errors import ArtifactCorruptError, ArtifactNotFoundError, InvalidConfigError
+from tagging.errors import (
+    ArtifactCorruptError,
+    ArtifactNotFoundError,
+    InvalidConfigError,
+    OutputExistsError,
+    OutputUnwritableError,
+)
 from tagging.features.triton.contract import text_model
 from tagging.progress import Silent
+from tagging.triton import export
 from tagging.triton.export import export_bundle
 from tagging.triton.repository import ModelEntry, VersionEntry, read_manifest, read_samples, version_of
 from tests.support.cli import run
+from tests.support.disks import filled, tiny_disk
 from tests.tagging.triton.conftest import write_bundle
 
 Pair = tuple[Path, Path]
@@ -92,6 +102,60 @@ def test_a_damaged_version_stops_the_export_and_nothing_is_written(
     with pytest.raises(ArtifactCorruptError, match=r"audio/1/model\.onnx was changed after the export"):
         export_bundle(bundles[0], repository, Silent())
     assert contents(tmp_path) == before
+
+
+def test_configurations_that_were_removed_are_written_again(repositories: Pair, bundles: Pair, tmp_path: Path) -> None:
+    repository = tmp_path / "models"
+    shutil.copytree(repositories[1], repository)
+    shutil.rmtree(repository / "text" / "configs")
+    (repository / "audio" / "config.pbtxt").unlink()
+    export_bundle(bundles[1], repository, Silent())
+    assert contents(repository) == contents(repositories[1])
+
+
+def test_an_export_that_was_overtaken_changes_nothing(
+    repositories: Pair, bundles: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for before in (None, repositories[0]):
+        repository = tmp_path / f"{before is None}"
+        if before is not None:
+            shutil.copytree(before, repository)
+
+        def difference(graph: object, path: object, repository: Path = repository) -> float:
+            shutil.copytree(repositories[1], repository, dirs_exist_ok=True)  # the other export ends
+            return 0.0
+
+        monkeypatch.setattr(export, "difference_of", difference)
+        monkeypatch.setattr(export, "write_graph", lambda graph, path: path.touch())
+        with pytest.raises(OutputExistsError, match="another export wrote") as raised:
+            export_bundle(bundles[1], repository, Silent())
+        assert raised.value.hint == "run the same command again"
+        assert contents(repository) == contents(repositories[1])
+
+
+def test_a_full_disk_leaves_what_was_there(repositories: Pair, bundles: Pair, tmp_path: Path) -> None:
+    with tiny_disk(tmp_path / "disk", 64) as disk:
+        shutil.copytree(repositories[0], disk / "old")
+        before = contents(disk)
+        with filled(disk):
+            os.truncate(disk / "filler", (disk / "filler").stat().st_size - 2**17)  # room to begin
+            for name in ("old", "new"):
+                with pytest.raises(OutputUnwritableError, match=f"{name} cannot be written: No space left") as raised:
+                    export_bundle(bundles[1], disk / name, Silent())
+                assert "make room" in (raised.value.hint or "")
+        assert contents(disk) == before
+        export_bundle(bundles[1], disk / "old", Silent())
+        assert contents(disk / "old") == contents(repositories[1])
+
+
+@pytest.mark.parametrize("where", ["file", "file/models", "/proc/models"])
+def test_a_place_where_no_repository_can_be_is_refused_at_once(where: str, bundles: Pair, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    result = run("triton", "export", "--bundle", bundles[0], "--out", tmp_path / where)
+    assert result.returncode == 1
+    assert re.search(rf"{where}\b", result.stderr.replace("\n", ""))
+    assert "choose another place" in result.stderr or "name a folder" in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_a_folder_of_something_else_is_refused(bundles: Pair, tmp_path: Path) -> None:
