@@ -17,6 +17,7 @@ import psutil
 CPUS_PER_NODE = 3  # so that a batch can run on one node alone
 ENVIRONMENT = {  # of nodes and drivers, read when Ray is imported
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # else Ray replaces 127.0.0.1 by the machine's own address
+    "RAY_raylet_start_wait_time_s": "180",
     "RAY_worker_niceness": "0",  # else workers starve on a busy machine
 }
 NODE: dict[str, Any] = {"num_cpus": CPUS_PER_NODE, "node_ip_address": "127.0.0.1", "object_store_memory": 100 * 2**20}
