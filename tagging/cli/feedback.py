@@ -43,3 +43,28 @@ def export_command(
         print_json(asdict(report))
     else:
         print_table([asdict(report)])
+
+
+@app.command("import")
+def import_command(
+    file: Annotated[Path, typer.Argument(metavar="FEEDBACK.jsonl", help="File of `videotag review`.")],
+    config: Annotated[
+        Path | None, typer.Option("--config", metavar="FILE", help="The service's TOML file, which names its database.")
+    ] = None,
+    output: options.Output = Format.table,
+) -> None:
+    """Store the feedback of a review in a service's database; lines that were stored before are recognised.
+
+    [bold]Examples[/bold]
+
+    videotag feedback import feedback.jsonl --config service.toml
+    """
+    with needs_extra("service"):
+        from tagging.service.admin.import_feedback import import_feedback
+    from tagging.service.config import read_service_config
+
+    report = asyncio.run(import_feedback(read_service_config(config).database, file))
+    if output is Format.json:
+        print_json(asdict(report))
+    else:
+        print_table([asdict(report)])

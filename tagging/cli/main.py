@@ -19,6 +19,7 @@ from tagging.cli import (
     models,
     quickstart,
     results,
+    review,
     serve,
     service,
     tag,
@@ -42,6 +43,7 @@ app.command("evaluate")(evaluate.command)
 app.command("tag")(tag.command)
 app.command("inspect")(inspect.command)
 app.command("batch")(batch.command)
+app.command("review")(review.command)
 app.command("serve")(serve.command)
 app.add_typer(ablate.app, name="ablate")
 app.add_typer(tags.app, name="tags")

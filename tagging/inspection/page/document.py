@@ -7,7 +7,7 @@ character that could end the block (WHATWG HTML, 4.12.1.3); the script shows the
 import base64
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from importlib.resources import files
 from string import Template
@@ -30,7 +30,13 @@ def html_document(
     data: JSON values, which the script finds in the element `data`
     connect: sources that the script may fetch from, as CSP's connect-src has them
     """
-    style, script = _joined(styles), f'"use strict";\n(() => {{\n{_joined(scripts)}}})();\n'
+    return inline_document(
+        title, "\n".join(map(read_asset, styles)), one_scope(map(read_asset, scripts)), data, connect
+    )
+
+
+def inline_document(title: str, style: str, script: str, data: Mapping[str, object], connect: str = "'none'") -> str:
+    """Return a document that runs nothing but this script; the other parameters are those of `html_document`."""
     return Template(read_asset("page.html")).substitute(
         policy=escape(content_security_policy(style, script, connect)),
         title=escape(title),
@@ -71,5 +77,7 @@ def read_asset(name: str) -> str:
     return (files(__package__) / "assets" / name).read_text(encoding="utf-8")
 
 
-def _joined(names: Sequence[str]) -> str:
-    return "\n".join(map(read_asset, names))
+def one_scope(scripts: Iterable[str]) -> str:
+    """Return the scripts as one, whose names the page's other scripts do not see."""
+    joined = "\n".join(scripts)
+    return f'"use strict";\n(() => {{\n{joined}}})();\n'

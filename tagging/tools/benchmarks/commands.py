@@ -298,5 +298,25 @@ def composite_score_command(
     options.print_tables({"carried by": composite_score(BenchmarkFolder(folder.resolve()))}, form)
 
 
+@app.command("review")
+def review_command(
+    kind: Annotated[str, typer.Argument(parser=options.one_of(DATASETS), metavar=options.choices(DATASETS))],
+    table: Annotated[Path, typer.Argument(metavar="PARQUET")],
+    order: Annotated[
+        list[str] | None, typer.Option("--order", help="Compare with random order; may be repeated (default: all).")
+    ] = None,
+    seed: Annotated[list[int] | None, typer.Option("--seed", help="May be repeated (default: 3 to 7).")] = None,
+    most: Annotated[int, typer.Option("--labels", min=50, metavar="N", help="Label at most N videos.")] = 500,
+    form: options.Format = options.TableFormat.table,
+) -> None:
+    """Simulate `videotag review`: labels saved by its order against random order, with a cheap linear model."""
+    from tagging.tools.benchmarks.datasets import read_dataset
+    from tagging.tools.benchmarks.review import ORDERS, review_benchmark
+
+    orders = [options.one_of(ORDERS)(name) for name in order or ORDERS]
+    rows = read_dataset(kind, table).rows
+    options.print_tables(review_benchmark(rows, orders, seed or range(3, 8), most, progress()), form)
+
+
 def _print_written(files: Sequence[Path]) -> None:
     print_table([{"written": str(path)} for path in files])

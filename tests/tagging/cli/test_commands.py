@@ -33,6 +33,8 @@ from tests.support.configs import TEXT_ONLY_TOML, TINY_TOML
         ["labelled", "fold"],
         ["serve"],
         ["feedback", "export"],
+        ["feedback", "import"],
+        ["review"],
     ],
 )
 def test_the_help_of_every_command_has_examples(command: list[str]) -> None:

@@ -1,0 +1,1 @@
+"""Review of answers by an editor: accepted, rejected and added tags of one video after the other."""
