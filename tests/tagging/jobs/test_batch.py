@@ -2,10 +2,6 @@
 
 import json
 import os
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -178,27 +174,6 @@ def test_a_stopped_batch_keeps_its_parts_and_resumes_without_loss_or_repetition(
     tagged, dead = everything(out)
     assert tagged == [f"v{n}" for n in range(100)]
     assert dead == [None]
-
-
-@pytest.mark.slow
-def test_a_batch_that_is_killed_again_and_again_has_every_row_once(tiny_bundle: Path, tmp_path: Path) -> None:
-    manifest, out = titles(tmp_path / "m.jsonl", 400), tmp_path / "out"
-    script = f"""
-from pathlib import Path
-from tests.tagging.jobs.test_batch import SMALL, tag_all
-tag_all(Path({str(tiny_bundle)!r}), Path({str(manifest)!r}), Path({str(out)!r}))
-"""
-    for kill in range(1, 4):
-        run = subprocess.Popen([sys.executable, "-c", script])
-        while run.poll() is None and len(list(out.glob("tagged/*.parquet"))) < 20 * kill:
-            time.sleep(0.01)
-        run.kill()
-        assert run.wait() == -signal.SIGKILL
-    before = len(everything(out)[0])
-    assert 200 <= before < 400
-    report = tag_all(tiny_bundle, manifest, out)
-    assert report.done == 400 - before
-    assert everything(out) == ([f"v{n}" for n in range(400)], [])
 
 
 def test_two_batches_cannot_write_into_one_folder(tiny_bundle: Path, tmp_path: Path) -> None:
