@@ -78,8 +78,8 @@ def command(
         )
     if html is not None:
         write_page(html, inspection, media)
-        asked = tuple(question for question in inspection.questions if question.query in why)
-        inspection = replace(inspection, questions=asked)
+        questions = tuple(question for question in inspection.questions if question.query in why)
+        inspection = replace(inspection, questions=questions)
     if output is Format.json:
         print_json(asdict(inspection))
     else:

@@ -23,6 +23,7 @@ class Stream(IntEnum):
     RANK_STEPS = 12
     RANK_EPOCHS = 13
     TRITON_SAMPLES = 14
+    REVIEW_ORDER = 15
 
 
 class HoldoutSalt(IntEnum):

@@ -953,8 +953,8 @@ class ExplainVideoResponse(_message.Message):
 
     @_builtins.property
     def questions(self) -> _containers.RepeatedCompositeFieldContainer[Global___TagQuestion]:
-        """One per text in `why`, in its order, then, with why_answered, one per answered tag. Texts that mean the same tag are
-        answered once.
+        """One per text in `why`, in its order, then, with why_answered, one per answered tag. Texts that mean the same tag
+        are answered once.
         """
 
     def __init__(

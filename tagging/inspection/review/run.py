@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tagging.config.random_streams import Stream
 from tagging.config.root import SelectConfig
 from tagging.errors import InvalidManifestError
 from tagging.inspection.review.feedback_file import FeedbackFile
@@ -56,7 +57,7 @@ def review(
             catalog = tagger.models.recall_stage.catalog
             answered = tagger.selector.default
             rows = {tag: row for row, tag in enumerate(catalog.ids)}
-            rng = np.random.default_rng(SEED)
+            rng = np.random.default_rng([SEED, Stream.REVIEW_ORDER])
             bundle_tagger = BundleTagger(tagger)
             with Preparation(videos, file.reviewed, bundle_tagger, rows, answered.min_confidence, rng) as preparation:
                 session = ReviewSession(

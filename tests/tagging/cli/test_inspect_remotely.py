@@ -28,8 +28,8 @@ async def test_the_terminal_shows_the_same_with_and_without_a_server(
 ) -> None:
     clip = min(unseen_corpus.parent.glob("*.mp4"))
     for args in ((clip, "--title", "My dog"), ("--title", "Ice hockey", "--description", "two\nlines")):
-        asked = (*args, "--why", "dog", "--why", "ice hockey", "--why", "qqq", "--max-tags", "3")
-        remote, local = await inspect(shared_client, *asked), await here(*asked, "--bundle", shared_client.bundle)
+        command = (*args, "--why", "dog", "--why", "ice hockey", "--why", "qqq", "--max-tags", "3")
+        remote, local = await inspect(shared_client, *command), await here(*command, "--bundle", shared_client.bundle)
         assert (remote.returncode, remote.stderr) == (0, "")
         assert "Why not “qqq”?" in remote.stdout
         assert remote.stdout == local.stdout

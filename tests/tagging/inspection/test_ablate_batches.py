@@ -86,7 +86,7 @@ def test_answered_tags_are_asked_about_after_the_queries(tagger: Tagger) -> None
     queries = queries_of(tagger)
     found = inspect_answer(tagger, tagger.read(VIDEO), EVERY, queries)
     answered = [tag.name for tag in found.explanation.tags if tag.outcome == "answered"]
-    asked = [question.query for question in found.questions]
-    assert asked[: len(queries)] == queries
+    question_texts = [question.query for question in found.questions]
+    assert question_texts[: len(queries)] == queries
     assert len(answered) > 1
-    assert asked[len(queries) :] == [name for name in answered if name not in queries]
+    assert question_texts[len(queries) :] == [name for name in answered if name not in queries]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -82,7 +83,7 @@ def everything(out: Path) -> tuple[list[str], list[str | None]]:
 def test_every_row_is_tagged_or_a_dead_letter_exactly_once(
     tiny_bundle: Path, unseen_corpus: Path, tmp_path: Path
 ) -> None:
-    folder = unseen_corpus.parent
+    folder = shutil.copytree(unseen_corpus.parent, tmp_path / "corpus")
     good = [json.loads(line) for line in unseen_corpus.read_text().splitlines()]
     (folder / "junk.mp4").write_bytes(b"junk")
     lines = [json.dumps(row) for row in good]
