@@ -40,7 +40,7 @@ class TritonTls(Branch):
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where a server is reached."""
+    """Address of a server, and the files for TLS to it."""
 
     url: str
     address: str  # HOST:PORT

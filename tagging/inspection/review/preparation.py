@@ -48,7 +48,7 @@ class PreparedVideo:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How far the preparation is."""
+    """Progress of the preparation."""
 
     tagged: int
     waiting: int  # tagged and not yet taken

@@ -148,7 +148,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send_json(status, {"error": error.message, "hint": error.hint})
         except OSError:
             raise  # the browser went away
-        except Exception:
+        except Exception:  # a defect in one request must not end the review; the traceback is in the log
             logger.exception("unexpected error of the review")
             message = {"error": "unexpected error", "hint": "see the terminal"}
             self._send_json(HTTPStatus.INTERNAL_SERVER_ERROR, message)
