@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 from recall.query import MULTIMODAL, RecallQuery
-from tagging.types import ChannelTags, ClassTags, FloatRows, Indices, Modality, PassageSource
+from tagging.types import ChannelTags, ClassTags, FloatRows, Indices, Modality, PassageSource, VideoEmbeddings
 
 # Channels of labelled videos and the view of a query that each searches.
 NEIGHBOUR_VIEWS: dict[str, str] = {"text": "text", "video": "frames", "audio": "audio", MULTIMODAL: MULTIMODAL}
@@ -45,6 +45,22 @@ class Channel(Protocol):
 
     def with_tags(self, edits: CatalogEdits) -> "Channel":
         """Return the channel over the edited tags, without changing this one. Called on the channels of the bundle."""
+
+
+@dataclass(frozen=True, slots=True)
+class Strength:
+    """The strength of a tag in a channel, and the least strength from which the channel proposes a tag."""
+
+    strength: float
+    least: float
+
+
+@runtime_checkable
+class MeasuringChannel(Channel, Protocol):
+    """A channel that can tell the strength of tags that it does not propose."""
+
+    def strength_of(self, video: VideoEmbeddings, tag_row: int) -> Strength | None:
+        """Return the strength of a tag; None without the channel's input, or if no class of its encoder means it."""
 
 
 class UneditedChannel:

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from recall.channels.base import Channel, UneditedChannel
+from recall.channels.base import Channel, MeasuringChannel, Strength, UneditedChannel
 from recall.query import RecallQuery
 from recall.topk import top_k
 from tagging.text.words import split_words
-from tagging.types import ChannelTags
+from tagging.types import ChannelTags, VideoEmbeddings
 
 NO_TAGS = ChannelTags(np.zeros(0, np.int64), np.zeros(0, np.float32))
 
@@ -26,6 +26,12 @@ class MergedChannel(UneditedChannel):
     def recall(self, queries: Sequence[RecallQuery]) -> list[ChannelTags | None]:
         pairs = zip(self._channel.recall(queries), self._added.recall(queries), strict=True)
         return [tags if added is None else best_of(tags or NO_TAGS, added, self._limit) for tags, added in pairs]
+
+    def strength_of(self, video: VideoEmbeddings, tag_row: int) -> Strength | None:
+        """Return the higher strength of a tag in both channels; None if neither measures it."""
+        channels = (self._channel, self._added)
+        found = [each.strength_of(video, tag_row) for each in channels if isinstance(each, MeasuringChannel)]
+        return max(filter(None, found), key=lambda strength: strength.strength, default=None)
 
 
 class WithoutSpellings(UneditedChannel):

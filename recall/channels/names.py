@@ -27,7 +27,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from recall.channels.base import CatalogEdits, Channel
+from recall.channels.base import CatalogEdits, Channel, Strength
 from recall.channels.edited import MergedChannel, WithoutSpellings
 from recall.channels.named_tags import NamedTags
 from recall.channels.strength import best_positions, probability
@@ -87,6 +87,20 @@ class SensedNames:
             return self
         added = SensedNames(self.name, self.modality, links, self._config, self._limit)
         return MergedChannel(self, added, self._limit)
+
+    def strength_of(self, video: VideoEmbeddings, tag_row: int) -> Strength | None:
+        """Return the strength of a tag; None without the modality, or if no class of its encoder means the tag."""
+        of_tag = self._links.tag_rows == tag_row
+        if self.modality not in video.beliefs or not of_tag.any():
+            return None
+        links = replace(
+            self._links,
+            tag_rows=self._links.tag_rows[of_tag],
+            class_rows=self._links.class_rows[of_tag],
+            weights=self._links.weights[of_tag],
+        )
+        _, by_token = token_strengths(video.beliefs[self.modality], links, self._config.together)
+        return Strength(float(strongest(by_token, self._config.share)[0]), self._config.least)
 
     def _bounds(self, video: VideoEmbeddings) -> NDArray[np.float64] | None:
         """Return start and end (T, 2) of the tokens in seconds; None where they are unknown."""

@@ -16,6 +16,7 @@ from tagging.errors import InvalidTagsError
 from tagging.files.atomic import atomic_text_file, require_file
 from tagging.inspection.explanation import Inspection
 from tagging.manifests.values import is_unicode
+from tagging.text.normalise import is_blank
 from tagging.types import MediaSample, VideoRef
 
 
@@ -62,8 +63,7 @@ def command(
     videotag inspect clip-17 --server 127.0.0.1:50051 --why guitar
     """
     why = why or []
-    if not is_unicode("".join(why)):
-        raise InvalidTagsError("a tag of --why is not UTF-8 text")
+    _check_queries(why)
     if html is not None:
         require_file(html)
     media: MediaSample | None = None
@@ -84,6 +84,13 @@ def command(
         print_json(asdict(inspection))
     else:
         print_inspection(inspection)
+
+
+def _check_queries(why: Sequence[str]) -> None:
+    if not is_unicode("".join(why)):
+        raise InvalidTagsError("a tag of --why is not UTF-8 text")
+    if any(map(is_blank, why)):
+        raise InvalidTagsError("a tag of --why is empty", "give the name of a tag, or any other text")
 
 
 def _inspect_here(

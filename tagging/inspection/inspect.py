@@ -83,7 +83,13 @@ class VideoInspector:
             subject.query,
             trace,
             trace.outcome,
-            reason_of(trace, self.video, self.explanation.channels, self._votes(row)),
+            reason_of(
+                trace,
+                self.video,
+                self.explanation.channels,
+                self._votes(row),
+                self.models.recall_stage.strengths(self.video.encoded.embeddings, row),
+            ),
             requirement_of(trace, self.video, ablations, named[0] if named else None),
             ablations,
         )

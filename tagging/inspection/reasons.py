@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from rank.select import implying
+from recall.channels.base import Strength
 from recall.topk import top_k
 from tagging.inspection.decision import DecidedVideo, Subject
 from tagging.inspection.explanation import Ablation, ChannelView, Outcome, TagTrace
@@ -15,17 +16,24 @@ from tagging.pipeline.precision import is_reachable
 TO_ADD = "It could be answered after it was added to the catalog, as `videotag tags add` does."
 
 
-def reason_of(trace: TagTrace, video: DecidedVideo, channels: Sequence[ChannelView], votes: Mapping[str, int]) -> str:
+def reason_of(
+    trace: TagTrace,
+    video: DecidedVideo,
+    channels: Sequence[ChannelView],
+    votes: Mapping[str, int],
+    strengths: Mapping[str, Strength],
+) -> str:
     """Return the stage that decided on a known tag, with its figures there.
 
     votes: labelled videos that voted and have the tag, by channel
+    strengths: of the tag, by the channels that measure it
     """
     if trace.confidence is not None:
         return _reason_of_ranked(trace, trace.confidence, video)
     if trace.outcome == "hidden":
         return f"An editor has hidden this tag. {_proposed(trace)}."
     if trace.outcome == "not_proposed":
-        return f"No channel proposed it. {_per_channel(channels, votes)}."
+        return f"No channel proposed it. {_per_channel(channels, votes, strengths)}."
     return (
         f"{_proposed(trace)}, but it is only the {ordinal(trace.recall_rank or 0)} of "
         f"{plural(len(video.recalled.united.tag_rows), 'proposed tag')} by probability "
@@ -154,11 +162,12 @@ def _proposed(trace: TagTrace) -> str:
     return f"{capital(listed(names))} proposed it"
 
 
-def _per_channel(channels: Sequence[ChannelView], votes: Mapping[str, int]) -> str:
+def _per_channel(channels: Sequence[ChannelView], votes: Mapping[str, int], strengths: Mapping[str, Strength]) -> str:
     """Return why none of the channels proposed a tag; channels with the same reason together."""
     by_reason: dict[str, list[str]] = {}
     for channel in channels:
-        by_reason.setdefault(why_not_proposed(channel, votes.get(channel.name, 0)), []).append(channel.name)
+        reason = why_not_proposed(channel, votes.get(channel.name, 0), strengths.get(channel.name))
+        by_reason.setdefault(reason, []).append(channel.name)
     return capital("; ".join(f"{listed(names)}: {reason}" for reason, names in by_reason.items()))
 
 

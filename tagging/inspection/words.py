@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from recall.channels.base import NEIGHBOUR_VIEWS
+from recall.channels.base import NEIGHBOUR_VIEWS, Strength
 from tagging.inspection.explanation import ChannelView, Outcome
 from tagging.types import Evidence, TimeSpan
 
@@ -55,10 +55,16 @@ _NOT_FOUND = {
 }
 
 
-def why_not_proposed(channel: ChannelView, votes: int) -> str:
-    """Return why a channel did not propose a tag; votes: labelled videos that voted in the channel and have the tag."""
+def why_not_proposed(channel: ChannelView, votes: int, strength: Strength | None = None) -> str:
+    """Return why a channel did not propose a tag.
+
+    votes: labelled videos that voted in the channel and have the tag
+    strength: of the tag, if the channel measures it
+    """
     if not channel.has_input:
         return "nothing to read"
+    if strength is not None:
+        return _too_weak(channel, strength)
     if channel.name not in VOTING:
         return _NOT_FOUND.get(channel.name, "not among its proposals")
     if not channel.voter_count:
@@ -67,6 +73,13 @@ def why_not_proposed(channel: ChannelView, votes: int) -> str:
     if not votes:
         return f"not on the {voters}"
     return f"on {votes:,} of the {voters}, too few for its {channel.proposal_count:,} best tags"
+
+
+def _too_weak(channel: ChannelView, strength: Strength) -> str:
+    has, needed = apart(strength.strength, strength.least)
+    if strength.strength < strength.least:
+        return f"{_NOT_FOUND[channel.name]}: strength {has}, and {needed} is needed"
+    return f"its {channel.proposal_count:,} best tags are stronger than {has}"
 
 
 def clock(seconds: float) -> str:

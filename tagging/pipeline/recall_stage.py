@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from recall.channels.base import CatalogEdits, Channel
+from recall.channels.base import CatalogEdits, Channel, MeasuringChannel, Strength
 from recall.channels.edited import only, redirected
 from recall.fusion import Fusion, top_candidates
 from recall.merge import merge
@@ -137,6 +137,14 @@ class RecallStage:
             return Recalled(proposed, candidates, candidates)
         united = self.fusion.weigh(candidates, video.text)
         return Recalled(proposed, united, top_candidates(united, self.budget))
+
+    def strengths(self, video: VideoEmbeddings, tag_row: int) -> dict[str, Strength]:
+        """Return the strength of a tag, proposed or not, in each channel that measures it."""
+        rows = [tag_row, *(row for row, target in self.tags.redirects.items() if target == tag_row)]
+        measuring = [channel for channel in self.channels if isinstance(channel, MeasuringChannel)]
+        found = {channel.name: [channel.strength_of(video, row) for row in rows] for channel in measuring}
+        measured = {name: [strength for strength in strengths if strength] for name, strengths in found.items()}
+        return {name: max(each, key=lambda strength: strength.strength) for name, each in measured.items() if each}
 
     def add_labelled(
         self, video_ids: Sequence[str], videos: Sequence[VideoEmbeddings], tags: Sequence[Indices]

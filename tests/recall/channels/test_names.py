@@ -3,6 +3,8 @@ import math
 import numpy as np
 import pytest
 
+from recall.channels.base import Strength
+from recall.channels.edited import MergedChannel
 from recall.channels.named_tags import NamedTags
 from recall.channels.names import SensedNames, WrittenNames, strongest, token_strengths
 from recall.channels.strength import probability
@@ -78,6 +80,30 @@ def test_classes_of_a_general_tag_add_up_and_evidence_states_the_frame() -> None
     assert [e.similarity for e in tags.evidence] == pytest.approx([dog, beagle], rel=1e-5)
     assert [(e.channel, e.kind, e.frame, e.frames) for e in tags.evidence] == [("seen", "frame", 2, 2)] * 2
     assert tags.scores.tolist() == pytest.approx([1 / (1 + math.exp(-dog)), 1 / (1 + math.exp(-beagle))], rel=1e-5)
+
+
+def test_the_strength_of_any_tag_that_a_class_means_is_measured() -> None:
+    config = EASY.model_copy(update={"least": 0.2})
+    seen, query = SensedNames("seen", "frames", LINKS, config, limit=10), video(frames=[[0.4, 0.4, 0.2]])
+    [tags] = seen.recall([query])
+    assert tags is not None
+    assert tags.tag_rows.tolist() == [6]
+    assert seen.strength_of(query.video, 6) == Strength(tags.evidence[0].similarity, 0.2)
+    beagle = seen.strength_of(query.video, 4)
+    assert beagle is not None
+    assert beagle.strength == pytest.approx((0.4 - 1 / 3) / (2 / 3), rel=1e-5)
+    assert seen.strength_of(query.video, 5) is None  # no class means it
+    assert seen.strength_of(video(audio=[[0.1, 0.1, 0.1]]).video, 6) is None
+
+
+def test_an_added_spelling_has_the_higher_strength_of_both() -> None:
+    added = ClassTags(np.array([4]), np.array([2]), np.array([1.0], np.float32), 3)
+    config, query = EASY.model_copy(update={"together": "max"}), video(frames=[[0.3, 0.1, 0.6]])
+    first, second = (SensedNames("seen", "frames", links, config, limit=10) for links in (LINKS, added))
+    both = MergedChannel(first, second, limit=10)
+    found = {row: both.strength_of(query.video, row) for row in (4, 5, 6)}
+    assert found[5] is None
+    assert [found[row] and round(found[row].strength, 5) for row in (4, 6)] == [0.6, 0.3]
 
 
 def test_sounds_do_not_add_up_and_evidence_states_the_second() -> None:

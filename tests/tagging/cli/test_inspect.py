@@ -114,6 +114,12 @@ def test_a_question_that_is_not_utf8_is_one_error() -> None:
     assert error == "error: a tag of --why is not UTF-8 text"
 
 
+@pytest.mark.parametrize("blank", ["", " \t", "\u200b"])
+def test_a_question_without_a_visible_character_is_one_error(blank: str) -> None:
+    [error, _] = error_lines(run("inspect", "--title", "x", "--why", blank))
+    assert error == "error: a tag of --why is empty"
+
+
 def test_hostile_texts_do_not_reach_the_terminal(tiny_starter: Path) -> None:
     hostile = "Ice hockey \x1b[31m\u202e <script>alert(1)</script> [bold]"
     result = run("inspect", "--title", hostile, "--bundle", tiny_starter, "--why", hostile, "--why", "")

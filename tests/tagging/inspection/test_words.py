@@ -2,7 +2,7 @@
 
 import pytest
 
-from recall.channels.base import NEIGHBOUR_VIEWS, PASSAGE_CHANNELS, SENSED_MODALITIES
+from recall.channels.base import NEIGHBOUR_VIEWS, PASSAGE_CHANNELS, SENSED_MODALITIES, Strength
 from tagging.inspection.explanation import ChannelView
 from tagging.inspection.words import READS, apart, capital, clock, figure, listed, ordinal, plural, why_not_proposed
 
@@ -25,6 +25,16 @@ def test_voting_channels_say_how_many_of_the_voters_have_the_tag() -> None:
     assert why_not_proposed(channel("text", 300, 500), 0) == "not on the 300 nearest labelled videos"
     assert why_not_proposed(channel("lexical", 300, 500), 2) == (
         "on 2 of the 300 nearest labelled videos, too few for its 500 best tags"
+    )
+
+
+def test_a_name_that_is_not_recognised_has_the_strength_that_it_lacks() -> None:
+    assert why_not_proposed(channel("seen"), 0, Strength(0.18, 0.3)) == (
+        "not recognised in the frames: strength 0.18, and 0.3 is needed"
+    )
+    assert why_not_proposed(channel("heard"), 0) == "not recognised in the sound"
+    assert why_not_proposed(channel("seen", proposals=50), 0, Strength(0.5, 0.3)) == (
+        "its 50 best tags are stronger than 0.5"
     )
 
 
