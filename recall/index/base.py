@@ -42,6 +42,10 @@ class Searchable(Protocol):
 class VectorIndex(Searchable, Protocol):
     """An index whose rows are fixed when it is built; the id of a row is its position."""
 
+    @property
+    def backend(self) -> str:
+        """The name of its kind in the configuration."""
+
     def rows(self) -> NDArray[np.float32]:
         """The rows (n, D) in order of their ids, in the precision that the index stores."""
 

@@ -12,10 +12,15 @@ from tagging.config.recall import IndexConfig
 from tagging.errors import ArtifactMismatchError, MissingPackageError
 
 SEED = 7
+# `auto` searches fewer rows exactly, in 10 ms for a query of 384 dimensions on one core (recall/BENCHMARKS.md).
+MOST_EXACT_ROWS = 50_000
 
 
 def build_index(rows: NDArray[np.float32], config: IndexConfig, seed: int = SEED) -> VectorIndex:
-    """Build an index over (n, D) unit rows; the id of a row is its position. Backends that train on rows use `seed`."""
+    """Build an index over (n, D) unit rows; the id of a row is its position. Backends that train on rows use `seed`.
+
+    The backend `auto` becomes `faiss` for at most MOST_EXACT_ROWS rows, else `ivf-pq`.
+    """
     if config.backend == "flat":
         return FlatIndex(rows)
     if config.uri is not None:
@@ -25,7 +30,7 @@ def build_index(rows: NDArray[np.float32], config: IndexConfig, seed: int = SEED
 
     if config.backend == "hnsw":
         return faiss.build_hnsw(rows)
-    if config.backend == "ivf-pq":
+    if config.backend == "ivf-pq" or (config.backend == "auto" and len(rows) > MOST_EXACT_ROWS):
         return faiss.build_ivf_pq(rows, seed)
     return faiss.build_flat(rows)
 

@@ -11,6 +11,7 @@ SCORES_AT_ONCE = 2**25  # bounds the (queries, rows) block at 128 MiB
 
 
 class FlatIndex:
+    backend = "flat"
     is_exact = True
 
     def __init__(self, rows: NDArray[np.float32]) -> None:

@@ -36,6 +36,7 @@ STRONG = "Strong"  # consistency level: sees every earlier insert
 
 
 class MilvusIndex:
+    backend = "milvus"
     is_exact = False
 
     def __init__(self, client: MilvusClient, uri: str, collection: str, dim: int, count: int) -> None:

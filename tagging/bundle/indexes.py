@@ -34,7 +34,11 @@ class RowIndex:
 
     def entry(self) -> ChannelEntry:
         return ChannelEntry(
-            metric="inner product", dim=self.index.dim, count=len(self.index), background=self.background
+            metric="inner product",
+            dim=self.index.dim,
+            count=len(self.index),
+            background=self.background,
+            backend=self.index.backend,
         )
 
     @classmethod

@@ -53,6 +53,7 @@ class ChannelEntry(_Entry):
     dim: int
     count: int
     background: float = 0.0  # mean cosine of two labelled videos (recall/neighbours/vote.py)
+    backend: str = ""  # kind of the index; "" in bundles of earlier versions
 
 
 class NamesEntry(_Entry):

@@ -15,7 +15,7 @@ from tagging.config.base import Branch, Fraction, PositiveShare
 class IndexConfig(Branch):
     """`uri` is for milvus only: http(s)://HOST:PORT, or an absolute path ending in .db for milvus-lite."""
 
-    backend: Literal["flat", "faiss", "hnsw", "ivf-pq", "milvus"] = "faiss"
+    backend: Literal["auto", "flat", "faiss", "hnsw", "ivf-pq", "milvus"] = "auto"
     uri: str | None = None
 
     @model_validator(mode="after")

@@ -199,6 +199,13 @@ def test_ivf_pq_searches_few_rows_exactly_with_a_warning(caplog: pytest.LogCaptu
     np.testing.assert_array_equal(index.search(few, 5).ids, nearest_ids(few, few, 5))
 
 
+def test_auto_searches_few_rows_exactly_and_many_by_ivf_pq(rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("recall.index.factory.MOST_EXACT_ROWS", MANY)
+    assert build_index(rows, IndexConfig(backend="auto")).backend == "faiss"
+    monkeypatch.setattr("recall.index.factory.MOST_EXACT_ROWS", MANY - 1)
+    assert build_index(rows, IndexConfig(backend="auto")).backend == "ivf-pq"
+
+
 def test_ivf_pq_depends_on_the_seed_only(rows: Rows, tmp_path: Path) -> None:
     saved = []
     for number, seed in enumerate([1, 1, 2]):
@@ -238,9 +245,9 @@ def pretended_gpu(monkeypatch: pytest.MonkeyPatch, to_gpu: Callable[..., object]
     monkeypatch.setattr(faiss, "index_cpu_to_gpu", to_gpu, raising=False)
 
 
-@pytest.mark.parametrize(("backend", "copied"), [("faiss", ["IndexFlatIP"]), ("ivf-pq", ["IndexIVFPQ"])])
-def test_an_index_is_searched_on_the_gpu_and_saved_unchanged(
-    rows: Rows, queries: Rows, backend: str, copied: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("backend", ["faiss", "ivf-pq"])
+def test_all_rows_are_searched_on_the_gpu_and_saved_unchanged(
+    rows: Rows, queries: Rows, backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     moved: list[str] = []
 
@@ -253,9 +260,10 @@ def test_an_index_is_searched_on_the_gpu_and_saved_unchanged(
     on_cpu = load_index(tmp_path, config, DIM, MANY)
     pretended_gpu(monkeypatch, to_gpu)
     on_gpu = load_index(tmp_path, config, DIM, MANY)
-    assert moved == copied
-    for k in (10, 3_000):
-        np.testing.assert_array_equal(on_gpu.search(queries, k).ids, on_cpu.search(queries, k).ids)
+    assert moved == ["IndexFlatIP"]
+    assert recall_at(on_gpu.search(queries, 10).ids, nearest_ids(queries, on_cpu.rows(), 10)) == 1.0
+    most = 3_000  # more than a GPU's kernels give
+    np.testing.assert_array_equal(on_gpu.search(queries, most).ids, on_cpu.search(queries, most).ids)
     saved = (tmp_path / "index.faiss").read_bytes()
     on_gpu.save(tmp_path)
     assert (tmp_path / "index.faiss").read_bytes() == saved
