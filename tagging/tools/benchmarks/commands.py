@@ -26,6 +26,7 @@ from tagging.types import LabelledVideo
 app = typer.Typer(help="Measure videotag and its baselines on real tags.", no_args_is_help=True)
 
 BACKENDS = ("flat", "faiss", "hnsw", "ivf-pq")
+RUNS = ("loop", "local", "ray")  # of a batch
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder that `split` wrote.")]
 Tests = Annotated[
@@ -254,6 +255,28 @@ def index_backends_command(
     from tagging.tools.benchmarks.index_backends import compare_backends
 
     typer.echo(compare_backends(embeddings, rows, dim, backend, uri, k, seed), nl=False)
+
+
+@app.command("batch")
+def batch_command(
+    manifest: Annotated[Path, typer.Argument(metavar="MANIFEST", help="Videos to tag.")],
+    bundle: cli_options.Bundle = None,
+    run: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--run",
+            parser=options.one_of(RUNS),
+            metavar=options.choices(RUNS),
+            help="May be repeated; rates are relative to the first one (default: loop, local).",
+        ),
+    ] = None,
+    form: options.Format = options.TableFormat.table,
+) -> None:
+    """Compare `videotag batch` with a plain loop over the tagger: rows per second and memory."""
+    from tagging.tools.benchmarks.batch import compare_batches
+
+    runs = run or RUNS[:2]
+    options.print_tables(compare_batches(manifest, bundle or paths.default_bundle(), runs), form)
 
 
 @app.command("triton")
