@@ -48,7 +48,7 @@ ALLOWED: dict[str, set[str]] = {
         "service", "training", "evaluation", "quickstart",
     },
     "tools": {
-        *VALUES, "store", *STAGES, "bundle", "pipeline", "maintenance", "inspection", "service", "training",
+        *VALUES, "store", *STAGES, "bundle", "pipeline", "jobs", "maintenance", "inspection", "service", "training",
         "evaluation", "cli", "videotag",
     },
 }  # fmt: skip

@@ -5,15 +5,13 @@ far; numbers are little-endian. A killed writer leaves at most one torn record, 
 did not return: readers skip it, and the next writer truncates it. A damaged record before an intact one is an error.
 """
 
-import fcntl
 import logging
-import os
 import struct
 import zlib
-from io import FileIO
 from pathlib import Path
 
-from tagging.errors import ArtifactCorruptError, ArtifactError, OutputUnwritableError
+from tagging.errors import ArtifactCorruptError, ArtifactError
+from tagging.files.appended import AppendedFile
 
 logger = logging.getLogger(__name__)
 
@@ -25,9 +23,8 @@ COVERED = struct.Struct("<4sII")  # the fields covered by the header's checksum
 class Journal:
     """An open journal; one writer at a time."""
 
-    def __init__(self, path: Path, file: FileIO) -> None:
+    def __init__(self, file: AppendedFile) -> None:
         """Used by `open`."""
-        self._path = path
         self._file = file
 
     @classmethod
@@ -37,28 +34,9 @@ class Journal:
         A torn last record is truncated with a warning. Raises ArtifactError if another process has it open,
         ArtifactCorruptError as `read_journal` does, OutputUnwritableError if it cannot be written.
         """
-        try:
-            file = FileIO(path, "ab+")
-        except OSError as error:
-            raise OutputUnwritableError(f"{path} cannot be written: {error.strerror}", "name another file") from error
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            payloads, torn = read_journal(path)
-            if torn:
-                file.truncate(path.stat().st_size - torn)
-                logger.warning("%s: the last record was torn, its %d bytes were cut off", path, torn)
-            os.fsync(file)
-            _sync_folder(path.parent)  # makes the name of a new file durable too
-        except BlockingIOError as error:
-            file.close()
-            raise ArtifactError(f"{path} is being written elsewhere", "one process at a time writes it") from error
-        except OSError as error:
-            file.close()
-            raise OutputUnwritableError(f"{path} cannot be written: {error.strerror}", "look at its disk") from error
-        except BaseException:  # also an interrupt: the lock ends with the file
-            file.close()
-            raise
-        return cls(path, file), payloads
+        busy = ArtifactError(f"{path} is being written elsewhere", "one process at a time writes it")
+        file, payloads = AppendedFile.open(path, busy, _load)
+        return cls(file), payloads
 
     def __enter__(self) -> "Journal":
         return self
@@ -67,27 +45,20 @@ class Journal:
         self.close()
 
     def append(self, payload: bytes) -> None:
-        """Return once the payload is on disk.
-
-        Raises OutputUnwritableError, after which the journal accepts no more records.
-        """
-        if self._file.closed:
-            raise OutputUnwritableError(f"{self._path} is closed, or an earlier write failed", "open it again")
+        """Return once the payload is on disk. Raises OutputUnwritableError as `AppendedFile.append` does."""
         covered = COVERED.pack(MAGIC, len(payload), zlib.crc32(payload))
-        record = covered + struct.pack("<I", zlib.crc32(covered)) + payload
-        try:
-            written = self._file.write(record)
-            if written != len(record):
-                raise OSError(f"took {written} of {len(record)} bytes")
-            os.fsync(self._file)
-        except OSError as error:
-            self._file.close()  # records after a torn one would be lost with it
-            raise OutputUnwritableError(
-                f"{self._path} cannot be written: {error.strerror or error}", "make room, then open it again"
-            ) from error
+        self._file.append(covered + struct.pack("<I", zlib.crc32(covered)) + payload)
 
     def close(self) -> None:
         self._file.close()
+
+
+def _load(file: AppendedFile) -> list[bytes]:
+    payloads, torn = read_journal(file.path)
+    if torn:
+        file.cut(file.end - torn)
+        logger.warning("%s: the last record was torn, its %d bytes were cut off", file.path, torn)
+    return payloads
 
 
 def read_journal(path: Path) -> tuple[list[bytes], int]:
@@ -129,11 +100,3 @@ def _payload_at(data: bytes, start: int) -> bytes | None:
         return None
     payload = data[start + HEADER.size : start + HEADER.size + length]
     return payload if len(payload) == length and zlib.crc32(payload) == checksum else None
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -16,7 +16,8 @@ from tagging.config.root import SelectConfig
 from tagging.errors import ConflictError, InvalidManifestError, InvalidRequestError
 from tagging.inspection.page.values import FIRST_CHARACTERS, FIRST_ITEMS, Cutter
 from tagging.inspection.review.decisions import VERDICTS, Decision, Draft, JudgedTag, ReviewedVideo, Verdict
-from tagging.inspection.review.feedback_file import FeedbackFile, key_of, read_feedback
+from tagging.inspection.review.feedback_file import FeedbackFile
+from tagging.inspection.review.feedback_lines import key_of, read_feedback
 from tagging.inspection.review.preparation import Preparation, PreparedVideo
 from tagging.inspection.review.suggestions import Spellings
 from tagging.manifests.values import is_unicode

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from tagging.inspection.review.decisions import ReviewedVideo, Verdict
-from tagging.inspection.review.feedback_file import read_feedback
+from tagging.inspection.review.feedback_lines import read_feedback
 from tagging.store.database.config import DatabaseConfig
 from tagging.store.database.database import Database
 from tagging.store.database.feedback import Feedback, FeedbackLog, NamedTag

@@ -8,7 +8,7 @@ from typing import Literal
 import pytest
 
 from tagging.inspection.review.decisions import VERDICTS
-from tagging.inspection.review.feedback_file import read_feedback
+from tagging.inspection.review.feedback_lines import read_feedback
 from tagging.inspection.review.server import serving
 from tagging.inspection.review.session import ReviewSession
 from tagging.types import VideoRef

@@ -14,7 +14,8 @@ import pytest
 
 from tagging.errors import ArtifactCorruptError, BusyError, OutputUnwritableError
 from tagging.inspection.review.decisions import Decision, Draft, JudgedTag, ReviewedVideo, Verdict
-from tagging.inspection.review.feedback_file import FeedbackFile, read_feedback
+from tagging.inspection.review.feedback_file import FeedbackFile
+from tagging.inspection.review.feedback_lines import read_feedback
 from tagging.manifests.read import read_labelled
 from tagging.types import VideoRef
 from tests.support.disks import filled, tiny_disk

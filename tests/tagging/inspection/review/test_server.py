@@ -17,7 +17,7 @@ from urllib.parse import quote, urlsplit
 import pytest
 
 from tagging.errors import BusyError
-from tagging.inspection.review.feedback_file import read_feedback
+from tagging.inspection.review.feedback_lines import read_feedback
 from tagging.inspection.review.server import MAX_BODY, ReviewServer, serving
 from tests.support.polling import wait_until
 from tests.support.reviews import TableTagger, reviewing, videos

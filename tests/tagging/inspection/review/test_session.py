@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tagging.errors import ConflictError, InvalidManifestError, InvalidRequestError
-from tagging.inspection.review.feedback_file import read_feedback
+from tagging.inspection.review.feedback_lines import read_feedback
 from tagging.inspection.review.session import MAX_NAME, ReviewSession
 from tagging.tags.catalog import tag_id
 from tests.support.polling import wait_until
