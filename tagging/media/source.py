@@ -1,6 +1,5 @@
 """Media sources: opens a path, a file:// or http(s) URL, an object in a bucket, or an open file as a local file."""
 
-import asyncio
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -90,6 +89,8 @@ def _file_url_path(uri: str) -> Path:
 def _fetch(url: str, file: IO[bytes], config: MediaConfig) -> None:
     """Write the content of a URL to a file, with retries."""
     # Imported for the first URL: most workers decode local files, and start faster without an HTTP client.
+    import asyncio
+
     from tagging.media.web.fetch import web_client
     from tagging.media.web.urls import parse_typed_address
 

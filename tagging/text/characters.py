@@ -6,8 +6,10 @@ glued to the word in front of it, leaves invisible characters and small capitals
 
 import re
 import unicodedata
-from functools import lru_cache
+from collections.abc import Iterable
+from functools import cache, lru_cache
 from html import unescape
+from itertools import chain
 
 # Default_Ignorable_Code_Point (Unicode, DerivedCoreProperties) of the categories L and M, and the blank of Braille.
 _INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | frozenset(
@@ -59,10 +61,10 @@ def _styled_letters() -> dict[str, str]:
 _LETTERS = _styled_letters()
 
 
-def _class_of(*categories: str) -> str:
-    """Return the characters of these categories as ranges of a regular expression's class."""
+def class_of(*categories: str, codes: Iterable[int]) -> str:
+    """Return the characters of these categories as ranges of a regular expression's class, which compile quickly."""
     ranges: list[list[int]] = []
-    for code in (*range(0x80, 0x20000), *range(0xE0000, 0xE0200)):
+    for code in codes:
         if unicodedata.category(chr(code)) in categories:
             if ranges and ranges[-1][1] == code - 1:
                 ranges[-1][1] = code
@@ -71,25 +73,32 @@ def _class_of(*categories: str) -> str:
     return "".join(f"{chr(first)}-{chr(last)}" for first, last in ranges)
 
 
-# What belongs to the character before: marks, invisible characters, vowels and finals of decomposed Hangul syllables,
-# the half-width voicing marks of kana, and ำ of Thai and Lao, which NFKC divides into a mark and a vowel.
-_FOLLOWS = _class_of("Mn", "Mc", "Me", "Cf") + "\u1160-\u11ff\uff9e\uff9f\u0e33\u0eb3"
 # Escaped characters of HTML; creators' tables often have them.
 _ESCAPED = r"&(?:amp;|#38;|#x26;)*(?:amp|lt|gt|quot|apos|nbsp|#\d{1,7}|#[xX][\da-fA-F]{1,6});"
-CLUSTER = re.compile(rf"{_ESCAPED}|[\x20-\x25\x27-\x7e]+(?![{_FOLLOWS}])|.[{_FOLLOWS}]*", re.DOTALL)
+
+
+@cache  # not when the module is imported: that takes a tenth of a second, and decode workers read no text
+def cluster_pattern() -> re.Pattern[str]:
+    """Return the pattern of a cluster: one character with what follows it, a run of ASCII, or an escaped character."""
+    # What belongs to the character before: marks, invisible characters, vowels and finals of decomposed Hangul
+    # syllables, the half-width voicing marks of kana, and ำ of Thai and Lao, which NFKC divides into a mark and a
+    # vowel.
+    codes = chain(range(0x80, 0x20000), range(0xE0000, 0xE0200))
+    follows = class_of("Mn", "Mc", "Me", "Cf", codes=codes) + "\u1160-\u11ff\uff9e\uff9f\u0e33\u0eb3"
+    return re.compile(rf"{_ESCAPED}|[\x20-\x25\x27-\x7e]+(?![{follows}])|.[{follows}]*", re.DOTALL)
 
 
 def plain_cluster(cluster: str) -> str:
-    """Return a cluster (a match of CLUSTER) in its plain form; symbols and enclosed numbers have a space on each side.
+    """Return a cluster, a match of cluster_pattern, in its plain form; "" for what has no meaning of its own.
 
-    "" for what has no meaning of its own. Case is kept.
+    Symbols and enclosed numbers have a space on each side. Case is kept.
     """
     return _plain_ascii(cluster) if cluster.isascii() else _plain_other(cluster)
 
 
 def plain_text(text: str) -> str:
     """Return a text with every cluster in its plain form; spaces are not collapsed."""
-    return "".join(map(plain_cluster, CLUSTER.findall(text)))
+    return "".join(map(plain_cluster, cluster_pattern().findall(text)))
 
 
 @lru_cache(maxsize=1 << 14)

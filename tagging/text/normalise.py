@@ -19,7 +19,7 @@ drop more: elided articles, the possessive, and punctuation without a meaning.
 import unicodedata
 from functools import lru_cache
 
-from tagging.text.characters import CLUSTER, is_symbol, plain_cluster, plain_text
+from tagging.text.characters import cluster_pattern, is_symbol, plain_cluster, plain_text
 
 VERSION = 2  # of normalisation and words; a bundle is read only by the version that it was made with
 
@@ -68,7 +68,7 @@ def aligned(text: str) -> tuple[str, list[int], list[int]]:
     pieces: list[str] = []
     starts: list[int] = []
     ends: list[int] = []
-    for match in CLUSTER.finditer(text):
+    for match in cluster_pattern().finditer(text):
         start, end = match.span()
         piece = plain_cluster(match[0])
         pieces.append(piece)

@@ -23,22 +23,23 @@ from itertools import pairwise
 
 from icu4py.breakers import WordBreaker
 
+from tagging.text.characters import class_of
 from tagging.text.english import EMPTY
 from tagging.text.normalise import aligned, fold
 
 # Vowel signs and accents follow a letter and belong to its word, but `\w` does not match them. Variation selectors,
 # which only choose how the preceding character is drawn, are excluded.
-MARKS = "".join(chr(code) for code in range(0x0300, 0xFE00) if unicodedata.category(chr(code)) in ("Mn", "Mc"))
+_MARKS = class_of("Mn", "Mc", codes=range(0x0300, 0xFE00))
 # Letters of the scripts that are written without spaces: Thai, Lao, Burmese, Khmer, kana and Han.
 _UNSPACED = (
     "\u0e01-\u0e3a\u0e40-\u0e4e\u0e81-\u0ece\u0edc-\u0edf\u1000-\u103f\u1050-\u108f\u109a-\u109d\u1780-\u17d3\u17d7"
     "\u3005-\u3007\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
     "\uf900-\ufaff\U00020000-\U0003fffd"
 )
-_LETTER = rf"[^\W_{_UNSPACED}][{MARKS}]*"
+_LETTER = rf"[^\W_{_UNSPACED}][{_MARKS}]*"
 _WORD = re.compile(
     rf"""
-    (?P<unspaced> (?![{MARKS}])[{_UNSPACED}][{_UNSPACED}{MARKS}]*)
+    (?P<unspaced> (?![{_MARKS}])[{_UNSPACED}][{_UNSPACED}{_MARKS}]*)
     | (?P<hashtag> (?<!\w)\#) (?P<tag> (?:{_LETTER})+)
     | (?<![^\W\d_])[A-Za-z][#*](?![\w#*])               # C#, A*
     | (?<![^\s(\[{{/|,:"'])\.(?=[^\W\d_{_UNSPACED}]) (?:{_LETTER})+  # .NET
