@@ -1,6 +1,5 @@
 """The `videotag feedback` commands: feedback of users on the answers of a service."""
 
-import asyncio
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -34,6 +33,8 @@ def export_command(
 
     videotag train --manifest videos.parquet --manifest feedback.jsonl --out bundles/next
     """
+    import asyncio
+
     with needs_extra("service"):
         from tagging.service.admin.export_feedback import export_feedback
     from tagging.service.config import read_service_config
@@ -59,6 +60,8 @@ def import_command(
 
     videotag feedback import feedback.jsonl --config service.toml
     """
+    import asyncio
+
     with needs_extra("service"):
         from tagging.service.admin.import_feedback import import_feedback
     from tagging.service.config import read_service_config

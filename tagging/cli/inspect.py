@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,10 +14,12 @@ from tagging.cli.inspect_remotely import inspect_on
 from tagging.cli.tag import video_reference
 from tagging.errors import InvalidTagsError
 from tagging.files.atomic import atomic_text_file, require_file
-from tagging.inspection.explanation import Inspection
 from tagging.manifests.values import is_unicode
 from tagging.text.normalise import is_blank
-from tagging.types import MediaSample, VideoRef
+
+if TYPE_CHECKING:
+    from tagging.inspection.explanation import Inspection
+    from tagging.types import MediaSample, VideoRef
 
 
 def command(
@@ -94,13 +96,13 @@ def _check_queries(why: Sequence[str]) -> None:
 
 
 def _inspect_here(
-    video: VideoRef,
+    video: "VideoRef",
     bundle: Path | None,
     max_tags: int | None,
     precision: float | None,
     why: Sequence[str],
     why_answered: bool,
-) -> tuple[Inspection, MediaSample | None]:
+) -> "tuple[Inspection, MediaSample | None]":
     """Return the inspection by a bundle, and the decoded media.
 
     why_answered: True: the answered tags are asked about, too
@@ -114,7 +116,7 @@ def _inspect_here(
         return inspect(tagger, read, tagger.selection(max_tags, precision), why), read.media
 
 
-def write_page(path: Path, inspection: Inspection, media: MediaSample | None) -> None:
+def write_page(path: Path, inspection: "Inspection", media: "MediaSample | None") -> None:
     """Write an inspection as an HTML page, completely or not at all."""
     from tagging.inspection.page.html import html_page
 
@@ -123,7 +125,7 @@ def write_page(path: Path, inspection: Inspection, media: MediaSample | None) ->
         file.write(page)
 
 
-def print_inspection(inspection: Inspection) -> None:
+def print_inspection(inspection: "Inspection") -> None:
     """Print an inspection as sections with tables."""
     from tagging.inspection.terminal import sections
 

@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from tagging.cli.console import needs_extra
 from tagging.cli.tag import video_reference
-from tagging.inspection.explanation import Inspection
+
+if TYPE_CHECKING:
+    from tagging.inspection.explanation import Inspection
 
 
 def inspect_on(
@@ -21,7 +24,7 @@ def inspect_on(
     precision: float | None,
     why: Sequence[str],
     why_answered: bool,
-) -> Inspection:
+) -> "Inspection":
     """Return the inspection that a service makes.
 
     video: a file of this machine, which is sent; an address, which the service opens; None: text only. Anything else is

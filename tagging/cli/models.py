@@ -6,7 +6,6 @@ import typer
 
 from tagging.cli import options
 from tagging.cli.console import Format, print_json, print_lines, print_table
-from tagging.config.profiles import load_config
 
 app = typer.Typer(help="Weights of the encoders.", no_args_is_help=True)
 
@@ -28,6 +27,7 @@ def list_command(
 
     videotag models list --profile production --format json
     """
+    from tagging.config.profiles import load_config
     from tagging.features.listing import list_models
 
     rows = [asdict(state) for state in list_models(load_config(profile, *(config or [])).encoders)]
@@ -47,6 +47,7 @@ def fetch_command(profile: options.Profile = "production", config: options.Confi
 
     videotag models fetch --config my-encoders.toml
     """
+    from tagging.config.profiles import load_config
     from tagging.features.fetch_weights import fetch
 
     settings = load_config(profile, *(config or []))

@@ -1,13 +1,16 @@
 """Command-line options that several commands share."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tagging.cli.console import Format
-from tagging.config.profiles import PROFILES
-from tagging.features.triton.endpoint import TritonTls
+
+if TYPE_CHECKING:  # help is printed without the libraries that a command needs
+    from tagging.features.triton.endpoint import TritonTls
+
+PROFILES = ("offline", "production")  # of tagging.config.profiles
 
 Bundle = Annotated[
     Path | None,
@@ -90,8 +93,10 @@ TlsCa = Annotated[
 ]
 
 
-def triton_tls(ca: Path | None, certificate: Path | None, key: Path | None) -> TritonTls | None:
+def triton_tls(ca: Path | None, certificate: Path | None, key: Path | None) -> "TritonTls | None":
     """Return the files for TLS to Triton; None without any. Raises typer.BadParameter for a client's alone."""
+    from tagging.features.triton.endpoint import TritonTls
+
     if ca is not None:
         return TritonTls(ca=ca, certificate=certificate, key=key)
     if certificate is not None or key is not None:

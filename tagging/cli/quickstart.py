@@ -10,7 +10,6 @@ from tagging import paths
 from tagging.cli import options
 from tagging.cli.console import Format, now, print_json, print_lines, print_table, progress
 from tagging.cli.tag import print_answer
-from tagging.store.answer_json import printed_answer
 
 
 def command(
@@ -31,6 +30,7 @@ def command(
     videotag quickstart --out demo
     """
     from tagging.quickstart.run import run_quickstart
+    from tagging.store.answer_json import printed_answer
 
     folder = out or paths.quickstart()
     result = run_quickstart(folder, progress(), paths.default_bundle(), created=now())

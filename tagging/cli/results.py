@@ -1,6 +1,5 @@
 """The `videotag results` commands: stored answers of a service."""
 
-import asyncio
 import re
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -59,6 +58,8 @@ def prune_command(
 
     videotag results prune --before 90d --config service.toml
     """
+    import asyncio
+
     since = moment(before)
     with needs_extra("service"):
         from tagging.service.admin.prune_answers import prune_results

@@ -1,6 +1,5 @@
 """The `videotag serve` command: the gRPC service."""
 
-import asyncio
 import logging
 import signal
 import sys
@@ -13,11 +12,11 @@ from tagging import paths
 from tagging.cli import options
 from tagging.cli.console import needs_extra, print_lines
 from tagging.errors import InvalidConfigError
-from tagging.features.triton.endpoint import Endpoint
-from tagging.service.config import SOCKET, ServiceConfig, read_service_config, with_address
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
+
+    from tagging.service.config import ServiceConfig
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +40,11 @@ def command(
 
     videotag serve --config service.toml
     """
+    import asyncio
+
+    from tagging.features.triton.endpoint import Endpoint
+    from tagging.service.config import read_service_config, with_address
+
     settings = read_service_config(config)
     if listen is not None:
         try:
@@ -65,8 +69,10 @@ def command(
         asyncio.run(_serve(bundle or paths.default_bundle(), settings, tracer))
 
 
-async def _serve(bundle: Path, settings: ServiceConfig, tracer: "Tracer") -> None:
+async def _serve(bundle: Path, settings: "ServiceConfig", tracer: "Tracer") -> None:
     """Serve until a signal. A signal during the start cancels it: the service ends once the running load is done."""
+    import asyncio
+
     from tagging.service.server import serving
 
     stop, starting = asyncio.Event(), asyncio.current_task()
@@ -90,4 +96,6 @@ async def _serve(bundle: Path, settings: ServiceConfig, tracer: "Tracer") -> Non
 
 
 def _shown(address: str, port: int) -> str:
+    from tagging.service.config import SOCKET
+
     return address if address.startswith(SOCKET) else f"port {port}"

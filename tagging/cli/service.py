@@ -1,15 +1,12 @@
 """The `videotag service` commands: client tokens and the database schema of the service."""
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from pydantic import SecretStr
 
 from tagging.cli import options
 from tagging.cli.console import Format, needs_extra, print_json, print_lines, print_table
-from tagging.service.config import read_service_config
 
 if TYPE_CHECKING:
     from tagging.store.database.config import DatabaseConfig
@@ -62,6 +59,8 @@ def migrate_command(config: Config = None, database: Database = None) -> None:
 
     videotag service migrate --database postgresql://videotag@db/videotag
     """
+    import asyncio
+
     with needs_extra("service"):
         from tagging.store.database.migrate import migrate
 
@@ -86,6 +85,8 @@ def revert_command(
 
     videotag service revert 0001 --yes --config service.toml
     """
+    import asyncio
+
     with needs_extra("service"):
         from tagging.store.database.migrate import revert
 
@@ -96,5 +97,9 @@ def revert_command(
 
 
 def _database(config: Path | None, url: str | None) -> "DatabaseConfig":
+    from pydantic import SecretStr
+
+    from tagging.service.config import read_service_config
+
     stated = read_service_config(config).database
     return stated if url is None else stated.model_copy(update={"url": SecretStr(url)})

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,11 +10,11 @@ from tagging import paths
 from tagging.cli import options
 from tagging.cli.console import Format, print_json, print_lines, print_table
 from tagging.errors import InvalidVideoError
-from tagging.inspection.words import described, described_span
 from tagging.manifests.values import is_unicode
 from tagging.messages import without_credentials
-from tagging.store.answer_json import printed_answer
-from tagging.types import Evidence, RankedTags, VideoRef
+
+if TYPE_CHECKING:
+    from tagging.types import Evidence, RankedTags, VideoRef
 
 
 def command(
@@ -41,6 +41,7 @@ def command(
     reference = video_reference(video, title, description)
     from tagging.pipeline.labelled_updates import apply_updates
     from tagging.pipeline.load import load_tagger
+    from tagging.store.answer_json import printed_answer
     from tagging.store.labelled_log import read_labelled_log
 
     reads_media = reference.uri is not None or labelled is not None  # the log may hold rows of frames and sound
@@ -56,8 +57,10 @@ def command(
         print_answer(answer)
 
 
-def video_reference(video: str | None, title: str, description: str) -> VideoRef:
+def video_reference(video: str | None, title: str, description: str) -> "VideoRef":
     """Return the video that a command line names. Raises InvalidVideoError if it names nothing, or not in UTF-8."""
+    from tagging.types import VideoRef
+
     video = video or None  # an empty variable of a script is not a video
     if video is None and not title.strip() and not description.strip():
         raise InvalidVideoError("nothing to tag", "give a video, a --title or a --description")
@@ -71,8 +74,10 @@ def printable_id(uri: str | None) -> str:
     return without_credentials(os.fsencode(uri or "").decode("utf-8", "replace"))
 
 
-def print_answer(answer: RankedTags) -> None:
+def print_answer(answer: "RankedTags") -> None:
     """Print an answer as a table: a line per tag, with the best evidence of each channel."""
+    from tagging.inspection.words import described_span
+
     has_spans = any(tag.spans for tag in answer.tags)
     if answer.tags:
         print_table(
@@ -90,7 +95,9 @@ def print_answer(answer: RankedTags) -> None:
     print_lines([f"looked at: {', '.join(answer.modalities)}", *(f"warning: {w}" for w in answer.warnings)])
 
 
-def _best_evidence(evidence: tuple[Evidence, ...]) -> list[str]:
+def _best_evidence(evidence: "tuple[Evidence, ...]") -> list[str]:
+    from tagging.inspection.words import described
+
     best: dict[str, Evidence] = {}
     for piece in evidence:
         best.setdefault(piece.channel, piece)

@@ -9,7 +9,6 @@ import typer
 from tagging import paths
 from tagging.cli import options
 from tagging.cli.console import Format, now, print_json, print_table, progress
-from tagging.config.profiles import load_config
 
 
 def command(
@@ -47,6 +46,7 @@ def command(
 
     videotag train --manifest t.parquet --map uploader_id=channel_id --holdout 0.1 --out bundles/t
     """
+    from tagging.config.profiles import load_config
     from tagging.manifests.read import parse_columns
     from tagging.store.features import FeatureStore
     from tagging.training.run import train

@@ -11,9 +11,9 @@ from tagging import paths
 from tagging.cli import options
 from tagging.cli.console import Format, print_json, print_table, progress
 from tagging.errors import InvalidConfigError
-from tagging.features.triton.endpoint import Endpoint, TritonTls
 
 if TYPE_CHECKING:
+    from tagging.features.triton.endpoint import Endpoint, TritonTls
     from tagging.triton.check import Checked
 
 app = typer.Typer(help="The networks of bundles on a Triton Inference Server.", no_args_is_help=True)
@@ -87,7 +87,7 @@ def check_command(
     _print_checked(checked)
 
 
-def _check(repository: Path, endpoint: Endpoint) -> "list[Checked]":
+def _check(repository: Path, endpoint: "Endpoint") -> "list[Checked]":
     from tagging.triton.check import check_server
 
     return check_server(repository, endpoint)
@@ -98,7 +98,9 @@ def _print_checked(checked: "Sequence[Checked]") -> None:
         print_table([asdict(row) for row in checked], "on Triton")
 
 
-def _endpoint(address: str, tls: TritonTls | None, option: str) -> Endpoint:
+def _endpoint(address: str, tls: "TritonTls | None", option: str) -> "Endpoint":
+    from tagging.features.triton.endpoint import Endpoint
+
     try:
         Endpoint.of(f"grpc://{address}")
     except InvalidConfigError as error:

@@ -5,12 +5,15 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
+from tagging.cli import options
 from tagging.cli.tag import printable_id
+from tagging.config.profiles import PROFILES
 from tagging.config.root import Config
 from tagging.quickstart.corpus import PlannedVideo
 from tests.support.cli import VIDEOTAG, error_lines, run, run_program
@@ -43,6 +46,23 @@ def test_the_help_of_every_command_has_examples(command: list[str]) -> None:
     if command:
         assert "Examples" in result.stdout
         assert f"videotag {' '.join(command)}" in result.stdout
+
+
+def test_help_is_printed_without_the_libraries_of_the_commands() -> None:
+    heavy = {"asyncio", "numpy", "pandas", "pyarrow", "pydantic", "scipy", "torch"}
+    code = (
+        "import sys\n"
+        "from tagging.cli.main import app\n"
+        "try: app(['--help'])\n"
+        f"except SystemExit: print('imported:', {heavy!r} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "inspect" in done.stdout
+    assert done.stdout.endswith("imported: set()\n")
+
+
+def test_the_help_names_the_profiles() -> None:
+    assert tuple(PROFILES) == options.PROFILES
 
 
 @pytest.mark.parametrize(
