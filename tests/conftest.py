@@ -1,6 +1,7 @@
 """Fixtures that the whole suite shares; the expensive ones are built once for all pytest-xdist workers."""
 
 import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,6 +32,9 @@ from tests.support.postgres import PostgresServer, binaries
 from tests.support.titles import songs, write_titles
 
 SLOW_TIMEOUT_S = 900
+
+# Tests start hundreds of processes, and without bytecode files each would compile the package anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

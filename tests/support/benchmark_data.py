@@ -5,6 +5,7 @@ import io
 import json
 import zipfile
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,12 @@ import pyarrow.parquet as pq
 import soundfile
 from PIL import Image
 
+from tagging.tools.benchmarks.folder import read_table
 from tagging.tools.benchmarks.scorer import Scorer
+from tagging.tools.benchmarks.videotag import VideotagOptions
+from tagging.types import LabelledVideo
+from tests.support import plain_scorer
+from tests.support.cli import run
 
 TOPICS = {
     "cooking": ("soup", "recipe", "kitchen"),
@@ -71,23 +77,21 @@ if "--write-sample" in options:
     return Scorer(tmp_path / "scorer.py")
 
 
-PLAIN = """
-import gzip
-lines = map(json.loads, gzip.open(options["--predictions"], "rt", encoding="utf-8"))
-best = {line["video_id"]: [tag.casefold() for tag in line["tags"]] for line in lines}
-truth = pq.read_table(options["--truth"]).to_pylist()
-true = {row["video_id"]: {tag.casefold() for tag in row["tags"]} for row in truth}
-true = {video: tags for video, tags in true.items() if tags}
+@dataclass(frozen=True, slots=True)
+class PlainScorer(Scorer):
+    """The plain scorer without its process, which is started twice for each system."""
 
-def mean(depth, divisor):
-    hits = [len(tags & set(best.get(video, [])[:depth])) / (divisor or len(tags)) for video, tags in true.items()]
-    return round(sum(hits) / len(hits), 4)
+    def score(self, truth: Path, train: Path, predictions: Path) -> dict[str, Any]:
+        return plain_scorer.scores_of(truth, predictions)
 
-scores = {f"R@{k}": mean(k, 0) for k in (20, 50, 200)} | {f"P@{k}": mean(k, k) for k in (5, 10)}
-scores |= {"nDCG@10": 0.0, "PSP@5": 0.0, "videos": len(true), "videos_without_prediction": len(true.keys() - best)}
-scores |= {"R@20_interval95": [0, 1], "P@5_interval95": [0, 1], "R@20_by_train_count": {}, "by_title_script": {}}
-print(json.dumps(scores))
-"""  # the body of a scorer for fake_scorer
+    def sampled(self, truth: Path) -> list[LabelledVideo]:
+        return read_table(truth)
+
+
+def videotag_here(options: VideotagOptions, *arguments: str) -> None:
+    """Run a `videotag` command of a benchmark in this process, which has imported the libraries already."""
+    result = run(*arguments)
+    assert result.returncode == 0, result.stderr
 
 
 PICTURES = {  # zip -> labels of which it holds pictures, and how its files are named

@@ -126,6 +126,7 @@ async def test_a_stream_reads_no_more_requests_than_it_can_hold(
     shared_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     release, read = threading.Event(), 0
+    description = "d" + 99_999 * " "  # long to send, quick to read
     tag_read = Tagger.tag_read
 
     def blocked(self: Tagger, *args: Any) -> Any:
@@ -135,7 +136,7 @@ async def test_a_stream_reads_no_more_requests_than_it_can_hold(
     async def many() -> AsyncIterator[pb.StreamTagVideosRequest]:
         nonlocal read
         for read in range(1, 301):
-            yield pb.StreamTagVideosRequest(request=pb.TagVideoRequest(video_id=f"v{read}", description="d" * 100_000))
+            yield pb.StreamTagVideosRequest(request=pb.TagVideoRequest(video_id=f"v{read}", description=description))
 
     monkeypatch.setattr(Tagger, "tag_read", blocked)
     call = shared_client.stub.StreamTagVideos(many())

@@ -144,7 +144,7 @@ def test_acknowledged_updates_survive_a_kill(tmp_path: Path) -> None:
     chance = random.Random(3)
     path = tmp_path / "log"
     acknowledged: dict[str, str] = {}
-    for _ in range(4):
+    for _ in range(2):
         writer = subprocess.Popen(
             [sys.executable, "-c", WRITER, str(path)],
             cwd=REPOSITORY,

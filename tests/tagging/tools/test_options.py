@@ -1,10 +1,20 @@
-"""Options that several developer commands share."""
+"""Developer commands: the program, and options that several of them share."""
+
+import subprocess
+import sys
 
 import pytest
 import typer
 
 from tagging.tools.options import one_of
 from tests.support.tools import run_tools
+
+
+def test_the_commands_are_a_program() -> None:
+    command = [sys.executable, "-m", "tagging.tools", "starter", "propose", "--clips"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "No such option" in done.stderr
 
 
 @pytest.mark.parametrize("count", ["0", "-1", "some"])

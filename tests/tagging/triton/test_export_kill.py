@@ -4,6 +4,7 @@ import hashlib
 import json
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,10 @@ from tagging.triton.repository import check_files, read_manifest
 
 pytestmark = pytest.mark.slow
 
-# Exports in forks, which are quick because graphs are written as their names. For n = 1, 2, ...: an export into
-# n/models is killed before its n-th change, what it left is copied to n/left, and another export runs to its end. The
-# last n is that of an export that was not killed.
+# Exports in forks, which are quick because graphs are written as their names: under `alone` into no repository, under
+# `later` into that of the first bundle. For n = 1, 2, ...: an export into n/models is killed before its n-th change,
+# what it left is copied to n/left, and another export runs to its end. The last n is that of an export that was not
+# killed.
 SCRIPT = """
 import os, shutil, signal, sys
 from pathlib import Path
@@ -61,28 +63,39 @@ for name in ("rename", "replace", "mkdir"):
     setattr(Path, name, counted(getattr(Path, name)))
 shutil.rmtree = counted(shutil.rmtree)
 
-if first != bundle:
-    assert run(first, out / "before")
-for n in range(1, 1000):
-    place = out / str(n)
-    place.mkdir()
-    if first != bundle:
-        copytree(out / "before", place / "models")
-    is_whole = run(bundle, place / "models", kill_at=n)
-    if (place / "models").exists():
-        copytree(place / "models", place / "left")
-    assert run(bundle, place / "models")
-    if is_whole:
-        break
-print(n)
+assert run(first, out / "before")
+for case, exported in (("alone", first), ("later", bundle)):
+    for n in range(1, 1000):
+        place = out / case / str(n)
+        os.makedirs(place)
+        if case == "later":
+            copytree(out / "before", place / "models")
+        is_whole = run(exported, place / "models", kill_at=n)
+        if (place / "models").exists():
+            copytree(place / "models", place / "left")
+        assert run(exported, place / "models")
+        if is_whole:
+            break
+    print(n)
 """
 
 
-def exported(first: Path, bundle: Path, out: Path) -> int:
-    command: list[str | Path] = [sys.executable, "-c", SCRIPT, first, bundle, out]
+@dataclass(frozen=True)
+class Killed:
+    """The folders 1 to `count` of a case."""
+
+    folder: Path
+    count: int
+
+
+@pytest.fixture(scope="module")
+def killed(bundles: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Killed]:
+    out = tmp_path_factory.mktemp("killed")
+    command: list[str | Path] = [sys.executable, "-c", SCRIPT, *bundles, out]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
-    return int(result.stdout)
+    counts = map(int, result.stdout.split())
+    return {case: Killed(out / case, count) for case, count in zip(("alone", "later"), counts, strict=True)}
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -112,25 +125,27 @@ def assert_whole(repository: Path) -> None:
         assert all(version in manifest.models[model].versions for model, version in bundle.models.items())
 
 
-def test_a_killed_export_leaves_no_repository(bundles: tuple[Path, Path], tmp_path: Path) -> None:
-    count = exported(bundles[0], bundles[0], tmp_path)
+def test_a_killed_export_leaves_no_repository(killed: dict[str, Killed]) -> None:
+    folder, count = killed["alone"].folder, killed["alone"].count
     assert count > 10
     for n in range(1, count):
-        if (tmp_path / f"{n}/left").exists():  # killed when it was complete
-            assert_whole(tmp_path / f"{n}/left")
-        assert [path.name for path in (tmp_path / str(n)).iterdir() if path.name != "left"] == ["models"]
-        assert contents(tmp_path / f"{n}/models") == contents(tmp_path / f"{count}/models")
-    assert not (tmp_path / "1/left").exists()
+        if (folder / f"{n}/left").exists():  # killed when it was complete
+            assert_whole(folder / f"{n}/left")
+        assert [path.name for path in (folder / str(n)).iterdir() if path.name != "left"] == ["models"]
+        assert contents(folder / f"{n}/models") == contents(folder / f"{count}/models")
+    assert not (folder / "1/left").exists()
 
 
-def test_a_killed_export_leaves_the_repository_of_earlier_bundles(bundles: tuple[Path, Path], tmp_path: Path) -> None:
-    count = exported(*bundles, tmp_path)
+def test_a_killed_export_leaves_the_repository_of_earlier_bundles(
+    killed: dict[str, Killed], bundles: tuple[Path, Path]
+) -> None:
+    folder, count = killed["later"].folder, killed["later"].count
     assert count > 10
     versions = [read_bundle_manifest(bundle).version for bundle in bundles]
     for n in range(1, count):
-        assert_whole(tmp_path / f"{n}/left")
-        assert versions[0] in read_manifest(tmp_path / f"{n}/left").bundles
-        assert list(read_manifest(tmp_path / f"{n}/models").bundles) == versions
-        assert [path.name for path in (tmp_path / str(n)).iterdir() if path.name.startswith(".")] == []
-        assert contents(tmp_path / f"{n}/models") == contents(tmp_path / f"{count}/models")
-    assert json.loads((tmp_path / "1/left/manifest.json").read_text())["bundles"].keys() == {versions[0]}
+        assert_whole(folder / f"{n}/left")
+        assert versions[0] in read_manifest(folder / f"{n}/left").bundles
+        assert list(read_manifest(folder / f"{n}/models").bundles) == versions
+        assert [path.name for path in (folder / str(n)).iterdir() if path.name.startswith(".")] == []
+        assert contents(folder / f"{n}/models") == contents(folder / f"{count}/models")
+    assert json.loads((folder / "1/left/manifest.json").read_text())["bundles"].keys() == {versions[0]}

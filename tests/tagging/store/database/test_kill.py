@@ -1,6 +1,7 @@
 """Killed writers, crashed servers and killed migrations lose no acknowledged record."""
 
 import asyncio
+import os
 import random
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from tagging.store.database.taggings import Taggings
 from tests.support.database_records import database_at, edit, request_id_of, tagging, url_of
 from tests.support.postgres import PostgresServer
 
+KILLS = int(os.environ.get("VIDEOTAG_TEST_KILLS", "1"))
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 WRITER = """
@@ -60,7 +62,7 @@ async def test_acknowledged_writes_of_a_killed_writer_are_stored_and_a_retry_dup
     config: DatabaseConfig,
 ) -> None:
     acknowledged: set[tuple[int, str]] = set()
-    for round_ in range(3):
+    for round_ in range(KILLS):
         process = writer(config, f"w{round_}", 10_000)
         assert process.stdout is not None
         for _ in range(20):
@@ -77,7 +79,7 @@ async def test_acknowledged_writes_of_a_killed_writer_are_stored_and_a_retry_dup
     edits, taggings = TagEdits(database), Taggings(database)
     stored = {(entry.number, request_id_of(entry)) async for entry in edits.all_after()}
     assert acknowledged <= stored
-    assert len(stored) - len(acknowledged) <= 3  # at most one per kill: committed but not acknowledged
+    assert len(stored) - len(acknowledged) <= KILLS  # at most one per kill: committed but not acknowledged
     for number, request_id in acknowledged:
         assert (await edits.append(edit(request_id))).number == number
         assert await taggings.latest(request_id) is not None
@@ -111,13 +113,13 @@ async def test_a_killed_migration_is_complete_or_has_no_effect(tmp_path: Path) -
     script = "import asyncio, sys\nfrom tagging.store.database.migrate import migrate\n"
     script += "from tests.support.database_records import database_at\n"
     script += "print('ready', flush=True)\nasyncio.run(migrate(database_at(sys.argv[1])))\n"
-    for n in range(5):
+    for n in range(2 + KILLS):
         config = database_at(f"sqlite:///{tmp_path}/{n}.db")
         command = [sys.executable, "-c", script, url_of(config)]
         process = subprocess.Popen(command, stdout=subprocess.PIPE)
         assert process.stdout is not None
         process.stdout.readline()
-        await asyncio.sleep(0.04 * n)
+        await asyncio.sleep(0.05 * n)
         process.kill()
         process.wait()
         process.stdout.close()

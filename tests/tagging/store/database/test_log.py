@@ -156,8 +156,8 @@ asyncio.run(write(sys.argv[1], sys.argv[2], int(sys.argv[3])))
 
 @pytest.mark.slow
 async def test_a_reader_of_several_writing_processes_misses_nothing(config: DatabaseConfig) -> None:
-    url, count = url_of(config), 40
-    writers = [subprocess.Popen([sys.executable, "-c", WRITER, url, f"w{n}", str(count)]) for n in range(4)]
+    url, count, names = url_of(config), 40, ("w0", "w1")
+    writers = [subprocess.Popen([sys.executable, "-c", WRITER, url, name, str(count)]) for name in names]
     database = Database(config)
     log, seen, reads = TagEdits(database), list[Numbered[TagEdit]](), 0
     async with asyncio.timeout(TIMEOUT_S):
@@ -165,9 +165,9 @@ async def test_a_reader_of_several_writing_processes_misses_nothing(config: Data
             new = await log.after(seen[-1].number if seen else 0)
             seen.extend(new)
             reads += bool(new)
-    assert [writer.returncode for writer in writers] == [0] * 4
-    assert [entry.number for entry in seen] == list(range(1, 4 * count + 1))
-    assert {request_id_of(e) for e in seen} == {f"w{writer}-{n}" for writer in range(4) for n in range(count)}
+    assert [writer.returncode for writer in writers] == [0, 0]
+    assert [entry.number for entry in seen] == list(range(1, 2 * count + 1))
+    assert {request_id_of(e) for e in seen} == {f"{name}-{n}" for name in names for n in range(count)}
     assert reads > 10  # it followed the writers
     await database.close()
 

@@ -151,15 +151,15 @@ asyncio.run(write(*sys.argv[1:]))
 async def test_all_processes_get_the_tagging_that_was_stored_first(config: DatabaseConfig) -> None:
     command = [sys.executable, "-c", WRITER, url_of(config)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    writers = [subprocess.Popen([*command, f"w{n}"], **pipes) for n in range(4)]  # type: ignore[call-overload]
+    writers = [subprocess.Popen([*command, f"w{n}"], **pipes) for n in range(2)]  # type: ignore[call-overload]
     for writer in writers:
         writer.stdout.readline()
     outputs = await asyncio.gather(*(asyncio.to_thread(writer.communicate, "go\n") for writer in writers))
-    assert [writer.returncode for writer in writers] == [0] * 4
+    assert [writer.returncode for writer in writers] == [0, 0]
     database = Database(config)
     stored = [await Taggings(database).get(tagging(f"v{n}").key) for n in range(60)]
     names = [found.answer.tags[0].name for found in stored if found is not None]
-    assert [output.split() for output, _ in outputs] == [names] * 4
+    assert [output.split() for output, _ in outputs] == [names] * 2
     await database.close()
 
 

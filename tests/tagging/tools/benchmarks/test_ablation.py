@@ -9,14 +9,15 @@ import pytest
 
 from tagging.errors import InvalidConfigError, InvalidManifestError, OutputExistsError, VideotagError
 from tagging.progress import Silent
+from tagging.tools.benchmarks import commands, videotag
 from tagging.tools.benchmarks.ablation import PARTS, AblationOptions, ablate, configuration, draw
 from tagging.tools.benchmarks.datasets import read_dataset
 from tagging.tools.benchmarks.folder import BenchmarkFolder, read_table
 from tagging.tools.benchmarks.score import Tables
-from tagging.tools.benchmarks.scorer import Scorer, chosen_videos
 from tagging.tools.benchmarks.split import write_split
 from tagging.types import LabelledVideo, VideoRef
-from tests.support.benchmark_data import PLAIN, fake_scorer, write_youtube
+from tests.support import plain_scorer
+from tests.support.benchmark_data import PlainScorer, videotag_here, write_youtube
 from tests.support.tools import run_tools
 
 # `train` stores the configuration and logs the call in a file next to all parts; `evaluate` predicts every tag, without
@@ -68,10 +69,9 @@ def options(folder: BenchmarkFolder, **other: Any) -> AblationOptions:
     return AblationOptions(folder.root / "ablation", command=(sys.executable, "-c", VIDEOTAG), **other)
 
 
-def run(folder: BenchmarkFolder, parts: list[str], settings: AblationOptions, scorer: Scorer | None = None) -> Tables:
-    scorer = scorer or fake_scorer(folder.root, PLAIN)
-    tests = {"unseen": chosen_videos(scorer, folder.table("unseen"))}
-    return ablate(folder, tests, parts, scorer, settings, Silent())
+def run(folder: BenchmarkFolder, parts: list[str], settings: AblationOptions) -> Tables:
+    tests = {"unseen": read_table(folder.table("unseen"))}
+    return ablate(folder, tests, parts, PlainScorer(Path(plain_scorer.__file__)), settings, Silent())
 
 
 def leaves(tree: Any, path: str = "") -> dict[str, Any]:
@@ -213,12 +213,22 @@ trees = 20
 
 
 @pytest.mark.slow
-def test_the_command_removes_the_linear_branch(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_removes_the_linear_branch(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(videotag, "_videotag", videotag_here)
+    monkeypatch.setattr(commands, "Scorer", PlainScorer)
     table = write_youtube(tmp_path / "y.parquet", uploaders=150)
     write_split(read_dataset("youtube", table), tmp_path / "bench")
     (tmp_path / "c.toml").write_text(CONFIG)
-    scorer = fake_scorer(tmp_path, PLAIN)
-    arguments = ["--scorer", str(scorer.file), "--config", str(tmp_path / "c.toml"), "--features", str(tmp_path / "f")]
+    arguments = [
+        "--scorer",
+        plain_scorer.__file__,
+        "--config",
+        str(tmp_path / "c.toml"),
+        "--features",
+        str(tmp_path / "f"),
+    ]
     run_tools(
         "benchmarks",
         "ablate",

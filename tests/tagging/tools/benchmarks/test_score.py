@@ -14,6 +14,7 @@ from tagging.tools.benchmarks.predictions import write_predictions
 from tagging.tools.benchmarks.score import Tables, score
 from tagging.tools.benchmarks.scorer import Scorer, chosen_videos
 from tagging.tools.benchmarks.split import write_split
+from tests.support import plain_scorer
 from tests.support.benchmark_data import fake_scorer, write_youtube
 from tests.support.paths import SHARED
 from tests.support.tools import run_tools
@@ -91,6 +92,13 @@ def test_the_command_prints_the_three_tables(
         assert list(json.loads(output)) == ["recall", "bands", "scripts"]
     if form == "markdown":
         assert output.count("| test | system |") == 3
+
+
+def test_a_scorer_is_run_as_a_program(folder: BenchmarkFolder) -> None:
+    scorer, truth = Scorer(Path(plain_scorer.__file__)), folder.table("seen")
+    assert scorer.sampled(truth) == read_table(truth)
+    for path in folder.predictions("seen").iterdir():
+        assert scorer.score(truth, folder.train, path) == plain_scorer.scores_of(truth, path)
 
 
 def test_markdown_keeps_every_row_on_one_line() -> None:

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from tagging.tools.benchmarks import videotag
 from tagging.tools.benchmarks.datasets import read_dataset
 from tagging.tools.benchmarks.folder import BenchmarkFolder, read_table
 from tagging.tools.benchmarks.predictions import read_predictions
 from tagging.tools.benchmarks.split import write_split
-from tests.support.benchmark_data import write_youtube
+from tests.support.benchmark_data import videotag_here, write_youtube
 from tests.support.tools import run_tools
 
 CONFIG = """
@@ -27,13 +28,16 @@ backend = "none"
 
 
 @pytest.mark.slow
-def test_videotag_is_trained_once_and_writes_its_predictions_next_to_the_baselines(tmp_path: Path) -> None:
+def test_videotag_is_trained_once_and_writes_its_predictions_next_to_the_baselines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_split(read_dataset("youtube", write_youtube(tmp_path / "y.parquet")), tmp_path / "bench")
     folder = BenchmarkFolder(tmp_path / "bench")
     (tmp_path / "c.toml").write_text(CONFIG)
     arguments = [str(folder.root), "--config", str(tmp_path / "c.toml"), "--features", str(tmp_path / "store")]
     run_tools("benchmarks", "ours", *arguments, "--test", "unseen")
     manifest = (folder.root / "bundle" / "manifest.json").read_bytes()
+    monkeypatch.setattr(videotag, "_videotag", videotag_here)
     run_tools("benchmarks", "ours", *arguments)
     assert (folder.root / "bundle" / "manifest.json").read_bytes() == manifest
     for test in ("unseen", "seen"):

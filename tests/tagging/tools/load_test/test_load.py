@@ -12,6 +12,7 @@ from videotag.v1 import tagging_pb2 as pb
 
 from tagging.errors import InvalidManifestError
 from tagging.progress import Silent
+from tagging.tools.load_test import run
 from tagging.tools.load_test.footprint import Footprint
 from tagging.tools.load_test.load import FROM_STORE, Load, drive, median_interval, percentiles, requests
 from tagging.tools.load_test.run import LoadTarget, read_test_videos, run_soak, run_sweep
@@ -119,11 +120,14 @@ def test_the_verdict_depends_on_the_interval_of_the_slope() -> None:
 
 
 @pytest.mark.slow
-def test_a_sweep_and_a_soak_of_the_real_service_have_no_errors(tiny_starter: Path, unseen_corpus: Path) -> None:
+def test_a_sweep_and_a_soak_of_the_real_service_have_no_errors(
+    tiny_starter: Path, unseen_corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "WARM", 2)
     videos = read_test_videos(unseen_corpus, 6, with_media=False)
     assert len(videos) == 6
     assert all(video.uri is None for video in videos)
-    tables = run_sweep(LoadTarget(tiny_starter, videos, None), 0.2, 10, Silent())
+    tables = run_sweep(LoadTarget(tiny_starter, videos, None), 0.05, 3, Silent())
     assert [row["callers"] for row in tables["TagVideo"]] == [1, 2, 4, 8, 16, 32]
     assert {row["errors"] for row in tables["TagVideo"]} == {"none"}
     assert all(row["calls/s"] > 0 for row in tables["TagVideo"])

@@ -2,8 +2,6 @@
 
 import csv
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +15,7 @@ from tagging.progress import Silent
 from tagging.tools.starter.calibrate import ReviewedProposals, calibrated, reviewed_clips, tagged_titles
 from tagging.tools.starter.clips import name_clips, read_labels
 from tagging.tools.starter.propose import COLUMNS, Proposal, propose, write_proposals
+from tests.support.tools import run_tools
 
 
 @pytest.fixture(scope="module")
@@ -171,19 +170,22 @@ def test_a_source_is_fitted_on_one_half_and_reported_on_the_other(tiny_starter: 
     assert names.fitted_for == {name: entries[name].fingerprint for name in ("frames", "audio")}
 
 
-def test_commands_have_help_and_known_errors_are_one_line(tmp_path: Path, tiny_starter: Path) -> None:
-    def starter(*args: object) -> "subprocess.CompletedProcess[str]":
-        command = [sys.executable, "-m", "tagging.tools", "starter", *map(str, args)]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
+def test_commands_have_help_and_known_errors_are_one_line(
+    tmp_path: Path, tiny_starter: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def starter(*args: object, code: int = 0) -> str:
+        """Run a command, and return what it prints: to stderr if it fails."""
+        capfd.readouterr()
+        run_tools("starter", *args, code=code)
+        printed = capfd.readouterr()
+        return printed.err if code else printed.out
 
     for command in ("build", "propose", "calibrate"):
-        assert "--out" in starter(command, "--help").stdout
-    wrong = starter("propose", tmp_path, "--out", tmp_path / "p.csv", "--bundle", tmp_path)
-    assert wrong.returncode == 1
-    assert wrong.stderr.startswith("error: ")
-    incomplete = starter(
-        "calibrate", "--judged", tmp_path / "j.csv", "--bundle", tiny_starter, "--out", tmp_path / "c.json"
-    )
-    assert (incomplete.returncode, (tmp_path / "c.json").exists()) == (1, False)
-    assert "--clips" in incomplete.stderr
-    assert "Traceback" not in wrong.stderr
+        assert "--out" in starter(command, "--help")
+    wrong = starter("propose", tmp_path, "--out", tmp_path / "p.csv", "--bundle", tmp_path, code=1)
+    assert wrong.startswith("error: ")
+    assert "Traceback" not in wrong
+    judged, out = tmp_path / "j.csv", tmp_path / "c.json"
+    incomplete = starter("calibrate", "--judged", judged, "--bundle", tiny_starter, "--out", out, code=1)
+    assert "--clips" in incomplete
+    assert not out.exists()
