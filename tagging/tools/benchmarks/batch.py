@@ -43,22 +43,22 @@ def compare_batches(manifest: Path, bundle: Path, runs: Sequence[str]) -> dict[s
     with tempfile.TemporaryDirectory(prefix="videotag-batch-") as folder:
         for run in runs:
             measured[run] = _measure(_command(run, manifest, bundle, Path(folder) / run))
-    rates = {run: one.report["done"] / one.report["seconds"] for run, one in measured.items()}
+    rates = {run: found.report["done"] / found.report["seconds"] for run, found in measured.items()}
     first = next(iter(rates.values()))
     table: list[dict[str, object]] = []
     stages: list[dict[str, object]] = []
-    for run, one in measured.items():
-        by_stage: dict[str, float] = one.report["stage_rates"]
+    for run, found in measured.items():
+        by_stage: dict[str, float] = found.report["stage_rates"]
         slowest = min(by_stage, key=lambda stage: by_stage[stage])
         table.append(
             {
                 "run": run,
-                "rows": one.report["done"],
-                "seconds": one.report["seconds"],
+                "rows": found.report["done"],
+                "seconds": found.report["seconds"],
                 "rows / s": round(rates[run], 1),
                 "ratio": round(rates[run] / first, 2),
                 "of its slowest stage": round(rates[run] / by_stage[slowest], 2),
-                "peak MiB": round(one.peak_mib),
+                "peak MiB": round(found.peak_mib),
             }
         )
         stages += [{"run": run, "stage": stage, "rows / s of a worker": rate} for stage, rate in by_stage.items()]

@@ -101,9 +101,10 @@ def test_an_added_spelling_has_the_higher_strength_of_both() -> None:
     config, query = EASY.model_copy(update={"together": "max"}), video(frames=[[0.3, 0.1, 0.6]])
     first, second = (SensedNames("seen", "frames", links, config, limit=10) for links in (LINKS, added))
     both = MergedChannel(first, second, limit=10)
-    found = {row: both.strength_of(query.video, row) for row in (4, 5, 6)}
-    assert found[5] is None
-    assert [found[row] and round(found[row].strength, 5) for row in (4, 6)] == [0.6, 0.3]
+    beagle, dog = both.strength_of(query.video, 4), both.strength_of(query.video, 6)
+    assert beagle == Strength(pytest.approx(0.6), 0.0)  # type: ignore[arg-type]
+    assert dog == Strength(pytest.approx(0.3), 0.0)  # type: ignore[arg-type]
+    assert both.strength_of(query.video, 5) is None
 
 
 def test_sounds_do_not_add_up_and_evidence_states_the_second() -> None:

@@ -122,7 +122,7 @@ def test_a_question_without_a_visible_character_is_one_error(blank: str) -> None
 
 def test_hostile_texts_do_not_reach_the_terminal(tiny_starter: Path) -> None:
     hostile = "Ice hockey \x1b[31m\u202e <script>alert(1)</script> [bold]"
-    result = run("inspect", "--title", hostile, "--bundle", tiny_starter, "--why", hostile, "--why", "")
+    result = run("inspect", "--title", hostile, "--bundle", tiny_starter, "--why", hostile)
     assert result.returncode == 0, result.stderr
     assert "\x1b" not in result.stdout
     assert "\u202e" not in result.stdout
