@@ -92,10 +92,13 @@ class TagScorer:
         return [self.cosines_of(row, video.candidates, names) for row, video in zip(rows, videos, strict=True)]
 
     def new_tag_vectors(self, candidates: Sequence[Candidates]) -> dict[str, Floats]:
-        """Return (D,) unit rows of the tags outside the catalog, by name; one batch is faster than one by one."""
-        names = list(
-            dict.fromkeys(name for video in candidates for name in video.new.values() if name not in self.known)
-        )
+        """Return (D,) unit rows of the tags outside the catalog, by name; one batch is faster than one by one.
+
+        A tag of the catalog may be marked as new, as in training; its row is in `tag_vectors`.
+        """
+        count = len(self.tag_vectors)
+        beyond = (name for video in candidates for row, name in video.new.items() if row >= count)
+        names = list(dict.fromkeys(name for name in beyond if name not in self.known))
         return {**self.known, **dict(zip(names, self.encoder.encode_names(names), strict=True))}
 
     def cosines_of(self, row: Floats, candidates: Candidates, names: Mapping[str, Floats]) -> Floats:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from tagging.config.rank import NegativesConfig
-from tagging.ragged import TagLists, WeightedRows
+from tagging.ragged import TagLists, WeightedRows, positions_of
 
 Rows = NDArray[np.int64]
 WALKS_PER_NEGATIVE = 4  # many walks end next to where they began
@@ -106,14 +106,19 @@ class NegativeSampler:
         starts = [generator.choice(tags, walks) if len(tags) else np.full(walks, -1) for tags in own]
         ends = self._walks.draw(self._walks.draw(np.concatenate(starts), generator), generator)
         split = np.split(ends, len(own))
-        return [self._beyond_neighbours(tags, np.unique(ends)) for tags, ends in zip(own, split, strict=True)]
+        is_near = np.zeros(self.known.shape[1], np.bool_)  # one mask for all videos; of each, its marks are removed
+        return [self._beyond_neighbours(tags, np.unique(ends), is_near) for tags, ends in zip(own, split, strict=True)]
 
-    def _beyond_neighbours(self, tags: Rows, ends: Rows) -> Rows:
-        """Return the ends of walks that are neither in `tags` nor next to one of them; -1 is no end."""
-        is_near = (ends < 0) | np.isin(ends, tags)
-        for tag in tags.tolist():
-            is_near |= _contains(_row(self._edges, tag), ends)
-        return ends[~is_near]
+    def _beyond_neighbours(self, tags: Rows, ends: Rows, is_near: NDArray[np.bool_]) -> Rows:
+        """Return the ends of walks that are neither in `tags` nor next to one of them; -1 is no end.
+
+        is_near: (N,) False, before and after
+        """
+        marked = np.concatenate([tags, self._edges.indices[positions_of(self._edges.indptr, tags)]])
+        is_near[marked] = True
+        beyond = ends[(ends >= 0) & ~is_near[ends]]
+        is_near[marked] = False
+        return beyond
 
     def _recalled_tags(self, video: int) -> Rows:
         return np.zeros(0, np.int64) if self._recalled is None else self._recalled.at(video)

@@ -8,9 +8,10 @@ import copy
 import hashlib
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -119,10 +120,10 @@ def _train(worker: Worker, run: _Run, progress: Progress) -> Towers:
         optimizer = torch.optim.AdamW(_groups(towers, config))
         first = restore(run.checkpoint, run.name, towers, optimizer)
         advance(first)
-        for step in range(first, steps):
+        batches = _batches(usable, size, first, seed)
+        for step, rows in zip(range(first, steps), batches, strict=False):  # batches never end
             generator = np.random.default_rng([seed, Stream.RANK_STEPS, step])
             torch.manual_seed(int(generator.integers(2**62)) + worker.rank)  # of dropout
-            rows = _rows(usable, size, step, seed)
             sample = run.negatives.sample(rows, generator)
             share = _cosine((step + 0.5) / steps)
             for group in optimizer.param_groups:
@@ -196,12 +197,18 @@ def _visible(data: RankData) -> NDArray[np.bool_]:
     return np.asarray(np.any(present, axis=0))
 
 
-def _rows(usable: NDArray[np.int64], size: int, step: int, seed: int) -> NDArray[np.int64]:
-    """Return the videos of a step: each once per epoch, in an order drawn per epoch, so the same after a restart."""
+def _batches(usable: NDArray[np.int64], size: int, first: int, seed: int) -> Iterator[NDArray[np.int64]]:
+    """Yield the videos of each step from the first: each once per epoch, in an order drawn per epoch.
+
+    The first step is that after a restart, and its videos do not depend on it.
+    """
     per_epoch = len(usable) // size
-    epoch, batch = divmod(step, per_epoch)
-    order = np.random.default_rng([seed, Stream.RANK_EPOCHS, epoch]).permutation(usable)
-    return np.sort(order[batch * size : (batch + 1) * size])
+    order = usable
+    for step in count(first):
+        epoch, batch = divmod(step, per_epoch)
+        if step == first or batch == 0:
+            order = np.random.default_rng([seed, Stream.RANK_EPOCHS, epoch]).permutation(usable)
+        yield np.sort(order[batch * size : (batch + 1) * size])
 
 
 def _groups(towers: Towers, config: RankerConfig) -> list[dict[str, object]]:

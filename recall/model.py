@@ -120,7 +120,13 @@ class RecallModel:
 
         tower: runs the video tower elsewhere; None: in this process
         """
-        hidden, attention = self.encode(tower or self.videos, self.video_views(videos))
+        return self.queries_of(videos, self.video_views(videos), tower)
+
+    def queries_of(
+        self, videos: Sequence[VideoEmbeddings], views: Views, tower: TowerForward | None = None
+    ) -> list[RecallQuery]:
+        """Return the videos as `queries` does, from their views."""
+        hidden, attention = self.encode(tower or self.videos, views)
         return [
             RecallQuery(
                 video,
@@ -139,7 +145,10 @@ class RecallModel:
         dense: (N, dim) of the available views, zeros where a tag lacks one; a view left out is missing for all
         """
         zeros = {view: np.zeros((len(names), dim), np.float32) for view, dim in self.tags.dims.items()}
-        views = views_of(names, {view: dense.get(view, zeros[view]) for view in zeros}, self.features)
+        return self.tag_rows(views_of(names, {view: dense.get(view, zeros[view]) for view in zeros}, self.features))
+
+    def tag_rows(self, views: Views) -> FloatRows:
+        """Return unit rows (N, D) of tags as `encode_tags` does, from their views."""
         rows, _ = self.encode(self.tags, views)
         return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9), np.float32)
 

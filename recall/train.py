@@ -45,44 +45,58 @@ class TagInputs:
     dense: Mapping[str, FloatRows]  # view -> (N, dim), zeros for a tag without it
 
 
-def fit_recall_model(
-    videos: Sequence[VideoEmbeddings],
-    tags: TagLists,
-    uploaders: Indices,
-    catalog: TagInputs,
-    config: RecallModelConfig,
-    seed: int,
-    progress: Progress,
-) -> RecallModel:
-    """Train the recall model on V labelled videos.
+@dataclass(frozen=True, slots=True, eq=False)
+class ModelInputs:
+    """The towers' inputs of V labelled videos, of which some are trained on, and of the catalog's N tags.
 
-    tags:      catalog rows of each video
-    uploaders: (V,) equal numbers for videos of one uploader
+    Reading the n-grams of all texts takes minutes for a hundred thousand videos, so each is read once, for training and
+    for encoding afterwards.
+    """
+
+    features: NgramFeatures  # fitted on the videos that are trained on
+    videos: Views  # V
+    tags: Views  # N
+    rows: Indices  # (n,) the videos that are trained on, of V
+
+    @classmethod
+    def of(
+        cls, videos: Sequence[VideoEmbeddings], rows: Indices, catalog: TagInputs, config: RecallModelConfig
+    ) -> "ModelInputs":
+        """Return the inputs of V videos; rows: as in the fields."""
+        texts = [video.text for video in videos]
+        training_texts = [texts[row] for row in rows.tolist()]
+        features = NgramFeatures.fit(training_texts, config.ngrams) if config.ngrams else NgramFeatures.none()
+        training = [videos[row] for row in rows.tolist()]
+        dims = {m: next((len(video.rows[m]) for video in training if m in video.rows), 0) for m in VIEWS}
+        views = views_of(texts, {m: dense_rows(videos, m, dim) for m, dim in dims.items() if dim}, features)
+        return cls(features, views, views_of(catalog.names, catalog.dense, features), rows)
+
+
+def fit_recall_model(
+    inputs: ModelInputs, tags: TagLists, uploaders: Indices, config: RecallModelConfig, seed: int, progress: Progress
+) -> RecallModel:
+    """Train the recall model on the n videos of `inputs.rows`.
+
+    tags:      catalog rows of each video, n
+    uploaders: (n,) equal numbers for videos of one uploader
     Raises NothingToLearnError if no tag is used by enough uploaders.
     """
-    texts = [video.text for video in videos]
-    features = NgramFeatures.fit(texts, config.ngrams) if config.ngrams else NgramFeatures.none()
-    dims = {m: next((len(video.rows[m]) for video in videos if m in video.rows), 0) for m in VIEWS}
-    views = views_of(texts, {m: dense_rows(videos, m, dim) for m, dim in dims.items() if dim}, features)
-    tag_views = views_of(catalog.names, catalog.dense, features)
-    return _fit(TrainingVideos.of(views, tag_views, tags, uploaders, config), features, config, seed, progress)
+    data = TrainingVideos.of(inputs.videos.rows(inputs.rows), inputs.tags, tags, uploaders, config)
+    return _fit(data, inputs.features, config, seed, progress)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Leaves:
     """Indices of the tables that a batch touches, as leaves of the graph; their gradients go back into the tables."""
 
-    video_sums: Tensor  # (2B, D) summed n-gram vectors
-    tag_sums: Tensor  # (M, D)
+    sums: Tensor  # (2B + M, D) summed n-gram vectors of the videos, then of the tags
     label_vectors: Tensor  # (labels, D)
     label_bias: Tensor  # (labels,)
 
     @classmethod
     def of(cls, model: RecallModel, batch: Batch) -> "_Leaves":
-        vectors = model.table[batch.used].numpy()
         return cls(
-            torch.from_numpy(batch.video_ngrams @ vectors).requires_grad_(),
-            torch.from_numpy(batch.tag_ngrams @ vectors).requires_grad_(),
+            torch.from_numpy(batch.ngrams @ model.table[batch.used].numpy()).requires_grad_(),
             model.weights[batch.labels].requires_grad_(),
             model.bias[batch.labels].requires_grad_(),
         )
@@ -121,8 +135,8 @@ def _fit(
             loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(modules.parameters(), 1.0)
             optimizer.step()
-            video_grad, tag_grad = _grad(leaves.video_sums).numpy(), _grad(leaves.tag_sums).numpy()
-            gradient = batch.video_ngrams.T @ video_grad + batch.tag_ngrams.T @ tag_grad
+            # By n-gram: each row of the gradient, of which there are many, is written once.
+            gradient = batch.ngrams.T.tocsr() @ _grad(leaves.sums).numpy()
             table.step(torch.from_numpy(batch.used), torch.from_numpy(gradient), share)
             weights.step(torch.from_numpy(batch.labels), _grad(leaves.label_vectors), share)
             bias.step(torch.from_numpy(batch.labels), _grad(leaves.label_bias), share)
@@ -150,13 +164,14 @@ def _losses(
     """
     size = len(batch.weight)
     present = modality_dropout(torch.from_numpy(batch.videos.present), config.view_dropout, view_drops)
-    h, _ = model.videos(_values(leaves.video_sums, batch.videos), present)
+    video_sums, tag_sums = torch.split(leaves.sums, [len(batch.videos), len(batch.tags)])
+    h, _ = model.videos(_values(video_sums, batch.videos), present)
     present = modality_dropout(_at_least_ngrams(batch.tags), config.view_dropout, view_drops)
-    tags, _ = model.tags(_values(leaves.tag_sums, batch.tags), present)
+    tags, _ = model.tags(_values(tag_sums, batch.tags), present)
 
-    logits = h[:size] @ leaves.label_vectors.T + leaves.label_bias - log_drawn[known[batch.labels]]
+    logits = h[:size] @ leaves.label_vectors.T + (leaves.label_bias - log_drawn[known[batch.labels]])
     linear = _weighted(LOSSES[config.loss], logits, batch.label_pairs, batch.weight)
-    cosines = model.head(h[:size], tags) + model.tag_bias[batch.named] - log_drawn[batch.named]
+    cosines = model.head(h[:size], tags) + (model.tag_bias[batch.named] - log_drawn[batch.named])
     similarity = _weighted(softmax, cosines, batch.named_pairs, batch.weight)
     units = functional.normalize(h, dim=1)
     near = contrastive(units[:size], units[size:], batch.alike, config.temperature)

@@ -27,6 +27,7 @@ class TrainingVideos:
     tags: Views
     known: sparse.csr_matrix  # (V, N) ones where a video has a tag
     holders: sparse.csr_matrix  # (N, V) the same by tag
+    counts: Indices  # (N,) videos with each tag
     uploaders: Indices  # (V,)
     visible: NDArray[np.bool_]  # (V,) videos with any view
     usable: Indices  # videos to train on: with a view and a label
@@ -55,15 +56,16 @@ class TrainingVideos:
         usable = np.flatnonzero(visible & (known[:, labels].getnnz(axis=1) > 0))
         weights = 1.0 / np.sqrt(np.bincount(number)[number])
         weights = (weights / weights[usable].mean()).astype(np.float32)
-        return cls(videos, tags, known, known.T.tocsr(), uploaders, visible, usable, labels, label_of, weights)
+        holders = known.T.tocsr()
+        counts = np.diff(holders.indptr)
+        return cls(videos, tags, known, holders, counts, uploaders, visible, usable, labels, label_of, weights)
 
     def partner(self, video: int, generator: np.random.Generator) -> int:
         """Draw another uploader's video with a common tag, rarer tags first; the video itself where there is none."""
         tags = self.known.indices[self.known.indptr[video] : self.known.indptr[video + 1]]
-        counts = np.diff(self.holders.indptr)[tags]
-        tags = tags[(counts > 1) & (self.label_of[tags] >= 0)]
+        tags = tags[(self.counts[tags] > 1) & (self.label_of[tags] >= 0)]
         if len(tags):
-            chances = 1.0 / np.diff(self.holders.indptr)[tags]
+            chances = 1.0 / self.counts[tags]
             tag = generator.choice(tags, p=chances / chances.sum())
             others = self.holders.indices[self.holders.indptr[tag] : self.holders.indptr[tag + 1]]
             others = others[(self.uploaders[others] != self.uploaders[video]) & self.visible[others]]
@@ -85,8 +87,7 @@ class Batch:
     videos: Views  # (2B,) the videos, then their partners
     tags: Views  # (M,)
     used: Indices  # rows of the n-gram table
-    video_ngrams: sparse.csr_matrix  # (2B, used)
-    tag_ngrams: sparse.csr_matrix  # (M, used)
+    ngrams: sparse.csr_matrix  # (2B + M, used) of the videos, then of the tags
     labels: Indices  # positions among the labels of the linear branch
     label_pairs: tuple[Indices, Indices]  # (video, position in `labels`) of true pairs
     named: Indices  # (M,) catalog rows of the tags
@@ -110,13 +111,12 @@ class Batch:
         named = np.unique(generator.choice(np.r_[known.indices, drawn], config.likened))
         is_named = np.isin(known.indices, named)
         videos, tags = data.videos.rows(np.r_[rows, partners]), data.tags.rows(named)
-        used, video_ngrams, tag_ngrams = _compact(videos.ngrams, tags.ngrams, config.ngram_dropout, generator)
+        used, ngrams = _compact(videos.ngrams, tags.ngrams, config.ngram_dropout, generator)
         return cls(
             videos=videos,
             tags=tags,
             used=used,
-            video_ngrams=video_ngrams,
-            tag_ngrams=tag_ngrams,
+            ngrams=ngrams,
             labels=labels,
             label_pairs=(pairs[label >= 0], np.searchsorted(labels, label[label >= 0])),
             named=named,
@@ -129,15 +129,10 @@ class Batch:
 
 def _compact(
     videos: sparse.csr_matrix, tags: sparse.csr_matrix, dropout: float, generator: np.random.Generator
-) -> tuple[Indices, sparse.csr_matrix, sparse.csr_matrix]:
+) -> tuple[Indices, sparse.csr_matrix]:
     """Return the table rows that a batch touches, and n-grams over those alone, with dropout for the videos'."""
     used, columns = np.unique(np.r_[videos.indices, tags.indices].astype(np.int64), return_inverse=True)
     kept = (generator.random(len(videos.data)) >= dropout) / np.float32(1 - dropout)
-    of_videos, of_tags = columns[: len(videos.indices)], columns[len(videos.indices) :]
-    return (
-        used,
-        sparse.csr_matrix(
-            (videos.data * kept.astype(np.float32), of_videos, videos.indptr), (videos.shape[0], len(used))
-        ),
-        sparse.csr_matrix((tags.data, of_tags, tags.indptr), (tags.shape[0], len(used))),
-    )
+    values = np.r_[videos.data * kept.astype(np.float32), tags.data]
+    starts = np.r_[videos.indptr, videos.indptr[-1] + tags.indptr[1:]]
+    return used, sparse.csr_matrix((values, columns, starts), (videos.shape[0] + tags.shape[0], len(used)))

@@ -17,15 +17,21 @@ def starts_of(lengths: ArrayLike) -> Indices:
     return np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
 
 
+def lengths_of(starts: Indices, rows: Indices) -> Indices:
+    """Return the lengths (m,) of some of the lists, without a pass over all of them; starts, rows: as `positions_of`"""
+    return np.asarray(starts[rows + 1] - starts[rows], np.int64)
+
+
 def positions_of(starts: Indices, rows: Indices) -> Indices:
     """Return the positions in the packed array of the items of some lists, one list after the other.
 
     starts: (n + 1,) of the packed lists
     rows:   (m,) the lists, in any order, repeats allowed
     """
-    lengths = np.diff(starts)[rows]
+    lengths = lengths_of(starts, rows)
     ends = np.cumsum(lengths, dtype=np.int64)
-    return np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts[rows] - (ends - lengths), lengths)
+    positions = np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts[rows] - (ends - lengths), lengths)
+    return np.asarray(positions, np.int64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,7 +60,7 @@ class TagLists:
 
     def only(self, video_rows: Indices) -> "TagLists":
         """Return the lists of some of the videos, in the order of `video_rows`; repeats are allowed."""
-        lengths = np.diff(self.starts)[video_rows]
+        lengths = lengths_of(self.starts, video_rows)
         return TagLists(starts_of(lengths), self.tag_rows[positions_of(self.starts, video_rows)])
 
 
@@ -96,7 +102,7 @@ class Tokens:
 
     def only(self, rows: Indices) -> "Tokens":
         """Return the tokens of some of the items, in the order of `rows`."""
-        lengths = np.diff(self.starts)[rows]
+        lengths = lengths_of(self.starts, rows)
         return Tokens(starts_of(lengths), self.values[positions_of(self.starts, rows)])
 
 

@@ -50,9 +50,11 @@ class RowAdagrad:
         share:    in (0, 1]
         """
         flat = gradient[:, None] if gradient.ndim == 1 else gradient
-        self._squares[rows] += flat.square().mean(dim=1)
-        scale = share * self._rate / (self._squares[rows].sqrt() + self._epsilon)
-        self.table[rows] -= (flat * scale[:, None]).reshape(gradient.shape)
+        # A norm and index_add_ pass over the gradient twice, without copies of it; a few passes are most of a step.
+        squares = self._squares[rows] + torch.linalg.vector_norm(flat, dim=1).square() / flat.shape[1]
+        self._squares[rows] = squares
+        scale = share * self._rate / (squares.sqrt() + self._epsilon)
+        self.table.index_add_(0, rows, (flat * scale[:, None]).reshape(gradient.shape), alpha=-1)
 
     def step_summed(self, rows: Tensor, gradient: Tensor, share: float) -> None:
         """Update rows that may repeat, after summing the gradients of each.

@@ -91,7 +91,7 @@ class RankerConfig(Branch):
     offsets: TagOffsetsConfig = TagOffsetsConfig()
     batch: Annotated[int, Field(ge=2)] = 64
     at_once: PositiveInt = (
-        4096  # videos or tags in memory together; larger steps are computed in two passes (GradCache)
+        16_384  # videos or tags in memory together; larger steps are computed in two passes (GradCache)
     )
     device: Literal["auto", "cpu", "cuda"] = "auto"  # auto: a GPU if torch finds one
     processes: PositiveInt | None = None  # for training, one per GPU; None: one for each GPU, or one on the CPU

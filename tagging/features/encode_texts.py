@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tagging.features.base import TextEncoder
 from tagging.features.encode import cut_text_warning
@@ -34,3 +35,34 @@ def encode_texts(
         finally:
             table.flush()
     return table, keys
+
+
+class StoredTexts:
+    """A TextEncoder through the feature store, for the names of tags: the next training finds them encoded.
+
+    Rows are rounded to half precision, as the store keeps them. One call reads the store once, so pass all texts to it.
+    """
+
+    def __init__(self, encoder: TextEncoder, store: FeatureStore, progress: Progress) -> None:
+        self.dim = encoder.dim
+        self.fingerprint = encoder.fingerprint
+        self.max_tokens = encoder.max_tokens
+        self._encoder = encoder
+        self._store = store
+        self._progress = progress
+
+    def token_counts(self, texts: Sequence[str]) -> NDArray[np.int64]:
+        return self._encoder.token_counts(texts)
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """B texts, none of them empty -> (B, D) rows."""
+        rows = np.empty((len(texts), self.dim), np.float32)
+        if not len(texts):
+            return rows
+        table, keys = encode_texts(texts, self._encoder, self._store, self._progress)
+        positions: dict[str, list[int]] = {}
+        for position, key in enumerate(keys):
+            positions.setdefault(key, []).append(position)
+        for key, stored in table.read(keys):
+            rows[positions[key]] = stored.tokens
+        return rows

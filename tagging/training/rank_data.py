@@ -18,6 +18,7 @@ from tagging.bert import Bert
 from tagging.config.random_streams import Stream
 from tagging.config.rank import NegativesConfig, RankerConfig
 from tagging.errors import NothingToLearnError
+from tagging.features.encode_texts import StoredTexts
 from tagging.features.weights import bert_folder
 from tagging.progress import Progress
 from tagging.ragged import TagLists, Tokens, starts_of
@@ -78,7 +79,9 @@ def build_rank_data(
     catalog, tags = training_set.catalog, training_set.labelled.tags
     texts = _text_states(text_encoder, config)
     text = texts.of_videos(training_set.embeddings)
-    names = _encode_names(tag_texts(catalog), texts, progress)
+    # The feature store is read once in a call.
+    at_once = len(catalog) if isinstance(text_encoder, StoredTexts) else NAMES_AT_ONCE
+    names = _encode_names(tag_texts(catalog), texts, at_once, progress)
     uploaders = training_set.labelled.uploader_numbers()
     graph = build_graph(tags, len(catalog), uploaders).filter_edges(min_uploaders=config.edge_uploaders)
     generator = np.random.default_rng([seed, Stream.RANK_TAG_WALKS])
@@ -125,11 +128,11 @@ def _text_states(text_encoder: RowEncoder | None, config: RankerConfig) -> TextS
     return EncoderRows(text_encoder)
 
 
-def _encode_names(names: Sequence[str], texts: TextStates, progress: Progress) -> Tokens:
+def _encode_names(names: Sequence[str], texts: TextStates, at_once: int, progress: Progress) -> Tokens:
     parts = []
     with progress.track("encode tag names", len(names)) as advance:
-        for start in range(0, len(names), NAMES_AT_ONCE):
-            parts.append(texts.of_texts(names[start : start + NAMES_AT_ONCE]))
+        for start in range(0, len(names), at_once):
+            parts.append(texts.of_texts(names[start : start + at_once]))
             advance(len(parts[-1]))
     lengths = np.concatenate([np.diff(part.starts) for part in parts])
     return Tokens(starts_of(lengths), np.concatenate([part.values for part in parts]))

@@ -20,7 +20,7 @@ from recall.merge import merge
 from recall.model import RecallModel, save_tag_rows
 from recall.name_words import NameWords
 from recall.query import RecallQuery
-from recall.train import TagInputs, fit_recall_model
+from recall.train import ModelInputs, TagInputs, fit_recall_model
 from tagging.bundle.indexes import build_tag_index, build_video_indexes
 from tagging.bundle.labelled_videos import LabelledVideos
 from tagging.bundle.manifest import ExtractorEntry, RecallModelEntry
@@ -136,16 +136,14 @@ def _fit_recall_model(
     assert recall.learnt is not None
     catalog, labelled = training_set.catalog, training_set.labelled.only(split.train)
     tag_inputs = _tag_inputs(catalog, names.vectors, labelled, recall.learnt, seed, progress)
-    model: RecallModel = fit_recall_model(
-        [training_set.embeddings[row] for row in split.train.tolist()], labelled.tags, labelled.uploader_numbers(),
-        tag_inputs, recall.learnt, seed, progress,
-    )  # fmt: skip
-    queries = model.queries(training_set.embeddings)
-    texts = model.features.transform([video.text for video in training_set.embeddings])
-    tag_vectors = model.encode_tags(tag_inputs.names, tag_inputs.dense)
+    inputs = ModelInputs.of(training_set.embeddings, split.train, tag_inputs, recall.learnt)
+    uploaders = labelled.uploader_numbers()
+    model: RecallModel = fit_recall_model(inputs, labelled.tags, uploaders, recall.learnt, seed, progress)
+    queries = model.queries_of(training_set.embeddings, inputs.videos)
+    tag_vectors = model.tag_rows(inputs.tags)
     index = build_tag_index(model, tag_vectors, recall, seed)
     extractor = _fit_extractor(labelled, catalog, seed)
-    return _FittedModel(RecallModelParts(model, index, texts), extractor, tag_vectors, queries)
+    return _FittedModel(RecallModelParts(model, index, inputs.videos.ngrams), extractor, tag_vectors, queries)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

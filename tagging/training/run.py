@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -26,6 +26,7 @@ from tagging.bundle.manifest import (
 )
 from tagging.config.root import Config
 from tagging.errors import InvalidManifestError, NothingToLearnError
+from tagging.features.encode_texts import StoredTexts
 from tagging.features.extract import extract
 from tagging.features.factory import Encoders, load_encoders
 from tagging.features.read import missing_warnings
@@ -74,6 +75,7 @@ class _Run:
 
     config: Config  # settled
     encoders: Encoders
+    stored: Encoders  # the same, with texts through the feature store
     progress: Progress
     watch: Stopwatch
 
@@ -118,7 +120,8 @@ def train(
         encoders = load_encoders(config.encoders)
     for warning in missing_warnings(encoders).values():
         logger.warning("%s", warning)
-    run = _Run(settle_config(config, hardware, encoders), encoders, progress, watch)
+    stored = replace(encoders, text=encoders.text and StoredTexts(encoders.text, store, progress))
+    run = _Run(settle_config(config, hardware, encoders), encoders, stored, progress, watch)
     selected = _read_manifests(manifests, columns, run)
     if aliases:
         require_known(aliases, merged_into, (row.tags for row in selected.kept))
@@ -179,7 +182,7 @@ def _write_names(folder: Path, catalog: TagCatalog, run: _Run) -> NamesEntry | N
     if not needs_name_vectors(run.config.recall):
         return None
     with run.watch("encode names"):
-        return write_name_sources(folder, catalog, run.encoders, run.config.recall.names)
+        return write_name_sources(folder, catalog, run.stored, run.config.recall.names)
 
 
 def _train_recall(folder: Path, training_set: TrainingSet, names: NamesEntry | None, run: _Run) -> TrainedRecall | None:
@@ -202,7 +205,7 @@ def _train_rank(
     with run.watch("learn rank"):
         with _skipped_if_nothing_to_learn("no ranker is trained"):
             if ranker_to_train(run.config) is not None:
-                trained = train_rank(training_set, recall, run.encoders.text, run.config, run.progress, checkpoint)
+                trained = train_rank(training_set, recall, run.stored.text, run.config, run.progress, checkpoint)
                 trained.save(folder)
         ranker = RecallProbabilityRanker() if trained is None else trained.ranker
         predictions = predict_held_out(ranker, training_set, recall.control_candidates)

@@ -128,6 +128,13 @@ def named_alone(encoder: TowerEncoder, name: str, graph_row: Floats | None = Non
     return np.asarray(encoder.towers.encode_tags(TagInput(states(encoder, name), graph))[0].numpy())
 
 
+def test_names_of_the_catalog_are_not_encoded_again(scorer: TagScorer) -> None:
+    rows = np.array([1, TAGS, TAGS + 1])
+    marked = {1: "cat", TAGS: "dog", TAGS + 1: "red piano"}  # training marks the tags of held-out videos as new
+    candidates = Candidates(rows, ("text",), np.ones((3, 1), np.float32), new=marked)
+    assert list(scorer.new_tag_vectors([candidates])) == ["dog", "red piano"]
+
+
 def test_cosines_are_those_of_each_video_and_name_read_alone(scorer: TagScorer, places: Floats) -> None:
     names = names_of(TAGS, 1)
     spread = []

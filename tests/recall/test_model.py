@@ -12,15 +12,20 @@ from recall.channels.tag_similarity import TagSimilarity
 from recall.index.flat import FlatIndex
 from recall.model import RecallModel
 from recall.tower import NGRAMS, Tower
-from recall.train import TagInputs, fit_recall_model
+from recall.train import ModelInputs, TagInputs, fit_recall_model
 from tagging.config.recall import RecallModelConfig
 from tagging.progress import Silent
 from tagging.types import VideoEmbeddings
 from tests.support.topics import LEARNT, NAMES, Topics, lists, topics
 
+CATALOG = TagInputs(NAMES, {})
 
-def trained_on(data: Topics, config: RecallModelConfig = LEARNT, seed: int = 7) -> RecallModel:
-    return fit_recall_model(data.videos, data.tags, data.uploaders, TagInputs(NAMES, {}), config, seed, Silent())
+
+def trained_on(
+    data: Topics, config: RecallModelConfig = LEARNT, seed: int = 7, catalog: TagInputs = CATALOG
+) -> RecallModel:
+    inputs = ModelInputs.of(data.videos, np.arange(len(data.videos)), catalog, config)
+    return fit_recall_model(inputs, data.tags, data.uploaders, config, seed, Silent())
 
 
 def like_names(trained: RecallModel, limit: int) -> TagSimilarity:
@@ -161,9 +166,7 @@ def test_the_values_of_a_missing_view_have_no_effect() -> None:
 def test_a_model_trained_with_the_graph_finds_tags_outside_the_graph() -> None:
     data = topics(160, seed=1)
     embeddings = np.random.default_rng(0).standard_normal((len(NAMES), 4)).astype(np.float32)
-    trained = fit_recall_model(
-        data.videos, data.tags, data.uploaders, TagInputs(NAMES, {"graph": embeddings}), LEARNT, 7, Silent()
-    )
+    trained = trained_on(data, catalog=TagInputs(NAMES, {"graph": embeddings}))
     assert set(trained.tags.dims) == {"graph"}
     [video] = trained.queries([VideoEmbeddings({}, title="kitten purr")])
     rows, tag_rows = TagSimilarity.index_rows(trained, trained.encode_tags(NAMES))  # as if all of them were new
@@ -186,14 +189,27 @@ def test_without_ngrams_the_model_uses_the_dense_views_only() -> None:
 
 
 def test_an_added_tag_has_the_bias_that_training_gives_a_tag_without_videos() -> None:
-    data, short = topics(64, seed=1), LEARNT.model_copy(update={"epochs": 1})
-    inputs = TagInputs(NAMES, {})
-    trained = fit_recall_model(data.videos, data.tags, data.uploaders, inputs, short, 3, Silent())
+    trained = trained_on(topics(64, seed=1), LEARNT.model_copy(update={"epochs": 1}), seed=3)
     want = trained.tag_bias[NAMES.index("kitten recipe")].item()
     extended = trained.with_unused_tags(2)
     assert torch.equal(extended.tag_bias[: len(NAMES)], trained.tag_bias)
     assert extended.tag_bias[len(NAMES) :].tolist() == pytest.approx([want, want], abs=1e-4)
     assert extended.with_unused_tags(1).tag_bias[-1].item() == pytest.approx(want, abs=1e-4)
+
+
+def test_encoding_the_inputs_of_training_equals_reading_the_texts_again() -> None:
+    data = topics(80, seed=1, frames=True)
+    rows = np.arange(0, 80, 2)
+    inputs = ModelInputs.of(data.videos, rows, CATALOG, LEARNT)
+    tags = data.tags.only(rows)
+    trained = fit_recall_model(inputs, tags, data.uploaders[rows], LEARNT, 7, Silent())
+    again = trained_on(
+        replace(data, videos=[data.videos[row] for row in rows.tolist()], tags=tags, uploaders=data.uploaders[rows])
+    )
+    assert torch.equal(trained.table, again.table)
+    for got, want in zip(trained.queries_of(data.videos, inputs.videos), again.queries(data.videos), strict=True):
+        np.testing.assert_array_equal(got.hidden, want.hidden)
+    np.testing.assert_array_equal(trained.tag_rows(inputs.tags), again.encode_tags(NAMES))
 
 
 def test_speech_is_a_view_of_its_own_that_only_its_videos_have() -> None:
