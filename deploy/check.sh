@@ -49,7 +49,7 @@ unit() {
 }
 
 check "Dockerfile: hadolint" hadolint docker/Dockerfile
-check "shell scripts: shellcheck" shellcheck check.sh docker/*.sh
+check "shell scripts: shellcheck" shellcheck check.sh gpu-check.sh docker/*.sh
 check "compose: schema" check-jsonschema --builtin-schema vendor.compose-spec compose/compose{,.triton,.triton-tls}.yaml
 check "Kubernetes: schemas of $KUBERNETES" kubernetes-validate --strict -k "$KUBERNETES" \
     kubernetes/base/{namespace,bundles,deployment,service,autoscaler,disruption-budget,network-policy}.yaml \
