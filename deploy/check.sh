@@ -49,8 +49,8 @@ unit() {
 }
 
 check "Dockerfile: hadolint" hadolint docker/Dockerfile
-check "shell scripts: shellcheck" shellcheck check.sh docker/*.sh
-check "compose: schema" check-jsonschema --builtin-schema vendor.compose-spec compose/compose.yaml compose/compose.triton.yaml
+check "shell scripts: shellcheck" shellcheck check.sh gpu-check.sh docker/*.sh
+check "compose: schema" check-jsonschema --builtin-schema vendor.compose-spec compose/compose{,.triton,.triton-tls}.yaml
 check "Kubernetes: schemas of $KUBERNETES" kubernetes-validate --strict -k "$KUBERNETES" \
     kubernetes/base/{namespace,bundles,deployment,service,autoscaler,disruption-budget,network-policy}.yaml \
     kubernetes/triton/triton.yaml
@@ -58,6 +58,7 @@ if has kubectl "Kubernetes: kustomize" "https://kubernetes.io/docs/tasks/tools";
     cd kubernetes || exit 1
     check "Kubernetes: kustomize base" kustomized base
     check "Kubernetes: kustomize triton" kustomized triton
+    check "Kubernetes: kustomize triton-tls" kustomized triton-tls
     cd ..
 fi
 if has promtool "Prometheus: rules, their tests, configuration" "Debian: apt-get install prometheus"; then

@@ -87,6 +87,33 @@ def check_command(
     _print_checked(checked)
 
 
+@app.command("prune")
+def prune_command(
+    repository: Annotated[Path, typer.Argument(metavar="REPO", help="Model repository of `videotag triton export`.")],
+    keep: Annotated[int, typer.Option("--keep", min=1, metavar="N", help="Number of bundles, those exported last.")],
+    output: options.Output = Format.table,
+) -> None:
+    """Remove old bundles from a model repository, with the versions of models that no other bundle needs.
+
+    A service that still uses a removed bundle fails when Triton is next restarted: switch it first.
+
+    [bold]Examples[/bold]
+
+    videotag triton prune models --keep 2
+    """
+    from tagging.triton.prune import prune
+
+    rows = [asdict(model) for model in prune(repository, keep)]
+    if output is Format.json:
+        print_json({"models": rows})
+        return
+    print_table([{name: _listed(value) for name, value in row.items()} for row in rows])
+
+
+def _listed(value: object) -> object:
+    return ", ".join(map(str, value)) or "none" if isinstance(value, tuple) else value
+
+
 def _check(repository: Path, endpoint: "Endpoint") -> "list[Checked]":
     from tagging.triton.check import check_server
 

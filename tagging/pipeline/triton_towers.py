@@ -79,11 +79,12 @@ def towers_on_triton(models: PipelineModels, manifest: BundleManifest, client: T
 
 def triton_models(models: PipelineModels) -> list[TritonModel]:
     """Return the models on Triton that a bundle runs."""
-    return [
-        *models_of(models.encoders.present().values()),
-        *_of_recall(models.recall_stage),
-        *_of_ranker(models.ranker),
-    ]
+    return [*models_of(models.encoders.present().values()), *towers_of(models)]
+
+
+def towers_of(models: PipelineModels) -> list[TritonModel]:
+    """Return the towers on Triton that a bundle runs."""
+    return [*_of_recall(models.recall_stage), *_of_ranker(models.ranker)]
 
 
 def _video_tower(tower: Tower, fingerprint: str, client: TritonClient) -> TritonVideoTower:

@@ -19,7 +19,7 @@ from tagging.service.config import ServiceConfig
 from tagging.service.interceptors.chain import build_interceptors
 from tagging.service.interceptors.drain import DrainInterceptor
 from tagging.service.malloc_trim import trim_periodically
-from tagging.service.net.tls import ServerCertificate, warn_before_expiry
+from tagging.service.net.tls import ServerCertificate, TritonClientCertificate, warn_before_expiry
 from tagging.service.observe.observation import Observation, build_observation, exposing, readings
 from tagging.service.observe.triton import ObservedTriton, TritonCollector, watch_triton
 from tagging.store.database.migrate import migrate
@@ -86,9 +86,13 @@ async def _observed(
         metrics_port = await stack.enter_async_context(exposing(observation.registry, values, observe.metrics))
         await stack.enter_async_context(checking(opened.database, health, metrics, observe.health))
         if opened.triton is not None:
-            observed = ObservedTriton(opened.triton, lambda: opened.bundles.active.snapshot.tagger.models)
+            path = config.triton_tls.certificate if config.triton_tls is not None else None
+            shown = TritonClientCertificate(path) if path is not None else None
+            observed = ObservedTriton(opened.triton, lambda: opened.bundles.active.snapshot.tagger.models, shown)
             observation.registry.register(TritonCollector(observed))
             await stack.enter_async_context(running(watch_triton(observed, health, observe.health)))
+            if shown is not None:
+                await stack.enter_async_context(running(warn_before_expiry(shown)))
         await stack.enter_async_context(running(trim_periodically()))
         if certificate is not None:
             await stack.enter_async_context(running(warn_before_expiry(certificate)))

@@ -6,11 +6,8 @@ last: a server that reads the repository meanwhile finds complete models.
 """
 
 import errno
-import fcntl
-import os
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version as package_version
 from pathlib import Path
@@ -39,6 +36,7 @@ from tagging.triton.repository import (
     VersionEntry,
     check_files,
     hashes,
+    locked,
     read_manifest,
     version_of,
     with_version,
@@ -144,10 +142,11 @@ def _with_bundle(
 ) -> RepositoryManifest:
     fingerprints = {str(modality): fingerprint for modality, fingerprint in encoders.fingerprints().items()}
     bundle = BundleEntry(encoders=fingerprints, models={model.model: model.version for model in exported})
+    others = {version: entry for version, entry in before.bundles.items() if version != manifest.version}
     return RepositoryManifest(
         packages={name: package_version(name) for name in PACKAGES},
         models=models,
-        bundles={**before.bundles, manifest.version: bundle},
+        bundles={**others, manifest.version: bundle},  # in the order of their latest exports, for prune.py
     )
 
 
@@ -176,7 +175,7 @@ def _publish(partial: Path, repository: Path, before: RepositoryManifest) -> Non
             message = f"{repository} cannot be written: {error.strerror}"  # an empty mount point, for example
             raise OutputUnwritableError(message, "name a folder in it") from error
         return
-    with _locked(repository):
+    with locked(repository):
         if read_manifest(repository) != before:
             raise overtaken
         for folder in sorted(path for path in partial.iterdir() if path.is_dir()):
@@ -194,14 +193,3 @@ def _publish_model(folder: Path, target: Path) -> None:
     (target / CPU_FILE).parent.mkdir(exist_ok=True)
     for file in CONFIG_FILES:
         (folder / file).replace(target / file)
-
-
-@contextmanager
-def _locked(repository: Path) -> Iterator[None]:
-    """Let one export at a time change the repository."""
-    handle = os.open(repository, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)

@@ -11,6 +11,10 @@ A version is never changed. A bundle whose encoder is in the repository shares i
 number, so that bundles are served side by side.
 """
 
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -125,3 +129,14 @@ def _named(arrays: Arrays, prefix: str) -> Arrays:
 def hashes(folder: Path) -> dict[str, str]:
     """Return the sha256 of each file of a folder, by name."""
     return {path.name: file_sha256(path) for path in sorted(folder.iterdir())}
+
+
+@contextmanager
+def locked(repository: Path) -> Iterator[None]:
+    """Let one command at a time change the repository."""
+    handle = os.open(repository, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)

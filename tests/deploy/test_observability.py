@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, get_args
 
@@ -41,6 +42,7 @@ class OneModel:
 
     models = (SimpleNamespace(spec=SimpleNamespace(name="text")),)
     client = SimpleNamespace(availability=Availability(), reloads=0)
+    certificate = SimpleNamespace(ends=datetime.now(UTC))
 
 
 @pytest.fixture(scope="module")

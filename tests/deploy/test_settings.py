@@ -1,6 +1,7 @@
 """Settings in deploy/ agree with the service and with each other."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -101,3 +102,63 @@ def test_every_alert_is_tested_with_series() -> None:
         for sample in expected["exp_samples"]
     ]
     assert fires == [f'{{alertname="{rule["alert"]}"}}' for group in alerts["groups"] for rule in group["rules"]]
+
+
+@pytest.mark.parametrize(
+    ("secured", "plain"),
+    [
+        ("compose/service.triton-tls.toml", "compose/service.toml"),
+        ("kubernetes/triton-tls/service.toml", "kubernetes/base/service.toml"),
+    ],
+)
+def test_the_settings_with_tls_to_triton_differ_in_nothing_else(secured: str, plain: str) -> None:
+    config = read_service_config(DEPLOY / secured)
+    assert config.triton == "grpcs://triton:8001"
+    assert config.triton_tls is not None
+    assert {file.name for file in config.triton_tls.files} == {"ca.crt", "tls.crt", "tls.key"}
+    without_triton = config.model_copy(update={"triton": None, "triton_tls": None})
+    assert without_triton == read_service_config(DEPLOY / plain)
+
+
+def test_compose_mounts_the_certificates_where_service_and_triton_read_them() -> None:
+    (plain,), (secured,) = documents("compose/compose.triton.yaml"), documents("compose/compose.triton-tls.yaml")
+    service, triton = secured["services"]["videotag"], secured["services"]["triton"]
+    settings_file, folder = (volume.rsplit(":", 2)[1] for volume in service["volumes"])
+    assert service["command"] == ["serve", "--config", settings_file]
+    config = read_service_config(DEPLOY / "compose" / Path(settings_file).name)
+    assert config.triton_tls is not None
+    assert {str(file.parent) for file in config.triton_tls.files} == {folder}
+    before = plain["services"]["triton"]["command"]
+    (certificates,) = (volume.rsplit(":", 2)[1] for volume in triton["volumes"])
+    assert triton["command"] == before + tls_options(certificates)
+
+
+def test_the_pods_with_tls_mount_the_certificates_where_they_are_read() -> None:
+    (overlay,) = documents("kubernetes/triton-tls/kustomization.yaml")
+    (patched,) = documents("kubernetes/triton/kustomization.yaml")
+    patches = {patch["target"]["name"]: yaml.safe_load(patch["patch"]) for patch in overlay["patches"]}
+    config = read_service_config(DEPLOY / "kubernetes" / "triton-tls" / "service.toml")
+    assert config.triton_tls is not None
+
+    (deployment,) = documents("kubernetes/base/deployment.yaml")
+    arguments = deployment["spec"]["template"]["spec"]["containers"][0]["args"]
+    arguments += [step["value"] for step in yaml.safe_load(patched["patches"][0]["patch"])]
+    tested, replaced, mounted, _ = patches["videotag"]
+    assert arguments[int(tested["path"].rpartition("/")[2])] == tested["value"]
+    assert (replaced["path"], replaced["value"]) == (tested["path"], config.triton)
+    assert {str(file.parent) for file in config.triton_tls.files} == {mounted["value"]["mountPath"]}
+
+    *added, mounted, volume = patches["triton"]
+    assert [step["value"] for step in added] == tls_options(mounted["value"]["mountPath"])
+    assert volume["value"]["name"] == mounted["value"]["name"]
+
+
+def tls_options(folder: str) -> list[str]:
+    """Triton's options for mutual TLS with the certificates of a folder."""
+    return [
+        "--grpc-use-ssl=true",
+        "--grpc-use-ssl-mutual=true",
+        f"--grpc-root-cert={folder}/ca.crt",
+        f"--grpc-server-cert={folder}/tls.crt",
+        f"--grpc-server-key={folder}/tls.key",
+    ]

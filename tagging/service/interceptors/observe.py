@@ -93,18 +93,20 @@ class TelemetryInterceptor(grpc.aio.ServerInterceptor):
                 raise
             finally:
                 in_flight.dec()
-                seconds = self._clock() - started_s
-                self._metrics.request_seconds.labels(method, code.name).observe(seconds)
-                if call.error is not None:
-                    self._metrics.rejected(call.error)
                 span.set_attribute("rpc.grpc.status_code", code.value[0])
                 if code in _FAULTS:
                     span.set_status(trace.StatusCode.ERROR)
-                self._log(call, code, seconds, context)
+                # gRPC sends the response in this step of the loop, once the handler has returned; the record of the
+                # call is written in the next one, so that the client does not wait for it.
+                seconds, peer = self._clock() - started_s, context.peer()
+                asyncio.get_running_loop().call_soon(self._record, call, code, seconds, peer)
 
-    def _log(self, call: Call, code: StatusCode, seconds: float, context: Context) -> None:
-        fields = {"code": code.name, "seconds": round(seconds, 6), "peer": context.peer()}
+    def _record(self, call: Call, code: StatusCode, seconds: float, peer: str) -> None:
+        """Count and log a call that has ended."""
+        self._metrics.request_seconds.labels(call.method, code.name).observe(seconds)
+        fields = {"code": code.name, "seconds": round(seconds, 6), "peer": peer}
         if call.error is not None:
+            self._metrics.rejected(call.error)
             fields["reason"] = error_reason(call.error)
         logger.info("call", extra=fields)
 

@@ -1,4 +1,4 @@
-"""TLS of the service: the server certificate, its expiry, and the authority of client certificates."""
+"""TLS of the service: the server certificate, the authority of client certificates, and the expiry of certificates."""
 
 import asyncio
 import logging
@@ -8,7 +8,8 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import NoReturn
+from pathlib import Path
+from typing import NoReturn, Protocol
 
 import grpc
 from cryptography import x509
@@ -29,6 +30,17 @@ class _Loaded:
     ends: datetime | None  # earliest expiry of the certificates in the file; None if they cannot be parsed
 
 
+class Certificate(Protocol):
+    """A certificate in a file."""
+
+    @property
+    def path(self) -> Path: ...
+
+    @property
+    def ends(self) -> datetime | None:
+        """The time from which it, or one of its chain, is refused; None if it cannot be parsed. Thread-safe."""
+
+
 class ServerCertificate:
     """The certificate of the server, reloaded when its files change: connections opened afterwards get the new one.
 
@@ -37,6 +49,7 @@ class ServerCertificate:
 
     def __init__(self, config: TlsConfig, clock: Callable[[], float] = time.time) -> None:
         paths = [config.certificate, config.key, *([config.client_ca] if config.client_ca else [])]
+        self.path = config.certificate
         self._files = Reloading(paths, lambda: _read(config), clock)
         self._requires_client = config.client_ca is not None
 
@@ -55,8 +68,25 @@ class ServerCertificate:
         )
 
 
+class TritonClientCertificate:
+    """The certificate that this process shows to Triton: its expiry, read again when its file changes.
+
+    A connection that lasts keeps the former certificate, but the next one takes the file's, so the file counts. Raises
+    InvalidConfigError for a file that cannot be read.
+    """
+
+    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
+        self.path = path
+        self._file = Reloading([path], lambda: _expiry_of(path), clock)
+
+    @property
+    def ends(self) -> datetime | None:
+        """The time from which Triton refuses the certificate or one of its chain. Thread-safe."""
+        return self._file.current()
+
+
 async def warn_before_expiry(
-    certificate: ServerCertificate,
+    certificate: Certificate,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
 ) -> NoReturn:
@@ -65,7 +95,8 @@ async def warn_before_expiry(
         ends = certificate.ends
         if ends is not None and ends - clock() < EXPIRES_SOON:
             days = round((ends - clock()) / timedelta(days=1), 1)
-            logger.warning("the certificate expires soon", extra={"ends": ends.isoformat(), "days_left": days})
+            fields = {"file": str(certificate.path), "ends": ends.isoformat(), "days_left": days}
+            logger.warning("the certificate expires soon", extra=fields)
         await sleep(WARN_EVERY.total_seconds())
 
 
@@ -107,6 +138,13 @@ def _expiry(certificates: bytes) -> datetime | None:
         return min(certificate.not_valid_after_utc for certificate in x509.load_pem_x509_certificates(certificates))
     except ValueError:  # this parser is stricter than OpenSSL, which accepted them
         return None
+
+
+def _expiry_of(path: Path) -> datetime | None:
+    try:
+        return _expiry(path.read_bytes())
+    except OSError as error:
+        raise InvalidConfigError(f"{path} cannot be read: {error.strerror}", "expected a certificate, PEM") from error
 
 
 def _contents(config: TlsConfig) -> tuple[bytes, bytes, bytes | None]:

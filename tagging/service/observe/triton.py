@@ -20,6 +20,7 @@ from tagging.features.triton.model import TritonModel
 from tagging.pipeline.models import PipelineModels
 from tagging.pipeline.triton_towers import triton_models
 from tagging.service.config import HealthConfig
+from tagging.service.net.tls import TritonClientCertificate
 from tagging.service.observe.health import Health
 
 DEPENDENCY = "triton"
@@ -27,10 +28,11 @@ DEPENDENCY = "triton"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ObservedTriton:
-    """A connection to Triton and the models of the active bundle."""
+    """A connection to Triton, the models of the active bundle, and this process's certificate."""
 
     client: TritonClient
     active: Callable[[], PipelineModels]
+    certificate: TritonClientCertificate | None = None  # None: without mutual TLS
 
     @property
     def models(self) -> list[TritonModel]:
@@ -58,7 +60,7 @@ async def watch_triton(triton: ObservedTriton, health: Health, config: HealthCon
 
 
 class TritonCollector(Collector):
-    """Prometheus collector of the state of the models and of repairs."""
+    """Prometheus collector of the state of the models, of repairs, and of the client certificate."""
 
     def __init__(self, triton: ObservedTriton) -> None:
         self._triton = triton
@@ -80,3 +82,10 @@ class TritonCollector(Collector):
         yield CounterMetricFamily(
             "tagging_triton_reloads", "Models on Triton that had died and were reloaded.", value=client.reloads
         )
+        certificate = self._triton.certificate
+        if certificate is not None and (ends := certificate.ends) is not None:
+            yield GaugeMetricFamily(
+                "tagging_triton_certificate_expiry_timestamp_seconds",
+                "Expiry of the certificate that is shown to Triton, Unix time.",
+                value=ends.timestamp(),
+            )

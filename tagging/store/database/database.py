@@ -79,15 +79,13 @@ class Database:
 
     async def _in_time(self, transaction: Coroutine[Any, Any, T]) -> T:
         patience_s = self._patience_s()
-        try:
-            async with asyncio.timeout(patience_s):
-                return await self.background.run(self._translated(transaction))
-        except TimeoutError as error:
-            if patience_s < min(SLOW_S, self._answer_timeout_s):
-                raise DeadlineExceededError("the deadline passed during a database query", "give more time") from error
-            raise BackendUnavailableError(
-                f"the database {self.display_name} did not answer in time", RETRY_HINT
-            ) from error
+        running = self.background.start(self._translated(transaction))
+        await asyncio.wait((running,), timeout=patience_s)  # does not cancel it, as the caller's cancellation does not
+        if running.done():
+            return running.result()
+        if patience_s < min(SLOW_S, self._answer_timeout_s):
+            raise DeadlineExceededError("the deadline passed during a database query", "give more time")
+        raise BackendUnavailableError(f"the database {self.display_name} did not answer in time", RETRY_HINT)
 
     async def _translated(self, transaction: Coroutine[Any, Any, T]) -> T:
         with translate_errors(self.display_name):

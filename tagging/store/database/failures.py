@@ -43,9 +43,14 @@ UNAVAILABLE = {
 
 @contextmanager
 def translate_errors(display_name: str) -> Iterator[None]:
-    """shown: what to call the database."""
+    """display_name: what to call the database."""
     try:
         yield
+    except sqlite3.Error as error:  # of a statement that was given to the driver itself
+        known = _of_file(error, display_name)
+        if known is None:
+            raise
+        raise known from error
     except NoConnectionLeftError as error:
         raise BackendUnavailableError(
             f"the database {display_name} is busy: no connection was free in time", RETRY_HINT

@@ -22,7 +22,8 @@ BETWEEN_S = 0.01  # retry interval where SQLite does not wait
 class FileEngine:
     def __init__(self, url: URL, options: Mapping[str, Any]) -> None:
         """options: of create_engine"""
-        self._engine = create_engine(url, **options)
+        # Last in, first out: each connection caches pages, and the cache of one that wrote last is the only valid one.
+        self._engine = create_engine(url, pool_use_lifo=True, **options)
         event.listen(self._engine, "connect", _set_up)
         event.listen(self._engine, "begin", _begin)
         self._writer = self._engine.execution_options(writes=True)
@@ -31,7 +32,7 @@ class FileEngine:
         self._free = asyncio.Semaphore(options["pool_size"])
         # SQLite has one writer, and the others poll, so that one of them may starve. Here
         # the writers of this process take turns.
-        self._writing = asyncio.Lock()
+        self._writing = asyncio.Semaphore(1)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         def run() -> T:
@@ -62,7 +63,10 @@ class FileEngine:
         finally:
             self._free.release()
 
-    async def _get(self, turn: asyncio.Lock | asyncio.Semaphore) -> None:
+    async def _get(self, turn: asyncio.Semaphore) -> None:
+        if not turn.locked():  # no other transaction waits either, so no timer is needed
+            await turn.acquire()
+            return
         try:
             async with asyncio.timeout(self._wait_s):
                 await turn.acquire()
@@ -102,4 +106,5 @@ def _keep_a_wal(cursor: sqlite3.Cursor) -> None:
 def _begin(connection: Connection) -> None:
     # A transaction that began as a reader fails at once, without waiting, if another has written meanwhile.
     if connection.get_execution_options().get("writes", False):
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        # By the driver: SQLAlchemy's execution of a statement takes several times as long as this one.
+        connection.connection.cursor().execute("BEGIN IMMEDIATE")

@@ -25,6 +25,7 @@ from tagging.types import LabelledVideo
 
 app = typer.Typer(help="Measure videotag and its baselines on real tags.", no_args_is_help=True)
 
+DEVICES = ("cuda", "cpu")
 BACKENDS = ("flat", "faiss", "hnsw", "ivf-pq")
 RUNS = ("loop", "local", "ray")  # of a batch
 
@@ -292,6 +293,28 @@ def triton_command(
     from tagging.tools.benchmarks.triton import compare
 
     options.print_tables({"encoders": compare(bundle or paths.default_bundle(), url, seconds, calls, seed)}, form)
+
+
+@app.command("gpu")
+def gpu_command(
+    bundle: cli_options.Bundle = None,
+    device: Annotated[
+        str, typer.Option("--device", parser=options.one_of(DEVICES), metavar=options.choices(DEVICES))
+    ] = "cuda",
+    seconds: Annotated[
+        float, typer.Option("--seconds", min=0.1, metavar="S", help="For each encoder and index.")
+    ] = 5.0,
+    videos: Annotated[int, typer.Option("--videos", min=1, metavar="N", help="Encoded at once.")] = 16,
+    steps: Annotated[int, typer.Option("--steps", min=1, metavar="N", help="Of each training.")] = 40,
+    rows: Annotated[int, typer.Option("--rows", min=1_000, metavar="N", help="Rows to index.")] = 500_000,
+    seed: Seed = SEED,
+    form: options.Format = options.TableFormat.table,
+) -> None:
+    """Measure the encoders, training with 10 and 400 negatives, and index search on a GPU."""
+    from tagging.tools.benchmarks.gpu import Sizes, measure_gpu
+
+    sizes = Sizes(seconds=seconds, videos=videos, steps=steps, index_rows=rows)
+    options.print_tables(measure_gpu(bundle or paths.default_bundle(), device, sizes, seed), form)
 
 
 @app.command("composite")

@@ -1,4 +1,4 @@
-"""Encoders on a Triton server against the same encoders in this process: latency of a video, throughput when saturated.
+"""Networks on a Triton server against the same ones in this process: latency of a video, throughput when saturated.
 
 Both take turns, because other work on the machine changes over time; the ratio of a row is more reliable than its
 times. Inputs are random: the time of a network does not depend on their content.
@@ -6,53 +6,48 @@ times. Inputs are random: the time of a network does not depend on their content
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-import numpy as np
-
 from tagging.bundle.files import read_manifest
-from tagging.features.factory import Encoders, load_encoders
+from tagging.features.factory import load_encoders
 from tagging.features.triton.client import TritonClient
-from tagging.types import Frames, Sound
+from tagging.pipeline.load import load_tagger
+from tagging.pipeline.models import encode
+from tagging.pipeline.stages import untimed
+from tagging.pipeline.triton_towers import towers_of
+from tagging.tools.benchmarks.encoding_work import WORDS, Work, encoding_work
+from tagging.types import VideoRef
 
-FRAMES, SOUND_S, TITLES = 16, 10, 1  # of a video
-WORDS = ("how", "to", "bake", "bread", "at", "home", "with", "rye", "flour", "and", "seeds")
 ROUNDS = 5
-
-Work = Callable[[], Any]
 
 
 def compare(bundle: Path, url: str, seconds: float, calls_at_once: int, seed: int) -> list[dict[str, Any]]:
-    """Return a row for each modality of the bundle, and one for all of them: a whole video.
+    """Return a row for each modality of the bundle, one for all of them: a whole video, and one for its towers if any.
 
     seconds: of saturation for each row and side; calls_at_once: to the server
     """
     config = read_manifest(bundle).config.encoders.model_copy(update={"speech": None, "screen": None})
     with TritonClient(url) as client:
-        local, remote = _work(load_encoders(config), seed), _work(load_encoders(config, client), seed)
-        return [_row(name, local[name], remote[name], seconds, calls_at_once) for name in local]
+        local, remote = encoding_work(load_encoders(config), seed), encoding_work(load_encoders(config, client), seed)
+        rows = [_row(name, local[name], remote[name], seconds, calls_at_once) for name in local]
+        return [*rows, *tower_rows(bundle, client, seconds, calls_at_once)]
 
 
-def _work(encoders: Encoders, seed: int) -> dict[str, Work]:
-    """Return what encodes each modality of one video; its media are decoded and prepared."""
-    rng = np.random.default_rng(seed)
-    work: dict[str, Work] = {}
-    if (text := encoders.text) is not None:
-        titles = [" ".join(rng.choice(WORDS, 8)) for _ in range(TITLES)]
-        work["text"] = lambda: text.encode(titles)
-    if (frames := encoders.frames) is not None:
-        pixels = rng.integers(0, 256, (FRAMES, 360, 640, 3), np.uint8)
-        pictures = frames.prepare(Frames(pixels, np.arange(float(FRAMES))))
-        work["frames"] = lambda: frames.encode(pictures)
-    if (audio := encoders.audio) is not None:
-        samples = rng.normal(0, 0.1, SOUND_S * 16_000).astype(np.float32)
-        examples = audio.prepare(Sound(samples))
-        work["audio"] = lambda: audio.encode(examples)
-    parts = list(work.values())
-    return {**work, "video": lambda: [part() for part in parts]}
+def tower_rows(bundle: Path, client: TritonClient, seconds: float, calls_at_once: int) -> list[dict[str, Any]]:
+    """Return a row for recall and rank of a video that is encoded, whose towers run here or on Triton.
+
+    It has a title only. There is no row for a bundle without towers.
+    """
+    with load_tagger(bundle) as local, load_tagger(bundle, triton=client) as remote:
+        if not towers_of(remote.models):
+            return []
+        encoded = encode(local.models.encoders, [local.read(VideoRef("video", title=" ".join(WORDS)))], untimed)
+        here, there = (partial(tagger.models.score, encoded, untimed) for tagger in (local, remote))
+        return [_row("recall and rank, towers", here, there, seconds, calls_at_once)]
 
 
 def _row(name: str, local: Work, remote: Work, seconds: float, calls_at_once: int) -> dict[str, Any]:
@@ -68,7 +63,7 @@ def _row(name: str, local: Work, remote: Work, seconds: float, calls_at_once: in
     p50 = {side: median(values) for side, values in latencies.items()}
     rate = {side: median(values) for side, values in rates.items()}
     return {
-        "encodes": name,
+        "work": name,
         "in-process p50, ms": round(p50["local"], 2),
         "Triton p50, ms": round(p50["triton"], 2),
         "overhead, ms": round(p50["triton"] - p50["local"], 2),

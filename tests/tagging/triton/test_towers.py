@@ -23,6 +23,7 @@ from tagging.pipeline.stages import untimed
 from tagging.pipeline.tagger import Tagger
 from tagging.pipeline.triton_towers import triton_models
 from tagging.progress import Silent
+from tagging.tools.benchmarks.triton import tower_rows
 from tagging.triton.export import export_bundle
 from tagging.types import MODALITIES, RankInput, VideoRef
 from tests.support.build_once import build_once
@@ -191,3 +192,10 @@ def test_batches_and_checks_are_run_over_mutual_tls(
 def test_modalities_of_the_bundle_have_networks(local: Tagger) -> None:
     """Otherwise this file tests less than it says."""
     assert set(local.models.encoders.present()) == set(MODALITIES)
+
+
+def test_the_cost_of_the_towers_requests_is_measured(client: TritonClient, learnt_bundle: Path) -> None:
+    (row,) = tower_rows(learnt_bundle, client, seconds=0.5, calls_at_once=2)
+    assert row["work"] == "recall and rank, towers"
+    assert row["Triton p50, ms"] > 0
+    assert row["Triton videos/s"] > 0

@@ -24,7 +24,7 @@ from tagging.service.clients.tokens import new_token
 from tagging.service.config import TlsConfig
 from tagging.service.interceptors.auth import AuthInterceptor
 from tagging.service.interceptors.errors import ErrorInterceptor
-from tagging.service.net.tls import ServerCertificate, warn_before_expiry
+from tagging.service.net.tls import ServerCertificate, TritonClientCertificate, warn_before_expiry
 from tests.support.clocks import Clock
 
 TOKEN, TOKEN_SHA256 = new_token()
@@ -301,3 +301,28 @@ def test_a_certificate_that_expires_soon_is_logged_daily(
     warned = [vars(record) for record in caplog.records]
     assert [record["days_left"] for record in warned] == logged_days
     assert all(record["levelname"] == "WARNING" and record["ends"] == NOON.isoformat() for record in warned)
+
+
+def test_the_expiry_of_the_certificate_for_triton_follows_its_file(
+    tmp_path: Path, authority: trustme.CA, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = Clock()
+    path = write(tmp_path, authority, ends=NOON).certificate
+    certificate = TritonClientCertificate(path, clock)
+    assert certificate.ends == NOON
+    renewed = authority.issue_cert("service", not_after=NOON + timedelta(days=90)).cert_chain_pems[0].bytes()
+    path.write_bytes(renewed)
+    clock.now += 100
+    assert certificate.ends == NOON + timedelta(days=90)
+    path.unlink()
+    clock.now += 100
+    assert certificate.ends == NOON + timedelta(days=90)
+    assert "changed files cannot be used" in caplog.text
+    path.write_bytes(b"no certificate")
+    clock.now += 100
+    assert certificate.ends is None
+
+
+def test_a_certificate_for_triton_that_is_missing_is_one_error(tmp_path: Path) -> None:
+    with pytest.raises(InvalidConfigError, match=r"tls\.crt cannot be read"):
+        TritonClientCertificate(tmp_path / "tls.crt")

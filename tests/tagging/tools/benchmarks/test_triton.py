@@ -8,6 +8,7 @@ import pytest
 
 from tagging.features.factory import load_encoders
 from tagging.tools.benchmarks import triton
+from tagging.tools.benchmarks.encoding_work import FRAMES, SOUND_S, encoding_work
 from tests.support.configs import tiny_config
 
 
@@ -27,7 +28,7 @@ class NoServer:
 def test_a_row_for_each_modality_and_one_for_the_video(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(triton, "TritonClient", NoServer)
     rows = triton.compare(tiny_bundle, "grpc://host:1", seconds=0.01, calls_at_once=2, seed=1)
-    assert [row["encodes"] for row in rows] == ["text", "frames", "audio", "video"]
+    assert [row["work"] for row in rows] == ["text", "frames", "audio", "video"]
     for row in rows:
         assert row["in-process videos/s"] > 0
         assert row["Triton videos/s"] > 0
@@ -35,8 +36,8 @@ def test_a_row_for_each_modality_and_one_for_the_video(tiny_bundle: Path, monkey
 
 def test_both_sides_encode_the_same_input() -> None:
     encoders = load_encoders(tiny_config().encoders)
-    first, second = (triton._work(encoders, seed=3) for _ in range(2))
+    first, second = (encoding_work(encoders, seed=3) for _ in range(2))
     for name in ("text", "frames", "audio"):
         rows: Any = first[name]()
         np.testing.assert_array_equal(rows, second[name]())
-    assert [len(part) for part in first["video"]()] == [triton.TITLES, triton.FRAMES, 10]
+    assert [len(part) for part in first["video"]()] == [1, FRAMES, SOUND_S]
