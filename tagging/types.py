@@ -57,6 +57,15 @@ class LabelledVideo:
     split: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class CategorisedVideo(LabelledVideo):
+    """A labelled video with its place in the categories of its platform; "" where it is unknown."""
+
+    category: str = ""
+    subcategory: str = ""
+    language: str = ""  # as the manifest states it
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Frames:
     """Decoded frames of a video, upright, in the order of time."""

@@ -1,29 +1,31 @@
 """Manifests: tables of videos as JSONL, CSV or parquet.
 
-A row has `video_id` and optionally `uri`, `title`, `description`, `tags`, `split`, `uploader_id`
-(`language` and `category` are accepted and not read). A relative `uri` is relative to the folder of the manifest, which
-may be in a bucket. `video_id` and `uploader_id` may be whole numbers (12.0 is "12"); `tags` is a list, or the text of a
-list as JSON or Python writes it; in CSV also names joined with `|`. A comma does not separate tags, as names contain
-commas: a CSV with such cells is reported once.
+A row has `video_id` and optionally `uri`, `title`, `description`, `tags`, `split`, `uploader_id`, and `category`,
+`subcategory` and `language`, which only `read_categorised` reads. A relative `uri` is relative to the folder of the
+manifest, which may be in a bucket. Ids and categories may be whole numbers (12.0 is "12"); `tags` is a list, or the
+text of a list as JSON or Python writes it; in CSV also names joined with `|`. A comma does not separate tags, as names
+contain commas: a CSV with such cells is reported once.
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tagging.errors import InvalidManifestError
 from tagging.manifests.filters import Condition
 from tagging.manifests.formats import read_rows
 from tagging.manifests.source import ManifestSource
 from tagging.manifests.values import FieldError, id_of, shown, tags_of, text_of
-from tagging.types import LabelledVideo, VideoRef
+from tagging.types import CategorisedVideo, LabelledVideo, VideoRef
 
 logger = logging.getLogger(__name__)
 
-FIELDS = ("video_id", "uri", "title", "description", "tags", "split", "language", "category", "uploader_id")
-RowOrError = LabelledVideo | InvalidManifestError
+FIELDS = (
+    "video_id", "uri", "title", "description", "tags", "split", "language", "category", "subcategory", "uploader_id"
+)  # fmt: skip
+Row = TypeVar("Row", bound=LabelledVideo)
 
 
 def read_labelled(paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[LabelledVideo]:
@@ -32,10 +34,12 @@ def read_labelled(paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator
 
     columns: field -> column of the file, if they differ.
     """
-    for row in _rows(paths, columns, with_tags=True):
-        if isinstance(row, InvalidManifestError):
-            raise row
-        yield row
+    yield from _raise_errors(_rows(paths, columns, _parse_labelled))
+
+
+def read_categorised(paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[CategorisedVideo]:
+    """Return the rows of all manifests with tags, categories and language. Raises as `read_labelled`."""
+    yield from _raise_errors(_rows(paths, columns, _parse_categorised))
 
 
 def read_videos(
@@ -46,7 +50,7 @@ def read_videos(
     manifest:   a path, or the address of an object such as s3://bucket/backlog.parquet
     conditions: all of them hold for the rows that are read; an unreadable row has no fields to compare
     """
-    for row in _rows([manifest], columns, conditions, with_tags=False):
+    for row in _rows([manifest], columns, _parse_untagged, conditions):
         yield row if isinstance(row, InvalidManifestError) else row.video
 
 
@@ -63,13 +67,20 @@ def parse_columns(pairs: Sequence[str]) -> dict[str, str]:
     return columns
 
 
+def _raise_errors(rows: Iterator[Row | InvalidManifestError]) -> Iterator[Row]:
+    for row in rows:
+        if isinstance(row, InvalidManifestError):
+            raise row
+        yield row
+
+
 def _rows(
     manifests: Sequence[Path | str],
     columns: Mapping[str, str],
+    parse: Callable[[Mapping[str, Any], ManifestSource], Row],
     conditions: Sequence[Condition] = (),
-    *,
-    with_tags: bool,
-) -> Iterator[RowOrError]:
+) -> Iterator[Row | InvalidManifestError]:
+    """Yield the parsed rows; parse: raises FieldError for a record that cannot be read."""
     seen: dict[bytes, str] = {}  # by hash: a manifest may have millions of long ids
     for source in (ManifestSource(str(manifest)) for manifest in manifests):
         column_of = {field: columns.get(field, field) for field in FIELDS}
@@ -81,7 +92,7 @@ def _rows(
             if not all(condition.holds(record) for condition in conditions):
                 continue
             try:
-                row = _parse(record, source, with_tags)
+                row = parse(record, source)
             except FieldError as error:
                 yield InvalidManifestError(f"{source}: {location}: {error}")
                 continue
@@ -94,25 +105,43 @@ def _rows(
                 )
                 continue
             seen[key] = f"{source.name} {location}"
-            if with_tags and not has_commas and source.suffix == ".csv":
+            if row.tags and not has_commas and source.suffix == ".csv":
                 has_commas = _warn_of_commas(source, location, record.get("tags"))
             yield row
 
 
-def _parse(record: Mapping[str, Any], source: ManifestSource, with_tags: bool) -> LabelledVideo:
+def _parse_untagged(record: Mapping[str, Any], source: ManifestSource) -> LabelledVideo:
+    return LabelledVideo(_parse_video(record, source), (), text_of(record.get("split"), "split"))
+
+
+def _parse_labelled(record: Mapping[str, Any], source: ManifestSource) -> LabelledVideo:
+    video = _parse_video(record, source)
+    return LabelledVideo(video, tags_of(record.get("tags")), text_of(record.get("split"), "split"))
+
+
+def _parse_categorised(record: Mapping[str, Any], source: ManifestSource) -> CategorisedVideo:
+    return CategorisedVideo(
+        video=_parse_video(record, source),
+        tags=tags_of(record.get("tags")),
+        split=text_of(record.get("split"), "split"),
+        category=id_of(record.get("category"), "category"),  # platforms number their categories
+        subcategory=id_of(record.get("subcategory"), "subcategory"),
+        language=text_of(record.get("language"), "language"),
+    )
+
+
+def _parse_video(record: Mapping[str, Any], source: ManifestSource) -> VideoRef:
     video_id = id_of(record.get("video_id"), "video_id")
     if not video_id.strip():
         raise FieldError(f"video_id: expected text or a whole number, found {shown(record.get('video_id'))}")
     uri = text_of(record.get("uri"), "uri") or None
-    video = VideoRef(
+    return VideoRef(
         video_id=video_id,
         uri=None if uri is None else source.resolve(uri),
         title=text_of(record.get("title"), "title"),
         description=text_of(record.get("description"), "description"),
         uploader_id=id_of(record.get("uploader_id"), "uploader_id") or None,
     )
-    tags = tags_of(record.get("tags")) if with_tags else ()
-    return LabelledVideo(video, tags, text_of(record.get("split"), "split"))
 
 
 def _warn_of_commas(source: ManifestSource, location: str, tags: object) -> bool:

@@ -6,8 +6,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tagging.errors import InvalidManifestError
-from tagging.manifests.read import parse_columns, read_labelled, read_videos
-from tagging.types import LabelledVideo, VideoRef
+from tagging.manifests.read import parse_columns, read_categorised, read_labelled, read_videos
+from tagging.types import CategorisedVideo, LabelledVideo, VideoRef
 
 
 def write(folder: Path, kind: str, rows: list[dict[str, object]]) -> Path:
@@ -325,3 +325,18 @@ def test_no_message_contains_the_password_of_a_url(tmp_path: Path, line: str) ->
     with pytest.raises(InvalidManifestError) as caught:
         list(read_labelled([tmp_path / "v.jsonl"], {}))
     assert "secret" not in caught.value.message
+
+
+def test_categories_are_texts_or_numbers_and_only_their_reader_checks_them(tmp_path: Path) -> None:
+    rows: list[dict[str, object]] = [
+        {"video_id": "a", "tags": ["x"], "kind": 10, "subcategory": "Pop", "language": "en"},
+        {"video_id": "b", "tags": [], "kind": None},
+        {"video_id": "c", "tags": [], "kind": ["many"]},
+    ]
+    path = write(tmp_path, "jsonl", rows)
+    found = read_categorised([path], {"category": "kind"})
+    assert next(found) == CategorisedVideo(VideoRef("a"), ("x",), category="10", subcategory="Pop", language="en")
+    assert next(found) == CategorisedVideo(VideoRef("b"), ())
+    with pytest.raises(InvalidManifestError, match="line 3: category: expected text or a whole number"):
+        next(found)
+    assert len(list(read_labelled([path], {"category": "kind"}))) == 3
