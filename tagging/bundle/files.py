@@ -17,12 +17,12 @@ RESTORE = "restore the bundle, or train it again"
 
 
 @contextmanager
-def artifact_errors(folder: Path) -> Iterator[None]:
+def artifact_errors(folder: Path, hint: str = "train the bundle again") -> Iterator[None]:
     """Raise ArtifactCorruptError for any error that a malformed file of a bundle causes."""
     try:
         yield
     except (OSError, LookupError, TypeError, ValueError, AttributeError, RuntimeError, EOFError) as error:
-        raise ArtifactCorruptError(f"{folder} cannot be loaded: {error}", "train the bundle again") from error
+        raise ArtifactCorruptError(f"{folder} cannot be loaded: {error}", hint) from error
 
 
 def write_manifest(folder: Path, draft: BundleManifest) -> BundleManifest:
@@ -31,20 +31,29 @@ def write_manifest(folder: Path, draft: BundleManifest) -> BundleManifest:
     draft: the manifest, whose format, version, normalisation and files are replaced
     Returns the manifest as written. All files are synced to the disk.
     """
-    paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    files = {
-        path.relative_to(folder).as_posix(): FileEntry(sha256=file_sha256(path), bytes=path.stat().st_size)
-        for path in paths
-    }
+    files = seal_files(folder)
     unversioned = draft.model_copy(update={"format": FORMAT, "normalisation": VERSION, "files": files})
     digest = content_digest(unversioned.model_dump(mode="json"))
     manifest = unversioned.model_copy(update={"version": f"{draft.created:%Y%m%dT%H%M%SZ}-{digest}"})
+    write_synced(folder / MANIFEST, manifest.model_dump_json(indent=1) + "\n")
+    return manifest
+
+
+def seal_files(folder: Path) -> dict[str, FileEntry]:
+    """Sync every file below a folder to the disk; return size and hash of each by its relative path."""
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     for path in paths:
         _sync(path)
-    target = folder / MANIFEST
-    target.write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    _sync(target)
-    return manifest
+    return {
+        path.relative_to(folder).as_posix(): FileEntry(sha256=file_sha256(path), bytes=path.stat().st_size)
+        for path in paths
+    }
+
+
+def write_synced(path: Path, text: str) -> None:
+    """Write a text file in UTF-8 and sync it to the disk."""
+    path.write_text(text, encoding="utf-8")
+    _sync(path)
 
 
 def copy_missing_files(bundle: Path, folder: Path, manifest: BundleManifest) -> None:
@@ -83,7 +92,7 @@ def read_manifest(folder: Path) -> BundleManifest:
             "train it again: its tags were merged by other rules",
         )
     for name, entry in manifest.files.items():
-        _check_file(folder, name, entry)
+        check_file(folder, name, entry)
     return manifest
 
 
@@ -100,17 +109,18 @@ def _read_json(folder: Path, path: Path) -> object:
         raise ArtifactCorruptError(f"{path} cannot be read: {error}", RESTORE) from error
 
 
-def _check_file(folder: Path, name: str, entry: FileEntry) -> None:
+def check_file(folder: Path, name: str, entry: FileEntry, hint: str = RESTORE) -> None:
+    """Raise ArtifactCorruptError, which names the file, unless it has the stated size and hash."""
     path = folder / name
     try:
         size, sha256 = path.stat().st_size, file_sha256(path)
     except OSError as error:
-        raise ArtifactCorruptError(f"{folder}: {name} cannot be read: {error}", "restore the bundle") from error
+        raise ArtifactCorruptError(f"{folder}: {name} cannot be read: {error}", hint) from error
     if size != entry.bytes or sha256 != entry.sha256:
         raise ArtifactCorruptError(
             f"{folder}: {name} differs from the manifest ({size} bytes, expected {entry.bytes}; "
             f"sha256 {sha256[:12]}…, expected {entry.sha256[:12]}…)",
-            RESTORE,
+            hint,
         )
 
 

@@ -1,5 +1,6 @@
 """Loading of bundles: a tagger from a bundle's folder, checked against its manifest and the encoders at hand."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from rank.precision_control import HeldOutPredictions
 from rank.recall_probability import RecallProbabilityRanker
 from tagging import paths
 from tagging.bundle.files import artifact_errors, read_manifest
-from tagging.bundle.manifest import BundleManifest
+from tagging.bundle.manifest import BundleManifest, EncoderEntry
 from tagging.errors import ArtifactMismatchError
 from tagging.features.factory import Encoders, load_encoders
 from tagging.media.pool import DecodePool
@@ -116,13 +117,20 @@ def load_ranker(folder: Path, manifest: BundleManifest, encoders: Encoders, devi
 
 def check_encoders(manifest: BundleManifest, encoders: Encoders) -> None:
     """Raise ArtifactMismatchError unless the encoders at hand made the vectors of the bundle."""
-    stated = stated_fingerprints(manifest)
+    check_fingerprints(f"bundle {manifest.version}", manifest.encoders, encoders)
+
+
+def check_fingerprints(owner: str, stated: Mapping[str, EncoderEntry], encoders: Encoders) -> None:
+    """Raise ArtifactMismatchError unless every encoder at hand has the fingerprint that is stated for its modality.
+
+    owner: the artifact that states them, for the message
+    """
     for modality, found in encoders.fingerprints().items():
-        if found != stated.get(modality):
+        expected = stated[modality].fingerprint if modality in stated else None
+        if found != expected:
             raise ArtifactMismatchError(
-                f"bundle {manifest.version}: its {modality} encoder has fingerprint {stated.get(modality)}, "
-                f"the one here {found}",
-                "install the weights and packages the bundle was trained with, or train it again",
+                f"{owner}: its {modality} encoder has fingerprint {expected}, the one here {found}",
+                "install the weights and packages it was trained with, or train it again",
             )
 
 
