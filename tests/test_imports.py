@@ -42,14 +42,15 @@ ALLOWED: dict[str, set[str]] = {
     "service": {*VALUES, "store", "features", "bundle", "pipeline", "inspection", "videotag"},
     "training": {*VALUES, "store", *STAGES, "bundle", "pipeline", "maintenance"},
     "evaluation": {*VALUES, "store", *STAGES, "bundle", "pipeline", "maintenance", "training"},
+    "topics": {*VALUES, "store", *STAGES, "bundle", "pipeline"},
     "quickstart": {*VALUES, "store", "bundle", "pipeline", "training", "evaluation"},
     "cli": {
         *VALUES, "store", "features", "rank", "bundle", "pipeline", "triton", "jobs", "maintenance", "inspection",
-        "service", "training", "evaluation", "quickstart",
+        "service", "training", "evaluation", "topics", "quickstart",
     },
     "tools": {
         *VALUES, "store", *STAGES, "bundle", "pipeline", "jobs", "maintenance", "inspection", "service", "training",
-        "evaluation", "cli", "videotag",
+        "evaluation", "topics", "cli", "videotag",
     },
 }  # fmt: skip
 

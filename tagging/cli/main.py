@@ -24,6 +24,7 @@ from tagging.cli import (
     service,
     tag,
     tags,
+    topics,
     train,
     triton,
 )
@@ -48,6 +49,7 @@ app.command("serve")(serve.command)
 app.add_typer(ablate.app, name="ablate")
 app.add_typer(tags.app, name="tags")
 app.add_typer(labelled.app, name="labelled")
+app.add_typer(topics.app, name="topics")
 app.add_typer(feedback.app, name="feedback")
 app.add_typer(results.app, name="results")
 app.add_typer(models.app, name="models")

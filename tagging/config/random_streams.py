@@ -24,6 +24,10 @@ class Stream(IntEnum):
     RANK_EPOCHS = 13
     TRITON_SAMPLES = 14
     REVIEW_ORDER = 15
+    TOPIC_TAG_WALKS = 16
+    TOPIC_TRAINING = 17
+    TOPIC_CLUSTERS = 18
+    TOPIC_THRESHOLDS = 19
 
 
 class HoldoutSalt(IntEnum):

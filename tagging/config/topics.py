@@ -1,0 +1,72 @@
+"""Configuration of topics: learning, clustering and naming, and the TOML file that overrides it."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
+
+from tagging.config.base import Branch, Fraction
+from tagging.config.recall import DeepWalkConfig
+from tagging.errors import InvalidConfigError
+
+
+class MmoeConfig(Branch):
+    """The multi-gate mixture of experts (topics/mmoe.py) and its training.
+
+    experts, batch and rate are those of the paper; its 12,000 tags are the most used here, too.
+    """
+
+    experts: PositiveInt = 12
+    width: PositiveInt = 128  # of an expert's output, and so of the joint representation
+    dropout: Fraction = 0.2  # of the standardised encoder rows
+    modality_dropout: Fraction = 0.2
+    tag_loss: Literal["softmax", "decoupled", "asymmetric"] = "softmax"  # recall/loss.py; softmax: eq. 2
+    most_tags: PositiveInt = 12_000
+    min_tag_videos: PositiveInt = 5  # least videos of a tag that is a class
+    epochs: PositiveFloat = 20.0
+    least_steps: PositiveInt = 200  # few videos are repeated until then
+    batch: Annotated[int, Field(ge=2)] = 300
+    rate: PositiveFloat = 1e-3
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+
+
+class TopicsConfig(Branch):
+    """Topics of a pool of videos.
+
+    count:           number of topics; None: by the rule in topics/clusters.py
+    topics_a_video:  mean number of topics of a video, which decides the least similarity to a topic
+    """
+
+    mmoe: MmoeConfig = MmoeConfig()
+    walks: DeepWalkConfig = DeepWalkConfig(weight="videos")  # eq. 3 weighs edges by videos
+    min_tag_videos: PositiveInt = 2  # least videos of a tag with a vector
+    count: PositiveInt | None = None
+    topics_a_video: PositiveFloat = 4.0
+    names: PositiveInt = 5  # tags that describe a topic
+    examples: PositiveInt = 5  # representative videos of a topic
+    seed: NonNegativeInt = 7
+
+
+def load_topics_config(*paths: Path) -> TopicsConfig:
+    """Return the default configuration with the values of TOML files; later files override earlier ones.
+
+    Raises InvalidConfigError, which names the first invalid key.
+    """
+    config = TopicsConfig()
+    for path in paths:
+        try:
+            over = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise InvalidConfigError(f"cannot read {path}: {error}") from error
+        tree = config.model_dump()
+        for key, value in over.items():
+            below = tree.get(key)
+            tree[key] = {**below, **value} if isinstance(below, dict) and isinstance(value, dict) else value
+        try:
+            config = TopicsConfig.model_validate(tree)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            key = ".".join(str(part) for part in first["loc"])
+            raise InvalidConfigError(f"{path}: {key}: {first['msg']}") from error
+    return config

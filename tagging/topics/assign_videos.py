@@ -1,0 +1,88 @@
+"""Topics of new videos by a fitted model, without a refit."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from tagging.features.extract import extract
+from tagging.features.factory import load_encoders
+from tagging.media.read_ahead import Failure
+from tagging.pipeline.load import check_fingerprints, load_tagger
+from tagging.progress import Progress
+from tagging.store.features import FeatureStore
+from tagging.topics.files import read_model, read_topics_manifest
+from tagging.topics.model import Topic
+from tagging.topics.representation import HALVES
+from tagging.topics.space import certain
+from tagging.types import LabelledVideo
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class VideoTopics:
+    """The topics of a video, best first, and what they were found by."""
+
+    video_id: str
+    title: str
+    topics: tuple[tuple[Topic, float], ...]  # with the similarity, cosine in [-1, 1]
+    used: tuple[str, ...]  # content, tags
+
+
+def assign_topics(
+    folder: Path,
+    videos: Sequence[LabelledVideo],
+    store: FeatureStore,
+    progress: Progress,
+    *,
+    bundle: Path | None = None,
+) -> list[VideoTopics]:
+    """Return the topics of videos.
+
+    folder: the topic model
+    bundle: predicts the tags of videos that have none, which then count with their confidence; None: such videos are
+        compared by their content alone
+    Raises ArtifactError for a model or bundle that is missing, damaged or of other encoders.
+    """
+    manifest = read_topics_manifest(folder)
+    needs_media = any(video.video.uri is not None for video in videos)
+    configured = manifest.encoders_config
+    encoders = load_encoders(configured if needs_media else configured.of_text())
+    check_fingerprints(f"topic model {manifest.version}", manifest.encoders, encoders)
+    model = read_model(folder, manifest)
+    extraction = extract([video.video for video in videos], encoders, manifest.media, store, progress)
+    for failure in extraction.failures:
+        logger.warning("%s: media skipped: %s", failure.video.video_id, failure.error.message)
+    rows = model.space.represent(extraction.embeddings, _tags(videos, bundle, progress))
+    found = model.assign(rows)
+    return [
+        VideoTopics(
+            video.video.video_id,
+            video.video.title,
+            tuple((model.topics[topic], similarity) for topic, similarity in found.at(index)),
+            tuple(half for half, present in zip(HALVES, rows.present[index], strict=True) if present),
+        )
+        for index, video in enumerate(videos)
+    ]
+
+
+def _tags(videos: Sequence[LabelledVideo], bundle: Path | None, progress: Progress) -> list[Mapping[str, float]]:
+    """Return the names and confidences of each video's tags: its own, else those that the bundle predicts."""
+    tags: list[Mapping[str, float]] = [certain([tag for tag in video.tags if tag.strip()]) for video in videos]
+    untagged = [index for index, names in enumerate(tags) if not names]
+    if bundle is None or not untagged:
+        return tags
+    needs_media = any(videos[index].video.uri is not None for index in untagged)
+    with ExitStack() as stack:
+        tagger = stack.enter_context(load_tagger(bundle, reads_media=needs_media))
+        advance = stack.enter_context(progress.track("tag videos", len(untagged)))
+        answers = tagger.tag_many((videos[index].video for index in untagged), tagger.selection(None))
+        for index, answer in zip(untagged, answers, strict=True):
+            if isinstance(answer, Failure):
+                logger.warning("%s: not tagged: %s", answer.video.video_id, answer.error.message)
+            else:
+                tags[index] = {tag.name: tag.confidence for tag in answer.tags}
+            advance(1)
+    return tags

@@ -1,0 +1,180 @@
+"""Files of a topic model: written with the manifest last, and read only if every file is intact."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from pydantic import ValidationError
+from safetensors.torch import save_file
+
+from tagging.bundle.files import artifact_errors, check_file, seal_files, write_synced
+from tagging.bundle.manifest import content_digest
+from tagging.errors import ArtifactCorruptError, ArtifactMismatchError, ArtifactNotFoundError
+from tagging.files.tensors import read_tensors
+from tagging.tags.catalog import TagCatalog
+from tagging.text.normalise import VERSION
+from tagging.topics.assignment import Assignments
+from tagging.topics.manifest import FORMAT, MANIFEST, TopicsManifest
+from tagging.topics.mmoe import Mmoe
+from tagging.topics.model import Topic, TopicGroup, TopicModel
+from tagging.topics.naming import Example
+from tagging.topics.space import TopicSpace
+
+FIT_AGAIN = "restore the folder, or run `videotag topics fit` again"
+WEIGHTS = "model.safetensors"
+
+
+def write_model(
+    folder: Path, model: TopicModel, video_ids: Sequence[str], assignments: Assignments, draft: TopicsManifest
+) -> TopicsManifest:
+    """Write all files of a model into a folder; return the manifest as written.
+
+    video_ids, assignments: of the pool
+    draft: the manifest, whose format, version, normalisation and files are replaced
+    """
+    tensors = {f"mmoe.{key}": value for key, value in model.space.mmoe.state_dict().items()}
+    tensors |= {"centres": torch.from_numpy(model.centres), "tag_vectors": torch.from_numpy(model.space.tag_vectors)}
+    tensors["means"] = torch.from_numpy(model.space.means)
+    save_file({key: value.contiguous() for key, value in tensors.items()}, folder / WEIGHTS)
+    model.space.catalog.save(folder / "catalog.parquet")
+    pq.write_table(_topic_table(model.topics), folder / "topics.parquet")
+    pq.write_table(pa.Table.from_pylist([asdict(group) for group in model.groups], _GROUPS), folder / "groups.parquet")
+    pq.write_table(_video_table(model, video_ids, assignments), folder / "videos.parquet")
+    unversioned = draft.model_copy(update={"format": FORMAT, "normalisation": VERSION, "files": seal_files(folder)})
+    digest = content_digest(unversioned.model_dump(mode="json"))
+    manifest = unversioned.model_copy(update={"version": f"{draft.created:%Y%m%dT%H%M%SZ}-{digest}"})
+    write_synced(folder / MANIFEST, manifest.model_dump_json(indent=1) + "\n")
+    return manifest
+
+
+def read_topics_manifest(folder: Path) -> TopicsManifest:
+    """Return the manifest of an intact model: of this format, and every file exists and has the stated hash.
+
+    Raises ArtifactNotFoundError, ArtifactMismatchError for another format or text normalisation, and
+    ArtifactCorruptError.
+    """
+    tree = _read_json(folder)
+    found = tree.get("format") if isinstance(tree, dict) else None
+    if not isinstance(tree, dict) or found != FORMAT or "lineage" not in tree:
+        raise ArtifactMismatchError(
+            f"{folder}: no topic model of format {FORMAT}, found format {found!r}",
+            "give a folder of `videotag topics fit`; one of another version is fitted again",
+        )
+    try:
+        manifest = TopicsManifest.model_validate(tree)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise ArtifactCorruptError(f"{folder / MANIFEST}: {key}: {first['msg']}", FIT_AGAIN) from error
+    if not manifest.version.endswith(f"-{content_digest(tree)}"):
+        raise ArtifactCorruptError(
+            f"{folder / MANIFEST} was changed after the topic model {manifest.version} was made", FIT_AGAIN
+        )
+    if manifest.normalisation != VERSION:
+        raise ArtifactMismatchError(
+            f"{folder}: topic model of text normalisation {manifest.normalisation}, this videotag reads {VERSION}",
+            "fit it again: its tags were merged by other rules",
+        )
+    for name, entry in manifest.files.items():
+        check_file(folder, name, entry, FIT_AGAIN)
+    return manifest
+
+
+def read_model(folder: Path, manifest: TopicsManifest) -> TopicModel:
+    """Read the model of a checked folder. Raises ArtifactCorruptError for files that do not fit together."""
+    with artifact_errors(folder, FIT_AGAIN):
+        tensors, _ = read_tensors(folder / WEIGHTS)
+        mmoe = Mmoe(manifest.modalities, manifest.tasks, manifest.config.mmoe)
+        mmoe.load_state_dict(
+            {key.removeprefix("mmoe."): value for key, value in tensors.items() if key.startswith("mmoe.")}
+        )
+        topics, groups = read_topics(folder)
+        return TopicModel(
+            space=TopicSpace(
+                mmoe=mmoe.eval().requires_grad_(False),
+                catalog=TagCatalog.load(folder / "catalog.parquet"),
+                tag_vectors=tensors["tag_vectors"].numpy(),
+                means=tensors["means"].numpy(),
+            ),
+            centres=tensors["centres"].numpy(),
+            thresholds=manifest.thresholds,
+            topics=topics,
+            groups=groups,
+        )
+
+
+def read_topics(folder: Path) -> tuple[tuple[Topic, ...], tuple[TopicGroup, ...]]:
+    """Read the topics and their groups without the weights. Raises ArtifactCorruptError for other tables."""
+    with artifact_errors(folder, FIT_AGAIN):
+        return (
+            tuple(_topic(row) for row in pq.read_table(folder / "topics.parquet").to_pylist()),
+            tuple(
+                TopicGroup(row["name"], tuple(row["tags"]), tuple(row["topics"]))
+                for row in pq.read_table(folder / "groups.parquet").to_pylist()
+            ),
+        )
+
+
+_NAMES = pa.list_(pa.string())
+_EXAMPLE = pa.struct({"video_id": pa.string(), "title": pa.string(), "similarity": pa.float64()})
+_LANGUAGE = pa.struct({"language": pa.string(), "share": pa.float64()})
+_TOPICS = pa.schema(
+    {
+        "id": pa.int64(),
+        "name": pa.string(),
+        "tags": _NAMES,
+        "videos": pa.int64(),
+        "examples": pa.list_(_EXAMPLE),
+        "languages": pa.list_(_LANGUAGE),
+        "group": pa.int64(),
+    }
+)
+_GROUPS = pa.schema({"name": pa.string(), "tags": _NAMES, "topics": pa.list_(pa.int64())})
+
+
+def _topic_table(topics: Sequence[Topic]) -> pa.Table:
+    rows = []
+    for topic in topics:
+        shares = [{"language": name, "share": share} for name, share in topic.languages.items()]
+        rows.append({**asdict(topic), "languages": shares})
+    return pa.Table.from_pylist(rows, _TOPICS)
+
+
+def _topic(row: dict[str, object]) -> Topic:
+    examples, languages = row.pop("examples"), row.pop("languages")
+    assert isinstance(examples, list)
+    assert isinstance(languages, list)
+    fields = {**row, "tags": tuple(row["tags"])}  # type: ignore[arg-type]
+    return Topic(
+        **fields,  # type: ignore[arg-type]
+        examples=tuple(Example(**example) for example in examples),
+        languages={share["language"]: share["share"] for share in languages},
+    )
+
+
+def _video_table(model: TopicModel, video_ids: Sequence[str], assignments: Assignments) -> pa.Table:
+    ids = [topic.id for topic in model.topics]
+    of_videos = [assignments.at(video) for video in range(len(video_ids))]
+    return pa.table(
+        {
+            "video_id": pa.array(video_ids, pa.string()),
+            "topics": pa.array([[ids[row] for row, _ in found] for found in of_videos], pa.list_(pa.int64())),
+            "similarities": pa.array([[value for _, value in found] for found in of_videos], pa.list_(pa.float32())),
+        }
+    )
+
+
+def _read_json(folder: Path) -> object:
+    path = folder / MANIFEST
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ArtifactNotFoundError(
+            f"{folder} is no topic model: it has no {MANIFEST}", "make one with `videotag topics fit`"
+        ) from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise ArtifactCorruptError(f"{path} cannot be read: {error}", FIT_AGAIN) from error

@@ -1,0 +1,124 @@
+"""Topic space: the learnt representation in which topics are clusters, and its learning.
+
+videos → tag vectors, tasks → mixture of experts → a = [z ‖ e]
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tagging.config.random_streams import Stream
+from tagging.config.topics import MmoeConfig, TopicsConfig
+from tagging.errors import InvalidManifestError, NothingToLearnError
+from tagging.progress import Progress
+from tagging.ragged import TagLists
+from tagging.tags.catalog import TagCatalog, build_catalog
+from tagging.text.normalise import normalise
+from tagging.topics.content import ContentRows, dims_of
+from tagging.topics.mmoe import Mmoe
+from tagging.topics.pool import Pool
+from tagging.topics.representation import TopicRows, join, pool_means
+from tagging.topics.tag_vectors import fit_tag_vectors, mean_tag_vectors
+from tagging.topics.tasks import Task, task_of_tags, tasks_of
+from tagging.topics.train import fit_mmoe
+from tagging.types import FloatRows, VideoEmbeddings
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TopicSpace:
+    """The mixture of experts for the content of a video, and vectors for its tags."""
+
+    mmoe: Mmoe
+    catalog: TagCatalog  # N tags
+    tag_vectors: FloatRows  # (N, E) unit rows, zeros for a tag without a vector
+    means: FloatRows  # (Z + E,) of the pool that it was learnt from
+
+    def __post_init__(self) -> None:
+        if len(self.tag_vectors) != len(self.catalog) or self.means.shape != (self.width,):
+            raise ValueError(
+                f"{len(self.catalog)} tags, tag vectors {self.tag_vectors.shape}, means {self.means.shape}"
+            )
+
+    @property
+    def width(self) -> int:
+        """The width of a representation, Z + E."""
+        return self.mmoe.width + int(self.tag_vectors.shape[1])
+
+    def represent(self, videos: Sequence[VideoEmbeddings], tags: Sequence[Mapping[str, float]]) -> TopicRows:
+        """Return the representations of V videos; tags: names and confidences of each, {} for none."""
+        lists, confidences = tag_lists(self.catalog, tags)
+        content = ContentRows.of(videos, self.mmoe.dims)
+        return join(self.mmoe.represent(content), mean_tag_vectors(self.tag_vectors, lists, confidences), self.means)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LearntSpace:
+    """A space and the pool that it was learnt from."""
+
+    space: TopicSpace
+    tags: TagLists  # V, rows of the catalog
+    rows: TopicRows  # V
+
+
+def learn_space(pool: Pool, config: TopicsConfig, progress: Progress) -> LearntSpace:
+    """Learn tag vectors and the mixture of experts, and represent the pool.
+
+    Raises InvalidManifestError for a pool without tags, or in which no labelled video has content.
+    """
+    catalog, tags = build_catalog(pool.tags, config.min_tag_videos)
+    if not len(catalog):
+        raise InvalidManifestError(
+            f"no tag is on {config.min_tag_videos} of the {len(pool)} videos",
+            "topics are named and joined by tags: tag the videos first, as with `videotag batch`",
+        )
+    walks = np.random.default_rng([config.seed, Stream.TOPIC_TAG_WALKS])
+    vectors = fit_tag_vectors(tags, len(catalog), pool.uploaders(), config.walks, walks, progress)
+    content = ContentRows.of(pool.embeddings, dims_of(pool.embeddings))
+    tasks = pool_tasks(pool, catalog, tags, config.mmoe)
+    if "category" not in tasks:
+        logger.warning("no two categories are stated: content is represented by the tags that it suggests")
+    try:
+        generator = np.random.default_rng([config.seed, Stream.TOPIC_TRAINING])
+        mmoe = fit_mmoe(content, tasks, config.mmoe, generator, progress)
+    except NothingToLearnError as error:
+        raise InvalidManifestError(
+            f"{error}: nothing to learn topics from",
+            f"give more videos; a tag counts from {config.mmoe.min_tag_videos} videos on (mmoe.min_tag_videos)",
+        ) from error
+    z, e = mmoe.represent(content), mean_tag_vectors(vectors, tags)
+    means = pool_means(z, e)
+    return LearntSpace(TopicSpace(mmoe, catalog, vectors, means), tags, join(z, e, means))
+
+
+def pool_tasks(pool: Pool, catalog: TagCatalog, tags: TagLists, config: MmoeConfig) -> dict[str, Task]:
+    """Return the tasks of the mixture of experts, from coarse to fine."""
+    return tasks_of(
+        [video.category for video in pool.videos],
+        [video.subcategory for video in pool.videos],
+        task_of_tags(tags, catalog.counts, config.most_tags, config.min_tag_videos),
+    )
+
+
+def tag_lists(catalog: TagCatalog, tags: Sequence[Mapping[str, float]]) -> tuple[TagLists, NDArray[np.float64]]:
+    """Return the catalog rows of the known tags of V videos, each once, and their confidences (pairs,)."""
+    rows_of = catalog.rows_by_spelling
+    found: list[dict[int, float]] = []
+    for names in tags:
+        rows: dict[int, float] = {}
+        for name, confidence in names.items():
+            row = rows_of.get(normalise(name))
+            if row is not None:
+                rows[row] = max(confidence, rows.get(row, 0.0))
+        found.append(rows)
+    lists = TagLists.of([list(rows) for rows in found])
+    return lists, np.array([confidence for rows in found for confidence in rows.values()], np.float64)
+
+
+def certain(tags: Sequence[str]) -> dict[str, float]:
+    """Return tags that people gave as names with confidence 1."""
+    return dict.fromkeys(tags, 1.0)

@@ -1,0 +1,141 @@
+"""The `videotag topics` commands."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.support.cli import error_lines, run
+from tests.support.corpora import write_rows
+from tests.support.topic_pools import TINY_TOPICS_TOML, manifest_rows, pool_of
+from tests.tagging.topics.conftest import fitted, pool_manifest, text_bundle
+
+__all__ = ["fitted", "pool_manifest", "text_bundle"]
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Path:
+    path = tmp_path / "topics.toml"
+    path.write_text(TINY_TOPICS_TOML)
+    return path
+
+
+@pytest.mark.parametrize("command", ["fit", "assign", "show"])
+def test_the_help_of_every_command_has_examples(command: str) -> None:
+    result = run("topics", command, "--help")
+    assert result.returncode == 0
+    assert f"videotag topics {command}" in result.stdout
+
+
+def test_fit_with_a_previous_model_keeps_the_ids(
+    fitted: Path, text_bundle: Path, settings: Path, tmp_path: Path
+) -> None:
+    newer = write_rows(tmp_path / "newer.jsonl", manifest_rows(pool_of(200, seed=3, first=50)))
+    args = ["topics", "fit", "--manifest", newer, "--bundle", text_bundle, "--config", settings]
+    args += ["--previous", fitted, "--out", tmp_path / "next", "--features", tmp_path / "f"]
+    result = run(*args, "--format", "json")
+    assert result.returncode == 0, result.stderr
+    report = json.loads(result.stdout)
+    assert report["counts"]["topics"] == 4
+    assert set(report["drift"]) == {"1", "2", "3", "4"}
+    assert report["born"] == report["died"] == []
+    assert "exists" in error_lines(run(*args))[0]
+
+    before, after = (
+        {
+            topic["id"]: topic["tags"][0]
+            for topic in json.loads(run("topics", "show", model, "--format", "json").stdout)["topics"]
+        }
+        for model in (fitted, tmp_path / "next")
+    )
+    assert after == before
+
+
+def test_assign_prints_the_topics_of_a_manifest(fitted: Path, tmp_path: Path) -> None:
+    rows: list[dict[str, object]] = [
+        {"video_id": "a", "title": "kitten purring", "tags": ["cats", "kitten"]},
+        {"video_id": "b", "title": "engine gearbox 5"},
+        {"video_id": "c"},
+    ]
+    manifest = write_rows(tmp_path / "new.jsonl", rows)
+    args = ("topics", "assign", manifest, "--topics", fitted, "--features", tmp_path / "f")
+    result = run(*args, "--format", "json")
+    assert result.returncode == 0, result.stderr
+    cats, cars, unknown = json.loads(result.stdout)
+    assert "cats" in cats["topics"][0]["name"]
+    assert cats["used"] == ["content", "tags"]
+    assert "cars" in cars["topics"][0]["name"]
+    assert cars["used"] == ["content"]
+    assert (unknown["topics"], unknown["used"]) == ([], [])
+    table = run(*args).stdout
+    assert "nothing" in table
+    assert "content and tags" in table
+
+
+def test_assign_takes_a_title_and_tags_it_with_a_bundle(fitted: Path, text_bundle: Path, tmp_path: Path) -> None:
+    args = ("topics", "assign", "--title", "recipe oven pasta", "--topics", fitted, "--features", tmp_path / "f")
+    [alone] = json.loads(run(*args, "--format", "json").stdout)
+    assert "food" in alone["topics"][0]["name"]
+    [tagged] = json.loads(run(*args, "--bundle", text_bundle, "--format", "json").stdout)
+    assert tagged["used"] == ["content", "tags"]
+    assert "food" in tagged["topics"][0]["name"]
+
+
+def test_show_lists_topics_and_shows_one_with_its_examples(fitted: Path) -> None:
+    every = json.loads(run("topics", "show", fitted, "--format", "json").stdout)
+    assert [topic["id"] for topic in sorted(every["topics"], key=lambda topic: topic["id"])] == [1, 2, 3, 4]
+    shown = run("topics", "show", fitted, 3)
+    assert "Examples" in shown.stdout
+    name = next(topic["name"] for topic in every["topics"] if topic["id"] == 3)
+    assert name in shown.stdout
+
+
+def test_an_unknown_topic_is_one_error(fitted: Path) -> None:
+    lines = error_lines(run("topics", "show", fitted, 99))
+    assert "has no topic 99" in lines[0]
+    assert "topics show" in lines[1]
+
+
+def test_a_title_next_to_a_manifest_is_wrong_usage(fitted: Path, pool_manifest: Path) -> None:
+    assert run("topics", "assign", pool_manifest, "--title", "x", "--topics", fitted).returncode == 2
+
+
+def test_nothing_to_assign_is_one_error(fitted: Path) -> None:
+    assert "nothing to tag" in error_lines(run("topics", "assign", "--topics", fitted))[0]
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([{"video_id": "a", "title": "kitten"}], "no tag is on 2 of the 1 videos"),
+        ([{"video_id": "a", "title": "kitten", "tags": ["cat"], "split": "test"}], "none of the 1 rows is of"),
+        ([], "none of the 0 rows"),
+        ([{"video_id": "a", "category": ["x"]}], "category: expected text"),
+        ([{"video_id": str(n), "title": f"kitten {n}", "tags": ["cat"]} for n in range(3)], "nothing to learn"),
+        ([{"video_id": str(n), "title": f"kit {n}", "tags": ["cat", "pet"]} for n in range(3)], "cannot make 4 topics"),
+    ],
+)
+def test_a_pool_without_topics_is_one_error(
+    rows: list[dict[str, object]], message: str, text_bundle: Path, settings: Path, tmp_path: Path
+) -> None:
+    manifest = write_rows(tmp_path / "m.jsonl", rows)
+    args = ("topics", "fit", "--manifest", manifest, "--bundle", text_bundle, "--out", tmp_path / "out")
+    lines = error_lines(run(*args, "--features", tmp_path / "f", "--config", settings))
+    assert message in " ".join(lines)
+    assert len(lines) <= 2
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_bundle_of_other_encoders_cannot_continue_a_model(
+    fitted: Path, tiny_bundle: Path, pool_manifest: Path, tmp_path: Path
+) -> None:
+    args = ("topics", "fit", "--manifest", pool_manifest, "--bundle", tiny_bundle, "--previous", fitted)
+    [error, hint] = error_lines(run(*args, "--out", tmp_path / "out"))
+    assert "text encoder has fingerprint" in error
+    assert hint
+
+
+def test_a_misspelt_key_is_named(pool_manifest: Path, text_bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text("[mmoe]\nexpert = 3\n")
+    args = ("topics", "fit", "--manifest", pool_manifest, "--bundle", text_bundle, "--out", tmp_path / "out")
+    assert "mmoe.expert" in error_lines(run(*args, "--config", tmp_path / "c.toml"))[0]
