@@ -20,6 +20,7 @@ from tagging.tools.benchmarks.datasets import DATASETS
 from tagging.tools.benchmarks.folder import TESTS, BenchmarkFolder
 from tagging.tools.benchmarks.scorer import SAMPLE, SEED, Scorer
 from tagging.tools.benchmarks.split import SEED as SPLIT_SEED
+from tagging.tools.benchmarks.topic_tables import CATEGORISED
 from tagging.tools.benchmarks.xr_linear_environment import MIN_COUNT
 from tagging.types import LabelledVideo
 
@@ -362,6 +363,30 @@ def review_command(
     orders = [options.one_of(ORDERS)(name) for name in order or ORDERS]
     rows = read_dataset(kind, table).rows
     options.print_tables(review_benchmark(rows, orders, seed or range(3, 8), most, progress()), form)
+
+
+@app.command("topics")
+def topics_command(
+    kind: Annotated[str, typer.Argument(parser=options.one_of(CATEGORISED), metavar=options.choices(CATEGORISED))],
+    table: Annotated[Path, typer.Argument(metavar="PARQUET")],
+    seed: Annotated[list[int] | None, typer.Option("--seed", help="May be repeated (default: 1, 2, 3).")] = None,
+    videos: Annotated[
+        int | None, typer.Option("--videos", min=100, metavar="N", help="Draw N videos (default: all).")
+    ] = None,
+    config: options.ConfigFiles = None,
+    features: options.Features = None,
+    form: options.Format = options.TableFormat.table,
+) -> None:
+    """Compare the representation of topics with text, tags and two topic models by the categories of new videos."""
+    from tagging.config.topics import load_topics_config
+    from tagging.store.features import FeatureStore
+    from tagging.tools.benchmarks.topic_tables import read_categorised_table
+    from tagging.tools.benchmarks.topics import topics_benchmark
+
+    data = read_categorised_table(kind, table)
+    store = FeatureStore(features or paths.features())
+    tables = topics_benchmark(data, seed or [1, 2, 3], videos, load_topics_config(*(config or [])), store, progress())
+    options.print_tables(tables, form)
 
 
 def _print_written(files: Sequence[Path]) -> None:

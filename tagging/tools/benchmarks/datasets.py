@@ -41,7 +41,7 @@ def read_dataset(kind: str, path: Path) -> Dataset:
     Raises InvalidManifestError for a file that is not such a table, for a repeated video_id, and if no row is usable.
     """
     columns, read = DATASETS[kind]
-    dataset = read(list(_records(path, columns)))
+    dataset = read(list(read_records(path, columns)))
     ids = Counter(row.video_id for row in dataset.rows)
     repeated = [video_id for video_id, count in ids.items() if count > 1]
     if repeated:
@@ -54,7 +54,8 @@ def read_dataset(kind: str, path: Path) -> Dataset:
 Record = dict[str, Any]
 
 
-def _records(path: Path, columns: Sequence[str]) -> Iterator[Record]:
+def read_records(path: Path, columns: Sequence[str]) -> Iterator[Record]:
+    """Yield the rows of a parquet table. Raises InvalidManifestError if it cannot be read or lacks a column."""
     try:
         with pq.ParquetFile(path) as file:
             names = file.schema_arrow.names
@@ -69,12 +70,12 @@ def _records(path: Path, columns: Sequence[str]) -> Iterator[Record]:
 
 def _youtube(records: Sequence[Record]) -> Dataset:
     """Keep untagged videos: training may use them, and no measure counts them."""
-    rows = [Row(r["video_id"], r["title"] or "", "", _tags(r), r["channel_id"]) for r in records]
+    rows = [Row(r["video_id"], r["title"] or "", "", visible_tags(r), r["channel_id"]) for r in records]
     return Dataset(rows, {"rows_read": len(records)})
 
 
 def _ted(records: Sequence[Record]) -> Dataset:
-    rows = [Row(r["item_id"], r["title"] or "", r["description"] or "", _tags(r)) for r in records]
+    rows = [Row(r["item_id"], r["title"] or "", r["description"] or "", visible_tags(r)) for r in records]
     return Dataset(rows, {"rows_read": len(records)})
 
 
@@ -84,7 +85,7 @@ def _kuairec(records: Sequence[Record]) -> Dataset:
     counts.update(tags=0, tags_still_literal=0)
     rows = []
     for record in records:
-        tags = _tags(record)
+        tags = visible_tags(record)
         caption, cover = (cut_hashtags(record[name] or "", tags) for name in ("caption", "cover_text"))
         if not tags:
             counts["left_out_without_hashtags"] += 1
@@ -98,7 +99,8 @@ def _kuairec(records: Sequence[Record]) -> Dataset:
     return Dataset(rows, counts)
 
 
-def _tags(record: Record) -> tuple[str, ...]:
+def visible_tags(record: Record) -> tuple[str, ...]:
+    """Return the tags of a row that are not blank."""
     return tuple(tag for tag in record["tags"] or () if normalise(tag))
 
 

@@ -1,0 +1,82 @@
+"""The benchmark of topics: the division, what systems may see, and the tables."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tagging.errors import InvalidManifestError
+from tagging.progress import Silent
+from tagging.tools.benchmarks.topic_systems import Fold, systems_of
+from tagging.tools.benchmarks.topic_tables import read_categorised_table
+from tagging.tools.benchmarks.topics import divide, measure
+from tagging.topics.pool import Pool
+from tests.support.benchmark_data import write_parquet
+from tests.support.topic_pools import TINY, pool_of
+
+
+def with_content(count: int) -> Pool:
+    """Return a pool in which every video has text, as in the tables, and an uploader of its own."""
+    pool = pool_of(count * 5 // 4 + 5, seed=4)
+    kept = np.array([row for row, embeddings in enumerate(pool.embeddings) if embeddings.rows][:count])
+    pool = pool.only(kept)
+    return Pool(
+        [replace(video, video=replace(video.video, uploader_id=None)) for video in pool.videos], pool.embeddings
+    )
+
+
+@pytest.fixture(scope="module")
+def fold() -> Fold:
+    return divide(with_content(400), seed=1)
+
+
+def test_a_tenth_is_held_out_and_an_uploader_is_on_one_side(fold: Fold) -> None:
+    assert 20 <= len(fold.held_out) <= 60
+    assert len(fold.training) + len(fold.held_out) == 400
+    pool = pool_of(400, seed=4)
+    many = Pool(
+        [replace(v, video=replace(v.video, uploader_id=f"u{n % 100}")) for n, v in enumerate(pool.videos)],
+        pool.embeddings,
+    )
+    parts = divide(many, seed=2)
+    owners = [{video.video.uploader_id for video in part.videos} for part in (parts.training, parts.held_out)]
+    assert not owners[0] & owners[1]
+
+
+def test_too_few_videos_are_one_clear_error() -> None:
+    with pytest.raises(InvalidManifestError, match="are held out, expected 20"):
+        divide(with_content(50), seed=1)
+
+
+def test_no_system_sees_the_categories_of_held_out_videos(fold: Fold) -> None:
+    shuffled = [replace(video, category=f"x{row % 3}") for row, video in enumerate(fold.held_out.videos)]
+    blind = Fold(fold.training, Pool(shuffled, fold.held_out.embeddings))
+    for name, cluster in systems_of(fold, TINY, Silent()).items():
+        np.testing.assert_array_equal(cluster(4, 1), systems_of(blind, TINY, Silent())[name](4, 1), err_msg=name)
+
+
+def test_content_and_tags_together_separate_the_subjects(fold: Fold) -> None:
+    scores = measure(fold, TINY, 1, Silent())
+    assert list(scores) == [
+        "text", "tags", "lda", "text, PCA + k-means", "mmoe", "mmoe with tags as input", "mmoe + tags"
+    ]  # fmt: skip
+    assert scores["mmoe + tags"]["category NMI"] > 0.9
+    assert scores["mmoe + tags"]["category ARI"] == max(row["category ARI"] for row in scores.values())
+    assert "subcategory ARI" not in scores["mmoe"]  # the pool has none
+
+
+def test_tables_are_read_with_their_categories(tmp_path: Path) -> None:
+    columns = ("video_id", "caption", "cover_text", "tags", "category_1", "category_2")
+    rows = [
+        (1, "#cat my cat", None, ["cat"], "pets", None),
+        (2, "#cat", "", ["cat"], "pets", "cats"),
+        (3, "x", "y", [], None, None),
+    ]
+    path = write_parquet(tmp_path / "k.parquet", [dict(zip(columns, row, strict=True)) for row in rows])
+    table = read_categorised_table("kuairec", path)
+    [video] = table.videos
+    assert (video.video.title, video.tags, video.category, video.subcategory) == ("my cat", ("cat",), "pets", "")
+    assert table.counts == {
+        "rows_read": 3, "left_out_without_category": 1, "left_out_without_text": 1, "without_tags": 0
+    }  # fmt: skip
