@@ -15,6 +15,7 @@ from videotag.v1 import tagging_pb2_grpc as rpc
 
 from tagging.tools.load_test.service_process import service_process
 from tests.support.disks import filled, tiny_disk
+from tests.support.polling import wait_until_async
 
 pytestmark = pytest.mark.anyio
 
@@ -97,4 +98,4 @@ async def test_a_full_disk_under_the_log_affects_only_the_log(tiny_starter: Path
                     assert (await stub.TagVideo(tag_request(f"full{number}"))).tags
             logged = len(service.log)
             assert (await stub.TagVideo(tag_request("after"))).tags
-            assert len(service.log) > logged
+            await wait_until_async(lambda: len(service.log) > logged)  # a call is logged after its response
