@@ -6,12 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from shutil import copyfile
+from typing import TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from tagging.bundle.manifest import FORMAT, MANIFEST, BundleManifest, FileEntry, content_digest, file_sha256
 from tagging.errors import ArtifactCorruptError, ArtifactMismatchError, ArtifactNotFoundError
 from tagging.text.normalise import VERSION
+
+Tree = TypeVar("Tree", bound=BaseModel)
 
 RESTORE = "restore the bundle, or train it again"
 
@@ -78,12 +81,7 @@ def read_manifest(folder: Path) -> BundleManifest:
         raise ArtifactMismatchError(
             f"{folder}: bundle of format {found!r}, this videotag reads format {FORMAT}", "train it again"
         )
-    try:
-        manifest = BundleManifest.model_validate(tree)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise ArtifactCorruptError(f"{path}: {key}: {first['msg']}", RESTORE) from error
+    manifest = validated(BundleManifest, tree, path, RESTORE)
     if not manifest.version.endswith(f"-{content_digest(tree)}"):
         raise ArtifactCorruptError(f"{path} was changed after the bundle {manifest.version} was made", RESTORE)
     if manifest.normalisation != VERSION:
@@ -94,6 +92,16 @@ def read_manifest(folder: Path) -> BundleManifest:
     for name, entry in manifest.files.items():
         check_file(folder, name, entry)
     return manifest
+
+
+def validated(model: type[Tree], tree: object, path: Path, hint: str) -> Tree:
+    """Return the value of a JSON file; raise ArtifactCorruptError, which names the first invalid field."""
+    try:
+        return model.model_validate(tree)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise ArtifactCorruptError(f"{path}: {key}: {first['msg']}", hint) from error
 
 
 def _read_json(folder: Path, path: Path) -> object:

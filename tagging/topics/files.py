@@ -8,10 +8,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from pydantic import ValidationError
 from safetensors.torch import save_file
 
-from tagging.bundle.files import artifact_errors, check_file, seal_files, write_synced
+from tagging.bundle.files import artifact_errors, check_file, seal_files, validated, write_synced
 from tagging.bundle.manifest import content_digest
 from tagging.errors import ArtifactCorruptError, ArtifactMismatchError, ArtifactNotFoundError
 from tagging.files.tensors import read_tensors
@@ -64,12 +63,7 @@ def read_topics_manifest(folder: Path) -> TopicsManifest:
             f"{folder}: no topic model of format {FORMAT}, found format {found!r}",
             "give a folder of `videotag topics fit`; one of another version is fitted again",
         )
-    try:
-        manifest = TopicsManifest.model_validate(tree)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise ArtifactCorruptError(f"{folder / MANIFEST}: {key}: {first['msg']}", FIT_AGAIN) from error
+    manifest = validated(TopicsManifest, tree, folder / MANIFEST, FIT_AGAIN)
     if not manifest.version.endswith(f"-{content_digest(tree)}"):
         raise ArtifactCorruptError(
             f"{folder / MANIFEST} was changed after the topic model {manifest.version} was made", FIT_AGAIN

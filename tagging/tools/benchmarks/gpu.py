@@ -38,7 +38,7 @@ TITLE_TOKENS, NAME_TOKENS = 16, 4
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How much is measured; the defaults are meant for a few minutes on a GPU."""
+    """Sizes of the measurements; with the defaults, a GPU needs a few minutes."""
 
     seconds: float = 5.0  # of each encoder
     videos: int = 16  # encoded by one call
