@@ -125,6 +125,8 @@ def _load(bundle: Path, previous: Path | None, *, needs_media: bool) -> _Sources
 def _read(manifests: Sequence[Path], columns: Mapping[str, str]) -> tuple[list[CategorisedVideo], dict[str, int]]:
     rows = list(read_categorised(manifests, columns))
     videos = [row for row in rows if row.split in ("", "train")]
+    if not rows:
+        raise InvalidManifestError("the manifests have no rows", "give a table of videos with tags")
     if not videos:
         raise InvalidManifestError(f"none of the {len(rows)} rows is of the split train", "give videos without a split")
     return videos, {"videos_of_other_splits": len(rows) - len(videos)}

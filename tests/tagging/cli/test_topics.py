@@ -100,6 +100,19 @@ def test_a_title_next_to_a_manifest_is_wrong_usage(fitted: Path, pool_manifest: 
     assert run("topics", "assign", pool_manifest, "--title", "x", "--topics", fitted).returncode == 2
 
 
+@pytest.mark.parametrize(
+    ("content", "error"),
+    [
+        ("", "the manifests have no rows"),
+        ('{"video_id": "a", "split": "test"}\n', "none of the 1 rows is of the split"),
+    ],
+)
+def test_manifests_without_videos_to_fit_are_one_error(content: str, error: str, tmp_path: Path) -> None:
+    (tmp_path / "m.jsonl").write_text(content)
+    lines = error_lines(run("topics", "fit", "--manifest", tmp_path / "m.jsonl", "--out", tmp_path / "out"))
+    assert error in lines[0]
+
+
 def test_nothing_to_assign_is_one_error(fitted: Path) -> None:
     assert "nothing to tag" in error_lines(run("topics", "assign", "--topics", fitted))[0]
 
