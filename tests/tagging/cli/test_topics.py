@@ -122,7 +122,7 @@ def test_nothing_to_assign_is_one_error(fitted: Path) -> None:
     [
         ([{"video_id": "a", "title": "kitten"}], "no tag is on 2 of the 1 videos"),
         ([{"video_id": "a", "title": "kitten", "tags": ["cat"], "split": "test"}], "none of the 1 rows is of"),
-        ([], "none of the 0 rows"),
+        ([], "the manifests have no rows"),
         ([{"video_id": "a", "category": ["x"]}], "category: expected text"),
         ([{"video_id": str(n), "title": f"kitten {n}", "tags": ["cat"]} for n in range(3)], "nothing to learn"),
         ([{"video_id": str(n), "title": f"kit {n}", "tags": ["cat", "pet"]} for n in range(3)], "cannot make 4 topics"),
