@@ -69,7 +69,7 @@ def fit_tree_reranker(videos: Sequence[Example], config: TreeRerankerConfig, see
         "num_threads": 1,
     }
     names, sizes = _feature_names(examples[0][0]), [len(cosines) for _, cosines, _ in examples]
-    return TreeReranker(fit_trees(features, correct, names, config, options, sizes))
+    return TreeReranker(fit_trees(features, correct, names, config, options, group_sizes=sizes))
 
 
 def cross_fitted_scores(

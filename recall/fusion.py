@@ -68,7 +68,7 @@ class Fusion:
         groups = _input_groups(candidates.channels)
         found = {name: np.zeros(len(positions)) for name in [*groups, "base"]}
         if len(positions):
-            features = features_of(candidates, text, self._words, self._uses)[positions]
+            features = features_of(candidates, text, self._words, self._uses, positions)
             values = np.asarray(self._booster.predict(features, pred_contrib=True, num_threads=1))  # (n, F + 1)
             for column, name in enumerate([*groups, "base"]):
                 found[name] += values[:, column]
@@ -85,17 +85,41 @@ class Fusion:
 def fit_fusion(
     videos: Sequence[FusionExample], words: NameWords, uses: FloatRows, config: RecallFusionConfig, seed: int
 ) -> Fusion:
-    """Fit the trees on videos that no channel was trained on.
+    """Fit the trees on videos that no channel was trained on: on all correct candidates, and on `config.wrong` others.
 
     Raises NothingToLearnError if all candidates, or none, are correct.
     """
-    features = np.concatenate([features_of(candidates, text, words, uses) for candidates, text, _ in videos])
-    right = np.concatenate([np.isin(candidates.tag_rows, true) for candidates, _, true in videos])
-    if not 0 < right.sum() < len(right):
-        raise NothingToLearnError(f"{right.sum()} of {len(right)} candidates are right: nothing to learn from")
-    options = {"objective": "binary", "seed": seed, "num_threads": 2}
+    generator = np.random.default_rng([seed, Stream.WRONG_CANDIDATES])
+    right = [np.isin(candidates.tag_rows, true) for candidates, _, true in videos]
+    total = sum(map(np.count_nonzero, right))
+    if not 0 < total < sum(map(len, right)):
+        raise NothingToLearnError(f"{total} of {sum(map(len, right))} candidates are right: nothing to learn from")
+    wrong = -(-config.wrong // len(videos))  # of each video
+    samples = [_sample(is_right, wrong, generator) for is_right in right]
+    features = np.concatenate(
+        [
+            features_of(candidates, text, words, uses, positions)
+            for (candidates, text, _), (positions, _) in zip(videos, samples, strict=True)
+        ]
+    )
+    labels = np.concatenate([is_right[positions] for is_right, (positions, _) in zip(right, samples, strict=True)])
+    weights = np.concatenate([weights for _, weights in samples])
+    # With two threads LightGBM takes ten times as long when another program holds one of the cores.
+    options = {"objective": "binary", "seed": seed, "num_threads": 1}
     names = _feature_names(videos[0][0].channels)
-    return Fusion(fit_trees(features, right, names, config, options), words, uses)
+    return Fusion(fit_trees(features, labels, names, config, options, weights=weights), words, uses)
+
+
+def _sample(right: NDArray[np.bool_], wrong: int, generator: np.random.Generator) -> tuple[Indices, FloatRows]:
+    """Return the positions (n,) of a video's correct candidates and of at most `wrong` others, and their weights (n,).
+
+    The weights of the others sum to the number of all wrong ones, so that the expected loss is that of all candidates.
+    """
+    others = np.flatnonzero(~right)
+    drawn = generator.choice(others, min(wrong, len(others)), replace=False)
+    positions = np.sort(np.concatenate([np.flatnonzero(right), drawn]))
+    weights = np.where(right[positions], 1.0, len(others) / max(len(drawn), 1))
+    return positions, weights.astype(np.float32)
 
 
 def cross_fitted_candidates(
@@ -133,22 +157,28 @@ def top_candidates(candidates: Candidates, budget: int) -> Candidates:
     )
 
 
-def features_of(candidates: Candidates, text: str, words: NameWords, uses: FloatRows) -> FloatRows:
-    """Return the features (K, 2C + 2 + NAME_FEATURES) of the trees, NaN where a channel proposed nothing."""
-    rows = candidates.tag_rows
+def features_of(
+    candidates: Candidates, text: str, words: NameWords, uses: FloatRows, positions: Indices | None = None
+) -> FloatRows:
+    """Return the features (n, 2C + 2 + NAME_FEATURES) of the trees, NaN where a channel proposed nothing.
+
+    positions: (n,) of the candidates to describe; None: all of them
+    """
     scores = np.log(np.maximum(candidates.scores, 1e-6))
     has_scores = np.isfinite(scores).any(axis=0)
     best = np.full(scores.shape[1], np.nan, np.float32)
     best[has_scores] = np.nanmax(scores[:, has_scores], axis=0)
-    known = candidates.within(len(uses))  # candidates come by rising row, so these come first
-    names = words.features(text, rows[known])
+    chosen = np.arange(len(scores)) if positions is None else positions
+    rows, known = candidates.tag_rows[chosen], candidates.within(len(uses))[chosen]
     used = np.zeros((len(rows), 2), np.float32)
     used[known] = uses[rows[known]]
+    names = np.zeros((len(rows), len(NAME_FEATURES)), np.float32)
+    names[known] = words.features(text, rows[known])
     if not known.all():
         added = NameWords([candidates.new[row] for row in rows[~known].tolist()])
-        names = np.concatenate([names, added.features(text, np.arange(np.count_nonzero(~known)))])
-    best = np.broadcast_to(best, scores.shape)
-    return np.concatenate([scores, best, np.log1p(used), names], axis=1).astype(np.float32)
+        names[~known] = added.features(text, np.arange(np.count_nonzero(~known)))
+    best = np.broadcast_to(best, (len(rows), len(best)))
+    return np.concatenate([scores[chosen], best, np.log1p(used), names], axis=1).astype(np.float32)
 
 
 def _feature_names(channels: Sequence[str]) -> list[str]:

@@ -28,6 +28,7 @@ class Stream(IntEnum):
     TOPIC_TRAINING = 17
     TOPIC_CLUSTERS = 18
     TOPIC_THRESHOLDS = 19
+    WRONG_CANDIDATES = 20
 
 
 class HoldoutSalt(IntEnum):

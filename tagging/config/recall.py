@@ -121,6 +121,7 @@ class RecallFusionConfig(Branch):
     """Fusion of all channels into one probability (recall/fusion.py), and the number of candidates for ranking."""
 
     budget: PositiveInt = 200
+    wrong: PositiveInt = 2_000_000  # wrong candidates that the trees are fitted on; of more, a sample
     trees: PositiveInt = 200
     leaves: Annotated[int, Field(ge=2)] = 15
     rate: PositiveFloat = 0.1

@@ -40,6 +40,8 @@ def fit_trees(
     names: Sequence[str],
     config: TreesConfig,
     options: Mapping[str, object],
+    *,
+    weights: NDArray[np.float32] | None = None,
     group_sizes: list[int] | None = None,
 ) -> "Booster":
     """Fit gradient-boosted trees; the same input and seed give the same trees, bit for bit.
@@ -48,6 +50,7 @@ def fit_trees(
     correct:     (n,) labels
     names:       F
     options:     LightGBM's, among them objective, seed and num_threads
+    weights:     (n,) of the rows; None: all are equal
     group_sizes: for a ranking objective, how many consecutive rows belong to each query; they sum to n
     """
     import lightgbm
@@ -62,7 +65,9 @@ def fit_trees(
         "verbosity": -1,
         **options,
     }
-    data = lightgbm.Dataset(features, correct.astype(np.float32), group=group_sizes, feature_name=list(names))
+    data = lightgbm.Dataset(
+        features, correct.astype(np.float32), weight=weights, group=group_sizes, feature_name=list(names)
+    )
     return lightgbm.train(parameters, data, num_boost_round=config.trees)
 
 

@@ -1,6 +1,7 @@
 """Channel fusion: the probability of candidates from the scores of all channels."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from recall.fusion import Fusion, cross_fitted_candidates, fit_fusion, top_candidates, uses_of
 from recall.name_words import NameWords
 from tagging.config.recall import RecallFusionConfig
+from tagging.files.trees import fit_trees
 from tagging.types import Candidates
 
 NAMES = ["alpha", "beta", "gamma", "delta"]
@@ -40,6 +42,29 @@ def test_fusion_weights_the_reliable_channel_and_is_calibrated(fusion: Fusion) -
     assert weighed.probabilities.argmax() == 0
     assert weighed.probabilities[0] > 0.8
     assert weighed.probabilities[1:].max() < 0.2
+
+
+def test_a_sample_of_the_wrong_candidates_leaves_the_probabilities_as_they_would_be(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    generator = np.random.default_rng(0)
+    words, uses = NameWords([f"tag{row}" for row in range(40)]), np.ones((40, 2), np.float32)
+
+    def of_forty() -> tuple[Candidates, str, np.ndarray]:  # the score says nothing, so each is right once in forty
+        return candidates(generator.random((40, 2)).tolist()), "no name", generator.choice(40, 1)
+
+    fitted_on: list[int] = []
+
+    def counted(features: np.ndarray, *arguments: Any, **options: Any) -> Any:
+        fitted_on.append(len(features))
+        return fit_trees(features, *arguments, **options)
+
+    monkeypatch.setattr("recall.fusion.fit_trees", counted)
+    videos = [of_forty() for _ in range(400)]
+    sampled = fit_fusion(videos, words, uses, CONFIG.model_copy(update={"wrong": 2000}), seed=1)
+    assert fitted_on == [400 * (1 + 5)]
+    found = [sampled.weigh(proposed, text).probabilities for proposed, text, _ in videos[:100]]
+    assert np.sum(found) == pytest.approx(100, rel=0.15)
 
 
 def test_contributions_of_the_inputs_sum_to_the_log_odds(fusion: Fusion) -> None:
