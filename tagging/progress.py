@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-Advance = Callable[[int], None]  # called with the number of units done since the last call
+Advance = Callable[[int], None]  # called in any thread with the number of units done since its last call
 
 
 class Progress(Protocol):

@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import sys
+import threading
 import time
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -139,16 +140,17 @@ class _Lines:
     @contextmanager
     def track(self, label: str, total: int | None) -> Iterator[Advance]:
         started = printed = time.monotonic()
-        count = 0
+        count, lock = 0, threading.Lock()
 
         def advance(done: int) -> None:
             nonlocal count, printed
-            count += done
-            now = time.monotonic()
-            if now - printed >= LINE_EVERY_S:
-                printed = now
-                sys.stderr.write(f"{label}: {_counted(count, total)}, {count / (now - started):.0f}/s\n")
-                sys.stderr.flush()
+            with lock:
+                count += done
+                now = time.monotonic()
+                if now - printed >= LINE_EVERY_S:
+                    printed = now
+                    sys.stderr.write(f"{label}: {_counted(count, total)}, {count / (now - started):.0f}/s\n")
+                    sys.stderr.flush()
 
         yield advance
         sys.stderr.write(f"{label}: {_counted(count, None)} in {time.monotonic() - started:.1f} s\n")

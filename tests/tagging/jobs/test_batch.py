@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -36,7 +37,7 @@ from tagging.files.storage import Storage
 from tagging.jobs.batch import run_batch
 from tagging.jobs.job import WHOLE, BatchJob, Share
 from tagging.jobs.local import LocalExecutor
-from tagging.jobs.shards import ShardSize
+from tagging.jobs.shards import Shard, ShardSize
 from tagging.jobs.stages import StageJob
 from tagging.jobs.summary import BatchSummary
 from tagging.jobs.tables import TAGGED
@@ -46,7 +47,7 @@ from tagging.manifests.read import FIELDS
 from tagging.media.read_ahead import Failure
 from tagging.pipeline.load import load_tagger
 from tagging.pipeline.models import EncodedVideo
-from tagging.pipeline.tagger import Tagger
+from tagging.pipeline.tagger import VIDEOS_PER_BATCH, Tagger
 from tagging.progress import Progress, Silent
 from tagging.types import RankedTag, RankedTags, VideoRef
 from tests.support.disks import filled, tiny_disk
@@ -389,6 +390,49 @@ def dead_letters(out: Path) -> list[dict[str, Any]]:
 def write_titles(path: Path, **titles: str) -> Path:
     path.write_text("".join(json.dumps({"video_id": i, "title": title}) + "\n" for i, title in titles.items()))
     return path
+
+
+def test_a_shard_is_encoded_while_the_one_before_it_is_tagged(tmp_path: Path) -> None:
+    second_begun = threading.Event()
+
+    class Waiting(StubTagger):
+        def tag_encoded(
+            self, videos: Sequence[EncodedVideo], selections: Sequence[SelectConfig]
+        ) -> list[RankedTags | Failure]:
+            assert second_begun.wait(10)
+            return super().tag_encoded(videos, selections)
+
+    def shards() -> Iterator[Shard]:
+        yield Shard(0, (VideoRef("a", title="apples"),))
+        second_begun.set()
+        yield Shard(1, (VideoRef("b", title="pears"),))
+
+    executor = LocalExecutor(cast(Tagger, Waiting({})), StageJob(str(tmp_path), SelectConfig(), {}), StageSeconds())
+    assert [counts.tagged for counts in executor.tag(shards(), lambda _: None)] == [1, 1]
+
+
+def test_a_batch_that_stops_does_not_wait_for_the_rest_of_the_shard(tmp_path: Path) -> None:
+    tagger, begun, stop = StubTagger({}), threading.Event(), threading.Event()
+    videos = tuple(VideoRef(str(number), title="apples") for number in range(3 * VIDEOS_PER_BATCH))
+
+    def shards() -> Iterator[Shard]:
+        yield Shard(0, (VideoRef("first", title="pears"),))
+        yield Shard(1, videos)
+        assert begun.wait(10)
+        threading.Timer(0.5, stop.set).start()
+        raise BackendUnavailableError("the manifest's server is gone")
+
+    def advance(_: int) -> None:
+        if len(tagger.tagged) > 1:
+            begun.set()
+            stop.wait(10)
+
+    executor = LocalExecutor(cast(Tagger, tagger), StageJob(str(tmp_path), SelectConfig(), {}), StageSeconds())
+    running = executor.tag(shards(), advance)
+    assert next(running).tagged == 1
+    with pytest.raises(BackendUnavailableError):
+        next(running)
+    assert len(tagger.tagged) < len(videos)
 
 
 def test_an_edited_row_is_tagged_again_and_replaces_its_answer(tmp_path: Path) -> None:
