@@ -28,6 +28,7 @@ from tagging.triton.export import export_bundle
 from tagging.types import MODALITIES, RankInput, VideoRef
 from tests.support.build_once import build_once
 from tests.support.cli import run
+from tests.support.service import running, service_config
 from tests.support.triton import MISSING, TritonServer, environment
 
 pytestmark = [pytest.mark.triton, pytest.mark.skipif(environment() is None, reason=MISSING)]
@@ -187,6 +188,26 @@ def test_batches_and_checks_are_run_over_mutual_tls(
         refused = run(*command, *ca)
         assert refused.returncode == 1
         assert "the TLS handshake fails" in refused.stderr
+
+
+@pytest.mark.anyio
+async def test_a_service_tags_over_mutual_tls_and_does_not_start_without_its_certificate(
+    server: TritonServer, certificates: Certificates, local: Tagger, learnt_bundle: Path, tmp_path: Path
+) -> None:
+    config = service_config(tmp_path, learnt_bundle, tmp_path)
+    address = f"grpcs://127.0.0.1:{server.grpc}"
+    with_certificate = config.model_copy(update={"triton": address, "triton_tls": certificates.client})
+    async with running(with_certificate) as client:
+        response = await client.tag("video", TITLES[0])
+    selection = local.selection(None)
+    assert [tag.name for tag in response.tags] == [
+        tag.name for tag in local.tag(VideoRef("video", title=TITLES[0]), selection).tags
+    ]
+    assert response.tags
+    without = TritonTls(ca=certificates.client.ca)
+    with pytest.raises(BackendUnavailableError, match="without a client certificate"):
+        async with running(config.model_copy(update={"triton": address, "triton_tls": without})):
+            pass
 
 
 def test_modalities_of_the_bundle_have_networks(local: Tagger) -> None:
