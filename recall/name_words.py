@@ -7,6 +7,7 @@ channels. Names whose words all occur, in any order, are proposed: "maria becerr
 
 import unicodedata
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,10 +129,15 @@ def script(text: str) -> str:
     """Return the script of most letters, the first word of their Unicode names; "" without letters."""
     counts: dict[str, int] = {}
     for letter in text[:200]:
-        if letter.isalpha():
-            name = unicodedata.name(letter, "").split(" ")[0]
+        if name := _script_of(letter):
             counts[name] = counts.get(name, 0) + 1
     return max(counts, key=lambda name: counts[name]) if counts else ""
+
+
+@lru_cache(maxsize=1 << 14)
+def _script_of(character: str) -> str:
+    """Return the script of a letter; "" for other characters."""
+    return unicodedata.name(character, "").split(" ")[0] if character.isalpha() else ""
 
 
 def _by_rarest(words: Indices, starts: Indices, counts: Indices) -> tuple[Indices, Indices]:

@@ -23,7 +23,7 @@ from itertools import pairwise
 
 from icu4py.breakers import WordBreaker
 
-from tagging.text.characters import class_of
+from tagging.text.characters import class_of, plain_text
 from tagging.text.english import EMPTY
 from tagging.text.normalise import aligned, fold
 
@@ -84,7 +84,7 @@ def read_words(text: str) -> tuple[Word, ...]:
 
 def split_words(text: str) -> tuple[str, ...]:
     """Return the forms of the words of a text as it was typed."""
-    return tuple(piece[0] for piece in _pieces(aligned(text)[0]))
+    return tuple(piece[0] for piece in _pieces(plain_text(text)))
 
 
 def merged(words: Sequence[Word]) -> tuple[str, ...]:
