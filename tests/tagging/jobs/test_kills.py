@@ -64,7 +64,7 @@ def test_a_video_whose_decode_worker_is_killed_is_tagged_by_the_next_run(
     run = subprocess.Popen(run_once)
     kills = 0
     while kills < KILLS and wait_for_moment(run, clips, random, 8, TIMEOUT_S, 0.1):
-        workers = descendants(psutil.Process(run.pid), lambda child: "spawn_main" in " ".join(child.cmdline()))
+        workers = descendants(psutil.Process(run.pid), lambda child: child.ppid() != run.pid)  # of the fork server
         if workers:
             random.choice(workers).kill()
             kills += 1
