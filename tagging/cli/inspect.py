@@ -10,7 +10,7 @@ import typer
 from tagging import paths
 from tagging.cli import options
 from tagging.cli.console import Format, print_json, print_lines, print_table
-from tagging.cli.inspect_remotely import inspect_on
+from tagging.cli.inspect_remotely import inspect_on, media_to_show
 from tagging.cli.tag import video_reference
 from tagging.errors import InvalidTagsError
 from tagging.files.atomic import atomic_text_file, require_file
@@ -44,7 +44,7 @@ def command(
         typer.Option(
             "--html",
             metavar="FILE",
-            help="Also write a page for a browser, with all answered tags and, without --server, frames and sound.",
+            help="Also write a page for a browser, with all answered tags, and frames and sound of a local file.",
         ),
     ] = None,
     server: options.ServerAddress = None,
@@ -78,6 +78,7 @@ def command(
         inspection = inspect_on(
             server, token, tls_ca, video, title, description, max_tags, precision, why, html is not None
         )
+        media = media_to_show(video) if html is not None else None
     if html is not None:
         write_page(html, inspection, media)
         questions = tuple(question for question in inspection.questions if question.query in why)

@@ -1,5 +1,6 @@
 """`videotag inspect --server`: has a running service explain a video that is sent, or its stored answer to one."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,9 +9,13 @@ import typer
 
 from tagging.cli.console import needs_extra
 from tagging.cli.tag import video_reference
+from tagging.errors import VideotagError
 
 if TYPE_CHECKING:
     from tagging.inspection.explanation import Inspection
+    from tagging.types import MediaSample
+
+logger = logging.getLogger(__name__)
 
 
 def inspect_on(
@@ -46,6 +51,24 @@ def inspect_on(
         return explain_stored_remotely(server, video, why, why_answered)
     reference, options = video_reference(video, title, description), TaggingOptions(max_tags, precision=precision)
     return explain_remotely(server, reference, options, why, why_answered)
+
+
+def media_to_show(video: str | None) -> "MediaSample | None":
+    """Decode a file of this machine as the page shows it; None, with a warning, if it cannot be decoded.
+
+    The service has decoded it by the settings of its bundle; the moments of the frames may differ from these.
+    """
+    if video is None or not _exists(video):
+        return None
+    from tagging.config.media import MediaConfig
+    from tagging.media.pool import DecodePool
+
+    try:
+        with DecodePool(MediaConfig(), workers=1) as pool:
+            return pool.read(video)
+    except VideotagError as error:
+        logger.warning("the page has no frames and no sound: %s", error.message)
+        return None
 
 
 def _exists(path: str) -> bool:

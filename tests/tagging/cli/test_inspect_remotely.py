@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tagging.cli.inspect_remotely import media_to_show
 from tests.support.cli import Completed, error_lines, run
 from tests.support.service import Client
 
@@ -65,6 +66,17 @@ async def test_the_page_has_questions_about_every_answered_tag(
     answered = [tag["name"] for tag in value["explanation"]["tags"] if tag["outcome"] == "answered"]
     assert answered
     assert [question["query"] for question in data["questions"]] == ["ice hockey", *answered]
+    assert data["frames"]
+    assert data["spectrogram"]
+
+
+def test_a_file_that_cannot_be_decoded_here_leaves_the_page_without_frames(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "clip.mp4").write_text("no video")
+    assert media_to_show(str(tmp_path / "clip.mp4")) is None
+    assert "the page has no frames and no sound: " in caplog.text
+    assert media_to_show("https://example.com/clip.mp4") is None
 
 
 @pytest.mark.parametrize(
