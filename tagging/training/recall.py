@@ -110,7 +110,9 @@ def train_recall(training_set: TrainingSet, names: NameSources, config: Config, 
 
     control = top_by_fusion("recall candidates for precision control", split.control)
     shuffled = np.random.default_rng([seed, Stream.RECALLED_NEGATIVES]).permutation(split.train)
-    sample = np.sort(shuffled[: config.training.recalled])
+    ranker = config.rank.ranker
+    wants_negatives = ranker is not None and ranker.negatives.recalled > 0
+    sample = np.sort(shuffled[: config.training.recalled if wants_negatives else 0])
     recalled = top_by_fusion("recall negatives for the ranker", sample)
     return TrainedRecall(
         fitted.parts, fitted.extractor, fitted.tag_vectors, fitted.queries, fusion, split.train,
