@@ -76,10 +76,13 @@ class NameWords:
         words = split_words(text)
         joined = f" {' '.join(words)} "
         text_script = script(normalised)
-        whole = [self._lengths[row] > 0 and self._joined[row] in joined for row in rows]
-        letters = [self._names[row] in normalised for row in rows]
+        share = self._share(rows, self._present(text))
+        whole = np.zeros(len(rows), np.float32)  # of a name in one piece all words are present
+        for position in np.flatnonzero(share == 1.0).tolist():
+            whole[position] = self._joined[rows[position]] in joined
+        letters = [self._names[row] in normalised for row in rows.tolist()]
         columns = [
-            self._share(rows, self._present(text)),
+            share,
             whole,
             letters,
             self._lengths[rows],
