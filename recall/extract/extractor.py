@@ -60,8 +60,8 @@ class TagExtractor:
         self._nets = nets
         self._curves = curves
 
-    def propose(self, title: str, description: str, limit: int) -> list[NewTag]:
-        """Return at most `limit` tags, most probable first; names of the catalog are included.
+    def propose(self, title: str, description: str, limit: int, least: float = 0.0) -> list[NewTag]:
+        """Return at most `limit` tags with a probability of `least`, most probable first; names of the catalog, too.
 
         Without a title the first line of the description is read. A text without words gives an empty list.
         """
@@ -70,9 +70,8 @@ class TagExtractor:
         words = tokens(text)
         best: dict[str, NewTag] = {}
         for names, probabilities in self._probabilities(text, words):
-            for name, (first, last), probability in zip(
-                names.names, names.positions, probabilities.tolist(), strict=True
-            ):
+            for row in np.flatnonzero(probabilities >= least).tolist():
+                name, (first, last), probability = names.names[row], names.positions[row], float(probabilities[row])
                 form = normalise(name)
                 if form not in best or best[form].probability < probability:
                     evidence = original[starts[words[first].start] : ends[words[last - 1].end - 1]]

@@ -232,5 +232,5 @@ def _die_with_parent() -> None:
         fcntl.fcntl(parent.sentinel, fcntl.F_SETSIG, signal.SIGKILL)
         flags = fcntl.fcntl(parent.sentinel, fcntl.F_GETFL)
         fcntl.fcntl(parent.sentinel, fcntl.F_SETFL, flags | os.O_ASYNC)
-    if not parent.is_alive():  # it ended before the kernel was told
+    if not parent.is_alive():  # it ended before this was set
         sys.exit(1)

@@ -21,9 +21,10 @@ CATALOG = ["cats", "dogs"]
 class Reader:
     """Propose each word of the title, with falling probabilities."""
 
-    def propose(self, title: str, description: str, limit: int) -> list[NewTag]:
+    def propose(self, title: str, description: str, limit: int, least: float) -> list[NewTag]:
         words = title.split()
-        return [NewTag(word, 0.9 / (index + 1), word) for index, word in enumerate(words)][:limit]
+        tags = [NewTag(word, 0.9 / (index + 1), word) for index, word in enumerate(words)]
+        return [tag for tag in tags if tag.probability >= least][:limit]
 
 
 def channel(limit: int = 10) -> ExtractedTags:
@@ -39,6 +40,13 @@ def test_known_phrases_are_catalog_rows_and_new_ones_follow() -> None:
     assert tags.scores.tolist() == pytest.approx([0.9, 0.3, 0.225, 0.18])
     assert [evidence.text for evidence in tags.evidence] == ["Dogs", "Grumpy", "cats", "Grumpier"]
     assert channel().recall([RecallQuery.of(VideoEmbeddings({}))]) == [None]
+
+
+def test_phrases_that_are_hardly_ever_tags_are_left_out() -> None:
+    [tags] = channel(2000).recall([RecallQuery.of(VideoEmbeddings({}, title=" ".join(map(str, range(1000)))))])
+    assert tags is not None
+    assert 0.001 <= tags.scores.min() < 0.002
+    assert len(tags.scores) == 900
 
 
 def test_new_tags_are_fused_with_all_others_and_named_within_the_budget() -> None:
