@@ -22,4 +22,10 @@ class QueuesConfig(Branch):
     recent_clicks: PositiveInt = 50  # N₁, of a user
     preferred_topics: PositiveInt = 5  # N₂, of a user
     candidates: Annotated[int, Field(ge=1, le=1000)] = 200  # N₃, for a user
+    remembered_days: PositiveFloat = 14.0  # of events: older ones are refused, so that none counts twice
+    kept_days: PositiveFloat = 30.0  # since its assignment, until a deleted video is removed from the database
     seed: NonNegativeInt = 7
+
+    @property
+    def half_life_s(self) -> float:
+        return self.half_life_days * 86_400

@@ -1,7 +1,8 @@
 """Tables of the database, as the migrations create them.
 
 Each table is read and written only by the module of its name, except that taggings.py checks for feedback in the
-statement that prunes old answers.
+statement that prunes old answers. engagements.py has two tables, events and their decayed counts, which topic_videos.py
+joins to the videos of a topic; loaded_models has no module of its own, as topic_videos.py fills it.
 """
 
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     Dialect,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -117,4 +119,43 @@ labelled_videos = Table(
     Column("payload", LargeBinary, nullable=False),
     Column("who", Text, nullable=False),
     Column("at", UtcTime, nullable=False),
+)
+
+topic_videos = Table(
+    "topic_videos",
+    metadata,
+    Column("topic_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("video_id", Text, primary_key=True),
+    Column("similarity", Double, nullable=False),
+    Column("added_at", UtcTime, nullable=False),  # when the video was first assigned to any topic
+    Index(None, "video_id", "added_at"),
+)
+
+loaded_models = Table(
+    "loaded_models",
+    metadata,
+    Column("version", Text, primary_key=True),  # of a topic model whose pool is in topic_videos
+    Column("at", UtcTime, nullable=False),
+)
+
+engagement_events = Table(
+    "engagement_events",
+    metadata,
+    Column("event_id", Text, primary_key=True),
+    Column("video_id", Text, nullable=False),
+    Column("user_id", Text, nullable=False),  # empty if unknown
+    Column("kind", Text, nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Index(None, "user_id", "kind", "at"),
+    Index(None, "at"),
+)
+
+video_engagement = Table(
+    "video_engagement",
+    metadata,
+    Column("video_id", Text, primary_key=True),
+    Column("exposures", Double, nullable=False),  # decayed to `at`
+    Column("clicks", Double, nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Index(None, "at"),
 )

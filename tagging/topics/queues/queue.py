@@ -13,15 +13,7 @@ import numpy as np
 
 from tagging.config.topic_queues import QueuesConfig
 from tagging.store.engagement import Engagement
-
-
-@dataclass(frozen=True, slots=True)
-class TopicVideo:
-    """A video that was assigned to a topic."""
-
-    video_id: str
-    added_at: datetime  # when it was first assigned to any
-    engagement: Engagement
+from tagging.store.topic_video import TopicVideo
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +32,23 @@ def order_queue(
 
     Fresh videos, in random order, are spread evenly: each beginning of the queue has their share.
     """
-    half_life_s = timedelta(days=config.half_life_days).total_seconds()
-    proven, fresh = [], []
-    for video in sorted(videos, key=lambda video: video.video_id):
-        engagement = video.engagement.decayed(at, half_life_s)
-        if engagement.exposures >= config.least_exposures:
-            if engagement.click_rate >= config.least_click_rate:
-                proven.append(QueueEntry(video.video_id, engagement, is_fresh=False))
-        elif at - video.added_at <= timedelta(days=config.fresh_days):
-            fresh.append(QueueEntry(video.video_id, engagement, is_fresh=True))
-    proven.sort(key=lambda entry: (-entry.engagement.click_rate, -entry.engagement.exposures, entry.video_id))
+    entries = [entry for video in videos if (entry := entry_of(video, at, config)) is not None]
+    entries.sort(key=lambda entry: (-entry.engagement.click_rate, -entry.engagement.exposures, entry.video_id))
+    proven = [entry for entry in entries if not entry.is_fresh]
+    fresh = sorted((entry for entry in entries if entry.is_fresh), key=lambda entry: entry.video_id)
     count = min(len(fresh), fresh_count(len(proven), config))
     chosen = generator.permutation(len(fresh))[:count].tolist()
     return _spread(proven, [fresh[row] for row in chosen])
+
+
+def entry_of(video: TopicVideo, at: datetime, config: QueuesConfig) -> QueueEntry | None:
+    """Return a video as it may stand in queues at a time; None if it is deleted."""
+    engagement = video.engagement.decayed(at, config.half_life_s)
+    if engagement.exposures >= config.least_exposures:
+        is_clicked = engagement.click_rate >= config.least_click_rate
+        return QueueEntry(video.video_id, engagement, is_fresh=False) if is_clicked else None
+    is_new = at - video.added_at <= timedelta(days=config.fresh_days)
+    return QueueEntry(video.video_id, engagement, is_fresh=True) if is_new else None
 
 
 def fresh_count(proven: int, config: QueuesConfig) -> int:

@@ -6,7 +6,8 @@ import pytest
 
 from tagging.config.topic_queues import QueuesConfig
 from tagging.store.engagement import Engagement
-from tagging.topics.queues.queue import QueueEntry, TopicVideo, fresh_count, order_queue
+from tagging.store.topic_video import TopicVideo
+from tagging.topics.queues.queue import QueueEntry, fresh_count, order_queue
 from tests.support.clocks import NOW
 
 CONFIG = QueuesConfig(least_exposures=100, least_click_rate=0.1, least_fresh=0, half_life_days=7, fresh_days=10)

@@ -1,0 +1,124 @@
+"""Table of the videos of topics: which videos each topic has, and since when."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, func, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from tagging.store.database.database import Database
+from tagging.store.database.schema import loaded_models, topic_videos, video_engagement
+from tagging.store.database.texts import ID_BYTES, require_text, require_time
+from tagging.store.engagement import Engagement
+from tagging.store.topic_video import AssignedVideo, TopicVideo
+
+BATCH = 500  # videos of a transaction; PostgreSQL takes 32,767 parameters
+
+
+class TopicVideos:
+    """The videos of topics. Each method also raises what Database raises."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def put(self, videos: Sequence[AssignedVideo], at: datetime) -> None:
+        """Replace the topics of videos, in transactions of BATCH videos; a video that is known keeps its time.
+
+        Raises InvalidRecordError for a video id that cannot be stored, before anything is written.
+        """
+        require_time(at)
+        for video in videos:
+            require_text("video_id", video.video_id, ID_BYTES)
+        last = {video.video_id: video for video in videos}
+        ordered = [last[video_id] for video_id in sorted(last)]
+        for start in range(0, len(ordered), BATCH):
+            await self._database.write(partial(_replace, ordered[start : start + BATCH], at))
+
+    async def of_topic(self, topic: int) -> tuple[TopicVideo, ...]:
+        """Return the videos of a topic in any order, with their engagement as it was counted last."""
+        statement = _WITH_ENGAGEMENT.where(topic_videos.c.topic_id == topic)
+        return await self._database.read(lambda connection: tuple(map(_video, connection.execute(statement))))
+
+    async def topics_of(self, video_ids: Sequence[str]) -> Mapping[str, tuple[int, ...]]:
+        """Return the topics of videos, best first; a video without any is missing."""
+        columns = topic_videos.c
+        statement = (
+            select(columns.video_id, columns.topic_id)
+            .where(columns.video_id.in_(set(video_ids)))
+            .order_by(columns.video_id, columns.similarity.desc(), columns.topic_id)
+        )
+        rows = await self._database.read(lambda connection: connection.execute(statement).all())
+        found: dict[str, tuple[int, ...]] = {}
+        for video_id, topic in rows:
+            found[video_id] = (*found.get(video_id, ()), topic)
+        return found
+
+    async def added_before(self, before: datetime, after: str, limit: int) -> tuple[TopicVideo, ...]:
+        """Return the first `limit` videos that were added before a time, of ids after `after`, in their order."""
+        video_id, added_at = topic_videos.c.video_id, topic_videos.c.added_at
+        page = _WITH_ENGAGEMENT.where(added_at < before, video_id > after).distinct().order_by(video_id).limit(limit)
+        return await self._database.read(lambda connection: tuple(map(_video, connection.execute(page))))
+
+    async def remove(self, video_ids: Sequence[str]) -> None:
+        """Remove videos from all their topics."""
+        statement = delete(topic_videos).where(topic_videos.c.video_id.in_(set(video_ids)))
+        await self._database.write(lambda connection: connection.execute(statement))
+
+    async def is_loaded(self, version: str) -> bool:
+        """Return whether the pool of a topic model was put completely."""
+        statement = select(func.count()).where(loaded_models.c.version == version)
+        return await self._database.read(lambda connection: bool(connection.execute(statement).scalar_one()))
+
+    async def set_loaded(self, version: str, at: datetime) -> None:
+        """Record that the pool of a topic model was put completely."""
+        require_text("version", version)
+
+        def work(connection: Connection) -> None:
+            insert = _DIALECTS[connection.dialect.name].insert(loaded_models)
+            connection.execute(insert.values(version=version, at=at).on_conflict_do_nothing())
+
+        await self._database.write(work)
+
+
+_DIALECTS: Mapping[str, Any] = {"sqlite": sqlite, "postgresql": postgresql}
+_WITH_ENGAGEMENT = select(
+    topic_videos.c.video_id,
+    topic_videos.c.added_at,
+    video_engagement.c.exposures,
+    video_engagement.c.clicks,
+    video_engagement.c.at,
+).select_from(topic_videos.outerjoin(video_engagement, topic_videos.c.video_id == video_engagement.c.video_id))
+
+
+def _replace(videos: Sequence[AssignedVideo], at: datetime, connection: Connection) -> None:
+    """videos: in the order of their ids, in which every writer locks rows"""
+    columns = topic_videos.c
+    of_videos = columns.video_id.in_([video.video_id for video in videos])
+    stored = (
+        select(columns.video_id, columns.added_at)
+        .where(of_videos)
+        .order_by(columns.video_id, columns.topic_id)
+        .with_for_update()
+    )
+    added: dict[str, datetime] = dict(connection.execute(stored).all())
+    connection.execute(delete(topic_videos).where(of_videos))
+    rows = [
+        (topic, video.video_id, similarity, added.get(video.video_id, at))
+        for video in videos
+        for topic, similarity in sorted(video.topics)
+    ]
+    if rows:
+        insert = _DIALECTS[connection.dialect.name].insert(topic_videos)
+        # A conflict: another writer has put the same video since the deletion.
+        put = insert.on_conflict_do_update(
+            index_elements=[columns.topic_id, columns.video_id], set_={"similarity": insert.excluded.similarity}
+        )
+        names = ("topic_id", "video_id", "similarity", "added_at")
+        connection.execute(put, [dict(zip(names, row, strict=True)) for row in rows])
+
+
+def _video(row: Row[Any, Any, Any, Any, Any]) -> TopicVideo:
+    video_id, added_at, *counts = row
+    return TopicVideo(video_id, added_at, Engagement(*counts) if counts[-1] else Engagement(0.0, 0.0, added_at))
