@@ -10,7 +10,7 @@ from tagging.errors import VideotagError
 from tagging.service.bundles.registry import BundleRegistry
 from tagging.service.config import HealthConfig
 from tagging.service.observe.health import Health
-from tagging.service.observe.metrics import Metrics
+from tagging.service.observe.metrics import CallMetrics
 from tagging.service.observe.watch import watch
 from tagging.store.database.database import Database
 from tagging.store.database.size import Size
@@ -33,7 +33,7 @@ async def running(endless: Coroutine[None, None, NoReturn]) -> AsyncIterator[Non
 
 
 @asynccontextmanager
-async def following(bundles: BundleRegistry, metrics: Metrics, every_s: float) -> AsyncIterator[None]:
+async def following(bundles: BundleRegistry, metrics: CallMetrics, every_s: float) -> AsyncIterator[None]:
     """Apply what other processes append to the logs, every `every_s` seconds, while the context lasts.
 
     A database that is away is tried again.
@@ -63,7 +63,9 @@ async def following(bundles: BundleRegistry, metrics: Metrics, every_s: float) -
 
 
 @asynccontextmanager
-async def checking(database: Database, health: Health, metrics: Metrics, config: HealthConfig) -> AsyncIterator[None]:
+async def checking(
+    database: Database, health: Health, metrics: CallMetrics, config: HealthConfig
+) -> AsyncIterator[None]:
     """Report NOT_SERVING while the database is away, and measure its size, while the context lasts."""
     async with running(_check(database, health, config)), running(_measure(Size(database), metrics)):
         yield
@@ -80,7 +82,7 @@ async def _check(database: Database, health: Health, config: HealthConfig) -> No
     await watch({"database": answers}, health, config)
 
 
-async def _measure(size: Size, metrics: Metrics) -> NoReturn:
+async def _measure(size: Size, metrics: CallMetrics) -> NoReturn:
     while True:
         with suppress(VideotagError, OSError):  # the check reports a database that is away
             metrics.database_bytes.set(await size.now())

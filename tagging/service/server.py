@@ -1,32 +1,33 @@
 """Service lifecycle: listen, load, warm up and serve; on shutdown report NOT_SERVING and drain."""
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from opentelemetry.trace import Tracer
+from videotag.v1 import tagging_pb2_grpc as rpc
 
-from tagging.service.api.grpc_server import Listening, listening
+from tagging.service.api.grpc_server import listening
+from tagging.service.api.servicer import Servicer
 from tagging.service.background import checking, following, running
 from tagging.service.calls.build import OpenedCalls, build_calls
 from tagging.service.calls.videos import Telemetry
 from tagging.service.clients.quotas import Quotas
+from tagging.service.clients.roles import SERVICE
 from tagging.service.config import ServiceConfig
 from tagging.service.interceptors.chain import build_interceptors
-from tagging.service.interceptors.drain import DrainInterceptor
 from tagging.service.malloc_trim import trim_periodically
 from tagging.service.net.tls import ServerCertificate, TritonClientCertificate, warn_before_expiry
 from tagging.service.observe.observation import Observation, build_observation, exposing, readings
 from tagging.service.observe.triton import ObservedTriton, TritonCollector, watch_triton
+from tagging.service.shutdown import draining
 from tagging.store.database.migrate import migrate
 
 logger = logging.getLogger(__name__)
-
-LEAVE_S = 0.5  # for responses that are on their way when no call is running any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +53,19 @@ async def serving(
     observation, quotas = build_observation(tracer), Quotas()
     chain = build_interceptors(config.listen, quotas, observation.metrics, observation.tracer)
     certificate = ServerCertificate(config.listen.tls) if config.listen.tls is not None else None
-    async with listening(config.listen, certificate, chain.all, observation.health) as server:
+    servicer = Servicer()
+    add = partial(rpc.add_TaggingServiceServicer_to_server, servicer)
+    async with listening(config.listen, certificate, chain.all, observation.health, SERVICE, add) as server:
         await migrate(config.database)
         telemetry = Telemetry(observation.metrics, observation.stages)
         async with (
             build_calls(bundle, config, quotas, telemetry, clock) as opened,
             following(opened.bundles, observation.metrics, config.follow_s),
         ):
-            server.servicer.open(opened.calls)
+            servicer.open(opened.calls)
             async with (
                 _observed(config, server.port, certificate, observation, opened) as metrics_port,
-                _draining(server, chain.drain, observation, config.drain_s),
+                draining(server.server, chain.drain, observation.health, config.drain_s),
             ):
                 observation.health.warm()
                 version = opened.bundles.active.version
@@ -97,21 +100,3 @@ async def _observed(
         if certificate is not None:
             await stack.enter_async_context(running(warn_before_expiry(certificate)))
         yield metrics_port
-
-
-@asynccontextmanager
-async def _draining(
-    server: Listening, drain: DrainInterceptor, observation: Observation, drain_s: float
-) -> AsyncIterator[None]:
-    """Drain the server at the end of the context."""
-    try:
-        yield
-    finally:
-        observation.health.drain()
-        try:
-            await drain.drain(drain_s)
-        finally:
-            # A client that just got a response may send its next call now. The drain interceptor answers it with
-            # UNAVAILABLE; a server that stops would cancel it.
-            await asyncio.sleep(LEAVE_S)
-            await server.server.stop(LEAVE_S)

@@ -12,6 +12,7 @@ import pytest
 import trustme
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 
+from tagging.service.clients.roles import SERVICE
 from tagging.service.observe.health import Health
 from tests.support.paths import REPOSITORY
 
@@ -42,7 +43,7 @@ async def serving(health: Health, add_port: Callable[[grpc.aio.Server], int]) ->
 
 
 async def test_the_probe_succeeds_only_while_the_service_is_serving() -> None:
-    health = Health()
+    health = Health(SERVICE)
     async with serving(health, lambda server: server.add_insecure_port("127.0.0.1:0")) as address:
         assert await probe(address) == (1, "NOT_SERVING\n")
         health.warm()
@@ -72,7 +73,7 @@ async def test_the_probe_presents_a_certificate_and_checks_that_of_the_service(t
         root_certificates=authority.cert_pem.bytes(),
         require_client_auth=True,
     )
-    health = Health()
+    health = Health(SERVICE)
     health.warm()
     async with serving(health, lambda server: server.add_secure_port("127.0.0.1:0", credentials)) as address:
         named = (address, "--server-name", "service.example.com", "--ca")

@@ -15,8 +15,10 @@ from prometheus_client import CollectorRegistry
 
 from tagging.features.triton.availability import Availability
 from tagging.pipeline.stages import Stage
-from tagging.service.observe.metrics import METHODS, OTHER, REJECTING, Metrics, Outcome
-from tagging.service.observe.readings import Readings, register
+from tagging.service.clients.roles import TAGGING
+from tagging.service.contract import OTHER
+from tagging.service.observe.metrics import REJECTING, Metrics, Outcome
+from tagging.service.observe.readings import Readings, ReadingsCollector, register_server
 from tagging.service.observe.stages import TimedStages
 from tagging.service.observe.triton import TritonCollector
 from tests.support.paths import REPOSITORY
@@ -24,7 +26,7 @@ from tests.support.paths import REPOSITORY
 DEPLOY = REPOSITORY / "deploy"
 SCRAPED = {"instance", "job"}  # labels that Prometheus adds
 VALUES = {
-    "method": {*METHODS, OTHER},
+    "method": {*TAGGING.methods, OTHER},
     "code": {code.name for code in grpc.StatusCode},
     "stage": set(get_args(Stage)),
     "outcome": set(get_args(Outcome)),
@@ -52,21 +54,20 @@ def measured() -> dict[str, set[str]]:
     stages = TimedStages(Metrics(registry), NoOpTracer())
     with pytest.raises(KeyError), stages("decode"):
         raise KeyError
-    register(
-        registry,
-        Readings(
-            serving=lambda: True,
-            connections=lambda: 0,
-            connections_allowed=256,
-            admission_waiting=lambda: 0,
-            bundles=lambda: {"active": "v1"},
-            labelled_videos=lambda: 0,
-            tag_edits=lambda: 0,
-            decode_workers=lambda: 0,
-            decode_workers_killed=lambda: 0,
-            certificate_expiry_s=lambda: 0.0,
-        ),
+    readings = Readings(
+        serving=lambda: True,
+        connections=lambda: 0,
+        connections_allowed=256,
+        certificate_expiry_s=lambda: 0.0,
+        admission_waiting=lambda: 0,
+        bundles=lambda: {"active": "v1"},
+        labelled_videos=lambda: 0,
+        tag_edits=lambda: 0,
+        decode_workers=lambda: 0,
+        decode_workers_killed=lambda: 0,
     )
+    register_server(registry, readings)
+    registry.register(ReadingsCollector(readings))
     triton: Any = OneModel()
     registry.register(TritonCollector(triton))
     found: dict[str, set[str]] = {}

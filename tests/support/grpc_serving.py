@@ -14,13 +14,14 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import NoOpTracer, Tracer
 from prometheus_client import CollectorRegistry
 
+from tagging.service.clients.roles import SERVICE
 from tagging.service.config import LogsConfig
 from tagging.service.interceptors.errors import ErrorInterceptor
 from tagging.service.interceptors.observe import TelemetryInterceptor
 from tagging.service.interceptors.wrap import Context
 from tagging.service.net.grpc_log import filter_client_data
 from tagging.service.observe.logs import json_logs
-from tagging.service.observe.metrics import SERVICE, Metrics
+from tagging.service.observe.metrics import Metrics
 from tagging.service.observe.traces import tracer_for
 
 Unary = Callable[[bytes, Context], Awaitable[bytes]]

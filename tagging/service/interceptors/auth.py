@@ -13,6 +13,7 @@ from tagging.service.clients.current import set_caller
 from tagging.service.clients.quotas import Quotas
 from tagging.service.clients.roles import check
 from tagging.service.clients.tokens import Metadata
+from tagging.service.contract import Contract
 from tagging.service.interceptors.wrap import Context, Continuation, Handler, wrap
 from tagging.service.observe.call import note_client
 
@@ -30,8 +31,13 @@ class AuthInterceptor(grpc.aio.ServerInterceptor):
     """
 
     def __init__(
-        self, clients: Clients, quotas: Quotas, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+        self,
+        contract: Contract,
+        clients: Clients,
+        quotas: Quotas,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
+        self._contract = contract
         self._clients = clients
         self._quotas = quotas
         self._sleep = sleep
@@ -45,7 +51,7 @@ class AuthInterceptor(grpc.aio.ServerInterceptor):
             return handler
         client = self._clients.by_metadata(handler_call_details.invocation_metadata)
         if client is not None:
-            check(client, method)
+            check(self._contract, client, method)
         return wrap(handler, unary=partial(self._around_unary, method), stream=partial(self._around_stream, method))
 
     @asynccontextmanager
@@ -81,5 +87,5 @@ class AuthInterceptor(grpc.aio.ServerInterceptor):
             # the certificate's subject alternative names, or else its common name
             names = context.peer_identities() or ()
             client = self._clients.by_certificate(name.decode("utf-8", "replace") for name in names if name)
-        check(client, method)
+        check(self._contract, client, method)
         return client

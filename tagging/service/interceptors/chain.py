@@ -12,7 +12,7 @@ from tagging.service.interceptors.drain import DrainInterceptor
 from tagging.service.interceptors.errors import ErrorInterceptor
 from tagging.service.interceptors.observe import TelemetryInterceptor
 from tagging.service.net.port import load_clients
-from tagging.service.observe.metrics import SERVICE, Metrics
+from tagging.service.observe.metrics import CallMetrics
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,8 +23,9 @@ class InterceptorChain:
     drain: DrainInterceptor
 
 
-def build_interceptors(config: ListenConfig, quotas: Quotas, metrics: Metrics, tracer: Tracer) -> InterceptorChain:
+def build_interceptors(config: ListenConfig, quotas: Quotas, metrics: CallMetrics, tracer: Tracer) -> InterceptorChain:
     """Build the chain; raises InvalidConfigError for a file of clients that cannot be used."""
-    drain = DrainInterceptor(SERVICE)
-    auth = AuthInterceptor(load_clients(config), quotas)
+    contract = metrics.contract
+    drain = DrainInterceptor(contract.service)
+    auth = AuthInterceptor(contract, load_clients(config), quotas)
     return InterceptorChain((TelemetryInterceptor(metrics, tracer), ErrorInterceptor(), drain, auth), drain)

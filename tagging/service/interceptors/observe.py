@@ -14,9 +14,10 @@ from opentelemetry import context as traces
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind, Tracer
 
+from tagging.service.contract import OTHER
 from tagging.service.interceptors.wrap import Context, Continuation, Handler, with_written_responses, wrap
 from tagging.service.observe.call import REQUEST_ID, Call, request_id_of, set_current
-from tagging.service.observe.metrics import METHODS, OTHER, SERVICE, Metrics, error_reason, method_of
+from tagging.service.observe.metrics import CallMetrics, error_reason
 from tagging.service.observe.traces import parent_context
 
 logger = logging.getLogger("tagging.service.access")
@@ -32,12 +33,13 @@ _FAULTS = {
 class TelemetryInterceptor(grpc.aio.ServerInterceptor):
     """The outermost interceptor, before ErrorInterceptor, so that it sees the statuses that are sent.
 
-    Covers calls of the tagging service and calls of unknown methods; health and reflection pass through. The response's
-    initial metadata carries the request id, so handlers must not send initial metadata themselves.
+    Covers calls of the contract of the metrics and calls of unknown methods; health and reflection pass through. The
+    response's initial metadata carries the request id, so handlers must not send initial metadata themselves.
     """
 
-    def __init__(self, metrics: Metrics, tracer: Tracer, clock: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(self, metrics: CallMetrics, tracer: Tracer, clock: Callable[[], float] = time.perf_counter) -> None:
         self._metrics = metrics
+        self._contract = metrics.contract
         self._tracer = tracer
         self._clock = clock
 
@@ -45,7 +47,7 @@ class TelemetryInterceptor(grpc.aio.ServerInterceptor):
         self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
     ) -> Handler:
         handler = await continuation(handler_call_details)
-        method = method_of(handler_call_details.method)
+        method = self._contract.method_of(handler_call_details.method)
         if handler is None:
             return grpc.stream_stream_rpc_method_handler(self._refuse_unknown)
         if method == OTHER:
@@ -76,9 +78,10 @@ class TelemetryInterceptor(grpc.aio.ServerInterceptor):
         in_flight = self._metrics.in_flight.labels(method)
         in_flight.inc()
         code = StatusCode.UNKNOWN
-        attributes = {"rpc.system": "grpc", "rpc.service": SERVICE, "rpc.method": method, "request_id": call.request_id}
+        service = self._contract.service
+        attributes = {"rpc.system": "grpc", "rpc.service": service, "rpc.method": method, "request_id": call.request_id}
         with self._tracer.start_as_current_span(
-            f"{SERVICE}/{method}" if method in METHODS else OTHER,
+            f"{service}/{method}" if method != OTHER else OTHER,
             kind=SpanKind.SERVER, attributes=attributes, record_exception=False, set_status_on_exception=False,
         ) as span:  # fmt: skip
             try:

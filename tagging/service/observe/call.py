@@ -21,7 +21,7 @@ class Call:
     """A call. Mutable: its client and error are added while it is handled."""
 
     request_id: str
-    method: str  # one of tagging.service.observe.metrics.METHODS, or "other"
+    method: str  # of the contract of the service, or "other"
     client: str = ""  # name of the authenticated client; empty before authentication
     error: Exception | None = None  # the error that it failed with
 

@@ -12,18 +12,18 @@ import grpc
 from grpc_health.v1 import health_pb2 as pb
 from grpc_health.v1.health_pb2_grpc import HealthServicer
 
-from tagging.service.observe.metrics import SERVICE
-
-SERVICES = ("", SERVICE)  # "": the whole server, which Kubernetes probes
-
 logger = logging.getLogger(__name__)
 _Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class Health(HealthServicer):
-    """Add it to the server before the port opens: it starts as NOT_SERVING. Belongs to one event loop."""
+    """Add it to the server before the port opens: it starts as NOT_SERVING. Belongs to one event loop.
 
-    def __init__(self) -> None:
+    service: full name of the one service of the server
+    """
+
+    def __init__(self, service: str) -> None:
+        self._services = ("", service)  # "": the whole server, which Kubernetes probes
         self._warm = False
         self._draining = False
         self._missing: frozenset[str] = frozenset()
@@ -61,7 +61,7 @@ class Health(HealthServicer):
         )
 
     async def Check(self, request: pb.HealthCheckRequest, context: Any) -> pb.HealthCheckResponse:  # noqa: N802
-        if request.service not in SERVICES:
+        if request.service not in self._services:
             await _refuse(context)
         return pb.HealthCheckResponse(status=self._status(request.service))
 
@@ -76,7 +76,7 @@ class Health(HealthServicer):
             await changed.wait()
 
     def _status(self, service: str) -> int:
-        if service not in SERVICES:
+        if service not in self._services:
             return pb.HealthCheckResponse.SERVICE_UNKNOWN
         return pb.HealthCheckResponse.SERVING if self.serving else pb.HealthCheckResponse.NOT_SERVING
 

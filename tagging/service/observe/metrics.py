@@ -8,15 +8,13 @@ from typing import Literal, get_args
 
 from grpc import StatusCode
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from videotag.v1 import tagging_pb2 as pb
 
 from tagging import errors
 from tagging.pipeline.stages import Stage
+from tagging.service.clients.roles import TAGGING
+from tagging.service.contract import OTHER, Contract
 from tagging.service.errors.status import CODES, reason_of
 
-SERVICE = pb.DESCRIPTOR.services_by_name["TaggingService"].full_name
-METHODS = tuple(method.name for method in pb.DESCRIPTOR.services_by_name["TaggingService"].methods)
-OTHER = "other"
 UNEXPECTED = "INTERNAL"
 
 # tagged: with at least one tag; untagged: answered without any; stored: answered from the store.
@@ -33,10 +31,11 @@ REQUEST_BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.
 STAGE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0)
 
 
-class Metrics:
-    """The metrics, in a registry of the caller's. Values that other parts hold are read at each scrape: readings.py."""
+class CallMetrics:
+    """The metrics of any service, in a registry of the caller's: its calls and its database."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, contract: Contract) -> None:
+        self.contract = contract
         self.request_seconds = Histogram(
             "tagging_request_seconds",
             "Duration of calls, from arrival to the last byte.",
@@ -45,13 +44,6 @@ class Metrics:
             buckets=REQUEST_BUCKETS,
         )
         self.in_flight = Gauge("tagging_in_flight", "Calls in progress.", ("method",), registry=registry)
-        self.stage_seconds = Histogram(
-            "tagging_stage_seconds", "Duration of stages.", ("stage",), registry=registry, buckets=STAGE_BUCKETS
-        )
-        self.stage_errors = Counter(
-            "tagging_stage_errors", "Stages that ended with an error.", ("stage", "reason"), registry=registry
-        )
-        self.videos = Counter("tagging_videos", "Answered videos.", ("outcome",), registry=registry)
         self._rejected = Counter(
             "tagging_rejected", "Rejected calls, and rejected videos of a stream.", ("reason",), registry=registry
         )
@@ -59,7 +51,13 @@ class Metrics:
         self.database_bytes = Gauge(
             "tagging_database_bytes", "Size of the database, free pages included.", registry=registry
         )
-        self._begin_at_zero()
+        # Every series begins at zero: a rate misses the first event of a series that did not exist before.
+        for method in (*contract.methods, OTHER):
+            self.in_flight.labels(method)
+        for method in contract.methods:
+            self.request_seconds.labels(method, StatusCode.OK.name)
+        for reason in REJECTING.values():
+            self._rejected.labels(reason)
 
     def rejected(self, error: Exception) -> None:
         """Count an error that rejects a call; ignore other errors, which are results of a request."""
@@ -67,24 +65,23 @@ class Metrics:
         if kind is not None:
             self._rejected.labels(REJECTING[kind]).inc()
 
-    def _begin_at_zero(self) -> None:
-        """Create every series at zero: a rate misses the first event of a series that did not exist before."""
-        for method in (*METHODS, OTHER):
-            self.in_flight.labels(method)
-        for method in METHODS:
-            self.request_seconds.labels(method, StatusCode.OK.name)
+
+class Metrics(CallMetrics):
+    """The metrics of the tagging service. Values that other parts hold are read at each scrape: readings.py."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__(registry, TAGGING)
+        self.stage_seconds = Histogram(
+            "tagging_stage_seconds", "Duration of stages.", ("stage",), registry=registry, buckets=STAGE_BUCKETS
+        )
+        self.stage_errors = Counter(
+            "tagging_stage_errors", "Stages that ended with an error.", ("stage", "reason"), registry=registry
+        )
+        self.videos = Counter("tagging_videos", "Answered videos.", ("outcome",), registry=registry)
         for stage in get_args(Stage):
             self.stage_seconds.labels(stage)
         for outcome in get_args(Outcome):
             self.videos.labels(outcome)
-        for reason in REJECTING.values():
-            self._rejected.labels(reason)
-
-
-def method_of(path: str) -> str:
-    """Return "TagVideo" for "/videotag.v1.TaggingService/TagVideo", and "other" for any path that is not a method."""
-    name = path.removeprefix(f"/{SERVICE}/")
-    return name if name in METHODS and name != path else OTHER
 
 
 def error_reason(error: BaseException) -> str:

@@ -15,7 +15,7 @@ from tagging.service.observe.connections import connections
 from tagging.service.observe.endpoint import metrics_endpoint
 from tagging.service.observe.health import Health
 from tagging.service.observe.metrics import Metrics
-from tagging.service.observe.readings import Readings, register
+from tagging.service.observe.readings import Readings, ReadingsCollector, register_server
 from tagging.service.observe.stages import TimedStages
 
 
@@ -34,7 +34,7 @@ def build_observation(tracer: Tracer | None) -> Observation:
     """Build the instruments; tracer: None: without traces."""
     registry, tracer = CollectorRegistry(), tracer or NoOpTracer()
     metrics = Metrics(registry)
-    return Observation(registry, metrics, tracer, TimedStages(metrics, tracer), Health())
+    return Observation(registry, metrics, tracer, TimedStages(metrics, tracer), Health(metrics.contract.service))
 
 
 def readings(
@@ -67,6 +67,7 @@ def readings(
 @asynccontextmanager
 async def exposing(registry: CollectorRegistry, values: Readings, config: MetricsConfig) -> AsyncIterator[int | None]:
     """Serve the metrics while the context lasts; yields the port, None without an endpoint."""
-    register(registry, values)
+    register_server(registry, values)
+    registry.register(ReadingsCollector(values))
     async with metrics_endpoint(registry, config) as port:
         yield port

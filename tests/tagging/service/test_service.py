@@ -21,7 +21,8 @@ from tagging.pipeline.load import load_tagger
 from tagging.pipeline.tagger import Tagger
 from tagging.service.calls.requests import TagRequest, TagResponse
 from tagging.service.calls.videos import VideoCalls
-from tagging.service.observe.metrics import SERVICE, Metrics
+from tagging.service.clients.roles import SERVICE
+from tagging.service.observe.metrics import Metrics
 from tagging.types import VideoRef
 from tests.support.paths import REPOSITORY
 from tests.support.polling import settled_value, wait_until_async

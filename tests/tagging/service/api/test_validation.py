@@ -167,7 +167,7 @@ def described(tmp_path: Path) -> Iterator[tuple[str, str, str]]:
     """(message, field, comment) of every field."""
     regenerate.write_image(tmp_path / "protos.binpb")
     read = FileDescriptorSet.FromString((tmp_path / "protos.binpb").read_bytes())
-    [proto] = [file for file in read.file if file.package == "videotag.v1"]
+    [proto] = [file for file in read.file if file.name == "videotag/v1/tagging.proto"]
     comments = {
         tuple(location.path): " ".join(location.leading_comments.split())
         for location in proto.source_code_info.location

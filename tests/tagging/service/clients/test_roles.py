@@ -5,13 +5,13 @@ from videotag.v1 import tagging_pb2 as pb
 
 from tagging.errors import ForbiddenError
 from tagging.service.clients.clients import ROLES, Client
-from tagging.service.clients.roles import CALLS, REFLECTION, SERVICE, check
+from tagging.service.clients.roles import CALLS, REFLECTION, SERVICE, TAGGING, check
 from tagging.service.config import Role
 
 
 def allowed(role: Role, method: str) -> bool:
     try:
-        check(Client("c", frozenset({role})), method)
+        check(TAGGING, Client("c", frozenset({role})), method)
     except ForbiddenError:
         return False
     return True
@@ -48,4 +48,4 @@ def test_a_call_without_roles_is_allowed_to_no_client(method: str) -> None:
 
 def test_the_error_names_the_required_roles() -> None:
     with pytest.raises(ForbiddenError, match=r"^viewer has the roles label, tag, the call needs edit$"):
-        check(Client("viewer", frozenset({"tag", "label"})), f"/{SERVICE}/MergeTags")
+        check(TAGGING, Client("viewer", frozenset({"tag", "label"})), f"/{SERVICE}/MergeTags")

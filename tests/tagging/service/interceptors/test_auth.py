@@ -19,7 +19,7 @@ from tagging.errors import UnauthenticatedError
 from tagging.service.clients.clients import Clients, ListedClients, OpenClients
 from tagging.service.clients.current import caller
 from tagging.service.clients.quotas import Quotas
-from tagging.service.clients.roles import REFLECTION, SERVICE
+from tagging.service.clients.roles import REFLECTION, SERVICE, TAGGING
 from tagging.service.clients.tokens import new_token
 from tagging.service.interceptors.auth import HEALTH, AuthInterceptor
 from tagging.service.interceptors.errors import ErrorInterceptor
@@ -94,7 +94,7 @@ HANDLERS: dict[str, Any] = {
 @asynccontextmanager
 async def serving(clients: Clients, quotas: Quotas | None = None, sleep: Any = asyncio.sleep) -> AsyncIterator[str]:
     """Yield the address of a server with health and reflection."""
-    auth = AuthInterceptor(clients, quotas or Quotas(Clock()), sleep)
+    auth = AuthInterceptor(TAGGING, clients, quotas or Quotas(Clock()), sleep)
     server = grpc.aio.server(interceptors=[ErrorInterceptor(), auth])
     server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(SERVICE, HANDLERS)])
     health_pb2_grpc.add_HealthServicer_to_server(health.HealthServicer(), server)
@@ -273,7 +273,7 @@ def test_handlers_of_unsupported_kinds_are_rejected(caplog: pytest.LogCaptureFix
         yield b"secret"
 
     async def main() -> StatusCode:
-        server = grpc.aio.server(interceptors=[ErrorInterceptor(), AuthInterceptor(OpenClients(), Quotas())])
+        server = grpc.aio.server(interceptors=[ErrorInterceptor(), AuthInterceptor(TAGGING, OpenClients(), Quotas())])
         handlers: dict[str, Any] = {"Watch": grpc.unary_stream_rpc_method_handler(watch)}
         server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("s", handlers)])
         port = server.add_insecure_port("127.0.0.1:0")

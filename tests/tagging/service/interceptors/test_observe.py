@@ -14,9 +14,9 @@ from opentelemetry.trace import SpanKind
 from videotag.v1 import tagging_pb2 as pb
 
 from tagging.errors import ForbiddenError, MediaTooBigError, OverloadedError, QuotaExceededError, UnauthenticatedError
+from tagging.service.clients.roles import SERVICE, TAGGING
 from tagging.service.interceptors.wrap import Context
 from tagging.service.observe.call import current, note_client
-from tagging.service.observe.metrics import METHODS, SERVICE
 from tagging.service.observe.stages import TimedStages
 from tests.support.grpc_serving import Recorded, Serving, serving
 from tests.support.polling import wait_until_async
@@ -118,7 +118,7 @@ def test_unknown_methods_are_counted_as_other() -> None:
     series, recorded = asyncio.run(ask())
     assert recorded.value("tagging_request_seconds_count", method="other", code="UNIMPLEMENTED") == len(junk) + 20
     methods = {value for _, *labels in series for label, value in labels if label == "method"}
-    assert methods == {*METHODS, "other"}
+    assert methods == {*TAGGING.methods, "other"}
     codes = {value for _, *labels in series for label, value in labels if label == "code"}
     assert codes == {"OK", "UNIMPLEMENTED"}
     assert {line["method"] for line in recorded.access} == {"other", "TagVideo"}

@@ -21,7 +21,7 @@ from videotag.v1 import tagging_pb2_grpc
 from tagging.errors import InvalidConfigError
 from tagging.service.clients.clients import Clients, ListedClients, OpenClients
 from tagging.service.clients.quotas import Quotas
-from tagging.service.clients.roles import SERVICE
+from tagging.service.clients.roles import SERVICE, TAGGING
 from tagging.service.clients.tokens import new_token
 from tagging.service.config import ListenConfig, TlsConfig
 from tagging.service.interceptors.auth import AuthInterceptor
@@ -111,7 +111,7 @@ async def serving(config: ListenConfig, clients: Clients | None = None) -> Async
     """Yield the port."""
     clients = clients or load_clients(config)
     server = grpc.aio.server(
-        interceptors=[ErrorInterceptor(), AuthInterceptor(clients, Quotas())], options=server_options(config)
+        interceptors=[ErrorInterceptor(), AuthInterceptor(TAGGING, clients, Quotas())], options=server_options(config)
     )
     handlers: dict[str, Any] = {
         "TagVideo": grpc.unary_unary_rpc_method_handler(

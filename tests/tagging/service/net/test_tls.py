@@ -19,7 +19,7 @@ from tagging.errors import InvalidConfigError
 from tagging.service.clients.clients import Clients, ListedClients, OpenClients
 from tagging.service.clients.current import caller
 from tagging.service.clients.quotas import Quotas
-from tagging.service.clients.roles import SERVICE
+from tagging.service.clients.roles import SERVICE, TAGGING
 from tagging.service.clients.tokens import new_token
 from tagging.service.config import TlsConfig
 from tagging.service.interceptors.auth import AuthInterceptor
@@ -74,7 +74,7 @@ async def tag(_: pb.TagVideoRequest, __: Any) -> pb.TagVideoResponse:
 
 @asynccontextmanager
 async def serving(config: TlsConfig, clients: Clients, clock: Clock) -> AsyncIterator[str]:
-    server = grpc.aio.server(interceptors=[ErrorInterceptor(), AuthInterceptor(clients, Quotas(clock))])
+    server = grpc.aio.server(interceptors=[ErrorInterceptor(), AuthInterceptor(TAGGING, clients, Quotas(clock))])
     handlers: dict[str, Any] = {
         "TagVideo": grpc.unary_unary_rpc_method_handler(
             tag, pb.TagVideoRequest.FromString, pb.TagVideoResponse.SerializeToString

@@ -11,9 +11,9 @@ from grpc import StatusCode
 from grpc_health.v1 import health_pb2 as pb
 from grpc_health.v1 import health_pb2_grpc
 
+from tagging.service.clients.roles import SERVICE
 from tagging.service.config import HealthConfig
 from tagging.service.observe.health import Health
-from tagging.service.observe.metrics import SERVICE
 from tagging.service.observe.watch import Check, Hysteresis, watch
 
 SERVING, NOT_SERVING, UNKNOWN = (
@@ -44,7 +44,7 @@ async def status(stub: Stub, service: str = "") -> int:
 @pytest.mark.parametrize("service", ["", SERVICE])
 def test_health_is_serving_from_warm_up_until_drain(service: str) -> None:
     async def ask() -> list[int]:
-        health, seen = Health(), []
+        health, seen = Health(SERVICE), []
         async with health_stub(health) as stub:
             seen.append(await status(stub, service))
             health.warm()
@@ -60,7 +60,7 @@ def test_health_is_serving_from_warm_up_until_drain(service: str) -> None:
 
 
 def test_failures_observed_before_warm_up_count_afterwards() -> None:
-    health = Health()
+    health = Health(SERVICE)
     health.set_working("database", False)
     health.warm()
     assert not health.serving
@@ -73,7 +73,7 @@ def test_failures_observed_before_warm_up_count_afterwards() -> None:
 
 def test_an_unknown_service_is_not_found() -> None:
     async def ask() -> None:
-        async with health_stub(Health()) as stub:
+        async with health_stub(Health(SERVICE)) as stub:
             with pytest.raises(grpc.aio.AioRpcError) as refused:
                 await status(stub, "other.Service")
             assert refused.value.code() == StatusCode.NOT_FOUND
@@ -86,7 +86,7 @@ def test_an_unknown_service_is_not_found() -> None:
 
 def test_all_watchers_receive_every_change_after_one_has_disconnected() -> None:
     async def ask() -> list[list[int]]:
-        health = Health()
+        health = Health(SERVICE)
         async with health_stub(health) as stub:
             watchers = [stub.Watch(pb.HealthCheckRequest(service=SERVICE), timeout=30) for _ in range(3)]
             statuses: list[list[int]] = [[(await watcher.read()).status] for watcher in watchers]
@@ -104,7 +104,7 @@ def test_all_watchers_receive_every_change_after_one_has_disconnected() -> None:
 
 
 def test_a_change_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
-    health = Health()
+    health = Health(SERVICE)
     health.warm()
     health.warm()
     health.set_working("database", False)
@@ -180,7 +180,7 @@ CONFIG = HealthConfig(check_every_s=5, check_timeout_s=1, away_after_s=15, back_
 
 def served(checks: dict[str, Check], world: World) -> list[tuple[float, bool]]:
     """Return the times at which health changed, with the new state."""
-    health, changes = Health(), [(0.0, True)]
+    health, changes = Health(SERVICE), [(0.0, True)]
     health.warm()
 
     async def sleep(seconds: float) -> None:
@@ -226,7 +226,7 @@ def test_a_check_that_raises_or_hangs_is_a_failure_without_details(
 ) -> None:
     world = World({}, until_s=30)
     config = CONFIG.model_copy(update={"check_timeout_s": 0.01})
-    health = Health()
+    health = Health(SERVICE)
     health.warm()
 
     def run() -> Coroutine[Any, Any, None]:

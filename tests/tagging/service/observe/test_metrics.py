@@ -10,9 +10,10 @@ from videotag.v1 import tagging_pb2 as pb
 
 from tagging import errors
 from tagging.pipeline.stages import Stage
+from tagging.service.clients.roles import TAGGING
 from tagging.service.errors.status import CODES
-from tagging.service.observe.metrics import METHODS, Metrics, Outcome, error_reason, method_of
-from tagging.service.observe.readings import Readings, register
+from tagging.service.observe.metrics import Metrics, Outcome, error_reason
+from tagging.service.observe.readings import Readings, ReadingsCollector, register_server
 
 
 def readings(**others: Any) -> Readings:
@@ -31,6 +32,12 @@ def readings(**others: Any) -> Readings:
     return Readings(**quiet | others)
 
 
+def register(registry: CollectorRegistry, values: Readings) -> None:
+    """Register all readings, as the service does."""
+    register_server(registry, values)
+    registry.register(ReadingsCollector(values))
+
+
 @pytest.mark.parametrize(
     ("path", "method"),
     [
@@ -45,11 +52,11 @@ def readings(**others: Any) -> Readings:
     ],
 )
 def test_the_method_label_is_a_known_method_or_other(path: str, method: str) -> None:
-    assert method_of(path) == method
+    assert TAGGING.method_of(path) == method
 
 
 def test_the_methods_are_those_of_the_proto() -> None:
-    assert set(METHODS) == set(pb.DESCRIPTOR.services_by_name["TaggingService"].methods_by_name)
+    assert set(TAGGING.methods) == set(pb.DESCRIPTOR.services_by_name["TaggingService"].methods_by_name)
 
 
 def test_counters_exist_with_zero_before_the_first_event() -> None:
@@ -59,7 +66,7 @@ def test_counters_exist_with_zero_before_the_first_event() -> None:
         assert registry.get_sample_value("tagging_stage_seconds_count", {"stage": stage}) == 0
     for outcome in get_args(Outcome):
         assert registry.get_sample_value("tagging_videos_total", {"outcome": outcome}) == 0
-    for method in METHODS:
+    for method in TAGGING.methods:
         assert registry.get_sample_value("tagging_in_flight", {"method": method}) == 0
     for reason in ("OVERLOADED", "QUOTA_EXCEEDED", "UNAUTHENTICATED", "FORBIDDEN"):
         assert registry.get_sample_value("tagging_rejected_total", {"reason": reason}) == 0
