@@ -6,9 +6,13 @@ import grpc
 import pytest
 import regenerate
 from google.protobuf import runtime_version
-from videotag.v1 import tagging_pb2, tagging_pb2_grpc
+from videotag.v1 import tagging_pb2, tagging_pb2_grpc, topics_pb2
 
-GENERATED = {f"videotag/v1/tagging_{name}" for name in ("pb2.py", "pb2.pyi", "pb2_grpc.py", "pb2_grpc.pyi")}
+GENERATED = {
+    f"videotag/v1/{proto}_{name}"
+    for proto in ("tagging", "topics")
+    for name in ("pb2.py", "pb2.pyi", "pb2_grpc.py", "pb2_grpc.pyi")
+}
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +48,12 @@ def test_the_service_has_the_calls_of_the_design() -> None:
     with grpc.insecure_channel("127.0.0.1:1") as channel:
         stub = tagging_pb2_grpc.TaggingServiceStub(channel)
         assert all(hasattr(stub, call.name) for call in service.methods)
+
+
+def test_the_topic_service_has_the_calls_of_the_design() -> None:
+    service = topics_pb2.DESCRIPTOR.services_by_name["TopicService"]
+    assert set(service.methods_by_name) == {"ListTopics", "GetTopicVideos", "ReportEngagement", "ListCandidates"}
+    assert not any(call.client_streaming or call.server_streaming for call in service.methods)
 
 
 def test_the_fields_of_a_tagging_keep_their_names() -> None:
