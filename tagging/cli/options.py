@@ -9,6 +9,7 @@ from tagging.cli.console import Format
 
 if TYPE_CHECKING:  # help is printed without the libraries that a command needs
     from tagging.features.triton.endpoint import TritonTls
+    from tagging.store.database.config import DatabaseConfig
 
 PROFILES = ("offline", "production")  # of tagging.config.profiles
 
@@ -91,6 +92,22 @@ TlsCa = Annotated[
     Path | None,
     typer.Option("--tls-ca", metavar="FILE", help="PEM file of authorities: connect to --server with TLS."),
 ]
+
+TopicDatabase = Annotated[
+    str | None,
+    typer.Option(
+        "--database",
+        metavar="URL",
+        help="Database of `videotag topics serve`: sqlite:///FILE, or postgresql://USER:PASSWORD@HOST:PORT/NAME.",
+    ),
+]
+
+
+def database_at(url: str, settings: "DatabaseConfig") -> "DatabaseConfig":
+    """Return the settings of a database with another URL, which is never shown: it may contain a password."""
+    from pydantic import SecretStr
+
+    return settings.model_copy(update={"url": SecretStr(url)})
 
 
 def triton_tls(ca: Path | None, certificate: Path | None, key: Path | None) -> "TritonTls | None":

@@ -3,8 +3,10 @@
 import logging
 import signal
 import sys
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from tagging.service.config import ServiceConfig
 
 logger = logging.getLogger(__name__)
+
+Running = TypeVar("Running")
 
 
 def command(
@@ -70,10 +74,20 @@ def command(
 
 
 async def _serve(bundle: Path, settings: "ServiceConfig", tracer: "Tracer") -> None:
-    """Serve until a signal. A signal during the start cancels it: the service ends once the running load is done."""
-    import asyncio
-
     from tagging.service.server import serving
+
+    await serve_until_signal(
+        serving(bundle, settings, tracer),
+        lambda running: f"serving bundle {running.bundle_version} on {shown(settings.listen.address, running.port)}",
+    )
+
+
+async def serve_until_signal(service: AbstractAsyncContextManager[Running], line: Callable[[Running], str]) -> None:
+    """Print a line about a service once it serves, and serve until a signal.
+
+    A signal during the start cancels it: the service ends once the running load is done.
+    """
+    import asyncio
 
     stop, starting = asyncio.Event(), asyncio.current_task()
 
@@ -85,9 +99,9 @@ async def _serve(bundle: Path, settings: "ServiceConfig", tracer: "Tracer") -> N
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, request_stop)
     try:
-        async with serving(bundle, settings, tracer) as running:
+        async with service as running:
             starting = None
-            print_lines([f"serving bundle {running.bundle_version} on {_shown(settings.listen.address, running.port)}"])
+            print_lines([line(running)])
             await stop.wait()
     except asyncio.CancelledError:
         if not stop.is_set():
@@ -95,7 +109,8 @@ async def _serve(bundle: Path, settings: "ServiceConfig", tracer: "Tracer") -> N
         logger.info("stopped during the start")
 
 
-def _shown(address: str, port: int) -> str:
+def shown(address: str, port: int) -> str:
+    """Return how a message names the address of a service that listens on a port."""
     from tagging.service.config import SOCKET
 
     return address if address.startswith(SOCKET) else f"port {port}"

@@ -97,9 +97,7 @@ def revert_command(
 
 
 def _database(config: Path | None, url: str | None) -> "DatabaseConfig":
-    from pydantic import SecretStr
-
     from tagging.service.config import read_service_config
 
     stated = read_service_config(config).database
-    return stated if url is None else stated.model_copy(update={"url": SecretStr(url)})
+    return stated if url is None else options.database_at(url, stated)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tagging import paths
-from tagging.cli import options
-from tagging.cli.console import Format, now, print_json, print_lines, print_table, progress
+from tagging.cli import options, serve_topics
+from tagging.cli.console import Format, needs_extra, now, print_json, print_lines, print_table, progress
 from tagging.cli.tag import video_reference
 from tagging.errors import UnknownIdError
 
@@ -22,6 +22,9 @@ app = typer.Typer(help="Topics: what a pool of videos is about.", no_args_is_hel
 
 SHOWN = 20  # drifting topics
 MOST_SHOWN = 60  # characters of a title in a table
+
+
+app.command("serve")(serve_topics.command)
 
 
 @app.callback()
@@ -107,22 +110,29 @@ def assign_command(
     ] = None,
     columns: options.Columns = None,
     features: options.Features = None,
+    database: options.TopicDatabase = None,
     output: options.Output = Format.table,
 ) -> None:
-    """Print the topics of videos; a video may have none.
+    """Print the topics of videos; a video may have none. With a database, the videos enter the queues of a service.
 
     [bold]Examples[/bold]
 
     videotag topics assign today.jsonl --topics topics/monday --format json
 
     videotag topics assign --title "How to tune a guitar" --topics topics/monday
+
+    videotag topics assign today.jsonl --topics topics/monday --database sqlite:////var/lib/videotag/topics.db
     """
     from tagging.store.features import FeatureStore
     from tagging.topics.assign_videos import assign_topics
 
+    if database is not None and manifest is None:
+        raise typer.BadParameter("only the videos of a manifest have ids to enter queues by", param_hint="--database")
     videos = _videos(manifest, title, description, columns or [])
     store = FeatureStore(features or paths.features())
     found = assign_topics(model, videos, store, progress(), bundle=bundle)
+    if database is not None:
+        _enter(database, found)
     if output is Format.json:
         print_json([_video_json(video) for video in found])
         return
@@ -160,6 +170,22 @@ def show_command(
     print_table([_topic_row(found, groups[found.group].name) for found in ordered])
     if topic is not None:
         print_table([asdict(example) for example in ordered[0].examples], "Examples")
+
+
+def _enter(database: str, videos: "Sequence[VideoTopics]") -> None:
+    """Put videos into the queues of a database."""
+    import asyncio
+
+    with needs_extra("service"):
+        from tagging.topics.queues.enter import enter_videos
+    from tagging.store.database.config import DatabaseConfig
+    from tagging.store.topic_video import AssignedVideo
+
+    assigned = [
+        AssignedVideo(video.video_id, tuple((topic.id, similarity) for topic, similarity in video.topics))
+        for video in videos
+    ]
+    asyncio.run(enter_videos(options.database_at(database, DatabaseConfig()), assigned, now()))
 
 
 def _videos(manifest: Path | None, title: str, description: str, columns: Sequence[str]) -> "list[LabelledVideo]":

@@ -29,6 +29,7 @@ class Stream(IntEnum):
     TOPIC_CLUSTERS = 18
     TOPIC_THRESHOLDS = 19
     WRONG_CANDIDATES = 20
+    TOPIC_QUEUES = 21
 
 
 class HoldoutSalt(IntEnum):

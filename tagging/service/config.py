@@ -2,7 +2,7 @@
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -21,6 +21,8 @@ from tagging.config.base import Branch, Share
 from tagging.errors import InvalidConfigError
 from tagging.features.triton.endpoint import TritonTls
 from tagging.store.database.config import DatabaseConfig
+
+Settings = TypeVar("Settings", bound=Branch)
 
 Folder = Annotated[str, Field(pattern=r"^(/[^/]+)+$")]
 
@@ -130,7 +132,7 @@ Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 ClientName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$")]
 
 
-Role = Literal["tag", "label", "edit", "admin"]
+Role = Literal["tag", "label", "edit", "admin", "recommend"]
 
 
 Rate = Annotated[float, Field(ge=1e-4, le=1e12)]
@@ -205,6 +207,9 @@ class ListenConfig(Branch):
     connections: PositiveInt = 256
 
 
+Listen = TypeVar("Listen", bound=ListenConfig)
+
+
 class AdmissionConfig(Branch):
     """Limits on the videos in progress and in the queue; bytes are those of content in requests."""
 
@@ -244,8 +249,13 @@ class ServiceConfig(Branch):
 
 def read_service_config(path: Path | None) -> ServiceConfig:
     """Read a file; None: the defaults. Raises InvalidConfigError, which names the file and the invalid key."""
+    return read_settings(path, ServiceConfig)
+
+
+def read_settings(path: Path | None, kind: type[Settings]) -> Settings:
+    """Read the settings of a service as `read_service_config` does."""
     if path is None:
-        return ServiceConfig()
+        return kind()
     try:
         tree = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -253,17 +263,17 @@ def read_service_config(path: Path | None) -> ServiceConfig:
     except ValueError as error:
         raise InvalidConfigError(f"{path} cannot be read: {error}", "expected TOML in UTF-8") from error
     try:
-        return ServiceConfig.model_validate(tree)
+        return kind.model_validate(tree)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         key = ".".join(str(part) for part in first["loc"])
         raise InvalidConfigError(f"{path}: {key}: {first['msg']}") from error
 
 
-def with_address(config: ListenConfig, address: str) -> ListenConfig:
+def with_address(config: Listen, address: str) -> Listen:
     """Return the configuration with another address. Raises InvalidConfigError for an invalid one."""
     try:
-        return ListenConfig.model_validate({**config.model_dump(), "address": address})
+        return config.model_validate({**config.model_dump(), "address": address})
     except ValidationError as error:
         raise InvalidConfigError(
             f"{address!r} is not HOST:PORT with a port up to {LAST_PORT}, nor unix:/PATH",

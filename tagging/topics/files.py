@@ -1,7 +1,7 @@
 """Files of a topic model: written with the manifest last, and read only if every file is intact."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from tagging.bundle.files import artifact_errors, check_file, seal_files, valida
 from tagging.bundle.manifest import content_digest
 from tagging.errors import ArtifactCorruptError, ArtifactMismatchError, ArtifactNotFoundError
 from tagging.files.tensors import read_tensors
+from tagging.store.topic_video import AssignedVideo
 from tagging.tags.catalog import TagCatalog
 from tagging.text.normalise import VERSION
 from tagging.topics.assignment import Assignments
@@ -111,6 +112,14 @@ def read_topics(folder: Path) -> tuple[tuple[Topic, ...], tuple[TopicGroup, ...]
                 for row in pq.read_table(folder / "groups.parquet").to_pylist()
             ),
         )
+
+
+def read_videos(folder: Path) -> Iterator[AssignedVideo]:
+    """Yield the videos that a model was fitted on with their topics. Raises ArtifactCorruptError for another table."""
+    with artifact_errors(folder, FIT_AGAIN):
+        for batch in pq.ParquetFile(folder / "videos.parquet").iter_batches():
+            for row in batch.to_pylist():
+                yield AssignedVideo(row["video_id"], tuple(zip(row["topics"], row["similarities"], strict=True)))
 
 
 _NAMES = pa.list_(pa.string())

@@ -27,7 +27,7 @@ class ServerReadings:
 
 @dataclass(frozen=True, slots=True)
 class Readings(ServerReadings):
-    """Those of the tagging service.
+    """Readings of the tagging service beside those of its server.
 
     bundles: role ("active", "previous", "shadow") -> version of each loaded bundle
     """

@@ -1,12 +1,22 @@
 """The `videotag topics` commands."""
 
+import asyncio
 import json
+import signal
+import subprocess
+import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
 
+from tagging.store.database.database import Database
+from tagging.store.database.migrate import migrate
+from tagging.store.database.topic_videos import TopicVideos
 from tests.support.cli import error_lines, run
 from tests.support.corpora import write_rows
+from tests.support.database_records import database_at
+from tests.support.polling import wait_until
 from tests.support.topic_pools import TINY_TOPICS_TOML, manifest_rows, pool_of
 from tests.tagging.topics.conftest import fitted, pool_manifest, text_bundle
 
@@ -20,7 +30,7 @@ def settings(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("command", ["fit", "assign", "show"])
+@pytest.mark.parametrize("command", ["fit", "assign", "show", "serve"])
 def test_the_help_of_every_command_has_examples(command: str) -> None:
     result = run("topics", command, "--help")
     assert result.returncode == 0
@@ -152,3 +162,73 @@ def test_a_misspelt_key_is_named(pool_manifest: Path, text_bundle: Path, tmp_pat
     (tmp_path / "c.toml").write_text("[mmoe]\nexpert = 3\n")
     args = ("topics", "fit", "--manifest", pool_manifest, "--bundle", text_bundle, "--out", tmp_path / "out")
     assert "mmoe.expert" in error_lines(run(*args, "--config", tmp_path / "c.toml"))[0]
+
+
+def test_assigned_videos_enter_the_queues_of_a_database(fitted: Path, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/topics.db"
+    manifest = write_rows(tmp_path / "new.jsonl", [{"video_id": "a", "title": "kitten purring", "tags": ["cats"]}])
+    args = ("topics", "assign", manifest, "--topics", fitted, "--features", tmp_path / "f", "--database", url)
+    [error, hint] = error_lines(run(*args))
+    assert "there is no database" in error
+    assert "migrate" in hint
+    asyncio.run(migrate(database_at(url)))
+    result = run(*args, "--format", "json")
+    assert result.returncode == 0, result.stderr
+    [topic] = json.loads(result.stdout)[0]["topics"]
+
+    async def stored() -> list[str]:
+        database = Database(database_at(url))
+        videos = await TopicVideos(database).of_topic(topic["id"])
+        await database.close()
+        return [video.video_id for video in videos]
+
+    assert asyncio.run(stored()) == ["a"]
+
+
+def test_a_video_without_id_cannot_enter_queues(fitted: Path) -> None:
+    result = run("topics", "assign", "--title", "x", "--topics", fitted, "--database", "sqlite:////tmp/x.db")
+    assert result.returncode == 2
+    assert "--database" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [("[queues]\nhalf_life = 3\n", "queues.half_life"), ("[admission]\nvideos = 3\n", "admission")],
+)
+def test_a_misspelt_key_of_the_topic_service_is_named(content: str, message: str, fitted: Path, tmp_path: Path) -> None:
+    (tmp_path / "topics.toml").write_text(content)
+    assert message in error_lines(run("topics", "serve", fitted, "--config", tmp_path / "topics.toml"))[0]
+
+
+def test_an_address_that_cannot_be_served_is_wrong_usage(fitted: Path) -> None:
+    result = run("topics", "serve", fitted, "--listen", "127.0.0.1")
+    assert result.returncode == 2
+    assert "HOST:PORT" in result.stderr
+
+
+@pytest.mark.slow
+def test_the_topic_service_serves_until_sigterm(fitted: Path, tmp_path: Path) -> None:
+    config = tmp_path / "topics.toml"
+    config.write_text("[observe.metrics]\nlisten = '127.0.0.1:0'\n")
+    database = f"sqlite:///{tmp_path}/topics.db"
+    program = [sys.executable, "-W", "error", "-c", "from tagging.cli.main import main; main()", "topics", "serve"]
+    log = tmp_path / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [*program, fitted, "--config", config, "--listen", "127.0.0.1:0", "--database", database],
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        wait_until(lambda: "serving topics" in log.read_text(), 120)
+        [line] = [line for line in log.read_text().splitlines() if "metrics_port" in line]
+        with urllib.request.urlopen(f"http://127.0.0.1:{json.loads(line)['metrics_port']}/metrics") as response:
+            metrics = response.read().decode()
+        assert "tagging_serving 1.0" in metrics
+        assert 'tagging_request_seconds_count{code="OK",method="ListCandidates"} 0.0' in metrics
+        assert 'method="TagVideo"' not in metrics
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
+        process.wait()

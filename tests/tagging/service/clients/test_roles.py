@@ -30,6 +30,7 @@ def test_a_role_allows_its_calls_and_no_others(role: Role) -> None:
         "label": {"AddLabelledVideo", "RemoveLabelledVideo"},
         "edit": {"ExplainVideo", "CreateTag", "UpdateTag", "MergeTags", "UndoTagEdit", "ListTagEdits"},
         "admin": {"ActivateBundle", "ShadowBundle", "GetChurn"},
+        "recommend": set(),
     }
     assert calls == own[role] | {"ListTags", "GetBundle"}
 

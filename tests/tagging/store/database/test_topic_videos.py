@@ -17,7 +17,7 @@ LATER = NOON + timedelta(days=1)
 
 
 def assigned(video_id: str, *topics: int) -> AssignedVideo:
-    return AssignedVideo(video_id, tuple((topic, 0.9 - 0.1 * place) for place, topic in enumerate(topics)))
+    return AssignedVideo(video_id, tuple((topic, 0.9 - 0.1 * rank) for rank, topic in enumerate(topics)))
 
 
 def unseen(video_id: str) -> TopicVideo:

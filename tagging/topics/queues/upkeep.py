@@ -1,0 +1,46 @@
+"""Upkeep of the topic tables: filling them with the pool of a model, and removing what no queue and no count needs."""
+
+import logging
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from itertools import islice
+
+from tagging.config.topic_queues import QueuesConfig
+from tagging.store.database.engagements import Engagements
+from tagging.store.database.topic_videos import TopicVideos
+from tagging.store.topic_video import AssignedVideo
+from tagging.topics.queues.queue import entry_of
+
+logger = logging.getLogger(__name__)
+
+BATCH = 1000
+FORGOTTEN_HALF_LIVES = 20  # a million exposures count as one then
+
+
+async def load_pool(videos: TopicVideos, version: str, pool: Iterable[AssignedVideo], at: datetime) -> None:
+    """Put the videos that a topic model was fitted on, once for each version; an interrupted load is repeated."""
+    if await videos.is_loaded(version):
+        return
+    remaining, count = iter(pool), 0
+    while batch := list(islice(remaining, BATCH)):
+        await videos.put(batch, at)
+        count += len(batch)
+    await videos.set_loaded(version, at)
+    logger.info("pool loaded", extra={"version": version, "videos": count})
+
+
+async def prune(videos: TopicVideos, engagements: Engagements, config: QueuesConfig, now: datetime) -> None:
+    """Remove old events, counts that have decayed, and videos that the queues have deleted for long."""
+    events_before = now - timedelta(days=config.remembered_days)
+    counts_before = now - FORGOTTEN_HALF_LIVES * timedelta(days=config.half_life_days)
+    removed = {"events_and_counts": 0, "videos": 0}
+    while count := await engagements.prune(events_before, counts_before, BATCH):
+        removed["events_and_counts"] += count
+    added_before, after = now - timedelta(days=config.kept_days), ""
+    while page := await videos.added_before(added_before, after, BATCH):
+        after = page[-1].video_id
+        deleted = [video.video_id for video in page if entry_of(video, now, config) is None]
+        await videos.remove(deleted)
+        removed["videos"] += len(deleted)
+    if any(removed.values()):
+        logger.info("topic tables pruned", extra=removed)

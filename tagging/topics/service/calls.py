@@ -1,0 +1,137 @@
+"""Calls of the topic service: topics and their queues page by page, engagement, and candidates for a user."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from tagging.config.random_streams import Stream
+from tagging.config.topic_queues import QueuesConfig
+from tagging.errors import InvalidRequestError, UnknownIdError
+from tagging.service.calls.page_tokens import read_token, write_token
+from tagging.store.database.engagements import EngagementEvent, Engagements
+from tagging.store.database.topic_videos import TopicVideos
+from tagging.text.normalise import normalise
+from tagging.topics.model import Topic
+from tagging.topics.queues.candidates import Candidate, PreferredTopic, choose_candidates, preferred_topics
+from tagging.topics.queues.queue import QueueEntry, order_queue
+
+PAGE = 100
+DRAWN_EVERY_S = 3600  # fresh videos, so that pages of one listing and answers of several services agree
+AHEAD = timedelta(minutes=5)  # of this machine's clock, that a caller's may be
+
+
+@dataclass(frozen=True, slots=True)
+class TopicPage:
+    """One page of topics."""
+
+    topics: tuple[Topic, ...]
+    next_token: str  # empty on the last page
+
+
+@dataclass(frozen=True, slots=True)
+class VideoPage:
+    """One page of the queue of a topic."""
+
+    entries: tuple[QueueEntry, ...]
+    total: int  # entries of the whole queue
+    next_token: str  # empty on the last page
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateList:
+    """Candidates for a user, and the topics that they are from."""
+
+    candidates: tuple[Candidate, ...]
+    preferred: tuple[PreferredTopic, ...]
+
+
+class TopicCalls:
+    """Answers the calls.
+
+    topics: of the served model
+    clock:  returns the time with a time zone
+    Each method also raises the errors of the database.
+    """
+
+    def __init__(
+        self,
+        topics: Sequence[Topic],
+        videos: TopicVideos,
+        engagements: Engagements,
+        config: QueuesConfig,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._topics = tuple(sorted(topics, key=lambda topic: (-topic.videos, topic.id)))
+        self._ids = {topic.id for topic in topics}
+        self._videos = videos
+        self._engagements = engagements
+        self._config = config
+        self._clock = clock
+
+    def page_of_topics(self, size: int, token: str, text: str) -> TopicPage:
+        """A page of topics. size: 0 for the default; text: part of a name or tag.
+
+        Raises InvalidRequestError for a token of another listing.
+        """
+        query = {"text": text}
+        [start] = read_token(token, query, (0,))
+        form = normalise(text)
+        found = [topic for topic in self._topics if any(form in normalise(name) for name in (topic.name, *topic.tags))]
+        end = start + (size or PAGE)
+        return TopicPage(tuple(found[start:end]), write_token((end,), query) if end < len(found) else "")
+
+    async def page_of_videos(self, topic: int, size: int, token: str) -> VideoPage:
+        """A page of the queue of a topic. size: 0 for the default.
+
+        Raises UnknownIdError, and InvalidRequestError for a token of another listing.
+        """
+        if topic not in self._ids:
+            raise UnknownIdError(f"there is no topic {topic}", "list the topics: a refit may have ended it")
+        query = {"topic": topic}
+        [start] = read_token(token, query, (0,))
+        queue = await self._queue(topic, self._clock())
+        end = start + (size or PAGE)
+        return VideoPage(queue[start:end], len(queue), write_token((end,), query) if end < len(queue) else "")
+
+    async def report(self, events: Sequence[EngagementEvent]) -> int:
+        """Count events and return the number of those that were new.
+
+        Raises InvalidRequestError if one of them is too old to be recognised when it is repeated, or in the future.
+        """
+        now = self._clock()
+        oldest = now - timedelta(days=self._config.remembered_days)
+        violations = {
+            f"events[{index}].occurred_at": f"{event.at:%Y-%m-%dT%H:%M:%SZ}, expected a time from "
+            f"{oldest:%Y-%m-%dT%H:%M:%SZ} to now"
+            for index, event in enumerate(events)
+            if not oldest <= event.at <= now + AHEAD
+        }
+        if violations:
+            [field, reason], *_ = violations.items()
+            raise InvalidRequestError(f"{field}: {reason}", "report events soon, by a clock that is right", violations)
+        return await self._engagements.report(events)
+
+    async def candidates_of_user(self, user_id: str, most: int) -> CandidateList:
+        """Candidates by the clicks that were reported of a user. most: 0 for the default."""
+        return await self._candidates(await self._engagements.clicked(user_id, self._config.recent_clicks), most)
+
+    async def candidates_of_clicks(self, clicked: Sequence[str], most: int) -> CandidateList:
+        """Candidates by clicked videos, the last first. most: 0 for the default."""
+        return await self._candidates(clicked, most)
+
+    async def _candidates(self, clicked: Sequence[str], most: int) -> CandidateList:
+        recent, at = clicked[: self._config.recent_clicks], self._clock()
+        topics_of = await self._videos.topics_of(recent)
+        topics = [[topic for topic in topics_of.get(video_id, ()) if topic in self._ids] for video_id in recent]
+        preferred = preferred_topics(topics, self._config.preferred_topics)
+        queues = {topic.topic: await self._queue(topic.topic, at) for topic in preferred}
+        chosen = choose_candidates(preferred, queues, most or self._config.candidates, frozenset(clicked))
+        return CandidateList(chosen, preferred)
+
+    async def _queue(self, topic: int, at: datetime) -> tuple[QueueEntry, ...]:
+        videos = await self._videos.of_topic(topic)
+        draw = [self._config.seed, Stream.TOPIC_QUEUES, topic, int(at.timestamp()) // DRAWN_EVERY_S]
+        return await asyncio.to_thread(order_queue, videos, at, self._config, np.random.default_rng(draw))

@@ -1,0 +1,103 @@
+from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tagging.config.topic_queues import QueuesConfig
+from tagging.errors import DatabaseMismatchError
+from tagging.store.database.config import DatabaseConfig
+from tagging.store.database.database import Database
+from tagging.store.database.engagements import EngagementEvent, Engagements, EventKind
+from tagging.store.database.migrate import migrate
+from tagging.store.database.topic_videos import TopicVideos
+from tagging.store.topic_video import AssignedVideo
+from tagging.topics.queues import upkeep
+from tagging.topics.queues.enter import enter_videos
+from tagging.topics.queues.upkeep import load_pool, prune
+from tests.support.clocks import NOW
+from tests.support.database_records import database_at
+
+pytestmark = pytest.mark.anyio
+CONFIG = QueuesConfig(
+    least_exposures=2, least_click_rate=0.1, half_life_days=7, fresh_days=5, remembered_days=10, kept_days=20
+)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> DatabaseConfig:
+    return database_at(f"sqlite:///{tmp_path}/topics.db")
+
+
+@pytest.fixture
+async def database(settings: DatabaseConfig) -> AsyncIterator[Database]:
+    await migrate(settings)
+    database = Database(settings)
+    yield database
+    await database.close()
+
+
+def pool(*video_ids: str) -> list[AssignedVideo]:
+    return [AssignedVideo(video_id, ((1, 0.5),)) for video_id in video_ids]
+
+
+async def ids(videos: TopicVideos) -> set[str]:
+    return {video.video_id for video in await videos.of_topic(1)}
+
+
+async def test_a_pool_is_loaded_once_for_each_version(database: Database) -> None:
+    videos = TopicVideos(database)
+    await load_pool(videos, "m1", pool("a", "b"), NOW)
+    await load_pool(videos, "m1", pool("c"), NOW)
+    assert await ids(videos) == {"a", "b"}
+    await load_pool(videos, "m2", pool("c"), NOW)
+    assert await ids(videos) == {"a", "b", "c"}
+
+
+async def test_an_interrupted_load_is_repeated(database: Database) -> None:
+    def interrupted() -> Iterator[AssignedVideo]:
+        yield from pool("a")
+        raise OSError
+
+    videos = TopicVideos(database)
+    with pytest.raises(OSError):  # noqa: PT011 - of the test
+        await load_pool(videos, "m1", interrupted(), NOW)
+    await load_pool(videos, "m1", pool("a", "b"), NOW)
+    assert await ids(videos) == {"a", "b"}
+
+
+async def test_pruning_removes_only_what_no_queue_and_no_count_needs(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "BATCH", 2)
+    videos, engagements = TopicVideos(database), Engagements(database, CONFIG.half_life_s)
+    await videos.put(pool("clicked", "seen", "unseen"), NOW)
+    at = NOW + timedelta(days=20)
+    kinds: list[tuple[str, EventKind]] = [("clicked", "exposure"), ("clicked", "click"), ("seen", "exposure")]
+    events = [
+        EngagementEvent(f"{video_id} {kind} {n}", video_id, "u", kind, NOW + timedelta(days=15))
+        for video_id, kind in kinds
+        for n in range(9)
+    ]
+    await engagements.report([*events, EngagementEvent("old", "unseen", "u", "click", NOW)])
+    await videos.put(pool("new"), at)
+
+    await prune(videos, engagements, CONFIG, at)  # kept for 20 days
+    assert await ids(videos) == {"clicked", "seen", "unseen", "new"}
+    assert set(await engagements.clicked("u", 99)) == {"clicked"}  # 10 days are remembered
+    await prune(videos, engagements, CONFIG, at + timedelta(seconds=1))
+    assert await ids(videos) == {"clicked", "new"}
+    await prune(videos, engagements, CONFIG, at + timedelta(days=365))
+    assert await ids(videos) == set()
+    assert await engagements.prune(at, at + timedelta(days=365), 9) == 0
+
+
+async def test_assigned_videos_enter_a_database_with_tables_only(settings: DatabaseConfig, tmp_path: Path) -> None:
+    with pytest.raises(DatabaseMismatchError, match="there is no database"):
+        await enter_videos(settings, pool("a"), NOW)
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_assigned_videos_enter_the_queues(settings: DatabaseConfig, database: Database) -> None:
+    await enter_videos(settings, pool("a"), NOW)
+    assert await ids(TopicVideos(database)) == {"a"}
