@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tagging import paths
-from tagging.cli import options, serve_topics
+from tagging.cli import options, serve_topics, topic_trends
 from tagging.cli.console import Format, needs_extra, now, print_json, print_lines, print_table, progress
 from tagging.cli.tag import video_reference
 from tagging.errors import UnknownIdError
@@ -24,6 +24,7 @@ SHOWN = 20  # drifting topics
 MOST_SHOWN = 60  # characters of a title in a table
 
 
+app.command("trends")(topic_trends.command)
 app.command("serve")(serve_topics.command)
 
 

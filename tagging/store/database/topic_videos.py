@@ -5,11 +5,11 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, select
+from sqlalchemy import Column, ColumnElement, Connection, FromClause, Row, delete, func, literal, select, union_all
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tagging.store.database.database import Database
-from tagging.store.database.schema import loaded_models, topic_videos, video_engagement
+from tagging.store.database.schema import engagement_events, loaded_models, topic_videos, video_engagement
 from tagging.store.database.texts import ID_BYTES, require_text, require_time
 from tagging.store.engagement import Engagement
 from tagging.store.topic_video import AssignedVideo, TopicVideo
@@ -66,6 +66,34 @@ class TopicVideos:
         statement = delete(topic_videos).where(topic_videos.c.video_id.in_(set(video_ids)))
         await self._database.write(lambda connection: connection.execute(statement))
 
+    async def added_between(self, start: datetime, end: datetime) -> tuple[dict[int, int], int]:
+        """Return the number of videos first assigned from `start` until `end`, by topic and in all.
+
+        Those of the pools of models do not count: they may be of any age.
+        """
+        added_at, video_id = topic_videos.c.added_at, topic_videos.c.video_id
+        is_of_pool = added_at.in_(select(loaded_models.c.at))
+        return await self._counts(topic_videos, video_id, added_at >= start, added_at < end, ~is_of_pool)
+
+    async def clicked_between(self, start: datetime, end: datetime) -> tuple[dict[int, int], int]:
+        """Return the number of known users who clicked from `start` until `end`, by topic and in all."""
+        events = engagement_events.c
+        clicks = topic_videos.join(engagement_events, topic_videos.c.video_id == events.video_id)
+        return await self._counts(
+            clicks, events.user_id, events.kind == "click", events.user_id != "", events.at >= start, events.at < end
+        )
+
+    async def _counts(
+        self, rows: FromClause, counted: Column[str], *where: ColumnElement[bool]
+    ) -> tuple[dict[int, int], int]:
+        """Return the number of different values of a column, by topic and in all."""
+        number = func.count(counted.distinct())
+        by_topic = select(topic_videos.c.topic_id, number).select_from(rows).where(*where)
+        of_all = select(literal(_ALL), number).select_from(rows).where(*where)
+        both = union_all(by_topic.group_by(topic_videos.c.topic_id), of_all)  # one statement, so one state
+        found: dict[int, int] = await self._database.read(lambda connection: dict(connection.execute(both).all()))
+        return {topic: count for topic, count in found.items() if topic != _ALL}, found[_ALL]
+
     async def is_loaded(self, version: str) -> bool:
         """Return whether the pool of a topic model was put completely."""
         statement = select(func.count()).where(loaded_models.c.version == version)
@@ -82,6 +110,7 @@ class TopicVideos:
         await self._database.write(work)
 
 
+_ALL = -1  # in place of a topic id
 _DIALECTS: Mapping[str, Any] = {"sqlite": sqlite, "postgresql": postgresql}
 _WITH_ENGAGEMENT = select(
     topic_videos.c.video_id,

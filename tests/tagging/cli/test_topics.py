@@ -18,9 +18,9 @@ from tests.support.corpora import write_rows
 from tests.support.database_records import database_at
 from tests.support.polling import wait_until
 from tests.support.topic_pools import TINY_TOPICS_TOML, manifest_rows, pool_of
-from tests.tagging.topics.conftest import fitted, pool_manifest, text_bundle
+from tests.tagging.topics.conftest import fitted, pool_manifest, refitted, text_bundle
 
-__all__ = ["fitted", "pool_manifest", "text_bundle"]
+__all__ = ["fitted", "pool_manifest", "refitted", "text_bundle"]
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def settings(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("command", ["fit", "assign", "show", "serve"])
+@pytest.mark.parametrize("command", ["fit", "assign", "show", "trends", "serve"])
 def test_the_help_of_every_command_has_examples(command: str) -> None:
     result = run("topics", command, "--help")
     assert result.returncode == 0
@@ -232,3 +232,23 @@ def test_the_topic_service_serves_until_sigterm(fitted: Path, tmp_path: Path) ->
     finally:
         process.kill()
         process.wait()
+
+
+def test_trends_lists_what_rises_and_falls_first(fitted: Path, refitted: Path) -> None:
+    args = ("topics", "trends", refitted, "--previous", fitted)
+    report = json.loads(run(*args, "--format", "json").stdout)
+    found = {topic["name"]: topic["uploads"]["direction"] for topic in report["topics"]}
+    assert sorted(found.values()) == ["falling", "rising", "steady", "steady"]
+    assert (report["notes"], report["ended"]) == ([], [])
+    table = run(*args).stdout.splitlines()
+    places = {line.split(" (")[0].split()[-1]: number for number, line in enumerate(table) if "→" in line}
+    assert max(places["rising"], places["falling"]) < places["steady"]
+
+
+def test_trends_of_a_database_and_without_any_source(fitted: Path, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/topics.db"
+    assert "there is no database" in error_lines(run("topics", "trends", fitted, "--database", url))[0]
+    asyncio.run(migrate(database_at(url)))
+    result = run("topics", "trends", fitted, "--database", url)
+    assert "note: no videos were assigned in one of the two periods" in result.stdout
+    assert "note: without a previous model" in run("topics", "trends", fitted).stdout

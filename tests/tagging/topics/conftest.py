@@ -48,3 +48,18 @@ def fitted(built_once: Path, text_bundle: Path, pool_manifest: Path) -> Path:
         fit_topics([pool_manifest], {}, text_bundle, folder / "topics", TINY, store, Silent(), created=NOW)
 
     return build_once(built_once, "topic-model", build) / "topics"
+
+
+@pytest.fixture(scope="session")
+def refitted(built_once: Path, fitted: Path, text_bundle: Path) -> Path:
+    """A model that continues `fitted`; 60 of the 160 videos that its pool has gained are about cats, 8 about cars."""
+
+    def build(folder: Path) -> None:
+        kept, gained = manifest_rows(pool_of(200, seed=1)), manifest_rows(pool_of(400, seed=3, first=200))
+        most = {"cats": 60, "cars": 8, "food": 46, "music": 46}
+        new = [row for subject, n in most.items() for row in [r for r in gained if r["category"] == subject][:n]]
+        manifest, store = write_rows(folder / "pool.jsonl", kept + new), FeatureStore(folder / "f")
+        out = folder / "topics"
+        fit_topics([manifest], {}, text_bundle, out, TINY, store, Silent(), created=NOW, previous=fitted)
+
+    return build_once(built_once, "next-topic-model", build) / "topics"

@@ -14,6 +14,7 @@ from tests.support.database_records import NOON
 
 pytestmark = pytest.mark.anyio
 LATER = NOON + timedelta(days=1)
+EARLIER = NOON - timedelta(days=1)
 
 
 def assigned(video_id: str, *topics: int) -> AssignedVideo:
@@ -99,3 +100,31 @@ async def test_a_model_is_loaded_once_it_was_recorded(database: Database) -> Non
     await videos.set_loaded("m1", LATER)
     assert await videos.is_loaded("m1")
     assert not await videos.is_loaded("m2")
+
+
+async def test_videos_of_a_period_are_counted_without_the_pools_of_models(database: Database) -> None:
+    videos = TopicVideos(database)
+    await videos.put([assigned("pool", 1)], EARLIER)
+    await videos.set_loaded("m1", EARLIER)
+    await videos.put([assigned("a", 1, 2), assigned("b", 1)], NOON)
+    await videos.put([assigned("c", 2), assigned("a", 2)], LATER)
+    assert await videos.added_between(NOON, LATER) == ({1: 1, 2: 1}, 2)
+    assert await videos.added_between(NOON, LATER + timedelta(seconds=1)) == ({1: 1, 2: 2}, 3)
+    assert await videos.added_between(EARLIER, NOON) == ({}, 0)
+
+
+async def test_each_user_who_clicks_is_counted_once_for_a_topic(database: Database) -> None:
+    videos = TopicVideos(database)
+    await videos.put([assigned("a", 1, 2), assigned("b", 1)], NOON)
+    events = [
+        EngagementEvent("e1", "a", "u1", "click", NOON),
+        EngagementEvent("e2", "b", "u1", "click", NOON),
+        EngagementEvent("e3", "b", "u2", "click", NOON),
+        EngagementEvent("e4", "a", "u3", "exposure", NOON),
+        EngagementEvent("e5", "a", "", "click", NOON),
+        EngagementEvent("e6", "unassigned", "u4", "click", NOON),
+        EngagementEvent("e7", "a", "u5", "click", LATER),
+    ]
+    await Engagements(database, 1.0).report(events)
+    assert await videos.clicked_between(NOON, LATER) == ({1: 2, 2: 1}, 2)
+    assert await videos.clicked_between(LATER, LATER + timedelta(days=1)) == ({1: 1, 2: 1}, 1)
