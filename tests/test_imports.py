@@ -42,7 +42,7 @@ ALLOWED: dict[str, set[str]] = {
     "service": {*VALUES, "store", "features", "bundle", "pipeline", "inspection", "videotag"},
     "training": {*VALUES, "store", *STAGES, "bundle", "pipeline", "maintenance"},
     "evaluation": {*VALUES, "store", *STAGES, "bundle", "pipeline", "maintenance", "training"},
-    "topics": {*VALUES, "store", *STAGES, "bundle", "pipeline", "service", "videotag"},
+    "topics": {*VALUES, "store", *STAGES, "bundle", "pipeline", "inspection", "service", "videotag"},
     "quickstart": {*VALUES, "store", "bundle", "pipeline", "training", "evaluation"},
     "cli": {
         *VALUES, "store", "features", "rank", "bundle", "pipeline", "triton", "jobs", "maintenance", "inspection",

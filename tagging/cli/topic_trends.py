@@ -8,6 +8,7 @@ import typer
 
 from tagging.cli import options
 from tagging.cli.console import Format, needs_extra, now, print_json, print_lines, print_table
+from tagging.files.atomic import atomic_text_file, require_file
 
 if TYPE_CHECKING:
     from tagging.topics.model import Topic
@@ -34,6 +35,9 @@ def command(
     previous: Previous = None,
     database: options.TopicDatabase = None,
     days: Days = 7.0,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write a map of the topics as one HTML page, too.")
+    ] = None,
     output: options.Output = Format.table,
 ) -> None:
     """List the topics with their changes: which were born or ended with the refit, and which rise or fall.
@@ -46,10 +50,16 @@ def command(
     videotag topics trends topics/tuesday --previous topics/monday
 
     videotag topics trends topics/tuesday --database sqlite:////var/lib/videotag/topics.db --days 7 --format json
+
+    videotag topics trends topics/tuesday --previous topics/monday --html topics.html
     """
     from tagging.topics.trend_report import report_trends
 
-    report = report_trends(model, previous, activity_of(database, days))
+    if html is not None:
+        require_file(html)
+    report = report_trends(model, previous, _activity(database, days))
+    if html is not None:
+        _write_map(html, report, model)
     if output is Format.json:
         print_json(_as_json(report))
         return
@@ -60,7 +70,18 @@ def command(
         print_table([_named(topic) for topic in report.ended], f"Ended since {report.previous}")
 
 
-def activity_of(database: str | None, days: float) -> "Activity | None":
+def _write_map(path: Path, report: "TrendReport", model: Path) -> None:
+    """Write a map of the topics of a model, completely or not at all."""
+    from tagging.topics.files import read_centres, read_topics
+    from tagging.topics.page.html import html_map
+
+    _, groups = read_topics(model)
+    page = html_map(report, groups, read_centres(model))
+    with atomic_text_file(path) as file:
+        file.write(page)
+
+
+def _activity(database: str | None, days: float) -> "Activity | None":
     """Return the activity in a database; None without one."""
     if database is None:
         return None

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
@@ -23,6 +24,7 @@ from tagging.topics.mmoe import Mmoe
 from tagging.topics.model import Topic, TopicGroup, TopicModel
 from tagging.topics.naming import Example
 from tagging.topics.space import TopicSpace
+from tagging.types import FloatRows
 
 FIT_AGAIN = "restore the folder, or run `videotag topics fit` again"
 WEIGHTS = "model.safetensors"
@@ -112,6 +114,12 @@ def read_topics(folder: Path) -> tuple[tuple[Topic, ...], tuple[TopicGroup, ...]
                 for row in pq.read_table(folder / "groups.parquet").to_pylist()
             ),
         )
+
+
+def read_centres(folder: Path) -> FloatRows:
+    """Read the centres (K, W) in the order of the topics. Raises ArtifactCorruptError for other tensors."""
+    with artifact_errors(folder, FIT_AGAIN):
+        return np.asarray(read_tensors(folder / WEIGHTS)[0]["centres"].numpy())
 
 
 def read_videos(folder: Path) -> Iterator[AssignedVideo]:

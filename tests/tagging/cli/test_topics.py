@@ -245,6 +245,15 @@ def test_trends_lists_what_rises_and_falls_first(fitted: Path, refitted: Path) -
     assert max(places["rising"], places["falling"]) < places["steady"]
 
 
+def test_trends_writes_a_map_of_the_model(fitted: Path, refitted: Path, tmp_path: Path) -> None:
+    args = ("topics", "trends", refitted, "--previous", fitted, "--html")
+    assert run(*args, tmp_path / "map.html").returncode == 0
+    page = (tmp_path / "map.html").read_text(encoding="utf-8")
+    assert '"direction":"rising"' in page
+    assert "Content-Security-Policy" in page
+    assert "is a folder" in error_lines(run(*args, tmp_path))[0]
+
+
 def test_trends_of_a_database_and_without_any_source(fitted: Path, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/topics.db"
     assert "there is no database" in error_lines(run("topics", "trends", fitted, "--database", url))[0]
