@@ -35,6 +35,7 @@ from tagging.topics.queues.upkeep import load_pool, prune
 from tagging.topics.service.calls import TopicCalls
 from tagging.topics.service.config import TopicServiceConfig
 from tagging.topics.service.contract import TOPICS
+from tagging.topics.service.metrics import TopicMetrics
 from tagging.topics.service.servicer import ServedTopics, TopicServicer
 
 logger = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ class Running:
     """A topic service that serves."""
 
     port: int
+    metrics_port: int | None  # None without an endpoint
     topics_version: str
 
 
@@ -64,7 +66,7 @@ async def serving(
     manifest = read_topics_manifest(folder)
     topics, groups = read_topics(folder)
     registry = CollectorRegistry()
-    metrics, health = CallMetrics(registry, TOPICS), Health(TOPICS.service)
+    metrics, health = TopicMetrics(registry), Health(TOPICS.service)
     chain = build_interceptors(config.listen, Quotas(), metrics, tracer or NoOpTracer())
     certificate = ServerCertificate(config.listen.tls) if config.listen.tls is not None else None
     servicer = TopicServicer()
@@ -79,7 +81,7 @@ async def serving(
         videos, engagements = TopicVideos(database), Engagements(database, config.queues.half_life_s)
         await load_pool(videos, manifest.version, read_videos(folder), clock())
         calls = TopicCalls(topics, videos, engagements, config.queues, clock)
-        servicer.open(ServedTopics(manifest.version, groups, calls, clock))
+        servicer.open(ServedTopics(manifest.version, groups, calls, metrics, clock))
         register_server(registry, _readings(config, server.port, certificate, health))
         metrics_port = await stack.enter_async_context(metrics_endpoint(registry, config.observe.metrics))
         await stack.enter_async_context(checking(database, health, metrics, config.observe.health))
@@ -90,7 +92,7 @@ async def serving(
         health.warm()
         fields = {"port": server.port, "metrics_port": metrics_port, "version": manifest.version}
         logger.info("serving", extra=fields)
-        yield Running(server.port, manifest.version)
+        yield Running(server.port, metrics_port, manifest.version)
 
 
 def _readings(

@@ -13,6 +13,7 @@ from tagging.errors import BackendUnavailableError
 from tagging.topics.model import TopicGroup
 from tagging.topics.service.calls import TopicCalls
 from tagging.topics.service.messages import candidates_message, read_events, topic_message, video_message
+from tagging.topics.service.metrics import TopicMetrics
 from tagging.topics.service.validation import check
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -25,6 +26,7 @@ class ServedTopics:
     version: str  # of the topic model
     groups: Sequence[TopicGroup]
     calls: TopicCalls
+    metrics: TopicMetrics
     clock: Callable[[], datetime]
 
 
@@ -73,6 +75,7 @@ class TopicServicer(rpc.TopicServiceServicer):
     ) -> pb.ReportEngagementResponse:
         events = read_events(request, self._served.clock())
         counted = await self._served.calls.report(events)
+        self._served.metrics.reported(counted, len(events) - counted)
         return pb.ReportEngagementResponse(counted=counted, repeated_events=len(events) - counted)
 
     async def ListCandidates(self, request: pb.ListCandidatesRequest, context: Context) -> pb.ListCandidatesResponse:
@@ -82,4 +85,5 @@ class TopicServicer(rpc.TopicServiceServicer):
             found = await served.calls.candidates_of_user(request.user_id, request.max_candidates)
         else:
             found = await served.calls.candidates_of_clicks(request.clicked_video_ids, request.max_candidates)
+        served.metrics.candidates.observe(len(found.candidates))
         return candidates_message(found, served.version)

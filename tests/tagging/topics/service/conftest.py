@@ -1,5 +1,6 @@
 """A topic service in this process on a real port, with a clock of the test, and a client of it."""
 
+import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -35,7 +36,13 @@ class TopicClient:
     stub: Any
     channel: grpc.aio.Channel
     clock: MovedClock
+    metrics_port: int | None
     events: int = 0
+
+    def scrape(self) -> str:
+        """Return the metrics; blocks."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics") as response:
+            return str(response.read().decode())
 
     async def topics(self) -> dict[str, pb.Topic]:
         """Return the topics by the first of their tags."""
@@ -76,7 +83,7 @@ async def running(folder: Path, config: TopicServiceConfig) -> AsyncIterator[Top
     clock = MovedClock()
     async with serving(folder, config, clock=clock) as service:  # noqa: SIM117 - the service outlives its client
         async with grpc.aio.insecure_channel(f"127.0.0.1:{service.port}") as channel:
-            yield TopicClient(rpc.TopicServiceStub(channel), channel, clock)
+            yield TopicClient(rpc.TopicServiceStub(channel), channel, clock, service.metrics_port)
 
 
 @pytest.fixture

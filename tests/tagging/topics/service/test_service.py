@@ -1,5 +1,6 @@
 """The topic service on a real port: its calls, and their errors."""
 
+import asyncio
 from collections import Counter
 from datetime import timedelta
 from pathlib import Path
@@ -203,3 +204,19 @@ async def test_roles_divide_users_from_topics(fitted: Path, tmp_path: Path) -> N
         assert "needs recommend" in messages[0]
         async with refused(grpc.StatusCode.UNAUTHENTICATED, "UNAUTHENTICATED"):
             await client.stub.ListTopics(pb.ListTopicsRequest())
+
+
+async def test_events_and_candidates_are_measured(fitted: Path, tmp_path: Path) -> None:
+    config = topic_config(tmp_path)
+    metrics = config.observe.metrics.model_copy(update={"listen": "127.0.0.1:0"})
+    observe = config.observe.model_copy(update={"metrics": metrics})
+    async with running(fitted, config.model_copy(update={"observe": observe})) as client:
+        event = pb.EngagementEvent(event_id="e", video_id="v1", kind=CLICK, user_id="u")
+        for _ in range(3):
+            await client.stub.ReportEngagement(pb.ReportEngagementRequest(events=[event]))
+        found = await client.stub.ListCandidates(pb.ListCandidatesRequest(user_id="u"))
+        text = await asyncio.to_thread(client.scrape)
+    assert 'tagging_engagement_events_total{outcome="counted"} 1.0' in text
+    assert 'tagging_engagement_events_total{outcome="repeated"} 2.0' in text
+    assert f"tagging_candidates_sum {len(found.candidates)}.0" in text
+    assert 'tagging_request_seconds_count{code="OK",method="ReportEngagement"} 3.0' in text
