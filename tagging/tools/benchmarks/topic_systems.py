@@ -35,6 +35,14 @@ Cluster = Callable[[int, int], Indices]  # K, seed -> (V,) the cluster of each h
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class System:
+    """A way to cluster, and the representations of the held-out videos (V) that it clusters; None: it has none."""
+
+    cluster: Cluster
+    rows: TopicRows | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Fold:
     """A division of the videos; the categories of `held_out` are for measuring only."""
 
@@ -42,7 +50,7 @@ class Fold:
     held_out: Pool
 
 
-def systems_of(fold: Fold, config: TopicsConfig, progress: Progress) -> dict[str, Cluster]:
+def systems_of(fold: Fold, config: TopicsConfig, progress: Progress) -> dict[str, System]:
     """Return the systems by name, in the order of the table; those that learn have learnt."""
     learnt = learn_space(fold.training, config, progress)
     held_out = fold.held_out
@@ -51,22 +59,22 @@ def systems_of(fold: Fold, config: TopicsConfig, progress: Progress) -> dict[str
     content = ContentRows.of(held_out.embeddings, dims)
     systems = {name: _k_means(_alone(content.values[name])) for name in dims}
     systems["tags"] = _k_means(rows.without(0))
-    systems["lda"] = lambda count, seed: _lda(fold, count, seed)
-    systems["text, PCA + k-means"] = lambda count, seed: _pca(fold, count, seed)
+    systems["lda"] = System(lambda count, seed: _lda(fold, count, seed))
+    systems["text, PCA + k-means"] = System(lambda count, seed: _pca(fold, count, seed))
     systems["mmoe"] = _k_means(rows.without(1))
     systems["mmoe with tags as input"] = _k_means(_tags_as_input(fold, learnt, config, progress))
     systems["mmoe + tags"] = _k_means(rows)
     return systems
 
 
-def _k_means(rows: TopicRows) -> Cluster:
+def _k_means(rows: TopicRows) -> System:
     """Return K-means on representations; videos without any are one more cluster."""
 
     def cluster(count: int, seed: int) -> Indices:
         nearest, _ = nearest_centres(rows, fit_centres(rows, count, np.random.default_rng(seed)))
         return np.asarray(np.where(rows.known, nearest, count))
 
-    return cluster
+    return System(cluster, rows)
 
 
 def _tags_as_input(fold: Fold, learnt: LearntSpace, config: TopicsConfig, progress: Progress) -> TopicRows:

@@ -3,14 +3,18 @@
 Held-out videos, a tenth, are clustered by K-means on each representation, K the number of their categories; adjusted
 Rand index (ARI) and normalised mutual information (NMI) compare the clusters with the categories. Of a table with
 uploaders whole uploaders are held out. A seed draws the division, the training and the start of K-means.
+
+Figure 3: the mean distance of videos of different clusters over that of videos of one, for CLUSTERINGS of the first
+division. It compares representations without categories; each is measured in its own space.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
 from tagging.config.profiles import load_config
@@ -21,15 +25,17 @@ from tagging.features.factory import load_encoders
 from tagging.progress import Progress
 from tagging.store.features import FeatureStore
 from tagging.tools.benchmarks.review import mean_and_spread
-from tagging.tools.benchmarks.topic_systems import Fold, systems_of
+from tagging.tools.benchmarks.topic_systems import Fold, System, systems_of
 from tagging.tools.benchmarks.topic_tables import CategorisedTable
 from tagging.topics.learn import Learnt, learn_topics
 from tagging.topics.pool import Pool
+from tagging.topics.representation import unit_rows
 from tagging.topics.space import certain
-from tagging.types import Indices
+from tagging.types import FloatRows, Indices
 
 HELD_OUT = 0.1  # of the videos, or of the uploaders
 LEAST_HELD_OUT = 20
+CLUSTERINGS = 10
 TIMED = 200  # videos whose assignment is timed
 
 
@@ -47,11 +53,14 @@ def topics_benchmark(
     """
     pool = _pool(table, videos, store, progress)
     scores: dict[str, list[dict[str, float]]] = {}
+    ratios: dict[str, list[float]] = {}
     counts = {**table.counts, "videos": len(pool)}
     for seed in seeds:
         fold = divide(pool, seed)
-        for system, measured in measure(fold, config.model_copy(update={"seed": seed}), seed, progress).items():
+        systems = systems_of(fold, config.model_copy(update={"seed": seed}), progress)
+        for system, measured in measure(fold, systems, seed).items():
             scores.setdefault(system, []).append(measured)
+        ratios = ratios or distance_ratios(systems, len({video.category for video in fold.held_out.videos}))
     fold = divide(pool, seeds[0])
     counts |= {"of them held out": len(fold.held_out)}
     started = time.perf_counter()
@@ -62,6 +71,9 @@ def topics_benchmark(
         f"Agreement with the categories of held-out videos, {len(seeds)} seeds": [
             {"system": system, **{name: mean_and_spread([row[name] for row in rows]) for name in rows[0]}}
             for system, rows in scores.items()
+        ],
+        f"Distance ratios, {CLUSTERINGS} clusterings": [
+            {"system": system, "inter / intra": mean_and_spread(found)} for system, found in ratios.items()
         ],
         "Time": [_times(learnt, fold, seconds)],
     }
@@ -77,7 +89,7 @@ def divide(pool: Pool, seed: int) -> Fold:
     return Fold(pool.only(np.flatnonzero(~held_out)), pool.only(np.flatnonzero(held_out)))
 
 
-def measure(fold: Fold, config: TopicsConfig, seed: int, progress: Progress) -> dict[str, dict[str, float]]:
+def measure(fold: Fold, systems: Mapping[str, System], seed: int) -> dict[str, dict[str, float]]:
     """Return ARI and NMI of each system against each level of categories that the held-out videos have."""
     levels = {
         "category": [video.category for video in fold.held_out.videos],
@@ -86,19 +98,51 @@ def measure(fold: Fold, config: TopicsConfig, seed: int, progress: Progress) -> 
         ],
     }
     scores: dict[str, dict[str, float]] = {}
-    for system, cluster in systems_of(fold, config, progress).items():
-        scores[system] = {}
-        for level, names in levels.items():
-            stated = np.array([bool(name) for name in names])
-            classes = np.unique(np.array(names)[stated], return_inverse=True)[1]
+    for name, system in systems.items():
+        scores[name] = {}
+        for level, labels in levels.items():
+            stated = np.array([bool(label) for label in labels])
+            classes = np.unique(np.array(labels)[stated], return_inverse=True)[1]
             if classes.max(initial=0) < 1:
                 continue
-            clusters = cluster(int(classes.max()) + 1, seed)[stated]
-            scores[system] |= {
+            clusters = system.cluster(int(classes.max()) + 1, seed)[stated]
+            scores[name] |= {
                 f"{level} ARI": float(adjusted_rand_score(classes, clusters)),
                 f"{level} NMI": float(normalized_mutual_info_score(classes, clusters)),
             }
     return scores
+
+
+def distance_ratios(systems: Mapping[str, System], count: int) -> dict[str, list[float]]:
+    """Return the ratios of each system with representations, for K = `count`, of the videos that all of them know."""
+    represented = {name: system for name, system in systems.items() if system.rows is not None}
+    known = np.all([system.rows.known for system in represented.values() if system.rows is not None], axis=0)
+    return {
+        name: [
+            distance_ratio(system.rows.values[known], system.cluster(count, seed)[known]) for seed in range(CLUSTERINGS)
+        ]
+        for name, system in represented.items()
+        if system.rows is not None
+    }
+
+
+def distance_ratio(rows: FloatRows, clusters: Indices) -> float:
+    """Return the mean cosine distance of two videos of different clusters over that of two of one cluster.
+
+    rows: (V, D); clusters: (V,)
+    The cosines of all pairs sum to (|sum of the unit rows|² - V) / 2, so that no pair has to be looked at.
+    """
+    unit = unit_rows(rows).astype(np.float64)
+
+    def sums(part: NDArray[np.float64]) -> tuple[float, float]:
+        """Return the number of pairs, and the sum of their distances."""
+        pairs = len(part) * (len(part) - 1) / 2
+        return pairs, pairs - (float(np.square(part.sum(axis=0)).sum()) - len(part)) / 2
+
+    pairs, distance = sums(unit)
+    within = np.array([sums(unit[clusters == cluster]) for cluster in np.unique(clusters)])
+    same_pairs, same_distance = within.sum(axis=0)
+    return float((distance - same_distance) / (pairs - same_pairs) / (same_distance / same_pairs))
 
 
 def _pool(table: CategorisedTable, videos: int | None, store: FeatureStore, progress: Progress) -> Pool:

@@ -1,6 +1,7 @@
 """The benchmark of topics: the division, what systems may see, and the tables."""
 
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from tagging.errors import InvalidManifestError
 from tagging.progress import Silent
 from tagging.tools.benchmarks.topic_systems import Fold, systems_of
 from tagging.tools.benchmarks.topic_tables import read_categorised_table
-from tagging.tools.benchmarks.topics import divide, measure
+from tagging.tools.benchmarks.topics import distance_ratio, distance_ratios, divide, measure
 from tagging.topics.pool import Pool
 from tests.support.benchmark_data import write_parquet
 from tests.support.topic_pools import TINY, pool_of
@@ -52,18 +53,36 @@ def test_too_few_videos_are_one_clear_error() -> None:
 def test_no_system_sees_the_categories_of_held_out_videos(fold: Fold) -> None:
     shuffled = [replace(video, category=f"x{row % 3}") for row, video in enumerate(fold.held_out.videos)]
     blind = Fold(fold.training, Pool(shuffled, fold.held_out.embeddings))
-    for name, cluster in systems_of(fold, TINY, Silent()).items():
-        np.testing.assert_array_equal(cluster(4, 1), systems_of(blind, TINY, Silent())[name](4, 1), err_msg=name)
+    blind_systems = systems_of(blind, TINY, Silent())
+    for name, system in systems_of(fold, TINY, Silent()).items():
+        np.testing.assert_array_equal(system.cluster(4, 1), blind_systems[name].cluster(4, 1), err_msg=name)
 
 
 def test_content_and_tags_together_separate_the_subjects(fold: Fold) -> None:
-    scores = measure(fold, TINY, 1, Silent())
+    scores = measure(fold, systems_of(fold, TINY, Silent()), 1)
     assert list(scores) == [
         "text", "tags", "lda", "text, PCA + k-means", "mmoe", "mmoe with tags as input", "mmoe + tags"
     ]  # fmt: skip
     assert scores["mmoe + tags"]["category NMI"] > 0.9
     assert scores["mmoe + tags"]["category ARI"] == max(row["category ARI"] for row in scores.values())
     assert "subcategory ARI" not in scores["mmoe"]  # the pool has none
+
+
+def test_the_distance_ratio_is_that_of_all_pairs() -> None:
+    generator = np.random.default_rng(3)
+    rows = (np.eye(5)[np.arange(40) % 5] + 0.3 * generator.standard_normal((40, 5))).astype(np.float32)
+    clusters = np.arange(40) % 4
+    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    pairs = [(1 - unit[a] @ unit[b], clusters[a] == clusters[b]) for a, b in combinations(range(40), 2)]
+    inter, intra = (np.mean([distance for distance, same in pairs if same == found]) for found in (False, True))
+    assert distance_ratio(rows, clusters) == pytest.approx(inter / intra, rel=1e-5)
+
+
+def test_clusters_that_follow_the_subjects_have_larger_ratios_than_the_text_alone(fold: Fold) -> None:
+    ratios = distance_ratios(systems_of(fold, TINY, Silent()), 4)
+    assert list(ratios) == ["text", "tags", "mmoe", "mmoe with tags as input", "mmoe + tags"]
+    assert all(len(found) == 10 for found in ratios.values())
+    assert min(ratios["mmoe + tags"]) > max(ratios["text"]) > 1
 
 
 def test_tables_are_read_with_their_categories(tmp_path: Path) -> None:
