@@ -123,4 +123,7 @@ async def _prune(
         except VideotagError as error:
             metrics.database_errors.inc()
             logger.warning("the topic tables cannot be pruned: %s", error.message)
+        except Exception:  # tried again like any other failure, as long as the service runs
+            metrics.database_errors.inc()
+            logger.exception("unexpected error while pruning the topic tables")
         await asyncio.sleep(config.prune_every_s)

@@ -13,11 +13,13 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from videotag.v1 import topics_pb2 as pb
 
+from tagging.errors import BackendUnavailableError
 from tagging.service.clients.tokens import new_token
 from tagging.store.database.config import DatabaseConfig
 from tagging.store.topic_video import AssignedVideo
 from tagging.topics.files import read_topics_manifest
 from tagging.topics.queues.enter import enter_videos
+from tagging.topics.service import server
 from tagging.topics.service.contract import TOPICS
 from tests.support.clocks import NOW
 from tests.support.database_records import url_of
@@ -220,3 +222,21 @@ async def test_events_and_candidates_are_measured(fitted: Path, tmp_path: Path) 
     assert 'tagging_engagement_events_total{outcome="repeated"} 2.0' in text
     assert f"tagging_candidates_sum {len(found.candidates)}.0" in text
     assert 'tagging_request_seconds_count{code="OK",method="ReportEngagement"} 3.0' in text
+
+
+async def test_pruning_is_tried_again_after_any_failure(
+    fitted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    errors, done = [KeyError("unexpected"), BackendUnavailableError("away")], asyncio.Event()
+
+    async def prune(*_: object) -> None:
+        if errors:
+            raise errors.pop()
+        done.set()
+
+    monkeypatch.setattr(server, "prune", prune)
+    config = topic_config(tmp_path).model_copy(update={"prune_every_s": 0.01})
+    async with running(fitted, config):
+        await asyncio.wait_for(done.wait(), 30)
+    logged = [record.getMessage() for record in caplog.records if "prun" in record.getMessage()]
+    assert logged == ["the topic tables cannot be pruned: away", "unexpected error while pruning the topic tables"]

@@ -1,6 +1,9 @@
 """Request validation checks the limits that the comments of the proto state."""
 
+import re
+
 import pytest
+import regenerate
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from videotag.v1 import topics_pb2 as pb
@@ -84,3 +87,14 @@ def test_a_valid_request_is_accepted(message: Message) -> None:
 @pytest.mark.parametrize(("message", "fields"), BAD, ids=[f"{type(m).__name__}-{'-'.join(f)}" for m, f in BAD])
 def test_exactly_the_invalid_fields_are_named(message: Message, fields: list[str]) -> None:
     assert violations(message) == fields
+
+
+def test_the_comments_of_the_proto_state_the_limits_of_these_examples() -> None:
+    text = (regenerate.PROTOS / "videotag" / "v1" / "topics.proto").read_text(encoding="utf-8")
+    stated = set()
+    for comment, name in re.findall(r"((?:^ +//.*\n)+) +(?:optional |repeated )?\w+ (\w+) = ", text, re.MULTILINE):
+        found = re.search(r"(?:up to|1 to) ([\d,]+) characters", " ".join(comment.replace("//", "").split()))
+        if found:
+            stated.add((name, int(found[1].replace(",", ""))))
+    ids = {("event_id", 128), ("video_id", 256), ("user_id", 256), ("clicked_video_ids", 256)}
+    assert stated == ids | {("page_token", 1024), ("text", 200)}
