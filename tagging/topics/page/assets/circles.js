@@ -2,9 +2,9 @@
 
 const SIDE = 1000; // units of the drawing
 const MARGIN = 6; // for the lines of circles at the edge
-const LETTER = 0.62; // mean width, in font sizes
 const FONT = { least: 13, most: 24, ofPhones: 20 };
 const LEAST_LETTERS = 7; // of a name that is cut
+const MOST_LETTERS = 60;
 
 function svg(name, attributes = {}, ...children) {
   const node = document.createElementNS("http://www.w3.org/2000/svg", name);
@@ -51,12 +51,26 @@ function circle(topic) {
 // The text in the circle, cut to fit; nothing where too little of it would be left.
 function labelOf(text, x, y, radius) {
   const letters = [...text];
-  const size = Math.min(FONT.most, Math.max(FONT.least, (1.8 * radius) / (LETTER * letters.length)));
-  const room = Math.floor((1.8 * radius) / (LETTER * size));
-  if (room < Math.min(LEAST_LETTERS, letters.length)) return null;
-  const label = textAt(letters.length <= room ? text : `${letters.slice(0, room - 1).join("")}…`, x, y, size);
+  const room = 1.8 * radius;
+  const fitting = (shown) => Math.min(FONT.most, room / widthOf(shown));
+  let [shown, length] = [text, letters.length];
+  while (length && fitting(shown) < FONT.least) {
+    length = Math.min(length - 1, MOST_LETTERS);
+    shown = `${letters.slice(0, length).join("")}…`;
+  }
+  if (length < Math.min(LEAST_LETTERS, letters.length)) return null;
+  const size = fitting(shown);
+  const label = textAt(shown, x, y, size);
   if (size < FONT.ofPhones) label.classList.add("small");
   return label;
+}
+
+const pen = document.createElement("canvas").getContext("2d");
+pen.font = `600 100px ${getComputedStyle(document.body).fontFamily}`;
+
+// In font sizes.
+function widthOf(text) {
+  return pen.measureText(text).width / 100;
 }
 
 function textAt(text, x, y, size) {

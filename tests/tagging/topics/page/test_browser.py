@@ -87,6 +87,19 @@ def test_larger_topics_have_larger_circles_and_none_overlap(desktop: OpenPage) -
     assert [topic for topic, _ in sorted(widths.items(), key=lambda item: -item[1])] == [1, 2, 3, 4, 5, 6]
 
 
+def test_labels_fit_into_their_circles(browser: Browser, tmp_path: Path) -> None:
+    names = ["ЖЩЖЩЖЩЖЩЖЩ", "horse", "馬" * 40, "m" * 300, *(f"topic number {n}" for n in range(30))]
+    with opened(browser, write(tmp_path, names)) as found:
+        for topic in found.page.locator(".map .topic:has(text)").all():
+            circle, label = topic.locator("circle").bounding_box(), topic.locator("text").bounding_box()
+            assert circle is not None
+            assert label is not None
+            assert label["width"] <= circle["width"]
+        labels = found.page.locator(".map text").all_text_contents()
+        assert "horse" in " ".join(labels)
+        assert any(label.endswith("…") for label in labels)
+
+
 def test_a_click_on_a_circle_selects_its_topic_in_the_list(desktop: OpenPage) -> None:
     desktop.page.locator(".map [data-id='2'] circle").click()
     assert heading(desktop.page) == NAMES[1]
