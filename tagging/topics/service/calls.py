@@ -64,7 +64,8 @@ class TopicCalls:
         config: QueuesConfig,
         clock: Callable[[], datetime],
     ) -> None:
-        self._topics = tuple(sorted(topics, key=lambda topic: (-topic.videos, topic.id)))
+        ordered = sorted(topics, key=lambda topic: (-topic.videos, topic.id))
+        self._topics = [(topic, [normalise(name) for name in (topic.name, *topic.tags)]) for topic in ordered]
         self._ids = {topic.id for topic in topics}
         self._videos = videos
         self._engagements = engagements
@@ -79,7 +80,7 @@ class TopicCalls:
         query = {"text": text}
         [start] = read_token(token, query, (0,))
         form = normalise(text)
-        found = [topic for topic in self._topics if any(form in normalise(name) for name in (topic.name, *topic.tags))]
+        found = [topic for topic, names in self._topics if any(form in name for name in names)]
         end = start + (size or PAGE)
         return TopicPage(tuple(found[start:end]), write_token((end,), query) if end < len(found) else "")
 
