@@ -44,13 +44,14 @@ ALLOWED: dict[str, set[str]] = {
     "evaluation": {*VALUES, "store", *STAGES, "bundle", "pipeline", "maintenance", "training"},
     "topics": {*VALUES, "store", *STAGES, "bundle", "pipeline", "inspection", "service", "videotag"},
     "quickstart": {*VALUES, "store", "bundle", "pipeline", "training", "evaluation"},
+    "bench": {*VALUES, "store", *STAGES, "bundle", "pipeline", "training", "quickstart"},
     "cli": {
         *VALUES, "store", "features", "rank", "bundle", "pipeline", "triton", "jobs", "maintenance", "inspection",
-        "service", "training", "evaluation", "topics", "quickstart",
+        "service", "training", "evaluation", "topics", "quickstart", "bench",
     },
     "tools": {
         *VALUES, "store", *STAGES, "bundle", "pipeline", "jobs", "maintenance", "inspection", "service", "training",
-        "evaluation", "topics", "cli", "videotag",
+        "evaluation", "topics", "bench", "cli", "videotag",
     },
 }  # fmt: skip
 

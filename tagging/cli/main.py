@@ -11,6 +11,7 @@ import typer
 from tagging.cli import (
     ablate,
     batch,
+    bench,
     bundles,
     evaluate,
     feedback,
@@ -46,6 +47,7 @@ app.command("inspect")(inspect.command)
 app.command("batch")(batch.command)
 app.command("review")(review.command)
 app.command("serve")(serve.command)
+app.command("bench")(bench.command)
 app.add_typer(ablate.app, name="ablate")
 app.add_typer(tags.app, name="tags")
 app.add_typer(labelled.app, name="labelled")

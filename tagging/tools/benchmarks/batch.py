@@ -1,27 +1,22 @@
 """Benchmark of batches: the executors against a plain loop over the tagger, each in processes of its own.
 
-The loop is what a user writes first: `for video in manifest: tagger.tag(video)`. Memory is the largest sum, over the
-processes of a run, of the memory that each would free by ending (unique set size) plus the shared memory of the
-largest; it is read twice a second.
+The loop is what a user writes first: `for video in manifest: tagger.tag(video)`. Memory is the peak of a run with all
+the processes that it starts (tagging/bench/memory.py).
 """
 
 import json
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
-
+from tagging.bench.memory import PeakMemory
+from tagging.bench.start import VIDEOTAG
 from tagging.errors import VideotagError
 
-EVERY_S = 0.5
-MIB = 2**20
-VIDEOTAG = (sys.executable, "-c", "from tagging.cli.main import main; main()")
 LOOP = (sys.executable, "-m", "tagging.tools.benchmarks.batch_loop")
 
 
@@ -73,47 +68,8 @@ def _command(run: str, manifest: Path, bundle: Path, out: Path) -> list[str]:
 
 
 def _measure(command: Sequence[str]) -> Measured:
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-        watch = _Watch(process.pid)
-        watch.start()
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process, PeakMemory(process.pid) as memory:
         answer, _ = process.communicate()
-        watch.stop()
     if process.returncode:
         raise VideotagError(f"a run failed with exit code {process.returncode}", "see its error above")
-    return Measured(json.loads(answer), watch.peak / MIB)
-
-
-class _Watch(threading.Thread):
-    """Reads the memory of a process and of all that it started."""
-
-    def __init__(self, pid: int) -> None:
-        super().__init__(daemon=True)
-        self.peak = 0
-        self._pid = pid
-        self._ended = threading.Event()
-
-    def run(self) -> None:
-        while not self._ended.wait(EVERY_S):
-            self.peak = max(self.peak, memory_of(self._pid))
-
-    def stop(self) -> None:
-        self._ended.set()
-        self.join()
-
-
-def memory_of(pid: int) -> int:
-    """Return the bytes that a process and those that it started hold."""
-    unique, shared = 0, 0
-    try:
-        first = psutil.Process(pid)
-        processes = [first, *first.children(recursive=True)]
-    except psutil.Error:  # it has ended
-        return 0
-    for process in processes:
-        try:
-            about = process.memory_full_info()
-        except psutil.Error:  # it ended meanwhile
-            continue
-        unique += about.uss
-        shared = max(shared, about.rss - about.uss)
-    return unique + shared
+    return Measured(json.loads(answer), memory.peak_mib)

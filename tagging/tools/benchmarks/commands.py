@@ -231,10 +231,11 @@ def times_command(
     form: options.Format = options.TableFormat.table,
 ) -> None:
     """Time each stage of recall for single videos."""
+    from tagging.bench.grown import Growth
     from tagging.config.recall import IndexConfig
     from tagging.manifests.read import read_labelled
     from tagging.store.features import FeatureStore
-    from tagging.tools.benchmarks.times import Growth, recall_times
+    from tagging.tools.benchmarks.times import recall_times
 
     chosen = [row.video for row in islice(read_labelled([manifest], {}), videos)]
     index = IndexConfig.model_validate({"backend": backend})

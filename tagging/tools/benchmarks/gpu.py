@@ -5,35 +5,27 @@ differ in their number of steps, which leaves out what comes before the first st
 """
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import faiss
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import sparse
 
-from rank.negatives import NegativeSampler
-from rank.train import RankData, train_ranker
 from recall.index.factory import build_index
-from tagging.bert import Bert, BertShape
+from tagging.bench.encoding_work import Work, encoding_work
+from tagging.bench.figure import Row
+from tagging.bench.training import TINY_BERT
+from tagging.bench.training_work import TrainingWork
+from tagging.bert import BertShape
 from tagging.bundle.files import read_manifest
 from tagging.config.rank import NegativesConfig, RankerConfig, TowersConfig
 from tagging.config.recall import IndexConfig
 from tagging.features.factory import load_encoders
-from tagging.progress import Silent
-from tagging.ragged import TagLists, Tokens
-from tagging.tools.benchmarks.encoding_work import Work, encoding_work
 from tagging.torch_tools import torch_device
 
-Row = dict[str, Any]
-
-TINY_BERT = BertShape(vocabulary=30_522, positions=512, width=312, heads=12, inner=1200, layers=4)
 NEGATIVES = (10, 400)
-TITLE_TOKENS, NAME_TOKENS = 16, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +75,8 @@ def encoder_rows(bundle: Path, device: str, sizes: Sizes, seed: int) -> list[Row
 
 def training_rows(device: str, sizes: Sizes, seed: int) -> list[Row]:
     """Return a row for each precision and number of negatives, all layers of the BERT trained, and one layer."""
-    data, known = _training_data(sizes, seed)
-    bert, on_device = Bert(sizes.bert).eval(), RankerConfig.model_validate({"device": device})
+    work = TrainingWork.drawn(4 * sizes.batch, sizes.tags, sizes.bert, seed)
+    on_device = RankerConfig.model_validate({"device": device})
     rows = []
     for precision in ("float32", "bfloat16"):
         for drawn, layers in ((max(NEGATIVES), 1), *((drawn, sizes.bert.layers) for drawn in NEGATIVES)):
@@ -97,7 +89,7 @@ def training_rows(device: str, sizes: Sizes, seed: int) -> list[Row]:
                 precision=precision,
                 epochs=1e-9,
             )
-            short_s, long_s = (_training_s(data, known, bert, config, sizes.steps * times, seed) for times in (1, 3))
+            short_s, long_s = (_training_s(work, config, sizes.steps * times, seed) for times in (1, 3))
             per_s = 2 * sizes.steps * sizes.batch / max(long_s - short_s, 1e-9)
             rows.append(
                 {"precision": precision, "negatives": drawn, "BERT layers": layers, "videos/s": round(per_s, 1)}
@@ -134,31 +126,10 @@ def _calls_per_s(work: Work, seconds: float) -> float:
     return count / (time.perf_counter() - began_s)
 
 
-def _training_s(
-    data: RankData, known: sparse.csr_array, bert: Bert, config: RankerConfig, steps: int, seed: int
-) -> float:
-    nothing = TagLists(np.zeros(known.shape[0] + 1, np.int64), np.zeros(0, np.int64))
-    edges = sparse.csr_array((known.shape[1], known.shape[1]))
-    sampler = NegativeSampler(known, known, edges, nothing, config.negatives)
+def _training_s(work: TrainingWork, config: RankerConfig, steps: int, seed: int) -> float:
     began_s = time.perf_counter()
-    train_ranker(data, sampler, bert, config.model_copy(update={"least_steps": steps}), seed, Silent())
+    work.train(config, steps, seed)
     return time.perf_counter() - began_s
-
-
-def _training_data(sizes: Sizes, seed: int) -> tuple[RankData, sparse.csr_array]:
-    """Return videos with titles and frames, and the tags that they have."""
-    rng = np.random.default_rng(seed)
-    videos = 4 * sizes.batch
-    titles, names = _tokens(rng, [TITLE_TOKENS] * videos, sizes), _tokens(rng, [NAME_TOKENS] * sizes.tags, sizes)
-    frames = Tokens.of([rng.standard_normal((16, 64)) for _ in range(videos)], 64)
-    columns = rng.integers(0, sizes.tags, videos)
-    known = sparse.csr_array((np.ones(videos, np.bool_), (np.arange(videos), columns)), (videos, sizes.tags))
-    graph = np.zeros((sizes.tags, 0), np.float32)
-    return RankData(titles, {"frames": frames}, names, graph, np.ones(videos, np.float32)), known
-
-
-def _tokens(rng: np.random.Generator, lengths: Sequence[int], sizes: Sizes) -> Tokens:
-    return Tokens.of([rng.standard_normal((length, sizes.bert.width)) for length in lengths], sizes.bert.width)
 
 
 def _unit(rng: np.random.Generator, count: int, dim: int) -> NDArray[np.float32]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from tagging.bench.encoding_work import WORDS, Work, encoding_work
 from tagging.bundle.files import read_manifest
 from tagging.features.factory import load_encoders
 from tagging.features.triton.client import TritonClient
@@ -19,7 +20,6 @@ from tagging.pipeline.load import load_tagger
 from tagging.pipeline.models import encode
 from tagging.pipeline.stages import untimed
 from tagging.pipeline.triton_towers import towers_of
-from tagging.tools.benchmarks.encoding_work import WORDS, Work, encoding_work
 from tagging.types import VideoRef
 
 ROUNDS = 5

@@ -38,6 +38,7 @@ from tests.support.configs import TEXT_ONLY_TOML, TINY_TOML
         ["feedback", "export"],
         ["feedback", "import"],
         ["review"],
+        ["bench"],
     ],
 )
 def test_the_help_of_every_command_has_examples(command: list[str]) -> None:

@@ -2,16 +2,14 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from tagging.bundle.files import read_manifest
+from tagging.bench.grown import Growth
 from tagging.config.recall import IndexConfig, NgramConfig, RecallFusionConfig, RecallModelConfig
 from tagging.config.root import Config
-from tagging.pipeline.recall_parts import RecallParts
 from tagging.progress import Silent
 from tagging.store.features import FeatureStore
-from tagging.tools.benchmarks.times import Growth, grown, recall_times
+from tagging.tools.benchmarks.times import recall_times
 from tagging.training.run import train
 from tagging.types import VideoRef
 from tests.support.clocks import NOW
@@ -54,28 +52,6 @@ def test_every_stage_is_timed_for_a_single_video(folder: Path) -> None:
     assert stages["recall"] > max(ms for stage, ms in stages.items() if stage != "recall" and stage not in of_rank)
     assert "indexes" not in tables
     assert {row[""]: row["value"] for row in tables["all"]}["labelled videos"] == 400
-
-
-def test_grown_videos_share_tags_with_their_parents_and_are_close_to_them(folder: Path) -> None:
-    parts = RecallParts.load(folder / "b", read_manifest(folder / "b"))
-    config = read_manifest(folder / "b").config.recall
-    more, report = grown(parts, Growth(1_000, IndexConfig(backend="hnsw"), 7), config, [], Silent())
-    assert len(more.labelled.ids) == len(set(more.labelled.ids)) == 1_000
-    assert [row["rows"] for row in report] == [1_000, 1_000, len(parts.catalog)]
-    titles = dict(zip(parts.labelled.titles, range(400), strict=True))
-    for row in (0, 399, 400, 700, 999):
-        same = [parent for parent in range(400) if parts.labelled.titles[parent] == more.labelled.titles[row]]
-        assert more.labelled.titles[row] in titles
-        assert any(np.array_equal(more.labelled.tags.at(row), parts.labelled.tags.at(parent)) for parent in same)
-    view = more.views["text"]
-    np.testing.assert_array_equal(view.rows, np.arange(1_000))
-    rows = view.index.rows()
-    parents = {title: rows[row] for row, title in enumerate(parts.labelled.titles)}
-    cosines = [float(rows[row] @ parents[more.labelled.titles[row]]) for row in range(400, 1_000)]
-    others = [float(rows[row] @ rows[(row * 7) % 400]) for row in range(400, 1_000)]
-    assert np.mean(cosines) > np.mean(others) + 0.2
-    assert more.recall_model is not None
-    assert more.recall_model.texts.shape[0] == 1_000
 
 
 def test_a_grown_bundle_reports_the_recall_of_its_indexes(folder: Path) -> None:

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tagging.bench.encoding_work import FRAMES, SOUND_S, encoding_work
 from tagging.features.factory import load_encoders
 from tagging.tools.benchmarks import triton
-from tagging.tools.benchmarks.encoding_work import FRAMES, SOUND_S, encoding_work
 from tests.support.configs import tiny_config
 
 

@@ -1,0 +1,91 @@
+"""videotag against the loop that a user writes first, with the same weights on the same cores, each in its process."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+from tagging.bench.figure import Figure, Row
+from tagging.bench.loop_models import write_models
+from tagging.bench.memory import PeakMemory
+from tagging.bench.plan import Plan
+from tagging.bench.timing import Spent, median_cpu_s, median_s, ratios
+from tagging.errors import VideotagError
+
+SIDES = ("loop", "videotag")
+
+
+def measure(plan: Plan) -> list[Figure]:
+    """Return the figure of both sides, with their peak memory; each has tagged a video before.
+
+    The bundle of the plan is not used: both sides load production-size models of random weights.
+    Raises MissingPackageError without the extras clip and vggish, what `Plan.clips` raises, and VideotagError if a side
+    fails; its stderr gives the reason.
+    """
+    videos = [{"video_id": clip.video_id, "uri": clip.uri, "title": clip.title or "untitled"} for clip in plan.clips()]
+    with plan.progress.track("write models of random weights", 1) as advance:
+        models = write_models(plan.folder / "loop", plan.sizes.loop_vision, plan.seed)
+        advance(1)
+    job = plan.folder / "loop.json"
+    job.write_text(json.dumps({"models": asdict(models), "videos": videos}, default=str), encoding="utf-8")
+    spent: dict[str, list[Spent]] = {side: [] for side in SIDES}
+    with ExitStack() as stack, plan.progress.track("tag clips", plan.repeats * len(SIDES)) as advance:
+        running = {side: stack.enter_context(Side.started(job, side)) for side in SIDES}
+        for repeat in range(plan.repeats):
+            for side in SIDES[:: 1 - 2 * (repeat % 2)]:
+                spent[side].append(running[side].tag())
+                advance(1)
+        peaks = {side: running[side].memory for side in SIDES}
+    parts = tuple(_row(side, spent[side], peaks[side].peak_mib, len(videos)) for side in SIDES)
+    # A ratio of rates is that of the times the other way round.
+    return [Figure("loop", "videos/s of videotag / of the loop", *ratios(spent["loop"], spent["videotag"]), parts)]
+
+
+class Side:
+    """A running program of one side."""
+
+    def __init__(self, process: "subprocess.Popen[str]", name: str, memory: PeakMemory) -> None:
+        self.memory = memory
+        self._process = process
+        self._name = name
+
+    @classmethod
+    @contextmanager
+    def started(cls, job: Path, name: str) -> Iterator["Side"]:
+        """Start the program and wait until its models are loaded; end it with the block."""
+        command = (sys.executable, "-m", "tagging.bench.loop_side", str(job), name)
+        with (
+            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process,
+            PeakMemory(process.pid) as memory,
+        ):
+            side = cls(process, name, memory)
+            side._answer()
+            yield side
+            assert process.stdin is not None
+            process.stdin.close()
+
+    def tag(self) -> Spent:
+        assert self._process.stdin is not None
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        return Spent(**self._answer())
+
+    def _answer(self) -> Row:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise VideotagError(f"the side {self._name!r} of the loop ended early", "see its error above")
+        answer: Row = json.loads(line)
+        return answer
+
+
+def _row(side: str, spent: Sequence[Spent], peak_mib: float, videos: int) -> Row:
+    return {
+        "side": side,
+        "videos/s": round(videos / median_s(spent), 2),
+        "videos/CPU s": round(videos / median_cpu_s(spent), 2),
+        "peak MiB": round(peak_mib),
+    }
