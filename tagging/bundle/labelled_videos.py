@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from tagging.files.tables import numbers, read_table
 from tagging.ragged import TagLists
 from tagging.types import VideoRef
 
@@ -63,14 +64,14 @@ class LabelledVideos:
 
     @classmethod
     def load(cls, path: Path) -> "LabelledVideos":
-        table = pq.read_table(path)
+        table = read_table(path)
         lists = table["tag_rows"].combine_chunks()
-        starts = lists.offsets.to_numpy().astype(np.int64)
+        starts = numbers(lists.offsets).astype(np.int64)
         return cls(
             ids=tuple(table["video_id"].to_pylist()),
             titles=tuple(table["title"].to_pylist()),
             uploader_ids=tuple(table["uploader_id"].to_pylist()),
-            tags=TagLists(starts, lists.values.to_numpy().astype(np.int64)),
+            tags=TagLists(starts, numbers(lists.values).astype(np.int64)),
         )
 
 

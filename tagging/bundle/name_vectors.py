@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from tagging.bundle.manifest import NamesEntry
+from tagging.files.tables import numbers, read_table
 from tagging.tags.catalog import TagCatalog
 from tagging.text.normalise import normalise
 from tagging.types import ClassTags, Modality
@@ -56,7 +57,7 @@ def load_word_vectors(
 
 
 def _class_words(folder: Path, entry: NamesEntry) -> dict[str, NDArray[np.float32]]:
-    table = pq.read_table(folder / "words.parquet")
+    table = read_table(folder / "words.parquet")
     vectors = np.array(table["vector"].to_pylist(), np.float32)
     if vectors.shape != (entry.words, entry.dim):
         raise ValueError(f"words {vectors.shape}, the manifest states {(entry.words, entry.dim)}")
@@ -77,13 +78,13 @@ def save_class_tags(folder: Path, modality: Modality, links: ClassTags) -> None:
 
 def load_class_tags(folder: Path, modality: Modality, entry: NamesEntry) -> ClassTags:
     """Return the links of <modality>.parquet; ValueError if they name a tag without a name vector."""
-    table = pq.read_table(folder / f"{modality}.parquet")
-    tag_rows = table["tag"].to_numpy().astype(np.int64)
+    table = read_table(folder / f"{modality}.parquet")
+    tag_rows = numbers(table["tag"]).astype(np.int64)
     if not np.isin(tag_rows, entry.rows()).all():
         raise ValueError(f"{modality}.parquet names tags that are not among the {entry.count} with names")
     return ClassTags(
         tag_rows=tag_rows,
-        class_rows=table["class"].to_numpy().astype(np.int64),
-        weights=table["weight"].to_numpy().astype(np.float32),
+        class_rows=numbers(table["class"]).astype(np.int64),
+        weights=numbers(table["weight"]).astype(np.float32),
         classes=entry.classes[modality],
     )

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from tagging.files.tables import numbers, read_table
 from tagging.ragged import TagLists
 from tagging.text.normalise import normalise
 
@@ -105,14 +106,14 @@ class TagCatalog:
 
     @classmethod
     def load(cls, path: Path) -> "TagCatalog":
-        table = pq.read_table(path)
+        table = read_table(path)
         has = set(table.column_names)
         return cls(
             ids=tuple(table["id"].to_pylist()),
             names=tuple(table["name"].to_pylist()),
             aliases=tuple(map(tuple, table["aliases"].to_pylist())),
-            counts=table["count"].to_numpy(),
-            hidden=table["hidden"].to_numpy(),
+            counts=numbers(table["count"]),
+            hidden=numbers(table["hidden"]),
             parents=tuple(map(tuple, table["parents"].to_pylist())) if "parents" in has else (),
             languages=tuple(table["language"].to_pylist()) if "language" in has else (),
         )
