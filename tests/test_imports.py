@@ -44,7 +44,7 @@ ALLOWED: dict[str, set[str]] = {
     "evaluation": {*VALUES, "store", *STAGES, "bundle", "pipeline", "maintenance", "training"},
     "topics": {*VALUES, "store", *STAGES, "bundle", "pipeline", "inspection", "service", "videotag"},
     "quickstart": {*VALUES, "store", "bundle", "pipeline", "training", "evaluation"},
-    "bench": {*VALUES, "store", *STAGES, "bundle", "pipeline", "training", "quickstart"},
+    "bench": {*VALUES, "store", *STAGES, "bundle", "pipeline", "jobs", "training", "quickstart"},
     "cli": {
         *VALUES, "store", "features", "rank", "bundle", "pipeline", "triton", "jobs", "maintenance", "inspection",
         "service", "training", "evaluation", "topics", "quickstart", "bench",

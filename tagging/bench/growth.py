@@ -5,6 +5,7 @@ from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
 
+from tagging.bench.batch_run import BatchRunner, write_manifest
 from tagging.bench.drawn_bundle import write_bundle
 from tagging.bench.figure import Curve, Figure, Row
 from tagging.bench.grown import Growth, grown
@@ -14,13 +15,11 @@ from tagging.bench.timing import Spent, StageTimes, in_turn, median_cpu_s, ratio
 from tagging.bundle.files import read_manifest
 from tagging.config.recall import IndexConfig
 from tagging.features.factory import load_encoders
-from tagging.media.read_ahead import Failure, ReadVideo
-from tagging.pipeline.load import load_tagger
+from tagging.media.read_ahead import ReadVideo
 from tagging.pipeline.models import encode
 from tagging.pipeline.recall_parts import RecallParts, load_fusion
 from tagging.pipeline.recall_stage import RecallStage
 from tagging.pipeline.stages import untimed
-from tagging.pipeline.tagger import Tagger
 from tagging.progress import Silent
 from tagging.types import VideoEmbeddings, VideoRef
 
@@ -41,18 +40,19 @@ def measure(plan: Plan) -> list[Figure]:
 def _batch_over_rows(plan: Plan) -> Figure:
     """Return the cost of batches of titles; the titles of the plan are repeated."""
     titles, sizes = plan.titles(), plan.sizes.batch_rows
-    with load_tagger(plan.bundle, reads_media=False) as tagger:
-        _tag(tagger, titles, 0)
-        sides = {str(rows): partial(_tag, tagger, list(islice(cycle(titles), rows))) for rows in sizes}
+    with BatchRunner.loaded(plan.bundle, reads_media=False) as runner:
+        manifests = {rows: plan.folder / f"{rows}.jsonl" for rows in sizes}
+        for rows, manifest in manifests.items():
+            write_manifest(manifest, islice(cycle(titles), rows))
+        runner.run(manifests[sizes[0]], plan.folder / "warm")
+        sides = {str(rows): partial(_tag, runner, manifest) for rows, manifest in manifests.items()}
         with plan.progress.track("tag batches", plan.repeats * len(sides)) as advance:
             spent = in_turn(sides, plan.repeats, advance)
     return _figure("batch", "rows", {rows: {"batch": spent[str(rows)]} for rows in sizes})
 
 
-def _tag(tagger: Tagger, titles: Sequence[VideoRef], _: int) -> None:
-    for answer in tagger.tag_many(titles, tagger.selection(None)):
-        if isinstance(answer, Failure):
-            raise answer.error
+def _tag(runner: BatchRunner, manifest: Path, repeat: int) -> None:
+    runner.run(manifest, manifest.with_name(f"{manifest.stem}-{repeat}"))
 
 
 def _recall_over_labelled(plan: Plan) -> Figure:

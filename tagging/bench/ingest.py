@@ -1,4 +1,4 @@
-"""Ingest: tagging of clips end to end against each stage alone, with the same models, batches and threads.
+"""Ingest: `videotag batch` of clips against each stage alone, with the same models, batches and threads.
 
 With enough cores, stages that overlap make the whole as fast as its slowest stage: a ratio of 1.
 """
@@ -6,13 +6,14 @@ With enough cores, stages that overlap make the whole as fast as its slowest sta
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
+from tagging.bench.batch_run import BatchRunner, write_manifest
 from tagging.bench.figure import Figure, Row
 from tagging.bench.plan import Plan
 from tagging.bench.timing import Spent, Work, family_cpu_s, in_turn, median_cpu_s, median_s, ratios
 from tagging.features.factory import Encoders
 from tagging.media.read_ahead import Failure, ReadVideo, read_batches
-from tagging.pipeline.load import load_tagger
 from tagging.pipeline.models import EncodedVideo, encode
 from tagging.pipeline.stages import untimed
 from tagging.pipeline.tagger import VIDEOS_PER_BATCH, Tagger
@@ -26,11 +27,12 @@ Batches = Sequence[Sequence[ReadVideo]]
 def measure(plan: Plan) -> list[Figure]:
     """Return the figures over the slowest stage of the pipeline, and over the slowest encoder or reader.
 
-    Raises what `load_tagger` and `Plan.clips` raise, and the error of a clip that cannot be tagged.
+    Raises what `load_tagger` and `Plan.clips` raise, and the error of a clip that cannot be decoded.
     """
     clips = plan.clips()
-    with load_tagger(plan.bundle) as tagger:
-        sides = _sides(tagger, clips)
+    with BatchRunner.loaded(plan.bundle) as runner:
+        batch = partial(_tag, runner, write_manifest(plan.folder / "ingest.jsonl", clips), plan.folder)
+        sides: dict[str, Work] = {WHOLE: batch, **_stages(runner.tagger, clips)}
         with plan.progress.track("tag clips", plan.repeats * len(sides)) as advance:
             spent = in_turn(sides, plan.repeats, advance, family_cpu_s)
     parts = tuple(_row(name, times, len(clips)) for name, times in spent.items())
@@ -44,13 +46,12 @@ def _figure(names: Sequence[str], spent: dict[str, list[Spent]], parts: tuple[Ro
     return Figure("ingest", f"videos/s {WHOLE} / of {slowest} alone", *ratios(spent[slowest], spent[WHOLE]), parts)
 
 
-def _sides(tagger: Tagger, clips: Sequence[VideoRef]) -> dict[str, Work]:
-    """Return the work of the whole and of each part, whose inputs are in memory; all models have run once."""
+def _stages(tagger: Tagger, clips: Sequence[VideoRef]) -> dict[str, Work]:
+    """Return the work of each stage and of each encoder, whose inputs are in memory; all models have run once."""
     read = _read(tagger, clips)
     encoded = [encode(tagger.models.encoders, batch, untimed) for batch in read]
     _score(tagger, encoded, 0)
     return {
-        WHOLE: partial(_tag, tagger, clips),
         "decode": lambda _: _read(tagger, clips),
         "encode": partial(_encode, tagger.models.encoders, read),
         "recall, rank and select": partial(_score, tagger, encoded),
@@ -66,14 +67,12 @@ def _each(encoders: Encoders) -> dict[str, Encoders]:
     return {f"encode {name}": replace(none, **{name: part}) for name, part in parts.items() if part is not None}
 
 
-def _tag(tagger: Tagger, clips: Sequence[VideoRef], _: int) -> None:
-    for answer in tagger.tag_many(clips, tagger.selection(None)):
-        if isinstance(answer, Failure):
-            raise answer.error
+def _tag(runner: BatchRunner, manifest: Path, folder: Path, repeat: int) -> None:
+    runner.run(manifest, folder / f"tagged-{repeat}")
 
 
 def _read(tagger: Tagger, clips: Sequence[VideoRef]) -> Batches:
-    """Return the decoded clips in the batches of `Tagger.tag_many`. Raises the error of the first that fails."""
+    """Return the decoded clips in the batches that are encoded. Raises the error of the first that fails."""
     read: list[list[ReadVideo]] = []
     for batch in read_batches(clips, tagger.decoder, VIDEOS_PER_BATCH):
         read.append([])

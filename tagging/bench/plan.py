@@ -29,7 +29,7 @@ class Sizes:
     tags: tuple[int, ...] = ()
     batch_rows: tuple[int, ...] = (16, 64, 256)
     training_steps: int = 30
-    training_tags: int = 2_000
+    training_tags: int = 5_000
 
 
 SHORT = Sizes()

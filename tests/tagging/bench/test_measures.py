@@ -41,9 +41,6 @@ def test_ingest_is_measured_against_each_stage_and_each_encoder(tiny_bundle: Pat
     assert all(rate > 0 for rate in column(stages, "videos/s") if isinstance(rate, float))
     assert stages.meaning.removeprefix("videos/s end to end / of ").removesuffix(" alone") in ingest.STAGES
     assert networks.meaning.startswith("videos/s end to end / of encode ")
-    # The whole includes the slowest stage, and the rate of the whole is the numerator.
-    assert stages.cpu_ratio is not None
-    assert stages.cpu_ratio.median < 1.5
 
 
 def test_a_clip_that_cannot_be_read_ends_ingest_with_its_error(
