@@ -209,8 +209,8 @@ def test_an_interrupted_batch_reports_it_and_keeps_its_rows(
     command = [str(VIDEOTAG), "batch", str(fifo), "--out", str(tmp_path / "out"), "--bundle", str(tiny_bundle)]
     batch = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     with fifo.open("w") as lines:
-        # More rows than the buffers of the pipe and the reader and two shards hold: once all are written, the first shard
-        # has been tagged.
+        # More rows than two shards and the buffers of the pipe and the reader hold: once all are written, the first
+        # shard has been tagged.
         lines.writelines(f'{{"video_id": "v{n}", "title": "Cat {n}"}}\n' for n in range(9000))
         lines.flush()
         batch.send_signal(number)
