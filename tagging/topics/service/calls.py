@@ -134,5 +134,6 @@ class TopicCalls:
 
     async def _queue(self, topic: int, at: datetime) -> tuple[QueueEntry, ...]:
         videos = await self._videos.of_topic(topic)
-        draw = [self._config.seed, Stream.TOPIC_QUEUES, topic, int(at.timestamp()) // DRAWN_EVERY_S]
-        return await asyncio.to_thread(order_queue, videos, at, self._config, np.random.default_rng(draw))
+        period = int(at.timestamp()) // DRAWN_EVERY_S
+        generator = np.random.default_rng([self._config.seed, Stream.TOPIC_QUEUES, topic, period])
+        return await asyncio.to_thread(order_queue, videos, at, self._config, generator)
