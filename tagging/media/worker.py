@@ -55,7 +55,7 @@ class Worker:
     """The parent's side of a worker. After any error that a method raises, only `stop` may be called."""
 
     def __init__(self, config: MediaConfig, decode: Decoder, grace_s: float) -> None:
-        """Start the process without waiting for it."""
+        """Start the process without waiting for it. Raises DecodeCrashError."""
         self._timeout_s = config.decode_timeout_s
         self._limit_s = config.decode_timeout_s + grace_s
         self._memory_bytes = config.decode_memory_bytes
@@ -64,8 +64,13 @@ class Worker:
         self._process = _processes.Process(target=_serve, args=arguments, name="videotag-decode", daemon=True)
         try:
             self._process.start()
-        except BaseException:  # without a process there is no worker that could close the pipe
-            self._pipe.close()
+        except BaseException as error:
+            self._pipe.close()  # without a process there is no worker that could
+            if isinstance(error, OSError):  # the server has a socket in the folder of temporary files
+                raise DecodeCrashError(
+                    f"no decode process could be started ({error})",
+                    "set TMPDIR to a folder with room and with a path of at most 70 characters",
+                ) from error
             raise
         finally:
             theirs.close()

@@ -395,6 +395,31 @@ def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     wait_until(lambda: not any(running(pid) for pid in pids))
 
 
+@pytest.mark.slow
+def test_a_folder_of_temporary_files_without_room_for_a_socket_is_one_error(tmp_path: Path) -> None:
+    folder = tmp_path / ("long" * 25)
+    folder.mkdir()
+    script = tmp_path / "parent.py"
+    script.write_text(
+        textwrap.dedent("""
+        from tagging.config.media import MediaConfig
+        from tagging.errors import DecodeCrashError
+        from tagging.media.pool import DecodePool
+
+        if __name__ == "__main__":
+            with DecodePool(MediaConfig(), workers=1) as pool:
+                try:
+                    pool.read("film.mp4")
+                except DecodeCrashError as error:
+                    print(error.message, error.hint, sep="; ")
+        """)
+    )
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "TMPDIR": str(folder)}
+    done = subprocess.run([sys.executable, str(script)], env=environment, capture_output=True, text=True, check=True)
+    assert "no decode process could be started" in done.stdout
+    assert "set TMPDIR" in done.stdout
+
+
 def running(pid: int) -> bool:
     """Return the processes that run. Orphans may remain as zombies until the init process reaps them."""
     try:

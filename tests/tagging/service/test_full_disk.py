@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import grpc
@@ -24,9 +25,10 @@ NEW = 5  # videos with long texts
 
 
 @pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    with tiny_disk(tmp_path / "disk", MEGABYTES) as folder:
-        yield folder
+def disk() -> Iterator[Path]:
+    """A disk for temporary files: its path is short, since sockets are among them."""
+    with TemporaryDirectory(prefix="full-") as folder, tiny_disk(Path(folder) / "disk", MEGABYTES) as disk:
+        yield disk
 
 
 async def refusal(call: Any) -> str:
