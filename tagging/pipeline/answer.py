@@ -19,6 +19,7 @@ from tagging.text.normalise import normalise
 from tagging.types import Candidates, Evidence, Indices, RankedTag, RankedTags, TagScores, VideoRef
 
 EVIDENCE_PER_CHANNEL = 3
+NO_ROWS = np.zeros(0, np.int64)
 
 
 def ranked_tags(
@@ -90,12 +91,15 @@ def evidence_of(candidates: Candidates, tag_rows: Indices, recall_stage: RecallS
     labelled = recall_stage.neighbour_store.table
     evidence = {row: list(candidates.evidence.get(row, ())) for row in tag_rows.tolist()}
     for channel, neighbours in candidates.neighbours.items():
+        tags = [recall_stage.tags_of(video) for video in neighbours.video_rows.tolist()]
+        rows = np.concatenate([NO_ROWS, *tags])
+        voters = np.repeat(np.arange(len(tags)), list(map(len, tags)))
         counts: Counter[int] = Counter()
-        for video, similarity in zip(neighbours.video_rows.tolist(), neighbours.similarities.tolist(), strict=True):
-            tags_of = recall_stage.tags_of(video)
-            for row in tags_of[np.isin(tags_of, tag_rows)].tolist():
-                if counts[row] < EVIDENCE_PER_CHANNEL:
-                    counts[row] += 1
-                    video_id, title = labelled.id_of(video), labelled.title_of(video)
-                    evidence[row].append(Evidence(channel, "video", similarity, video_id=video_id, title=title))
+        for position in np.flatnonzero(np.isin(rows, tag_rows)).tolist():
+            row, voter = int(rows[position]), voters[position]
+            if counts[row] < EVIDENCE_PER_CHANNEL:
+                counts[row] += 1
+                video, similarity = int(neighbours.video_rows[voter]), float(neighbours.similarities[voter])
+                video_id, title = labelled.id_of(video), labelled.title_of(video)
+                evidence[row].append(Evidence(channel, "video", similarity, video_id=video_id, title=title))
     return evidence
