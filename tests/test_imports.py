@@ -43,11 +43,12 @@ ALLOWED: dict[str, set[str]] = {
     "training": {*VALUES, "store", *STAGES, "bundle", "pipeline", "maintenance"},
     "evaluation": {*VALUES, "store", *STAGES, "bundle", "pipeline", "maintenance", "training"},
     "topics": {*VALUES, "store", *STAGES, "bundle", "pipeline", "inspection", "service", "videotag"},
+    "recommendation": {*VALUES, "store", *STAGES, "bundle", "pipeline"},
     "quickstart": {*VALUES, "store", "bundle", "pipeline", "training", "evaluation"},
     "bench": {*VALUES, "store", *STAGES, "bundle", "pipeline", "jobs", "training", "quickstart"},
     "cli": {
         *VALUES, "store", "features", "rank", "bundle", "pipeline", "triton", "jobs", "maintenance", "inspection",
-        "service", "training", "evaluation", "topics", "quickstart", "bench",
+        "service", "training", "evaluation", "topics", "recommendation", "quickstart", "bench",
     },
     "tools": {
         *VALUES, "store", *STAGES, "bundle", "pipeline", "jobs", "maintenance", "inspection", "service", "training",

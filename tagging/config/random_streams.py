@@ -30,6 +30,9 @@ class Stream(IntEnum):
     TOPIC_THRESHOLDS = 19
     WRONG_CANDIDATES = 20
     TOPIC_QUEUES = 21
+    NEW_VIDEOS = 25
+    RECOMMENDATION_CASES = 22
+    RECOMMENDATION_TRAINING = 23
 
 
 class HoldoutSalt(IntEnum):

@@ -390,5 +390,18 @@ def topics_command(
     options.print_tables(tables, form)
 
 
+@app.command("microlens")
+def microlens_command(
+    sequences: Annotated[Path, typer.Argument(metavar="SEQUENCES", help="Parquet with user_id and videos.")],
+    titles: Annotated[Path, typer.Argument(metavar="TITLES", help="Parquet with video_id and title.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Must not exist.")],
+) -> None:
+    """Convert MicroLens to a manifest of videos and a table of interactions; hashtags become tags."""
+    from tagging.tools.benchmarks.microlens import write_microlens
+
+    counts = write_microlens(sequences, titles, out)
+    print_table([{"count": name, "": number} for name, number in counts.items()])
+
+
 def _print_written(files: Sequence[Path]) -> None:
     print_table([{"written": str(path)} for path in files])
