@@ -1,17 +1,16 @@
 """Division of interactions into what is learnt from and what is measured: last videos, or new videos.
 
-    last   warm start: the last video of each user; learnt from are the videos before it
+    last   warm start: the last video of some users; learnt from is everything else
     new    cold start: a share of the videos is held out whole, with all their interactions
 
-Nothing is tuned on the test part. The validation part is the same division of what the test part learns from, so the
-two never share a held-out video of a user.
+Nothing is tuned on the test part. The validation part is the same division of what the test part learns from, so that a
+model never sees what the test part measures.
 """
 
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tagging.config.random_streams import Stream
 from tagging.ragged import TagLists, starts_of
@@ -21,7 +20,7 @@ HeldOut = Literal["last", "new"]
 Part = Literal["test", "validation"]
 
 NEW_SHARE = 0.1  # of the videos
-LEAST_HISTORY = 1  # videos before the one that is held out
+MOST_CASES = 6000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,49 +48,56 @@ class Division:
 
 
 def divide(videos: TagLists, catalog: int, held_out: HeldOut, part: Part, seed: int) -> Division:
-    """Divide the sequences of U users over a catalog of V videos; the seed draws the new videos.
+    """Divide the sequences of U users over a catalog of V videos; the seed draws users or videos.
 
-    A held-out video without a video before it is no case. Raises ValueError if there is no case.
+    At most MOST_CASES cases are measured. A held-out video without a video before it is no case. Raises ValueError if
+    there is no case.
     """
-    return (divide_last if held_out == "last" else divide_new)(videos, catalog, part, seed)
+    divide_part = divide_last if held_out == "last" else divide_new
+    if part == "test":
+        return divide_part(videos, catalog, np.random.default_rng([seed, Stream.RECOMMENDATION_TEST]))
+    learnt = divide(videos, catalog, held_out, "test", seed).training
+    return divide_part(learnt, catalog, np.random.default_rng([seed, Stream.RECOMMENDATION_VALIDATION]))
 
 
-def divide_last(videos: TagLists, catalog: int, part: Part, seed: int) -> Division:
-    """Hold out the last video of each user; all V videos are ranked. The seed draws nothing."""
-    ends = videos.starts[1:] - (part == "validation")
-    lengths = ends - videos.starts[:-1]  # with the held-out video
-    users = np.flatnonzero(lengths > LEAST_HISTORY)
+def divide_last(videos: TagLists, catalog: int, generator: np.random.Generator) -> Division:
+    """Hold out the last video of at most MOST_CASES users; all V videos are ranked."""
+    lengths = np.diff(videos.starts)
+    users = _drawn(np.flatnonzero(lengths > 1), generator)
     if not len(users):
         raise ValueError("no user has a video to hold out and one before it")
-    training = _heads(videos, np.where(lengths > LEAST_HISTORY, lengths - 1, np.maximum(lengths, 0)))
-    targets = videos.tag_rows[ends[users] - 1]
+    kept = lengths.copy()
+    kept[users] -= 1
+    training = _heads(videos, kept)
+    targets = videos.tag_rows[videos.starts[users + 1] - 1]
     return Division(training, Cases(users, training.only(users), targets, np.arange(catalog)))
 
 
-def divide_new(videos: TagLists, catalog: int, part: Part, seed: int) -> Division:
-    """Hold out a share of the videos whole; only they are ranked. A case's history are the other videos before it."""
-    generator = np.random.default_rng([seed, Stream.NEW_VIDEOS])
-    number = generator.permutation(catalog)
-    size = max(1, round(NEW_SHARE * catalog))
-    is_new = number < size
-    if part == "validation":
-        videos = _without(videos, is_new)
-        is_new = (number >= size) & (number < 2 * size)
+def divide_new(videos: TagLists, catalog: int, generator: np.random.Generator) -> Division:
+    """Hold out a share of the videos with a user; only they are ranked.
+
+    The history of a case are the other videos before it.
+    """
+    watched = np.unique(videos.tag_rows)
+    size = max(1, round(NEW_SHARE * len(watched)))
+    is_new = np.zeros(catalog, np.bool_)
+    is_new[generator.permutation(watched)[:size]] = True
     kept = ~is_new[videos.tag_rows]
     before = starts_of(kept)  # (interactions + 1,) kept ones before each
     users = np.repeat(np.arange(len(videos)), np.diff(videos.starts))
-    positions = np.flatnonzero(~kept & (before[:-1] - before[videos.starts[users]] >= LEAST_HISTORY))
+    lengths = before[:-1] - before[videos.starts[users]]  # (interactions,)
+    positions = _drawn(np.flatnonzero(~kept & (lengths > 0)), generator)
     if not len(positions):
         raise ValueError("no user has a new video and another before it")
-    training = _without(videos, is_new)
-    histories = _heads(training.only(users[positions]), before[positions] - before[videos.starts[users[positions]]])
+    training = TagLists(before[videos.starts], videos.tag_rows[kept])
+    histories = _heads(training.only(users[positions]), lengths[positions])
     cases = Cases(users[positions], histories, videos.tag_rows[positions], np.flatnonzero(is_new))
     return Division(training, cases)
 
 
-def _without(videos: TagLists, removed: NDArray[np.bool_]) -> TagLists:
-    kept = ~removed[videos.tag_rows]
-    return TagLists(starts_of(kept)[videos.starts], videos.tag_rows[kept])
+def _drawn(rows: Indices, generator: np.random.Generator) -> Indices:
+    """Return at most MOST_CASES of the rows, rising."""
+    return np.sort(generator.permutation(rows)[:MOST_CASES])
 
 
 def _heads(lists: TagLists, lengths: Indices) -> TagLists:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tagging.ragged import TagLists
+from tagging.recommendation import split
 from tagging.recommendation.split import Division, HeldOut, divide
 
 CATALOG = 40
@@ -23,34 +24,50 @@ def cases(division: Division) -> list[tuple[int, list[int], int]]:
     return list(zip(found.users.tolist(), lists(found.histories), found.targets.tolist(), strict=True))
 
 
-def test_the_last_video_is_held_out_and_the_one_before_it_for_validation() -> None:
+def test_the_last_video_of_some_users_is_held_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(split, "MOST_CASES", 20)
     users = sequences()
     test = divide(TagLists.of(users), CATALOG, "last", "test", 1)
-    assert lists(test.training) == [user[:-1] if len(user) > 1 else user for user in users]
-    assert cases(test) == [(row, user[:-1], user[-1]) for row, user in enumerate(users) if len(user) > 1]
-    validation = divide(TagLists.of(users), CATALOG, "last", "validation", 1)
-    assert cases(validation) == [(row, user[:-2], user[-2]) for row, user in enumerate(users) if len(user) > 2]
-    assert lists(validation.training) == [user[:-2] if len(user) > 2 else user[:-1] for user in users]
+    measured = test.cases.users.tolist()
+    assert len(measured) == len(set(measured)) == 20
+    assert lists(test.training) == [user[:-1] if row in measured else user for row, user in enumerate(users)]
+    assert cases(test) == [(row, users[row][:-1], users[row][-1]) for row in measured]
     assert test.cases.candidates.tolist() == list(range(CATALOG))
 
 
-@pytest.mark.parametrize("part", ["test", "validation"])
-def test_new_videos_are_in_no_history_and_each_view_of_them_is_a_case(part: str) -> None:
+def test_a_user_with_a_single_video_is_no_case() -> None:
+    division = divide(TagLists.of([[1], [2, 3], []]), CATALOG, "last", "test", 1)
+    assert cases(division) == [(1, [2], 3)]
+    assert lists(division.training) == [[1], [2], []]
+
+
+def test_new_videos_are_in_no_history_and_each_view_of_them_is_a_case() -> None:
     users = sequences()
-    division = divide(TagLists.of(users), CATALOG, "new", part, 1)  # type: ignore[arg-type]
+    division = divide(TagLists.of(users), CATALOG, "new", "test", 1)
     new = set(division.cases.candidates.tolist())
-    hidden = set(divide(TagLists.of(users), CATALOG, "new", "test", 1).cases.candidates.tolist())
-    visible = users if part == "test" else [[video for video in user if video not in hidden] for user in users]
     expected = [
         (row, [earlier for earlier in user[:position] if earlier not in new], video)
-        for row, user in enumerate(visible)
+        for row, user in enumerate(users)
         for position, video in enumerate(user)
         if video in new
     ]
     assert cases(division) == [case for case in expected if case[1]]
-    assert lists(division.training) == [[video for video in user if video not in new] for user in visible]
+    assert lists(division.training) == [[video for video in user if video not in new] for user in users]
     assert len(new) == CATALOG // 10
-    assert part == "test" or not new & hidden
+
+
+@pytest.mark.parametrize("held_out", ["last", "new"])
+def test_validation_divides_what_the_test_part_learns_from(held_out: HeldOut) -> None:
+    users = TagLists.of(sequences())
+    test = divide(users, CATALOG, held_out, "test", 1)
+    validation = divide(users, CATALOG, held_out, "validation", 1)
+    for row in range(len(users)):
+        visible = test.training.at(row).tolist()
+        held = [target for user, _, target in cases(validation) if user == row]
+        assert set(held) <= set(visible)
+        assert set(validation.training.at(row).tolist()) <= set(visible) - set(held)
+    if held_out == "new":
+        assert not set(validation.cases.candidates.tolist()) & set(test.cases.candidates.tolist())
 
 
 def test_another_seed_draws_other_new_videos() -> None:
