@@ -24,6 +24,15 @@ class TowerForward(Protocol):
         """Return h (B, width) and α (B, views), as Tower.forward does."""
 
 
+def attention_fusion(tokens: Tensor, energies: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the weighted sums Σ_m α_m x_m (B, D), and α (B, views), 0 where a view is missing.
+
+    tokens: (B, views, D); energies: (B, views); present: (B, views) True where a view is present, at least one per row
+    """
+    weights = energies.masked_fill(~present, -torch.inf).softmax(dim=1)
+    return torch.einsum("bm,bmd->bd", weights, tokens), weights
+
+
 class Tower(nn.Module):
     """Encoder of B items. The vectors of n-grams are outside, in a table of which a batch touches a few rows."""
 
@@ -48,9 +57,8 @@ class Tower(nn.Module):
         present: (B, views) True where the view is present, in the order of `views`; at least one per row
         """
         tokens = torch.stack([self._token(view, values[view]) for view in self.views], dim=1)
-        energy = self.attend(tokens).squeeze(2).masked_fill(~present, -torch.inf)
-        weights = energy.softmax(dim=1)
-        joined = self.dropout(torch.einsum("bm,bmd->bd", weights, tokens))
+        joined, weights = attention_fusion(tokens, self.attend(tokens).squeeze(2), present)
+        joined = self.dropout(joined)
         return self.dropout(joined + self.mix(joined)), weights
 
     def _token(self, view: str, values: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
+from recall.topk import top_k
 from tagging.ragged import TagLists
 from tagging.recommendation.split import Cases
 from tagging.types import FloatRows, Indices
@@ -39,9 +40,10 @@ def recommended(recommender: Recommender, cases: Cases, top: int = TOP) -> Indic
         owner = np.repeat(np.arange(len(rows)), np.diff(histories.starts))
         seen = column_of[histories.tag_rows]
         scores[owner[seen >= 0], seen[seen >= 0]] = -np.inf
-        best = np.argsort(-scores, axis=1, kind="stable")[:, :top]
-        is_open = np.isfinite(np.take_along_axis(scores, best, axis=1))
-        found[rows, : best.shape[1]] = np.where(is_open, cases.candidates[best], -1)
+        for row, of_case in zip(rows.tolist(), scores, strict=True):
+            best = top_k(of_case, cases.candidates, top)
+            best = best[np.isfinite(of_case[best])]
+            found[row, : len(best)] = cases.candidates[best]
     return found
 
 

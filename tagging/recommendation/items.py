@@ -1,0 +1,114 @@
+"""Items: what the item tower knows of each video, by view, with a mask of what is missing.
+
+    id         a vector of its own for each video that the towers were trained on
+    tags       the mean of its tags' vectors
+    uploader   a vector for each uploader of several videos
+    text, frames, audio   the encoders' rows
+
+A view is a field (a list of rows of an embedding table) or dense.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recall.model import dense_rows
+from tagging.ragged import TagLists
+from tagging.tags.catalog import TagCatalog, build_catalog
+from tagging.text.normalise import normalise
+from tagging.types import MODALITIES, FloatRows, Indices, LabelledVideo, VideoEmbeddings
+
+ID = "id"
+TAGS = "tags"
+UPLOADER = "uploader"
+FIELDS = (ID, TAGS, UPLOADER)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Items:
+    """n videos by view."""
+
+    fields: Mapping[str, TagLists]  # n lists of rows of the field's table
+    dense: Mapping[str, FloatRows]  # (n, dim) rows; zeros where missing
+    present: NDArray[np.bool_]  # (n, views), fields first
+
+    def __len__(self) -> int:
+        return len(self.present)
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """(n,) True for a video with at least one view."""
+        return np.asarray(self.present.any(axis=1))
+
+    def only(self, rows: Indices) -> "Items":
+        return Items(
+            {name: lists.only(rows) for name, lists in self.fields.items()},
+            {name: values[rows] for name, values in self.dense.items()},
+            self.present[rows],
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Vocabulary:
+    """The rows of the embedding tables, and the width of the dense views. A view that is not named is not read."""
+
+    sizes: Mapping[str, int]  # rows of each field's table
+    dims: Mapping[str, int]  # width of each dense view
+    ids: Mapping[str, int]  # video id -> row
+    tags: TagCatalog
+    uploaders: Mapping[str, int]
+
+    def items(self, videos: Sequence[LabelledVideo], embeddings: Sequence[VideoEmbeddings]) -> Items:
+        """Return videos by view; ids, tags and uploaders that are not in the vocabulary are missing."""
+        rows_of = {
+            ID: [_row(self.ids, video.video.video_id) for video in videos],
+            TAGS: [self._tag_rows(video.tags) for video in videos],
+            UPLOADER: [_row(self.uploaders, video.video.uploader_id) for video in videos],
+        }
+        fields = {name: TagLists.of(rows_of[name]) for name in self.sizes}
+        dense = {name: dense_rows(embeddings, name, dim) for name, dim in self.dims.items()}
+        masks = [np.diff(lists.starts) > 0 for lists in fields.values()] + [rows.any(axis=1) for rows in dense.values()]
+        return Items(fields, dense, np.stack(masks, axis=1))
+
+    def _tag_rows(self, tags: Sequence[str]) -> list[int]:
+        found = (self.tags.rows_by_spelling.get(normalise(tag)) for tag in tags)
+        return sorted({row for row in found if row is not None})
+
+
+def build_vocabulary(
+    videos: Sequence[LabelledVideo],
+    embeddings: Sequence[VideoEmbeddings],
+    learnt: Indices,
+    views: Sequence[str],
+    least_videos: int,
+) -> Vocabulary:
+    """Build the vocabulary from the videos that are learnt from; it knows nothing of the others.
+
+    videos, embeddings: V; learnt: rows of the videos with an interaction
+    views: which to read, in any order; a view that no learnt video has is left out
+    least_videos: of a tag or uploader
+    """
+    known = [videos[row] for row in learnt.tolist()]
+    catalog, _ = build_catalog((video.tags for video in known), least_videos)
+    owners = [video.video.uploader_id for video in known if video.video.uploader_id is not None]
+    names, counts = np.unique(np.array(owners, np.str_), return_counts=True)
+    uploaders = {name: row for row, name in enumerate(names[counts >= least_videos].tolist())}
+    sizes = {ID: len(known), TAGS: len(catalog), UPLOADER: len(uploaders)}
+    dims: dict[str, int] = {}
+    for view in MODALITIES:
+        width = next((len(embeddings[row].rows[view]) for row in learnt.tolist() if view in embeddings[row].rows), 0)
+        if view in views and width:
+            dims[view] = width
+    return Vocabulary(
+        sizes={name: sizes[name] for name in FIELDS if name in views and sizes[name]},
+        dims=dims,
+        ids={video.video.video_id: row for row, video in enumerate(known)},
+        tags=catalog,
+        uploaders=uploaders,
+    )
+
+
+def _row(rows: Mapping[str, int], name: str | None) -> list[int]:
+    return [rows[name]] if name is not None and name in rows else []

@@ -1,0 +1,43 @@
+"""Learning of a recommendation model from videos and sequences in memory."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tagging.config.recommendation import TwoTowersConfig
+from tagging.progress import Progress
+from tagging.ragged import TagLists
+from tagging.recommendation.items import build_vocabulary
+from tagging.recommendation.model import RecommendationModel
+from tagging.recommendation.train import fit_towers
+from tagging.types import LabelledVideo, VideoEmbeddings
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Catalog:
+    """V videos with their tags and embeddings."""
+
+    videos: Sequence[LabelledVideo]
+    embeddings: Sequence[VideoEmbeddings]
+
+    def __post_init__(self) -> None:
+        if len(self.videos) != len(self.embeddings):
+            raise ValueError(f"{len(self.videos)} videos, {len(self.embeddings)} embeddings")
+
+    def __len__(self) -> int:
+        return len(self.videos)
+
+
+def learn_towers(
+    catalog: Catalog, training: TagLists, config: TwoTowersConfig, progress: Progress
+) -> RecommendationModel:
+    """Train on sequences of video rows; videos that are in none of them have no ID and teach no tag.
+
+    Raises NothingToLearnError for sequences without two videos.
+    """
+    learnt = np.unique(training.tag_rows)
+    vocabulary = build_vocabulary(catalog.videos, catalog.embeddings, learnt, config.views, config.min_tag_videos)
+    items = vocabulary.items(catalog.videos, catalog.embeddings)
+    towers = fit_towers(items, training, vocabulary.sizes, config, progress)
+    return RecommendationModel.of(towers, vocabulary, catalog.videos, catalog.embeddings)
