@@ -19,18 +19,18 @@ class TwoTowersConfig(Branch):
                  negatives a case
     """
 
-    views: tuple[str, ...] = ("id", "tags", "uploader", "text", "frames", "audio")
+    views: tuple[str, ...] = ("id", "tags", "tag words", "words", "uploader", "text", "frames", "audio")
     width: PositiveInt = 64
     heads: PositiveInt = 2
     history: PositiveInt = 30
     dropout: Fraction = 0.2
     id_dropout: Fraction = 0.2
-    min_tag_videos: PositiveInt = 2  # least videos of a tag or uploader with an embedding
+    min_tag_videos: PositiveInt = 2  # least videos of a tag, word or uploader with an embedding
     loss: Literal["softmax", "sigmoid"] = "softmax"
     negatives: PositiveInt = 512
     popularity: Share = 0.5
     ratio: PositiveFloat = 20.0
-    epochs: PositiveFloat = 12.0
+    epochs: PositiveFloat = 8.0
     batch: PositiveInt = 2048  # interactions
     rate: PositiveFloat = 3e-3
     weight_decay: Annotated[float, Field(ge=0)] = 0.01

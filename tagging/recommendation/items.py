@@ -2,13 +2,16 @@
 
     id         a vector of its own for each video that the towers were trained on
     tags       the mean of its tags' vectors
+    tag words  the mean of the vectors of the words in its tags, which most rare tags share with others
+    words      the same of its title and description
     uploader   a vector for each uploader of several videos
     text, frames, audio   the encoders' rows
 
 A view is a field (a list of rows of an embedding table) or dense.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,12 +21,15 @@ from recall.model import dense_rows
 from tagging.ragged import TagLists
 from tagging.tags.catalog import TagCatalog, build_catalog
 from tagging.text.normalise import normalise
+from tagging.text.words import split_words
 from tagging.types import MODALITIES, FloatRows, Indices, LabelledVideo, VideoEmbeddings
 
 ID = "id"
 TAGS = "tags"
+TAG_WORDS = "tag words"
+WORDS = "words"
 UPLOADER = "uploader"
-FIELDS = (ID, TAGS, UPLOADER)
+FIELDS = (ID, TAGS, TAG_WORDS, WORDS, UPLOADER)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,6 +64,7 @@ class Vocabulary:
     dims: Mapping[str, int]  # width of each dense view
     ids: Mapping[str, int]  # video id -> row
     tags: TagCatalog
+    words: Mapping[str, int]  # of texts and tags
     uploaders: Mapping[str, int]
 
     def items(self, videos: Sequence[LabelledVideo], embeddings: Sequence[VideoEmbeddings]) -> Items:
@@ -65,6 +72,8 @@ class Vocabulary:
         rows_of = {
             ID: [_row(self.ids, video.video.video_id) for video in videos],
             TAGS: [self._tag_rows(video.tags) for video in videos],
+            TAG_WORDS: [_rows(self.words, words_of(" ".join(video.tags))) for video in videos],
+            WORDS: [_rows(self.words, words_of(video.video.text)) for video in videos],
             UPLOADER: [_row(self.uploaders, video.video.uploader_id) for video in videos],
         }
         fields = {name: TagLists.of(rows_of[name]) for name in self.sizes}
@@ -88,14 +97,14 @@ def build_vocabulary(
 
     videos, embeddings: V; learnt: rows of the videos with an interaction
     views: which to read, in any order; a view that no learnt video has is left out
-    least_videos: of a tag or uploader
+    least_videos: of a tag, word or uploader
     """
     known = [videos[row] for row in learnt.tolist()]
     catalog, _ = build_catalog((video.tags for video in known), least_videos)
-    owners = [video.video.uploader_id for video in known if video.video.uploader_id is not None]
-    names, counts = np.unique(np.array(owners, np.str_), return_counts=True)
-    uploaders = {name: row for row, name in enumerate(names[counts >= least_videos].tolist())}
-    sizes = {ID: len(known), TAGS: len(catalog), UPLOADER: len(uploaders)}
+    words = _frequent((words_of(" ".join([video.video.text, *video.tags])) for video in known), least_videos)
+    owners = ([] if video.video.uploader_id is None else [video.video.uploader_id] for video in known)
+    uploaders = _frequent(owners, least_videos)
+    sizes = {ID: len(known), TAGS: len(catalog), TAG_WORDS: len(words), WORDS: len(words), UPLOADER: len(uploaders)}
     dims: dict[str, int] = {}
     for view in MODALITIES:
         width = next((len(embeddings[row].rows[view]) for row in learnt.tolist() if view in embeddings[row].rows), 0)
@@ -106,9 +115,25 @@ def build_vocabulary(
         dims=dims,
         ids={video.video.video_id: row for row, video in enumerate(known)},
         tags=catalog,
+        words=words,
         uploaders=uploaders,
     )
 
 
+def words_of(text: str) -> list[str]:
+    """Return the distinct words of a text in their order, normalised."""
+    return list(dict.fromkeys(split_words(normalise(text))))
+
+
+def _frequent(names_of_videos: Iterable[Sequence[str]], least_videos: int) -> dict[str, int]:
+    """Return a row for each name of `least_videos` videos or more, in alphabetical order."""
+    counts = Counter(name for names in names_of_videos for name in names)
+    return {name: row for row, name in enumerate(sorted(name for name in counts if counts[name] >= least_videos))}
+
+
+def _rows(rows: Mapping[str, int], names: Sequence[str]) -> list[int]:
+    return [rows[name] for name in names if name in rows]
+
+
 def _row(rows: Mapping[str, int], name: str | None) -> list[int]:
-    return [rows[name]] if name is not None and name in rows else []
+    return [] if name is None else _rows(rows, [name])

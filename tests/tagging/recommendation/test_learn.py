@@ -1,5 +1,7 @@
 """The two towers find a planted order, of videos that were watched and of new ones; baselines do not."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,11 +9,13 @@ import torch
 from tagging.errors import NothingToLearnError
 from tagging.progress import Silent
 from tagging.ragged import TagLists
+from tagging.recommendation import model as model_module
 from tagging.recommendation.baselines import ItemNeighbours, TextProfile
 from tagging.recommendation.learn import learn_towers
 from tagging.recommendation.measures import Recommender, measures, recommended
 from tagging.recommendation.model import RecommendationModel
 from tagging.recommendation.split import Cases, divide
+from tagging.types import LabelledVideo, VideoEmbeddings, VideoRef
 from tests.support.watching import TINY, VIDEOS, catalog, group_of, walks
 
 
@@ -41,7 +45,9 @@ def test_new_videos_are_recommended_by_their_tags() -> None:
     assert follows.all()
     model = learn_towers(videos, division.training, TINY, Silent())
     assert in_right_group(model, division.cases) > 0.9
-    without = learn_towers(videos, division.training, TINY.model_copy(update={"views": ("id", "text")}), Silent())
+    without = learn_towers(
+        videos, division.training, TINY.model_copy(update={"views": ("id", "text", "words")}), Silent()
+    )
     titles = TextProfile([video.video.text for video in videos.videos])
     for system in (without, titles, ItemNeighbours(division.training, VIDEOS)):
         assert in_right_group(system, division.cases) < 0.6
@@ -89,9 +95,7 @@ def test_a_user_is_the_same_alone_and_among_others(small: RecommendationModel) -
 
 
 def test_a_video_of_which_nothing_is_known_is_never_recommended(small: RecommendationModel) -> None:
-    videos = catalog()
-    bare = [type(video)(type(video.video)("bare"), ("never seen",)) for video in videos.videos[:1]]
-    added = small.with_videos(bare, [type(videos.embeddings[0])({})])
+    added = small.with_videos([LabelledVideo(VideoRef("bare"), ("never seen",))], [VideoEmbeddings({})])
     assert not added.vectors[VIDEOS].any()
     scores = added.scores(TagLists.of([[1, 2], [VIDEOS, 2], [VIDEOS]]), np.array([3, VIDEOS]))
     assert scores[:, 1].tolist() == [-np.inf] * 3
@@ -99,11 +103,18 @@ def test_a_video_of_which_nothing_is_known_is_never_recommended(small: Recommend
     assert scores[2, 0] == 0
 
 
+def test_videos_are_encoded_in_parts(small: RecommendationModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    videos = catalog()
+    monkeypatch.setattr(model_module, "ITEMS_AT_ONCE", 7)
+    again = RecommendationModel.of(small.towers, small.vocabulary, videos.videos, videos.embeddings)
+    np.testing.assert_allclose(again.vectors, small.vectors, atol=1e-6)
+
+
 def test_the_id_of_a_video_without_users_is_missing(small: RecommendationModel) -> None:
     videos = catalog()
     items = small.vocabulary.items(videos.videos, videos.embeddings)
     assert [len(items.fields["id"].at(video)) for video in (3, 59, 60, 71)] == [1, 1, 0, 0]
-    twin = [type(videos.videos[0])(type(videos.videos[0].video)("twin"), videos.videos[60].tags)]
+    twin = [replace(videos.videos[60], video=replace(videos.videos[60].video, video_id="twin"))]
     added = small.with_videos(twin, [videos.embeddings[60]])
     np.testing.assert_allclose(added.vectors[VIDEOS], small.vectors[60], atol=1e-6)
 
