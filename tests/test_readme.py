@@ -12,7 +12,7 @@ from tests.support.cli import run
 from tests.support.paths import REPOSITORY
 
 ROOT = REPOSITORY
-GROUPS = {"ablate", "bundles", "feedback", "labelled", "models", "results", "service", "tags", "topics"}
+GROUPS = {"ablate", "bundles", "feedback", "labelled", "models", "recommend", "results", "service", "tags", "topics"}
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 

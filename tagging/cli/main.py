@@ -19,6 +19,7 @@ from tagging.cli import (
     labelled,
     models,
     quickstart,
+    recommend,
     results,
     review,
     serve,
@@ -52,6 +53,7 @@ app.add_typer(ablate.app, name="ablate")
 app.add_typer(tags.app, name="tags")
 app.add_typer(labelled.app, name="labelled")
 app.add_typer(topics.app, name="topics")
+app.add_typer(recommend.app, name="recommend")
 app.add_typer(feedback.app, name="feedback")
 app.add_typer(results.app, name="results")
 app.add_typer(models.app, name="models")

@@ -1,14 +1,13 @@
 """Configuration of topics: learning, clustering and naming, and the TOML file that overrides it."""
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from tagging.config.base import Branch, Fraction
+from tagging.config.overrides import overridden
 from tagging.config.recall import DeepWalkConfig
-from tagging.errors import InvalidConfigError
 
 
 class MmoeConfig(Branch):
@@ -53,20 +52,4 @@ def load_topics_config(*paths: Path) -> TopicsConfig:
 
     Raises InvalidConfigError, which names the first invalid key.
     """
-    config = TopicsConfig()
-    for path in paths:
-        try:
-            over = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise InvalidConfigError(f"cannot read {path}: {error}") from error
-        tree = config.model_dump()
-        for key, value in over.items():
-            below = tree.get(key)
-            tree[key] = {**below, **value} if isinstance(below, dict) and isinstance(value, dict) else value
-        try:
-            config = TopicsConfig.model_validate(tree)
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            key = ".".join(str(part) for part in first["loc"])
-            raise InvalidConfigError(f"{path}: {key}: {first['msg']}") from error
-    return config
+    return overridden(TopicsConfig(), paths)

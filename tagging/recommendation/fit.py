@@ -1,0 +1,130 @@
+"""Fitting of a recommendation model: manifests and interactions → features → two towers → folder."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from tagging.bundle.manifest import EncoderEntry, SourceEntry
+from tagging.config.recommendation import TwoTowersConfig
+from tagging.errors import InvalidManifestError, NothingToLearnError
+from tagging.files.atomic import atomic_folder, require_new
+from tagging.progress import Progress, Stopwatch
+from tagging.ragged import TagLists
+from tagging.recommendation.files import write_model
+from tagging.recommendation.interactions import Interactions, read_interactions
+from tagging.recommendation.learn import Catalog, learn_towers
+from tagging.recommendation.manifest import FORMAT, HoldoutEntry, RecommendationManifest
+from tagging.recommendation.model import RecommendationModel
+from tagging.recommendation.split import Division, divide
+from tagging.recommendation.tables import BundleEncoders, Sources, bundle_encoders, encode, read_videos
+from tagging.store.features import FeatureStore
+
+PACKAGES = ("videotag", "numpy", "scipy", "torch")
+
+
+@dataclass(frozen=True, slots=True)
+class FitReport:
+    model: str  # the folder
+    version: str
+    counts: Mapping[str, int]
+    seconds: Mapping[str, float]  # of each stage
+
+
+def fit_recommendation(
+    sources: Sources,
+    bundle: Path,
+    out: Path,
+    config: TwoTowersConfig,
+    holdout: HoldoutEntry | None,
+    store: FeatureStore,
+    progress: Progress,
+    *,
+    created: datetime,
+) -> FitReport:
+    """Train the two towers and write the model to `out`.
+
+    bundle:  whose encoders represent the videos
+    holdout: what is kept out of training, for `evaluate_recommendation`; None: nothing
+    created: the time that the model states, with a time zone
+    Raises InvalidManifestError for tables that cannot be read or learnt from, ArtifactError for a bundle that is
+    damaged or has other encoders, and before any work OutputExistsError or OutputUnwritableError.
+    """
+    require_new(out)
+    watch = Stopwatch()
+    with watch("read tables"):
+        videos = read_videos(sources.manifests, sources.columns)
+        interactions = read_interactions(sources.interactions, [video.video.video_id for video in videos])
+        training = interactions.videos
+        if holdout is not None:
+            training = divided(interactions, len(videos), holdout).training
+    with watch("load encoders"):
+        loaded = bundle_encoders(bundle, videos)
+    with watch("extract features"):
+        catalog = encode(videos, loaded.encoders, loaded.bundle.config.media, store, progress)
+    with watch("train towers"):
+        try:
+            model = learn_towers(catalog, training, config, progress)
+        except NothingToLearnError as error:
+            raise InvalidManifestError(f"{sources.interactions}: {error}", "give users with more videos") from error
+    with watch("write"), atomic_folder(out) as folder:
+        draft = _draft(model, loaded, sources, config, created).model_copy(
+            update={"holdout": holdout, "counts": _counts(model, catalog, training)}
+        )
+        manifest = write_model(folder, model, [video.video.video_id for video in videos], draft)
+    return FitReport(str(out), manifest.version, manifest.counts, watch.seconds)
+
+
+def divided(interactions: Interactions, videos: int, holdout: HoldoutEntry) -> Division:
+    """Divide interactions as a model states it. Raises InvalidManifestError if nothing can be held out."""
+    try:
+        return divide(interactions.videos, videos, holdout.held_out, holdout.part, holdout.seed)
+    except ValueError as error:
+        raise InvalidManifestError(f"nothing can be held out: {error}", "give users with more videos") from error
+
+
+def _draft(
+    model: RecommendationModel,
+    loaded: BundleEncoders,
+    sources: Sources,
+    config: TwoTowersConfig,
+    created: datetime,
+) -> RecommendationManifest:
+    """Return the manifest without holdout and counts, and without what `write_model` adds."""
+    return RecommendationManifest(
+        format=FORMAT,
+        version="",
+        created=created,
+        normalisation=loaded.bundle.normalisation,
+        config=config,
+        bundle=loaded.bundle.version,
+        media=loaded.bundle.config.media,
+        encoders_config=loaded.configured,
+        encoders={
+            name: EncoderEntry(fingerprint=encoder.fingerprint, dim=encoder.dim)
+            for name, encoder in loaded.encoders.present().items()
+        },
+        sizes=dict(model.vocabulary.sizes),
+        dims=dict(model.vocabulary.dims),
+        holdout=None,
+        counts={},
+        videos=[SourceEntry.of(path, sources.columns) for path in sources.manifests],
+        interactions=SourceEntry.of(sources.interactions, {}),
+        packages={name: version(name) for name in PACKAGES},
+        files={},
+    )
+
+
+def _counts(model: RecommendationModel, catalog: Catalog, training: TagLists) -> dict[str, int]:
+    return {
+        "videos": len(catalog),
+        "videos_with_id": len(model.vocabulary.ids),
+        "videos_without_any_view": int((~model.vectors.any(axis=1)).sum()),
+        "videos_without_tags": sum(not any(tag.strip() for tag in video.tags) for video in catalog.videos),
+        "tags": len(model.vocabulary.tags),
+        "words": len(model.vocabulary.words),
+        "uploaders": len(model.vocabulary.uploaders),
+        "users": len(training),
+        "interactions": len(training.tag_rows),
+    }

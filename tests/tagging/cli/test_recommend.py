@@ -1,0 +1,88 @@
+"""The `videotag recommend` commands."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tagging.recommendation.tables import Sources
+from tests.support.cli import error_lines, run
+from tests.support.corpora import write_rows
+from tests.tagging.recommendation.conftest import sources, text_bundle, trained, trained_without_new
+
+__all__ = ["sources", "text_bundle", "trained", "trained_without_new"]
+
+
+@pytest.fixture
+def tables(sources: Sources) -> list[object]:
+    return ["--manifest", *sources.manifests, "--interactions", sources.interactions]
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Path:
+    path = tmp_path / "towers.toml"
+    path.write_text("width = 8\nepochs = 1\nnegatives = 20\n")
+    return path
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate", "candidates", "worth"])
+def test_the_help_of_every_command_has_examples(command: str) -> None:
+    result = run("recommend", command, "--help")
+    assert result.returncode == 0
+    assert f"videotag recommend {command}" in result.stdout
+
+
+def test_train_writes_a_model_that_evaluate_measures(
+    tables: list[object], text_bundle: Path, settings: Path, tmp_path: Path
+) -> None:
+    args = ["recommend", "train", *tables, "--bundle", text_bundle, "--config", settings, "--out", tmp_path / "towers"]
+    args += ["--hold-out", "last", "--part", "validation", "--features", tmp_path / "f"]
+    result = run(*args, "--format", "json")
+    assert result.returncode == 0, result.stderr
+    report = json.loads(result.stdout)
+    assert report["counts"]["users"] == 400
+    assert "exists" in error_lines(run(*args))[0]
+
+    evaluated = run("recommend", "evaluate", tmp_path / "towers", *tables, "--format", "json")
+    measured = json.loads(evaluated.stdout)
+    assert (measured["model"], measured["held_out"], measured["part"]) == (report["version"], "last", "validation")
+    assert 0 < measured["systems"]["item-kNN"]["HR@10"] < 1
+    table = run("recommend", "evaluate", tmp_path / "towers", *tables)
+    assert "two towers" in table.stdout
+
+
+def test_candidates_are_printed_by_user_and_by_video(trained: Path, tmp_path: Path) -> None:
+    new = write_rows(tmp_path / "new.jsonl", [{"video_id": "x", "tags": ["group 2"]}, {"video_id": "nothing"}])
+    rows = [{"user_id": "ann", "videos": ["v0", "v1"]}, {"user_id": "bob", "videos": ["v3", "v4"]}]
+    watched = write_rows(tmp_path / "watched.jsonl", rows)
+    args = ["recommend", "candidates", trained, "--manifest", new, "--interactions", watched]
+    args += ["--features", tmp_path / "f"]
+    by_user = json.loads(run(*args, "--format", "json").stdout)
+    assert [(row["user_id"], [video["video_id"] for video in row["videos"]]) for row in by_user] == [
+        ("ann", ["x"]),
+        ("bob", ["x"]),
+    ]
+    by_video = json.loads(run(*args, "--for", "videos", "--count", 1, "--format", "json").stdout)
+    assert [(row["video_id"], [user["user_id"] for user in row["users"]]) for row in by_video] == [
+        ("x", ["ann"]),
+        ("nothing", []),
+    ]
+    assert "ann" in run(*args, "--for", "videos").stdout
+
+
+def test_worth_prints_every_condition(tables: list[object], text_bundle: Path, settings: Path, tmp_path: Path) -> None:
+    args = ["recommend", "worth", *tables, "--bundle", text_bundle, "--config", settings]
+    args += ["--seed", 1, "--seed", 2, "--features", tmp_path / "f"]
+    result = run(*args)
+    assert result.returncode == 0, result.stderr
+    for condition in ("tags off", "creators' tags", "embeddings", "creators' tags + embeddings", "item-kNN", "±"):
+        assert condition in result.stdout
+    found = json.loads(run(*args, "--format", "json").stdout)
+    assert set(found["tags off"]["HR@10"]) == {"mean", "spread", "gain", "gain_spread"}
+
+
+def test_a_wrong_setting_is_one_error(tables: list[object], tmp_path: Path) -> None:
+    settings = tmp_path / "towers.toml"
+    settings.write_text("wdith = 8\n")
+    lines = error_lines(run("recommend", "train", *tables, "--config", settings, "--out", tmp_path / "out"))
+    assert "wdith" in lines[0]

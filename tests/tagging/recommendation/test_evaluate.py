@@ -1,0 +1,70 @@
+"""Evaluation of a model on what it was not trained on, and what tags are worth."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tagging.errors import ArtifactMismatchError, InvalidManifestError
+from tagging.progress import Silent
+from tagging.recommendation.evaluate import TOWERS, evaluate_recommendation
+from tagging.recommendation.files import read_model, read_recommendation_manifest
+from tagging.recommendation.interactions import Interactions
+from tagging.recommendation.split import divide
+from tagging.recommendation.tables import Sources
+from tagging.recommendation.worth import CONDITIONS, OFF, measure_worth
+from tests.support.watching import TINY, VIDEOS, catalog, walks
+
+
+def test_the_division_of_the_training_is_measured(trained_without_new: Path, sources: Sources) -> None:
+    report = evaluate_recommendation(trained_without_new, sources)
+    cases = divide(walks(), VIDEOS, "new", "test", TINY.seed).cases
+    assert (report.held_out, report.cases, report.candidates) == ("new", len(cases), len(cases.candidates))
+    manifest = read_recommendation_manifest(trained_without_new)
+    assert manifest.counts["videos_with_id"] == VIDEOS - len(cases.candidates)
+    ids = read_model(trained_without_new, manifest).model.vocabulary.ids
+    assert not {f"v{video}" for video in cases.candidates} & set(ids)
+    first = {name: row["P@6"] for name, row in report.systems.items()}
+    assert set(first) == {
+        "random", "popularity", "item-kNN", "title profile", "title and tag profile", TOWERS
+    }  # fmt: skip
+    ndcg = {name: row["nDCG@10"] for name, row in report.systems.items()}
+    assert max(ndcg, key=lambda name: ndcg[name]) == TOWERS
+
+
+def test_a_model_of_all_interactions_cannot_be_measured(trained: Path, sources: Sources) -> None:
+    with pytest.raises(ArtifactMismatchError, match="trained on all interactions"):
+        evaluate_recommendation(trained, sources)
+
+
+def test_other_tables_are_refused(trained_without_new: Path, sources: Sources, tmp_path: Path) -> None:
+    other = tmp_path / "watched.jsonl"
+    other.write_text(sources.interactions.read_text().replace('"v1"', '"v7"', 1))
+    with pytest.raises(ArtifactMismatchError, match=r"watched\.jsonl"):
+        evaluate_recommendation(trained_without_new, replace(sources, interactions=other))
+    with pytest.raises(ArtifactMismatchError, match="trained on 2 tables, found 3"):
+        evaluate_recommendation(trained_without_new, replace(sources, manifests=[*sources.manifests] * 2))
+
+
+def test_tags_are_worth_what_they_tell_of_new_videos() -> None:
+    users = walks()
+    interactions = Interactions(tuple(map(str, range(len(users)))), users)
+    config = TINY.model_copy(update={"epochs": 6})
+    found = measure_worth(catalog(), interactions, "new", [3, 4], config, Silent())
+    off, tags, embeddings = (found[name]["nDCG@10"] for name in (OFF, "creators' tags", "embeddings"))
+    assert set(CONDITIONS) < set(found)
+    assert tags.mean > 1.2 * max(off.mean, embeddings.mean)  # only tags name the group
+    assert tags.gain == pytest.approx(tags.mean - off.mean)
+    assert off.gain == off.gain_spread == 0
+    assert found["item-kNN"]["nDCG@10"].gain is None
+    spread = [measure_worth(catalog(), interactions, "new", [seed], config, Silent()) for seed in (3, 4)]
+    values = [one_seed["creators' tags"]["nDCG@10"].mean for one_seed in spread]
+    assert (tags.mean, tags.spread) == pytest.approx((np.mean(values), np.std(values)))
+
+
+def test_too_few_interactions_are_one_error() -> None:
+    users = walks(users=2)
+    lonely = Interactions(("a", "b"), type(users)(np.array([0, 1, 2]), np.array([3, 5])))
+    with pytest.raises(InvalidManifestError, match="nothing can be held out"):
+        measure_worth(catalog(), lonely, "last", [1], TINY, Silent())
