@@ -1,10 +1,12 @@
-"""Configuration of recommendation: the two towers and their training, and the TOML file that overrides it."""
+"""Configuration of recommendation: the two towers and their training."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from tagging.config.base import Branch, Fraction, Share
+
+View = Literal["id", "tags", "tag words", "words", "uploader", "text", "frames", "audio"]
 
 
 class TwoTowersConfig(Branch):
@@ -19,7 +21,7 @@ class TwoTowersConfig(Branch):
                  negatives a case
     """
 
-    views: tuple[str, ...] = ("id", "tags", "tag words", "words", "uploader", "text", "frames", "audio")
+    views: Annotated[tuple[View, ...], Field(min_length=1)] = get_args(View)
     width: PositiveInt = 64
     heads: PositiveInt = 2
     history: PositiveInt = 30
@@ -35,3 +37,9 @@ class TwoTowersConfig(Branch):
     rate: PositiveFloat = 3e-3
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     seed: NonNegativeInt = 7
+
+    @model_validator(mode="after")
+    def _divide_the_width(self) -> "TwoTowersConfig":
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
+        return self

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from tagging.config.recommendation import TwoTowersConfig
+from tagging.errors import NothingToLearnError
 from tagging.progress import Progress
 from tagging.ragged import TagLists
 from tagging.recommendation.items import build_vocabulary
 from tagging.recommendation.model import RecommendationModel
-from tagging.recommendation.train import fit_towers
+from tagging.recommendation.train import fit_towers, only_known
 from tagging.types import LabelledVideo, VideoEmbeddings
 
 
@@ -34,10 +35,13 @@ def learn_towers(
 ) -> RecommendationModel:
     """Train on sequences of video rows; videos that are in none of them have no ID and teach no tag.
 
-    Raises NothingToLearnError for sequences without two videos.
+    A video without any of the configured views is left out of the sequences. Raises NothingToLearnError if no video has
+    one, and for sequences without two videos.
     """
     learnt = np.unique(training.tag_rows)
     vocabulary = build_vocabulary(catalog.videos, catalog.embeddings, learnt, config.views, config.min_tag_videos)
+    if not vocabulary.sizes and not vocabulary.dims:
+        raise NothingToLearnError(f"none of {len(learnt)} videos has one of the views {', '.join(config.views)}")
     items = vocabulary.items(catalog.videos, catalog.embeddings)
-    towers = fit_towers(items, training, vocabulary.sizes, config, progress)
+    towers = fit_towers(items, only_known(training, items.known), vocabulary.sizes, config, progress)
     return RecommendationModel.of(towers, vocabulary, catalog.videos, catalog.embeddings)

@@ -9,7 +9,7 @@ import torch
 from tagging.ragged import TagLists
 from tagging.recommendation.items import Items, Vocabulary
 from tagging.recommendation.towers import TwoTowers
-from tagging.recommendation.train import encode_items, last_windows
+from tagging.recommendation.train import encode_items, last_windows, only_known
 from tagging.types import FloatRows, Indices, LabelledVideo, VideoEmbeddings
 
 ITEMS_AT_ONCE = 4096
@@ -46,8 +46,7 @@ class RecommendationModel:
 
         Videos without any view are left out; zeros for a user without any other.
         """
-        known = np.asarray(self.vectors.any(axis=1))[histories.tag_rows]
-        readable = TagLists(np.concatenate([[0], np.cumsum(known)])[histories.starts], histories.tag_rows[known])
+        readable = only_known(histories, np.asarray(self.vectors.any(axis=1)))
         rows, mask = last_windows(readable, self.towers.user.history)
         states = self.towers.user(torch.from_numpy(self.vectors[rows[mask]]), torch.from_numpy(mask)).numpy()
         users = np.zeros((len(histories), self.vectors.shape[1]), np.float32)

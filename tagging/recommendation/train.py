@@ -13,7 +13,7 @@ from tagging.config.random_streams import Stream
 from tagging.config.recommendation import TwoTowersConfig
 from tagging.errors import NothingToLearnError
 from tagging.progress import Progress
-from tagging.ragged import TagLists
+from tagging.ragged import TagLists, starts_of
 from tagging.recommendation.items import ID, Items
 from tagging.recommendation.loss import sampled_softmax, sigmoid
 from tagging.recommendation.towers import TwoTowers
@@ -100,6 +100,12 @@ class Draws:
     def draw(self, generator: np.random.Generator) -> Indices:
         """Return (M,) video rows, with replacement."""
         return generator.choice(len(self._shares), self._negatives, p=self._shares)
+
+
+def only_known(sequences: TagLists, known: NDArray[np.bool_]) -> TagLists:
+    """Return the sequences without the videos of which nothing is known; known: (V,)."""
+    kept = known[sequences.tag_rows]
+    return TagLists(starts_of(kept)[sequences.starts], sequences.tag_rows[kept])
 
 
 def last_windows(sequences: TagLists, most: int) -> tuple[Indices, NDArray[np.bool_]]:

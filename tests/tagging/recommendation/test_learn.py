@@ -75,6 +75,16 @@ def test_users_with_a_single_video_teach_nothing() -> None:
         learn_towers(catalog(), TagLists.of([[1], [2]]), TINY, Silent())
 
 
+def test_a_video_without_any_of_the_views_is_left_out() -> None:
+    videos = catalog()
+    config = TINY.model_copy(update={"views": ("text",), "epochs": 2})
+    model = learn_towers(videos, walks(50), config, Silent())
+    assert np.isfinite(model.vectors).all()
+    assert model.vectors.any(axis=1).tolist() == [video % 5 > 0 for video in range(VIDEOS)]
+    with pytest.raises(NothingToLearnError, match=r"none of \d+ videos has one of the views audio"):
+        learn_towers(videos, walks(50), config.model_copy(update={"views": ("audio",)}), Silent())
+
+
 @pytest.fixture(scope="module")
 def small() -> RecommendationModel:
     training = TagLists.of([[video for video in user if video < 60] for user in lists(walks(100))])
