@@ -5,10 +5,12 @@ from datetime import UTC
 from typing import Any
 
 from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 from videotag.v1 import topics_pb2 as pb
 
 from tagging.service.api.field_checks import MISSING, Fields
 from tagging.service.api.validation import LONGEST_ID, LONGEST_PAGE, LONGEST_SPELLING, LONGEST_TOKEN, LONGEST_VERSION
+from tagging.store.database.texts import EARLIEST, LATEST
 
 MOST_EVENTS = 1000
 MOST_CLICKS = 1000
@@ -50,11 +52,17 @@ def _event(path: str, event: pb.EngagementEvent, fields: Fields) -> None:
         fields.line(f"{path}.user_id", event.user_id, LONGEST_ID)
     if event.kind not in (pb.ENGAGEMENT_KIND_EXPOSURE, pb.ENGAGEMENT_KIND_CLICK):
         fields.violation(f"{path}.kind", f"{event.kind}, which is no kind of event" if event.kind else MISSING)
+    if not _can_be_stored(event.occurred_at):
+        found = f"{event.occurred_at.seconds} s and {event.occurred_at.nanos} ns"
+        years = f"{EARLIEST.year} to {LATEST.year - 1}"
+        fields.violation(f"{path}.occurred_at", f"{found}, expected a valid time in the years {years}")
+
+
+def _can_be_stored(time: Timestamp) -> bool:
     try:
-        event.occurred_at.ToDatetime(UTC)
-    except (ValueError, OverflowError):
-        seconds = event.occurred_at.seconds
-        fields.violation(f"{path}.occurred_at", f"{seconds} s, expected a time in the years 1 to 9999")
+        return EARLIEST <= time.ToDatetime(UTC) < LATEST
+    except (ValueError, OverflowError):  # of a year or of nanoseconds that do not exist
+        return False
 
 
 def _list_candidates(message: pb.ListCandidatesRequest, fields: Fields) -> None:

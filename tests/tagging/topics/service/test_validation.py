@@ -9,9 +9,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from videotag.v1 import topics_pb2 as pb
 
 from tagging.errors import InvalidRequestError
+from tagging.store.database.texts import LATEST
 from tagging.topics.service.contract import TOPICS
 from tagging.topics.service.validation import CHECKS, check
 
+BEYOND_TIME = (-1, round(LATEST.timestamp()), 253_402_300_799, 2**62)  # before 1970, and from 9000
 EVENT = pb.EngagementEvent(event_id="e", video_id="v", kind=pb.ENGAGEMENT_KIND_CLICK)
 
 
@@ -52,7 +54,8 @@ BAD: list[tuple[Message, list[str]]] = [
     (changed(user_id=""), ["events[0].user_id"]),
     (changed(user_id="u" * 257), ["events[0].user_id"]),
     (changed(kind=7), ["events[0].kind"]),
-    (changed(occurred_at=Timestamp(seconds=2**62)), ["events[0].occurred_at"]),
+    *[(changed(occurred_at=Timestamp(seconds=seconds)), ["events[0].occurred_at"]) for seconds in BEYOND_TIME],
+    (changed(occurred_at=Timestamp(nanos=2 * 10**9)), ["events[0].occurred_at"]),
     (pb.ListCandidatesRequest(), ["user_id"]),
     (pb.ListCandidatesRequest(user_id=""), ["user_id"]),
     (pb.ListCandidatesRequest(user_id="u", clicked_video_ids=["v"]), ["clicked_video_ids"]),
