@@ -135,7 +135,8 @@ loaded_models = Table(
     "loaded_models",
     metadata,
     Column("version", Text, primary_key=True),  # of a topic model whose pool is in topic_videos
-    Column("at", UtcTime, nullable=False),
+    Column("at", UtcTime, nullable=False),  # when its first load began, which is added_at of the videos that it added
+    Column("loaded_at", UtcTime),  # when its last complete load began; NULL until the first is complete
 )
 
 engagement_events = Table(

@@ -5,7 +5,19 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, FromClause, Row, delete, func, literal, select, union_all
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    FromClause,
+    Row,
+    delete,
+    func,
+    literal,
+    select,
+    union_all,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tagging.store.database.database import Database
@@ -95,19 +107,33 @@ class TopicVideos:
         return {topic: count for topic, count in found.items() if topic != _ALL}, found[_ALL]
 
     async def is_loaded(self, version: str) -> bool:
-        """Return whether the pool of a topic model was put completely."""
-        statement = select(func.count()).where(loaded_models.c.version == version)
-        return await self._database.read(lambda connection: bool(connection.execute(statement).scalar_one()))
+        """Return whether the pool of a topic model was put completely, and no pool of another model since."""
+        columns = loaded_models.c
+        loaded = select(columns.version).where(columns.loaded_at.is_not(None))
+        last = loaded.order_by(columns.loaded_at.desc()).limit(1)
+        return await self._database.read(lambda connection: connection.execute(last).scalar() == version)
 
-    async def set_loaded(self, version: str, at: datetime) -> None:
-        """Record that the pool of a topic model was put completely."""
+    async def begin_load(self, version: str, at: datetime) -> datetime:
+        """Record that the pool of a topic model is being put, and return the time to put it with.
+
+        That is the time of its first load: an interrupted one, or one of another service, may have put some videos.
+        """
         require_text("version", version)
+        require_time(at)
 
-        def work(connection: Connection) -> None:
+        def work(connection: Connection) -> datetime:
             insert = _DIALECTS[connection.dialect.name].insert(loaded_models)
             connection.execute(insert.values(version=version, at=at).on_conflict_do_nothing())
+            first = select(loaded_models.c.at).where(loaded_models.c.version == version)
+            began_at: datetime = connection.execute(first).scalar_one()
+            return began_at
 
-        await self._database.write(work)
+        return await self._database.write(work)
+
+    async def end_load(self, version: str, at: datetime) -> None:
+        """Record that the pool of a topic model was put completely by a load that began at a time."""
+        statement = update(loaded_models).where(loaded_models.c.version == version).values(loaded_at=at)
+        await self._database.write(lambda connection: connection.execute(statement))
 
 
 _ALL = -1  # in place of a topic id

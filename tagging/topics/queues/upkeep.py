@@ -18,14 +18,18 @@ FORGOTTEN_HALF_LIVES = 20  # a million exposures count as one then
 
 
 async def load_pool(videos: TopicVideos, version: str, pool: Iterable[AssignedVideo], at: datetime) -> None:
-    """Put the videos that a topic model was fitted on, once for each version; an interrupted load is repeated."""
+    """Put the videos that a topic model was fitted on, unless they were the last pool; an interrupted load is repeated.
+
+    at: the time of the load
+    """
     if await videos.is_loaded(version):
         return
+    added_at = await videos.begin_load(version, at)
     remaining, count = iter(pool), 0
     while batch := list(islice(remaining, BATCH)):
-        await videos.put(batch, at)
+        await videos.put(batch, added_at)
         count += len(batch)
-    await videos.set_loaded(version, at)
+    await videos.end_load(version, at)
     logger.info("pool loaded", extra={"version": version, "videos": count})
 
 

@@ -93,19 +93,34 @@ async def test_old_videos_are_listed_page_by_page_and_removed(database: Database
     assert {video.video_id for video in await videos.of_topic(1)} == {"v2", "v25", "v3", "v4"}
 
 
-async def test_a_model_is_loaded_once_it_was_recorded(database: Database) -> None:
+async def test_the_model_that_was_loaded_last_is_loaded(database: Database) -> None:
     videos = TopicVideos(database)
+    assert await videos.begin_load("m1", NOON) == NOON
     assert not await videos.is_loaded("m1")
-    await videos.set_loaded("m1", NOON)
-    await videos.set_loaded("m1", LATER)
+    await videos.end_load("m1", NOON)
     assert await videos.is_loaded("m1")
-    assert not await videos.is_loaded("m2")
+    assert await videos.begin_load("m2", LATER) == LATER
+    assert await videos.is_loaded("m1")
+    await videos.end_load("m2", LATER)
+    assert [await videos.is_loaded(version) for version in ("m1", "m2")] == [False, True]
+
+
+async def test_a_load_that_is_repeated_or_run_twice_at_once_has_the_time_of_the_first(config: DatabaseConfig) -> None:
+    databases = [Database(config) for _ in range(3)]
+    times = [NOON + timedelta(seconds=n) for n in range(3)]
+    begun = await asyncio.gather(
+        *(TopicVideos(database).begin_load("m1", at) for database, at in zip(databases, times, strict=True))
+    )
+    assert len(set(begun)) == 1
+    assert begun[0] in times
+    for database in databases:
+        await database.close()
 
 
 async def test_videos_of_a_period_are_counted_without_the_pools_of_models(database: Database) -> None:
     videos = TopicVideos(database)
     await videos.put([assigned("pool", 1)], EARLIER)
-    await videos.set_loaded("m1", EARLIER)
+    await videos.begin_load("m1", EARLIER)
     await videos.put([assigned("a", 1, 2), assigned("b", 1)], NOON)
     await videos.put([assigned("c", 2), assigned("a", 2)], LATER)
     assert await videos.added_between(NOON, LATER) == ({1: 1, 2: 1}, 2)

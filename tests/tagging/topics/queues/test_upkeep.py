@@ -19,6 +19,7 @@ from tests.support.clocks import NOW
 from tests.support.database_records import database_at
 
 pytestmark = pytest.mark.anyio
+LATER = NOW + timedelta(hours=1)
 CONFIG = QueuesConfig(
     least_exposures=2, least_click_rate=0.1, half_life_days=7, fresh_days=5, remembered_days=10, kept_days=20
 )
@@ -50,11 +51,20 @@ async def test_a_pool_is_loaded_once_for_each_version(database: Database) -> Non
     await load_pool(videos, "m1", pool("a", "b"), NOW)
     await load_pool(videos, "m1", pool("c"), NOW)
     assert await ids(videos) == {"a", "b"}
-    await load_pool(videos, "m2", pool("c"), NOW)
+    await load_pool(videos, "m2", pool("c"), LATER)
     assert await ids(videos) == {"a", "b", "c"}
 
 
-async def test_an_interrupted_load_is_repeated(database: Database) -> None:
+async def test_the_pool_of_an_earlier_model_is_loaded_again_when_that_is_served_again(database: Database) -> None:
+    videos = TopicVideos(database)
+    await load_pool(videos, "m1", pool("a"), NOW)
+    await load_pool(videos, "m2", [AssignedVideo("a", ((2, 0.5),))], LATER)
+    assert await videos.topics_of(["a"]) == {"a": (2,)}
+    await load_pool(videos, "m1", pool("a"), LATER + timedelta(hours=1))
+    assert await videos.topics_of(["a"]) == {"a": (1,)}
+
+
+async def test_an_interrupted_load_is_repeated_and_its_videos_count_as_no_uploads(database: Database) -> None:
     def interrupted() -> Iterator[AssignedVideo]:
         yield from pool("a")
         raise OSError
@@ -62,8 +72,9 @@ async def test_an_interrupted_load_is_repeated(database: Database) -> None:
     videos = TopicVideos(database)
     with pytest.raises(OSError):  # noqa: PT011 - of the test
         await load_pool(videos, "m1", interrupted(), NOW)
-    await load_pool(videos, "m1", pool("a", "b"), NOW)
+    await load_pool(videos, "m1", pool("a", "b"), LATER)
     assert await ids(videos) == {"a", "b"}
+    assert await videos.added_between(NOW, LATER + timedelta(days=1)) == ({}, 0)
 
 
 async def test_pruning_removes_only_what_no_queue_and_no_count_needs(

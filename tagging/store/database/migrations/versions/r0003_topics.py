@@ -22,6 +22,7 @@ def upgrade() -> None:
         "loaded_models",
         sa.Column("version", sa.Text, primary_key=True),
         sa.Column("at", TIME, nullable=False),
+        sa.Column("loaded_at", TIME),
     )
     op.create_table(
         "engagement_events",
