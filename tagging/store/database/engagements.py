@@ -6,7 +6,7 @@ An event counts once: its id is kept for as long as reports of its time are acce
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from sqlalchemy import Connection, bindparam, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -103,9 +103,8 @@ class Engagements:
         if not sums:
             return
         zeros = [_columns(video_id, Engagement(0.0, 0.0, added.at)) for video_id, added in sums.items()]
-        connection.execute(_ADD_COUNTS[connection.dialect.name], zeros)
         totals = []
-        for video_id, *counts in connection.execute(_LOCK_COUNTS, {"video_ids": list(sums)}):
+        for video_id, *counts in connection.execute(_LOCK_COUNTS[connection.dialect.name], zeros):
             total = Engagement(*counts).plus(sums[video_id], self._half_life_s)
             totals.append({f"new_{name}": value for name, value in _columns(video_id, total).items()})
         connection.execute(_SET_COUNTS, totals)
@@ -115,19 +114,22 @@ def _columns(video_id: str, counts: Engagement) -> dict[str, object]:
     return {"video_id": video_id, "exposures": counts.exposures, "clicks": counts.clicks, "at": counts.at}
 
 
+def _locking(insert: Any) -> Any:
+    """Return the statement that adds zeros for a video without counts, and returns all counts with their rows locked.
+
+    In one statement: between two, another writer may prune the counts.
+    """
+    unchanged = {"video_id": insert.excluded.video_id}
+    return insert.on_conflict_do_update(index_elements=["video_id"], set_=unchanged).returning(video_engagement)
+
+
 # Built once: building a statement takes longer than SQLite needs to execute it.
 _DIALECTS = {"sqlite": sqlite, "postgresql": postgresql}
 _ADD_EVENT = {
     name: dialect.insert(engagement_events).on_conflict_do_nothing().returning(engagement_events.c.event_id)
     for name, dialect in _DIALECTS.items()
 }
-_ADD_COUNTS = {name: dialect.insert(video_engagement).on_conflict_do_nothing() for name, dialect in _DIALECTS.items()}
-_LOCK_COUNTS = (
-    select(video_engagement)
-    .where(video_engagement.c.video_id.in_(bindparam("video_ids", expanding=True)))
-    .order_by(video_engagement.c.video_id)
-    .with_for_update()
-)
+_LOCK_COUNTS = {name: _locking(dialect.insert(video_engagement)) for name, dialect in _DIALECTS.items()}
 _SET_COUNTS = (
     update(video_engagement)
     .where(video_engagement.c.video_id == bindparam("new_video_id"))

@@ -70,6 +70,18 @@ async def test_writers_of_overlapping_reports_lose_and_double_nothing(config: Da
         await database.close()
 
 
+async def test_counts_may_be_pruned_while_events_are_added_to_them(config: DatabaseConfig) -> None:
+    databases = [Database(config) for _ in range(4)]
+    first, *others = [Engagements(database, DAY_S) for database in databases]
+    reports = (others[n % 3].report([event(f"e{n}", "v1"), event(f"f{n}", "v2")]) for n in range(60))
+    later = NOON + timedelta(days=1)
+    pruning = (first.prune(NOON, later, 9) for _ in range(60))
+    counts = await asyncio.gather(*(call for pair in zip(reports, pruning, strict=True) for call in pair))
+    assert counts[::2] == [2] * 60
+    for database in databases:
+        await database.close()
+
+
 async def test_the_last_clicks_of_a_user_are_listed_from_the_last(database: Database) -> None:
     engagements = Engagements(database, DAY_S)
     clicks = [event(f"e{n}", f"v{n % 3}", "click", hours=n) for n in (2, 0, 3, 1)]
