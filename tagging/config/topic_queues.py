@@ -2,9 +2,13 @@
 
 from typing import Annotated
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from tagging.config.base import Branch, Fraction, Share
+
+LONGEST_DAYS = 3650.0
+# At least a quarter of an hour: clocks differ by minutes, and counts of a time ahead grow by 2 in each half-life.
+Days = Annotated[float, Field(ge=0.01, le=LONGEST_DAYS)]
 
 
 class QueuesConfig(Branch):
@@ -13,17 +17,17 @@ class QueuesConfig(Branch):
     Exposures and clicks are counted with exponential decay.
     """
 
-    half_life_days: PositiveFloat = 7.0  # after which an exposure or click counts half
+    half_life_days: Days = 7.0  # after which an exposure or click counts half
     least_exposures: NonNegativeFloat = 50.0  # τ₁
     least_click_rate: Share = 0.01  # τ₂
     fresh_share: Fraction = 0.1  # of the videos of a queue
-    fresh_days: PositiveFloat = 14.0  # since its assignment, that a video with few exposures may be fresh
+    fresh_days: Days = 14.0  # since its assignment, that a video with few exposures may be fresh
     least_fresh: NonNegativeInt = 10  # of a queue with few other videos, such as a new one
     recent_clicks: PositiveInt = 50  # N₁, of a user
     preferred_topics: PositiveInt = 5  # N₂, of a user
     candidates: Annotated[int, Field(ge=1, le=1000)] = 200  # N₃, for a user
-    remembered_days: PositiveFloat = 14.0  # of events: older ones are refused, so that none counts twice
-    kept_days: PositiveFloat = 30.0  # since its assignment, until a deleted video is removed from the database
+    remembered_days: Days = 14.0  # of events: older ones are refused, so that none counts twice
+    kept_days: Days = 30.0  # since its assignment, until a deleted video is removed from the database
     seed: NonNegativeInt = 7
 
     @property

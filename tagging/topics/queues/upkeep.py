@@ -14,6 +14,9 @@ from tagging.topics.queues.queue import entry_of
 logger = logging.getLogger(__name__)
 
 BATCH = 1000
+# After its reports are refused, an event is remembered for a while: another service's clock may be behind, and a report
+# that was accepted may still wait for the database.
+REMEMBERED_LONGER = timedelta(hours=1)
 FORGOTTEN_HALF_LIVES = 20  # a million exposures count as one then
 
 
@@ -35,7 +38,7 @@ async def load_pool(videos: TopicVideos, version: str, pool: Iterable[AssignedVi
 
 async def prune(videos: TopicVideos, engagements: Engagements, config: QueuesConfig, now: datetime) -> None:
     """Remove old events, counts that have decayed, and videos that the queues have deleted for long."""
-    events_before = now - timedelta(days=config.remembered_days)
+    events_before = now - timedelta(days=config.remembered_days) - REMEMBERED_LONGER
     counts_before = now - FORGOTTEN_HALF_LIVES * timedelta(days=config.half_life_days)
     removed = {"events_and_counts": 0, "videos": 0}
     while count := await engagements.prune(events_before, counts_before, BATCH):

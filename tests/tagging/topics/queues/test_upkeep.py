@@ -3,8 +3,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
-from tagging.config.topic_queues import QueuesConfig
+from tagging.config.topic_queues import LONGEST_DAYS, QueuesConfig
 from tagging.errors import DatabaseMismatchError
 from tagging.store.database.config import DatabaseConfig
 from tagging.store.database.database import Database
@@ -101,6 +102,28 @@ async def test_pruning_removes_only_what_no_queue_and_no_count_needs(
     await prune(videos, engagements, CONFIG, at + timedelta(days=365))
     assert await ids(videos) == set()
     assert await engagements.prune(at, at + timedelta(days=365), 9) == 0
+
+
+async def test_an_event_is_remembered_as_long_as_a_clock_that_is_behind_accepts_it(database: Database) -> None:
+    videos, engagements = TopicVideos(database), Engagements(database, CONFIG.half_life_s)
+    event = EngagementEvent("e", "a", "u", "click", NOW)
+    assert await engagements.report([event]) == 1
+    await prune(videos, engagements, CONFIG, NOW + timedelta(days=10, minutes=5))
+    assert await engagements.report([event]) == 0
+    await prune(videos, engagements, CONFIG, NOW + timedelta(days=10, hours=2))
+    assert await engagements.clicked("u", 9) == ()
+
+
+async def test_the_longest_times_of_the_configuration_can_be_reckoned_with(database: Database) -> None:
+    names = ("half_life_days", "fresh_days", "remembered_days", "kept_days")
+    longest = QueuesConfig.model_validate(dict.fromkeys(names, LONGEST_DAYS))
+    videos, engagements = TopicVideos(database), Engagements(database, longest.half_life_s)
+    await videos.put(pool("a"), NOW)
+    await prune(videos, engagements, longest, NOW + timedelta(days=LONGEST_DAYS, seconds=1))
+    assert await ids(videos) == set()
+    for name in names:
+        with pytest.raises(ValidationError, match=name):
+            QueuesConfig.model_validate({name: LONGEST_DAYS + 1})
 
 
 async def test_assigned_videos_enter_a_database_with_tables_only(settings: DatabaseConfig, tmp_path: Path) -> None:
