@@ -331,7 +331,9 @@ class EngagementEvent(_message.Message):
     """Exposure or click; a click does not count as an exposure, too. Required."""
     @_builtins.property
     def occurred_at(self) -> _timestamp_pb2.Timestamp:
-        """When, UTC. Default: when the request arrives."""
+        """When, UTC. Default: when the request arrives; without it, a report that is repeated after the days for which the
+        service remembers events counts again.
+        """
 
     def __init__(
         self,
@@ -427,7 +429,9 @@ class ListCandidatesResponse(_message.Message):
     """Version of the served topic model."""
     @_builtins.property
     def candidates(self) -> _containers.RepeatedCompositeFieldContainer[Global___Candidate]:
-        """Each video once, without those that the user clicked; the topics take turns, in proportion to their clicks."""
+        """Each video once, without those of the user's last 1,000 clicks; the topics take turns, in proportion to their
+        clicks.
+        """
 
     @_builtins.property
     def topics(self) -> _containers.RepeatedCompositeFieldContainer[Global___PreferredTopic]:

@@ -30,7 +30,7 @@ class TopicServiceStub:
     of a recommendation.
 
     Errors are those of TaggingService: every call may return the statuses that its comment lists, with the same details.
-    A call may be retried after any status: no event counts twice.
+    A call may be retried after any status: no event counts twice, as EngagementEvent states.
     """
 
     def __init__(self, channel):
@@ -66,7 +66,7 @@ class TopicServiceServicer:
     of a recommendation.
 
     Errors are those of TaggingService: every call may return the statuses that its comment lists, with the same details.
-    A call may be retried after any status: no event counts twice.
+    A call may be retried after any status: no event counts twice, as EngagementEvent states.
     """
 
     def ListTopics(self, request, context):
@@ -145,7 +145,7 @@ class TopicService:
     of a recommendation.
 
     Errors are those of TaggingService: every call may return the statuses that its comment lists, with the same details.
-    A call may be retried after any status: no event counts twice.
+    A call may be retried after any status: no event counts twice, as EngagementEvent states.
     """
 
     @staticmethod

@@ -31,7 +31,7 @@ class TopicServiceStub:
     of a recommendation.
 
     Errors are those of TaggingService: every call may return the statuses that its comment lists, with the same details.
-    A call may be retried after any status: no event counts twice.
+    A call may be retried after any status: no event counts twice, as EngagementEvent states.
     """
 
     @_typing.overload
@@ -69,7 +69,7 @@ class TopicServiceAsyncStub(TopicServiceStub):
     of a recommendation.
 
     Errors are those of TaggingService: every call may return the statuses that its comment lists, with the same details.
-    A call may be retried after any status: no event counts twice.
+    A call may be retried after any status: no event counts twice, as EngagementEvent states.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -103,7 +103,7 @@ class TopicServiceServicer(metaclass=_abc_1.ABCMeta):
     of a recommendation.
 
     Errors are those of TaggingService: every call may return the statuses that its comment lists, with the same details.
-    A call may be retried after any status: no event counts twice.
+    A call may be retried after any status: no event counts twice, as EngagementEvent states.
     """
 
     @_abc_1.abstractmethod

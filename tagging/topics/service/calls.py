@@ -20,6 +20,7 @@ from tagging.topics.queues.queue import QueueEntry, order_queue
 
 PAGE = 100
 DRAWN_EVERY_S = 3600  # fresh videos, so that pages of one listing and answers of several services agree
+LEFT_OUT = 1000  # last clicks of a user, whose videos are no candidates
 AHEAD = timedelta(minutes=5)  # of this machine's clock, that a caller's may be
 
 
@@ -117,7 +118,8 @@ class TopicCalls:
 
     async def candidates_of_user(self, user_id: str, most: int) -> CandidateList:
         """Candidates by the clicks that were reported of a user. most: 0 for the default."""
-        return await self._candidates(await self._engagements.clicked(user_id, self._config.recent_clicks), most)
+        clicks = max(self._config.recent_clicks, LEFT_OUT)
+        return await self._candidates(await self._engagements.clicked(user_id, clicks), most)
 
     async def candidates_of_clicks(self, clicked: Sequence[str], most: int) -> CandidateList:
         """Candidates by clicked videos, the last first. most: 0 for the default."""

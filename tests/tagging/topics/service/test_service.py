@@ -139,6 +139,20 @@ async def test_candidates_follow_the_clicks_of_a_user(client: TopicClient, fitte
     }
 
 
+async def test_earlier_clicks_prefer_no_topic_but_their_videos_are_left_out(fitted: Path, tmp_path: Path) -> None:
+    config = topic_config(tmp_path, recent_clicks=1, least_fresh=1000)
+    async with running(fitted, config) as client:
+        topics = await client.topics()
+        cats, cars = topics["cats"].id, topics["cars"].id
+        earlier, last = sorted(pool_of_topic(fitted, cars) - pool_of_topic(fitted, cats))[:2]
+        await client.report(earlier, clicks=1, user_id="u1")
+        client.clock.move(minutes=1)
+        await client.report(last, clicks=1, user_id="u1")
+        found = await client.stub.ListCandidates(pb.ListCandidatesRequest(user_id="u1", max_candidates=1000))
+    assert [(topic.topic_id, topic.clicks) for topic in found.topics][:1] == [(cars, 1)]
+    assert {candidate.video.video_id for candidate in found.candidates} == pool_of_topic(fitted, cars) - {earlier, last}
+
+
 async def test_a_topic_that_ended_with_an_earlier_model_gives_no_candidates(
     empty: DatabaseConfig, fitted: Path
 ) -> None:
