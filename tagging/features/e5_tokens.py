@@ -1,8 +1,8 @@
 """Unigram tokenizer of multilingual-e5 (SentencePiece, Kudo & Richardson 2018), over the pieces in its file.
 
 Pieces do not cross words, so each word is segmented alone, by the most probable path (Viterbi; Kudo 2018, section 3.2),
-and remembered. The `tokenizers` library gives the same numbers; it takes most of a second to build its trie of 250,000
-pieces, which is long for the tags of one title.
+and remembered unless it is long. The `tokenizers` library gives the same numbers; it takes most of a second to build
+its trie of 250,000 pieces, which is long for the tags of one title.
 """
 
 import re
@@ -14,6 +14,7 @@ from tagging.features.e5_file import Pieces
 WORD_START = "▁"  # in place of a space
 UNKNOWN_PENALTY = 10.0  # SentencePiece's: an unknown character scores this much below the least probable piece
 WORDS = 65_536  # that are remembered
+LONGEST_REMEMBERED = 24  # characters; a text without spaces, as in Chinese, is one word, which is not seen again
 _SPACES = re.compile(" +")
 _WORD = re.compile(f"{WORD_START}?[^{WORD_START}]*")
 
@@ -35,8 +36,11 @@ class E5Tokenizer:
         """Return the numbers of the pieces of each text, whole."""
         start, end = self._ends
         return [
-            [start, *(number for word in self._words(text) for number in self._of_word(word)), end] for text in texts
+            [start, *(number for word in self._words(text) for number in self._pieces(word)), end] for text in texts
         ]
+
+    def _pieces(self, word: str) -> tuple[int, ...]:
+        return self._of_word(word) if len(word) <= LONGEST_REMEMBERED else self._segment(word)
 
     def _words(self, text: str) -> list[str]:
         spelled = _SPACES.sub(WORD_START, text.translate(self._replacements))

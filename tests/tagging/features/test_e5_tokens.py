@@ -1,6 +1,7 @@
 """The unigram tokenizer of multilingual-e5 against the `tokenizers` library, with the packaged pieces."""
 
 import random
+import tracemalloc
 from collections.abc import Sequence
 
 import numpy as np
@@ -66,6 +67,17 @@ def test_a_word_that_was_seen_before_has_the_same_numbers(pieces: Pieces) -> Non
     tokenizer = E5Tokenizer(pieces)
     assert tokenizer.numbers(["swim swim"]) == tokenizer.numbers(["swim swim"])
     assert tokenizer.numbers([]) == []
+
+
+def test_long_texts_without_spaces_are_not_kept_in_memory(pieces: Pieces) -> None:
+    tokenizer, drawn = E5Tokenizer(pieces), random.Random(0)
+    texts = ["".join(chr(drawn.randrange(0x4E00, 0x9FFF)) for _ in range(500)) for _ in range(50)]
+    tracemalloc.start()
+    for text in texts:
+        tokenizer.numbers([text])
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 500 * len(texts)  # bytes: fewer than one for each character
 
 
 def test_an_unknown_character_scores_as_in_the_library() -> None:
