@@ -30,7 +30,7 @@ def family_cpu_s() -> float:
             times = process.cpu_times()
         except psutil.Error:  # it ended meanwhile, and counts among those that were waited for
             continue
-        alive += times.user + times.system
+        alive += times.user + times.system + times.children_user + times.children_system
     ended = resource.getrusage(resource.RUSAGE_CHILDREN)
     return alive + ended.ru_utime + ended.ru_stime + time.process_time()
 

@@ -39,6 +39,19 @@ def test_processor_time_includes_processes_that_run_and_that_ended() -> None:
     assert family_cpu_s() - before > 0.25
 
 
+def test_processor_time_includes_what_a_running_process_started_and_waited_for() -> None:
+    program = "import subprocess, sys\nsubprocess.run([sys.executable, *sys.argv[1:]], input=b'\\n')\nprint()\ninput()"
+    before = family_cpu_s()
+    command = [sys.executable, "-c", program, "-c", BURN]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()  # of BURN
+        process.stdout.readline()  # it has ended
+        while_it_runs = family_cpu_s()
+        process.communicate(b"\n")
+    assert while_it_runs - before > 0.25
+
+
 def test_ratios_are_of_elapsed_and_of_processor_time() -> None:
     elapsed, cpu = ratios([Spent(6.0, 1.0), Spent(6.0, 1.0)], [Spent(2.0, 4.0), Spent(2.0, 4.0)])
     assert elapsed == Ratio(3.0, 3.0, 3.0)
