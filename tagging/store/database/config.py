@@ -1,5 +1,7 @@
 """Configuration of the service's database."""
 
+from typing import Self
+
 from pydantic import ConfigDict, PositiveFloat, PositiveInt, SecretStr
 
 from tagging.config.base import Branch
@@ -21,3 +23,11 @@ class DatabaseConfig(Branch):
     connect_timeout_s: PositiveFloat = 5.0
     statement_timeout_s: PositiveFloat = 30.0  # PostgreSQL only
     answer_timeout_s: PositiveFloat = 10.0  # a caller's longest wait for a transaction, then UNAVAILABLE
+
+    def patient(self, timeout_s: float) -> Self:
+        """Return the configuration with this limit for all waiting but that for a connection to open.
+
+        It is for work on whole tables, for which no call of a service waits.
+        """
+        limits = ("wait_timeout_s", "statement_timeout_s", "answer_timeout_s")
+        return self.model_copy(update=dict.fromkeys(limits, timeout_s))

@@ -52,9 +52,7 @@ async def require_current(database: Database) -> None:
 
 
 async def _change(config: DatabaseConfig, change: Callable[[AlembicConfig, str], None], revision: str) -> None:
-    limits = ("wait_timeout_s", "statement_timeout_s", "answer_timeout_s")
-    patient = config.model_copy(update=dict.fromkeys(limits, MIGRATION_TIMEOUT_S))
-    database = Database(patient)
+    database = Database(config.patient(MIGRATION_TIMEOUT_S))
 
     def run(connection: Connection) -> None:
         if not database.file:

@@ -9,6 +9,8 @@ from tagging.store.database.topic_videos import TopicVideos
 from tagging.topics.trend_report import Activity, periods
 from tagging.topics.trends import PeriodCounts
 
+TIMEOUT_S = 600.0  # of each query: ten million rows take half a minute to count
+
 
 async def read_activity(config: DatabaseConfig, now: datetime, days: float) -> Activity:
     """Return the counts of both periods of `days`.
@@ -16,7 +18,7 @@ async def read_activity(config: DatabaseConfig, now: datetime, days: float) -> A
     Raises DatabaseMismatchError for a database without current tables, and the errors of Database.
     """
     start, middle, end = periods(now, days)
-    database = Database(config)
+    database = Database(config.patient(TIMEOUT_S))
     try:
         await require_current(database)
         videos = TopicVideos(database)
