@@ -83,8 +83,8 @@ class Engagements:
                 (engagement_events.c.event_id, engagement_events.c.at, events_before),
                 (video_engagement.c.video_id, video_engagement.c.at, counts_before),
             ):
-                old = select(key).where(at < before).order_by(key).limit(limit)
-                removed += connection.execute(delete(key.table).where(key.in_(old), at < before)).rowcount
+                old = select(key).where(at < before).order_by(key).limit(limit).with_for_update()  # as `report` locks
+                removed += connection.execute(delete(key.table).where(key.in_(old))).rowcount
             return removed
 
         return await self._database.write(work)

@@ -1,4 +1,5 @@
 import asyncio
+import random
 from dataclasses import replace
 from datetime import timedelta
 
@@ -70,14 +71,17 @@ async def test_writers_of_overlapping_reports_lose_and_double_nothing(config: Da
         await database.close()
 
 
-async def test_counts_may_be_pruned_while_events_are_added_to_them(config: DatabaseConfig) -> None:
-    databases = [Database(config) for _ in range(4)]
+@pytest.mark.parametrize("videos", [1, 10])
+async def test_counts_may_be_pruned_while_events_are_added_to_them(config: DatabaseConfig, videos: int) -> None:
+    databases, drawn = [Database(config) for _ in range(4)], random.Random(0)
     first, *others = [Engagements(database, DAY_S) for database in databases]
-    reports = (others[n % 3].report([event(f"e{n}", "v1"), event(f"f{n}", "v2")]) for n in range(60))
-    later = NOON + timedelta(days=1)
-    pruning = (first.prune(NOON, later, 9) for _ in range(60))
+    reported = [
+        [event(f"{n} {video}", f"v{video}") for video in drawn.sample(range(2 * videos), videos)] for n in range(40)
+    ]
+    reports = (others[n % 3].report(events) for n, events in enumerate(reported))
+    pruning = (first.prune(NOON, NOON + timedelta(days=1), 15) for _ in reported)
     counts = await asyncio.gather(*(call for pair in zip(reports, pruning, strict=True) for call in pair))
-    assert counts[::2] == [2] * 60
+    assert counts[::2] == [videos] * 40
     for database in databases:
         await database.close()
 
