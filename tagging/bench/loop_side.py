@@ -1,8 +1,7 @@
 """One side of the comparison with a user's loop, as a program of its own, so that its memory is its own.
 
-`python -m tagging.bench.loop_side JOB SIDE` loads the models, tags the
-videos once, writes a line, and for every line that it reads tags them again
-and writes what that took as JSON.
+`python -m tagging.bench.loop_side JOB SIDE` loads the models, tags the videos once, writes a line, and for every line
+that it reads tags them again and writes what that took as JSON.
 """
 
 import json
