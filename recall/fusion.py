@@ -106,6 +106,8 @@ def fit_fusion(
     weights = np.concatenate([weights for _, weights in samples])
     # With two threads LightGBM takes ten times as long when another program holds one of the cores.
     options = {"objective": "binary", "seed": seed, "num_threads": 1}
+    if total < config.enough:  # large trees would learn these videos by heart
+        config = config.model_copy(update={"leaves": config.few_leaves, "rate": config.few_rate})
     names = _feature_names(videos[0][0].channels)
     return Fusion(fit_trees(features, labels, names, config, options, weights=weights), words, uses)
 

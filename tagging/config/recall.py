@@ -126,6 +126,9 @@ class RecallFusionConfig(Branch):
     leaves: Annotated[int, Field(ge=2)] = 15
     rate: PositiveFloat = 0.1
     least_in_leaf: PositiveInt = 100
+    enough: PositiveInt = 10_000  # correct candidates; with fewer the trees have these leaves and this rate instead:
+    few_leaves: Annotated[int, Field(ge=2)] = 4
+    few_rate: PositiveFloat = 0.05
 
 
 class RecallConfig(Branch):

@@ -1,5 +1,6 @@
 """Channel fusion: the probability of candidates from the scores of all channels."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from tagging.types import Candidates
 NAMES = ["alpha", "beta", "gamma", "delta"]
 WORDS = NameWords(NAMES)
 USES = np.array([[5, 9], [4, 8], [1, 1], [1, 1]], np.float32)
-CONFIG = RecallFusionConfig(trees=20, least_in_leaf=5)
+CONFIG = RecallFusionConfig(trees=20, least_in_leaf=5, few_rate=0.2)
 
 
 def candidates(scores: list[list[float]], channels: tuple[str, ...] = ("good", "noise")) -> Candidates:
@@ -65,6 +66,15 @@ def test_a_sample_of_the_wrong_candidates_leaves_the_probabilities_as_they_would
     assert fitted_on == [400 * (1 + 5)]
     found = [sampled.weigh(proposed, text).probabilities for proposed, text, _ in videos[:100]]
     assert sum(float(np.sum(of_video)) for of_video in found if of_video is not None) == pytest.approx(100, rel=0.15)
+
+
+@pytest.mark.parametrize(("enough", "leaves"), [(201, 2), (200, 4)])
+def test_few_correct_candidates_get_small_trees(enough: int, leaves: int, tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    config = CONFIG.model_copy(update={"enough": enough, "few_leaves": 2, "leaves": 4})
+    fit_fusion([example(generator) for _ in range(200)], WORDS, USES, config, seed=1).save(tmp_path / "blend.txt")
+    sizes = re.findall(r"^num_leaves=(\d+)$", (tmp_path / "blend.txt").read_text(), re.MULTILINE)
+    assert max(map(int, sizes)) == leaves
 
 
 def test_contributions_of_the_inputs_sum_to_the_log_odds(fusion: Fusion) -> None:
