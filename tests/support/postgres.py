@@ -76,8 +76,9 @@ class PostgresServer:
     def hung(self) -> Iterator[None]:
         """Stop its processes: connections stay open but get no answer."""
         os.kill(self._process.pid, signal.SIGSTOP)  # the parent first, so that it starts no others
-        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
-        pids = [self._process.pid, *map(int, children)]
+        while state_of(self._process.pid) != "T":  # until then it may start one, which would answer
+            time.sleep(0.001)
+        pids = [self._process.pid, *self._children()]
         try:
             for pid in pids:
                 os.kill(pid, signal.SIGSTOP)
@@ -114,10 +115,16 @@ class PostgresServer:
         while self._process.poll() is None:
             if time.monotonic() > deadline:
                 raise RuntimeError(f"PostgreSQL does not stop: {(self.folder / 'log').read_text()[-2000:]}")
-            # Repeated: it kills children that do not end within 5 s when a signal wakes it, else after a minute.
             self._process.send_signal(signal.SIGQUIT)
-            with contextlib.suppress(subprocess.TimeoutExpired):
+            try:
                 self._process.wait(1)
+            except subprocess.TimeoutExpired:  # it waits for children, and one that waits for its client does not end
+                for pid in self._children():
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+
+    def _children(self) -> list[int]:
+        return [*map(int, Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split())]
 
     def _run(self, program: str, *arguments: object) -> str:
         environment = {**os.environ, "PGPASSWORD": PASSWORD}
@@ -130,3 +137,8 @@ class PostgresServer:
     def _as_owner(self) -> list[str | Path]:
         drop = [f"--reuid={OWNER}", f"--regid={OWNER}", "--clear-groups"] if os.geteuid() == 0 else []
         return ["setpriv", "--pdeathsig", "QUIT", *drop]
+
+
+def state_of(pid: int) -> str:
+    """Return the state of a process as the kernel names it: "T" if it is stopped."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
