@@ -1,4 +1,4 @@
-"""How cost grows: recall with labelled videos and with tags, a batch with its rows."""
+"""Growth of cost: recall over the number of labelled videos and of tags, a batch over its rows."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial

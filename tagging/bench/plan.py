@@ -16,7 +16,7 @@ from tagging.types import VideoRef
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How much each figure measures; more gives less spread."""
+    """Sizes and repeats of the measurements: larger ones vary less."""
 
     clips: int = 4
     titles: int = 40
