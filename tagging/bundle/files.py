@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from shutil import copyfile
 from typing import TypeVar
@@ -34,15 +35,23 @@ def write_manifest(folder: Path, draft: BundleManifest) -> BundleManifest:
     draft: the manifest, whose format, version, normalisation and files are replaced
     Returns the manifest as written. All files are synced to the disk.
     """
-    files = seal_files(folder)
-    unversioned = draft.model_copy(update={"format": FORMAT, "normalisation": VERSION, "files": files})
+    return seal(folder, draft, FORMAT, draft.created)
+
+
+def seal(folder: Path, draft: Tree, format_: int, created: datetime) -> Tree:
+    """Write the manifest of a folder as `write_manifest` does, for any kind of model; return it as written.
+
+    draft: with the fields format, version, normalisation and files, which are replaced
+    """
+    update = {"format": format_, "normalisation": VERSION, "files": _seal_files(folder)}
+    unversioned = draft.model_copy(update=update)
     digest = content_digest(unversioned.model_dump(mode="json"))
-    manifest = unversioned.model_copy(update={"version": f"{draft.created:%Y%m%dT%H%M%SZ}-{digest}"})
-    write_synced(folder / MANIFEST, manifest.model_dump_json(indent=1) + "\n")
+    manifest = unversioned.model_copy(update={"version": f"{created:%Y%m%dT%H%M%SZ}-{digest}"})
+    _write_synced(folder / MANIFEST, manifest.model_dump_json(indent=1) + "\n")
     return manifest
 
 
-def seal_files(folder: Path) -> dict[str, FileEntry]:
+def _seal_files(folder: Path) -> dict[str, FileEntry]:
     """Sync every file below a folder to the disk; return size and hash of each by its relative path."""
     paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     for path in paths:
@@ -53,7 +62,7 @@ def seal_files(folder: Path) -> dict[str, FileEntry]:
     }
 
 
-def write_synced(path: Path, text: str) -> None:
+def _write_synced(path: Path, text: str) -> None:
     """Write a text file in UTF-8 and sync it to the disk."""
     path.write_text(text, encoding="utf-8")
     _sync(path)

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import torch
 from safetensors.torch import save_file
 
-from tagging.bundle.files import artifact_errors, check_file, seal_files, validated, write_synced
+from tagging.bundle.files import artifact_errors, check_file, seal, validated
 from tagging.bundle.manifest import content_digest
 from tagging.errors import ArtifactCorruptError, ArtifactMismatchError, ArtifactNotFoundError
 from tagging.files.tensors import read_tensors
@@ -49,11 +49,7 @@ def write_model(
     pq.write_table(pa.table({"video_id": list(video_ids), "has_id": has_id}), folder / "videos.parquet")
     for name, rows in (("words", vocabulary.words), ("uploaders", vocabulary.uploaders)):
         pq.write_table(pa.table({"name": pa.array(rows, pa.string())}), folder / f"{name}.parquet")
-    unversioned = draft.model_copy(update={"format": FORMAT, "normalisation": VERSION, "files": seal_files(folder)})
-    digest = content_digest(unversioned.model_dump(mode="json"))
-    manifest = unversioned.model_copy(update={"version": f"{draft.created:%Y%m%dT%H%M%SZ}-{digest}"})
-    write_synced(folder / MANIFEST, manifest.model_dump_json(indent=1) + "\n")
-    return manifest
+    return seal(folder, draft, FORMAT, draft.created)
 
 
 def read_recommendation_manifest(folder: Path) -> RecommendationManifest:

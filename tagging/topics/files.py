@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import torch
 from safetensors.torch import save_file
 
-from tagging.bundle.files import artifact_errors, check_file, seal_files, validated, write_synced
+from tagging.bundle.files import artifact_errors, check_file, seal, validated
 from tagging.bundle.manifest import content_digest
 from tagging.errors import ArtifactCorruptError, ArtifactMismatchError, ArtifactNotFoundError
 from tagging.files.tensors import read_tensors
@@ -46,11 +46,7 @@ def write_model(
     pq.write_table(_topic_table(model.topics), folder / "topics.parquet")
     pq.write_table(pa.Table.from_pylist([asdict(group) for group in model.groups], _GROUPS), folder / "groups.parquet")
     pq.write_table(_video_table(model, video_ids, assignments), folder / "videos.parquet")
-    unversioned = draft.model_copy(update={"format": FORMAT, "normalisation": VERSION, "files": seal_files(folder)})
-    digest = content_digest(unversioned.model_dump(mode="json"))
-    manifest = unversioned.model_copy(update={"version": f"{draft.created:%Y%m%dT%H%M%SZ}-{digest}"})
-    write_synced(folder / MANIFEST, manifest.model_dump_json(indent=1) + "\n")
-    return manifest
+    return seal(folder, draft, FORMAT, draft.created)
 
 
 def read_topics_manifest(folder: Path) -> TopicsManifest:
