@@ -62,10 +62,10 @@ def listed(page: Page) -> list[str]:
 
 def empty_space(page: Page) -> float:
     """Return the height of the page below its footer, in px."""
-    height: float = page.evaluate("document.documentElement.scrollHeight")
+    height = page.evaluate("document.documentElement.scrollHeight")
     footer = page.locator("footer").bounding_box()
     assert footer is not None
-    return height - footer["y"] - footer["height"]
+    return float(height - footer["y"] - footer["height"])
 
 
 def test_the_map_opens_without_network_and_shows_the_largest_topic(desktop: OpenPage, drawn: Path) -> None:
