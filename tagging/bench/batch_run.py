@@ -6,8 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tagging.bundle.files import read_manifest
-from tagging.bundle.manifest import BundleManifest
+from tagging.bundle.manifest import BUNDLE, BundleManifest
 from tagging.errors import VideotagError
 from tagging.files.storage import Storage
 from tagging.jobs.batch import run_batch
@@ -33,7 +32,7 @@ class BatchRunner:
         """Load a bundle; raises what `load_tagger` raises."""
         seconds = StageSeconds()
         with load_tagger(bundle, seconds, reads_media=reads_media) as tagger:
-            yield cls(tagger, read_manifest(bundle), seconds)
+            yield cls(tagger, BUNDLE.read(bundle), seconds)
 
     def run(self, manifest: Path, out: Path) -> None:
         """Tag the videos of a manifest into a new folder. Raises VideotagError if a video cannot be tagged."""

@@ -10,7 +10,7 @@ from tagging.bench.figure import Curve, Figure, Row
 from tagging.bench.long_clip import write_clip
 from tagging.bench.plan import Plan
 from tagging.bench.timing import in_turn, median_cpu_s, ratios, spent_on
-from tagging.bundle.files import read_manifest
+from tagging.bundle.manifest import BUNDLE
 from tagging.config.media import MediaConfig
 from tagging.media.decode import decode
 
@@ -23,7 +23,7 @@ def measure(plan: Plan) -> list[Figure]:
 
     Raises ArtifactError for a bundle that is missing or damaged.
     """
-    config, rng = read_manifest(plan.bundle).config.media, np.random.default_rng(plan.seed)
+    config, rng = BUNDLE.read(plan.bundle).config.media, np.random.default_rng(plan.seed)
     durations = plan.sizes.durations_s
     clips = {duration: plan.folder / f"{duration}s.mp4" for duration in durations}
     for duration, clip in clips.items():

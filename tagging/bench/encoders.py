@@ -8,7 +8,7 @@ from tagging.bench.encoding_work import Work, encoding_work
 from tagging.bench.figure import Figure, Row
 from tagging.bench.plan import Plan
 from tagging.bench.timing import Spent, in_turn, median_cpu_s, median_s, ratios, spent_on
-from tagging.bundle.files import read_manifest
+from tagging.bundle.manifest import BUNDLE
 from tagging.features.factory import load_encoders
 
 VIDEOS = 4  # encoded at once: as many as a batch of decoded videos has
@@ -19,7 +19,7 @@ def measure(plan: Plan) -> list[Figure]:
 
     Raises ArtifactError for a bundle that is missing or damaged, MissingWeightsError for an encoder that is not here.
     """
-    config = read_manifest(plan.bundle).config.encoders.model_copy(update={"speech": None, "screen": None})
+    config = BUNDLE.read(plan.bundle).config.encoders.model_copy(update={"speech": None, "screen": None})
     work = encoding_work(load_encoders(config), plan.seed, VIDEOS)
     for encode in work.values():
         encode()

@@ -12,7 +12,7 @@ from tagging.bench.grown import Growth, grown
 from tagging.bench.plan import Plan
 from tagging.bench.recall_times import recall_one
 from tagging.bench.timing import Spent, StageTimes, in_turn, median_cpu_s, ratios
-from tagging.bundle.files import read_manifest
+from tagging.bundle.manifest import BUNDLE
 from tagging.config.recall import IndexConfig
 from tagging.features.factory import load_encoders
 from tagging.media.read_ahead import ReadVideo
@@ -58,9 +58,9 @@ def _tag(runner: BatchRunner, manifest: Path, repeat: int) -> None:
 def _recall_over_labelled(plan: Plan) -> Figure:
     """Return the cost of recall with the labelled videos of the bundle, or of a drawn one, grown to each size."""
     bundle = plan.bundle
-    if not len(RecallParts.load(bundle, read_manifest(bundle)).labelled.ids):
+    if not len(RecallParts.load(bundle, BUNDLE.read(bundle)).labelled.ids):
         bundle = write_bundle(plan.folder / "drawn", DRAWN_TAGS, plan.seed)
-    manifest = read_manifest(bundle)
+    manifest = BUNDLE.read(bundle)
     parts, config = RecallParts.load(bundle, manifest), manifest.config.recall
     fusion, videos = load_fusion(bundle, parts), _embedded(bundle, plan.titles())
     stages = {}
@@ -76,12 +76,12 @@ def _recall_over_tags(plan: Plan) -> Figure:
     for size in plan.sizes.tags:
         bundle = write_bundle(plan.folder / f"drawn-{size}", size, plan.seed)
         videos = videos or _embedded(bundle, plan.titles())  # all bundles have one encoder
-        stages[size] = RecallStage.load(bundle, read_manifest(bundle))
+        stages[size] = RecallStage.load(bundle, BUNDLE.read(bundle))
     return _figure(RECALL, "tags", _recalled(stages, videos or [], plan))
 
 
 def _embedded(bundle: Path, titles: Sequence[VideoRef]) -> list[VideoEmbeddings]:
-    encoders = load_encoders(read_manifest(bundle).config.encoders.of_text())
+    encoders = load_encoders(BUNDLE.read(bundle).config.encoders.of_text())
     return [video.embeddings for video in encode(encoders, [ReadVideo(title, None) for title in titles], untimed)]
 
 

@@ -8,7 +8,7 @@ from tagging.bench.figure import Curve, Figure, Ratio, Row
 from tagging.bench.machine import machine
 from tagging.bench.names import FIGURES, ONLY_FULL
 from tagging.bench.plan import Plan
-from tagging.bundle.files import read_manifest
+from tagging.bundle.manifest import BUNDLE
 from tagging.errors import MissingPackageError
 
 MEASURES: dict[str, Callable[[Plan], list[Figure]]] = {
@@ -43,7 +43,7 @@ def run(names: Sequence[str], plan: Plan) -> Report:
     A figure whose optional packages are missing is reported as unmeasured, unless it is the only one: then its
     MissingPackageError is raised. Raises what the figures raise, and ArtifactError for a missing bundle before any.
     """
-    read_manifest(plan.bundle)
+    BUNDLE.read(plan.bundle)
     about, figures, unmeasured = machine(), [], []
     for name in names:
         try:

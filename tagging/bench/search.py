@@ -11,10 +11,10 @@ from tagging.bench.figure import Curve, Figure, Row
 from tagging.bench.indexes import AgainstExact, against_exact
 from tagging.bench.plan import Plan
 from tagging.bench.timing import Spent, median_s, ratios
-from tagging.bundle.files import artifact_errors, read_manifest
 from tagging.bundle.indexes import RowIndex
-from tagging.bundle.manifest import BundleManifest
+from tagging.bundle.manifest import BUNDLE, BundleManifest
 from tagging.bundle.name_vectors import load_name_vectors
+from tagging.bundle.sealed import artifact_errors
 from tagging.config.recall import IndexConfig
 from tagging.errors import InvalidConfigError
 
@@ -28,7 +28,7 @@ def measure(plan: Plan) -> list[Figure]:
     Raises ArtifactError for a bundle that is missing or damaged, InvalidConfigError for one with too few embeddings.
     """
     rng = np.random.default_rng(plan.seed)
-    real = embeddings_of(plan.bundle, read_manifest(plan.bundle))
+    real = embeddings_of(plan.bundle, BUNDLE.read(plan.bundle))
     real = real[rng.permutation(len(real))]
     count = min(plan.sizes.searches, len(real) // 2)
     queries, real = real[:count], real[count:]

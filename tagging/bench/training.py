@@ -10,7 +10,7 @@ from tagging.bench.plan import Plan
 from tagging.bench.timing import Spent, Work, in_turn, median_cpu_s, median_s, ratios
 from tagging.bench.training_work import TrainingWork
 from tagging.bert import BertShape
-from tagging.bundle.files import read_manifest
+from tagging.bundle.manifest import BUNDLE
 from tagging.config.rank import NegativesConfig, RankerConfig
 from tagging.errors import InvalidConfigError
 from tagging.features.factory import load_encoders
@@ -24,7 +24,7 @@ def measure(plan: Plan) -> list[Figure]:
 
     Raises ArtifactError for a bundle that is missing or damaged, InvalidConfigError for one without a text encoder.
     """
-    text = load_encoders(read_manifest(plan.bundle).config.encoders.of_text()).text
+    text = load_encoders(BUNDLE.read(plan.bundle).config.encoders.of_text()).text
     if text is None:
         raise InvalidConfigError(f"{plan.bundle} has no text encoder", "give another --bundle")
     config = RankerConfig(negatives=NegativesConfig(two_hop=0, recalled=0), device="cpu", processes=1, epochs=1e-9)

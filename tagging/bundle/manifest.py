@@ -18,37 +18,29 @@ A bundle is a folder with everything that tagging needs, immutable and versioned
 A bundle is written to a temporary sibling and renamed, so an incomplete bundle never has the final name.
 """
 
-import hashlib
-import json
 import os
 from collections.abc import Mapping
-from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
 
+from tagging.bundle.sealed import Entry, Kind, SealedManifest, file_sha256
 from tagging.config.root import Config
 from tagging.types import PassageSource
 
-FORMAT = 8
 RECALL_WEIGHTS = "learnt/model.safetensors"
 RANK_WEIGHTS = "rank/towers.safetensors"
-MANIFEST = "manifest.json"
 
 
-class _Entry(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class EncoderEntry(_Entry):
+class EncoderEntry(Entry):
     fingerprint: str
     dim: int
 
 
-class ChannelEntry(_Entry):
+class ChannelEntry(Entry):
     metric: Literal["inner product"]  # of unit rows
     dim: int
     count: int
@@ -56,7 +48,7 @@ class ChannelEntry(_Entry):
     backend: str = ""  # kind of the index; "" in bundles of earlier versions
 
 
-class NamesEntry(_Entry):
+class NamesEntry(Entry):
     """Tag names encoded by the bundle's text encoder."""
 
     dim: int
@@ -72,7 +64,7 @@ class NamesEntry(_Entry):
         return rows + (rows >= start) * (end - start)
 
 
-class RecallModelEntry(_Entry):
+class RecallModelEntry(Entry):
     """Size of the recall model and of the sets of videos that it was trained and fitted on."""
 
     labels: int  # of the linear branch
@@ -82,13 +74,13 @@ class RecallModelEntry(_Entry):
     kept_for_promises: int  # other videos, which nothing was fitted on
 
 
-class ExtractorEntry(_Entry):
+class ExtractorEntry(Entry):
     """The extractor of new tags (recall/extract/extractor.py)."""
 
     titles: int  # labelled titles that it was fitted on
 
 
-class RankerEntry(_Entry):
+class RankerEntry(Entry):
     """Size of the trained ranker."""
 
     videos: int  # that the towers were trained on
@@ -96,12 +88,7 @@ class RankerEntry(_Entry):
     thresholds: int  # tags with a calibration offset of their own
 
 
-class FileEntry(_Entry):
-    sha256: str
-    bytes: int
-
-
-class SourceEntry(_Entry):
+class SourceEntry(Entry):
     """A table that the bundle was made from."""
 
     name: str
@@ -115,7 +102,7 @@ class SourceEntry(_Entry):
         return cls(name=name, sha256=file_sha256(path), columns=dict(columns))
 
 
-class TrainingEntry(_Entry):
+class TrainingEntry(Entry):
     sources: list[SourceEntry]
     packages: dict[str, str]  # versions that affect the result
     videos_read: int
@@ -125,7 +112,7 @@ class TrainingEntry(_Entry):
     videos_without_features: int
 
 
-class AdditionEntry(_Entry):
+class AdditionEntry(Entry):
     """Tags added to the catalog without training."""
 
     bundle: str  # version of the bundle they were added to
@@ -133,7 +120,7 @@ class AdditionEntry(_Entry):
     sources: list[SourceEntry]  # review tables; empty if the tags were named on the command line
 
 
-class FoldingEntry(_Entry):
+class FoldingEntry(Entry):
     """A log of labelled videos that was compacted into the bundle without training."""
 
     bundle: str  # version of the bundle they were folded into
@@ -142,14 +129,10 @@ class FoldingEntry(_Entry):
     source: SourceEntry
 
 
-class BundleManifest(_Entry):
-    format: int
-    version: str
-    created: datetime
-    normalisation: int = 1  # version of the text normalisation (tagging.text.normalise); 1: from before it was stated
+class BundleManifest(SealedManifest):
     config: Config
     encoders: dict[str, EncoderEntry]
-    readers: dict[PassageSource, str] = {}  # fingerprints of the readers that read the labelled videos
+    readers: dict[PassageSource, str] = Field(default_factory=dict)  # fingerprints, of labelled videos
     channels: dict[str, ChannelEntry]
     names: NamesEntry | None
     learnt: RecallModelEntry | None
@@ -157,24 +140,12 @@ class BundleManifest(_Entry):
     ranker: RankerEntry | None
     counts: dict[str, int]
     training: TrainingEntry
-    additions: list[AdditionEntry] = []  # first to last
-    foldings: list[FoldingEntry] = []  # first to last
-    files: dict[str, FileEntry]
+    additions: list[AdditionEntry] = Field(default_factory=list)  # first to last
+    foldings: list[FoldingEntry] = Field(default_factory=list)  # first to last
 
     def weights_fingerprint(self, file: str) -> str:
         """Return the fingerprint of a file of weights: the first 16 digits of its sha256."""
         return self.files[file].sha256[:16]
 
 
-def content_digest(manifest: Mapping[str, Any]) -> str:
-    """Return the last part of a bundle's version: 8 hex digits over the manifest without version and time.
-
-    manifest: the keys as they are in the file, so that a field with a default can be added without a new format
-    """
-    content = {key: value for key, value in manifest.items() if key not in ("version", "created")}
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
-
-
-def file_sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+BUNDLE = Kind("a bundle", BundleManifest, 8, "channels", "videotag train")

@@ -90,7 +90,7 @@ def command(
 
     videotag batch backlog.parquet --retag tagged --bundle bundles/new --out retagged
     """
-    from tagging.bundle.files import read_manifest
+    from tagging.bundle.manifest import BUNDLE
     from tagging.features.triton.client import TritonClient
     from tagging.files.storage import Storage
     from tagging.jobs.batch import Executor, run_batch
@@ -109,7 +109,7 @@ def command(
         )
     tls = options.triton_tls(triton_ca, triton_certificate, triton_key)
     folder, storage, part = bundle or paths.default_bundle(), Storage(out), Share.parse(share)
-    about = read_manifest(folder)
+    about = BUNDLE.read(folder)
     job = BatchJob(
         manifest,
         parse_columns(columns or []),

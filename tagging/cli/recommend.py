@@ -14,7 +14,7 @@ from tagging.cli.console import Format, now, print_json, print_table, progress
 
 if TYPE_CHECKING:
     from tagging.recommendation.tables import Sources
-    from tagging.recommendation.worth import Worth
+    from tagging.recommendation.two_towers.worth import Worth
 
 app = typer.Typer(help="Recommendation: what tags and embeddings add to it.", no_args_is_help=True)
 
@@ -89,8 +89,8 @@ def train_command(
     """
     from tagging.config.overrides import overridden
     from tagging.config.recommendation import TwoTowersConfig
-    from tagging.recommendation.fit import fit_recommendation
-    from tagging.recommendation.manifest import HoldoutEntry
+    from tagging.recommendation.two_towers.fit import fit_recommendation
+    from tagging.recommendation.two_towers.manifest import HoldoutEntry
     from tagging.store.features import FeatureStore
 
     settings = overridden(TwoTowersConfig(), config or [])
@@ -126,7 +126,7 @@ def evaluate_command(
 
     videotag recommend evaluate towers/new --manifest videos.parquet --interactions watched.parquet
     """
-    from tagging.recommendation.evaluate import evaluate_recommendation
+    from tagging.recommendation.two_towers.evaluate import evaluate_recommendation
 
     report = evaluate_recommendation(model, _sources(manifest, interactions, columns))
     if output is Format.json:
@@ -160,7 +160,7 @@ def candidates_command(
     videotag recommend candidates towers/monday --manifest today.jsonl --interactions watched.parquet --for videos
     """
     from tagging.manifests.read import parse_columns
-    from tagging.recommendation.candidates import find_candidates
+    from tagging.recommendation.two_towers.candidates import find_candidates
     from tagging.store.features import FeatureStore
 
     store = FeatureStore(features or paths.features())
@@ -212,7 +212,7 @@ def worth_command(
     """
     from tagging.config.overrides import overridden
     from tagging.config.recommendation import TwoTowersConfig
-    from tagging.recommendation.worth import recommendation_worth
+    from tagging.recommendation.two_towers.worth import recommendation_worth
     from tagging.store.features import FeatureStore
 
     found = recommendation_worth(

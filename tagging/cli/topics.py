@@ -154,9 +154,10 @@ def show_command(
 
     videotag topics show topics/monday 17 --format json
     """
-    from tagging.topics.files import read_topics, read_topics_manifest
+    from tagging.topics.files import read_topics
+    from tagging.topics.manifest import TOPIC_MODEL
 
-    manifest = read_topics_manifest(model)
+    manifest = TOPIC_MODEL.read(model)
     every, groups = read_topics(model)
     ordered = sorted(every, key=lambda found: (-found.videos, found.id))
     if topic is not None:

@@ -12,9 +12,8 @@ from rank.precision_control import HeldOutPredictions
 from rank.reliability import Reliability, reliability
 from recall.channels.uploader import UploaderTags
 from recall.evaluate import Proposal, lost_without, recall_row
-from tagging.bundle.files import read_manifest
 from tagging.bundle.labelled_videos import uploader_numbers
-from tagging.bundle.manifest import BundleManifest
+from tagging.bundle.manifest import BUNDLE, BundleManifest
 from tagging.errors import InvalidManifestError
 from tagging.evaluation.calibration import calibration_row, precision_rows
 from tagging.evaluation.predictions import EvaluationVideo, PredictionCollector, PredictionWriter, Row, true_tags
@@ -75,7 +74,7 @@ def evaluate(
     """
     if figure is not None:
         require_figure(figure)
-    manifest = read_manifest(bundle)
+    manifest = BUNDLE.read(bundle)
     rows = _choose_rows(list(read_labelled(manifests, columns)), manifest, held_out, split)
     tagged = [row for row in rows if any(tag.strip() for tag in row.tags)]
     recall_stage = RecallStage.load(bundle, manifest)

@@ -31,7 +31,7 @@ import ray
 import ray.data
 from ray.data import ActorPoolStrategy, DataContext
 
-from tagging.bundle.files import read_manifest
+from tagging.bundle.manifest import BUNDLE
 from tagging.errors import BackendUnavailableError, VideotagError
 from tagging.features.factory import load_encoders
 from tagging.files.storage import Storage
@@ -178,7 +178,7 @@ class _Encoder:
 
     def __init__(self, bundle: str) -> None:
         self._seconds = StageSeconds()
-        self._encoders = load_encoders(read_manifest(Path(bundle)).config.encoders)
+        self._encoders = load_encoders(BUNDLE.read(Path(bundle)).config.encoders)
 
     def __call__(self, table: pa.Table) -> pa.Table:
         number, (work, read, seconds) = _value(table)

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from rank.contrastive import ContrastiveRanker, save_tags
 from recall.channels.tag_similarity import TagSimilarity
 from recall.model import RecallModel, save_tag_rows
-from tagging.bundle.files import copy_missing_files, read_manifest, write_manifest
+from tagging.bundle.files import copy_missing_files
 from tagging.bundle.indexes import build_tag_index
-from tagging.bundle.manifest import AdditionEntry, BundleManifest, ChannelEntry, NamesEntry, SourceEntry
+from tagging.bundle.manifest import BUNDLE, AdditionEntry, BundleManifest, ChannelEntry, NamesEntry, SourceEntry
 from tagging.bundle.name_vectors import load_class_tags, load_name_vectors, save_class_tags, save_name_vectors
 from tagging.errors import InvalidTagsError
 from tagging.features.base import ClassPredictor
@@ -77,7 +77,7 @@ def add_tags(
     """
     require_new(out)
     names = [*names, *(read_accepted_tags(table) if table else ())]
-    manifest = read_manifest(bundle)
+    manifest = BUNDLE.read(bundle)
     before = TagCatalog.load(bundle / "catalog.parquet")
     added = new_names(names, before)
     encoders = load_encoders(manifest.config.encoders)
@@ -102,7 +102,7 @@ def add_tags(
             "counts": {**manifest.counts, "tags": len(catalog)},
             "additions": [*manifest.additions, addition],
         }
-        written = write_manifest(folder, manifest.model_copy(update=changed))
+        written = BUNDLE.seal(folder, manifest.model_copy(update=changed))
     for warning in (warning for name in added for warning in not_found_warning([name])):
         logger.warning("%s", warning)
     if not _finds_names(manifest):

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 
-from tagging.bundle.files import read_manifest
 from tagging.bundle.labelled_videos import LabelledVideos
+from tagging.bundle.manifest import BUNDLE
 from tagging.errors import InvalidAliasesError
 from tagging.maintenance.review_table import accepted_rows, write_table
 from tagging.tags.alias_proposals import AliasRule, Proposal, propose
@@ -19,7 +19,7 @@ EVIDENCE = tuple(field.name for field in fields(Proposal) if field.name not in D
 
 def propose_bundle_aliases(bundle: Path) -> list[Proposal]:
     """Return the alias proposals for a bundle's catalog; ArtifactError for a bundle that is missing or damaged."""
-    read_manifest(bundle)
+    BUNDLE.read(bundle)
     catalog, labelled = TagCatalog.load(bundle / "catalog.parquet"), LabelledVideos.load(bundle / "videos.parquet")
     uploaders = labelled.uploader_numbers()
     graph = build_graph(labelled.tags, len(catalog), uploaders)

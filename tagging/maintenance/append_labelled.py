@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tagging.bundle.files import read_manifest
+from tagging.bundle.manifest import BUNDLE
 from tagging.errors import InvalidManifestError
 from tagging.features.extract import extract
 from tagging.features.factory import load_encoders
@@ -49,7 +49,7 @@ def append_labelled(
     the same is skipped.
     Raises InvalidManifestError if no video has a tag, and the errors of `LabelledFileLog.open`.
     """
-    manifest = read_manifest(bundle)
+    manifest = BUNDLE.read(bundle)
     known = TagCatalog.load(bundle / "catalog.parquet").rows_by_spelling
     encoders = load_encoders(manifest.config.encoders)
     check_encoders(manifest, encoders)

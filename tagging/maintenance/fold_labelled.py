@@ -12,10 +12,10 @@ import numpy as np
 from scipy import sparse
 
 from recall.index.factory import build_index
-from tagging.bundle.files import copy_missing_files, read_manifest, write_manifest
+from tagging.bundle.files import copy_missing_files
 from tagging.bundle.indexes import RowIndex
 from tagging.bundle.labelled_videos import LabelledVideos
-from tagging.bundle.manifest import BundleManifest, ChannelEntry, FoldingEntry, SourceEntry
+from tagging.bundle.manifest import BUNDLE, BundleManifest, ChannelEntry, FoldingEntry, SourceEntry
 from tagging.files.atomic import atomic_folder, require_new
 from tagging.pipeline.labelled_updates import apply_updates
 from tagging.pipeline.load import stated_fingerprints
@@ -44,7 +44,7 @@ def fold_labelled(bundle: Path, log: Path, out: Path, progress: Progress, *, cre
     served. Raises OutputExistsError before any work if `out` exists.
     """
     require_new(out)
-    manifest, updates = read_manifest(bundle), read_labelled_log(log)
+    manifest, updates = BUNDLE.read(bundle), read_labelled_log(log)
     parts = RecallParts.load(bundle, manifest)
     recall_stage = RecallStage.of(parts, None, manifest.config.recall)
     report = apply_updates(recall_stage, updates, stated_fingerprints(manifest))
@@ -65,7 +65,7 @@ def fold_labelled(bundle: Path, log: Path, out: Path, progress: Progress, *, cre
             "counts": {**manifest.counts, "videos": len(labelled.ids), "pairs": len(labelled.tags.tag_rows)},
             "foldings": [*manifest.foldings, folding],
         }
-        written = write_manifest(folder, manifest.model_copy(update=changed))
+        written = BUNDLE.seal(folder, manifest.model_copy(update=changed))
     return FoldReport(str(out), written.version, report.added, report.removed, report.without_votes, len(labelled.ids))
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from tagging.bundle.files import read_manifest
+from tagging.bundle.manifest import BUNDLE
 from tagging.errors import MissingPackageError
 
 
@@ -19,9 +19,7 @@ def drop_unused_collections(uri: str, bundles: Sequence[Path], dry_run: bool) ->
         raise MissingPackageError(
             f"the index backend milvus needs {error.name}", 'install it with: pip install "videotag[milvus]"'
         ) from error
-    used = {
-        saved_collection(bundle / "channels" / name) for bundle in bundles for name in read_manifest(bundle).channels
-    }
+    used = {saved_collection(bundle / "channels" / name) for bundle in bundles for name in BUNDLE.read(bundle).channels}
     unused = [name for name in collections_at(uri) if name not in used]
     if not dry_run:
         drop_collections(uri, unused)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
 
-from tagging.bundle.files import read_manifest
+from tagging.bundle.manifest import BUNDLE
 from tagging.errors import InvalidManifestError, InvalidTagsError
 from tagging.maintenance.batch_results import read_new_tags
 from tagging.maintenance.review_table import accepted_rows, write_table
@@ -29,7 +29,7 @@ def propose_new_tags(
     columns: field -> column of the manifest, if they differ.
     Raises InvalidResultsError, InvalidManifestError, and ArtifactError for a bundle that is missing or damaged.
     """
-    read_manifest(bundle)
+    BUNDLE.read(bundle)
     catalog = TagCatalog.load(bundle / "catalog.parquet")
     tagged = {video_id: tags for video_id, tags in read_new_tags(results) if tags}
     videos = _read_tagged_videos(manifest, columns or {}, tagged) if manifest else {}

@@ -3,9 +3,9 @@
 from itertools import chain
 from pathlib import Path
 
-from tagging.bundle.files import artifact_errors
 from tagging.bundle.manifest import BundleManifest
 from tagging.bundle.name_vectors import load_word_vectors
+from tagging.bundle.sealed import artifact_errors
 from tagging.features.base import ClassPredictor
 from tagging.features.factory import Encoders
 from tagging.features.names import Linker, class_words

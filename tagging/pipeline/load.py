@@ -10,8 +10,8 @@ from rank.fusion import NoisyOrRanker
 from rank.precision_control import HeldOutPredictions
 from rank.recall_probability import RecallProbabilityRanker
 from tagging import paths
-from tagging.bundle.files import artifact_errors, read_manifest
-from tagging.bundle.manifest import BundleManifest, EncoderEntry
+from tagging.bundle.manifest import BUNDLE, BundleManifest, EncoderEntry
+from tagging.bundle.sealed import artifact_errors
 from tagging.errors import ArtifactMismatchError
 from tagging.features.factory import Encoders, load_encoders
 from tagging.media.pool import DecodePool
@@ -47,7 +47,7 @@ def load_tagger(
     does not hold the models of the bundle, BackendUnavailableError if it is away.
     """
     folder = paths.default_bundle() if folder is None else folder
-    manifest = read_manifest(folder)
+    manifest = BUNDLE.read(folder)
     configured = manifest.config.encoders
     encoders = load_encoders(configured if reads_media else configured.of_text(), triton)
     check_encoders(manifest, encoders)
@@ -56,7 +56,7 @@ def load_tagger(
         ranker = load_ranker(folder, manifest, encoders, None if triton is None else "cpu")
         predictions = load_held_out_predictions(folder, manifest)
     except Exception:
-        read_manifest(folder)  # names a file damaged since, whatever the library reported
+        BUNDLE.read(folder)  # names a file damaged since, whatever the library reported
         raise
     models = PipelineModels(encoders, recall_stage, ranker)
     if triton is not None:

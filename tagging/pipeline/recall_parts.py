@@ -28,11 +28,11 @@ from recall.neighbours.search import TextSearch, VideoSearch
 from recall.neighbours.store import NeighbourStore
 from recall.neighbours.table import LabelledTable
 from recall.tower import TowerForward
-from tagging.bundle.files import artifact_errors
 from tagging.bundle.indexes import RowIndex
 from tagging.bundle.labelled_videos import LabelledVideos
 from tagging.bundle.manifest import BundleManifest, NamesEntry
 from tagging.bundle.name_vectors import load_class_tags, load_name_vectors
+from tagging.bundle.sealed import artifact_errors
 from tagging.config.recall import RecallConfig
 from tagging.tags.catalog import TagCatalog
 from tagging.text.normalise import normalise

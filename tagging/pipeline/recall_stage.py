@@ -13,8 +13,8 @@ from recall.fusion import Fusion, top_candidates
 from recall.merge import merge
 from recall.neighbours.store import NeighbourStore
 from recall.query import RecallQuery
-from tagging.bundle.files import artifact_errors
 from tagging.bundle.manifest import BundleManifest
+from tagging.bundle.sealed import artifact_errors
 from tagging.config.recall import RecallConfig
 from tagging.pipeline.recall_parts import RecallParts, load_fusion
 from tagging.tags.catalog import TagCatalog

@@ -6,13 +6,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from tagging.features.extract import extract
-from tagging.features.factory import load_encoders
 from tagging.media.read_ahead import Failure
-from tagging.pipeline.load import check_fingerprints, load_tagger
+from tagging.pipeline.feature_reader import FeatureReader
+from tagging.pipeline.load import load_tagger
 from tagging.progress import Progress
 from tagging.store.features import FeatureStore
-from tagging.topics.files import read_model, read_topics_manifest
+from tagging.topics.files import read_model
+from tagging.topics.manifest import TOPIC_MODEL
 from tagging.topics.model import Topic
 from tagging.topics.representation import HALVES
 from tagging.topics.space import certain
@@ -46,16 +46,11 @@ def assign_topics(
         compared by their content alone
     Raises ArtifactError for a model or bundle that is missing, damaged or of other encoders.
     """
-    manifest = read_topics_manifest(folder)
-    needs_media = any(video.video.uri is not None for video in videos)
-    configured = manifest.encoders_config
-    encoders = load_encoders(configured if needs_media else configured.of_text())
-    check_fingerprints(f"topic model {manifest.version}", manifest.encoders, encoders)
+    manifest = TOPIC_MODEL.read(folder)
+    refs = [video.video for video in videos]
+    reader = FeatureReader.of_model(f"topic model {manifest.version}", manifest.origin, refs)
     model = read_model(folder, manifest)
-    extraction = extract([video.video for video in videos], encoders, manifest.media, store, progress)
-    for failure in extraction.failures:
-        logger.warning("%s: media skipped: %s", failure.video.video_id, failure.error.message)
-    rows = model.space.represent(extraction.embeddings, _tags(videos, bundle, progress))
+    rows = model.space.represent(reader.read(refs, store, progress), _tags(videos, bundle, progress))
     found = model.assign(rows)
     return [
         VideoTopics(

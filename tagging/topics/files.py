@@ -1,6 +1,5 @@
 """Files of a topic model: written with the manifest last, and read only if every file is intact."""
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,22 +10,17 @@ import pyarrow.parquet as pq
 import torch
 from safetensors.torch import save_file
 
-from tagging.bundle.files import artifact_errors, check_file, seal, validated
-from tagging.bundle.manifest import content_digest
-from tagging.errors import ArtifactCorruptError, ArtifactMismatchError, ArtifactNotFoundError
 from tagging.files.tensors import read_tensors
 from tagging.store.topic_video import AssignedVideo
 from tagging.tags.catalog import TagCatalog
-from tagging.text.normalise import VERSION
 from tagging.topics.assignment import Assignments
-from tagging.topics.manifest import FORMAT, MANIFEST, TopicsManifest
+from tagging.topics.manifest import TOPIC_MODEL, TopicsManifest
 from tagging.topics.mmoe import Mmoe
 from tagging.topics.model import Topic, TopicGroup, TopicModel
 from tagging.topics.naming import Example
 from tagging.topics.space import TopicSpace
 from tagging.types import FloatRows
 
-FIT_AGAIN = "restore the folder, or run `videotag topics fit` again"
 WEIGHTS = "model.safetensors"
 
 
@@ -36,7 +30,7 @@ def write_model(
     """Write all files of a model into a folder; return the manifest as written.
 
     video_ids, assignments: of the pool
-    draft: the manifest, whose format, version, normalisation and files are replaced
+    draft: the manifest before it is sealed
     """
     tensors = {f"mmoe.{key}": value for key, value in model.space.mmoe.state_dict().items()}
     tensors |= {"centres": torch.from_numpy(model.centres), "tag_vectors": torch.from_numpy(model.space.tag_vectors)}
@@ -46,40 +40,12 @@ def write_model(
     pq.write_table(_topic_table(model.topics), folder / "topics.parquet")
     pq.write_table(pa.Table.from_pylist([asdict(group) for group in model.groups], _GROUPS), folder / "groups.parquet")
     pq.write_table(_video_table(model, video_ids, assignments), folder / "videos.parquet")
-    return seal(folder, draft, FORMAT, draft.created)
-
-
-def read_topics_manifest(folder: Path) -> TopicsManifest:
-    """Return the manifest of an intact model: of this format, and every file exists and has the stated hash.
-
-    Raises ArtifactNotFoundError, ArtifactMismatchError for another format or text normalisation, and
-    ArtifactCorruptError.
-    """
-    tree = _read_json(folder)
-    found = tree.get("format") if isinstance(tree, dict) else None
-    if not isinstance(tree, dict) or found != FORMAT or "lineage" not in tree:
-        raise ArtifactMismatchError(
-            f"{folder}: no topic model of format {FORMAT}, found format {found!r}",
-            "give a folder of `videotag topics fit`; one of another version is fitted again",
-        )
-    manifest = validated(TopicsManifest, tree, folder / MANIFEST, FIT_AGAIN)
-    if not manifest.version.endswith(f"-{content_digest(tree)}"):
-        raise ArtifactCorruptError(
-            f"{folder / MANIFEST} was changed after the topic model {manifest.version} was made", FIT_AGAIN
-        )
-    if manifest.normalisation != VERSION:
-        raise ArtifactMismatchError(
-            f"{folder}: topic model of text normalisation {manifest.normalisation}, this videotag reads {VERSION}",
-            "fit it again: its tags were merged by other rules",
-        )
-    for name, entry in manifest.files.items():
-        check_file(folder, name, entry, FIT_AGAIN)
-    return manifest
+    return TOPIC_MODEL.seal(folder, draft)
 
 
 def read_model(folder: Path, manifest: TopicsManifest) -> TopicModel:
     """Read the model of a checked folder. Raises ArtifactCorruptError for files that do not fit together."""
-    with artifact_errors(folder, FIT_AGAIN):
+    with TOPIC_MODEL.loading(folder):
         tensors, _ = read_tensors(folder / WEIGHTS)
         mmoe = Mmoe(manifest.modalities, manifest.tasks, manifest.config.mmoe)
         mmoe.load_state_dict(
@@ -102,7 +68,7 @@ def read_model(folder: Path, manifest: TopicsManifest) -> TopicModel:
 
 def read_topics(folder: Path) -> tuple[tuple[Topic, ...], tuple[TopicGroup, ...]]:
     """Read the topics and their groups without the weights. Raises ArtifactCorruptError for other tables."""
-    with artifact_errors(folder, FIT_AGAIN):
+    with TOPIC_MODEL.loading(folder):
         return (
             tuple(_topic(row) for row in pq.read_table(folder / "topics.parquet").to_pylist()),
             tuple(
@@ -114,13 +80,13 @@ def read_topics(folder: Path) -> tuple[tuple[Topic, ...], tuple[TopicGroup, ...]
 
 def read_centres(folder: Path) -> FloatRows:
     """Read the centres (K, W) in the order of the topics. Raises ArtifactCorruptError for other tensors."""
-    with artifact_errors(folder, FIT_AGAIN):
+    with TOPIC_MODEL.loading(folder):
         return np.asarray(read_tensors(folder / WEIGHTS)[0]["centres"].numpy())
 
 
 def read_videos(folder: Path) -> Iterator[AssignedVideo]:
     """Yield the videos that a model was fitted on with their topics. Raises ArtifactCorruptError for another table."""
-    with artifact_errors(folder, FIT_AGAIN):
+    with TOPIC_MODEL.loading(folder):
         for batch in pq.ParquetFile(folder / "videos.parquet").iter_batches():
             for row in batch.to_pylist():
                 yield AssignedVideo(row["video_id"], tuple(zip(row["topics"], row["similarities"], strict=True)))
@@ -173,15 +139,3 @@ def _video_table(model: TopicModel, video_ids: Sequence[str], assignments: Assig
             "similarities": pa.array([[value for _, value in found] for found in of_videos], pa.list_(pa.float32())),
         }
     )
-
-
-def _read_json(folder: Path) -> object:
-    path = folder / MANIFEST
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise ArtifactNotFoundError(
-            f"{folder} is no topic model: it has no {MANIFEST}", "make one with `videotag topics fit`"
-        ) from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise ArtifactCorruptError(f"{path} cannot be read: {error}", FIT_AGAIN) from error

@@ -1,6 +1,5 @@
 """Fitting of a topic model: manifests → features of a bundle's encoders → topics → folder."""
 
-import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,25 +7,20 @@ from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from tagging.bundle.files import read_manifest
-from tagging.bundle.manifest import BundleManifest, EncoderEntry, SourceEntry
-from tagging.config.encoders import EncodersConfig
+from tagging.bundle.manifest import SourceEntry
 from tagging.config.topics import TopicsConfig
 from tagging.errors import InvalidManifestError
-from tagging.features.extract import extract
-from tagging.features.factory import Encoders, load_encoders
 from tagging.files.atomic import atomic_folder, require_new
 from tagging.manifests.read import read_categorised
-from tagging.pipeline.load import check_encoders, check_fingerprints
+from tagging.pipeline.feature_reader import FeatureReader
+from tagging.pipeline.load import check_fingerprints
 from tagging.progress import Progress, Stopwatch
 from tagging.store.features import FeatureStore
-from tagging.topics.files import read_model, read_topics_manifest, write_model
+from tagging.topics.files import read_model, write_model
 from tagging.topics.learn import EarlierModel, Learnt, learn_topics
-from tagging.topics.manifest import FORMAT, LineageEntry, TopicsManifest
+from tagging.topics.manifest import TOPIC_MODEL, LineageEntry, TopicsManifest
 from tagging.topics.pool import Pool
 from tagging.types import CategorisedVideo, VideoEmbeddings
-
-logger = logging.getLogger(__name__)
 
 PACKAGES = ("videotag", "numpy", "scipy", "torch", "faiss-cpu")
 
@@ -68,58 +62,45 @@ def fit_topics(
     watch = Stopwatch()
     with watch("read manifests"):
         videos, skipped = _read(manifests, columns)
+    refs = [video.video for video in videos]
     with watch("load encoders"):
-        sources = _load(bundle, previous, needs_media=any(video.video.uri is not None for video in videos))
+        reader = FeatureReader.of_bundle(bundle, refs)
+        version_before, earlier = (None, None) if previous is None else _earlier(previous, reader)
     with watch("extract features"):
-        refs = [video.video for video in videos]
-        extraction = extract(refs, sources.encoders, sources.bundle.config.media, store, progress)
-        for failure in extraction.failures:
-            logger.warning("%s: media skipped: %s", failure.video.video_id, failure.error.message)
+        embeddings = reader.read(refs, store, progress)
     with watch("learn topics"):
-        learnt = learn_topics(Pool(videos, extraction.embeddings), config, progress, sources.earlier)
+        learnt = learn_topics(Pool(videos, embeddings), config, progress, earlier)
+    lineage = learnt.lineage
     with watch("write"), atomic_folder(out) as folder:
-        draft = _draft(learnt, sources, config, created).model_copy(
-            update={
-                "sources": [SourceEntry.of(path, columns) for path in manifests],
-                "counts": {**_counts(learnt, videos, extraction.embeddings), **skipped},
-            }
+        draft = TopicsManifest(
+            created=created,
+            origin=reader.origin,
+            config=config,
+            modalities=learnt.model.space.mmoe.dims,
+            tasks=learnt.model.space.mmoe.tasks,
+            thresholds=dict(learnt.model.thresholds),
+            lineage=LineageEntry(
+                previous=version_before,
+                drift=lineage.drift,
+                born=lineage.born,
+                died=lineage.died,
+                next_id=lineage.next_id,
+            ),
+            sources=[SourceEntry.of(path, columns) for path in manifests],
+            counts={**_counts(learnt, videos, embeddings), **skipped},
+            packages={name: version(name) for name in PACKAGES},
         )
         manifest = write_model(folder, learnt.model, [ref.video_id for ref in refs], learnt.assignments, draft)
-    lineage = learnt.lineage
     return FitReport(
         str(out), manifest.version, manifest.counts, lineage.drift, lineage.born, lineage.died, watch.seconds
     )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Sources:
-    """The artifacts that a fit starts from."""
-
-    bundle: BundleManifest
-    configured: EncodersConfig
-    encoders: Encoders
-    previous: str | None  # version of the earlier model
-    earlier: EarlierModel | None
-
-
-def _load(bundle: Path, previous: Path | None, *, needs_media: bool) -> _Sources:
-    """Load the encoders of a bundle, without readers of passages, and the previous model.
-
-    needs_media: False loads the text encoder alone
-    """
-    manifest = read_manifest(bundle)
-    unread = {"speech": None, "screen": None}
-    configured = manifest.config.encoders.model_copy(update=unread)
-    if not needs_media:
-        configured = configured.of_text()
-    before = None if previous is None else read_topics_manifest(previous)
-    encoders = load_encoders(configured)
-    check_encoders(manifest, encoders)
-    if previous is None or before is None:
-        return _Sources(manifest, configured, encoders, None, None)
-    check_fingerprints(f"topic model {before.version}", before.encoders, encoders)
-    earlier = EarlierModel(read_model(previous, before), before.lineage.next_id)
-    return _Sources(manifest, configured, encoders, before.version, earlier)
+def _earlier(previous: Path, reader: FeatureReader) -> tuple[str, EarlierModel]:
+    """Return the version of the previous model, and the model."""
+    manifest = TOPIC_MODEL.read(previous)
+    check_fingerprints(f"topic model {manifest.version}", manifest.origin.encoders, reader.encoders)
+    return manifest.version, EarlierModel(read_model(previous, manifest), manifest.lineage.next_id)
 
 
 def _read(manifests: Sequence[Path], columns: Mapping[str, str]) -> tuple[list[CategorisedVideo], dict[str, int]]:
@@ -130,39 +111,6 @@ def _read(manifests: Sequence[Path], columns: Mapping[str, str]) -> tuple[list[C
     if not videos:
         raise InvalidManifestError(f"none of the {len(rows)} rows is of the split train", "give videos without a split")
     return videos, {"videos_of_other_splits": len(rows) - len(videos)}
-
-
-def _draft(learnt: Learnt, sources: _Sources, config: TopicsConfig, created: datetime) -> TopicsManifest:
-    """Return the manifest without tables and counts, and without what `write_model` adds."""
-    space, lineage = learnt.model.space, learnt.lineage
-    return TopicsManifest(
-        format=FORMAT,
-        version="",
-        created=created,
-        normalisation=sources.bundle.normalisation,
-        config=config,
-        bundle=sources.bundle.version,
-        media=sources.bundle.config.media,
-        encoders_config=sources.configured,
-        encoders={
-            name: EncoderEntry(fingerprint=encoder.fingerprint, dim=encoder.dim)
-            for name, encoder in sources.encoders.present().items()
-        },
-        modalities=space.mmoe.dims,
-        tasks=space.mmoe.tasks,
-        thresholds=dict(learnt.model.thresholds),
-        counts={},
-        lineage=LineageEntry(
-            previous=sources.previous,
-            drift=lineage.drift,
-            born=lineage.born,
-            died=lineage.died,
-            next_id=lineage.next_id,
-        ),
-        sources=[],
-        packages={name: version(name) for name in PACKAGES},
-        files={},
-    )
 
 
 def _counts(

@@ -14,8 +14,8 @@ from typing import Literal
 
 from tagging.errors import ArtifactMismatchError
 from tagging.store.topic_video import AssignedVideo
-from tagging.topics.files import read_topics, read_topics_manifest, read_videos
-from tagging.topics.manifest import TopicsManifest
+from tagging.topics.files import read_topics, read_videos
+from tagging.topics.manifest import TOPIC_MODEL, TopicsManifest
 from tagging.topics.model import Topic
 from tagging.topics.trends import PeriodCounts, Trend, find_trends
 
@@ -56,11 +56,11 @@ def report_trends(model: Path, previous: Path | None, activity: Activity | None)
     previous: the model that it was fitted after; activity: takes the place of the pools for uploads
     Raises ArtifactError for a model that is missing or damaged, and ArtifactMismatchError for another previous model.
     """
-    manifest = read_topics_manifest(model)
+    manifest = TOPIC_MODEL.read(model)
     topics, _ = read_topics(model)
     report = TrendReport(manifest.version, manifest.lineage.previous, _fates(topics, manifest), (), ())
     if previous is not None:
-        _require_previous(manifest, model, read_topics_manifest(previous))
+        _require_previous(manifest, model, TOPIC_MODEL.read(previous))
         died = set(manifest.lineage.died)
         report = replace(report, ended=tuple(topic for topic in read_topics(previous)[0] if topic.id in died))
     ids = [topic.id for topic in topics]

@@ -13,10 +13,9 @@ import numpy as np
 from rank.recall_probability import RecallProbabilityRanker
 from recall.channels.tag_similarity import TagSimilarity
 from recall.query import RecallQuery
-from tagging.bundle.files import write_manifest
 from tagging.bundle.indexes import build_video_indexes
 from tagging.bundle.manifest import (
-    FORMAT,
+    BUNDLE,
     BundleManifest,
     ChannelEntry,
     EncoderEntry,
@@ -132,7 +131,7 @@ def train(
         sources += [SourceEntry.of(aliases, {})] if aliases else []
         with watch("write bundle"):
             draft = _draft_manifest(training_set, trained, _training_entry(sources, selected), run, created)
-            manifest = write_manifest(folder, draft)
+            manifest = BUNDLE.seal(folder, draft)
     counts = manifest.training.model_dump(exclude={"sources", "packages"})
     return TrainingReport(str(out), manifest.version, {**manifest.counts, **counts}, watch.seconds)
 
@@ -230,10 +229,8 @@ def _write_indexes(
 def _draft_manifest(
     training_set: TrainingSet, trained: _Trained, training: TrainingEntry, run: _Run, created: datetime
 ) -> BundleManifest:
-    """Return the manifest without version and files, which `write_manifest` adds."""
+    """Return the manifest without what sealing adds."""
     return BundleManifest(
-        format=FORMAT,
-        version="",
         created=created,
         config=run.config,
         encoders=encoder_entries(run.encoders),
@@ -249,7 +246,6 @@ def _draft_manifest(
             "pairs": len(training_set.labelled.tags.tag_rows),
         },
         training=training,
-        files={},
     )
 
 

@@ -15,9 +15,8 @@ from typing import Literal
 
 from rank.contrastive import ContrastiveRanker
 from recall.model import RecallModel
-from tagging.bundle.files import artifact_errors
-from tagging.bundle.files import read_manifest as read_bundle_manifest
-from tagging.bundle.manifest import RANK_WEIGHTS, RECALL_WEIGHTS, BundleManifest
+from tagging.bundle.manifest import BUNDLE, RANK_WEIGHTS, RECALL_WEIGHTS, BundleManifest
+from tagging.bundle.sealed import artifact_errors
 from tagging.errors import InvalidConfigError, OutputExistsError, OutputUnwritableError
 from tagging.features.factory import Encoders, load_encoders
 from tagging.files.atomic import partial_folder, require_folder
@@ -65,7 +64,7 @@ def export_bundle(bundle: Path, repository: Path, progress: Progress) -> list[Ex
     """
     check_packages()
     require_folder(repository)
-    manifest = read_bundle_manifest(bundle)
+    manifest = BUNDLE.read(bundle)
     encoders = _encoders(manifest)
     graphs = [*encoder_graphs(encoders), *_learnt_graphs(bundle, manifest, encoders)]
     if not graphs:

@@ -21,7 +21,7 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from tagging.bundle.manifest import file_sha256
+from tagging.bundle.sealed import file_sha256
 from tagging.errors import ArtifactCorruptError, ArtifactNotFoundError, InvalidConfigError
 from tagging.features.triton.contract import ModelSpec
 from tagging.triton.graph_files import Arrays

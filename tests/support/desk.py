@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tagging.bundle.files import read_manifest
+from tagging.bundle.manifest import BUNDLE
 from tagging.pipeline.class_links import load_linker
 from tagging.pipeline.tag_overlay import TagOverlay
 from tagging.pipeline.tagger import Tagger
@@ -22,7 +22,7 @@ class Desk:
     def __init__(self, tagger: Tagger, bundle: Path) -> None:
         self.first = self.tagger = tagger
         catalog = TagCatalog.load(bundle / "catalog.parquet")
-        linker = partial(load_linker, bundle, read_manifest(bundle), tagger.models.encoders, catalog)
+        linker = partial(load_linker, bundle, BUNDLE.read(bundle), tagger.models.encoders, catalog)
         self.overlay = TagOverlay(tagger.models, linker)
         self.history = EditHistory.over(CatalogIndex(catalog))
 

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from tagging.bundle.files import read_manifest, write_manifest
+from tagging.bundle.manifest import BUNDLE
 from tagging.tools.starter.build import ClassTables
 
 YOUTUBE8M = [
@@ -30,10 +30,10 @@ YOUTUBE8M = [
 def without_extractor(starter: Path, out: Path) -> None:
     """Write a copy of a starter bundle that extracts nothing."""
     shutil.copytree(starter, out)
-    manifest = read_manifest(out)
+    manifest = BUNDLE.read(out)
     shutil.rmtree(out / "extract")
     (out / "manifest.json").unlink()
-    write_manifest(out, manifest.model_copy(update={"extractor": None}))
+    BUNDLE.seal(out, manifest.model_copy(update={"extractor": None}))
 
 
 def write_label_lists(folder: Path) -> Path:

@@ -8,7 +8,7 @@ import numpy as np
 
 from tagging.config.recommendation import TwoTowersConfig
 from tagging.ragged import TagLists
-from tagging.recommendation.learn import Catalog
+from tagging.recommendation.tables import Catalog
 from tagging.types import LabelledVideo, VideoEmbeddings, VideoRef
 
 GROUPS, GROUP = 6, 12  # videos of a group

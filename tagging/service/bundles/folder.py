@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from tagging.bundle.manifest import MANIFEST
+from tagging.bundle.sealed import MANIFEST
 from tagging.errors import ArtifactNotFoundError, InvalidConfigError
 from tagging.service.bundles.loaded_bundle import LoadedBundle
 

@@ -12,8 +12,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 
-from tagging.bundle.files import read_manifest
-from tagging.bundle.manifest import BundleManifest
+from tagging.bundle.manifest import BUNDLE, BundleManifest
 from tagging.concurrency import BackgroundTasks
 from tagging.errors import ArtifactCorruptError, BackendUnavailableError, BusyError, ConflictError
 from tagging.pipeline.load import load_tagger
@@ -178,7 +177,7 @@ class BundleRegistry:
 
 def _verified_manifest(folder: Path, version: str) -> BundleManifest:
     """The manifest of a bundle that was just loaded, with every file hash checked again: the folder did not change."""
-    manifest = read_manifest(folder)
+    manifest = BUNDLE.read(folder)
     if manifest.version != version:
         raise ArtifactCorruptError(
             f"{folder} was replaced by another bundle, {manifest.version}, while {version} was loaded", "try again"

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tagging.bundle.manifest import file_sha256
+from tagging.bundle.sealed import file_sha256
 from tagging.config.profiles import load_config
 from tagging.config.root import Config
 from tagging.errors import InvalidConfigError, InvalidManifestError

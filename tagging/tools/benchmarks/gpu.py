@@ -19,7 +19,7 @@ from tagging.bench.figure import Row
 from tagging.bench.training import TINY_BERT
 from tagging.bench.training_work import TrainingWork
 from tagging.bert import BertShape
-from tagging.bundle.files import read_manifest
+from tagging.bundle.manifest import BUNDLE
 from tagging.config.rank import NegativesConfig, RankerConfig, TowersConfig
 from tagging.config.recall import IndexConfig
 from tagging.features.factory import load_encoders
@@ -60,7 +60,7 @@ def measure_gpu(bundle: Path, device: str, sizes: Sizes, seed: int) -> dict[str,
 
 def encoder_rows(bundle: Path, device: str, sizes: Sizes, seed: int) -> list[Row]:
     """Return a row for each modality of the bundle, in single and, on a GPU, in half precision."""
-    config = read_manifest(bundle).config.encoders
+    config = BUNDLE.read(bundle).config.encoders
     config = config.model_copy(update={"speech": None, "screen": None, "device": device})
     work = encoding_work(load_encoders(config), seed, sizes.videos)
     rows = []

@@ -16,7 +16,7 @@ from tagging.bench.grown import Growth, grown
 from tagging.bench.memory import now_mib
 from tagging.bench.recall_times import recall_one
 from tagging.bench.timing import StageTimes
-from tagging.bundle.files import read_manifest
+from tagging.bundle.manifest import BUNDLE
 from tagging.features.extract import extract
 from tagging.features.factory import load_encoders
 from tagging.pipeline.load import check_encoders, load_ranker
@@ -34,7 +34,7 @@ def recall_times(
     bundle: Path, videos: Sequence[VideoRef], growth: Growth | None, store: FeatureStore, progress: Progress
 ) -> dict[str, list[Row]]:
     """Return tables: the indexes if they are rebuilt, the time of every stage, and the totals with memory in MiB."""
-    manifest = read_manifest(bundle)
+    manifest = BUNDLE.read(bundle)
     encoders = load_encoders(manifest.config.encoders)
     check_encoders(manifest, encoders)
     extraction = extract(

@@ -13,7 +13,7 @@ from statistics import median
 from typing import Any
 
 from tagging.bench.encoding_work import WORDS, Work, encoding_work
-from tagging.bundle.files import read_manifest
+from tagging.bundle.manifest import BUNDLE
 from tagging.features.factory import load_encoders
 from tagging.features.triton.client import TritonClient
 from tagging.pipeline.load import load_tagger
@@ -30,7 +30,7 @@ def compare(bundle: Path, url: str, seconds: float, calls_at_once: int, seed: in
 
     seconds: of saturation for each row and side; calls_at_once: to the server
     """
-    config = read_manifest(bundle).config.encoders.model_copy(update={"speech": None, "screen": None})
+    config = BUNDLE.read(bundle).config.encoders.model_copy(update={"speech": None, "screen": None})
     with TritonClient(url) as client:
         local, remote = encoding_work(load_encoders(config), seed), encoding_work(load_encoders(config, client), seed)
         rows = [_row(name, local[name], remote[name], seconds, calls_at_once) for name in local]

@@ -16,18 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recall.extract.extractor import TagExtractor
-from tagging.bundle.files import write_manifest
 from tagging.bundle.labelled_videos import LabelledVideos
-from tagging.bundle.manifest import (
-    FORMAT,
-    BundleManifest,
-    ExtractorEntry,
-    NamesEntry,
-    SourceEntry,
-    TrainingEntry,
-    file_sha256,
-)
+from tagging.bundle.manifest import BUNDLE, BundleManifest, ExtractorEntry, NamesEntry, SourceEntry, TrainingEntry
 from tagging.bundle.name_vectors import load_class_tags
+from tagging.bundle.sealed import file_sha256
 from tagging.config.random_streams import Stream
 from tagging.config.root import Config
 from tagging.features.factory import Encoders, check_weights, load_encoders
@@ -108,7 +100,7 @@ def build(
         extractor = _fit_extractor(titles, columns, config.training.seed, folder / "extract")
         sources = [*(_source(annotations, name) for name in lists), SourceEntry.of(titles, columns)]
         draft = _draft(config, encoders, names, extractor, len(catalog), sources)
-        manifest = write_manifest(folder, draft)
+        manifest = BUNDLE.seal(folder, draft)
     size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
     counts = {modality: _tags_with_classes(out, modality, names) for modality in allowed}
     return StarterReport(
@@ -150,10 +142,7 @@ def _draft(
     sources: list[SourceEntry],
 ) -> BundleManifest:
     return BundleManifest(
-        format=FORMAT,
-        version="",
         created=CREATED,
-        files={},
         config=config,
         encoders=encoder_entries(encoders),
         readers=encoders.reader_fingerprints(),

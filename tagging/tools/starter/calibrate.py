@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 
 from recall.channels.base import PASSAGE_CHANNELS, SENSED_MODALITIES
 from recall.query import RecallQuery
-from tagging.bundle.files import read_manifest
-from tagging.bundle.manifest import BundleManifest
+from tagging.bundle.manifest import BUNDLE, BundleManifest
 from tagging.config.recall import NamesConfig, StrengthConfig
 from tagging.errors import InvalidManifestError
 from tagging.features.factory import Encoders, load_encoders
@@ -107,7 +106,7 @@ def tagged_titles(
 
     sources: of TITLE_SOURCES; others are left out.
     """
-    stated = read_manifest(bundle)
+    stated = BUNDLE.read(bundle)
     encoders = load_encoders(stated.config.encoders)
     check_encoders(stated, encoders)
     videos = [row for row in read_labelled([manifest], columns) if row.tags]
@@ -185,7 +184,7 @@ def calibrated(
     names: NamesConfig, reviewed: dict[str, ReviewedProposals], bundle: Path, precision: float
 ) -> tuple[NamesConfig, list[SourceReport]]:
     """Refit the reviewed sources in `names`; a source that cannot reach the precision is removed."""
-    stated = read_manifest(bundle)
+    stated = BUNDLE.read(bundle)
     fingerprints = {SOURCES[source]: stated.encoders[SOURCES[source]].fingerprint for source in reviewed}
     fitted: dict[str, StrengthConfig | None] = {}
     reports = []

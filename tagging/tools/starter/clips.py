@@ -5,8 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tagging.bundle.files import read_manifest
-from tagging.bundle.manifest import BundleManifest
+from tagging.bundle.manifest import BUNDLE, BundleManifest
 from tagging.errors import InvalidManifestError, MediaNotFoundError
 from tagging.features.factory import load_encoders
 from tagging.media.read_ahead import Failure
@@ -61,7 +60,7 @@ def name_clips(
     opened: apply no threshold to frames and sound
     without: readers to leave out
     """
-    manifest = read_manifest(bundle)
+    manifest = BUNDLE.read(bundle)
     if opened:
         manifest = _opened(manifest)
     config = manifest.config.encoders.model_copy(update=dict.fromkeys(without))

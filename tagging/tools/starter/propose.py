@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image
 
 from recall.query import RecallQuery
-from tagging.bundle.files import read_manifest
-from tagging.bundle.manifest import file_sha256
+from tagging.bundle.manifest import BUNDLE
+from tagging.bundle.sealed import file_sha256
 from tagging.config.media import MediaConfig
 from tagging.config.recall import NamesConfig, RecallConfig, StrengthConfig
 from tagging.errors import MediaNotFoundError
@@ -52,7 +52,7 @@ def propose(
     share: share of the tokens that count, instead of the bundle's. Clips that cannot be read are left out. Raises
     MediaNotFoundError if the folder has no clips.
     """
-    manifest = read_manifest(bundle)
+    manifest = BUNDLE.read(bundle)
     names = manifest.config.recall.names
     opened = NamesConfig(
         tags=names.tags,

@@ -30,7 +30,8 @@ from tagging.store.database.database import Database
 from tagging.store.database.engagements import Engagements
 from tagging.store.database.migrate import migrate
 from tagging.store.database.topic_videos import TopicVideos
-from tagging.topics.files import read_topics, read_topics_manifest, read_videos
+from tagging.topics.files import read_topics, read_videos
+from tagging.topics.manifest import TOPIC_MODEL
 from tagging.topics.queues.upkeep import load_pool, prune
 from tagging.topics.service.calls import TopicCalls
 from tagging.topics.service.config import TopicServiceConfig
@@ -63,7 +64,7 @@ async def serving(
     Raises InvalidConfigError for an address that cannot be listened on, ArtifactError for the model, and the errors of
     the database.
     """
-    manifest = read_topics_manifest(folder)
+    manifest = TOPIC_MODEL.read(folder)
     topics, groups = read_topics(folder)
     registry = CollectorRegistry()
     metrics, health = TopicMetrics(registry), Health(TOPICS.service)

@@ -5,15 +5,15 @@ from pathlib import Path
 import numpy as np
 
 from tagging.bench.grown import Growth, grown
-from tagging.bundle.files import read_manifest
+from tagging.bundle.manifest import BUNDLE
 from tagging.config.recall import IndexConfig
 from tagging.pipeline.recall_parts import RecallParts
 from tagging.progress import Silent
 
 
 def test_grown_videos_share_tags_with_their_parents_and_are_close_to_them(precise_bundle: Path) -> None:
-    parts = RecallParts.load(precise_bundle, read_manifest(precise_bundle))
-    config = read_manifest(precise_bundle).config.recall
+    parts = RecallParts.load(precise_bundle, BUNDLE.read(precise_bundle))
+    config = BUNDLE.read(precise_bundle).config.recall
     more, report = grown(parts, Growth(1_000, IndexConfig(backend="hnsw"), 7), config, [], Silent())
     assert len(more.labelled.ids) == len(set(more.labelled.ids)) == 1_000
     assert [row["rows"] for row in report] == [1_000, 1_000, len(parts.catalog)]

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tagging.bundle.files import read_manifest
-from tagging.bundle.manifest import content_digest, file_sha256
+from tagging.bundle.manifest import BUNDLE
+from tagging.bundle.sealed import content_digest, file_sha256
 from tagging.errors import (
     ArtifactCorruptError,
     ArtifactError,
@@ -40,7 +40,7 @@ def edit_and_seal(bundle: Path, **values: object) -> None:
 
 
 def test_the_manifest_lists_every_file_and_the_provenance(tiny_bundle: Path, corpus: Path) -> None:
-    manifest = read_manifest(tiny_bundle)
+    manifest = BUNDLE.read(tiny_bundle)
     on_disk = {p.relative_to(tiny_bundle).as_posix() for p in tiny_bundle.rglob("*") if p.is_file()}
     assert on_disk == {*manifest.files, "manifest.json"}
     assert set(manifest.channels) == {"text", "video", "audio"}
@@ -74,7 +74,7 @@ def test_a_bundle_of_another_text_normalisation_is_refused(bundle: Path) -> None
     edit_and_seal(bundle, normalisation=1)  # as of a bundle from before the manifest stated it
     with pytest.raises(ArtifactMismatchError, match="bundle of text normalisation 1, this videotag reads 2") as caught:
         load_tagger(bundle)
-    assert "train it again" in caught.value.hint
+    assert "`videotag train` again" in caught.value.hint
 
 
 def test_a_bundle_of_another_encoder_is_refused(bundle: Path) -> None:

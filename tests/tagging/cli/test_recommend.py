@@ -8,7 +8,7 @@ import pytest
 from tagging.recommendation.tables import Sources
 from tests.support.cli import error_lines, run
 from tests.support.corpora import write_rows
-from tests.tagging.recommendation.conftest import sources, text_bundle, trained, trained_without_new
+from tests.tagging.recommendation.two_towers.conftest import sources, text_bundle, trained, trained_without_new
 
 __all__ = ["sources", "text_bundle", "trained", "trained_without_new"]
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tagging.bundle.files import read_manifest
+from tagging.bundle.manifest import BUNDLE
 from tagging.jobs.tables import TAGGED
 from tagging.tags.catalog import TagCatalog
 from tests.support.cli import error_lines, run
@@ -86,7 +86,7 @@ def test_aliases_are_proposed_reviewed_and_merged(tmp_path: Path, bundle: Path) 
     assert set(catalog.aliases[catalog.names.index("spider-man")]) == {
         "Spider-Man"
     }  # it is the second tag of one video
-    sources = [source.name for source in read_manifest(tmp_path / "merged").training.sources]
+    sources = [source.name for source in BUNDLE.read(tmp_path / "merged").training.sources]
     assert sources == ["videos.jsonl", "aliases.csv"]
     table = run("tags", "aliases", "--bundle", tmp_path / "merged")
     assert table.returncode == 0

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tagging.bundle.files import read_manifest
+from tagging.bundle.manifest import BUNDLE
 from tagging.config.root import SelectConfig
 from tagging.errors import (
     ArtifactMismatchError,
@@ -64,7 +64,7 @@ def tag_all(
     **options: Any,
 ) -> BatchSummary:
     """Run a batch of a real bundle in this process."""
-    about, seconds = read_manifest(bundle), StageSeconds()
+    about, seconds = BUNDLE.read(bundle), StageSeconds()
     with load_tagger(bundle, seconds) as tagger:
         selection = tagger.selection(options.pop("max_tags", None))
         job = BatchJob(str(manifest), {}, about.version, selection, size=options.pop("size", SMALL), **options)

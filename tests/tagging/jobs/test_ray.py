@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tagging.bundle.files import read_manifest
+from tagging.bundle.manifest import BUNDLE
 from tagging.errors import BackendUnavailableError, OutputUnwritableError
 from tagging.files.storage import Storage
 from tagging.jobs.batch import run_batch
@@ -44,7 +44,7 @@ def plan() -> Iterator[Plan]:
 
 
 def tag_on_ray(plan: Plan, bundle: Path, manifest: Path, out: Path, **options: Any) -> BatchSummary:
-    about, storage = read_manifest(bundle), Storage(str(out))
+    about, storage = BUNDLE.read(bundle), Storage(str(out))
     selection = load_selector(bundle, about).selection(None)
     job = BatchJob(str(manifest), {}, about.version, selection, size=SMALL, **options)
     return run_batch(job, storage, RayExecutor(bundle, StageJob.of(job, storage, about), plan), Silent())

@@ -9,9 +9,9 @@ import pytest
 from rank.contrastive import ContrastiveRanker
 from recall.model import RecallModel
 from tagging import paths
-from tagging.bundle.files import read_manifest
-from tagging.bundle.manifest import file_sha256
+from tagging.bundle.manifest import BUNDLE
 from tagging.bundle.name_vectors import load_class_tags, load_name_vectors
+from tagging.bundle.sealed import file_sha256
 from tagging.config.root import Config
 from tagging.errors import ArtifactNotFoundError, InvalidTagsError, OutputExistsError
 from tagging.features.factory import load_encoders
@@ -44,7 +44,7 @@ def answer(bundle: Path, video: VideoRef) -> RankedTags:
 
 
 def test_existing_rows_are_unchanged(learnt_bundle: Path, added: Path) -> None:
-    old, new = read_manifest(learnt_bundle), read_manifest(added)
+    old, new = BUNDLE.read(learnt_bundle), BUNDLE.read(added)
     before, after = (TagCatalog.load(folder / "catalog.parquet") for folder in (learnt_bundle, added))
     count = len(before)
     assert after.names == (*before.names, "Zebra crossing", "purring engine", "Dog")
@@ -69,7 +69,7 @@ def test_the_manifest_states_the_additions_and_their_bundle(learnt_bundle: Path,
     table = tmp_path / "new.csv"
     table.write_text("accept,tag\nyes,tango\nno,waltz\n")
     report = add_tags(added, ["samba"], tmp_path / "more", table, created=NOW)
-    first, second, third = (read_manifest(folder) for folder in (learnt_bundle, added, tmp_path / "more"))
+    first, second, third = (BUNDLE.read(folder) for folder in (learnt_bundle, added, tmp_path / "more"))
     assert first.additions == []
     assert [(entry.bundle, entry.tags, entry.sources) for entry in second.additions] == [(first.version, 3, [])]
     assert third.additions[0] == second.additions[0]
@@ -111,7 +111,7 @@ def test_the_ranker_encodes_added_tags_last_and_by_name_only(learnt_bundle: Path
     rows, more = (np.load(folder / "rank" / "tags.npy") for folder in (learnt_bundle, added))
     assert len(more) == len(rows) + 3
     np.testing.assert_array_equal(more[: len(rows)], rows)
-    stated = read_manifest(learnt_bundle)
+    stated = BUNDLE.read(learnt_bundle)
     ranker = load_ranker(learnt_bundle, stated, load_encoders(stated.config.encoders))
     assert isinstance(ranker, ContrastiveRanker)
     for row, name in zip(more[-3:], ["Zebra crossing", "purring engine", "Dog"], strict=True):
@@ -124,7 +124,7 @@ def test_precision_control_still_works_after_additions(learnt_bundle: Path, adde
 
 
 def test_a_channel_that_the_fusion_was_not_fitted_on_is_not_added(learnt_bundle: Path, added: Path) -> None:
-    entry = read_manifest(learnt_bundle).names
+    entry = BUNDLE.read(learnt_bundle).names
     assert entry is not None
     assert entry.classes.keys() == {"frames", "audio"}
     met = (added / "learnt" / "blend.txt").read_text()
@@ -218,6 +218,6 @@ def test_a_read_only_bundle_can_be_copied(learnt_bundle: Path, tmp_path: Path) -
     for path in frozen.rglob("*"):
         path.chmod(0o555 if path.is_dir() else 0o444)
     add_tags(frozen, ["tango"], tmp_path / "out", created=NOW)
-    assert read_manifest(tmp_path / "out").counts["tags"] == read_manifest(learnt_bundle).counts["tags"] + 1
+    assert BUNDLE.read(tmp_path / "out").counts["tags"] == BUNDLE.read(learnt_bundle).counts["tags"] + 1
     for path in frozen.rglob("*"):
         path.chmod(0o755)

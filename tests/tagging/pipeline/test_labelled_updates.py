@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tagging.bundle.files import read_manifest, write_manifest
 from tagging.bundle.labelled_videos import LabelledVideos
+from tagging.bundle.manifest import BUNDLE
 from tagging.config.root import Config
 from tagging.errors import ArtifactError, ArtifactNotFoundError, InvalidManifestError, OutputExistsError
 from tagging.maintenance.append_labelled import append_labelled, append_removals
@@ -119,23 +119,23 @@ def test_a_bundle_with_added_videos_answers_as_one_trained_on_all_of_them(
     assert (report.joined, report.left, report.voteless, report.videos) == (24, 0, 0, 60)
     assert by_name(answers(folded, queries)) == want
     assert by_name(answers(folded, queries, log)) == want  # the log may stay
-    counts = read_manifest(folded).counts
-    assert counts == read_manifest(both).counts
-    assert [(folding.joined, folding.left) for folding in read_manifest(folded).foldings] == [(24, 0)]
+    counts = BUNDLE.read(folded).counts
+    assert counts == BUNDLE.read(both).counts
+    assert [(folding.joined, folding.left) for folding in BUNDLE.read(folded).foldings] == [(24, 0)]
     labelled = LabelledVideos.load(folded / "videos.parquet")
     assert sorted(labelled.ids) == sorted(LabelledVideos.load(both / "videos.parquet").ids)
 
 
 def with_background_of(bundle: Path, other: Path) -> None:
     """Write the mean cosines that the channels of a bundle state into the manifest of another."""
-    stated, manifest = read_manifest(bundle).channels, read_manifest(other)
+    stated, manifest = BUNDLE.read(bundle).channels, BUNDLE.read(other)
     channels = {
         name: entry.model_copy(update={"background": stated[name].background})
         for name, entry in manifest.channels.items()
     }
     assert channels != manifest.channels
     (other / "manifest.json").unlink()
-    write_manifest(other, manifest.model_copy(update={"channels": channels}))
+    BUNDLE.seal(other, manifest.model_copy(update={"channels": channels}))
 
 
 def test_added_videos_are_shown_as_evidence(early: Path, log: Path, queries: list[VideoRef]) -> None:
@@ -280,7 +280,7 @@ def test_added_videos_vote_in_every_channel_of_labelled_videos_of_a_trained_bund
     embeddings = VideoEmbeddings({}, title=title, uploader_id="new uploader")
     proposals = []
     for folder in (learnt_bundle, tmp_path / "folded"):
-        recall_stage = RecallStage.load(folder, read_manifest(folder))
+        recall_stage = RecallStage.load(folder, BUNDLE.read(folder))
         if folder == learnt_bundle:
             entry = read_labelled_log(tmp_path / "log")["late"]
             assert isinstance(entry, AddedVideo)

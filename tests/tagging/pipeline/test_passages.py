@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tagging.bundle.files import read_manifest
+from tagging.bundle.manifest import BUNDLE
 from tagging.cli.tag import print_answer
 from tagging.config.recall import StrengthConfig
 from tagging.features.factory import Encoders, load_encoders
@@ -26,11 +26,11 @@ SCREEN = (Passage("PIANO LESSON", 0.5, 1.75, 0.8),)
 
 @pytest.fixture(scope="module")
 def encoders(tiny_starter: Path) -> Encoders:
-    return load_encoders(read_manifest(tiny_starter).config.encoders)
+    return load_encoders(BUNDLE.read(tiny_starter).config.encoders)
 
 
 def tagger_with(encoders: Encoders, bundle: Path) -> Tagger:
-    manifest = read_manifest(bundle)
+    manifest = BUNDLE.read(bundle)
     names = manifest.config.recall.names.model_copy(update={"spoken": OPEN, "shown": OPEN})
     recall = manifest.config.recall.model_copy(update={"names": names})
     opened = manifest.model_copy(update={"config": manifest.config.model_copy(update={"recall": recall})})

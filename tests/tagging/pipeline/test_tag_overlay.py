@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import logit
 
 from rank.contrastive import ContrastiveRanker
-from tagging.bundle.files import read_manifest
-from tagging.bundle.manifest import BundleManifest
+from tagging.bundle.manifest import BUNDLE, BundleManifest
 from tagging.config.recall import StrengthConfig
 from tagging.features.encode import embed
 from tagging.features.factory import load_encoders
@@ -149,7 +148,7 @@ def test_a_merged_tag_is_answered_as_what_it_became_with_all_its_evidence(learnt
 
 def with_offsets(bundle: Path, offsets: Mapping[int, float]) -> Tagger:
     """The bundle with thresholds of tags of their own."""
-    manifest = read_manifest(bundle)
+    manifest = BUNDLE.read(bundle)
     encoders = load_encoders(manifest.config.encoders)
     ranker = load_ranker(bundle, manifest, encoders)
     assert isinstance(ranker, ContrastiveRanker)
@@ -273,7 +272,7 @@ def test_names_are_read_once(learnt_bundle: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_created_tag_is_found_in_speech_until_it_is_undone(tiny_starter: Path) -> None:
-    manifest = read_manifest(tiny_starter)
+    manifest = BUNDLE.read(tiny_starter)
     names = manifest.config.recall.names.model_copy(
         update={"spoken": StrengthConfig(slope=1.0, intercept=0.0, least=-1.0)}
     )
@@ -316,7 +315,7 @@ def test_a_bundle_stores_the_vectors_that_linkers_need(bundle: Path, desk: Desk)
 
     models = desk.first.models
     assert models.encoders.text is not None
-    manifest, catalog = with_near(read_manifest(bundle), 0.3), models.recall_stage.catalog
+    manifest, catalog = with_near(BUNDLE.read(bundle), 0.3), models.recall_stage.catalog
     names = ["sports cars of animals", "a dog is barking", "zebra"]
     vectors = name_vectors(names, models.encoders.text)
     unread = replace(models.encoders, text=cast(Any, Unread()))

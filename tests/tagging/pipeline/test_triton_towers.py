@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from rank.contrastive import ContrastiveRanker
 from rank.towers import TagInput, Towers, VideoInput
-from tagging.bundle.files import read_manifest
-from tagging.bundle.manifest import RANK_WEIGHTS, RECALL_WEIGHTS
+from tagging.bundle.manifest import BUNDLE, RANK_WEIGHTS, RECALL_WEIGHTS
 from tagging.errors import ArtifactMismatchError, BackendUnavailableError
 from tagging.features.triton.client import Request
 from tagging.pipeline.class_links import load_linker
@@ -39,7 +38,7 @@ def tagger(learnt_bundle: Path) -> Iterator[Tagger]:
 
 def server_of(bundle: Path, models: PipelineModels) -> FunctionClient:
     """Return a client of the networks of the bundle, in the tensors of the contract."""
-    manifest = read_manifest(bundle)
+    manifest = BUNDLE.read(bundle)
     assert models.recall_stage.parts.recall_model is not None
     assert isinstance(models.ranker, ContrastiveRanker)
     recall, towers = models.recall_stage.parts.recall_model.model.videos, models.ranker.scorer.encoder.towers
@@ -76,7 +75,7 @@ def client(learnt_bundle: Path, tagger: Tagger) -> FunctionClient:
 
 @pytest.fixture
 def remote(learnt_bundle: Path, tagger: Tagger, client: Any) -> Tagger:
-    found = tagger.with_models(towers_on_triton(tagger.models, read_manifest(learnt_bundle), client))
+    found = tagger.with_models(towers_on_triton(tagger.models, BUNDLE.read(learnt_bundle), client))
     client.requests.clear()  # the probes
     return found
 
@@ -130,7 +129,7 @@ def edited(tagger: Tagger, bundle: Path, name: str) -> Tagger:
     batch.create(name)
     history = history.then([Numbered(1 + n, edit) for n, edit in enumerate(batch.edits)])
     models = tagger.models
-    linker = partial(load_linker, bundle, read_manifest(bundle), models.encoders, models.recall_stage.catalog)
+    linker = partial(load_linker, bundle, BUNDLE.read(bundle), models.encoders, models.recall_stage.catalog)
     overlay = TagOverlay(models, linker)
     return tagger.with_models(overlay.edited(history.tags))
 
@@ -139,7 +138,7 @@ def edited(tagger: Tagger, bundle: Path, name: str) -> Tagger:
 def test_a_server_with_other_towers_is_refused(model: str, tagger: Tagger, client: Any, learnt_bundle: Path) -> None:
     client.fingerprints[model] = "another"
     with pytest.raises(ArtifactMismatchError, match=f"no version of {model} has the fingerprint"):
-        towers_on_triton(tagger.models, read_manifest(learnt_bundle), client)
+        towers_on_triton(tagger.models, BUNDLE.read(learnt_bundle), client)
 
 
 def test_a_failure_of_the_server_is_that_of_the_batch(
@@ -156,5 +155,5 @@ def test_a_failure_of_the_server_is_that_of_the_batch(
 def test_a_bundle_without_towers_asks_nothing(tiny_starter: Path) -> None:
     client: Any = FunctionClient({})
     with load_tagger(tiny_starter, reads_media=False) as tagger:
-        models = towers_on_triton(tagger.models, read_manifest(tiny_starter), client)
+        models = towers_on_triton(tagger.models, BUNDLE.read(tiny_starter), client)
         assert triton_models(models) == []

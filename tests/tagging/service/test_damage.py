@@ -18,7 +18,7 @@ from grpc_status import rpc_status
 from videotag.v1 import tagging_pb2 as pb
 from videotag.v1 import tagging_pb2_grpc as rpc
 
-from tagging.bundle.files import read_manifest
+from tagging.bundle.manifest import BUNDLE
 from tagging.errors import ArtifactCorruptError
 from tagging.features.factory import load_encoders
 from tagging.pipeline import load
@@ -203,7 +203,7 @@ async def test_a_bundle_that_is_replaced_while_it_is_loaded_is_not_activated(
 @pytest.mark.slow
 def test_a_damaged_file_is_named_whichever_library_reads_it(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file is truncated between the check of the hashes and its reading."""
-    for name in read_manifest(root / "one").files:
+    for name in BUNDLE.read(root / "one").files:
         content = (root / "one" / name).read_bytes()
 
         def cut(*arguments: Any, name: str = name) -> Any:

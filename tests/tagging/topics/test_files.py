@@ -6,9 +6,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from tagging.bundle.manifest import content_digest
+from tagging.bundle.sealed import content_digest
 from tagging.errors import ArtifactCorruptError, ArtifactError, ArtifactMismatchError, ArtifactNotFoundError
-from tagging.topics.files import read_model, read_topics, read_topics_manifest
+from tagging.topics.files import read_model, read_topics
+from tagging.topics.manifest import TOPIC_MODEL
 from tagging.topics.space import certain
 from tests.support.topic_pools import pool_of
 
@@ -29,7 +30,7 @@ def edit_and_seal(folder: Path, **values: object) -> None:
 
 
 def test_the_manifest_lists_every_file_and_the_provenance(fitted: Path, pool_manifest: Path) -> None:
-    manifest = read_topics_manifest(fitted)
+    manifest = TOPIC_MODEL.read(fitted)
     assert sorted(manifest.files) == FILES
     assert manifest.counts["videos"] == 200
     assert manifest.counts["topics"] == 4
@@ -39,7 +40,7 @@ def test_the_manifest_lists_every_file_and_the_provenance(fitted: Path, pool_man
 
 
 def test_what_is_read_assigns_as_what_was_written(fitted: Path) -> None:
-    manifest = read_topics_manifest(fitted)
+    manifest = TOPIC_MODEL.read(fitted)
     model = read_model(fitted, manifest)
     stored = pq.read_table(fitted / "videos.parquet").to_pylist()
     pool = pool_of(200, seed=1)
@@ -65,28 +66,28 @@ def test_a_damaged_file_is_one_error_that_says_what_to_do(copy: Path, name: str,
     if damage != "remove":
         path.write_bytes(content if damage == "flip" else content[: len(content) // 2])
     with pytest.raises(ArtifactError) as error:
-        read_topics_manifest(copy)
+        TOPIC_MODEL.read(copy)
     assert name in error.value.message or "topic model" in error.value.message
     assert "topics fit" in error.value.hint
 
 
 def test_a_bundle_is_no_topic_model(text_bundle: Path) -> None:
-    with pytest.raises(ArtifactMismatchError, match="no topic model of format 1"):
-        read_topics_manifest(text_bundle)
+    with pytest.raises(ArtifactMismatchError, match="is not a topic model"):
+        TOPIC_MODEL.read(text_bundle)
 
 
 def test_a_folder_without_manifest_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ArtifactNotFoundError, match="is no topic model"):
-        read_topics_manifest(tmp_path)
+    with pytest.raises(ArtifactNotFoundError, match="is not a topic model"):
+        TOPIC_MODEL.read(tmp_path)
 
 
 def test_a_model_of_another_text_normalisation_is_refused(copy: Path) -> None:
     edit_and_seal(copy, normalisation=0)
     with pytest.raises(ArtifactMismatchError, match="normalisation 0"):
-        read_topics_manifest(copy)
+        TOPIC_MODEL.read(copy)
 
 
 def test_weights_that_do_not_fit_the_manifest_are_refused(copy: Path) -> None:
     edit_and_seal(copy, modalities={"text": 3})
     with pytest.raises(ArtifactCorruptError, match="cannot be loaded"):
-        read_model(copy, read_topics_manifest(copy))
+        read_model(copy, TOPIC_MODEL.read(copy))

@@ -6,7 +6,7 @@ import pytest
 
 from tagging.errors import ArtifactMismatchError
 from tagging.store.topic_video import AssignedVideo
-from tagging.topics.files import read_topics_manifest
+from tagging.topics.manifest import TOPIC_MODEL
 from tagging.topics.trend_report import Activity, periods, pool_counts, report_trends
 from tagging.topics.trends import PeriodCounts
 from tests.support.clocks import NOW
@@ -15,7 +15,7 @@ from tests.tagging.topics.test_files import edit_and_seal
 
 def test_topics_that_gain_videos_rise_and_others_fall(fitted: Path, refitted: Path) -> None:
     report = report_trends(refitted, fitted, None)
-    assert (report.previous, report.notes) == (read_topics_manifest(fitted).version, ())
+    assert (report.previous, report.notes) == (TOPIC_MODEL.read(fitted).version, ())
     found = {change.topic.tags[0]: change for change in report.changes}
     directions = {tag: change.uploads.direction for tag, change in found.items() if change.uploads is not None}
     assert directions == {"cats": "rising", "cars": "falling", "food": "steady", "music": "steady"}
@@ -38,7 +38,7 @@ def test_a_model_that_is_not_the_previous_one_is_refused(fitted: Path, refitted:
 
 def test_born_and_ended_topics_are_listed(fitted: Path, refitted: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(refitted, tmp_path / "topics"))
-    lineage = read_topics_manifest(copy).lineage.model_dump()
+    lineage = TOPIC_MODEL.read(copy).lineage.model_dump()
     edit_and_seal(copy, lineage={**lineage, "drift": {"1": 0.25}, "born": [2, 3, 4], "died": [3]})
     report = report_trends(copy, fitted, None)
     fates = {change.topic.id: (change.fate, change.drift) for change in report.changes}

@@ -11,8 +11,8 @@ import pytest
 
 from rank.contrastive import ContrastiveRanker
 from rank.recall_probability import RecallProbabilityRanker
-from tagging.bundle.files import read_manifest
 from tagging.bundle.labelled_videos import LabelledVideos
+from tagging.bundle.manifest import BUNDLE
 from tagging.config.root import Config
 from tagging.errors import InvalidSelectionError
 from tagging.features.factory import load_encoders
@@ -30,7 +30,7 @@ from tests.support.topics import NAMES, WORDS, topics
 
 
 def test_the_manifest_states_the_model_sizes_and_numbers_of_videos(precise_bundle: Path) -> None:
-    entry = read_manifest(precise_bundle).learnt
+    entry = BUNDLE.read(precise_bundle).learnt
     assert entry is not None
     assert entry.videos + entry.blended_on + entry.kept_for_promises == 400
     assert 10 <= entry.kept_for_promises <= 80
@@ -39,7 +39,7 @@ def test_the_manifest_states_the_model_sizes_and_numbers_of_videos(precise_bundl
 
 
 def test_the_bundle_contains_the_ranker_its_graph_and_held_out_predictions(precise_bundle: Path) -> None:
-    manifest = read_manifest(precise_bundle)
+    manifest = BUNDLE.read(precise_bundle)
     assert manifest.learnt is not None
     assert manifest.ranker is not None
     assert manifest.ranker.videos == manifest.learnt.videos
@@ -109,7 +109,7 @@ def test_tags_of_held_out_videos_alone_count_as_new_when_fitting(precise_config:
 def test_without_a_ranker_recall_controls_precision_too(precise_config: Config, tmp_path: Path) -> None:
     manifest = write_topic_videos(tmp_path / "train.jsonl", 400, seed=1)
     train_bundle(manifest, without_ranker(precise_config))
-    stated = read_manifest(tmp_path / "b")
+    stated = BUNDLE.read(tmp_path / "b")
     assert stated.ranker is None
     assert not [name for name in stated.files if name.startswith(("rank/", "graph"))]
     assert isinstance(
@@ -144,7 +144,7 @@ def test_the_same_input_gives_the_same_trained_bundle(
 ) -> None:
     manifest = write_topic_videos(tmp_path / "train.jsonl", 400, seed=1)
     train_bundle(manifest, precise_config)
-    first, second = (read_manifest(folder).files for folder in (precise_bundle, tmp_path / "b"))
+    first, second = (BUNDLE.read(folder).files for folder in (precise_bundle, tmp_path / "b"))
     assert first == second
 
 
@@ -155,7 +155,7 @@ def test_with_too_few_videos_no_recall_model_is_trained_and_the_log_says_so(
     with caplog.at_level("INFO"):
         train_bundle(manifest, precise_config)
     assert "no recall model is trained" in caplog.text
-    assert read_manifest(tmp_path / "b").learnt is None
+    assert BUNDLE.read(tmp_path / "b").learnt is None
     with load_tagger(tmp_path / "b") as tagger:
         assert tagger.tag(VideoRef("x", title="purring kitten"), tagger.selection(3)).tags
         with pytest.raises(InvalidSelectionError, match="has no held-out videos"):
@@ -186,6 +186,6 @@ def test_a_bundle_is_made_for_any_distribution_of_uploaders_and_tags(
     ]
     (tmp_path / "m.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     train_bundle(tmp_path / "m.jsonl", precise_config)
-    assert (read_manifest(tmp_path / "b").learnt is not None) == learns
+    assert (BUNDLE.read(tmp_path / "b").learnt is not None) == learns
     with load_tagger(tmp_path / "b") as tagger:
         assert tagger.tag(VideoRef("x", title="purring kitten"), tagger.selection(3)).tags

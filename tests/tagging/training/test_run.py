@@ -10,8 +10,8 @@ import av
 import numpy as np
 import pytest
 
-from tagging.bundle.files import read_manifest
 from tagging.bundle.labelled_videos import LabelledVideos
+from tagging.bundle.manifest import BUNDLE
 from tagging.config.root import Config
 from tagging.errors import InvalidManifestError, MediaNotFoundError, OutputExistsError
 from tagging.features.extract import extract
@@ -37,7 +37,7 @@ def test_the_same_input_gives_the_same_bundle_byte_for_byte(
     tmp_path: Path, corpus: Path, tiny_config: Config, tiny_bundle: Path
 ) -> None:
     train([corpus], {}, tmp_path / "again", tiny_config, FeatureStore(tmp_path / "features"), Silent(), created=NOW)
-    assert read_manifest(tmp_path / "again").files == read_manifest(tiny_bundle).files
+    assert BUNDLE.read(tmp_path / "again").files == BUNDLE.read(tiny_bundle).files
 
 
 def test_held_out_uploaders_other_splits_and_untagged_videos_are_not_trained_on(
@@ -169,7 +169,7 @@ def test_a_name_source_fitted_for_another_encoder_is_left_out_and_logged(
     manifest = write_numbered_titles(tmp_path / "m.jsonl", 3)
     with caplog.at_level("WARNING"):
         train([manifest], {}, tmp_path / "b", config, FeatureStore(tmp_path / "f"), Silent(), created=NOW)
-    kept = read_manifest(tmp_path / "b").config.recall.names
+    kept = BUNDLE.read(tmp_path / "b").config.recall.names
     assert kept.seen is None
     assert kept.heard == names.heard
     assert "name sources left out: seen; they were fitted for another encoder" in caplog.text

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tagging.bundle.files import copy_missing_files, read_manifest, write_manifest
-from tagging.bundle.manifest import EncoderEntry
+from tagging.bundle.files import copy_missing_files
+from tagging.bundle.manifest import BUNDLE, EncoderEntry
 from tagging.config.encoders import EncodersConfig, MultilingualE5Config, TrainedAudioConfig, TrainedVisionConfig
 from tagging.config.root import Config
 from tagging.features.factory import load_encoders
@@ -31,7 +31,7 @@ def _encoders(text: Path) -> EncodersConfig:
 
 def write_bundle(bundle: Path, folder: Path, config: EncodersConfig) -> None:
     """Write the bundle as if these were its encoders; its indexes are left as they are."""
-    manifest = read_manifest(bundle)
+    manifest = BUNDLE.read(bundle)
     folder.mkdir()
     copy_missing_files(bundle, folder, manifest)
     entries = {
@@ -39,7 +39,7 @@ def write_bundle(bundle: Path, folder: Path, config: EncodersConfig) -> None:
         for modality, encoder in load_encoders(config).present().items()
     }
     whole = manifest.config.model_copy(update={"encoders": config})
-    write_manifest(folder, manifest.model_copy(update={"config": whole, "encoders": entries}))
+    BUNDLE.seal(folder, manifest.model_copy(update={"config": whole, "encoders": entries}))
 
 
 @pytest.fixture(scope="session")

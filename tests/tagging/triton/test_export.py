@@ -12,7 +12,7 @@ import pytest
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
-from tagging.bundle.files import read_manifest as read_bundle_manifest
+from tagging.bundle.manifest import BUNDLE
 from tagging.config.encoders import EncodersConfig, HashedTextConfig
 from tagging.errors import (
     ArtifactCorruptError,
@@ -46,7 +46,7 @@ def test_bundles_share_the_networks_that_are_equal(repositories: Pair, bundles: 
         "manifest.json", "text/config.pbtxt", "text/configs/cpu.pbtxt",
         "text/2/model.onnx", "text/2/model.py", "text/2/samples.npz",
     }  # fmt: skip
-    manifest, versions = read_manifest(repositories[1]), [read_bundle_manifest(bundle).version for bundle in bundles]
+    manifest, versions = read_manifest(repositories[1]), [BUNDLE.read(bundle).version for bundle in bundles]
     assert [manifest.bundles[version].models for version in versions] == [
         {"text": 1, "frames": 1, "audio": 1},
         {"text": 2, "frames": 1, "audio": 1},
@@ -68,7 +68,7 @@ def test_the_manifest_states_fingerprints_and_the_hash_of_every_file(repositorie
         for version, each in entry["versions"].items():
             assert each["files"] == contents(repository / model / version)
             assert each["largest_difference"] <= 1e-4
-    for bundle in map(read_bundle_manifest, bundles):
+    for bundle in map(BUNDLE.read, bundles):
         exported = manifest["bundles"][bundle.version]
         assert exported["encoders"] == {name: entry.fingerprint for name, entry in bundle.encoders.items()}
         for model, version in exported["models"].items():

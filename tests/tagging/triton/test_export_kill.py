@@ -11,7 +11,7 @@ import pytest
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
-from tagging.bundle.files import read_manifest as read_bundle_manifest
+from tagging.bundle.manifest import BUNDLE
 from tagging.triton.repository import check_files, read_manifest
 
 pytestmark = pytest.mark.slow
@@ -25,12 +25,12 @@ import os, shutil, signal, sys
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
-from tagging.bundle.files import read_manifest
+from tagging.bundle.manifest import BUNDLE
 from tagging.progress import Silent
 from tagging.triton import export
 
 first, bundle, out = map(Path, sys.argv[1:])
-encoders = {folder: export._encoders(read_manifest(folder)) for folder in (first, bundle)}
+encoders = {folder: export._encoders(BUNDLE.read(folder)) for folder in (first, bundle)}
 graphs = {folder: list(export.encoder_graphs(each)) for folder, each in encoders.items()}
 export.check_packages()  # imports what every fork would import
 copytree = shutil.copytree
@@ -141,7 +141,7 @@ def test_a_killed_export_leaves_the_repository_of_earlier_bundles(
 ) -> None:
     folder, count = killed["later"].folder, killed["later"].count
     assert count > 10
-    versions = [read_bundle_manifest(bundle).version for bundle in bundles]
+    versions = [BUNDLE.read(bundle).version for bundle in bundles]
     for n in range(1, count):
         assert_whole(folder / f"{n}/left")
         assert versions[0] in read_manifest(folder / f"{n}/left").bundles

@@ -9,7 +9,7 @@ import pytest
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
-from tagging.bundle.files import read_manifest as read_bundle_manifest
+from tagging.bundle.manifest import BUNDLE
 from tagging.errors import ArtifactNotFoundError, OutputExistsError, OutputUnwritableError
 from tagging.progress import Silent
 from tagging.triton import export
@@ -60,7 +60,7 @@ def test_only_versions_that_no_kept_bundle_needs_are_removed(repository: Path, b
     assert prune(repository, keep=1) == [
         PrunedModel("text", (1,), (2,)), PrunedModel("frames", (), (1,)), PrunedModel("audio", (), (1,)),
     ]  # fmt: skip
-    assert list(read_manifest(repository).bundles) == [read_bundle_manifest(bundles[1]).version]
+    assert list(read_manifest(repository).bundles) == [BUNDLE.read(bundles[1]).version]
     assert (folders(repository, "text"), configured(repository, "text")) == (["2"], {2})
     assert_whole(repository)
     assert [model.removed for model in prune(repository, keep=1)] == [(), (), ()]
@@ -75,7 +75,7 @@ def test_nothing_is_removed_from_a_repository_with_fewer_bundles(repository: Pat
 def test_the_bundle_that_was_exported_again_counts_as_the_latest(repository: Path, bundles: Pair) -> None:
     export_bundle(bundles[0], repository, Silent())
     prune(repository, keep=1)
-    assert list(read_manifest(repository).bundles) == [read_bundle_manifest(bundles[0]).version]
+    assert list(read_manifest(repository).bundles) == [BUNDLE.read(bundles[0]).version]
     assert_whole(repository)
     # Version 2 is needed by no bundle and stays, or the next network would get its number.
     assert folders(repository, "text") == ["1", "2"]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tagging.bundle.files import read_manifest
+from tagging.bundle.manifest import BUNDLE
 from tagging.config.media import MediaConfig
 from tagging.errors import ArtifactMismatchError, BackendUnavailableError
 from tagging.features.encode import encode_videos
@@ -51,11 +51,11 @@ def client(server: TritonServer) -> Iterator[TritonClient]:
 
 
 def in_process(bundle: Path) -> Encoders:
-    return load_encoders(read_manifest(bundle).config.encoders)
+    return load_encoders(BUNDLE.read(bundle).config.encoders)
 
 
 def on_triton(bundle: Path, client: TritonClient) -> Encoders:
-    return load_encoders(read_manifest(bundle).config.encoders, client)
+    return load_encoders(BUNDLE.read(bundle).config.encoders, client)
 
 
 @pytest.fixture(scope="module")

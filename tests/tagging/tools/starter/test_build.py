@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tagging.bundle.files import read_manifest
+from tagging.bundle.manifest import BUNDLE
 from tagging.bundle.name_vectors import load_class_tags
 from tagging.config.root import Config
 from tagging.errors import OutputExistsError
@@ -40,7 +40,7 @@ def test_the_same_lists_give_the_same_bundle_byte_for_byte(
 
 def test_only_names_of_classes_may_be_seen_or_heard(tiny_starter: Path) -> None:
     catalog = TagCatalog.load(tiny_starter / "catalog.parquet")
-    entry = read_manifest(tiny_starter).names
+    entry = BUNDLE.read(tiny_starter).names
     assert entry is not None
     seen, heard = (load_class_tags(tiny_starter, modality, entry) for modality in ("frames", "audio"))
     assert {catalog.names[row] for row in seen.tag_rows} == {
@@ -101,7 +101,7 @@ def test_hidden_tags_are_never_proposed(tiny_starter: Path, tmp_path: Path) -> N
     from tagging.pipeline.recall_stage import CatalogState, RecallStage
     from tagging.types import VideoEmbeddings
 
-    manifest = read_manifest(tiny_starter)
+    manifest = BUNDLE.read(tiny_starter)
     recall_stage = RecallStage.load(tiny_starter, manifest)
     row = recall_stage.catalog.rows_by_spelling["dog"]
     beliefs = {"frames": np.array([[0.9, 0.0, 0.0]], np.float32)}

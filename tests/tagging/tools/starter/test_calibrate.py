@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tagging.bundle.files import read_manifest
+from tagging.bundle.manifest import BUNDLE
 from tagging.config.recall import NamesConfig, StrengthConfig
 from tagging.errors import InvalidManifestError, MediaNotFoundError
 from tagging.progress import Silent
@@ -166,7 +166,7 @@ def test_a_source_is_fitted_on_one_half_and_reported_on_the_other(tiny_starter: 
     assert stills.shown == len(shown)
     assert stills.shown_a_video == pytest.approx(len(shown) / 10)
     assert heard.parts == {}
-    entries = read_manifest(tiny_starter).encoders
+    entries = BUNDLE.read(tiny_starter).encoders
     assert names.fitted_for == {name: entries[name].fingerprint for name in ("frames", "audio")}
 
 

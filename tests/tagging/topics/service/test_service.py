@@ -17,7 +17,7 @@ from tagging.errors import BackendUnavailableError
 from tagging.service.clients.tokens import new_token
 from tagging.store.database.config import DatabaseConfig
 from tagging.store.topic_video import AssignedVideo
-from tagging.topics.files import read_topics_manifest
+from tagging.topics.manifest import TOPIC_MODEL
 from tagging.topics.queues.enter import enter_videos
 from tagging.topics.service import server
 from tagging.topics.service.contract import TOPICS
@@ -46,7 +46,7 @@ async def test_topics_are_listed_page_by_page_the_largest_first(client: TopicCli
     token = ""
     while token or not found:
         page = await client.stub.ListTopics(pb.ListTopicsRequest(page_size=3, page_token=token))
-        assert page.topics_version == read_topics_manifest(fitted).version
+        assert page.topics_version == TOPIC_MODEL.read(fitted).version
         found, token = [*found, *page.topics], page.next_page_token
     assert sorted(topic.id for topic in found) == [1, 2, 3, 4]
     assert [topic.videos for topic in found] == sorted((topic.videos for topic in found), reverse=True)

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from tagging.ragged import TagLists
-from tagging.recommendation.items import Items, build_vocabulary
-from tagging.recommendation.loss import sampled_softmax, sigmoid
-from tagging.recommendation.towers import ItemTower, TwoTowers, UserTower
-from tagging.recommendation.train import (
+from tagging.recommendation.two_towers.items import Items, build_vocabulary
+from tagging.recommendation.two_towers.loss import sampled_softmax, sigmoid
+from tagging.recommendation.two_towers.towers import ItemTower, TwoTowers, UserTower
+from tagging.recommendation.two_towers.train import (
     Draws,
     batches_by_length,
     hide_ids,

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 
 from tagging.ragged import TagLists
-from tagging.recommendation.items import Items, Vocabulary
-from tagging.recommendation.towers import TwoTowers
-from tagging.recommendation.train import encode_items, last_windows, only_known
+from tagging.recommendation.two_towers.items import Items, Vocabulary
+from tagging.recommendation.two_towers.towers import TwoTowers
+from tagging.recommendation.two_towers.train import encode_items, last_windows, only_known
 from tagging.types import FloatRows, Indices, LabelledVideo, VideoEmbeddings
 
 ITEMS_AT_ONCE = 4096

@@ -11,13 +11,13 @@ from tagging.config.random_streams import Stream
 from tagging.errors import ArtifactMismatchError
 from tagging.ragged import TagLists
 from tagging.recommendation.baselines import ItemNeighbours, Popularity, Random, TextProfile
-from tagging.recommendation.files import read_model, read_recommendation_manifest
-from tagging.recommendation.fit import divided
 from tagging.recommendation.interactions import read_interactions
-from tagging.recommendation.manifest import RecommendationManifest
 from tagging.recommendation.measures import Recommender, measures, recommended
 from tagging.recommendation.split import Division
 from tagging.recommendation.tables import Sources, read_videos
+from tagging.recommendation.two_towers.files import read_model
+from tagging.recommendation.two_towers.fit import divided
+from tagging.recommendation.two_towers.manifest import TWO_TOWERS, TwoTowersManifest
 from tagging.types import LabelledVideo
 
 TOWERS = "two towers"
@@ -39,7 +39,7 @@ def evaluate_recommendation(folder: Path, sources: Sources) -> EvaluationReport:
     Raises ArtifactMismatchError for a model that held nothing out, and for other tables than those of its training,
     whose division would be another one.
     """
-    manifest = read_recommendation_manifest(folder)
+    manifest = TWO_TOWERS.read(folder)
     holdout = manifest.holdout
     if holdout is None:
         raise ArtifactMismatchError(
@@ -80,7 +80,7 @@ def baselines(videos: Sequence[LabelledVideo], training: TagLists, seed: int) ->
     }
 
 
-def check_tables(folder: Path, manifest: RecommendationManifest, sources: Sources) -> None:
+def check_tables(folder: Path, manifest: TwoTowersManifest, sources: Sources) -> None:
     """Raise ArtifactMismatchError, which names the first table that differs from those of the training."""
     stated = [*manifest.videos, manifest.interactions]
     paths = [*sources.manifests, sources.interactions]

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tagging.bundle.manifest import content_digest
+from tagging.bundle.sealed import content_digest
 from tagging.errors import ArtifactCorruptError, ArtifactError, ArtifactMismatchError, ArtifactNotFoundError
 from tagging.ragged import TagLists
-from tagging.recommendation.files import read_model, read_recommendation_manifest, write_model
+from tagging.recommendation.two_towers.files import read_model, write_model
+from tagging.recommendation.two_towers.manifest import TWO_TOWERS
 from tests.support.watching import VIDEOS, catalog
 
 FILES = ["catalog.parquet", "model.safetensors", "uploaders.parquet", "videos.parquet", "words.parquet"]
@@ -30,7 +31,7 @@ def edit_and_seal(folder: Path, **values: object) -> None:
 
 
 def test_the_manifest_lists_every_file_and_the_counts(trained: Path) -> None:
-    manifest = read_recommendation_manifest(trained)
+    manifest = TWO_TOWERS.read(trained)
     assert sorted(manifest.files) == FILES
     assert manifest.counts["videos"] == manifest.counts["videos_with_id"] == VIDEOS
     assert manifest.counts["tags"] == 6
@@ -40,13 +41,13 @@ def test_the_manifest_lists_every_file_and_the_counts(trained: Path) -> None:
 
 
 def test_a_model_survives_writing_and_reading(trained: Path, tmp_path: Path) -> None:
-    manifest = read_recommendation_manifest(trained)
+    manifest = TWO_TOWERS.read(trained)
     stored = read_model(trained, manifest)
     assert stored.video_ids == tuple(video.video.video_id for video in catalog().videos)
     (tmp_path / "again").mkdir()
     written = write_model(tmp_path / "again", stored.model, stored.video_ids, manifest)
     assert written.files == manifest.files
-    again = read_model(tmp_path / "again", read_recommendation_manifest(tmp_path / "again"))
+    again = read_model(tmp_path / "again", TWO_TOWERS.read(tmp_path / "again"))
     histories, videos = TagLists.of([[1, 2], [7]]), np.arange(VIDEOS)
     np.testing.assert_array_equal(again.model.scores(histories, videos), stored.model.scores(histories, videos))
 
@@ -63,25 +64,25 @@ def test_a_damaged_file_is_one_error(copy: Path, name: str, damage: str) -> None
         changed = content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
         path.write_bytes(changed if damage == "flip" else content[:middle])
     with pytest.raises(ArtifactError) as raised:
-        read_recommendation_manifest(copy)
+        TWO_TOWERS.read(copy)
     assert raised.value.hint
 
 
-@pytest.mark.parametrize(("key", "value"), [("format", 2), ("normalisation", 1)])
+@pytest.mark.parametrize(("key", "value"), [("format", 1), ("normalisation", 1)])
 def test_another_format_is_refused(copy: Path, key: str, value: int) -> None:
     edit_and_seal(copy, **{key: value})
     with pytest.raises(ArtifactMismatchError):
-        read_recommendation_manifest(copy)
+        TWO_TOWERS.read(copy)
 
 
 def test_files_that_do_not_fit_the_manifest_are_one_error(copy: Path) -> None:
     edit_and_seal(copy, sizes={"id": 5, "tags": 6, "tag words": 7, "words": 7})
     with pytest.raises(ArtifactCorruptError, match="cannot be loaded"):
-        read_model(copy, read_recommendation_manifest(copy))
+        read_model(copy, TWO_TOWERS.read(copy))
 
 
 def test_a_folder_of_something_else_is_no_model(tmp_path: Path, text_bundle: Path) -> None:
     with pytest.raises(ArtifactNotFoundError):
-        read_recommendation_manifest(tmp_path)
+        TWO_TOWERS.read(tmp_path)
     with pytest.raises(ArtifactMismatchError):
-        read_recommendation_manifest(text_bundle)
+        TWO_TOWERS.read(text_bundle)

@@ -8,12 +8,13 @@ import pytest
 
 from tagging.errors import ArtifactMismatchError, InvalidManifestError
 from tagging.progress import Silent
-from tagging.recommendation.evaluate import TOWERS, evaluate_recommendation
-from tagging.recommendation.files import read_model, read_recommendation_manifest
 from tagging.recommendation.interactions import Interactions
 from tagging.recommendation.split import divide
 from tagging.recommendation.tables import Sources
-from tagging.recommendation.worth import CONDITIONS, OFF, measure_worth
+from tagging.recommendation.two_towers.evaluate import TOWERS, evaluate_recommendation
+from tagging.recommendation.two_towers.files import read_model
+from tagging.recommendation.two_towers.manifest import TWO_TOWERS
+from tagging.recommendation.two_towers.worth import CONDITIONS, OFF, measure_worth
 from tests.support.watching import TINY, VIDEOS, catalog, walks
 
 
@@ -21,7 +22,7 @@ def test_the_division_of_the_training_is_measured(trained_without_new: Path, sou
     report = evaluate_recommendation(trained_without_new, sources)
     cases = divide(walks(), VIDEOS, "new", "test", TINY.seed).cases
     assert (report.held_out, report.cases, report.candidates) == ("new", len(cases), len(cases.candidates))
-    manifest = read_recommendation_manifest(trained_without_new)
+    manifest = TWO_TOWERS.read(trained_without_new)
     assert manifest.counts["videos_with_id"] == VIDEOS - len(cases.candidates)
     ids = read_model(trained_without_new, manifest).model.vocabulary.ids
     assert not {f"v{video}" for video in cases.candidates} & set(ids)

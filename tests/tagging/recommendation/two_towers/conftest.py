@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from tagging.progress import Silent
-from tagging.recommendation.fit import fit_recommendation
-from tagging.recommendation.manifest import HoldoutEntry
 from tagging.recommendation.tables import Sources
+from tagging.recommendation.two_towers.fit import fit_recommendation
+from tagging.recommendation.two_towers.manifest import HoldoutEntry
 from tagging.store.features import FeatureStore
 from tests.support.build_once import build_once
 from tests.support.clocks import NOW

@@ -9,12 +9,12 @@ import torch
 from tagging.errors import NothingToLearnError
 from tagging.progress import Silent
 from tagging.ragged import TagLists
-from tagging.recommendation import model as model_module
 from tagging.recommendation.baselines import ItemNeighbours, TextProfile
-from tagging.recommendation.learn import learn_towers
 from tagging.recommendation.measures import Recommender, measures, recommended
-from tagging.recommendation.model import RecommendationModel
 from tagging.recommendation.split import Cases, divide
+from tagging.recommendation.two_towers import model as model_module
+from tagging.recommendation.two_towers.learn import learn_towers
+from tagging.recommendation.two_towers.model import RecommendationModel
 from tagging.types import LabelledVideo, VideoEmbeddings, VideoRef
 from tests.support.watching import TINY, VIDEOS, catalog, group_of, walks
 

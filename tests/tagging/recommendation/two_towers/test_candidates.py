@@ -8,7 +8,7 @@ import pytest
 from tagging.errors import InvalidManifestError
 from tagging.progress import Silent
 from tagging.ragged import TagLists
-from tagging.recommendation.candidates import Candidates, find_candidates
+from tagging.recommendation.two_towers.candidates import Candidates, find_candidates
 from tagging.store.features import FeatureStore
 from tagging.types import FloatRows
 from tests.support.corpora import write_rows

@@ -1,33 +1,15 @@
 """Learning of a recommendation model from videos and sequences in memory."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 import numpy as np
 
 from tagging.config.recommendation import TwoTowersConfig
 from tagging.errors import NothingToLearnError
 from tagging.progress import Progress
 from tagging.ragged import TagLists
-from tagging.recommendation.items import build_vocabulary
-from tagging.recommendation.model import RecommendationModel
-from tagging.recommendation.train import fit_towers, only_known
-from tagging.types import LabelledVideo, VideoEmbeddings
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Catalog:
-    """V videos with their tags and embeddings."""
-
-    videos: Sequence[LabelledVideo]
-    embeddings: Sequence[VideoEmbeddings]
-
-    def __post_init__(self) -> None:
-        if len(self.videos) != len(self.embeddings):
-            raise ValueError(f"{len(self.videos)} videos, {len(self.embeddings)} embeddings")
-
-    def __len__(self) -> int:
-        return len(self.videos)
+from tagging.recommendation.tables import Catalog
+from tagging.recommendation.two_towers.items import build_vocabulary
+from tagging.recommendation.two_towers.model import RecommendationModel
+from tagging.recommendation.two_towers.train import fit_towers, only_known
 
 
 def learn_towers(

@@ -10,25 +10,14 @@ A recommendation model is a folder, immutable and versioned like a bundle:
     uploaders.parquet    the uploaders
 """
 
-from datetime import datetime
-
-from pydantic import BaseModel, ConfigDict
-
-from tagging.bundle.manifest import EncoderEntry, FileEntry, SourceEntry
-from tagging.config.encoders import EncodersConfig
-from tagging.config.media import MediaConfig
+from tagging.bundle.derived import DerivedManifest
+from tagging.bundle.manifest import SourceEntry
+from tagging.bundle.sealed import Entry, Kind
 from tagging.config.recommendation import TwoTowersConfig
 from tagging.recommendation.split import HeldOut, Part
 
-FORMAT = 1
-MANIFEST = "manifest.json"
 
-
-class _Entry(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class HoldoutEntry(_Entry):
+class HoldoutEntry(Entry):
     """The interactions that the model was not trained on (recommendation/split.py)."""
 
     held_out: HeldOut
@@ -36,21 +25,13 @@ class HoldoutEntry(_Entry):
     seed: int
 
 
-class RecommendationManifest(_Entry):
-    format: int
-    version: str
-    created: datetime
-    normalisation: int  # version of the text normalisation, by which tags are compared
+class TwoTowersManifest(DerivedManifest):
     config: TwoTowersConfig
-    bundle: str  # version of the bundle whose encoders it uses
-    media: MediaConfig
-    encoders_config: EncodersConfig
-    encoders: dict[str, EncoderEntry]
     sizes: dict[str, int]  # rows of the table of each field that the item tower reads, in its order
     dims: dict[str, int]  # width of each dense view, in its order
     holdout: HoldoutEntry | None  # None: trained on all interactions
-    counts: dict[str, int]
     videos: list[SourceEntry]
     interactions: SourceEntry
-    packages: dict[str, str]  # versions that affect the result
-    files: dict[str, FileEntry]
+
+
+TWO_TOWERS = Kind("a recommendation model", TwoTowersManifest, 2, "holdout", "videotag recommend train")

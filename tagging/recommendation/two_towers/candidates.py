@@ -9,13 +9,13 @@ import numpy as np
 from recall.index.factory import build_index
 from tagging.config.recall import IndexConfig
 from tagging.errors import InvalidManifestError
-from tagging.features.factory import load_encoders
-from tagging.pipeline.load import check_fingerprints
+from tagging.pipeline.feature_reader import FeatureReader
 from tagging.progress import Progress
 from tagging.ragged import TagLists
-from tagging.recommendation.files import StoredModel, read_model, read_recommendation_manifest
 from tagging.recommendation.interactions import Interactions, read_interactions
-from tagging.recommendation.tables import encode, read_videos
+from tagging.recommendation.tables import read_videos
+from tagging.recommendation.two_towers.files import StoredModel, read_model
+from tagging.recommendation.two_towers.manifest import TWO_TOWERS
 from tagging.store.features import FeatureStore
 from tagging.types import FloatRows, Indices, LabelledVideo
 
@@ -62,17 +62,15 @@ def find_candidates(
     Raises InvalidManifestError for a video that the model was trained with, and ArtifactError for a model that is
     missing, damaged or of other encoders.
     """
-    manifest = read_recommendation_manifest(folder)
+    manifest = TWO_TOWERS.read(folder)
     videos = read_videos(manifests, columns)
-    configured = manifest.encoders_config
-    encoders = load_encoders(configured if any(video.video.uri for video in videos) else configured.of_text())
-    check_fingerprints(f"recommendation model {manifest.version}", manifest.encoders, encoders)
+    refs = [video.video for video in videos]
+    reader = FeatureReader.of_model(f"recommendation model {manifest.version}", manifest.origin, refs)
     stored = read_model(folder, manifest)
     _check_new(folder, stored, videos)
-    new_ids = [video.video.video_id for video in videos]
+    new_ids = [ref.video_id for ref in refs]
     watched = read_interactions(interactions, [*stored.video_ids, *new_ids])
-    catalog = encode(videos, encoders, manifest.media, store, progress)
-    model = stored.model.with_videos(catalog.videos, catalog.embeddings)
+    model = stored.model.with_videos(videos, reader.read(refs, store, progress))
     first = len(stored.video_ids)
     return Candidates(
         user_ids=watched.user_ids,

@@ -9,15 +9,16 @@ import numpy as np
 
 from tagging.config.recommendation import TwoTowersConfig
 from tagging.errors import InvalidManifestError, NothingToLearnError
+from tagging.pipeline.feature_reader import FeatureReader
 from tagging.progress import Progress
-from tagging.recommendation.evaluate import baselines, measure
-from tagging.recommendation.fit import divided
 from tagging.recommendation.interactions import Interactions, read_interactions
-from tagging.recommendation.items import ID, TAG_WORDS, TAGS, UPLOADER, WORDS
-from tagging.recommendation.learn import Catalog, learn_towers
-from tagging.recommendation.manifest import HoldoutEntry
 from tagging.recommendation.split import HeldOut
-from tagging.recommendation.tables import Sources, bundle_encoders, encode, read_videos
+from tagging.recommendation.tables import Catalog, Sources, read_videos
+from tagging.recommendation.two_towers.evaluate import baselines, measure
+from tagging.recommendation.two_towers.fit import divided
+from tagging.recommendation.two_towers.items import ID, TAG_WORDS, TAGS, UPLOADER, WORDS
+from tagging.recommendation.two_towers.learn import learn_towers
+from tagging.recommendation.two_towers.manifest import HoldoutEntry
 from tagging.store.features import FeatureStore
 from tagging.types import MODALITIES
 
@@ -61,8 +62,8 @@ def recommendation_worth(
     """
     videos = read_videos(sources.manifests, sources.columns)
     interactions = read_interactions(sources.interactions, [video.video.video_id for video in videos])
-    loaded = bundle_encoders(bundle, videos)
-    catalog = encode(videos, loaded.encoders, loaded.bundle.config.media, store, progress)
+    refs = [video.video for video in videos]
+    catalog = Catalog(videos, FeatureReader.of_bundle(bundle, refs).read(refs, store, progress))
     try:
         return measure_worth(catalog, interactions, held_out, seeds, config, progress)
     except NothingToLearnError as error:

@@ -6,19 +6,20 @@ from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from tagging.bundle.manifest import EncoderEntry, SourceEntry
+from tagging.bundle.manifest import SourceEntry
 from tagging.config.recommendation import TwoTowersConfig
 from tagging.errors import InvalidManifestError, NothingToLearnError
 from tagging.files.atomic import atomic_folder, require_new
+from tagging.pipeline.feature_reader import FeatureReader
 from tagging.progress import Progress, Stopwatch
 from tagging.ragged import TagLists
-from tagging.recommendation.files import write_model
 from tagging.recommendation.interactions import Interactions, read_interactions
-from tagging.recommendation.learn import Catalog, learn_towers
-from tagging.recommendation.manifest import FORMAT, HoldoutEntry, RecommendationManifest
-from tagging.recommendation.model import RecommendationModel
 from tagging.recommendation.split import Division, divide
-from tagging.recommendation.tables import BundleEncoders, Sources, bundle_encoders, encode, read_videos
+from tagging.recommendation.tables import Catalog, Sources, read_videos
+from tagging.recommendation.two_towers.files import write_model
+from tagging.recommendation.two_towers.learn import learn_towers
+from tagging.recommendation.two_towers.manifest import HoldoutEntry, TwoTowersManifest
+from tagging.recommendation.two_towers.model import RecommendationModel
 from tagging.store.features import FeatureStore
 
 PACKAGES = ("videotag", "numpy", "scipy", "torch")
@@ -59,20 +60,30 @@ def fit_recommendation(
         training = interactions.videos
         if holdout is not None:
             training = divided(interactions, len(videos), holdout).training
+    refs = [video.video for video in videos]
     with watch("load encoders"):
-        loaded = bundle_encoders(bundle, videos)
+        reader = FeatureReader.of_bundle(bundle, refs)
     with watch("extract features"):
-        catalog = encode(videos, loaded.encoders, loaded.bundle.config.media, store, progress)
+        catalog = Catalog(videos, reader.read(refs, store, progress))
     with watch("train towers"):
         try:
             model = learn_towers(catalog, training, config, progress)
         except NothingToLearnError as error:
             raise InvalidManifestError(f"{sources.interactions}: {error}", "give users with more videos") from error
     with watch("write"), atomic_folder(out) as folder:
-        draft = _draft(model, loaded, sources, config, created).model_copy(
-            update={"holdout": holdout, "counts": _counts(model, catalog, training)}
+        draft = TwoTowersManifest(
+            created=created,
+            origin=reader.origin,
+            config=config,
+            sizes=dict(model.vocabulary.sizes),
+            dims=dict(model.vocabulary.dims),
+            holdout=holdout,
+            videos=[SourceEntry.of(path, sources.columns) for path in sources.manifests],
+            interactions=SourceEntry.of(sources.interactions, {}),
+            counts=_counts(model, catalog, training),
+            packages={name: version(name) for name in PACKAGES},
         )
-        manifest = write_model(folder, model, [video.video.video_id for video in videos], draft)
+        manifest = write_model(folder, model, [ref.video_id for ref in refs], draft)
     return FitReport(str(out), manifest.version, manifest.counts, watch.seconds)
 
 
@@ -82,38 +93,6 @@ def divided(interactions: Interactions, videos: int, holdout: HoldoutEntry) -> D
         return divide(interactions.videos, videos, holdout.held_out, holdout.part, holdout.seed)
     except ValueError as error:
         raise InvalidManifestError(f"nothing can be held out: {error}", "give users with more videos") from error
-
-
-def _draft(
-    model: RecommendationModel,
-    loaded: BundleEncoders,
-    sources: Sources,
-    config: TwoTowersConfig,
-    created: datetime,
-) -> RecommendationManifest:
-    """Return the manifest without holdout and counts, and without what `write_model` adds."""
-    return RecommendationManifest(
-        format=FORMAT,
-        version="",
-        created=created,
-        normalisation=loaded.bundle.normalisation,
-        config=config,
-        bundle=loaded.bundle.version,
-        media=loaded.bundle.config.media,
-        encoders_config=loaded.configured,
-        encoders={
-            name: EncoderEntry(fingerprint=encoder.fingerprint, dim=encoder.dim)
-            for name, encoder in loaded.encoders.present().items()
-        },
-        sizes=dict(model.vocabulary.sizes),
-        dims=dict(model.vocabulary.dims),
-        holdout=None,
-        counts={},
-        videos=[SourceEntry.of(path, sources.columns) for path in sources.manifests],
-        interactions=SourceEntry.of(sources.interactions, {}),
-        packages={name: version(name) for name in PACKAGES},
-        files={},
-    )
 
 
 def _counts(model: RecommendationModel, catalog: Catalog, training: TagLists) -> dict[str, int]:

@@ -14,9 +14,9 @@ from tagging.config.recommendation import TwoTowersConfig
 from tagging.errors import NothingToLearnError
 from tagging.progress import Progress
 from tagging.ragged import TagLists, starts_of
-from tagging.recommendation.items import ID, Items
-from tagging.recommendation.loss import sampled_softmax, sigmoid
-from tagging.recommendation.towers import TwoTowers
+from tagging.recommendation.two_towers.items import ID, Items
+from tagging.recommendation.two_towers.loss import sampled_softmax, sigmoid
+from tagging.recommendation.two_towers.towers import TwoTowers
 from tagging.types import Indices
 
 logger = logging.getLogger(__name__)
