@@ -22,7 +22,7 @@ from scipy import sparse
 from torch import Tensor, nn
 from torch.nn import functional
 
-from recall.ngrams import NgramFeatures
+from recall.ngrams import NgramFeatures, NgramRow
 from recall.query import MULTIMODAL, RecallQuery
 from recall.tower import NGRAMS, Tower, TowerForward
 from tagging.files.tensors import read_tensors
@@ -131,12 +131,13 @@ class RecallModel:
             RecallQuery(
                 video,
                 {**video.rows, MULTIMODAL: h / np.linalg.norm(h)},
+                NgramRow.at(views.ngrams, row),
                 h,
                 dict(zip(self.videos.views, weights.tolist(), strict=True)),
             )
             if h.any()
             else RecallQuery.of(video)
-            for video, h, weights in zip(videos, hidden, attention, strict=True)
+            for row, (video, h, weights) in enumerate(zip(videos, hidden, attention, strict=True))
         ]
 
     def encode_tags(self, names: Sequence[str], dense: Mapping[str, FloatRows] = MappingProxyType({})) -> FloatRows:

@@ -6,6 +6,7 @@ counts; the fitted vocabulary is stored as columns of a parquet file, so that a 
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from scipy import sparse
 from tagging.config.recall import NgramConfig
 from tagging.text.normalise import normalise
 from tagging.text.words import split_words
+from tagging.types import FloatRows
 
 if TYPE_CHECKING:
     from sklearn.feature_extraction.text import TfidfVectorizer
@@ -32,6 +34,24 @@ KINDS: dict[str, dict[str, Any]] = {
     },
     "pieces": {"analyzer": "char_wb", "preprocessor": normalise, "ngram_range": (2, 5)},
 }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NgramRow:
+    """The TF-IDF row of one text: the weights of its n known n-grams."""
+
+    columns: NDArray[np.integer]  # (n,) rising
+    weights: FloatRows  # (n,)
+
+    @classmethod
+    def at(cls, rows: sparse.csr_matrix, row: int) -> "NgramRow":
+        """Return a row of a matrix, without a copy."""
+        part = slice(rows.indptr[row], rows.indptr[row + 1])
+        return cls(rows.indices[part], rows.data[part])
+
+    def matrix(self, width: int) -> sparse.csr_matrix:
+        """Return the row as a matrix (1, width)."""
+        return sparse.csr_matrix((self.weights, self.columns, [0, len(self.columns)]), shape=(1, width))
 
 
 class NgramFeatures:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from recall.ngrams import NgramRow
 from tagging.types import FloatRows, VideoEmbeddings
 
 MULTIMODAL = "multimodal"  # the view that the video tower adds to the views of the encoders
@@ -14,6 +15,7 @@ class RecallQuery:
 
     video: VideoEmbeddings
     rows: Mapping[str, FloatRows]  # (D,) unit row of each view: the modalities, and "multimodal" where it is known
+    ngrams: NgramRow | None = None  # of the text; None where nothing is known
     hidden: FloatRows | None = None  # (D,) h of the video tower (recall/model.py); None where nothing is known
     attention: Mapping[str, float] = field(default_factory=dict)  # share of each view in h, summing to 1
     left_out: frozenset[int] = frozenset()  # rows of labelled videos that do not vote for this video

@@ -151,24 +151,38 @@ class WrittenNames:
         return MergedChannel(channel, added, self._limit)
 
     def _recall(self, video: VideoEmbeddings, text: FloatRows) -> ChannelTags:
-        cosines = self._tags.vectors @ text
-        probabilities = np.zeros(len(cosines), np.float32)
-        if self._config.written is not None:
-            probabilities = probability(cosines, self._config.written)
+        found = [(match, config) for part, config in self._parts(video) for match in self._tags.lexicon.matches(part)]
+        names = np.array([match.index for match, _ in found], np.int64)
+        positions, cosines, probabilities = self._near(names, text)
         words: dict[int, str] = {}
-        for part, config in self._parts(video):
-            for match in self._tags.lexicon.matches(part):
-                strength = cosines[[match.index]] + config.proper * self._tags.is_proper[[match.index]]
-                matched = probability(strength, config)[0]
-                if matched > 0:
-                    probabilities[match.index] = max(probabilities[match.index], matched)
-                    words[match.index] = match.text
-        best = best_positions(probabilities, cosines, self._tags.tag_rows, self._limit)
+        for (match, config), index in zip(found, np.searchsorted(positions, names).tolist(), strict=True):
+            strength = cosines[[index]] + config.proper * self._tags.is_proper[[match.index]]
+            matched = probability(strength, config)[0]
+            if matched > 0:
+                probabilities[index] = max(probabilities[index], matched)
+                words[index] = match.text
+        tag_rows = self._tags.tag_rows[positions]
+        best = best_positions(probabilities, cosines, tag_rows, self._limit)
         whole = video.title.strip() or video.description.strip()
         evidence = tuple(
             Evidence(self.name, "text", float(cosines[index]), text=words.get(index, whole)) for index in best.tolist()
         )
-        return ChannelTags(self._tags.tag_rows[best], probabilities[best], evidence=evidence)
+        return ChannelTags(tag_rows[best], probabilities[best], evidence=evidence)
+
+    def _near(self, names: Indices, text: FloatRows) -> tuple[Indices, FloatRows, FloatRows]:
+        """Return positions (n,), rising, cosines (n,) and probabilities (n,) of some names, and of those near the text.
+
+        names: (m,) positions; text: (D,) unit row
+        """
+        config = self._config.written
+        if (
+            config is None
+        ):  # the names alone, since a product with all of them takes longer than the rest of the channel
+            positions = np.unique(names)
+            return positions, self._tags.vectors[positions] @ text, np.zeros(len(positions), np.float32)
+        cosines = self._tags.vectors @ text
+        positions = np.union1d(names, np.flatnonzero(cosines >= config.least))
+        return positions, cosines[positions], probability(cosines[positions], config)
 
     def _parts(self, video: VideoEmbeddings) -> list[tuple[str, StrengthConfig]]:
         """Return the texts to search for names, the title last; a description alone is treated as a title."""

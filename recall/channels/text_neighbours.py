@@ -28,12 +28,11 @@ class TextNeighbours(UneditedChannel):
     def recall(self, queries: Sequence[RecallQuery]) -> list[ChannelTags | None]:
         proposed: list[ChannelTags | None] = []
         limit = self._config.neighbours
-        extra = max((len(query.left_out) for query in queries), default=0)
-        found = self._search.nearest([query.video.text for query in queries], limit + extra)
-        for query, near in zip(queries, found, strict=True):
-            if near is None:
+        for query in queries:
+            if query.ngrams is None or not len(query.ngrams.columns):
                 proposed.append(None)
                 continue
+            near = self._search.nearest(query.ngrams, limit + len(query.left_out))
             neighbours = nearest_without(near, query.left_out, limit)
             tag_rows, scores = vote(neighbours, self._table, self._config.tags_per_channel)
             proposed.append(ChannelTags(tag_rows, scores, neighbours))

@@ -3,7 +3,6 @@
 Video rows are rows of `LabelledTable`. Searches never wait; one thread changes the searched videos at a time.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +11,7 @@ from scipy import sparse
 
 from recall.index.base import VectorIndex, check_rows
 from recall.index.growing import GrowingIndex
-from recall.ngrams import NgramFeatures
+from recall.ngrams import NgramRow
 from recall.topk import top_k
 from tagging.types import FloatRows, Indices, Neighbours
 
@@ -83,30 +82,32 @@ class _Snapshot:
 class TextSearch:
     """Search by the n-grams of every video's text: cosine of TF-IDF rows."""
 
-    def __init__(self, features: NgramFeatures, texts: sparse.csr_matrix) -> None:
+    def __init__(self, texts: sparse.csr_matrix) -> None:
         """texts: (V, F) TF-IDF unit rows of the labelled videos"""
-        if texts.shape[1] != features.width:
-            raise ValueError(f"texts {texts.shape}, {features.width} n-grams")
-        self._features = features
+        count, self.width = texts.shape
         self._videos_of = texts.T.tocsr()  # n-gram -> videos, as in any text index
-        self._now = _Snapshot(
-            sparse.csr_matrix((0, features.width), dtype=np.float32), np.ones(texts.shape[0], np.bool_)
-        )
+        self._now = _Snapshot(sparse.csr_matrix((0, self.width), dtype=np.float32), np.ones(count, np.bool_))
 
     def __len__(self) -> int:
         """Return the number of texts, removed videos included."""
         return len(self._now.live)
 
-    def nearest(self, texts: Sequence[str], k: int) -> list[Neighbours | None]:
-        """Return the k nearest videos of each text, fewer if fewer share an n-gram; None without known n-grams."""
-        queries, now = self._features.transform(texts), self._now
-        return [self._nearest(query, now, k) if query.nnz else None for query in queries]
-
-    def add(self, text: str) -> None:
-        """Add the text of the next video, "" without a text."""
+    def nearest(self, text: NgramRow, k: int) -> Neighbours:
+        """Return the k nearest videos of a text, fewer if fewer share an n-gram."""
         now = self._now
-        tail = sparse.vstack([now.tail, self._features.transform([text])], format="csr")
-        self._now = _Snapshot(tail, np.append(now.live, True))
+        # Many videos share a frequent n-gram, so that a dense sum is several times as fast as a product of sparse rows.
+        base = self._videos_of[text.columns].T @ text.weights
+        tail = (now.tail @ text.matrix(self.width).T).toarray().ravel()
+        cosines = np.concatenate([base, tail])
+        rows = np.flatnonzero((cosines > 0) & now.live)
+        order = top_k(cosines[rows], rows, k)
+        return Neighbours(rows[order], cosines[rows[order]])
+
+    def add(self, text: NgramRow | None) -> None:
+        """Add the text of the next video; None without one."""
+        now = self._now
+        row = sparse.csr_matrix((1, self.width), dtype=np.float32) if text is None else text.matrix(self.width)
+        self._now = _Snapshot(sparse.vstack([now.tail, row], format="csr"), np.append(now.live, True))
 
     def remove(self, video_row: int) -> None:
         live = self._now.live.copy()
@@ -116,13 +117,3 @@ class TextSearch:
     def rows(self, video_rows: Indices) -> sparse.csr_matrix:
         """Return the TF-IDF rows (n, F) of some of the videos."""
         return sparse.vstack([self._videos_of.T.tocsr(), self._now.tail], format="csr")[video_rows]
-
-    def _nearest(self, query: sparse.csr_matrix, now: _Snapshot, k: int) -> Neighbours:
-        base, tail = query @ self._videos_of, (now.tail @ query.T).tocoo()
-        rows = np.concatenate([base.indices, tail.row + self._videos_of.shape[1]]).astype(np.int64)
-        cosines = np.concatenate([base.data, tail.data]).astype(np.float32)
-        if not now.live.all():
-            live = now.live[rows]
-            rows, cosines = rows[live], cosines[live]
-        order = top_k(cosines, rows, k)
-        return Neighbours(rows[order], cosines[order])

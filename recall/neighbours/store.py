@@ -45,7 +45,7 @@ class NeighbourStore:
             before = self.table.row_of(video_id)
             row = self.table.add(video_id, query.video.title, query.video.uploader_id, tag_rows)
             if self.texts is not None:
-                self.texts.add(query.video.text)
+                self.texts.add(query.ngrams)
             for search in searches:
                 search.add(row, query.rows[search.view])
             if before is not None:

@@ -38,8 +38,16 @@ class LabelledTable:
         """Return the number of rows, removed videos included."""
         return self._base + len(self._added_tags)
 
-    def tags_of(self, row: int) -> Indices:
-        return self._base_tags.at(row) if row < self._base else self._added_tags[row - self._base]
+    def tags_of(self, rows: Indices) -> TagLists:
+        """Return the tags of n rows, in their order."""
+        if (rows < self._base).all():
+            return self._base_tags.only(rows)
+        return TagLists.of(
+            [
+                self._base_tags.at(row) if row < self._base else self._added_tags[row - self._base]
+                for row in rows.tolist()
+            ]
+        )
 
     def uploaders_of(self, rows: Indices) -> Indices:
         """Return numbers (n,), equal for videos of one uploader; a video without uploader has its own."""

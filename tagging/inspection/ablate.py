@@ -169,7 +169,7 @@ def _voters(video: DecidedVideo, row: int, recall_stage: RecallStage) -> list[Ch
     table = recall_stage.neighbour_store.table
     found: dict[int, Change] = {}
     for neighbours in video.recalled.united.neighbours.values():
-        rows = [other for other in neighbours.video_rows.tolist() if row in recall_stage.tags_of(other)]
-        for other in rows[:VOTERS_PER_CHANNEL]:
+        has_tag = recall_stage.have_tag(neighbours.video_rows, row)
+        for other in neighbours.video_rows[has_tag][:VOTERS_PER_CHANNEL].tolist():
             found[other] = Change("neighbour", table.id_of(other), table.title_of(other), other)
     return [*found.values()]

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from tagging.inspection.decision import DecidedVideo
 from tagging.inspection.explanation import ChannelView, Explanation, LookedAt, Proposal, Voter
 from tagging.inspection.traces import trace_tags
@@ -88,5 +90,6 @@ def _voters(neighbours: Neighbours, recall_stage: RecallStage) -> tuple[Voter, .
 def tags_by_use(video_row: int, recall_stage: RecallStage) -> tuple[str, ...]:
     """Return the names of the tags of a labelled video that voted, the most used first."""
     catalog = recall_stage.catalog
-    rows = dict.fromkeys(recall_stage.tags_of(video_row).tolist())  # two of its tags may be merged
+    tags = recall_stage.tags_of(np.array([video_row]))
+    rows = dict.fromkeys(tags.tag_rows.tolist())  # two of them may be merged
     return tuple(catalog.names[row] for row in sorted(rows, key=lambda row: (-catalog.counts[row], row)))

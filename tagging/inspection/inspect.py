@@ -97,7 +97,7 @@ class VideoInspector:
     def _votes(self, row: int) -> dict[str, int]:
         """Return how many of the labelled videos that voted in each channel have a tag."""
         return {
-            channel: sum(row in self.models.recall_stage.tags_of(voter) for voter in neighbours.video_rows.tolist())
+            channel: int(self.models.recall_stage.have_tag(neighbours.video_rows, row).sum())
             for channel, neighbours in self.video.recalled.united.neighbours.items()
         }
 

@@ -22,7 +22,6 @@ from tagging.pipeline.load import stated_fingerprints
 from tagging.pipeline.recall_parts import RecallParts
 from tagging.pipeline.recall_stage import RecallStage
 from tagging.progress import Progress
-from tagging.ragged import TagLists
 from tagging.store.labelled_log import read_labelled_log
 
 
@@ -72,12 +71,13 @@ def fold_labelled(bundle: Path, log: Path, out: Path, progress: Progress, *, cre
 def _labelled_videos(recall_stage: RecallStage) -> LabelledVideos:
     """Return the videos that take part in neighbour voting after the updates."""
     table = recall_stage.neighbour_store.table
-    rows = table.live().tolist()
+    live = table.live()
+    rows = live.tolist()
     return LabelledVideos(
         tuple(table.id_of(row) for row in rows),
         tuple(table.title_of(row) for row in rows),
         tuple(table.uploader_of(row) for row in rows),
-        TagLists.of([table.tags_of(row) for row in rows]),
+        table.tags_of(live),
     )
 
 

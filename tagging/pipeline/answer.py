@@ -19,7 +19,6 @@ from tagging.text.normalise import normalise
 from tagging.types import Candidates, Evidence, Indices, RankedTag, RankedTags, TagScores, VideoRef
 
 EVIDENCE_PER_CHANNEL = 3
-NO_ROWS = np.zeros(0, np.int64)
 
 
 def ranked_tags(
@@ -91,12 +90,11 @@ def evidence_of(candidates: Candidates, tag_rows: Indices, recall_stage: RecallS
     labelled = recall_stage.neighbour_store.table
     evidence = {row: list(candidates.evidence.get(row, ())) for row in tag_rows.tolist()}
     for channel, neighbours in candidates.neighbours.items():
-        tags = [recall_stage.tags_of(video) for video in neighbours.video_rows.tolist()]
-        rows = np.concatenate([NO_ROWS, *tags])
-        voters = np.repeat(np.arange(len(tags)), list(map(len, tags)))
+        tags = recall_stage.tags_of(neighbours.video_rows)
+        voters = np.repeat(np.arange(len(tags)), np.diff(tags.starts))
         counts: Counter[int] = Counter()
-        for position in np.flatnonzero(np.isin(rows, tag_rows)).tolist():
-            row, voter = int(rows[position]), voters[position]
+        for position in np.flatnonzero(np.isin(tags.tag_rows, tag_rows)).tolist():
+            row, voter = int(tags.tag_rows[position]), voters[position]
             if counts[row] < EVIDENCE_PER_CHANNEL:
                 counts[row] += 1
                 video, similarity = int(neighbours.video_rows[voter]), float(neighbours.similarities[voter])

@@ -70,9 +70,7 @@ class RecallParts:
             name: VideoSearch(NEIGHBOUR_VIEWS[name], view.index, view.rows, view.background)
             for name, view in self.views.items()
         }
-        texts = (
-            None if self.recall_model is None else TextSearch(self.recall_model.model.features, self.recall_model.texts)
-        )
+        texts = None if self.recall_model is None else TextSearch(self.recall_model.texts)
         return NeighbourStore(table, searches, texts)
 
     def channels(self, neighbour_store: NeighbourStore, config: RecallConfig) -> list[Channel]:
@@ -122,11 +120,10 @@ class RecallParts:
             if manifest.learnt is not None:
                 with (folder / "learnt" / "texts.npz").open("rb") as file:  # SciPy leaves a truncated file open
                     texts = sparse.load_npz(file)
-                model = RecallModelParts(
-                    RecallModel.load(folder / "learnt"),
-                    indexes.pop(TagSimilarity.name, None),
-                    texts,
-                )
+                learnt = RecallModel.load(folder / "learnt")
+                if texts.shape[1] != learnt.features.width:
+                    raise ValueError(f"texts {texts.shape}, {learnt.features.width} n-grams")
+                model = RecallModelParts(learnt, indexes.pop(TagSimilarity.name, None), texts)
             extractor = None if manifest.extractor is None else TagExtractor.load(folder / "extract")
             named = named_channels(folder, manifest.names, config, catalog)
             if model is None:  # otherwise the fusion was fitted on the existing channels and no other

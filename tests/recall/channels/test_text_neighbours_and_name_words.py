@@ -13,6 +13,7 @@ from recall.ngrams import NgramFeatures
 from recall.query import RecallQuery
 from tagging.config.recall import NgramConfig, RecallConfig
 from tagging.types import VideoEmbeddings
+from tests.support.queries import query_of
 from tests.support.topics import lists, voters
 
 TEXTS = ["Minecraft house tutorial", "minecraft HOUSE build", "приготовить борщ", "สอนทำอาหารไทย", "สอนทำอาหาร"]
@@ -46,9 +47,9 @@ def test_saved_ngrams_are_equal_after_loading(features: NgramFeatures, tmp_path:
 
 def test_videos_with_similar_texts_vote(features: NgramFeatures) -> None:
     voting = voters(lists([[0], [0, 1], [2], [3], [3]]), range(5))
-    channel = TextNeighbours(TextSearch(features, features.transform(TEXTS)), voting, RecallConfig())
+    channel = TextNeighbours(TextSearch(features.transform(TEXTS)), voting, RecallConfig())
     cooking, nothing = channel.recall(
-        [RecallQuery.of(VideoEmbeddings({}, title="ทำอาหาร")), RecallQuery.of(VideoEmbeddings({}, title="⁂"))]
+        [query_of(VideoEmbeddings({}, title=title), features) for title in ("ทำอาหาร", "⁂")]
     )
     assert nothing is None
     assert cooking is not None

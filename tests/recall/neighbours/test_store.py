@@ -21,6 +21,7 @@ from tagging.ragged import TagLists
 from tagging.types import VideoEmbeddings
 from tests.support.channel_tags import as_dict
 from tests.support.embeddings import clustered
+from tests.support.queries import query_of
 from tests.support.topics import lists, topics
 
 DIM = 16
@@ -60,7 +61,7 @@ def neighbour_store(rows: Sequence[int], backend: str = "flat") -> NeighbourStor
             lists([TAGS.at(row).tolist() for row in rows]),
         ),
         {"video": VideoSearch("frames", index, np.array(with_frames, np.int64))},
-        TextSearch(FEATURES, FEATURES.transform([video.title for video in videos])),
+        TextSearch(FEATURES.transform([video.title for video in videos])),
     )  # fmt: skip
 
 
@@ -75,13 +76,13 @@ def proposals(voting: NeighbourStore) -> list[dict[str, dict[int, float] | None]
     ]
     answers: list[dict[str, dict[int, float] | None]] = [{} for _ in QUERIES]
     for channel in channels:
-        for answer, tags in zip(answers, channel.recall([RecallQuery.of(video) for video in QUERIES]), strict=True):
+        for answer, tags in zip(answers, channel.recall([query_of(video, FEATURES) for video in QUERIES]), strict=True):
             answer[channel.name] = as_dict(tags)
     return answers
 
 
 def add(voting: NeighbourStore, row: int, tags: TagLists = TAGS) -> None:
-    voting.add(str(row), RecallQuery.of(VIDEOS[row]), tags.at(row))
+    voting.add(str(row), query_of(VIDEOS[row], FEATURES), tags.at(row))
 
 
 @pytest.mark.parametrize("backend", ["flat", "faiss"])
@@ -132,7 +133,7 @@ def test_a_found_row_can_be_looked_up_after_its_video_was_removed() -> None:
     voting.remove("10")
     assert voting.table.row_of("10") is None
     assert (voting.table.id_of(row), voting.table.title_of(row)) == ("10", VIDEOS[10].title)
-    assert voting.table.tags_of(row).tolist() == TAGS.at(10).tolist()
+    assert voting.table.tags_of(np.array([row])).tag_rows.tolist() == TAGS.at(10).tolist()
 
 
 def test_an_embedding_of_another_width_changes_nothing() -> None:
