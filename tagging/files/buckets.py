@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     Found = tuple[fs.FileSystem, str]
 
-VARIABLES = re.compile(r"AWS_|GOOGLE_|CLOUDSDK_|AZURE_")
+VARIABLES = re.compile(r"AWS_|GOOGLE_|CLOUDSDK_|CLOUD_STORAGE_|AZURE_")
+GOOGLE_RETRIES_S = 60  # its client's default is 15 minutes
 _NO_BUCKET = re.compile(r"NO_SUCH_BUCKET|bucket does not exist", re.IGNORECASE)
 _DENIED = re.compile(r"ACCESS_DENIED|INVALID_ACCESS_KEY|SIGNATURE_DOES_NOT_MATCH|PERMISSION_DENIED|HTTP status 40[13]")
 _UNREACHABLE = re.compile(r"NETWORK_CONNECTION|curlCode|Could not connect|REQUEST_TIMEOUT")
@@ -47,6 +48,8 @@ def _connect(root: str, environment: frozenset[tuple[str, str]]) -> "Found":
     """
     from pyarrow import fs
 
+    if root.startswith(("gs:", "gcs:")):
+        root += f"?retry_limit_seconds={GOOGLE_RETRIES_S}"
     found, path = fs.FileSystem.from_uri(root)
     return found, path
 

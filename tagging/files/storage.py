@@ -61,9 +61,12 @@ class Storage:
 
     def names(self, folder: str = "") -> list[str]:
         """Return the names of the files and folders in a folder, in order; none if it does not exist."""
-        selector = fs.FileSelector(self._path(folder), allow_not_found=True)
+        path = self._path(folder)
+        # Google's file system lists a folder only if there is an object with its name, so its files are listed there.
+        selector = fs.FileSelector(path, allow_not_found=True, recursive=self._fs.type_name == "gcs")
         with reported(self.address):
-            return sorted(found.base_name for found in self._fs.get_file_info(selector))
+            found = [info.path.removeprefix(f"{path}/") for info in self._fs.get_file_info(selector)]
+        return sorted({name.partition("/")[0] for name in found})
 
     def exists(self, name: str) -> bool:
         with reported(self.address):
@@ -97,8 +100,12 @@ class Storage:
                 reason = error.strerror or str(error)
                 raise OutputUnwritableError(f"{path} cannot be written: {reason}", "choose another place") from error
             return
-        with reported(self.address), self._fs.open_output_stream(self._path(name)) as stream:
-            stream.write(content)
+        with reported(self.address):
+            try:
+                with self._fs.open_output_stream(self._path(name)) as stream:
+                    stream.write(content)
+            except FileNotFoundError as error:  # some clients say no more
+                raise OSError("bucket does not exist") from error
 
     def create(self, name: str, content: bytes) -> bool:
         """Write a file unless it exists; return whether it was written.
@@ -134,8 +141,10 @@ class Storage:
 
     def remove_folder(self, name: str) -> None:
         """Remove a folder and its files if it exists."""
+        path = self._path(name)
         with reported(self.address), suppress(FileNotFoundError):
-            self._fs.delete_dir(self._path(name))
+            if self._fs.get_file_info(path).type != fs.FileType.NotFound:  # which not every file system reports
+                self._fs.delete_dir(path)
 
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}".rstrip("/")
