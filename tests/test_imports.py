@@ -43,7 +43,7 @@ ALLOWED: dict[str, set[str]] = {
     "training": {*VALUES, "store", *STAGES, "bundle", "pipeline", "maintenance"},
     "evaluation": {*VALUES, "store", *STAGES, "bundle", "pipeline", "maintenance", "training"},
     "topics": {*VALUES, "store", *STAGES, "bundle", "pipeline", "inspection", "service", "videotag"},
-    "recommendation": {*VALUES, "store", *STAGES, "bundle", "pipeline"},
+    "recommendation": {*VALUES, "store", *STAGES, "bundle", "pipeline", "topics"},
     "quickstart": {*VALUES, "store", "bundle", "pipeline", "training", "evaluation"},
     "bench": {*VALUES, "store", *STAGES, "bundle", "pipeline", "jobs", "training", "quickstart"},
     "cli": {
@@ -52,7 +52,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "tools": {
         *VALUES, "store", *STAGES, "bundle", "pipeline", "jobs", "maintenance", "inspection", "service", "training",
-        "evaluation", "topics", "bench", "cli", "videotag",
+        "evaluation", "topics", "recommendation", "bench", "cli", "videotag",
     },
 }  # fmt: skip
 

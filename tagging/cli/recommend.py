@@ -14,7 +14,7 @@ from tagging.cli.console import Format, now, print_json, print_table, progress
 
 if TYPE_CHECKING:
     from tagging.recommendation.tables import Sources
-    from tagging.recommendation.two_towers.worth import Worth
+    from tagging.recommendation.two_towers.compare import Compared
 
 app = typer.Typer(help="Recommendation: what tags and embeddings add to it.", no_args_is_help=True)
 
@@ -200,27 +200,37 @@ def worth_command(
     config: ConfigFiles = None,
     columns: options.Columns = None,
     features: options.Features = None,
+    topics: Annotated[
+        Path | None, typer.Option("--topics", metavar="DIR", help="Also measure the topics of a topic model.")
+    ] = None,
+    predict: Annotated[
+        bool, typer.Option("--predict", help="Also measure the tags that the bundle predicts, instead of creators'.")
+    ] = False,
     output: options.Output = Format.table,
 ) -> None:
-    """Measure what tags and embeddings add to recommendation: trained without them, with each, and with both.
+    """Measure what tags, topics and embeddings add to recommendation: trained without them, with each, and together.
 
     Each seed divides the interactions anew and trains every condition; the spread is the standard deviation.
 
     [bold]Examples[/bold]
 
     videotag recommend worth --manifest videos.parquet --interactions watched.parquet --hold-out new
+
+    videotag recommend worth --manifest videos.parquet --interactions watched.parquet --topics topics/monday --predict
     """
     from tagging.config.overrides import overridden
     from tagging.config.recommendation import TwoTowersConfig
-    from tagging.recommendation.two_towers.worth import recommendation_worth
+    from tagging.recommendation.two_towers.worth import Extras, recommendation_worth
     from tagging.store.features import FeatureStore
 
+    encoders = bundle or paths.default_bundle()
     found = recommendation_worth(
         _sources(manifest, interactions, columns),
-        bundle or paths.default_bundle(),
+        encoders,
         hold_out.value,
         seed or [1, 2, 3],
         overridden(TwoTowersConfig(), config or []),
+        Extras(topics, encoders if predict else None),
         FeatureStore(features or paths.features()),
         progress(),
     )
@@ -230,7 +240,7 @@ def worth_command(
     print_table([_worth_row(system, row) for system, row in found.items()])
 
 
-def _worth_row(system: str, row: "Mapping[str, Worth]") -> dict[str, Any]:
+def _worth_row(system: str, row: "Mapping[str, Compared]") -> dict[str, Any]:
     shown: dict[str, Any] = {"system": system}
     for name, worth in row.items():
         shown[name] = f"{worth.mean:.4g} ± {worth.spread:.2g}"

@@ -6,6 +6,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_va
 
 from tagging.config.base import Branch, Fraction, Share
 
+Fusion = Literal["attention", "concatenation"]
 View = Literal["id", "tags", "tag words", "words", "uploader", "text", "frames", "audio"]
 
 
@@ -14,6 +15,7 @@ class TwoTowersConfig(Branch):
 
     views:       what the item tower reads; a view that the videos lack is left out
     history:     last videos of a user that the user tower reads
+    fusion:      attention: views weighted for each video (section 3.3); concatenation: side by side, to compare with
     id_dropout:  share of the videos of a step whose ID is hidden, so that the other views learn to stand alone
     negatives:   videos drawn for a step, which all its cases share
     popularity:  power of a video's number of users by which negatives are drawn; 0: uniformly
@@ -22,6 +24,7 @@ class TwoTowersConfig(Branch):
     """
 
     views: Annotated[tuple[View, ...], Field(min_length=1)] = get_args(View)
+    fusion: Fusion = "attention"
     width: PositiveInt = 64
     heads: PositiveInt = 2
     history: PositiveInt = 30

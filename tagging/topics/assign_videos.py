@@ -1,14 +1,11 @@
 """Topics of new videos by a fitted model, without a refit."""
 
-import logging
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from tagging.media.read_ahead import Failure
 from tagging.pipeline.feature_reader import FeatureReader
-from tagging.pipeline.load import load_tagger
+from tagging.pipeline.predict import predicted_tags
 from tagging.progress import Progress
 from tagging.store.features import FeatureStore
 from tagging.topics.files import read_model
@@ -17,8 +14,6 @@ from tagging.topics.model import Topic
 from tagging.topics.representation import HALVES
 from tagging.topics.space import certain
 from tagging.types import LabelledVideo
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +64,7 @@ def _tags(videos: Sequence[LabelledVideo], bundle: Path | None, progress: Progre
     untagged = [index for index, names in enumerate(tags) if not names]
     if bundle is None or not untagged:
         return tags
-    needs_media = any(videos[index].video.uri is not None for index in untagged)
-    with ExitStack() as stack:
-        tagger = stack.enter_context(load_tagger(bundle, reads_media=needs_media))
-        advance = stack.enter_context(progress.track("tag videos", len(untagged)))
-        answers = tagger.tag_many((videos[index].video for index in untagged), tagger.selection(None))
-        for index, answer in zip(untagged, answers, strict=True):
-            if isinstance(answer, Failure):
-                logger.warning("%s: not tagged: %s", answer.video.video_id, answer.error.message)
-            else:
-                tags[index] = {tag.name: tag.confidence for tag in answer.tags}
-            advance(1)
+    predicted = predicted_tags([videos[index].video for index in untagged], bundle, progress)
+    for index, names in zip(untagged, predicted, strict=True):
+        tags[index] = names
     return tags

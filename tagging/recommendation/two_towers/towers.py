@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from recall.tower import attention_fusion
-from tagging.config.recommendation import TwoTowersConfig
+from tagging.config.recommendation import Fusion, TwoTowersConfig
 
 BLOCKS = 3  # residual blocks of the user tower
 FIRST_SCALE = 15.0
@@ -26,10 +26,37 @@ MOST_SCALE = 100.0
 FIRST_DEVIATION = 0.05  # of embeddings: near zero, a rarely drawn video finds its direction within few steps
 
 
+class AttentionFusion(nn.Module):
+    """Σ_m α_m x_m over the views present (section 3.3)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.attend = nn.Sequential(nn.Linear(width, width // 2), nn.Tanh(), nn.Linear(width // 2, 1, bias=False))
+
+    def forward(self, views: Tensor, present: Tensor) -> Tensor:
+        """Return (n, D); views: (n, views, D); present: (n, views), at least one per row."""
+        joined, _ = attention_fusion(views, self.attend(views).squeeze(2), present)
+        return joined
+
+
+class Concatenation(nn.Module):
+    """A matrix over the views side by side, zeros where one is missing: the baseline of the paper's table 4."""
+
+    def __init__(self, width: int, views: int) -> None:
+        super().__init__()
+        self.matrix = nn.Linear(views * width, width)
+
+    def forward(self, views: Tensor, present: Tensor) -> Tensor:
+        """Return (n, D), as `AttentionFusion` does."""
+        return torch.as_tensor(self.matrix((views * present[:, :, None]).flatten(1)))
+
+
 class ItemTower(nn.Module):
     """Encoder of videos from their views."""
 
-    def __init__(self, sizes: Mapping[str, int], dims: Mapping[str, int], width: int, dropout: float) -> None:
+    def __init__(
+        self, sizes: Mapping[str, int], dims: Mapping[str, int], width: int, fusion: Fusion, dropout: float
+    ) -> None:
         """sizes: rows of each field's table; dims: width of each dense view"""
         super().__init__()
         self.tables = nn.ModuleDict({name: nn.EmbeddingBag(size, width, mode="mean") for name, size in sizes.items()})
@@ -38,7 +65,7 @@ class ItemTower(nn.Module):
         self.enter = nn.ModuleDict({name: nn.Linear(dim, width) for name, dim in dims.items()})
         self.views = (*sizes, *dims)
         self.norms = nn.ModuleDict({name: nn.LayerNorm(width) for name in self.views})
-        self.attend = nn.Sequential(nn.Linear(width, width // 2), nn.Tanh(), nn.Linear(width // 2, 1, bias=False))
+        self.fuse = AttentionFusion(width) if fusion == "attention" else Concatenation(width, len(self.views))
         self.mix = Residual(width, dropout)
 
     def forward(
@@ -53,8 +80,7 @@ class ItemTower(nn.Module):
         values = {name: table(*fields[name]) for name, table in self.tables.items()}
         values |= {name: enter(dense[name]) for name, enter in self.enter.items()}
         tokens = torch.stack([self.norms[name](values[name]) for name in self.views], dim=1)
-        joined, _ = attention_fusion(tokens, self.attend(tokens).squeeze(2), present)
-        return functional.normalize(self.mix(joined), dim=1)
+        return functional.normalize(self.mix(self.fuse(tokens, present)), dim=1)
 
 
 class UserTower(nn.Module):
@@ -119,7 +145,7 @@ class TwoTowers(nn.Module):
     def __init__(self, sizes: Mapping[str, int], dims: Mapping[str, int], config: TwoTowersConfig) -> None:
         super().__init__()
         self.width = config.width
-        self.item = ItemTower(sizes, dims, config.width, config.dropout)
+        self.item = ItemTower(sizes, dims, config.width, config.fusion, config.dropout)
         self.user = UserTower(config.width, config.heads, config.history, config.dropout)
         self.log_scale = nn.Parameter(torch.tensor(FIRST_SCALE).log())
         self.bias = nn.Parameter(torch.tensor(0.0))  # of the sigmoid; a softmax does not depend on it

@@ -28,6 +28,7 @@ app = typer.Typer(help="Measure videotag and its baselines on real tags.", no_ar
 
 DEVICES = ("cuda", "cpu")
 BACKENDS = ("flat", "faiss", "hnsw", "ivf-pq")
+HELD_OUT = ("last", "new")
 RUNS = ("loop", "local", "ray")  # of a batch
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder that `split` wrote.")]
@@ -401,6 +402,38 @@ def microlens_command(
 
     counts = write_microlens(sequences, titles, out)
     print_table([{"count": name, "": number} for name, number in counts.items()])
+
+
+@app.command("two-towers")
+def two_towers_command(
+    manifest: cli_options.Manifests,
+    interactions: Annotated[Path, typer.Option("--interactions", metavar="FILE", help="As of `videotag recommend`.")],
+    hold_out: Annotated[
+        str, typer.Option("--hold-out", parser=options.one_of(HELD_OUT), metavar=options.choices(HELD_OUT))
+    ] = "new",
+    seed: Annotated[list[int] | None, typer.Option("--seed", help="May be repeated (default: 1, 2, 3).")] = None,
+    bundle: cli_options.Bundle = None,
+    config: options.ConfigFiles = None,
+    features: options.Features = None,
+    form: options.Format = options.TableFormat.table,
+) -> None:
+    """Compare the fusion of metadata, IDs and numbers of negatives of the two towers."""
+    from tagging.config.overrides import overridden
+    from tagging.config.recommendation import TwoTowersConfig
+    from tagging.recommendation.tables import Sources
+    from tagging.store.features import FeatureStore
+    from tagging.tools.benchmarks.two_towers import two_towers_benchmark
+
+    tables = two_towers_benchmark(
+        Sources(manifest, {}, interactions),
+        bundle or paths.default_bundle(),
+        "last" if hold_out == "last" else "new",
+        seed or [1, 2, 3],
+        overridden(TwoTowersConfig(), config or []),
+        FeatureStore(features or paths.features()),
+        progress(),
+    )
+    options.print_tables(tables, form)
 
 
 def _print_written(files: Sequence[Path]) -> None:

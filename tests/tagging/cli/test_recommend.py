@@ -9,8 +9,9 @@ from tagging.recommendation.tables import Sources
 from tests.support.cli import error_lines, run
 from tests.support.corpora import write_rows
 from tests.tagging.recommendation.two_towers.conftest import sources, text_bundle, trained, trained_without_new
+from tests.tagging.topics.conftest import fitted, pool_manifest
 
-__all__ = ["sources", "text_bundle", "trained", "trained_without_new"]
+__all__ = ["fitted", "pool_manifest", "sources", "text_bundle", "trained", "trained_without_new"]
 
 
 @pytest.fixture
@@ -79,6 +80,15 @@ def test_worth_prints_every_condition(tables: list[object], text_bundle: Path, s
         assert condition in result.stdout
     found = json.loads(run(*args, "--format", "json").stdout)
     assert set(found["tags off"]["HR@10"]) == {"mean", "spread", "gain", "gain_spread"}
+
+
+def test_worth_measures_topics_and_predicted_tags(
+    tables: list[object], text_bundle: Path, fitted: Path, settings: Path, tmp_path: Path
+) -> None:
+    args = ["recommend", "worth", *tables, "--bundle", text_bundle, "--config", settings, "--seed", 1]
+    args += ["--topics", fitted, "--predict", "--features", tmp_path / "f"]
+    found = json.loads(run(*args, "--format", "json").stdout)
+    assert {"topics", "creators' tags + topics", "predicted tags"} < set(found)
 
 
 def test_a_wrong_setting_is_one_error(tables: list[object], tmp_path: Path) -> None:

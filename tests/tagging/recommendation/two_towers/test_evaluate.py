@@ -11,10 +11,11 @@ from tagging.progress import Silent
 from tagging.recommendation.interactions import Interactions
 from tagging.recommendation.split import divide
 from tagging.recommendation.tables import Sources
+from tagging.recommendation.two_towers.compare import compare
 from tagging.recommendation.two_towers.evaluate import TOWERS, evaluate_recommendation
 from tagging.recommendation.two_towers.files import read_model
 from tagging.recommendation.two_towers.manifest import TWO_TOWERS
-from tagging.recommendation.two_towers.worth import CONDITIONS, OFF, measure_worth
+from tagging.recommendation.two_towers.worth import OFF, conditions_of
 from tests.support.watching import TINY, VIDEOS, catalog, walks
 
 
@@ -51,15 +52,15 @@ def test_other_tables_are_refused(trained_without_new: Path, sources: Sources, t
 def test_tags_are_worth_what_they_tell_of_new_videos() -> None:
     users = walks()
     interactions = Interactions(tuple(map(str, range(len(users)))), users)
-    config = TINY.model_copy(update={"epochs": 6})
-    found = measure_worth(catalog(), interactions, "new", [3, 4], config, Silent())
+    config, conditions = TINY.model_copy(update={"epochs": 6}), conditions_of(catalog())
+    found = compare(conditions, OFF, interactions, "new", [3, 4], config, Silent())
     off, tags, embeddings = (found[name]["nDCG@10"] for name in (OFF, "creators' tags", "embeddings"))
-    assert set(CONDITIONS) < set(found)
+    assert set(conditions) < set(found)
     assert tags.mean > 1.2 * max(off.mean, embeddings.mean)  # only tags name the group
     assert tags.gain == pytest.approx(tags.mean - off.mean)
     assert off.gain == off.gain_spread == 0
     assert found["item-kNN"]["nDCG@10"].gain is None
-    spread = [measure_worth(catalog(), interactions, "new", [seed], config, Silent()) for seed in (3, 4)]
+    spread = [compare(conditions, OFF, interactions, "new", [seed], config, Silent()) for seed in (3, 4)]
     values = [one_seed["creators' tags"]["nDCG@10"].mean for one_seed in spread]
     assert (tags.mean, tags.spread) == pytest.approx((np.mean(values), np.std(values)))
 
@@ -68,4 +69,4 @@ def test_too_few_interactions_are_one_error() -> None:
     users = walks(users=2)
     lonely = Interactions(("a", "b"), type(users)(np.array([0, 1, 2]), np.array([3, 5])))
     with pytest.raises(InvalidManifestError, match="nothing can be held out"):
-        measure_worth(catalog(), lonely, "last", [1], TINY, Silent())
+        compare(conditions_of(catalog()), OFF, lonely, "last", [1], TINY, Silent())

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from tagging.config.recommendation import Fusion
 from tagging.ragged import TagLists
 from tagging.recommendation.two_towers.items import Items, build_vocabulary
 from tagging.recommendation.two_towers.loss import sampled_softmax, sigmoid
@@ -138,9 +139,10 @@ def test_a_user_does_not_depend_on_later_videos_but_on_the_order_of_earlier_ones
     assert (swapped[3] - states[3]).abs().max() > 1e-3
 
 
-def test_a_missing_view_changes_nothing() -> None:
+@pytest.mark.parametrize("fusion", ["attention", "concatenation"])
+def test_a_missing_view_changes_nothing(fusion: Fusion) -> None:
     torch.manual_seed(7)
-    tower = ItemTower({"id": 3}, {"text": 4}, 8, 0.0)
+    tower = ItemTower({"id": 3}, {"text": 4}, 8, fusion, 0.0)
     field = (torch.tensor([0, 2]), torch.tensor([0, 1]))
     text = torch.randn(2, 4)
     present = torch.tensor([[True, False], [True, True]])
