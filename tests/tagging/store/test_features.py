@@ -143,8 +143,8 @@ def test_values_that_are_not_finite_are_refused(tmp_path: Path) -> None:
 WRITER = """
 import sys, numpy as np
 from pathlib import Path
-from tagging.store import features
-features.FLUSH_ROWS = 50
+from tagging.store import features, shard_table
+shard_table.FLUSH_ROWS = 50
 table = features.FeatureStore(Path(sys.argv[1])).table("frames", "fp", 3)
 number = 0
 while True:

@@ -201,8 +201,8 @@ SLOW_TRAINING = """
 import sys, time
 from pathlib import Path
 from tagging.features import encode_texts, statistics
-from tagging.store import features
-features.FLUSH_ROWS = encode_texts.TEXTS_AT_ONCE = 20
+from tagging.store import features, shard_table
+shard_table.FLUSH_ROWS = encode_texts.TEXTS_AT_ONCE = 20
 encode = statistics.HashedTextEncoder.encode
 def slowly(self, texts):
     time.sleep(0.2)
