@@ -18,7 +18,7 @@ from tagging.errors import InvalidConfigError
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
-    from tagging.service.config import ServiceConfig
+    from tagging.service.config import Listen, ServiceConfig
 
 logger = logging.getLogger(__name__)
 
@@ -47,14 +47,11 @@ def command(
     import asyncio
 
     from tagging.features.triton.endpoint import Endpoint
-    from tagging.service.config import read_service_config, with_address
+    from tagging.service.config import read_service_config
 
     settings = read_service_config(config)
     if listen is not None:
-        try:
-            settings = settings.model_copy(update={"listen": with_address(settings.listen, listen)})
-        except InvalidConfigError as error:
-            raise typer.BadParameter(f"{error.message}: {error.hint}", param_hint="--listen") from error
+        settings = settings.model_copy(update={"listen": listening_at(settings.listen, listen)})
     if triton is not None:
         try:
             Endpoint.of(triton, settings.triton_tls)
@@ -80,6 +77,16 @@ async def _serve(bundle: Path, settings: "ServiceConfig", tracer: "Tracer") -> N
         serving(bundle, settings, tracer),
         lambda running: f"serving bundle {running.bundle_version} on {shown(settings.listen.address, running.port)}",
     )
+
+
+def listening_at(config: "Listen", address: str) -> "Listen":
+    """Return the configuration with the address of --listen. Raises typer.BadParameter for an invalid one."""
+    from tagging.service.config import with_address
+
+    try:
+        return with_address(config, address)
+    except InvalidConfigError as error:
+        raise typer.BadParameter(f"{error.message}: {error.hint}", param_hint="--listen") from error
 
 
 async def serve_until_signal(service: AbstractAsyncContextManager[Running], line: Callable[[Running], str]) -> None:

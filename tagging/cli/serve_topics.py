@@ -1,20 +1,13 @@
 """The `videotag topics serve` command: the gRPC service of topics."""
 
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from tagging.cli import options
 from tagging.cli.console import needs_extra
-from tagging.cli.serve import serve_until_signal, shown
-from tagging.errors import InvalidConfigError
-
-if TYPE_CHECKING:
-    from opentelemetry.trace import Tracer
-
-    from tagging.topics.service.config import TopicServiceConfig
+from tagging.cli.serve_model import overridden, serve_model
 
 
 def command(
@@ -39,31 +32,10 @@ def command(
 
     videotag topics serve topics/monday --config topics.toml
     """
-    import asyncio
-
-    from tagging.service.config import read_settings, with_address
+    from tagging.service.config import read_settings
     from tagging.topics.service.config import TopicServiceConfig
 
-    settings = read_settings(config, TopicServiceConfig)
-    if listen is not None:
-        try:
-            settings = settings.model_copy(update={"listen": with_address(settings.listen, listen)})
-        except InvalidConfigError as error:
-            raise typer.BadParameter(f"{error.message}: {error.hint}", param_hint="--listen") from error
-    if database is not None:
-        settings = settings.model_copy(update={"database": options.database_at(database, settings.database)})
+    settings = overridden(read_settings(config, TopicServiceConfig), listen, database)
     with needs_extra("service"):
-        from tagging.service.observe.logs import json_logs
-        from tagging.service.observe.traces import tracing
-
-    with json_logs(settings.observe.logs, sys.stderr), tracing(settings.observe.traces) as tracer:
-        asyncio.run(_serve(model, settings, tracer))
-
-
-async def _serve(model: Path, settings: "TopicServiceConfig", tracer: "Tracer") -> None:
-    from tagging.topics.service.server import serving
-
-    await serve_until_signal(
-        serving(model, settings, tracer),
-        lambda running: f"serving topics {running.topics_version} on {shown(settings.listen.address, running.port)}",
-    )
+        from tagging.topics.service.server import serving
+    serve_model("topics", settings, lambda settings, tracer: serving(model, settings, tracer))

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import NoReturn
 
@@ -32,6 +32,29 @@ async def running(endless: Coroutine[None, None, NoReturn]) -> AsyncIterator[Non
         await asyncio.gather(task, return_exceptions=True)
 
 
+async def repeating(
+    work: Callable[[], Awaitable[object]], every_s: float, metrics: CallMetrics, failure: str
+) -> NoReturn:
+    """Do work on the database now and then; a database that is away is tried again.
+
+    failure: what the log says when the work fails
+    """
+    while True:
+        await _attempt(work, metrics, failure)
+        await asyncio.sleep(every_s)
+
+
+async def _attempt(work: Callable[[], Awaitable[object]], metrics: CallMetrics, failure: str) -> None:
+    try:
+        await work()
+    except VideotagError as error:
+        metrics.database_errors.inc()
+        logger.warning("%s: %s", failure, error.message)
+    except Exception:  # tried again like any other failure, as long as the service runs
+        metrics.database_errors.inc()
+        logger.exception("%s: unexpected error", failure)
+
+
 @asynccontextmanager
 async def following(bundles: BundleRegistry, metrics: CallMetrics, every_s: float) -> AsyncIterator[None]:
     """Apply what other processes append to the logs, every `every_s` seconds, while the context lasts.
@@ -45,14 +68,7 @@ async def following(bundles: BundleRegistry, metrics: CallMetrics, every_s: floa
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), every_s)
                 return
-            try:
-                await bundles.follow()
-            except VideotagError as error:
-                metrics.database_errors.inc()
-                logger.warning("the logs cannot be followed: %s", error.message)
-            except Exception:  # tried again like any other failure, as long as the service runs
-                metrics.database_errors.inc()
-                logger.exception("unexpected error while following the logs")
+            await _attempt(bundles.follow, metrics, "the logs cannot be followed")
 
     task = asyncio.create_task(follow())
     try:

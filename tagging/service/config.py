@@ -247,6 +247,15 @@ class ServiceConfig(Branch):
     observe: ObserveConfig = ObserveConfig()
 
 
+class ModelServiceConfig(Branch):
+    """Configuration of any service of one model (service/model_server.py), as in the tagging service's."""
+
+    listen: ListenConfig = ListenConfig()
+    drain_s: PositiveFloat = 30.0
+    database: DatabaseConfig = DatabaseConfig()
+    observe: ObserveConfig = ObserveConfig()
+
+
 def read_service_config(path: Path | None) -> ServiceConfig:
     """Read a file; None: the defaults. Raises InvalidConfigError, which names the file and the invalid key."""
     return read_settings(path, ServiceConfig)

@@ -15,7 +15,7 @@ from tagging.service.observe.connections import connections
 from tagging.service.observe.endpoint import metrics_endpoint
 from tagging.service.observe.health import Health
 from tagging.service.observe.metrics import Metrics
-from tagging.service.observe.readings import Readings, ReadingsCollector, register_server
+from tagging.service.observe.readings import Readings, ReadingsCollector, expiry_s, register_server
 from tagging.service.observe.stages import TimedStages
 
 
@@ -46,10 +46,6 @@ def readings(
     bundles: BundleRegistry,
 ) -> Readings:
     """The values that are read at each scrape."""
-
-    def certificate_expiry_s() -> float | None:
-        return certificate.ends.timestamp() if certificate is not None and certificate.ends is not None else None
-
     return Readings(
         serving=lambda: health.serving,
         connections=lambda: connections(port),
@@ -60,7 +56,7 @@ def readings(
         tag_edits=lambda: bundles.active.last_edit,
         decode_workers=lambda: bundles.active.decode_workers.alive,
         decode_workers_killed=lambda: bundles.active.decode_workers.killed,
-        certificate_expiry_s=certificate_expiry_s,
+        certificate_expiry_s=lambda: expiry_s(certificate),
     )
 
 

@@ -9,6 +9,11 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 
+from tagging.service.config import ListenConfig
+from tagging.service.net.tls import ServerCertificate
+from tagging.service.observe.connections import connections
+from tagging.service.observe.health import Health
+
 logger = logging.getLogger(__name__)
 
 
@@ -23,6 +28,23 @@ class ServerReadings:
     connections: Callable[[], int | None]  # None: unknown on this system
     connections_allowed: int
     certificate_expiry_s: Callable[[], float | None]  # seconds of Unix time; None without TLS
+
+
+def server_readings(
+    config: ListenConfig, port: int, certificate: ServerCertificate | None, health: Health
+) -> ServerReadings:
+    """The readings of a server that listens on a port. certificate: None: without TLS"""
+    return ServerReadings(
+        serving=lambda: health.serving,
+        connections=lambda: connections(port),
+        connections_allowed=config.connections,
+        certificate_expiry_s=lambda: expiry_s(certificate),
+    )
+
+
+def expiry_s(certificate: ServerCertificate | None) -> float | None:
+    """Return the end of a certificate in seconds of Unix time; None without one, or if it states none."""
+    return certificate.ends.timestamp() if certificate is not None and certificate.ends is not None else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,15 @@ Its defaults of ports differ from those of the tagging service, so that both run
 
 from pydantic import PositiveFloat
 
-from tagging.config.base import Branch
 from tagging.config.topic_queues import QueuesConfig
-from tagging.service.config import Address, ListenAddress, ListenConfig, MetricsConfig, ObserveConfig
-from tagging.store.database.config import DatabaseConfig
+from tagging.service.config import (
+    Address,
+    ListenAddress,
+    ListenConfig,
+    MetricsConfig,
+    ModelServiceConfig,
+    ObserveConfig,
+)
 
 
 class TopicListenConfig(ListenConfig):
@@ -23,12 +28,10 @@ class TopicObserveConfig(ObserveConfig):
     metrics: TopicMetricsConfig = TopicMetricsConfig()
 
 
-class TopicServiceConfig(Branch):
-    """The whole configuration; all but `queues` is as in the tagging service's."""
+class TopicServiceConfig(ModelServiceConfig):
+    """The whole configuration."""
 
     listen: TopicListenConfig = TopicListenConfig()
     queues: QueuesConfig = QueuesConfig()
     prune_every_s: PositiveFloat = 3600.0
-    drain_s: PositiveFloat = 30.0
-    database: DatabaseConfig = DatabaseConfig()
     observe: TopicObserveConfig = TopicObserveConfig()
