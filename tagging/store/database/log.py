@@ -57,7 +57,7 @@ class Log(ABC, Generic[T]):
         rows = [self._row(record) for record in records]
 
         def work(connection: Connection) -> tuple[Numbered[T], ...]:
-            last = self._lock(connection)
+            last = lock_end(connection, self.table)
             stored = [entry for record in records if (entry := self._stored(connection, record)) is not None]
             if stored and len(stored) == len(records):
                 return tuple(stored)
@@ -74,8 +74,7 @@ class Log(ABC, Generic[T]):
                 self._check(connection, record)
                 connection.execute(insert(self.table).values(number=number, **row))
                 entries.append(Numbered(number, record))
-            end = update(log_ends).where(log_ends.c.log == self.table.name)
-            connection.execute(end.values(last=last + len(entries)))
+            set_end(connection, self.table, last + len(entries))
             return tuple(entries)
 
         return await self._database.write(work)
@@ -100,7 +99,7 @@ class Log(ABC, Generic[T]):
 
     async def last(self) -> int:
         """Return the number of the last entry; 0 for an empty log."""
-        return await self._database.read(lambda connection: int(connection.execute(self._end()).scalar_one()))
+        return await self._database.read(lambda connection: int(connection.execute(_end(self.table)).scalar_one()))
 
     @abstractmethod
     def _content(self, record: T) -> Mapping[str, Any]:
@@ -121,13 +120,6 @@ class Log(ABC, Generic[T]):
         require_time(origin.at)
         made_by = {"request_id": origin.request_id, "who": origin.client, "at": origin.at}
         return {**self._content(record), **made_by}
-
-    def _lock(self, connection: Connection) -> int:
-        """Return the last number, and lock out other writers until the end of the transaction."""
-        return int(connection.execute(self._end().with_for_update()).scalar_one())
-
-    def _end(self) -> Select[Any]:
-        return select(log_ends.c.last).where(log_ends.c.log == self.table.name)
 
     def _stored(self, connection: Connection, record: T) -> Numbered[T] | None:
         """Return the record that this request appended before. Raises InvalidRecordError if it is a different one."""
@@ -154,6 +146,20 @@ class Log(ABC, Generic[T]):
                 f"entry {row['number']} of {self.table.name} cannot be read: {error}",
                 "a newer version of videotag wrote it: run that version, or restore a backup",
             ) from error
+
+
+def lock_end(connection: Connection, table: Table) -> int:
+    """Return the last number of a log, and lock out its other writers until the end of the transaction."""
+    return int(connection.execute(_end(table).with_for_update()).scalar_one())
+
+
+def set_end(connection: Connection, table: Table, last: int) -> None:
+    """Set the last number of a log whose end is locked."""
+    connection.execute(update(log_ends).where(log_ends.c.log == table.name).values(last=last))
+
+
+def _end(table: Table) -> Select[Any]:
+    return select(log_ends.c.last).where(log_ends.c.log == table.name)
 
 
 def _origin_of(record: Record) -> Origin:

@@ -2,7 +2,8 @@
 
 Each table is read and written only by the module of its name, except that taggings.py checks for feedback in the
 statement that prunes old answers. engagements.py has two tables, events and their decayed counts, which topic_videos.py
-joins to the videos of a topic; loaded_models has no module of its own, as topic_videos.py fills it.
+joins to the videos of a topic; loaded_models has no module of its own, as topic_videos.py fills it. log_ends belongs to
+log.py.
 """
 
 from datetime import UTC, datetime
@@ -159,4 +160,16 @@ video_engagement = Table(
     Column("clicks", Double, nullable=False),
     Column("at", UtcTime, nullable=False),
     Index(None, "at"),
+)
+
+video_vectors = Table(
+    "video_vectors",
+    metadata,
+    Column("model_version", Text, primary_key=True),  # of the recommendation model
+    Column("video_id", Text, primary_key=True),
+    Column("number", BigInteger, nullable=False),  # of the last write, in the order of commits
+    Column("vector", LargeBinary, nullable=False),  # float32, little-endian; zeros: nothing is known of the video
+    Column("added_at", UtcTime, nullable=False),  # when the video was first added
+    Index(None, "model_version", "number"),
+    Index(None, "added_at"),
 )
