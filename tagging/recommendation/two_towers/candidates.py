@@ -8,16 +8,12 @@ import numpy as np
 
 from recall.index.factory import build_index
 from tagging.config.recall import IndexConfig
-from tagging.errors import InvalidManifestError
-from tagging.pipeline.feature_reader import FeatureReader
 from tagging.progress import Progress
 from tagging.ragged import TagLists
 from tagging.recommendation.interactions import Interactions, read_interactions
-from tagging.recommendation.tables import read_videos
-from tagging.recommendation.two_towers.files import StoredModel, read_model
-from tagging.recommendation.two_towers.manifest import TWO_TOWERS
+from tagging.recommendation.two_towers.new_videos import encode_new_videos
 from tagging.store.features import FeatureStore
-from tagging.types import FloatRows, Indices, LabelledVideo
+from tagging.types import FloatRows, Indices
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,32 +58,15 @@ def find_candidates(
     Raises InvalidManifestError for a video that the model was trained with, and ArtifactError for a model that is
     missing, damaged or of other encoders.
     """
-    manifest = TWO_TOWERS.read(folder)
-    videos = read_videos(manifests, columns)
-    refs = [video.video for video in videos]
-    reader = FeatureReader.of_model(f"recommendation model {manifest.version}", manifest.origin, refs)
-    stored = read_model(folder, manifest)
-    _check_new(folder, stored, videos)
-    new_ids = [ref.video_id for ref in refs]
-    watched = read_interactions(interactions, [*stored.video_ids, *new_ids])
-    model = stored.model.with_videos(videos, reader.read(refs, store, progress))
-    first = len(stored.video_ids)
+    new = encode_new_videos(folder, manifests, columns, store, progress)
+    watched = read_interactions(interactions, [*new.trained_ids, *new.video_ids])
     return Candidates(
         user_ids=watched.user_ids,
-        users=model.users(watched.videos),
-        video_ids=new_ids,
-        videos=model.vectors[first:],
-        watched=_of_new(watched, first),
+        users=new.model.users(watched.videos),
+        video_ids=new.video_ids,
+        videos=new.vectors,
+        watched=_of_new(watched, len(new.trained_ids)),
     )
-
-
-def _check_new(folder: Path, stored: StoredModel, videos: Sequence[LabelledVideo]) -> None:
-    known = set(stored.video_ids)
-    for video in videos:
-        if video.video.video_id in known:
-            raise InvalidManifestError(
-                f"video {video.video.video_id!r} is in {folder} already", "give the videos that came after its training"
-            )
 
 
 def _of_new(watched: Interactions, first: int) -> TagLists:

@@ -54,6 +54,14 @@ class RecommendationModel:
         users[has_any] = states[np.cumsum(mask.sum(axis=1))[has_any] - 1]
         return users
 
+    def user(self, watched: FloatRows) -> FloatRows:
+        """Return the unit row (D,) of a user by the vectors (n, D) of the videos watched, of which the last count.
+
+        Zeros for a user without a video that has any view.
+        """
+        [user] = replace(self, vectors=watched).users(TagLists.of([np.arange(len(watched))]))
+        return np.asarray(user)
+
     def scores(self, histories: TagLists, candidates: Indices) -> FloatRows:
         """Return cosines (n, m) of users and videos; -inf for a video without any view."""
         vectors = self.vectors[candidates]

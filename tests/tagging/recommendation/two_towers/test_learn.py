@@ -104,6 +104,16 @@ def test_a_user_is_the_same_alone_and_among_others(small: RecommendationModel) -
     np.testing.assert_allclose(np.linalg.norm(together, axis=1), 1, atol=1e-6)
 
 
+def test_a_user_by_the_vectors_of_the_history_is_the_user_by_its_rows(small: RecommendationModel) -> None:
+    for history in ([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11], [70]):
+        user = small.user(small.vectors[history])
+        np.testing.assert_allclose(user, small.users(TagLists.of([history]))[0], atol=1e-6)
+    with_nothing = np.concatenate([small.vectors[[5]], np.zeros_like(small.vectors[:9]), small.vectors[[6]]])
+    np.testing.assert_allclose(small.user(with_nothing), small.users(TagLists.of([[5, 6]]))[0], atol=1e-6)
+    assert not small.user(with_nothing[1:10]).any()
+    assert not small.user(with_nothing[:0]).any()
+
+
 def test_a_video_of_which_nothing_is_known_is_never_recommended(small: RecommendationModel) -> None:
     added = small.with_videos([LabelledVideo(VideoRef("bare"), ("never seen",))], [VideoEmbeddings({})])
     assert not added.vectors[VIDEOS].any()
