@@ -28,6 +28,24 @@ class _Snapshot:
     tail_live: Mask  # (m,)
 
 
+class GrowingRows:
+    """Rows that are appended to, in memory that grows by doubling; earlier values of `rows` stay as they are."""
+
+    def __init__(self, dim: int) -> None:
+        self._room = np.zeros((0, dim), np.float32)
+        self.rows = self._room  # (n, D)
+
+    def append(self, rows: FloatRows) -> FloatRows:
+        """Append (m, D) rows and return all."""
+        start, end = len(self.rows), len(self.rows) + len(rows)
+        if end > len(self._room):
+            self._room = np.empty((max(2 * start, end), self._room.shape[1]), np.float32)
+            self._room[:start] = self.rows
+        self._room[start:end] = rows
+        self.rows = self._room[:end]
+        return self.rows
+
+
 class GrowingIndex:
     """An index of a base and later changes. Ids continue after the base's row positions and are never reused.
 
@@ -37,8 +55,8 @@ class GrowingIndex:
     def __init__(self, base: VectorIndex) -> None:
         self.dim = base.dim
         self._base = base
-        self._room = np.zeros((0, base.dim), np.float32)  # grows by doubling; each tail is a prefix of it
-        self._now = _Snapshot(np.ones(len(base), np.bool_), self._room, np.zeros(0, np.bool_))
+        self._tail = GrowingRows(base.dim)
+        self._now = _Snapshot(np.ones(len(base), np.bool_), self._tail.rows, np.zeros(0, np.bool_))
         self._changing = threading.Lock()
 
     @property
@@ -65,7 +83,7 @@ class GrowingIndex:
             now = self._now
             first = len(now.base_live) + len(now.tail)
             live = np.concatenate([now.tail_live, np.ones(len(rows), np.bool_)])
-            self._now = _Snapshot(now.base_live, self._grown(now.tail, rows), live)
+            self._now = _Snapshot(now.base_live, self._tail.append(rows), live)
         return np.arange(first, first + len(rows))
 
     def remove(self, ids: Iterable[int]) -> int:
@@ -86,15 +104,6 @@ class GrowingIndex:
         now = self._now
         ids = np.flatnonzero(np.concatenate([now.base_live, now.tail_live]))
         return ids, np.concatenate([self._base.rows()[now.base_live], now.tail[now.tail_live]])
-
-    def _grown(self, tail: FloatRows, rows: FloatRows) -> FloatRows:
-        """Return the tail with rows appended, without touching the memory that earlier tails refer to."""
-        length = len(tail) + len(rows)
-        if length > len(self._room):
-            self._room = np.empty((max(2 * len(tail), length), self.dim), np.float32)
-            self._room[: len(tail)] = tail
-        self._room[len(tail) : length] = rows
-        return self._room[:length]
 
 
 def _among_live(search: Callable[[int], SearchResult], live: Mask, k: int) -> SearchResult:

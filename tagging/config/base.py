@@ -17,5 +17,10 @@ Fraction = Annotated[float, Field(ge=0, lt=1)]
 PositiveShare = Annotated[float, Field(gt=0, le=1)]
 
 
+LONGEST_DAYS = 3650.0
+# At least a quarter of an hour: clocks differ by minutes, and counts of a time ahead grow by 2 in each half-life.
+Days = Annotated[float, Field(ge=0.01, le=LONGEST_DAYS)]
+
+
 class Branch(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -4,11 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
-from tagging.config.base import Branch, Fraction, Share
-
-LONGEST_DAYS = 3650.0
-# At least a quarter of an hour: clocks differ by minutes, and counts of a time ahead grow by 2 in each half-life.
-Days = Annotated[float, Field(ge=0.01, le=LONGEST_DAYS)]
+from tagging.config.base import Branch, Days, Fraction, Share
 
 
 class QueuesConfig(Branch):

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from tagging.config.topic_queues import LONGEST_DAYS, QueuesConfig
+from tagging.config.base import LONGEST_DAYS
+from tagging.config.topic_queues import QueuesConfig
 from tagging.errors import DatabaseMismatchError
 from tagging.store.database.config import DatabaseConfig
 from tagging.store.database.database import Database
