@@ -43,7 +43,7 @@ ALLOWED: dict[str, set[str]] = {
     "training": {*VALUES, "store", *STAGES, "bundle", "pipeline", "maintenance"},
     "evaluation": {*VALUES, "store", *STAGES, "bundle", "pipeline", "maintenance", "training"},
     "topics": {*VALUES, "store", *STAGES, "bundle", "pipeline", "inspection", "service", "videotag"},
-    "recommendation": {*VALUES, "store", *STAGES, "bundle", "pipeline", "topics"},
+    "recommendation": {*VALUES, "store", *STAGES, "bundle", "pipeline", "topics", "service", "videotag"},
     "quickstart": {*VALUES, "store", "bundle", "pipeline", "training", "evaluation"},
     "bench": {*VALUES, "store", *STAGES, "bundle", "pipeline", "jobs", "training", "quickstart"},
     "cli": {

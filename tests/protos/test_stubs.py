@@ -6,11 +6,11 @@ import grpc
 import pytest
 import regenerate
 from google.protobuf import runtime_version
-from videotag.v1 import tagging_pb2, tagging_pb2_grpc, topics_pb2
+from videotag.v1 import recommendation_pb2, tagging_pb2, tagging_pb2_grpc, topics_pb2
 
 GENERATED = {
     f"videotag/v1/{proto}_{name}"
-    for proto in ("tagging", "topics")
+    for proto in ("recommendation", "tagging", "topics")
     for name in ("pb2.py", "pb2.pyi", "pb2_grpc.py", "pb2_grpc.pyi")
 }
 
@@ -54,6 +54,11 @@ def test_the_topic_service_has_the_calls_of_the_design() -> None:
     service = topics_pb2.DESCRIPTOR.services_by_name["TopicService"]
     assert set(service.methods_by_name) == {"ListTopics", "GetTopicVideos", "ReportEngagement", "ListCandidates"}
     assert not any(call.client_streaming or call.server_streaming for call in service.methods)
+
+
+def test_the_recommendation_service_has_one_unary_call() -> None:
+    [call] = recommendation_pb2.DESCRIPTOR.services_by_name["RecommendationService"].methods
+    assert (call.name, call.client_streaming, call.server_streaming) == ("RecommendVideos", False, False)
 
 
 def test_the_fields_of_a_tagging_keep_their_names() -> None:

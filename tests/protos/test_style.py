@@ -28,7 +28,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="module", params=["tagging", "topics"])
+@pytest.fixture(scope="module", params=["recommendation", "tagging", "topics"])
 def proto(image: Path, request: pytest.FixtureRequest) -> FileDescriptorProto:
     return own_of(FileDescriptorSet.FromString(image.read_bytes()), request.param)
 
@@ -77,7 +77,7 @@ def test_violations_of_bufs_lint_rules_are_found(image: Path, tmp_path: Path) ->
 
 def test_the_comment_of_every_number_states_its_range(proto: FileDescriptorProto) -> None:
     numbers = [(m.name, f.name, comment) for m, f, comment in fields_with_comments(proto) if f.type in NUMBERS]
-    assert len(numbers) > 10
+    assert numbers
     assert [number for number in numbers if not RANGE.search(number[2])] == []
 
 
@@ -89,7 +89,7 @@ def test_the_comment_of_every_request_field_states_its_default(proto: FileDescri
         if message.name.endswith(("Request", "Options"))
         and (not field.HasField("oneof_index") or field.proto3_optional)
     ]
-    assert len(fields) > 8
+    assert fields
     assert [field for field in fields if not UNSET.search(field[2])] == []
 
 

@@ -1,4 +1,4 @@
-"""New videos in the space of a recommendation model: read from manifests, encoded, and passed through the item tower."""
+"""New videos in the space of a recommendation model: manifests → features → item tower → vectors."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

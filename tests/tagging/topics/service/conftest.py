@@ -4,7 +4,6 @@ import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +14,9 @@ from videotag.v1 import topics_pb2_grpc as rpc
 
 from tagging.topics.service.config import TopicServiceConfig
 from tagging.topics.service.server import serving
-from tests.support.clocks import NOW
+from tests.support.clocks import MovedClock
 
 EXPOSURE, CLICK = pb.ENGAGEMENT_KIND_EXPOSURE, pb.ENGAGEMENT_KIND_CLICK
-
-
-class MovedClock:
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def move(self, **by: float) -> None:
-        self.now += timedelta(**by)
 
 
 @dataclass
