@@ -101,6 +101,15 @@ TopicDatabase = Annotated[
         help="Database of `videotag topics serve`: sqlite:///FILE, or postgresql://USER:PASSWORD@HOST:PORT/NAME.",
     ),
 ]
+RecommendationDatabase = Annotated[
+    str | None,
+    typer.Option(
+        "--database",
+        metavar="URL",
+        help="Database of `videotag recommend serve`: sqlite:///FILE, or postgresql://USER:PASSWORD@HOST:PORT/NAME "
+        "(default: a SQLite file of the user's data folder).",
+    ),
+]
 
 
 def database_at(url: str, settings: "DatabaseConfig") -> "DatabaseConfig":

@@ -1,4 +1,7 @@
-"""The `videotag recommend` commands: train and measure the two towers, find candidates, and measure what tags add."""
+"""The `videotag recommend` commands: train and measure the two towers, find candidates, and measure what tags add.
+
+`add` and `serve` are in recommend_service.py.
+"""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -9,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tagging import paths
-from tagging.cli import options
+from tagging.cli import options, recommend_service
 from tagging.cli.console import Format, now, print_json, print_table, progress
 
 if TYPE_CHECKING:
@@ -17,6 +20,9 @@ if TYPE_CHECKING:
     from tagging.recommendation.two_towers.compare import Compared
 
 app = typer.Typer(help="Recommendation: what tags and embeddings add to it.", no_args_is_help=True)
+
+app.command("add")(recommend_service.add_command)
+app.command("serve")(recommend_service.serve_command)
 
 
 class HeldOut(StrEnum):

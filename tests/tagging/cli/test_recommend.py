@@ -1,13 +1,22 @@
 """The `videotag recommend` commands."""
 
+import asyncio
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
+import grpc
 import pytest
+from videotag.v1 import recommendation_pb2, recommendation_pb2_grpc
 
 from tagging.recommendation.tables import Sources
+from tagging.store.database.migrate import migrate
 from tests.support.cli import error_lines, run
 from tests.support.corpora import write_rows
+from tests.support.database_records import database_at, url_of
+from tests.support.polling import wait_until
 from tests.tagging.recommendation.two_towers.conftest import sources, text_bundle, trained, trained_without_new
 from tests.tagging.topics.conftest import fitted, pool_manifest
 
@@ -26,7 +35,7 @@ def settings(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("command", ["train", "evaluate", "candidates", "worth"])
+@pytest.mark.parametrize("command", ["train", "evaluate", "candidates", "worth", "add", "serve"])
 def test_the_help_of_every_command_has_examples(command: str) -> None:
     result = run("recommend", command, "--help")
     assert result.returncode == 0
@@ -96,3 +105,56 @@ def test_a_wrong_setting_is_one_error(tables: list[object], tmp_path: Path) -> N
     settings.write_text("wdith = 8\n")
     lines = error_lines(run("recommend", "train", *tables, "--config", settings, "--out", tmp_path / "out"))
     assert "wdith" in lines[0]
+
+
+def test_add_stores_uploads_and_names_those_of_which_nothing_is_known(trained: Path, tmp_path: Path) -> None:
+    new = write_rows(tmp_path / "new.jsonl", [{"video_id": "x", "tags": ["group 2"]}, {"video_id": "nothing"}])
+    database = database_at(f"sqlite:///{tmp_path}/uploads.db")
+    args = ["recommend", "add", trained, "--manifest", new, "--features", tmp_path / "f"]
+    args += ["--database", url_of(database)]
+    assert "there is no database" in error_lines(run(*args))[0]
+    asyncio.run(migrate(database))
+    report = json.loads(run(*args, "--format", "json").stdout)
+    assert (report["videos"], report["without_any_view"]) == (2, ["nothing"])
+    assert "nothing is known of them: nothing" in run(*args).stdout
+    trained_with = write_rows(tmp_path / "old.jsonl", [{"video_id": "v1"}])
+    assert "'v1' is in" in error_lines(run(*args, "--manifest", trained_with))[0]
+
+
+def test_a_misspelt_key_of_the_service_is_named(trained: Path, tmp_path: Path) -> None:
+    config = tmp_path / "service.toml"
+    config.write_text("keep_days = 3\n")
+    assert "keep_days" in error_lines(run("recommend", "serve", trained, "--config", config))[0]
+    result = run("recommend", "serve", trained, "--listen", "127.0.0.1")
+    assert result.returncode == 2
+    assert "HOST:PORT" in result.stderr
+
+
+@pytest.mark.slow
+def test_the_service_serves_what_is_added_until_sigterm(trained: Path, tmp_path: Path) -> None:
+    config, log = tmp_path / "service.toml", tmp_path / "log"
+    config.write_text("follow_s = 0.05\n[observe.metrics]\nlisten = '127.0.0.1:0'\n")
+    database = f"sqlite:///{tmp_path}/uploads.db"
+    program = [sys.executable, "-W", "error", "-c", "from tagging.cli.main import main; main()", "recommend", "serve"]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [*program, trained, "--config", config, "--listen", "127.0.0.1:0", "--database", database],
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        wait_until(lambda: "serving recommendations of" in log.read_text(), 120)
+        [line] = [json.loads(line) for line in log.read_text().splitlines() if "metrics_port" in line]
+        new = write_rows(tmp_path / "new.jsonl", [{"video_id": "x", "tags": ["group 2"]}])
+        added = run("recommend", "add", trained, "--manifest", new, "--database", database, "--features", tmp_path)
+        assert added.returncode == 0, added.stderr
+        with grpc.insecure_channel(f"127.0.0.1:{line['port']}") as channel:
+            service = recommendation_pb2_grpc.RecommendationServiceStub(channel)
+            request = recommendation_pb2.RecommendVideosRequest(watched_video_ids=["v0"])
+            wait_until(lambda: [video.video_id for video in service.RecommendVideos(request).videos] == ["x"])
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
+        process.wait()
+    assert "Traceback" not in log.read_text()
