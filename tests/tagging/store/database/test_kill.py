@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tagging.store.database.config import DatabaseConfig
@@ -14,7 +15,9 @@ from tagging.store.database.database import Database
 from tagging.store.database.migrate import migrate, require_current
 from tagging.store.database.tag_edits import TagEdits
 from tagging.store.database.taggings import Taggings
-from tests.support.database_records import database_at, edit, request_id_of, tagging, url_of
+from tagging.store.database.video_vectors import BATCH, VideoVectors
+from tagging.types import FloatRows
+from tests.support.database_records import NOON, database_at, edit, request_id_of, tagging, url_of
 from tests.support.postgres import PostgresServer
 
 KILLS = int(os.environ.get("VIDEOTAG_TEST_KILLS", "1"))
@@ -26,7 +29,9 @@ from tagging.errors import BackendUnavailableError
 from tagging.store.database.database import Database
 from tagging.store.database.tag_edits import TagEdits
 from tagging.store.database.taggings import Taggings
-from tests.support.database_records import database_at, edit, tagging
+from tagging.store.database.video_vectors import BATCH, VideoVectors
+from tagging.types import FloatRows
+from tests.support.database_records import NOON, database_at, edit, tagging
 
 async def retried(make):
     async with asyncio.timeout(120):
@@ -84,6 +89,54 @@ async def test_acknowledged_writes_of_a_killed_writer_are_stored_and_a_retry_dup
         assert (await edits.append(edit(request_id))).number == number
         assert await taggings.latest(request_id) is not None
     assert [entry.number async for entry in edits.all_after()] == list(range(1, len(stored) + 1))
+    await database.close()
+
+
+VECTORS_WRITER = """
+import asyncio, sys
+import numpy as np
+from tagging.store.database.database import Database
+from tagging.store.database.video_vectors import VideoVectors
+from tests.support.database_records import NOON, database_at
+
+async def write(url):
+    rows = np.repeat(np.arange(1, 100_001, dtype=np.float32)[:, None], 8, axis=1)
+    await VideoVectors(Database(database_at(url)), "m", 8).put([f"v{n}" for n in range(1, 100_001)], rows, NOON)
+
+asyncio.run(write(sys.argv[1]))
+"""
+
+
+async def test_a_killed_writer_of_vectors_leaves_whole_rows_that_a_repetition_completes(config: DatabaseConfig) -> None:
+    database = Database(config)
+    vectors, found = VideoVectors(database, "m", 8), dict[str, FloatRows]()
+
+    async def read(number: int) -> int:
+        """Read all rows after a number; return the last number."""
+        while page := await vectors.after(number, 5000):
+            found.update(zip(page.video_ids, page.vectors, strict=True))
+            number = page.last
+        return number
+
+    process = subprocess.Popen([sys.executable, "-c", VECTORS_WRITER, url_of(config)])
+    last = 0
+    while last < 2000:
+        last = await read(last)
+        assert process.poll() is None
+        await asyncio.sleep(0.01)
+    process.kill()
+    process.wait()
+    assert await read(last) == len(found) < 100_000
+    assert len(found) % BATCH == 0
+    for video_id, vector in found.items():
+        assert vector.tolist() == [int(video_id[1:])] * 8
+
+    again = np.repeat(np.arange(1, 4001, dtype=np.float32)[:, None], 8, axis=1)
+    stored = set(found)
+    await vectors.put([f"v{n}" for n in range(1, 4001)], again, NOON)
+    found.clear()
+    assert await read(0) == len(stored) + 4000  # each again with a new number
+    assert found.keys() == stored | {f"v{n}" for n in range(1, 4001)}
     await database.close()
 
 
