@@ -436,5 +436,19 @@ def two_towers_command(
     options.print_tables(tables, form)
 
 
+@app.command("uploads")
+def uploads_command(
+    count: Annotated[
+        list[int] | None,
+        typer.Option("--count", min=1, metavar="N", help="New uploads; may be repeated (default: 10000 to a million)."),
+    ] = None,
+    form: options.Format = options.TableFormat.table,
+) -> None:
+    """Compare the search of new uploads in `videotag recommend serve` with its user tower."""
+    from tagging.tools.benchmarks.uploads import uploads_benchmark
+
+    options.print_tables({"Uploads": uploads_benchmark(count or [10_000, 100_000, 1_000_000], progress())}, form)
+
+
 def _print_written(files: Sequence[Path]) -> None:
     print_table([{"written": str(path)} for path in files])
