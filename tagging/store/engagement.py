@@ -31,7 +31,10 @@ class Engagement:
         return Engagement(self.exposures * factor, self.clicks * factor, at)
 
     def plus(self, other: "Engagement", half_life_s: float) -> "Engagement":
-        """Return the sum, at the later of both times."""
+        """Return the sum, at the later of both times; the time of zeros does not matter."""
+        for zeros, counts in ((self, other), (other, self)):
+            if not (zeros.exposures or zeros.clicks):
+                return counts
         at = max(self.at, other.at)
         own, added = self.decayed(at, half_life_s), other.decayed(at, half_life_s)
         return Engagement(own.exposures + added.exposures, own.clicks + added.clicks, at)

@@ -1,9 +1,7 @@
-"""Videos of topics, as the database holds them: the topics of a video, and a video of a topic with its engagement."""
+"""Videos of topics: the topics of a video, and what its place in their queues depends on."""
 
 from dataclasses import dataclass
 from datetime import datetime
-
-from tagging.store.engagement import Engagement
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,9 +13,14 @@ class AssignedVideo:
 
 
 @dataclass(frozen=True, slots=True)
-class TopicVideo:
-    """A video of a topic."""
+class QueueRules:
+    """Which videos are in queues at a time.
 
-    video_id: str
-    added_at: datetime  # when it was first assigned to any topic
-    engagement: Engagement
+    Proven are videos with both thresholds, fresh those with fewer exposures that were assigned lately.
+    """
+
+    at: datetime
+    half_life_s: float
+    least_exposures: float  # decayed; from 0
+    least_click_rate: float
+    fresh_since: datetime

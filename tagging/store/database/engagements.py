@@ -1,19 +1,20 @@
-"""Engagement tables: exposures and clicks as they are reported, and their decayed counts for each video.
+"""Table of engagement events: exposures and clicks as they are reported, and added to the counts of their videos.
 
 An event counts once: its id is kept for as long as reports of its time are accepted.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
-from sqlalchemy import Connection, bindparam, delete, select, update
+from sqlalchemy import Connection, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tagging.store.database.database import Database
-from tagging.store.database.schema import engagement_events, video_engagement
+from tagging.store.database.schema import engagement_events
 from tagging.store.database.texts import ID_BYTES, require_text, require_time
+from tagging.store.database.video_counts import lock_counts, prune_counts, set_counts
 from tagging.store.engagement import Engagement
 
 EventKind = Literal["exposure", "click"]
@@ -58,7 +59,7 @@ class Engagements:
         def work(connection: Connection) -> int:
             dialect = connection.dialect.name
             new = [by_id[event_id] for event_id in connection.execute(_ADD_EVENT[dialect], rows).scalars()]
-            self._add(connection, self._sums(new))
+            self._add(connection, new)
             return len(new)
 
         return await self._database.write(work)
@@ -78,60 +79,28 @@ class Engagements:
         """Remove at most `limit` events, and as many counts, that are older; return the number of both."""
 
         def work(connection: Connection) -> int:
-            removed = 0
-            for key, at, before in (
-                (engagement_events.c.event_id, engagement_events.c.at, events_before),
-                (video_engagement.c.video_id, video_engagement.c.at, counts_before),
-            ):
-                old = select(key).where(at < before).order_by(key).limit(limit).with_for_update()  # as `report` locks
-                removed += connection.execute(delete(key.table).where(key.in_(old))).rowcount
-            return removed
+            key, at = engagement_events.c.event_id, engagement_events.c.at
+            old = select(key).where(at < events_before).order_by(key).limit(limit)
+            in_order = old.with_for_update()  # as `report` locks
+            removed = connection.execute(delete(engagement_events).where(key.in_(in_order))).rowcount
+            return removed + prune_counts(connection, counts_before, limit)
 
         return await self._database.write(work)
 
-    def _sums(self, events: Sequence[EngagementEvent]) -> dict[str, Engagement]:
-        """Return the counts of events by video, in the order of the ids."""
+    def _add(self, connection: Connection, events: Sequence[EngagementEvent]) -> None:
+        """Add events to the counts of their videos."""
         sums: dict[str, Engagement] = {}
-        for event in sorted(events, key=lambda event: event.video_id):
+        for event in events:
             one_event = Engagement(float(event.kind == "exposure"), float(event.kind == "click"), event.at)
             known = sums.get(event.video_id)
             sums[event.video_id] = one_event if known is None else known.plus(one_event, self._half_life_s)
-        return sums
-
-    def _add(self, connection: Connection, sums: Mapping[str, Engagement]) -> None:
-        """Add to the counts of videos, whose rows stay locked until the end of the transaction."""
-        if not sums:
-            return
-        zeros = [_columns(video_id, Engagement(0.0, 0.0, added.at)) for video_id, added in sums.items()]
-        totals = []
-        for video_id, *counts in connection.execute(_LOCK_COUNTS[connection.dialect.name], zeros):
-            total = Engagement(*counts).plus(sums[video_id], self._half_life_s)
-            totals.append({f"new_{name}": value for name, value in _columns(video_id, total).items()})
-        connection.execute(_SET_COUNTS, totals)
-
-
-def _columns(video_id: str, counts: Engagement) -> dict[str, object]:
-    return {"video_id": video_id, "exposures": counts.exposures, "clicks": counts.clicks, "at": counts.at}
-
-
-def _locking(insert: Any) -> Any:
-    """Return the statement that adds zeros for a video without counts, and returns all counts with their rows locked.
-
-    In one statement: between two, another writer may prune the counts.
-    """
-    unchanged = {"video_id": insert.excluded.video_id}
-    return insert.on_conflict_do_update(index_elements=["video_id"], set_=unchanged).returning(video_engagement)
+        counts = lock_counts(connection, {video_id: added.at for video_id, added in sums.items()})
+        totals = {video_id: known.plus(sums[video_id], self._half_life_s) for video_id, known in counts.items()}
+        set_counts(connection, totals)
 
 
 # Built once: building a statement takes longer than SQLite needs to execute it.
-_DIALECTS = {"sqlite": sqlite, "postgresql": postgresql}
 _ADD_EVENT = {
     name: dialect.insert(engagement_events).on_conflict_do_nothing().returning(engagement_events.c.event_id)
-    for name, dialect in _DIALECTS.items()
+    for name, dialect in {"sqlite": sqlite, "postgresql": postgresql}.items()
 }
-_LOCK_COUNTS = {name: _locking(dialect.insert(video_engagement)) for name, dialect in _DIALECTS.items()}
-_SET_COUNTS = (
-    update(video_engagement)
-    .where(video_engagement.c.video_id == bindparam("new_video_id"))
-    .values({name: bindparam(f"new_{name}") for name in ("exposures", "clicks", "at")})
-)

@@ -1,9 +1,9 @@
 """Tables of the database, as the migrations create them.
 
 Each table is read and written only by the module of its name, except that taggings.py checks for feedback in the
-statement that prunes old answers. engagements.py has two tables, events and their decayed counts, which topic_videos.py
-joins to the videos of a topic; loaded_models has no module of its own, as topic_videos.py fills it. log_ends belongs to
-log.py.
+statement that prunes old answers. The videos of topics hold copies of their counts, which video_counts.py writes, and
+topic_queues.py reads them in order; loaded_models has no module of its own, as topic_videos.py fills it. log_ends
+belongs to log.py.
 """
 
 from datetime import UTC, datetime
@@ -129,7 +129,16 @@ topic_videos = Table(
     Column("video_id", Text, primary_key=True),
     Column("similarity", Double, nullable=False),
     Column("added_at", UtcTime, nullable=False),  # when the video was first assigned to any topic
+    Column("draw", BigInteger, nullable=False),  # 31 bits of a hash of video_id
+    # Copied from video_engagement, and what they are ordered by.
+    Column("exposures", Double, nullable=False),
+    Column("clicks", Double, nullable=False),
+    Column("counted_s", Double, nullable=False),  # their time, in seconds of Unix time
+    Column("click_rate", Double, nullable=False),
+    Column("log2_exposures", Double, nullable=False),  # −∞ of none
     Index(None, "video_id", "added_at"),
+    Index(None, "topic_id", "click_rate", "log2_exposures", "counted_s"),
+    sqlite_with_rowid=False,  # the rows of a topic are next to each other
 )
 
 loaded_models = Table(

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
+from hashlib import blake2b
 from typing import Any
 
 from sqlalchemy import (
@@ -10,9 +11,9 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     FromClause,
-    Row,
     delete,
     func,
+    insert,
     literal,
     select,
     union_all,
@@ -21,10 +22,10 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tagging.store.database.database import Database
-from tagging.store.database.schema import engagement_events, loaded_models, topic_videos, video_engagement
+from tagging.store.database.schema import engagement_events, loaded_models, topic_videos
 from tagging.store.database.texts import ID_BYTES, require_text, require_time
-from tagging.store.engagement import Engagement
-from tagging.store.topic_video import AssignedVideo, TopicVideo
+from tagging.store.database.video_counts import copied, lock_counts
+from tagging.store.topic_video import AssignedVideo
 
 BATCH = 500  # videos of a transaction; PostgreSQL takes 32,767 parameters
 
@@ -48,11 +49,6 @@ class TopicVideos:
         for start in range(0, len(ordered), BATCH):
             await self._database.write(partial(_replace, ordered[start : start + BATCH], at))
 
-    async def of_topic(self, topic: int) -> tuple[TopicVideo, ...]:
-        """Return the videos of a topic in any order, with their engagement as it was counted last."""
-        statement = _WITH_ENGAGEMENT.where(topic_videos.c.topic_id == topic)
-        return await self._database.read(lambda connection: tuple(map(_video, connection.execute(statement))))
-
     async def topics_of(self, video_ids: Sequence[str]) -> Mapping[str, tuple[int, ...]]:
         """Return the topics of videos, best first; a video without any is missing."""
         columns = topic_videos.c
@@ -66,17 +62,6 @@ class TopicVideos:
         for video_id, topic in rows:
             found[video_id] = (*found.get(video_id, ()), topic)
         return found
-
-    async def added_before(self, before: datetime, after: str, limit: int) -> tuple[TopicVideo, ...]:
-        """Return the first `limit` videos that were added before a time, of ids after `after`, in their order."""
-        video_id, added_at = topic_videos.c.video_id, topic_videos.c.added_at
-        page = _WITH_ENGAGEMENT.where(added_at < before, video_id > after).distinct().order_by(video_id).limit(limit)
-        return await self._database.read(lambda connection: tuple(map(_video, connection.execute(page))))
-
-    async def remove(self, video_ids: Sequence[str]) -> None:
-        """Remove videos from all their topics."""
-        statement = delete(topic_videos).where(topic_videos.c.video_id.in_(set(video_ids)))
-        await self._database.write(lambda connection: connection.execute(statement))
 
     async def added_between(self, start: datetime, end: datetime) -> tuple[dict[int, int], int]:
         """Return the number of videos first assigned from `start` until `end`, by topic and in all.
@@ -138,42 +123,31 @@ class TopicVideos:
 
 _ALL = -1  # in place of a topic id
 _DIALECTS: Mapping[str, Any] = {"sqlite": sqlite, "postgresql": postgresql}
-_WITH_ENGAGEMENT = select(
-    topic_videos.c.video_id,
-    topic_videos.c.added_at,
-    video_engagement.c.exposures,
-    video_engagement.c.clicks,
-    video_engagement.c.at,
-).select_from(topic_videos.outerjoin(video_engagement, topic_videos.c.video_id == video_engagement.c.video_id))
 
 
 def _replace(videos: Sequence[AssignedVideo], at: datetime, connection: Connection) -> None:
-    """videos: in the order of their ids, in which every writer locks rows"""
     columns = topic_videos.c
     of_videos = columns.video_id.in_([video.video_id for video in videos])
-    stored = (
-        select(columns.video_id, columns.added_at)
-        .where(of_videos)
-        .order_by(columns.video_id, columns.topic_id)
-        .with_for_update()
-    )
+    counts = lock_counts(connection, {video.video_id: at for video in videos})
+    stored = select(columns.video_id, columns.added_at).where(of_videos)
     added: dict[str, datetime] = dict(connection.execute(stored).all())
     connection.execute(delete(topic_videos).where(of_videos))
     rows = [
-        (topic, video.video_id, similarity, added.get(video.video_id, at))
+        {
+            "topic_id": topic,
+            "video_id": video.video_id,
+            "similarity": similarity,
+            "added_at": added.get(video.video_id, at),
+            "draw": draw_of(video.video_id),
+            **copied(counts[video.video_id]),
+        }
         for video in videos
-        for topic, similarity in sorted(video.topics)
+        for topic, similarity in dict(video.topics).items()
     ]
     if rows:
-        insert = _DIALECTS[connection.dialect.name].insert(topic_videos)
-        # A conflict: another writer has put the same video since the deletion.
-        put = insert.on_conflict_do_update(
-            index_elements=[columns.topic_id, columns.video_id], set_={"similarity": insert.excluded.similarity}
-        )
-        names = ("topic_id", "video_id", "similarity", "added_at")
-        connection.execute(put, [dict(zip(names, row, strict=True)) for row in rows])
+        connection.execute(insert(topic_videos), rows)
 
 
-def _video(row: Row[Any, Any, Any, Any, Any]) -> TopicVideo:
-    video_id, added_at, *counts = row
-    return TopicVideo(video_id, added_at, Engagement(*counts) if counts[-1] else Engagement(0.0, 0.0, added_at))
+def draw_of(video_id: str) -> int:
+    """Return the 31 bits by which videos are drawn at random (topic_queues.py)."""
+    return int.from_bytes(blake2b(video_id.encode(), digest_size=4).digest()) >> 1

@@ -6,7 +6,7 @@ share of a topic is its share of the counts (Sainte-Laguë method: next is the l
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from tagging.topics.queues.queue import QueueEntry
@@ -38,7 +38,7 @@ def preferred_topics(clicked: Sequence[Sequence[int]], most: int) -> tuple[Prefe
 
 
 def choose_candidates(
-    preferred: Sequence[PreferredTopic], queues: Mapping[int, Sequence[QueueEntry]], most: int, clicked: Set[str]
+    preferred: Sequence[PreferredTopic], queues: Mapping[int, Iterable[QueueEntry]], most: int, clicked: Set[str]
 ) -> tuple[Candidate, ...]:
     """Return at most `most` videos, each once; those that the user has clicked are left out.
 

@@ -2,18 +2,22 @@
 
 "Multimodal Topic Learning for Video Recommendation", III-B1: videos below the thresholds of exposures (τ₁) and
 click-through rate (τ₂) are deleted, but randomly chosen fresh videos remain, which are 10 % of the queue.
+
+The database orders both kinds (store/database/topic_queues.py); here they become one queue, whose first entries do not
+depend on the others.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import islice
+from itertools import chain, islice
 
 import numpy as np
 
 from tagging.config.topic_queues import QueuesConfig
+from tagging.store.database.topic_queues import PRIME, CountedVideo, QueueParts, QueueQuery
 from tagging.store.engagement import Engagement
-from tagging.store.topic_video import TopicVideo
+from tagging.store.topic_video import QueueRules
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,30 +29,27 @@ class QueueEntry:
     is_fresh: bool  # it remains although few people have seen it
 
 
-def order_queue(
-    videos: Sequence[TopicVideo], at: datetime, config: QueuesConfig, generator: np.random.Generator
-) -> tuple[QueueEntry, ...]:
-    """Return the queue of a topic at a time, best first; the order of `videos` does not matter.
+def rules_at(at: datetime, config: QueuesConfig) -> QueueRules:
+    """Return what is in queues at a time."""
+    fresh_since = at - timedelta(days=config.fresh_days)
+    return QueueRules(at, config.half_life_s, config.least_exposures, config.least_click_rate, fresh_since)
 
-    Fresh videos, in random order, are spread evenly: each beginning of the queue has their share.
+
+def query_of(topic: int, generator: np.random.Generator, most: int, config: QueuesConfig) -> QueueQuery:
+    """Return the query of the first `most` entries of a queue; the generator draws its fresh videos."""
+    multiplier, offset = int(generator.integers(1, PRIME)), int(generator.integers(PRIME))
+    return QueueQuery(topic, most, fresh_count(most, config), multiplier, offset)
+
+
+def entries_of(parts: QueueParts, at: datetime, config: QueuesConfig) -> Iterator[QueueEntry]:
+    """Yield the entries of a queue at a time, best first.
+
+    Every beginning has the share of fresh videos, as long as there are any: with a tenth, every tenth is fresh. Where
+    the others end, the rest of the fresh videos follow.
     """
-    entries = [entry for video in videos if (entry := entry_of(video, at, config)) is not None]
-    entries.sort(key=lambda entry: (-entry.engagement.click_rate, -entry.engagement.exposures, entry.video_id))
-    proven = [entry for entry in entries if not entry.is_fresh]
-    fresh = sorted((entry for entry in entries if entry.is_fresh), key=lambda entry: entry.video_id)
-    count = min(len(fresh), fresh_count(len(proven), config))
-    chosen = generator.permutation(len(fresh))[:count].tolist()
-    return _spread(proven, [fresh[row] for row in chosen])
-
-
-def entry_of(video: TopicVideo, at: datetime, config: QueuesConfig) -> QueueEntry | None:
-    """Return a video as it may stand in queues at a time; None if it is deleted."""
-    engagement = video.engagement.decayed(at, config.half_life_s)
-    if engagement.exposures >= config.least_exposures:
-        is_clicked = engagement.click_rate >= config.least_click_rate
-        return QueueEntry(video.video_id, engagement, is_fresh=False) if is_clicked else None
-    is_new = at - video.added_at <= timedelta(days=config.fresh_days)
-    return QueueEntry(video.video_id, engagement, is_fresh=True) if is_new else None
+    proven = (_entry(video, at, config.half_life_s, is_fresh=False) for video in parts.proven)
+    fresh = (_entry(video, at, config.half_life_s, is_fresh=True) for video in parts.fresh)
+    return _interleaved(proven, fresh, config)
 
 
 def fresh_count(proven: int, config: QueuesConfig) -> int:
@@ -56,11 +57,25 @@ def fresh_count(proven: int, config: QueuesConfig) -> int:
     return max(config.least_fresh, round(proven * config.fresh_share / (1 - config.fresh_share)))
 
 
-def _spread(proven: Sequence[QueueEntry], fresh: Sequence[QueueEntry]) -> tuple[QueueEntry, ...]:
-    """Return both in their order, the i-th of f fresh videos at the end of the i-th of f equal parts of the queue."""
-    total, others = len(proven) + len(fresh), iter(proven)
-    queue: list[QueueEntry] = []
-    for number, entry in enumerate(fresh, 1):
-        queue += islice(others, total * number // len(fresh) - 1 - len(queue))
-        queue.append(entry)
-    return (*queue, *others)
+def _interleaved(
+    proven: Iterable[QueueEntry], fresh: Iterator[QueueEntry], config: QueuesConfig
+) -> Iterator[QueueEntry]:
+    others = drawn = 0
+    next_fresh = next(fresh, None)
+    for entry in proven:
+        while next_fresh is not None and drawn + 1 <= (others + drawn + 1) * config.fresh_share + _ROUNDING:
+            yield next_fresh
+            drawn += 1
+            next_fresh = next(fresh, None)
+        yield entry
+        others += 1
+    if next_fresh is not None:
+        yield from islice(chain((next_fresh,), fresh), fresh_count(others, config) - drawn)
+
+
+_ROUNDING = 1e-9  # of a share times a position: 0.7 · 10 < 7
+
+
+def _entry(video: CountedVideo, at: datetime, half_life_s: float, *, is_fresh: bool) -> QueueEntry:
+    factor = 2.0 ** ((video.counted_s - at.timestamp()) / half_life_s)
+    return QueueEntry(video.video_id, Engagement(video.exposures * factor, video.clicks * factor, at), is_fresh)

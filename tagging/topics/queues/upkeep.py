@@ -7,9 +7,10 @@ from itertools import islice
 
 from tagging.config.topic_queues import QueuesConfig
 from tagging.store.database.engagements import Engagements
+from tagging.store.database.topic_queues import TopicQueues
 from tagging.store.database.topic_videos import TopicVideos
 from tagging.store.topic_video import AssignedVideo
-from tagging.topics.queues.queue import entry_of
+from tagging.topics.queues.queue import rules_at
 
 logger = logging.getLogger(__name__)
 
@@ -36,18 +37,16 @@ async def load_pool(videos: TopicVideos, version: str, pool: Iterable[AssignedVi
     logger.info("pool loaded", extra={"version": version, "videos": count})
 
 
-async def prune(videos: TopicVideos, engagements: Engagements, config: QueuesConfig, now: datetime) -> None:
+async def prune(queues: TopicQueues, engagements: Engagements, config: QueuesConfig, now: datetime) -> None:
     """Remove old events, counts that have decayed, and videos that the queues have deleted for long."""
     events_before = now - timedelta(days=config.remembered_days) - REMEMBERED_LONGER
     counts_before = now - FORGOTTEN_HALF_LIVES * timedelta(days=config.half_life_days)
     removed = {"events_and_counts": 0, "videos": 0}
     while count := await engagements.prune(events_before, counts_before, BATCH):
         removed["events_and_counts"] += count
-    added_before, after = now - timedelta(days=config.kept_days), ""
-    while page := await videos.added_before(added_before, after, BATCH):
-        after = page[-1].video_id
-        deleted = [video.video_id for video in page if entry_of(video, now, config) is None]
-        await videos.remove(deleted)
-        removed["videos"] += len(deleted)
+    rules, added_before, after = rules_at(now, config), now - timedelta(days=config.kept_days), ""
+    while step := await queues.prune(rules, added_before, after, BATCH):
+        after = step.last
+        removed["videos"] += step.removed
     if any(removed.values()):
         logger.info("topic tables pruned", extra=removed)

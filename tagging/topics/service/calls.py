@@ -1,9 +1,10 @@
 """Calls of the topic service: topics and their queues page by page, engagement, and candidates for a user."""
 
-import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
+from typing import TypeVar
 
 import numpy as np
 
@@ -12,11 +13,14 @@ from tagging.config.topic_queues import QueuesConfig
 from tagging.errors import InvalidRequestError, UnknownIdError
 from tagging.service.calls.page_tokens import read_token, write_token
 from tagging.store.database.engagements import EngagementEvent, Engagements
+from tagging.store.database.topic_queues import QueueParts, TopicQueues
 from tagging.store.database.topic_videos import TopicVideos
 from tagging.text.normalise import normalise
 from tagging.topics.model import Topic
 from tagging.topics.queues.candidates import Candidate, PreferredTopic, choose_candidates, preferred_topics
-from tagging.topics.queues.queue import QueueEntry, order_queue
+from tagging.topics.queues.queue import QueueEntry, entries_of, fresh_count, query_of, rules_at
+
+T = TypeVar("T")
 
 PAGE = 100
 DRAWN_EVERY_S = 3600  # fresh videos, so that pages of one listing and answers of several services agree
@@ -61,6 +65,7 @@ class TopicCalls:
         self,
         topics: Sequence[Topic],
         videos: TopicVideos,
+        queues: TopicQueues,
         engagements: Engagements,
         config: QueuesConfig,
         clock: Callable[[], datetime],
@@ -69,6 +74,7 @@ class TopicCalls:
         self._topics = [(topic, [normalise(name) for name in (topic.name, *topic.tags)]) for topic in ordered]
         self._ids = {topic.id for topic in topics}
         self._videos = videos
+        self._queues = queues
         self._engagements = engagements
         self._config = config
         self._clock = clock
@@ -94,9 +100,12 @@ class TopicCalls:
             raise UnknownIdError(f"there is no topic {topic}", "list the topics: a refit may have ended it")
         query = {"topic": topic}
         [start] = read_token(token, query, (0,))
-        queue = await self._queue(topic, self._clock())
-        end = start + (size or PAGE)
-        return VideoPage(queue[start:end], len(queue), write_token((end,), query) if end < len(queue) else "")
+        at = self._clock()
+        proven, fresh = await self._queues.sizes(topic, rules_at(at, self._config))
+        total = proven + min(fresh, fresh_count(proven, self._config))
+        end = min(start + (size or PAGE), total)
+        entries = await self._first((topic,), end, at, lambda queues: tuple(islice(queues[topic], start, None)))
+        return VideoPage(entries, total, write_token((end,), query) if end < total else "")
 
     async def report(self, events: Sequence[EngagementEvent]) -> int:
         """Count events and return the number of those that were new.
@@ -130,12 +139,27 @@ class TopicCalls:
         topics_of = await self._videos.topics_of(recent)
         topics = [[topic for topic in topics_of.get(video_id, ()) if topic in self._ids] for video_id in recent]
         preferred = preferred_topics(topics, self._config.preferred_topics)
-        queues = {topic.topic: await self._queue(topic.topic, at) for topic in preferred}
-        chosen = choose_candidates(preferred, queues, most or self._config.candidates, frozenset(clicked))
+        wanted, left_out = most or self._config.candidates, frozenset(clicked)
+        # Enough however they are divided: an entry that is passed over was clicked, or is taken from another queue.
+        chosen = await self._first(
+            [topic.topic for topic in preferred],
+            wanted + len(left_out),
+            at,
+            lambda queues: choose_candidates(preferred, queues, wanted, left_out),
+        )
         return CandidateList(chosen, preferred)
 
-    async def _queue(self, topic: int, at: datetime) -> tuple[QueueEntry, ...]:
-        videos = await self._videos.of_topic(topic)
+    async def _first(
+        self, topics: Sequence[int], most: int, at: datetime, use: Callable[[Mapping[int, Iterator[QueueEntry]]], T]
+    ) -> T:
+        """Return what `use` makes of the first `most` entries of the queues of topics, best first."""
         period = int(at.timestamp()) // DRAWN_EVERY_S
-        generator = np.random.default_rng([self._config.seed, Stream.TOPIC_QUEUES, topic, period])
-        return await asyncio.to_thread(order_queue, videos, at, self._config, generator)
+        seeds = [[self._config.seed, Stream.TOPIC_QUEUES, topic, period] for topic in topics]
+        generators = map(np.random.default_rng, seeds)
+        queries = [query_of(*pair, most, self._config) for pair in zip(topics, generators, strict=True)]
+
+        def use_entries(parts: Sequence[QueueParts]) -> T:
+            queues = (islice(entries_of(found, at, self._config), most) for found in parts)
+            return use(dict(zip(topics, queues, strict=True)))
+
+        return await self._queues.first(queries, rules_at(at, self._config), use_entries)

@@ -14,6 +14,7 @@ from tagging.service.background import repeating, running
 from tagging.service.model_server import Running, serving_model
 from tagging.store.database.database import Database
 from tagging.store.database.engagements import Engagements
+from tagging.store.database.topic_queues import TopicQueues
 from tagging.store.database.topic_videos import TopicVideos
 from tagging.topics.files import read_topics, read_videos
 from tagging.topics.manifest import TOPIC_MODEL
@@ -42,12 +43,13 @@ def serving(
 
     @asynccontextmanager
     async def opened(database: Database) -> AsyncIterator[str]:
-        videos, engagements = TopicVideos(database), Engagements(database, config.queues.half_life_s)
+        videos, queues = TopicVideos(database), TopicQueues(database)
+        engagements = Engagements(database, config.queues.half_life_s)
         await load_pool(videos, manifest.version, read_videos(folder), clock())
-        calls = TopicCalls(topics, videos, engagements, config.queues, clock)
+        calls = TopicCalls(topics, videos, queues, engagements, config.queues, clock)
         servicer.open(ServedTopics(manifest.version, groups, calls, metrics, clock))
         pruning = repeating(
-            lambda: prune(videos, engagements, config.queues, clock()),
+            lambda: prune(queues, engagements, config.queues, clock()),
             config.prune_every_s,
             metrics,
             "the topic tables cannot be pruned",

@@ -12,12 +12,12 @@ import pytest
 
 from tagging.store.database.database import Database
 from tagging.store.database.migrate import migrate
-from tagging.store.database.topic_videos import TopicVideos
 from tests.support.cli import error_lines, run
 from tests.support.corpora import write_rows
 from tests.support.database_records import database_at
 from tests.support.polling import wait_until
 from tests.support.topic_pools import TINY_TOPICS_TOML, manifest_rows, pool_of
+from tests.support.topic_rows import stored_videos
 from tests.tagging.topics.conftest import fitted, pool_manifest, refitted, text_bundle
 
 __all__ = ["fitted", "pool_manifest", "refitted", "text_bundle"]
@@ -178,7 +178,7 @@ def test_assigned_videos_enter_the_queues_of_a_database(fitted: Path, tmp_path: 
 
     async def stored() -> list[str]:
         database = Database(database_at(url))
-        videos = await TopicVideos(database).of_topic(topic["id"])
+        videos = await stored_videos(database, topic["id"])
         await database.close()
         return [video.video_id for video in videos]
 

@@ -20,6 +20,13 @@ def test_decay_leaves_the_click_rate() -> None:
     assert Engagement(40, 8, NOW).decayed(NOW + WEEK / 3, DAY_S).click_rate == pytest.approx(0.2)
 
 
+def test_zeros_add_nothing_whatever_their_time() -> None:
+    counts = Engagement(3, 1, NOW)
+    for years in (-30, 30):
+        zeros = Engagement(0, 0, NOW + timedelta(days=365 * years))
+        assert counts.plus(zeros, 864.0) == zeros.plus(counts, 864.0) == counts
+
+
 def test_the_sum_does_not_depend_on_the_order_of_the_events() -> None:
     events = [Engagement(1, n % 2, NOW + timedelta(hours=7 * n)) for n in range(5)]
     sums = []

@@ -15,11 +15,15 @@ from sqlalchemy import Connection, inspect, text
 from tagging.errors import DatabaseMismatchError, OutputUnwritableError
 from tagging.store.database.config import DatabaseConfig
 from tagging.store.database.database import Database
+from tagging.store.database.engagements import EngagementEvent, Engagements
 from tagging.store.database.log import Log
 from tagging.store.database.migrate import VERSION_TABLE, migrate, require_current, revert
 from tagging.store.database.schema import metadata
 from tagging.store.database.tag_edits import TagEdits
-from tests.support.database_records import LOGS, database_at, edit, url_of
+from tagging.store.database.topic_queues import CountedVideo, QueueQuery, TopicQueues
+from tagging.store.database.topic_videos import TopicVideos
+from tagging.store.topic_video import AssignedVideo, QueueRules
+from tests.support.database_records import LOGS, NOON, database_at, edit, url_of
 
 pytestmark = pytest.mark.anyio
 T = TypeVar("T")
@@ -172,3 +176,28 @@ async def test_several_processes_migrate_at_once(empty: DatabaseConfig) -> None:
     await require_current(database)
     assert (await LOGS[0][0](database).append(edit("r1"))).number == 1
     await database.close()
+
+
+async def test_queues_of_an_older_version_are_ordered_by_the_counts_that_it_stored(config: DatabaseConfig) -> None:
+    rules = QueueRules(NOON, 86_400.0, least_exposures=5, least_click_rate=0.1, fresh_since=NOON)
+    videos = [AssignedVideo(f"v{n}", ((1, 0.5), (2, 0.4))) for n in range(1100)]  # more than are converted at once
+    events = [EngagementEvent(f"e{n}", f"v{n % 7}", "", "click" if n % 3 else "exposure", NOON) for n in range(200)]
+
+    async def queues() -> list[list[CountedVideo]]:
+        database = Database(config)
+        query = QueueQuery(2, 2000, 2000, multiplier=12_345, offset=678)
+        found = await TopicQueues(database).first(
+            [query], rules, lambda parts: [[*part] for part in (parts[0].proven, parts[0].fresh)]
+        )
+        await database.close()
+        return found
+
+    database = Database(config)
+    await TopicVideos(database).put(videos, NOON)
+    await Engagements(database, 86_400.0).report(events)
+    await database.close()
+    before = await queues()
+    await revert(config, "0004")
+    await migrate(config)
+    assert await queues() == before
+    assert [len(part) for part in before] == [7, 1093]

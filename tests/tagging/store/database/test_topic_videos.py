@@ -8,9 +8,9 @@ from tagging.store.database.config import DatabaseConfig
 from tagging.store.database.database import Database
 from tagging.store.database.engagements import EngagementEvent, Engagements
 from tagging.store.database.topic_videos import BATCH, TopicVideos
-from tagging.store.engagement import Engagement
-from tagging.store.topic_video import AssignedVideo, TopicVideo
+from tagging.store.topic_video import AssignedVideo
 from tests.support.database_records import NOON
+from tests.support.topic_rows import StoredVideo, stored_videos
 
 pytestmark = pytest.mark.anyio
 LATER = NOON + timedelta(days=1)
@@ -21,16 +21,16 @@ def assigned(video_id: str, *topics: int) -> AssignedVideo:
     return AssignedVideo(video_id, tuple((topic, 0.9 - 0.1 * rank) for rank, topic in enumerate(topics)))
 
 
-def unseen(video_id: str) -> TopicVideo:
-    return TopicVideo(video_id, NOON, Engagement(0, 0, NOON))
+def unseen(video_id: str) -> StoredVideo:
+    return StoredVideo(video_id, NOON)
 
 
 async def test_videos_are_found_by_topic_and_topics_by_video(database: Database) -> None:
     videos = TopicVideos(database)
     await videos.put([assigned("v1", 7, 2), assigned("v2", 2), assigned("v3")], NOON)
-    assert set(await videos.of_topic(2)) == {unseen("v1"), unseen("v2")}
-    assert await videos.of_topic(7) == (unseen("v1"),)
-    assert await videos.of_topic(1) == ()
+    assert await stored_videos(database, 2) == {unseen("v1"), unseen("v2")}
+    assert await stored_videos(database, 7) == {unseen("v1")}
+    assert await stored_videos(database, 1) == set()
     assert await videos.topics_of(["v1", "v1", "v3", "v4"]) == {"v1": (7, 2)}
 
 
@@ -38,8 +38,8 @@ async def test_another_assignment_replaces_the_topics_and_keeps_the_time(databas
     videos = TopicVideos(database)
     await videos.put([assigned("v1", 1, 2), assigned("v2", 1)], NOON)
     await videos.put([assigned("v1", 3), assigned("v2"), assigned("v4", 3)], LATER)
-    assert await videos.of_topic(1) == await videos.of_topic(2) == ()
-    times = {video.video_id: video.added_at for video in await videos.of_topic(3)}
+    assert await stored_videos(database, 1) == await stored_videos(database, 2) == set()
+    times = {video.video_id: video.added_at for video in await stored_videos(database, 3)}
     assert times == {"v1": NOON, "v4": LATER}
 
 
@@ -53,21 +53,25 @@ async def test_videos_come_with_their_engagement(database: Database) -> None:
     videos = TopicVideos(database)
     await videos.put([assigned("v1", 1), assigned("v2", 1)], NOON)
     await Engagements(database, 1.0).report([EngagementEvent("e", "v2", "", "click", LATER)])
-    found = {video.video_id: video.engagement for video in await videos.of_topic(1)}
-    assert found == {"v1": Engagement(0, 0, NOON), "v2": Engagement(0, 1, LATER)}
+    assert await stored_videos(database, 1) == {unseen("v1"), StoredVideo("v2", NOON, clicks=1)}
+
+
+async def test_a_topic_that_is_given_twice_is_stored_once(database: Database) -> None:
+    await TopicVideos(database).put([assigned("v1", 1, 1)], NOON)
+    assert await stored_videos(database, 1) == {unseen("v1")}
 
 
 async def test_many_videos_are_put_in_several_transactions(database: Database) -> None:
     videos = TopicVideos(database)
     await videos.put([assigned(f"v{n}", 1, 2, 3, 4) for n in range(2 * BATCH + 1)], NOON)
-    assert len(await videos.of_topic(4)) == 2 * BATCH + 1
+    assert len(await stored_videos(database, 4)) == 2 * BATCH + 1
 
 
 async def test_an_id_that_cannot_be_stored_is_refused_before_anything_is_written(database: Database) -> None:
     videos = TopicVideos(database)
     with pytest.raises(InvalidRecordError, match="video_id"):
         await videos.put([assigned("a", 1), assigned("b\0", 1)], NOON)
-    assert await videos.of_topic(1) == ()
+    assert await stored_videos(database, 1) == set()
 
 
 async def test_several_writers_put_the_same_videos_at_once(config: DatabaseConfig) -> None:
@@ -77,20 +81,9 @@ async def test_several_writers_put_the_same_videos_at_once(config: DatabaseConfi
         await asyncio.gather(
             *(TopicVideos(database).put(videos[:: (-1) ** n], NOON) for n, database in enumerate(databases))
         )
-    assert len(await TopicVideos(databases[0]).of_topic(2)) == 50
+    assert len(await stored_videos(databases[0], 2)) == 50
     for database in databases:
         await database.close()
-
-
-async def test_old_videos_are_listed_page_by_page_and_removed(database: Database) -> None:
-    videos = TopicVideos(database)
-    await videos.put([assigned(f"v{n}", 1, 2) for n in range(5)], NOON)
-    await videos.put([assigned("v25", 1)], LATER)
-    first = await videos.added_before(LATER, "", 2)
-    assert first == (unseen("v0"), unseen("v1"))
-    assert await videos.added_before(LATER, "v1", 9) == (unseen("v2"), unseen("v3"), unseen("v4"))
-    await videos.remove(["v0", "v1", "v9"])
-    assert {video.video_id for video in await videos.of_topic(1)} == {"v2", "v25", "v3", "v4"}
 
 
 async def test_the_model_that_was_loaded_last_is_loaded(database: Database) -> None:

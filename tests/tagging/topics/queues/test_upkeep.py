@@ -12,6 +12,7 @@ from tagging.store.database.config import DatabaseConfig
 from tagging.store.database.database import Database
 from tagging.store.database.engagements import EngagementEvent, Engagements, EventKind
 from tagging.store.database.migrate import migrate
+from tagging.store.database.topic_queues import TopicQueues
 from tagging.store.database.topic_videos import TopicVideos
 from tagging.store.topic_video import AssignedVideo
 from tagging.topics.queues import upkeep
@@ -19,6 +20,7 @@ from tagging.topics.queues.enter import enter_videos
 from tagging.topics.queues.upkeep import load_pool, prune
 from tests.support.clocks import NOW
 from tests.support.database_records import database_at
+from tests.support.topic_rows import stored_videos
 
 pytestmark = pytest.mark.anyio
 LATER = NOW + timedelta(hours=1)
@@ -44,17 +46,17 @@ def pool(*video_ids: str) -> list[AssignedVideo]:
     return [AssignedVideo(video_id, ((1, 0.5),)) for video_id in video_ids]
 
 
-async def ids(videos: TopicVideos) -> set[str]:
-    return {video.video_id for video in await videos.of_topic(1)}
+async def ids(database: Database) -> set[str]:
+    return {video.video_id for video in await stored_videos(database, 1)}
 
 
 async def test_a_pool_is_loaded_once_for_each_version(database: Database) -> None:
     videos = TopicVideos(database)
     await load_pool(videos, "m1", pool("a", "b"), NOW)
     await load_pool(videos, "m1", pool("c"), NOW)
-    assert await ids(videos) == {"a", "b"}
+    assert await ids(database) == {"a", "b"}
     await load_pool(videos, "m2", pool("c"), LATER)
-    assert await ids(videos) == {"a", "b", "c"}
+    assert await ids(database) == {"a", "b", "c"}
 
 
 async def test_the_pool_of_an_earlier_model_is_loaded_again_when_that_is_served_again(database: Database) -> None:
@@ -75,7 +77,7 @@ async def test_an_interrupted_load_is_repeated_and_its_videos_count_as_no_upload
     with pytest.raises(OSError):  # noqa: PT011 - of the test
         await load_pool(videos, "m1", interrupted(), NOW)
     await load_pool(videos, "m1", pool("a", "b"), LATER)
-    assert await ids(videos) == {"a", "b"}
+    assert await ids(database) == {"a", "b"}
     assert await videos.added_between(NOW, LATER + timedelta(days=1)) == ({}, 0)
 
 
@@ -95,23 +97,23 @@ async def test_pruning_removes_only_what_no_queue_and_no_count_needs(
     await engagements.report([*events, EngagementEvent("old", "unseen", "u", "click", NOW)])
     await videos.put(pool("new"), at)
 
-    await prune(videos, engagements, CONFIG, at)  # kept for 20 days
-    assert await ids(videos) == {"clicked", "seen", "unseen", "new"}
+    await prune(TopicQueues(database), engagements, CONFIG, at)  # kept for 20 days
+    assert await ids(database) == {"clicked", "seen", "unseen", "new"}
     assert set(await engagements.clicked("u", 99)) == {"clicked"}  # 10 days are remembered
-    await prune(videos, engagements, CONFIG, at + timedelta(seconds=1))
-    assert await ids(videos) == {"clicked", "new"}
-    await prune(videos, engagements, CONFIG, at + timedelta(days=365))
-    assert await ids(videos) == set()
+    await prune(TopicQueues(database), engagements, CONFIG, at + timedelta(seconds=1))
+    assert await ids(database) == {"clicked", "new"}
+    await prune(TopicQueues(database), engagements, CONFIG, at + timedelta(days=365))
+    assert await ids(database) == set()
     assert await engagements.prune(at, at + timedelta(days=365), 9) == 0
 
 
 async def test_an_event_is_remembered_as_long_as_a_clock_that_is_behind_accepts_it(database: Database) -> None:
-    videos, engagements = TopicVideos(database), Engagements(database, CONFIG.half_life_s)
+    engagements = Engagements(database, CONFIG.half_life_s)
     event = EngagementEvent("e", "a", "u", "click", NOW)
     assert await engagements.report([event]) == 1
-    await prune(videos, engagements, CONFIG, NOW + timedelta(days=10, minutes=5))
+    await prune(TopicQueues(database), engagements, CONFIG, NOW + timedelta(days=10, minutes=5))
     assert await engagements.report([event]) == 0
-    await prune(videos, engagements, CONFIG, NOW + timedelta(days=10, hours=2))
+    await prune(TopicQueues(database), engagements, CONFIG, NOW + timedelta(days=10, hours=2))
     assert await engagements.clicked("u", 9) == ()
 
 
@@ -120,8 +122,8 @@ async def test_the_longest_times_of_the_configuration_can_be_reckoned_with(datab
     longest = QueuesConfig.model_validate(dict.fromkeys(names, LONGEST_DAYS))
     videos, engagements = TopicVideos(database), Engagements(database, longest.half_life_s)
     await videos.put(pool("a"), NOW)
-    await prune(videos, engagements, longest, NOW + timedelta(days=LONGEST_DAYS, seconds=1))
-    assert await ids(videos) == set()
+    await prune(TopicQueues(database), engagements, longest, NOW + timedelta(days=LONGEST_DAYS, seconds=1))
+    assert await ids(database) == set()
     for name in names:
         with pytest.raises(ValidationError, match=name):
             QueuesConfig.model_validate({name: LONGEST_DAYS + 1})
@@ -135,4 +137,4 @@ async def test_assigned_videos_enter_a_database_with_tables_only(settings: Datab
 
 async def test_assigned_videos_enter_the_queues(settings: DatabaseConfig, database: Database) -> None:
     await enter_videos(settings, pool("a"), NOW)
-    assert await ids(TopicVideos(database)) == {"a"}
+    assert await ids(database) == {"a"}
