@@ -20,7 +20,7 @@ from tagging.service.calls.tags import TagCalls
 from tagging.service.calls.videos import Telemetry, VideoCalls, VideoRecords
 from tagging.service.clients.quotas import Quotas
 from tagging.service.config import ServiceConfig
-from tagging.service.inference.admission import Admission
+from tagging.service.inference.admission import Admission, limits_on_videos
 from tagging.service.inference.inference import Inference
 from tagging.service.inference.model_thread import ModelThread
 from tagging.service.observe.logs import unify_library_logging
@@ -66,8 +66,9 @@ async def build_calls(
         stack.push_async_callback(bundles.close)
         await bundles.start(bundle)
         unify_library_logging()
-        admission = Admission(config.admission)
-        inference = Inference(bundles, model, admission, Admission(config.explanations), quotas, telemetry.stages)
+        admission = Admission(limits_on_videos(config.admission))
+        explanations = Admission(limits_on_videos(config.explanations))
+        inference = Inference(bundles, model, admission, explanations, quotas, telemetry.stages)
         records = VideoRecords(Taggings(database), logs.labelled, clock)
         shadow = Shadow(inference, records.taggings, config.shadow_waiting, clock)
         stack.push_async_callback(shadow.close)

@@ -1,8 +1,8 @@
-"""Admission control: a limit on the videos in progress, and fair bounded queues, one per client, for the others.
+"""Admission control: a limit on the requests in progress, and fair bounded queues, one per client, for the others.
 
-Turns go round robin over the clients, so a client with a thousand waiting videos delays another client's first video by
-one turn. The room to wait is shared the same way: when it is full, the client that fills most of it loses its latest
-video to a client that fills less.
+A request is a video to tag, or a call of the topic service. Turns go round robin over the clients, so a client with a
+thousand waiting requests delays another client's first one by one turn. The room to wait is shared the same way: when
+it is full, the client that fills most of it loses its latest request to a client that fills less.
 """
 
 import asyncio
@@ -16,13 +16,28 @@ from tagging.service.config import AdmissionConfig
 
 HINT = "send less at once, and try again later"
 SHORTEST_S, LONGEST_S = 0.1, 60.0  # limits of the retry delay that a client is given
-FIRST_S = 1.0  # assumed duration of a video until one was measured
-SMOOTHING = 1 / 16  # weight of the latest video in the average duration
+FIRST_S = 1.0  # assumed duration of a request until one was measured
+SMOOTHING = 1 / 16  # weight of the latest request in the average duration
+
+
+@dataclass(frozen=True, slots=True)
+class AdmissionLimits:
+    """Limits on the requests in progress and in the queue."""
+
+    unit: str  # what they are, for messages: "videos"
+    in_progress: int
+    bytes_in_progress: int
+    waiting: int
+    waiting_bytes: int
+
+
+def limits_on_videos(config: AdmissionConfig) -> AdmissionLimits:
+    return AdmissionLimits("videos", config.videos, config.content_bytes, config.waiting, config.waiting_bytes)
 
 
 @dataclass(slots=True, eq=False)
 class _Waiter:
-    """A video that waits for its turn."""
+    """A request that waits for its turn."""
 
     size: int  # bytes
     turn: asyncio.Future[None]
@@ -30,41 +45,41 @@ class _Waiter:
 
 @dataclass(slots=True)
 class _Queue:
-    """The waiting videos of one client, in their order of arrival."""
+    """The waiting requests of one client, in their order of arrival."""
 
     waiters: OrderedDict[_Waiter, None] = field(default_factory=OrderedDict)
     size: int = 0  # bytes
 
 
 class Admission:
-    """Admits videos. Belongs to one event loop and uses its clock."""
+    """Admits requests. Belongs to one event loop and uses its clock."""
 
-    def __init__(self, config: AdmissionConfig) -> None:
-        self._config = config
+    def __init__(self, limits: AdmissionLimits) -> None:
+        self._limits = limits
         self._in_progress = 0
         self._in_progress_bytes = 0
         self._queues: OrderedDict[str, _Queue] = OrderedDict()  # none is empty; the first one is served next
         self._waiting = 0
         self._waiting_bytes = 0
-        self._video_s = FIRST_S
+        self._request_s = FIRST_S
 
     @property
     def waiting(self) -> int:
-        """The number of videos that wait."""
+        """The number of requests that wait."""
         return self._waiting
 
     @asynccontextmanager
     async def admit(self, client: str, size: int, deadline: float | None) -> AsyncIterator[None]:
-        """Wait for the client's turn; the video counts as in progress while the context lasts.
+        """Wait for the client's turn; the request counts as in progress while the context lasts.
 
-        size: bytes of content; deadline: in seconds of the loop's clock, None: wait as long as necessary
-        Raises OverloadedError at once when too many videos wait, or later when the room to wait goes to a client that
+        size: in bytes; deadline: in seconds of the loop's clock, None: wait as long as necessary
+        Raises OverloadedError at once when too many requests wait, or later when the room to wait goes to a client that
         uses less of it; DeadlineExceededError when the turn does not come in time; MediaTooBigError when it never
         would.
         """
         loop = asyncio.get_running_loop()
-        if size > self._config.content_bytes:
-            raise MediaTooBigError(f"{size} bytes of content, expected at most {self._config.content_bytes}")
+        if size > self._limits.bytes_in_progress:
+            raise MediaTooBigError(f"{size} bytes of content, expected at most {self._limits.bytes_in_progress}")
         if deadline is not None and deadline <= loop.time():
             raise _expired()
         if self._queues or not self._fits(size):
@@ -75,11 +90,11 @@ class Admission:
         try:
             yield
         finally:
-            self._video_s += SMOOTHING * (loop.time() - entered - self._video_s)
+            self._request_s += SMOOTHING * (loop.time() - entered - self._request_s)
             self._leave(size)
 
     async def _wait(self, client: str, size: int, deadline: float | None) -> None:
-        """Return when the video is in progress."""
+        """Return when the request is in progress."""
         self._make_room(client, size)
         waiter = _Waiter(size, asyncio.get_running_loop().create_future())
         queue = self._queues.setdefault(client, _Queue())
@@ -101,7 +116,7 @@ class Admission:
             raise
 
     def _make_room(self, client: str, size: int) -> None:
-        """Drop videos of the clients that use most of the room to wait until this one fits.
+        """Drop requests of the clients that use most of the room to wait until this one fits.
 
         Raises OverloadedError if no other client uses more of it than this client would.
         """
@@ -117,23 +132,23 @@ class Admission:
                 loser.turn.set_exception(self._overloaded())
 
     def _may_wait(self, size: int) -> bool:
-        return self._waiting < self._config.waiting and self._waiting_bytes + size <= self._config.waiting_bytes
+        return self._waiting < self._limits.waiting and self._waiting_bytes + size <= self._limits.waiting_bytes
 
     def _share_of(self, queue: _Queue) -> float:
         return self._share(len(queue.waiters), queue.size)
 
     def _share(self, waiting: int, size: int) -> float:
         """The share of the room to wait, by number or by bytes, whichever is larger; above 1: more than there is."""
-        return max(waiting / max(self._config.waiting, 1e-9), size / max(self._config.waiting_bytes, 1e-9))
+        return max(waiting / max(self._limits.waiting, 1e-9), size / max(self._limits.waiting_bytes, 1e-9))
 
     def _overloaded(self) -> OverloadedError:
-        """The error, with the estimated time until the videos that wait now are done as its retry delay."""
-        wait_s = (self._waiting + 1) * self._video_s / max(self._in_progress, 1)
-        message = f"{self._in_progress} videos are in progress, and {self._waiting} wait"
+        """The error, with the estimated time until the requests that wait now are done as its retry delay."""
+        wait_s = (self._waiting + 1) * self._request_s / max(self._in_progress, 1)
+        message = f"{self._in_progress} {self._limits.unit} are in progress, and {self._waiting} wait"
         return OverloadedError(message, HINT, min(max(wait_s, SHORTEST_S), LONGEST_S))
 
     def _admit_next(self) -> None:
-        """Give turns while the first in turn fits; a big video blocks smaller ones, or it might never get a turn."""
+        """Give turns while the first in turn fits; a big request blocks smaller ones, or it might never get a turn."""
         while self._queues:
             client, queue = next(iter(self._queues.items()))
             waiter = next(iter(queue.waiters))
@@ -155,7 +170,8 @@ class Admission:
             del self._queues[client]
 
     def _fits(self, size: int) -> bool:
-        return self._in_progress < self._config.videos and self._in_progress_bytes + size <= self._config.content_bytes
+        bytes_then = self._in_progress_bytes + size
+        return self._in_progress < self._limits.in_progress and bytes_then <= self._limits.bytes_in_progress
 
     def _enter(self, size: int) -> None:
         self._in_progress += 1
@@ -172,4 +188,4 @@ def _was_admitted(waiter: _Waiter) -> bool:
 
 
 def _expired() -> DeadlineExceededError:
-    return DeadlineExceededError("the deadline passed while the video waited for its turn", "give more time")
+    return DeadlineExceededError("the deadline passed while the request waited for its turn", "give more time")

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from videotag.v1 import topics_pb2_grpc as rpc
 
 from tagging.service.background import repeating, running
+from tagging.service.inference.admission import Admission, AdmissionLimits
 from tagging.service.model_server import Running, serving_model
 from tagging.store.database.database import Database
 from tagging.store.database.engagements import Engagements
@@ -23,6 +24,7 @@ from tagging.topics.service.calls import TopicCalls
 from tagging.topics.service.config import TopicServiceConfig
 from tagging.topics.service.metrics import TopicMetrics
 from tagging.topics.service.servicer import ServedTopics, TopicServicer
+from tagging.topics.service.turns import Turns
 
 
 def serving(
@@ -47,15 +49,28 @@ def serving(
         engagements = Engagements(database, config.queues.half_life_s)
         await load_pool(videos, manifest.version, read_videos(folder), clock())
         calls = TopicCalls(topics, videos, queues, engagements, config.queues, clock)
-        servicer.open(ServedTopics(manifest.version, groups, calls, metrics, clock))
+        admission = Admission(_limits(config))
+        metrics.admission_waiting.set_function(lambda: admission.waiting)
+        turns = Turns(admission)
+        servicer.open(ServedTopics(manifest.version, groups, calls, turns, metrics, clock))
         pruning = repeating(
             lambda: prune(queues, engagements, config.queues, clock()),
             config.prune_every_s,
             metrics,
             "the topic tables cannot be pruned",
         )
-        async with running(pruning):
-            yield manifest.version
+        try:
+            async with running(pruning):
+                yield manifest.version
+        finally:
+            await turns.close(config.database.answer_timeout_s)
 
     add = partial(rpc.add_TopicServiceServicer_to_server, servicer)
     return serving_model(config, registry, metrics, add, opened, tracer)
+
+
+def _limits(config: TopicServiceConfig) -> AdmissionLimits:
+    """Return the limits on calls; the bytes in progress have none of their own, as gRPC limits each request."""
+    calls = config.admission.calls
+    in_progress_bytes = calls * config.listen.message_bytes
+    return AdmissionLimits("calls", calls, in_progress_bytes, config.admission.waiting, config.admission.waiting_bytes)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import grpc
@@ -14,6 +15,7 @@ from tagging.topics.model import TopicGroup
 from tagging.topics.service.calls import TopicCalls
 from tagging.topics.service.messages import candidates_message, read_events, topic_message, video_message
 from tagging.topics.service.metrics import TopicMetrics
+from tagging.topics.service.turns import Turns
 from tagging.topics.service.validation import check
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -26,6 +28,7 @@ class ServedTopics:
     version: str  # of the topic model
     groups: Sequence[TopicGroup]
     calls: TopicCalls
+    turns: Turns  # of calls that use the database
     metrics: TopicMetrics
     clock: Callable[[], datetime]
 
@@ -62,7 +65,8 @@ class TopicServicer(rpc.TopicServiceServicer):
     async def GetTopicVideos(self, request: pb.GetTopicVideosRequest, context: Context) -> pb.GetTopicVideosResponse:
         check(request)
         served = self._served
-        page = await served.calls.page_of_videos(request.topic_id, request.page_size, request.page_token)
+        start = partial(served.calls.page_of_videos, request.topic_id, request.page_size, request.page_token)
+        page = await served.turns.run(request, start)
         return pb.GetTopicVideosResponse(
             videos=map(video_message, page.entries),
             next_page_token=page.next_token,
@@ -73,17 +77,19 @@ class TopicServicer(rpc.TopicServiceServicer):
     async def ReportEngagement(
         self, request: pb.ReportEngagementRequest, context: Context
     ) -> pb.ReportEngagementResponse:
-        events = read_events(request, self._served.clock())
-        counted = await self._served.calls.report(events)
-        self._served.metrics.reported(counted, len(events) - counted)
+        served = self._served
+        events = read_events(request, served.clock())
+        counted = await served.turns.run(request, partial(served.calls.report, events))
+        served.metrics.reported(counted, len(events) - counted)
         return pb.ReportEngagementResponse(counted=counted, repeated_events=len(events) - counted)
 
     async def ListCandidates(self, request: pb.ListCandidatesRequest, context: Context) -> pb.ListCandidatesResponse:
         check(request)
         served = self._served
         if request.HasField("user_id"):
-            found = await served.calls.candidates_of_user(request.user_id, request.max_candidates)
+            start = partial(served.calls.candidates_of_user, request.user_id, request.max_candidates)
         else:
-            found = await served.calls.candidates_of_clicks(request.clicked_video_ids, request.max_candidates)
+            start = partial(served.calls.candidates_of_clicks, request.clicked_video_ids, request.max_candidates)
+        found = await served.turns.run(request, start)
         served.metrics.candidates.observe(len(found.candidates))
         return candidates_message(found, served.version)

@@ -193,7 +193,7 @@ def test_a_video_without_id_cannot_enter_queues(fitted: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [("[queues]\nhalf_life = 3\n", "queues.half_life"), ("[admission]\nvideos = 3\n", "admission")],
+    [("[queues]\nhalf_life = 3\n", "queues.half_life"), ("[admission]\nvideos = 3\n", "admission.videos")],
 )
 def test_a_misspelt_key_of_the_topic_service_is_named(content: str, message: str, fitted: Path, tmp_path: Path) -> None:
     (tmp_path / "topics.toml").write_text(content)

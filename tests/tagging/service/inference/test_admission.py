@@ -7,8 +7,7 @@ from collections import Counter
 import pytest
 
 from tagging.errors import DeadlineExceededError, MediaTooBigError, OverloadedError
-from tagging.service.config import AdmissionConfig
-from tagging.service.inference.admission import Admission
+from tagging.service.inference.admission import Admission, AdmissionLimits
 from tests.support.clocks import run_leaping
 from tests.support.polling import wait_until_async
 
@@ -16,9 +15,7 @@ MANY = 10**9
 
 
 def config(videos: int = 2, content_bytes: int = MANY, waiting: int = 10_000, waiting_bytes: int = MANY) -> Admission:
-    return Admission(
-        AdmissionConfig(videos=videos, content_bytes=content_bytes, waiting=waiting, waiting_bytes=waiting_bytes)
-    )
+    return Admission(AdmissionLimits("videos", videos, content_bytes, waiting, waiting_bytes))
 
 
 async def work(
