@@ -18,8 +18,8 @@ class QueuesConfig(Branch):
     least_click_rate: Share = 0.01  # τ₂
     fresh_share: Fraction = 0.1  # of the videos of a queue
     fresh_days: Days = 14.0  # since its assignment, that a video with few exposures may be fresh
-    least_fresh: NonNegativeInt = 10  # of a queue with few other videos, such as a new one
-    recent_clicks: PositiveInt = 50  # N₁, of a user
+    least_fresh: Annotated[int, Field(ge=0, le=10**6)] = 10  # of a queue with few other videos, such as a new one
+    recent_clicks: Annotated[int, Field(ge=1, le=1000)] = 50  # N₁, of a user
     preferred_topics: PositiveInt = 5  # N₂, of a user
     candidates: Annotated[int, Field(ge=1, le=1000)] = 200  # N₃, for a user
     remembered_days: Days = 14.0  # of events: older ones are refused, so that none counts twice

@@ -27,5 +27,20 @@ def read_token(token: str, query: object, first: T) -> T:
             return cast(T, tuple(position))
     except (ValueError, TypeError, RecursionError):
         pass
+    raise _not_of_this_listing()
+
+
+def read_offset(token: str, query: object) -> int:
+    """The number of entries before the page of a token, and 0 for an empty token; such tokens have only this number.
+
+    Raises InvalidRequestError for a token that this listing did not return.
+    """
+    [offset] = read_token(token, query, (0,))
+    if offset < 0:
+        raise _not_of_this_listing()
+    return offset
+
+
+def _not_of_this_listing() -> InvalidRequestError:
     violation = "not a token of this listing"
-    raise InvalidRequestError(f"page_token: {violation}", "start at the first page", {"page_token": violation})
+    return InvalidRequestError(f"page_token: {violation}", "start at the first page", {"page_token": violation})

@@ -38,7 +38,7 @@ def rules_at(at: datetime, config: QueuesConfig) -> QueueRules:
 def query_of(topic: int, generator: np.random.Generator, most: int, config: QueuesConfig) -> QueueQuery:
     """Return the query of the first `most` entries of a queue; the generator draws its fresh videos."""
     multiplier, offset = int(generator.integers(1, PRIME)), int(generator.integers(PRIME))
-    return QueueQuery(topic, most, fresh_count(most, config), multiplier, offset)
+    return QueueQuery(topic, most, min(most, fresh_count(most, config)), multiplier, offset)
 
 
 def entries_of(parts: QueueParts, at: datetime, config: QueuesConfig) -> Iterator[QueueEntry]:

@@ -11,7 +11,7 @@ import numpy as np
 from tagging.config.random_streams import Stream
 from tagging.config.topic_queues import QueuesConfig
 from tagging.errors import InvalidRequestError, UnknownIdError
-from tagging.service.calls.page_tokens import read_token, write_token
+from tagging.service.calls.page_tokens import read_offset, write_token
 from tagging.store.database.engagements import EngagementEvent, Engagements
 from tagging.store.database.topic_queues import QueueParts, TopicQueues
 from tagging.store.database.topic_videos import TopicVideos
@@ -85,7 +85,7 @@ class TopicCalls:
         Raises InvalidRequestError for a token of another listing.
         """
         query = {"text": text}
-        [start] = read_token(token, query, (0,))
+        start = read_offset(token, query)
         form = normalise(text)
         found = [topic for topic, names in self._topics if any(form in name for name in names)]
         end = start + (size or PAGE)
@@ -99,12 +99,14 @@ class TopicCalls:
         if topic not in self._ids:
             raise UnknownIdError(f"there is no topic {topic}", "list the topics: a refit may have ended it")
         query = {"topic": topic}
-        [start] = read_token(token, query, (0,))
+        start = read_offset(token, query)
         at = self._clock()
         proven, fresh = await self._queues.sizes(topic, rules_at(at, self._config))
         total = proven + min(fresh, fresh_count(proven, self._config))
         end = min(start + (size or PAGE), total)
-        entries = await self._first((topic,), end, at, lambda queues: tuple(islice(queues[topic], start, None)))
+        entries: tuple[QueueEntry, ...] = ()
+        if start < end:
+            entries = await self._first((topic,), end, at, lambda queues: tuple(islice(queues[topic], start, None)))
         return VideoPage(entries, total, write_token((end,), query) if end < total else "")
 
     async def report(self, events: Sequence[EngagementEvent]) -> int:

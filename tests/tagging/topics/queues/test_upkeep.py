@@ -129,6 +129,13 @@ async def test_the_longest_times_of_the_configuration_can_be_reckoned_with(datab
             QueuesConfig.model_validate({name: LONGEST_DAYS + 1})
 
 
+@pytest.mark.parametrize(("name", "value"), [("least_fresh", 10**6 + 1), ("recent_clicks", 1001)])
+def test_numbers_that_no_query_can_have_are_refused(name: str, value: int) -> None:
+    assert QueuesConfig.model_validate({name: value - 1})
+    with pytest.raises(ValidationError, match=name):
+        QueuesConfig.model_validate({name: value})
+
+
 async def test_assigned_videos_enter_a_database_with_tables_only(settings: DatabaseConfig, tmp_path: Path) -> None:
     with pytest.raises(DatabaseMismatchError, match="there is no database"):
         await enter_videos(settings, pool("a"), NOW)
