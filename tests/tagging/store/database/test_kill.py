@@ -12,6 +12,7 @@ import pytest
 
 from tagging.store.database.config import DatabaseConfig
 from tagging.store.database.database import Database
+from tagging.store.database.engagements import Engagements
 from tagging.store.database.migrate import migrate, require_current
 from tagging.store.database.tag_edits import TagEdits
 from tagging.store.database.taggings import Taggings
@@ -19,6 +20,7 @@ from tagging.store.database.video_vectors import BATCH, VideoVectors
 from tagging.types import FloatRows
 from tests.support.database_records import NOON, database_at, edit, request_id_of, tagging, url_of
 from tests.support.postgres import PostgresServer
+from tests.support.topic_rows import StoredVideo, stored_videos
 
 KILLS = int(os.environ.get("VIDEOTAG_TEST_KILLS", "1"))
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
@@ -137,6 +139,51 @@ async def test_a_killed_writer_of_vectors_leaves_whole_rows_that_a_repetition_co
     found.clear()
     assert await read(0) == len(stored) + 4000  # each again with a new number
     assert found.keys() == stored | {f"v{n}" for n in range(1, 4001)}
+    await database.close()
+
+
+REPORTER = """
+import asyncio, sys
+from tagging.store.database.database import Database
+from tagging.store.database.engagements import EngagementEvent, Engagements
+from tagging.store.database.topic_videos import TopicVideos
+from tagging.store.topic_video import AssignedVideo
+from tests.support.database_records import NOON, database_at
+
+async def write(url, name):
+    database = Database(database_at(url, wait_timeout_s=60))
+    videos, engagements = TopicVideos(database), Engagements(database, 86_400.0)
+    for n in range(10_000):
+        topics = ((n % 3, 0.5), (3, 0.4))
+        await videos.put([AssignedVideo(f"v{m}", topics) for m in range(5)], NOON)
+        await engagements.report([EngagementEvent(f"{name}-{n}-{m}", f"v{m}", "u", "click", NOON) for m in range(5)])
+        print(n, flush=True)
+
+asyncio.run(write(sys.argv[1], sys.argv[2]))
+"""
+
+
+async def test_queues_agree_with_the_events_after_reporters_were_killed(config: DatabaseConfig) -> None:
+    acknowledged = 0
+    for round_ in range(KILLS):
+        command = [sys.executable, "-c", REPORTER, url_of(config), f"w{round_}"]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        for _ in range(20):
+            process.stdout.readline()
+        await asyncio.sleep(random.Random(round_).random() * 0.05)  # at a random point of a write
+        process.kill()
+        acknowledged += 20 + sum(line.endswith("\n") for line in process.stdout.read().splitlines(keepends=True))
+        process.wait()
+        process.stdout.close()
+
+    database = Database(config)
+    clicks = await Engagements(database, 86_400.0).clicked("u", 10**6)
+    assert acknowledged <= len(clicks) / 5 <= acknowledged + KILLS  # at most one per kill was not acknowledged
+    wanted = {StoredVideo(f"v{n}", NOON, 0.0, len(clicks) / 5) for n in range(5)}
+    assert await stored_videos(database, 3) == wanted
+    others = [await stored_videos(database, topic) for topic in range(3)]
+    assert sorted(others, key=len) == [set(), set(), wanted]  # each assignment replaced the topics of all
     await database.close()
 
 

@@ -1,11 +1,14 @@
+import asyncio
+import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
 import pytest
 
+from tagging.store.database.config import DatabaseConfig
 from tagging.store.database.database import Database
 from tagging.store.database.engagements import EngagementEvent, Engagements
 from tagging.store.database.topic_queues import PRIME, CountedVideo, Pruned, QueueParts, QueueQuery, TopicQueues
@@ -13,7 +16,7 @@ from tagging.store.database.topic_videos import TopicVideos, draw_of
 from tagging.store.engagement import Engagement
 from tagging.store.topic_video import AssignedVideo, QueueRules
 from tests.support.database_records import NOON
-from tests.support.topic_rows import CountedRow, stored_videos, write_counted
+from tests.support.topic_rows import CountedRow, StoredVideo, stored_counts, stored_videos, write_counted
 
 pytestmark = pytest.mark.anyio
 WEEK_S = 7 * 86_400.0
@@ -144,3 +147,54 @@ async def test_pruning_removes_videos_that_are_neither_proven_nor_fresh_page_by_
     assert await queues.prune(RULES, before, "b seen", 2) == Pruned("e seen", 2)
     assert await queues.prune(RULES, before, "e seen", 2) is None
     assert {video.video_id for video in await stored_videos(database, 2)} == {"a proven", "d fresh"}
+
+
+async def test_queues_follow_all_events_while_several_services_report_enter_list_and_prune(
+    config: DatabaseConfig,
+) -> None:
+    drawn, databases = random.Random(0), [Database(config) for _ in range(4)]
+    names = [f"v{number}" for number in range(12)]
+    rules = replace(RULES, least_exposures=2, fresh_since=NOON + timedelta(days=1))  # none is fresh
+    events = [
+        EngagementEvent(f"e{n}", drawn.choice(names), "u", drawn.choice(("exposure", "click")), NOON)
+        for n in range(240)
+    ]
+
+    def enter(database: Database, _: int) -> Awaitable[object]:
+        chosen = drawn.sample(names, 6)
+        topics = tuple((topic, 0.5) for topic in drawn.sample((1, 2, 3), 2))
+        return TopicVideos(database).put([AssignedVideo(name, topics) for name in chosen], NOON)
+
+    def report(database: Database, number: int) -> Awaitable[object]:
+        return Engagements(database, WEEK_S).report(events[6 * number : 6 * number + 6])
+
+    async def list_queue(database: Database, _: int) -> None:
+        [(proven, _fresh)] = await TopicQueues(database).first([query(drawn.choice((1, 2, 3)))], rules, read)
+        rates = [Engagement(video.exposures, video.clicks, NOON).click_rate for video in proven]
+        assert rates == sorted(rates, reverse=True)
+        assert all(video.exposures >= 2 for video in proven)
+
+    def prune(database: Database, _: int) -> Awaitable[object]:
+        return TopicQueues(database).prune(rules, NOON + timedelta(days=1), "", 5)
+
+    calls = [call(databases[n % 4], n) for n in range(40) for call in (enter, report, list_queue, prune)]
+    drawn.shuffle(calls)
+    await asyncio.gather(*calls)
+    await TopicVideos(databases[0]).put([AssignedVideo(name, ((1, 0.5),)) for name in names], NOON)
+    await Engagements(databases[1], WEEK_S).report(events)  # each was counted before
+    wanted = {
+        StoredVideo(
+            name,
+            NOON,
+            sum(event.kind == "exposure" for event in events if event.video_id == name),
+            sum(event.kind == "click" for event in events if event.video_id == name),
+        )
+        for name in names
+    }
+    assert await stored_videos(databases[2], 1) == wanted
+    for name in names:
+        counts = await stored_counts(databases[3], name)
+        assert counts is not None
+        assert StoredVideo(name, NOON, counts.exposures, counts.clicks) in wanted
+    for database in databases:
+        await database.close()

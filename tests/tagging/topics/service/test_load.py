@@ -16,12 +16,15 @@ from videotag.v1 import topics_pb2 as pb
 from videotag.v1 import topics_pb2_grpc as rpc
 
 from tagging.service.inference.admission import Admission
+from tagging.store.database.config import DatabaseConfig
 from tagging.topics.service import server
 from tagging.topics.service.config import TopicServiceConfig
 from tagging.topics.service.server import serving
+from tests.support.clocks import MovedClock
+from tests.support.database_records import url_of
 from tests.support.polling import wait_until_async
 from tests.support.service import refused
-from tests.tagging.topics.service.conftest import EXPOSURE, MovedClock, TopicClient, running, topic_config
+from tests.tagging.topics.service.conftest import CLICK, EXPOSURE, TopicClient, running, topic_config
 
 pytestmark = pytest.mark.anyio
 
@@ -172,6 +175,42 @@ async def test_calls_that_wait_at_shutdown_are_answered_and_later_ones_sent_else
         assert code == grpc.StatusCode.UNAVAILABLE
         assert [(await call).counted for call in calls] == [1, 1, 1]
         await service
+
+
+async def test_two_services_on_one_database_agree_while_both_take_reports(empty: DatabaseConfig, fitted: Path) -> None:
+    config = topic_config(Path(), url_of(empty), least_exposures=1, fresh_days=0.01)
+    async with running(fitted, config) as first, running(fitted, config) as second:
+        names = [video.video_id for video in (await first.queue(1)).videos]
+        for client in (first, second):
+            client.clock.move(days=1)  # none is fresh
+        events = [
+            [
+                pb.EngagementEvent(event_id=f"{name} {kind} {n}", video_id=name, user_id=f"u{n}", kind=kind)
+                for rank, name in enumerate(names[n % 3 :])
+                for kind in (EXPOSURE, CLICK)[: 1 + (n % (rank + 2) == 0)]
+            ]
+            for n in range(30)
+        ]
+        reports = [
+            client.stub.ReportEngagement(pb.ReportEngagementRequest(events=events[n]))
+            for n in range(30)
+            for client in (first, second)  # each event is reported to both
+        ]
+        listings = [client.queue(1) for _ in range(10) for client in (first, second)]
+        answers = await asyncio.gather(*reports, *listings)
+        assert sum(answer.counted for answer in answers[:60]) == sum(map(len, events))
+        for answer in answers[60:]:
+            rates = [video.click_rate for video in answer.videos]
+            assert rates == sorted(rates, reverse=True)
+        queues = [[*(await client.queue(1)).videos] for client in (first, second)]
+        assert queues[0] == queues[1]
+        assert sum(video.exposures for video in queues[0]) == sum(
+            event.kind == EXPOSURE for report in events for event in report
+        )
+        request = pb.ListCandidatesRequest(user_id="u0")
+        assert [*(await first.stub.ListCandidates(request)).topics] == [
+            *(await second.stub.ListCandidates(request)).topics
+        ]
 
 
 async def test_waiting_and_refused_calls_are_measured(fitted: Path, tmp_path: Path, config: TopicServiceConfig) -> None:
