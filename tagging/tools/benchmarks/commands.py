@@ -391,6 +391,28 @@ def topics_command(
     options.print_tables(tables, form)
 
 
+@app.command("queues")
+def queues_command(
+    database: Annotated[
+        str | None, typer.Option("--database", metavar="URL", help="An empty database (default: a temporary file).")
+    ] = None,
+    videos: Annotated[int, typer.Option("--videos", min=20, metavar="N", help="Videos of a queue, on average.")] = 2000,
+    repeats: Annotated[int, typer.Option("--repeats", min=1, help="Of each call.")] = 9,
+    seed: Seed = 7,
+    form: options.Format = options.TableFormat.table,
+) -> None:
+    """Measure candidates, a page and a report of the topic service against whole queues that are ordered in Python."""
+    from tempfile import TemporaryDirectory
+
+    from tagging.store.database.config import DatabaseConfig
+    from tagging.tools.benchmarks.queues import measure_queues
+
+    with TemporaryDirectory() as folder:
+        config = DatabaseConfig.model_validate({"url": database or f"sqlite:///{folder}/queues.db"})
+        rows = measure_queues(config, videos, repeats, seed, lambda _: None)
+    options.print_tables({f"queues of {videos:,} videos": rows}, form)
+
+
 @app.command("microlens")
 def microlens_command(
     sequences: Annotated[Path, typer.Argument(metavar="SEQUENCES", help="Parquet with user_id and videos.")],
