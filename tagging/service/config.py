@@ -247,10 +247,19 @@ class ServiceConfig(Branch):
     observe: ObserveConfig = ObserveConfig()
 
 
+class CallsConfig(Branch):
+    """Limits on the calls in progress and in the queue of a service of one model; bytes are those of requests."""
+
+    calls: PositiveInt = 8
+    waiting: NonNegativeInt = 256
+    waiting_bytes: NonNegativeInt = 64 * 2**20
+
+
 class ModelServiceConfig(Branch):
     """Configuration of any service of one model (service/model_server.py), as in the tagging service's."""
 
     listen: ListenConfig = ListenConfig()
+    admission: CallsConfig = CallsConfig()
     drain_s: PositiveFloat = 30.0
     database: DatabaseConfig = DatabaseConfig()
     observe: ObserveConfig = ObserveConfig()

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 import grpc
 from opentelemetry.trace import NoOpTracer, Tracer
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Gauge
 
 from tagging.service.api.grpc_server import listening
 from tagging.service.background import checking, running
 from tagging.service.clients.quotas import Quotas
 from tagging.service.config import ModelServiceConfig
+from tagging.service.inference.admission import Admission, limits_on_calls
+from tagging.service.inference.turns import Turns
 from tagging.service.interceptors.chain import build_interceptors
 from tagging.service.net.tls import ServerCertificate, warn_before_expiry
 from tagging.service.observe.endpoint import metrics_endpoint
@@ -41,7 +43,7 @@ async def serving_model(
     registry: CollectorRegistry,
     metrics: CallMetrics,
     add: Callable[[grpc.aio.Server], None],
-    opened: Callable[[Database], AbstractAsyncContextManager[str]],
+    opened: Callable[[Database, Turns], AbstractAsyncContextManager[str]],
     tracer: Tracer | None,
 ) -> AsyncIterator[Running]:
     """Serve while the context lasts; then report NOT_SERVING and let running calls finish.
@@ -49,7 +51,7 @@ async def serving_model(
     metrics: in the registry; their contract is that of the service
     add:     adds the servicer to the server
     opened:  loads the model, opens the servicer, and runs its background loops while its context lasts; yields the
-             version of the model. The database has current tables.
+             version of the model. The database has current tables; calls that take long run in the turns.
     tracer:  None: without traces
     Raises InvalidConfigError for an address that cannot be listened on, and the errors of the database and of `opened`.
     """
@@ -64,7 +66,12 @@ async def serving_model(
         await migrate(config.database)
         database = Database(config.database)
         stack.push_async_callback(database.close)
-        version = await stack.enter_async_context(opened(database))
+        admission = Admission(limits_on_calls(config))
+        turns = Turns(admission)
+        stack.push_async_callback(turns.close, config.database.answer_timeout_s)
+        waiting = Gauge("tagging_admission_waiting", "Calls in the admission queue.", registry=registry)
+        waiting.set_function(lambda: admission.waiting)
+        version = await stack.enter_async_context(opened(database, turns))
         register_server(registry, server_readings(config.listen, server.port, certificate, health))
         metrics_port = await stack.enter_async_context(metrics_endpoint(registry, config.observe.metrics))
         await stack.enter_async_context(checking(database, health, metrics, config.observe.health))

@@ -19,6 +19,7 @@ from tagging.recommendation.service.uploads import Uploads
 from tagging.recommendation.two_towers.files import read_model
 from tagging.recommendation.two_towers.manifest import TWO_TOWERS
 from tagging.service.background import repeating, running
+from tagging.service.inference.turns import Turns
 from tagging.service.model_server import Running, serving_model
 from tagging.store.database.database import Database
 from tagging.store.database.video_vectors import VideoVectors
@@ -42,13 +43,13 @@ def serving(
     width = stored.model.towers.width
 
     @asynccontextmanager
-    async def opened(database: Database) -> AsyncIterator[str]:
+    async def opened(database: Database, turns: Turns) -> AsyncIterator[str]:
         uploads = Uploads(width)
         vectors = VideoVectors(database, manifest.version, width)
         follower = UploadsFollower(vectors, uploads, config.kept_days, metrics, clock)
         await follower.follow()
         calls = RecommendationCalls(stored, uploads, config, clock)
-        servicer.open(ServedModel(manifest.version, calls, metrics))
+        servicer.open(ServedModel(manifest.version, calls, turns, metrics))
         async with (
             running(repeating(follower.follow, config.follow_s, metrics, "the uploads cannot be followed")),
             running(repeating(follower.prune, config.prune_every_s, metrics, "the old uploads cannot be removed")),

@@ -1,6 +1,7 @@
 """RecommendationService servicer: converts the message to values, makes the call and converts the result."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import grpc
@@ -12,6 +13,7 @@ from tagging.recommendation.service.calls import RecommendationCalls
 from tagging.recommendation.service.messages import recommendations_message
 from tagging.recommendation.service.metrics import RecommendationMetrics
 from tagging.recommendation.service.validation import check
+from tagging.service.inference.turns import Turns
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -22,6 +24,7 @@ class ServedModel:
 
     version: str
     calls: RecommendationCalls
+    turns: Turns
     metrics: RecommendationMetrics
 
 
@@ -43,7 +46,8 @@ class RecommendationServicer(rpc.RecommendationServiceServicer):
         if self._opened is None:
             raise BackendUnavailableError("the service is not warm yet", "wait until its health is SERVING")
         served = self._opened
-        found = await served.calls.recommend(request.watched_video_ids, request.max_videos)
+        recommend = partial(served.calls.recommend, request.watched_video_ids, request.max_videos)
+        found = await served.turns.run(request, recommend)
         watched = len(set(request.watched_video_ids))
         served.metrics.answered(watched, len(found.unknown_ids), len(found.videos))
         return recommendations_message(found, served.version)

@@ -1,8 +1,8 @@
 """Admission control: a limit on the requests in progress, and fair bounded queues, one per client, for the others.
 
-A request is a video to tag, or a call of the topic service. Turns go round robin over the clients, so a client with a
-thousand waiting requests delays another client's first one by one turn. The room to wait is shared the same way: when
-it is full, the client that fills most of it loses its latest request to a client that fills less.
+A request is a video to tag, or a call of a service of one model. Turns go round robin over the clients, so a client
+with a thousand waiting requests delays another client's first one by one turn. The room to wait is shared the same way:
+when it is full, the client that fills most of it loses its latest request to a client that fills less.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from tagging.errors import DeadlineExceededError, MediaTooBigError, OverloadedError
-from tagging.service.config import AdmissionConfig
+from tagging.service.config import AdmissionConfig, ModelServiceConfig
 
 HINT = "send less at once, and try again later"
 SHORTEST_S, LONGEST_S = 0.1, 60.0  # limits of the retry delay that a client is given
@@ -33,6 +33,13 @@ class AdmissionLimits:
 
 def limits_on_videos(config: AdmissionConfig) -> AdmissionLimits:
     return AdmissionLimits("videos", config.videos, config.content_bytes, config.waiting, config.waiting_bytes)
+
+
+def limits_on_calls(config: ModelServiceConfig) -> AdmissionLimits:
+    """Return the limits on calls; the bytes in progress have none of their own, as gRPC limits each request."""
+    calls = config.admission
+    in_progress_bytes = calls.calls * config.listen.message_bytes
+    return AdmissionLimits("calls", calls.calls, in_progress_bytes, calls.waiting, calls.waiting_bytes)
 
 
 @dataclass(slots=True, eq=False)

@@ -3,9 +3,8 @@
 Its defaults of ports differ from those of the tagging service, so that both run on one machine.
 """
 
-from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import PositiveFloat
 
-from tagging.config.base import Branch
 from tagging.config.topic_queues import QueuesConfig
 from tagging.service.config import (
     Address,
@@ -29,19 +28,10 @@ class TopicObserveConfig(ObserveConfig):
     metrics: TopicMetricsConfig = TopicMetricsConfig()
 
 
-class CallsConfig(Branch):
-    """Limits on the calls that use the database, in progress and in the queue; bytes are those of requests."""
-
-    calls: PositiveInt = 8
-    waiting: NonNegativeInt = 256
-    waiting_bytes: NonNegativeInt = 64 * 2**20
-
-
 class TopicServiceConfig(ModelServiceConfig):
     """The whole configuration."""
 
     listen: TopicListenConfig = TopicListenConfig()
-    admission: CallsConfig = CallsConfig()
     queues: QueuesConfig = QueuesConfig()
     prune_every_s: PositiveFloat = 3600.0
     observe: TopicObserveConfig = TopicObserveConfig()

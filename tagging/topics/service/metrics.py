@@ -1,6 +1,6 @@
 """Prometheus metrics of the topic service: those of every service, engagement events and candidates."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from tagging.service.observe.metrics import CallMetrics
 from tagging.topics.service.contract import TOPICS
@@ -17,7 +17,6 @@ class TopicMetrics(CallMetrics):
         self.candidates = Histogram(
             "tagging_candidates", "Candidates of an answer.", registry=registry, buckets=CANDIDATE_BUCKETS
         )
-        self.admission_waiting = Gauge("tagging_admission_waiting", "Calls in the admission queue.", registry=registry)
         for outcome in ("counted", "repeated"):
             self._events.labels(outcome)
 

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from videotag.v1 import topics_pb2_grpc as rpc
 
 from tagging.service.background import repeating, running
-from tagging.service.inference.admission import Admission, AdmissionLimits
+from tagging.service.inference.turns import Turns
 from tagging.service.model_server import Running, serving_model
 from tagging.store.database.database import Database
 from tagging.store.database.engagements import Engagements
@@ -24,7 +24,6 @@ from tagging.topics.service.calls import TopicCalls
 from tagging.topics.service.config import TopicServiceConfig
 from tagging.topics.service.metrics import TopicMetrics
 from tagging.topics.service.servicer import ServedTopics, TopicServicer
-from tagging.topics.service.turns import Turns
 
 
 def serving(
@@ -44,14 +43,11 @@ def serving(
     metrics, servicer = TopicMetrics(registry), TopicServicer()
 
     @asynccontextmanager
-    async def opened(database: Database) -> AsyncIterator[str]:
+    async def opened(database: Database, turns: Turns) -> AsyncIterator[str]:
         videos, queues = TopicVideos(database), TopicQueues(database)
         engagements = Engagements(database, config.queues.half_life_s)
         await load_pool(videos, manifest.version, read_videos(folder), clock())
         calls = TopicCalls(topics, videos, queues, engagements, config.queues, clock)
-        admission = Admission(_limits(config))
-        metrics.admission_waiting.set_function(lambda: admission.waiting)
-        turns = Turns(admission)
         servicer.open(ServedTopics(manifest.version, groups, calls, turns, metrics, clock))
         pruning = repeating(
             lambda: prune(queues, engagements, config.queues, clock()),
@@ -59,18 +55,8 @@ def serving(
             metrics,
             "the topic tables cannot be pruned",
         )
-        try:
-            async with running(pruning):
-                yield manifest.version
-        finally:
-            await turns.close(config.database.answer_timeout_s)
+        async with running(pruning):
+            yield manifest.version
 
     add = partial(rpc.add_TopicServiceServicer_to_server, servicer)
     return serving_model(config, registry, metrics, add, opened, tracer)
-
-
-def _limits(config: TopicServiceConfig) -> AdmissionLimits:
-    """Return the limits on calls; the bytes in progress have none of their own, as gRPC limits each request."""
-    calls = config.admission.calls
-    in_progress_bytes = calls * config.listen.message_bytes
-    return AdmissionLimits("calls", calls, in_progress_bytes, config.admission.waiting, config.admission.waiting_bytes)

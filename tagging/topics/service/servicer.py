@@ -11,11 +11,11 @@ from videotag.v1 import topics_pb2 as pb
 from videotag.v1 import topics_pb2_grpc as rpc
 
 from tagging.errors import BackendUnavailableError
+from tagging.service.inference.turns import Turns
 from tagging.topics.model import TopicGroup
 from tagging.topics.service.calls import TopicCalls
 from tagging.topics.service.messages import candidates_message, read_events, topic_message, video_message
 from tagging.topics.service.metrics import TopicMetrics
-from tagging.topics.service.turns import Turns
 from tagging.topics.service.validation import check
 
 Context = grpc.aio.ServicerContext[Any, Any]

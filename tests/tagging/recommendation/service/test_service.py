@@ -1,6 +1,7 @@
 """The recommendation service on a real port: its call, what it follows, and its errors."""
 
 import asyncio
+import threading
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from tagging.ragged import TagLists
 from tagging.recommendation.service.contract import RECOMMENDATION
 from tagging.recommendation.service.servicer import RecommendationServicer
 from tagging.recommendation.two_towers.manifest import TWO_TOWERS
+from tagging.recommendation.two_towers.model import RecommendationModel
 from tagging.recommendation.two_towers.new_videos import encode_new_videos
 from tagging.service.clients.tokens import new_token
 from tagging.store.database.config import DatabaseConfig
@@ -25,6 +27,7 @@ from tagging.store.database.database import Database
 from tagging.store.database.migrate import migrate
 from tagging.store.database.schema import video_vectors
 from tagging.store.features import FeatureStore
+from tagging.types import FloatRows
 from tests.support.clocks import NOW, MovedClock
 from tests.support.corpora import write_rows
 from tests.support.polling import INTERVAL_S, TIMEOUT_S, wait_until_async
@@ -266,6 +269,33 @@ async def test_calls_that_are_cancelled_leave_the_service_as_it_was(
             call.cancel()
         assert [len((await call).videos) for call in calls[1::2]] == [GROUPS] * 25
         assert await client.recommend("v0", "v1") == want
+
+
+async def test_calls_beyond_the_room_to_wait_are_refused_and_the_others_answered(
+    trained: Path, sqlite: DatabaseConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go = threading.Event()
+    user = RecommendationModel.user
+
+    def slow(model: RecommendationModel, vectors: FloatRows) -> FloatRows:
+        assert go.wait(TIMEOUT_S)
+        return user(model, vectors)
+
+    monkeypatch.setattr(RecommendationModel, "user", slow)
+    one_call = {"admission": {"calls": 1, "waiting": 1}, "observe": {"metrics": {"listen": "127.0.0.1:0"}}}
+    config = recommendation_config(sqlite, **one_call)
+    async with running(trained, config) as client:
+        calls = [asyncio.create_task(client.recommend("v0")) for _ in range(2)]
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                while "tagging_admission_waiting 1.0" not in await asyncio.to_thread(client.scrape):
+                    await asyncio.sleep(INTERVAL_S)
+            async with refused(grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED"):
+                await client.recommend("v0")
+        finally:
+            go.set()
+        answers = await asyncio.gather(*calls)
+    assert {answer.model_version for answer in answers} == {TWO_TOWERS.read(trained).version}
 
 
 async def test_health_is_reported_for_the_recommendation_service_alone(client: RecommendationClient) -> None:

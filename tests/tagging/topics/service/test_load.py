@@ -15,9 +15,9 @@ from grpc_status import rpc_status
 from videotag.v1 import topics_pb2 as pb
 from videotag.v1 import topics_pb2_grpc as rpc
 
+from tagging.service import model_server
 from tagging.service.inference.admission import Admission
 from tagging.store.database.config import DatabaseConfig
-from tagging.topics.service import server
 from tagging.topics.service.config import TopicServiceConfig
 from tagging.topics.service.server import serving
 from tests.support.clocks import MovedClock
@@ -46,7 +46,7 @@ class Watched(Admission):
 @pytest.fixture
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TopicServiceConfig:
     """One call at a time, two that wait, and a database that waits for its lock."""
-    monkeypatch.setattr(server, "Admission", Watched)
+    monkeypatch.setattr(model_server, "Admission", Watched)
     config = topic_config(tmp_path)
     admission = config.admission.model_copy(update={"calls": 1, "waiting": 2})
     return config.model_copy(update={"admission": admission, "database": config.database.patient(100.0)})

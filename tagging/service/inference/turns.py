@@ -23,9 +23,9 @@ class Turns:
     async def run(self, request: Message, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Wait for the caller's turn and return the result of the work.
 
-        gRPC cancels a call whose client is gone or whose deadline passes, which ends its wait. A database transaction
-        cannot be cancelled, so work that has begun keeps its turn to the end; otherwise, calls that are cancelled soon
-        would make transactions wait without a limit.
+        gRPC cancels a call whose client is gone or whose deadline passes, which ends its wait. A thread or a database
+        transaction cannot be cancelled, so work that has begun keeps its turn to the end; otherwise, calls that are
+        cancelled soon would make others wait without a limit.
         Raises what the work does, and OverloadedError when too many calls wait.
         """
         async with self._admission.admit(caller().name, request.ByteSize(), None):
