@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from tagging.files.tensors import read_tensors
-from tagging.recommendation.two_towers.items import Vocabulary
+from tagging.recommendation.items import Vocabulary
 from tagging.recommendation.two_towers.manifest import TWO_TOWERS, TwoTowersManifest
 from tagging.recommendation.two_towers.model import RecommendationModel
 from tagging.recommendation.two_towers.towers import TwoTowers

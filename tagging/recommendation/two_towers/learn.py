@@ -6,10 +6,11 @@ from tagging.config.recommendation import TwoTowersConfig
 from tagging.errors import NothingToLearnError
 from tagging.progress import Progress
 from tagging.ragged import TagLists
+from tagging.recommendation.items import build_vocabulary
+from tagging.recommendation.steps import only_known
 from tagging.recommendation.tables import Catalog
-from tagging.recommendation.two_towers.items import build_vocabulary
 from tagging.recommendation.two_towers.model import RecommendationModel
-from tagging.recommendation.two_towers.train import fit_towers, only_known
+from tagging.recommendation.two_towers.train import fit_towers
 
 
 def learn_towers(

@@ -7,9 +7,10 @@ import numpy as np
 import torch
 
 from tagging.ragged import TagLists
-from tagging.recommendation.two_towers.items import Items, Vocabulary
+from tagging.recommendation.items import Items, Vocabulary
+from tagging.recommendation.recommender import VectorRecommender
 from tagging.recommendation.two_towers.towers import TwoTowers
-from tagging.recommendation.two_towers.train import encode_items, last_windows, only_known
+from tagging.recommendation.two_towers.train import encode_items
 from tagging.types import FloatRows, Indices, LabelledVideo, VideoEmbeddings
 
 ITEMS_AT_ONCE = 4096
@@ -40,19 +41,9 @@ class RecommendationModel:
         added = vectors_of(self.towers, self.vocabulary.items(videos, embeddings))
         return replace(self, vectors=np.concatenate([self.vectors, added]))
 
-    @torch.inference_mode()
     def users(self, histories: TagLists) -> FloatRows:
-        """Return unit rows (n, D) of users; histories: n lists of one video row or more, of which the last count.
-
-        Videos without any view are left out; zeros for a user without any other.
-        """
-        readable = only_known(histories, np.asarray(self.vectors.any(axis=1)))
-        rows, mask = last_windows(readable, self.towers.user.history)
-        states = self.towers.user(torch.from_numpy(self.vectors[rows[mask]]), torch.from_numpy(mask)).numpy()
-        users = np.zeros((len(histories), self.vectors.shape[1]), np.float32)
-        has_any = mask.any(axis=1)
-        users[has_any] = states[np.cumsum(mask.sum(axis=1))[has_any] - 1]
-        return users
+        """Return unit rows (n, D) of users; histories: n lists of one video row or more, of which the last count."""
+        return self._recommender.users(histories)
 
     def user(self, watched: FloatRows) -> FloatRows:
         """Return the unit row (D,) of a user by the vectors (n, D) of the videos watched, of which the last count.
@@ -64,10 +55,11 @@ class RecommendationModel:
 
     def scores(self, histories: TagLists, candidates: Indices) -> FloatRows:
         """Return cosines (n, m) of users and videos; -inf for a video without any view."""
-        vectors = self.vectors[candidates]
-        cosines = self.users(histories) @ vectors.T
-        cosines[:, ~vectors.any(axis=1)] = -np.inf
-        return cosines
+        return self._recommender.scores(histories, candidates)
+
+    @property
+    def _recommender(self) -> VectorRecommender:
+        return VectorRecommender(self.towers.user, self.vectors, self.towers.user.history)
 
 
 @torch.inference_mode()

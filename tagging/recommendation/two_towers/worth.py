@@ -10,10 +10,10 @@ from tagging.pipeline.feature_reader import FeatureReader
 from tagging.pipeline.predict import predicted_tags
 from tagging.progress import Progress
 from tagging.recommendation.interactions import read_interactions
+from tagging.recommendation.items import ID, TAG_WORDS, TAGS, UPLOADER, WORDS
 from tagging.recommendation.split import HeldOut
 from tagging.recommendation.tables import Catalog, Sources, read_videos
 from tagging.recommendation.two_towers.compare import Compared, Condition, compare
-from tagging.recommendation.two_towers.items import ID, TAG_WORDS, TAGS, UPLOADER, WORDS
 from tagging.store.features import FeatureStore
 from tagging.topics.assign_videos import assign_topics
 from tagging.types import MODALITIES

@@ -11,10 +11,10 @@ from tagging.config.recommendation import TwoTowersConfig
 from tagging.pipeline.feature_reader import FeatureReader
 from tagging.progress import Progress
 from tagging.recommendation.interactions import read_interactions
+from tagging.recommendation.items import ID, TAG_WORDS, TAGS, WORDS
 from tagging.recommendation.split import HeldOut
 from tagging.recommendation.tables import Catalog, Sources, read_videos
 from tagging.recommendation.two_towers.compare import Compared, Condition, compare
-from tagging.recommendation.two_towers.items import ID, TAG_WORDS, TAGS, WORDS
 from tagging.store.features import FeatureStore
 
 METADATA = (TAGS, TAG_WORDS, WORDS, "text")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tagging.recommendation.two_towers.items import FIELDS, Vocabulary, build_vocabulary
+from tagging.recommendation.items import FIELDS, Vocabulary, build_vocabulary
 from tagging.types import LabelledVideo, VideoEmbeddings, VideoRef
 
 UNIT = np.eye(3, dtype=np.float32)

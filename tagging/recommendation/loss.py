@@ -1,4 +1,4 @@
-"""Losses of the two towers: sampled softmax with logQ correction, and the paper's sigmoid with a ratio of negatives."""
+"""Losses over drawn negatives: sampled softmax with logQ correction, and a sigmoid with a ratio of negatives."""
 
 import torch
 from torch import Tensor

@@ -1,6 +1,6 @@
 """Items: what the item tower knows of each video, by view, with a mask of what is missing.
 
-    id         a vector of its own for each video that the towers were trained on
+    id         a vector of its own for each video that was trained on
     tags       the mean of its tags' vectors
     tag words  the mean of the vectors of the words in its tags, which most rare tags share with others
     words      the same of its title and description
