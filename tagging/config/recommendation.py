@@ -1,4 +1,4 @@
-"""Configuration of recommendation: the two towers and their training."""
+"""Configuration of recommendation: the two towers, the dynamic recurrent model, and their training."""
 
 from typing import Annotated, Literal, get_args
 
@@ -8,6 +8,7 @@ from tagging.config.base import Branch, Fraction, Share
 
 Fusion = Literal["attention", "concatenation"]
 View = Literal["id", "tags", "tag words", "words", "uploader", "text", "frames", "audio"]
+ContentView = Literal["tags", "tag words", "words", "text", "frames", "audio"]
 
 
 class SequenceTraining(Branch):
@@ -52,4 +53,38 @@ class TwoTowersConfig(SequenceTraining):
     def _divide_the_width(self) -> "TwoTowersConfig":
         if self.width % self.heads:
             raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
+        return self
+
+
+class RecurrentConfig(SequenceTraining):
+    """The dynamic recurrent model (recommendation/recurrent) with the parameters of its paper's eq. 1 to 9.
+
+    views:    the two that the semantic embedding reads
+    semantic, interest: whether the network reads the views, and adds the decayed interest to the state
+    memory:   gru; static: three layers over the mean of what was watched
+    steps:    whose next video the coherence loss predicts: of all videos of a sequence, or of the last alone
+    """
+
+    views: tuple[ContentView, ContentView] = ("words", "tags")
+    semantic: bool = True
+    interest: bool = True
+    memory: Literal["gru", "static"] = "gru"
+    steps: Literal["all", "last"] = "all"
+    semantic_weight: Annotated[float, Field(ge=0)] = 0.2  # λ1
+    interest_weight: Annotated[float, Field(ge=0)] = 0.4  # λ2
+    relevance_weight: Annotated[float, Field(ge=0)] = 0.2  # λ3
+    semantic_margin: PositiveFloat = 0.3  # τ1, of cosines
+    relevance_margin: PositiveFloat = 0.5  # τ2, of cosines
+    decay: Annotated[float, Field(ge=0)] = 0.4  # λ of eq. 2 and 3, of a video; 0: none
+    topics: PositiveInt = 70
+    width: PositiveInt = 64
+    dropout: Fraction = 0.2
+    min_tag_videos: PositiveInt = 2  # least videos of a tag or word with an embedding
+    epochs: PositiveFloat = 4.0
+    rate: PositiveFloat = 5e-3
+
+    @model_validator(mode="after")
+    def _read_two_views(self) -> "RecurrentConfig":
+        if self.views[0] == self.views[1]:
+            raise ValueError(f"views are twice {self.views[0]}, expected two different ones")
         return self
