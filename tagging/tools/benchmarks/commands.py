@@ -30,6 +30,8 @@ DEVICES = ("cuda", "cpu")
 BACKENDS = ("flat", "faiss", "hnsw", "ivf-pq")
 HELD_OUT = ("last", "new")
 RUNS = ("loop", "local", "ray")  # of a batch
+SEQUENCE_TABLES = ("last", "modes")
+DIVISIONS = ("test", "validation")
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder that `split` wrote.")]
 Tests = Annotated[
@@ -470,6 +472,53 @@ def uploads_command(
     from tagging.tools.benchmarks.uploads import uploads_benchmark
 
     options.print_tables({"Uploads": uploads_benchmark(count or [10_000, 100_000, 1_000_000], progress())}, form)
+
+
+@app.command("sequences")
+def sequences_command(
+    manifest: cli_options.Manifests,
+    interactions: Annotated[
+        Path, typer.Option("--interactions", metavar="FILE", help="Table with user_id and videos.")
+    ],
+    table: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--table",
+            parser=options.one_of(SEQUENCE_TABLES),
+            metavar=options.choices(SEQUENCE_TABLES),
+            help="Last videos, or new users in long and short mode; may be repeated (default: both).",
+        ),
+    ] = None,
+    part: Annotated[
+        str,
+        typer.Option(
+            "--part", parser=options.one_of(DIVISIONS), metavar=options.choices(DIVISIONS), help="Of last videos."
+        ),
+    ] = "test",
+    seed: Annotated[list[int] | None, typer.Option("--seed", help="May be repeated (default: 1, 2, 3).")] = None,
+    bundle: cli_options.Bundle = None,
+    columns: cli_options.Columns = None,
+    config: options.ConfigFiles = None,
+    features: options.Features = None,
+    form: options.Format = options.TableFormat.table,
+) -> None:
+    """Compare the dynamic recurrent model with its objective without each factor, and with four baselines."""
+    from tagging.config.overrides import overridden
+    from tagging.config.recommendation import RecurrentConfig
+    from tagging.manifests.read import parse_columns
+    from tagging.recommendation.split import Part
+    from tagging.recommendation.tables import Sources
+    from tagging.store.features import FeatureStore
+    from tagging.tools.benchmarks.sequences import read_catalog, sequences_benchmark
+
+    settings = overridden(RecurrentConfig(), config or [])
+    sources = Sources(manifest, parse_columns(columns or []), interactions)
+    store = FeatureStore(features or paths.features())
+    catalog = read_catalog(sources, bundle or paths.default_bundle(), settings, store, progress())
+    chosen = table or list(SEQUENCE_TABLES)
+    drawn: Part = "validation" if part == "validation" else "test"
+    tables = sequences_benchmark(catalog, interactions, chosen, drawn, seed or [1, 2, 3], settings, progress())
+    options.print_tables(tables, form)
 
 
 def _print_written(files: Sequence[Path]) -> None:
