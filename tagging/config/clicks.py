@@ -1,0 +1,40 @@
+"""Configuration of the click model and of its training."""
+
+from typing import Annotated
+
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+
+from tagging.config.base import Branch, Fraction
+
+
+class ClicksConfig(Branch):
+    """The click model (recommendation/clicks/network.py) and the training that every compared system shares.
+
+    width:       of the embeddings of all fields
+    layers:      of multi-head self-attention
+    hidden:      widths of the perceptron's layers; none: no perceptron
+    first_order: numbers whose sum is a first-order weight; more make its steps larger against those of embeddings
+    interaction_dropout: share of the impressions of a step that are predicted by first-order weights alone
+    min_count:   least impressions of the training part with a value that has an embedding
+    epochs:      at most; training stops when the log loss of the validation part rises
+    """
+
+    width: PositiveInt = 16
+    heads: PositiveInt = 2
+    layers: PositiveInt = 1
+    hidden: tuple[PositiveInt, ...] = (64, 32)
+    dropout: Fraction = 0.2
+    first_order: PositiveInt = 4
+    interaction_dropout: Fraction = 0.5
+    min_count: PositiveInt = 2
+    epochs: PositiveInt = 20
+    batch: PositiveInt = 512  # impressions
+    rate: PositiveFloat = 1e-3
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-4
+    seed: NonNegativeInt = 7
+
+    @model_validator(mode="after")
+    def _divide_the_width(self) -> "ClicksConfig":
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
+        return self
