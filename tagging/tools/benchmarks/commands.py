@@ -10,7 +10,7 @@ import typer
 
 from tagging import paths
 from tagging.cli import options as cli_options
-from tagging.cli.console import print_table, progress
+from tagging.cli.console import needs_extra, print_table, progress
 from tagging.errors import VideotagError
 from tagging.tools import options
 from tagging.tools.benchmarks.ablation import PARTS
@@ -32,6 +32,7 @@ HELD_OUT = ("last", "new")
 RUNS = ("loop", "local", "ray")  # of a batch
 SEQUENCE_TABLES = ("last", "modes")
 DIVISIONS = ("test", "validation")
+CLICK_SYSTEMS = ("LR", "FM", "DeepFM", "AutoInt", "DCN", "MHSA + AC")
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder that `split` wrote.")]
 Tests = Annotated[
@@ -46,6 +47,10 @@ Tests = Annotated[
 ScorerFile = Annotated[
     Path | None,
     typer.Option("--scorer", metavar="FILE", help="Scorer whose sample is predicted (default: every video)."),
+]
+FieldNames = Annotated[
+    list[str] | None,
+    typer.Option("--field", metavar="NAME", help="A column, known before the impression; may be repeated."),
 ]
 Sample = Annotated[int, typer.Option("--sample", min=1, metavar="N", help="Videos in the scorer's sample.")]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of the random draws.")]
@@ -518,6 +523,70 @@ def sequences_command(
     chosen = table or list(SEQUENCE_TABLES)
     drawn: Part = "validation" if part == "validation" else "test"
     tables = sequences_benchmark(catalog, interactions, chosen, drawn, seed or [1, 2, 3], settings, progress())
+    options.print_tables(tables, form)
+
+
+@app.command("kuairand")
+def kuairand_command(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="With kuairand_impressions.parquet and its others.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Parquet; replaced if it exists.")],
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the topics.")] = SEED,
+) -> None:
+    """Convert KuaiRand to one table of impressions with fields of users, videos, histories, tags and topics."""
+    from tagging.tools.benchmarks.kuairand import write_kuairand
+
+    counts = write_kuairand(folder, out, seed, progress())
+    print_table([{"count": name, "": number} for name, number in counts.items()])
+
+
+@app.command("clicks")
+def clicks_command(
+    impressions: Annotated[Path, typer.Argument(metavar="TABLE", help="With user_id, video_id, clicked and time.")],
+    field: FieldNames = None,
+    tag_field: Annotated[
+        list[str] | None, typer.Option("--tag-field", metavar="NAME", help="Left out of the condition without tags.")
+    ] = None,
+    topic_field: Annotated[
+        list[str] | None, typer.Option("--topic-field", metavar="NAME", help="Read by the last condition alone.")
+    ] = None,
+    system: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--system",
+            parser=options.one_of(CLICK_SYSTEMS),
+            metavar=options.choices(CLICK_SYSTEMS),
+            help="May be repeated (default: all).",
+        ),
+    ] = None,
+    hold_out: Annotated[
+        str,
+        typer.Option(
+            "--hold-out",
+            parser=options.one_of(HELD_OUT),
+            metavar=options.choices(HELD_OUT),
+            help="Measure the last impressions, or of them those of new videos.",
+        ),
+    ] = "last",
+    seed: Annotated[list[int] | None, typer.Option("--seed", help="May be repeated (default: 1, 2, 3).")] = None,
+    config: options.ConfigFiles = None,
+    form: options.Format = options.TableFormat.table,
+) -> None:
+    """Compare the click model with LR, FM, DeepFM, AutoInt and DCN, with and without tags and topics."""
+    from tagging.config.clicks import ClicksConfig
+    from tagging.config.overrides import overridden
+    from tagging.recommendation.clicks.table import read_impressions
+    from tagging.recommendation.split import HeldOut
+
+    with needs_extra("benchmarks"):
+        from tagging.tools.benchmarks.clicks import clicks_benchmark, conditions_of
+
+    fields, tags, topics = (names or [] for names in (field, tag_field, topic_field))
+    table = read_impressions(impressions, [*fields, *tags, *topics])
+    conditions = conditions_of(fields, tags, topics)
+    settings = overridden(ClicksConfig(), config or [])
+    held_out: HeldOut = "last" if hold_out == "last" else "new"
+    chosen = system or CLICK_SYSTEMS
+    tables = clicks_benchmark(table, conditions, chosen, held_out, seed or [1, 2, 3], settings, progress())
     options.print_tables(tables, form)
 
 
