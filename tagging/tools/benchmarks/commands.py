@@ -10,9 +10,10 @@ import typer
 
 from tagging import paths
 from tagging.cli import options as cli_options
-from tagging.cli.console import needs_extra, print_table, progress
+from tagging.cli.console import print_table, progress
 from tagging.errors import VideotagError
 from tagging.tools import options
+from tagging.tools.benchmarks import consumer_commands
 from tagging.tools.benchmarks.ablation import PARTS
 from tagging.tools.benchmarks.baselines import BASELINES
 from tagging.tools.benchmarks.composite import CLIPS
@@ -20,19 +21,15 @@ from tagging.tools.benchmarks.datasets import DATASETS
 from tagging.tools.benchmarks.folder import TESTS, BenchmarkFolder
 from tagging.tools.benchmarks.scorer import SAMPLE, SEED, Scorer
 from tagging.tools.benchmarks.split import SEED as SPLIT_SEED
-from tagging.tools.benchmarks.topic_tables import CATEGORISED
 from tagging.tools.benchmarks.xr_linear_environment import MIN_COUNT
 from tagging.types import LabelledVideo
 
 app = typer.Typer(help="Measure videotag and its baselines on real tags.", no_args_is_help=True)
+app.add_typer(consumer_commands.app)
 
 DEVICES = ("cuda", "cpu")
 BACKENDS = ("flat", "faiss", "hnsw", "ivf-pq")
-HELD_OUT = ("last", "new")
 RUNS = ("loop", "local", "ray")  # of a batch
-SEQUENCE_TABLES = ("last", "modes")
-DIVISIONS = ("test", "validation")
-CLICK_SYSTEMS = ("LR", "FM", "DeepFM", "AutoInt", "DCN", "MHSA + AC")
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder that `split` wrote.")]
 Tests = Annotated[
@@ -47,10 +44,6 @@ Tests = Annotated[
 ScorerFile = Annotated[
     Path | None,
     typer.Option("--scorer", metavar="FILE", help="Scorer whose sample is predicted (default: every video)."),
-]
-FieldNames = Annotated[
-    list[str] | None,
-    typer.Option("--field", metavar="NAME", help="A column, known before the impression; may be repeated."),
 ]
 Sample = Annotated[int, typer.Option("--sample", min=1, metavar="N", help="Videos in the scorer's sample.")]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of the random draws.")]
@@ -372,222 +365,6 @@ def review_command(
     orders = [options.one_of(ORDERS)(name) for name in order or ORDERS]
     rows = read_dataset(kind, table).rows
     options.print_tables(review_benchmark(rows, orders, seed or range(3, 8), most, progress()), form)
-
-
-@app.command("topics")
-def topics_command(
-    kind: Annotated[str, typer.Argument(parser=options.one_of(CATEGORISED), metavar=options.choices(CATEGORISED))],
-    table: Annotated[Path, typer.Argument(metavar="PARQUET")],
-    seed: Annotated[list[int] | None, typer.Option("--seed", help="May be repeated (default: 1, 2, 3).")] = None,
-    videos: Annotated[
-        int | None, typer.Option("--videos", min=100, metavar="N", help="Draw N videos (default: all).")
-    ] = None,
-    config: options.ConfigFiles = None,
-    features: options.Features = None,
-    form: options.Format = options.TableFormat.table,
-) -> None:
-    """Compare the representation of topics with text, tags and two topic models by the categories of new videos."""
-    from tagging.config.topics import load_topics_config
-    from tagging.store.features import FeatureStore
-    from tagging.tools.benchmarks.topic_tables import read_categorised_table
-    from tagging.tools.benchmarks.topics import topics_benchmark
-
-    data = read_categorised_table(kind, table)
-    store = FeatureStore(features or paths.features())
-    tables = topics_benchmark(data, seed or [1, 2, 3], videos, load_topics_config(*(config or [])), store, progress())
-    options.print_tables(tables, form)
-
-
-@app.command("queues")
-def queues_command(
-    database: Annotated[
-        str | None, typer.Option("--database", metavar="URL", help="An empty database (default: a temporary file).")
-    ] = None,
-    videos: Annotated[int, typer.Option("--videos", min=20, metavar="N", help="Videos of a queue, on average.")] = 2000,
-    repeats: Annotated[int, typer.Option("--repeats", min=1, help="Of each call.")] = 9,
-    seed: Seed = 7,
-    form: options.Format = options.TableFormat.table,
-) -> None:
-    """Measure candidates, a page and a report of the topic service against whole queues that are ordered in Python."""
-    from tempfile import TemporaryDirectory
-
-    from tagging.store.database.config import DatabaseConfig
-    from tagging.tools.benchmarks.queues import measure_queues
-
-    with TemporaryDirectory() as folder:
-        config = DatabaseConfig.model_validate({"url": database or f"sqlite:///{folder}/queues.db"})
-        rows = measure_queues(config, videos, repeats, seed, lambda _: None)
-    options.print_tables({f"queues of {videos:,} videos": rows}, form)
-
-
-@app.command("microlens")
-def microlens_command(
-    sequences: Annotated[Path, typer.Argument(metavar="SEQUENCES", help="Parquet with user_id and videos.")],
-    titles: Annotated[Path, typer.Argument(metavar="TITLES", help="Parquet with video_id and title.")],
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Must not exist.")],
-) -> None:
-    """Convert MicroLens to a manifest of videos and a table of interactions; hashtags become tags."""
-    from tagging.tools.benchmarks.microlens import write_microlens
-
-    counts = write_microlens(sequences, titles, out)
-    print_table([{"count": name, "": number} for name, number in counts.items()])
-
-
-@app.command("two-towers")
-def two_towers_command(
-    manifest: cli_options.Manifests,
-    interactions: Annotated[Path, typer.Option("--interactions", metavar="FILE", help="As of `videotag recommend`.")],
-    hold_out: Annotated[
-        str, typer.Option("--hold-out", parser=options.one_of(HELD_OUT), metavar=options.choices(HELD_OUT))
-    ] = "new",
-    seed: Annotated[list[int] | None, typer.Option("--seed", help="May be repeated (default: 1, 2, 3).")] = None,
-    bundle: cli_options.Bundle = None,
-    config: options.ConfigFiles = None,
-    features: options.Features = None,
-    form: options.Format = options.TableFormat.table,
-) -> None:
-    """Compare the fusion of metadata, IDs and numbers of negatives of the two towers."""
-    from tagging.config.overrides import overridden
-    from tagging.config.recommendation import TwoTowersConfig
-    from tagging.recommendation.tables import Sources
-    from tagging.store.features import FeatureStore
-    from tagging.tools.benchmarks.two_towers import two_towers_benchmark
-
-    tables = two_towers_benchmark(
-        Sources(manifest, {}, interactions),
-        bundle or paths.default_bundle(),
-        "last" if hold_out == "last" else "new",
-        seed or [1, 2, 3],
-        overridden(TwoTowersConfig(), config or []),
-        FeatureStore(features or paths.features()),
-        progress(),
-    )
-    options.print_tables(tables, form)
-
-
-@app.command("uploads")
-def uploads_command(
-    count: Annotated[
-        list[int] | None,
-        typer.Option("--count", min=1, metavar="N", help="New uploads; may be repeated (default: 10000 to a million)."),
-    ] = None,
-    form: options.Format = options.TableFormat.table,
-) -> None:
-    """Compare the search of new uploads in `videotag recommend serve` with its user tower."""
-    from tagging.tools.benchmarks.uploads import uploads_benchmark
-
-    options.print_tables({"Uploads": uploads_benchmark(count or [10_000, 100_000, 1_000_000], progress())}, form)
-
-
-@app.command("sequences")
-def sequences_command(
-    manifest: cli_options.Manifests,
-    interactions: Annotated[
-        Path, typer.Option("--interactions", metavar="FILE", help="Table with user_id and videos.")
-    ],
-    table: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--table",
-            parser=options.one_of(SEQUENCE_TABLES),
-            metavar=options.choices(SEQUENCE_TABLES),
-            help="Last videos, or new users in long and short mode; may be repeated (default: both).",
-        ),
-    ] = None,
-    part: Annotated[
-        str,
-        typer.Option(
-            "--part", parser=options.one_of(DIVISIONS), metavar=options.choices(DIVISIONS), help="Of last videos."
-        ),
-    ] = "test",
-    seed: Annotated[list[int] | None, typer.Option("--seed", help="May be repeated (default: 1, 2, 3).")] = None,
-    bundle: cli_options.Bundle = None,
-    columns: cli_options.Columns = None,
-    config: options.ConfigFiles = None,
-    features: options.Features = None,
-    form: options.Format = options.TableFormat.table,
-) -> None:
-    """Compare the dynamic recurrent model with its objective without each factor, and with four baselines."""
-    from tagging.config.overrides import overridden
-    from tagging.config.recommendation import RecurrentConfig
-    from tagging.manifests.read import parse_columns
-    from tagging.recommendation.split import Part
-    from tagging.recommendation.tables import Sources
-    from tagging.store.features import FeatureStore
-    from tagging.tools.benchmarks.sequences import read_catalog, sequences_benchmark
-
-    settings = overridden(RecurrentConfig(), config or [])
-    sources = Sources(manifest, parse_columns(columns or []), interactions)
-    store = FeatureStore(features or paths.features())
-    catalog = read_catalog(sources, bundle or paths.default_bundle(), settings, store, progress())
-    chosen = table or list(SEQUENCE_TABLES)
-    drawn: Part = "validation" if part == "validation" else "test"
-    tables = sequences_benchmark(catalog, interactions, chosen, drawn, seed or [1, 2, 3], settings, progress())
-    options.print_tables(tables, form)
-
-
-@app.command("kuairand")
-def kuairand_command(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="With kuairand_impressions.parquet and its others.")],
-    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Parquet; replaced if it exists.")],
-    seed: Annotated[int, typer.Option("--seed", help="Seed of the topics.")] = SEED,
-) -> None:
-    """Convert KuaiRand to one table of impressions with fields of users, videos, histories, tags and topics."""
-    from tagging.tools.benchmarks.kuairand import write_kuairand
-
-    counts = write_kuairand(folder, out, seed, progress())
-    print_table([{"count": name, "": number} for name, number in counts.items()])
-
-
-@app.command("clicks")
-def clicks_command(
-    impressions: Annotated[Path, typer.Argument(metavar="TABLE", help="With user_id, video_id, clicked and time.")],
-    field: FieldNames = None,
-    tag_field: Annotated[
-        list[str] | None, typer.Option("--tag-field", metavar="NAME", help="Left out of the condition without tags.")
-    ] = None,
-    topic_field: Annotated[
-        list[str] | None, typer.Option("--topic-field", metavar="NAME", help="Read by the last condition alone.")
-    ] = None,
-    system: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--system",
-            parser=options.one_of(CLICK_SYSTEMS),
-            metavar=options.choices(CLICK_SYSTEMS),
-            help="May be repeated (default: all).",
-        ),
-    ] = None,
-    hold_out: Annotated[
-        str,
-        typer.Option(
-            "--hold-out",
-            parser=options.one_of(HELD_OUT),
-            metavar=options.choices(HELD_OUT),
-            help="Measure the last impressions, or of them those of new videos.",
-        ),
-    ] = "last",
-    seed: Annotated[list[int] | None, typer.Option("--seed", help="May be repeated (default: 1, 2, 3).")] = None,
-    config: options.ConfigFiles = None,
-    form: options.Format = options.TableFormat.table,
-) -> None:
-    """Compare the click model with LR, FM, DeepFM, AutoInt and DCN, with and without tags and topics."""
-    from tagging.config.clicks import ClicksConfig
-    from tagging.config.overrides import overridden
-    from tagging.recommendation.clicks.table import read_impressions
-    from tagging.recommendation.split import HeldOut
-
-    with needs_extra("benchmarks"):
-        from tagging.tools.benchmarks.clicks import clicks_benchmark, conditions_of
-
-    fields, tags, topics = (names or [] for names in (field, tag_field, topic_field))
-    table = read_impressions(impressions, [*fields, *tags, *topics])
-    conditions = conditions_of(fields, tags, topics)
-    settings = overridden(ClicksConfig(), config or [])
-    held_out: HeldOut = "last" if hold_out == "last" else "new"
-    chosen = system or CLICK_SYSTEMS
-    tables = clicks_benchmark(table, conditions, chosen, held_out, seed or [1, 2, 3], settings, progress())
-    options.print_tables(tables, form)
 
 
 def _print_written(files: Sequence[Path]) -> None:

@@ -82,6 +82,6 @@ def test_interactions_without_anything_to_learn_are_one_clear_error(tables: Path
 
 
 def sequences_tables() -> tuple[str, ...]:
-    from tagging.tools.benchmarks.commands import SEQUENCE_TABLES
+    from tagging.tools.benchmarks.consumer_commands import SEQUENCE_TABLES
 
     return SEQUENCE_TABLES
