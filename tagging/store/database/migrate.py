@@ -19,6 +19,7 @@ from tagging.store.database.database import Database
 VERSION_TABLE = "videotag_revision"  # other programs may keep `alembic_version` in the same database
 MIGRATION_TIMEOUT_S = 3600.0  # for large tables, and for another migrating process
 LOCK = 0x76696465  # advisory lock number, unlikely to be used by other programs; "vide"
+MIGRATE = "run `videotag service migrate --database URL`, or start a service of it, first"
 
 
 async def migrate(config: DatabaseConfig) -> None:
@@ -40,14 +41,14 @@ async def revert(config: DatabaseConfig, revision: str) -> None:
 async def require_current(database: Database) -> None:
     """Raise DatabaseMismatchError unless the tables have the revision of this version, or an error of Database."""
     if database.file and not database.file.exists():  # connecting would create it
-        raise DatabaseMismatchError(f"there is no database {database.display_name}", "migrate it first")
+        raise DatabaseMismatchError(f"there is no database {database.display_name}", MIGRATE)
     found = await database.read(_revision)
     wanted = _scripts().get_current_head()
     if found != wanted:
         _require_known(found, database.display_name)
         state = f"is at revision {found}" if found else "has no tables of videotag"
         raise DatabaseMismatchError(
-            f"the database {database.display_name} {state}; this version needs {wanted}", "migrate it first"
+            f"the database {database.display_name} {state}; this version needs {wanted}", MIGRATE
         )
 
 
