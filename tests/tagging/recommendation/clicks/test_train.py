@@ -58,4 +58,5 @@ def test_the_same_seeds_give_the_same_weights() -> None:
 
 
 def test_a_rest_of_one_impression_is_no_batch_of_its_own() -> None:
-    trained(matching(101, 1), matching(20, 2), CONFIG.model_copy(update={"hidden": (4,), "epochs": 1}))
+    network = trained(matching(101, 1), matching(20, 2), CONFIG.model_copy(update={"hidden": (4,), "epochs": 1}))
+    assert all(torch.isfinite(weights).all() for weights in network.state_dict().values())
