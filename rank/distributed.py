@@ -7,10 +7,11 @@ a step of many processes equals the step of one, except for dropout.
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,6 +19,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, distributed, multiprocessing, nn
+from torch.distributed import FileStore  # type: ignore[attr-defined]
+from torch.distributed.distributed_c10d import Store
 from torch.nn.parallel import DistributedDataParallel
 
 from tagging.config.rank import RankerConfig
@@ -27,6 +30,7 @@ from tagging.torch_tools import torch_device
 
 TIMEOUT = timedelta(minutes=10)  # for a process that does not respond
 EXIT_TIMEOUT_S = 10.0
+CHECK_EVERY = timedelta(seconds=1)  # for processes that died before they joined
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -102,15 +106,17 @@ def run_distributed(
         return work(_member(0, hardware), task, progress)
     with tempfile.TemporaryDirectory(prefix="videotag-team-") as folder:
         context = multiprocessing.get_context("spawn")
-        meeting = Path(folder) / "store"
+        path = Path(folder) / "store"
         others = [
-            context.Process(target=_follow, args=(rank, hardware, meeting, work, task), daemon=True)
+            context.Process(target=_follow, args=(rank, hardware, path, work, task), daemon=True)
             for rank in range(1, hardware.processes)
         ]
         for other in others:
             other.start()
         try:
-            with _joined(0, hardware, meeting) as worker:
+            store = _store(path, hardware)
+            _await_others(store, others)
+            with _joined(0, hardware, store) as worker:
                 return work(worker, task, progress)
         except RuntimeError as error:  # a collective operation whose peer has died
             for other in others:
@@ -127,21 +133,44 @@ def run_distributed(
                 other.terminate()
 
 
+def _await_others(store: Store, others: Sequence[SpawnProcess]) -> None:
+    """Wait until all others are ready to join. Raises RuntimeError if one of them ended before.
+
+    torch itself would wait for the time limit, and after a failure to join it can form no group in this process again.
+    """
+    for rank, other in enumerate(others, start=1):
+        while not store.check([_ready(rank)]):
+            if other.exitcode is not None:
+                raise RuntimeError(f"training process {rank} ended before it joined")
+            with suppress(RuntimeError):  # the time limit of this wait
+                store.wait([_ready(rank)], CHECK_EVERY)
+
+
+def _ready(rank: int) -> str:
+    return f"ready/{rank}"
+
+
 def _follow(
-    rank: int, hardware: Hardware, meeting: Path, work: Callable[[Worker, Task, Progress], object], task: Task
+    rank: int, hardware: Hardware, path: Path, work: Callable[[Worker, Task, Progress], object], task: Task
 ) -> None:
     if hardware.device == "cpu":  # otherwise each process uses every core
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // hardware.processes))
-    with _joined(rank, hardware, meeting) as worker:
+    store = _store(path, hardware)
+    store.set(_ready(rank), "")
+    with _joined(rank, hardware, store) as worker:
         work(worker, task, Silent())
 
 
+def _store(path: Path, hardware: Hardware) -> Store:
+    return FileStore(str(path), hardware.processes)
+
+
 @contextmanager
-def _joined(rank: int, hardware: Hardware, meeting: Path) -> Iterator[Worker]:
+def _joined(rank: int, hardware: Hardware, store: Store) -> Iterator[Worker]:
     worker = _member(rank, hardware)
     distributed.init_process_group(
         "nccl" if hardware.device == "cuda" else "gloo",
-        store=distributed.FileStore(str(meeting), hardware.processes),  # type: ignore[attr-defined]
+        store=store,
         rank=rank,
         world_size=hardware.processes,
         timeout=TIMEOUT,

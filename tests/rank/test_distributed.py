@@ -1,7 +1,9 @@
 """Data-parallel training on two processes, and the hardware that a configuration resolves to."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -67,16 +69,25 @@ def test_a_killed_training_of_two_processes_resumes_bit_for_bit(
     assert same(trained(toys, config), resumed)
 
 
-def _dies(team: Worker, task: int, progress: Progress) -> None:
+def _dies(team: Worker, task: Any, progress: Progress) -> None:
+    distributed.all_reduce(torch.zeros(1))  # or the first process may still be joining
     if team.rank == 1:
         os._exit(task)
     distributed.all_reduce(torch.zeros(1))
 
 
+class Deadly:
+    """A task that ends the process in which it is unpickled."""
+
+    def __reduce__(self) -> tuple[Callable[[int], NoReturn], tuple[int]]:
+        return os._exit, (3,)
+
+
 @pytest.mark.slow
-def test_a_process_that_dies_is_a_domain_error() -> None:
+@pytest.mark.parametrize("task", [3, Deadly()], ids=["while it trains", "before it joins"])
+def test_a_process_that_dies_is_a_domain_error(task: int | Deadly) -> None:
     with pytest.raises(VideotagError, match="1 of 2 training processes died, exit code 3"):
-        run_distributed(_dies, TWO, 3, Silent())
+        run_distributed(_dies, TWO, task, Silent())
 
 
 def _fails_here(team: Worker, task: str, progress: Progress) -> None:
