@@ -15,7 +15,8 @@ from typing import TextIO
 
 from tagging.errors import OutputExistsError, OutputUnwritableError, VideotagError
 
-FULL = (errno.ENOSPC, errno.EDQUOT)
+_MAKE_ROOM = "make room, then run the same command again"
+NO_ROOM_HINTS = {errno.ENOSPC: _MAKE_ROOM, errno.EDQUOT: _MAKE_ROOM, errno.EFBIG: "raise the limit of `ulimit -f`"}
 NO_ROOM = 2**16  # bytes; less than that no file system fills
 
 
@@ -132,12 +133,18 @@ def _telling_no_room(out: Path) -> Iterator[None]:
     except VideotagError:
         raise
     except Exception as error:
-        has_code = isinstance(error, OSError) and error.errno in FULL
-        if has_code or os.strerror(errno.ENOSPC) in str(error) or _is_full(out.parent):
-            raise OutputUnwritableError(
-                f"{out} cannot be written: {os.strerror(errno.ENOSPC)}", "make room, then run the same command again"
-            ) from error
-        raise
+        code = _code_of(error, out.parent)
+        if code is None:
+            raise
+        raise OutputUnwritableError(f"{out} cannot be written: {os.strerror(code)}", NO_ROOM_HINTS[code]) from error
+
+
+def _code_of(error: Exception, folder: Path) -> int | None:
+    """Return the number of the reason for which there was no room; None for another error."""
+    if isinstance(error, OSError) and error.errno in NO_ROOM_HINTS:
+        return error.errno
+    named = next((code for code in NO_ROOM_HINTS if os.strerror(code) in str(error)), None)
+    return errno.ENOSPC if named is None and _is_full(folder) else named
 
 
 def _is_full(folder: Path) -> bool:

@@ -73,15 +73,18 @@ def test_checking_for_write_access_changes_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "words",
+    ("words", "reason"),
     [
-        OSError(errno.ENOSPC, "No space left on device"),
-        OSError(errno.EDQUOT, "Disk quota exceeded"),
-        ValueError("I/O error: No space left on device (os error 28)"),  # as safetensors reports it
+        (OSError(errno.ENOSPC, "No space left on device"), "No space left"),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), "Disk quota exceeded"),
+        (OSError(errno.EFBIG, "File too large"), "File too large"),
+        (ValueError("I/O error: No space left on device (os error 28)"), "No space left"),  # as safetensors reports it
+        (ValueError("I/O error: File too large (os error 27)"), "File too large"),
+        (ValueError("I/O error: Disk quota exceeded (os error 122)"), "Disk quota exceeded"),
     ],
 )
-def test_a_full_disk_is_one_known_error_and_leaves_no_file(tmp_path: Path, words: Exception) -> None:
-    no_room = "out cannot be written: No space left"
+def test_no_room_is_one_known_error_and_leaves_no_file(tmp_path: Path, words: Exception, reason: str) -> None:
+    no_room = f"out cannot be written: {reason}"
     with pytest.raises(OutputUnwritableError, match=no_room) as caught, atomic_folder(tmp_path / "out") as folder:
         (folder / "half").write_text("x")
         raise words
