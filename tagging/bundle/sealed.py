@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from tagging.config.base import first_fault
 from tagging.errors import ArtifactCorruptError, ArtifactMismatchError, ArtifactNotFoundError
 from tagging.text.normalise import VERSION
 
@@ -109,9 +110,7 @@ class Kind(Generic[Manifest]):
         try:
             return self.manifest.model_validate(tree)
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            key = ".".join(str(part) for part in first["loc"])
-            raise ArtifactCorruptError(f"{folder / MANIFEST}: {key}: {first['msg']}", self.again) from error
+            raise ArtifactCorruptError(f"{folder / MANIFEST}: {first_fault(error)}", self.again) from error
 
     def _read_json(self, folder: Path) -> object:
         try:

@@ -6,7 +6,7 @@ provides the values.
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -17,10 +17,25 @@ Fraction = Annotated[float, Field(ge=0, lt=1)]
 PositiveShare = Annotated[float, Field(gt=0, le=1)]
 
 
+Rate = Annotated[float, Field(gt=0, le=1)]  # of Adam, which moves a weight by about as much in a step
+
+
 LONGEST_DAYS = 3650.0
 # At least a quarter of an hour: clocks differ by minutes, and counts of a time ahead grow by 2 in each half-life.
 Days = Annotated[float, Field(ge=0.01, le=LONGEST_DAYS)]
 
 
 class Branch(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # A manifest is JSON, which has neither NaN nor infinities.
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def first_fault(error: ValidationError) -> str:
+    """Return the first fault of a tree: its key and what is wrong; without a key where the whole tree is at fault.
+
+    The input is not shown: it may be a password or a token.
+    """
+    fault = error.errors(include_url=False, include_input=False)[0]
+    key = ".".join(str(part) for part in fault["loc"])
+    message = fault["msg"].removeprefix("Value error, ")
+    return f"{key}: {message}" if key else message

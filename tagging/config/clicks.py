@@ -2,9 +2,9 @@
 
 from typing import Annotated
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
-from tagging.config.base import Branch, Fraction
+from tagging.config.base import Branch, Fraction, Rate
 
 
 class ClicksConfig(Branch):
@@ -28,8 +28,8 @@ class ClicksConfig(Branch):
     interaction_dropout: Fraction = 0.5
     min_count: PositiveInt = 2
     epochs: PositiveInt = 20
-    batch: PositiveInt = 512  # impressions
-    rate: PositiveFloat = 1e-3
+    batch: Annotated[int, Field(ge=2)] = 512  # impressions; batch normalisation needs two
+    rate: Rate = 1e-3
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4
     seed: NonNegativeInt = 7
 

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from tagging.config.base import Branch
+from tagging.config.base import Branch, first_fault
 from tagging.errors import InvalidConfigError
 
 AnyBranch = TypeVar("AnyBranch", bound=Branch)
@@ -30,7 +30,5 @@ def overridden(config: AnyBranch, paths: Sequence[Path]) -> AnyBranch:
         try:
             config = type(config).model_validate(tree)
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            key = ".".join(str(part) for part in first["loc"])
-            raise InvalidConfigError(f"{path}: {key}: {first['msg']}") from error
+            raise InvalidConfigError(f"{path}: {first_fault(error)}") from error
     return config

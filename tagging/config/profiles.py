@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from tagging.config.base import first_fault
 from tagging.config.encoders import (
     EfficientNetLiteConfig,
     EncodersConfig,
@@ -78,9 +79,7 @@ def parse_config(tree: dict[str, Any], source: str) -> Config:
     try:
         return Config.model_validate(tree)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise InvalidConfigError(f"{source}: {key}: {first['msg']}") from error
+        raise InvalidConfigError(f"{source}: {first_fault(error)}") from error
 
 
 def _with_absolute_weights(tree: dict[str, Any], folder: Path) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from tagging.config.base import Branch, Fraction, Share
+from tagging.config.base import Branch, Fraction, Rate, Share
 
 Fusion = Literal["attention", "concatenation"]
 View = Literal["id", "tags", "tag words", "words", "uploader", "text", "frames", "audio"]
@@ -24,7 +24,7 @@ class SequenceTraining(Branch):
     popularity: Share = 0.5
     epochs: PositiveFloat = 8.0
     batch: PositiveInt = 2048  # interactions
-    rate: PositiveFloat = 3e-3
+    rate: Rate = 3e-3
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     seed: NonNegativeInt = 7
 
@@ -81,7 +81,7 @@ class RecurrentConfig(SequenceTraining):
     dropout: Fraction = 0.2
     min_tag_videos: PositiveInt = 2  # least videos of a tag or word with an embedding
     epochs: PositiveFloat = 4.0
-    rate: PositiveFloat = 5e-3
+    rate: Rate = 5e-3
 
     @model_validator(mode="after")
     def _read_two_views(self) -> "RecurrentConfig":

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
-from tagging.config.base import Branch, Fraction
+from tagging.config.base import Branch, Fraction, Rate
 from tagging.config.overrides import overridden
 from tagging.config.recall import DeepWalkConfig
 
@@ -26,7 +26,7 @@ class MmoeConfig(Branch):
     epochs: PositiveFloat = 20.0
     least_steps: PositiveInt = 200  # few videos are repeated until then
     batch: Annotated[int, Field(ge=2)] = 300
-    rate: PositiveFloat = 1e-3
+    rate: Rate = 1e-3
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
 
 

@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from tagging.config.base import Branch, Share
+from tagging.config.base import Branch, Share, first_fault
 from tagging.errors import InvalidConfigError
 from tagging.features.triton.endpoint import TritonTls
 from tagging.store.database.config import DatabaseConfig
@@ -283,9 +283,7 @@ def read_settings(path: Path | None, kind: type[Settings]) -> Settings:
     try:
         return kind.model_validate(tree)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise InvalidConfigError(f"{path}: {key}: {first['msg']}") from error
+        raise InvalidConfigError(f"{path}: {first_fault(error)}") from error
 
 
 def with_address(config: Listen, address: str) -> Listen:

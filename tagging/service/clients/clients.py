@@ -10,6 +10,7 @@ from typing import Protocol, get_args
 
 from pydantic import ValidationError
 
+from tagging.config.base import first_fault
 from tagging.errors import InvalidConfigError, UnauthenticatedError
 from tagging.service.clients.tokens import HINT, Metadata, bearer_token, token_sha256
 from tagging.service.config import ClientsConfig, QuotasConfig, Role
@@ -103,8 +104,6 @@ def _parsed(path: Path) -> ClientsConfig:
     try:
         return ClientsConfig.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]  # the input may be the token itself
-        key = ".".join(str(part) for part in first["loc"])
-        raise InvalidConfigError(f"{path}: {key}: {first['msg']}", hint) from None
+        raise InvalidConfigError(f"{path}: {first_fault(error)}", hint) from None  # the cause shows the input, a token
     except (OSError, ValueError, RecursionError) as error:  # tomllib raises all three
         raise InvalidConfigError(f"cannot read the clients file {path}: {error}", hint) from error

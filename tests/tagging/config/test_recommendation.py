@@ -11,7 +11,10 @@ from tagging.errors import InvalidConfigError
     ("text", "message"),
     [
         ("wdith = 3", "wdith"),
-        ("width = 10\nheads = 4", "width 10 is not a multiple of heads 4"),
+        ("width = 10\nheads = 4", "towers.toml: width 10 is not a multiple of heads 4"),
+        ("rate = 1e39", "rate: Input should be less than or equal to 1"),
+        ("weight_decay = inf", "weight_decay: Input should be a finite number"),
+        ("epochs = inf", "epochs: Input should be a finite number"),
         ('views = ["id", "colour"]', "views.1"),
         ("views = []", "views"),
         ('loss = "hinge"', "loss"),
