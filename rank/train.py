@@ -33,7 +33,7 @@ from tagging.config.rank import RankerConfig
 from tagging.errors import NothingToLearnError
 from tagging.progress import Progress
 from tagging.ragged import Tokens
-from tagging.torch_tools import modality_dropout
+from tagging.torch_tools import modality_dropout, require_finite
 from tagging.types import AnyModality
 
 logger = logging.getLogger(__name__)
@@ -73,7 +73,8 @@ def train_ranker(
     progress: Progress,
     checkpoint: Path | None = None,
 ) -> Towers:
-    """Train the towers and return them. Raises NothingToLearnError if no video has both a tag and content.
+    """Train the towers and return them. Raises NothingToLearnError if no video has both a tag and content,
+    and TrainingDivergedError.
 
     bert: that the text states come from; None: they are rows of the text encoder
     checkpoint: file that is written every SAVE_EVERY steps; training resumes from it if it belongs to the same run
@@ -140,6 +141,7 @@ def _train(worker: Worker, run: _Run, progress: Progress) -> Towers:
                 logger.info(
                     "step %d: %s", step + 1, ", ".join(f"{name} {value:.3f}" for name, value in metrics.items())
                 )
+                require_finite(towers, measured["loss"], step + 1)
             if run.checkpoint is not None and worker.rank == 0 and (step + 1) % SAVE_EVERY == 0:
                 save(run.checkpoint, run.name, step + 1, towers, optimizer)
     return towers.eval()

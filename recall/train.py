@@ -24,7 +24,7 @@ from tagging.config.random_streams import Stream
 from tagging.config.recall import RecallModelConfig
 from tagging.progress import Progress
 from tagging.ragged import TagLists
-from tagging.torch_tools import RowAdagrad, modality_dropout
+from tagging.torch_tools import RowAdagrad, modality_dropout, require_finite
 from tagging.types import MODALITIES, PASSAGE_SOURCES, FloatRows, Indices, VideoEmbeddings
 
 logger = logging.getLogger(__name__)
@@ -79,7 +79,7 @@ def fit_recall_model(
 
     tags:      catalog rows of each video, n
     uploaders: (n,) equal numbers for videos of one uploader
-    Raises NothingToLearnError if no tag is used by enough uploaders.
+    Raises NothingToLearnError if no tag is used by enough uploaders, and TrainingDivergedError.
     """
     data = TrainingVideos.of(inputs.videos.rows(inputs.rows), inputs.tags, tags, uploaders, config)
     return _fit(data, inputs.features, config, seed, progress)
@@ -144,6 +144,7 @@ def _fit(
             if (step + 1) % LOG_EVERY == 0 or step + 1 == steps:
                 losses = (linear.item(), similarity.item(), near.item())
                 logger.info("step %d: linear %.3f, similarity %.3f, contrastive %.3f", step + 1, *losses)
+                require_finite(modules, loss.item(), step + 1)
     modules.eval()
     return model
 

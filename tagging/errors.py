@@ -6,7 +6,7 @@ and exits with 1; the service maps each class to one gRPC status and sends the c
 VideotagError
   x input
       InvalidConfigError, InvalidManifestError, InvalidAliasesError, InvalidTagsError, InvalidResultsError,
-      InvalidSelectionError
+      InvalidSelectionError, TrainingDivergedError
       InvalidVideoError
         + InvalidMediaError
   x media
@@ -70,6 +70,10 @@ class InvalidResultsError(VideotagError):
 
 class InvalidSelectionError(VideotagError):
     """Requested selection options that the bundle does not support."""
+
+
+class TrainingDivergedError(VideotagError):
+    """A training whose loss or weights became NaN or infinite, so that nothing of it can be used."""
 
 
 class InvalidVideoError(VideotagError):

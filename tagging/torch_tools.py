@@ -1,13 +1,15 @@
-"""Torch helpers shared by the training code: device choice, row-wise Adagrad, modality dropout, decoupled softmax.
+"""Torch helpers shared by the training code: device choice, divergence, row-wise Adagrad, dropout, decoupled softmax.
 
 Importing this module imports torch, which takes about a second.
 """
 
+import math
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
-from tagging.errors import InvalidConfigError
+from tagging.errors import InvalidConfigError, TrainingDivergedError
 
 
 def torch_device(wanted: str, key: str) -> str:
@@ -25,6 +27,15 @@ def torch_device(wanted: str, key: str) -> str:
     raise InvalidConfigError(
         f"{key} is cuda, but torch sees no CUDA device", f"set {key} to auto or cpu, or install CUDA torch"
     )
+
+
+def require_finite(network: nn.Module, loss: float, step: int) -> None:
+    """Raise TrainingDivergedError if the loss of a step or a weight after it is NaN or infinite: weights stay so."""
+    if not math.isfinite(loss) or not all(bool(weight.isfinite().all()) for weight in network.parameters()):
+        raise TrainingDivergedError(
+            f"training diverged: at step {step} the loss is {loss:.3g}, or a weight is not finite",
+            "lower `rate` in --config",
+        )
 
 
 class RowAdagrad:

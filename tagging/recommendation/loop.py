@@ -14,6 +14,7 @@ from tagging.errors import NothingToLearnError
 from tagging.progress import Progress
 from tagging.ragged import TagLists
 from tagging.recommendation.steps import Draws, Step, batches_by_length, last_windows
+from tagging.torch_tools import require_finite
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +39,7 @@ def train_on_sequences(
     build:     makes the untrained network; torch's global generator draws its weights, as it does for dropout
     step_loss: the mean loss over the cases of a step
     sequences: U lists of rows of a catalog of `videos`, in order
-    Raises NothingToLearnError if there is no such user.
+    Raises NothingToLearnError if there is no such user, and TrainingDivergedError.
     """
     users = np.flatnonzero(np.diff(sequences.starts) > 1)
     if not len(users):
@@ -66,6 +67,7 @@ def train_on_sequences(
             advance(1)
             if (number + 1) % LOG_EVERY == 0 or number + 1 == steps:
                 logger.info("step %d of %d: loss %.3f", number + 1, steps, loss.item())
+                require_finite(network, loss.item(), number + 1)
     return network.eval().requires_grad_(False)
 
 

@@ -16,7 +16,7 @@ from tagging.topics.content import ContentRows
 from tagging.topics.loss import Pairs, multi_task_loss
 from tagging.topics.mmoe import Mmoe
 from tagging.topics.tasks import TAGS, Task
-from tagging.torch_tools import modality_dropout
+from tagging.torch_tools import modality_dropout, require_finite
 from tagging.types import Indices
 
 logger = logging.getLogger(__name__)
@@ -35,7 +35,8 @@ def fit_mmoe(
     """Train on the videos that have a modality and a label.
 
     content: V videos; tasks: their classes
-    The same generator gives the same weights. Raises NothingToLearnError if there is no such video.
+    The same generator gives the same weights. Raises NothingToLearnError if there is no such video, and
+    TrainingDivergedError.
     """
     labelled = np.stack([np.diff(task.labels.starts) > 0 for task in tasks.values()]).any(axis=0) if tasks else False
     usable = np.flatnonzero(content.known & labelled)
@@ -71,6 +72,7 @@ def fit_mmoe(
             advance(1)
             if (step + 1) % LOG_EVERY == 0 or step + 1 == steps:
                 logger.info("step %d of %d: loss %.3f", step + 1, steps, loss.item())
+                require_finite(model, loss.item(), step + 1)
     return model.eval().requires_grad_(False)
 
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tagging.config.clicks import ClicksConfig
+from tagging.errors import TrainingDivergedError
 from tagging.recommendation.clicks.impressions import Impressions, padded
 
 logger = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ def fit(
 
     network: fields -> logits (B,)
     generator: draws the order of the impressions; dropout draws from torch's global one
+    Raises TrainingDivergedError.
     """
     optimizer = torch.optim.Adam(network.parameters(), lr=config.rate, weight_decay=config.weight_decay)
     batches = _batches(len(training), config.batch, generator)
@@ -70,6 +72,10 @@ def fit(
             waited += 1
         if waited == PATIENCE:
             break
+    if not math.isfinite(lowest):
+        raise TrainingDivergedError(
+            "training diverged: no log loss of the validation part is finite", "lower `rate` in --config"
+        )
     network.load_state_dict(weights)
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tagging.config.recommendation import TwoTowersConfig
-from tagging.errors import NothingToLearnError
+from tagging.errors import InvalidManifestError, NothingToLearnError
 from tagging.progress import Progress
 from tagging.ragged import TagLists
 from tagging.recommendation.items import build_vocabulary
@@ -18,13 +18,18 @@ def learn_towers(
 ) -> RecommendationModel:
     """Train on sequences of video rows; videos that are in none of them have no ID and teach no tag.
 
-    A video without any of the configured views is left out of the sequences. Raises NothingToLearnError if no video has
-    one, and for sequences without two videos.
+    A video without any of the configured views is left out of the sequences. Raises InvalidManifestError if no video
+    has one, NothingToLearnError for sequences without two videos, and TrainingDivergedError.
     """
     learnt = np.unique(training.tag_rows)
+    if not len(learnt):
+        raise NothingToLearnError(f"none of {len(training)} users has a video")
     vocabulary = build_vocabulary(catalog.videos, catalog.embeddings, learnt, config.views, config.min_tag_videos)
     if not vocabulary.sizes and not vocabulary.dims:
-        raise NothingToLearnError(f"none of {len(learnt)} videos has one of the views {', '.join(config.views)}")
+        raise InvalidManifestError(
+            f"none of {len(learnt)} watched videos has one of the views {', '.join(config.views)}",
+            "add columns that have them, or name other `views` in --config",
+        )
     items = vocabulary.items(catalog.videos, catalog.embeddings)
     towers = fit_towers(items, only_known(training, items.known), vocabulary.sizes, config, progress)
     return RecommendationModel.of(towers, vocabulary, catalog.videos, catalog.embeddings)

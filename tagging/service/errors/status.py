@@ -53,6 +53,7 @@ CODES: Mapping[type[errors.VideotagError], StatusCode] = {
     # an operator can fix it
     errors.InvalidConfigError: StatusCode.FAILED_PRECONDITION,
     errors.InvalidResultsError: StatusCode.FAILED_PRECONDITION,
+    errors.TrainingDivergedError: StatusCode.FAILED_PRECONDITION,
     errors.MissingWeightsError: StatusCode.FAILED_PRECONDITION,
     errors.MissingPackageError: StatusCode.FAILED_PRECONDITION,
     errors.ArtifactError: StatusCode.FAILED_PRECONDITION,

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from tagging.config.topics import MmoeConfig
-from tagging.errors import NothingToLearnError
+from tagging.errors import NothingToLearnError, TrainingDivergedError
 from tagging.progress import Silent
 from tagging.ragged import TagLists
 from tagging.topics.content import ContentRows
@@ -66,3 +66,9 @@ def test_without_a_labelled_video_there_is_nothing_to_learn() -> None:
     for nothing in (unlabelled, {}):
         with pytest.raises(NothingToLearnError):
             fit_mmoe(content(), nothing, CONFIG, np.random.default_rng(1), Silent())
+
+
+def test_a_training_that_diverges_is_one_error() -> None:
+    config = CONFIG.model_copy(update={"rate": 1e30})
+    with pytest.raises(TrainingDivergedError, match="at step 80"):
+        fit_mmoe(content(), tasks(), config, np.random.default_rng(2), Silent())

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from tagging.config.clicks import ClicksConfig
+from tagging.errors import TrainingDivergedError
 from tagging.ragged import TagLists
 from tagging.recommendation.clicks.impressions import Impressions
 from tagging.recommendation.clicks.measures import auc
@@ -60,3 +61,8 @@ def test_the_same_seeds_give_the_same_weights() -> None:
 def test_a_rest_of_one_impression_is_no_batch_of_its_own() -> None:
     network = trained(matching(101, 1), matching(20, 2), CONFIG.model_copy(update={"hidden": (4,), "epochs": 1}))
     assert all(torch.isfinite(weights).all() for weights in network.state_dict().values())
+
+
+def test_a_training_that_diverges_is_one_error() -> None:
+    with pytest.raises(TrainingDivergedError):
+        trained(matching(300, 1), matching(100, 2), CONFIG.model_copy(update={"rate": 1e30, "epochs": 2}))

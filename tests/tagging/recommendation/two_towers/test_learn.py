@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tagging.errors import NothingToLearnError
+from tagging.errors import InvalidManifestError, NothingToLearnError, TrainingDivergedError
 from tagging.progress import Silent
 from tagging.ragged import TagLists
 from tagging.recommendation.baselines import ItemNeighbours, TextProfile
@@ -81,7 +81,7 @@ def test_a_video_without_any_of_the_views_is_left_out() -> None:
     model = learn_towers(videos, walks(50), config, Silent())
     assert np.isfinite(model.vectors).all()
     assert model.vectors.any(axis=1).tolist() == [video % 5 > 0 for video in range(VIDEOS)]
-    with pytest.raises(NothingToLearnError, match=r"none of \d+ videos has one of the views audio"):
+    with pytest.raises(InvalidManifestError, match=r"none of \d+ watched videos has one of the views audio"):
         learn_towers(videos, walks(50), config.model_copy(update={"views": ("audio",)}), Silent())
 
 
@@ -148,3 +148,14 @@ def test_measures_of_the_model_are_those_of_its_ranking(small: RecommendationMod
         cosines[history] = -2
         hits += int(cases.targets[case]) in np.argsort(-cosines)[:10]
     assert measures(recommended(small, cases), cases.targets)["HR@10"] == pytest.approx(hits / len(cases), abs=0.011)
+
+
+def test_a_training_that_diverges_is_one_error() -> None:
+    config = TINY.model_copy(update={"rate": 1e30, "batch": 128, "epochs": 1})
+    with pytest.raises(TrainingDivergedError, match="diverged"):
+        learn_towers(catalog(), walks(100), config, Silent())
+
+
+def test_users_without_a_video_teach_nothing() -> None:
+    with pytest.raises(NothingToLearnError, match="none of 2 users has a video"):
+        learn_towers(catalog(), TagLists.of([[], []]), TINY, Silent())
