@@ -3,7 +3,7 @@
 `add` and `serve` are in recommend_service.py.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -17,6 +17,7 @@ from tagging.cli.console import Format, now, print_json, print_table, progress
 
 if TYPE_CHECKING:
     from tagging.recommendation.tables import Sources
+    from tagging.recommendation.two_towers.candidates import Candidate
     from tagging.recommendation.two_towers.compare import Compared
 
 app = typer.Typer(help="Recommendation: what tags and embeddings add to it.", no_args_is_help=True)
@@ -77,8 +78,12 @@ def train_command(
         ),
     ] = None,
     part: Annotated[
-        Part, typer.Option("--part", help="Of --hold-out: tune on validation; then the test part is kept out of both.")
-    ] = Part.test,
+        Part | None,
+        typer.Option(
+            "--part",
+            help="Of --hold-out: tune on validation; then the test part is kept out of both (default: test).",
+        ),
+    ] = None,
     bundle: EncodersBundle = None,
     config: ConfigFiles = None,
     columns: options.Columns = None,
@@ -99,13 +104,16 @@ def train_command(
     from tagging.recommendation.two_towers.manifest import HoldoutEntry
     from tagging.store.features import FeatureStore
 
+    if part is not None and hold_out is None:
+        raise typer.BadParameter("only with --hold-out, which it divides", param_hint="--part")
     settings = overridden(TwoTowersConfig(), config or [])
+    drawn = (part or Part.test).value
     report = fit_recommendation(
         _sources(manifest, interactions, columns),
         bundle or paths.default_bundle(),
         out,
         settings,
-        None if hold_out is None else HoldoutEntry(held_out=hold_out.value, part=part.value, seed=settings.seed),
+        None if hold_out is None else HoldoutEntry(held_out=hold_out.value, part=drawn, seed=settings.seed),
         FeatureStore(features or paths.features()),
         progress(),
         created=now(),
@@ -185,13 +193,7 @@ def candidates_command(
             ]
         )
         return
-    print_table(
-        [
-            {owner: name, listed: candidate.id, "score": candidate.score}
-            for name, candidates in lists.items()
-            for candidate in candidates
-        ]
-    )
+    print_table([row for name, candidates in lists.items() for row in _candidate_rows(owner, name, listed, candidates)])
 
 
 @app.command("worth")
@@ -244,6 +246,13 @@ def worth_command(
         print_json({system: {name: asdict(worth) for name, worth in row.items()} for system, row in found.items()})
         return
     print_table([_worth_row(system, row) for system, row in found.items()])
+
+
+def _candidate_rows(owner: str, name: str, listed: str, candidates: "Sequence[Candidate]") -> list[dict[str, Any]]:
+    """Return a row for each candidate; a single one with empty cells if there is none."""
+    if not candidates:
+        return [{owner: name, listed: "", "score": None}]
+    return [{owner: name, listed: candidate.id, "score": candidate.score} for candidate in candidates]
 
 
 def _worth_row(system: str, row: "Mapping[str, Compared]") -> dict[str, Any]:

@@ -20,21 +20,25 @@ Previous = Annotated[
     typer.Option("--previous", metavar="DIR", help="The model that was its --previous, to compare their pools."),
 ]
 Days = Annotated[
-    float,
+    float | None,
     typer.Option(
         "--days",
         min=0.01,
         max=3650,
-        help="Length of a period of --database; both must lie within the service's remembered_days and kept_days.",
+        help="Length of a period of --database; both must lie within the service's remembered_days and kept_days "
+        "(default: 7).",
     ),
 ]
+
+
+DAYS = 7.0
 
 
 def command(
     model: Annotated[Path, typer.Argument(metavar="DIR", help="Topic model of `videotag topics fit`.")],
     previous: Previous = None,
     database: options.TopicDatabase = None,
-    days: Days = 7.0,
+    days: Days = None,
     html: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="Write a map of the topics as one HTML page, too.")
     ] = None,
@@ -55,9 +59,11 @@ def command(
     """
     from tagging.topics.trend_report import report_trends
 
+    if days is not None and database is None:
+        raise typer.BadParameter("only with --database, whose activity it divides", param_hint="--days")
     if html is not None:
         require_file(html)
-    report = report_trends(model, previous, _activity(database, days))
+    report = report_trends(model, previous, _activity(database, days or DAYS))
     if html is not None:
         _write_map(html, report, model)
     if output is Format.json:

@@ -11,7 +11,7 @@ from tagging import paths
 from tagging.cli import options, serve_topics, topic_trends
 from tagging.cli.console import Format, needs_extra, now, print_json, print_lines, print_table, progress
 from tagging.cli.tag import video_reference
-from tagging.errors import UnknownIdError
+from tagging.errors import InvalidManifestError, UnknownIdError
 
 if TYPE_CHECKING:
     from tagging.topics.assign_videos import VideoTopics
@@ -130,6 +130,8 @@ def assign_command(
     if database is not None and manifest is None:
         raise typer.BadParameter("only the videos of a manifest have ids to enter queues by", param_hint="--database")
     videos = _videos(manifest, title, description, columns or [])
+    if database is not None:
+        _require_tables(database)
     store = FeatureStore(features or paths.features())
     found = assign_topics(model, videos, store, progress(), bundle=bundle)
     if database is not None:
@@ -174,6 +176,17 @@ def show_command(
         print_table([asdict(example) for example in ordered[0].examples], "Examples")
 
 
+def _require_tables(database: str) -> None:
+    """Raise DatabaseMismatchError for a database that videos cannot enter, before any work."""
+    import asyncio
+
+    with needs_extra("service"):
+        from tagging.topics.queues.enter import require_tables
+    from tagging.store.database.config import DatabaseConfig
+
+    asyncio.run(require_tables(options.database_at(database, DatabaseConfig())))
+
+
 def _enter(database: str, videos: "Sequence[VideoTopics]") -> None:
     """Put videos into the queues of a database."""
     import asyncio
@@ -197,8 +210,13 @@ def _videos(manifest: Path | None, title: str, description: str, columns: Sequen
     if manifest is not None and (title or description):
         raise typer.BadParameter("give a manifest or a title, not both", param_hint="MANIFEST")
     if manifest is None:
+        if columns:
+            raise typer.BadParameter("only the columns of a manifest have names", param_hint="--map")
         return [LabelledVideo(video_reference(None, title, description), ())]
-    return list(read_labelled([manifest], parse_columns(columns)))
+    videos = list(read_labelled([manifest], parse_columns(columns)))
+    if not videos:
+        raise InvalidManifestError(f"{manifest} has no rows", "give a table of videos")
+    return videos
 
 
 def _video_json(video: "VideoTopics") -> dict[str, Any]:

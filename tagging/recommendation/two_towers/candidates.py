@@ -90,7 +90,7 @@ def _nearest(
     if not len(known) or not len(asking):
         return candidates
     index = build_index(rows[known], IndexConfig())
-    result = index.search(queries[asking], count + int(np.diff(left_out.starts).max()))
+    result = index.search(queries[asking], min(len(known), count + int(np.diff(left_out.starts).max())))
     for query, positions, scores in zip(asking.tolist(), result.ids, result.scores, strict=True):
         out = set(left_out.at(query).tolist())
         found = [

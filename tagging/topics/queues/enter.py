@@ -10,6 +10,15 @@ from tagging.store.database.topic_videos import TopicVideos
 from tagging.store.topic_video import AssignedVideo
 
 
+async def require_tables(config: DatabaseConfig) -> None:
+    """Raise DatabaseMismatchError for a database without current tables, or an error of Database."""
+    database = Database(config)
+    try:
+        await require_current(database)
+    finally:
+        await database.close()
+
+
 async def enter_videos(config: DatabaseConfig, videos: Sequence[AssignedVideo], at: datetime) -> None:
     """Put videos into the queues of their topics, which a running service reads at once; earlier topics are replaced.
 

@@ -61,6 +61,12 @@ def test_train_writes_a_model_that_evaluate_measures(
     assert "two towers" in table.stdout
 
 
+def test_a_part_without_a_holdout_is_wrong_usage(tables: list[object], tmp_path: Path) -> None:
+    result = run("recommend", "train", *tables, "--out", tmp_path / "out", "--part", "validation")
+    assert result.returncode == 2
+    assert "--part" in result.stderr
+
+
 def test_candidates_are_printed_by_user_and_by_video(trained: Path, tmp_path: Path) -> None:
     new = write_rows(tmp_path / "new.jsonl", [{"video_id": "x", "tags": ["group 2"]}, {"video_id": "nothing"}])
     rows = [{"user_id": "ann", "videos": ["v0", "v1"]}, {"user_id": "bob", "videos": ["v3", "v4"]}]
@@ -77,7 +83,9 @@ def test_candidates_are_printed_by_user_and_by_video(trained: Path, tmp_path: Pa
         ("x", ["ann"]),
         ("nothing", []),
     ]
-    assert "ann" in run(*args, "--for", "videos").stdout
+    table = run(*args, "--for", "videos").stdout.splitlines()
+    assert any(line.startswith("x ") and "ann" in line for line in table)
+    assert "nothing" in table  # a row without a user
 
 
 def test_worth_prints_every_condition(tables: list[object], text_bundle: Path, settings: Path, tmp_path: Path) -> None:

@@ -261,3 +261,28 @@ def test_trends_of_a_database_and_without_any_source(fitted: Path, tmp_path: Pat
     result = run("topics", "trends", fitted, "--database", url)
     assert "note: no videos were assigned in one of the two periods" in result.stdout
     assert "note: without a previous model" in run("topics", "trends", fitted).stdout
+
+
+def test_a_period_without_a_database_is_wrong_usage(fitted: Path) -> None:
+    result = run("topics", "trends", fitted, "--days", 3)
+    assert result.returncode == 2
+    assert "--days" in result.stderr
+
+
+def test_a_database_that_cannot_be_used_is_an_error_before_videos_are_read_by_encoders(
+    fitted: Path, pool_manifest: Path, tmp_path: Path
+) -> None:
+    store, url = tmp_path / "f", f"sqlite:///{tmp_path}/none.db"
+    args = ("topics", "assign", pool_manifest, "--topics", fitted, "--features", store, "--database", url)
+    assert "there is no database" in error_lines(run(*args))[0]
+    assert not store.exists()
+
+
+def test_a_manifest_without_rows_to_assign_is_one_error(fitted: Path, tmp_path: Path) -> None:
+    (tmp_path / "m.jsonl").write_text("")
+    assert "m.jsonl has no rows" in error_lines(run("topics", "assign", tmp_path / "m.jsonl", "--topics", fitted))[0]
+
+
+def test_names_of_columns_without_a_manifest_are_wrong_usage(fitted: Path) -> None:
+    args = ("topics", "assign", "--title", "kitten", "--map", "title=name", "--topics", fitted)
+    assert run(*args).returncode == 2

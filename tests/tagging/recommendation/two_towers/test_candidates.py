@@ -63,3 +63,8 @@ def test_a_video_of_the_training_is_not_new(trained: Path, tmp_path: Path) -> No
     watched = write_rows(tmp_path / "watched.jsonl", [{"user_id": 1, "videos": ["v1"]}])
     with pytest.raises(InvalidManifestError, match="'v3' is in"):
         find_candidates(trained, [manifest], {}, watched, FeatureStore(tmp_path / "f"), Silent())
+
+
+def test_many_candidates_take_no_more_memory_than_there_are_videos() -> None:
+    found = Candidates(["u"], unit(1, 1), ["a", "b"], unit(2, 2), TagLists.of([[]]))
+    assert len(found.of_users(10**12)["u"]) == 2
