@@ -33,10 +33,20 @@ class Parts:
 
 
 def divide(table: ImpressionTable, held_out: HeldOut, seed: int) -> Parts:
-    """Divide the impressions of a table; the seed draws new videos. Raises ValueError if a part would be empty."""
+    """Divide the impressions of a table; the seed draws new videos.
+
+    Raises ValueError if a part would be empty, or if all impressions of the test part were clicked, or none.
+    """
     parts = divide_by_time(table.times)
-    if held_out == "last":
-        return parts
+    if held_out == "new":
+        parts = _of_new_videos(table, parts, seed)
+    clicks = int(table.clicked[parts.test].sum())
+    if clicks in (0, len(parts.test)):
+        raise ValueError(f"{clicks} of {len(parts.test)} impressions of the test part were clicked")
+    return parts
+
+
+def _of_new_videos(table: ImpressionTable, parts: Parts, seed: int) -> Parts:
     column = table.fields[VIDEO]
     draws = np.random.default_rng([seed, Stream.CLICK_NEW_VIDEOS])
     is_new = draws.permutation(len(column.names)) < NEW_SHARE * len(column.names)

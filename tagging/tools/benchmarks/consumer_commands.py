@@ -1,5 +1,6 @@
 """Benchmark commands of the consumers of tags: topics and recommendation."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -19,7 +20,8 @@ SEQUENCE_TABLES = ("last", "modes")
 DIVISIONS = ("test", "validation")
 CLICK_SYSTEMS = ("LR", "FM", "DeepFM", "AutoInt", "DCN", "MHSA + AC")
 
-Seed = Annotated[int, typer.Option("--seed", help="Seed of the random draws.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the random draws.")]
+Seeds = Annotated[list[int] | None, typer.Option("--seed", min=0, help="May be repeated (default: 1, 2, 3).")]
 FieldNames = Annotated[
     list[str] | None,
     typer.Option("--field", metavar="NAME", help="A column, known before the impression; may be repeated."),
@@ -30,7 +32,7 @@ FieldNames = Annotated[
 def topics_command(
     kind: Annotated[str, typer.Argument(parser=options.one_of(CATEGORISED), metavar=options.choices(CATEGORISED))],
     table: Annotated[Path, typer.Argument(metavar="PARQUET")],
-    seed: Annotated[list[int] | None, typer.Option("--seed", help="May be repeated (default: 1, 2, 3).")] = None,
+    seed: Seeds = None,
     videos: Annotated[
         int | None, typer.Option("--videos", min=100, metavar="N", help="Draw N videos (default: all).")
     ] = None,
@@ -92,7 +94,7 @@ def two_towers_command(
     hold_out: Annotated[
         str, typer.Option("--hold-out", parser=options.one_of(HELD_OUT), metavar=options.choices(HELD_OUT))
     ] = "new",
-    seed: Annotated[list[int] | None, typer.Option("--seed", help="May be repeated (default: 1, 2, 3).")] = None,
+    seed: Seeds = None,
     bundle: cli_options.Bundle = None,
     config: options.ConfigFiles = None,
     features: options.Features = None,
@@ -152,7 +154,7 @@ def sequences_command(
             "--part", parser=options.one_of(DIVISIONS), metavar=options.choices(DIVISIONS), help="Of last videos."
         ),
     ] = "test",
-    seed: Annotated[list[int] | None, typer.Option("--seed", help="May be repeated (default: 1, 2, 3).")] = None,
+    seed: Seeds = None,
     bundle: cli_options.Bundle = None,
     columns: cli_options.Columns = None,
     config: options.ConfigFiles = None,
@@ -182,7 +184,7 @@ def sequences_command(
 def kuairand_command(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="With kuairand_impressions.parquet and its others.")],
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Parquet; replaced if it exists.")],
-    seed: Annotated[int, typer.Option("--seed", help="Seed of the topics.")] = SEED,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the topics.")] = SEED,
 ) -> None:
     """Convert KuaiRand to one table of impressions with fields of users, videos, histories, tags and topics."""
     from tagging.tools.benchmarks.kuairand import write_kuairand
@@ -219,7 +221,7 @@ def clicks_command(
             help="Measure the last impressions, or of them those of new videos.",
         ),
     ] = "last",
-    seed: Annotated[list[int] | None, typer.Option("--seed", help="May be repeated (default: 1, 2, 3).")] = None,
+    seed: Seeds = None,
     config: options.ConfigFiles = None,
     form: options.Format = options.TableFormat.table,
 ) -> None:
@@ -233,6 +235,7 @@ def clicks_command(
         from tagging.tools.benchmarks.clicks import clicks_benchmark, conditions_of
 
     fields, tags, topics = (names or [] for names in (field, tag_field, topic_field))
+    _require_fields([*fields, *tags, *topics])
     table = read_impressions(impressions, [*fields, *tags, *topics])
     conditions = conditions_of(fields, tags, topics)
     settings = overridden(ClicksConfig(), config or [])
@@ -240,3 +243,14 @@ def clicks_command(
     chosen = system or CLICK_SYSTEMS
     tables = clicks_benchmark(table, conditions, chosen, held_out, seed or [1, 2, 3], settings, progress())
     options.print_tables(tables, form)
+
+
+def _require_fields(names: Sequence[str]) -> None:
+    """Raise typer.BadParameter for the label as a field, and for a field that is named twice."""
+    from tagging.recommendation.clicks.table import CLICKED
+
+    repeated = [name for name in names if names.count(name) > 1]
+    if CLICKED in names:
+        raise typer.BadParameter(f"{CLICKED} is what is predicted", param_hint="--field")
+    if repeated:
+        raise typer.BadParameter(f"{repeated[0]} is named twice", param_hint="--field")

@@ -17,12 +17,13 @@ from sqlalchemy import Connection, select
 from tagging.bench.figure import Row
 from tagging.bench.timing import in_turn, median_cpu_s, ratios
 from tagging.config.topic_queues import QueuesConfig
+from tagging.errors import OutputExistsError
 from tagging.progress import Advance
 from tagging.store.database.config import DatabaseConfig
 from tagging.store.database.database import Database
 from tagging.store.database.engagements import EngagementEvent, Engagements, EventKind
 from tagging.store.database.migrate import migrate
-from tagging.store.database.schema import topic_videos
+from tagging.store.database.schema import engagement_events, topic_videos, video_engagement
 from tagging.store.database.topic_queues import TopicQueues
 from tagging.store.database.topic_videos import TopicVideos
 from tagging.store.engagement import Engagement
@@ -49,7 +50,8 @@ class FilledQueues:
 def measure_queues(config: DatabaseConfig, videos: int, repeats: int, seed: int, advance: Advance) -> list[Row]:
     """Return a row for each call; videos: the mean of a queue.
 
-    config: of a database without videos
+    config: of a database without videos and events of topics
+    Raises OutputExistsError for another one, whose records would mix with those of the benchmark.
     """
     with asyncio.Runner() as runner:
         filled = runner.run(_fill(config, videos, np.random.default_rng(seed)))
@@ -80,6 +82,11 @@ def _run(runner: asyncio.Runner, call: Callable[[int], Coroutine[Any, Any, objec
 async def _fill(config: DatabaseConfig, videos: int, generator: np.random.Generator) -> FilledQueues:
     await migrate(config)
     database = Database(config)
+    if await database.read(_is_used):
+        raise OutputExistsError(
+            f"the database {database.display_name} has videos or events, which the benchmark would mix with its own",
+            "give an empty database, or none: the default is a temporary file",
+        )
     video_ids = [f"video-{number:08}" for number in range(videos * TOPICS // TOPICS_A_VIDEO)]
     assigned = []
     for video_id in video_ids:
@@ -92,6 +99,11 @@ async def _fill(config: DatabaseConfig, videos: int, generator: np.random.Genera
     topics = [Topic(1 + number, f"topic {number}", (), videos, (), {}, 0) for number in range(TOPICS)]
     calls = TopicCalls(topics, TopicVideos(database), TopicQueues(database), engagements, CONFIG, lambda: NOW)
     return FilledQueues(database, calls, video_ids)
+
+
+def _is_used(connection: Connection) -> bool:
+    tables = (topic_videos, engagement_events, video_engagement)
+    return any(connection.execute(select(table).limit(1)).first() is not None for table in tables)
 
 
 def _events(video_ids: list[str], generator: np.random.Generator) -> list[EngagementEvent]:

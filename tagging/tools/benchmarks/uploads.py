@@ -38,7 +38,7 @@ def uploads_benchmark(counts: Sequence[int], progress: Progress) -> list[dict[st
     def measured(count: int) -> dict[str, Any]:
         now = _filled(count, config.width, generator).now
         sides: dict[str, Work] = {
-            "search": lambda _: now.nearest(user, NOW, range(config.history), ANSWER),
+            "search": lambda _: now.nearest(user, NOW, range(min(config.history, count)), ANSWER),
             "user tower": lambda _: tower(history, mask),
         }
         with progress.track(f"search {count:,} uploads", REPEATS * len(sides)) as advance:

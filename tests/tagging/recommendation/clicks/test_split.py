@@ -7,6 +7,7 @@ import pytest
 
 from tagging.recommendation.clicks.split import divide, divide_by_time
 from tagging.recommendation.clicks.table import ImpressionTable, read_impressions
+from tagging.recommendation.split import HeldOut
 from tests.support.corpora import write_rows
 
 
@@ -49,3 +50,14 @@ def test_impressions_of_one_time_are_in_one_part() -> None:
 def test_too_few_times_are_refused(times: list[float]) -> None:
     with pytest.raises(ValueError, match="parts of"):
         divide_by_time(np.array(times))
+
+
+@pytest.mark.parametrize("clicked", [0, 1])
+@pytest.mark.parametrize("held_out", ["last", "new"])
+def test_a_test_part_of_one_kind_is_refused(held_out: HeldOut, clicked: int, tmp_path: Path) -> None:
+    rows = [
+        {"user_id": n % 7, "video_id": n % 20, "clicked": clicked if n >= 80 else n % 2, "time": n} for n in range(100)
+    ]
+    write_rows(tmp_path / "t.jsonl", rows)
+    with pytest.raises(ValueError, match="of the test part were clicked"):
+        divide(read_impressions(tmp_path / "t.jsonl", []), held_out, 1)

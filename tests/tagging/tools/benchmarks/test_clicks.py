@@ -115,3 +115,19 @@ def test_impressions_that_nothing_can_be_learnt_from_are_refused(
     write_rows(tmp_path / "t.jsonl", rows)
     run_tools("benchmarks", "clicks", tmp_path / "t.jsonl", code=1)
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--field", "clicked"], "clicked is what is predicted"),
+        (["--tag-field", "clicked"], "clicked is what is predicted"),
+        (["--field", "hour", "--tag-field", "hour"], "hour is named twice"),
+        (["--seed", "-1"], "--seed"),
+    ],
+)
+def test_wrong_options_are_wrong_usage(
+    arguments: list[str], message: str, impressions: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_tools("benchmarks", "clicks", impressions, *arguments, code=2)
+    assert message in capsys.readouterr().err
