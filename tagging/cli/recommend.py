@@ -107,13 +107,12 @@ def train_command(
     if part is not None and hold_out is None:
         raise typer.BadParameter("only with --hold-out, which it divides", param_hint="--part")
     settings = overridden(TwoTowersConfig(), config or [])
-    drawn = (part or Part.test).value
     report = fit_recommendation(
         _sources(manifest, interactions, columns),
         bundle or paths.default_bundle(),
         out,
         settings,
-        None if hold_out is None else HoldoutEntry(held_out=hold_out.value, part=drawn, seed=settings.seed),
+        HoldoutEntry(held_out=hold_out.value, part=(part or Part.test).value, seed=settings.seed) if hold_out else None,
         FeatureStore(features or paths.features()),
         progress(),
         created=now(),
