@@ -49,7 +49,10 @@ class TextProfile:
         """texts: V, of the catalog"""
         from sklearn.feature_extraction.text import TfidfVectorizer  # takes seconds to import
 
-        self._rows = TfidfVectorizer(sublinear_tf=True, min_df=2).fit_transform(texts).tocsr()
+        try:
+            self._rows = TfidfVectorizer(sublinear_tf=True, min_df=2).fit_transform(texts).tocsr()
+        except ValueError:  # scikit-learn's for texts of which no two have a word in common: all are equally near
+            self._rows = sparse.csr_array((len(texts), 1))
         self._recency = recency
 
     def scores(self, histories: TagLists, candidates: Indices) -> FloatRows:

@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 
 from tagging.config.random_streams import Stream
+from tagging.errors import NothingToLearnError
 from tagging.ragged import TagLists, starts_of
 from tagging.types import Indices
 
@@ -50,8 +51,8 @@ class Division:
 def divide(videos: TagLists, catalog: int, held_out: HeldOut, part: Part, seed: int) -> Division:
     """Divide the sequences of U users over a catalog of V videos; the seed draws users or videos.
 
-    At most MOST_CASES cases are measured. A held-out video without a video before it is no case. Raises ValueError if
-    there is no case.
+    At most MOST_CASES cases are measured. A held-out video without a video before it is no case. Raises
+    NothingToLearnError if there is no case.
     """
     divide_part = divide_last if held_out == "last" else divide_new
     if part == "test":
@@ -65,7 +66,7 @@ def divide_last(videos: TagLists, catalog: int, generator: np.random.Generator) 
     lengths = np.diff(videos.starts)
     users = _drawn(np.flatnonzero(lengths > 1), generator)
     if not len(users):
-        raise ValueError("no user has a video to hold out and one before it")
+        raise NothingToLearnError("no user has a video to hold out and one before it")
     kept = lengths.copy()
     kept[users] -= 1
     training = _heads(videos, kept)
@@ -88,7 +89,7 @@ def divide_new(videos: TagLists, catalog: int, generator: np.random.Generator) -
     lengths = before[:-1] - before[videos.starts[users]]  # (interactions,)
     positions = _drawn(np.flatnonzero(~kept & (lengths > 0)), generator)
     if not len(positions):
-        raise ValueError("no user has a new video and another before it")
+        raise NothingToLearnError("no user has a new video and another before it")
     training = TagLists(before[videos.starts], videos.tag_rows[kept])
     histories = _heads(training.only(users[positions]), lengths[positions])
     cases = Cases(users[positions], histories, videos.tag_rows[positions], np.flatnonzero(is_new))

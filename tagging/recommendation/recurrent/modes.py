@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tagging.errors import NothingToLearnError
 from tagging.ragged import TagLists, starts_of
 from tagging.recommendation.split import Cases
 from tagging.types import Indices
@@ -33,12 +34,12 @@ class UserDivision:
 
 
 def divide_users(videos: TagLists, catalog: int, generator: np.random.Generator) -> UserDivision:
-    """Hold out users with two videos or more. Raises ValueError if there is none, or no other user."""
+    """Hold out users with two videos or more. Raises NothingToLearnError if there is none, or no other user."""
     able = generator.permutation(np.flatnonzero(np.diff(videos.starts) > 1))
     users = np.sort(able[: max(1, round(HELD_OUT * len(able)))])
     others = np.setdiff1d(np.arange(len(videos)), users)
     if not len(users) or not len(others):
-        raise ValueError("no user can be held out: expected two users with two videos or more")
+        raise NothingToLearnError("no user can be held out: expected two users with two videos or more")
     held_out = videos.only(users)
     modes = {name: _mode(held_out, users, share, catalog) for name, share in KNOWN.items()}
     return UserDivision(videos.only(others), modes)

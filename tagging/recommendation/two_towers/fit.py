@@ -91,7 +91,7 @@ def divided(interactions: Interactions, videos: int, holdout: HoldoutEntry) -> D
     """Divide interactions as a model states it. Raises InvalidManifestError if nothing can be held out."""
     try:
         return divide(interactions.videos, videos, holdout.held_out, holdout.part, holdout.seed)
-    except ValueError as error:
+    except NothingToLearnError as error:
         raise InvalidManifestError(f"nothing can be held out: {error}", "give users with more videos") from error
 
 

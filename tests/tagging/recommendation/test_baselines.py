@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pytest
 
 from tagging.ragged import TagLists
 from tagging.recommendation.baselines import ItemNeighbours, Popularity, TextProfile
@@ -41,3 +42,10 @@ def test_a_text_profile_prefers_titles_with_words_of_the_last_videos() -> None:
     assert scores[1, 1] > scores[1, 0] > 0
     assert scores[:, 2].tolist() == [0, 0, 0]
     assert scores[2].tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("texts", [["", ""], ["one", "two"], ["one"]])
+def test_texts_without_a_common_word_are_equally_near(texts: list[str]) -> None:
+    candidates = np.arange(len(texts))
+    scores = TextProfile(texts).scores(TagLists.of([[0]]), candidates)
+    assert scores.tolist() == [[0.0] * len(texts)]

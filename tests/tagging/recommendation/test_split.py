@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tagging.errors import NothingToLearnError
 from tagging.ragged import TagLists
 from tagging.recommendation import split
 from tagging.recommendation.split import Division, HeldOut, divide
@@ -78,5 +79,5 @@ def test_another_seed_draws_other_new_videos() -> None:
 
 @pytest.mark.parametrize("held_out", ["last", "new"])
 def test_sequences_of_one_video_leave_nothing_to_measure(held_out: HeldOut) -> None:
-    with pytest.raises(ValueError, match="no user has"):
+    with pytest.raises(NothingToLearnError, match="no user has"):
         divide(TagLists.of([[0], [1], []]), 3, held_out, "test", 1)

@@ -74,8 +74,10 @@ def test_the_difference_is_of_the_same_seed() -> None:
     assert row["coverage"] == "11 ± 3"
 
 
-def test_interactions_without_anything_to_learn_are_one_clear_error(tables: Path) -> None:
-    write_rows(tables / "short.jsonl", [{"user_id": n, "videos": [f"v{n}", f"v{n + 1}"]} for n in range(3)])
+@pytest.mark.parametrize("length", [1, 2])
+def test_interactions_without_anything_to_learn_are_one_clear_error(length: int, tables: Path) -> None:
+    rows = [{"user_id": n, "videos": [f"v{n + offset}" for offset in range(length)]} for n in range(3)]
+    write_rows(tables / "short.jsonl", rows)
     for table in sequences_tables():
         with pytest.raises(InvalidManifestError, match=r"short\.jsonl: "):
             sequences_benchmark(catalog(), tables / "short.jsonl", [table], "test", [1], RecurrentConfig(), Silent())
