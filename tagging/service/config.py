@@ -201,8 +201,10 @@ class ListenConfig(Branch):
     clients: Path | None = None  # read again when it changes
     message_bytes: PositiveInt = 32 * 2**20  # the largest request
     header_bytes: Annotated[int, Field(ge=1024)] = 8 * 2**10  # metadata of a call
-    # Concurrent calls. A client that uses all of them is refused a call now and then (UNAVAILABLE), because it counts
-    # a call as ended before the server does. RFC 9113 recommends at least 100.
+    # Concurrent calls. A client that makes more is refused many of them (UNAVAILABLE), because it counts a call as
+    # ended before the server does: a retry policy mends that (protos/README.md). gRPC can be told to count as clients
+    # do, but then calls that are opened and reset at once keep others from being answered. RFC 9113 recommends at
+    # least 100.
     streams_per_connection: PositiveInt = 100
     connections: PositiveInt = 256
 

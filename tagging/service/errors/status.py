@@ -88,6 +88,18 @@ def status_of(error: Exception) -> Status:
     return _status(code, error.message, _details(error, reason_of(known), code))
 
 
+def pushback_ms(status: Status) -> int | None:
+    """Return the retry delay of a status, which gRPC's clients keep when they retry by a policy; None: it has none.
+
+    They read it from the trailing metadata grpc-retry-pushback-ms (gRPC proposal A6), not from the details.
+    """
+    for detail in status.details:
+        retry = RetryInfo()
+        if detail.Unpack(retry):
+            return int(retry.retry_delay.ToMilliseconds())
+    return None
+
+
 def reason_of(kind: type[errors.VideotagError]) -> str:
     """Return the reason of an error class, such as MEDIA_TOO_BIG for MediaTooBigError."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__.removesuffix("Error")).upper()

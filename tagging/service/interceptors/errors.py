@@ -7,20 +7,25 @@ the Python exception.
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import grpc
 from google.protobuf.message import DecodeError
+from google.rpc.status_pb2 import Status
+from grpc import StatusCode
 from grpc_status import rpc_status
 
 from tagging import concurrency
 from tagging.errors import InvalidRequestError, VideotagError
-from tagging.service.errors.status import status_of
+from tagging.service.errors.status import pushback_ms, status_of
 from tagging.service.interceptors.wrap import Context, Continuation, Handler, can_wrap, with_raw_requests, wrap
 from tagging.service.observe.call import note_error
 
 logger = logging.getLogger(__name__)
+
+PUSHBACK = "grpc-retry-pushback-ms"
 
 
 class ErrorInterceptor(grpc.aio.ServerInterceptor):
@@ -97,10 +102,26 @@ async def _abort(method: str, error: Exception, context: Context) -> None:
     if not isinstance(error, VideotagError):
         logger.error("a call failed with an unexpected error", exc_info=error, extra={"call": method})
     try:
-        await context.abort_with_status(rpc_status.to_status(status_of(error)))
+        await context.abort_with_status(_answer(status_of(error)))
     except grpc.aio.AbortError as aborted:
         context.add_done_callback(partial(release_frames, aborted))  # type: ignore[arg-type]
         raise
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer(grpc.Status):
+    """A status as gRPC sends it."""
+
+    code: StatusCode
+    details: str
+    trailing_metadata: tuple[tuple[str, str | bytes], ...]
+
+
+def _answer(status: Status) -> _Answer:
+    packed = rpc_status.to_status(status)
+    delay_ms = pushback_ms(status)
+    pushback = () if delay_ms is None else ((PUSHBACK, str(delay_ms)),)
+    return _Answer(packed.code, packed.details, (*(packed.trailing_metadata or ()), *pushback))
 
 
 def release_frames(error: BaseException, _: object = None) -> None:
