@@ -201,11 +201,11 @@ class ListenConfig(Branch):
     clients: Path | None = None  # read again when it changes
     message_bytes: PositiveInt = 32 * 2**20  # the largest request
     header_bytes: Annotated[int, Field(ge=1024)] = 8 * 2**10  # metadata of a call
-    # Concurrent calls. A client that makes more is refused many of them (UNAVAILABLE), because it counts a call as
-    # ended before the server does: a retry policy mends that (protos/README.md). gRPC can be told to count as clients
-    # do, but then calls that are opened and reset at once keep others from being answered. RFC 9113 recommends at
-    # least 100.
-    streams_per_connection: PositiveInt = 100
+    # Concurrent calls, enough for the bursts of a client: beyond them gRPC refuses calls as UNAVAILABLE, also those
+    # that wait in the client, since it counts a call as ended before the server does. Below them, admission refuses
+    # what is too much, with a retry delay. gRPC could count as clients do (grpc.http.overload_protection=0), but then
+    # one connection that opens and resets 20,000 calls at once keeps the others waiting for seconds.
+    streams_per_connection: PositiveInt = 1000
     connections: PositiveInt = 256
 
 
