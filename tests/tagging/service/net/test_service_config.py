@@ -75,30 +75,30 @@ async def test_a_burst_beyond_the_streams_of_a_connection_is_answered_with_the_s
 
 
 async def test_an_overloaded_call_is_repeated_after_the_delay_that_the_service_asks_for() -> None:
-    delays_s, asked_at = [0.05, 0.4], []
+    delays_s, call_times = [0.05, 0.4], []
 
     async def tag(_: str) -> None:
-        asked_at.append(asyncio.get_running_loop().time())
+        call_times.append(asyncio.get_running_loop().time())
         if delays_s:
             raise OverloadedError("64 wait", "", delays_s.pop())
 
     async with connected(tag, SERVICE_CONFIG) as stub:
         assert await code_of(stub, "v") == StatusCode.OK
-    assert len(asked_at) == 3
-    assert asked_at[1] - asked_at[0] >= 0.4  # the policy's own delay is at most 0.24 s
+    assert len(call_times) == 3
+    assert call_times[1] - call_times[0] >= 0.4  # the policy's own delay is at most 0.24 s
 
 
 async def test_a_call_that_waiting_does_not_help_is_made_once() -> None:
-    asked = []
+    calls: list[str] = []
 
     async def tag(video_id: str) -> None:
-        asked.append(video_id)
+        calls.append(video_id)
         raise InvalidRequestError("no title")
 
     async with connected(tag, SERVICE_CONFIG) as stub:
         with pytest.raises(grpc.aio.AioRpcError) as raised:
             await stub.TagVideo(pb.TagVideoRequest(video_id="v"))
-    assert asked == ["v"]
+    assert calls == ["v"]
     metadata = raised.value.trailing_metadata()
     assert metadata is not None
     assert PUSHBACK not in metadata
