@@ -2,7 +2,7 @@
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Annotated, ClassVar, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -258,13 +258,32 @@ class CallsConfig(Branch):
 
 
 class ModelServiceConfig(Branch):
-    """Configuration of any service of one model (service/model_server.py), as in the tagging service's."""
+    """Configuration of any service of one model (service/model_server.py), as in the tagging service's.
+
+    Each service has default ports of its own, on loopback, so that all run on one machine.
+    """
+
+    port: ClassVar[int]
+    metrics_port: ClassVar[int]
 
     listen: ListenConfig = ListenConfig()
     admission: CallsConfig = CallsConfig()
     drain_s: PositiveFloat = 30.0
     database: DatabaseConfig = DatabaseConfig()
     observe: ObserveConfig = ObserveConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in_ports(cls, tree: object) -> object:
+        metrics = {"listen": f"127.0.0.1:{cls.metrics_port}"}
+        return _filled(tree, {"listen": {"address": f"127.0.0.1:{cls.port}"}, "observe": {"metrics": metrics}})
+
+
+def _filled(tree: object, defaults: object) -> object:
+    """Return tables with the defaults that they lack; anything else is left to the validation."""
+    if not isinstance(tree, dict) or not isinstance(defaults, dict):
+        return tree
+    return defaults | {key: _filled(value, defaults.get(key)) for key, value in tree.items()}
 
 
 def read_service_config(path: Path | None) -> ServiceConfig:
