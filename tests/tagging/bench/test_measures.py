@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tagging.bench import decode, encoders, growth, ingest, loop, search, start, title, training
+from tagging.bench import decode, encoders, growth, ingest, loop, loop_models, search, start, title, training
 from tagging.bench.figure import Figure
 from tagging.errors import InvalidConfigError, InvalidMediaError, VideotagError
 from tests.support.corpora import write_rows
@@ -153,9 +153,11 @@ def test_a_training_step_is_measured_against_encoding(tiny_bundle: Path, make_pl
 @pytest.mark.slow
 @pytest.mark.skipif(not EXTRAS, reason="needs the extras clip and vggish")
 def test_both_sides_of_the_loop_tag_the_same_clips_with_the_same_weights(
-    tiny_bundle: Path, make_plan: MakePlan
+    tiny_bundle: Path, make_plan: MakePlan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    figure = only(loop.measure(make_plan(tiny_bundle)))
+    for name, size in {"LABELLED": 40, "LAYERS": 1}.items():
+        monkeypatch.setattr(loop_models, name, size)
+    figure = only(loop.measure(make_plan(tiny_bundle, sizes=replace(TINY, clips=1))))
     assert column(figure, "side") == ["loop", "videotag"]
     assert all(peak > 200 for peak in column(figure, "peak MiB") if isinstance(peak, int))
     assert all(rate > 0 for rate in column(figure, "videos/s") if isinstance(rate, float))
