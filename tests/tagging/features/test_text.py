@@ -1,8 +1,6 @@
 import gc
 import json
 import shutil
-import subprocess
-import sys
 import weakref
 from pathlib import Path
 from typing import Any
@@ -160,19 +158,3 @@ def test_a_checkpoint_without_a_tensor_is_refused_and_not_initialised_at_random(
     save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(ArtifactMismatchError, match="lacks tensors"):
         SentenceTransformerEncoder(folder, max_tokens=64, batch_size=3)
-
-
-@pytest.mark.slow
-def test_loading_and_encoding_print_nothing_and_change_no_global_settings(minilm: Path) -> None:
-    code = (
-        "import logging, os\n"
-        "from pathlib import Path\n"
-        "before = dict(os.environ)\n"
-        "from tagging.features.text import SentenceTransformerEncoder\n"
-        f"encoder = SentenceTransformerEncoder(Path({str(minilm)!r}), 256, 2)\n"
-        "encoder.token_counts(['word ' * 2000]); encoder.encode(['one', 'two', 'three'])\n"
-        "print(logging.root.handlers, os.environ == before)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stderr == ""
-    assert done.stdout == "[] True\n"

@@ -1,4 +1,7 @@
-"""Compatibility of torchvision with torch. Each case runs in a process of its own: an import cannot be undone."""
+"""Compatibility of torchvision with torch. Each case runs in a process of its own: an import cannot be undone.
+
+test_quiet_loading.py imports the model libraries after a repair.
+"""
 
 import subprocess
 import sys
@@ -11,11 +14,11 @@ def run(code: str) -> str:
     return done.stdout.strip()
 
 
-def test_the_model_libraries_import_after_the_repair_and_a_second_repair_does_nothing() -> None:
+def test_torchvision_imports_after_the_repair_and_a_second_repair_does_nothing() -> None:
     out = run(
         "from tagging.features.torchvision_compat import repair_torchvision as repair\n"
         "repair(); import torchvision; repair()\n"
-        "import sys, open_clip, sentence_transformers\n"
+        "import sys\n"
         "from torchvision.transforms import v2\n"
         "import torch\n"
         "print(v2.Resize(2)(torch.ones(3, 4, 4)).shape == (3, 2, 2), torchvision is sys.modules['torchvision'])"
