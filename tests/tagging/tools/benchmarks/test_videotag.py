@@ -31,13 +31,13 @@ backend = "none"
 def test_videotag_is_trained_once_and_writes_its_predictions_next_to_the_baselines(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(videotag, "_videotag", videotag_here)
     write_split(read_dataset("youtube", write_youtube(tmp_path / "y.parquet")), tmp_path / "bench")
     folder = BenchmarkFolder(tmp_path / "bench")
     (tmp_path / "c.toml").write_text(CONFIG)
     arguments = [str(folder.root), "--config", str(tmp_path / "c.toml"), "--features", str(tmp_path / "store")]
     run_tools("benchmarks", "ours", *arguments, "--test", "unseen")
     manifest = (folder.root / "bundle" / "manifest.json").read_bytes()
-    monkeypatch.setattr(videotag, "_videotag", videotag_here)
     run_tools("benchmarks", "ours", *arguments)
     assert (folder.root / "bundle" / "manifest.json").read_bytes() == manifest
     for test in ("unseen", "seen"):
