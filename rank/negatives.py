@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from tagging.config.rank import NegativesConfig
-from tagging.ragged import TagLists, WeightedRows, positions_of
+from tagging.ragged import Ragged, WeightedRows, positions_of
 
 Rows = NDArray[np.int64]
 WALKS_PER_NEGATIVE = 4  # many walks end next to where they began
@@ -41,7 +41,7 @@ class NegativeSampler:
         known: sparse.csr_array,
         excluded: sparse.csr_array,
         edges: sparse.csr_array,
-        recalled: TagLists | None,
+        recalled: Ragged | None,
         config: NegativesConfig,
     ) -> None:
         """

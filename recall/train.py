@@ -23,7 +23,7 @@ from recall.train_batch import Batch, TrainingVideos
 from tagging.config.random_streams import Stream
 from tagging.config.recall import RecallModelConfig
 from tagging.progress import Progress
-from tagging.ragged import TagLists
+from tagging.ragged import Ragged
 from tagging.torch_tools import RowAdagrad, modality_dropout, require_finite
 from tagging.types import MODALITIES, PASSAGE_SOURCES, FloatRows, Indices, VideoEmbeddings
 
@@ -73,7 +73,7 @@ class ModelInputs:
 
 
 def fit_recall_model(
-    inputs: ModelInputs, tags: TagLists, uploaders: Indices, config: RecallModelConfig, seed: int, progress: Progress
+    inputs: ModelInputs, tags: Ragged, uploaders: Indices, config: RecallModelConfig, seed: int, progress: Progress
 ) -> RecallModel:
     """Train the recall model on the n videos of `inputs.rows`.
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from recall.model import Views
 from tagging.config.recall import RecallModelConfig
 from tagging.errors import NothingToLearnError
-from tagging.ragged import TagLists
+from tagging.ragged import Ragged
 from tagging.types import FloatRows, Indices
 
 
@@ -37,14 +37,14 @@ class TrainingVideos:
 
     @classmethod
     def of(
-        cls, videos: Views, tags: Views, lists: TagLists, uploaders: Indices, config: RecallModelConfig
+        cls, videos: Views, tags: Views, lists: Ragged, uploaders: Indices, config: RecallModelConfig
     ) -> "TrainingVideos":
         """Index the videos; lists: catalog rows of each video; uploaders: (V,) equal numbers for one uploader.
 
         Raises NothingToLearnError if no tag is used by config.least_uploaders uploaders.
         """
-        ones = np.ones(len(lists.tag_rows), np.float32)
-        known = sparse.csr_matrix((ones, lists.tag_rows, lists.starts), shape=(len(videos), len(tags)))
+        ones = np.ones(len(lists.values), np.float32)
+        known = sparse.csr_matrix((ones, lists.values, lists.starts), shape=(len(videos), len(tags)))
         _, number = np.unique(uploaders, return_inverse=True)
         by_uploader = sparse.csr_matrix((np.ones(len(number)), (number, np.arange(len(number))))) @ known
         labels = np.flatnonzero(by_uploader.getnnz(axis=0) >= config.least_uploaders)

@@ -1,6 +1,6 @@
 """Ragged arrays: lists of different lengths packed into one array, list n at values[starts[n]:starts[n + 1]].
 
-`TagLists` holds the tags of videos, `Tokens` what rankers read of them.
+`Ragged` has lists of whole numbers, such as the tags of videos or the videos of users; `Tokens` has what rankers read.
 """
 
 from collections.abc import Sequence
@@ -35,33 +35,33 @@ def positions_of(starts: Indices, rows: Indices) -> Indices:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class TagLists:
-    """The tags of V labelled videos, as rows of the catalog: video v has tag_rows[starts[v]:starts[v + 1]]."""
+class Ragged:
+    """Lists of whole numbers, such as the catalog rows of videos' tags: list n is values[starts[n]:starts[n + 1]]."""
 
-    starts: Indices  # (V + 1,) rising from 0
-    tag_rows: Indices  # (pairs,)
+    starts: Indices  # (n + 1,) rising from 0
+    values: Indices  # (items,)
 
     def __post_init__(self) -> None:
-        if not len(self.starts) or self.starts[0] != 0 or self.starts[-1] != len(self.tag_rows):
-            raise ValueError(f"starts {self.starts.shape} do not span {len(self.tag_rows)} tag rows")
+        if not len(self.starts) or self.starts[0] != 0 or self.starts[-1] != len(self.values):
+            raise ValueError(f"starts {self.starts.shape} do not span {len(self.values)} values")
 
     def __len__(self) -> int:
         return len(self.starts) - 1
 
     @classmethod
-    def of(cls, lists: Sequence[Sequence[int] | Indices]) -> "TagLists":
-        """Pack one list of catalog rows per video; a list may be empty."""
-        rows = [np.asarray(tag_rows, np.int64) for tag_rows in lists]
-        return cls(starts_of([len(tag_rows) for tag_rows in rows]), np.concatenate([np.zeros(0, np.int64), *rows]))
+    def of(cls, lists: Sequence[Sequence[int] | Indices]) -> "Ragged":
+        """Pack lists; each may be empty."""
+        rows = [np.asarray(values, np.int64) for values in lists]
+        return cls(starts_of([len(values) for values in rows]), np.concatenate([np.zeros(0, np.int64), *rows]))
 
-    def at(self, video_row: int) -> Indices:
-        """Return the tags (n,) of one video."""
-        return self.tag_rows[self.starts[video_row] : self.starts[video_row + 1]]
+    def at(self, row: int) -> Indices:
+        """Return the values of one list."""
+        return self.values[self.starts[row] : self.starts[row + 1]]
 
-    def only(self, video_rows: Indices) -> "TagLists":
-        """Return the lists of some of the videos, in the order of `video_rows`; repeats are allowed."""
-        lengths = lengths_of(self.starts, video_rows)
-        return TagLists(starts_of(lengths), self.tag_rows[positions_of(self.starts, video_rows)])
+    def only(self, rows: Indices) -> "Ragged":
+        """Return some of the lists, in the order of `rows`; repeats are allowed."""
+        lengths = lengths_of(self.starts, rows)
+        return Ragged(starts_of(lengths), self.values[positions_of(self.starts, rows)])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

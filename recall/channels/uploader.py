@@ -34,7 +34,7 @@ class UploaderTags(UneditedChannel):
         return [row for row in rows if row not in query.left_out]
 
     def _recall(self, video_rows: Sequence[int]) -> ChannelTags:
-        tags, counts = np.unique(self._table.tags_of(np.array(video_rows)).tag_rows, return_counts=True)
+        tags, counts = np.unique(self._table.tags_of(np.array(video_rows)).values, return_counts=True)
         best = top_k(counts, tags, self._limit)
         scores = (counts[best] / (len(video_rows) + 1)).astype(np.float32)
         videos = len(video_rows)

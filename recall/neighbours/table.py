@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
-from tagging.ragged import TagLists
+from tagging.ragged import Ragged
 from tagging.types import Indices
 
 
@@ -22,7 +22,7 @@ class LabelledTable:
         titles: Sequence[str],
         uploader_ids: Sequence[str | None],
         uploaders: Indices,
-        tags: TagLists,
+        tags: Ragged,
     ) -> None:
         """uploaders: (V,) equal numbers for videos of one uploader"""
         self._base = len(tags)
@@ -38,11 +38,11 @@ class LabelledTable:
         """Return the number of rows, removed videos included."""
         return self._base + len(self._added_tags)
 
-    def tags_of(self, rows: Indices) -> TagLists:
+    def tags_of(self, rows: Indices) -> Ragged:
         """Return the tags of n rows, in their order."""
         if (rows < self._base).all():
             return self._base_tags.only(rows)
-        return TagLists.of(
+        return Ragged.of(
             [
                 self._base_tags.at(row) if row < self._base else self._added_tags[row - self._base]
                 for row in rows.tolist()

@@ -50,7 +50,7 @@ def vote(
     possible = weights[first_of_uploader].sum()
 
     lists = table.tags_of(rows)
-    tags, lengths = lists.tag_rows, np.diff(lists.starts)
+    tags, lengths = lists.values, np.diff(lists.starts)
     if not len(tags):
         return np.zeros(0, np.int64), np.zeros(0, np.float32)
     tag_rows, slots = np.unique(tags, return_inverse=True)

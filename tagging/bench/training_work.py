@@ -11,7 +11,7 @@ from rank.train import RankData, train_ranker
 from tagging.bert import Bert, BertShape
 from tagging.config.rank import RankerConfig
 from tagging.progress import Silent
-from tagging.ragged import TagLists, Tokens
+from tagging.ragged import Ragged, Tokens
 
 TITLE_TOKENS, NAME_TOKENS = 16, 4
 FRAMES, FRAME_WIDTH = 16, 64
@@ -41,7 +41,7 @@ class TrainingWork:
 
     def train(self, config: RankerConfig, steps: int, seed: int) -> None:
         """Train for `steps` steps; `config.epochs` must ask for fewer."""
-        nothing = TagLists(np.zeros(self.known.shape[0] + 1, np.int64), np.zeros(0, np.int64))
+        nothing = Ragged(np.zeros(self.known.shape[0] + 1, np.int64), np.zeros(0, np.int64))
         edges = sparse.csr_array((self.known.shape[1], self.known.shape[1]))
         sampler = NegativeSampler(self.known, self.known, edges, nothing, config.negatives)
         config = config.model_copy(update={"least_steps": steps})

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from tagging.files.tables import numbers, read_table
-from tagging.ragged import TagLists
+from tagging.ragged import Ragged
 from tagging.types import VideoRef
 
 
@@ -21,7 +21,7 @@ class LabelledVideos:
     ids: tuple[str, ...]
     titles: tuple[str, ...]
     uploader_ids: tuple[str | None, ...]
-    tags: TagLists
+    tags: Ragged
 
     def __post_init__(self) -> None:
         lengths = {len(self.ids), len(self.titles), len(self.uploader_ids), len(self.tags)}
@@ -29,7 +29,7 @@ class LabelledVideos:
             raise ValueError(f"columns of different lengths: {sorted(lengths)}")
 
     @classmethod
-    def of(cls, videos: Sequence[VideoRef], tags: TagLists) -> "LabelledVideos":
+    def of(cls, videos: Sequence[VideoRef], tags: Ragged) -> "LabelledVideos":
         return cls(
             tuple(video.video_id for video in videos),
             tuple(video.title for video in videos),
@@ -57,7 +57,7 @@ class LabelledVideos:
                 "video_id": pa.array(self.ids, pa.string()),
                 "title": pa.array(self.titles, pa.string()),
                 "uploader_id": pa.array(self.uploader_ids, pa.string()),
-                "tag_rows": pa.LargeListArray.from_arrays(starts, pa.array(self.tags.tag_rows, pa.int32())),
+                "tag_rows": pa.LargeListArray.from_arrays(starts, pa.array(self.tags.values, pa.int32())),
             }
         )
         pq.write_table(table, path)
@@ -71,7 +71,7 @@ class LabelledVideos:
             ids=tuple(table["video_id"].to_pylist()),
             titles=tuple(table["title"].to_pylist()),
             uploader_ids=tuple(table["uploader_id"].to_pylist()),
-            tags=TagLists(starts, numbers(lists.values).astype(np.int64)),
+            tags=Ragged(starts, numbers(lists.values).astype(np.int64)),
         )
 
 

@@ -91,5 +91,5 @@ def tags_by_use(video_row: int, recall_stage: RecallStage) -> tuple[str, ...]:
     """Return the names of the tags of a labelled video that voted, the most used first."""
     catalog = recall_stage.catalog
     tags = recall_stage.tags_of(np.array([video_row]))
-    rows = dict.fromkeys(tags.tag_rows.tolist())  # two of them may be merged
+    rows = dict.fromkeys(tags.values.tolist())  # two of them may be merged
     return tuple(catalog.names[row] for row in sorted(rows, key=lambda row: (-catalog.counts[row], row)))

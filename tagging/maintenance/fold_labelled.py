@@ -50,7 +50,7 @@ def fold_labelled(bundle: Path, log: Path, out: Path, progress: Progress, *, cre
     with atomic_folder(out) as folder:
         labelled = _labelled_videos(recall_stage)
         labelled.save(folder / "videos.parquet")
-        counts = np.bincount(labelled.tags.tag_rows, minlength=len(parts.catalog)).astype(np.int64)
+        counts = np.bincount(labelled.tags.values, minlength=len(parts.catalog)).astype(np.int64)
         replace(parts.catalog, counts=counts).save(folder / "catalog.parquet")
         channels = {**manifest.channels, **_rebuild_indexes(folder, recall_stage, manifest, progress)}
         _write_texts(folder, recall_stage)
@@ -61,7 +61,7 @@ def fold_labelled(bundle: Path, log: Path, out: Path, progress: Progress, *, cre
         changed = {
             "created": created,
             "channels": channels,
-            "counts": {**manifest.counts, "videos": len(labelled.ids), "pairs": len(labelled.tags.tag_rows)},
+            "counts": {**manifest.counts, "videos": len(labelled.ids), "pairs": len(labelled.tags.values)},
             "foldings": [*manifest.foldings, folding],
         }
         written = BUNDLE.seal(folder, manifest.model_copy(update=changed))

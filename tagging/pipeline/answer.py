@@ -93,8 +93,8 @@ def evidence_of(candidates: Candidates, tag_rows: Indices, recall_stage: RecallS
         tags = recall_stage.tags_of(neighbours.video_rows)
         voters = np.repeat(np.arange(len(tags)), np.diff(tags.starts))
         counts: Counter[int] = Counter()
-        for position in np.flatnonzero(np.isin(tags.tag_rows, tag_rows)).tolist():
-            row, voter = int(tags.tag_rows[position]), voters[position]
+        for position in np.flatnonzero(np.isin(tags.values, tag_rows)).tolist():
+            row, voter = int(tags.values[position]), voters[position]
             if counts[row] < EVIDENCE_PER_CHANNEL:
                 counts[row] += 1
                 video, similarity = int(neighbours.video_rows[voter]), float(neighbours.similarities[voter])

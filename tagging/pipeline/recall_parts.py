@@ -101,7 +101,7 @@ class RecallParts:
         """Return the numbers of uploaders and labelled videos (N, 2) of each tag."""
         lengths = np.diff(self.labelled.tags.starts)
         uploaders = np.repeat(self.labelled.uploader_numbers(), lengths)
-        return uses_of(self.labelled.tags.tag_rows, uploaders, len(self.catalog))
+        return uses_of(self.labelled.tags.values, uploaders, len(self.catalog))
 
     @classmethod
     def load(cls, folder: Path, manifest: BundleManifest) -> "RecallParts":
@@ -110,7 +110,7 @@ class RecallParts:
         with artifact_errors(folder):
             catalog = TagCatalog.load(folder / "catalog.parquet")
             labelled = LabelledVideos.load(folder / "videos.parquet")
-            if len(labelled.tags.tag_rows) and labelled.tags.tag_rows.max() >= len(catalog):
+            if len(labelled.tags.values) and labelled.tags.values.max() >= len(catalog):
                 raise ValueError("videos.parquet names tags that catalog.parquet does not have")
             indexes = {
                 name: RowIndex.load(folder / "channels" / name, config.index, entry)

@@ -17,7 +17,7 @@ from tagging.bundle.manifest import BundleManifest
 from tagging.bundle.sealed import artifact_errors
 from tagging.config.recall import RecallConfig
 from tagging.pipeline.recall_parts import RecallParts, load_fusion
-from tagging.ragged import TagLists
+from tagging.ragged import Ragged
 from tagging.tags.catalog import TagCatalog
 from tagging.text.normalise import normalise
 from tagging.types import Candidates, ChannelTags, Indices, VideoEmbeddings
@@ -45,16 +45,16 @@ class CatalogState:
                 rows[form] = row
         return rows
 
-    def resolve(self, lists: TagLists) -> TagLists:
+    def resolve(self, lists: Ragged) -> Ragged:
         """Return the lists with merged tags redirected, without rows of tags that are younger than this state."""
-        known = lists.tag_rows < len(self.catalog)
+        known = lists.values < len(self.catalog)
         if not known.all():
             starts = np.concatenate([[0], np.cumsum(known)])[lists.starts]
-            lists = TagLists(starts, lists.tag_rows[known])
+            lists = Ragged(starts, lists.values[known])
         if not self.redirects:
             return lists
-        rows = [self.redirects.get(row, row) for row in lists.tag_rows.tolist()]
-        return TagLists(lists.starts, np.array(rows, np.int64))
+        rows = [self.redirects.get(row, row) for row in lists.values.tolist()]
+        return Ragged(lists.starts, np.array(rows, np.int64))
 
     def resolve_tags(self, tags: ChannelTags) -> ChannelTags:
         """Return a channel's tags, resolved as `resolve` does; a labelled video may vote for a younger tag."""
@@ -184,7 +184,7 @@ class RecallStage:
         """Return the tag that a labelled video votes for by each normalised spelling."""
         return self.tags.rows_by_spelling()
 
-    def tags_of(self, video_rows: Indices) -> TagLists:
+    def tags_of(self, video_rows: Indices) -> Ragged:
         """Return the current tags of labelled videos."""
         return self.tags.resolve(self.neighbour_store.table.tags_of(video_rows))
 
@@ -192,7 +192,7 @@ class RecallStage:
         """Return (n,) True for each of n labelled videos that has a tag."""
         tags = self.tags_of(video_rows)
         found = np.zeros(len(tags), np.bool_)
-        found[np.searchsorted(tags.starts, np.flatnonzero(tags.tag_rows == tag_row), side="right") - 1] = True
+        found[np.searchsorted(tags.starts, np.flatnonzero(tags.values == tag_row), side="right") - 1] = True
         return found
 
 

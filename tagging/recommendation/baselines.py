@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import sparse
 
-from tagging.ragged import TagLists
+from tagging.ragged import Ragged
 from tagging.types import FloatRows, Indices
 
 RECENCY = 0.7  # weight of a video of the history against the one after it
@@ -14,10 +14,10 @@ RECENCY = 0.7  # weight of a video of the history against the one after it
 class Popularity:
     """Videos by the number of users who watched them."""
 
-    def __init__(self, training: TagLists, catalog: int) -> None:
-        self._counts = np.bincount(training.tag_rows, minlength=catalog).astype(np.float32)
+    def __init__(self, training: Ragged, catalog: int) -> None:
+        self._counts = np.bincount(training.values, minlength=catalog).astype(np.float32)
 
-    def scores(self, histories: TagLists, candidates: Indices) -> FloatRows:
+    def scores(self, histories: Ragged, candidates: Indices) -> FloatRows:
         return np.tile(self._counts[candidates], (len(histories), 1))
 
 
@@ -27,9 +27,9 @@ class ItemNeighbours:
     The similarity of two videos is the cosine of their columns of users; the last videos of a history count most.
     """
 
-    def __init__(self, training: TagLists, catalog: int, recency: float = RECENCY) -> None:
-        ones = np.ones(len(training.tag_rows), np.float32)
-        users = sparse.csr_array((ones, training.tag_rows, training.starts), shape=(len(training), catalog))
+    def __init__(self, training: Ragged, catalog: int, recency: float = RECENCY) -> None:
+        ones = np.ones(len(training.values), np.float32)
+        users = sparse.csr_array((ones, training.values, training.starts), shape=(len(training), catalog))
         norms = np.sqrt(np.maximum(np.asarray(users.sum(axis=0)).ravel(), 1))
         scaled = users @ sparse.diags_array(1 / norms)
         similar = (scaled.T @ scaled).tolil()
@@ -37,7 +37,7 @@ class ItemNeighbours:
         self._similar = similar.tocsr()
         self._recency = recency
 
-    def scores(self, histories: TagLists, candidates: Indices) -> FloatRows:
+    def scores(self, histories: Ragged, candidates: Indices) -> FloatRows:
         profile = recent(histories, self._similar.shape[0], self._recency)
         return np.asarray((profile @ self._similar)[:, candidates].todense(), np.float32)
 
@@ -55,7 +55,7 @@ class TextProfile:
             self._rows = sparse.csr_array((len(texts), 1))
         self._recency = recency
 
-    def scores(self, histories: TagLists, candidates: Indices) -> FloatRows:
+    def scores(self, histories: Ragged, candidates: Indices) -> FloatRows:
         profile = recent(histories, self._rows.shape[0], self._recency) @ self._rows
         return np.asarray((profile @ self._rows[candidates].T).todense(), np.float32)
 
@@ -66,13 +66,13 @@ class Random:
     def __init__(self, generator: np.random.Generator) -> None:
         self._generator = generator
 
-    def scores(self, histories: TagLists, candidates: Indices) -> FloatRows:
+    def scores(self, histories: Ragged, candidates: Indices) -> FloatRows:
         return self._generator.random((len(histories), len(candidates)), np.float32)
 
 
-def recent(histories: TagLists, catalog: int, recency: float) -> sparse.csr_array:
+def recent(histories: Ragged, catalog: int, recency: float) -> sparse.csr_array:
     """Return (n, V) weights: recency^d of the video d places before the last of each history."""
     lengths = np.diff(histories.starts)
-    distance = np.repeat(histories.starts[1:], lengths) - 1 - np.arange(len(histories.tag_rows))
+    distance = np.repeat(histories.starts[1:], lengths) - 1 - np.arange(len(histories.values))
     weights = np.power(recency, distance).astype(np.float32)
-    return sparse.csr_array((weights, histories.tag_rows, histories.starts), shape=(len(histories), catalog))
+    return sparse.csr_array((weights, histories.values, histories.starts), shape=(len(histories), catalog))

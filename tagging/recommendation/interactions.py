@@ -15,7 +15,7 @@ from tagging.errors import InvalidManifestError
 from tagging.manifests.formats import read_rows
 from tagging.manifests.source import ManifestSource
 from tagging.manifests.values import FieldError, id_of, shown
-from tagging.ragged import TagLists
+from tagging.ragged import Ragged
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ class Interactions:
     """U users and their videos, as rows of a catalog of V videos."""
 
     user_ids: tuple[str, ...]  # U
-    videos: TagLists  # U lists of video rows in the order of watching, without repeats inside a user
+    videos: Ragged  # U lists of video rows in the order of watching, without repeats inside a user
 
     def __post_init__(self) -> None:
         if len(self.user_ids) != len(self.videos):
@@ -75,7 +75,7 @@ def read_interactions(path: Path, video_ids: Sequence[str]) -> Interactions:
         raise InvalidManifestError(f"{source}: no interactions", "give a table with the columns user_id and videos")
     if repeats:
         logger.warning("%s: %d repeated views count at their first place", source.name, repeats)
-    return Interactions(tuple(sequences), TagLists.of(list(sequences.values())))
+    return Interactions(tuple(sequences), Ragged.of(list(sequences.values())))
 
 
 def _parse(record: dict[str, Any]) -> tuple[str, list[str]]:

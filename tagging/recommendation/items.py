@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recall.model import dense_rows
-from tagging.ragged import TagLists
+from tagging.ragged import Ragged
 from tagging.tags.catalog import TagCatalog, build_catalog
 from tagging.text.normalise import normalise
 from tagging.text.words import split_words
@@ -36,7 +36,7 @@ FIELDS = (ID, TAGS, TAG_WORDS, WORDS, UPLOADER)
 class Items:
     """n videos by view."""
 
-    fields: Mapping[str, TagLists]  # n lists of rows of the field's table
+    fields: Mapping[str, Ragged]  # n lists of rows of the field's table
     dense: Mapping[str, FloatRows]  # (n, dim) rows; zeros where missing
     present: NDArray[np.bool_]  # (n, views), fields first
 
@@ -76,7 +76,7 @@ class Vocabulary:
             WORDS: [_rows(self.words, words_of(video.video.text)) for video in videos],
             UPLOADER: [_row(self.uploaders, video.video.uploader_id) for video in videos],
         }
-        fields = {name: TagLists.of(rows_of[name]) for name in self.sizes}
+        fields = {name: Ragged.of(rows_of[name]) for name in self.sizes}
         dense = {name: dense_rows(embeddings, name, dim) for name, dim in self.dims.items()}
         masks = [np.diff(lists.starts) > 0 for lists in fields.values()] + [rows.any(axis=1) for rows in dense.values()]
         return Items(fields, dense, np.stack(masks, axis=1))

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from tagging.config.recommendation import SequenceTraining
 from tagging.errors import NothingToLearnError
 from tagging.progress import Progress
-from tagging.ragged import TagLists
+from tagging.ragged import Ragged
 from tagging.recommendation.steps import Draws, Step, batches_by_length, last_windows
 from tagging.torch_tools import require_finite
 
@@ -28,7 +28,7 @@ Network = TypeVar("Network", bound=nn.Module)
 def train_on_sequences(
     build: Callable[[], Network],
     step_loss: Callable[[Network, Step], Tensor],
-    sequences: TagLists,
+    sequences: Ragged,
     videos: int,
     config: SequenceTraining,
     generator: np.random.Generator,
@@ -44,7 +44,7 @@ def train_on_sequences(
     users = np.flatnonzero(np.diff(sequences.starts) > 1)
     if not len(users):
         raise NothingToLearnError(f"none of {len(sequences)} users has two videos")
-    draws = Draws(np.bincount(sequences.tag_rows, minlength=videos), config.popularity, config.negatives)
+    draws = Draws(np.bincount(sequences.values, minlength=videos), config.popularity, config.negatives)
     lengths = np.minimum(np.diff(sequences.starts), config.history + 1)
     steps = max(1, round(config.epochs * lengths[users].sum() / config.batch))
     batches = batches_by_length(users, lengths, config.batch, generator)

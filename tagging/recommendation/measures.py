@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from recall.topk import top_k
-from tagging.ragged import TagLists
+from tagging.ragged import Ragged
 from tagging.recommendation.split import Cases
 from tagging.types import FloatRows, Indices
 
@@ -21,7 +21,7 @@ AT_ONCE = 512  # cases; their scores of 20,000 videos take 40 MB
 class Recommender(Protocol):
     """A system that scores videos for users."""
 
-    def scores(self, histories: TagLists, candidates: Indices) -> FloatRows:
+    def scores(self, histories: Ragged, candidates: Indices) -> FloatRows:
         """Return (n, m) scores of m candidate video rows for n users by their histories; higher is better."""
 
 
@@ -30,7 +30,7 @@ def recommended(recommender: Recommender, cases: Cases, top: int = TOP) -> Indic
 
     Of equal scores the lower row comes first.
     """
-    column_of = np.full(int(max(cases.candidates.max(), cases.histories.tag_rows.max())) + 1, -1)
+    column_of = np.full(int(max(cases.candidates.max(), cases.histories.values.max())) + 1, -1)
     column_of[cases.candidates] = np.arange(len(cases.candidates))
     found = np.full((len(cases), top), -1, np.int64)
     for start in range(0, len(cases), AT_ONCE):
@@ -38,7 +38,7 @@ def recommended(recommender: Recommender, cases: Cases, top: int = TOP) -> Indic
         histories = cases.histories.only(rows)
         scores = recommender.scores(histories, cases.candidates).astype(np.float32, copy=True)
         owner = np.repeat(np.arange(len(rows)), np.diff(histories.starts))
-        seen = column_of[histories.tag_rows]
+        seen = column_of[histories.values]
         scores[owner[seen >= 0], seen[seen >= 0]] = -np.inf
         for row, of_case in zip(rows.tolist(), scores, strict=True):
             best = top_k(of_case, cases.candidates, top)

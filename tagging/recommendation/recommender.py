@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tagging.ragged import TagLists
+from tagging.ragged import Ragged
 from tagging.recommendation.steps import last_windows, only_known
 from tagging.types import FloatRows, Indices
 
@@ -27,7 +27,7 @@ class VectorRecommender:
     history: int  # last videos of a user that are read
 
     @torch.inference_mode()
-    def users(self, histories: TagLists) -> FloatRows:
+    def users(self, histories: Ragged) -> FloatRows:
         """Return rows (n, D) of users; histories: n lists of one video row or more, of which the last count.
 
         Unknown videos are left out; zeros for a user without any other.
@@ -40,7 +40,7 @@ class VectorRecommender:
         users[has_any] = states[np.cumsum(mask.sum(axis=1))[has_any] - 1]
         return users
 
-    def scores(self, histories: TagLists, candidates: Indices) -> FloatRows:
+    def scores(self, histories: Ragged, candidates: Indices) -> FloatRows:
         """Return products (n, m) of users and videos; -inf for an unknown video."""
         vectors = self.vectors[candidates]
         products = self.users(histories) @ vectors.T

@@ -14,7 +14,7 @@ import numpy as np
 
 from tagging.config.random_streams import Stream
 from tagging.errors import NothingToLearnError
-from tagging.ragged import TagLists, starts_of
+from tagging.ragged import Ragged, starts_of
 from tagging.types import Indices
 
 HeldOut = Literal["last", "new"]
@@ -29,7 +29,7 @@ class Cases:
     """C questions to a recommender: the history of a user, and the video that the user watched next."""
 
     users: Indices  # (C,) rows
-    histories: TagLists  # C lists of video rows, each with a video or more
+    histories: Ragged  # C lists of video rows, each with a video or more
     targets: Indices  # (C,) video rows
     candidates: Indices  # (n,) rising rows of the videos that are ranked
 
@@ -44,11 +44,11 @@ class Cases:
 class Division:
     """Sequences to learn from and the cases to measure."""
 
-    training: TagLists  # U lists of video rows
+    training: Ragged  # U lists of video rows
     cases: Cases
 
 
-def divide(videos: TagLists, catalog: int, held_out: HeldOut, part: Part, seed: int) -> Division:
+def divide(videos: Ragged, catalog: int, held_out: HeldOut, part: Part, seed: int) -> Division:
     """Divide the sequences of U users over a catalog of V videos; the seed draws users or videos.
 
     At most MOST_CASES cases are measured. A held-out video without a video before it is no case. Raises
@@ -61,7 +61,7 @@ def divide(videos: TagLists, catalog: int, held_out: HeldOut, part: Part, seed: 
     return divide_part(learnt, catalog, np.random.default_rng([seed, Stream.RECOMMENDATION_VALIDATION]))
 
 
-def divide_last(videos: TagLists, catalog: int, generator: np.random.Generator) -> Division:
+def divide_last(videos: Ragged, catalog: int, generator: np.random.Generator) -> Division:
     """Hold out the last video of at most MOST_CASES users; all V videos are ranked."""
     lengths = np.diff(videos.starts)
     users = _drawn(np.flatnonzero(lengths > 1), generator)
@@ -70,29 +70,29 @@ def divide_last(videos: TagLists, catalog: int, generator: np.random.Generator) 
     kept = lengths.copy()
     kept[users] -= 1
     training = _heads(videos, kept)
-    targets = videos.tag_rows[videos.starts[users + 1] - 1]
+    targets = videos.values[videos.starts[users + 1] - 1]
     return Division(training, Cases(users, training.only(users), targets, np.arange(catalog)))
 
 
-def divide_new(videos: TagLists, catalog: int, generator: np.random.Generator) -> Division:
+def divide_new(videos: Ragged, catalog: int, generator: np.random.Generator) -> Division:
     """Hold out a share of the videos with a user; only they are ranked.
 
     The history of a case are the other videos before it.
     """
-    watched = np.unique(videos.tag_rows)
+    watched = np.unique(videos.values)
     size = max(1, round(NEW_SHARE * len(watched)))
     is_new = np.zeros(catalog, np.bool_)
     is_new[generator.permutation(watched)[:size]] = True
-    kept = ~is_new[videos.tag_rows]
+    kept = ~is_new[videos.values]
     before = starts_of(kept)  # (interactions + 1,) kept ones before each
     users = np.repeat(np.arange(len(videos)), np.diff(videos.starts))
     lengths = before[:-1] - before[videos.starts[users]]  # (interactions,)
     positions = _drawn(np.flatnonzero(~kept & (lengths > 0)), generator)
     if not len(positions):
         raise NothingToLearnError("no user has a new video and another before it")
-    training = TagLists(before[videos.starts], videos.tag_rows[kept])
+    training = Ragged(before[videos.starts], videos.values[kept])
     histories = _heads(training.only(users[positions]), lengths[positions])
-    cases = Cases(users[positions], histories, videos.tag_rows[positions], np.flatnonzero(is_new))
+    cases = Cases(users[positions], histories, videos.values[positions], np.flatnonzero(is_new))
     return Division(training, cases)
 
 
@@ -101,8 +101,8 @@ def _drawn(rows: Indices, generator: np.random.Generator) -> Indices:
     return np.sort(generator.permutation(rows)[:MOST_CASES])
 
 
-def _heads(lists: TagLists, lengths: Indices) -> TagLists:
+def _heads(lists: Ragged, lengths: Indices) -> Ragged:
     """Return the first `lengths` (n,) items of each of n lists."""
-    position = np.arange(len(lists.tag_rows)) - np.repeat(lists.starts[:-1], np.diff(lists.starts))
+    position = np.arange(len(lists.values)) - np.repeat(lists.starts[:-1], np.diff(lists.starts))
     kept = position < np.repeat(lengths, np.diff(lists.starts))
-    return TagLists(starts_of(lengths), lists.tag_rows[kept])
+    return Ragged(starts_of(lengths), lists.values[kept])

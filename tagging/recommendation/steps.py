@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tagging.ragged import TagLists, starts_of
+from tagging.ragged import Ragged, starts_of
 from tagging.types import Indices
 
 NO_NEGATIVE = -1e9  # logit; finite, as a user of a small catalog may have watched all that was drawn
@@ -90,17 +90,17 @@ class Draws:
         return generator.choice(len(self._shares), self._negatives, p=self._shares)
 
 
-def only_known(sequences: TagLists, known: NDArray[np.bool_]) -> TagLists:
+def only_known(sequences: Ragged, known: NDArray[np.bool_]) -> Ragged:
     """Return the sequences without the videos of which nothing is known; known: (V,)."""
-    kept = known[sequences.tag_rows]
-    return TagLists(starts_of(kept)[sequences.starts], sequences.tag_rows[kept])
+    kept = known[sequences.values]
+    return Ragged(starts_of(kept)[sequences.starts], sequences.values[kept])
 
 
-def last_windows(sequences: TagLists, most: int) -> tuple[Indices, NDArray[np.bool_]]:
+def last_windows(sequences: Ragged, most: int) -> tuple[Indices, NDArray[np.bool_]]:
     """Return the last `most` videos of each of B sequences: rows (B, T), 0 behind shorter ones, and the mask (B, T)."""
     lengths = np.minimum(np.diff(sequences.starts), most)
     column = np.arange(max(1, int(lengths.max(initial=0))))
     mask = column < lengths[:, None]
     rows = np.zeros(mask.shape, np.int64)
-    rows[mask] = sequences.tag_rows[((sequences.starts[1:] - lengths)[:, None] + column)[mask]]
+    rows[mask] = sequences.values[((sequences.starts[1:] - lengths)[:, None] + column)[mask]]
     return rows, mask

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tagging.ragged import TagLists
+from tagging.ragged import Ragged
 from tagging.tags.catalog import TagCatalog
 from tagging.tags.graph import TagGraph
 from tagging.tags.spelling import Difference, find_pairs, reduced_spelling
@@ -67,7 +67,7 @@ class AliasRule:
 
 
 def propose(
-    catalog: TagCatalog, tags: TagLists, uploaders: NDArray[np.integer], titles: Sequence[str], graph: TagGraph
+    catalog: TagCatalog, tags: Ragged, uploaders: NDArray[np.integer], titles: Sequence[str], graph: TagGraph
 ) -> list[Proposal]:
     """Propose aliases among the catalog's tags with evidence from V labelled videos, the most used tags first.
 
@@ -100,17 +100,17 @@ def propose(
     return found
 
 
-def _videos_of_tags(tags: TagLists, count: int) -> TagLists:
+def _videos_of_tags(tags: Ragged, count: int) -> Ragged:
     """Return the transpose: the videos of each tag, ascending."""
-    order = np.argsort(tags.tag_rows, kind="stable")
+    order = np.argsort(tags.values, kind="stable")
     videos = np.repeat(np.arange(len(tags)), np.diff(tags.starts))[order]
-    return TagLists(np.searchsorted(tags.tag_rows[order], np.arange(count + 1)), videos)
+    return Ragged(np.searchsorted(tags.values[order], np.arange(count + 1)), videos)
 
 
-def _uploaders_of_tags(tags: TagLists, count: int, uploaders: NDArray[np.integer]) -> NDArray[np.int64]:
+def _uploaders_of_tags(tags: Ragged, count: int, uploaders: NDArray[np.integer]) -> NDArray[np.int64]:
     """(count,) the number of uploaders of each tag."""
     names, owners = np.unique(uploaders, return_inverse=True)
-    used = np.unique(tags.tag_rows * len(names) + np.repeat(owners, np.diff(tags.starts)))
+    used = np.unique(tags.values * len(names) + np.repeat(owners, np.diff(tags.starts)))
     return np.bincount(used // max(len(names), 1), minlength=count)
 
 

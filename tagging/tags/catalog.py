@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from tagging.files.tables import numbers, read_table
-from tagging.ragged import TagLists
+from tagging.ragged import Ragged
 from tagging.text.normalise import normalise
 
 
@@ -123,7 +123,7 @@ def build_catalog(
     tags_of_videos: Iterable[Sequence[str]],
     min_count: int = 1,
     same_as: Mapping[str, str] = MappingProxyType({}),
-) -> tuple[TagCatalog, TagLists]:
+) -> tuple[TagCatalog, Ragged]:
     """Build the catalog of the raw tags of V videos, and each video's tags as catalog rows.
 
     A tag repeated on one video counts once; tags on fewer than min_count videos are left out.
@@ -155,7 +155,7 @@ def build_catalog(
         hidden=np.zeros(len(forms), np.bool_),
     )
     rows = [[row_of[form] for form in forms_of if form in row_of] for forms_of in per_video]
-    return catalog, TagLists.of(rows)
+    return catalog, Ragged.of(rows)
 
 
 def _before(form: str, spelling: tuple[str, int]) -> tuple[bool, int, str]:

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from scipy import sparse
 
-from tagging.ragged import TagLists, starts_of
+from tagging.ragged import Ragged, starts_of
 
 PAIRS_AT_ONCE = 4_000_000  # ordered pairs of one uploader's tags in memory at once while a graph is built
 
@@ -86,7 +86,7 @@ class TagGraph:
         return _symmetric_graph(tags, rows, others, videos, uploaders)
 
 
-def build_graph(tags: TagLists, tag_count: int, uploaders: NDArray[np.integer] | None = None) -> TagGraph:
+def build_graph(tags: Ragged, tag_count: int, uploaders: NDArray[np.integer] | None = None) -> TagGraph:
     """Build the graph of `tag_count` tags from the tags of V labelled videos.
 
     uploaders: (V,) equal for videos of one uploader; None: every video has a different uploader
@@ -99,7 +99,7 @@ def build_graph(tags: TagLists, tag_count: int, uploaders: NDArray[np.integer] |
     return _symmetric_graph(tag_count, rows, others, videos, np.ones_like(videos))
 
 
-def _chunks(tags: TagLists, owners: NDArray[np.integer]) -> list[NDArray[np.int64]]:
+def _chunks(tags: Ragged, owners: NDArray[np.integer]) -> list[NDArray[np.int64]]:
     """Split the videos by uploader into chunks of at most PAIRS_AT_ONCE pairs, not counting the pairs of the first
     uploader.
     """
@@ -111,7 +111,7 @@ def _chunks(tags: TagLists, owners: NDArray[np.integer]) -> list[NDArray[np.int6
 
 
 def _tag_pairs(
-    tags: TagLists, owners: NDArray[np.integer], videos: NDArray[np.int64]
+    tags: Ragged, owners: NDArray[np.integer], videos: NDArray[np.int64]
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
     """Return each uploader's pairs of tags, the lower row first, and how many of its videos among these have both."""
     sizes = np.diff(tags.starts)[videos]

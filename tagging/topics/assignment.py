@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tagging.ragged import TagLists, starts_of
+from tagging.ragged import Ragged, starts_of
 from tagging.topics.representation import HALVES, TopicRows, similarities
 from tagging.types import FloatRows
 
@@ -25,7 +25,7 @@ SETS = {"+".join(HALVES): (True, True), HALVES[0]: (True, False), HALVES[1]: (Fa
 class Assignments:
     """The topics of V videos, best first."""
 
-    topics: TagLists  # V lists of rows of topics
+    topics: Ragged  # V lists of rows of topics
     similarities: FloatRows  # (pairs,) cosine in [-1, 1], in their order
 
     def __len__(self) -> int:
@@ -34,7 +34,7 @@ class Assignments:
     def at(self, video: int) -> list[tuple[int, float]]:
         """Return the row and the similarity of each topic of a video."""
         span = slice(self.topics.starts[video], self.topics.starts[video + 1])
-        return list(zip(self.topics.tag_rows[span].tolist(), self.similarities[span].tolist(), strict=True))
+        return list(zip(self.topics.values[span].tolist(), self.similarities[span].tolist(), strict=True))
 
 
 def calibrate(
@@ -80,7 +80,7 @@ def assign(rows: TopicRows, centres: FloatRows, thresholds: Mapping[str, float])
         counts.append(np.bincount(videos, minlength=len(part)))
         topics.append(columns[order])
         found.append(cosines[videos, columns][order])
-    lists = TagLists(
+    lists = Ragged(
         starts_of(np.concatenate([np.zeros(0, np.int64), *counts])), np.concatenate([np.zeros(0, np.int64), *topics])
     )
     return Assignments(lists, np.concatenate([np.zeros(0, np.float32), *found]))

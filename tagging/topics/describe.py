@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tagging.config.topics import TopicsConfig
-from tagging.ragged import TagLists
+from tagging.ragged import Ragged
 from tagging.tags.catalog import TagCatalog
 from tagging.topics.assignment import Assignments
 from tagging.topics.model import Topic, TopicGroup
@@ -24,7 +24,7 @@ class ClusteredPool:
 
     pool: Pool
     catalog: TagCatalog
-    tags: TagLists  # V, rows of the catalog
+    tags: Ragged  # V, rows of the catalog
     nearest: Indices  # (V,) row of the nearest topic; -1 for a video of which nothing is known
     similarities: FloatRows  # (V,) to that topic
     assignments: Assignments  # V
@@ -41,7 +41,7 @@ def describe_topics(
     """Return the K topics; ids: K; groups: (K,) the group of each."""
     count = len(groups)
     names = videos.names_of(videos.nearest, count, config.names)
-    sizes = np.bincount(videos.assignments.topics.tag_rows, minlength=count)
+    sizes = np.bincount(videos.assignments.topics.values, minlength=count)
     rows = videos.pool.videos
     video_ids, titles = [row.video.video_id for row in rows], [row.video.title for row in rows]
     topics = []

@@ -123,7 +123,7 @@ def _counts(
         "topics": len(learnt.model.topics),
         "groups": len(learnt.model.groups),
         "tags": len(learnt.model.space.catalog),
-        "assignments": len(lists.tag_rows),
+        "assignments": len(lists.values),
         "videos_without_topic": topics_of[0],
         "videos_without_content": sum(not row.rows for row in embeddings),
         "videos_without_category": sum(not video.category for video in videos),

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from tagging.ragged import TagLists
+from tagging.ragged import Ragged
 from tagging.types import FloatRows, Indices
 
 
-def tag_frequencies(topics: Indices, count: int, tags: TagLists, tag_count: int) -> sparse.csr_array:
+def tag_frequencies(topics: Indices, count: int, tags: Ragged, tag_count: int) -> sparse.csr_array:
     """Return tf (K, N): the number of videos of each topic with each tag.
 
     topics: (V,) row of the one topic of each video; -1 for a video that is left out
@@ -24,7 +24,7 @@ def tag_frequencies(topics: Indices, count: int, tags: TagLists, tag_count: int)
     owners = np.repeat(topics, np.diff(tags.starts))
     kept = owners >= 0
     ones = np.ones(int(kept.sum()))
-    return sparse.csr_array((ones, (owners[kept], tags.tag_rows[kept])), shape=(count, tag_count))
+    return sparse.csr_array((ones, (owners[kept], tags.values[kept])), shape=(count, tag_count))
 
 
 def c_tf_idf(frequencies: sparse.csr_array) -> sparse.csr_array:

@@ -14,7 +14,7 @@ from tagging.config.random_streams import Stream
 from tagging.config.topics import MmoeConfig, TopicsConfig
 from tagging.errors import InvalidManifestError, NothingToLearnError
 from tagging.progress import Progress
-from tagging.ragged import TagLists
+from tagging.ragged import Ragged
 from tagging.tags.catalog import TagCatalog, build_catalog
 from tagging.text.normalise import normalise
 from tagging.topics.content import ContentRows, dims_of
@@ -61,7 +61,7 @@ class LearntSpace:
     """A space and the pool that it was learnt from."""
 
     space: TopicSpace
-    tags: TagLists  # V, rows of the catalog
+    tags: Ragged  # V, rows of the catalog
     rows: TopicRows  # V
 
 
@@ -95,7 +95,7 @@ def learn_space(pool: Pool, config: TopicsConfig, progress: Progress) -> LearntS
     return LearntSpace(TopicSpace(mmoe, catalog, vectors, means), tags, join(z, e, means))
 
 
-def pool_tasks(pool: Pool, catalog: TagCatalog, tags: TagLists, config: MmoeConfig) -> dict[str, Task]:
+def pool_tasks(pool: Pool, catalog: TagCatalog, tags: Ragged, config: MmoeConfig) -> dict[str, Task]:
     """Return the tasks of the mixture of experts, from coarse to fine."""
     return tasks_of(
         [video.category for video in pool.videos],
@@ -104,7 +104,7 @@ def pool_tasks(pool: Pool, catalog: TagCatalog, tags: TagLists, config: MmoeConf
     )
 
 
-def tag_lists(catalog: TagCatalog, tags: Sequence[Mapping[str, float]]) -> tuple[TagLists, NDArray[np.float64]]:
+def tag_lists(catalog: TagCatalog, tags: Sequence[Mapping[str, float]]) -> tuple[Ragged, NDArray[np.float64]]:
     """Return the catalog rows of the known tags of V videos, each once, and their confidences (pairs,)."""
     rows_of = catalog.rows_by_spelling
     found: list[dict[int, float]] = []
@@ -115,7 +115,7 @@ def tag_lists(catalog: TagCatalog, tags: Sequence[Mapping[str, float]]) -> tuple
             if row is not None:
                 rows[row] = max(confidence, rows.get(row, 0.0))
         found.append(rows)
-    lists = TagLists.of([list(rows) for rows in found])
+    lists = Ragged.of([list(rows) for rows in found])
     return lists, np.array([confidence for rows in found for confidence in rows.values()], np.float64)
 
 

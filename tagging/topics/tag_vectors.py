@@ -11,14 +11,14 @@ from scipy import sparse
 
 from tagging.config.recall import DeepWalkConfig
 from tagging.progress import Progress
-from tagging.ragged import TagLists
+from tagging.ragged import Ragged
 from tagging.tags.graph import build_graph
 from tagging.tags.graph_embedding import embed_tags
 from tagging.types import FloatRows, Indices
 
 
 def fit_tag_vectors(
-    tags: TagLists,
+    tags: Ragged,
     tag_count: int,
     uploaders: Indices,
     config: DeepWalkConfig,
@@ -29,18 +29,18 @@ def fit_tag_vectors(
     return embed_tags(build_graph(tags, tag_count, uploaders), config, generator, progress)
 
 
-def mean_tag_vectors(vectors: FloatRows, tags: TagLists, confidences: NDArray[np.floating] | None = None) -> FloatRows:
+def mean_tag_vectors(vectors: FloatRows, tags: Ragged, confidences: NDArray[np.floating] | None = None) -> FloatRows:
     """Return e (V, E); zeros for a video none of whose tags has a vector.
 
     vectors:     (N, E), zeros for a tag without a vector, which counts as if the video did not have it
     tags:        V lists of tag rows
     confidences: (pairs,) in [0, 1] of the tags, in their order; None: tags that people gave
     """
-    weights = np.ones(len(tags.tag_rows)) if confidences is None else np.asarray(confidences, np.float64)
-    if weights.shape != tags.tag_rows.shape:
-        raise ValueError(f"{len(tags.tag_rows)} tags, confidences {weights.shape}")
+    weights = np.ones(len(tags.values)) if confidences is None else np.asarray(confidences, np.float64)
+    if weights.shape != tags.values.shape:
+        raise ValueError(f"{len(tags.values)} tags, confidences {weights.shape}")
     # Among the tags that occur: a single video must not wait for a look at every tag of a large catalog.
-    used, columns = np.unique(tags.tag_rows, return_inverse=True)
+    used, columns = np.unique(tags.values, return_inverse=True)
     vectors = vectors[used]
     weights = weights * np.asarray(vectors.any(axis=1))[columns]
     mixing = sparse.csr_array((weights, columns, tags.starts), shape=(len(tags), len(used)))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tagging.ragged import TagLists, starts_of
+from tagging.ragged import Ragged, starts_of
 
 TAGS = "tags"
 
@@ -17,23 +17,23 @@ class Task:
     """The classes of V videos; a video has none where its label is missing."""
 
     classes: int
-    labels: TagLists  # V lists of classes
+    labels: Ragged  # V lists of classes
 
 
 def task_of_names(names: Sequence[str]) -> Task:
     """Return the task with a class for each distinct name of the V videos; "" is a missing label."""
     row_of = {name: row for row, name in enumerate(sorted({name for name in names if name}))}
-    return Task(len(row_of), TagLists.of([[row_of[name]] if name else [] for name in names]))
+    return Task(len(row_of), Ragged.of([[row_of[name]] if name else [] for name in names]))
 
 
-def task_of_tags(tags: TagLists, counts: NDArray[np.int64], most: int, least_videos: int) -> Task:
+def task_of_tags(tags: Ragged, counts: NDArray[np.int64], most: int, least_videos: int) -> Task:
     """Return the task whose classes are the `most` most used tags, each on `least_videos` videos or more.
 
     counts: (N,) videos of each tag, falling, as a catalog has them
     """
     classes = min(most, int((counts >= least_videos).sum()))
-    is_class = tags.tag_rows < classes
-    return Task(classes, TagLists(starts_of(is_class)[tags.starts], tags.tag_rows[is_class]))
+    is_class = tags.values < classes
+    return Task(classes, Ragged(starts_of(is_class)[tags.starts], tags.values[is_class]))
 
 
 def tasks_of(categories: Sequence[str], subcategories: Sequence[str], tags: Task) -> dict[str, Task]:

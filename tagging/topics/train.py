@@ -11,7 +11,7 @@ from recall.loss import LOSSES
 from tagging.config.topics import MmoeConfig
 from tagging.errors import NothingToLearnError
 from tagging.progress import Progress
-from tagging.ragged import TagLists
+from tagging.ragged import Ragged
 from tagging.topics.content import ContentRows
 from tagging.topics.loss import Pairs, multi_task_loss
 from tagging.topics.mmoe import Mmoe
@@ -76,7 +76,7 @@ def fit_mmoe(
     return model.eval().requires_grad_(False)
 
 
-def _pairs(labels: TagLists) -> Pairs:
+def _pairs(labels: Ragged) -> Pairs:
     """Return the rows and classes of a batch's labels."""
     rows: Indices = np.repeat(np.arange(len(labels)), np.diff(labels.starts))
-    return torch.from_numpy(rows), torch.from_numpy(labels.tag_rows)
+    return torch.from_numpy(rows), torch.from_numpy(labels.values)

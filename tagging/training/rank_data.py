@@ -21,7 +21,7 @@ from tagging.errors import NothingToLearnError
 from tagging.features.encode_texts import StoredTexts
 from tagging.features.weights import bert_folder
 from tagging.progress import Progress
-from tagging.ragged import TagLists, Tokens, starts_of
+from tagging.ragged import Ragged, Tokens, starts_of
 from tagging.tags.catalog import TagCatalog
 from tagging.tags.graph import TagGraph, build_graph
 from tagging.tags.graph_embedding import embed_tags
@@ -51,7 +51,7 @@ class RankTrainingData:
         config: RankerConfig,
         seed: int,
         progress: Progress,
-        recalled: TagLists | None = None,
+        recalled: Ragged | None = None,
         checkpoint: Path | None = None,
     ) -> TagScorer:
         """Train the towers and encode the catalog with them.
@@ -64,7 +64,7 @@ class RankTrainingData:
         encoder = TowerEncoder(towers, self.texts)
         return TagScorer(encoder, encoder.encode_tags(self.data.names, self.data.graph))
 
-    def negatives(self, config: NegativesConfig, recalled: TagLists | None = None) -> NegativeSampler:
+    def negatives(self, config: NegativesConfig, recalled: Ragged | None = None) -> NegativeSampler:
         """Return the negative sampler of a configuration; recalled: V, as in `train`."""
         return NegativeSampler(self.known, self.excluded, top_edges(self.edges, config.edges), recalled, config)
 
@@ -146,10 +146,10 @@ def tag_texts(catalog: TagCatalog) -> list[str]:
     ]
 
 
-def _known_tags(tags: TagLists, count: int) -> sparse.csr_array:
+def _known_tags(tags: Ragged, count: int) -> sparse.csr_array:
     """Return (V, N) True where the video has the tag."""
-    ones = np.ones(len(tags.tag_rows), np.bool_)
-    return sparse.csr_array((ones, tags.tag_rows, tags.starts), shape=(len(tags), count))
+    ones = np.ones(len(tags.values), np.bool_)
+    return sparse.csr_array((ones, tags.values, tags.starts), shape=(len(tags), count))
 
 
 def _duplicates(videos: Sequence[VideoRef]) -> sparse.csr_array:

@@ -30,7 +30,7 @@ from tagging.config.root import Config
 from tagging.pipeline.recall_parts import RecallModelParts, RecallParts
 from tagging.pipeline.recall_stage import RecallStage
 from tagging.progress import Progress
-from tagging.ragged import TagLists
+from tagging.ragged import Ragged
 from tagging.tags.catalog import TagCatalog
 from tagging.tags.graph import build_graph
 from tagging.tags.graph_embedding import embed_tags
@@ -64,7 +64,7 @@ class TrainedRecall:
     train_rows: NDArray[np.int64]  # of the labelled videos
     fusion_candidates: HeldOutCandidates  # each by a fusion that was fitted on the other half of the uploaders
     control_candidates: HeldOutCandidates
-    recalled: TagLists  # of the train rows: tags that recall proposes for some of them, as negatives for rank
+    recalled: Ragged  # of the train rows: tags that recall proposes for some of them, as negatives for rank
 
     def save(self, folder: Path) -> None:
         """Write everything into a new folder."""
@@ -248,7 +248,7 @@ def _mark_new(candidates: Candidates, catalog: TagCatalog, usage: FloatRows) -> 
     return replace(candidates, new={**candidates.new, **new})
 
 
-def _catalog_tags(candidates: Mapping[int, Candidates], rows: NDArray[np.int64], tags: int) -> TagLists:
+def _catalog_tags(candidates: Mapping[int, Candidates], rows: NDArray[np.int64], tags: int) -> Ragged:
     """Return the catalog tags among the candidates of each row, none for a row without candidates."""
     in_catalog = {row: proposed.tag_rows[proposed.within(tags)] for row, proposed in candidates.items()}
-    return TagLists.of([in_catalog.get(row, np.zeros(0, np.int64)) for row in rows.tolist()])
+    return Ragged.of([in_catalog.get(row, np.zeros(0, np.int64)) for row in rows.tolist()])

@@ -243,7 +243,7 @@ def _draft_manifest(
         counts={
             "videos": len(training_set),
             "tags": len(training_set.catalog),
-            "pairs": len(training_set.labelled.tags.tag_rows),
+            "pairs": len(training_set.labelled.tags.values),
         },
         training=training,
     )

@@ -12,7 +12,7 @@ from tagging.config.root import TrainingConfig
 from tagging.errors import InvalidManifestError
 from tagging.features.extract import Extraction
 from tagging.pipeline.rank_input import only
-from tagging.ragged import TagLists, Tokens
+from tagging.ragged import Ragged, Tokens
 from tagging.splits import is_held_out
 from tagging.tags.catalog import TagCatalog
 from tagging.types import LabelledVideo, Modality, VideoEmbeddings, VideoRef
@@ -42,9 +42,7 @@ class TrainingSet:
         )
 
     @classmethod
-    def of(
-        cls, videos: Sequence[VideoRef], catalog: TagCatalog, tags: TagLists, extraction: Extraction
-    ) -> "TrainingSet":
+    def of(cls, videos: Sequence[VideoRef], catalog: TagCatalog, tags: Ragged, extraction: Extraction) -> "TrainingSet":
         """Return the training set of V videos; tags: V, rows of the catalog; extraction: of the same videos."""
         labelled = LabelledVideos.of(videos, tags)
         return cls(videos, labelled, catalog, extraction.embeddings, extraction.tokens)

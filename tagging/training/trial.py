@@ -11,7 +11,7 @@ from tagging.config.rank import RankerConfig
 from tagging.config.root import Config
 from tagging.errors import NothingToLearnError
 from tagging.progress import Progress
-from tagging.ragged import TagLists
+from tagging.ragged import Ragged
 from tagging.training.name_sources import NameSources
 from tagging.training.rank_data import RankTrainingData, build_rank_data
 from tagging.training.recall import train_recall
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 class TrialData:
     rows: NDArray[np.int64]  # rows of the n videos, of V, that a ranker is trained on
     rank_data: RankTrainingData  # n
-    recalled: TagLists | None  # n, the tags that recall proposes for each; None: there is no recall model
+    recalled: Ragged | None  # n, the tags that recall proposes for each; None: there is no recall model
 
 
 def build_trial_data(

@@ -19,14 +19,14 @@ from rank.negatives import (
     top_edges,
 )
 from tagging.config.rank import NegativesConfig
-from tagging.ragged import TagLists
+from tagging.ragged import Ragged
 from tests.support.matrices import matrix
 
 DRAWN, TWO_HOPS, RECALLED = range(len(SOURCES))
 
 
-def lists(rows: Sequence[Sequence[int]]) -> TagLists:
-    return TagLists.of(rows)
+def lists(rows: Sequence[Sequence[int]]) -> Ragged:
+    return Ragged.of(rows)
 
 
 def random_graph(tags: int, generator: np.random.Generator) -> sparse.csr_array:

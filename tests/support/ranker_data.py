@@ -17,7 +17,7 @@ from rank.towers import Towers
 from rank.train import RankData, train_ranker
 from tagging.config.rank import NegativesConfig, RankerConfig, TowersConfig
 from tagging.progress import Advance, Silent
-from tagging.ragged import TagLists, Tokens
+from tagging.ragged import Ragged, Tokens
 from tests.support.tiny_bert import SHAPE, tiny_bert
 
 TAGS = 10
@@ -49,7 +49,7 @@ class Toy:
     data: RankData
     known: sparse.csr_array
     edges: sparse.csr_array
-    recalled: TagLists
+    recalled: Ragged
 
     def negatives(self, config: RankerConfig = CONFIG) -> NegativeSampler:
         return NegativeSampler(self.known, self.known, self.edges, self.recalled, config.negatives)
@@ -110,7 +110,7 @@ def toy(
         ),
         sparse.csr_array(known),
         sparse.csr_array(circle),
-        TagLists(np.arange(count + 1), np.array(proposed).reshape(-1)),
+        Ragged(np.arange(count + 1), np.array(proposed).reshape(-1)),
     )
 
 

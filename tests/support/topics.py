@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from recall.neighbours.table import LabelledTable
 from tagging.config.recall import NgramConfig, RecallModelConfig
-from tagging.ragged import TagLists
+from tagging.ragged import Ragged
 from tagging.types import VideoEmbeddings
 
 WORDS = {
@@ -35,7 +35,7 @@ NAMES = (*WORDS, "channel 0", "channel 1", "kitten recipe")  # the last is on no
 @dataclass(frozen=True, slots=True, eq=False)
 class Topics:
     videos: list[VideoEmbeddings]
-    tags: TagLists
+    tags: Ragged
     uploaders: NDArray[np.int64]
     topics: list[str]
 
@@ -57,11 +57,11 @@ def topics(count: int, seed: int, frames: bool = False) -> Topics:
     return Topics(videos, lists(rows), np.array(uploaders), chosen)
 
 
-def voters(tags: TagLists, uploaders: Sequence[int]) -> LabelledTable:
+def voters(tags: Ragged, uploaders: Sequence[int]) -> LabelledTable:
     """Return a table of labelled videos v0, v1, … by the given uploaders u0, u1, …"""
     names = [f"v{row}" for row in range(len(tags))]
     return LabelledTable(names, names, [f"u{uploader}" for uploader in uploaders], np.array(uploaders, np.int64), tags)
 
 
-def lists(rows: Sequence[Sequence[int]]) -> TagLists:
-    return TagLists.of(rows)
+def lists(rows: Sequence[Sequence[int]]) -> Ragged:
+    return Ragged.of(rows)

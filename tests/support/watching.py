@@ -7,7 +7,7 @@ names; titles say nothing.
 import numpy as np
 
 from tagging.config.recommendation import TwoTowersConfig
-from tagging.ragged import TagLists
+from tagging.ragged import Ragged
 from tagging.recommendation.tables import Catalog
 from tagging.types import LabelledVideo, VideoEmbeddings, VideoRef
 
@@ -31,11 +31,11 @@ def catalog() -> Catalog:
     return Catalog(videos, embeddings)
 
 
-def walks(users: int = 400, seed: int = 2) -> TagLists:
+def walks(users: int = 400, seed: int = 2) -> Ragged:
     generator = np.random.default_rng(seed)
     sequences = []
     for _ in range(users):
         start, length = generator.integers(GROUPS), generator.integers(3, 8)
         groups = (start + np.arange(length)) % GROUPS
         sequences.append(list(dict.fromkeys((generator.integers(GROUP, size=length) * GROUPS + groups).tolist())))
-    return TagLists.of(sequences)
+    return Ragged.of(sequences)

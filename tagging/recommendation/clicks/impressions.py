@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagging.errors import NothingToLearnError
-from tagging.ragged import TagLists, starts_of
+from tagging.ragged import Ragged, starts_of
 from tagging.recommendation.clicks.table import ImpressionTable
 from tagging.types import Indices
 
@@ -21,7 +21,7 @@ PADDING = 0  # row of every embedding table that stands for no value
 class Impressions:
     """n impressions by field."""
 
-    fields: Mapping[str, TagLists]  # n lists of rows of the field's table, from 1; empty where missing
+    fields: Mapping[str, Ragged]  # n lists of rows of the field's table, from 1; empty where missing
     users: Indices  # (n,) equal for the impressions of one user
     clicked: NDArray[np.bool_]  # (n,)
 
@@ -55,9 +55,9 @@ class Vocabulary:
         for name, rows in self.rows.items():
             column = table.fields[name]
             row_of = np.array([rows.get(value, PADDING) for value in column.names], np.int64)
-            found = row_of[column.values.tag_rows]
+            found = row_of[column.rows.values]
             kept = found != PADDING
-            fields[name] = TagLists(starts_of(kept)[column.values.starts], found[kept])
+            fields[name] = Ragged(starts_of(kept)[column.rows.starts], found[kept])
         return Impressions(fields, table.users, table.clicked)
 
 
@@ -70,7 +70,7 @@ def build_vocabulary(table: ImpressionTable, training: Indices, fields: Sequence
     rows: dict[str, dict[str, int]] = {}
     for name in fields:
         column = table.fields[name]
-        counts = np.bincount(column.values.only(training).tag_rows, minlength=len(column.names))
+        counts = np.bincount(column.rows.only(training).values, minlength=len(column.names))
         frequent = np.flatnonzero(counts >= min_count).tolist()
         if frequent:
             rows[name] = {column.names[value]: row for row, value in enumerate(frequent, PADDING + 1)}
@@ -79,10 +79,10 @@ def build_vocabulary(table: ImpressionTable, training: Indices, fields: Sequence
     return Vocabulary(rows)
 
 
-def padded(lists: TagLists) -> Indices:
+def padded(lists: Ragged) -> Indices:
     """Return n lists of rows as (n, L), PADDING behind those shorter than the longest; L is at least 1."""
     lengths = np.diff(lists.starts)
     mask = np.arange(max(1, int(lengths.max(initial=0)))) < lengths[:, None]
     found = np.full(mask.shape, PADDING, np.int64)
-    found[mask] = lists.tag_rows
+    found[mask] = lists.values
     return found

@@ -50,7 +50,7 @@ def _of_new_videos(table: ImpressionTable, parts: Parts, seed: int) -> Parts:
     column = table.fields[VIDEO]
     draws = np.random.default_rng([seed, Stream.CLICK_NEW_VIDEOS])
     is_new = draws.permutation(len(column.names)) < NEW_SHARE * len(column.names)
-    of_new = is_new[column.values.tag_rows]  # (n,) as every impression has one video
+    of_new = is_new[column.rows.values]  # (n,) as every impression has one video
     return Parts(
         parts.training[~of_new[parts.training]],
         parts.validation[of_new[parts.validation]],

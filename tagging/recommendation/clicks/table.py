@@ -18,7 +18,7 @@ from tagging.errors import InvalidManifestError
 from tagging.manifests.formats import read_rows
 from tagging.manifests.source import ManifestSource
 from tagging.manifests.values import FieldError, id_of, is_missing, shown
-from tagging.ragged import TagLists
+from tagging.ragged import Ragged
 
 USER = "user_id"
 VIDEO = "video_id"
@@ -33,7 +33,7 @@ class Column:
     """The values of one field in n impressions."""
 
     names: tuple[str, ...]  # the distinct values, in the order of their first occurrence
-    values: TagLists  # n lists of positions in `names`
+    rows: Ragged  # n lists of positions in `names`
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,7 +50,7 @@ class ImpressionTable:
     @property
     def users(self) -> NDArray[np.int64]:
         """(n,) equal for the impressions of one user."""
-        return self.fields[USER].values.tag_rows
+        return self.fields[USER].rows.values
 
 
 def read_impressions(path: Path, fields: Sequence[str]) -> ImpressionTable:
@@ -92,7 +92,7 @@ class _Builder:
         self.starts.append(len(self.positions))
 
     def column(self) -> Column:
-        return Column(tuple(self.rows), TagLists(np.array(self.starts, np.int64), np.array(self.positions, np.int64)))
+        return Column(tuple(self.rows), Ragged(np.array(self.starts, np.int64), np.array(self.positions, np.int64)))
 
 
 def _values(record: Mapping[str, Any], name: str) -> list[str]:

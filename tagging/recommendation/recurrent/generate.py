@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from tagging.ragged import TagLists, starts_of
+from tagging.ragged import Ragged, starts_of
 from tagging.recommendation.measures import Recommender, recommended
 from tagging.recommendation.split import Cases
 from tagging.types import Indices
@@ -20,8 +20,8 @@ def step_by_step(recommender: Recommender, cases: Cases, count: int) -> Indices:
     return np.stack(steps, axis=1)
 
 
-def appended(lists: TagLists, rows: Indices) -> TagLists:
+def appended(lists: Ragged, rows: Indices) -> Ragged:
     """Return n lists with a row (n,) behind each; -1 adds nothing."""
     added = np.flatnonzero(rows >= 0)
-    values = np.insert(lists.tag_rows, lists.starts[added + 1], rows[added])
-    return TagLists(starts_of(np.diff(lists.starts) + (rows >= 0)), values)
+    values = np.insert(lists.values, lists.starts[added + 1], rows[added])
+    return Ragged(starts_of(np.diff(lists.starts) + (rows >= 0)), values)

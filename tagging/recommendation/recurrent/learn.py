@@ -10,7 +10,7 @@ from tagging.config.random_streams import Stream
 from tagging.config.recommendation import RecurrentConfig
 from tagging.errors import NothingToLearnError
 from tagging.progress import Progress
-from tagging.ragged import TagLists
+from tagging.ragged import Ragged
 from tagging.recommendation.items import ID, TAGS, WORDS, Items, build_vocabulary
 from tagging.recommendation.loop import train_on_sequences
 from tagging.recommendation.recommender import VectorRecommender
@@ -31,7 +31,7 @@ class Content:
 
 
 def learn_recurrent(
-    catalog: Catalog, training: TagLists, config: RecurrentConfig, progress: Progress
+    catalog: Catalog, training: Ragged, config: RecurrentConfig, progress: Progress
 ) -> VectorRecommender:
     """Train on sequences of video rows; videos that are in none of them have no vector of their own.
 
@@ -41,9 +41,9 @@ def learn_recurrent(
     return train_recurrent(read_content(catalog, training, config), training, config, progress)
 
 
-def read_content(catalog: Catalog, training: TagLists, config: RecurrentConfig) -> Content:
+def read_content(catalog: Catalog, training: Ragged, config: RecurrentConfig) -> Content:
     """Build the vocabulary and the topics from the videos that are learnt from. Raises NothingToLearnError."""
-    learnt = np.unique(training.tag_rows)
+    learnt = np.unique(training.values)
     read = (ID, *config.views, TAGS, WORDS)
     vocabulary = build_vocabulary(catalog.videos, catalog.embeddings, learnt, read, config.min_tag_videos)
     for view in config.views:
@@ -55,7 +55,7 @@ def read_content(catalog: Catalog, training: TagLists, config: RecurrentConfig) 
 
 
 def train_recurrent(
-    content: Content, training: TagLists, config: RecurrentConfig, progress: Progress
+    content: Content, training: Ragged, config: RecurrentConfig, progress: Progress
 ) -> VectorRecommender:
     """Train on sequences of the rows of `content`. Raises NothingToLearnError for sequences without two videos."""
     dims = {view: rows.shape[1] for view, rows in content.items.dense.items()}

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tagging.errors import NothingToLearnError
-from tagging.ragged import TagLists, starts_of
+from tagging.ragged import Ragged, starts_of
 from tagging.recommendation.split import Cases
 from tagging.types import Indices
 
@@ -24,16 +24,16 @@ class Mode:
     """C new users: what is known of them, and what they watched after that."""
 
     cases: Cases  # the target is the first video of `after`
-    after: TagLists  # C lists of a video or more
+    after: Ragged  # C lists of a video or more
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class UserDivision:
-    training: TagLists  # sequences of the other users
+    training: Ragged  # sequences of the other users
     modes: Mapping[str, Mode]  # of the same users
 
 
-def divide_users(videos: TagLists, catalog: int, generator: np.random.Generator) -> UserDivision:
+def divide_users(videos: Ragged, catalog: int, generator: np.random.Generator) -> UserDivision:
     """Hold out users with two videos or more. Raises NothingToLearnError if there is none, or no other user."""
     able = generator.permutation(np.flatnonzero(np.diff(videos.starts) > 1))
     users = np.sort(able[: max(1, round(HELD_OUT * len(able)))])
@@ -45,7 +45,7 @@ def divide_users(videos: TagLists, catalog: int, generator: np.random.Generator)
     return UserDivision(videos.only(others), modes)
 
 
-def top_measures(found: Indices, after: TagLists) -> dict[str, float]:
+def top_measures(found: Indices, after: Ragged) -> dict[str, float]:
     """Return precision and recall at TOP, and the F-score of both means, as in the paper's tables.
 
     found: (C, TOP) recommendations; after: C lists of what was watched
@@ -60,11 +60,11 @@ def top_measures(found: Indices, after: TagLists) -> dict[str, float]:
     }
 
 
-def _mode(sequences: TagLists, users: Indices, share: float, catalog: int) -> Mode:
+def _mode(sequences: Ragged, users: Indices, share: float, catalog: int) -> Mode:
     lengths = np.diff(sequences.starts)
     known = np.clip(np.floor(share * lengths).astype(np.int64), 1, lengths - 1)
-    position = np.arange(len(sequences.tag_rows)) - np.repeat(sequences.starts[:-1], lengths)
+    position = np.arange(len(sequences.values)) - np.repeat(sequences.starts[:-1], lengths)
     is_known = position < np.repeat(known, lengths)
-    after = TagLists(starts_of(lengths - known), sequences.tag_rows[~is_known])
-    histories = TagLists(starts_of(known), sequences.tag_rows[is_known])
-    return Mode(Cases(users, histories, after.tag_rows[after.starts[:-1]], np.arange(catalog)), after)
+    after = Ragged(starts_of(lengths - known), sequences.values[~is_known])
+    histories = Ragged(starts_of(known), sequences.values[is_known])
+    return Mode(Cases(users, histories, after.values[after.starts[:-1]], np.arange(catalog)), after)

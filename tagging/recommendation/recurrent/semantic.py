@@ -51,7 +51,7 @@ def table(size: int, width: int) -> nn.EmbeddingBag:
 def rows_of(bag: nn.Module, items: Items, field: str) -> Tensor:
     """Return the means (n, D) of the vectors of a field of n items; zeros for an item without any."""
     lists = items.fields[field]
-    return torch.as_tensor(bag(torch.from_numpy(lists.tag_rows), torch.from_numpy(lists.starts[:-1])))
+    return torch.as_tensor(bag(torch.from_numpy(lists.values), torch.from_numpy(lists.starts[:-1])))
 
 
 def semantic_loss(views: Sequence[Tensor], margin: float) -> Tensor:

@@ -7,7 +7,7 @@ import numpy as np
 from scipy import sparse
 
 from tagging.errors import NothingToLearnError
-from tagging.ragged import TagLists
+from tagging.ragged import Ragged
 from tagging.recommendation.items import TAGS, WORDS, Items
 from tagging.types import FloatRows, Indices
 
@@ -37,7 +37,7 @@ def video_topics(items: Items, learnt: Indices, count: int, generator: np.random
     return np.asarray(topics / np.maximum(topics.sum(axis=1, keepdims=True), np.finfo(np.float32).tiny), np.float32)
 
 
-def _counts(lists: TagLists) -> sparse.csr_array:
-    ones = np.ones(len(lists.tag_rows), np.float32)
-    width = int(lists.tag_rows.max(initial=-1)) + 1
-    return sparse.csr_array((ones, lists.tag_rows, lists.starts), shape=(len(lists), width))
+def _counts(lists: Ragged) -> sparse.csr_array:
+    ones = np.ones(len(lists.values), np.float32)
+    width = int(lists.values.max(initial=-1)) + 1
+    return sparse.csr_array((ones, lists.values, lists.starts), shape=(len(lists), width))

@@ -9,7 +9,7 @@ import numpy as np
 from recall.index.factory import build_index
 from tagging.config.recall import IndexConfig
 from tagging.progress import Progress
-from tagging.ragged import TagLists
+from tagging.ragged import Ragged
 from tagging.recommendation.interactions import Interactions, read_interactions
 from tagging.recommendation.two_towers.new_videos import encode_new_videos
 from tagging.store.features import FeatureStore
@@ -30,7 +30,7 @@ class Candidates:
     users: FloatRows  # (U, D) unit rows; zeros for a user without a video that says anything
     video_ids: Sequence[str]
     videos: FloatRows  # (n, D) unit rows; zeros for a video without any view
-    watched: TagLists  # U lists of rows of the new videos, which are no candidates of the user
+    watched: Ragged  # U lists of rows of the new videos, which are no candidates of the user
 
     def of_users(self, count: int) -> dict[str, list[Candidate]]:
         """Return the best videos of each user, best first; none for a user who is unknown to the model."""
@@ -39,8 +39,8 @@ class Candidates:
     def of_videos(self, count: int) -> dict[str, list[Candidate]]:
         """Return the best users of each video, best first; none for a video of which nothing is known."""
         rows = np.repeat(np.arange(len(self.watched)), np.diff(self.watched.starts))
-        viewers = [rows[self.watched.tag_rows == video] for video in range(len(self.video_ids))]
-        return _nearest(self.video_ids, self.videos, self.user_ids, self.users, TagLists.of(viewers), count)
+        viewers = [rows[self.watched.values == video] for video in range(len(self.video_ids))]
+        return _nearest(self.video_ids, self.videos, self.user_ids, self.users, Ragged.of(viewers), count)
 
 
 def find_candidates(
@@ -69,10 +69,10 @@ def find_candidates(
     )
 
 
-def _of_new(watched: Interactions, first: int) -> TagLists:
+def _of_new(watched: Interactions, first: int) -> Ragged:
     """Return each user's videos from row `first` on, counted from there."""
     sequences = [watched.videos.at(user) for user in range(len(watched))]
-    return TagLists.of([rows[rows >= first] - first for rows in sequences])
+    return Ragged.of([rows[rows >= first] - first for rows in sequences])
 
 
 def _nearest(
@@ -80,7 +80,7 @@ def _nearest(
     queries: FloatRows,
     found_names: Sequence[str],
     rows: FloatRows,
-    left_out: TagLists,
+    left_out: Ragged,
     count: int,
 ) -> dict[str, list[Candidate]]:
     """Return the `count` nearest rows of each query; left_out: rows that each query does not get."""

@@ -9,7 +9,7 @@ import numpy as np
 from tagging.bundle.manifest import SourceEntry
 from tagging.config.random_streams import Stream
 from tagging.errors import ArtifactMismatchError
-from tagging.ragged import TagLists
+from tagging.ragged import Ragged
 from tagging.recommendation.baselines import ItemNeighbours, Popularity, Random, TextProfile
 from tagging.recommendation.interactions import read_interactions
 from tagging.recommendation.measures import Recommender, measures, recommended
@@ -67,7 +67,7 @@ def measure(systems: Mapping[str, Recommender], division: Division) -> dict[str,
     return {name: measures(recommended(system, cases), cases.targets) for name, system in systems.items()}
 
 
-def baselines(videos: Sequence[LabelledVideo], training: TagLists, seed: int) -> dict[str, Recommender]:
+def baselines(videos: Sequence[LabelledVideo], training: Ragged, seed: int) -> dict[str, Recommender]:
     """Return the baselines, fitted on the sequences that a model is trained on; videos: V of the catalog."""
     titles = [video.video.text for video in videos]
     with_tags = [" ".join([title, *video.tags]) for title, video in zip(titles, videos, strict=True)]

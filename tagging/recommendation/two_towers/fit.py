@@ -12,7 +12,7 @@ from tagging.errors import InvalidManifestError, NothingToLearnError
 from tagging.files.atomic import atomic_folder, require_new
 from tagging.pipeline.feature_reader import FeatureReader
 from tagging.progress import Progress, Stopwatch
-from tagging.ragged import TagLists
+from tagging.ragged import Ragged
 from tagging.recommendation.interactions import Interactions, read_interactions
 from tagging.recommendation.split import Division, divide
 from tagging.recommendation.tables import Catalog, Sources, read_videos
@@ -95,7 +95,7 @@ def divided(interactions: Interactions, videos: int, holdout: HoldoutEntry) -> D
         raise InvalidManifestError(f"nothing can be held out: {error}", "give users with more videos") from error
 
 
-def _counts(model: RecommendationModel, catalog: Catalog, training: TagLists) -> dict[str, int]:
+def _counts(model: RecommendationModel, catalog: Catalog, training: Ragged) -> dict[str, int]:
     return {
         "videos": len(catalog),
         "videos_with_id": len(model.vocabulary.ids),
@@ -105,5 +105,5 @@ def _counts(model: RecommendationModel, catalog: Catalog, training: TagLists) ->
         "words": len(model.vocabulary.words),
         "uploaders": len(model.vocabulary.uploaders),
         "users": len(training),
-        "interactions": len(training.tag_rows),
+        "interactions": len(training.values),
     }

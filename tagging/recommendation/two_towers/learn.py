@@ -5,7 +5,7 @@ import numpy as np
 from tagging.config.recommendation import TwoTowersConfig
 from tagging.errors import InvalidManifestError, NothingToLearnError
 from tagging.progress import Progress
-from tagging.ragged import TagLists
+from tagging.ragged import Ragged
 from tagging.recommendation.items import build_vocabulary
 from tagging.recommendation.steps import only_known
 from tagging.recommendation.tables import Catalog
@@ -14,14 +14,14 @@ from tagging.recommendation.two_towers.train import fit_towers
 
 
 def learn_towers(
-    catalog: Catalog, training: TagLists, config: TwoTowersConfig, progress: Progress
+    catalog: Catalog, training: Ragged, config: TwoTowersConfig, progress: Progress
 ) -> RecommendationModel:
     """Train on sequences of video rows; videos that are in none of them have no ID and teach no tag.
 
     A video without any of the configured views is left out of the sequences. Raises InvalidManifestError if no video
     has one, NothingToLearnError for sequences without two videos, and TrainingDivergedError.
     """
-    learnt = np.unique(training.tag_rows)
+    learnt = np.unique(training.values)
     if not len(learnt):
         raise NothingToLearnError(f"none of {len(training)} users has a video")
     vocabulary = build_vocabulary(catalog.videos, catalog.embeddings, learnt, config.views, config.min_tag_videos)

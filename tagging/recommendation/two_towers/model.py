@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from tagging.ragged import TagLists
+from tagging.ragged import Ragged
 from tagging.recommendation.items import Items, Vocabulary
 from tagging.recommendation.recommender import VectorRecommender
 from tagging.recommendation.two_towers.towers import TwoTowers
@@ -41,7 +41,7 @@ class RecommendationModel:
         added = vectors_of(self.towers, self.vocabulary.items(videos, embeddings))
         return replace(self, vectors=np.concatenate([self.vectors, added]))
 
-    def users(self, histories: TagLists) -> FloatRows:
+    def users(self, histories: Ragged) -> FloatRows:
         """Return unit rows (n, D) of users; histories: n lists of one video row or more, of which the last count."""
         return self._recommender.users(histories)
 
@@ -50,10 +50,10 @@ class RecommendationModel:
 
         Zeros for a user without a video that has any view.
         """
-        [user] = replace(self, vectors=watched).users(TagLists.of([np.arange(len(watched))]))
+        [user] = replace(self, vectors=watched).users(Ragged.of([np.arange(len(watched))]))
         return np.asarray(user)
 
-    def scores(self, histories: TagLists, candidates: Indices) -> FloatRows:
+    def scores(self, histories: Ragged, candidates: Indices) -> FloatRows:
         """Return cosines (n, m) of users and videos; -inf for a video without any view."""
         return self._recommender.scores(histories, candidates)
 

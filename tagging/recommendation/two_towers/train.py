@@ -10,7 +10,7 @@ from torch import Tensor
 from tagging.config.random_streams import Stream
 from tagging.config.recommendation import TwoTowersConfig
 from tagging.progress import Progress
-from tagging.ragged import TagLists
+from tagging.ragged import Ragged
 from tagging.recommendation.items import ID, Items
 from tagging.recommendation.loop import train_on_sequences
 from tagging.recommendation.loss import sampled_softmax, sigmoid
@@ -21,7 +21,7 @@ from tagging.types import Indices
 
 def fit_towers(
     items: Items,
-    sequences: TagLists,
+    sequences: Ragged,
     sizes: Mapping[str, int],
     config: TwoTowersConfig,
     progress: Progress,
@@ -47,7 +47,7 @@ def encode_items(model: TwoTowers, items: Items, rows: Indices, present: NDArray
     """Return unit rows (n, D) of some items; present: (n, views) those to use, at least one per row."""
     part = items.only(rows)
     fields = {
-        name: (torch.from_numpy(lists.tag_rows), torch.from_numpy(lists.starts[:-1]))
+        name: (torch.from_numpy(lists.values), torch.from_numpy(lists.starts[:-1]))
         for name, lists in part.fields.items()
     }
     dense = {name: torch.from_numpy(values) for name, values in part.dense.items()}

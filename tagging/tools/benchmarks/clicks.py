@@ -87,7 +87,7 @@ def clicks_benchmark(
 
 
 def counts(table: ImpressionTable, parts: Parts) -> list[dict[str, Any]]:
-    videos = table.fields[VIDEO].values.tag_rows
+    videos = table.fields[VIDEO].rows.values
     return [
         {
             "part": name,

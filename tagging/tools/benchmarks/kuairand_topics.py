@@ -13,7 +13,7 @@ import numpy as np
 from tagging.config.random_streams import Stream
 from tagging.config.recall import DeepWalkConfig
 from tagging.progress import Progress
-from tagging.ragged import TagLists
+from tagging.ragged import Ragged
 from tagging.topics.clusters import fit_centres, nearest_centres, topic_count
 from tagging.topics.representation import join, pool_means
 from tagging.topics.tag_vectors import fit_tag_vectors, mean_tag_vectors
@@ -30,8 +30,8 @@ def fit_topics(
     """
     videos = {video: row for row, video in enumerate(tags)}
     names = {tag: row for row, tag in enumerate(sorted({tag for values in tags.values() for tag in values}))}
-    tag_lists = TagLists.of([[names[tag] for tag in values] for values in tags.values()])
-    watched = TagLists.of([sorted({videos[video] for video in history if video in videos}) for history in histories])
+    tag_lists = Ragged.of([[names[tag] for tag in values] for values in tags.values()])
+    watched = Ragged.of([sorted({videos[video] for video in history if video in videos}) for history in histories])
     walks = np.random.default_rng([seed, Stream.TOPIC_TAG_WALKS])
     # Users take the place of videos, and videos that of tags: an edge is the number of users who watched both.
     together = fit_tag_vectors(watched, len(videos), np.arange(len(watched)), WALKS, walks, progress)

@@ -18,7 +18,7 @@ from tagging.config.random_streams import Stream
 from tagging.config.recommendation import SequenceTraining
 from tagging.errors import MissingPackageError
 from tagging.progress import Progress
-from tagging.ragged import TagLists
+from tagging.ragged import Ragged
 from tagging.recommendation.loop import train_on_sequences
 from tagging.recommendation.loss import sampled_softmax
 from tagging.recommendation.steps import Step, last_windows
@@ -112,7 +112,7 @@ class RechubRecommender:
         self._history = history
 
     @torch.inference_mode()
-    def scores(self, histories: TagLists, candidates: Indices) -> FloatRows:
+    def scores(self, histories: Ragged, candidates: Indices) -> FloatRows:
         rows, mask = last_windows(histories, self._history)
         states = self._network.states(padded(rows, mask))
         users = states[torch.arange(len(rows)), torch.from_numpy(mask.sum(axis=1) - 1)]
@@ -120,7 +120,7 @@ class RechubRecommender:
 
 
 def train_rechub(
-    kind: type[Gru4Rec | SasRec], training: TagLists, videos: int, config: SequenceTraining, progress: Progress
+    kind: type[Gru4Rec | SasRec], training: Ragged, videos: int, config: SequenceTraining, progress: Progress
 ) -> RechubRecommender:
     """Train a network on sequences of video rows. Raises MissingPackageError, and NothingToLearnError."""
     try:

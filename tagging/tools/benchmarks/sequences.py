@@ -19,7 +19,7 @@ from tagging.config.recommendation import RecurrentConfig
 from tagging.errors import InvalidManifestError, NothingToLearnError
 from tagging.pipeline.feature_reader import FeatureReader
 from tagging.progress import Progress
-from tagging.ragged import TagLists
+from tagging.ragged import Ragged
 from tagging.recommendation.baselines import ItemNeighbours, Popularity
 from tagging.recommendation.interactions import read_interactions
 from tagging.recommendation.measures import Recommender, measures, recommended
@@ -96,7 +96,7 @@ def sequences_benchmark(
     return found
 
 
-def measure_last(catalog: Catalog, videos: TagLists, part: Part, config: RecurrentConfig, progress: Progress) -> Scores:
+def measure_last(catalog: Catalog, videos: Ragged, part: Part, config: RecurrentConfig, progress: Progress) -> Scores:
     """Return the measures of the last videos: of the baselines, and of the objective without each factor."""
     division = divide(videos, len(catalog), "last", part, config.seed)
     training, cases = division.training, division.cases
@@ -114,7 +114,7 @@ def measure_last(catalog: Catalog, videos: TagLists, part: Part, config: Recurre
     return scores
 
 
-def measure_modes(catalog: Catalog, videos: TagLists, config: RecurrentConfig, progress: Progress) -> dict[str, Scores]:
+def measure_modes(catalog: Catalog, videos: Ragged, config: RecurrentConfig, progress: Progress) -> dict[str, Scores]:
     """Return the measures of each mode: of the baselines, and of the model at once and step by step."""
     generator = np.random.default_rng([config.seed, Stream.RECOMMENDATION_USERS])
     division = divide_users(videos, len(catalog), generator)
@@ -129,7 +129,7 @@ def measure_modes(catalog: Catalog, videos: TagLists, config: RecurrentConfig, p
 
 
 def baselines(
-    training: TagLists, videos: int, config: RecurrentConfig, progress: Progress
+    training: Ragged, videos: int, config: RecurrentConfig, progress: Progress
 ) -> Iterator[tuple[str, Recommender]]:
     """Yield the baselines, fitted on the sequences that the model is trained on."""
     yield "popularity", Popularity(training, videos)

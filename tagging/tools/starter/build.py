@@ -25,7 +25,7 @@ from tagging.config.root import Config
 from tagging.features.factory import Encoders, check_weights, load_encoders
 from tagging.files.atomic import atomic_folder, require_new
 from tagging.manifests.read import read_labelled
-from tagging.ragged import TagLists
+from tagging.ragged import Ragged
 from tagging.tags.catalog import TagCatalog, tag_id
 from tagging.text.normalise import normalise
 from tagging.text.words import split_words
@@ -96,7 +96,7 @@ def build(
     with atomic_folder(out) as folder:
         catalog.save(folder / "catalog.parquet")
         names = write_name_sources(folder, catalog, encoders, config.recall.names, allowed)
-        LabelledVideos.of([], TagLists.of([])).save(folder / "videos.parquet")
+        LabelledVideos.of([], Ragged.of([])).save(folder / "videos.parquet")
         extractor = _fit_extractor(titles, columns, config.training.seed, folder / "extract")
         sources = [*(_source(annotations, name) for name in lists), SourceEntry.of(titles, columns)]
         draft = _draft(config, encoders, names, extractor, len(catalog), sources)

@@ -17,7 +17,7 @@ from recall.neighbours.table import LabelledTable
 from recall.ngrams import NgramFeatures
 from recall.query import RecallQuery
 from tagging.config.recall import IndexConfig, NgramConfig, RecallConfig
-from tagging.ragged import TagLists
+from tagging.ragged import Ragged
 from tagging.types import VideoEmbeddings
 from tests.support.channel_tags import as_dict
 from tests.support.embeddings import clustered
@@ -81,7 +81,7 @@ def proposals(voting: NeighbourStore) -> list[dict[str, dict[int, float] | None]
     return answers
 
 
-def add(voting: NeighbourStore, row: int, tags: TagLists = TAGS) -> None:
+def add(voting: NeighbourStore, row: int, tags: Ragged = TAGS) -> None:
     voting.add(str(row), query_of(VIDEOS[row], FEATURES), tags.at(row))
 
 
@@ -133,7 +133,7 @@ def test_a_found_row_can_be_looked_up_after_its_video_was_removed() -> None:
     voting.remove("10")
     assert voting.table.row_of("10") is None
     assert (voting.table.id_of(row), voting.table.title_of(row)) == ("10", VIDEOS[10].title)
-    assert voting.table.tags_of(np.array([row])).tag_rows.tolist() == TAGS.at(10).tolist()
+    assert voting.table.tags_of(np.array([row])).values.tolist() == TAGS.at(10).tolist()
 
 
 def test_an_embedding_of_another_width_changes_nothing() -> None:

@@ -5,13 +5,13 @@ import pytest
 from numpy.typing import NDArray
 
 from recall.neighbours.vote import FEW, TEMPERATURE, background_of, nearest_without, vote
-from tagging.ragged import TagLists
+from tagging.ragged import Ragged
 from tagging.types import Neighbours
 from tests.support.topics import lists, voters
 
 
 def plain_vote(
-    rows: NDArray[np.int64], similarities: NDArray[np.float32], tags: TagLists, uploaders: NDArray[np.int64]
+    rows: NDArray[np.int64], similarities: NDArray[np.float32], tags: Ragged, uploaders: NDArray[np.int64]
 ) -> dict[int, float]:
     """Vote by the definition, one neighbour at a time."""
     nearest = float(similarities[0])

@@ -85,7 +85,7 @@ def test_channels_show_what_they_proposed_and_the_labelled_videos_that_voted(lea
         row = stage.neighbour_store.table.row_of(voter.video_id)
         assert row is not None
         assert voter.title == stage.neighbour_store.table.title_of(row)
-        tags = stage.tags_of(np.array([row])).tag_rows.tolist()
+        tags = stage.tags_of(np.array([row])).values.tolist()
         assert {*voter.tags} == {stage.catalog.names[tag] for tag in tags}
         uses = [counts[name] for name in voter.tags]
         assert uses == sorted(uses, reverse=True)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from tagging.ragged import TagLists
+from tagging.ragged import Ragged
 from tagging.recommendation import measures as module
 from tagging.recommendation.measures import measures, recommended
 from tagging.recommendation.split import Cases
@@ -21,15 +21,15 @@ class Fixed:
         # Few distinct values, so that some are equal.
         self.table = np.random.default_rng(5).integers(0, 12, (VIDEOS, VIDEOS)).astype(np.float32)
 
-    def scores(self, histories: TagLists, candidates: Indices) -> FloatRows:
-        return self.table[histories.tag_rows[histories.starts[1:] - 1]][:, candidates]
+    def scores(self, histories: Ragged, candidates: Indices) -> FloatRows:
+        return self.table[histories.values[histories.starts[1:] - 1]][:, candidates]
 
 
 def cases(candidates: list[int]) -> Cases:
     generator = np.random.default_rng(6)
     histories = [generator.permutation(VIDEOS)[: generator.integers(1, 8)].tolist() for _ in range(CASES)]
     targets = generator.choice(candidates, CASES)
-    return Cases(np.arange(CASES), TagLists.of(histories), targets, np.array(candidates))
+    return Cases(np.arange(CASES), Ragged.of(histories), targets, np.array(candidates))
 
 
 @pytest.mark.parametrize("candidates", [list(range(VIDEOS)), list(range(0, VIDEOS, 3)), [4, 9]])

@@ -5,7 +5,7 @@ from itertools import islice
 import numpy as np
 import torch
 
-from tagging.ragged import TagLists
+from tagging.ragged import Ragged
 from tagging.recommendation.steps import Draws, Step, batches_by_length, last_windows
 
 
@@ -23,7 +23,7 @@ def test_every_user_is_in_one_batch_of_an_epoch_with_users_of_like_length() -> N
 
 def test_windows_are_the_last_videos() -> None:
     sequences = [[1, 2, 3, 4], [5], [], [6, 7]]
-    rows, mask = last_windows(TagLists.of(sequences), 3)
+    rows, mask = last_windows(Ragged.of(sequences), 3)
     assert [rows[user][mask[user]].tolist() for user in range(4)] == [[2, 3, 4], [5], [], [6, 7]]
     assert rows.shape == (4, 3)
     assert mask[3].tolist() == [True, True, False]

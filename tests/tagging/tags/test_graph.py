@@ -6,21 +6,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tagging.ragged import TagLists
+from tagging.ragged import Ragged
 from tagging.tags import graph as module
 from tagging.tags.graph import TagGraph, build_graph
 
 
-def lists(*videos: list[int]) -> TagLists:
-    return TagLists.of(videos)
+def lists(*videos: list[int]) -> Ragged:
+    return Ragged.of(videos)
 
 
-def random_lists(rng: np.random.Generator, videos: int, tags: int) -> TagLists:
+def random_lists(rng: np.random.Generator, videos: int, tags: int) -> Ragged:
     return lists(*(rng.choice(tags, rng.integers(0, 6), replace=False).tolist() for _ in range(videos)))
 
 
 def double_loop(
-    tags: TagLists, uploaders: list[int]
+    tags: Ragged, uploaders: list[int]
 ) -> tuple[dict[tuple[int, int], int], dict[tuple[int, int], set[int]]]:
     """Return the videos and the uploaders of each pair of tags, by a double loop over the definition."""
     videos: dict[tuple[int, int], int] = {}
@@ -79,7 +79,7 @@ def test_random_videos_give_the_counts_of_a_double_loop_with_any_number_of_chunk
 
 
 @pytest.mark.parametrize("tags", [lists(), lists([]), lists([0], [2], [0])])
-def test_videos_without_two_tags_add_no_edge(tags: TagLists, tmp_path: Path) -> None:
+def test_videos_without_two_tags_add_no_edge(tags: Ragged, tmp_path: Path) -> None:
     graph = build_graph(tags, 3)
     assert graph.edges == 0
     graph.save(tmp_path / "g.parquet")

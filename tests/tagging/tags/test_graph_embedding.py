@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from tagging.config.recall import DeepWalkConfig
 from tagging.progress import Silent
-from tagging.ragged import TagLists, WeightedRows
+from tagging.ragged import Ragged, WeightedRows
 from tagging.tags.catalog import build_catalog
 from tagging.tags.graph import TagGraph, build_graph
 from tagging.tags.graph_embedding import embed_tags, random_walks, skip_gram_gradients
@@ -17,7 +17,7 @@ SMALL = DeepWalkConfig(dim=16, walks=20, length=20, batch=8)
 
 
 def graph_of(pairs: list[tuple[int, int]], tags: int, uploaders: list[int] | None = None) -> TagGraph:
-    return build_graph(TagLists.of(pairs), tags, None if uploaders is None else np.array(uploaders))
+    return build_graph(Ragged.of(pairs), tags, None if uploaders is None else np.array(uploaders))
 
 
 def clique(tags: range) -> list[tuple[int, int]]:

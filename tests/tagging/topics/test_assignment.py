@@ -16,7 +16,7 @@ def test_videos_have_four_topics_on_average_whatever_halves_they_have() -> None:
     thresholds = calibrate(rows, CENTRES, 4.0, np.random.default_rng(1))
     for part in (rows, rows.without(0), rows.without(1)):
         found = assign(part, CENTRES, thresholds)
-        assert len(found.topics.tag_rows) / 400 == pytest.approx(4.0, abs=0.01)
+        assert len(found.topics.values) / 400 == pytest.approx(4.0, abs=0.01)
 
 
 def test_the_topics_of_a_video_are_all_that_reach_the_threshold_best_first() -> None:
@@ -44,7 +44,7 @@ def test_a_pool_whose_videos_have_one_half_each_is_calibrated_on_them() -> None:
     content[::2], tags[1::2] = 0, 0
     rows = join(content, tags, np.zeros(8, np.float32))
     found = assign(rows, CENTRES, calibrate(rows, CENTRES, 4.0, np.random.default_rng(1)))
-    assert len(found.topics.tag_rows) / 400 == pytest.approx(4.0, abs=0.05)
+    assert len(found.topics.values) / 400 == pytest.approx(4.0, abs=0.05)
 
 
 def test_videos_of_one_half_are_calibrated_on_their_like_where_there_are_enough() -> None:
@@ -59,4 +59,4 @@ def test_videos_of_one_half_are_calibrated_on_their_like_where_there_are_enough(
 def test_of_few_topics_a_video_has_a_quarter_at_most() -> None:
     rows = join(CONTENT, TAGS, NO_MEANS)
     found = assign(rows, CENTRES[:8], calibrate(rows, CENTRES[:8], 4.0, np.random.default_rng(1)))
-    assert len(found.topics.tag_rows) / 400 == pytest.approx(2.0, abs=0.01)
+    assert len(found.topics.values) / 400 == pytest.approx(2.0, abs=0.01)

@@ -2,10 +2,10 @@ import math
 
 import numpy as np
 
-from tagging.ragged import TagLists
+from tagging.ragged import Ragged
 from tagging.topics.naming import c_tf_idf, examples_of, tag_frequencies, telling_tags
 
-TAGS = TagLists.of([[0, 1], [0, 1], [0, 2], [0, 2, 3], [], [1]])
+TAGS = Ragged.of([[0, 1], [0, 1], [0, 2], [0, 2, 3], [], [1]])
 TOPICS = np.array([0, 0, 1, 1, 1, -1])
 
 
@@ -29,7 +29,7 @@ def test_a_tag_of_every_topic_tells_less_than_one_of_its_own() -> None:
 
 
 def test_a_tag_of_a_single_video_comes_last() -> None:
-    tags = TagLists.of([[0], [0, 1], *([[0]] * 18)])
+    tags = Ragged.of([[0], [0, 1], *([[0]] * 18)])
     frequencies = tag_frequencies(np.array([0] * 2 + [1] * 18), 2, tags, 2)
     assert c_tf_idf(frequencies)[0, 1] > c_tf_idf(frequencies)[0, 0]  # although only one video has it
     assert telling_tags(frequencies, 2) == [[0, 1], [0]]

@@ -1,10 +1,10 @@
 import numpy as np
 
-from tagging.ragged import TagLists
+from tagging.ragged import Ragged
 from tagging.topics.tasks import shares_of, task_of_names, task_of_tags, tasks_of
 
 
-def lists(tags: TagLists) -> list[list[int]]:
+def lists(tags: Ragged) -> list[list[int]]:
     return [tags.at(video).tolist() for video in range(len(tags))]
 
 
@@ -15,7 +15,7 @@ def test_every_name_is_a_class_and_a_missing_one_is_no_label() -> None:
 
 
 def test_the_most_used_tags_are_classes() -> None:
-    tags = TagLists.of([[0, 1, 2], [0, 2], [], [1, 0], [3]])
+    tags = Ragged.of([[0, 1, 2], [0, 2], [], [1, 0], [3]])
     counts = np.array([3, 2, 2, 1])
     assert lists(task_of_tags(tags, counts, 10, 2).labels) == [[0, 1, 2], [0, 2], [], [1, 0], []]
     assert lists(task_of_tags(tags, counts, 1, 2).labels) == [[0], [0], [], [0], []]

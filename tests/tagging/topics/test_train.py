@@ -5,7 +5,7 @@ import torch
 from tagging.config.topics import MmoeConfig
 from tagging.errors import NothingToLearnError, TrainingDivergedError
 from tagging.progress import Silent
-from tagging.ragged import TagLists
+from tagging.ragged import Ragged
 from tagging.topics.content import ContentRows
 from tagging.topics.mmoe import Mmoe
 from tagging.topics.tasks import Task
@@ -32,8 +32,8 @@ def content(missing: float = 0.3) -> ContentRows:
 def tasks() -> dict[str, Task]:
     classes = [number % 3 for number in range(VIDEOS)]
     return {
-        "category": Task(3, TagLists.of([[number] if row % 4 else [] for row, number in enumerate(classes)])),
-        "tags": Task(4, TagLists.of([[number, 3] if row % 5 else [] for row, number in enumerate(classes)])),
+        "category": Task(3, Ragged.of([[number] if row % 4 else [] for row, number in enumerate(classes)])),
+        "tags": Task(4, Ragged.of([[number, 3] if row % 5 else [] for row, number in enumerate(classes)])),
     }
 
 
@@ -62,7 +62,7 @@ def test_the_same_generator_gives_the_same_weights_and_leaves_the_global_one_alo
 
 
 def test_without_a_labelled_video_there_is_nothing_to_learn() -> None:
-    unlabelled = {"tags": Task(2, TagLists.of([[]] * VIDEOS))}
+    unlabelled = {"tags": Task(2, Ragged.of([[]] * VIDEOS))}
     for nothing in (unlabelled, {}):
         with pytest.raises(NothingToLearnError):
             fit_mmoe(content(), nothing, CONFIG, np.random.default_rng(1), Silent())

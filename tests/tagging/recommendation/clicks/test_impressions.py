@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tagging.errors import NothingToLearnError
-from tagging.ragged import TagLists
+from tagging.ragged import Ragged
 from tagging.recommendation.clicks.impressions import Impressions, build_vocabulary, padded
 from tagging.recommendation.clicks.table import ImpressionTable, read_impressions
 from tests.support.corpora import write_rows
@@ -52,9 +52,9 @@ def test_fewer_than_two_fields_are_nothing_to_learn_from(table: ImpressionTable)
 
 def test_parts_of_different_lengths_are_refused() -> None:
     with pytest.raises(ValueError, match="different lengths"):
-        Impressions({"tags": TagLists.of([[1], [2]])}, np.zeros(2, np.int64), np.zeros(3, np.bool_))
+        Impressions({"tags": Ragged.of([[1], [2]])}, np.zeros(2, np.int64), np.zeros(3, np.bool_))
 
 
 def test_shorter_lists_are_padded_with_zero() -> None:
-    assert padded(TagLists.of([[4, 5], [], [6]])).tolist() == [[4, 5], [0, 0], [6, 0]]
-    assert padded(TagLists.of([[], []])).tolist() == [[0], [0]]
+    assert padded(Ragged.of([[4, 5], [], [6]])).tolist() == [[4, 5], [0, 0], [6, 0]]
+    assert padded(Ragged.of([[], []])).tolist() == [[0], [0]]

@@ -27,7 +27,7 @@ def test_each_part_is_later_than_the_part_before(table: ImpressionTable) -> None
 
 
 def test_new_videos_are_not_learnt_from_and_only_they_are_measured(table: ImpressionTable) -> None:
-    parts, videos = divide(table, "new", 1), table.fields["video_id"].values.tag_rows
+    parts, videos = divide(table, "new", 1), table.fields["video_id"].rows.values
     new = set(videos[parts.test])
     assert new == set(videos[parts.validation])
     assert len(new) == 4  # a fifth

@@ -21,7 +21,7 @@ ROWS = [
 
 def values(table: ImpressionTable, name: str) -> list[list[str]]:
     column = table.fields[name]
-    return [[column.names[value] for value in column.values.at(row)] for row in range(len(table))]
+    return [[column.names[value] for value in column.rows.at(row)] for row in range(len(table))]
 
 
 def row_with(**changes: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import torch
 
 from tagging.config.clicks import ClicksConfig
 from tagging.errors import TrainingDivergedError
-from tagging.ragged import TagLists
+from tagging.ragged import Ragged
 from tagging.recommendation.clicks.impressions import Impressions
 from tagging.recommendation.clicks.measures import auc
 from tagging.recommendation.clicks.network import ClickNetwork
@@ -22,7 +22,7 @@ SIZES = {"user": 3, "video": 3}
 def matching(count: int, seed: int, wrong: bool = False) -> Impressions:
     """Impressions that are clicked where user and video are of the same kind, which neither field tells alone."""
     user, video = np.random.default_rng(seed).integers(1, 3, (2, count))
-    fields = {"user": TagLists.of(user[:, None]), "video": TagLists.of(video[:, None])}
+    fields = {"user": Ragged.of(user[:, None]), "video": Ragged.of(video[:, None])}
     return Impressions(fields, user, (user == video) != wrong)
 
 

@@ -8,7 +8,7 @@ import pytest
 from tagging.config.recommendation import RecurrentConfig
 from tagging.errors import NothingToLearnError
 from tagging.progress import Silent
-from tagging.ragged import TagLists
+from tagging.ragged import Ragged
 from tagging.recommendation.measures import recommended
 from tagging.recommendation.recommender import VectorRecommender
 from tagging.recommendation.recurrent.learn import learn_recurrent
@@ -18,7 +18,7 @@ from tests.support.watching import GROUPS, VIDEOS, catalog, group_of, walks
 TINY = RecurrentConfig(width=16, history=8, epochs=10, batch=512, negatives=40, rate=0.02, dropout=0.0, topics=GROUPS)
 
 
-def learn(training: TagLists, **changes: Any) -> VectorRecommender:
+def learn(training: Ragged, **changes: Any) -> VectorRecommender:
     return learn_recurrent(catalog(), training, TINY.model_copy(update=changes), Silent())
 
 
@@ -55,10 +55,10 @@ def test_the_seed_decides_the_vectors() -> None:
 
 
 def test_a_video_without_users_is_known_by_its_views_alone() -> None:
-    training = TagLists.of([[video for video in walks(100).at(user) if video < 60] for user in range(100)])
+    training = Ragged.of([[video for video in walks(100).at(user) if video < 60] for user in range(100)])
     assert learn(training, epochs=1).vectors.any(axis=1).all()
     known = learn(training, epochs=1, semantic=False).vectors.any(axis=1)
-    assert known.tolist() == [video in set(training.tag_rows.tolist()) for video in range(VIDEOS)]
+    assert known.tolist() == [video in set(training.values.tolist()) for video in range(VIDEOS)]
 
 
 def test_a_view_that_no_video_has_is_an_error() -> None:
@@ -68,4 +68,4 @@ def test_a_view_that_no_video_has_is_an_error() -> None:
 
 def test_users_with_a_single_video_teach_nothing() -> None:
     with pytest.raises(NothingToLearnError, match="none of 2 users"):
-        learn(TagLists.of([[1], [2]]), topics=2, min_tag_videos=1)
+        learn(Ragged.of([[1], [2]]), topics=2, min_tag_videos=1)

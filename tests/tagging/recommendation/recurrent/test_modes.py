@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from tagging.ragged import TagLists
+from tagging.ragged import Ragged
 from tagging.recommendation.recurrent.modes import divide_users, top_measures
 
 
-def sequences() -> TagLists:
+def sequences() -> Ragged:
     generator = np.random.default_rng(1)
-    return TagLists.of([generator.permutation(30)[: generator.integers(1, 14)] for _ in range(100)])
+    return Ragged.of([generator.permutation(30)[: generator.integers(1, 14)] for _ in range(100)])
 
 
 def test_a_fifth_of_the_users_is_held_out_whole() -> None:
@@ -46,13 +46,13 @@ def test_both_modes_have_the_same_users() -> None:
 def test_too_few_users_are_an_error() -> None:
     for lists in ([[1, 2]], [[1], [2]]):
         with pytest.raises(ValueError, match="no user can be held out"):
-            divide_users(TagLists.of(lists), 3, np.random.default_rng(1))
+            divide_users(Ragged.of(lists), 3, np.random.default_rng(1))
 
 
 def test_the_f_score_is_of_the_means() -> None:
     found = np.array([[1, 2, 3, 4, 5], [6, 7, 8, 9, 0], [1, 2, 3, 4, -1]])
-    after = TagLists.of([[2, 5, 9, 10], [1], [4, 3]])
+    after = Ragged.of([[2, 5, 9, 10], [1], [4, 3]])
     precision, recall = (2 + 0 + 2) / 15, (2 / 4 + 0 + 2 / 2) / 3
     expected = {"P@5": precision, "R@5": recall, "F@5": 2 * precision * recall / (precision + recall)}
     assert top_measures(found, after) == pytest.approx(expected)
-    assert top_measures(found[1:2], TagLists.of([[1]])) == {"P@5": 0, "R@5": 0, "F@5": 0}
+    assert top_measures(found[1:2], Ragged.of([[1]])) == {"P@5": 0, "R@5": 0, "F@5": 0}

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from tagging.config.recommendation import RecurrentConfig
-from tagging.ragged import TagLists
+from tagging.ragged import Ragged
 from tagging.recommendation.items import Items
 from tagging.recommendation.recurrent.network import RecurrentNetwork
 
@@ -61,8 +61,8 @@ def test_interest_adds_the_decayed_mean() -> None:
 
 
 def test_videos_are_their_own_vector_and_the_projected_views() -> None:
-    lists = TagLists.of([[0], [1], []])
-    fields = {"id": TagLists.of([[2], [], []]), "words": lists, "tags": lists}
+    lists = Ragged.of([[0], [1], []])
+    fields = {"id": Ragged.of([[2], [], []]), "words": lists, "tags": lists}
     items = Items(fields, {}, np.ones((3, 3), np.bool_))
     whole, alone = network(), network(semantic=False)
     encoded = whole.videos(items)

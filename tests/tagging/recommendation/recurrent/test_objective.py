@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tagging.config.recommendation import RecurrentConfig
-from tagging.ragged import TagLists
+from tagging.ragged import Ragged
 from tagging.recommendation.items import Items
 from tagging.recommendation.recurrent.interest import interest_loss
 from tagging.recommendation.recurrent.network import RecurrentNetwork
@@ -25,8 +25,8 @@ STEP = Step.of(WINDOWS, MASK, np.arange(VIDEOS), np.zeros(VIDEOS, np.float32))
 
 @pytest.fixture(scope="module")
 def items() -> Items:
-    lists = TagLists.of([[row % 4] for row in range(VIDEOS)])
-    fields = {"id": TagLists.of([[row] for row in range(VIDEOS)]), "words": lists, "tags": lists}
+    lists = Ragged.of([[row % 4] for row in range(VIDEOS)])
+    fields = {"id": Ragged.of([[row] for row in range(VIDEOS)]), "words": lists, "tags": lists}
     return Items(fields, {}, np.ones((VIDEOS, 3), np.bool_))
 
 

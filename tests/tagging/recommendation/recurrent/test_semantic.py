@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from tagging.ragged import TagLists
+from tagging.ragged import Ragged
 from tagging.recommendation.items import Items
 from tagging.recommendation.recurrent.semantic import SemanticEmbedding, semantic_loss
 
@@ -50,7 +50,7 @@ def test_videos_with_one_view_take_no_part() -> None:
 def test_views_are_unit_means_of_rows_or_products_and_zero_where_missing() -> None:
     torch.manual_seed(4)
     text = np.array([[1, 2], [0, 0], [3, -1]], np.float32)
-    fields = {"tags": TagLists.of([[0, 2], [1], []])}
+    fields = {"tags": Ragged.of([[0, 2], [1], []])}
     items = Items(fields, {"text": text}, np.array([[True, True], [True, False], [False, True]]))
     embedding = SemanticEmbedding(("text", "tags"), {"tags": 3}, {"text": 2}, 4)
     weights = {

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from tagging.errors import NothingToLearnError
-from tagging.ragged import TagLists
+from tagging.ragged import Ragged
 from tagging.recommendation.items import TAGS, WORDS, Items
 from tagging.recommendation.recurrent.topics import video_topics
 
 
 def items(tags: list[list[int]], words: list[list[int]]) -> Items:
-    return Items({TAGS: TagLists.of(tags), WORDS: TagLists.of(words)}, {}, np.ones((len(tags), 2), np.bool_))
+    return Items({TAGS: Ragged.of(tags), WORDS: Ragged.of(words)}, {}, np.ones((len(tags), 2), np.bool_))
 
 
 def planted(held_out: int) -> Items:

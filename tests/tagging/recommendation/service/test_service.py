@@ -15,7 +15,7 @@ from videotag.v1 import recommendation_pb2 as pb
 
 from tagging.errors import BackendUnavailableError, DatabaseMismatchError
 from tagging.progress import Silent
-from tagging.ragged import TagLists
+from tagging.ragged import Ragged
 from tagging.recommendation.service.contract import RECOMMENDATION
 from tagging.recommendation.service.servicer import RecommendationServicer
 from tagging.recommendation.two_towers.manifest import TWO_TOWERS
@@ -70,7 +70,7 @@ async def test_scores_are_the_cosines_of_the_model_with_its_new_videos(
         await client.sees(*NEW)
         for history in (["v3"], ["v0", "v7", "new 2", "v9"], [f"v{n}" for n in range(30)], ["new 1", "new 5"]):
             answer = await client.recommend(*history)
-            [user] = new.model.users(TagLists.of([[row_of[video_id] for video_id in history]]))
+            [user] = new.model.users(Ragged.of([[row_of[video_id] for video_id in history]]))
             want = {name: float(user @ new.model.vectors[row_of[name]]) for name in NEW if name not in history}
             assert [video.video_id for video in answer.videos] == sorted(want, key=lambda name: -want[name])
             for video in answer.videos:

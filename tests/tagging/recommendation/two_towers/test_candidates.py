@@ -7,7 +7,7 @@ import pytest
 
 from tagging.errors import InvalidManifestError
 from tagging.progress import Silent
-from tagging.ragged import TagLists
+from tagging.ragged import Ragged
 from tagging.recommendation.two_towers.candidates import Candidates, find_candidates
 from tagging.store.features import FeatureStore
 from tagging.types import FloatRows
@@ -24,7 +24,7 @@ def test_candidates_are_the_nearest_that_were_not_watched() -> None:
     users, videos = unit(7, 1), unit(9, 2)
     users[3], videos[4] = 0, 0
     watched = [[0, 1], [], [8], [2], [], list(range(9)), [5]]
-    found = Candidates([f"u{n}" for n in range(7)], users, [f"v{n}" for n in range(9)], videos, TagLists.of(watched))
+    found = Candidates([f"u{n}" for n in range(7)], users, [f"v{n}" for n in range(9)], videos, Ragged.of(watched))
     by_user, by_video = found.of_users(3), found.of_videos(3)
     cosines = users @ videos.T
     for user in range(7):
@@ -66,5 +66,5 @@ def test_a_video_of_the_training_is_not_new(trained: Path, tmp_path: Path) -> No
 
 
 def test_many_candidates_take_no_more_memory_than_there_are_videos() -> None:
-    found = Candidates(["u"], unit(1, 1), ["a", "b"], unit(2, 2), TagLists.of([[]]))
+    found = Candidates(["u"], unit(1, 1), ["a", "b"], unit(2, 2), Ragged.of([[]]))
     assert len(found.of_users(10**12)["u"]) == 2

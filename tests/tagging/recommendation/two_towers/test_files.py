@@ -9,7 +9,7 @@ import pytest
 
 from tagging.bundle.sealed import content_digest
 from tagging.errors import ArtifactCorruptError, ArtifactError, ArtifactMismatchError, ArtifactNotFoundError
-from tagging.ragged import TagLists
+from tagging.ragged import Ragged
 from tagging.recommendation.two_towers.files import read_model, write_model
 from tagging.recommendation.two_towers.manifest import TWO_TOWERS
 from tests.support.watching import VIDEOS, catalog
@@ -48,7 +48,7 @@ def test_a_model_survives_writing_and_reading(trained: Path, tmp_path: Path) -> 
     written = write_model(tmp_path / "again", stored.model, stored.video_ids, manifest)
     assert written.files == manifest.files
     again = read_model(tmp_path / "again", TWO_TOWERS.read(tmp_path / "again"))
-    histories, videos = TagLists.of([[1, 2], [7]]), np.arange(VIDEOS)
+    histories, videos = Ragged.of([[1, 2], [7]]), np.arange(VIDEOS)
     np.testing.assert_array_equal(again.model.scores(histories, videos), stored.model.scores(histories, videos))
 
 

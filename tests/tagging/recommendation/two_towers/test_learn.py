@@ -8,7 +8,7 @@ import torch
 
 from tagging.errors import InvalidManifestError, NothingToLearnError, TrainingDivergedError
 from tagging.progress import Silent
-from tagging.ragged import TagLists
+from tagging.ragged import Ragged
 from tagging.recommendation.baselines import ItemNeighbours, TextProfile
 from tagging.recommendation.measures import Recommender, measures, recommended
 from tagging.recommendation.split import Cases, divide
@@ -72,7 +72,7 @@ def test_training_leaves_the_global_random_state_alone() -> None:
 
 def test_users_with_a_single_video_teach_nothing() -> None:
     with pytest.raises(NothingToLearnError, match="none of 2 users"):
-        learn_towers(catalog(), TagLists.of([[1], [2]]), TINY, Silent())
+        learn_towers(catalog(), Ragged.of([[1], [2]]), TINY, Silent())
 
 
 def test_a_video_without_any_of_the_views_is_left_out() -> None:
@@ -87,29 +87,29 @@ def test_a_video_without_any_of_the_views_is_left_out() -> None:
 
 @pytest.fixture(scope="module")
 def small() -> RecommendationModel:
-    training = TagLists.of([[video for video in user if video < 60] for user in lists(walks(100))])
+    training = Ragged.of([[video for video in user if video < 60] for user in lists(walks(100))])
     return learn_towers(catalog(), training, TINY.model_copy(update={"epochs": 1}), Silent())
 
 
-def lists(packed: TagLists) -> list[list[int]]:
+def lists(packed: Ragged) -> list[list[int]]:
     return [packed.at(row).tolist() for row in range(len(packed))]
 
 
 def test_a_user_is_the_same_alone_and_among_others(small: RecommendationModel) -> None:
     histories = [[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11], [70], [5, 6]]
-    together = small.users(TagLists.of(histories))
+    together = small.users(Ragged.of(histories))
     for row, history in enumerate(histories):
-        np.testing.assert_allclose(together[row], small.users(TagLists.of([history]))[0], atol=1e-6)
-    np.testing.assert_allclose(together[0], small.users(TagLists.of([histories[0][-8:]]))[0], atol=1e-6)
+        np.testing.assert_allclose(together[row], small.users(Ragged.of([history]))[0], atol=1e-6)
+    np.testing.assert_allclose(together[0], small.users(Ragged.of([histories[0][-8:]]))[0], atol=1e-6)
     np.testing.assert_allclose(np.linalg.norm(together, axis=1), 1, atol=1e-6)
 
 
 def test_a_user_by_the_vectors_of_the_history_is_the_user_by_its_rows(small: RecommendationModel) -> None:
     for history in ([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11], [70]):
         user = small.user(small.vectors[history])
-        np.testing.assert_allclose(user, small.users(TagLists.of([history]))[0], atol=1e-6)
+        np.testing.assert_allclose(user, small.users(Ragged.of([history]))[0], atol=1e-6)
     with_nothing = np.concatenate([small.vectors[[5]], np.zeros_like(small.vectors[:9]), small.vectors[[6]]])
-    np.testing.assert_allclose(small.user(with_nothing), small.users(TagLists.of([[5, 6]]))[0], atol=1e-6)
+    np.testing.assert_allclose(small.user(with_nothing), small.users(Ragged.of([[5, 6]]))[0], atol=1e-6)
     assert not small.user(with_nothing[1:10]).any()
     assert not small.user(with_nothing[:0]).any()
 
@@ -117,9 +117,9 @@ def test_a_user_by_the_vectors_of_the_history_is_the_user_by_its_rows(small: Rec
 def test_a_video_of_which_nothing_is_known_is_never_recommended(small: RecommendationModel) -> None:
     added = small.with_videos([LabelledVideo(VideoRef("bare"), ("never seen",))], [VideoEmbeddings({})])
     assert not added.vectors[VIDEOS].any()
-    scores = added.scores(TagLists.of([[1, 2], [VIDEOS, 2], [VIDEOS]]), np.array([3, VIDEOS]))
+    scores = added.scores(Ragged.of([[1, 2], [VIDEOS, 2], [VIDEOS]]), np.array([3, VIDEOS]))
     assert scores[:, 1].tolist() == [-np.inf] * 3
-    np.testing.assert_allclose(scores[1, 0], small.scores(TagLists.of([[2]]), np.array([3]))[0, 0], atol=1e-6)
+    np.testing.assert_allclose(scores[1, 0], small.scores(Ragged.of([[2]]), np.array([3]))[0, 0], atol=1e-6)
     assert scores[2, 0] == 0
 
 
@@ -144,7 +144,7 @@ def test_measures_of_the_model_are_those_of_its_ranking(small: RecommendationMod
     hits = 0
     for case in range(len(cases)):
         history = cases.histories.at(case)
-        cosines = small.users(TagLists.of([history]))[0] @ small.vectors.T
+        cosines = small.users(Ragged.of([history]))[0] @ small.vectors.T
         cosines[history] = -2
         hits += int(cases.targets[case]) in np.argsort(-cosines)[:10]
     assert measures(recommended(small, cases), cases.targets)["HR@10"] == pytest.approx(hits / len(cases), abs=0.011)
@@ -158,4 +158,4 @@ def test_a_training_that_diverges_is_one_error() -> None:
 
 def test_users_without_a_video_teach_nothing() -> None:
     with pytest.raises(NothingToLearnError, match="none of 2 users has a video"):
-        learn_towers(catalog(), TagLists.of([[], []]), TINY, Silent())
+        learn_towers(catalog(), Ragged.of([[], []]), TINY, Silent())

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tagging.config.recommendation import Fusion
-from tagging.ragged import TagLists
+from tagging.ragged import Ragged
 from tagging.recommendation.items import Items, build_vocabulary
 from tagging.recommendation.steps import Step
 from tagging.recommendation.two_towers.towers import ItemTower, TwoTowers, UserTower
@@ -36,7 +36,7 @@ def test_a_video_that_the_user_watched_does_not_count_as_negative(loss: str) -> 
 
 
 def test_ids_are_hidden_where_another_view_is_left() -> None:
-    lists = TagLists.of([[row] for row in range(400)])
+    lists = Ragged.of([[row] for row in range(400)])
     text = np.ones((400, 2), np.float32)
     text[:100] = 0
     items = Items({"id": lists}, {"text": text}, np.stack([np.ones(400, np.bool_), text.any(axis=1)], axis=1))
