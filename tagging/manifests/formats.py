@@ -126,12 +126,25 @@ def _parquet(source: ManifestSource, column_of: Mapping[str, str]) -> Iterator[R
             end = number + file.metadata.row_group(group).num_rows
             try:
                 for batch in file.iter_batches(ROWS_AT_ONCE, [group], sorted(set(present.values()))):
-                    for row in range(batch.num_rows):
+                    for record in _parquet_rows(source, number + 1, batch, present):
                         number += 1
-                        yield _parquet_row(source, number, batch, row, present)
+                        yield record
             except (OSError, pa.ArrowException) as error:
                 yield _bad_row(source, f"rows {number + 1} to {end}", f"cannot be read: {error}")
             number = end
+
+
+def _parquet_rows(
+    source: ManifestSource, first: int, batch: pa.RecordBatch, present: Mapping[str, str]
+) -> Iterator[Record]:
+    """Yield the rows of a batch, numbered from `first`: by columns, or cell by cell if one cannot be read."""
+    try:
+        columns = {field: batch.column(column).to_pylist() for field, column in present.items()}
+    except (ValueError, OverflowError, pa.ArrowException):
+        yield from (_parquet_row(source, first + row, batch, row, present) for row in range(batch.num_rows))
+        return
+    for row in range(batch.num_rows):
+        yield f"row {first + row}", {field: cells[row] for field, cells in columns.items()}
 
 
 def _parquet_row(

@@ -7,7 +7,8 @@ text with the values joined by `|`. An empty cell is a missing value.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ def read_impressions(path: Path, fields: Sequence[str]) -> ImpressionTable:
     """
     source = ManifestSource(str(path))
     names = tuple(dict.fromkeys([USER, VIDEO, *fields]))
-    builders = {name: _Builder() for name in names}
+    builders = {name: _Builder(name) for name in names}
     clicked: list[bool] = []
     times: list[float] = []
     for location, record in read_rows(source, {name: name for name in (*REQUIRED, *names)}):
@@ -68,7 +69,7 @@ def read_impressions(path: Path, fields: Sequence[str]) -> ImpressionTable:
             raise record
         try:
             for name, builder in builders.items():
-                builder.add(_values(record, name))
+                builder.add(_cell(record, name))
             clicked.append(_truth(record))
             times.append(_number(record))
         except FieldError as error:
@@ -81,25 +82,35 @@ def read_impressions(path: Path, fields: Sequence[str]) -> ImpressionTable:
     return ImpressionTable(columns, np.array(clicked, np.bool_), np.array(times, np.float64))
 
 
-@dataclass(slots=True)
 class _Builder:
-    rows: dict[str, int] = field(default_factory=dict)
-    starts: list[int] = field(default_factory=lambda: [0])
-    positions: list[int] = field(default_factory=list)
+    """The column of a field, cell by cell. Most cells repeat, so each is parsed once."""
 
-    def add(self, values: Sequence[str]) -> None:
-        self.positions.extend(self.rows.setdefault(value, len(self.rows)) for value in values)
-        self.starts.append(len(self.positions))
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._rows: dict[str, int] = {}
+        self._starts = [0]
+        self._positions: list[int] = []
+        self._parsed = lru_cache(maxsize=None, typed=True)(self._parse)  # typed: True == 1 is another value
+
+    def add(self, cell: Any) -> None:
+        self._positions.extend(self._parse(cell) if isinstance(cell, list | dict) else self._parsed(cell))
+        self._starts.append(len(self._positions))
+
+    def _parse(self, cell: Any) -> list[int]:
+        return [self._rows.setdefault(value, len(self._rows)) for value in _values(cell, self._name)]
 
     def column(self) -> Column:
-        return Column(tuple(self.rows), Ragged(np.array(self.starts, np.int64), np.array(self.positions, np.int64)))
+        return Column(tuple(self._rows), Ragged(np.array(self._starts), np.array(self._positions, np.int64)))
 
 
-def _values(record: Mapping[str, Any], name: str) -> list[str]:
-    """Return the distinct values of a field; one for an id."""
+def _cell(record: Mapping[str, Any], name: str) -> Any:
     if name not in record:
         raise FieldError(f"no column {name!r}")
-    cell = record[name]
+    return record[name]
+
+
+def _values(cell: Any, name: str) -> list[str]:
+    """Return the distinct values of a field; one for an id."""
     cells = cell.split("|") if isinstance(cell, str) else cell if isinstance(cell, list) else [cell]
     values = [value for value in dict.fromkeys(_value(part, name) for part in cells) if value.strip()]
     if name in (USER, VIDEO) and len(values) != 1:

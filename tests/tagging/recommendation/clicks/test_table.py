@@ -73,6 +73,12 @@ def test_a_row_that_cannot_be_read_is_named(tmp_path: Path, row: dict[str, Any],
     assert message in raised.value.message
 
 
+def test_cells_that_are_equal_in_python_keep_their_own_values(tmp_path: Path) -> None:
+    write_rows(tmp_path / "t.jsonl", [row_with(flag=flag) for flag in (1, True, 1.0, "True")])
+    table = read_impressions(tmp_path / "t.jsonl", ["flag"])
+    assert values(table, "flag") == [["1"], ["True"], ["1"], ["True"]]
+
+
 def test_a_field_that_the_table_lacks_is_named(path: Path) -> None:
     with pytest.raises(InvalidManifestError, match="no column 'topic'"):
         read_impressions(path, ["topic"])
