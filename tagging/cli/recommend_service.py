@@ -17,7 +17,12 @@ ModelFolder = Annotated[Path, typer.Argument(metavar="DIR", help="Model of `vide
 def add_command(
     model: ModelFolder,
     manifest: Annotated[
-        list[Path], typer.Option("--manifest", metavar="FILE", help="Table of new uploads; may be repeated.")
+        list[Path],
+        typer.Option(
+            "--manifest",
+            metavar="PATH",
+            help="Table of new uploads, or the folder of tags that `videotag batch` wrote; may be repeated.",
+        ),
     ],
     database: options.RecommendationDatabase = None,
     columns: options.Columns = None,
@@ -31,6 +36,10 @@ def add_command(
     [bold]Examples[/bold]
 
     videotag recommend add towers/monday --manifest today.jsonl --database sqlite:////var/lib/videotag/uploads.db
+
+    videotag batch today.jsonl --out today
+
+    videotag recommend add towers/monday --manifest today/tagged --database sqlite:////var/lib/videotag/uploads.db
     """
     with needs_extra("service"):
         from tagging.recommendation.service.add_videos import add_videos

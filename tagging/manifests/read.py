@@ -17,7 +17,7 @@ from tagging.errors import InvalidManifestError
 from tagging.manifests.filters import Condition
 from tagging.manifests.formats import read_rows
 from tagging.manifests.source import ManifestSource
-from tagging.manifests.values import FieldError, id_of, shown, tags_of, text_of
+from tagging.manifests.values import FieldError, id_of, shown, tag_names_of, tags_of, text_of
 from tagging.types import CategorisedVideo, LabelledVideo, VideoRef
 
 logger = logging.getLogger(__name__)
@@ -35,6 +35,14 @@ def read_labelled(paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator
     columns: field -> column of the file, if they differ.
     """
     yield from _raise_errors(_rows(paths, columns, _parse_labelled))
+
+
+def read_tagged(paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[LabelledVideo]:
+    """Return rows as `read_labelled`, whose tags may also be those that `videotag batch` predicted.
+
+    Not for training of tags, which would take predictions for labels.
+    """
+    yield from _raise_errors(_rows(paths, columns, _parse_tagged))
 
 
 def read_categorised(paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[CategorisedVideo]:
@@ -117,6 +125,11 @@ def _parse_untagged(record: Mapping[str, Any], source: ManifestSource) -> Labell
 def _parse_labelled(record: Mapping[str, Any], source: ManifestSource) -> LabelledVideo:
     video = _parse_video(record, source)
     return LabelledVideo(video, tags_of(record.get("tags")), text_of(record.get("split"), "split"))
+
+
+def _parse_tagged(record: Mapping[str, Any], source: ManifestSource) -> LabelledVideo:
+    video = _parse_video(record, source)
+    return LabelledVideo(video, tag_names_of(record.get("tags")), text_of(record.get("split"), "split"))
 
 
 def _parse_categorised(record: Mapping[str, Any], source: ManifestSource) -> CategorisedVideo:

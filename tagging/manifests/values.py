@@ -57,6 +57,13 @@ def tags_of(value: Any) -> tuple[str, ...]:
     return tuple(_ENTITY.sub(lambda entity: html.unescape(entity[0]), tag) for tag in names)
 
 
+def tag_names_of(value: Any) -> tuple[str, ...]:
+    """Return tags as `tags_of`, or the names of predicted tags, as `videotag batch` writes them. Raises FieldError."""
+    if isinstance(value, list) and all(isinstance(tag, dict) and "name" in tag for tag in value):
+        value = [tag["name"] for tag in value]
+    return tags_of(value)
+
+
 def split_cell(cell: str) -> list[str] | str:
     """Return the tags of a CSV cell that are separated by bars; the text of a list is returned unchanged."""
     return cell if cell.lstrip().startswith("[") else [tag for tag in cell.strip().split("|") if tag.strip()]

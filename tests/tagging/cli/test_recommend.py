@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 
 import grpc
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from videotag.v1 import recommendation_pb2, recommendation_pb2_grpc
 
@@ -127,6 +129,27 @@ def test_add_stores_uploads_and_names_those_of_which_nothing_is_known(trained: P
     assert "nothing is known of them: nothing" in run(*args).stdout
     trained_with = write_rows(tmp_path / "old.jsonl", [{"video_id": "v1"}])
     assert "'v1' is in" in error_lines(run(*args, "--manifest", trained_with))[0]
+
+
+def test_add_takes_the_tags_that_a_batch_wrote(trained: Path, tiny_bundle: Path, tmp_path: Path) -> None:
+    videos = write_rows(tmp_path / "new.jsonl", [{"video_id": f"x{n}", "title": f"Cats {n}"} for n in range(3)])
+    batch = run("batch", videos, "--out", tmp_path / "out", "--bundle", tiny_bundle)
+    assert batch.returncode == 0, batch.stderr
+    tagged = next((tmp_path / "out" / "tagged").glob("*.parquet"))
+    rows = pq.read_table(tagged).to_pylist()
+    rows[0]["tags"][0]["name"], rows[1]["tags"] = "group 2", []  # a tag that the model knows, and none
+    pq.write_table(pa.Table.from_pylist(rows, schema=pq.read_schema(tagged)), tagged)
+    database = database_at(f"sqlite:///{tmp_path}/uploads.db")
+    asyncio.run(migrate(database))
+    args = ["recommend", "add", trained, "--features", tmp_path / "f", "--database", url_of(database)]
+    result = run(*args, "--manifest", tagged.parent, "--format", "json")
+    assert result.returncode == 0, result.stderr
+    report = json.loads(result.stdout)
+    assert report["videos"] == 3
+    assert "x0" not in report["without_any_view"]
+    assert "x1" in report["without_any_view"]
+    (tmp_path / "empty").mkdir()
+    assert "without parquet files" in error_lines(run(*args, "--manifest", tmp_path / "empty"))[0]
 
 
 def test_a_misspelt_key_of_the_service_is_named(trained: Path, tmp_path: Path) -> None:

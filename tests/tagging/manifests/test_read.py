@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tagging.errors import InvalidManifestError
-from tagging.manifests.read import parse_columns, read_categorised, read_labelled, read_videos
+from tagging.manifests.read import parse_columns, read_categorised, read_labelled, read_tagged, read_videos
 from tagging.types import CategorisedVideo, LabelledVideo, VideoRef
 
 
@@ -325,6 +325,22 @@ def test_no_message_contains_the_password_of_a_url(tmp_path: Path, line: str) ->
     with pytest.raises(InvalidManifestError) as caught:
         list(read_labelled([tmp_path / "v.jsonl"], {}))
     assert "secret" not in caught.value.message
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+def test_predicted_tags_are_read_by_their_names_and_never_as_labels(tmp_path: Path, kind: str) -> None:
+    predicted = [{"name": "dog", "confidence": 0.9, "spans": []}, {"name": "cat", "confidence": 0.4, "spans": []}]
+    path = write(tmp_path, kind, [{"video_id": "a", "tags": predicted}, {"video_id": "b", "tags": []}])
+    assert [row.tags for row in read_tagged([path], {})] == [("dog", "cat"), ()]
+    with pytest.raises(InvalidManifestError, match="expected a list of texts"):
+        list(read_labelled([path], {}))
+
+
+@pytest.mark.parametrize("tags", [[{"confidence": 0.9}], [{"name": None}], [{"name": "dog"}, "cat"]])
+def test_predicted_tags_without_a_name_are_refused(tmp_path: Path, tags: list[object]) -> None:
+    path = write(tmp_path, "jsonl", [{"video_id": "a", "tags": tags}])
+    with pytest.raises(InvalidManifestError, match="expected a list of texts"):
+        list(read_tagged([path], {}))
 
 
 def test_categories_are_texts_or_numbers_and_only_their_reader_checks_them(tmp_path: Path) -> None:
