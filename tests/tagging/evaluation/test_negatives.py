@@ -141,9 +141,14 @@ def test_recalled_negatives_are_compared_and_audited_with_enough_videos(tmp_path
     ranked = config.model_copy(
         update={
             "recall": config.recall.model_copy(
-                update={"learnt": LEARNT, "blend": RecallFusionConfig(trees=5, least_in_leaf=5)}
+                update={
+                    "learnt": LEARNT.model_copy(update={"epochs": 2}),
+                    "blend": RecallFusionConfig(trees=5, least_in_leaf=5),
+                }
             ),
-            "rank": config.rank.model_copy(update={"ranker": ranker.model_copy(update={"negatives": negatives})}),
+            "rank": config.rank.model_copy(
+                update={"ranker": ranker.model_copy(update={"negatives": negatives, "least_steps": 5, "epochs": 0.1})}
+            ),
             "training": config.training.model_copy(update={"least_videos": 100}),
         }
     )

@@ -24,9 +24,16 @@ from tagging.training.name_sources import NameSources
 from tagging.training.recall import TrainedRecall, train_recall
 from tagging.training.training_set import TrainingSet
 from tagging.types import VideoEmbeddings, VideoRef
-from tests.support.configs import with_ranker, without_ranker
+from tests.support.configs import with_ranker, with_recall, without_ranker
 from tests.support.corpora import train_bundle, write_topic_videos
-from tests.support.topics import NAMES, WORDS, topics
+from tests.support.topics import LEARNT, NAMES, WORDS, topics
+
+
+@pytest.fixture
+def quick_config(precise_config: Config) -> Config:
+    """`precise_config` with models that have seen a few steps, for what does not depend on how good they are."""
+    quick = with_ranker(precise_config, least_steps=2, epochs=0.1)
+    return with_recall(quick, learnt=LEARNT.model_copy(update={"epochs": 1}))
 
 
 def test_the_manifest_states_the_model_sizes_and_numbers_of_videos(precise_bundle: Path) -> None:
@@ -66,12 +73,12 @@ def train_on(videos: Sequence[VideoEmbeddings], tags: Sequence[Sequence[str]], c
     return train_recall(TrainingSet(refs, labelled, catalog, videos, {}), NameSources(), config, Silent())
 
 
-def test_nothing_is_fitted_on_the_uploaders_of_precision_control(precise_config: Config) -> None:
+def test_nothing_is_fitted_on_the_uploaders_of_precision_control(quick_config: Config) -> None:
     data = topics(400, seed=1)
     owners = [f"u{data.uploaders[row]}-{row % 50}" for row in range(400)]
     videos = [replace(video, uploader_id=owner) for video, owner in zip(data.videos, owners, strict=True)]
     tags = [[NAMES[tag] for tag in data.tags.at(row)] for row in range(400)]
-    trained = train_on(videos, tags, precise_config)
+    trained = train_on(videos, tags, quick_config)
     parts = [trained.train_rows, trained.fusion_candidates.rows, trained.control_candidates.rows]
     assert sorted(np.concatenate(parts).tolist()) == list(range(400))
     learnt, blended, promised = ({owners[row] for row in rows.tolist()} for rows in parts)
@@ -81,7 +88,7 @@ def test_nothing_is_fitted_on_the_uploaders_of_precision_control(precise_config:
     assert blended & learnt
 
 
-def test_tags_of_held_out_videos_alone_count_as_new_when_fitting(precise_config: Config) -> None:
+def test_tags_of_held_out_videos_alone_count_as_new_when_fitting(quick_config: Config) -> None:
     """They are new to a bundle without those videos; otherwise no new tag would be correct, and none returned."""
     generator = np.random.default_rng(0)
     data = topics(300, seed=1)
@@ -91,7 +98,7 @@ def test_tags_of_held_out_videos_alone_count_as_new_when_fitting(precise_config:
         for row, (video, word) in enumerate(zip(data.videos, own, strict=True))
     ]
     tags = [[NAMES[data.tags.at(row)[0]], own[row]] for row in range(300)]
-    trained = train_on(videos, tags, precise_config)
+    trained = train_on(videos, tags, quick_config)
     catalog, lists = build_catalog([tuple(names) for names in tags], 1)
     used = {tag for row in trained.train_rows.tolist() for tag in lists.at(row).tolist()}
     right = 0
@@ -174,7 +181,7 @@ def test_with_too_few_videos_no_recall_model_is_trained_and_the_log_says_so(
     ],
 )
 def test_a_bundle_is_made_for_any_distribution_of_uploaders_and_tags(
-    precise_config: Config,
+    quick_config: Config,
     tmp_path: Path,
     uploader: Callable[[int], str | None],
     tag: Callable[[int], str],
@@ -185,7 +192,7 @@ def test_a_bundle_is_made_for_any_distribution_of_uploaders_and_tags(
         for row, video in enumerate(topics(300, seed=1).videos)
     ]
     (tmp_path / "m.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    train_bundle(tmp_path / "m.jsonl", precise_config)
+    train_bundle(tmp_path / "m.jsonl", quick_config)
     assert (BUNDLE.read(tmp_path / "b").learnt is not None) == learns
     with load_tagger(tmp_path / "b") as tagger:
         assert tagger.tag(VideoRef("x", title="purring kitten"), tagger.selection(3)).tags

@@ -209,6 +209,9 @@ walks = 1
 length = 10
 [recall.blend]
 trees = 20
+[rank.ranker]
+epochs = 0.01
+least_steps = 10
 """
 
 
