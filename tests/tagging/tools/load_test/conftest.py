@@ -9,7 +9,10 @@ from tagging.tools.load_test.service_process import ServiceProcess, service_proc
 
 
 @pytest.fixture(scope="module")
-def service(tiny_starter: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
-    folder = tmp_path_factory.mktemp("service")
-    with service_process(tiny_starter, folder, f"sqlite:///{folder}/service.db") as process:
+def service(
+    tiny_starter: Path, unseen_corpus: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServiceProcess]:
+    """The service, which may read the clips of `unseen_corpus`."""
+    folder, folders = tmp_path_factory.mktemp("service"), [str(unseen_corpus.parent)]
+    with service_process(tiny_starter, folder, f"sqlite:///{folder}/service.db", None, folders) as process:
         yield process

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from contextlib import nullcontext
 from itertools import count, islice
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from tagging.tools.load_test import run
 from tagging.tools.load_test.footprint import Footprint
 from tagging.tools.load_test.load import FROM_STORE, Load, drive, median_interval, percentiles, requests
 from tagging.tools.load_test.run import LoadTarget, read_test_videos, run_soak, run_sweep
+from tagging.tools.load_test.service_process import ServiceProcess
 from tagging.tools.load_test.soak import Slope, slope, soak
 from tagging.types import VideoRef
 
@@ -121,9 +123,10 @@ def test_the_verdict_depends_on_the_interval_of_the_slope() -> None:
 
 @pytest.mark.slow
 def test_a_sweep_and_a_soak_of_the_real_service_have_no_errors(
-    tiny_starter: Path, unseen_corpus: Path, monkeypatch: pytest.MonkeyPatch
+    service: ServiceProcess, tiny_starter: Path, unseen_corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run, "WARM", 2)
+    monkeypatch.setattr(run, "_started", lambda _: nullcontext(service))  # one start; test_hostile.py has it start
     videos = read_test_videos(unseen_corpus, 6, with_media=False)
     assert len(videos) == 6
     assert all(video.uri is None for video in videos)
