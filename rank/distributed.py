@@ -8,9 +8,10 @@ a step of many processes equals the step of one, except for dropout.
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from multiprocessing import connection
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import TypeVar
@@ -114,23 +115,32 @@ def run_distributed(
         for other in others:
             other.start()
         try:
-            store = _store(path, hardware)
-            _await_others(store, others)
-            with _joined(0, hardware, store) as worker:
-                return work(worker, task, progress)
-        except RuntimeError as error:  # a collective operation whose peer has died
-            for other in others:
-                other.join(EXIT_TIMEOUT_S)
-            if dead := [other.exitcode for other in others if other.exitcode]:
-                raise VideotagError(
-                    f"{len(dead)} of {hardware.processes} training processes died, exit code {dead[0]}",
-                    "see its error above; without one it ran out of memory, which fewer rank.ranker.processes save",
-                ) from error
-            raise
+            with ExitStack() as group, _deaths_reported(others):
+                store = _store(path, hardware)
+                _await_others(store, others)
+                return work(group.enter_context(_joined(0, hardware, store)), task, progress)
         finally:
             for other in others:
                 other.join(EXIT_TIMEOUT_S)
                 other.terminate()
+
+
+@contextmanager
+def _deaths_reported(others: Sequence[SpawnProcess]) -> Iterator[None]:
+    """Raise VideotagError in place of a RuntimeError, such as of a collective operation, if another process has died.
+
+    It ends before the group does: without the group, others would die of a failure of this process.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        connection.wait([other.sentinel for other in others], EXIT_TIMEOUT_S)
+        if dead := [other.exitcode for other in others if other.exitcode]:
+            raise VideotagError(
+                f"{len(dead)} of {len(others) + 1} training processes died, exit code {dead[0]}",
+                "see its error above; without one it ran out of memory, which fewer rank.ranker.processes save",
+            ) from error
+        raise
 
 
 def _await_others(store: Store, others: Sequence[SpawnProcess]) -> None:

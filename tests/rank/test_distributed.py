@@ -114,7 +114,8 @@ def _fails_here(team: Worker, task: str, progress: Progress) -> None:
     distributed.all_reduce(torch.zeros(1))  # waits for the first process
 
 
-def test_a_failure_of_the_first_process_is_raised_unchanged() -> None:
+def test_a_failure_of_the_first_process_is_raised_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rank.distributed.EXIT_TIMEOUT_S", 0.1)
     with pytest.raises(RuntimeError, match=r"^out of memory$"):
         run_distributed(_fails_here, TWO, "out of memory", Silent())
 
