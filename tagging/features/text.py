@@ -2,6 +2,7 @@
 
 import copy
 import logging
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,11 +23,12 @@ if TYPE_CHECKING:
 
 
 class SentenceTexts:
-    """The CPU part: texts to the ids of their tokens. Not thread-safe: a fast tokenizer stores its truncation."""
+    """The CPU part: texts to the ids of their tokens. Thread-safe."""
 
     def __init__(self, tokenizer: Any, prompt: str, dim: int, max_tokens: int, fingerprint: str) -> None:
         """tokenizer: of transformers; a copy of its own"""
         self._tokenizer = tokenizer
+        self._tokenizing = threading.Lock()  # a fast tokenizer stores its truncation
         self._prompt = prompt
         self.dim = dim
         self.max_tokens = max_tokens
@@ -43,13 +45,15 @@ class SentenceTexts:
     def _ids(self, texts: Sequence[str], **truncation: Any) -> list[list[int]]:
         if not texts:
             return []
-        ids: list[list[int]] = self._tokenizer(
-            [self._prompt + plain(text) for text in texts],
-            padding=False,
-            return_attention_mask=False,
-            verbose=False,  # otherwise it warns of texts longer than the limit of the model
-            **truncation,
-        )["input_ids"]
+        prompted = [self._prompt + plain(text) for text in texts]
+        with self._tokenizing:
+            ids: list[list[int]] = self._tokenizer(
+                prompted,
+                padding=False,
+                return_attention_mask=False,
+                verbose=False,  # otherwise it warns of texts longer than the limit of the model
+                **truncation,
+            )["input_ids"]
         return ids
 
 
@@ -88,6 +92,7 @@ class SentenceTransformerEncoder:
         # memory until a garbage collection, which is rare in a large process. Only trainers read the card.
         model.model_card_data.model = None
         self._batch_size = batch_size
+        self._encoding = threading.Lock()  # for the model's own tokenizer
         prompt = model.prompts.get(model.default_prompt_name or "") or ""
         # A copy: a fast tokenizer stores its truncation as state, which the model depends on.
         tokenizer = copy.deepcopy(model.tokenizer)
@@ -98,7 +103,7 @@ class SentenceTransformerEncoder:
         return self.texts.token_counts(texts)
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """B texts -> (B, D) unit rows.
+        """B texts -> (B, D) unit rows. Thread-safe: a ranker may read names while the texts of videos are encoded.
 
         Texts of similar length share a batch. The library sorts by characters, whose number per token depends on the
         script; sorting by tokens leaves less padding.
@@ -107,12 +112,13 @@ class SentenceTransformerEncoder:
         order = np.argsort(self.token_counts(texts), kind="stable")
         for start in range(0, len(texts), self._batch_size):
             batch = order[start : start + self._batch_size]
-            rows[batch] = self.model.encode(
-                [plain(texts[i]) for i in batch],
-                batch_size=len(batch),
-                show_progress_bar=False,
-                normalize_embeddings=True,
-            )
+            with self._encoding:
+                rows[batch] = self.model.encode(
+                    [plain(texts[i]) for i in batch],
+                    batch_size=len(batch),
+                    show_progress_bar=False,
+                    normalize_embeddings=True,
+                )
         return rows
 
 

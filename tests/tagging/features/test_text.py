@@ -1,7 +1,10 @@
 import gc
 import json
 import shutil
+import time
 import weakref
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +40,36 @@ def library(tiny_text: Path) -> Any:
     model = SentenceTransformer(str(tiny_text), device="cpu", local_files_only=True)
     model.max_seq_length = 64
     return model
+
+
+class Watched:
+    """A function that records how many threads are in it at once."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+        self._inside = 0
+        self.most_inside = 0
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        self._inside += 1
+        self.most_inside = max(self.most_inside, self._inside)
+        time.sleep(0.01)  # for the other threads to arrive
+        result = self._function(*args, **options)
+        self._inside -= 1
+        return result
+
+
+def test_threads_use_the_tokenizers_in_turn(
+    encoder: SentenceTransformerEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    want = encoder.encode(TEXTS)
+    tokenizer, model = Watched(encoder.texts._tokenizer), Watched(encoder.model.encode)
+    monkeypatch.setattr(encoder.texts, "_tokenizer", tokenizer)
+    monkeypatch.setattr(encoder.model, "encode", model)
+    with ThreadPoolExecutor(3) as threads:
+        for got in threads.map(encoder.encode, [TEXTS] * 3):
+            np.testing.assert_array_equal(got, want)
+    assert (tokenizer.most_inside, model.most_inside) == (1, 1)
 
 
 def test_rows_equal_those_of_the_library_in_the_order_of_the_texts(encoder: TextEncoder, library: Any) -> None:
