@@ -73,7 +73,11 @@ class Tagger:
 
     def tag_read(self, videos: Sequence[ReadVideo], selections: Sequence[SelectConfig]) -> list[RankedTags | Failure]:
         """Return the tags or the failure of each video, whose media are in memory; each has a selection of its own."""
-        return self.tag_encoded(encode(self.models.encoders, videos, self.stages), selections)
+        return self.tag_encoded(self.encode(videos), selections)
+
+    def encode(self, videos: Sequence[ReadVideo]) -> list[EncodedVideo]:
+        """Return the videos as this bundle's encoders see them. May run while `tag_encoded` does in another thread."""
+        return encode(self.models.encoders, videos, self.stages)
 
     def tag_encoded(
         self, videos: Sequence[EncodedVideo], selections: Sequence[SelectConfig]

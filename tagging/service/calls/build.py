@@ -22,7 +22,7 @@ from tagging.service.clients.quotas import Quotas
 from tagging.service.config import ServiceConfig
 from tagging.service.inference.admission import Admission, limits_on_videos
 from tagging.service.inference.inference import Inference
-from tagging.service.inference.model_thread import ModelThread
+from tagging.service.inference.model_threads import ModelThreads
 from tagging.service.observe.logs import unify_library_logging
 from tagging.service.sources.sources import Sources
 from tagging.store.database.database import Database
@@ -58,7 +58,7 @@ async def build_calls(
         triton = None
         if config.triton is not None:
             triton = stack.enter_context(TritonClient(config.triton, config.triton_tls))
-        model = ModelThread()
+        model = ModelThreads()
         stack.push_async_callback(model.close)
         bundles = BundleRegistry(
             config.bundles, model.run, logs, clock, telemetry.stages, partial(load_tagger, triton=triton)

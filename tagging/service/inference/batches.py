@@ -7,12 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from tagging.config.root import SelectConfig
-from tagging.errors import BackendUnavailableError, DeadlineExceededError
 from tagging.media.read_ahead import MEDIA_PER_BATCH, Failure, ReadVideo
 from tagging.pipeline.tagger import Tagger
 from tagging.types import RankedTags
-
-Result = RankedTags | Failure | Exception  # of a video; an exception is raised in its caller
 
 TEXTS_AT_ONCE = 32  # videos in a batch
 
@@ -37,26 +34,21 @@ class RunJob:
     deadline_s: float | None
 
 
-Batch = Sequence[TagJob | RunJob]  # videos, or one function
+Job = TagJob | RunJob
+Batch = Sequence[TagJob] | RunJob  # videos of one tagger, or one function
 
 
-def next_batch(waiting: deque[TagJob | RunJob]) -> Batch:
-    """Remove the jobs that run next together from a queue: one function, or videos; none if nothing waits."""
+def next_batch(waiting: deque[Job]) -> Batch | None:
+    """Remove the jobs that run next together from a queue; None if nothing waits."""
     while waiting:
         first = waiting.popleft()
         if first.done.done():
             continue
-        return [first] if isinstance(first, RunJob) else _batch_with(first, waiting)
-    return []
+        return first if isinstance(first, RunJob) else _batch_with(first, waiting)
+    return None
 
 
-def run_batch(batch: Batch) -> list[Any]:
-    """The results of a batch, or the exceptions that are to be raised in its callers, in its order."""
-    videos = [job for job in batch if isinstance(job, TagJob)]
-    return _tag(videos) if videos else [_call(job) for job in batch if isinstance(job, RunJob)]
-
-
-def _batch_with(first: TagJob, waiting: deque[TagJob | RunJob]) -> list[TagJob]:
+def _batch_with(first: TagJob, waiting: deque[Job]) -> list[TagJob]:
     """The first job and those that can run with it: the videos of the same tagger that follow it in the queue."""
     batch, media = [first], int(_has_media(first))
     while waiting:
@@ -74,21 +66,3 @@ def _batch_with(first: TagJob, waiting: deque[TagJob | RunJob]) -> list[TagJob]:
 
 def _has_media(job: TagJob) -> bool:
     return job.video.media is not None
-
-
-def _call(job: RunJob) -> Any:
-    try:
-        return job.function()
-    except Exception as error:
-        return error
-
-
-def _tag(batch: Sequence[TagJob]) -> list[Result]:
-    try:
-        return list(batch[0].tagger.tag_read([job.video for job in batch], [job.selection for job in batch]))
-    except (BackendUnavailableError, DeadlineExceededError) as error:  # none of the videos is to blame
-        return [error for _ in batch]
-    except Exception as error:
-        if len(batch) == 1:
-            return [error]
-        return [result for job in batch for result in _tag([job])]  # a bad video fails alone

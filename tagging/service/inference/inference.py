@@ -21,7 +21,7 @@ from tagging.service.bundles.registry import BundleRegistry
 from tagging.service.clients.current import caller
 from tagging.service.clients.quotas import Quotas
 from tagging.service.inference.admission import Admission
-from tagging.service.inference.model_thread import ModelThread
+from tagging.service.inference.model_threads import ModelThreads
 from tagging.service.inference.pauses import Pause, PausingStages
 from tagging.store.database.taggings import TaggingOptions
 from tagging.store.labelled_log import AddedVideo
@@ -36,7 +36,7 @@ class Inference:
     def __init__(
         self,
         bundles: BundleRegistry,
-        model: ModelThread,
+        model: ModelThreads,
         admission: Admission,
         explanations: Admission,
         quotas: Quotas,

@@ -1,4 +1,4 @@
-"""Pauses of a long job in the model thread: at the start of each stage, other jobs run and the deadline is checked."""
+"""Pauses of a long job in a model thread: at the start of each stage, other jobs run and the deadline is checked."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager

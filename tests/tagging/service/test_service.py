@@ -128,18 +128,18 @@ async def test_a_stream_reads_no_more_requests_than_it_can_hold(
 ) -> None:
     release, read = threading.Event(), 0
     description = "d" + 99_999 * " "  # long to send, quick to read
-    tag_read = Tagger.tag_read
+    encode = Tagger.encode
 
     def blocked(self: Tagger, *args: Any) -> Any:
         release.wait(60)
-        return tag_read(self, *args)
+        return encode(self, *args)
 
     async def many() -> AsyncIterator[pb.StreamTagVideosRequest]:
         nonlocal read
         for read in range(1, 121):
             yield pb.StreamTagVideosRequest(request=pb.TagVideoRequest(video_id=f"v{read}", description=description))
 
-    monkeypatch.setattr(Tagger, "tag_read", blocked)
+    monkeypatch.setattr(Tagger, "encode", blocked)
     call = shared_client.stub.StreamTagVideos(many())
     await wait_until_async(lambda: read >= 8)
     assert await settled_value(lambda: read) < 120  # calls in flight, and requests in the HTTP/2 windows

@@ -17,7 +17,7 @@ from tagging.pipeline.labelled_updates import encode_labelled
 from tagging.pipeline.stages import Stage
 from tagging.service.bundles.loaded_bundle import LoadedBundle, UpdateLogs
 from tagging.service.bundles.registry import BundleRegistry
-from tagging.service.inference.model_thread import ModelThread
+from tagging.service.inference.model_threads import ModelThreads
 from tagging.store.labelled_log import to_bytes
 from tagging.types import LabelledVideo, Numbered, VideoRef
 from tests.support.clocks import NOW
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.anyio
 
 
 def registry(edits: Any, videos: Any) -> BundleRegistry:
-    return BundleRegistry(None, ModelThread().run, UpdateLogs(edits, videos), lambda: NOON)
+    return BundleRegistry(None, ModelThreads().run, UpdateLogs(edits, videos), lambda: NOON)
 
 
 class Empty:
@@ -105,7 +105,7 @@ async def three(tiny_starter: Path, tmp_path: Path) -> AsyncIterator[tuple[Bundl
     timed, empty = TimedStages(), Empty()
     empty.release.set()
     log: Any = empty
-    bundles = BundleRegistry(tmp_path, ModelThread().run, UpdateLogs(log, log), lambda: NOON, timed)
+    bundles = BundleRegistry(tmp_path, ModelThreads().run, UpdateLogs(log, log), lambda: NOON, timed)
     await bundles.start(tmp_path / "one")
     yield bundles, timed, empty
     await bundles.close()

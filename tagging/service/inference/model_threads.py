@@ -1,0 +1,221 @@
+"""Model threads: dynamic batching of videos for the two threads in which a bundle's models run.
+
+A thread carries a batch through both stages, encoders and then recall and rank; a stage has one batch at a time. So
+two batches are in progress, one in each stage; libraries bring their own threads below. A batch is made of what arrived
+until the encoders became free, so a single video does not wait for others. Jobs whose callers are gone are skipped. A
+running batch has the latest deadline of its callers, and is cancelled when all of them are gone: that ends its requests
+to other servers.
+
+Any other function of the models, such as a tag edit, runs alone: after the batches that run, and before the next one. A
+long one pauses between its steps: the jobs that wait then run first, in its thread, so that it is still alone in the
+models.
+"""
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
+from contextvars import Context, copy_context
+from functools import partial
+from typing import Any, TypeVar
+
+from tagging import concurrency
+from tagging.config.root import SelectConfig
+from tagging.errors import DeadlineExceededError
+from tagging.media.read_ahead import Failure, ReadVideo
+from tagging.pipeline.tagger import Tagger
+from tagging.service.inference.batches import Batch, Job, RunJob, TagJob, next_batch
+from tagging.service.inference.pauses import Pause
+from tagging.service.inference.tagging_batch import tag_batch
+from tagging.store.database.taggings import TaggingOptions
+from tagging.types import RankedTags
+
+T = TypeVar("T")
+
+
+class ModelThreads:
+    """Runs jobs in their order of arrival. Belongs to one event loop."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(2, "model")
+        self._selecting = ThreadPoolExecutor(1, "selection")
+        self._scoring = threading.Lock()  # held by the thread of the batch that is recalled and ranked
+        self._waiting: deque[Job] = deque()
+        self._arrived = asyncio.Event()
+        self._running: set[asyncio.Task[None]] = set()
+        self._task = asyncio.create_task(self._work())
+
+    async def tag(self, tagger: Tagger, video: ReadVideo, selection: SelectConfig) -> RankedTags:
+        """Tag a video; raises the VideotagError that prevents it."""
+        job = TagJob(asyncio.get_running_loop().create_future(), tagger, video, selection, _deadline_s())
+        self._enqueue(job)
+        result = await job.done
+        if isinstance(result, Failure):
+            raise result.error
+        return result
+
+    async def selection(self, tagger: Tagger, options: TaggingOptions) -> SelectConfig:
+        """The tagger's selection for a caller's options; raises what `Tagger.selection` raises.
+
+        Searching for the confidence that reaches a precision takes too long for the event loop, and a client could ask
+        for another precision with every call, so it runs in one thread. It uses no model.
+        """
+        select = partial(tagger.selection, options.max_tags, options.precision, options.min_confidence)
+        if options.precision is None:
+            return select()
+        return await asyncio.get_running_loop().run_in_executor(self._selecting, select)
+
+    async def run(self, function: Callable[[], T]) -> T:
+        """Run another function of the models alone, in its turn; return or raise what it does."""
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._enqueue(RunJob(future, function, _deadline_s()))
+        return await future
+
+    async def run_with_pauses(self, function: Callable[[Pause], T]) -> T:
+        """Run a long function of the models in its turn; return or raise what it does.
+
+        function: gets the pause, which it calls wherever other jobs may run before it continues. The pause raises
+            DeadlineExceededError when the caller's deadline has passed or the caller is gone.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        deadline_s = _deadline_s()
+
+        def pause() -> None:
+            if future.done() or (deadline_s is not None and time.monotonic() >= deadline_s):
+                raise DeadlineExceededError("the deadline passed during the work", "give more time, or ask for less")
+            self._run_waiting(loop)
+
+        self._enqueue(RunJob(future, partial(function, pause), deadline_s))
+        return await future
+
+    async def close(self) -> None:
+        """Stop after the running batches; callers that wait get CancelledError."""
+        tasks = [self._task, *self._running]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._threads.shutdown()  # first: a paused job takes others from the queue
+        self._selecting.shutdown()
+        for job in self._waiting:
+            job.done.cancel()
+
+    def _enqueue(self, job: Job) -> None:
+        self._waiting.append(job)
+        self._arrived.set()
+
+    async def _work(self) -> None:
+        while True:
+            await self._arrived.wait()
+            batch = next_batch(self._waiting)
+            if batch is None:
+                self._arrived.clear()
+            elif isinstance(batch, RunJob):
+                await self._alone(batch)
+            else:
+                await self._past_the_encoders(batch)
+
+    async def _alone(self, job: RunJob) -> None:
+        """Run a function when no batch is in the models, and return when it has ended."""
+        try:
+            if self._running:
+                await asyncio.wait(self._running)
+        except asyncio.CancelledError:
+            job.done.cancel()
+            raise
+        await self._execute([job], partial(_call, job))
+
+    async def _past_the_encoders(self, batch: Sequence[TagJob]) -> None:
+        """Start a batch, and return when the encoders are free for the next one."""
+        loop, encoded = asyncio.get_running_loop(), asyncio.Event()
+
+        @contextmanager
+        def scoring() -> Iterator[None]:
+            with self._scoring:
+                loop.call_soon_threadsafe(encoded.set)
+                yield
+
+        task = asyncio.create_task(self._execute(batch, partial(tag_batch, batch, scoring())))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        await encoded.wait()
+
+    async def _execute(self, jobs: Sequence[Job], work: Callable[[], Sequence[Any]]) -> None:
+        """Run the work in a thread and give each job its result, or the exception, to raise where it is awaited."""
+        context, cancel_unwanted = _context_of(jobs)
+        _when_done(jobs, cancel_unwanted)
+        try:
+            results = await asyncio.get_running_loop().run_in_executor(self._threads, context.run, work)
+        except asyncio.CancelledError:
+            for job in jobs:
+                job.done.cancel()
+            raise
+        _deliver(jobs, results)
+
+    def _run_waiting(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Run the jobs that wait at this moment. Called in a thread during a job: the loop only appends meanwhile.
+
+        Later jobs wait for the next pause, or the paused job would never end under load.
+        """
+        waiting = deque(self._waiting.popleft() for _ in range(len(self._waiting)))
+        while (batch := next_batch(waiting)) is not None:
+            jobs, work = _work_of(batch)
+            context, cancel_unwanted = _context_of(jobs)
+            loop.call_soon_threadsafe(_when_done, jobs, cancel_unwanted)
+            results = context.run(work)
+            loop.call_soon_threadsafe(_deliver, jobs, results)
+
+
+def _work_of(batch: Batch) -> tuple[Sequence[Job], Callable[[], Sequence[Any]]]:
+    """The jobs of a batch, and the function of their results that runs while nothing else is in the models."""
+    if isinstance(batch, RunJob):
+        return [batch], partial(_call, batch)
+    return batch, partial(tag_batch, batch, nullcontext())
+
+
+def _call(job: RunJob) -> list[Any]:
+    try:
+        return [job.function()]
+    except Exception as error:
+        return [error]
+
+
+def _deliver(jobs: Sequence[Job], results: Sequence[Any]) -> None:
+    for job, result in zip(jobs, results, strict=True):
+        if job.done.done():  # the caller is gone
+            continue
+        if isinstance(result, Exception):
+            job.done.set_exception(result)
+        else:
+            job.done.set_result(result)
+
+
+def _deadline_s() -> float | None:
+    left_s = concurrency.time_left_s()
+    return None if left_s is None else time.monotonic() + left_s
+
+
+def _context_of(jobs: Sequence[Job]) -> tuple[Context, Callable[["asyncio.Future[Any]"], None]]:
+    """A context with the latest deadline of the jobs and a cancellation, and the callback of their futures that
+    cancels it when no caller is left.
+    """
+    deadlines = [job.deadline_s for job in jobs if job.deadline_s is not None]
+    time_left_s = max(deadlines) - time.monotonic() if len(deadlines) == len(jobs) else None
+    cancellation = concurrency.Cancellation()
+
+    def cancel_unwanted(_: "asyncio.Future[Any]") -> None:
+        if all(job.done.done() for job in jobs):
+            cancellation.cancel()
+
+    context = copy_context()
+    context.run(concurrency.set_deadline, time_left_s)
+    context.run(concurrency.set_cancellation, cancellation)
+    return context, cancel_unwanted
+
+
+def _when_done(jobs: Sequence[Job], callback: Callable[["asyncio.Future[Any]"], None]) -> None:
+    for job in jobs:
+        job.done.add_done_callback(callback)
