@@ -52,6 +52,33 @@ def topics_command(
     options.print_tables(tables, form)
 
 
+@app.command("topic-sheet")
+def topic_sheet_command(
+    model: Annotated[Path, typer.Argument(metavar="DIR", help="Topic model of `videotag topics fit`.")],
+    manifest: Annotated[Path, typer.Argument(metavar="MANIFEST", help="The manifest that it was fitted on.")],
+    topics: Annotated[int, typer.Option("--topics", min=1, metavar="N", help="Topics to draw.")] = 50,
+    videos: Annotated[int, typer.Option("--videos", min=1, metavar="N", help="Videos to draw of each.")] = 8,
+    columns: cli_options.Columns = None,
+    seed: Seed = 1,
+    form: options.Format = options.TableFormat.markdown,
+) -> None:
+    """Draw topics and some of their videos, to judge by reading which videos belong to their topics."""
+    from dataclasses import asdict
+
+    import numpy as np
+
+    from tagging.manifests.read import parse_columns, read_labelled
+    from tagging.tools.benchmarks.topic_sheet import draw_sheet
+    from tagging.topics.files import read_topics, read_videos
+    from tagging.topics.manifest import TOPIC_MODEL
+
+    TOPIC_MODEL.read(model)
+    titled = {video.video.video_id: video for video in read_labelled([manifest], parse_columns(columns or []))}
+    found, _ = read_topics(model)
+    rows = draw_sheet(found, list(read_videos(model)), titled, topics, videos, np.random.default_rng(seed))
+    options.print_tables({f"{topics} topics of {len(found)}": [asdict(row) for row in rows]}, form)
+
+
 @app.command("queues")
 def queues_command(
     database: Annotated[
