@@ -215,7 +215,7 @@ Listen = TypeVar("Listen", bound=ListenConfig)
 class AdmissionConfig(Branch):
     """Limits on the videos in progress and in the queue; bytes are those of content in requests."""
 
-    videos: PositiveInt = 8
+    videos: PositiveInt = 16  # two batches of half as many; decoded media of a video take about 32 MB at worst
     content_bytes: PositiveInt = 256 * 2**20
     waiting: NonNegativeInt = 64
     waiting_bytes: NonNegativeInt = 512 * 2**20
