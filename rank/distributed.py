@@ -134,7 +134,10 @@ def _deaths_reported(others: Sequence[SpawnProcess]) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        connection.wait([other.sentinel for other in others], EXIT_TIMEOUT_S)
+        ended = connection.wait([other.sentinel for other in others], EXIT_TIMEOUT_S)
+        for other in others:
+            if other.sentinel in ended:
+                other.join(EXIT_TIMEOUT_S)  # a sentinel closes shortly before there is an exit code
         if dead := [other.exitcode for other in others if other.exitcode]:
             raise VideotagError(
                 f"{len(dead)} of {len(others) + 1} training processes died, exit code {dead[0]}",
