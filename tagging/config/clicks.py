@@ -1,4 +1,4 @@
-"""Configuration of the click model and of its training."""
+"""Configuration of the click model, of the audio-visual learner, and of their training."""
 
 from typing import Annotated
 
@@ -38,3 +38,26 @@ class ClicksConfig(Branch):
         if self.width % self.heads:
             raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
         return self
+
+
+class AudioVisualConfig(Branch):
+    """The audio-visual learner (recommendation/clicks/audio_visual.py) and its training.
+
+    width:      of each of the four features
+    similar:    weight of the similarity loss, eq. 10
+    differ:     weight of the difference loss, eq. 11
+    validation: share of the training videos that stop the training
+    patience:   epochs without a lower cross-entropy of the validation videos until training stops
+    """
+
+    width: PositiveInt = 128
+    similar: Annotated[float, Field(ge=0)] = 0.1
+    differ: Annotated[float, Field(ge=0)] = 0.01
+    dropout: Fraction = 0.3  # of the entering rows
+    validation: Fraction = 0.15
+    epochs: PositiveInt = 100
+    patience: PositiveInt = 10
+    batch: PositiveInt = 64
+    rate: Rate = 1e-3
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-4
+    seed: NonNegativeInt = 7

@@ -39,6 +39,8 @@ class Stream(IntEnum):
     RECOMMENDATION_USERS = 28
     CLICK_TRAINING = 29
     CLICK_NEW_VIDEOS = 30
+    AUDIO_VISUAL_TRAINING = 31
+    AUDIO_VISUAL_PAIRS = 32
 
 
 class HoldoutSalt(IntEnum):

@@ -22,7 +22,7 @@ def composite_score(folder: BenchmarkFolder) -> list[dict[str, str | int | float
     InvalidManifestError for predictions of other videos.
     """
     folder.tests(["test"])
-    carried = _read_carried(folder.table("test"))
+    carried = read_carried(folder.table("test"))
     files = prediction_files(folder.predictions("test"))
     if not files:
         raise ArtifactNotFoundError(f"{folder.predictions('test')}: no predictions", "make them with the command ours")
@@ -46,7 +46,8 @@ def composite_score(folder: BenchmarkFolder) -> list[dict[str, str | int | float
     return rows
 
 
-def _read_carried(path: Path) -> Carried:
+def read_carried(path: Path) -> Carried:
+    """Return the tags of each clip and what carries them. Raises InvalidManifestError for another table."""
     try:
         columns = pq.read_table(path, columns=["video_id", "tags", "carried_by"]).to_pylist()
         return {

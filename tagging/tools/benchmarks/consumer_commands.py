@@ -272,6 +272,31 @@ def clicks_command(
     options.print_tables(tables, form)
 
 
+@app.command("audio-visual")
+def audio_visual_command(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A composite set.")],
+    seed: Seeds = None,
+    bundle: cli_options.Bundle = None,
+    config: options.ConfigFiles = None,
+    features: options.Features = None,
+    form: options.Format = options.TableFormat.table,
+) -> None:
+    """Compare the features of the audio-visual learner, with and without each loss, with the rows that it reads."""
+    from tagging.config.clicks import AudioVisualConfig
+    from tagging.config.overrides import overridden
+    from tagging.store.features import FeatureStore
+    from tagging.tools.benchmarks.audio_visual import audio_visual_benchmark
+    from tagging.tools.benchmarks.audio_visual_clips import read_sources
+    from tagging.tools.benchmarks.folder import BenchmarkFolder
+
+    settings = overridden(AudioVisualConfig(), config or [])
+    store, encoding = FeatureStore(features or paths.features()), bundle or paths.default_bundle()
+    training, test = (
+        read_sources(BenchmarkFolder(folder), part, encoding, store, progress()) for part in ("train", "test")
+    )
+    options.print_tables(audio_visual_benchmark(training, test, seed or [1, 2, 3], settings, progress()), form)
+
+
 def _require_fields(names: Sequence[str]) -> None:
     """Raise typer.BadParameter for the label as a field, and for a field that is named twice."""
     from tagging.recommendation.clicks.table import CLICKED
