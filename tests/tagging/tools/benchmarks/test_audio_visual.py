@@ -23,7 +23,7 @@ from tagging.tools.benchmarks.audio_visual_clips import (
 from tagging.types import VideoEmbeddings
 
 PICTURES = (("dog", "animal"), ("cat", "animal"), ("train", "vehicle"), ("lamp",))
-SOUNDS = (("piano", "music"), ("train", "vehicle"), ("dog", "animal"), ("rain", "water"))
+SOUNDS = (("piano", "music"), ("train", "vehicle"), ("dog", "animal"), ("bird", "animal"))
 SETTINGS = AudioVisualConfig(width=8, epochs=1)
 
 
