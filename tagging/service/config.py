@@ -204,7 +204,7 @@ class ListenConfig(Branch):
     # Concurrent calls, enough for the bursts of a client: beyond them gRPC refuses calls as UNAVAILABLE, also those
     # that wait in the client, since it counts a call as ended before the server does. Below them, admission refuses
     # what is too much, with a retry delay. gRPC could count as clients do (grpc.http.overload_protection=0), but then
-    # one connection that opens and resets 20,000 calls at once keeps the others waiting for seconds.
+    # one connection that opens and resets thousands of calls at once keeps the others waiting.
     streams_per_connection: PositiveInt = 1000
     connections: PositiveInt = 256
 
