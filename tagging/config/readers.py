@@ -21,7 +21,7 @@ class WhisperConfig(Branch):
     backend: Literal["whisper"] = "whisper"
     weights: str = "packaged"
     max_speech_s: PositiveFloat = 120.0  # speech without its pauses; the rest is not transcribed
-    threads: PositiveInt | None = None  # None: as many as torch uses
+    threads: PositiveInt | None = None  # of one reading; None: one, as a video's encoders and other videos use the rest
 
 
 class PpOcrConfig(Branch):
@@ -35,4 +35,4 @@ class PpOcrConfig(Branch):
     weights: str = "packaged"
     frames: PositiveInt = 4  # of the decoded ones, evenly spread; of those that look the same, one is read
     max_side_px: PositiveInt = 736
-    threads: PositiveInt | None = None  # None: as many as torch uses
+    threads: PositiveInt | None = None  # of one reading; None: one, as a video's encoders and other videos use the rest

@@ -30,7 +30,7 @@ class VggishEncoder:
         except Exception as error:  # torch and pickle raise several kinds of errors for other files
             raise ArtifactMismatchError(f"{file} is no VGGish state dict: {reason_of(error)}") from error
         self.model = model.float().eval().requires_grad_(False).to(device)
-        self._batch_size = batch_size
+        self.batch_size = batch_size
         self._device = device
         self.fingerprint = fingerprint("torchvggish", {"version": 1}, {"weights": file})
 
@@ -42,7 +42,7 @@ class VggishEncoder:
         """(B, 96, 64) -> (B, 128) the output of the network: non-negative, not normalised."""
         rows = np.empty((len(inputs), self.dim), np.float32)
         with torch.inference_mode():
-            for start in range(0, len(inputs), self._batch_size):
-                batch = torch.from_numpy(np.ascontiguousarray(inputs[start : start + self._batch_size]))
+            for start in range(0, len(inputs), self.batch_size):
+                batch = torch.from_numpy(np.ascontiguousarray(inputs[start : start + self.batch_size]))
                 rows[start : start + len(batch)] = self.model(batch[:, None].to(self._device)).cpu().numpy()
         return rows

@@ -1,7 +1,7 @@
 """Encoder protocols, one per modality.
 
 `prepare` is CPU work on one video; `encode` runs the model on the rows of many videos at once, so that batches are full
-whatever the lengths of the videos are.
+whatever the lengths of the videos are. Both, and `read`, may be called from several threads at once.
 """
 
 from collections.abc import Sequence
@@ -27,6 +27,7 @@ class TextEncoder(Protocol):
 
 class FrameEncoder(Protocol):
     dim: int
+    batch_size: int  # rows that go through the model at once
     fingerprint: str
 
     def prepare(self, frames: Frames) -> NDArray[Any]:
@@ -38,6 +39,7 @@ class FrameEncoder(Protocol):
 
 class SoundEncoder(Protocol):
     dim: int
+    batch_size: int  # rows that go through the model at once
     fingerprint: str
 
     def prepare(self, sound: Sound) -> NDArray[np.float32]:

@@ -65,7 +65,7 @@ class EfficientNetLiteEncoder:
         self.network = network.eval().requires_grad_(False).to(device)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # its stubs lack it
         self._side = scale.side
-        self._batch_size = config.batch_size
+        self.batch_size = config.batch_size
         self._device = device
         words = FrameWords(WORDS_FILE, FEATURES) if config.variant == "lite2" else None
         used = {"weights": file} if words is None else {"weights": file, "words": WORDS_FILE}
@@ -82,8 +82,8 @@ class EfficientNetLiteEncoder:
     def encode(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """(B, 3, side, side) -> (B, 1280)."""
         rows = np.empty((len(inputs), self.dim), np.float32)
-        for start in range(0, len(inputs), self._batch_size):
-            batch = torch.from_numpy(np.ascontiguousarray(inputs[start : start + self._batch_size]))
+        for start in range(0, len(inputs), self.batch_size):
+            batch = torch.from_numpy(np.ascontiguousarray(inputs[start : start + self.batch_size]))
             with torch.inference_mode():
                 features = self.network(batch.to(self._device, memory_format=torch.channels_last))
             rows[start : start + len(batch)] = features.cpu().numpy()

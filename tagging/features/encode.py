@@ -1,16 +1,18 @@
-"""Batched encoding: the rows of all videos of a batch go through each model together."""
+"""Batched encoding: the rows of all videos of a batch together, cut into batches of each encoder, side by side."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tagging.features.base import ClassPredictor, mean_pool
+from tagging.features.base import ClassPredictor, FrameEncoder, SoundEncoder, mean_pool
 from tagging.features.factory import Encoders
 from tagging.features.passages import passages_row
 from tagging.features.read import read_passages
+from tagging.features.side_by_side import Pieces
 from tagging.media.read_ahead import ReadVideo
 from tagging.types import PASSAGE_SOURCES, FloatRows, MediaSample, Modality, ModalityFeatures, VideoEmbeddings, VideoRef
 
@@ -27,25 +29,34 @@ def encode_videos(encoders: Encoders, videos: Sequence[ReadVideo]) -> list[Modal
             cut = cut_text_warning(int(count), text.max_tokens)
             features[index] = replace(features[index], text=row, warnings=features[index].warnings + cut)
 
-    if frames is not None:
-        seen = {p: frames.prepare(v.media.frames) for p, v in enumerate(videos) if v.media and v.media.frames}
-        for index, tokens in _together(seen, frames.encode).items():
-            features[index] = replace(features[index], frames=tokens, frame_spans=_frame_spans(videos[index].media))
+    media = {index: video.media for index, video in enumerate(videos) if video.media is not None}
+    with Pieces() as pieces:
+        # The longest first: reading speech, then text on the screen.
+        readings = {
+            (index, source): pieces.start(read_passages, encoders, sample, source)
+            for source in PASSAGE_SOURCES
+            for index, sample in media.items()
+        }
+        seen, heard = _Tokens(), _Tokens()
+        if frames is not None:
+            pictures = {index: frames.prepare(sample.frames) for index, sample in media.items() if sample.frames}
+            seen = _Tokens.start(pieces, pictures, frames)
+        if audio is not None:
+            examples = {index: audio.prepare(sample.sound) for index, sample in media.items() if sample.sound}
+            for index in [index for index, rows in examples.items() if not len(rows)]:
+                del examples[index]
+                short = ("the sound is shorter than 0.96 s and was not used",)
+                features[index] = replace(features[index], warnings=features[index].warnings + short)
+            heard = _Tokens.start(pieces, examples, audio)
 
-    if audio is not None:
-        heard = {p: audio.prepare(v.media.sound) for p, v in enumerate(videos) if v.media and v.media.sound}
-        for index in [index for index, examples in heard.items() if not len(examples)]:
-            del heard[index]
-            short = ("the sound is shorter than 0.96 s and was not used",)
-            features[index] = replace(features[index], warnings=features[index].warnings + short)
-        for index, tokens in _together(heard, audio.encode).items():
+        for index, tokens in seen.of_videos().items():
+            features[index] = replace(features[index], frames=tokens, frame_spans=_frame_spans(media[index]))
+        for index, tokens in heard.of_videos().items():
             features[index] = replace(features[index], audio=tokens)
-
-    for index, video in enumerate(videos):
-        if video.media is not None:
-            readings, warnings = read_passages(encoders, video.media)
-            speech, screen = readings.get("speech"), readings.get("screen")
-            warnings = features[index].warnings + warnings
+        for index in media:
+            speech, speech_warnings = readings[index, "speech"].result()
+            screen, screen_warnings = readings[index, "screen"].result()
+            warnings = features[index].warnings + speech_warnings + screen_warnings
             features[index] = replace(features[index], speech=speech, screen=screen, warnings=warnings)
     return features
 
@@ -116,10 +127,27 @@ def _frame_spans(media: MediaSample | None) -> NDArray[np.float64] | None:
     return np.stack([np.append(0.0, between), np.append(between, max(media.duration_s, times[-1]))], axis=1).round(3)
 
 
-def _together(inputs: dict[int, NDArray[Any]], encode: Callable[[NDArray[Any]], FloatRows]) -> dict[int, FloatRows]:
-    """Encode the rows of all videos in one call; return the tokens of each video."""
-    if not inputs:
-        return {}
-    tokens = encode(np.concatenate(list(inputs.values())))
-    ends = np.cumsum([len(rows) for rows in inputs.values()])[:-1]
-    return dict(zip(inputs, np.split(tokens, ends), strict=True))
+@dataclass(frozen=True, slots=True, eq=False)
+class _Tokens:
+    """The tokens of several videos, whose rows are encoded in batches of the encoder's size."""
+
+    lengths: Mapping[int, int] = field(default_factory=dict)  # of each video
+    batches: Sequence["Future[FloatRows]"] = ()
+
+    @classmethod
+    def start(
+        cls, pieces: Pieces, inputs: Mapping[int, NDArray[Any]], encoder: FrameEncoder | SoundEncoder
+    ) -> "_Tokens":
+        if not inputs:
+            return cls()
+        rows, size = np.concatenate(list(inputs.values())), encoder.batch_size
+        batches = [pieces.start(encoder.encode, rows[start : start + size]) for start in range(0, len(rows), size)]
+        return cls({index: len(of_video) for index, of_video in inputs.items()}, batches)
+
+    def of_videos(self) -> dict[int, FloatRows]:
+        """Wait for the tokens of each video, and return them."""
+        if not self.batches:
+            return {}
+        tokens = np.concatenate([batch.result() for batch in self.batches])
+        ends = np.cumsum(list(self.lengths.values()))[:-1]
+        return dict(zip(self.lengths, np.split(tokens, ends), strict=True))

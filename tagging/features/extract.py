@@ -27,6 +27,7 @@ from tagging.features.encode_texts import encode_texts
 from tagging.features.factory import Encoders
 from tagging.features.passages import joined
 from tagging.features.read import read_passages
+from tagging.features.side_by_side import Pieces
 from tagging.media.decode import DECODING_VERSION
 from tagging.media.pool import DecodePool
 from tagging.media.read_ahead import MEDIA_PER_BATCH, Failure, ReadVideo, read_batches
@@ -238,24 +239,31 @@ def _encode_media(
                     tokens = {"frames": features.frames, "audio": features.audio}
                     for modality, table in tables.vectors.items():
                         table.add(read.media.content_hash, _stored(tokens[modality], features.warnings))
-                    _read_passages(read.media, encoders, tables)
+                _read_passages([read.media for read in decoded if read.media is not None], encoders, tables)
                 advance(len(batch))
         finally:
             tables.flush()
     return failures
 
 
-def _read_passages(media: MediaSample, encoders: Encoders, tables: _MediaTables) -> None:
+def _read_passages(media: Sequence[MediaSample], encoders: Encoders, tables: _MediaTables) -> None:
     """Store the readings of the readers whose tables lack this content; a reader that failed will try again."""
-    unread = {source for source, table in tables.passages.items() if media.content_hash not in table}
-    wanted = Encoders(
-        speech=encoders.speech if "speech" in unread else None, screen=encoders.screen if "screen" in unread else None
-    )
-    readings, _ = read_passages(wanted, media)  # the log says which reader failed
-    for source in unread:
-        has_input = (media.sound if source == "speech" else media.frames) is not None
-        if source in readings or not has_input:
-            tables.passages[source].add(media.content_hash, readings.get(source, Reading(())))
+    unread = {
+        (source, sample.content_hash): sample
+        for source, table in tables.passages.items()
+        for sample in media
+        if sample.content_hash not in table
+    }
+    with Pieces() as pieces:
+        started = {
+            (source, key): pieces.start(read_passages, encoders, sample, source)
+            for (source, key), sample in unread.items()
+        }
+        for (source, key), sample in unread.items():
+            reading, _ = started[source, key].result()  # the log says which reader failed
+            has_input = (sample.sound if source == "speech" else sample.frames) is not None
+            if reading is not None or not has_input:
+                tables.passages[source].add(key, reading or Reading(()))
 
 
 def _stored(tokens: NDArray[np.float32] | None, warnings: tuple[str, ...]) -> StoredFeatures:

@@ -19,35 +19,27 @@ def missing_warnings(encoders: Encoders) -> dict[PassageSource, str]:
     return {source: f"{SAID[source]} was not read: {install}" for source, install in encoders.missing.items()}
 
 
-def read_passages(encoders: Encoders, media: MediaSample) -> tuple[dict[PassageSource, Reading], tuple[str, ...]]:
-    """Return the reading of each reader that had its input and did not fail, and all warnings."""
-    readings: dict[PassageSource, Reading] = {}
-    warnings: list[str] = []
-    if media.sound is not None:
-        speech = None if encoders.speech is None else encoders.speech.read
-        _read("speech", speech, media.sound, encoders, readings, warnings)
-    if media.frames is not None:
-        screen = None if encoders.screen is None else encoders.screen.read
-        _read("screen", screen, media.frames, encoders, readings, warnings)
-    return readings, tuple(warnings)
+def read_passages(
+    encoders: Encoders, media: MediaSample, source: PassageSource
+) -> tuple[Reading | None, tuple[str, ...]]:
+    """Return what is said, or what is written on the screen, and warnings; None where nothing could be read."""
+    if source == "speech":
+        return _read(source, encoders, media.sound, None if encoders.speech is None else encoders.speech.read)
+    return _read(source, encoders, media.frames, None if encoders.screen is None else encoders.screen.read)
 
 
 def _read(
-    source: PassageSource,
-    read: Callable[[Part], Reading] | None,
-    part: Part,
-    encoders: Encoders,
-    readings: dict[PassageSource, Reading],
-    warnings: list[str],
-) -> None:
+    source: PassageSource, encoders: Encoders, part: Part | None, read: Callable[[Part], Reading] | None
+) -> tuple[Reading | None, tuple[str, ...]]:
+    if part is None:
+        return None, ()
     if source in encoders.missing:
-        warnings.append(missing_warnings(encoders)[source])
+        return None, (missing_warnings(encoders)[source],)
     if read is None:
-        return
+        return None, ()
     try:
-        readings[source] = read(part)
+        reading = read(part)
     except Exception as error:  # a library's error on odd input must not lose the video's other modalities
         logger.exception("reader failed", extra={"reader": source})
-        warnings.append(f"{SAID[source]} could not be read: {type(error).__name__}")
-    else:
-        warnings += readings[source].warnings
+        return None, (f"{SAID[source]} could not be read: {type(error).__name__}",)
+    return reading, reading.warnings

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 from rapidocr import RapidOCR
@@ -44,11 +43,10 @@ class PpOcrReader:
         settings = {"frames": config.frames, "max_side_px": config.max_side_px, "gates": gates}
         self.fingerprint = fingerprint("pp-ocr", {**settings, "library": version("rapidocr")}, files)
         self._frames = config.frames
-        threads = config.threads or torch.get_num_threads()
         blank = np.full((48, 320, 3), 255, np.uint8)
         try:
             _check_signs(files["rec.onnx"])
-            self._ocr = RapidOCR(params=_parameters(files, config.max_side_px, threads))
+            self._ocr = RapidOCR(params=_parameters(files, config.max_side_px, config.threads or 1))
             self._ocr(blank, use_det=False)  # it loads each model when it first needs it
             self._ocr(blank, use_det=True)
         except Exception as error:  # of ONNX Runtime or RapidOCR

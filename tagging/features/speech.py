@@ -12,13 +12,13 @@ from typing import Any
 import ctranslate2
 import faster_whisper
 import numpy as np
-import torch
 from faster_whisper import WhisperModel
 from faster_whisper.transcribe import Segment, TranscriptionInfo
 from faster_whisper.vad import SpeechTimestampsMap, VadOptions, get_speech_timestamps
 
 from tagging.config.readers import WhisperConfig
 from tagging.errors import ArtifactMismatchError
+from tagging.features.side_by_side import at_once
 from tagging.features.weights import fingerprint
 from tagging.types import SAMPLE_RATE_HZ, Passage, Reading, Sound
 
@@ -54,7 +54,8 @@ class WhisperReader:
                 "whisper",
                 device=device,
                 compute_type=compute_type,
-                cpu_threads=config.threads or torch.get_num_threads(),
+                cpu_threads=config.threads or 1,
+                num_workers=at_once() if device == "cpu" else 1,
                 files=content,
             )
         except Exception as error:  # of CTranslate2, tokenizers or json

@@ -66,6 +66,7 @@ class FrameStatisticsEncoder:
     """A FrameEncoder of colours, their positions, and edge directions."""
 
     dim = _HUES + _LIGHTS + 3 * _GRID**2 + 4 * _ANGLES + 1
+    batch_size = 64
 
     def __init__(self) -> None:
         self.fingerprint = fingerprint("frame-statistics", {"version": 1}, {})
@@ -97,6 +98,7 @@ class SoundStatisticsEncoder:
     """A SoundEncoder of the level, spread and change of each mel band over an example."""
 
     dim = 3 * 64 + 1
+    batch_size = 64
 
     def __init__(self) -> None:
         self.fingerprint = fingerprint("sound-statistics", {"version": 1}, {})

@@ -100,7 +100,7 @@ class TrainedFrameEncoder:
 
     def __init__(self, file: Path, batch_size: int, device: str = "cpu") -> None:
         self.model = TrainedNetwork(file, "videotag-vision", 3, FRAME_DIM, device)
-        self._batch_size = batch_size
+        self.batch_size = batch_size
         self.fingerprint = self.model.fingerprint
         self.text_fingerprint = self.model.text_fingerprint
         self.class_names = self.model.class_names
@@ -115,8 +115,8 @@ class TrainedFrameEncoder:
     def encode(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """(B, 3, 112, 112) -> (B, 256)."""
         rows = np.empty((len(inputs), self.dim), np.float32)
-        for start in range(0, len(inputs), self._batch_size):
-            batch = torch.from_numpy(np.ascontiguousarray(inputs[start : start + self._batch_size]))
+        for start in range(0, len(inputs), self.batch_size):
+            batch = torch.from_numpy(np.ascontiguousarray(inputs[start : start + self.batch_size]))
             rows[start : start + len(batch)] = self.model.tokens(batch)
         return rows
 
@@ -136,7 +136,7 @@ class TrainedSoundEncoder:
 
     def __init__(self, file: Path, batch_size: int, device: str = "cpu") -> None:
         self.model = TrainedNetwork(file, "videotag-audio", 1, SOUND_DIM, device)
-        self._batch_size = batch_size
+        self.batch_size = batch_size
         self.fingerprint = self.model.fingerprint
         self.text_fingerprint = self.model.text_fingerprint
         self.class_names = self.model.class_names
@@ -150,8 +150,8 @@ class TrainedSoundEncoder:
     def encode(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """(B, 96, 64) -> (B, 128)."""
         rows = np.empty((len(inputs), self.dim), np.float32)
-        for start in range(0, len(inputs), self._batch_size):
-            batch = torch.from_numpy(np.ascontiguousarray(inputs[start : start + self._batch_size]))
+        for start in range(0, len(inputs), self.batch_size):
+            batch = torch.from_numpy(np.ascontiguousarray(inputs[start : start + self.batch_size]))
             rows[start : start + len(batch)] = self.model.tokens(normalised_mel(batch))
         return rows
 

@@ -53,7 +53,7 @@ class OpenClipEncoder:
         self._transform = image_transform_v2(PreprocessCfg(**preprocessing), is_train=False)
         self.pictures = UnscaledPictures(self._transform.transforms)
         self.visual = clip.visual.eval().requires_grad_(False).to(device)
-        self._batch_size = batch_size
+        self.batch_size = batch_size
         self._device = device
         files = {"weights": source.path} if source.architecture else clip_folder_files(source.path)
         settings = {"model": model_config, "preprocessing": preprocessing, "tag": dict(source.tag), "version": 1}
@@ -69,8 +69,8 @@ class OpenClipEncoder:
         """(B, 3, height, width) -> (B, D) unit rows, equal to encode_image(normalize=True)."""
         rows = np.empty((len(inputs), self.dim), np.float32)
         with torch.inference_mode():
-            for start in range(0, len(inputs), self._batch_size):
-                batch = torch.from_numpy(np.ascontiguousarray(inputs[start : start + self._batch_size]))
+            for start in range(0, len(inputs), self.batch_size):
+                batch = torch.from_numpy(np.ascontiguousarray(inputs[start : start + self.batch_size]))
                 features = self.visual(batch.to(self._device))
                 pooled = features[0] if isinstance(features, tuple) else features  # CoCa also returns its tokens
                 unit = torch.nn.functional.normalize(pooled, dim=-1)

@@ -70,6 +70,7 @@ class TritonFrameEncoder:
         self._pictures = pictures
         self.model = model
         self.dim = dim
+        self.batch_size = model.spec.max_rows
         self.fingerprint = fingerprint
 
     def prepare(self, frames: Frames) -> NDArray[np.uint8]:
@@ -87,6 +88,7 @@ class TritonSoundEncoder:
     def __init__(self, fingerprint: str, dim: int, model: TritonModel) -> None:
         self.model = model
         self.dim = dim
+        self.batch_size = model.spec.max_rows
         self.fingerprint = fingerprint
 
     def prepare(self, sound: Sound) -> NDArray[np.float32]:

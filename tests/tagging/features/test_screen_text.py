@@ -1,6 +1,7 @@
 """PP-OCR on rendered and on real frames."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,14 @@ def test_pictures_without_text_give_no_passages(reader: PpOcrReader) -> None:
     tiny = np.full((1, 2, 2, 3), 255, np.uint8)
     for pixels in (blank, noisy, tiny):
         assert reader.read(Frames(pixels, np.arange(len(pixels), dtype=np.float64))).passages == ()
+
+
+def test_several_threads_may_read_at_once(reader: PpOcrReader) -> None:
+    videos = [frames([f"Chapter {word}"], [word]) for word in ("Two", "Harvest", "Mountain", "Summer")]
+    alone = [reader.read(video) for video in videos]
+    assert all(reading.passages for reading in alone)
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(reader.read, videos * 2)) == alone * 2
 
 
 def test_text_on_a_real_video_is_read(reader: PpOcrReader, shared_data: Path) -> None:
