@@ -23,10 +23,10 @@ logger = logging.getLogger(__name__)
 FILE = "index.faiss"
 Found = tuple[FloatRows, Indices]  # scores (Q, k) and ids (Q, k), padded with -1
 
-# IVF-PQ: k-means warns below 39 rows a centroid.
+# IVF-PQ: k-means warns below 39 rows a centroid. More rows or rounds find no more neighbours (recall/BENCHMARKS.md).
 ROWS_A_CENTROID = 39
 LEAST_ROWS = 256 * ROWS_A_CENTROID
-MOST_ROWS_A_CENTROID = 64  # used for training: FAISS's default of 256 takes four times as long
+ROUNDS = 10
 PART = 2  # dimensions a code of 4 bits
 LEAST_PROBES = 64
 PROBED_SHARE = 8  # probe one cell in this many
@@ -61,7 +61,8 @@ def build_ivf_pq(rows: FloatRows, seed: int) -> "FaissIndex":
     quantised = faiss.IndexIVFPQFastScan(coarse, dim, cells, parts, 4, faiss.METRIC_INNER_PRODUCT)
     for learning in (quantised.cp, quantised.pq.cp):
         learning.seed = seed
-        learning.max_points_per_centroid = MOST_ROWS_A_CENTROID
+        learning.max_points_per_centroid = ROWS_A_CENTROID
+    quantised.cp.niter = ROUNDS
     quantised.nprobe = max(LEAST_PROBES, cells // PROBED_SHARE)
     half = faiss.IndexScalarQuantizer(dim, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
     index = faiss.IndexRefine(quantised, half)
