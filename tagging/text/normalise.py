@@ -56,8 +56,11 @@ def fold(text: str) -> str:
 
 
 def is_blank(text: str) -> bool:
-    """Return True for a text without a visible character: only white space, controls and format characters."""
-    return not plain(text)
+    """Return True for a text without a visible character: only white space, controls and format characters.
+
+    That is a text whose plain form is empty; reading stops at the first visible character.
+    """
+    return not any(plain_cluster(cluster[0]).strip() for cluster in cluster_pattern().finditer(text))
 
 
 def aligned(text: str) -> tuple[str, list[int], list[int]]:

@@ -72,11 +72,11 @@ class Serving:
         metadata: Sequence[tuple[str, str]] = (),
         service: str = SERVICE,
     ) -> tuple[StatusCode, dict[str, Any]]:
-        """Return the status code and the initial metadata."""
+        """Return the status code and the trailing metadata."""
         unary_call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self.channel.unary_unary(f"/{service}/{method}")
         call = unary_call(request, metadata=tuple(metadata), timeout=30)
         code = await call.code()
-        return code, dict(await call.initial_metadata() or ())
+        return code, dict(await call.trailing_metadata() or ())
 
     def stream(self, requests: Sequence[bytes]) -> Any:
         stream_call: grpc.aio.StreamStreamMultiCallable[bytes, bytes] = self.channel.stream_stream(

@@ -21,7 +21,7 @@ from tagging import concurrency
 from tagging.errors import InvalidRequestError, VideotagError
 from tagging.service.errors.status import pushback_ms, status_of
 from tagging.service.interceptors.wrap import Context, Continuation, Handler, can_wrap, with_raw_requests, wrap
-from tagging.service.observe.call import note_error
+from tagging.service.observe.call import REQUEST_ID, current, note_error
 
 logger = logging.getLogger(__name__)
 
@@ -121,7 +121,9 @@ def _answer(status: Status) -> _Answer:
     packed = rpc_status.to_status(status)
     delay_ms = pushback_ms(status)
     pushback = () if delay_ms is None else ((PUSHBACK, str(delay_ms)),)
-    return _Answer(packed.code, packed.details, (*(packed.trailing_metadata or ()), *pushback))
+    call = current()
+    request_id = () if call is None else ((REQUEST_ID, call.request_id),)  # those that were set are replaced by these
+    return _Answer(packed.code, packed.details, (*(packed.trailing_metadata or ()), *pushback, *request_id))
 
 
 def release_frames(error: BaseException, _: object = None) -> None:

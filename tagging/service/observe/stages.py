@@ -3,12 +3,13 @@
 import logging
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 
-from opentelemetry.trace import INVALID_SPAN, NoOpTracer, Span, StatusCode, Tracer
+from opentelemetry.trace import StatusCode, Tracer
 
 from tagging.pipeline.stages import Stage
 from tagging.service.observe.metrics import Metrics, error_reason
+from tagging.service.observe.traces import start_span
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ class TimedStages:
     @contextmanager
     def _timed(self, stage: Stage) -> Iterator[None]:
         started_s = self._clock()
-        with self._span(stage) as span:
+        with start_span(self._tracer, stage) as span:
             try:
                 yield
             except Exception as error:
@@ -41,9 +42,3 @@ class TimedStages:
                 seconds = self._clock() - started_s
                 self._metrics.stage_seconds.labels(stage).observe(seconds)
                 logger.debug("stage", extra={"stage": stage, "seconds": seconds})
-
-    def _span(self, stage: Stage) -> AbstractContextManager[Span]:
-        if isinstance(self._tracer, NoOpTracer):  # its spans do nothing either, but cost as much as the rest of a stage
-            return nullcontext(INVALID_SPAN)
-        # The text of an exception may contain data of clients, which must not reach traces.
-        return self._tracer.start_as_current_span(stage, record_exception=False, set_status_on_exception=False)

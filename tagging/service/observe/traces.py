@@ -5,15 +5,16 @@ The provider is passed as a value; the library's global one is not used.
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib.metadata import version
+from typing import Any
 
 from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
-from opentelemetry.trace import NoOpTracer, Tracer
+from opentelemetry.trace import INVALID_SPAN, NoOpTracer, Span, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from tagging.errors import MissingPackageError
@@ -59,6 +60,17 @@ def tracer_for(processor: SpanProcessor, share: float) -> Iterator[Tracer]:
         yield provider.get_tracer(NAME)
     finally:
         provider.shutdown()
+
+
+def start_span(tracer: Tracer, name: str, **options: Any) -> AbstractContextManager[Span]:
+    """Start a span and make it the current one while the context lasts.
+
+    Exceptions are not recorded: their texts may contain data of clients, which must not reach traces.
+    options: of Tracer.start_as_current_span
+    """
+    if isinstance(tracer, NoOpTracer):  # its spans do nothing either, but cost as much as the rest of a stage
+        return nullcontext(INVALID_SPAN)
+    return tracer.start_as_current_span(name, record_exception=False, set_status_on_exception=False, **options)
 
 
 def parent_context(metadata: Metadata) -> Context | None:

@@ -101,6 +101,7 @@ BLANK = [
     "\ufe0f",
     "\U000e0100",
     "\u200e",
+    "&#8203;&amp;nbsp;",
 ]
 
 
@@ -110,7 +111,7 @@ def test_a_text_without_a_visible_character_is_blank(text: str) -> None:
     assert normalise(text) == ""
 
 
-@pytest.mark.parametrize("text", ["a", "!", "❤\ufe0f", "👩\u200d👧", "\u200ba", "न\u200dह"], ids=ascii)
+@pytest.mark.parametrize("text", ["a", "!", "❤\ufe0f", "👩\u200d👧", "\u200ba", "न\u200dह", "&#8203;&#97;"], ids=ascii)
 def test_a_visible_character_makes_a_name(text: str) -> None:
     assert not is_blank(text)
     assert normalise(text)
