@@ -212,16 +212,32 @@ class ListenConfig(Branch):
 Listen = TypeVar("Listen", bound=ListenConfig)
 
 
-class AdmissionConfig(Branch):
-    """Limits on the videos in progress and in the queue; bytes are those of content in requests."""
+class TextAdmissionConfig(Branch):
+    """Limits on the videos without media in progress and in the queue."""
 
-    videos: PositiveInt = 16  # two batches of half as many; decoded media of a video take about 32 MB at worst
+    videos: PositiveInt = 64  # two batches of 32
+    waiting: NonNegativeInt = 64
+
+
+class MediaAdmissionConfig(Branch):
+    """Limits on the videos with media in progress and in the queue; bytes are those of content in requests."""
+
+    videos: PositiveInt = 16  # decoded media of a video take about 32 MB at worst
     content_bytes: PositiveInt = 256 * 2**20
     waiting: NonNegativeInt = 64
     waiting_bytes: NonNegativeInt = 512 * 2**20
 
 
-class ExplanationsConfig(AdmissionConfig):
+class AdmissionConfig(Branch):
+    """Limits on the videos to tag, and to label. A clip takes as long as a hundred titles, so neither has the other's
+    places.
+    """
+
+    texts: TextAdmissionConfig = TextAdmissionConfig()
+    media: MediaAdmissionConfig = MediaAdmissionConfig()
+
+
+class ExplanationsConfig(MediaAdmissionConfig):
     """Limits on the videos to explain: each passes through the models many times."""
 
     videos: PositiveInt = 1

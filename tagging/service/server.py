@@ -84,7 +84,7 @@ async def _observed(
 ) -> AsyncIterator[int | None]:
     """Expose the metrics and run the background loops while the context lasts; yields the port of the metrics."""
     health, metrics, observe = observation.health, observation.metrics, config.observe
-    values = readings(config.listen, port, certificate, health, opened.admission, opened.bundles)
+    values = readings(config.listen, port, certificate, health, opened.admissions, opened.bundles)
     async with AsyncExitStack() as stack:
         metrics_port = await stack.enter_async_context(exposing(observation.registry, values, observe.metrics))
         await stack.enter_async_context(checking(opened.database, health, metrics, observe.health))

@@ -59,7 +59,7 @@ def measured() -> dict[str, set[str]]:
         connections=lambda: 0,
         connections_allowed=256,
         certificate_expiry_s=lambda: 0.0,
-        admission_waiting=lambda: 0,
+        admission_waiting=lambda: {"texts": 0, "media": 0},
         bundles=lambda: {"active": "v1"},
         labelled_videos=lambda: 0,
         tag_edits=lambda: 0,

@@ -91,6 +91,7 @@ def test_the_autoscaler_uses_the_metric_that_the_adapter_serves() -> None:
     (rules,) = documents("kubernetes/base/adapter-rules.yaml")
     (rule,) = rules["rules"]["custom"]
     assert metric["pods"]["metric"]["name"] == rule["seriesQuery"].partition("{")[0] == "tagging_admission_waiting"
+    assert rule["metricsQuery"].startswith("sum by")  # a pod has a series for texts and one for media
 
 
 def test_every_alert_is_tested_with_series() -> None:

@@ -20,8 +20,8 @@ from tagging.service.calls.tags import TagCalls
 from tagging.service.calls.videos import Telemetry, VideoCalls, VideoRecords
 from tagging.service.clients.quotas import Quotas
 from tagging.service.config import ServiceConfig
-from tagging.service.inference.admission import Admission, limits_on_videos
-from tagging.service.inference.inference import Inference
+from tagging.service.inference.admission import Admission, limits_on_media, limits_on_texts
+from tagging.service.inference.inference import Admissions, Inference
 from tagging.service.inference.model_threads import ModelThreads
 from tagging.service.observe.logs import unify_library_logging
 from tagging.service.sources.sources import Sources
@@ -38,7 +38,7 @@ class OpenedCalls:
 
     calls: Calls
     bundles: BundleRegistry
-    admission: Admission
+    admissions: Admissions
     database: Database
     triton: TritonClient | None
 
@@ -66,9 +66,12 @@ async def build_calls(
         stack.push_async_callback(bundles.close)
         await bundles.start(bundle)
         unify_library_logging()
-        admission = Admission(limits_on_videos(config.admission))
-        explanations = Admission(limits_on_videos(config.explanations))
-        inference = Inference(bundles, model, admission, explanations, quotas, telemetry.stages)
+        admissions = Admissions(
+            Admission(limits_on_texts(config.admission.texts)),
+            Admission(limits_on_media(config.admission.media)),
+            Admission(limits_on_media(config.explanations)),
+        )
+        inference = Inference(bundles, model, admissions, quotas, telemetry.stages)
         records = VideoRecords(Taggings(database), logs.labelled, clock)
         shadow = Shadow(inference, records.taggings, config.shadow_waiting, clock)
         stack.push_async_callback(shadow.close)
@@ -81,4 +84,4 @@ async def build_calls(
             BundleCalls(bundles, shadow, records.taggings),
             telemetry.metrics,
         )
-        yield OpenedCalls(calls, bundles, admission, database, triton)
+        yield OpenedCalls(calls, bundles, admissions, database, triton)

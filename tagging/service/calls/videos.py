@@ -67,7 +67,7 @@ class VideoCalls:
     async def _tag(self, request: TagRequest) -> TagResponse:
         video, stages = request.video, self._telemetry.stages
         async with (
-            self._inference.admit(request.content) as snapshot,
+            self._inference.admit(video, request.content) as snapshot,
             open_media(self._sources, video.uri, request.content, stages) as file,
         ):
             hashed = content_hash(video, await sha256_of(file))
@@ -101,7 +101,7 @@ class VideoCalls:
         if any(self._bundles.active.snapshot.tags.find_spelling(tag) is None for tag in labelled.tags):
             await self._bundles.follow()  # another service may have created the tag just now
         async with (
-            self._inference.admit(content) as snapshot,
+            self._inference.admit(labelled.video, content) as snapshot,
             open_media(self._sources, labelled.video.uri, content, self._telemetry.stages) as file,
         ):
             rows_by_tag = {tag: snapshot.tags.find_spelling(tag) for tag in labelled.tags}

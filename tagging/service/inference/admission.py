@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from tagging.errors import DeadlineExceededError, MediaTooBigError, OverloadedError
-from tagging.service.config import AdmissionConfig, ModelServiceConfig
+from tagging.service.config import MediaAdmissionConfig, ModelServiceConfig, TextAdmissionConfig
 
 HINT = "send less at once, and try again later"
 SHORTEST_S, LONGEST_S = 0.1, 60.0  # limits of the retry delay that a client is given
@@ -31,8 +31,13 @@ class AdmissionLimits:
     waiting_bytes: int
 
 
-def limits_on_videos(config: AdmissionConfig) -> AdmissionLimits:
+def limits_on_media(config: MediaAdmissionConfig) -> AdmissionLimits:
     return AdmissionLimits("videos", config.videos, config.content_bytes, config.waiting, config.waiting_bytes)
+
+
+def limits_on_texts(config: TextAdmissionConfig) -> AdmissionLimits:
+    """Return the limits on videos without media, which have no bytes of content."""
+    return AdmissionLimits("videos without media", config.videos, 0, config.waiting, 0)
 
 
 def limits_on_calls(config: ModelServiceConfig) -> AdmissionLimits:

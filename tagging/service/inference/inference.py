@@ -1,12 +1,13 @@
 """Inference: admits videos, decodes their media and runs the models of the active bundle on them.
 
-Explanations have an admission of their own, so that they take no video's turn, and let videos to tag come first.
+Texts, media and explanations have admissions of their own, so that none takes the turns of another. Explanations let
+videos to tag come first.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from tagging.config.root import SelectConfig
 from tagging.errors import VideotagError
@@ -30,6 +31,15 @@ from tagging.types import LabelledVideo, RankedTags, VideoRef
 Inspect = Callable[[Tagger, ReadVideo, SelectConfig], Inspection]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Admissions:
+    """The admissions of videos, by what they cost."""
+
+    texts: Admission  # to tag or to label, without media
+    media: Admission  # to tag or to label, with media
+    explanations: Admission
+
+
 class Inference:
     """Tags and encodes one video at a time for each caller. Belongs to one event loop."""
 
@@ -37,26 +47,27 @@ class Inference:
         self,
         bundles: BundleRegistry,
         model: ModelThreads,
-        admission: Admission,
-        explanations: Admission,
+        admissions: Admissions,
         quotas: Quotas,
         stages: Stages,
     ) -> None:
-        """admission: of videos to tag and encode; explanations: of videos to explain"""
         self.bundles = bundles
         self._model = model
-        self._admission = admission
-        self._explanations = explanations
+        self._admissions = admissions
         self._quotas = quotas
         self._stages = stages
 
-    def admit(self, content: bytes | None) -> AbstractAsyncContextManager[Snapshot]:
-        """Wait for the caller's turn and keep the active bundle open; raises what `Admission.admit` raises."""
-        return self._admit(self._admission, content)
+    def admit(self, video: VideoRef, content: bytes | None) -> AbstractAsyncContextManager[Snapshot]:
+        """Wait for the caller's turn and keep the active bundle open; raises what `Admission.admit` raises.
+
+        content: the media, where they have no uri
+        """
+        has_media = video.uri is not None or content is not None
+        return self._admit(self._admissions.media if has_media else self._admissions.texts, content)
 
     def admit_explanation(self, content: bytes | None) -> AbstractAsyncContextManager[Snapshot]:
         """Wait for the caller's turn to have a video explained, as `admit` does for tagging one."""
-        return self._admit(self._explanations, content)
+        return self._admit(self._admissions.explanations, content)
 
     @asynccontextmanager
     async def _admit(self, admission: Admission, content: bytes | None) -> AsyncIterator[Snapshot]:

@@ -1,10 +1,11 @@
-"""Model threads: dynamic batching of videos for the two threads in which a bundle's models run.
+"""Model threads: dynamic batching of videos for the threads in which a bundle's models run.
 
-A thread carries a batch through both stages, encoders and then recall and rank; a stage has one batch at a time. So
-two batches are in progress, one in each stage; libraries bring their own threads below. A batch is made of what arrived
-until the encoders became free, so a single video does not wait for others. Jobs whose callers are gone are skipped. A
-running batch has the latest deadline of its callers, and is cancelled when all of them are gone: that ends its requests
-to other servers.
+A thread carries a batch through both stages, encoders and then recall and rank. Texts and media have encoders of their
+own, so three batches are in progress: one of texts and one with media in the encoders, and one in recall and rank. A
+title therefore does not wait for clips, which take seconds. Libraries bring their own threads below. A batch is made of
+what arrived until its encoders became free, so a single video does not wait for others. Jobs whose callers are gone are
+skipped. A running batch has the latest deadline of its callers, and is cancelled when all of them are gone: that ends
+its requests to other servers.
 
 Any other function of the models, such as a tag edit, runs alone: after the batches that run, and before the next one. A
 long one pauses between its steps: the jobs that wait then run first, in its thread, so that it is still alone in the
@@ -27,7 +28,7 @@ from tagging.config.root import SelectConfig
 from tagging.errors import DeadlineExceededError
 from tagging.media.read_ahead import Failure, ReadVideo
 from tagging.pipeline.tagger import Tagger
-from tagging.service.inference.batches import Batch, Job, RunJob, TagJob, next_batch
+from tagging.service.inference.batches import Batch, Inputs, Job, RunJob, TagJob, next_batch
 from tagging.service.inference.pauses import Pause
 from tagging.service.inference.tagging_batch import tag_batch
 from tagging.store.database.taggings import TaggingOptions
@@ -40,11 +41,12 @@ class ModelThreads:
     """Runs jobs in their order of arrival. Belongs to one event loop."""
 
     def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(2, "model")
+        self._threads = ThreadPoolExecutor(3, "model")
         self._selecting = ThreadPoolExecutor(1, "selection")
         self._scoring = threading.Lock()  # held by the thread of the batch that is recalled and ranked
         self._waiting: deque[Job] = deque()
-        self._arrived = asyncio.Event()
+        self._encoding: set[Inputs] = set()  # whose encoders have a batch
+        self._changed = asyncio.Event()  # a job has arrived, or encoders are free
         self._running: set[asyncio.Task[None]] = set()
         self._task = asyncio.create_task(self._work())
 
@@ -105,18 +107,17 @@ class ModelThreads:
 
     def _enqueue(self, job: Job) -> None:
         self._waiting.append(job)
-        self._arrived.set()
+        self._changed.set()
 
     async def _work(self) -> None:
         while True:
-            await self._arrived.wait()
-            batch = next_batch(self._waiting)
-            if batch is None:
-                self._arrived.clear()
-            elif isinstance(batch, RunJob):
-                await self._alone(batch)
-            else:
-                await self._past_the_encoders(batch)
+            await self._changed.wait()
+            self._changed.clear()
+            while (batch := next_batch(self._waiting, self._encoding)) is not None:
+                if isinstance(batch, RunJob):
+                    await self._alone(batch)
+                else:
+                    self._start(batch)
 
     async def _alone(self, job: RunJob) -> None:
         """Run a function when no batch is in the models, and return when it has ended."""
@@ -128,20 +129,24 @@ class ModelThreads:
             raise
         await self._execute([job], partial(_call, job))
 
-    async def _past_the_encoders(self, batch: Sequence[TagJob]) -> None:
-        """Start a batch, and return when the encoders are free for the next one."""
-        loop, encoded = asyncio.get_running_loop(), asyncio.Event()
+    def _start(self, batch: Sequence[TagJob]) -> None:
+        """Start a batch; its encoders are in use until it is recalled and ranked."""
+        loop, inputs = asyncio.get_running_loop(), batch[0].inputs
 
         @contextmanager
         def scoring() -> Iterator[None]:
             with self._scoring:
-                loop.call_soon_threadsafe(encoded.set)
+                loop.call_soon_threadsafe(self._encoded, inputs)
                 yield
 
+        self._encoding.add(inputs)
         task = asyncio.create_task(self._execute(batch, partial(tag_batch, batch, scoring())))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
-        await encoded.wait()
+
+    def _encoded(self, inputs: Inputs) -> None:
+        self._encoding.discard(inputs)
+        self._changed.set()
 
     async def _execute(self, jobs: Sequence[Job], work: Callable[[], Sequence[Any]]) -> None:
         """Run the work in a thread and give each job its result, or the exception, to raise where it is awaited."""
@@ -161,7 +166,7 @@ class ModelThreads:
         Later jobs wait for the next pause, or the paused job would never end under load.
         """
         waiting = deque(self._waiting.popleft() for _ in range(len(self._waiting)))
-        while (batch := next_batch(waiting)) is not None:
+        while (batch := next_batch(waiting, ())) is not None:
             jobs, work = _work_of(batch)
             context, cancel_unwanted = _context_of(jobs)
             loop.call_soon_threadsafe(_when_done, jobs, cancel_unwanted)

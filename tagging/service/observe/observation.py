@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from tagging.service.bundles.registry import BundleRegistry
 from tagging.service.config import ListenConfig, MetricsConfig
-from tagging.service.inference.admission import Admission
+from tagging.service.inference.inference import Admissions
 from tagging.service.net.tls import ServerCertificate
 from tagging.service.observe.connections import connections
 from tagging.service.observe.endpoint import metrics_endpoint
@@ -42,7 +42,7 @@ def readings(
     port: int,
     certificate: ServerCertificate | None,
     health: Health,
-    admission: Admission,
+    admissions: Admissions,
     bundles: BundleRegistry,
 ) -> Readings:
     """The values that are read at each scrape."""
@@ -50,7 +50,7 @@ def readings(
         serving=lambda: health.serving,
         connections=lambda: connections(port),
         connections_allowed=config.connections,
-        admission_waiting=lambda: admission.waiting,
+        admission_waiting=lambda: {"texts": admissions.texts.waiting, "media": admissions.media.waiting},
         bundles=lambda: bundles.versions,
         labelled_videos=lambda: bundles.active.labelled_videos,
         tag_edits=lambda: bundles.active.last_edit,

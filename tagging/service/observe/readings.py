@@ -51,10 +51,11 @@ def expiry_s(certificate: ServerCertificate | None) -> float | None:
 class Readings(ServerReadings):
     """Readings of the tagging service beside those of its server.
 
+    admission_waiting: inputs ("texts", "media") -> number of videos
     bundles: role ("active", "previous", "shadow") -> version of each loaded bundle
     """
 
-    admission_waiting: Callable[[], int]
+    admission_waiting: Callable[[], Mapping[str, int]]
     bundles: Callable[[], Mapping[str, str]]
     labelled_videos: Callable[[], int]
     tag_edits: Callable[[], int]
@@ -97,10 +98,6 @@ class ReadingsCollector(Collector):
         readings = self._readings
         yield from _collected(
             (
-                GaugeMetricFamily("tagging_admission_waiting", "Videos in the admission queue."),
-                readings.admission_waiting,
-            ),
-            (
                 GaugeMetricFamily("tagging_labelled_videos", "Labelled videos of the active bundle."),
                 readings.labelled_videos,
             ),
@@ -111,32 +108,35 @@ class ReadingsCollector(Collector):
                 readings.decode_workers_killed,
             ),
         )
-        info = GaugeMetricFamily("tagging_bundle_info", "Loaded bundles.", labels=("version", "role"))
-        try:
-            for role, version in readings.bundles().items():
-                info.add_metric((version, role), 1.0)
-        except Exception:  # one faulty reading must not hide the other metrics
-            _log_failure(info)
-        else:
-            yield info
+        yield from _collected_by_label(
+            GaugeMetricFamily("tagging_admission_waiting", "Videos in the admission queue.", labels=("inputs",)),
+            lambda: {(inputs,): waiting for inputs, waiting in readings.admission_waiting().items()},
+        )
+        yield from _collected_by_label(
+            GaugeMetricFamily("tagging_bundle_info", "Loaded bundles.", labels=("version", "role")),
+            lambda: {(version, role): 1 for role, version in readings.bundles().items()},
+        )
 
 
 def _collected(
     *families: tuple[GaugeMetricFamily | CounterMetricFamily, Callable[[], float | None]],
 ) -> Iterable[Metric]:
     for family, read in families:
-        try:
-            if (value := read()) is None:
-                continue
-            family.add_metric((), float(value))
-        except Exception:  # as above
-            _log_failure(family)
-        else:
+        yield from _collected_by_label(family, lambda: {} if (value := read()) is None else {(): value})  # noqa: B023 - called at once
+
+
+def _collected_by_label(
+    family: GaugeMetricFamily | CounterMetricFamily, read: Callable[[], Mapping[tuple[str, ...], float]]
+) -> Iterable[Metric]:
+    """read: returns the values by the values of the labels; none: the family is left out"""
+    try:
+        for labels, value in read().items():
+            family.add_metric(labels, float(value))
+    except Exception:  # one faulty reading must not hide the other metrics
+        logger.exception("a metric could not be read", extra={"metric": family.name})
+    else:
+        if family.samples:
             yield family
-
-
-def _log_failure(family: Metric) -> None:
-    logger.exception("a metric could not be read", extra={"metric": family.name})
 
 
 def register_server(registry: CollectorRegistry, readings: ServerReadings) -> None:

@@ -40,6 +40,28 @@ def sweep_command(
     options.print_tables(run.run_sweep(target, seconds, pairs, progress()), form)
 
 
+@app.command("mixed")
+def mixed_command(
+    bundle: Bundle,
+    manifest: Manifest,
+    titles: Annotated[Path, typer.Option("--titles", metavar="FILE", help="Manifest of the titles.")],
+    videos: Videos = 500,
+    database: Database = None,
+    seconds: Annotated[int, typer.Option("--seconds", min=1, metavar="S", help="For each load.")] = 60,
+    title_callers: Annotated[int, typer.Option("--title-callers", min=1, metavar="N")] = 1,
+    clip_callers: Annotated[int, typer.Option("--clip-callers", min=1, metavar="N")] = 2,
+    form: options.Format = options.TableFormat.table,
+) -> None:
+    """Measure how long titles take while clips are tagged, too."""
+    with needs_extra("service"):
+        from tagging.tools.load_test import run
+
+    target = run.LoadTarget(bundle, run.read_test_videos(manifest, videos, with_media=True), database)
+    texts = run.read_test_videos(titles, videos, with_media=False)
+    callers = run.MixedCallers(title_callers, clip_callers)
+    options.print_tables(run.run_mixed(target, texts, callers, seconds), form)
+
+
 @app.command("soak")
 def soak_command(
     bundle: Bundle,

@@ -1,4 +1,4 @@
-"""Load test runs: start a service, drive it, stop it, and return the tables of the sweep, soak or attack."""
+"""Load test runs: start a service, drive it, stop it, and return the tables of the sweep, mix, soak or attack."""
 
 import asyncio
 import tempfile
@@ -47,6 +47,14 @@ class LoadTarget:
     database: str | None  # a URL; None: a temporary SQLite file
 
 
+@dataclass(frozen=True, slots=True)
+class MixedCallers:
+    """Numbers of concurrent callers."""
+
+    titles: int
+    clips: int
+
+
 def read_test_videos(manifest: Path, most: int, with_media: bool) -> list[VideoRef]:
     """Read the first videos of a manifest, with their files, or only the texts of those that have any.
 
@@ -79,6 +87,12 @@ def run_sweep(target: LoadTarget, seconds: float, pairs: int, progress: Progress
     """
     with _started(target) as service, load_tagger(target.bundle) as tagger:
         return asyncio.run(_sweep(target, service, tagger, seconds, pairs, progress))
+
+
+def run_mixed(target: LoadTarget, titles: Sequence[VideoRef], callers: MixedCallers, seconds: float) -> Tables:
+    """Measure titles alone, then next to callers of the target's videos, for `seconds` each."""
+    with _started(target) as service:
+        return asyncio.run(_mixed(target, titles, service, callers, seconds))
 
 
 def run_soak(target: LoadTarget, minutes: float, progress: Progress, rest_s: float = REST_S) -> Tables:
@@ -125,6 +139,28 @@ async def _sweep(
                 advance(1)
         held = [before.row("before"), service.footprint().row("after")]
     return {"overhead": compared, "TagVideo": rows, "held": held}
+
+
+async def _mixed(
+    target: LoadTarget, titles: Sequence[VideoRef], service: ServiceProcess, callers: MixedCallers, seconds: float
+) -> Tables:
+    async with grpc.aio.insecure_channel(service.address) as channel:
+        tag = rpc.TaggingServiceStub(channel).TagVideo
+        title_stream, clip_stream = requests(titles), requests(target.videos)
+        for _ in range(WARM):
+            await tag(next(title_stream))
+        await tag(next(clip_stream))
+        alone = await drive(tag, title_stream, callers.titles, seconds)
+        beside, clips = await asyncio.gather(
+            drive(tag, title_stream, callers.titles, seconds), drive(tag, clip_stream, callers.clips, seconds)
+        )
+    return {
+        "TagVideo": [
+            {"calls": "titles alone", "callers": callers.titles, **alone.row()},
+            {"calls": "titles next to clips", "callers": callers.titles, **beside.row()},
+            {"calls": "clips", "callers": callers.clips, **clips.row()},
+        ]
+    }
 
 
 async def _soak(

@@ -1,10 +1,11 @@
-"""The model threads: the two stages of batches, functions that run alone, and the pauses of long ones."""
+"""The model threads: the stages of batches of texts and of media, functions that run alone, the pauses of long ones."""
 
 import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
+import numpy as np
 import pytest
 
 from tagging import concurrency
@@ -13,11 +14,12 @@ from tagging.errors import BackendUnavailableError, DeadlineExceededError, Inval
 from tagging.media.read_ahead import ReadVideo
 from tagging.service.inference.model_threads import ModelThreads
 from tagging.store.database.taggings import TaggingOptions
-from tagging.types import RankedTags, VideoRef
+from tagging.types import Frames, MediaSample, RankedTags, VideoRef
 from tests.support.polling import wait_until_async
 
 pytestmark = pytest.mark.anyio
 
+CLIP = MediaSample("", 1.0, Frames(np.zeros((1, 2, 2, 3), np.uint8), np.zeros(1)), None)
 StageName = Literal["encode", "score"]
 in_each_stage = pytest.mark.parametrize("stage", ["encode", "score"])
 
@@ -76,8 +78,10 @@ class StagedTagger:
 
 
 async def call(model: ModelThreads, tagger: Any, time_left_s: float | None = None, video_id: str = "a") -> RankedTags:
+    """Tag a video, which has media if its id is in upper case."""
     concurrency.set_deadline(time_left_s)
-    return await model.tag(tagger, ReadVideo(VideoRef(video_id, title="a title"), None), SelectConfig())
+    media = CLIP if video_id.isupper() else None
+    return await model.tag(tagger, ReadVideo(VideoRef(video_id, title="a title"), media), SelectConfig())
 
 
 def calls_of(model: ModelThreads, tagger: Any, video_ids: str) -> list["asyncio.Task[RankedTags]"]:
@@ -130,6 +134,55 @@ async def test_a_stage_has_one_batch_at_a_time_and_later_videos_wait_for_the_enc
     await asyncio.gather(*calls)
     assert tagger.videos("score") == [*"abcde"]
     assert ("encode", [*"cde"]) in tagger.batches
+    await model.close()
+
+
+class HeldMedia:
+    """A tagger's stage that holds the first batch with media in the encoders until it is released."""
+
+    def __init__(self) -> None:
+        self.encoding, self.release = threading.Event(), threading.Event()
+
+    def __call__(self, stage: StageName, video_ids: list[str]) -> None:
+        if stage == "encode" and video_ids[0].isupper():
+            self.encoding.set()
+            assert self.release.wait(60)
+
+
+async def test_texts_are_tagged_while_media_are_in_the_encoders() -> None:
+    held = HeldMedia()
+    model, tagger = ModelThreads(), StagedTagger(held)
+    clip = calls_of(model, tagger, "A")
+    await happened(held.encoding)
+    for video_id in "bc":
+        async with asyncio.timeout(60):
+            await asyncio.gather(*calls_of(model, tagger, video_id))
+    assert tagger.videos("score") == ["b", "c"]
+    held.release.set()
+    await asyncio.gather(*clip)
+    assert tagger.videos("score") == ["b", "c", "A"]
+    await model.close()
+
+
+async def test_a_batch_has_texts_alone_or_the_media_of_a_few_videos() -> None:
+    model, tagger = ModelThreads(), StagedTagger()
+    await asyncio.gather(*calls_of(model, tagger, "abCdEFGHij"))
+    batches = [video_ids for stage, video_ids in tagger.batches if stage == "encode"]
+    assert sorted(batches) == [[*"CEFG"], ["H"], [*"abdij"]]
+    await model.close()
+
+
+async def test_videos_do_not_overtake_another_function_that_waits_for_media() -> None:
+    held = HeldMedia()
+    model, tagger = ModelThreads(), StagedTagger(held)
+    clip = calls_of(model, tagger, "A")
+    await happened(held.encoding)
+    seen = asyncio.create_task(model.run(lambda: tagger.videos("score")))
+    later = calls_of(model, tagger, "b")
+    await asyncio.sleep(0.01)
+    held.release.set()
+    assert await seen == ["A"]
+    await asyncio.gather(*clip, *later)
     await model.close()
 
 
@@ -363,7 +416,8 @@ async def test_a_thread_that_is_closed_during_a_long_job_ends_it_at_the_pause() 
     await began(steps)
     calls += calls_of(model, tagger, "abc")
     await asyncio.sleep(0)
-    threading.Timer(0.1, steps.step).start()  # close blocks the event loop until the job has ended
+    # Once close has cancelled the callers, it blocks the event loop until the job has ended.
+    vars(model)["_task"].add_done_callback(lambda _: threading.Timer(0.1, steps.step).start())
     await model.close()
     found = await asyncio.gather(*calls, return_exceptions=True)
     assert [type(error) for error in found] == [asyncio.CancelledError] * 4

@@ -21,7 +21,7 @@ def readings(**others: Any) -> Readings:
         "serving": lambda: True,
         "connections": lambda: 12,
         "connections_allowed": 256,
-        "admission_waiting": lambda: 3,
+        "admission_waiting": lambda: {"texts": 3, "media": 1},
         "bundles": lambda: {"active": "v2", "previous": "v1"},
         "labelled_videos": lambda: 60,
         "tag_edits": lambda: 5,
@@ -106,9 +106,10 @@ def test_the_reason_of_an_error_comes_from_a_closed_set() -> None:
 
 def test_counts_kept_elsewhere_are_read_at_each_scrape() -> None:
     registry, waiting = CollectorRegistry(), [0]
-    register(registry, readings(admission_waiting=lambda: waiting[0]))
+    register(registry, readings(admission_waiting=lambda: {"texts": waiting[0], "media": 2}))
     for waiting[0] in (4, 9):
-        assert registry.get_sample_value("tagging_admission_waiting") == waiting[0]
+        assert registry.get_sample_value("tagging_admission_waiting", {"inputs": "texts"}) == waiting[0]
+    assert registry.get_sample_value("tagging_admission_waiting", {"inputs": "media"}) == 2
     assert registry.get_sample_value("tagging_serving") == 1
     assert registry.get_sample_value("tagging_labelled_videos") == 60
     assert registry.get_sample_value("tagging_connections") == 12

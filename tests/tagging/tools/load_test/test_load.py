@@ -16,7 +16,7 @@ from tagging.progress import Silent
 from tagging.tools.load_test import run
 from tagging.tools.load_test.footprint import Footprint
 from tagging.tools.load_test.load import FROM_STORE, Load, drive, median_interval, percentiles, requests
-from tagging.tools.load_test.run import LoadTarget, read_test_videos, run_soak, run_sweep
+from tagging.tools.load_test.run import LoadTarget, MixedCallers, read_test_videos, run_mixed, run_soak, run_sweep
 from tagging.tools.load_test.service_process import ServiceProcess
 from tagging.tools.load_test.soak import Slope, slope, soak
 from tagging.types import VideoRef
@@ -122,7 +122,7 @@ def test_the_verdict_depends_on_the_interval_of_the_slope() -> None:
 
 
 @pytest.mark.slow
-def test_a_sweep_and_a_soak_of_the_real_service_have_no_errors(
+def test_a_sweep_a_mix_and_a_soak_of_the_real_service_have_no_errors(
     service: ServiceProcess, tiny_starter: Path, unseen_corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run, "WARM", 2)
@@ -141,6 +141,10 @@ def test_a_sweep_and_a_soak_of_the_real_service_have_no_errors(
     assert (before["processes"], before["MiB"] > 50) == (after["processes"], True)
     clips = read_test_videos(unseen_corpus, 2, with_media=True)
     assert all(video.uri is not None for video in clips)
+    mixed = run_mixed(LoadTarget(tiny_starter, clips, None), videos, MixedCallers(2, 1), 0.05)["TagVideo"]
+    assert [(row["calls"], row["callers"], row["errors"]) for row in mixed] == [
+        ("titles alone", 2, "none"), ("titles next to clips", 2, "none"), ("clips", 1, "none")
+    ]  # fmt: skip
     [row] = run_soak(LoadTarget(tiny_starter, clips, None), 0.03, Silent(), rest_s=0.0)["soak"]
     assert row["errors"] == "none"
     assert row["memory"] in ("flat", "growing", "not known")
