@@ -175,14 +175,16 @@ async def test_a_batch_has_texts_alone_or_the_media_of_a_few_videos() -> None:
 async def test_videos_do_not_overtake_another_function_that_waits_for_media() -> None:
     held = HeldMedia()
     model, tagger = ModelThreads(), StagedTagger(held)
-    clip = calls_of(model, tagger, "A")
+    clips = calls_of(model, tagger, "A")
     await happened(held.encoding)
+    clips += calls_of(model, tagger, "B")
+    await asyncio.sleep(0)
     seen = asyncio.create_task(model.run(lambda: tagger.videos("score")))
-    later = calls_of(model, tagger, "b")
+    later = calls_of(model, tagger, "c")
     await asyncio.sleep(0.01)
     held.release.set()
-    assert await seen == ["A"]
-    await asyncio.gather(*clip, *later)
+    assert await seen == ["A", "B"]
+    await asyncio.gather(*clips, *later)
     await model.close()
 
 
