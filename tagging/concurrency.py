@@ -7,10 +7,11 @@ the call that needs them.
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar, copy_context
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -71,6 +72,34 @@ def set_cancellation(cancellation: Cancellation | None) -> None:
 def cancellation() -> Cancellation | None:
     """The cancellation of this context; None: its work cannot be cancelled."""
     return _cancellation.get()
+
+
+@asynccontextmanager
+async def eager(work: Callable[[], Coroutine[Any, Any, T]]) -> AsyncIterator[Awaitable[T]]:
+    """Run a coroutine function as a task while the context lasts; yields its result, to be awaited or not."""
+    task = asyncio.create_task(work())
+    try:
+        yield task
+    finally:
+        if not task.done():
+            task.cancel()
+            await asyncio.wait((task,))
+        if not task.cancelled():
+            task.exception()  # retrieved, or asyncio logs that it never was
+
+
+@asynccontextmanager
+async def lazy(work: Callable[[], Coroutine[Any, Any, T]]) -> AsyncIterator[Awaitable[T]]:
+    """Yield the result of a coroutine function, which runs only if it is awaited."""
+    yield _Lazy(work)
+
+
+@dataclass(frozen=True, slots=True)
+class _Lazy(Generic[T]):
+    work: Callable[[], Coroutine[Any, Any, T]]
+
+    def __await__(self) -> Generator[Any, None, T]:
+        return self.work().__await__()
 
 
 class BackgroundTasks:

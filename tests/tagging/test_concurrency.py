@@ -1,10 +1,11 @@
-"""Background tasks that continue after their caller is cancelled."""
+"""Tasks that continue after their caller is cancelled, and tasks that end when their result is not needed."""
 
 import asyncio
+import gc
 
 import pytest
 
-from tagging.concurrency import BackgroundTasks
+from tagging.concurrency import BackgroundTasks, eager, lazy
 
 pytestmark = pytest.mark.anyio
 
@@ -74,3 +75,59 @@ async def test_tasks_that_exceed_the_time_limit_are_cancelled() -> None:
     background.start(work("endless", 3600))
     await background.wait_all(0.5)
     assert ended == ["short", "endless was cancelled"]
+
+
+class Work:
+    """A coroutine function that waits for its release and returns 7; records what has happened."""
+
+    def __init__(self, release: bool = False) -> None:
+        self.release, self.events = asyncio.Event(), list[str]()
+        if release:
+            self.release.set()
+
+    async def __call__(self) -> int:
+        self.events.append("begun")
+        try:
+            await self.release.wait()
+        except asyncio.CancelledError:
+            self.events.append("cancelled")
+            raise
+        return 7
+
+
+async def test_eager_work_begins_at_once_and_ends_if_its_result_is_not_needed() -> None:
+    work = Work()
+    async with eager(work) as result:
+        await asyncio.sleep(0)
+        assert work.events == ["begun"]
+        work.release.set()
+        assert await result == 7
+    unneeded = Work()
+    async with eager(unneeded):
+        await asyncio.sleep(0)
+    assert unneeded.events == ["begun", "cancelled"]
+
+
+async def test_eager_work_that_fails_raises_where_it_is_awaited_only(caplog: pytest.LogCaptureFixture) -> None:
+    async def fail() -> None:
+        raise ValueError("it fails")
+
+    async with eager(fail):
+        await asyncio.sleep(0)
+    gc.collect()
+    assert not caplog.records  # asyncio logs an exception that was never retrieved
+    with pytest.raises(ValueError, match="it fails"):
+        async with eager(fail) as result:
+            await result
+
+
+async def test_lazy_work_begins_when_it_is_awaited() -> None:
+    work = Work(release=True)
+    async with lazy(work) as result:
+        await asyncio.sleep(0)
+        assert not work.events
+        assert await result == 7
+    unneeded = Work()
+    async with lazy(unneeded):
+        await asyncio.sleep(0)
+    assert not unneeded.events

@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from uuid import uuid4
 
+from tagging.concurrency import eager, lazy
 from tagging.errors import InvalidRequestError, UnknownIdError, VideotagError
 from tagging.pipeline.stages import Stages
 from tagging.service.calls.current_tags import with_current_tags
@@ -72,11 +74,15 @@ class VideoCalls:
         ):
             hashed = content_hash(video, await sha256_of(file))
             key = TaggingKey(video.video_id, hashed, snapshot.version, request.options)
-            with stages("store"):
-                stored = await self._records.taggings.get(key)
-            if stored is not None:
-                return TagResponse(with_current_tags(stored, snapshot.tags), from_store=True)
-            read, answer = await self._inference.tag(snapshot.tagger, video, file, request.options)
+            tag = partial(self._inference.tag, snapshot.tagger, video, file, request.options)
+            # Texts are tagged during the lookup. That costs no capacity: under load, the lookup ends before the models
+            # are free, and a job whose caller is gone is skipped. Decoding would be a waste, because it begins at once.
+            async with eager(tag) if file is None else lazy(tag) as tagged:
+                with stages("store"):
+                    stored = await self._records.taggings.get(key)
+                if stored is not None:
+                    return TagResponse(with_current_tags(stored, snapshot.tags), from_store=True)
+                read, answer = await tagged
         tagging = Tagging(key, video, answer, self._records.clock(), snapshot.last_edit)
         with stages("store"):
             stored = await self._records.taggings.put(tagging)

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Literal
 
@@ -30,7 +30,8 @@ class TaggingOptions:
 
     def __post_init__(self) -> None:
         """Raises ValueError for a number that is not finite."""
-        for name, value in asdict(self).items():
+        for name in ("max_tags", "min_confidence", "precision"):
+            value = getattr(self, name)
             if value is not None and not math.isfinite(value):
                 raise ValueError(f"{name} is {value}")
 
@@ -104,7 +105,7 @@ class Taggings:
     async def put(self, tagging: Tagging) -> Tagging:
         """Store a tagging unless its key is taken; return the tagging that is on disk under the key."""
         row = _key_columns(tagging.key) | {
-            "video": asdict(tagging.video),
+            "video": {name: getattr(tagging.video, name) for name in _VIDEO_FIELDS},
             "answer": answer_to_json(tagging.answer),
             "last_edit": tagging.last_edit,
             "at": tagging.at,
@@ -210,6 +211,7 @@ class Taggings:
 
 
 # Built once: building a statement takes longer than SQLite needs to execute it.
+_VIDEO_FIELDS = tuple(field.name for field in fields(VideoRef))
 _KEY = ("video_id", "content_hash", "asked", "bundle_version", "role")
 _GET = select(taggings).where(*(taggings.c[name] == bindparam(name) for name in _KEY))
 _PUT = {

@@ -26,7 +26,7 @@ from tagging.tools.load_test.service_process import ServiceProcess, service_proc
 from tagging.tools.load_test.soak import REST_S, soak
 from tagging.types import VideoRef
 
-CONCURRENCY = (1, 2, 4, 8, 16, 32)
+CONCURRENCY = (1, 2, 4, 8, 16, 32, 64)
 WARM = 20  # calls
 SOAK_CONCURRENCY = 4
 # The attacked service authenticates its clients, like any service that is reachable from other machines.
