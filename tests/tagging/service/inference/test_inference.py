@@ -32,9 +32,9 @@ def inference_with_one_place_each() -> Inference:
     return Inference(bundles, unused, Admissions(texts, media, explanations), unused, unused)
 
 
-async def is_admitted(place: AbstractAsyncContextManager[Any]) -> bool:
+async def is_admitted(admission: AbstractAsyncContextManager[Any]) -> bool:
     try:
-        async with place:
+        async with admission:
             return True
     except OverloadedError:
         return False
