@@ -134,6 +134,13 @@ def test_compose_mounts_the_certificates_where_service_and_triton_read_them() ->
     assert triton["command"] == before + tls_options(certificates)
 
 
+def test_libraries_of_the_pod_start_as_many_threads_as_it_requests_cores(pod: dict[str, Any]) -> None:
+    (container,) = pod["containers"]
+    [threads] = [variable for variable in container["env"] if variable["name"] == "OMP_NUM_THREADS"]
+    assert threads["valueFrom"]["resourceFieldRef"]["resource"] == "requests.cpu"
+    assert int(container["resources"]["requests"]["cpu"]) >= 1
+
+
 def test_the_pods_with_tls_mount_the_certificates_where_they_are_read() -> None:
     (overlay,) = documents("kubernetes/triton-tls/kustomization.yaml")
     (patched,) = documents("kubernetes/triton/kustomization.yaml")
