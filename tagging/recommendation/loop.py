@@ -34,17 +34,22 @@ def train_on_sequences(
     generator: np.random.Generator,
     progress: Progress,
 ) -> Network:
-    """Train on the users with two videos or more; the same input and generator give the same weights.
+    """Train on the users with two videos or more, and with a negative: a video that only others watched.
+
+    The same input and generator give the same weights.
 
     build:     makes the untrained network; torch's global generator draws its weights, as it does for dropout
     step_loss: the mean loss over the cases of a step
-    sequences: U lists of rows of a catalog of `videos`, in order
+    sequences: U lists of rows of a catalog of `videos`, in order, without repeats inside a user
     Raises NothingToLearnError if there is no such user, and TrainingDivergedError.
     """
-    users = np.flatnonzero(np.diff(sequences.starts) > 1)
+    counts, own = np.bincount(sequences.values, minlength=videos), np.diff(sequences.starts)
+    users = np.flatnonzero((own > 1) & (own < np.count_nonzero(counts)))
     if not len(users):
-        raise NothingToLearnError(f"none of {len(sequences)} users has two videos")
-    draws = Draws(np.bincount(sequences.values, minlength=videos), config.popularity, config.negatives)
+        raise NothingToLearnError(
+            f"none of {len(sequences)} users has two videos, and a negative: one that only others watched"
+        )
+    draws = Draws(counts, config.popularity, config.negatives)
     lengths = np.minimum(np.diff(sequences.starts), config.history + 1)
     steps = max(1, round(config.epochs * lengths[users].sum() / config.batch))
     batches = batches_by_length(users, lengths, config.batch, generator)

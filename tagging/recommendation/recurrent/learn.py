@@ -35,8 +35,8 @@ def learn_recurrent(
 ) -> VectorRecommender:
     """Train on sequences of video rows; videos that are in none of them have no vector of their own.
 
-    Raises NothingToLearnError if no video has one of the two views, or a tag or word, and for sequences without two
-    videos.
+    Raises NothingToLearnError if no video has one of the two views, or a tag or word, and for users without
+    anything to learn from.
     """
     return train_recurrent(read_content(catalog, training, config), training, config, progress)
 
@@ -57,7 +57,7 @@ def read_content(catalog: Catalog, training: Ragged, config: RecurrentConfig) ->
 def train_recurrent(
     content: Content, training: Ragged, config: RecurrentConfig, progress: Progress
 ) -> VectorRecommender:
-    """Train on sequences of the rows of `content`. Raises NothingToLearnError for sequences without two videos."""
+    """Train on sequences of the rows of `content`. Raises the errors of `train_on_sequences`."""
     dims = {view: rows.shape[1] for view, rows in content.items.dense.items()}
     network = train_on_sequences(
         lambda: RecurrentNetwork(content.sizes, dims, config),

@@ -19,7 +19,7 @@ def learn_towers(
     """Train on sequences of video rows; videos that are in none of them have no ID and teach no tag.
 
     A video without any of the configured views is left out of the sequences. Raises InvalidManifestError if no video
-    has one, NothingToLearnError for sequences without two videos, and TrainingDivergedError.
+    has one, NothingToLearnError for users without anything to learn from, and TrainingDivergedError.
     """
     learnt = np.unique(training.values)
     if not len(learnt):

@@ -26,10 +26,10 @@ def fit_towers(
     config: TwoTowersConfig,
     progress: Progress,
 ) -> TwoTowers:
-    """Train on the users with two videos or more; the same input and seed give the same weights.
+    """Train the towers by `train_on_sequences`; the same input and seed give the same weights.
 
     items: V videos by view; sizes: rows of the tables of their fields; sequences: U lists of video rows in order
-    Raises NothingToLearnError if there is no such user.
+    Raises NothingToLearnError for users without anything to learn from, and TrainingDivergedError.
     """
     dims = {name: rows.shape[1] for name, rows in items.dense.items()}
     return train_on_sequences(

@@ -56,7 +56,7 @@ def recommendation_worth(
     try:
         return compare(conditions, OFF, interactions, held_out, seeds, config, progress)
     except NothingToLearnError as error:
-        raise InvalidManifestError(f"{sources.interactions}: {error}", "give users with more videos") from error
+        raise InvalidManifestError(f"{sources.interactions}: {error}", "give more users, with more videos") from error
 
 
 def conditions_of(catalog: Catalog) -> dict[str, Condition]:

@@ -92,7 +92,7 @@ def sequences_benchmark(
             for name in modes[0]:
                 found[f"New users, {name} mode, {len(seeds)} seeds"] = _rows([scores[name] for scores in modes])
     except NothingToLearnError as error:
-        raise InvalidManifestError(f"{interactions}: {error}", "give users with more videos") from error
+        raise InvalidManifestError(f"{interactions}: {error}", "give more users, with more videos") from error
     return found
 
 

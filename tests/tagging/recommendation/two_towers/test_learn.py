@@ -70,9 +70,18 @@ def test_training_leaves_the_global_random_state_alone() -> None:
     assert torch.equal(torch.rand(2), expected)
 
 
-def test_users_with_a_single_video_teach_nothing() -> None:
-    with pytest.raises(NothingToLearnError, match="none of 2 users"):
-        learn_towers(catalog(), Ragged.of([[1], [2]]), TINY, Silent())
+@pytest.mark.parametrize(
+    "users", [[[1], [2]], [[1, 2, 3]], [[1, 2], [2, 1]], [[1, 2, 3], [2]], [list(range(TINY.history + 9))]]
+)
+def test_users_without_a_case_or_a_negative_teach_nothing(users: list[list[int]]) -> None:
+    with pytest.raises(NothingToLearnError, match=f"none of {len(users)} users has two videos, and a negative"):
+        learn_towers(catalog(), Ragged.of(users), TINY, Silent())
+
+
+def test_two_videos_and_one_of_another_user_are_enough() -> None:
+    model = learn_towers(catalog(), Ragged.of([[1, 2], [3]]), TINY, Silent())
+    scores = model.scores(Ragged.of([[1]]), np.array([2, 3]))[0]
+    assert scores[0] > scores[1]
 
 
 def test_a_video_without_any_of_the_views_is_left_out() -> None:
