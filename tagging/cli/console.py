@@ -88,6 +88,19 @@ def errors_in_one_line() -> Iterator[None]:
         _fail(error.message, error.hint)
     except OSError as error:  # a full disk, missing permissions: the system's message is the clearest
         _fail(str(error))
+    except (MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        reason = next(iter(str(error).splitlines()), "")
+        _fail(f"out of memory: {reason}", "give less data at once, lower sizes in --config, or use more memory")
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Return True for Python, NumPy and torch; the allocator of torch for CPUs raises a plain RuntimeError."""
+    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or _TORCH in str(error)
+
+
+_TORCH = "DefaultCPUAllocator: can't allocate memory"
 
 
 def _fail(message: str, hint: str = "") -> None:

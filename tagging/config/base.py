@@ -20,6 +20,12 @@ PositiveShare = Annotated[float, Field(gt=0, le=1)]
 Rate = Annotated[float, Field(gt=0, le=1)]  # of Adam, which moves a weight by about as much in a step
 
 
+# Upper bounds are far above any use: beyond them an allocation fails, and its error names no key.
+Width = Annotated[int, Field(ge=1, le=16_384)]  # of a vector or a layer
+Drawn = Annotated[int, Field(ge=1, le=1_000_000)]  # in one step of training
+Leaves = Annotated[int, Field(ge=2, le=131_072)]  # of a boosted tree; the limit is LightGBM's
+
+
 LONGEST_DAYS = 3650.0
 # At least a quarter of an hour: clocks differ by minutes, and counts of a time ahead grow by 2 in each half-life.
 Days = Annotated[float, Field(ge=0.01, le=LONGEST_DAYS)]

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
-from tagging.config.base import Branch, Fraction, Rate
+from tagging.config.base import Branch, Fraction, Rate, Width
 
 
 class ClicksConfig(Branch):
@@ -19,12 +19,12 @@ class ClicksConfig(Branch):
     epochs:      at most; training stops when the log loss of the validation part rises
     """
 
-    width: PositiveInt = 16
+    width: Width = 16
     heads: PositiveInt = 2
-    layers: PositiveInt = 1
-    hidden: tuple[PositiveInt, ...] = (64, 32)
+    layers: Annotated[int, Field(ge=1, le=100)] = 1
+    hidden: tuple[Width, ...] = (64, 32)
     dropout: Fraction = 0.2
-    first_order: PositiveInt = 4
+    first_order: Width = 4
     interaction_dropout: Fraction = 0.5
     min_count: PositiveInt = 2
     epochs: PositiveInt = 20
@@ -50,7 +50,7 @@ class AudioVisualConfig(Branch):
     patience:   epochs without a lower cross-entropy of the validation videos until training stops
     """
 
-    width: PositiveInt = 128
+    width: Width = 128
     similar: Annotated[float, Field(ge=0)] = 0.1
     differ: Annotated[float, Field(ge=0)] = 0.01
     dropout: Fraction = 0.3  # of the entering rows

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
-from tagging.config.base import Branch, Fraction, PositiveShare, Share
+from tagging.config.base import Branch, Fraction, Leaves, PositiveShare, Share, Width
 from tagging.config.recall import DeepWalkConfig
 
 
@@ -37,11 +37,11 @@ class BertConfig(Branch):
 class TowersConfig(Branch):
     """The ranker's towers (rank/towers.py); clusters, groups and expansion as in NextVLAD."""
 
-    width: PositiveInt = 256
+    width: Width = 256
     trained_layers: NonNegativeInt = 0  # upper layers of a BERT; the lower ones are frozen
-    clusters: PositiveInt = 32
-    groups: PositiveInt = 8
-    expansion: PositiveInt = 2
+    clusters: Width = 32
+    groups: Width = 8
+    expansion: Annotated[int, Field(ge=1, le=100)] = 2
     dropout: Fraction = 0.1
 
 
@@ -53,7 +53,7 @@ class NegativesConfig(Branch):
 
     drawn: PositiveInt = 4000  # random negatives; with as many as there are tags, or more, all tags are used
     by: Literal["uniform", "popularity"] = "uniform"
-    two_hop: NonNegativeInt = 40  # per video
+    two_hop: Annotated[int, Field(ge=0, le=100_000)] = 40  # per video
     recalled: NonNegativeInt = 40  # per video
     margin: PositiveShare = (
         0.95  # a video's negatives closer than this share of its true tags' mean cosine are left out
@@ -66,7 +66,7 @@ class TreeRerankerConfig(Branch):
     """Boosted trees that re-rank a video's candidates by all channel scores (rank/tree_reranker.py)."""
 
     trees: PositiveInt = 60
-    leaves: Annotated[int, Field(ge=2)] = 8
+    leaves: Leaves = 8
     rate: PositiveFloat = 0.1
     least_in_leaf: PositiveInt = 100
 

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from tagging.config.base import Branch, Fraction, PositiveShare
+from tagging.config.base import Branch, Drawn, Fraction, Leaves, PositiveShare, Width
 
 
 class IndexConfig(Branch):
@@ -79,12 +79,12 @@ class DeepWalkConfig(Branch):
     """
 
     weight: Literal["uploaders", "videos"] = "uploaders"
-    dim: PositiveInt = 128
+    dim: Width = 128
     walks: PositiveInt = 10  # from each tag
-    length: PositiveInt = 100  # tags of a walk
+    length: Annotated[int, Field(ge=1, le=10_000)] = 100  # tags of a walk
     window: PositiveInt = 5  # context of a tag: this many tags before and after it
     negatives: PositiveFloat = 5.0  # weight of the noise relative to one context tag
-    noise: PositiveInt = 32  # noise tags drawn per walk
+    noise: Drawn = 32  # noise tags drawn per walk
     rate: PositiveFloat = 0.1  # of Adagrad at the first walk; falls to zero at the last
     batch: PositiveInt = 16  # walks per step; many small steps suit small graphs and cost no more
 
@@ -96,12 +96,12 @@ class RecallModelConfig(Branch):
     tag_views: tuple[Literal["text", "graph"], ...] = ()  # tag inputs in addition to the n-grams of their names
     edge_uploaders: PositiveInt = 2  # least uploaders of an edge of the tag graph
     walks: DeepWalkConfig = DeepWalkConfig(walks=4)
-    width: PositiveInt = 256  # of all vectors of the model
+    width: Width = 256  # of all vectors of the model
     epochs: PositiveFloat = 3.0
     least_steps: PositiveInt = 150  # few videos are repeated until then
     batch: Annotated[int, Field(ge=2)] = 256
-    negatives: PositiveInt = 8000  # sampled labels in addition to the labels of the batch
-    likened: PositiveInt = 2000  # of the negatives, encoded by the tag tower per step
+    negatives: Drawn = 8000  # sampled labels in addition to the labels of the batch
+    likened: Drawn = 2000  # of the negatives, encoded by the tag tower per step
     least_uploaders: PositiveInt = 2  # least uploaders of a tag of the linear branch
     loss: Literal["softmax", "decoupled", "asymmetric"] = "softmax"
     linear: Annotated[float, Field(ge=0)] = (
@@ -123,11 +123,11 @@ class RecallFusionConfig(Branch):
     budget: PositiveInt = 200
     wrong: PositiveInt = 2_000_000  # wrong candidates that the trees are fitted on; of more, a sample
     trees: PositiveInt = 200
-    leaves: Annotated[int, Field(ge=2)] = 15
+    leaves: Leaves = 15
     rate: PositiveFloat = 0.1
     least_in_leaf: PositiveInt = 100
     enough: PositiveInt = 10_000  # correct candidates; with fewer the trees have these leaves and this rate instead:
-    few_leaves: Annotated[int, Field(ge=2)] = 4
+    few_leaves: Leaves = 4
     few_rate: PositiveFloat = 0.05
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from tagging.config.base import Branch, Fraction, Rate, Share
+from tagging.config.base import Branch, Drawn, Fraction, Rate, Share, Width
 
 Fusion = Literal["attention", "concatenation"]
 View = Literal["id", "tags", "tag words", "words", "uploader", "text", "frames", "audio"]
@@ -19,8 +19,8 @@ class SequenceTraining(Branch):
     popularity:  power of a video's number of users by which negatives are drawn; 0: uniformly
     """
 
-    history: PositiveInt = 30
-    negatives: PositiveInt = 512
+    history: Annotated[int, Field(ge=1, le=10_000)] = 30
+    negatives: Drawn = 512
     popularity: Share = 0.5
     epochs: PositiveFloat = 8.0
     batch: PositiveInt = 2048  # interactions
@@ -41,7 +41,7 @@ class TwoTowersConfig(SequenceTraining):
 
     views: Annotated[tuple[View, ...], Field(min_length=1)] = get_args(View)
     fusion: Fusion = "attention"
-    width: PositiveInt = 64
+    width: Width = 64
     heads: PositiveInt = 2
     dropout: Fraction = 0.2
     id_dropout: Fraction = 0.2
@@ -76,8 +76,8 @@ class RecurrentConfig(SequenceTraining):
     semantic_margin: PositiveFloat = 0.3  # τ1, of cosines
     relevance_margin: PositiveFloat = 0.5  # τ2, of cosines
     decay: Annotated[float, Field(ge=0)] = 0.4  # λ of eq. 2 and 3, of a video; 0: none
-    topics: PositiveInt = 70
-    width: PositiveInt = 64
+    topics: Width = 70
+    width: Width = 64
     dropout: Fraction = 0.2
     min_tag_videos: PositiveInt = 2  # least videos of a tag or word with an embedding
     epochs: PositiveFloat = 4.0

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
-from tagging.config.base import Branch, Fraction, Rate
+from tagging.config.base import Branch, Fraction, Rate, Width
 from tagging.config.overrides import overridden
 from tagging.config.recall import DeepWalkConfig
 
@@ -16,8 +16,8 @@ class MmoeConfig(Branch):
     experts, batch and rate are those of the paper; its 12,000 tags are the most used here, too.
     """
 
-    experts: PositiveInt = 12
-    width: PositiveInt = 128  # of an expert's output, and so of the joint representation
+    experts: Annotated[int, Field(ge=1, le=1000)] = 12
+    width: Width = 128  # of an expert's output, and so of the joint representation
     dropout: Fraction = 0.2  # of the standardised encoder rows
     modality_dropout: Fraction = 0.2
     tag_loss: Literal["softmax", "decoupled", "asymmetric"] = "softmax"  # recall/loss.py; softmax: eq. 2

@@ -69,7 +69,9 @@ def fit_recommendation(
         try:
             model = learn_towers(catalog, training, config, progress)
         except NothingToLearnError as error:
-            raise InvalidManifestError(f"{sources.interactions}: {error}", "give more users, with more videos") from error
+            raise InvalidManifestError(
+                f"{sources.interactions}: {error}", "give more users, with more videos"
+            ) from error
     with watch("write"), atomic_folder(out) as folder:
         draft = TwoTowersManifest(
             created=created,

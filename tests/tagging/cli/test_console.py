@@ -1,9 +1,12 @@
 import json
 import logging
+from collections.abc import Callable
 
+import numpy as np
 import pytest
+import torch
 
-from tagging.cli.console import print_json, print_lines, print_table, progress
+from tagging.cli.console import errors_in_one_line, print_json, print_lines, print_table, progress
 
 
 def test_control_characters_of_titles_do_not_reach_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
@@ -41,6 +44,22 @@ def test_progress_without_a_terminal_is_a_line_on_stderr(capsys: pytest.CaptureF
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.startswith("encode: 3 in ")
+
+
+@pytest.mark.parametrize("allocate", [lambda: np.empty(2**59), lambda: torch.empty(2**59)])
+def test_memory_that_cannot_be_had_is_one_line(
+    allocate: Callable[[], object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="1"), errors_in_one_line():
+        allocate()
+    error, hint = capsys.readouterr().err.splitlines()
+    assert error.startswith("error: out of memory: ")
+    assert "--config" in hint
+
+
+def test_another_runtime_error_keeps_its_traceback() -> None:
+    with pytest.raises(RuntimeError, match="broken"), errors_in_one_line():
+        raise RuntimeError("broken")
 
 
 def test_only_the_entry_point_configures_the_terminal() -> None:

@@ -70,6 +70,11 @@ def test_relative_paths_of_weights_become_absolute_and_model_names_stay(tmp_path
         ("[recall]\nneighbours = 0", "recall.neighbours"),
         ('[encoders.vision]\nbackend = "magic"', "encoders.vision"),
         ("recall = ", "cannot read"),
+        ("[recall.learnt]\nwidth = 1e9", "recall.learnt.width: Input should be less than or equal to 16384"),
+        ("[recall.learnt]\nlikened = 1e9", "recall.learnt.likened: Input should be less than or equal to 1000000"),
+        ("[recall.blend]\nfew_leaves = 1e9", "recall.blend.few_leaves: Input should be less than or equal to 131072"),
+        ("[rank.ranker.towers]\nwidth = 1e9", "towers.width: Input should be less than or equal to 16384"),
+        ("[rank.ranker.negatives]\ntwo_hop = 1e9", "two_hop: Input should be less than or equal to 100000"),
     ],
 )
 def test_an_invalid_config_file_is_reported_with_the_key(tmp_path: Path, text: str, message: str) -> None:

@@ -18,6 +18,9 @@ from tagging.errors import InvalidConfigError
         ('views = ["id", "colour"]', "views.1"),
         ("views = []", "views"),
         ('loss = "hinge"', "loss"),
+        ("width = 1e9", "width: Input should be less than or equal to 16384"),
+        ("history = 1e9", "history: Input should be less than or equal to 10000"),
+        ("negatives = 1e9", "negatives: Input should be less than or equal to 1000000"),
     ],
 )
 def test_a_wrong_value_is_one_error_that_names_it(text: str, message: str, tmp_path: Path) -> None:

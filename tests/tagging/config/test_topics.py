@@ -31,6 +31,11 @@ def test_later_files_override_single_values(tmp_path: Path) -> None:
         ("cuont = 3", "cuont"),
         ("[mmoe]\nwidth = 0", "mmoe.width"),
         ("mmoe = 3", "mmoe"),
+        ("[mmoe]\nwidth = 1e9", "mmoe.width: Input should be less than or equal to 16384"),
+        ("[mmoe]\nexperts = 1e9", "mmoe.experts: Input should be less than or equal to 1000"),
+        ("[walks]\ndim = 1e9", "walks.dim: Input should be less than or equal to 16384"),
+        ("[walks]\nlength = 1e9", "walks.length: Input should be less than or equal to 10000"),
+        ("[walks]\nnoise = 1e9", "walks.noise: Input should be less than or equal to 1000000"),
         ("[[", "cannot read"),
     ],
 )
