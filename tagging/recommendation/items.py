@@ -67,6 +67,18 @@ class Vocabulary:
     words: Mapping[str, int]  # of texts and tags
     uploaders: Mapping[str, int]
 
+    def __post_init__(self) -> None:
+        names = {
+            ID: len(self.ids),
+            TAGS: len(self.tags),
+            TAG_WORDS: len(self.words),
+            WORDS: len(self.words),
+            UPLOADER: len(self.uploaders),
+        }
+        for field, size in self.sizes.items():
+            if names[field] != size:
+                raise ValueError(f"{names[field]} names of the field {field!r}, expected {size}")
+
     def items(self, videos: Sequence[LabelledVideo], embeddings: Sequence[VideoEmbeddings]) -> Items:
         """Return videos by view; ids, tags and uploaders that are not in the vocabulary are missing."""
         rows_of = {

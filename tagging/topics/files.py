@@ -69,13 +69,15 @@ def read_model(folder: Path, manifest: TopicsManifest) -> TopicModel:
 def read_topics(folder: Path) -> tuple[tuple[Topic, ...], tuple[TopicGroup, ...]]:
     """Read the topics and their groups without the weights. Raises ArtifactCorruptError for other tables."""
     with TOPIC_MODEL.loading(folder):
-        return (
-            tuple(_topic(row) for row in pq.read_table(folder / "topics.parquet").to_pylist()),
-            tuple(
-                TopicGroup(row["name"], tuple(row["tags"]), tuple(row["topics"]))
-                for row in pq.read_table(folder / "groups.parquet").to_pylist()
-            ),
+        topics = tuple(_topic(row) for row in pq.read_table(folder / "topics.parquet").to_pylist())
+        groups = tuple(
+            TopicGroup(row["name"], tuple(row["tags"]), tuple(row["topics"]))
+            for row in pq.read_table(folder / "groups.parquet").to_pylist()
         )
+        of_groups = sorted((row, topic) for row, group in enumerate(groups) for topic in group.topics)
+        if of_groups != sorted((topic.group, topic.id) for topic in topics):
+            raise ValueError(f"{len(groups)} groups, which are not those of the {len(topics)} topics")
+        return topics, groups
 
 
 def read_centres(folder: Path) -> FloatRows:
@@ -87,8 +89,11 @@ def read_centres(folder: Path) -> FloatRows:
 def read_videos(folder: Path) -> Iterator[AssignedVideo]:
     """Yield the videos that a model was fitted on with their topics. Raises ArtifactCorruptError for another table."""
     with TOPIC_MODEL.loading(folder):
+        ids = frozenset(pq.read_table(folder / "topics.parquet", columns=["id"])["id"].to_pylist())
         for batch in pq.ParquetFile(folder / "videos.parquet").iter_batches():
             for row in batch.to_pylist():
+                if not ids.issuperset(row["topics"]):
+                    raise ValueError(f"video {row['video_id']} has topics {row['topics']}, not all of the model")
                 yield AssignedVideo(row["video_id"], tuple(zip(row["topics"], row["similarities"], strict=True)))
 
 

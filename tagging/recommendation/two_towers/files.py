@@ -55,8 +55,8 @@ def read_model(folder: Path, manifest: TwoTowersManifest) -> StoredModel:
         towers.load_state_dict(tensors)
         videos = pq.read_table(folder / "videos.parquet")
         video_ids = tuple(videos["video_id"].to_pylist())
-        if len(vectors) != len(video_ids):
-            raise ValueError(f"{len(video_ids)} videos, {len(vectors)} vectors")
+        if vectors.shape != (len(video_ids), towers.width):
+            raise ValueError(f"{len(video_ids)} videos of width {towers.width}, vectors {vectors.shape}")
         with_id = [video_id for video_id, has in zip(video_ids, videos["has_id"].to_pylist(), strict=True) if has]
         vocabulary = Vocabulary(
             sizes=manifest.sizes,

@@ -3,12 +3,13 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from tagging.bundle.sealed import content_digest
 from tagging.errors import ArtifactCorruptError, ArtifactError, ArtifactMismatchError, ArtifactNotFoundError
-from tagging.topics.files import read_model, read_topics
+from tagging.topics.files import read_model, read_topics, read_videos
 from tagging.topics.manifest import TOPIC_MODEL
 from tagging.topics.space import certain
 from tests.support.topic_pools import pool_of
@@ -91,3 +92,18 @@ def test_weights_that_do_not_fit_the_manifest_are_refused(copy: Path) -> None:
     edit_and_seal(copy, modalities={"text": 3})
     with pytest.raises(ArtifactCorruptError, match="cannot be loaded"):
         read_model(copy, TOPIC_MODEL.read(copy))
+
+
+def test_groups_of_another_model_are_one_error(copy: Path) -> None:
+    path = copy / "groups.parquet"
+    pq.write_table(pq.read_table(path).slice(1), path)
+    with pytest.raises(ArtifactCorruptError, match="groups, which are not those of the"):
+        read_topics(copy)
+
+
+def test_videos_of_another_model_are_one_error(copy: Path) -> None:
+    path = copy / "videos.parquet"
+    rows = [{**row, "topics": [10_000] * len(row["topics"])} for row in pq.read_table(path).to_pylist()]
+    pq.write_table(pa.Table.from_pylist(rows, pq.read_schema(path)), path)
+    with pytest.raises(ArtifactCorruptError, match=r"has topics \[10000.*not all of the model"):
+        list(read_videos(copy))

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from tagging.bundle.sealed import content_digest
@@ -78,6 +79,17 @@ def test_another_format_is_refused(copy: Path, key: str, value: int) -> None:
 def test_files_that_do_not_fit_the_manifest_are_one_error(copy: Path) -> None:
     edit_and_seal(copy, sizes={"id": 5, "tags": 6, "tag words": 7, "words": 7})
     with pytest.raises(ArtifactCorruptError, match="cannot be loaded"):
+        read_model(copy, TWO_TOWERS.read(copy))
+
+
+@pytest.mark.parametrize("table", ["catalog", "videos", "words"])
+def test_a_table_of_another_model_is_one_error(copy: Path, table: str) -> None:
+    manifest = TWO_TOWERS.read(copy)
+    path = copy / f"{table}.parquet"
+    pq.write_table(pq.read_table(path).slice(1), path)
+    (copy / "manifest.json").unlink()
+    TWO_TOWERS.seal(copy, manifest)
+    with pytest.raises(ArtifactCorruptError, match=r"cannot be loaded: \d+ (names of the field|videos)"):
         read_model(copy, TWO_TOWERS.read(copy))
 
 
