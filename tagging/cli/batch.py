@@ -1,8 +1,10 @@
 """The `videotag batch` command: tags the videos of a manifest into parquet files."""
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +12,14 @@ from tagging import paths
 from tagging.cli import options
 from tagging.cli.console import Format, needs_extra, print_json, print_lines, print_table, progress
 from tagging.errors import InvalidSelectionError, InvalidVideoError
+
+if TYPE_CHECKING:
+    from tagging.features.triton.endpoint import TritonTls
+    from tagging.jobs.batch import Executor
+    from tagging.jobs.job import Share
+    from tagging.jobs.output import Observe
+    from tagging.jobs.stages import StageJob
+    from tagging.jobs.summary import BatchSummary
 
 
 def command(
@@ -91,17 +101,13 @@ def command(
     videotag batch backlog.parquet --retag tagged --bundle bundles/new --out retagged
     """
     from tagging.bundle.manifest import BUNDLE
-    from tagging.features.triton.client import TritonClient
     from tagging.files.storage import Storage
-    from tagging.jobs.batch import Executor, run_batch
+    from tagging.jobs.batch import run_batch
     from tagging.jobs.job import BatchJob, Share
-    from tagging.jobs.local import LocalExecutor
-    from tagging.jobs.output import Observe, unobserved
     from tagging.jobs.stages import StageJob
-    from tagging.jobs.timing import StageSeconds
     from tagging.manifests.filters import Condition
     from tagging.manifests.read import FIELDS, parse_columns
-    from tagging.pipeline.load import load_selector, load_tagger
+    from tagging.pipeline.load import load_selector
 
     if ray is not None and triton is not None:
         raise InvalidSelectionError(
@@ -121,29 +127,64 @@ def command(
         retags=retag,
     )
     stages = StageJob.of(job, storage, about)
-    with ExitStack() as opened:
-        observe: Observe = unobserved
-        if metrics is not None:
-            with needs_extra("service"):
-                from tagging.jobs.metrics import serving_metrics
-            observe = opened.enter_context(serving_metrics(metrics))
-        executor: Executor
-        if ray is None:
-            client = None if triton is None else opened.enter_context(TritonClient(triton, tls))
-            seconds = StageSeconds()
-            executor = LocalExecutor(opened.enter_context(load_tagger(folder, seconds, triton=client)), stages, seconds)
-        else:
-            with needs_extra("ray"):
-                from tagging.jobs.ray_executor import RayExecutor, cluster
-            plan = opened.enter_context(cluster(ray, encoders, taggers, part))
-            executor = RayExecutor(folder, stages, plan, part)
-        report = run_batch(job, storage, executor, progress(), part, observe)
+    starting = (
+        _on_this_machine(folder, stages, triton, tls)
+        if ray is None
+        else _on_ray(folder, stages, part, ray, encoders, taggers)
+    )
+    with _observing(metrics) as observe, starting as executor:
+        summary = run_batch(job, storage, executor, progress(), part, observe)
     if output is Format.json:
-        print_json(asdict(report))
+        print_json(asdict(summary))
     else:
-        print_table([{"out": report.out, "tagged": report.tagged, "dead_letters": report.dead_letters}])
-        if report.stage_seconds:
-            print_lines([""])
-            print_table(report.shown(), f"{report.done} rows in {report.seconds:.1f} s")
-    if report.dead_letters and not report.tagged:
+        _print_summary(summary)
+    if summary.dead_letters and not summary.tagged:
         raise InvalidVideoError("no row could be tagged", f"{out.rstrip('/')}/dead_letters has the reasons")
+
+
+@contextmanager
+def _observing(metrics: str | None) -> "Iterator[Observe]":
+    """Serve metrics at an address, if there is one."""
+    from tagging.jobs.output import unobserved
+
+    if metrics is None:
+        yield unobserved
+        return
+    with needs_extra("service"):
+        from tagging.jobs.metrics import serving_metrics
+    with serving_metrics(metrics) as observe:
+        yield observe
+
+
+@contextmanager
+def _on_this_machine(
+    folder: Path, stages: "StageJob", triton: str | None, tls: "TritonTls | None"
+) -> "Iterator[Executor]":
+    from tagging.features.triton.client import TritonClient
+    from tagging.jobs.local import LocalExecutor
+    from tagging.jobs.timing import StageSeconds
+    from tagging.pipeline.load import load_tagger
+
+    seconds = StageSeconds()
+    with (
+        nullcontext() if triton is None else TritonClient(triton, tls) as client,
+        load_tagger(folder, seconds, triton=client) as tagger,
+    ):
+        yield LocalExecutor(tagger, stages, seconds)
+
+
+@contextmanager
+def _on_ray(
+    folder: Path, stages: "StageJob", part: "Share", address: str, encoders: int | None, taggers: int | None
+) -> "Iterator[Executor]":
+    with needs_extra("ray"):
+        from tagging.jobs.ray_executor import RayExecutor, cluster
+    with cluster(address, encoders, taggers, part) as plan:
+        yield RayExecutor(folder, stages, plan, part)
+
+
+def _print_summary(summary: "BatchSummary") -> None:
+    print_table([{"out": summary.out, "tagged": summary.tagged, "dead_letters": summary.dead_letters}])
+    if summary.stage_seconds:
+        print_lines([""])
+        print_table(summary.shown(), f"{summary.done} rows in {summary.seconds:.1f} s")
