@@ -112,6 +112,14 @@ RecommendationDatabase = Annotated[
 ]
 
 
+def distinct_seeds(seeds: list[int] | None) -> list[int]:
+    """Return the seeds, 1 to 3 without any. Raises typer.BadParameter for a repeated one, which adds no spread."""
+    repeated = next((seed for position, seed in enumerate(seeds or []) if seed in (seeds or [])[:position]), None)
+    if repeated is not None:
+        raise typer.BadParameter(f"{repeated} is given twice", param_hint="--seed")
+    return seeds or [1, 2, 3]
+
+
 def database_at(url: str, settings: "DatabaseConfig") -> "DatabaseConfig":
     """Return the settings of a database with another URL, which is never shown: it may contain a password."""
     from pydantic import SecretStr

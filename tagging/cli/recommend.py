@@ -235,7 +235,7 @@ def worth_command(
         _sources(manifest, interactions, columns),
         encoders,
         hold_out.value,
-        seed or [1, 2, 3],
+        options.distinct_seeds(seed),
         overridden(TwoTowersConfig(), config or []),
         Extras(topics, encoders if predict else None),
         FeatureStore(features or paths.features()),

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from tagging.progress import Progress
+from tagging.recommendation.service.validation import check_upload_ids
 from tagging.recommendation.two_towers.new_videos import encode_new_videos
 from tagging.store.database.config import DatabaseConfig
 from tagging.store.database.database import Database
@@ -37,11 +38,13 @@ def add_videos(
 
     at: the time of the addition, with a time zone
     A killed addition has stored some of the videos; repeating it stores the rest. Raises DatabaseMismatchError for a
-    database without current tables, before any work; the errors of `encode_new_videos`; InvalidRecordError for a video
-    id that cannot be stored; and the errors of Database. Not for an event loop: it blocks.
+    database without current tables, before any work; the errors of `encode_new_videos` and `check_upload_ids`;
+    InvalidRecordError for a video id that cannot be stored; and the errors of Database. Not for an event loop: it
+    blocks.
     """
     asyncio.run(_on_database(config, require_current))
     new = encode_new_videos(folder, manifests, columns, store, progress)
+    check_upload_ids(new.video_ids)
 
     async def put(database: Database) -> None:
         vectors = VideoVectors(database, new.model_version, new.vectors.shape[1])

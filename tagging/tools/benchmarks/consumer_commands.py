@@ -48,7 +48,9 @@ def topics_command(
 
     data = read_categorised_table(kind, table)
     store = FeatureStore(features or paths.features())
-    tables = topics_benchmark(data, seed or [1, 2, 3], videos, load_topics_config(*(config or [])), store, progress())
+    tables = topics_benchmark(
+        data, cli_options.distinct_seeds(seed), videos, load_topics_config(*(config or [])), store, progress()
+    )
     options.print_tables(tables, form)
 
 
@@ -138,7 +140,7 @@ def two_towers_command(
         Sources(manifest, {}, interactions),
         bundle or paths.default_bundle(),
         "last" if hold_out == "last" else "new",
-        seed or [1, 2, 3],
+        cli_options.distinct_seeds(seed),
         overridden(TwoTowersConfig(), config or []),
         FeatureStore(features or paths.features()),
         progress(),
@@ -203,7 +205,9 @@ def sequences_command(
     catalog = read_catalog(sources, bundle or paths.default_bundle(), settings, store, progress())
     chosen = table or list(SEQUENCE_TABLES)
     drawn: Part = "validation" if part == "validation" else "test"
-    tables = sequences_benchmark(catalog, interactions, chosen, drawn, seed or [1, 2, 3], settings, progress())
+    tables = sequences_benchmark(
+        catalog, interactions, chosen, drawn, cli_options.distinct_seeds(seed), settings, progress()
+    )
     options.print_tables(tables, form)
 
 
@@ -268,7 +272,9 @@ def clicks_command(
     settings = overridden(ClicksConfig(), config or [])
     held_out: HeldOut = "last" if hold_out == "last" else "new"
     chosen = system or CLICK_SYSTEMS
-    tables = clicks_benchmark(table, conditions, chosen, held_out, seed or [1, 2, 3], settings, progress())
+    tables = clicks_benchmark(
+        table, conditions, chosen, held_out, cli_options.distinct_seeds(seed), settings, progress()
+    )
     options.print_tables(tables, form)
 
 
@@ -294,7 +300,9 @@ def audio_visual_command(
     training, test = (
         read_sources(BenchmarkFolder(folder), part, encoding, store, progress()) for part in ("train", "test")
     )
-    options.print_tables(audio_visual_benchmark(training, test, seed or [1, 2, 3], settings, progress()), form)
+    options.print_tables(
+        audio_visual_benchmark(training, test, cli_options.distinct_seeds(seed), settings, progress()), form
+    )
 
 
 def _require_fields(names: Sequence[str]) -> None:

@@ -101,6 +101,12 @@ def test_worth_prints_every_condition(tables: list[object], text_bundle: Path, s
     assert set(found["tags off"]["HR@10"]) == {"mean", "spread", "gain", "gain_spread"}
 
 
+def test_a_seed_that_is_given_twice_is_wrong_usage(tables: list[object]) -> None:
+    result = run("recommend", "worth", *tables, "--seed", 4, "--seed", 2, "--seed", 4)
+    assert result.returncode == 2
+    assert "4 is given twice" in result.stderr
+
+
 def test_worth_measures_topics_and_predicted_tags(
     tables: list[object], text_bundle: Path, fitted: Path, settings: Path, tmp_path: Path
 ) -> None:

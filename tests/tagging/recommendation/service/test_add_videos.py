@@ -33,6 +33,16 @@ async def test_a_video_of_the_training_is_refused_with_all_others(
     assert await stored(trained, sqlite) == []
 
 
+@pytest.mark.parametrize("video_id", ["a\nb", "x" * 257])
+async def test_an_id_that_no_request_can_state_is_refused_with_all_others(
+    trained: Path, sqlite: DatabaseConfig, tmp_path: Path, video_id: str
+) -> None:
+    await migrate(sqlite)
+    with pytest.raises(InvalidManifestError, match="could be recommended, but not be stated as watched"):
+        await add(trained, sqlite, tmp_path, {"a": ["group 1"], video_id: ["group 2"]})
+    assert await stored(trained, sqlite) == []
+
+
 async def test_a_repeated_addition_changes_nothing(trained: Path, sqlite: DatabaseConfig, tmp_path: Path) -> None:
     await migrate(sqlite)
     reports = [await add(trained, sqlite, tmp_path, {"a": ["group 1"], "b": ["group 2"]}) for _ in range(2)]
