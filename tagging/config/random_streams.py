@@ -41,6 +41,7 @@ class Stream(IntEnum):
     CLICK_NEW_VIDEOS = 30
     AUDIO_VISUAL_TRAINING = 31
     AUDIO_VISUAL_PAIRS = 32
+    TOPIC_COHESION = 33
 
 
 class HoldoutSalt(IntEnum):

@@ -33,6 +33,7 @@ class MmoeConfig(Branch):
 class TopicsConfig(Branch):
     """Topics of a pool of videos.
 
+    least_cohesion:  share of the usual cohesion of a tag; a tag certainly below it is left out (topics/cohesion.py)
     count:           number of topics; None: by the rule in topics/clusters.py
     topics_a_video:  mean number of topics of a video, which decides the least similarity to a topic
     """
@@ -40,6 +41,7 @@ class TopicsConfig(Branch):
     mmoe: MmoeConfig = MmoeConfig()
     walks: DeepWalkConfig = DeepWalkConfig(weight="videos")  # eq. 3 weighs edges by videos
     min_tag_videos: PositiveInt = 2  # least videos of a tag with a vector
+    least_cohesion: Fraction = 0.15  # 0 keeps every tag
     count: PositiveInt | None = None
     topics_a_video: PositiveFloat = 4.0
     names: PositiveInt = 5  # tags that describe a topic

@@ -90,6 +90,20 @@ class TagCatalog:
             languages=self.languages + ("",) * len(names),
         )
 
+    def only(self, rows: NDArray[np.int64]) -> "TagCatalog":
+        """Return the catalog of some of the tags, in the order of `rows`; parents that are left out are no parents."""
+        new_row = {row: number for number, row in enumerate(rows.tolist())}
+        parents = [[new_row[parent] for parent in self.parents[row] if parent in new_row] for row in new_row]
+        return TagCatalog(
+            ids=tuple(self.ids[row] for row in new_row),
+            names=tuple(self.names[row] for row in new_row),
+            aliases=tuple(self.aliases[row] for row in new_row),
+            counts=self.counts[rows],
+            hidden=self.hidden[rows],
+            parents=tuple(map(tuple, parents)),
+            languages=tuple(self.languages[row] for row in new_row),
+        )
+
     def save(self, path: Path) -> None:
         table = pa.table(
             {

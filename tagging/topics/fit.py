@@ -123,6 +123,7 @@ def _counts(
         "topics": len(learnt.model.topics),
         "groups": len(learnt.model.groups),
         "tags": len(learnt.model.space.catalog),
+        "tags_that_say_nothing": len(learnt.left_out),
         "assignments": len(lists.values),
         "videos_without_topic": topics_of[0],
         "videos_without_content": sum(not row.rows for row in embeddings),

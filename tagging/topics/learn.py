@@ -34,6 +34,7 @@ class Learnt:
     model: TopicModel
     assignments: Assignments  # V
     lineage: Lineage
+    left_out: tuple[str, ...]  # tags that say nothing about their videos
 
 
 def learn_topics(pool: Pool, config: TopicsConfig, progress: Progress, earlier: EarlierModel | None = None) -> Learnt:
@@ -65,7 +66,7 @@ def learn_topics(pool: Pool, config: TopicsConfig, progress: Progress, earlier: 
         topics=describe_topics(videos, lineage.ids, groups, config),
         groups=describe_groups(videos, lineage.ids, groups, config),
     )
-    return Learnt(model, assignments, lineage)
+    return Learnt(model, assignments, lineage, learnt.left_out)
 
 
 def _lineage(earlier: EarlierModel | None, old: Indices | None, new: Indices, count: int) -> Lineage:

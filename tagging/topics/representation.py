@@ -74,6 +74,12 @@ def _centred(rows: FloatRows, mean: FloatRows) -> FloatRows:
     return np.asarray(np.where(rows.any(axis=1, keepdims=True), rows - mean, 0), np.float32)
 
 
+def centred_rows(rows: FloatRows) -> FloatRows:
+    """Return rows (n, D) less the mean of those that are not zero; a zero row, which is missing, remains zero."""
+    known = rows.any(axis=1)
+    return _centred(rows, rows[known].mean(axis=0)) if known.any() else rows
+
+
 def unit_rows(rows: FloatRows) -> FloatRows:
     """Return rows (n, D) at unit length; a zero row remains zero."""
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)

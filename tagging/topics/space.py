@@ -1,6 +1,6 @@
 """Topic space: the learnt representation in which topics are clusters, and its learning.
 
-videos → tag vectors, tasks → mixture of experts → a = [z ‖ e]
+videos → tags that say something → tag vectors, tasks → mixture of experts → a = [z ‖ e]
 """
 
 import logging
@@ -14,9 +14,10 @@ from tagging.config.random_streams import Stream
 from tagging.config.topics import MmoeConfig, TopicsConfig
 from tagging.errors import InvalidManifestError, NothingToLearnError
 from tagging.progress import Progress
-from tagging.ragged import Ragged
+from tagging.ragged import Ragged, starts_of
 from tagging.tags.catalog import TagCatalog, build_catalog
 from tagging.text.normalise import normalise
+from tagging.topics.cohesion import telling_tags
 from tagging.topics.content import ContentRows, dims_of
 from tagging.topics.mmoe import Mmoe
 from tagging.topics.pool import Pool
@@ -63,6 +64,7 @@ class LearntSpace:
     space: TopicSpace
     tags: Ragged  # V, rows of the catalog
     rows: TopicRows  # V
+    left_out: tuple[str, ...]  # tags that say nothing about their videos
 
 
 def learn_space(pool: Pool, config: TopicsConfig, progress: Progress) -> LearntSpace:
@@ -76,9 +78,15 @@ def learn_space(pool: Pool, config: TopicsConfig, progress: Progress) -> LearntS
             f"no tag is on {config.min_tag_videos} of the {len(pool)} videos",
             "topics are named and joined by tags: tag the videos first, as with `videotag batch`",
         )
+    content = ContentRows.of(pool.embeddings, dims_of(pool.embeddings))
+    cohesion = np.random.default_rng([config.seed, Stream.TOPIC_COHESION])
+    telling = telling_tags(tags, catalog.counts, content, config.least_cohesion, cohesion)
+    left_out = tuple(catalog.names[row] for row in np.flatnonzero(~telling).tolist())
+    if left_out:
+        logger.info("%d tags say nothing about their videos: %s", len(left_out), ", ".join(left_out))
+    catalog, tags = catalog.only(np.flatnonzero(telling)), _only(tags, telling)
     walks = np.random.default_rng([config.seed, Stream.TOPIC_TAG_WALKS])
     vectors = fit_tag_vectors(tags, len(catalog), pool.uploaders(), config.walks, walks, progress)
-    content = ContentRows.of(pool.embeddings, dims_of(pool.embeddings))
     tasks = pool_tasks(pool, catalog, tags, config.mmoe)
     if "category" not in tasks:
         logger.warning("no two categories are stated: content is represented by the tags that it suggests")
@@ -92,7 +100,7 @@ def learn_space(pool: Pool, config: TopicsConfig, progress: Progress) -> LearntS
         ) from error
     z, e = mmoe.represent(content), mean_tag_vectors(vectors, tags)
     means = pool_means(z, e)
-    return LearntSpace(TopicSpace(mmoe, catalog, vectors, means), tags, join(z, e, means))
+    return LearntSpace(TopicSpace(mmoe, catalog, vectors, means), tags, join(z, e, means), left_out)
 
 
 def pool_tasks(pool: Pool, catalog: TagCatalog, tags: Ragged, config: MmoeConfig) -> dict[str, Task]:
@@ -102,6 +110,13 @@ def pool_tasks(pool: Pool, catalog: TagCatalog, tags: Ragged, config: MmoeConfig
         [video.subcategory for video in pool.videos],
         task_of_tags(tags, catalog.counts, config.most_tags, config.min_tag_videos),
     )
+
+
+def _only(tags: Ragged, kept: NDArray[np.bool_]) -> Ragged:
+    """Return V lists of rows of N tags without the tags that are not kept (N,), the others renumbered."""
+    is_kept = kept[tags.values]
+    new_row = np.cumsum(kept) - 1
+    return Ragged(starts_of(is_kept)[tags.starts], new_row[tags.values[is_kept]])
 
 
 def tag_lists(catalog: TagCatalog, tags: Sequence[Mapping[str, float]]) -> tuple[Ragged, NDArray[np.float64]]:

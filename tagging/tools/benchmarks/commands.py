@@ -13,7 +13,7 @@ from tagging.cli import options as cli_options
 from tagging.cli.console import print_table, progress
 from tagging.errors import VideotagError
 from tagging.tools import options
-from tagging.tools.benchmarks import consumer_commands
+from tagging.tools.benchmarks import consumer_commands, topic_commands
 from tagging.tools.benchmarks.ablation import PARTS
 from tagging.tools.benchmarks.baselines import BASELINES
 from tagging.tools.benchmarks.composite import CLIPS
@@ -25,6 +25,7 @@ from tagging.tools.benchmarks.xr_linear_environment import MIN_COUNT
 from tagging.types import LabelledVideo
 
 app = typer.Typer(help="Measure videotag and its baselines on real tags.", no_args_is_help=True)
+app.add_typer(topic_commands.app)
 app.add_typer(consumer_commands.app)
 
 DEVICES = ("cuda", "cpu")
