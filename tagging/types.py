@@ -66,6 +66,17 @@ class CategorisedVideo(LabelledVideo):
     language: str = ""  # as the manifest states it
 
 
+@dataclass(frozen=True, slots=True)
+class PredictedVideo(LabelledVideo):
+    """A video with the names of the tags that were predicted for it."""
+
+    confidences: tuple[float, ...] = ()  # of the tags, in [0, 1]
+
+    def __post_init__(self) -> None:
+        if len(self.confidences) != len(self.tags) or not all(0 <= value <= 1 for value in self.confidences):
+            raise ValueError(f"{len(self.tags)} tags, confidences {self.confidences}")
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Frames:
     """Decoded frames of a video, upright, in the order of time."""

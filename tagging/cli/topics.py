@@ -47,6 +47,14 @@ def fit_command(
         Path | None,
         typer.Option("--previous", metavar="DIR", help="Earlier topic model, whose topics keep their ids."),
     ] = None,
+    predicted: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--predicted",
+            metavar="PATH",
+            help="Tags that `videotag batch` wrote, for the videos that have none; may be repeated.",
+        ),
+    ] = None,
     config: Annotated[
         list[Path] | None,
         typer.Option("--config", metavar="FILE", help="TOML file of tagging/config/topics.py; may be repeated."),
@@ -64,6 +72,10 @@ def fit_command(
     videotag topics fit --manifest videos.parquet --map category=category_name --out topics/monday
 
     videotag topics fit --manifest videos.parquet --previous topics/monday --out topics/tuesday
+
+    videotag batch videos.parquet --out tags
+
+    videotag topics fit --manifest videos.parquet --predicted tags/tagged --out topics/monday
     """
     from tagging.config.topics import load_topics_config
     from tagging.manifests.read import parse_columns
@@ -80,6 +92,7 @@ def fit_command(
         progress(),
         created=now(),
         previous=previous,
+        predicted=predicted or [],
     )
     if output is Format.json:
         print_json(asdict(report))

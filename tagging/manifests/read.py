@@ -17,8 +17,8 @@ from tagging.errors import InvalidManifestError
 from tagging.manifests.filters import Condition
 from tagging.manifests.formats import read_rows
 from tagging.manifests.source import ManifestSource
-from tagging.manifests.values import FieldError, id_of, shown, tag_names_of, tags_of, text_of
-from tagging.types import CategorisedVideo, LabelledVideo, VideoRef
+from tagging.manifests.values import FieldError, id_of, predictions_of, shown, tag_names_of, tags_of, text_of
+from tagging.types import CategorisedVideo, LabelledVideo, PredictedVideo, VideoRef
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +45,11 @@ def read_tagged(paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[L
     yield from _raise_errors(_rows(paths, columns, _parse_tagged))
 
 
+def read_predicted(paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[PredictedVideo]:
+    """Return rows whose tags are those that `videotag batch` predicted, with confidences. Raises as `read_labelled`."""
+    yield from _raise_errors(_rows(paths, columns, _parse_predicted))
+
+
 def read_categorised(paths: Sequence[Path], columns: Mapping[str, str]) -> Iterator[CategorisedVideo]:
     """Return the rows of all manifests with tags, categories and language. Raises as `read_labelled`."""
     yield from _raise_errors(_rows(paths, columns, _parse_categorised))
@@ -60,6 +65,21 @@ def read_videos(
     """
     for row in _rows([manifest], columns, _parse_untagged, conditions):
         yield row if isinstance(row, InvalidManifestError) else row.video
+
+
+def tables_of(manifest: Path) -> list[Path]:
+    """Return a table, or of a folder, such as `tagged` in the output of `videotag batch`, the parquet files in it.
+
+    Raises InvalidManifestError for a folder without parquet files.
+    """
+    if not manifest.is_dir():
+        return [manifest]
+    files = sorted(manifest.glob("*.parquet"))
+    if not files:
+        raise InvalidManifestError(
+            f"{manifest} is a folder without parquet files", "give a file, or the folder `tagged` of a batch"
+        )
+    return files
 
 
 def parse_columns(pairs: Sequence[str]) -> dict[str, str]:
@@ -130,6 +150,12 @@ def _parse_labelled(record: Mapping[str, Any], source: ManifestSource) -> Labell
 def _parse_tagged(record: Mapping[str, Any], source: ManifestSource) -> LabelledVideo:
     video = _parse_video(record, source)
     return LabelledVideo(video, tag_names_of(record.get("tags")), text_of(record.get("split"), "split"))
+
+
+def _parse_predicted(record: Mapping[str, Any], source: ManifestSource) -> PredictedVideo:
+    video = _parse_video(record, source)
+    names, confidences = predictions_of(record.get("tags"))
+    return PredictedVideo(video, names, text_of(record.get("split"), "split"), confidences)
 
 
 def _parse_categorised(record: Mapping[str, Any], source: ManifestSource) -> CategorisedVideo:

@@ -64,6 +64,18 @@ def tag_names_of(value: Any) -> tuple[str, ...]:
     return tags_of(value)
 
 
+def predictions_of(value: Any) -> tuple[tuple[str, ...], tuple[float, ...]]:
+    """Return names and confidences of predicted tags, as `videotag batch` writes them. Raises FieldError."""
+    names = () if is_missing(value) else value
+    if not isinstance(names, list | tuple) or not all(isinstance(tag, dict) and "name" in tag for tag in names):
+        raise FieldError(f"tags: expected tags with a name and a confidence, found {shown(value)}")
+    confidences = tuple(tag.get("confidence") for tag in names)
+    for confidence in confidences:
+        if not isinstance(confidence, float | int) or not 0 <= confidence <= 1:
+            raise FieldError(f"tags: expected a confidence in [0, 1], found {shown(confidence)}")
+    return tag_names_of(list(names)), tuple(map(float, confidences))
+
+
 def split_cell(cell: str) -> list[str] | str:
     """Return the tags of a CSV cell that are separated by bars; the text of a list is returned unchanged."""
     return cell if cell.lstrip().startswith("[") else [tag for tag in cell.strip().split("|") if tag.strip()]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tagging.errors import InvalidManifestError
-from tagging.manifests.read import read_tagged
+from tagging.manifests.read import read_tagged, tables_of
 from tagging.types import LabelledVideo, VideoEmbeddings
 
 
@@ -39,18 +39,7 @@ def read_videos(manifests: Sequence[Path], columns: Mapping[str, str]) -> list[L
     manifests: a folder stands for the parquet files in it, such as `tagged` in the output of a batch
     Raises InvalidManifestError for manifests without rows, and for a folder without parquet files.
     """
-    videos = list(read_tagged([file for manifest in manifests for file in _files(manifest)], columns))
+    videos = list(read_tagged([file for manifest in manifests for file in tables_of(manifest)], columns))
     if not videos:
         raise InvalidManifestError("the manifests have no rows", "give a table of videos")
     return videos
-
-
-def _files(manifest: Path) -> list[Path]:
-    if not manifest.is_dir():
-        return [manifest]
-    files = sorted(manifest.glob("*.parquet"))
-    if not files:
-        raise InvalidManifestError(
-            f"{manifest} is a folder without parquet files", "give a file, or the folder `tagged` of a batch"
-        )
-    return files

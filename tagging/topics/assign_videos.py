@@ -11,8 +11,8 @@ from tagging.store.features import FeatureStore
 from tagging.topics.files import read_model
 from tagging.topics.manifest import TOPIC_MODEL
 from tagging.topics.model import Topic
+from tagging.topics.pool import certain
 from tagging.topics.representation import HALVES
-from tagging.topics.space import certain
 from tagging.types import LabelledVideo
 
 

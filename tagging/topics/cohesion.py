@@ -38,7 +38,7 @@ class Cohesion:
     errors: Numbers  # (n,) standard error, if the videos of the tag were drawn at random
 
 
-def telling_tags(
+def cohesive_tags(
     tags: Ragged, counts: Indices, content: ContentRows, least: float, generator: np.random.Generator
 ) -> NDArray[np.bool_]:
     """Return (N,) False for a tag that says nothing about its videos.
@@ -47,9 +47,9 @@ def telling_tags(
     least:  share of the usual cohesion that a tag must be able to have; 0 keeps every tag
     """
     judged = np.flatnonzero(counts >= LEAST_VIDEOS)
-    telling = np.ones(len(counts), np.bool_)
+    cohesive = np.ones(len(counts), np.bool_)
     if not len(judged) or not least:
-        return telling
+        return cohesive
     owners = np.repeat(np.arange(len(tags)), np.diff(tags.starts))
     ones = np.ones(len(owners), np.float32)
     carries = sparse.csr_array((ones, (tags.values, owners)), shape=(len(counts), len(tags)))
@@ -59,8 +59,8 @@ def telling_tags(
     known = ~np.isnan(shares)
     count = np.maximum(known.sum(axis=0), 1)
     highest = np.nansum(shares, axis=0) + ONE_SIDED * np.sqrt(np.nansum(np.square(errors), axis=0))
-    telling[judged] = ~known.any(axis=0) | (highest / count >= least)
-    return telling
+    cohesive[judged] = ~known.any(axis=0) | (highest / count >= least)
+    return cohesive
 
 
 def _of_content(carries: sparse.csr_array, rows: FloatRows, generator: np.random.Generator) -> Cohesion:

@@ -10,7 +10,7 @@ from tagging.ragged import Ragged
 from tagging.tags.catalog import TagCatalog
 from tagging.topics.assignment import Assignments
 from tagging.topics.model import Topic, TopicGroup
-from tagging.topics.naming import examples_of, tag_frequencies, telling_tags
+from tagging.topics.naming import examples_of, members_of, tag_frequencies, telling_tags
 from tagging.topics.pool import Pool
 from tagging.topics.tasks import shares_of
 from tagging.types import FloatRows, Indices
@@ -44,10 +44,10 @@ def describe_topics(
     sizes = np.bincount(videos.assignments.topics.values, minlength=count)
     rows = videos.pool.videos
     video_ids, titles = [row.video.video_id for row in rows], [row.video.title for row in rows]
+    members = members_of(videos.nearest, count)
     topics = []
     for topic in range(count):
-        examples = examples_of(topic, videos.nearest, videos.similarities, video_ids, titles, config.examples)
-        members = np.flatnonzero(videos.nearest == topic).tolist()
+        examples = examples_of(members.at(topic), videos.similarities, video_ids, titles, config.examples)
         topics.append(
             Topic(
                 id=ids[topic],
@@ -55,7 +55,7 @@ def describe_topics(
                 tags=names[topic],
                 videos=int(sizes[topic]),
                 examples=examples,
-                languages=shares_of([rows[member].language for member in members]),
+                languages=shares_of([rows[member].language for member in members.at(topic).tolist()]),
                 group=int(groups[topic]),
             )
         )

@@ -11,7 +11,7 @@ from tagging.bundle.manifest import SourceEntry
 from tagging.config.topics import TopicsConfig
 from tagging.errors import InvalidManifestError
 from tagging.files.atomic import atomic_folder, require_new
-from tagging.manifests.read import read_categorised
+from tagging.manifests.read import read_categorised, read_predicted, tables_of
 from tagging.pipeline.feature_reader import FeatureReader
 from tagging.pipeline.load import check_fingerprints
 from tagging.progress import Progress, Stopwatch
@@ -20,7 +20,7 @@ from tagging.topics.files import read_model, write_model
 from tagging.topics.learn import EarlierModel, Learnt, learn_topics
 from tagging.topics.manifest import TOPIC_MODEL, LineageEntry, TopicsManifest
 from tagging.topics.pool import Pool
-from tagging.types import CategorisedVideo, VideoEmbeddings
+from tagging.types import CategorisedVideo, PredictedVideo
 
 PACKAGES = ("videotag", "numpy", "scipy", "torch", "faiss-cpu")
 
@@ -47,6 +47,7 @@ def fit_topics(
     *,
     created: datetime,
     previous: Path | None = None,
+    predicted: Sequence[Path] = (),
 ) -> FitReport:
     """Fit topics to the videos of the manifests and write the model to `out`.
 
@@ -54,6 +55,7 @@ def fit_topics(
     bundle:   whose encoders represent the videos
     created:  the time that the model states, with a time zone
     previous: the model whose topics keep their ids
+    predicted: tables or folders of tags that `videotag batch` wrote, for the videos that have none
     Rows of another split than "train" (or none) are counted and skipped. Raises InvalidManifestError for a pool that
     has no topics, ArtifactError for a bundle or previous model that is damaged or has other encoders, and before any
     work OutputExistsError or OutputUnwritableError.
@@ -62,6 +64,8 @@ def fit_topics(
     watch = Stopwatch()
     with watch("read manifests"):
         videos, skipped = _read(manifests, columns)
+        tables = [table for path in predicted for table in tables_of(path)]
+        tags = {row.video.video_id: _confidences(row) for row in read_predicted(tables, {})}
     refs = [video.video for video in videos]
     with watch("load encoders"):
         reader = FeatureReader.of_bundle(bundle, refs)
@@ -69,7 +73,8 @@ def fit_topics(
     with watch("extract features"):
         embeddings = reader.read(refs, store, progress)
     with watch("learn topics"):
-        learnt = learn_topics(Pool(videos, embeddings), config, progress, earlier)
+        pool = Pool(videos, embeddings, tags)
+        learnt = learn_topics(pool, config, progress, earlier)
     lineage = learnt.lineage
     with watch("write"), atomic_folder(out) as folder:
         draft = TopicsManifest(
@@ -86,8 +91,11 @@ def fit_topics(
                 died=lineage.died,
                 next_id=lineage.next_id,
             ),
-            sources=[SourceEntry.of(path, columns) for path in manifests],
-            counts={**_counts(learnt, videos, embeddings), **skipped},
+            sources=[
+                *(SourceEntry.of(path, columns) for path in manifests),
+                *(SourceEntry.of(path, {}) for path in tables),
+            ],
+            counts={**_counts(learnt, pool), **skipped},
             packages={name: version(name) for name in PACKAGES},
         )
         manifest = write_model(folder, learnt.model, [ref.video_id for ref in refs], learnt.assignments, draft)
@@ -113,9 +121,14 @@ def _read(manifests: Sequence[Path], columns: Mapping[str, str]) -> tuple[list[C
     return videos, {"videos_of_other_splits": len(rows) - len(videos)}
 
 
-def _counts(
-    learnt: Learnt, videos: Sequence[CategorisedVideo], embeddings: Sequence[VideoEmbeddings]
-) -> dict[str, int]:
+def _confidences(video: PredictedVideo) -> dict[str, float]:
+    return dict(zip(video.tags, video.confidences, strict=True))
+
+
+def _counts(learnt: Learnt, pool: Pool) -> dict[str, int]:
+    videos = pool.videos
+    untagged = sum(not any(tag.strip() for tag in video.tags) for video in videos)
+    without = sum(not tags for tags in pool.tags)
     lists = learnt.assignments.topics
     topics_of = Counter((lists.starts[1:] - lists.starts[:-1]).tolist())
     return {
@@ -126,7 +139,8 @@ def _counts(
         "tags_that_say_nothing": len(learnt.left_out),
         "assignments": len(lists.values),
         "videos_without_topic": topics_of[0],
-        "videos_without_content": sum(not row.rows for row in embeddings),
+        "videos_without_content": sum(not row.rows for row in pool.embeddings),
         "videos_without_category": sum(not video.category for video in videos),
-        "videos_without_tags": sum(not any(tag.strip() for tag in video.tags) for video in videos),
+        "videos_with_predicted_tags": untagged - without,
+        "videos_without_tags": without,
     }

@@ -13,9 +13,10 @@ from tagging.topics.describe import ClusteredPool, describe_groups, describe_top
 from tagging.topics.hierarchy import group_centres
 from tagging.topics.identity import Lineage, first_lineage, match, overlaps
 from tagging.topics.model import TopicModel
+from tagging.topics.naming import members_of
 from tagging.topics.pool import Pool
 from tagging.topics.representation import TopicRows
-from tagging.topics.space import certain, learn_space
+from tagging.topics.space import learn_space
 from tagging.types import FloatRows, Indices
 
 
@@ -78,7 +79,7 @@ def _lineage(earlier: EarlierModel | None, old: Indices | None, new: Indices, co
 
 def _nearest_topics(earlier: TopicModel, pool: Pool) -> Indices:
     """Return (V,) the row of the nearest topic of an earlier model; -1 for a video that it knows nothing of."""
-    rows = earlier.space.represent(pool.embeddings, [certain(tags) for tags in pool.tags])
+    rows = earlier.space.represent(pool.embeddings, pool.tags)
     nearest, _ = nearest_centres(rows, earlier.centres)
     nearest[~rows.known] = -1
     return nearest
@@ -90,6 +91,7 @@ def _carried(rows: TopicRows, old: Indices) -> FloatRows:
     rows: V; old: (V,) the old topic of each; topics without a video are left out
     """
     counts = np.bincount(old[old >= 0], minlength=1)
+    members = members_of(old, len(counts))
     largest = [topic for topic in np.argsort(-counts, kind="stable").tolist() if counts[topic]]
-    means = [rows.values[old == topic].mean(axis=0) for topic in largest]
+    means = [rows.values[members.at(topic)].mean(axis=0) for topic in largest]
     return np.array(means, np.float32).reshape(len(means), rows.values.shape[1])

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from tagging.ragged import Ragged
+from tagging.ragged import Ragged, starts_of
 from tagging.types import FloatRows, Indices
 
 
@@ -59,14 +59,20 @@ class Example:
     similarity: float  # to the centre
 
 
+def members_of(topics: Indices, count: int) -> Ragged:
+    """Return the videos of each of `count` topics, rising; topics: (V,) of each video, -1 for none."""
+    order = np.argsort(topics, kind="stable")
+    sizes = np.bincount(topics[topics >= 0], minlength=count)
+    return Ragged(starts_of(sizes), order[len(topics) - sizes.sum() :])
+
+
 def examples_of(
-    topic: int, topics: Indices, similarities: FloatRows, ids: Sequence[str], titles: Sequence[str], most: int
+    members: Indices, similarities: FloatRows, ids: Sequence[str], titles: Sequence[str], most: int
 ) -> tuple[Example, ...]:
     """Return the videos nearest to the centre of a topic, those with different titles.
 
-    topics: (V,) row of the one topic of each video; similarities: (V,) to that topic
+    members: (n,) rows of the V videos that have the topic as their one; similarities: (V,) to that topic
     """
-    members = np.flatnonzero(topics == topic)
     chosen: dict[str, Example] = {}
     for row in members[np.argsort(-similarities[members], kind="stable")].tolist():
         title = titles[row] or ids[row]

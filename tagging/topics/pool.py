@@ -1,7 +1,7 @@
 """Pool of videos: what topics are learnt from."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -14,6 +14,8 @@ class Pool:
 
     videos: Sequence[CategorisedVideo]
     embeddings: Sequence[VideoEmbeddings]  # V, without rows where nothing could be encoded
+    # video id -> names and confidences of predicted tags, which count where people gave none
+    predicted: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if len(self.videos) != len(self.embeddings):
@@ -23,11 +25,16 @@ class Pool:
         return len(self.videos)
 
     @property
-    def tags(self) -> list[tuple[str, ...]]:
-        return [video.tags for video in self.videos]
+    def tags(self) -> list[Mapping[str, float]]:
+        """Names and confidences of each video's tags: those that people gave, else those that were predicted."""
+        given = [certain([tag for tag in video.tags if tag.strip()]) for video in self.videos]
+        return [
+            tags or self.predicted.get(video.video.video_id, {}) for tags, video in zip(given, self.videos, strict=True)
+        ]
 
     def only(self, rows: Indices) -> "Pool":
-        return Pool([self.videos[row] for row in rows.tolist()], [self.embeddings[row] for row in rows.tolist()])
+        chosen = rows.tolist()
+        return Pool([self.videos[row] for row in chosen], [self.embeddings[row] for row in chosen], self.predicted)
 
     def uploaders(self) -> Indices:
         """Return (V,) equal numbers for videos of one uploader; a video without uploader counts as one of its own."""
@@ -38,3 +45,8 @@ class Pool:
             owner = (False, video.video.video_id) if uploader is None else (True, uploader)
             owners.append(numbers.setdefault(owner, len(numbers)))
         return np.array(owners, np.int64)
+
+
+def certain(tags: Sequence[str]) -> dict[str, float]:
+    """Return tags that people gave as names with confidence 1."""
+    return dict.fromkeys(tags, 1.0)

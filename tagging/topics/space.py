@@ -14,10 +14,10 @@ from tagging.config.random_streams import Stream
 from tagging.config.topics import MmoeConfig, TopicsConfig
 from tagging.errors import InvalidManifestError, NothingToLearnError
 from tagging.progress import Progress
-from tagging.ragged import Ragged, starts_of
+from tagging.ragged import Ragged
 from tagging.tags.catalog import TagCatalog, build_catalog
 from tagging.text.normalise import normalise
-from tagging.topics.cohesion import telling_tags
+from tagging.topics.cohesion import cohesive_tags
 from tagging.topics.content import ContentRows, dims_of
 from tagging.topics.mmoe import Mmoe
 from tagging.topics.pool import Pool
@@ -72,19 +72,21 @@ def learn_space(pool: Pool, config: TopicsConfig, progress: Progress) -> LearntS
 
     Raises InvalidManifestError for a pool without tags, or in which no labelled video has content.
     """
-    catalog, tags = build_catalog(pool.tags, config.min_tag_videos)
+    given = pool.tags
+    catalog, tags = build_catalog((list(tags) for tags in given), config.min_tag_videos)
     if not len(catalog):
         raise InvalidManifestError(
             f"no tag is on {config.min_tag_videos} of the {len(pool)} videos",
-            "topics are named and joined by tags: tag the videos first, as with `videotag batch`",
+            "topics are named and joined by tags: tag the videos with `videotag batch`, and give them as --predicted",
         )
     content = ContentRows.of(pool.embeddings, dims_of(pool.embeddings))
-    cohesion = np.random.default_rng([config.seed, Stream.TOPIC_COHESION])
-    telling = telling_tags(tags, catalog.counts, content, config.least_cohesion, cohesion)
-    left_out = tuple(catalog.names[row] for row in np.flatnonzero(~telling).tolist())
+    generator = np.random.default_rng([config.seed, Stream.TOPIC_COHESION])
+    cohesive = cohesive_tags(tags, catalog.counts, content, config.least_cohesion, generator)
+    left_out = tuple(catalog.names[row] for row in np.flatnonzero(~cohesive).tolist())
     if left_out:
         logger.info("%d tags say nothing about their videos: %s", len(left_out), ", ".join(left_out))
-    catalog, tags = catalog.only(np.flatnonzero(telling)), _only(tags, telling)
+    catalog = catalog.only(np.flatnonzero(cohesive))
+    tags, confidences = tag_lists(catalog, given)
     walks = np.random.default_rng([config.seed, Stream.TOPIC_TAG_WALKS])
     vectors = fit_tag_vectors(tags, len(catalog), pool.uploaders(), config.walks, walks, progress)
     tasks = pool_tasks(pool, catalog, tags, config.mmoe)
@@ -98,7 +100,7 @@ def learn_space(pool: Pool, config: TopicsConfig, progress: Progress) -> LearntS
             f"{error}: nothing to learn topics from",
             f"give more videos; a tag counts from {config.mmoe.min_tag_videos} videos on (mmoe.min_tag_videos)",
         ) from error
-    z, e = mmoe.represent(content), mean_tag_vectors(vectors, tags)
+    z, e = mmoe.represent(content), mean_tag_vectors(vectors, tags, confidences)
     means = pool_means(z, e)
     return LearntSpace(TopicSpace(mmoe, catalog, vectors, means), tags, join(z, e, means), left_out)
 
@@ -110,13 +112,6 @@ def pool_tasks(pool: Pool, catalog: TagCatalog, tags: Ragged, config: MmoeConfig
         [video.subcategory for video in pool.videos],
         task_of_tags(tags, catalog.counts, config.most_tags, config.min_tag_videos),
     )
-
-
-def _only(tags: Ragged, kept: NDArray[np.bool_]) -> Ragged:
-    """Return V lists of rows of N tags without the tags that are not kept (N,), the others renumbered."""
-    is_kept = kept[tags.values]
-    new_row = np.cumsum(kept) - 1
-    return Ragged(starts_of(is_kept)[tags.starts], new_row[tags.values[is_kept]])
 
 
 def tag_lists(catalog: TagCatalog, tags: Sequence[Mapping[str, float]]) -> tuple[Ragged, NDArray[np.float64]]:
@@ -132,8 +127,3 @@ def tag_lists(catalog: TagCatalog, tags: Sequence[Mapping[str, float]]) -> tuple
         found.append(rows)
     lists = Ragged.of([list(rows) for rows in found])
     return lists, np.array([confidence for rows in found for confidence in rows.values()], np.float64)
-
-
-def certain(tags: Sequence[str]) -> dict[str, float]:
-    """Return tags that people gave as names with confidence 1."""
-    return dict.fromkeys(tags, 1.0)

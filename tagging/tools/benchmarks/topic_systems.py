@@ -7,7 +7,7 @@ dependencies of this project.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from sklearn.cluster import KMeans
@@ -18,11 +18,12 @@ from tagging.config.random_streams import Stream
 from tagging.config.topics import TopicsConfig
 from tagging.progress import Progress
 from tagging.text.words import split_words
+from tagging.tools.benchmarks.topic_predictions import neighbour_tags
 from tagging.topics.clusters import fit_centres, nearest_centres
 from tagging.topics.content import ContentRows, dims_of
-from tagging.topics.pool import Pool
+from tagging.topics.pool import Pool, certain
 from tagging.topics.representation import TopicRows, join, pool_means
-from tagging.topics.space import LearntSpace, certain, learn_space, pool_tasks, tag_lists
+from tagging.topics.space import LearntSpace, learn_space, pool_tasks, tag_lists
 from tagging.topics.tag_vectors import mean_tag_vectors
 from tagging.topics.train import fit_mmoe
 from tagging.types import FloatRows, Indices
@@ -54,7 +55,7 @@ def systems_of(fold: Fold, config: TopicsConfig, progress: Progress) -> dict[str
     """Return the systems by name, in the order of the table; those that learn have learnt."""
     learnt = learn_space(fold.training, config, progress)
     held_out = fold.held_out
-    rows = learnt.space.represent(held_out.embeddings, [certain(tags) for tags in held_out.tags])
+    rows = learnt.space.represent(held_out.embeddings, held_out.tags)
     dims = dims_of(fold.training.embeddings)
     content = ContentRows.of(held_out.embeddings, dims)
     systems = {name: _k_means(_alone(content.values[name])) for name in dims}
@@ -64,7 +65,19 @@ def systems_of(fold: Fold, config: TopicsConfig, progress: Progress) -> dict[str
     systems["mmoe"] = _k_means(rows.without(1))
     systems["mmoe with tags as input"] = _k_means(_tags_as_input(fold, learnt, config, progress))
     systems["mmoe + tags"] = _k_means(rows)
-    return systems
+    return {**systems, **_with_predicted_tags(fold, config, progress)}
+
+
+def _with_predicted_tags(fold: Fold, config: TopicsConfig, progress: Progress) -> dict[str, System]:
+    """Return systems whose videos without tags have those that their neighbours vote for, in training as well."""
+    predicted = neighbour_tags(fold.training, fold.held_out, progress)
+    training, held_out = (replace(pool, predicted=predicted) for pool in (fold.training, fold.held_out))
+    space = learn_space(training, config, progress).space
+    plain = [certain(list(tags)) for tags in held_out.tags]
+    return {
+        "mmoe + tags, predicted by confidence": _k_means(space.represent(held_out.embeddings, held_out.tags)),
+        "mmoe + tags, predicted by plain mean": _k_means(space.represent(held_out.embeddings, plain)),
+    }
 
 
 def _k_means(rows: TopicRows) -> System:
@@ -81,7 +94,7 @@ def _tags_as_input(fold: Fold, learnt: LearntSpace, config: TopicsConfig, progre
     """Return z of the held-out videos by a mixture of experts that reads tags, too: the paper's ablation."""
     space, vectors = learnt.space, learnt.space.tag_vectors
     training = _with_tags(fold.training, mean_tag_vectors(vectors, learnt.tags))
-    lists, _ = tag_lists(space.catalog, [certain(tags) for tags in fold.held_out.tags])
+    lists, _ = tag_lists(space.catalog, fold.held_out.tags)
     tasks = pool_tasks(fold.training, space.catalog, learnt.tags, config.mmoe)
     generator = np.random.default_rng([config.seed, Stream.TOPIC_TRAINING])
     mmoe = fit_mmoe(training, tasks, config.mmoe, generator, progress)

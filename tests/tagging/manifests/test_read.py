@@ -6,7 +6,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from tagging.errors import InvalidManifestError
-from tagging.manifests.read import parse_columns, read_categorised, read_labelled, read_tagged, read_videos
+from tagging.manifests.read import (
+    parse_columns,
+    read_categorised,
+    read_labelled,
+    read_predicted,
+    read_tagged,
+    read_videos,
+)
 from tagging.types import CategorisedVideo, LabelledVideo, VideoRef
 
 
@@ -334,6 +341,29 @@ def test_predicted_tags_are_read_by_their_names_and_never_as_labels(tmp_path: Pa
     assert [row.tags for row in read_tagged([path], {})] == [("dog", "cat"), ()]
     with pytest.raises(InvalidManifestError, match="expected a list of texts"):
         list(read_labelled([path], {}))
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+def test_predicted_tags_are_read_with_their_confidences(tmp_path: Path, kind: str) -> None:
+    tags = [{"name": "Tom &amp; Jerry", "confidence": 0.9}, {"name": "cat", "confidence": 1}]
+    path = write(tmp_path, kind, [{"video_id": "a", "tags": tags}, {"video_id": "b", "tags": []}])
+    found = list(read_predicted([path], {}))
+    assert [(row.tags, row.confidences) for row in found] == [(("Tom & Jerry", "cat"), (0.9, 1.0)), ((), ())]
+
+
+@pytest.mark.parametrize(
+    ("tags", "message"),
+    [
+        (["cat"], "expected tags with a name and a confidence"),
+        ([{"name": "cat"}], "expected a confidence in .0, 1., found nothing"),
+        ([{"name": "cat", "confidence": 1.5}], "found 1.5"),
+        ([{"name": "cat", "confidence": float("nan")}], "found nan"),
+    ],
+)
+def test_predictions_without_a_confidence_are_refused(tmp_path: Path, tags: list[object], message: str) -> None:
+    path = write(tmp_path, "jsonl", [{"video_id": "a", "tags": tags}])
+    with pytest.raises(InvalidManifestError, match=message):
+        list(read_predicted([path], {}))
 
 
 @pytest.mark.parametrize("tags", [[{"confidence": 0.9}], [{"name": None}], [{"name": "dog"}, "cat"]])

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tagging.ragged import Ragged
-from tagging.topics.cohesion import telling_tags
+from tagging.topics.cohesion import cohesive_tags
 from tagging.topics.content import ContentRows
 
 VIDEOS, SUBJECTS = 400, 8
@@ -39,7 +39,7 @@ def videos_of(looks: float) -> tuple[Ragged, NDArray[np.int64], ContentRows]:
 
 
 def left_out(tags: Ragged, counts: NDArray[np.int64], content: ContentRows, least: float = 0.15) -> list[int]:
-    found: list[int] = np.flatnonzero(~telling_tags(tags, counts, content, least, np.random.default_rng(2))).tolist()
+    found: list[int] = np.flatnonzero(~cohesive_tags(tags, counts, content, least, np.random.default_rng(2))).tolist()
     return found
 
 

@@ -11,7 +11,7 @@ from tagging.bundle.sealed import content_digest
 from tagging.errors import ArtifactCorruptError, ArtifactError, ArtifactMismatchError, ArtifactNotFoundError
 from tagging.topics.files import read_model, read_topics, read_videos
 from tagging.topics.manifest import TOPIC_MODEL
-from tagging.topics.space import certain
+from tagging.topics.pool import certain
 from tests.support.topic_pools import pool_of
 
 FILES = ["catalog.parquet", "groups.parquet", "model.safetensors", "topics.parquet", "videos.parquet"]

@@ -7,8 +7,7 @@ import pytest
 from tagging.errors import InvalidManifestError
 from tagging.progress import Silent
 from tagging.topics.learn import EarlierModel, Learnt, learn_topics
-from tagging.topics.pool import Pool
-from tagging.topics.space import certain
+from tagging.topics.pool import Pool, certain
 from tests.support.topic_pools import SUBJECTS, TINY, learnt_of, pool_of
 
 
@@ -105,3 +104,33 @@ def test_a_pool_without_content_is_one_clear_error(pool: Pool) -> None:
 def test_more_topics_than_videos_are_one_clear_error() -> None:
     with pytest.raises(InvalidManifestError, match="cannot make 99 topics"):
         learnt_of(pool_of(40, seed=1), TINY.model_copy(update={"count": 99}))
+
+
+def test_predicted_tags_join_videos_by_their_confidence(pool: Pool) -> None:
+    tagged = Pool([replace(video, tags=()) for video in pool.videos], pool.embeddings, predictions_of(pool, 0.8))
+    found = learnt_of(tagged)
+    assert sorted(subject_of_topic(found)) == sorted(SUBJECTS)
+    plain = learnt_of(Pool(tagged.videos, tagged.embeddings, predictions_of(pool, 1.0)))
+    assert not np.array_equal(plain.model.space.means, found.model.space.means)
+    np.testing.assert_array_equal(plain.model.space.tag_vectors, found.model.space.tag_vectors)
+
+
+def predictions_of(pool: Pool, confidence: float) -> dict[str, dict[str, float]]:
+    """Return the tags of a pool as predictions: the first of each video is certain."""
+    return {
+        video.video.video_id: {tag: 1.0 if row == 0 else confidence for row, tag in enumerate(video.tags)}
+        for video in pool.videos
+    }
+
+
+def test_a_tag_that_says_nothing_joins_and_names_no_topic() -> None:
+    pool = pool_of(400, seed=1)
+    generator = np.random.default_rng(1)
+    videos = [replace(v, tags=(*v.tags, "popular") if generator.random() < 0.4 else v.tags) for v in pool.videos]
+    found = learnt_of(Pool(videos, pool.embeddings))
+    assert found.left_out == ("popular",)
+    assert "popular" not in found.model.space.catalog.names
+    assert not any("popular" in topic.tags for topic in found.model.topics)
+    kept = learnt_of(Pool(videos, pool.embeddings), TINY.model_copy(update={"least_cohesion": 0.0}))
+    assert kept.left_out == ()
+    assert "popular" in kept.model.space.catalog.names

@@ -3,7 +3,7 @@ import math
 import numpy as np
 
 from tagging.ragged import Ragged
-from tagging.topics.naming import c_tf_idf, examples_of, tag_frequencies, telling_tags
+from tagging.topics.naming import c_tf_idf, examples_of, members_of, tag_frequencies, telling_tags
 
 TAGS = Ragged.of([[0, 1], [0, 1], [0, 2], [0, 2, 3], [], [1]])
 TOPICS = np.array([0, 0, 1, 1, 1, -1])
@@ -41,8 +41,14 @@ def test_a_topic_without_tags_has_no_telling_ones() -> None:
 
 
 def test_examples_are_the_nearest_videos_with_different_titles() -> None:
+    members = members_of(np.array([0, 0, 0, 1, 0]), 2)
     found = examples_of(
-        0, np.array([0, 0, 0, 1, 0]), np.array([0.3, 0.9, 0.8, 1.0, 0.9], np.float32),
+        members.at(0), np.array([0.3, 0.9, 0.8, 1.0, 0.9], np.float32),
         ["a", "b", "c", "d", "e"], ["one", "two", "two", "three", ""], 3,
     )  # fmt: skip
     assert [example.video_id for example in found] == ["b", "e", "a"]
+
+
+def test_a_topic_has_the_videos_whose_one_topic_it_is() -> None:
+    members = members_of(np.array([2, -1, 0, 2, -1, 0]), 4)
+    assert [members.at(topic).tolist() for topic in range(4)] == [[2, 5], [], [0, 3], []]

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from tagging.topics.pool import Pool
@@ -15,3 +16,12 @@ def test_a_video_without_uploader_counts_as_one_of_its_own() -> None:
 def test_embeddings_of_other_videos_are_refused() -> None:
     with pytest.raises(ValueError, match="1 videos, 0 embeddings"):
         Pool([CategorisedVideo(VideoRef("a"), ())], [])
+
+
+def test_predicted_tags_count_only_where_people_gave_none() -> None:
+    tags = [("cat",), (), (" ",), ()]
+    videos = [CategorisedVideo(VideoRef(f"v{row}"), names) for row, names in enumerate(tags)]
+    predicted = {video: {"dog": 0.4} for video in ("v0", "v1", "v2", "other")}
+    pool = Pool(videos, [VideoEmbeddings({})] * 4, predicted)
+    assert pool.tags == [{"cat": 1.0}, {"dog": 0.4}, {"dog": 0.4}, {}]
+    assert pool.only(np.array([3, 1])).tags == [{}, {"dog": 0.4}]
