@@ -8,6 +8,8 @@ import sys
 import urllib.request
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tagging.store.database.database import Database
@@ -59,6 +61,34 @@ def test_fit_with_a_previous_model_keeps_the_ids(
         for model in (fitted, tmp_path / "next")
     )
     assert after == before
+
+
+def test_fit_takes_the_tags_that_a_batch_wrote(text_bundle: Path, settings: Path, tmp_path: Path) -> None:
+    rows = manifest_rows(pool_of(60, seed=1))
+    tagged = [{"video_id": row["video_id"], "tags": _predicted(row["tags"])} for row in rows[10:]]
+    (tmp_path / "tagged").mkdir()
+    pq.write_table(
+        pa.Table.from_pylist([*tagged, {"video_id": "other", "tags": []}]), tmp_path / "tagged" / "0.parquet"
+    )
+    manifest = write_rows(
+        tmp_path / "m.jsonl", [{**row, "tags": []} if at >= 20 else row for at, row in enumerate(rows)]
+    )
+    args = ["topics", "fit", "--manifest", manifest, "--bundle", text_bundle, "--config", settings]
+    args += ["--out", tmp_path / "topics", "--features", tmp_path / "f", "--format", "json"]
+    result = run(*args, "--predicted", tmp_path / "tagged")
+    assert result.returncode == 0, result.stderr
+    counts = json.loads(result.stdout)["counts"]
+    given = [bool(row["tags"]) for row in rows]
+    assert counts["videos_with_predicted_tags"] == sum(given[20:])
+    assert counts["videos_without_tags"] == 60 - sum(given)
+    (tmp_path / "empty").mkdir()
+    args[args.index(tmp_path / "topics")] = tmp_path / "next"
+    assert "without parquet files" in error_lines(run(*args, "--predicted", tmp_path / "empty"))[0]
+
+
+def _predicted(tags: object) -> list[dict[str, object]]:
+    assert isinstance(tags, list)
+    return [{"name": tag, "confidence": 0.7} for tag in tags]
 
 
 def test_assign_prints_the_topics_of_a_manifest(fitted: Path, tmp_path: Path) -> None:
