@@ -55,7 +55,7 @@ def cohesive_tags(
     carries = sparse.csr_array((ones, (tags.values, owners)), shape=(len(counts), len(tags)))
     views = [_of_content(carries[judged], rows, generator) for rows in content.values.values()]
     views.append(_of_other_tags(carries, judged, generator))
-    shares, errors = (np.stack([getattr(view, name) for view in views]) for name in ("shares", "errors"))
+    shares, errors = np.stack([view.shares for view in views]), np.stack([view.errors for view in views])
     known = ~np.isnan(shares)
     count = np.maximum(known.sum(axis=0), 1)
     highest = np.nansum(shares, axis=0) + ONE_SIDED * np.sqrt(np.nansum(np.square(errors), axis=0))
@@ -102,7 +102,7 @@ def _of_other_tags(carries: sparse.csr_array, judged: Indices, generator: np.ran
     unit = sparse.csr_array(sparse.diags_array(1 / np.sqrt(lengths[known])) @ rows[known])
     first, second = _pairs(np.arange(len(known)), generator)
     cosines = np.asarray(unit[first].multiply(unit[second]).sum(axis=1)).ravel()
-    counts = np.bincount(own.row, others, minlength=len(judged))
+    counts = np.bincount(own.row, others.astype(np.float64), minlength=len(judged))
     return _relative(squares, counts, cosines)
 
 

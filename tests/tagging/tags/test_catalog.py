@@ -130,3 +130,14 @@ def test_no_tag_is_its_own_ancestor() -> None:
     catalog, _ = build_catalog([["cat", "pet", "animal"]])
     with pytest.raises(ValueError, match=r"their own ancestors: .*(animal|cat|pet) < "):
         replace(catalog, parents=((1,), (2,), (0,)))
+
+
+def test_some_of_the_tags_keep_their_columns_and_the_parents_among_them() -> None:
+    catalog, _ = build_catalog([["Dog", "dog", "pet", "cat"], ["pet", "DOG"], ["pet"]])
+    catalog = replace(catalog, parents=((), (0,), (1, 0)))
+    found = catalog.only(np.array([2, 0]))
+    assert found.names == (catalog.names[2], catalog.names[0])
+    assert found.aliases == (catalog.aliases[2], catalog.aliases[0])
+    assert found.counts.tolist() == [catalog.counts[2], catalog.counts[0]]
+    assert found.parents == ((1,), ())
+    assert found.ids == (catalog.ids[2], catalog.ids[0])

@@ -13,7 +13,7 @@ APPEAL, CAMPAIGN, RARE, WIDE = range(SUBJECTS, SUBJECTS + 4)
 
 
 def content_of(rows: NDArray[np.float32]) -> ContentRows:
-    return ContentRows({"text": rows}, rows.any(axis=1)[:, None])
+    return ContentRows({"text": rows}, np.asarray(rows.any(axis=1)).reshape(-1, 1))
 
 
 def videos_of(looks: float) -> tuple[Ragged, NDArray[np.int64], ContentRows]:
@@ -74,11 +74,13 @@ def test_the_decision_is_that_of_the_cosines_of_all_pairs() -> None:
     tags, counts, content = videos_of(looks=0.3)
     rows = content.values["text"].astype(np.float64)
     rows -= rows.mean(axis=0)
-    views = [
-        lambda tag: rows,
-        lambda tag: np.array([[(t in tags.at(v) and t != tag) * np.log(VIDEOS / counts[t]) for t in range(len(counts))]
-                              for v in range(VIDEOS)]),
-    ]  # fmt: skip
+    has = np.array([np.isin(np.arange(len(counts)), tags.at(video)) for video in range(VIDEOS)])
+
+    def view_of_content(tag: int) -> NDArray[np.float64]:
+        return rows
+
+    def view_of_other_tags(tag: int) -> NDArray[np.float64]:
+        return np.asarray(has * (np.arange(len(counts)) != tag) * np.log(VIDEOS / counts))
 
     def cosines(values: NDArray[np.float64], videos: NDArray[np.int64]) -> NDArray[np.float64]:
         lengths = np.linalg.norm(values, axis=1)
@@ -88,7 +90,7 @@ def test_the_decision_is_that_of_the_cosines_of_all_pairs() -> None:
     judged = [tag for tag in range(len(counts)) if counts[tag] >= 5]
     members = {tag: np.array([v for v in range(VIDEOS) if tag in tags.at(v)]) for tag in judged}
     shares, errors = [], []
-    for view in views:
+    for view in (view_of_content, view_of_other_tags):
         pool = cosines(view(-1), np.arange(VIDEOS))
         found = {tag: cosines(view(tag), members[tag]) for tag in judged}
         cohesion = np.array([found[tag].mean() - pool.mean() if len(found[tag]) else np.nan for tag in judged])
