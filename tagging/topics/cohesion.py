@@ -102,7 +102,7 @@ def _of_other_tags(carries: sparse.csr_array, judged: Indices, generator: np.ran
     unit = sparse.csr_array(sparse.diags_array(1 / np.sqrt(lengths[known])) @ rows[known])
     first, second = _pairs(np.arange(len(known)), generator)
     cosines = np.asarray(unit[first].multiply(unit[second]).sum(axis=1)).ravel()
-    counts = np.bincount(own.row, others.astype(np.float64), minlength=len(judged))
+    counts = np.asarray(np.bincount(own.row[others], minlength=len(judged)), np.float64)
     return _relative(squares, counts, cosines)
 
 
