@@ -40,7 +40,9 @@ def topics_command(
 
     data = read_categorised_table(kind, table)
     store = FeatureStore(features or paths.features())
-    tables = topics_benchmark(data, seed or [1, 2, 3], videos, load_topics_config(*(config or [])), store, progress())
+    tables = topics_benchmark(
+        data, cli_options.distinct_seeds(seed), videos, load_topics_config(*(config or [])), store, progress()
+    )
     options.print_tables(tables, form)
 
 
@@ -90,7 +92,7 @@ def topics_watched_command(
     pool = _pool(manifest, columns, bundle, features)
     histories = read_interactions(interactions, [video.video.video_id for video in pool.videos]).videos
     settings = load_topics_config(*(config or []))
-    tables = watched_benchmark(pool, Watched.of(histories), seed or [1, 2, 3], settings, progress())
+    tables = watched_benchmark(pool, Watched.of(histories), cli_options.distinct_seeds(seed), settings, progress())
     options.print_tables(tables, form)
 
 
