@@ -30,6 +30,7 @@ from tagging.media.read_ahead import Failure, ReadVideo
 from tagging.pipeline.tagger import Tagger
 from tagging.service.inference.batches import Batch, Inputs, Job, RunJob, TagJob, next_batch
 from tagging.service.inference.pauses import Pause
+from tagging.service.inference.raisable import raisable
 from tagging.service.inference.tagging_batch import tag_batch
 from tagging.store.database.taggings import TaggingOptions
 from tagging.types import RankedTags
@@ -45,7 +46,7 @@ class ModelThreads:
         self._selecting = ThreadPoolExecutor(1, "selection")
         self._scoring = threading.Lock()  # held by the thread of the batch that is recalled and ranked
         self._waiting: deque[Job] = deque()
-        self._encoding: set[Inputs] = set()  # whose encoders have a batch
+        self._encoding: dict[Inputs, Batch] = {}  # the batch in the encoders of these inputs
         self._changed = asyncio.Event()  # a job has arrived, or encoders are free
         self._running: set[asyncio.Task[None]] = set()
         self._task = asyncio.create_task(self._work())
@@ -130,34 +131,42 @@ class ModelThreads:
         await self._execute([job], partial(_call, job))
 
     def _start(self, batch: Sequence[TagJob]) -> None:
-        """Start a batch; its encoders are in use until it is recalled and ranked."""
+        """Start a batch; its encoders are in use until it is recalled and ranked, or has failed."""
         loop, inputs = asyncio.get_running_loop(), batch[0].inputs
 
         @contextmanager
         def scoring() -> Iterator[None]:
             with self._scoring:
-                loop.call_soon_threadsafe(self._encoded, inputs)
+                loop.call_soon_threadsafe(self._encoded, inputs, batch)
                 yield
 
-        self._encoding.add(inputs)
+        def ended(task: asyncio.Task[None]) -> None:
+            self._running.discard(task)
+            self._encoded(inputs, batch)
+
+        self._encoding[inputs] = batch
         task = asyncio.create_task(self._execute(batch, partial(tag_batch, batch, scoring())))
         self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        task.add_done_callback(ended)
 
-    def _encoded(self, inputs: Inputs) -> None:
-        self._encoding.discard(inputs)
-        self._changed.set()
+    def _encoded(self, inputs: Inputs, batch: Batch) -> None:
+        """Free the encoders, unless the next batch has them already."""
+        if self._encoding.get(inputs) is batch:
+            del self._encoding[inputs]
+            self._changed.set()
 
     async def _execute(self, jobs: Sequence[Job], work: Callable[[], Sequence[Any]]) -> None:
         """Run the work in a thread and give each job its result, or the exception, to raise where it is awaited."""
         context, cancel_unwanted = _context_of(jobs)
         _when_done(jobs, cancel_unwanted)
         try:
-            results = await asyncio.get_running_loop().run_in_executor(self._threads, context.run, work)
+            results = await asyncio.get_running_loop().run_in_executor(self._threads, context.run, _results, jobs, work)
         except asyncio.CancelledError:
             for job in jobs:
                 job.done.cancel()
             raise
+        except RuntimeError as error:  # the system starts no further thread
+            results = [error] * len(jobs)
         _deliver(jobs, results)
 
     def _run_waiting(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -170,7 +179,7 @@ class ModelThreads:
             jobs, work = _work_of(batch)
             context, cancel_unwanted = _context_of(jobs)
             loop.call_soon_threadsafe(_when_done, jobs, cancel_unwanted)
-            results = context.run(work)
+            results = context.run(_results, jobs, work)
             loop.call_soon_threadsafe(_deliver, jobs, results)
 
 
@@ -182,10 +191,15 @@ def _work_of(batch: Batch) -> tuple[Sequence[Job], Callable[[], Sequence[Any]]]:
 
 
 def _call(job: RunJob) -> list[Any]:
+    return [job.function()]
+
+
+def _results(jobs: Sequence[Job], work: Callable[[], Sequence[Any]]) -> Sequence[Any]:
+    """Return the results of the work, or its error for each job: a job without a result would wait for ever."""
     try:
-        return [job.function()]
-    except Exception as error:
-        return [error]
+        return work()
+    except BaseException as error:
+        return [raisable(error)] * len(jobs)
 
 
 def _deliver(jobs: Sequence[Job], results: Sequence[Any]) -> None:

@@ -8,6 +8,7 @@ from tagging.errors import BackendUnavailableError, DeadlineExceededError
 from tagging.media.read_ahead import Failure
 from tagging.pipeline.models import EncodedVideo
 from tagging.service.inference.batches import TagJob
+from tagging.service.inference.raisable import raisable
 from tagging.types import RankedTags
 
 T = TypeVar("T")
@@ -50,7 +51,7 @@ def _each(function: Callable[[Sequence[T]], Sequence[R]], items: Sequence[T]) ->
         return list(function(items))
     except (BackendUnavailableError, DeadlineExceededError) as error:
         return [error for _ in items]
-    except Exception as error:
+    except BaseException as error:
         if len(items) == 1:
-            return [error]
+            return [raisable(error)]
         return [result for item in items for result in _each(function, [item])]
