@@ -37,6 +37,10 @@ class Cancellation:
         self._is_cancelled = False
         self._callbacks: dict[object, Callable[[], object]] = {}
 
+    @property
+    def is_cancelled(self) -> bool:
+        return self._is_cancelled
+
     def cancel(self) -> None:
         """Call the callbacks of the work in progress; work that begins later is cancelled at once."""
         with self._lock:

@@ -14,6 +14,9 @@ from typing import Any, TypeVar
 import torch
 from threadpoolctl import threadpool_limits
 
+from tagging import concurrency
+from tagging.errors import DeadlineExceededError
+
 T = TypeVar("T")
 
 
@@ -21,7 +24,8 @@ class Pieces:
     """`with Pieces() as pieces: futures = [pieces.start(…), …]`: all have ended when the block is left.
 
     A block that raises, as a result that it asks for may, cancels the pieces that have not begun. A piece has the
-    deadline and the cancellation of its caller (tagging/concurrency.py), and starts no further pieces.
+    deadline and the cancellation of its caller (tagging/concurrency.py), and starts no further pieces. One that would
+    begin after the cancellation raises DeadlineExceededError instead: encoding a clip takes seconds.
     """
 
     def __init__(self) -> None:
@@ -29,7 +33,7 @@ class Pieces:
 
     def start(self, piece: Callable[..., T], *arguments: Any) -> "Future[T]":
         """Run the piece as soon as a core is free, in the order of the calls."""
-        future = _pool().submit(copy_context().run, piece, *arguments)
+        future = _pool().submit(copy_context().run, _unless_cancelled, piece, *arguments)
         self._started.append(future)
         return future
 
@@ -41,6 +45,13 @@ class Pieces:
             for future in self._started:
                 future.cancel()
         wait(self._started)
+
+
+def _unless_cancelled(piece: Callable[..., T], *arguments: Any) -> T:
+    cancellation = concurrency.cancellation()
+    if cancellation is not None and cancellation.is_cancelled:
+        raise DeadlineExceededError("the callers were gone before the encoding ended")
+    return piece(*arguments)
 
 
 @cache

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from tagging import concurrency
+from tagging.errors import DeadlineExceededError
 from tagging.features import side_by_side
 from tagging.features.encode import encode_videos
 from tagging.features.factory import Encoders
@@ -81,6 +82,33 @@ def test_after_an_error_running_pieces_end_and_waiting_ones_never_begin() -> Non
     with pytest.raises(ValueError, match="odd input"):
         block()
     assert begun == ["running", "ended"]
+
+
+def test_after_a_cancellation_running_pieces_end_and_waiting_ones_never_begin() -> None:
+    begun: list[str] = []
+    both, release = threading.Barrier(3, timeout=30), threading.Event()
+
+    def running() -> None:
+        both.wait()
+        assert release.wait(30)
+        begun.append("ended")
+
+    cancellation = concurrency.Cancellation()
+    concurrency.set_cancellation(cancellation)
+    try:
+        with pytest.raises(DeadlineExceededError), Pieces() as pieces:  # noqa: PT012 - the block is what raises
+            for _ in range(2):
+                pieces.start(running)
+            waiting = [pieces.start(begun.append, "waiting") for _ in range(2)]
+            both.wait()
+            cancellation.cancel()
+            waiting.append(pieces.start(begun.append, "later"))
+            release.set()
+            for piece in waiting:
+                piece.result()
+    finally:
+        concurrency.set_cancellation(None)
+    assert begun == ["ended", "ended"]
 
 
 class CountingEncoder(FrameStatisticsEncoder):
