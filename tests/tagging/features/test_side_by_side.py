@@ -96,7 +96,7 @@ def test_after_a_cancellation_running_pieces_end_and_waiting_ones_never_begin() 
     cancellation = concurrency.Cancellation()
     concurrency.set_cancellation(cancellation)
     try:
-        with pytest.raises(DeadlineExceededError), Pieces() as pieces:  # noqa: PT012 - the block is what raises
+        with pytest.raises(DeadlineExceededError), Pieces() as pieces:
             for _ in range(2):
                 pieces.start(running)
             waiting = [pieces.start(begun.append, "waiting") for _ in range(2)]
