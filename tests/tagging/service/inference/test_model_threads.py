@@ -306,7 +306,7 @@ async def test_closing_ends_the_batches_of_both_stages_and_the_calls_that_wait()
 
 
 class Panic(BaseException):
-    """What a library in Rust raises when it fails: no Exception."""
+    """A failure of a library in Rust, which is no Exception."""
 
 
 def end_thread(error: BaseException) -> None:
