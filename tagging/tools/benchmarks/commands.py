@@ -47,7 +47,6 @@ ScorerFile = Annotated[
     typer.Option("--scorer", metavar="FILE", help="Scorer whose sample is predicted (default: every video)."),
 ]
 Sample = Annotated[int, typer.Option("--sample", min=1, metavar="N", help="Videos in the scorer's sample.")]
-Seed = Annotated[int, typer.Option("--seed", help="Seed of the random draws.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +79,7 @@ def split_command(
     kind: Annotated[str, typer.Argument(parser=options.one_of(DATASETS), metavar=options.choices(DATASETS))],
     table: Annotated[Path, typer.Argument(metavar="PARQUET")],
     out: Annotated[Path, typer.Option("--out", metavar="DIR")],
-    seed: Seed = SPLIT_SEED,
+    seed: options.Seed = SPLIT_SEED,
 ) -> None:
     """Divide a table of labelled videos into training and test tables."""
     from tagging.tools.benchmarks.datasets import read_dataset
@@ -98,7 +97,7 @@ def peers_command(
     test: Tests = None,
     scorer: ScorerFile = None,
     sample: Sample = SAMPLE,
-    seed: Seed = SEED,
+    seed: options.Seed = SEED,
     peer: Annotated[
         list[str] | None,
         typer.Option(
@@ -132,7 +131,7 @@ def ours_command(
     test: Tests = None,
     scorer: ScorerFile = None,
     sample: Sample = SAMPLE,
-    seed: Seed = SEED,
+    seed: options.Seed = SEED,
     bundle: Annotated[
         Path | None,
         typer.Option("--bundle", metavar="DIR", help="Trained if it does not exist (default: in the folder)."),
@@ -155,7 +154,7 @@ def score_command(
     test: Tests = None,
     scorer: ScorerFile = None,
     sample: Sample = SAMPLE,
-    seed: Seed = SEED,
+    seed: options.Seed = SEED,
     system: Annotated[
         list[str] | None,
         typer.Option("--system", metavar="NAME", help="May be repeated (default: all with predictions)."),
@@ -176,7 +175,7 @@ def ablate_command(
     test: Tests = None,
     scorer: ScorerFile = None,
     sample: Sample = SAMPLE,
-    seed: Seed = SEED,
+    seed: options.Seed = SEED,
     part: Annotated[
         list[str] | None,
         typer.Option(
@@ -228,7 +227,7 @@ def times_command(
             help="Backend of the new index.",
         ),
     ] = "ivf-pq",
-    seed: Seed = SEED,
+    seed: options.Seed = SEED,
     features: options.Features = None,
     form: options.Format = options.TableFormat.table,
 ) -> None:
@@ -254,7 +253,7 @@ def index_backends_command(
     dim: Annotated[int | None, typer.Option("--dim", metavar="D", help="Width that the embeddings must have.")] = None,
     uri: Annotated[str | None, typer.Option("--uri", help="Address of Milvus.")] = None,
     k: Annotated[int, typer.Option("--k", min=1, help="Neighbours per query.")] = 200,
-    seed: Seed = 7,
+    seed: options.Seed = 7,
 ) -> None:
     """Compare the vector indexes: recall against exact search, latency, memory."""
     from tagging.tools.benchmarks.index_backends import compare_backends
@@ -290,7 +289,7 @@ def triton_command(
     bundle: cli_options.Bundle = None,
     seconds: Annotated[float, typer.Option("--seconds", min=0.1, metavar="S", help="For each row and side.")] = 10.0,
     calls: Annotated[int, typer.Option("--calls", min=1, metavar="N", help="Calls at once to the server.")] = 4,
-    seed: Seed = SEED,
+    seed: options.Seed = SEED,
     form: options.Format = options.TableFormat.table,
 ) -> None:
     """Compare encoders on Triton with the same encoders in this process: latency and throughput."""
@@ -311,7 +310,7 @@ def gpu_command(
     videos: Annotated[int, typer.Option("--videos", min=1, metavar="N", help="Encoded at once.")] = 16,
     steps: Annotated[int, typer.Option("--steps", min=1, metavar="N", help="Of each training.")] = 40,
     rows: Annotated[int, typer.Option("--rows", min=1_000, metavar="N", help="Rows to index.")] = 500_000,
-    seed: Seed = SEED,
+    seed: options.Seed = SEED,
     form: options.Format = options.TableFormat.table,
 ) -> None:
     """Measure the encoders, training with 10 and 400 negatives, and index search on a GPU."""
@@ -326,7 +325,7 @@ def composite_command(
     data: Annotated[Path, typer.Option("--data", metavar="DIR", help="Pictures, sounds and talks.")],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Resumes a killed run.")],
     clips: Annotated[int, typer.Option("--clips", min=1, metavar="N", help="Maximum number of clips.")] = CLIPS,
-    seed: Seed = SEED,
+    seed: options.Seed = SEED,
 ) -> None:
     """Make clips with tags that are each carried by one known modality."""
     from tagging.tools.benchmarks.composite import write_composite

@@ -19,8 +19,6 @@ SEQUENCE_TABLES = ("last", "modes")
 DIVISIONS = ("test", "validation")
 CLICK_SYSTEMS = ("LR", "FM", "DeepFM", "AutoInt", "DCN", "MHSA + AC")
 
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the random draws.")]
-Seeds = Annotated[list[int] | None, typer.Option("--seed", min=0, help="May be repeated (default: 1, 2, 3).")]
 FieldNames = Annotated[
     list[str] | None,
     typer.Option("--field", metavar="NAME", help="A column, known before the impression; may be repeated."),
@@ -47,7 +45,7 @@ def two_towers_command(
     hold_out: Annotated[
         str, typer.Option("--hold-out", parser=options.one_of(HELD_OUT), metavar=options.choices(HELD_OUT))
     ] = "new",
-    seed: Seeds = None,
+    seed: options.Seeds = None,
     bundle: cli_options.Bundle = None,
     config: options.ConfigFiles = None,
     features: options.Features = None,
@@ -107,7 +105,7 @@ def sequences_command(
             "--part", parser=options.one_of(DIVISIONS), metavar=options.choices(DIVISIONS), help="Of last videos."
         ),
     ] = "test",
-    seed: Seeds = None,
+    seed: options.Seeds = None,
     bundle: cli_options.Bundle = None,
     columns: cli_options.Columns = None,
     config: options.ConfigFiles = None,
@@ -176,7 +174,7 @@ def clicks_command(
             help="Measure the last impressions, or of them those of new videos.",
         ),
     ] = "last",
-    seed: Seeds = None,
+    seed: options.Seeds = None,
     config: options.ConfigFiles = None,
     form: options.Format = options.TableFormat.table,
 ) -> None:
@@ -205,7 +203,7 @@ def clicks_command(
 @app.command("audio-visual")
 def audio_visual_command(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A composite set.")],
-    seed: Seeds = None,
+    seed: options.Seeds = None,
     bundle: cli_options.Bundle = None,
     config: options.ConfigFiles = None,
     features: options.Features = None,

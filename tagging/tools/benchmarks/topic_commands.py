@@ -16,15 +16,12 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the random draws.")]
-Seeds = Annotated[list[int] | None, typer.Option("--seed", min=0, help="May be repeated (default: 1, 2, 3).")]
-
 
 @app.command("topics")
 def topics_command(
     kind: Annotated[str, typer.Argument(parser=options.one_of(CATEGORISED), metavar=options.choices(CATEGORISED))],
     table: Annotated[Path, typer.Argument(metavar="PARQUET")],
-    seed: Seeds = None,
+    seed: options.Seeds = None,
     videos: Annotated[
         int | None, typer.Option("--videos", min=100, metavar="N", help="Draw N videos (default: all).")
     ] = None,
@@ -53,7 +50,7 @@ def topic_sheet_command(
     topics: Annotated[int, typer.Option("--topics", min=1, metavar="N", help="Topics to draw.")] = 50,
     videos: Annotated[int, typer.Option("--videos", min=1, metavar="N", help="Videos to draw of each.")] = 8,
     columns: cli_options.Columns = None,
-    seed: Seed = 1,
+    seed: options.Seed = 1,
     form: options.Format = options.TableFormat.markdown,
 ) -> None:
     """Draw topics and some of their videos, to judge by reading which videos belong to their topics."""
@@ -77,7 +74,7 @@ def topic_sheet_command(
 def topics_watched_command(
     manifest: Annotated[Path, typer.Argument(metavar="MANIFEST")],
     interactions: Annotated[Path, typer.Option("--interactions", metavar="FILE", help="As of `videotag recommend`.")],
-    seed: Seeds = None,
+    seed: options.Seeds = None,
     bundle: cli_options.Bundle = None,
     config: options.ConfigFiles = None,
     columns: cli_options.Columns = None,
@@ -128,7 +125,7 @@ def queues_command(
     ] = None,
     videos: Annotated[int, typer.Option("--videos", min=20, metavar="N", help="Videos of a queue, on average.")] = 2000,
     repeats: Annotated[int, typer.Option("--repeats", min=1, help="Of each call.")] = 9,
-    seed: Seed = 7,
+    seed: options.Seed = 7,
     form: options.Format = options.TableFormat.table,
 ) -> None:
     """Measure candidates, a page and a report of the topic service against whole queues that are ordered in Python."""
