@@ -6,11 +6,11 @@ Gradient-boosted trees (LightGBM: MIT, maintained, deterministic, and its model 
     the number of uploaders and videos that use the tag
     the occurrence of the tag's name in the text (recall/name_words.py)
 
-fitted on uploaders that no channel was trained on.
+fitted on videos that no channel was trained on.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,7 +29,15 @@ from tagging.types import Candidates, FloatRows, Indices
 if TYPE_CHECKING:
     from lightgbm import Booster
 
-FusionExample = tuple[Candidates, str, Indices]  # candidates, text and true catalog rows of a video
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FusionExample:
+    """A video that the channels' models were not trained on."""
+
+    candidates: Candidates
+    text: str
+    true: Indices  # catalog rows of its tags
+    uses: FloatRows  # (N, 2) uploaders and videos that use each tag among those that the channels know
 
 
 class Fusion:
@@ -40,6 +48,10 @@ class Fusion:
         self._booster = booster
         self._words = words
         self._uses = uses
+
+    def with_uses(self, uses: FloatRows) -> "Fusion":
+        """Return the same trees for channels that know other labelled videos; uses: as in the constructor."""
+        return Fusion(self._booster, self._words, uses)
 
     def weigh(self, candidates: Candidates, text: str) -> Candidates:
         """Return the candidates with their probabilities.
@@ -83,23 +95,24 @@ class Fusion:
 
 
 def fit_fusion(
-    videos: Sequence[FusionExample], words: NameWords, uses: FloatRows, config: RecallFusionConfig, seed: int
+    examples: Sequence[FusionExample], words: NameWords, uses: FloatRows, config: RecallFusionConfig, seed: int
 ) -> Fusion:
-    """Fit the trees on videos that no channel was trained on: on all correct candidates, and on `config.wrong` others.
+    """Fit the trees on all correct candidates of the examples, and on `config.wrong` others.
 
+    uses: (N, 2) as in `Fusion`, of the labelled videos that the channels will know when it is used
     Raises NothingToLearnError if all candidates, or none, are correct.
     """
     generator = np.random.default_rng([seed, Stream.WRONG_CANDIDATES])
-    right = [np.isin(candidates.tag_rows, true) for candidates, _, true in videos]
+    right = [np.isin(example.candidates.tag_rows, example.true) for example in examples]
     total = sum(map(np.count_nonzero, right))
     if not 0 < total < sum(map(len, right)):
         raise NothingToLearnError(f"{total} of {sum(map(len, right))} candidates are right: nothing to learn from")
-    wrong = -(-config.wrong // len(videos))  # of each video
+    wrong = -(-config.wrong // len(examples))  # of each video
     samples = [_sample(is_right, wrong, generator) for is_right in right]
     features = np.concatenate(
         [
-            features_of(candidates, text, words, uses, positions)
-            for (candidates, text, _), (positions, _) in zip(videos, samples, strict=True)
+            features_of(example.candidates, example.text, words, example.uses, positions)
+            for example, (positions, _) in zip(examples, samples, strict=True)
         ]
     )
     labels = np.concatenate([is_right[positions] for is_right, (positions, _) in zip(right, samples, strict=True)])
@@ -108,7 +121,7 @@ def fit_fusion(
     options = {"objective": "binary", "seed": seed, "num_threads": 1}
     if total < config.enough:  # large trees would learn these videos by heart
         config = config.model_copy(update={"leaves": config.few_leaves, "rate": config.few_rate})
-    names = _feature_names(videos[0][0].channels)
+    names = _feature_names(examples[0].candidates.channels)
     return Fusion(fit_trees(features, labels, names, config, options, weights=weights), words, uses)
 
 
@@ -125,23 +138,23 @@ def _sample(right: NDArray[np.bool_], wrong: int, generator: np.random.Generator
 
 
 def cross_fitted_candidates(
-    videos: Sequence[FusionExample],
-    groups: Indices,
-    words: NameWords,
-    uses: FloatRows,
-    config: RecallFusionConfig,
-    seed: int,
+    examples: Sequence[FusionExample], groups: Indices, words: NameWords, config: RecallFusionConfig, seed: int
 ) -> list[Candidates]:
-    """Return the candidates of each video, weighed by a fusion that was fitted on the other half of the groups.
+    """Return the candidates of each example, weighed by a fusion that was fitted on the other half of the groups.
 
     Later stages are trained on these, because a fusion is overconfident on the videos that it was fitted on.
     groups: (V,) equal for videos of one uploader
     """
     generator = np.random.default_rng([seed, Stream.FUSION_FOLDS])
-    fusions = cross_fit(
-        groups, generator, lambda rows: fit_fusion([videos[row] for row in rows.tolist()], words, uses, config, seed)
-    )
-    return [fusion.weigh(candidates, text) for fusion, (candidates, text, _) in zip(fusions, videos, strict=True)]
+
+    def fit(rows: Indices) -> Fusion:
+        chosen = [examples[row] for row in rows.tolist()]
+        return fit_fusion(chosen, words, chosen[0].uses, config, seed)
+
+    return [
+        fusion.with_uses(example.uses).weigh(example.candidates, example.text)
+        for fusion, example in zip(cross_fit(groups, generator, fit), examples, strict=True)
+    ]
 
 
 def top_candidates(candidates: Candidates, budget: int) -> Candidates:

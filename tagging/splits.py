@@ -1,4 +1,4 @@
-"""Which videos are kept out of training, and how what is fitted twice is halved.
+"""Which videos are kept out of training, and the parts of the videos for what is fitted several times.
 
 Whole uploaders are held out, never single videos: an uploader repeats its tags on all its videos, and a random
 split would measure memory. The draw is a hash, so the bundle's manifest (share and seed) is enough to repeat it.
@@ -15,7 +15,7 @@ from tagging.types import VideoRef
 
 Model = TypeVar("Model")
 
-LEAST_HALF = 0.25  # of the videos
+LARGEST_PART = 1.5  # times the equal share
 
 
 def is_held_out(video: VideoRef, share: float, seed: int) -> bool:
@@ -25,16 +25,17 @@ def is_held_out(video: VideoRef, share: float, seed: int) -> bool:
     return int.from_bytes(digest, "big") < share * 2**64
 
 
-def halves(groups: NDArray[np.int64], generator: np.random.Generator) -> NDArray[np.int64]:
-    """(V,) 0 or 1, drawn for each group; for each video where groups would leave one half less than LEAST_HALF.
+def parts(groups: NDArray[np.int64], count: int, generator: np.random.Generator) -> NDArray[np.int64]:
+    """(V,) the part of each video, 0 to count - 1, drawn for each group.
 
+    It is drawn for each video where whole groups would make one part larger than LARGEST_PART.
     groups: (V,) equal for videos of one uploader
     """
     _, number = np.unique(groups, return_inverse=True)
-    half = generator.permutation(number.max() + 1)[number] % 2
-    if not LEAST_HALF <= half.mean() <= 1 - LEAST_HALF:  # most videos are of one uploader, who cannot be halved
-        half = generator.permutation(len(groups)) % 2
-    return np.asarray(half)
+    part = generator.permutation(number.max() + 1)[number] % count
+    if np.bincount(part).max() > LARGEST_PART * len(part) / count:  # most videos are of a few uploaders
+        part = generator.permutation(len(groups)) % count
+    return np.asarray(part)
 
 
 def cross_fit(
@@ -47,6 +48,6 @@ def cross_fit(
     groups: (V,) equal for videos of one uploader
     fit:    (n,) rows of videos -> a model fitted on them
     """
-    half = halves(groups, generator)
+    half = parts(groups, 2, generator)
     models = [fit(np.flatnonzero(half != side)) for side in (0, 1)]
     return [models[side] for side in half.tolist()]

@@ -70,7 +70,7 @@ class RecallModelEntry(Entry):
     labels: int  # of the linear branch
     ngrams: int
     videos: int  # trained on
-    blended_on: int  # other videos, which the fusion and the confidence were fitted on
+    blended_on: int  # that fusion and confidence were fitted on; other videos, or the same by models of their own
     kept_for_promises: int  # other videos, which nothing was fitted on
 
 

@@ -42,6 +42,7 @@ class Stream(IntEnum):
     AUDIO_VISUAL_TRAINING = 31
     AUDIO_VISUAL_PAIRS = 32
     TOPIC_COHESION = 33
+    RECALL_FOLDS = 34
 
 
 class HoldoutSalt(IntEnum):

@@ -26,8 +26,8 @@ class TrainingConfig(Branch):
     """Split of the labelled videos. Each part consists of whole uploaders; videos without an uploader count separately.
 
     holdout:      share of the uploaders that is kept out of the bundle, for `videotag evaluate --held-out`
-    blended:      about this many videos, at most a fifth, vote but train no model: fusion and confidence are fitted on
-                  them
+    blended:      fusion and confidence are fitted on about this many videos, which vote but train no model; where they
+                  would be more than a fifth of all, each fifth is held out once, from models of its own
     promised:     about this many other videos, at most a tenth, which nothing is fitted on: precision control measures
                   the precision of each confidence on them
     recalled:     number of training videos whose recall candidates are negatives of the ranker

@@ -1,21 +1,23 @@
 """Training of the rank stage: the towers, the re-ranker, and the calibration of confidences.
 
-The towers are trained on the training videos of the recall model. Re-ranker and calibration are fitted on the videos
-that the fusion was fitted on. Nothing is fitted on the videos for precision control (tagging/training/video_split.py).
+The towers are trained on the videos of the recall model. Re-ranker and calibration are fitted on the videos that the
+fusion was fitted on, which the towers of their fold were not trained on (tagging/training/video_split.py). Nothing is
+fitted on the videos for precision control.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rank.base import Ranker
 from rank.confidence import fit_confidence
-from rank.contrastive import ContrastiveRanker
+from rank.contrastive import ContrastiveRanker, TagScorer
 from rank.precision_control import HeldOutPredictions
 from rank.select import drop_implied
 from rank.texts import RowEncoder
-from rank.tree_reranker import cross_fitted_scores, fit_tree_reranker
+from rank.tree_reranker import Example, cross_fitted_scores, fit_tree_reranker
 from tagging.bundle.manifest import RankerEntry
 from tagging.config.root import Config
 from tagging.pipeline.precision import LONGEST_ANSWER
@@ -56,22 +58,36 @@ def train_rank(
     """Train the rank stage by a configuration with a ranker.
 
     text: the text encoder of the training set
-    checkpoint: the file that the towers' training is saved in and resumed from
+    checkpoint: the file that the towers' training is saved in and resumed from; that of fold 1, if there are several
+        folds, has ".1" after its name, and so on
     Raises NothingToLearnError if the videos are not enough for any part of it.
     """
     ranker, seed = config.rank.ranker, config.training.seed
     assert ranker is not None
-    rank_data = build_rank_data(training_set.only(recall.train_rows), text, ranker, seed, progress)
-    tag_scorer = rank_data.train(ranker, seed, progress, recall.recalled, checkpoint)
-    held_out = recall.fusion_candidates
-    cosines = tag_scorer.cosines(_rank_inputs(training_set, held_out))
-    true_tags = [training_set.labelled.tags.at(row) for row in held_out.rows.tolist()]
-    examples = list(zip(held_out.candidates, cosines, true_tags, strict=True))
-    uploaders = training_set.labelled.uploader_numbers()[held_out.rows]
+    folds = recall.split.folds
+
+    def train_towers(rows: NDArray[np.int64], file: Path | None) -> tuple[TagScorer, TagGraph]:
+        data = build_rank_data(training_set.only(rows), text, ranker, seed, progress)
+        return data.train(ranker, seed, progress, recall.recalled.only(rows), file), data.graph
+
+    examples: list[Example] = []
+    for number, (fold, held_out) in enumerate(zip(folds, recall.fold_candidates, strict=True), 1):
+        tag_scorer, graph = train_towers(fold.train, checkpoint if len(folds) == 1 else _numbered(checkpoint, number))
+        cosines = tag_scorer.cosines(_rank_inputs(training_set, held_out))
+        true_tags = [training_set.labelled.tags.at(row) for row in held_out.rows.tolist()]
+        examples += zip(held_out.candidates, cosines, true_tags, strict=True)
+    if len(folds) > 1:
+        tag_scorer, graph = train_towers(recall.split.learnt, checkpoint)
+    uploaders = training_set.labelled.uploader_numbers()[np.concatenate([fold.held_out for fold in folds])]
     scores = cross_fitted_scores(examples, uploaders, ranker.order, seed)
     confidence = fit_confidence(examples, scores, uploaders, ranker.offsets, seed)
     reranker = fit_tree_reranker(examples, ranker.order, seed)
-    return TrainedRanker(ContrastiveRanker(tag_scorer, reranker, confidence), rank_data.graph, len(recall.train_rows))
+    trained = ContrastiveRanker(tag_scorer, reranker, confidence)
+    return TrainedRanker(trained, graph, len(recall.split.learnt))
+
+
+def _numbered(checkpoint: Path | None, fold: int) -> Path | None:
+    return None if checkpoint is None else checkpoint.with_name(f"{checkpoint.name}.{fold}")
 
 
 def predict_held_out(

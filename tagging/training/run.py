@@ -190,8 +190,8 @@ def _train_recall(folder: Path, training_set: TrainingSet, names: NamesEntry | N
             sources = load_name_sources(folder, names, run.config.recall, training_set.catalog)
             recall = train_recall(training_set, sources, run.config, run.progress)
             recall.save(folder / "learnt")
-            if recall.extractor is not None:
-                recall.extractor.save(folder / "extract")
+            if recall.model.extractor is not None:
+                recall.model.extractor.save(folder / "extract")
             return recall
     return None
 
@@ -217,10 +217,12 @@ def _write_indexes(
     folder: Path, training_set: TrainingSet, recall: TrainedRecall | None, run: _Run
 ) -> dict[str, ChannelEntry]:
     with run.watch("build indexes"):
-        queries = [RecallQuery.of(video) for video in training_set.embeddings] if recall is None else recall.queries
+        queries = (
+            [RecallQuery.of(video) for video in training_set.embeddings] if recall is None else recall.model.queries
+        )
         indexes = build_video_indexes(queries, run.config.recall, run.config.training.seed)
-        if recall is not None and recall.parts.tags is not None:
-            indexes[TagSimilarity.name] = recall.parts.tags
+        if recall is not None and recall.model.parts.tags is not None:
+            indexes[TagSimilarity.name] = recall.model.parts.tags
         for channel, index in indexes.items():
             index.save(folder / "channels" / channel)
     return {channel: index.entry() for channel, index in indexes.items()}

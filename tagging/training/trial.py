@@ -39,7 +39,8 @@ def build_trial_data(
     try:
         if config.recall.learnt is not None and ranker.negatives.recalled:
             recall = train_recall(training_set, NameSources(), config, progress)
-            rows, recalled = recall.train_rows, recall.recalled
+            rows = recall.split.learnt
+            recalled = recall.recalled.only(rows)
     except NothingToLearnError as error:
         logger.info("no negatives from recall: %s", error)
     rank_data = build_rank_data(training_set.only(rows), text, ranker, config.training.seed, progress)

@@ -1,9 +1,14 @@
 """Split of labelled videos by uploader: to train recall, to fit the fusion, and to control precision.
 
-All videos of some uploaders are kept from recall's training: its channels propose tags for them as they would for a new
-uploader, and the fusion is fitted on that. A few videos of the remaining uploaders are kept as well, half of them with
-their uploader known, so that the fusion learns the weight of an uploader's history. Nothing is fitted on the videos
-of yet other uploaders: predictions for those are as good as for any new uploader's.
+The fusion is fitted on videos that the recall model was not trained on: most of them are all videos of some uploaders,
+for which the channels propose tags as they would for a new uploader. The others are videos of uploaders whose other
+videos the model knows, half of them with their uploader known, so that the fusion learns the weight of an uploader's
+history. Nothing is fitted on the videos of yet other uploaders, the control part: predictions for those are as good as
+for any new uploader's.
+
+Of many videos, a fixed number is enough for the fusion (`training.blended`). Where that would be more than a fifth,
+each fifth is held out once, from a model of its own, so that the fusion has all of them to learn from; the model of
+the bundle is then trained on all (cross-fitting).
 """
 
 from dataclasses import dataclass
@@ -12,42 +17,73 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagging.bundle.labelled_videos import LabelledVideos
-from tagging.config.random_streams import HoldoutSalt
+from tagging.config.random_streams import HoldoutSalt, Stream
 from tagging.config.root import TrainingConfig
 from tagging.errors import NothingToLearnError
-from tagging.splits import is_held_out
+from tagging.splits import is_held_out, parts
 from tagging.types import VideoRef
 
+FOLDS = 5
 MIN_FUSION_VIDEOS = 50
-MAX_FUSION_SHARE = 0.2
 MAX_CONTROL_SHARE = 0.1
 RETURNING_SHARE = 0.25  # videos of known uploaders for each video of a new one
+
+Rows = NDArray[np.int64]  # of labelled videos, rising
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fold:
+    """Videos to train a recall model on, and others to fit the fusion on."""
+
+    train: Rows
+    held_out: Rows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VideoSplit:
-    """Rows of the V labelled videos, each in one of the three sets, rising."""
-
-    train: NDArray[np.int64]
-    fusion: NDArray[np.int64]
-    control: NDArray[np.int64]
+    learnt: Rows  # what the bundle's recall model is trained on
+    folds: tuple[Fold, ...]  # one that trains on `learnt`, or several that hold out each of `learnt` once
+    control: Rows
 
 
 def split_videos(labelled: LabelledVideos, config: TrainingConfig) -> VideoSplit:
     """Split the videos; NothingToLearnError if there are too few to train on or to fit the fusion on."""
     count = len(labelled.ids)
-    share = min(MAX_FUSION_SHARE, config.blended / count)
-    new = _draw_uploaders(labelled, share, config.seed + HoldoutSalt.FUSION)
     control_share = min(MAX_CONTROL_SHARE, config.promised / count)
-    control = ~new & _draw_uploaders(labelled, control_share, config.seed + HoldoutSalt.PRECISION)
-    returning = ~new & ~control & _draw_returning(labelled, share * RETURNING_SHARE, config.seed)
-    train, fusion = np.flatnonzero(~new & ~control & ~returning), np.flatnonzero(new | returning)
-    if len(train) < config.least_videos or len(fusion) < MIN_FUSION_VIDEOS:
+    control = _draw_uploaders(labelled, control_share, config.seed + HoldoutSalt.PRECISION)
+    if config.blended * FOLDS > count:
+        folds = _folds(labelled, ~control, config.seed)
+        learnt = np.flatnonzero(~control)
+    else:
+        share = config.blended / count
+        new = _draw_uploaders(labelled, share, config.seed + HoldoutSalt.FUSION)
+        control &= ~new
+        returning = ~new & ~control & _draw_returning(labelled, share * RETURNING_SHARE, config.seed)
+        learnt = np.flatnonzero(~new & ~control & ~returning)
+        folds = (Fold(learnt, np.flatnonzero(new | returning)),)
+    least, fitted = min(len(fold.train) for fold in folds), sum(len(fold.held_out) for fold in folds)
+    if least < config.least_videos or fitted < MIN_FUSION_VIDEOS:
         raise NothingToLearnError(
-            f"{len(train)} videos to learn from and {len(fusion)} to fit the fusion on, "
+            f"{least} videos to learn from and {fitted} to fit the fusion on, "
             f"needed {config.least_videos} and {MIN_FUSION_VIDEOS}"
         )
-    return VideoSplit(train, fusion, np.flatnonzero(control))
+    return VideoSplit(learnt, folds, np.flatnonzero(control))
+
+
+def _folds(labelled: LabelledVideos, kept: NDArray[np.bool_], seed: int) -> tuple[Fold, ...]:
+    """Return folds that hold out each of the kept videos once, most with all videos of their uploader.
+
+    A returning video is held out in another fold than its uploader, and no model is trained on it in either.
+    """
+    generator = np.random.default_rng([seed, Stream.RECALL_FOLDS])
+    part = parts(labelled.uploader_numbers(), FOLDS, generator)
+    returning = _draw_returning(labelled, RETURNING_SHARE / (1 + RETURNING_SHARE), seed)
+    elsewhere = (part + generator.integers(1, FOLDS, len(part))) % FOLDS
+    held_out = np.where(returning, elsewhere, part)
+    return tuple(
+        Fold(np.flatnonzero(kept & (part != fold) & (held_out != fold)), np.flatnonzero(kept & (held_out == fold)))
+        for fold in range(FOLDS)
+    )
 
 
 def _draw_uploaders(labelled: LabelledVideos, share: float, seed: int) -> NDArray[np.bool_]:

@@ -1,13 +1,14 @@
 """Channel fusion: the probability of candidates from the scores of all channels."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from recall.fusion import Fusion, cross_fitted_candidates, fit_fusion, top_candidates, uses_of
+from recall.fusion import Fusion, FusionExample, cross_fitted_candidates, fit_fusion, top_candidates, uses_of
 from recall.name_words import NameWords
 from tagging.config.recall import RecallFusionConfig
 from tagging.files.trees import fit_trees
@@ -23,12 +24,12 @@ def candidates(scores: list[list[float]], channels: tuple[str, ...] = ("good", "
     return Candidates(np.arange(len(scores)), channels, np.array(scores, np.float32))
 
 
-def example(generator: np.random.Generator) -> tuple[Candidates, str, np.ndarray]:
+def example(generator: np.random.Generator) -> FusionExample:
     """Return an example: the channel "good" scores correct tags high, "noise" is random."""
     true = generator.choice(4, 1)
     good = np.where(np.isin(np.arange(4), true), 0.8, 0.1) + 0.05 * generator.random(4)
     noise = np.where(generator.random(4) < 0.3, np.nan, generator.random(4))
-    return candidates(np.stack([good, noise], axis=1).tolist()), "no name", true
+    return FusionExample(candidates(np.stack([good, noise], axis=1).tolist()), "no name", true, USES)
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +52,8 @@ def test_a_sample_of_the_wrong_candidates_leaves_the_probabilities_as_they_would
     generator = np.random.default_rng(0)
     words, uses = NameWords([f"tag{row}" for row in range(40)]), np.ones((40, 2), np.float32)
 
-    def of_forty() -> tuple[Candidates, str, np.ndarray]:  # the score says nothing, so each is right once in forty
-        return candidates(generator.random((40, 2)).tolist()), "no name", generator.choice(40, 1)
+    def of_forty() -> FusionExample:  # the score says nothing, so each is right once in forty
+        return FusionExample(candidates(generator.random((40, 2)).tolist()), "no name", generator.choice(40, 1), uses)
 
     fitted_on: list[int] = []
 
@@ -64,7 +65,7 @@ def test_a_sample_of_the_wrong_candidates_leaves_the_probabilities_as_they_would
     videos = [of_forty() for _ in range(400)]
     sampled = fit_fusion(videos, words, uses, CONFIG.model_copy(update={"wrong": 2000}), seed=1)
     assert fitted_on == [400 * (1 + 5)]
-    found = [sampled.weigh(proposed, text).probabilities for proposed, text, _ in videos[:100]]
+    found = [sampled.weigh(video.candidates, video.text).probabilities for video in videos[:100]]
     assert sum(float(np.sum(of_video)) for of_video in found if of_video is not None) == pytest.approx(100, rel=0.15)
 
 
@@ -118,7 +119,7 @@ def test_an_empty_list_of_candidates_is_accepted(fusion: Fusion) -> None:
 
 def test_fitting_without_correct_candidates_is_an_error() -> None:
     with pytest.raises(ValueError, match="0 of 1 candidates are right"):
-        fit_fusion([(candidates([[0.5, 0.5]]), "x", np.array([3]))], WORDS, USES, CONFIG, seed=1)
+        fit_fusion([FusionExample(candidates([[0.5, 0.5]]), "x", np.array([3]), USES)], WORDS, USES, CONFIG, seed=1)
 
 
 @pytest.mark.parametrize("owners", [60, 3])
@@ -127,12 +128,10 @@ def test_cross_fitting_excludes_the_own_uploader(owners: int) -> None:
     generator = np.random.default_rng(0)
     examples, groups = [example(generator) for _ in range(120)], np.arange(120) % owners
     changed = [
-        (proposed, text, np.delete(np.arange(4), true) if group == 0 else true)
-        for (proposed, text, true), group in zip(examples, groups, strict=True)
+        replace(video, true=np.delete(np.arange(4), video.true)) if group == 0 else video
+        for video, group in zip(examples, groups, strict=True)
     ]
-    before, after = (
-        cross_fitted_candidates(videos, groups, WORDS, USES, CONFIG, seed=1) for videos in (examples, changed)
-    )
+    before, after = (cross_fitted_candidates(videos, groups, WORDS, CONFIG, seed=1) for videos in (examples, changed))
     differ = []
     for first, second in zip(before, after, strict=True):
         assert first.probabilities is not None
@@ -147,11 +146,29 @@ def test_cross_fitting_works_if_one_uploader_has_most_videos(small: int) -> None
     generator = np.random.default_rng(0)
     examples = [example(generator) for _ in range(60)]
     groups = np.where(np.arange(60) < small, np.arange(60) % 2, 7)
-    for candidates, (_, _, true) in zip(
-        cross_fitted_candidates(examples, groups, WORDS, USES, CONFIG, 1), examples, strict=True
-    ):
+    for candidates, video in zip(cross_fitted_candidates(examples, groups, WORDS, CONFIG, 1), examples, strict=True):
         assert candidates.probabilities is not None
-        assert candidates.probabilities.argmax() == true[0]
+        assert candidates.probabilities.argmax() == video.true[0]
+
+
+def test_each_example_is_described_by_the_uses_among_the_videos_that_its_channels_know() -> None:
+    """A tag is right where few videos use it, and which those are differs between examples: scores say nothing."""
+    generator = np.random.default_rng(0)
+
+    def of_rare_tag(rare: int) -> FusionExample:
+        uses = np.full((4, 2), 50, np.float32)
+        uses[rare] = 1
+        return FusionExample(candidates([[0.5, 0.5]] * 4), "no name", np.array([rare]), uses)
+
+    examples = [of_rare_tag(int(generator.integers(4))) for _ in range(120)]
+    used = np.array([[50, 50], [50, 50], [1, 1], [50, 50]], np.float32)
+    weighed = fit_fusion(examples, WORDS, used, CONFIG, seed=1).weigh(candidates([[0.5, 0.5]] * 4), "no name")
+    assert weighed.probabilities is not None
+    assert weighed.probabilities.argmax() == 2
+    assert weighed.probabilities[2] > 0.9
+    cross_fitted = cross_fitted_candidates(examples, np.arange(120), WORDS, CONFIG, seed=1)
+    best = [int(found.probabilities.argmax()) for found in cross_fitted if found.probabilities is not None]
+    assert best == [int(example.true[0]) for example in examples]
 
 
 def test_the_budget_keeps_the_most_probable_candidates_in_row_order() -> None:

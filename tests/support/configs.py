@@ -68,16 +68,19 @@ def without_ranker(config: Config) -> Config:
 
 
 def with_learnt_recall(config: Config) -> Config:
-    """`config` with a small recall model and its fusion, learnt from 100 videos on."""
+    """`config` with a small recall model and its fusion, learnt from 100 videos on, without folds from 400 on."""
     learnt = RecallModelConfig(ngrams=NgramConfig(least=1), width=16, epochs=10, batch=32, negatives=8, likened=32)
     names = config.recall.names.model_copy(update={"tags": 3})  # so that the catalog has tags beyond them
-    return with_training(with_recall(config, learnt=learnt, blend=FUSION, names=names), least_videos=100)
+    return with_training(with_recall(config, learnt=learnt, blend=FUSION, names=names), least_videos=100, blended=80)
 
 
 def with_precise_recall(config: Config) -> Config:
-    """`config` with a recall model that learns the topics well, and every tag with a threshold of its own."""
+    """`config` with a recall model that learns the topics well, and every tag with a threshold of its own.
+
+    The fusion of 400 videos or more is fitted without folds.
+    """
     # The negative bar keeps an offset whether it helps or not.
     offsets = TagOffsetsConfig(standard_errors=-1000.0, least_uploaders=2)
     learnt = LEARNT.model_copy(update={"epochs": 20})
     config = with_recall(with_ranker(config, offsets=offsets), learnt=learnt, blend=FUSION)
-    return with_training(config, least_videos=100)
+    return with_training(config, least_videos=100, blended=80)

@@ -1,8 +1,9 @@
 import hashlib
 
 import numpy as np
+import pytest
 
-from tagging.splits import cross_fit, halves, is_held_out
+from tagging.splits import cross_fit, is_held_out, parts
 from tagging.types import VideoRef
 
 
@@ -40,13 +41,14 @@ def test_an_uploader_and_a_video_of_the_same_id_are_drawn_independently() -> Non
     assert by_uploader != [is_held_out(VideoRef(n), 0.5, 1) for n in names]
 
 
-def test_halves_keep_uploaders_together_unless_one_has_most_videos() -> None:
+@pytest.mark.parametrize("count", [2, 5])
+def test_parts_keep_uploaders_together_unless_few_have_most_videos(count: int) -> None:
     groups = np.repeat(np.arange(50), 3)
-    half = halves(groups, np.random.default_rng(1))
-    assert all(len(set(half[groups == group].tolist())) == 1 for group in range(50))
-    assert half.mean() == 0.5
-    single_group = halves(np.zeros(40, np.int64), np.random.default_rng(1))
-    assert single_group.mean() == 0.5
+    part = parts(groups, count, np.random.default_rng(1))
+    assert all(len(set(part[groups == group].tolist())) == 1 for group in range(50))
+    assert np.bincount(part).tolist() == [150 // count] * count
+    single_group = parts(np.zeros(40, np.int64), count, np.random.default_rng(1))
+    assert np.bincount(single_group).tolist() == [40 // count] * count
 
 
 def test_cross_fitting_gives_each_video_a_model_that_was_not_fitted_on_its_group() -> None:

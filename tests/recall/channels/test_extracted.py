@@ -7,7 +7,7 @@ import pytest
 
 from recall.channels.extracted import ExtractedTags
 from recall.extract.extractor import NewTag, TagExtractor
-from recall.fusion import fit_fusion, top_candidates
+from recall.fusion import FusionExample, fit_fusion, top_candidates
 from recall.merge import merge
 from recall.name_words import NameWords
 from recall.query import RecallQuery
@@ -57,10 +57,10 @@ def test_new_tags_are_fused_with_all_others_and_named_within_the_budget() -> Non
         [read] = channel().recall([RecallQuery.of(VideoEmbeddings({}, title=title))])
         return merge({"other": ChannelTags(np.array([0]), np.array([0.2], np.float32)), "extracted": read})
 
-    def example() -> tuple[Candidates, str, np.ndarray]:
+    def example() -> FusionExample:
         first = str(generator.choice(["Fluffy", "dogs"]))
         title = f"{first} something"
-        return candidates(title), title, np.array([2 if first == "Fluffy" else 1])
+        return FusionExample(candidates(title), title, np.array([2 if first == "Fluffy" else 1]), uses)
 
     fusion = fit_fusion(
         [example() for _ in range(80)], words, uses, RecallFusionConfig(trees=20, least_in_leaf=5), seed=1

@@ -24,7 +24,7 @@ from tagging.training.name_sources import NameSources
 from tagging.training.recall import TrainedRecall, train_recall
 from tagging.training.training_set import TrainingSet
 from tagging.types import VideoEmbeddings, VideoRef
-from tests.support.configs import with_ranker, with_recall, without_ranker
+from tests.support.configs import with_ranker, with_recall, with_training, without_ranker
 from tests.support.corpora import train_bundle, write_topic_videos
 from tests.support.topics import LEARNT, NAMES, WORDS, topics
 
@@ -73,19 +73,26 @@ def train_on(videos: Sequence[VideoEmbeddings], tags: Sequence[Sequence[str]], c
     return train_recall(TrainingSet(refs, labelled, catalog, videos, {}), NameSources(), config, Silent())
 
 
-def test_nothing_is_fitted_on_the_uploaders_of_precision_control(quick_config: Config) -> None:
+@pytest.mark.parametrize("blended", [80, 81], ids=["one fold", "five folds"])
+def test_nothing_is_fitted_on_the_uploaders_of_precision_control(quick_config: Config, blended: int) -> None:
     data = topics(400, seed=1)
     owners = [f"u{data.uploaders[row]}-{row % 50}" for row in range(400)]
     videos = [replace(video, uploader_id=owner) for video, owner in zip(data.videos, owners, strict=True)]
     tags = [[NAMES[tag] for tag in data.tags.at(row)] for row in range(400)]
-    trained = train_on(videos, tags, quick_config)
-    parts = [trained.train_rows, trained.fusion_candidates.rows, trained.control_candidates.rows]
-    assert sorted(np.concatenate(parts).tolist()) == list(range(400))
-    learnt, blended, promised = ({owners[row] for row in rows.tolist()} for rows in parts)
+    trained = train_on(videos, tags, with_training(quick_config, blended=blended))
+    entry = trained.entry()
+    assert entry.kept_for_promises == len(trained.control_candidates.rows)
+    if blended == 80:
+        assert entry.videos + entry.blended_on + entry.kept_for_promises == 400
+    else:
+        assert entry.videos == entry.blended_on == 400 - entry.kept_for_promises
+    for held_out, fold in zip(trained.fold_candidates, trained.split.folds, strict=True):
+        assert held_out.rows is fold.held_out
+        assert len(held_out.candidates) == len(fold.held_out)
+    fitted = {owners[row] for fold in trained.split.folds for row in (*fold.train.tolist(), *fold.held_out.tolist())}
+    promised = {owners[row] for row in trained.control_candidates.rows.tolist()}
     assert promised
-    assert not promised & (learnt | blended)
-    assert len(blended - learnt) > 20  # the others are videos of uploaders that the model was trained on
-    assert blended & learnt
+    assert not promised & fitted
 
 
 def test_tags_of_held_out_videos_alone_count_as_new_when_fitting(quick_config: Config) -> None:
@@ -100,16 +107,19 @@ def test_tags_of_held_out_videos_alone_count_as_new_when_fitting(quick_config: C
     tags = [[NAMES[data.tags.at(row)[0]], own[row]] for row in range(300)]
     trained = train_on(videos, tags, quick_config)
     catalog, lists = build_catalog([tuple(names) for names in tags], 1)
-    used = {tag for row in trained.train_rows.tolist() for tag in lists.at(row).tolist()}
     right = 0
-    for kept in (trained.fusion_candidates, trained.control_candidates):
+    known_to = [fold.train for fold in trained.split.folds]
+    for kept, known in zip(
+        [*trained.fold_candidates, trained.control_candidates], [*known_to, trained.split.learnt], strict=True
+    ):
+        used = {tag for row in known.tolist() for tag in lists.at(row).tolist()}
         for row, candidates in zip(kept.rows.tolist(), kept.candidates, strict=True):
             for tag in candidates.tag_rows.tolist():
                 assert (tag in candidates.new) == (tag not in used)
                 if tag < len(catalog):
                     assert candidates.new.get(tag, catalog.names[tag]) == catalog.names[tag]
                 right += tag in candidates.new and tag in lists.at(row)
-    assert right > 20
+    assert right > 60
 
 
 @pytest.mark.slow
