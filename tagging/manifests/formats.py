@@ -32,9 +32,10 @@ def read_rows(source: ManifestSource, column_of: Mapping[str, str]) -> Iterator[
     """
     readers = {".jsonl": _jsonl, ".csv": _csv, ".parquet": _parquet}
     reader = readers.get(source.suffix)
-    if reader is None:
-        raise InvalidManifestError(f"{source}: unknown kind of manifest {source.suffix!r}", f"expected {FORMATS}")
     try:
+        if reader is None:
+            source.require()
+            raise InvalidManifestError(f"{source}: unknown kind of manifest {source.suffix!r}", f"expected {FORMATS}")
         yield from reader(source, column_of)
     except (OSError, UnicodeDecodeError, csv.Error, pa.ArrowException) as error:
         raise InvalidManifestError(f"{source}: cannot be read: {error}", f"expected {FORMATS} in UTF-8") from error

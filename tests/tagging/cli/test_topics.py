@@ -17,6 +17,7 @@ from tagging.store.database.migrate import migrate
 from tests.support.cli import error_lines, run
 from tests.support.corpora import write_rows
 from tests.support.database_records import database_at
+from tests.support.disks import filled, tiny_disk
 from tests.support.polling import wait_until
 from tests.support.topic_pools import TINY_TOPICS_TOML, manifest_rows, pool_of
 from tests.support.topic_rows import stored_videos
@@ -84,6 +85,26 @@ def test_fit_takes_the_tags_that_a_batch_wrote(text_bundle: Path, settings: Path
     (tmp_path / "empty").mkdir()
     args[args.index(tmp_path / "topics")] = tmp_path / "next"
     assert "without parquet files" in error_lines(run(*args, "--predicted", tmp_path / "empty"))[0]
+
+
+@pytest.mark.parametrize("place", ["out", "features"])
+def test_fit_on_a_full_disk_is_one_error_and_leaves_no_half_of_a_model(
+    place: str, pool_manifest: Path, text_bundle: Path, settings: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "tagged").mkdir()
+    pq.write_table(
+        pa.Table.from_pylist([{"video_id": "other", "tags": _predicted(["cats"])}]), tmp_path / "tagged/0.parquet"
+    )
+    args = ["topics", "fit", "--manifest", pool_manifest, "--bundle", text_bundle, "--config", settings]
+    args += ["--predicted", tmp_path / "tagged"]
+    with tiny_disk(tmp_path / "disk", 1) as disk:
+        for option in ("out", "features"):
+            args += [f"--{option}", (disk if option == place else tmp_path) / option]
+        with filled(disk):
+            assert "No space left" in error_lines(run(*args))[0]
+        assert not any(path.is_file() for path in disk.rglob("*"))
+        assert not list(tmp_path.rglob("topics.parquet"))
+        assert run(*args).returncode == 0
 
 
 def _predicted(tags: object) -> list[dict[str, object]]:

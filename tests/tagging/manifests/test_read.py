@@ -13,6 +13,7 @@ from tagging.manifests.read import (
     read_predicted,
     read_tagged,
     read_videos,
+    tables_of,
 )
 from tagging.types import CategorisedVideo, LabelledVideo, VideoRef
 
@@ -160,6 +161,12 @@ def test_a_parquet_row_is_named_by_its_number(tmp_path: Path) -> None:
     pq.write_table(pa.table({"video_id": pa.array(["a", None])}), path)
     with pytest.raises(InvalidManifestError, match="row 2: video_id"):
         list(read_labelled([path], {}))
+
+
+@pytest.mark.parametrize("name", ["tagged", "videos.jsonl", "videos.parquet"])
+def test_a_path_with_nothing_is_named_as_such(name: str, tmp_path: Path) -> None:
+    with pytest.raises(InvalidManifestError, match=f"{tmp_path / name}: cannot be read: .*[Nn]o such file"):
+        list(read_predicted(tables_of(tmp_path / name), {}))
 
 
 @pytest.mark.parametrize(
