@@ -6,7 +6,10 @@ provides the values.
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+
+UNKNOWN_KEY = "unknown_key"
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -35,6 +38,16 @@ class Branch(BaseModel):
     # A manifest is JSON, which has neither NaN nor infinities.
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _require_known_keys(cls, tree: object) -> object:
+        """Name the keys that there are, which pydantic's own error for a misspelt or former one does not."""
+        unknown = [key for key in tree if key not in cls.model_fields] if isinstance(tree, dict) else []
+        if unknown:
+            context = {"key": unknown[0], "known": ", ".join(cls.model_fields)}
+            raise PydanticCustomError(UNKNOWN_KEY, "unknown key, expected {known}", context)
+        return tree
+
 
 def first_fault(error: ValidationError) -> str:
     """Return the first fault of a tree: its key and what is wrong; without a key where the whole tree is at fault.
@@ -42,6 +55,7 @@ def first_fault(error: ValidationError) -> str:
     The input is not shown: it may be a password or a token.
     """
     fault = error.errors(include_url=False, include_input=False)[0]
-    key = ".".join(str(part) for part in fault["loc"])
+    unknown = (fault["ctx"]["key"],) if fault["type"] == UNKNOWN_KEY else ()
+    key = ".".join(str(part) for part in (*fault["loc"], *unknown))
     message = fault["msg"].removeprefix("Value error, ")
     return f"{key}: {message}" if key else message

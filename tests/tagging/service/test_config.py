@@ -1,10 +1,13 @@
-"""Default ports of the services of one model."""
+"""Default ports of the services of one model, and keys that are refused."""
+
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
+from tagging.errors import InvalidConfigError
 from tagging.recommendation.service.config import RecommendationServiceConfig
-from tagging.service.config import ModelServiceConfig, ServiceConfig
+from tagging.service.config import ModelServiceConfig, ServiceConfig, read_service_config
 from tagging.topics.service.config import TopicServiceConfig
 
 MODEL_SERVICES: list[type[ModelServiceConfig]] = [TopicServiceConfig, RecommendationServiceConfig]
@@ -36,3 +39,10 @@ def test_a_stated_address_is_taken_and_the_metrics_can_be_disabled(kind: type[Mo
 def test_what_is_no_table_of_the_configuration_is_refused(kind: type[ModelServiceConfig], tree: object) -> None:
     with pytest.raises(ValidationError):
         kind.model_validate(tree)
+
+
+def test_a_former_or_misspelt_key_is_refused_with_the_keys_of_its_table(tmp_path: Path) -> None:
+    file = tmp_path / "service.toml"
+    file.write_text("[admission]\nvideos = 16\n")
+    with pytest.raises(InvalidConfigError, match="admission.videos: unknown key, expected texts, media"):
+        read_service_config(file)
