@@ -1,4 +1,5 @@
-"""The current call's deadline and cancellation, and coroutines that run to completion even if the caller is cancelled.
+"""The current call's deadline and cancellation, coroutines that run to completion even if the caller is cancelled, and
+thread pools that never keep work that they refuse.
 
 Work that threads do for calls gets both by running in a context that has them: requests to other servers then end with
 the call that needs them.
@@ -8,6 +9,7 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
@@ -143,3 +145,22 @@ class BackgroundTasks:
         self._running.discard(task)
         if not task.cancelled():
             task.exception()  # retrieved, or asyncio logs that it never was
+
+
+def started_threads(number: int, name: str, initializer: Callable[[], object] | None = None) -> ThreadPoolExecutor:
+    """Return a pool of threads that have all been started. Raises RuntimeError if the system starts no further one.
+
+    ThreadPoolExecutor starts a thread after it has put work into its queue. When the system refuses the thread, the
+    caller gets an error, but the work stays in the queue and runs later.
+    """
+    pool = ThreadPoolExecutor(number, name, initializer)
+    started = threading.Barrier(number + 1)
+    try:
+        for _ in range(number):
+            pool.submit(started.wait)
+    except RuntimeError:
+        started.abort()
+        pool.shutdown(cancel_futures=True)
+        raise
+    started.wait()
+    return pool

@@ -95,7 +95,12 @@ async def serve_until_signal(service: AbstractAsyncContextManager[Running], line
     A signal during the start cancels it: the service ends once the running load is done.
     """
     import asyncio
+    import os
 
+    from tagging.concurrency import started_threads
+
+    # As many as asyncio would start one by one.
+    asyncio.get_running_loop().set_default_executor(started_threads(min(32, (os.cpu_count() or 1) + 4), "asyncio"))
     stop, starting = asyncio.Event(), asyncio.current_task()
 
     def request_stop() -> None:

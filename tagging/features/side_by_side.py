@@ -15,6 +15,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from tagging import concurrency
+from tagging.concurrency import started_threads
 from tagging.errors import DeadlineExceededError
 
 T = TypeVar("T")
@@ -62,7 +63,7 @@ def at_once() -> int:
 
 @cache
 def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(at_once(), "piece", initializer=_use_one_thread)
+    return started_threads(at_once(), "piece", _use_one_thread)
 
 
 def _use_one_thread() -> None:

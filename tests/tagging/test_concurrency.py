@@ -1,11 +1,12 @@
-"""Tasks that continue after their caller is cancelled, and tasks that end when their result is not needed."""
+"""Tasks that continue after their caller is cancelled, tasks that end when unwanted, and pools of started threads."""
 
 import asyncio
 import gc
+import threading
 
 import pytest
 
-from tagging.concurrency import BackgroundTasks, eager, lazy
+from tagging.concurrency import BackgroundTasks, eager, lazy, started_threads
 
 pytestmark = pytest.mark.anyio
 
@@ -131,3 +132,31 @@ async def test_lazy_work_begins_when_it_is_awaited() -> None:
     async with lazy(unneeded):
         await asyncio.sleep(0)
     assert not unneeded.events
+
+
+def test_all_threads_of_a_pool_have_been_started_before_it_gets_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    began = list[str]()
+    with started_threads(3, "worker", lambda: began.append(threading.current_thread().name)) as pool:
+        assert sorted(began) == ["worker_0", "worker_1", "worker_2"]
+        monkeypatch.setattr(threading.Thread, "start", refuse)
+        together = threading.Barrier(3)
+        for future in [pool.submit(together.wait) for _ in range(3)]:
+            future.result(60)
+
+
+def test_a_pool_whose_threads_the_system_refuses_is_an_error_and_leaves_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    start, before = threading.Thread.start, threading.active_count()
+
+    def refuse_the_third(thread: threading.Thread) -> None:
+        if thread.name == "worker_2":
+            refuse(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse_the_third)
+    with pytest.raises(RuntimeError, match="new thread"):
+        started_threads(3, "worker")
+    assert threading.active_count() == before
+
+
+def refuse(_: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")

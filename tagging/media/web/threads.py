@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import cache
 from typing import TypeVar
 
-Result = TypeVar("Result")
+from tagging.concurrency import started_threads
 
-# Not asyncio's default threads: they resolve names, and may all be waiting for a slow name server.
-FILES = ThreadPoolExecutor(8, thread_name_prefix="files")
+Result = TypeVar("Result")
 
 
 async def run_in_thread(work: Callable[[], Result]) -> Result:
@@ -17,7 +17,7 @@ async def run_in_thread(work: Callable[[], Result]) -> Result:
 
     So a file that is closed afterwards is no longer in use. `work` has to be short.
     """
-    task = asyncio.get_running_loop().run_in_executor(FILES, work)
+    task = asyncio.get_running_loop().run_in_executor(_files(), work)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
@@ -27,3 +27,9 @@ async def run_in_thread(work: Callable[[], Result]) -> Result:
         if not task.cancelled():
             task.exception()  # marks it as retrieved, so that asyncio does not log it
         raise
+
+
+@cache
+def _files() -> ThreadPoolExecutor:
+    """Threads of their own: asyncio's default ones resolve names, and may all be waiting for a slow name server."""
+    return started_threads(8, "files")

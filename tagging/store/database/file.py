@@ -7,12 +7,13 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, create_engine, event
 from sqlalchemy.exc import TimeoutError as NoConnectionLeftError
 from sqlalchemy.pool import ConnectionPoolEntry
+
+from tagging.concurrency import started_threads
 
 T = TypeVar("T")
 
@@ -28,7 +29,7 @@ class FileEngine:
         event.listen(self._engine, "begin", _begin)
         self._writer = self._engine.execution_options(writes=True)
         self._wait_s: float = options["pool_timeout"]
-        self._threads = ThreadPoolExecutor(options["pool_size"], "database")
+        self._threads = started_threads(options["pool_size"], "database")
         self._free = asyncio.Semaphore(options["pool_size"])
         # SQLite has one writer, and the others poll, so that one of them may starve. Here
         # the writers of this process take turns.
