@@ -5,6 +5,8 @@ from numpy.typing import NDArray
 
 from tagging.types import FloatRows, Indices
 
+GROUPS = 16  # for each of the k largest, so that few of them meet in a group
+
 
 def top_k(
     scores: NDArray[np.number],
@@ -23,6 +25,18 @@ def top_k(
     if tie_scores is not None:
         keys.insert(1, -tie_scores[positions])
     return positions[np.lexsort(keys)][:limit]
+
+
+def kth_largest_at_least(scores: NDArray[np.number], k: int) -> float:
+    """Return a lower bound of the k-th largest of (n,) scores, near it and found in one pass; -inf for fewer than k.
+
+    It is the k-th largest of the maxima of many groups of scores, each of which is one of the scores.
+    """
+    if len(scores) < k:
+        return -np.inf
+    size = max(len(scores) // (GROUPS * k), 1)
+    maxima = scores[: len(scores) // size * size].reshape(size, -1).max(axis=0)
+    return float(np.partition(maxima, len(maxima) - k)[len(maxima) - k])
 
 
 def first_of_each(rows: Indices, scores: FloatRows) -> tuple[Indices, FloatRows]:

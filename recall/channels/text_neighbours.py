@@ -7,8 +7,8 @@ On real titles, TF-IDF neighbours find more tags than the neighbours of a pre-tr
 from collections.abc import Sequence
 
 from recall.channels.base import UneditedChannel
-from recall.neighbours.search import TextSearch
 from recall.neighbours.table import LabelledTable
+from recall.neighbours.text_search import TextSearch
 from recall.neighbours.vote import nearest_without, vote
 from recall.query import RecallQuery
 from tagging.config.recall import RecallConfig

@@ -1,18 +1,12 @@
-"""Nearest-neighbour search of labelled videos, by an embedding or by the n-grams of their texts, with live updates.
+"""Nearest-neighbour search of labelled videos by an embedding, with live updates.
 
 Video rows are rows of `LabelledTable`. Searches never wait; one thread changes the searched videos at a time.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
-from numpy.typing import NDArray
-from scipy import sparse
 
 from recall.index.base import VectorIndex, check_rows
 from recall.index.growing import GrowingIndex
-from recall.ngrams import NgramRow
-from recall.topk import top_k
 from tagging.types import FloatRows, Indices, Neighbours
 
 
@@ -71,49 +65,3 @@ class VideoSearch:
         videos[~added] = self._video_rows[ids[~added]]
         videos[added] = [self._added[index] for index in (ids[added] - len(self._video_rows)).tolist()]
         return videos
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Snapshot:
-    tail: sparse.csr_matrix  # (m, F) texts that were added
-    live: NDArray[np.bool_]  # (V + m,) True for videos that were not removed
-
-
-class TextSearch:
-    """Search by the n-grams of every video's text: cosine of TF-IDF rows."""
-
-    def __init__(self, texts: sparse.csr_matrix) -> None:
-        """texts: (V, F) TF-IDF unit rows of the labelled videos"""
-        count, self.width = texts.shape
-        self._videos_of = texts.T.tocsr()  # n-gram -> videos, as in any text index
-        self._now = _Snapshot(sparse.csr_matrix((0, self.width), dtype=np.float32), np.ones(count, np.bool_))
-
-    def __len__(self) -> int:
-        """Return the number of texts, removed videos included."""
-        return len(self._now.live)
-
-    def nearest(self, text: NgramRow, k: int) -> Neighbours:
-        """Return the k nearest videos of a text, fewer if fewer share an n-gram."""
-        now = self._now
-        # Many videos share a frequent n-gram, so that a dense sum is several times as fast as a product of sparse rows.
-        base = self._videos_of[text.columns].T @ text.weights
-        tail = (now.tail @ text.matrix(self.width).T).toarray().ravel()
-        cosines = np.concatenate([base, tail])
-        rows = np.flatnonzero((cosines > 0) & now.live)
-        order = top_k(cosines[rows], rows, k)
-        return Neighbours(rows[order], cosines[rows[order]])
-
-    def add(self, text: NgramRow | None) -> None:
-        """Add the text of the next video; None without one."""
-        now = self._now
-        row = sparse.csr_matrix((1, self.width), dtype=np.float32) if text is None else text.matrix(self.width)
-        self._now = _Snapshot(sparse.vstack([now.tail, row], format="csr"), np.append(now.live, True))
-
-    def remove(self, video_row: int) -> None:
-        live = self._now.live.copy()
-        live[video_row] = False
-        self._now = _Snapshot(self._now.tail, live)
-
-    def rows(self, video_rows: Indices) -> sparse.csr_matrix:
-        """Return the TF-IDF rows (n, F) of some of the videos."""
-        return sparse.vstack([self._videos_of.T.tocsr(), self._now.tail], format="csr")[video_rows]

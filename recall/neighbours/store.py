@@ -3,8 +3,9 @@
 import threading
 from collections.abc import Mapping
 
-from recall.neighbours.search import TextSearch, VideoSearch
+from recall.neighbours.search import VideoSearch
 from recall.neighbours.table import LabelledTable
+from recall.neighbours.text_search import TextSearch
 from recall.query import RecallQuery
 from tagging.types import Indices
 

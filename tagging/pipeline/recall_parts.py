@@ -24,9 +24,10 @@ from recall.fusion import Fusion, uses_of
 from recall.index.flat import FlatIndex
 from recall.model import RecallModel
 from recall.name_words import NameWords
-from recall.neighbours.search import TextSearch, VideoSearch
+from recall.neighbours.search import VideoSearch
 from recall.neighbours.store import NeighbourStore
 from recall.neighbours.table import LabelledTable
+from recall.neighbours.text_search import TextSearch
 from recall.tower import TowerForward
 from tagging.bundle.indexes import RowIndex
 from tagging.bundle.labelled_videos import LabelledVideos

@@ -8,7 +8,7 @@ import pytest
 from recall.channels.name_words import NameWordsChannel
 from recall.channels.text_neighbours import TextNeighbours
 from recall.name_words import NAME_FEATURES, NameWords, script
-from recall.neighbours.search import TextSearch
+from recall.neighbours.text_search import TextSearch
 from recall.ngrams import NgramFeatures
 from recall.query import RecallQuery
 from tagging.config.recall import NgramConfig, RecallConfig

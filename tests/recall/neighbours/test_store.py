@@ -11,9 +11,10 @@ from recall.channels.text_neighbours import TextNeighbours
 from recall.channels.uploader import UploaderTags
 from recall.channels.video_neighbours import VideoNeighbours
 from recall.index.factory import build_index
-from recall.neighbours.search import TextSearch, VideoSearch
+from recall.neighbours.search import VideoSearch
 from recall.neighbours.store import NeighbourStore
 from recall.neighbours.table import LabelledTable
+from recall.neighbours.text_search import TextSearch
 from recall.ngrams import NgramFeatures
 from recall.query import RecallQuery
 from tagging.config.recall import IndexConfig, NgramConfig, RecallConfig
