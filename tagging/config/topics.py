@@ -25,6 +25,7 @@ class MmoeConfig(Branch):
     min_tag_videos: PositiveInt = 5  # least videos of a tag that is a class
     epochs: PositiveFloat = 20.0
     least_steps: PositiveInt = 200  # few videos are repeated until then
+    most_steps: PositiveInt = 2000  # more videos are seen less often, or are drawn from
     batch: Annotated[int, Field(ge=2)] = 300
     rate: Rate = 1e-3
     weight_decay: Annotated[float, Field(ge=0)] = 0.01

@@ -83,7 +83,7 @@ class TagGraph:
         rows, others, videos, uploaders = (table[name].to_numpy() for name in ("row", "other", "videos", "uploaders"))
         if len(rows) and not (rows.min() >= 0 and (rows < others).all() and others.max() < tags):
             raise ValueError(f"{path} has edges that do not join two of its {tags} tags")
-        return _symmetric_graph(tags, rows, others, videos, uploaders)
+        return _symmetric_graph(*(_upper(tags, rows, others, weights) for weights in (videos, uploaders)))
 
 
 def build_graph(tags: Ragged, tag_count: int, uploaders: NDArray[np.integer] | None = None) -> TagGraph:
@@ -94,9 +94,12 @@ def build_graph(tags: Ragged, tag_count: int, uploaders: NDArray[np.integer] | N
     owners = np.arange(len(tags)) if uploaders is None else np.unique(uploaders, return_inverse=True)[1]
     if owners.shape != (len(tags),):
         raise ValueError(f"{len(tags)} videos, uploaders {owners.shape}")
-    pairs = [_tag_pairs(tags, owners, chunk) for chunk in _chunks(tags, owners)]
-    rows, others, videos = (np.concatenate(column) for column in zip(*pairs, strict=True))
-    return _symmetric_graph(tag_count, rows, others, videos, np.ones_like(videos))
+    videos = shared = sparse.csr_array((tag_count, tag_count), dtype=np.int32)
+    for chunk in _chunks(tags, owners):  # added up chunk by chunk: many uploaders have the same pairs
+        rows, others, counts = _tag_pairs(tags, owners, chunk)
+        videos = videos + _upper(tag_count, rows, others, counts)
+        shared = shared + _upper(tag_count, rows, others, np.ones_like(counts))
+    return _symmetric_graph(videos, shared)
 
 
 def _chunks(tags: Ragged, owners: NDArray[np.integer]) -> list[NDArray[np.int64]]:
@@ -116,7 +119,7 @@ def _tag_pairs(
     """Return each uploader's pairs of tags, the lower row first, and how many of its videos among these have both."""
     sizes = np.diff(tags.starts)[videos]
     video = np.repeat(np.arange(len(videos)), sizes)
-    tag = np.concatenate([tags.at(int(row)) for row in videos]) if len(videos) else np.zeros(0, np.int64)
+    tag = tags.only(videos).values
     # The same tag of two uploaders is two columns, so the product never mixes uploaders.
     stride = int(tag.max(initial=0)) + 1
     owned, column = np.unique(owners[videos][video] * stride + tag, return_inverse=True)
@@ -127,14 +130,14 @@ def _tag_pairs(
     return tag_of_column[both.row], tag_of_column[both.col], both.data
 
 
-def _symmetric_graph(
-    tags: int,
-    rows: NDArray[np.int32],
-    others: NDArray[np.int32],
-    videos: NDArray[np.int32],
-    uploaders: NDArray[np.int32],
-) -> TagGraph:
-    """Return the graph of pairs with the lower row first; weights of a repeated pair are added."""
-    upper = [sparse.csr_array((weights, (rows, others)), shape=(tags, tags)) for weights in (videos, uploaders)]
-    by_videos, by_uploaders = (half + half.T for half in upper)  # a sum is canonical, so both have the same order
+def _upper(
+    tags: int, rows: NDArray[np.int32], others: NDArray[np.int32], weights: NDArray[np.int32]
+) -> sparse.csr_array:
+    """Return the weights (tags, tags) of pairs with the lower row first; those of a repeated pair are added."""
+    return sparse.csr_array((weights, (rows, others)), shape=(tags, tags))
+
+
+def _symmetric_graph(videos: sparse.csr_array, uploaders: sparse.csr_array) -> TagGraph:
+    """Return the graph of the weights of the same pairs, each with the lower row first."""
+    by_videos, by_uploaders = (half + half.T for half in (videos, uploaders))  # a sum is canonical: of one order
     return TagGraph(by_videos, by_uploaders.data)

@@ -1,7 +1,8 @@
 """Topics as clusters: spherical K-means (FAISS) over the topic representations of a pool of videos.
 
 Videos that lack a half take part as in k-POD (Chi et al. 2016): K-means runs on the complete ones, then each missing
-half is filled with that of the nearest centre, and K-means continues on all videos from these centres.
+half is filled with that of the nearest centre, and K-means continues on all videos from these centres. Of a large
+pool, centres are means of a random part.
 """
 
 import math
@@ -14,9 +15,9 @@ from tagging.topics.representation import TopicRows, similarities, unit_rows
 from tagging.types import FloatRows, Indices
 
 ITERATIONS = 20
-FILLINGS = 3  # of missing halves
+FILLINGS, FILLING_ITERATIONS = 3, 5  # of missing halves, and of K-means after each, which starts from good centres
 LEAST_VIDEOS = 10  # of a topic, on average
-SAMPLED = 256  # videos of a topic, on average, that K-means looks at
+SAMPLED, LEAST_SAMPLED = 64, 50_000  # videos that K-means looks at: of a topic, on average, and in all
 VIDEOS_AT_ONCE = 8192
 RESTARTS = 10  # at most; the best is kept
 COMPARISONS = 10_000_000  # videos times centres that one pass over all restarts may compare
@@ -40,19 +41,23 @@ def fit_centres(
         the first K are used.
     Raises InvalidManifestError for fewer videos than centres.
     """
-    rows = rows.only(np.flatnonzero(rows.known))
-    if len(rows) < count:
+    known = np.flatnonzero(rows.known)
+    if len(known) < count:
         raise InvalidManifestError(
-            f"{len(rows)} videos cannot make {count} topics", "give more videos, or lower `count` in --config"
+            f"{len(known)} videos cannot make {count} topics", "give more videos, or lower `count` in --config"
         )
+    most = max(SAMPLED * count, LEAST_SAMPLED)
+    if len(known) > most:
+        known = np.sort(generator.choice(known, most, replace=False))
+    rows = rows.only(known)
     whole = rows.complete
     if whole.sum() < count:  # too few to begin with
         whole = np.ones(len(rows), np.bool_)
-    centres = _k_means(unit_rows(rows.values[whole]), count, generator, first)
+    centres = _k_means(unit_rows(rows.values[whole]), count, ITERATIONS, generator, first)
     if whole.all():
         return centres
     for _ in range(FILLINGS):
-        centres = _k_means(unit_rows(_filled(rows, centres)), count, generator, centres)
+        centres = _k_means(unit_rows(_filled(rows, centres)), count, FILLING_ITERATIONS, generator, centres)
     return centres
 
 
@@ -76,7 +81,9 @@ def _filled(rows: TopicRows, centres: FloatRows) -> FloatRows:
     return values
 
 
-def _k_means(rows: FloatRows, count: int, generator: np.random.Generator, first: FloatRows | None) -> FloatRows:
+def _k_means(
+    rows: FloatRows, count: int, iterations: int, generator: np.random.Generator, first: FloatRows | None
+) -> FloatRows:
     """Return (count, D) centres of unit rows.
 
     A bad start merges two clusters for good, which matters most for few centres, where starting again is cheap.
@@ -86,12 +93,12 @@ def _k_means(rows: FloatRows, count: int, generator: np.random.Generator, first:
     k_means = faiss.Kmeans(
         rows.shape[1],
         count,
-        niter=ITERATIONS,
+        niter=iterations,
         nredo=restarts,
         spherical=True,
         seed=int(generator.integers(2**31 - 1)),
         min_points_per_centroid=1,  # FAISS would print a warning below 39
-        max_points_per_centroid=SAMPLED,
+        max_points_per_centroid=len(rows),  # FAISS draws none: they were drawn before
     )
     k_means.train(rows, init_centroids=start)
     return np.asarray(k_means.centroids, np.float32)

@@ -19,7 +19,7 @@ from scipy import sparse
 
 from tagging.ragged import Ragged
 from tagging.topics.content import ContentRows
-from tagging.topics.representation import centred_rows, unit_rows
+from tagging.topics.representation import centred_unit_rows
 from tagging.types import FloatRows, Indices
 
 LEAST_VIDEOS = 5  # of a tag that is judged; others join few videos, and their means have no normal distribution
@@ -68,7 +68,7 @@ def _of_content(carries: sparse.csr_array, rows: FloatRows, generator: np.random
 
     carries: (n, V) 1 where a video has the tag; rows: (V, D), zeros where missing
     """
-    centred = unit_rows(centred_rows(rows))  # all cosines of encoder rows are near 1
+    centred = centred_unit_rows(rows)  # all cosines of encoder rows are near 1
     known = centred.any(axis=1)
     squares = np.concatenate(
         [np.square(carries[part] @ centred, dtype=np.float64).sum(axis=1) for part in _parts(carries, centred.shape[1])]

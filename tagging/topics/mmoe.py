@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from tagging.config.topics import MmoeConfig
 from tagging.topics.content import ContentRows
-from tagging.types import FloatRows
+from tagging.types import FloatRows, Indices
 
 BATCH = 4096
 EPSILON = 1e-6
@@ -44,12 +44,20 @@ class Mmoe(nn.Module):
         self.towers = nn.ModuleDict({task: nn.Linear(config.width, classes) for task, classes in tasks.items()})
         self.dropout = nn.Dropout(config.dropout)
 
-    def standardise(self, content: ContentRows) -> None:
-        """Take mean and deviation from the rows of the training videos."""
+    def standardise(self, content: ContentRows, videos: Indices) -> None:
+        """Take mean and deviation from the rows of the training videos; a modality that none has stays as it is."""
         for column, (name, rows) in enumerate(content.values.items()):
-            known = torch.from_numpy(rows[content.present[:, column]])
-            self.mean[name].copy_(known.mean(dim=0))
-            self.scale[name].copy_(known.std(dim=0, correction=0).clamp(min=EPSILON))
+            known = videos[content.present[videos, column]]
+            if not len(known):
+                continue
+            sums = np.zeros((2, rows.shape[1]))  # of the rows and of their squares
+            for start in range(0, len(known), BATCH):  # a copy of all rows of a large pool would double its memory
+                part = rows[known[start : start + BATCH]].astype(np.float64)
+                sums += part.sum(axis=0), np.square(part).sum(axis=0)
+            mean, squares = sums / len(known)
+            deviation = np.sqrt(np.maximum(squares - np.square(mean), 0))
+            self.mean[name].copy_(torch.from_numpy(mean))
+            self.scale[name].copy_(torch.from_numpy(deviation).clamp(min=EPSILON))
 
     def forward(self, values: Mapping[str, Tensor], present: Tensor) -> dict[str, Tensor]:
         """Return the logits (B, classes) of each task.

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tagging.types import FloatRows, Indices
 
 HALVES = ("content", "tags")
+VIDEOS_AT_ONCE = 8192  # copies of all rows of a large pool would fill the memory
 SHORTEST = 1e-6  # a row of which rounding errors are left when the mean is subtracted has no direction
 
 
@@ -59,9 +60,11 @@ def join(content: FloatRows, tags: FloatRows, means: FloatRows) -> TopicRows:
         is long, as in the outputs of experts, all cosines are near 1
     """
     split = content.shape[1]
-    halves = [unit_rows(_centred(content, means[:split])), unit_rows(_centred(tags, means[split:]))]
-    present = np.stack([half.any(axis=1) for half in halves], axis=1)
-    return TopicRows(np.concatenate(halves, axis=1), present, split)
+    values = np.empty((len(content), len(means)), np.float32)
+    halves = values[:, :split], values[:, split:]
+    _centre(content, means[:split], halves[0])
+    _centre(tags, means[split:], halves[1])
+    return TopicRows(values, np.stack([half.any(axis=1) for half in halves], axis=1), split)
 
 
 def pool_means(content: FloatRows, tags: FloatRows) -> FloatRows:
@@ -70,14 +73,19 @@ def pool_means(content: FloatRows, tags: FloatRows) -> FloatRows:
     return np.concatenate(means).astype(np.float32)
 
 
-def _centred(rows: FloatRows, mean: FloatRows) -> FloatRows:
-    return np.asarray(np.where(rows.any(axis=1, keepdims=True), rows - mean, 0), np.float32)
+def centred_unit_rows(rows: FloatRows) -> FloatRows:
+    """Return rows (n, D) less the mean of those that are not zero, at unit length; a zero row remains zero."""
+    mean = rows.sum(axis=0, dtype=np.float64) / max(int(rows.any(axis=1).sum()), 1)
+    centred = np.empty_like(rows)
+    _centre(rows, mean.astype(np.float32), centred)
+    return centred
 
 
-def centred_rows(rows: FloatRows) -> FloatRows:
-    """Return rows (n, D) less the mean of those that are not zero; a zero row, which is missing, remains zero."""
-    known = rows.any(axis=1)
-    return _centred(rows, rows[known].mean(axis=0)) if known.any() else rows
+def _centre(rows: FloatRows, mean: FloatRows, out: FloatRows) -> None:
+    """Write rows (n, D) less a mean (D,) at unit length to `out`; a zero row, which is missing, remains zero."""
+    for start in range(0, len(rows), VIDEOS_AT_ONCE):
+        part = rows[start : start + VIDEOS_AT_ONCE]
+        out[start : start + VIDEOS_AT_ONCE] = unit_rows(np.where(part.any(axis=1, keepdims=True), part - mean, 0))
 
 
 def unit_rows(rows: FloatRows) -> FloatRows:

@@ -4,6 +4,7 @@ videos → tags that say something → tag vectors, tasks → mixture of experts
 """
 
 import logging
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ from tagging.config.random_streams import Stream
 from tagging.config.topics import MmoeConfig, TopicsConfig
 from tagging.errors import InvalidManifestError, NothingToLearnError
 from tagging.progress import Progress
-from tagging.ragged import Ragged
+from tagging.ragged import Ragged, starts_of
 from tagging.tags.catalog import TagCatalog, build_catalog
 from tagging.text.normalise import normalise
 from tagging.topics.cohesion import cohesive_tags
@@ -72,8 +73,7 @@ def learn_space(pool: Pool, config: TopicsConfig, progress: Progress) -> LearntS
 
     Raises InvalidManifestError for a pool without tags, or in which no labelled video has content.
     """
-    given = pool.tags
-    catalog, tags = build_catalog((list(tags) for tags in given), config.min_tag_videos)
+    catalog, tags = build_catalog((list(tags) for tags in pool.tags), config.min_tag_videos)
     if not len(catalog):
         raise InvalidManifestError(
             f"no tag is on {config.min_tag_videos} of the {len(pool)} videos",
@@ -86,7 +86,7 @@ def learn_space(pool: Pool, config: TopicsConfig, progress: Progress) -> LearntS
     if left_out:
         logger.info("%d tags say nothing about their videos: %s", len(left_out), ", ".join(left_out))
     catalog = catalog.only(np.flatnonzero(cohesive))
-    tags, confidences = tag_lists(catalog, given)
+    tags, confidences = tag_lists(catalog, pool.tags)
     walks = np.random.default_rng([config.seed, Stream.TOPIC_TAG_WALKS])
     vectors = fit_tag_vectors(tags, len(catalog), pool.uploaders(), config.walks, walks, progress)
     tasks = pool_tasks(pool, catalog, tags, config.mmoe)
@@ -117,13 +117,14 @@ def pool_tasks(pool: Pool, catalog: TagCatalog, tags: Ragged, config: MmoeConfig
 def tag_lists(catalog: TagCatalog, tags: Sequence[Mapping[str, float]]) -> tuple[Ragged, NDArray[np.float64]]:
     """Return the catalog rows of the known tags of V videos, each once, and their confidences (pairs,)."""
     rows_of = catalog.rows_by_spelling
-    found: list[dict[int, float]] = []
+    lengths, rows, confidences = array("q"), array("q"), array("d")
     for names in tags:
-        rows: dict[int, float] = {}
+        found: dict[int, float] = {}
         for name, confidence in names.items():
             row = rows_of.get(normalise(name))
             if row is not None:
-                rows[row] = max(confidence, rows.get(row, 0.0))
-        found.append(rows)
-    lists = Ragged.of([list(rows) for rows in found])
-    return lists, np.array([confidence for rows in found for confidence in rows.values()], np.float64)
+                found[row] = max(confidence, found.get(row, 0.0))
+        lengths.append(len(found))
+        rows.extend(found)
+        confidences.extend(found.values())
+    return Ragged(starts_of(lengths), np.array(rows, np.int64)), np.array(confidences, np.float64)

@@ -16,6 +16,8 @@ from tagging.tags.graph import build_graph
 from tagging.tags.graph_embedding import embed_tags
 from tagging.types import FloatRows, Indices
 
+VIDEOS_AT_ONCE = 65_536
+
 
 def fit_tag_vectors(
     tags: Ragged,
@@ -45,5 +47,8 @@ def mean_tag_vectors(vectors: FloatRows, tags: Ragged, confidences: NDArray[np.f
     weights = weights * np.asarray(vectors.any(axis=1))[columns]
     mixing = sparse.csr_array((weights, columns, tags.starts), shape=(len(tags), len(used)))
     totals = np.asarray(mixing.sum(axis=1)).reshape(-1, 1)
-    sums = np.asarray(mixing @ vectors)
-    return np.asarray(np.divide(sums, totals, out=np.zeros_like(sums), where=totals > 0), np.float32)
+    means = np.zeros((len(tags), vectors.shape[1]), np.float32)
+    for start in range(0, len(tags), VIDEOS_AT_ONCE):  # sums are in float64
+        part = slice(start, start + VIDEOS_AT_ONCE)
+        np.divide(mixing[part] @ vectors, totals[part], out=means[part], where=totals[part] > 0, casting="same_kind")
+    return means

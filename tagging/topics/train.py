@@ -35,22 +35,22 @@ def fit_mmoe(
     """Train on the videos that have a modality and a label.
 
     content: V videos; tasks: their classes
-    The same generator gives the same weights. Raises NothingToLearnError if there is no such video, and
-    TrainingDivergedError.
+    Of more videos than `most_steps` batches have, a random part is seen. The same generator gives the same weights.
+    Raises NothingToLearnError if there is no such video, and TrainingDivergedError.
     """
     labelled = np.stack([np.diff(task.labels.starts) > 0 for task in tasks.values()]).any(axis=0) if tasks else False
     usable = np.flatnonzero(content.known & labelled)
     if not len(usable):
         raise NothingToLearnError(f"none of {len(content)} videos has content and a category or tag")
     size = min(config.batch, len(usable))
-    steps = max(config.least_steps, round(config.epochs * (len(usable) // size)))
+    steps = max(config.least_steps, min(config.most_steps, round(config.epochs * (len(usable) // size))))
     losses = {task: LOSSES[config.tag_loss if task == TAGS else "softmax"] for task in tasks}
     drops = torch.Generator().manual_seed(int(generator.integers(2**63)))
     with torch.random.fork_rng(), progress.track("learn topics", steps) as advance:
         torch.manual_seed(int(generator.integers(2**63)))  # of first weights and dropout
         dims = {name: rows.shape[1] for name, rows in content.values.items()}
         model = Mmoe(dims, {name: task.classes for name, task in tasks.items()}, config)
-        model.standardise(content.only(usable))
+        model.standardise(content, usable)
         trained = [weight for weight in model.parameters() if weight.requires_grad]
         optimizer = torch.optim.AdamW(trained, lr=config.rate, weight_decay=config.weight_decay)
         order = np.zeros(0, np.int64)

@@ -1,9 +1,12 @@
+import faiss
 import numpy as np
 import pytest
 
 from tagging.errors import InvalidManifestError
+from tagging.topics import clusters as module
 from tagging.topics.clusters import fit_centres, nearest_centres, topic_count
 from tagging.topics.representation import TopicRows, join, similarities
+from tagging.types import FloatRows
 
 
 def blobs(count: int, seed: int = 0) -> TopicRows:
@@ -62,3 +65,21 @@ def test_fewer_videos_than_topics_are_one_clear_error() -> None:
     with pytest.raises(InvalidManifestError, match="videos cannot make 50 topics") as error:
         fit_centres(blobs(30), 50, np.random.default_rng(1))
     assert "count" in error.value.hint
+
+
+def test_centres_of_a_large_pool_are_those_of_a_random_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, looked_at = blobs(3000), []
+
+    class Recorded(faiss.Kmeans):  # type: ignore[misc]
+        def train(self, x: FloatRows, init_centroids: FloatRows | None = None) -> float:
+            looked_at.append(len(x))
+            return float(super().train(x, init_centroids=init_centroids))
+
+    monkeypatch.setattr(faiss, "Kmeans", Recorded)
+    of_all = fit_centres(rows, 3, np.random.default_rng(1))
+    monkeypatch.setattr(module, "SAMPLED", 50)
+    monkeypatch.setattr(module, "LEAST_SAMPLED", 100)
+    looked_at.clear()
+    of_part = fit_centres(rows, 3, np.random.default_rng(1))
+    assert max(looked_at) == 3 * 50
+    np.testing.assert_allclose((of_part @ of_all.T).max(axis=1), 1, atol=0.01)

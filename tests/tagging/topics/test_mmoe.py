@@ -101,6 +101,12 @@ def test_a_video_without_any_modality_has_no_representation(mmoe: Mmoe) -> None:
 
 def test_rows_are_standardised_by_the_videos_that_have_them(mmoe: Mmoe) -> None:
     rows = content([[True, True]] * 5 + [[False, True]] * 5)
-    mmoe.standardise(rows)
-    np.testing.assert_allclose(mmoe.mean["frames"], rows.values["frames"][:5].mean(axis=0), atol=1e-6)
-    np.testing.assert_allclose(mmoe.scale["frames"], rows.values["frames"][:5].std(axis=0), atol=1e-6)
+    mmoe.standardise(rows, np.array([0, 2, 3, 7]))
+    np.testing.assert_allclose(mmoe.mean["frames"], rows.values["frames"][[0, 2, 3]].mean(axis=0), atol=1e-6)
+    np.testing.assert_allclose(mmoe.scale["frames"], rows.values["frames"][[0, 2, 3]].std(axis=0), atol=1e-6)
+
+
+def test_a_modality_that_no_training_video_has_leaves_the_others_finite(mmoe: Mmoe) -> None:
+    rows = content([[False, True]] * 5 + [[True, True]])
+    mmoe.standardise(rows, np.arange(5))
+    assert np.isfinite(mmoe.represent(rows)).all()

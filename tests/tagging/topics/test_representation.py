@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from tagging.topics.representation import TopicRows, join, pool_means, similarities
+from tagging.topics import representation as module
+from tagging.topics.representation import TopicRows, centred_unit_rows, join, pool_means, similarities
 
 CONTENT = np.array([[3, 4], [0.1, 0], [0, 0], [0, 0]], np.float32)
 TAGS = np.array([[0, 5, 0], [0, 0, 0], [1, 1, 1], [0, 0, 0]], np.float32)
@@ -9,7 +10,11 @@ NO_MEANS = np.zeros(5, np.float32)
 CENTRES = np.array([[0.6, 0.2, 0.1, 0.5, 0.3], [0, 0, 0.5, 0.5, 0.7], [-0.9, 0.1, 0.2, 0, 0]], np.float32)
 
 
-def test_each_half_has_unit_length_so_that_both_contribute_the_same() -> None:
+@pytest.mark.parametrize("videos_at_once", [3, 100])
+def test_each_half_has_unit_length_so_that_both_contribute_the_same(
+    videos_at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "VIDEOS_AT_ONCE", videos_at_once)
     rows = join(CONTENT, TAGS, NO_MEANS)
     np.testing.assert_allclose(rows.values[0], [0.6, 0.8, 0, 1, 0], atol=1e-6)
     assert rows.present.tolist() == [[True, True], [True, False], [False, True], [False, False]]
@@ -39,6 +44,18 @@ def test_what_all_videos_share_is_subtracted_from_those_that_have_it() -> None:
     np.testing.assert_allclose(rows.values[0, :2], np.array([-1, 2]) / np.sqrt(5), atol=1e-6)
     # The only tags that there are tell nothing: as good as missing.
     assert rows.present.tolist() == [[True, False], [True, False], [False, False]]
+
+
+@pytest.mark.parametrize("videos_at_once", [2, 100])
+def test_rows_are_centred_by_those_that_are_known(videos_at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "VIDEOS_AT_ONCE", videos_at_once)
+    rows = np.random.default_rng(1).standard_normal((7, 3)).astype(np.float32)
+    rows[[1, 6]] = 0
+    known = [row for row in rows.astype(np.float64) if row.any()]
+    want = [row - np.mean(known, axis=0) if row.any() else row for row in rows]
+    want = [row / np.linalg.norm(row) if row.any() else row for row in want]
+    np.testing.assert_allclose(centred_unit_rows(rows), want, atol=1e-6)
+    assert not centred_unit_rows(np.zeros((2, 3), np.float32)).any()
 
 
 def test_a_half_can_be_masked() -> None:

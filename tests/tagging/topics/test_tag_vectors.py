@@ -4,13 +4,18 @@ import pytest
 from tagging.config.recall import DeepWalkConfig
 from tagging.progress import Silent
 from tagging.ragged import Ragged
+from tagging.topics import tag_vectors as module
 from tagging.topics.tag_vectors import fit_tag_vectors, mean_tag_vectors
 
 VECTORS = np.array([[1, 0], [0, 1], [0.6, 0.8], [0, 0]], np.float32)  # the last tag has no vector
 TAGS = Ragged.of([[0, 1, 2], [2], [], [3], [0, 3]])
 
 
-def test_a_video_is_the_mean_of_its_tags_as_in_equation_four() -> None:
+@pytest.mark.parametrize("videos_at_once", [2, 100])
+def test_a_video_is_the_mean_of_its_tags_as_in_equation_four(
+    videos_at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "VIDEOS_AT_ONCE", videos_at_once)
     got = mean_tag_vectors(VECTORS, TAGS)
     for video in range(len(TAGS)):
         known = [VECTORS[tag] for tag in TAGS.at(video) if VECTORS[tag].any()]

@@ -1,10 +1,13 @@
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 import torch
 
 from tagging.config.topics import MmoeConfig
 from tagging.errors import NothingToLearnError, TrainingDivergedError
-from tagging.progress import Silent
+from tagging.progress import Advance, Silent
 from tagging.ragged import Ragged
 from tagging.topics.content import ContentRows
 from tagging.topics.mmoe import Mmoe
@@ -12,6 +15,24 @@ from tagging.topics.tasks import Task
 from tagging.topics.train import fit_mmoe
 
 VIDEOS = 120
+
+
+class Totals:
+    """Records how many units each piece of work has, and how many were done."""
+
+    def __init__(self) -> None:
+        self.totals: list[int | None] = []
+        self.done = 0
+
+    @contextmanager
+    def track(self, label: str, total: int | None) -> Iterator[Advance]:
+        self.totals.append(total)
+        yield self._advance
+
+    def _advance(self, units: int) -> None:
+        self.done += units
+
+
 CONFIG = MmoeConfig(experts=3, width=8, epochs=1, least_steps=80, batch=32, rate=1e-2)
 
 
@@ -72,3 +93,14 @@ def test_a_training_that_diverges_is_one_error() -> None:
     config = CONFIG.model_copy(update={"rate": 1e30})
     with pytest.raises(TrainingDivergedError, match="at step 80"):
         fit_mmoe(content(), tasks(), config, np.random.default_rng(2), Silent())
+
+
+@pytest.mark.parametrize(
+    ("epochs", "steps"),
+    [(1, 4), (3, 6), (9, 7)],  # of 2 steps: at least 4, then the epochs, at most 7
+)
+def test_steps_grow_with_the_videos_up_to_a_bound(epochs: int, steps: int) -> None:
+    bounds = {"epochs": epochs, "least_steps": 4, "most_steps": 7, "batch": 50}
+    progress = Totals()
+    fit_mmoe(content(), tasks(), CONFIG.model_copy(update=bounds), np.random.default_rng(2), progress)
+    assert (progress.totals, progress.done) == ([steps], steps)
