@@ -11,10 +11,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tagging.features.encode import embed, encode_videos
-from tagging.media.read_ahead import ReadVideo
 from tagging.pipeline.answer import nothing_to_read
-from tagging.pipeline.models import PipelineModels
+from tagging.pipeline.models import EncodedVideo
 from tagging.pipeline.recall_stage import RecallStage
 from tagging.store.labelled_log import AddedVideo, LabelledUpdate, RemovedVideo
 from tagging.text.normalise import normalise
@@ -69,21 +67,20 @@ def apply_updates(
     return report
 
 
-def encode_labelled(
-    models: PipelineModels, labelled: LabelledVideo, read: ReadVideo
+def added_video(
+    labelled: LabelledVideo, encoded: EncodedVideo, fingerprints: Mapping[Modality, str]
 ) -> tuple[AddedVideo, tuple[str, ...]]:
-    """Return a labelled video as a log stores it, and warnings.
+    """Return a labelled video, which was encoded, as a log stores it, and warnings.
 
-    Raises InvalidVideoError if no encoder can read anything of it.
+    fingerprints: as of `apply_updates`
+    Raises InvalidVideoError if no encoder could read anything of it.
     """
-    [features] = encode_videos(models.encoders, [read])
-    embeddings = embed(models.encoders, read.video, features)
+    embeddings = encoded.embeddings
     if not embeddings.rows:
-        raise nothing_to_read(read.video, features.warnings)
-    fingerprints = models.encoders.fingerprints()
+        raise nothing_to_read(encoded.video, encoded.features.warnings)
     rows = {modality: embeddings.rows[modality] for modality in MODALITIES if modality in embeddings.rows}
     made_by = {modality: fingerprints[modality] for modality in rows}
-    return AddedVideo(replace(read.video, uri=None), labelled.tags, rows, made_by), embeddings.warnings
+    return AddedVideo(replace(encoded.video, uri=None), labelled.tags, rows, made_by), embeddings.warnings
 
 
 def _warn(report: UpdateReport) -> None:

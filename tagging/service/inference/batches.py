@@ -1,4 +1,4 @@
-"""Jobs of the models, and the batches in which they run: videos of one tagger together, other functions alone.
+"""Jobs of the models, and the batches in which they run: videos of one tagger together, functions one by one.
 
 A batch has either texts alone or media, as a clip takes as long as a hundred titles.
 """
@@ -11,23 +11,27 @@ from itertools import islice, takewhile
 from typing import Any, Literal
 
 from tagging.config.root import SelectConfig
-from tagging.media.read_ahead import MEDIA_PER_BATCH, Failure, ReadVideo
+from tagging.media.read_ahead import MEDIA_PER_BATCH, ReadVideo
 from tagging.pipeline.tagger import Tagger
-from tagging.types import RankedTags
 
 Inputs = Literal["texts", "media"]
 AT_ONCE: Mapping[Inputs, int] = {"texts": 32, "media": MEDIA_PER_BATCH}  # videos in a batch
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class TagJob:
-    """A video to tag."""
+class Job:
+    """Work of the models for one caller."""
 
-    done: "asyncio.Future[RankedTags | Failure]"
+    done: "asyncio.Future[Any]"
+    deadline_s: float | None  # of time.monotonic
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EncodeJob(Job):
+    """A video to encode."""
+
     tagger: Tagger
     video: ReadVideo
-    selection: SelectConfig
-    deadline_s: float | None  # of time.monotonic
 
     @property
     def inputs(self) -> Inputs:
@@ -35,30 +39,46 @@ class TagJob:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class RunJob:
-    """Another function of the models, which runs alone in its turn."""
+class TagJob(EncodeJob):
+    """A video to encode and to tag."""
 
-    done: "asyncio.Future[Any]"
+    selection: SelectConfig
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EditJob(Job):
+    """A change of recall and rank, such as a tag edit, which runs while no video is in these stages."""
+
     function: Callable[[], Any]
-    deadline_s: float | None
 
 
-Job = TagJob | RunJob
-Batch = Sequence[TagJob] | RunJob  # videos of one tagger, or one function
+@dataclass(frozen=True, slots=True, eq=False)
+class AloneJob(Job):
+    """Another function of the models, which runs while nothing else is in any of them."""
+
+    function: Callable[[], Any]
+
+
+Batch = Sequence[EncodeJob] | EditJob | AloneJob  # videos of one tagger, or one function
 
 
 def next_batch(waiting: deque[Job], encoding: Collection[Inputs]) -> Batch | None:
     """Remove the jobs that run next together from a queue; None if nothing can run now.
 
-    encoding: the inputs whose encoders are in use, so that videos with other inputs may overtake those that wait for
-        them. A function keeps its place in the queue.
+    encoding: the inputs whose encoders are in use, so that videos with other inputs, and edits, may overtake those that
+        wait for them. A function that runs alone keeps its place in the queue.
     """
     for job in [job for job in waiting if job.done.done()]:
         waiting.remove(job)
-    if waiting and isinstance(function := waiting[0], RunJob):
+    if waiting and isinstance(alone := waiting[0], AloneJob):
         waiting.popleft()
-        return function
-    videos = [job for job in takewhile(lambda job: isinstance(job, TagJob), waiting) if isinstance(job, TagJob)]
+        return alone
+    free = list(takewhile(lambda job: not isinstance(job, AloneJob), waiting))
+    edit = next((job for job in free if isinstance(job, EditJob)), None)
+    if edit is not None:
+        waiting.remove(edit)
+        return edit
+    videos = [job for job in free if isinstance(job, EncodeJob)]
     first = next((job for job in videos if job.inputs not in encoding), None)
     if first is None:
         return None

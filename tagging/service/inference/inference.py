@@ -14,7 +14,7 @@ from tagging.errors import VideotagError
 from tagging.inspection.explanation import Inspection
 from tagging.media.read_ahead import Failure, ReadVideo, read_result
 from tagging.media.source import OpenFile
-from tagging.pipeline.labelled_updates import encode_labelled
+from tagging.pipeline.labelled_updates import added_video
 from tagging.pipeline.stages import Stages
 from tagging.pipeline.tagger import Tagger
 from tagging.service.bundles.loaded_bundle import Snapshot
@@ -116,9 +116,10 @@ class Inference:
     async def encode_labelled(
         self, tagger: Tagger, labelled: LabelledVideo, file: OpenFile | None
     ) -> tuple[AddedVideo, tuple[str, ...]]:
-        """Decode and encode a labelled video for the log; returns it with warnings."""
+        """Decode and encode a labelled video for the log; returns it with warnings. Raises what prevents it."""
         read = await self._read(tagger, labelled.video, file)
-        return await self._model.run(lambda: encode_labelled(tagger.models, labelled, read))
+        encoded = await self._model.encode(tagger, read)
+        return added_video(labelled, encoded, tagger.models.encoders.fingerprints())
 
     async def _read(self, tagger: Tagger, video: VideoRef, file: OpenFile | None) -> ReadVideo:
         with self._stages("decode") if file is not None else nullcontext():

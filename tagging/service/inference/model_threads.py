@@ -7,9 +7,9 @@ what arrived until its encoders became free, so a single video does not wait for
 skipped. A running batch has the latest deadline of its callers, and is cancelled when all of them are gone: that ends
 its requests to other servers.
 
-Any other function of the models, such as a tag edit, runs alone: after the batches that run, and before the next one. A
-long one pauses between its steps: the jobs that wait then run first, in its thread, so that it is still alone in the
-models.
+An edit of recall and rank takes the place of a batch in these two stages, next to the encoders. An explanation runs
+alone: after the batches that run, and before the next one. It pauses between its steps: the jobs that wait then run
+first, in its thread, so that it is still alone in the models.
 """
 
 import asyncio
@@ -17,18 +17,19 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from contextvars import Context, copy_context
 from functools import partial
 from typing import Any, TypeVar
 
 from tagging import concurrency
+from tagging.concurrency import started_threads
 from tagging.config.root import SelectConfig
 from tagging.errors import DeadlineExceededError
 from tagging.media.read_ahead import Failure, ReadVideo
+from tagging.pipeline.models import EncodedVideo
 from tagging.pipeline.tagger import Tagger
-from tagging.service.inference.batches import Batch, Inputs, Job, RunJob, TagJob, next_batch
+from tagging.service.inference.batches import AloneJob, Batch, EditJob, EncodeJob, Inputs, Job, TagJob, next_batch
 from tagging.service.inference.pauses import Pause
 from tagging.service.inference.raisable import raisable
 from tagging.service.inference.tagging_batch import tag_batch
@@ -42,9 +43,9 @@ class ModelThreads:
     """Runs jobs in their order of arrival. Belongs to one event loop."""
 
     def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(3, "model")
-        self._selecting = ThreadPoolExecutor(1, "selection")
-        self._scoring = threading.Lock()  # held by the thread of the batch that is recalled and ranked
+        self._threads = started_threads(4, "model")  # for three batches and an edit
+        self._selecting = started_threads(1, "selection")
+        self._scoring = threading.Lock()  # held by the thread of the batch that is recalled and ranked, or of an edit
         self._waiting: deque[Job] = deque()
         self._encoding: dict[Inputs, Batch] = {}  # the batch in the encoders of these inputs
         self._changed = asyncio.Event()  # a job has arrived, or encoders are free
@@ -53,12 +54,18 @@ class ModelThreads:
 
     async def tag(self, tagger: Tagger, video: ReadVideo, selection: SelectConfig) -> RankedTags:
         """Tag a video; raises the VideotagError that prevents it."""
-        job = TagJob(asyncio.get_running_loop().create_future(), tagger, video, selection, _deadline_s())
-        self._enqueue(job)
-        result = await job.done
+        done: asyncio.Future[RankedTags | Failure] = asyncio.get_running_loop().create_future()
+        self._enqueue(TagJob(done, _deadline_s(), tagger, video, selection))
+        result = await done
         if isinstance(result, Failure):
             raise result.error
         return result
+
+    async def encode(self, tagger: Tagger, video: ReadVideo) -> EncodedVideo:
+        """Encode a video, in a batch with videos to tag; raise what prevents it."""
+        done: asyncio.Future[EncodedVideo] = asyncio.get_running_loop().create_future()
+        self._enqueue(EncodeJob(done, _deadline_s(), tagger, video))
+        return await done
 
     async def selection(self, tagger: Tagger, options: TaggingOptions) -> SelectConfig:
         """The tagger's selection for a caller's options; raises what `Tagger.selection` raises.
@@ -71,14 +78,14 @@ class ModelThreads:
             return select()
         return await asyncio.get_running_loop().run_in_executor(self._selecting, select)
 
-    async def run(self, function: Callable[[], T]) -> T:
-        """Run another function of the models alone, in its turn; return or raise what it does."""
-        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._enqueue(RunJob(future, function, _deadline_s()))
-        return await future
+    async def edit(self, function: Callable[[], T]) -> T:
+        """Run a function that changes recall and rank, while no video is in them; return or raise what it does."""
+        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._enqueue(EditJob(done, _deadline_s(), function))
+        return await done
 
     async def run_with_pauses(self, function: Callable[[Pause], T]) -> T:
-        """Run a long function of the models in its turn; return or raise what it does.
+        """Run a long function of the models alone, in its turn; return or raise what it does.
 
         function: gets the pause, which it calls wherever other jobs may run before it continues. The pause raises
             DeadlineExceededError when the caller's deadline has passed or the caller is gone.
@@ -92,7 +99,7 @@ class ModelThreads:
                 raise DeadlineExceededError("the deadline passed during the work", "give more time, or ask for less")
             self._run_waiting(loop)
 
-        self._enqueue(RunJob(future, partial(function, pause), deadline_s))
+        self._enqueue(AloneJob(future, deadline_s, partial(function, pause)))
         return await future
 
     async def close(self) -> None:
@@ -115,12 +122,14 @@ class ModelThreads:
             await self._changed.wait()
             self._changed.clear()
             while (batch := next_batch(self._waiting, self._encoding)) is not None:
-                if isinstance(batch, RunJob):
+                if isinstance(batch, AloneJob):
                     await self._alone(batch)
+                elif isinstance(batch, EditJob):
+                    self._start_edit(batch)
                 else:
                     self._start(batch)
 
-    async def _alone(self, job: RunJob) -> None:
+    async def _alone(self, job: AloneJob) -> None:
         """Run a function when no batch is in the models, and return when it has ended."""
         try:
             if self._running:
@@ -130,7 +139,16 @@ class ModelThreads:
             raise
         await self._execute([job], partial(_call, job))
 
-    def _start(self, batch: Sequence[TagJob]) -> None:
+    def _start_edit(self, job: EditJob) -> None:
+        def work() -> list[Any]:
+            with self._scoring:
+                return _call(job)
+
+        task = asyncio.create_task(self._execute([job], work))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    def _start(self, batch: Sequence[EncodeJob]) -> None:
         """Start a batch; its encoders are in use until it is recalled and ranked, or has failed."""
         loop, inputs = asyncio.get_running_loop(), batch[0].inputs
 
@@ -165,8 +183,6 @@ class ModelThreads:
             for job in jobs:
                 job.done.cancel()
             raise
-        except RuntimeError as error:  # the system starts no further thread
-            results = [error] * len(jobs)
         _deliver(jobs, results)
 
     def _run_waiting(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -185,12 +201,12 @@ class ModelThreads:
 
 def _work_of(batch: Batch) -> tuple[Sequence[Job], Callable[[], Sequence[Any]]]:
     """The jobs of a batch, and the function of their results that runs while nothing else is in the models."""
-    if isinstance(batch, RunJob):
+    if isinstance(batch, EditJob | AloneJob):
         return [batch], partial(_call, batch)
     return batch, partial(tag_batch, batch, nullcontext())
 
 
-def _call(job: RunJob) -> list[Any]:
+def _call(job: EditJob | AloneJob) -> list[Any]:
     return [job.function()]
 
 

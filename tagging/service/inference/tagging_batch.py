@@ -1,4 +1,7 @@
-"""The two stages of a batch of videos of one tagger: its encoders, then recall and rank. A bad video fails alone."""
+"""The two stages of a batch of videos of one tagger: its encoders, then recall and rank for those to tag.
+
+A bad video fails alone.
+"""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -7,7 +10,7 @@ from typing import TypeVar
 from tagging.errors import BackendUnavailableError, DeadlineExceededError
 from tagging.media.read_ahead import Failure
 from tagging.pipeline.models import EncodedVideo
-from tagging.service.inference.batches import TagJob
+from tagging.service.inference.batches import EncodeJob, TagJob
 from tagging.service.inference.raisable import raisable
 from tagging.types import RankedTags
 
@@ -16,8 +19,8 @@ R = TypeVar("R")
 
 
 def tag_batch(
-    batch: Sequence[TagJob], scoring: AbstractContextManager[None]
-) -> list[RankedTags | Failure | Exception | None]:
+    batch: Sequence[EncodeJob], scoring: AbstractContextManager[None]
+) -> list[EncodedVideo | RankedTags | Failure | Exception | None]:
     """Return the result of each video, the exception to raise in its caller, or None if the caller has gone.
 
     scoring: entered for the second stage
@@ -25,13 +28,15 @@ def tag_batch(
     tagger = batch[0].tagger
     encoded = _each(lambda jobs: tagger.encode([job.video for job in jobs]), batch)
     with scoring:
-        results: dict[TagJob, RankedTags | Failure | Exception] = {
-            job: video for job, video in zip(batch, encoded, strict=True) if isinstance(video, Exception)
+        results: dict[EncodeJob, EncodedVideo | RankedTags | Failure | Exception] = {
+            job: video
+            for job, video in zip(batch, encoded, strict=True)
+            if isinstance(video, Exception) or not isinstance(job, TagJob)
         }
         wanted = [
             (job, video)
             for job, video in zip(batch, encoded, strict=True)
-            if not isinstance(video, Exception) and not job.done.done()
+            if isinstance(job, TagJob) and not isinstance(video, Exception) and not job.done.done()
         ]
 
         def score(pairs: Sequence[tuple[TagJob, EncodedVideo]]) -> list[RankedTags | Failure]:

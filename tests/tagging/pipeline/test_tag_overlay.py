@@ -19,7 +19,7 @@ from tagging.features.names import Linker, class_words, name_vectors
 from tagging.maintenance.add_tags import add_tags
 from tagging.media.read_ahead import ReadVideo
 from tagging.pipeline.class_links import load_linker
-from tagging.pipeline.labelled_updates import UpdateReport, apply_updates, encode_labelled
+from tagging.pipeline.labelled_updates import UpdateReport, added_video, apply_updates
 from tagging.pipeline.load import load_ranker, load_tagger, make_tagger
 from tagging.pipeline.models import PipelineModels
 from tagging.pipeline.recall_stage import RecallStage
@@ -223,7 +223,8 @@ def test_a_labelled_video_votes_for_whom_its_spelling_means_and_goes_back_with_a
 
     def vote(video_id: str, spelling: str, title: str) -> None:
         labelled = LabelledVideo(VideoRef(video_id, None, title), (spelling,))
-        late, _ = encode_labelled(desk.tagger.models, labelled, ReadVideo(labelled.video, None))
+        [encoded] = desk.tagger.encode([ReadVideo(labelled.video, None)])
+        late, _ = added_video(labelled, encoded, desk.tagger.models.encoders.fingerprints())
         assert apply_to(desk.tagger, {video_id: late}).added == 1
 
     desk.do(lambda change: change.create("fnord"))

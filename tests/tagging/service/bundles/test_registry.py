@@ -13,7 +13,7 @@ import pytest
 from tagging.errors import ArtifactNotFoundError, BackendUnavailableError
 from tagging.maintenance.add_tags import add_tags
 from tagging.media.read_ahead import ReadVideo
-from tagging.pipeline.labelled_updates import encode_labelled
+from tagging.pipeline.labelled_updates import added_video
 from tagging.pipeline.stages import Stage
 from tagging.service.bundles.loaded_bundle import LoadedBundle, UpdateLogs
 from tagging.service.bundles.registry import BundleRegistry
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.anyio
 
 
 def registry(edits: Any, videos: Any) -> BundleRegistry:
-    return BundleRegistry(None, ModelThreads().run, UpdateLogs(edits, videos), lambda: NOON)
+    return BundleRegistry(None, ModelThreads().edit, UpdateLogs(edits, videos), lambda: NOON)
 
 
 class Empty:
@@ -105,7 +105,7 @@ async def three(tiny_starter: Path, tmp_path: Path) -> AsyncIterator[tuple[Bundl
     timed, empty = TimedStages(), Empty()
     empty.release.set()
     log: Any = empty
-    bundles = BundleRegistry(tmp_path, ModelThreads().run, UpdateLogs(log, log), lambda: NOON, timed)
+    bundles = BundleRegistry(tmp_path, ModelThreads().edit, UpdateLogs(log, log), lambda: NOON, timed)
     await bundles.start(tmp_path / "one")
     yield bundles, timed, empty
     await bundles.close()
@@ -192,8 +192,9 @@ class MemoryLog:
 
 
 def payload(bundle: LoadedBundle, video_id: str, title: str, tag_name: str) -> bytes:
-    video = VideoRef(video_id, title=title)
-    late, _ = encode_labelled(bundle.snapshot.tagger.models, LabelledVideo(video, (tag_name,)), ReadVideo(video, None))
+    video, tagger = VideoRef(video_id, title=title), bundle.snapshot.tagger
+    [encoded] = tagger.encode([ReadVideo(video, None)])
+    late, _ = added_video(LabelledVideo(video, (tag_name,)), encoded, tagger.models.encoders.fingerprints())
     return to_bytes(late)
 
 
