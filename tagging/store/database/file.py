@@ -1,12 +1,16 @@
 """SQLite transactions, each in one thread from its first statement to its last.
 
 An asynchronous driver changes threads at every step of every statement, which takes longer than the statements.
+
+Each transaction begins by looking whether the file is still the one that was opened. SQLite does not: it would continue
+in a file that was removed, and lose what it writes.
 """
 
 import asyncio
 import sqlite3
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, create_engine, event
@@ -14,6 +18,7 @@ from sqlalchemy.exc import TimeoutError as NoConnectionLeftError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from tagging.concurrency import started_threads
+from tagging.errors import BackendUnavailableError
 
 T = TypeVar("T")
 
@@ -23,9 +28,12 @@ BETWEEN_S = 0.01  # retry interval where SQLite does not wait
 class FileEngine:
     def __init__(self, url: URL, options: Mapping[str, Any]) -> None:
         """options: of create_engine"""
+        assert url.database is not None
+        self._path = Path(url.database)
+        self._opened: tuple[int, int] | None = None  # device and inode; None before the first transaction
         # Last in, first out: each connection caches pages, and the cache of one that wrote last is the only valid one.
         self._engine = create_engine(url, pool_use_lifo=True, **options)
-        event.listen(self._engine, "connect", _set_up)
+        event.listen(self._engine, "connect", self._set_up)
         event.listen(self._engine, "begin", _begin)
         self._writer = self._engine.execution_options(writes=True)
         self._wait_s: float = options["pool_timeout"]
@@ -37,6 +45,7 @@ class FileEngine:
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         def run() -> T:
+            self._require_same_file()
             with self._engine.connect() as connection:
                 return work(connection)
 
@@ -44,6 +53,7 @@ class FileEngine:
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         def run() -> T:
+            self._require_same_file()
             with self._writer.begin() as connection:
                 return work(connection)
 
@@ -56,6 +66,25 @@ class FileEngine:
     async def close(self) -> None:
         self._engine.dispose()
         self._threads.shutdown()  # abandoned statements end as well, at the latest when their lock wait is over
+
+    def _set_up(self, connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
+        cursor = connection.cursor()
+        _keep_a_wal(cursor)
+        for pragma in (
+            "synchronous = FULL",  # sync each commit: with NORMAL, a default of some builds, a power cut loses the last
+            "foreign_keys = ON",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+        if self._opened is None:
+            self._opened = _identity_of(self._path)
+
+    def _require_same_file(self) -> None:
+        if self._opened is not None and _identity_of(self._path) != self._opened:
+            raise BackendUnavailableError(
+                f"the database {self._path} was removed or replaced after it was opened",
+                "move the file back; or stop all services, restore the file from a backup, and start them",
+            )
 
     async def _in_thread(self, run: Callable[[], T]) -> T:
         await self._get(self._free)
@@ -75,15 +104,13 @@ class FileEngine:
             raise NoConnectionLeftError(f"none in {self._wait_s:g} s") from None
 
 
-def _set_up(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
-    cursor = connection.cursor()
-    _keep_a_wal(cursor)
-    for pragma in (
-        "synchronous = FULL",  # sync each commit: with NORMAL, a default of some builds, a power cut loses the last
-        "foreign_keys = ON",
-    ):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
+def _identity_of(path: Path) -> tuple[int, int] | None:
+    """Return device and inode of a file; None if it cannot be found."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _keep_a_wal(cursor: sqlite3.Cursor) -> None:

@@ -44,5 +44,5 @@ def test_what_is_no_table_of_the_configuration_is_refused(kind: type[ModelServic
 def test_a_former_or_misspelt_key_is_refused_with_the_keys_of_its_table(tmp_path: Path) -> None:
     file = tmp_path / "service.toml"
     file.write_text("[admission]\nvideos = 16\n")
-    with pytest.raises(InvalidConfigError, match="admission.videos: unknown key, expected texts, media"):
+    with pytest.raises(InvalidConfigError, match=r"admission\.videos: unknown key, expected texts, media"):
         read_service_config(file)

@@ -1,4 +1,4 @@
-"""Database outages under load: a crashed, hanging or locked database, and recovery."""
+"""Database outages under load: a crashed, hanging, locked or removed database, and recovery."""
 
 import asyncio
 import sqlite3
@@ -39,10 +39,13 @@ class Fault:
     outage: AbstractAsyncContextManager[None]
 
 
-@pytest.fixture(params=["locked", *(pytest.param(how, marks=pytest.mark.postgres) for how in ("crashed", "hung"))])
+@pytest.fixture(
+    params=["locked", "removed", *(pytest.param(how, marks=pytest.mark.postgres) for how in ("crashed", "hung"))]
+)
 def fault(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Fault]:
-    if request.param == "locked":
-        yield Fault(f"sqlite:///{tmp_path}/service.db", locked(tmp_path / "service.db"))
+    file = tmp_path / "service.db"
+    if request.param in ("locked", "removed"):
+        yield Fault(f"sqlite:///{file}", locked(file) if request.param == "locked" else removed(file))
         return
     server: PostgresServer = request.getfixturevalue("postgres")
     with server.new_database() as url:
@@ -55,6 +58,14 @@ async def locked(file: Path) -> AsyncIterator[None]:
         await asyncio.to_thread(other.execute, "BEGIN IMMEDIATE")  # waits for running transactions
         yield
         other.execute("ROLLBACK")
+
+
+@asynccontextmanager
+async def removed(file: Path) -> AsyncIterator[None]:
+    elsewhere = file.rename(file.with_suffix(".moved"))
+    yield
+    assert not file.exists()  # none was created in its place
+    elsewhere.rename(file)
 
 
 @asynccontextmanager
@@ -169,8 +180,9 @@ async def test_calls_without_a_deadline_end_at_the_timeout_of_a_hanging_database
     assert {error.code() for error in calls.failed} == {grpc.StatusCode.UNAVAILABLE}
 
 
-@pytest.mark.postgres
-@pytest.mark.parametrize("fault", ["crashed", "hung"], indirect=True)
+@pytest.mark.parametrize(
+    "fault", ["removed", *(pytest.param(how, marks=pytest.mark.postgres) for how in ("crashed", "hung"))], indirect=True
+)
 async def test_health_is_not_serving_exactly_during_an_outage(tiny_starter: Path, fault: Fault) -> None:
     async with running(tiny_starter, fault.url) as channel, load(channel) as calls:
         health: Any = health_pb2_grpc.HealthStub(channel)

@@ -471,3 +471,25 @@ def chain(error: BaseException | None) -> Iterator[str]:
     while error is not None:
         yield repr(error) + str(error) + repr(vars(error))
         error = error.__cause__ or error.__context__
+
+
+@sqlite_only
+@pytest.mark.parametrize("is_replaced", [False, True])
+async def test_a_file_that_was_removed_or_replaced_is_neither_read_nor_written(
+    empty: DatabaseConfig, is_replaced: bool
+) -> None:
+    await migrate(empty)
+    async with opened(empty) as database:
+        assert database.file is not None
+        await TagEdits(database).append(edit("before"))
+        kept = database.file.rename(database.file.with_name("kept.db"))
+        if is_replaced:
+            database.file.write_bytes(kept.read_bytes())
+        error = await refused(database, BackendUnavailableError, "removed or replaced")
+        assert "restore" in (error.hint or "")
+        with pytest.raises(BackendUnavailableError, match="removed or replaced"):
+            await TagEdits(database).last()
+        assert database.file.exists() == is_replaced
+        kept.replace(database.file)
+        await TagEdits(database).append(edit("after"))
+        assert await TagEdits(database).last() == 2
