@@ -25,6 +25,8 @@ async def draining(
             await drain.drain(drain_s)
         finally:
             # A client that just got a response may send its next call now. The drain interceptor answers it with
-            # UNAVAILABLE; a server that stops would cancel it.
+            # UNAVAILABLE; a server that stops would cancel it. The retry delay of that error is longer than this wait,
+            # so only clients that ignore it, and call at the very moment of the stop, are cancelled: gRPC has no way to
+            # refuse calls on open connections while it stops.
             await asyncio.sleep(LEAVE_S)
             await server.stop(LEAVE_S)

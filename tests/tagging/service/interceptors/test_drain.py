@@ -8,7 +8,9 @@ import grpc
 import pytest
 
 from tagging.errors import BackendUnavailableError
+from tagging.service.errors.status import pushback_ms, status_of
 from tagging.service.interceptors.drain import DrainInterceptor
+from tagging.service.shutdown import LEAVE_S
 
 pytestmark = pytest.mark.anyio
 
@@ -146,3 +148,13 @@ async def test_draining_without_running_calls_ends_at_once() -> None:
     closing = asyncio.create_task(DrainInterceptor("s.S").drain(60.0))
     await run_pending()
     assert closing.done()
+
+
+async def test_a_client_that_is_refused_is_asked_to_return_after_the_server_has_stopped() -> None:
+    interceptor = DrainInterceptor("s.S")
+    await interceptor.drain(0.0)
+    with pytest.raises(BackendUnavailableError) as raised:
+        await intercepted(interceptor, "/s.S/One", grpc.unary_unary_rpc_method_handler(lambda request, _: request))
+    delay_ms = pushback_ms(status_of(raised.value))
+    assert delay_ms is not None
+    assert delay_ms >= 2 * 1000 * LEAVE_S  # waits for so long before it stops, and while it does
