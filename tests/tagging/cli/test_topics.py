@@ -87,9 +87,9 @@ def test_fit_takes_the_tags_that_a_batch_wrote(text_bundle: Path, settings: Path
     assert "without parquet files" in error_lines(run(*args, "--predicted", tmp_path / "empty"))[0]
 
 
-@pytest.mark.parametrize("place", ["out", "features"])
+@pytest.mark.parametrize("full", ["out", "features"])
 def test_fit_on_a_full_disk_is_one_error_and_leaves_no_half_of_a_model(
-    place: str, pool_manifest: Path, text_bundle: Path, settings: Path, tmp_path: Path
+    full: str, pool_manifest: Path, text_bundle: Path, settings: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "tagged").mkdir()
     pq.write_table(
@@ -99,7 +99,7 @@ def test_fit_on_a_full_disk_is_one_error_and_leaves_no_half_of_a_model(
     args += ["--predicted", tmp_path / "tagged"]
     with tiny_disk(tmp_path / "disk", 1) as disk:
         for option in ("out", "features"):
-            args += [f"--{option}", (disk if option == place else tmp_path) / option]
+            args += [f"--{option}", (disk if option == full else tmp_path) / option]
         with filled(disk):
             assert "No space left" in error_lines(run(*args))[0]
         assert not any(path.is_file() for path in disk.rglob("*"))
