@@ -40,8 +40,7 @@ def grown(
 ) -> tuple[RecallParts, list[Row]]:
     """Return the parts grown to `growth.videos` labelled videos with new indexes, and a report on those indexes."""
     rng = np.random.default_rng(growth.seed)
-    real = len(parts.labelled.ids)
-    parents = np.r_[np.arange(real), rng.integers(0, real, max(0, growth.videos - real))]
+    parents = parents_of(len(parts.labelled.ids), growth.videos, rng)
     report: list[Row] = []
 
     def built(name: str, rows: Rows, queries: Sequence[Rows]) -> VectorIndex:
@@ -70,6 +69,11 @@ def grown(
             model = replace(model, tags=tags, texts=model.texts.tocsr()[parents])
         advance(1)
     return replace(parts, labelled=_grown_videos(parts.labelled, parents), views=views, recall_model=model), report
+
+
+def parents_of(real: int, videos: int, rng: np.random.Generator) -> Numbers:
+    """Return the parents of at least `real` videos: each real one its own, then drawn ones."""
+    return np.concatenate([np.arange(real), rng.integers(0, real, max(0, videos - real))])
 
 
 def _grown_rows(view: RowIndex, parents: Numbers, rng: np.random.Generator) -> tuple[Rows, Numbers]:

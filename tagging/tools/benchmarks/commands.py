@@ -245,6 +245,25 @@ def times_command(
     options.print_tables(recall_times(bundle, chosen, growth, store, progress()), form)
 
 
+@app.command("text-search")
+def text_search_command(
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE")],
+    manifest: Annotated[Path, typer.Option("--manifest", metavar="FILE", help="Videos to search neighbours of.")],
+    videos: Annotated[int, typer.Option("--videos", min=1, metavar="N", help="Use the first N videos.")] = 500,
+    grow_to: Annotated[
+        int, typer.Option("--grow-to", min=0, metavar="V", help="Grow the labelled videos to V (default: as they are).")
+    ] = 0,
+    seed: options.Seed = SEED,
+    form: options.Format = options.TableFormat.table,
+) -> None:
+    """Compare the search by n-grams with the sum of all postings: processor time and answers."""
+    from tagging.manifests.read import read_labelled
+    from tagging.tools.benchmarks.text_search import text_search_times
+
+    chosen = [row.video for row in islice(read_labelled([manifest], {}), videos)]
+    options.print_tables(text_search_times(bundle, chosen, grow_to, seed, progress()), form)
+
+
 @app.command("index-backends")
 def index_backends_command(
     embeddings: Annotated[Path, typer.Argument(metavar="EMBEDDINGS.npy", help="(n, D) unit rows of real embeddings.")],

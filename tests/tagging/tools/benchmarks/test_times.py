@@ -7,8 +7,10 @@ import pytest
 from tagging.bench.grown import Growth
 from tagging.config.recall import IndexConfig, NgramConfig, RecallFusionConfig, RecallModelConfig
 from tagging.config.root import Config
+from tagging.errors import VideotagError
 from tagging.progress import Silent
 from tagging.store.features import FeatureStore
+from tagging.tools.benchmarks.text_search import text_search_times
 from tagging.tools.benchmarks.times import recall_times
 from tagging.training.run import train
 from tagging.types import VideoRef
@@ -63,3 +65,12 @@ def test_a_grown_bundle_reports_the_recall_of_its_indexes(folder: Path) -> None:
         "similarity": None,
     }
     assert {row[""]: row["value"] for row in tables["all"]}["labelled videos"] == 800
+
+
+def test_the_search_by_ngrams_finds_what_the_sum_of_all_postings_finds(folder: Path) -> None:
+    tables = text_search_times(folder / "b", [*QUERIES, VideoRef("q", title="⁂")], 800, 7, Silent())
+    assert [row["search"] for row in tables["searches"]] == ["sum of all postings", "search"]
+    figures = {row[""]: row["value"] for row in tables["all"]}
+    assert (figures["labelled videos"], figures["queries"], figures["equal answers"]) == (800, 9, 9)
+    with pytest.raises(VideotagError, match="no video has a known n-gram"):
+        text_search_times(folder / "b", [VideoRef("q", title="⁂")], 0, 7, Silent())
