@@ -34,4 +34,4 @@ class TwoTowersManifest(DerivedManifest):
     interactions: SourceEntry
 
 
-TWO_TOWERS = Kind("a recommendation model", TwoTowersManifest, 2, "holdout", "videotag recommend train")
+TWO_TOWERS = Kind("a recommendation model", TwoTowersManifest, 3, "holdout", "videotag recommend train")

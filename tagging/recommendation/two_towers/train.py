@@ -28,12 +28,19 @@ def fit_towers(
 ) -> TwoTowers:
     """Train the towers by `train_on_sequences`; the same input and seed give the same weights.
 
+    Rows of encoders are standardised by the videos of the sequences.
     items: V videos by view; sizes: rows of the tables of their fields; sequences: U lists of video rows in order
     Raises NothingToLearnError for users without anything to learn from, and TrainingDivergedError.
     """
-    dims = {name: rows.shape[1] for name, rows in items.dense.items()}
+    learnt = items.only(np.unique(sequences.values))
+
+    def build() -> TwoTowers:
+        towers = TwoTowers(sizes, {name: rows.shape[1] for name, rows in items.dense.items()}, config)
+        towers.item.learn_scales(learnt.dense)
+        return towers
+
     return train_on_sequences(
-        lambda: TwoTowers(sizes, dims, config),
+        build,
         lambda model, step: step_loss(model, items, step, config),
         sequences,
         len(items),

@@ -51,6 +51,7 @@ def test_a_model_survives_writing_and_reading(trained: Path, tmp_path: Path) -> 
     again = read_model(tmp_path / "again", TWO_TOWERS.read(tmp_path / "again"))
     histories, videos = Ragged.of([[1, 2], [7]]), np.arange(VIDEOS)
     np.testing.assert_array_equal(again.model.scores(histories, videos), stored.model.scores(histories, videos))
+    assert again.model.towers.state_dict()["item.standardise.text.mean"].any()  # as learnt, not as built
 
 
 @pytest.mark.parametrize("name", [*FILES, "manifest.json"])

@@ -5,11 +5,12 @@ import pytest
 import torch
 
 from tagging.config.recommendation import Fusion
+from tagging.progress import Silent
 from tagging.ragged import Ragged
 from tagging.recommendation.items import Items, build_vocabulary
 from tagging.recommendation.steps import Step
 from tagging.recommendation.two_towers.towers import ItemTower, TwoTowers, UserTower
-from tagging.recommendation.two_towers.train import hide_ids, step_loss
+from tagging.recommendation.two_towers.train import fit_towers, hide_ids, step_loss
 from tests.support.watching import TINY, VIDEOS, catalog
 
 
@@ -74,3 +75,16 @@ def test_a_missing_view_changes_nothing(fusion: Fusion) -> None:
         other = tower({"id": field}, {"text": text + 1}, present)
     torch.testing.assert_close(other[0], rows[0])
     assert (other[1] - rows[1]).abs().max() > 1e-3
+
+
+def test_rows_of_encoders_are_standardised_by_the_videos_of_the_training() -> None:
+    generator = np.random.default_rng(3)
+    text = generator.normal(5, [0.1, 3.0], (60, 2)).astype(np.float32)
+    text[:10] = 0  # missing
+    text[40:] += 100  # of videos that no one watched
+    items = Items({}, {"text": text}, np.asarray(text.any(axis=1))[:, None])
+    sequences = Ragged.of([generator.permutation(np.arange(10, 40))[:5] for _ in range(30)])
+    learnt = text[np.unique(sequences.values)]
+    tower = fit_towers(items, sequences, {}, TINY.model_copy(update={"epochs": 0.1}), Silent()).item
+    found = tower.standardise["text"](torch.from_numpy(text)).numpy()
+    np.testing.assert_allclose(found, (text - learnt.mean(axis=0)) / learnt.std(axis=0), rtol=1e-3, atol=1e-3)
