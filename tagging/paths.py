@@ -23,6 +23,11 @@ def features() -> Path:
     return home() / "features"
 
 
+def converted() -> Path:
+    """Networks that were converted for OpenVINO; whatever is missing is converted again."""
+    return home() / "openvino"
+
+
 def database() -> Path:
     """The file of a service to which no other database was named."""
     return home() / "service" / "videotag.db"

@@ -14,6 +14,7 @@ from tagging.cli.console import Format, needs_extra, print_json, print_lines, pr
 from tagging.errors import InvalidSelectionError, InvalidVideoError
 
 if TYPE_CHECKING:
+    from tagging.config.encoders import RuntimeName
     from tagging.features.triton.endpoint import TritonTls
     from tagging.jobs.batch import Executor
     from tagging.jobs.job import Share
@@ -79,6 +80,7 @@ def command(
         str | None,
         typer.Option("--metrics", metavar="HOST:PORT", help="Serve Prometheus metrics here while it runs."),
     ] = None,
+    runtime: options.Runtime = None,
     triton: options.Triton = None,
     triton_ca: options.TritonCa = None,
     triton_certificate: options.TritonCertificate = None,
@@ -128,9 +130,9 @@ def command(
     )
     stages = StageJob.of(job, storage, about)
     starting = (
-        _on_this_machine(folder, stages, triton, tls)
+        _on_this_machine(folder, stages, runtime, triton, tls)
         if ray is None
-        else _on_ray(folder, stages, part, ray, encoders, taggers)
+        else _on_ray(folder, stages, runtime, part, ray, encoders, taggers)
     )
     with _observing(metrics) as observe, starting as executor:
         summary = run_batch(job, storage, executor, progress(), part, observe)
@@ -158,7 +160,7 @@ def _observing(metrics: str | None) -> "Iterator[Observe]":
 
 @contextmanager
 def _on_this_machine(
-    folder: Path, stages: "StageJob", triton: str | None, tls: "TritonTls | None"
+    folder: Path, stages: "StageJob", runtime: "RuntimeName | None", triton: str | None, tls: "TritonTls | None"
 ) -> "Iterator[Executor]":
     from tagging.features.triton.client import TritonClient
     from tagging.jobs.local import LocalExecutor
@@ -168,19 +170,25 @@ def _on_this_machine(
     seconds = StageSeconds()
     with (
         nullcontext() if triton is None else TritonClient(triton, tls) as client,
-        load_tagger(folder, seconds, triton=client) as tagger,
+        load_tagger(folder, seconds, triton=client, runtime=runtime) as tagger,
     ):
         yield LocalExecutor(tagger, stages, seconds)
 
 
 @contextmanager
 def _on_ray(
-    folder: Path, stages: "StageJob", part: "Share", address: str, encoders: int | None, taggers: int | None
+    folder: Path,
+    stages: "StageJob",
+    runtime: "RuntimeName | None",
+    part: "Share",
+    address: str,
+    encoders: int | None,
+    taggers: int | None,
 ) -> "Iterator[Executor]":
     with needs_extra("ray"):
         from tagging.jobs.ray_executor import RayExecutor, cluster
     with cluster(address, encoders, taggers, part) as plan:
-        yield RayExecutor(folder, stages, plan, part)
+        yield RayExecutor(folder, stages, plan, part, runtime)
 
 
 def _print_summary(summary: "BatchSummary") -> None:

@@ -1,7 +1,7 @@
 """Command-line options that several commands share."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -50,6 +50,14 @@ Precision = Annotated[
         metavar="P",
         help="Target precision: answer only tags above the confidence that guarantees this share of correct tags, "
         "for uploaders like those trained on; no tags if none does.",
+    ),
+]
+Runtime = Annotated[
+    Literal["torch", "openvino"] | None,
+    typer.Option(
+        "--runtime",
+        help="Library that runs the encoders' networks in this process, for the same vectors; openvino is faster on a "
+        "CPU and needs the extra openvino (default: the bundle's setting).",
     ),
 ]
 Triton = Annotated[

@@ -31,6 +31,7 @@ def command(
         str | None,
         typer.Option("--listen", metavar="ADDRESS", help="HOST:PORT or unix:/PATH (default: 127.0.0.1:50051)."),
     ] = None,
+    runtime: options.Runtime = None,
     triton: options.Triton = None,
     config: Annotated[
         Path | None, typer.Option("--config", metavar="FILE", help="TOML file with the service's settings.")
@@ -52,6 +53,8 @@ def command(
     settings = read_service_config(config)
     if listen is not None:
         settings = settings.model_copy(update={"listen": listening_at(settings.listen, listen)})
+    if runtime is not None:
+        settings = settings.model_copy(update={"runtime": runtime})
     if triton is not None:
         try:
             Endpoint.of(triton, settings.triton_tls)

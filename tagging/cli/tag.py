@@ -28,6 +28,7 @@ def command(
     ] = None,
     max_tags: options.MaxTags = None,
     precision: options.Precision = None,
+    runtime: options.Runtime = None,
     output: options.Output = Format.table,
 ) -> None:
     """Tag one video and show the evidence for each tag.
@@ -45,7 +46,7 @@ def command(
     from tagging.store.labelled_log import read_labelled_log
 
     reads_media = reference.uri is not None or labelled is not None  # the log may hold rows of frames and sound
-    with load_tagger(bundle or paths.default_bundle(), reads_media=reads_media) as tagger:
+    with load_tagger(bundle or paths.default_bundle(), reads_media=reads_media, runtime=runtime) as tagger:
         if labelled is not None:
             apply_updates(
                 tagger.models.recall_stage, read_labelled_log(labelled), tagger.models.encoders.fingerprints()

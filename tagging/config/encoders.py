@@ -6,10 +6,11 @@ values.
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, ValidationError, model_validator
 
-from tagging.config.base import Branch
+from tagging.config.base import Branch, first_fault
 from tagging.config.readers import PpOcrConfig, WhisperConfig
+from tagging.errors import InvalidConfigError
 
 
 class SentenceTransformersConfig(Branch):
@@ -100,6 +101,9 @@ VisionConfig = Annotated[
 ]
 
 
+RuntimeName = Literal["torch", "openvino"]
+
+
 AudioConfig = Annotated[VggishConfig | TrainedAudioConfig | SoundStatisticsConfig, Field(discriminator="backend")]
 
 
@@ -110,11 +114,36 @@ class EncodersConfig(Branch):
     """
 
     device: Literal["auto", "cpu", "cuda"] = "auto"  # auto: a GPU if torch finds one
+    # openvino (extra `openvino`) runs the networks of frames and sound, and PP-OCR, on the CPU, and with bf16 that of
+    # texts. Statistics have no network, and Whisper is no network of it: they are as before.
+    runtime: RuntimeName = "torch"
+    # Of the networks that OpenVINO runs; torch has f32. auto: a bundle states what its training chose, bf16 on a
+    # processor with AMX and f32 on any other.
+    precision: Literal["auto", "f32", "bf16"] = "auto"
     text: TextConfig | None
     vision: VisionConfig | None = None
     audio: AudioConfig | None = None
     speech: WhisperConfig | None = None
     screen: PpOcrConfig | None = None
+
+    @model_validator(mode="after")
+    def _runs(self) -> Self:
+        if self.runtime == "openvino" and self.device == "cuda":
+            raise ValueError("runtime openvino uses the CPU: set device to auto or cpu, or runtime to torch")
+        if self.runtime == "torch" and self.precision == "bf16":
+            raise ValueError("precision bf16 needs runtime openvino")
+        return self
+
+    def on(self, runtime: RuntimeName) -> Self:
+        """Return the configuration of a bundle with another runtime, for the same vectors.
+
+        Raises InvalidConfigError if the runtime has another precision, or not the device.
+        """
+        precision = "f32" if self.runtime == "torch" else self.precision
+        try:
+            return self.model_validate({**self.model_dump(), "runtime": runtime, "precision": precision})
+        except ValidationError as error:
+            raise InvalidConfigError(f"runtime {runtime}: {first_fault(error)}") from error
 
     def of_text(self) -> Self:
         """Return the configuration without the encoders and readers of frames and sound."""

@@ -69,7 +69,7 @@ class E5Encoder:
             {"weights": file},
         )
         self.texts = E5Texts(stored.pieces, self.dim, self.max_tokens, self.fingerprint)
-        self._batch_size = batch_size
+        self.batch_size = batch_size
         self._device = device
 
     def token_counts(self, texts: Sequence[str]) -> NDArray[np.int64]:
@@ -81,8 +81,8 @@ class E5Encoder:
         tokens = self.texts.tokens(texts)
         rows = np.empty((len(texts), self.dim), np.float32)
         order = np.argsort([len(numbers) for numbers in tokens], kind="stable")
-        for start in range(0, len(texts), self._batch_size):
-            batch = order[start : start + self._batch_size]
+        for start in range(0, len(texts), self.batch_size):
+            batch = order[start : start + self.batch_size]
             rows[batch] = self._means([tokens[index] for index in batch])
         return rows
 

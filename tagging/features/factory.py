@@ -12,6 +12,7 @@ from tagging.config.encoders import (
     HashedTextConfig,
     MultilingualE5Config,
     OpenClipConfig,
+    RuntimeName,
     SentenceTransformersConfig,
     SoundStatisticsConfig,
     TextConfig,
@@ -21,8 +22,10 @@ from tagging.config.encoders import (
     VisionConfig,
 )
 from tagging.config.readers import PpOcrConfig, WhisperConfig
+from tagging.errors import InvalidConfigError
 from tagging.features.base import FrameEncoder, ScreenReader, SoundEncoder, SpeechReader, TextEncoder
 from tagging.features.listing import locate_weights
+from tagging.features.openvino.package import require_openvino, settled_precision
 from tagging.features.reader_weights import missing_readers, pp_ocr_files, whisper_files
 from tagging.features.weights import (
     clip_source,
@@ -35,9 +38,10 @@ from tagging.features.weights import (
 from tagging.types import MODALITIES, PASSAGE_SOURCES, Modality, PassageSource
 
 if TYPE_CHECKING:
+    from tagging.features.networks.base import Runtime
     from tagging.features.triton.client import TritonClient
 
-# Encoders that torch may run on a GPU.
+# Encoders with a network, which a GPU, OpenVINO or Triton may run.
 NETWORKS = (
     SentenceTransformersConfig,
     MultilingualE5Config,
@@ -84,29 +88,49 @@ class Encoders:
 def load_encoders(config: EncodersConfig, triton: "TritonClient | None" = None) -> Encoders:
     """Find all weights, then import the libraries and load. A reader without its packages is listed as missing.
 
-    triton: runs the networks of the encoders; None: this process does. Their files are needed either way: the CPU part
-    and the fingerprint come from them.
+    triton: runs the networks of the encoders; None: the configured runtime does. Their files are needed either way: the
+    CPU part and the fingerprint come from them.
     Raises MissingWeightsError or MissingPackageError before anything heavy is imported, InvalidConfigError for a
-    device that is not available, ArtifactMismatchError for files that do not hold the configured model, and what
-    TritonModel.find raises.
+    device or precision that is not available, ArtifactMismatchError for files that do not hold the configured model,
+    and what the runtime raises.
     """
     check_weights(config)
     missing = missing_readers(config)
+    runtime = _runtime(config, triton)
     device = _device(config)
-    networks_at = device if triton is None else "cpu"
+    networks_at = device if runtime is None else "cpu"
     encoders = Encoders(
         text=_text(config.text, networks_at),
         frames=_frames(config.vision, networks_at),
         audio=_audio(config.audio, networks_at),
         speech=None if "speech" in missing else _speech(config.speech, device),
-        screen=None if "screen" in missing else _screen(config.screen),
+        screen=None if "screen" in missing else _screen(config.screen, config.runtime),
         missing=missing,
     )
-    return encoders if triton is None else _on_triton(encoders, config, triton)
+    return encoders if runtime is None else _on(runtime, encoders, config)
 
 
-def _on_triton(encoders: Encoders, config: EncodersConfig, client: "TritonClient") -> Encoders:
-    from tagging.features.triton.placement import frames_on_triton, sound_on_triton, text_on_triton
+def _runtime(config: EncodersConfig, triton: "TritonClient | None") -> "Runtime | None":
+    """Return what runs the networks; None: torch in this process."""
+    precision = settled_precision(config).precision
+    if triton is not None:
+        if precision == "bf16":
+            raise InvalidConfigError(
+                "encoders.precision is bf16, and the networks on Triton have f32",
+                "leave Triton out, or train with precision f32",
+            )
+        from tagging.features.triton.runtime import TritonRuntime
+
+        return TritonRuntime(triton)
+    if config.runtime == "torch":
+        return None
+    from tagging.features.openvino.runtime import OpenVinoRuntime
+
+    return OpenVinoRuntime("bf16" if precision == "bf16" else "f32")
+
+
+def _on(runtime: "Runtime", encoders: Encoders, config: EncodersConfig) -> Encoders:
+    from tagging.features.networks.placement import frames_on, sound_on, text_on
 
     text: Any
     frames: Any
@@ -114,14 +138,15 @@ def _on_triton(encoders: Encoders, config: EncodersConfig, client: "TritonClient
     text, frames, audio = encoders.text, encoders.frames, encoders.audio
     return replace(
         encoders,
-        text=text_on_triton(text, client) if isinstance(config.text, NETWORKS) else text,
-        frames=frames_on_triton(frames, client) if isinstance(config.vision, NETWORKS) else frames,
-        audio=sound_on_triton(audio, client) if isinstance(config.audio, NETWORKS) else audio,
+        text=text_on(runtime, text) if runtime.runs_texts and isinstance(config.text, NETWORKS) else text,
+        frames=frames_on(runtime, frames) if isinstance(config.vision, NETWORKS) else frames,
+        audio=sound_on(runtime, audio) if isinstance(config.audio, NETWORKS) else audio,
     )
 
 
 def check_weights(config: EncodersConfig) -> None:
     """Raise MissingWeightsError or MissingPackageError for the first encoder that cannot be loaded; loads nothing."""
+    require_openvino(config)
     for encoder in (config.text, config.vision, config.audio):
         locate_weights(encoder)
     missing_readers(config)
@@ -187,12 +212,16 @@ def _speech(config: WhisperConfig | None, device: str) -> SpeechReader | None:
     return WhisperReader(whisper_files(config), config, device)
 
 
-def _screen(config: PpOcrConfig | None) -> ScreenReader | None:
+def _screen(config: PpOcrConfig | None, runtime: RuntimeName) -> ScreenReader | None:
     if config is None:
         return None
     from tagging.features.screen_text import PpOcrReader
 
-    return PpOcrReader(pp_ocr_files(config), config)
+    if runtime == "torch":
+        return PpOcrReader(pp_ocr_files(config), config)
+    from tagging.features.openvino.pp_ocr import OpenVinoSession
+
+    return PpOcrReader(pp_ocr_files(config), config, OpenVinoSession)
 
 
 def _device(config: EncodersConfig) -> str:

@@ -1,10 +1,12 @@
-"""Optical character recognition of text on the screen: PP-OCR (Li et al. 2022) through RapidOCR and ONNX Runtime.
+"""Optical character recognition of text on the screen: PP-OCR (Li et al. 2022) through RapidOCR.
+
+ONNX Runtime or OpenVINO runs the models.
 
 A few frames are read, and of frames that look the same only one: titles stay for seconds, and a frame costs more than
 all other encoders of a video together.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from difflib import SequenceMatcher
 from importlib.metadata import version
@@ -33,12 +35,20 @@ SAME_PICTURE = 12.0  # of 255: largest difference of grey of a cell; a mean woul
 THUMBNAIL_PX = 32
 SAME_TEXT = 0.8  # share of the signs of two lines that are equal and in order
 
+Session = Callable[[NDArray[Any]], NDArray[np.float32]]  # a model: (B, 3, H, W) -> its output
+
 
 class PpOcrReader:
     """Reads the lines of text on some of the frames, in scripts that the recogniser has signs for."""
 
-    def __init__(self, files: Mapping[str, Path], config: PpOcrConfig) -> None:
-        """Load the models. files: det.onnx and rec.onnx. Raises ArtifactMismatchError if they are no such models."""
+    def __init__(
+        self, files: Mapping[str, Path], config: PpOcrConfig, session: Callable[[Path, int], Session] | None = None
+    ) -> None:
+        """Load the models. Raises ArtifactMismatchError if they are no such models.
+
+        files: det.onnx and rec.onnx
+        session: loads a model to be run with some threads; None: ONNX Runtime
+        """
         gates = [LEAST_SCORE, LEAST_SCORE_SHORT, SAME_PICTURE, SAME_TEXT]
         settings = {"frames": config.frames, "max_side_px": config.max_side_px, "gates": gates}
         self.fingerprint = fingerprint("pp-ocr", {**settings, "library": version("rapidocr")}, files)
@@ -46,9 +56,13 @@ class PpOcrReader:
         blank = np.full((48, 320, 3), 255, np.uint8)
         try:
             _check_signs(files["rec.onnx"])
-            self._ocr = RapidOCR(params=_parameters(files, config.max_side_px, config.threads or 1))
+            threads = config.threads or 1
+            self._ocr = RapidOCR(params=_parameters(files, config.max_side_px, threads))
             self._ocr(blank, use_det=False)  # it loads each model when it first needs it
             self._ocr(blank, use_det=True)
+            if session is not None:
+                self._ocr.text_det.session = session(files["det.onnx"], threads)
+                self._ocr.text_rec.session = session(files["rec.onnx"], threads)
         except Exception as error:  # of ONNX Runtime or RapidOCR
             raise ArtifactMismatchError(
                 f"{files['det.onnx'].parent} has no PP-OCR models that RapidOCR can load: {shown(str(error))}",

@@ -91,7 +91,7 @@ class SentenceTransformerEncoder:
         # Model card and model refer to each other, so that both would stay in
         # memory until a garbage collection, which is rare in a large process. Only trainers read the card.
         model.model_card_data.model = None
-        self._batch_size = batch_size
+        self.batch_size = batch_size
         self._encoding = threading.Lock()  # for the model's own tokenizer
         prompt = model.prompts.get(model.default_prompt_name or "") or ""
         # A copy: a fast tokenizer stores its truncation as state, which the model depends on.
@@ -110,8 +110,8 @@ class SentenceTransformerEncoder:
         """
         rows = np.empty((len(texts), self.dim), np.float32)
         order = np.argsort(self.token_counts(texts), kind="stable")
-        for start in range(0, len(texts), self._batch_size):
-            batch = order[start : start + self._batch_size]
+        for start in range(0, len(texts), self.batch_size):
+            batch = order[start : start + self.batch_size]
             with self._encoding:
                 rows[batch] = self.model.encode(
                     [plain(texts[i]) for i in batch],

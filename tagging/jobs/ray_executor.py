@@ -32,6 +32,7 @@ import ray.data
 from ray.data import ActorPoolStrategy, DataContext
 
 from tagging.bundle.manifest import BUNDLE
+from tagging.config.encoders import RuntimeName
 from tagging.errors import BackendUnavailableError, VideotagError
 from tagging.features.factory import load_encoders
 from tagging.files.storage import Storage
@@ -54,8 +55,11 @@ SHARD = pa.schema([("shard", pa.int64()), ("value", pa.large_binary())])  # of t
 class RayExecutor:
     name = "ray"
 
-    def __init__(self, bundle: Path, job: StageJob, plan: Plan, share: Share = WHOLE) -> None:
-        """bundle: its folder, which every node can read"""
+    def __init__(
+        self, bundle: Path, job: StageJob, plan: Plan, share: Share = WHOLE, runtime: RuntimeName | None = None
+    ) -> None:
+        """bundle: its folder, which every node can read; runtime: as load_tagger's"""
+        self._runtime = runtime
         self._bundle = str(bundle.resolve())
         self._job = job
         self._plan = plan
@@ -95,7 +99,7 @@ class RayExecutor:
             )
             .map_batches(
                 _Encoder,
-                fn_constructor_args=(self._bundle,),
+                fn_constructor_args=(self._bundle, self._runtime),
                 batch_size=1,
                 batch_format="pyarrow",
                 num_cpus=1,
@@ -104,7 +108,7 @@ class RayExecutor:
             )
             .map_batches(
                 _Tagger,
-                fn_constructor_args=(self._bundle, self._job),
+                fn_constructor_args=(self._bundle, self._job, self._runtime),
                 batch_size=1,
                 batch_format="pyarrow",
                 num_cpus=1,
@@ -176,9 +180,10 @@ def _decode(table: pa.Table, job: StageJob, work_folder: str) -> pa.Table:
 class _Encoder:
     """An actor with the bundle's encoders."""
 
-    def __init__(self, bundle: str) -> None:
+    def __init__(self, bundle: str, runtime: RuntimeName | None) -> None:
         self._seconds = StageSeconds()
-        self._encoders = load_encoders(BUNDLE.read(Path(bundle)).config.encoders)
+        configured = BUNDLE.read(Path(bundle)).config.encoders
+        self._encoders = load_encoders(configured if runtime is None else configured.on(runtime))
 
     def __call__(self, table: pa.Table) -> pa.Table:
         number, (work, read, seconds) = _value(table)
@@ -189,9 +194,9 @@ class _Encoder:
 class _Tagger:
     """An actor with the bundle's recall, ranker and text encoder, which new tags are read by."""
 
-    def __init__(self, bundle: str, job: StageJob) -> None:
+    def __init__(self, bundle: str, job: StageJob, runtime: RuntimeName | None) -> None:
         self._seconds = StageSeconds()
-        self._tagger = load_tagger(Path(bundle), self._seconds, reads_media=False)
+        self._tagger = load_tagger(Path(bundle), self._seconds, reads_media=False, runtime=runtime)
         self._job = job
 
     def __call__(self, table: pa.Table) -> pa.Table:

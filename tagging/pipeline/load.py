@@ -12,6 +12,7 @@ from rank.recall_probability import RecallProbabilityRanker
 from tagging import paths
 from tagging.bundle.manifest import BUNDLE, BundleManifest, EncoderEntry
 from tagging.bundle.sealed import artifact_errors
+from tagging.config.encoders import RuntimeName
 from tagging.errors import ArtifactMismatchError
 from tagging.features.factory import Encoders, load_encoders
 from tagging.media.pool import DecodePool
@@ -35,6 +36,7 @@ def load_tagger(
     *,
     reads_media: bool = True,
     triton: "TritonClient | None" = None,
+    runtime: RuntimeName | None = None,
 ) -> Tagger:
     """Load a bundle for tagging and check it against its manifest.
 
@@ -42,13 +44,15 @@ def load_tagger(
     stages: times the stages of each batch
     reads_media: False, for texts alone, loads neither the encoders nor the readers of frames and sound
     triton: runs the networks of the encoders, and the towers of recall and of the ranker; None: this process does
+    runtime: of the encoders; None: the bundle's
     Raises ArtifactError for a bundle that is missing, damaged, of another format or made with other encoders, and
-    MissingWeightsError if one of its encoders is not on this machine. With `triton`, also ArtifactMismatchError if it
-    does not hold the models of the bundle, BackendUnavailableError if it is away.
+    MissingWeightsError if one of its encoders is not on this machine, InvalidConfigError for a runtime without the
+    bundle's precision, MissingPackageError for one that is not installed. With `triton`, also ArtifactMismatchError if
+    it does not hold the models of the bundle, BackendUnavailableError if it is away.
     """
     folder = paths.default_bundle() if folder is None else folder
     manifest = BUNDLE.read(folder)
-    configured = manifest.config.encoders
+    configured = manifest.config.encoders if runtime is None else manifest.config.encoders.on(runtime)
     encoders = load_encoders(configured if reads_media else configured.of_text(), triton)
     check_encoders(manifest, encoders)
     try:

@@ -18,10 +18,10 @@ from rank.padding import Padded
 from rank.towers import TagInput, VideoInput
 from recall.tower import Tower
 from tagging.bundle.manifest import RANK_WEIGHTS, RECALL_WEIGHTS, BundleManifest
+from tagging.features.networks.contract import rank_tags_model, rank_video_model, recall_video_model
 from tagging.features.triton.client import TritonClient
-from tagging.features.triton.contract import rank_tags_model, rank_video_model, recall_video_model
-from tagging.features.triton.encoders import models_of
 from tagging.features.triton.model import TritonModel
+from tagging.features.triton.runtime import models_of
 from tagging.pipeline.models import PipelineModels
 from tagging.pipeline.recall_stage import RecallStage
 

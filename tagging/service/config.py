@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from tagging.config.base import Branch, Share, first_fault
+from tagging.config.encoders import RuntimeName
 from tagging.errors import InvalidConfigError
 from tagging.features.triton.endpoint import TritonTls
 from tagging.store.database.config import DatabaseConfig
@@ -256,6 +257,7 @@ class ServiceConfig(Branch):
     follow_s: PositiveFloat = 0.5  # interval of reading what other processes wrote to the database
     drain_s: PositiveFloat = 30.0  # for running calls at shutdown
     shadow_waiting: PositiveInt = 32  # queue of the shadow bundle; further videos are dropped and counted
+    runtime: RuntimeName | None = None  # of the encoders' networks in this process; None: each bundle's
     # grpc://HOST:PORT of a Triton Inference Server that runs the bundle's networks, or grpcs:// with `triton_tls`;
     # None: this process runs them.
     triton: TritonUrl | None = None

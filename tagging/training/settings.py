@@ -7,6 +7,7 @@ from rank.distributed import Hardware
 from tagging.config.rank import RankerConfig
 from tagging.config.root import Config
 from tagging.features.factory import Encoders, check_weights
+from tagging.features.openvino.package import settled_precision
 from tagging.features.weights import bert_folder
 from tagging.training.name_sources import without_foreign_sources
 
@@ -37,10 +38,11 @@ def check_requirements(config: Config, checkpoint: Path | None) -> Hardware | No
 def settle_config(config: Config, hardware: Hardware | None, encoders: Encoders) -> Config:
     """Return the configuration that is trained with and stored in the bundle.
 
-    Name sources that were fitted for other encoders are left out, and the ranker's processes and precision become those
-    of the hardware, so that a bundle states how it was trained.
+    Name sources that were fitted for other encoders are left out, and the precision of the encoders, and the ranker's
+    precision and processes, become those of the hardware, so that a bundle states how it was trained.
     """
     settled = without_foreign_sources(config, encoders)
+    settled = settled.model_copy(update={"encoders": settled_precision(settled.encoders)})
     ranker = settled.rank.ranker
     if hardware is None or ranker is None:
         return settled

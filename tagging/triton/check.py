@@ -8,10 +8,11 @@ from statistics import median
 from typing import Any
 
 from tagging.errors import ArtifactMismatchError, BackendUnavailableError
+from tagging.features.networks.base import Arrays
+from tagging.features.networks.graph import largest_difference
 from tagging.features.triton.client import HANDSHAKE_S
 from tagging.features.triton.connection import Connection
 from tagging.features.triton.endpoint import CERTIFICATE_HINT, Endpoint
-from tagging.triton.graph_files import Arrays, largest_difference
 from tagging.triton.repository import SAMPLES, ModelEntry, read_manifest, read_samples
 
 REPEATS = 10

@@ -19,11 +19,12 @@ from tagging.bundle.manifest import BUNDLE, RANK_WEIGHTS, RECALL_WEIGHTS, Bundle
 from tagging.bundle.sealed import artifact_errors
 from tagging.errors import InvalidConfigError, OutputExistsError, OutputUnwritableError
 from tagging.features.factory import Encoders, load_encoders
+from tagging.features.networks.graph import Graph
 from tagging.files.atomic import partial_folder, require_folder
 from tagging.pipeline.load import check_encoders
 from tagging.progress import Progress
 from tagging.triton.encoder_graphs import encoder_graphs, recall_video_graph
-from tagging.triton.graph_files import OPSET, Graph, check_packages, difference_of, write_graph
+from tagging.triton.graph_files import OPSET, check_packages, difference_of, write_graph
 from tagging.triton.model_config import BACKEND_FILE, CPU_FILE, GPU_FILE, GRAPH_FILE, cpu_config, gpu_config, printed
 from tagging.triton.rank_graphs import rank_graphs
 from tagging.triton.repository import (
@@ -88,7 +89,8 @@ def export_bundle(bundle: Path, repository: Path, progress: Progress) -> list[Ex
 
 def _encoders(manifest: BundleManifest) -> Encoders:
     """Return the in-process encoders of a bundle, without its readers."""
-    config = manifest.config.encoders.model_copy(update={"speech": None, "screen": None, "device": "cpu"})
+    networks = manifest.config.encoders.on("torch")
+    config = networks.model_copy(update={"speech": None, "screen": None, "device": "cpu"})
     encoders = load_encoders(config)
     check_encoders(manifest, encoders)
     return encoders

@@ -1,37 +1,21 @@
 """ONNX files: exporting a graph with torch, and checking the file against the in-process model with ONNX Runtime."""
 
 import logging
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from inspect import CO_VARARGS
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
-from tagging.errors import ArtifactMismatchError, MissingPackageError
-from tagging.features.triton.contract import ANY, ModelSpec, Tensor
+from tagging.errors import MissingPackageError
+from tagging.features.networks.base import Arrays
+from tagging.features.networks.contract import ANY
+from tagging.features.networks.graph import Graph, converting, largest_difference
 
 OPSET = 18  # the oldest that torch's exporter writes without converting, so that older runtimes read the files
-TOLERANCE = 1e-4  # largest difference from the in-process model
-
-Arrays = Mapping[str, NDArray[Any]]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Graph:
-    """One model to export, and what the in-process model computes for a few inputs."""
-
-    spec: ModelSpec
-    module: nn.Module
-    fingerprint: str
-    inputs: Arrays
-    outputs: Arrays
 
 
 def check_packages() -> None:
@@ -91,42 +75,14 @@ def run_graph(path: Path, inputs: Arrays) -> dict[str, NDArray[np.float32]]:
     return dict(zip(names, session.run(names, dict(inputs)), strict=True))
 
 
-def largest_difference(spec: ModelSpec, want: Arrays, got: Arrays, where: str) -> float:
-    """Return the largest absolute difference of outputs. Raises ArtifactMismatchError above TOLERANCE.
-
-    where: what computed `got`, for the error
-    """
-    return max(
-        _difference(spec.name, tensor, want[tensor.name], got.get(tensor.name), where) for tensor in spec.outputs
-    )
-
-
-def _difference(model: str, tensor: Tensor, want: NDArray[Any], got: NDArray[Any] | None, where: str) -> float:
-    if got is None or got.shape != want.shape:
-        shape = None if got is None else got.shape
-        raise ArtifactMismatchError(f"{model} by {where}: {tensor.name} has shape {shape}, expected {want.shape}")
-    difference = float(np.abs(got - want).max())
-    if not difference <= TOLERANCE:
-        raise ArtifactMismatchError(
-            f"{model} by {where}: {tensor.name} differs by {difference:.2g} from the in-process model, "
-            f"more than {TOLERANCE}",
-            "export the bundle again; if it fails again, the versions of torch and ONNX Runtime do not work together",
-        )
-    return difference
-
-
 @contextmanager
 def _exporting() -> Iterator[None]:
-    """Silence the exporter's progress and warnings, and spare it fused layers, which it cannot export."""
-    fused = torch.backends.mha.get_fastpath_enabled()
+    """Silence the exporter's progress and warnings, too."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
-    torch.backends.mha.set_fastpath_enabled(False)
     logger.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with converting():
             yield
     finally:
         logger.setLevel(level)
-        torch.backends.mha.set_fastpath_enabled(fused)

@@ -10,8 +10,8 @@ deadlines are the caller's. Shapes of a warm-up are those that callers send.
 from collections.abc import Mapping
 from typing import Any
 
-from tagging.features.triton import contract
-from tagging.features.triton.contract import ANY, TOKENS_MULTIPLE, ModelSpec, Tensor
+from tagging.features.networks import contract
+from tagging.features.networks.contract import ANY, TOKENS_MULTIPLE, ModelSpec, Tensor
 
 ModelConfig = Any  # a message of tritonclient, which states no types
 

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from rank.padding import Padded
 from rank.towers import TagInput, Towers, VideoInput
 from tagging.config.random_streams import Stream
-from tagging.features.triton import contract
-from tagging.triton.graph_files import Arrays, Graph
+from tagging.features.networks import contract
+from tagging.features.networks.base import Arrays
+from tagging.features.networks.graph import Graph
 from tagging.triton.graphs import RankTagsGraph, RankVideoGraph
 
 LENGTHS = (5, 3, 2, 0)  # tokens of the rows of a sample

@@ -23,8 +23,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tagging.bundle.sealed import file_sha256
 from tagging.errors import ArtifactCorruptError, ArtifactNotFoundError, InvalidConfigError
-from tagging.features.triton.contract import ModelSpec
-from tagging.triton.graph_files import Arrays
+from tagging.features.networks.base import Arrays
+from tagging.features.networks.contract import ModelSpec
 
 MANIFEST = "manifest.json"
 SAMPLES = "samples.npz"

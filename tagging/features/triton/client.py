@@ -29,6 +29,7 @@ from tagging.errors import (
     BackendUnavailableError,
     DeadlineExceededError,
 )
+from tagging.features.networks.base import Arrays
 from tagging.features.triton.availability import Availability
 from tagging.features.triton.connection import Connection
 from tagging.features.triton.endpoint import CERTIFICATE_HINT, Endpoint, TritonTls
@@ -47,7 +48,6 @@ _DEAD_STUB = re.compile(r"[Ss]tub process .* is not healthy")
 
 T = TypeVar("T")
 
-Arrays = Mapping[str, NDArray[Any]]
 Outputs = Mapping[str, NDArray[np.float32] | None]  # by tensor name; None: the model has not returned it
 
 

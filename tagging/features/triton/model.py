@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagging.errors import ArtifactMismatchError, VideotagError
-from tagging.features.triton.client import Arrays, Outputs, Request, TritonClient
+from tagging.features.networks.base import Arrays
+from tagging.features.networks.contract import ANY, TOKENS_MULTIPLE, ModelSpec, Tensor, versions_by_fingerprint
+from tagging.features.triton.client import Outputs, Request, TritonClient
 from tagging.features.triton.connection import MESSAGE_BYTES
-from tagging.features.triton.contract import ANY, TOKENS_MULTIPLE, ModelSpec, Tensor, versions_by_fingerprint
 
 # A video with an hour of sound has 2 MB of tokens, and all rows of a batch are padded to it.
 REQUEST_BYTES = MESSAGE_BYTES // 2
@@ -48,6 +49,11 @@ class TritonModel:
         model = cls(client, spec, str(version))
         model.rows(model.example())  # a version may be stated and not loaded
         return model
+
+    @property
+    def batch_size(self) -> int:
+        """Rows of one request."""
+        return self.spec.max_rows
 
     def example(self) -> Arrays:
         """The inputs of one row, for a probe."""
@@ -101,7 +107,7 @@ class TritonModel:
     def _split(self, batch: Arrays) -> list[Arrays]:
         count = len(next(iter(batch.values())))
         row_bytes = sum(values.nbytes for values in batch.values()) // max(1, count)
-        limit = min(self.spec.max_rows, max(1, REQUEST_BYTES // max(1, row_bytes)))
+        limit = min(self.batch_size, max(1, REQUEST_BYTES // max(1, row_bytes)))
         return [
             {name: values[start : start + limit] for name, values in batch.items()} for start in range(0, count, limit)
         ]

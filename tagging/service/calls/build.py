@@ -61,7 +61,12 @@ async def build_calls(
         model = ModelThreads()
         stack.push_async_callback(model.close)
         bundles = BundleRegistry(
-            config.bundles, model.edit, logs, clock, telemetry.stages, partial(load_tagger, triton=triton)
+            config.bundles,
+            model.edit,
+            logs,
+            clock,
+            telemetry.stages,
+            partial(load_tagger, triton=triton, runtime=config.runtime),
         )
         stack.push_async_callback(bundles.close)
         await bundles.start(bundle)

@@ -21,11 +21,11 @@ from tagging.errors import (
     OutputExistsError,
     OutputUnwritableError,
 )
-from tagging.features.triton.contract import text_model
+from tagging.features.networks.contract import text_model
+from tagging.features.networks.graph import Graph
 from tagging.progress import Silent
 from tagging.triton import export
 from tagging.triton.export import export_bundle
-from tagging.triton.graph_files import Graph
 from tagging.triton.repository import ModelEntry, VersionEntry, read_manifest, read_samples, version_of
 from tests.support.cli import run
 from tests.support.disks import filled, tiny_disk

@@ -19,13 +19,15 @@ from tagging.config.rank import TowersConfig
 from tagging.errors import ArtifactMismatchError
 from tagging.features.e5_file import read_e5
 from tagging.features.factory import Encoders
+from tagging.features.networks.base import Arrays
+from tagging.features.networks.encoders import padded
+from tagging.features.networks.graph import Graph
 from tagging.features.text import SentenceTransformerEncoder
-from tagging.features.triton.encoders import padded
 from tagging.features.vision import OpenClipEncoder
 from tagging.features.weights import ClipSource
 from tagging.ragged import Tokens
 from tagging.triton.encoder_graphs import encoder_graphs, recall_video_graph
-from tagging.triton.graph_files import Arrays, Graph, difference_of, run_graph, write_graph
+from tagging.triton.graph_files import difference_of, run_graph, write_graph
 from tagging.triton.rank_graphs import rank_graphs
 from tagging.types import AnyModality, Frames, VideoEmbeddings
 from tests.support.tiny_e5 import tiny_e5

@@ -4,8 +4,8 @@ import pytest
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
-from tagging.features.triton import contract
-from tagging.features.triton.contract import ModelSpec
+from tagging.features.networks import contract
+from tagging.features.networks.contract import ModelSpec
 from tagging.triton.model_config import cpu_config, gpu_config, printed
 
 SPECS = [

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from tagging import concurrency
 from tagging.errors import BackendUnavailableError, InvalidConfigError, VideotagError
+from tagging.features.networks.contract import text_model
+from tagging.features.networks.encoders import padded
 from tagging.features.triton.client import TritonClient
-from tagging.features.triton.contract import text_model
-from tagging.features.triton.encoders import padded
 from tagging.features.triton.endpoint import Endpoint, TritonTls
 from tagging.features.triton.model import TritonModel
 from tests.support.kserve import ADDRESS, DIM, FINGERPRINT, serving

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tagging.features.triton import contract
-from tagging.features.triton.contract import Tensor
+from tagging.features.networks import contract
+from tagging.features.networks.contract import Tensor
 
 
 def test_a_version_is_found_by_the_fingerprint_that_the_parameters_state() -> None:

@@ -1,11 +1,11 @@
-"""Encoders whose networks run on Triton.
+"""Encoders whose networks are run by Triton or OpenVINO.
 
-The CPU part (tokenising, resizing, log-mel, class probabilities) is the in-process encoder's own code; only tensors
-travel. Fingerprints are those of the in-process encoders, because the results are equal: a bundle that was trained
+The CPU part (tokenising, resizing, log-mel, class probabilities) is the in-process encoder's own code; only tensors are
+handed over. Where the results are equal, the fingerprint is that of the in-process encoder: a bundle that was trained
 in-process is served through Triton as it is, and feature stores are shared.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from tagging.features.base import ClassPredictor
 from tagging.features.log_mel import log_mel
-from tagging.features.triton.contract import TOKENS_MULTIPLE
-from tagging.features.triton.model import TritonModel
+from tagging.features.networks.base import Network
+from tagging.features.networks.contract import TOKENS_MULTIPLE
 from tagging.types import Frames, Sound
 
-TEXTS_PER_REQUEST = 32  # fewer than the model takes: texts of similar length share a request, and requests overlap
+TEXTS_PER_BATCH = 32  # fewer than Triton's model takes: texts of similar length share a batch, and batches overlap
 
 
 class Texts(Protocol):
@@ -34,14 +34,14 @@ class Texts(Protocol):
         """The ids of each text, truncated, with the special ones."""
 
 
-class TritonTextEncoder:
+class NetworkTextEncoder:
     """A TextEncoder."""
 
-    def __init__(self, texts: Texts, model: TritonModel) -> None:
+    def __init__(self, texts: Texts, fingerprint: str, network: Network) -> None:
         self._texts = texts
-        self.model = model
+        self.network = network
         self.dim = texts.dim
-        self.fingerprint = texts.fingerprint
+        self.fingerprint = fingerprint
         self.max_tokens = texts.max_tokens
 
     def token_counts(self, texts: Sequence[str]) -> NDArray[np.int64]:
@@ -49,28 +49,28 @@ class TritonTextEncoder:
         return self._texts.token_counts(texts)
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """B texts -> (B, D) unit rows. Texts of similar length share a request."""
+        """B texts -> (B, D) unit rows. Texts of similar length share a batch."""
         tokens = self._texts.tokens(texts)
         rows = np.empty((len(texts), self.dim), np.float32)
         order = np.argsort([len(ids) for ids in tokens], kind="stable")
-        batches = [order[start : start + TEXTS_PER_REQUEST] for start in range(0, len(order), TEXTS_PER_REQUEST)]
-        found = self.model.many([padded([tokens[index] for index in batch]) for batch in batches])
+        batches = [order[start : start + TEXTS_PER_BATCH] for start in range(0, len(order), TEXTS_PER_BATCH)]
+        found = self.network.many([padded([tokens[index] for index in batch]) for batch in batches])
         for batch, encoded in zip(batches, found, strict=True):
             rows[batch] = encoded["row"]
         return rows
 
 
-class TritonFrameEncoder:
+class NetworkFrameEncoder:
     """A FrameEncoder. Its inputs are the pixels of pictures that have the size of the network's."""
 
     def __init__(
-        self, pictures: Callable[[Frames], NDArray[np.uint8]], fingerprint: str, dim: int, model: TritonModel
+        self, pictures: Callable[[Frames], NDArray[np.uint8]], fingerprint: str, dim: int, network: Network
     ) -> None:
         """pictures: T pictures -> (T, H, W, 3)"""
         self._pictures = pictures
-        self.model = model
+        self.network = network
         self.dim = dim
-        self.batch_size = model.spec.max_rows
+        self.batch_size = network.batch_size
         self.fingerprint = fingerprint
 
     def prepare(self, frames: Frames) -> NDArray[np.uint8]:
@@ -79,16 +79,16 @@ class TritonFrameEncoder:
 
     def encode(self, inputs: NDArray[Any]) -> NDArray[np.float32]:
         """(B, H, W, 3) -> (B, D)"""
-        return self.model.rows({"pixels": inputs})
+        return self.network.rows({"pixels": inputs})
 
 
-class TritonSoundEncoder:
+class NetworkSoundEncoder:
     """A SoundEncoder."""
 
-    def __init__(self, fingerprint: str, dim: int, model: TritonModel) -> None:
-        self.model = model
+    def __init__(self, fingerprint: str, dim: int, network: Network) -> None:
+        self.network = network
         self.dim = dim
-        self.batch_size = model.spec.max_rows
+        self.batch_size = network.batch_size
         self.fingerprint = fingerprint
 
     def prepare(self, sound: Sound) -> NDArray[np.float32]:
@@ -97,7 +97,7 @@ class TritonSoundEncoder:
 
     def encode(self, inputs: NDArray[Any]) -> NDArray[np.float32]:
         """(B, 96, 64) -> (B, D)"""
-        return self.model.rows({"examples": inputs})
+        return self.network.rows({"examples": inputs})
 
 
 class _WithClasses:
@@ -113,7 +113,7 @@ class _WithClasses:
         return self._classes.beliefs(tokens)
 
 
-class ClassifyingFrameEncoder(TritonFrameEncoder, _WithClasses):
+class ClassifyingFrameEncoder(NetworkFrameEncoder, _WithClasses):
     """A FrameEncoder and a ClassPredictor."""
 
     def __init__(
@@ -122,25 +122,19 @@ class ClassifyingFrameEncoder(TritonFrameEncoder, _WithClasses):
         classes: ClassPredictor,
         fingerprint: str,
         dim: int,
-        model: TritonModel,
+        network: Network,
     ) -> None:
         """pictures: T pictures -> (T, H, W, 3)"""
-        TritonFrameEncoder.__init__(self, pictures, fingerprint, dim, model)
+        NetworkFrameEncoder.__init__(self, pictures, fingerprint, dim, network)
         _WithClasses.__init__(self, classes)
 
 
-class ClassifyingSoundEncoder(TritonSoundEncoder, _WithClasses):
+class ClassifyingSoundEncoder(NetworkSoundEncoder, _WithClasses):
     """A SoundEncoder and a ClassPredictor."""
 
-    def __init__(self, classes: ClassPredictor, fingerprint: str, dim: int, model: TritonModel) -> None:
-        TritonSoundEncoder.__init__(self, fingerprint, dim, model)
+    def __init__(self, classes: ClassPredictor, fingerprint: str, dim: int, network: Network) -> None:
+        NetworkSoundEncoder.__init__(self, fingerprint, dim, network)
         _WithClasses.__init__(self, classes)
-
-
-def models_of(encoders: Iterable[object]) -> list[TritonModel]:
-    """Return the models of those of the encoders that run on Triton."""
-    remote = (TritonTextEncoder, TritonFrameEncoder, TritonSoundEncoder)
-    return [encoder.model for encoder in encoders if isinstance(encoder, remote)]
 
 
 def padded(tokens: Sequence[Sequence[int]]) -> dict[str, NDArray[Any]]:

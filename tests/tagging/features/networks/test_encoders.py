@@ -12,19 +12,19 @@ from numpy.typing import NDArray
 
 import tagging
 from tagging.features.base import ClassPredictor
-from tagging.features.trained import TrainedSoundEncoder
-from tagging.features.triton.availability import Availability
-from tagging.features.triton.contract import TOKENS_MULTIPLE, audio_model, frames_model, text_model
-from tagging.features.triton.encoders import (
+from tagging.features.networks.contract import TOKENS_MULTIPLE, audio_model, frames_model, text_model
+from tagging.features.networks.encoders import (
     ClassifyingFrameEncoder,
-    TritonFrameEncoder,
-    TritonSoundEncoder,
-    TritonTextEncoder,
-    models_of,
+    NetworkFrameEncoder,
+    NetworkSoundEncoder,
+    NetworkTextEncoder,
     padded,
 )
+from tagging.features.networks.placement import sound_on
+from tagging.features.trained import TrainedSoundEncoder
+from tagging.features.triton.availability import Availability
 from tagging.features.triton.model import TritonModel
-from tagging.features.triton.placement import sound_on_triton
+from tagging.features.triton.runtime import TritonRuntime, models_of
 from tagging.types import Frames
 from tests.support.triton_client import FunctionClient
 
@@ -55,7 +55,7 @@ def test_texts_of_similar_length_share_requests_and_rows_keep_their_order() -> N
     rng = np.random.default_rng(0)
     texts = ["x" * int(length) for length in rng.integers(1, 60, 100)]
     client = FunctionClient(sums)
-    rows = TritonTextEncoder(Letters(), model(client, text_model(2))).encode(texts)
+    rows = NetworkTextEncoder(Letters(), "letters", model(client, text_model(2))).encode(texts)
     want = [[ord("x") * min(len(text), 20), min(len(text), 20)] for text in texts]
     np.testing.assert_array_equal(rows, np.array(want, np.float32))
     widths = [request.inputs["ids"].shape[1] for request in client.requests]
@@ -76,7 +76,7 @@ def test_ids_are_padded_to_a_multiple_and_masked(length: int, width: int) -> Non
 
 def test_no_texts_send_nothing() -> None:
     client = FunctionClient(sums)
-    assert TritonTextEncoder(Letters(), model(client, text_model(2))).encode([]).shape == (0, 2)
+    assert NetworkTextEncoder(Letters(), "letters", model(client, text_model(2))).encode([]).shape == (0, 2)
     assert not client.requests
 
 
@@ -92,7 +92,7 @@ def test_frames_are_sent_as_pixels_and_classes_are_predicted_here() -> None:
     client = FunctionClient(lambda pixels: pixels.reshape(len(pixels), -1)[:, :3].astype(np.float32))
     frames = Frames(np.random.default_rng(1).integers(0, 256, (70, 4, 4, 3), np.uint8), np.arange(70.0))
     spec = frames_model(4, 4, 3)
-    without = TritonFrameEncoder(lambda given: given.pixels, "f", 3, model(client, spec))
+    without = NetworkFrameEncoder(lambda given: given.pixels, "f", 3, model(client, spec))
     encoder = ClassifyingFrameEncoder(lambda given: given.pixels, TwoClasses(), "f", 3, model(client, spec))
     assert not isinstance(without, ClassPredictor)
     assert isinstance(encoder, ClassPredictor)
@@ -109,18 +109,18 @@ def test_the_network_is_released_and_classes_stay() -> None:
     network = weakref.ref(local.model.network)
     tokens = np.random.default_rng(0).normal(size=(3, local.dim)).astype(np.float32)
     want = local.beliefs(tokens)
-    remote: Any = sound_on_triton(local, client)
+    remote: Any = sound_on(TritonRuntime(client), local)
     del local
     gc.collect()
     assert network() is None
-    assert (remote.fingerprint, remote.model.version) == (fingerprint, "7")
+    assert (remote.fingerprint, remote.network.version) == (fingerprint, "7")
     np.testing.assert_array_equal(remote.beliefs(tokens), want)
 
 
 def test_only_encoders_on_triton_have_models() -> None:
     client = FunctionClient(sums)
-    text = TritonTextEncoder(Letters(), model(client, text_model(2)))
-    sound = TritonSoundEncoder("s", 3, model(client, audio_model(3)))
+    text = NetworkTextEncoder(Letters(), "letters", model(client, text_model(2)))
+    sound = NetworkSoundEncoder("s", 3, model(client, audio_model(3)))
     assert [found.spec.name for found in models_of([text, object(), sound])] == ["text", "audio"]
 
 

@@ -1,0 +1,77 @@
+"""Conversion of a graph to OpenVINO's representation, and the files in which it is kept.
+
+The frontend of PyTorch is called directly: `openvino.convert_model` and the command `ovc` report usage to Intel through
+openvino-telemetry, and the former ONNX in between would need another package. A conversion takes seconds, a
+compilation a few hundred milliseconds, so the former is kept.
+"""
+
+import logging
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from safetensors.torch import save_file
+
+from tagging.errors import OutputUnwritableError
+from tagging.features.networks.graph import Graph, converting
+from tagging.features.openvino.package import core
+from tagging.files.atomic import atomic_file
+from tagging.files.tensors import read_tensors
+
+if TYPE_CHECKING:
+    import openvino
+
+logger = logging.getLogger(__name__)
+
+
+def convert(graph: Graph) -> "openvino.Model":
+    """Return the graph's module as a model of OpenVINO, for any number of rows."""
+    from openvino import PartialShape
+    from openvino.frontend import FrontEndManager
+    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
+
+    inputs = tuple(torch.from_numpy(graph.inputs[tensor.name]) for tensor in graph.spec.inputs)
+    frontend = FrontEndManager().load_by_framework("pytorch")
+    with converting(), torch.no_grad():
+        decoder = TorchScriptPythonDecoder(graph.module.eval(), example_input=inputs)  # read until `convert` ends
+        model = frontend.convert(frontend.load(decoder))
+    for parameter, tensor in zip(model.inputs, graph.spec.inputs, strict=True):
+        parameter.get_node().set_partial_shape(PartialShape([-1, *tensor.shape]))
+    model.validate_nodes_and_infer_types()
+    return model
+
+
+def read_converted(path: Path) -> "openvino.Model | None":
+    """Return the model of a file; None, with a warning unless the file is just missing, if it cannot be read."""
+    import openvino
+
+    try:
+        tensors, _ = read_tensors(path)
+        weights = openvino.Tensor(tensors["weights"].numpy())
+        return core().read_model(tensors["graph"].numpy().tobytes(), weights)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        logger.warning("%s cannot be read, and the network is converted again: %s", path, error)
+        return None
+
+
+def keep_converted(model: "openvino.Model", path: Path) -> None:
+    """Write a model to one file, whole or not at all; where that is impossible, log a warning."""
+    import openvino
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="videotag-openvino-") as folder:
+            graph, weights = Path(folder) / "model.xml", Path(folder) / "model.bin"
+            openvino.serialize(model, graph, weights)
+            tensors = {name: _bytes_of(file) for name, file in (("graph", graph), ("weights", weights))}
+        with atomic_file(path) as partial:
+            save_file(tensors, partial)
+    except (OSError, OutputUnwritableError) as error:
+        logger.warning("%s cannot be written, and the network is converted at every start: %s", path, error)
+
+
+def _bytes_of(file: Path) -> torch.Tensor:
+    return torch.frombuffer(bytearray(file.read_bytes()), dtype=torch.uint8)

@@ -1,0 +1,52 @@
+"""The package openvino, and what the processor does for it; nothing heavy is imported."""
+
+import importlib.util
+from functools import cache
+from typing import TYPE_CHECKING
+
+from tagging.config.encoders import EncodersConfig
+from tagging.errors import InvalidConfigError, MissingPackageError
+
+if TYPE_CHECKING:
+    import openvino
+
+
+def require_openvino(config: EncodersConfig) -> None:
+    """Raise MissingPackageError if the configuration needs OpenVINO and it is not installed."""
+    if config.runtime == "openvino" and importlib.util.find_spec("openvino") is None:
+        raise MissingPackageError(
+            "encoders.runtime is openvino, but the package openvino is not installed",
+            "pip install 'videotag[openvino]'",
+        )
+
+
+@cache
+def core() -> "openvino.Core":
+    """The process's instance of OpenVINO, which loads its plugins once."""
+    import openvino
+
+    return openvino.Core()
+
+
+def has_amx() -> bool:
+    """Return whether the processor multiplies bf16 matrices in tiles (Intel AMX); without them bf16 is slower."""
+    import torch
+
+    return bool(torch.cpu._is_amx_tile_supported())
+
+
+def settled_precision(config: EncodersConfig) -> EncodersConfig:
+    """Return the configuration with the precision that this processor computes in, for a bundle to state.
+
+    Raises InvalidConfigError for bf16 on a processor that has no bf16.
+    """
+    if config.runtime == "torch":
+        return config
+    if config.precision == "auto":
+        return config.model_copy(update={"precision": "bf16" if has_amx() else "f32"})
+    if config.precision == "bf16" and "BF16" not in core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        raise InvalidConfigError(
+            "encoders.precision is bf16, which this processor lacks",
+            "use a processor with AVX512-BF16 or AMX, or train with precision f32",
+        )
+    return config
