@@ -23,8 +23,8 @@ def measure(plan: Plan) -> list[Figure]:
     work = encoding_work(load_encoders(config), plan.seed, VIDEOS)
     for encode in work.values():
         encode()
-    calls = {name: _calls(encode, plan.sizes.encoder_seconds) for name, encode in work.items()}
-    sides = {name: partial(_repeated, encode, calls[name]) for name, encode in work.items()}
+    calls = {name: calls_in(encode, plan.sizes.encoder_seconds) for name, encode in work.items()}
+    sides = {name: partial(repeated, encode, calls[name]) for name, encode in work.items()}
     with plan.progress.track("encode", plan.repeats * len(sides)) as advance:
         spent = in_turn(sides, plan.repeats, advance)
     each = {name: [_one(found, calls[name]) for found in times] for name, times in spent.items()}
@@ -41,12 +41,12 @@ def measure(plan: Plan) -> list[Figure]:
     return [replace(figures[0], parts=tuple(rows)), *figures[1:]] if figures else []
 
 
-def _calls(encode: Work, seconds: float) -> int:
+def calls_in(encode: Work, seconds: float) -> int:
     """Return how many calls take about that long."""
     return max(1, round(seconds / max(spent_on(lambda _: encode(), 0).elapsed_s, 1e-6)))
 
 
-def _repeated(encode: Work, calls: int, _: int) -> None:
+def repeated(encode: Work, calls: int, _: int) -> None:
     for _ in range(calls):
         encode()
 

@@ -5,6 +5,7 @@ FIGURES = {
     "loop": "videos/s over those of a loop written with the libraries' READMEs, with the peak memory of both",
     "title": "recall and rank of one title over the encoding of it, by channel",
     "encoders": "share of each encoder in the encoding of a video",
+    "runtimes": "encoders on torch over those on OpenVINO, with the largest angle of their vectors",
     "decode": "cost of decoding against the duration of the video",
     "search": "time of the default index over exact search, with recall and memory",
     "growth": "cost of recall against labelled videos and tags, of a batch against rows",

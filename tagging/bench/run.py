@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from tagging.bench import decode, encoders, growth, ingest, loop, search, start, title, training
+from tagging.bench import decode, encoders, growth, ingest, loop, runtimes, search, start, title, training
 from tagging.bench.figure import Curve, Figure, Ratio, Row
 from tagging.bench.machine import machine
 from tagging.bench.names import FIGURES, ONLY_FULL
@@ -16,6 +16,7 @@ MEASURES: dict[str, Callable[[Plan], list[Figure]]] = {
     "loop": loop.measure,
     "title": title.measure,
     "encoders": encoders.measure,
+    "runtimes": runtimes.measure,
     "decode": decode.measure,
     "search": search.measure,
     "growth": growth.measure,

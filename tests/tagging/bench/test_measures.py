@@ -5,11 +5,13 @@ from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from tagging.bench import decode, encoders, growth, ingest, loop, loop_models, search, start, title, training
+from tagging.bench import decode, encoders, growth, ingest, loop, loop_models, runtimes, search, start, title, training
 from tagging.bench.figure import Figure
 from tagging.errors import InvalidConfigError, InvalidMediaError, VideotagError
+from tagging.paths import default_bundle
 from tests.support.corpora import write_rows
 from tests.tagging.bench.conftest import TINY, MakePlan
 
@@ -41,6 +43,21 @@ def test_ingest_is_measured_against_each_stage_and_each_encoder(tiny_bundle: Pat
     assert all(rate > 0 for rate in column(stages, "videos/s") if isinstance(rate, float))
     assert stages.meaning.removeprefix("videos/s end to end / of ").removesuffix(" alone") in ingest.STAGES
     assert networks.meaning.startswith("videos/s end to end / of encode ")
+
+
+def test_runtimes_have_a_figure_for_each_encoder_with_a_network(
+    make_plan: MakePlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("openvino", reason="needs the extra openvino")
+    monkeypatch.setenv("VIDEOTAG_HOME", str(tmp_path))
+    figures = runtimes.measure(make_plan(default_bundle()))
+    assert {"frames on torch / on OpenVINO", "audio on torch / on OpenVINO"} <= {figure.meaning for figure in figures}
+    assert all(float(str(figure.parts[0]["max 1 - cosine"])) < 1e-3 for figure in figures)
+
+
+def test_rows_that_point_elsewhere_are_apart_by_their_angle() -> None:
+    first, second = np.eye(2, dtype=np.float32), np.array([[3, 0], [1, 1]], np.float32)
+    assert runtimes.largest_angle(first, second) == pytest.approx(1 - 2**-0.5)
 
 
 def test_a_clip_that_cannot_be_read_ends_ingest_with_its_error(
