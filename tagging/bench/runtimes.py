@@ -44,8 +44,8 @@ def measure(plan: Plan) -> list[Figure]:
     return figures
 
 
-def largest_angle(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
+def largest_angle(first: NDArray[np.floating], second: NDArray[np.floating]) -> float:
     """Return the largest 1 - cosine of two rows of (B, D)."""
-    one, other = first.astype(np.float64), second.astype(np.float64)
-    lengths = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
-    return float((1 - (one * other).sum(axis=1) / lengths).max())
+    first, second = first.astype(np.float64), second.astype(np.float64)
+    lengths = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
+    return float((1 - (first * second).sum(axis=1) / lengths).max())

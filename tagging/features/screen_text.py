@@ -57,12 +57,13 @@ class PpOcrReader:
         try:
             _check_signs(files["rec.onnx"])
             threads = config.threads or 1
-            self._ocr = RapidOCR(params=_parameters(files, config.max_side_px, threads))
-            self._ocr(blank, use_det=False)  # it loads each model when it first needs it
-            self._ocr(blank, use_det=True)
+            ocr: Any = RapidOCR(params=_parameters(files, config.max_side_px, threads))
+            ocr(blank, use_det=False)  # it loads each model when it first needs it
+            ocr(blank, use_det=True)
             if session is not None:
-                self._ocr.text_det.session = session(files["det.onnx"], threads)
-                self._ocr.text_rec.session = session(files["rec.onnx"], threads)
+                ocr.text_det.session = session(files["det.onnx"], threads)
+                ocr.text_rec.session = session(files["rec.onnx"], threads)
+            self._ocr = ocr
         except Exception as error:  # of ONNX Runtime or RapidOCR
             raise ArtifactMismatchError(
                 f"{files['det.onnx'].parent} has no PP-OCR models that RapidOCR can load: {shown(str(error))}",

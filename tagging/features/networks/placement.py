@@ -30,7 +30,9 @@ class LocalText(Protocol):
     dim: int
     fingerprint: str
     batch_size: int
-    texts: Texts
+
+    @property
+    def texts(self) -> Texts: ...
 
 
 class LocalFrames(Protocol):
@@ -39,7 +41,9 @@ class LocalFrames(Protocol):
     dim: int
     fingerprint: str
     batch_size: int
-    pictures: Callable[[Frames], NDArray[np.uint8]]
+
+    @property
+    def pictures(self) -> Callable[[Frames], NDArray[np.uint8]]: ...
 
 
 @runtime_checkable

@@ -39,9 +39,10 @@ class CompiledNetwork:
     def run(self, calls: Sequence[Sequence[NDArray[Any]]]) -> list[list[NDArray[np.float32]]]:
         """Return the outputs of each call, given its inputs; calls run side by side."""
         found: list[list[NDArray[np.float32]]] = []
-        for some in _parts(calls, self._streams):
-            requests = [self._compiled.create_infer_request() for _ in some]
-            inputs = [dict(enumerate(map(np.ascontiguousarray, call))) for call in some]  # kept until the calls end
+        for start in range(0, len(calls), self._streams):
+            part = calls[start : start + self._streams]
+            requests = [self._compiled.create_infer_request() for _ in part]
+            inputs = [dict(enumerate(map(np.ascontiguousarray, call))) for call in part]  # kept until the calls end
             for request, given in zip(requests, inputs, strict=True):
                 request.start_async(given, share_inputs=True)
             for request in requests:
@@ -76,7 +77,3 @@ class OpenVinoNetwork:
         values = [batch[tensor.name] for tensor in self.spec.inputs]
         starts = range(0, len(values[0]), self.batch_size)
         return [[rows[start : start + self.batch_size] for rows in values] for start in starts]
-
-
-def _parts(calls: Sequence[Sequence[NDArray[Any]]], size: int) -> list[Sequence[Sequence[NDArray[Any]]]]:
-    return [calls[start : start + size] for start in range(0, len(calls), size)]

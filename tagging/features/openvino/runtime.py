@@ -1,7 +1,7 @@
 """OpenVINO as the runtime of encoders: conversion, files, compilation, precision and fingerprints.
 
 f32 gives the vectors of torch up to rounding (1e-6), so a fingerprint stays: a bundle that was trained with one opens
-with the other. bf16 moves a vector by about 1e-5 of its cosine, and has a fingerprint of its own.
+with the other. bf16 moves vectors, those of frames by up to 0.01 in their cosine, and has a fingerprint of its own.
 """
 
 from importlib.metadata import version

@@ -21,6 +21,7 @@ from tagging.types import Frames
 
 pytest.importorskip("openvino", reason="needs the extra openvino")
 
+from tagging.features.openvino import conversion
 from tagging.features.openvino import runtime as openvino_runtime
 from tagging.features.openvino.package import core
 from tagging.features.openvino.runtime import OpenVinoRuntime
@@ -43,7 +44,7 @@ def sound() -> TrainedSoundEncoder:
 def conversions(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the networks that were converted."""
     done: list[str] = []
-    convert = openvino_runtime.convert
+    convert = conversion.convert
 
     def counted(graph: Any) -> Any:
         done.append(graph.spec.name)
