@@ -1,8 +1,8 @@
 """Conversion of a graph to OpenVINO's representation, and the files in which it is kept.
 
-The frontend of PyTorch is called directly: `openvino.convert_model` and the command `ovc` report usage to Intel through
-openvino-telemetry, and the former ONNX in between would need another package. A conversion takes seconds, a
-compilation a few hundred milliseconds, so the former is kept.
+The frontend of PyTorch is called directly: `openvino.convert_model` and the command `ovc` report usage to Intel, and
+ONNX in between would need another package. A conversion takes seconds, a compilation a few hundred milliseconds, so the
+former is kept.
 """
 
 import logging
@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 
 from tagging.errors import OutputUnwritableError
 from tagging.features.networks.graph import Graph, converting
-from tagging.features.openvino.package import core
+from tagging.features.openvino.package import core, library
 from tagging.files.atomic import atomic_file
 from tagging.files.tensors import read_tensors
 
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 def convert(graph: Graph) -> "openvino.Model":
     """Return the graph's module as a model of OpenVINO, for any number of rows."""
-    from openvino import PartialShape
+    openvino = library()
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
@@ -37,15 +37,14 @@ def convert(graph: Graph) -> "openvino.Model":
         decoder = TorchScriptPythonDecoder(graph.module.eval(), example_input=inputs)  # read until `convert` ends
         model = frontend.convert(frontend.load(decoder))
     for parameter, tensor in zip(model.inputs, graph.spec.inputs, strict=True):
-        parameter.get_node().set_partial_shape(PartialShape([-1, *tensor.shape]))
+        parameter.get_node().set_partial_shape(openvino.PartialShape([-1, *tensor.shape]))
     model.validate_nodes_and_infer_types()
     return model
 
 
 def read_converted(path: Path) -> "openvino.Model | None":
     """Return the model of a file; None, with a warning unless the file is just missing, if it cannot be read."""
-    import openvino
-
+    openvino = library()
     try:
         tensors, _ = read_tensors(path)
         weights = openvino.Tensor(tensors["weights"].numpy())
@@ -59,8 +58,7 @@ def read_converted(path: Path) -> "openvino.Model | None":
 
 def keep_converted(model: "openvino.Model", path: Path) -> None:
     """Write a model to one file, whole or not at all; where that is impossible, log a warning."""
-    import openvino
-
+    openvino = library()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="videotag-openvino-") as folder:

@@ -1,14 +1,17 @@
 """The package openvino, and what the processor does for it; nothing heavy is imported."""
 
 import importlib.util
+import sys
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tagging.config.encoders import EncodersConfig
 from tagging.errors import InvalidConfigError, MissingPackageError
 
 if TYPE_CHECKING:
     import openvino
+
+TELEMETRY = "openvino_telemetry"
 
 
 def require_openvino(config: EncodersConfig) -> None:
@@ -22,10 +25,25 @@ def require_openvino(config: EncodersConfig) -> None:
 
 @cache
 def core() -> "openvino.Core":
-    """The process's instance of OpenVINO, which loads its plugins once."""
-    import openvino
+    """Return the process's instance of OpenVINO, which loads its plugins once."""
+    return library().Core()
 
-    return openvino.Core()
+
+@cache
+def library() -> Any:
+    """Import OpenVINO without openvino-telemetry; nothing else here imports it first.
+
+    With that package the import alone reports itself to Intel and leaves an identifier in the home folder, and so do
+    `openvino.convert_model` and `ovc`. Where it cannot be imported, OpenVINO uses a stub of its own.
+    """
+    present = sys.modules.get(TELEMETRY)
+    sys.modules[TELEMETRY] = None  # type: ignore[assignment]  # an import of it fails
+    try:
+        return importlib.import_module("openvino")
+    finally:
+        del sys.modules[TELEMETRY]
+        if present is not None:
+            sys.modules[TELEMETRY] = present
 
 
 def has_amx() -> bool:

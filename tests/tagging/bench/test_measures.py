@@ -45,10 +45,10 @@ def test_ingest_is_measured_against_each_stage_and_each_encoder(tiny_bundle: Pat
     assert networks.meaning.startswith("videos/s end to end / of encode ")
 
 
+@pytest.mark.skipif(find_spec("openvino") is None, reason="needs the extra openvino")
 def test_runtimes_have_a_figure_for_each_encoder_with_a_network(
     make_plan: MakePlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("openvino", reason="needs the extra openvino")
     monkeypatch.setenv("VIDEOTAG_HOME", str(tmp_path))
     figures = runtimes.measure(make_plan(default_bundle()))
     assert {"frames on torch / on OpenVINO", "audio on torch / on OpenVINO"} <= {figure.meaning for figure in figures}
