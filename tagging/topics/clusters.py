@@ -2,13 +2,14 @@
 
 Videos that lack a half take part as in k-POD (Chi et al. 2016): K-means runs on the complete ones, then each missing
 half is filled with that of the nearest centre, and K-means continues on all videos from these centres. Of a large
-pool, centres are means of a random part.
+pool, a random part is clustered, and one more iteration takes the means of all videos: those of few are inexact.
 """
 
 import math
 
 import faiss
 import numpy as np
+from scipy import sparse
 
 from tagging.errors import InvalidManifestError
 from tagging.topics.representation import TopicRows, similarities, unit_rows
@@ -17,7 +18,7 @@ from tagging.types import FloatRows, Indices
 ITERATIONS = 20
 FILLINGS, FILLING_ITERATIONS = 3, 5  # of missing halves, and of K-means after each, which starts from good centres
 LEAST_VIDEOS = 10  # of a topic, on average
-SAMPLED, LEAST_SAMPLED = 64, 50_000  # videos that K-means looks at: of a topic, on average, and in all
+SAMPLED, LEAST_SAMPLED = 64, 50_000  # videos that K-means iterates over: of a topic, on average, and in all
 VIDEOS_AT_ONCE = 8192
 RESTARTS = 10  # at most; the best is kept
 COMPARISONS = 10_000_000  # videos times centres that one pass over all restarts may compare
@@ -47,9 +48,14 @@ def fit_centres(
             f"{len(known)} videos cannot make {count} topics", "give more videos, or lower `count` in --config"
         )
     most = max(SAMPLED * count, LEAST_SAMPLED)
-    if len(known) > most:
-        known = np.sort(generator.choice(known, most, replace=False))
-    rows = rows.only(known)
+    if len(known) <= most:
+        return _fit_centres(rows.only(known), count, generator, first)
+    drawn = np.sort(generator.choice(known, most, replace=False))
+    return _means(rows, _fit_centres(rows.only(drawn), count, generator, first))
+
+
+def _fit_centres(rows: TopicRows, count: int, generator: np.random.Generator, first: FloatRows | None) -> FloatRows:
+    """Return the centres of videos with at least one half, at least as many as centres."""
     whole = rows.complete
     if whole.sum() < count:  # too few to begin with
         whole = np.ones(len(rows), np.bool_)
@@ -57,7 +63,8 @@ def fit_centres(
     if whole.all():
         return centres
     for _ in range(FILLINGS):
-        centres = _k_means(unit_rows(_filled(rows, centres)), count, FILLING_ITERATIONS, generator, centres)
+        nearest, _ = nearest_centres(rows, centres)
+        centres = _k_means(_filled(rows, centres, nearest), count, FILLING_ITERATIONS, generator, centres)
     return centres
 
 
@@ -71,14 +78,29 @@ def nearest_centres(rows: TopicRows, centres: FloatRows) -> tuple[Indices, Float
     return nearest, best
 
 
-def _filled(rows: TopicRows, centres: FloatRows) -> FloatRows:
-    """Return the representations with each missing half replaced by that of the nearest centre, at unit length."""
-    nearest, _ = nearest_centres(rows, centres)
+def _filled(rows: TopicRows, centres: FloatRows, nearest: Indices) -> FloatRows:
+    """Return the representations with each missing half replaced by that of the nearest centre, at unit length.
+
+    nearest: (V,) row of the nearest centre of each video
+    """
     values = rows.values.copy()
     for half, columns in enumerate((slice(0, rows.split), slice(rows.split, None))):
         missing = np.flatnonzero(~rows.present[:, half])
         values[missing, columns] = unit_rows(centres[nearest[missing], columns])
-    return values
+    return unit_rows(values)
+
+
+def _means(rows: TopicRows, centres: FloatRows) -> FloatRows:
+    """Return the mean direction of the videos that are nearest to each centre; a centre without any stays."""
+    sums = np.zeros(centres.shape, np.float64)
+    for start in range(0, len(rows), VIDEOS_AT_ONCE):
+        part = rows.only(np.arange(start, min(start + VIDEOS_AT_ONCE, len(rows))))
+        part = part.only(np.flatnonzero(part.known))
+        nearest, _ = nearest_centres(part, centres)
+        owners = sparse.csr_array((np.ones(len(part)), nearest, np.arange(len(part) + 1)), (len(part), len(centres)))
+        sums += owners.T @ _filled(part, centres, nearest)
+    means = unit_rows(sums.astype(np.float32))
+    return np.where(means.any(axis=1, keepdims=True), means, centres)
 
 
 def _k_means(
