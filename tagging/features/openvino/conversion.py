@@ -5,8 +5,10 @@ ONNX in between would need another package. A conversion takes seconds, a compil
 former is kept.
 """
 
+import hashlib
 import logging
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,7 +48,9 @@ def read_converted(path: Path) -> "openvino.Model | None":
     """Return the model of a file; None, with a warning unless the file is just missing, if it cannot be read."""
     openvino = library()
     try:
-        tensors, _ = read_tensors(path)
+        tensors, about = read_tensors(path)
+        if about != _about(tensors):
+            raise ValueError("its digest is another")
         weights = openvino.Tensor(tensors["weights"].numpy())
         return core().read_model(tensors["graph"].numpy().tobytes(), weights)
     except FileNotFoundError:
@@ -66,9 +70,17 @@ def keep_converted(model: "openvino.Model", path: Path) -> None:
             openvino.serialize(model, graph, weights)
             tensors = {name: _bytes_of(file) for name, file in (("graph", graph), ("weights", weights))}
         with atomic_file(path) as partial:
-            save_file(tensors, partial)
+            save_file(tensors, partial, _about(tensors))
     except (OSError, OutputUnwritableError) as error:
         logger.warning("%s cannot be written, and the network is converted at every start: %s", path, error)
+
+
+def _about(tensors: Mapping[str, torch.Tensor]) -> dict[str, str]:
+    """Return the metadata of a file: a flipped bit of a weight would change vectors without any error."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(tensors[name].numpy().tobytes())
+    return {"sha256": digest.hexdigest()}
 
 
 def _bytes_of(file: Path) -> torch.Tensor:

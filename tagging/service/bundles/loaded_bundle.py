@@ -155,7 +155,7 @@ class LoadedBundle:
     async def follow(self, logs: UpdateLogs, run: RunInTurn) -> None:
         """Apply the entries that were appended to both logs since the last time.
 
-        run: runs a function where the models run; tokenizers are not thread-safe
+        run: runs a function while no video is in recall and rank, which it changes
         """
         async with self._following:
             while True:

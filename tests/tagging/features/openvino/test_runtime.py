@@ -121,7 +121,16 @@ def test_a_converted_network_is_kept_for_both_precisions(sound: TrainedSoundEnco
     assert [file.suffix for file in paths.converted().iterdir()] == [".safetensors"]
 
 
-@pytest.mark.parametrize("damage", [lambda data: data[: len(data) // 2], lambda data: b"", lambda data: b"x" * 99])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: data[: len(data) // 2],
+        lambda data: b"",
+        lambda data: b"x" * 99,
+        lambda data: data[: len(data) // 2] + bytes([data[len(data) // 2] ^ 64]) + data[len(data) // 2 + 1 :],
+    ],
+    ids=["cut", "empty", "another", "one bit"],
+)
 def test_a_damaged_file_is_converted_again(
     damage: Callable[[bytes], bytes],
     sound: TrainedSoundEncoder,
