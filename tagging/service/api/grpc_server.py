@@ -9,6 +9,7 @@ from grpc_health.v1 import health_pb2_grpc
 
 from tagging.service.config import ListenConfig
 from tagging.service.interceptors.auth import HEALTH
+from tagging.service.net.generic_handlers import generic_only
 from tagging.service.net.port import open_port, server_options
 from tagging.service.net.reflection import add_reflection
 from tagging.service.net.tls import ServerCertificate
@@ -39,9 +40,10 @@ async def listening(
     Raises InvalidConfigError for an address that cannot be used.
     """
     server = grpc.aio.server(interceptors=interceptors, options=server_options(config))
-    health_pb2_grpc.add_HealthServicer_to_server(health, server)
-    add(server)
-    add_reflection(server, (service, HEALTH))
+    handlers = generic_only(server)
+    health_pb2_grpc.add_HealthServicer_to_server(health, handlers)
+    add(handlers)
+    add_reflection(handlers, (service, HEALTH))
     port = open_port(server, config, certificate)
     await server.start()
     try:
