@@ -62,15 +62,19 @@ class AloneJob(Job):
 Batch = Sequence[EncodeJob] | EditJob | AloneJob  # videos of one tagger, or one function
 
 
-def next_batch(waiting: deque[Job], encoding: Collection[Inputs]) -> Batch | None:
+def next_batch(waiting: deque[Job], encoding: Collection[Inputs], running: Collection[Job]) -> Batch | None:
     """Remove the jobs that run next together from a queue; None if nothing can run now.
 
     encoding: the inputs whose encoders are in use, so that videos with other inputs, and edits, may overtake those that
         wait for them. A function that runs alone keeps its place in the queue.
     """
+    if any(isinstance(job, AloneJob) for job in running):
+        return None
     for job in [job for job in waiting if job.done.done()]:
         waiting.remove(job)
     if waiting and isinstance(alone := waiting[0], AloneJob):
+        if running:
+            return None
         waiting.popleft()
         return alone
     free = list(takewhile(lambda job: not isinstance(job, AloneJob), waiting))

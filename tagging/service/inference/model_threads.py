@@ -43,18 +43,18 @@ class ModelThreads:
     """Runs jobs in their order of arrival. Belongs to one event loop."""
 
     def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._context = copy_context()  # of no call, as a batch has several
         self._threads = started_threads(4, "model")  # for three batches and an edit
         self._selecting = started_threads(1, "selection")
         self._scoring = threading.Lock()  # held by the thread of the batch that is recalled and ranked, or of an edit
         self._waiting: deque[Job] = deque()
-        self._encoding: dict[Inputs, Batch] = {}  # the batch in the encoders of these inputs
-        self._changed = asyncio.Event()  # a job has arrived, or encoders are free
-        self._running: set[asyncio.Task[None]] = set()
-        self._task = asyncio.create_task(self._work())
+        self._encoding: dict[Inputs, Sequence[EncodeJob]] = {}  # the batch in the encoders of these inputs
+        self._running: set[Job] = set()
 
     async def tag(self, tagger: Tagger, video: ReadVideo, selection: SelectConfig) -> RankedTags:
         """Tag a video; raises the VideotagError that prevents it."""
-        done: asyncio.Future[RankedTags | Failure] = asyncio.get_running_loop().create_future()
+        done: asyncio.Future[RankedTags | Failure] = self._loop.create_future()
         self._enqueue(TagJob(done, _deadline_s(), tagger, video, selection))
         result = await done
         if isinstance(result, Failure):
@@ -63,7 +63,7 @@ class ModelThreads:
 
     async def encode(self, tagger: Tagger, video: ReadVideo) -> EncodedVideo:
         """Encode a video, in a batch with videos to tag; raise what prevents it."""
-        done: asyncio.Future[EncodedVideo] = asyncio.get_running_loop().create_future()
+        done: asyncio.Future[EncodedVideo] = self._loop.create_future()
         self._enqueue(EncodeJob(done, _deadline_s(), tagger, video))
         return await done
 
@@ -76,11 +76,11 @@ class ModelThreads:
         select = partial(tagger.selection, options.max_tags, options.precision, options.min_confidence)
         if options.precision is None:
             return select()
-        return await asyncio.get_running_loop().run_in_executor(self._selecting, select)
+        return await self._loop.run_in_executor(self._selecting, select)
 
     async def edit(self, function: Callable[[], T]) -> T:
         """Run a function that changes recall and rank, while no video is in them; return or raise what it does."""
-        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        done: asyncio.Future[T] = self._loop.create_future()
         self._enqueue(EditJob(done, _deadline_s(), function))
         return await done
 
@@ -90,113 +90,117 @@ class ModelThreads:
         function: gets the pause, which it calls wherever other jobs may run before it continues. The pause raises
             DeadlineExceededError when the caller's deadline has passed or the caller is gone.
         """
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
+        future: asyncio.Future[T] = self._loop.create_future()
         deadline_s = _deadline_s()
 
         def pause() -> None:
             if future.done() or (deadline_s is not None and time.monotonic() >= deadline_s):
                 raise DeadlineExceededError("the deadline passed during the work", "give more time, or ask for less")
-            self._run_waiting(loop)
+            self._run_waiting()
 
         self._enqueue(AloneJob(future, deadline_s, partial(function, pause)))
         return await future
 
     async def close(self) -> None:
         """Stop after the running batches; callers that wait get CancelledError."""
-        tasks = [self._task, *self._running]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        self._threads.shutdown()  # first: a paused job takes others from the queue
-        self._selecting.shutdown()
-        for job in self._waiting:
+        for job in [*self._running, *self._waiting]:
             job.done.cancel()
+        await asyncio.sleep(0)  # a step of the loop, in which the callbacks of the jobs cancel the running batches
+        self._threads.shutdown()
+        self._selecting.shutdown()
 
     def _enqueue(self, job: Job) -> None:
         self._waiting.append(job)
-        self._changed.set()
+        self._loop.call_soon(self._start_waiting)  # not at once: calls that arrive together share a batch
 
-    async def _work(self) -> None:
-        while True:
-            await self._changed.wait()
-            self._changed.clear()
-            while (batch := next_batch(self._waiting, self._encoding)) is not None:
-                if isinstance(batch, AloneJob):
-                    await self._alone(batch)
-                elif isinstance(batch, EditJob):
-                    self._start_edit(batch)
-                else:
-                    self._start(batch)
+    def _start_waiting(self) -> None:
+        """Start everything that can run now."""
+        while (batch := next_batch(self._waiting, self._encoding, self._running)) is not None:
+            if isinstance(batch, AloneJob):
+                self._start([batch], partial(_call, batch))
+            elif isinstance(batch, EditJob):
+                self._start([batch], partial(self._edit, batch))
+            else:
+                self._encoding[batch[0].inputs] = batch
+                self._start(batch, partial(self._tag, batch))
 
-    async def _alone(self, job: AloneJob) -> None:
-        """Run a function when no batch is in the models, and return when it has ended."""
-        try:
-            if self._running:
-                await asyncio.wait(self._running)
-        except asyncio.CancelledError:
-            job.done.cancel()
-            raise
-        await self._execute([job], partial(_call, job))
+    def _start(self, jobs: Sequence[Job], work: Callable[[], Sequence[Any]]) -> None:
+        """Run the work in a thread and give each job its result, or the exception, to raise where it is awaited."""
+        self._running.update(jobs)
+        context, cancel_unwanted = self._context_of(jobs)
+        _when_done(jobs, cancel_unwanted)
 
-    def _start_edit(self, job: EditJob) -> None:
-        def work() -> list[Any]:
-            with self._scoring:
-                return _call(job)
+        def run() -> None:
+            results = context.run(_results, jobs, work)
+            self._loop.call_soon_threadsafe(self._end, jobs, results)
 
-        task = asyncio.create_task(self._execute([job], work))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        self._threads.submit(run)
 
-    def _start(self, batch: Sequence[EncodeJob]) -> None:
-        """Start a batch; its encoders are in use until it is recalled and ranked, or has failed."""
-        loop, inputs = asyncio.get_running_loop(), batch[0].inputs
+    def _end(self, jobs: Sequence[Job], results: Sequence[Any]) -> None:
+        self._running.difference_update(jobs)
+        _deliver(jobs, results)
+        self._start_waiting()
+
+    def _edit(self, job: EditJob) -> list[Any]:
+        """Called in a thread."""
+        with self._scoring:
+            return _call(job)
+
+    def _tag(self, batch: Sequence[EncodeJob]) -> Sequence[Any]:
+        """Tag a batch whose encoders are in use until it is recalled and ranked, or has failed. Called in a thread."""
 
         @contextmanager
         def scoring() -> Iterator[None]:
             with self._scoring:
-                loop.call_soon_threadsafe(self._encoded, inputs, batch)
+                self._free_encoders(batch)
                 yield
 
-        def ended(task: asyncio.Task[None]) -> None:
-            self._running.discard(task)
-            self._encoded(inputs, batch)
+        try:
+            return tag_batch(batch, scoring())
+        finally:
+            self._free_encoders(batch)
 
-        self._encoding[inputs] = batch
-        task = asyncio.create_task(self._execute(batch, partial(tag_batch, batch, scoring())))
-        self._running.add(task)
-        task.add_done_callback(ended)
+    def _free_encoders(self, batch: Sequence[EncodeJob]) -> None:
+        """Let the next batch into the encoders, unless it has them already. Called in a thread.
 
-    def _encoded(self, inputs: Inputs, batch: Batch) -> None:
-        """Free the encoders, unless the next batch has them already."""
+        A job that arrives is put into the queue before the loop looks at the encoders, and here it is the other way
+        round, so that one of the two starts it.
+        """
+        inputs = batch[0].inputs
         if self._encoding.get(inputs) is batch:
             del self._encoding[inputs]
-            self._changed.set()
+            if self._waiting:
+                self._loop.call_soon_threadsafe(self._start_waiting)
 
-    async def _execute(self, jobs: Sequence[Job], work: Callable[[], Sequence[Any]]) -> None:
-        """Run the work in a thread and give each job its result, or the exception, to raise where it is awaited."""
-        context, cancel_unwanted = _context_of(jobs)
-        _when_done(jobs, cancel_unwanted)
-        try:
-            results = await asyncio.get_running_loop().run_in_executor(self._threads, context.run, _results, jobs, work)
-        except asyncio.CancelledError:
-            for job in jobs:
-                job.done.cancel()
-            raise
-        _deliver(jobs, results)
-
-    def _run_waiting(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _run_waiting(self) -> None:
         """Run the jobs that wait at this moment. Called in a thread during a job: the loop only appends meanwhile.
 
         Later jobs wait for the next pause, or the paused job would never end under load.
         """
         waiting = deque(self._waiting.popleft() for _ in range(len(self._waiting)))
-        while (batch := next_batch(waiting, ())) is not None:
+        while (batch := next_batch(waiting, (), ())) is not None:
             jobs, work = _work_of(batch)
-            context, cancel_unwanted = _context_of(jobs)
-            loop.call_soon_threadsafe(_when_done, jobs, cancel_unwanted)
+            context, cancel_unwanted = self._context_of(jobs)
+            self._loop.call_soon_threadsafe(_when_done, jobs, cancel_unwanted)
             results = context.run(_results, jobs, work)
-            loop.call_soon_threadsafe(_deliver, jobs, results)
+            self._loop.call_soon_threadsafe(_deliver, jobs, results)
+
+    def _context_of(self, jobs: Sequence[Job]) -> tuple[Context, Callable[["asyncio.Future[Any]"], None]]:
+        """A context with the latest deadline of the jobs and a cancellation, and the callback of their futures that
+        cancels it when no caller is left.
+        """
+        deadlines = [job.deadline_s for job in jobs if job.deadline_s is not None]
+        time_left_s = max(deadlines) - time.monotonic() if len(deadlines) == len(jobs) else None
+        cancellation = concurrency.Cancellation()
+
+        def cancel_unwanted(_: "asyncio.Future[Any]") -> None:
+            if all(job.done.done() for job in jobs):
+                cancellation.cancel()
+
+        context = self._context.copy()
+        context.run(concurrency.set_deadline, time_left_s)
+        context.run(concurrency.set_cancellation, cancellation)
+        return context, cancel_unwanted
 
 
 def _work_of(batch: Batch) -> tuple[Sequence[Job], Callable[[], Sequence[Any]]]:
@@ -231,24 +235,6 @@ def _deliver(jobs: Sequence[Job], results: Sequence[Any]) -> None:
 def _deadline_s() -> float | None:
     left_s = concurrency.time_left_s()
     return None if left_s is None else time.monotonic() + left_s
-
-
-def _context_of(jobs: Sequence[Job]) -> tuple[Context, Callable[["asyncio.Future[Any]"], None]]:
-    """A context with the latest deadline of the jobs and a cancellation, and the callback of their futures that
-    cancels it when no caller is left.
-    """
-    deadlines = [job.deadline_s for job in jobs if job.deadline_s is not None]
-    time_left_s = max(deadlines) - time.monotonic() if len(deadlines) == len(jobs) else None
-    cancellation = concurrency.Cancellation()
-
-    def cancel_unwanted(_: "asyncio.Future[Any]") -> None:
-        if all(job.done.done() for job in jobs):
-            cancellation.cancel()
-
-    context = copy_context()
-    context.run(concurrency.set_deadline, time_left_s)
-    context.run(concurrency.set_cancellation, cancellation)
-    return context, cancel_unwanted
 
 
 def _when_done(jobs: Sequence[Job], callback: Callable[["asyncio.Future[Any]"], None]) -> None:

@@ -59,6 +59,28 @@ async def test_a_batch_is_encoded_while_the_one_before_it_is_scored() -> None:
     await model.close()
 
 
+async def test_a_video_that_waits_for_the_encoders_has_them_while_the_batch_before_it_is_scored() -> None:
+    encoding, waits, encoding_next = threading.Event(), threading.Event(), threading.Event()
+
+    def meet(stage: StageName, video_ids: list[str]) -> None:
+        if (stage, video_ids) == ("encode", ["a"]):
+            encoding.set()
+            assert waits.wait(60)
+        if (stage, video_ids) == ("score", ["a"]):
+            assert encoding_next.wait(10)
+        if (stage, video_ids) == ("encode", ["b"]):
+            encoding_next.set()
+
+    model, tagger = ModelThreads(), StagedTagger(meet)
+    calls = calls_of(model, tagger, "a")
+    await happened(encoding)
+    calls += calls_of(model, tagger, "b")
+    await asyncio.sleep(0.01)
+    waits.set()
+    assert [answer.video_id for answer in await asyncio.gather(*calls)] == ["a", "b"]
+    await model.close()
+
+
 async def test_a_stage_has_one_batch_at_a_time_and_later_videos_wait_for_the_encoders() -> None:
     scoring, release = threading.Event(), threading.Event()
     second_encoded = threading.Event()
