@@ -1,8 +1,8 @@
 """Authentication, authorisation and rate limiting of each call."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -54,18 +54,18 @@ class AuthInterceptor(grpc.aio.ServerInterceptor):
             check(self._contract, client, method)
         return wrap(handler, unary=partial(self._around_unary, method), stream=partial(self._around_stream, method))
 
-    @asynccontextmanager
-    async def _around_unary(self, method: str, request: Any, context: Context) -> AsyncIterator[Any]:
+    @contextmanager
+    def _around_unary(self, method: str, request: Any, context: Context) -> Iterator[Any]:
         client = self._authorised(method, context)
         self._quotas.take(client, request.ByteSize())
         set_caller(client)
         note_client(client.name)
         yield request
 
-    @asynccontextmanager
-    async def _around_stream(
+    @contextmanager
+    def _around_stream(
         self, method: str, requests: AsyncIterator[Any], context: Context
-    ) -> AsyncIterator[AsyncIterator[Any]]:
+    ) -> Iterator[AsyncIterator[Any]]:
         client = self._authorised(method, context)
         set_caller(client)
         note_client(client.name)

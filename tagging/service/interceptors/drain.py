@@ -8,7 +8,7 @@ that were read from a stream are answered, then the stream ends with UNAVAILABLE
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import grpc
@@ -44,13 +44,13 @@ class DrainInterceptor(grpc.aio.ServerInterceptor):
             raise _draining()
         return wrap(handler, unary=self._around_unary, stream=self._around_stream)
 
-    @asynccontextmanager
-    async def _around_unary(self, request: Any, _: Context) -> AsyncIterator[Any]:
+    @contextmanager
+    def _around_unary(self, request: Any, _: Context) -> Iterator[Any]:
         with self._counted():
             yield request
 
-    @asynccontextmanager
-    async def _around_stream(self, requests: AsyncIterator[Any], _: Context) -> AsyncIterator[AsyncIterator[Any]]:
+    @contextmanager
+    def _around_stream(self, requests: AsyncIterator[Any], _: Context) -> Iterator[AsyncIterator[Any]]:
         reader = _RequestReader(requests, self._draining)
         with self._counted():
             yield reader.until_draining()

@@ -6,7 +6,7 @@ the Python exception.
 
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -20,7 +20,7 @@ from grpc_status import rpc_status
 from tagging import concurrency
 from tagging.errors import InvalidRequestError, VideotagError
 from tagging.service.errors.status import pushback_ms, status_of
-from tagging.service.interceptors.wrap import Context, Continuation, Handler, can_wrap, with_raw_requests, wrap
+from tagging.service.interceptors.wrap import Context, Continuation, Handler, can_wrap
 from tagging.service.observe.call import REQUEST_ID, current, note_error
 
 logger = logging.getLogger(__name__)
@@ -45,38 +45,39 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
             return _failing(method, error)
         if handler is None or not can_wrap(handler):  # health and reflection have other kinds, with code of their own
             return handler
-        parse = partial(_parse, method, handler)
-        return with_raw_requests(
-            wrap(
-                handler,
-                unary=partial(_around_unary, method, parse),
-                stream=partial(_around_stream, method, parse),
-            )
-        )
+        return _mapped_stream(method, handler) if handler.unary_unary is None else _mapped_unary(method, handler)
 
 
-@asynccontextmanager
-async def _around_unary(method: str, parse: "partial[Any]", request: bytes, context: Context) -> AsyncIterator[Any]:
-    concurrency.set_deadline(context.time_remaining())
-    try:
-        yield parse(request)
-    except Exception as error:
-        await _abort(method, error, context)
+def _mapped_unary(method: str, handler: Handler) -> Handler:
+    """Return the handler as one that gets bytes, so that parsing them can fail inside of it."""
+
+    async def answer(request: bytes, context: Context) -> Any:
+        concurrency.set_deadline(context.time_remaining())
+        try:
+            return await handler.unary_unary(_parse(method, handler, request), context)
+        except Exception as error:
+            await _abort(method, error, context)
+
+    return grpc.unary_unary_rpc_method_handler(answer, None, handler.response_serializer)
 
 
-@asynccontextmanager
-async def _around_stream(
-    method: str, parse: "partial[Any]", requests: AsyncIterator[bytes], context: Context
-) -> AsyncIterator[AsyncIterator[Any]]:
-    async def parsed() -> AsyncIterator[Any]:
+def _mapped_stream(method: str, handler: Handler) -> Handler:
+    """Return the handler as one that gets bytes, as for a unary call."""
+
+    async def parsed(requests: AsyncIterator[bytes]) -> AsyncIterator[Any]:
         async for request in requests:  # iterated by the handler: gRPC warns of an iterator that is made and not used
-            yield parse(request)
+            yield _parse(method, handler, request)
 
-    concurrency.set_deadline(context.time_remaining())
-    try:
-        yield parsed()
-    except Exception as error:
-        await _abort(method, error, context)
+    async def answer_all(requests: AsyncIterator[bytes], context: Context) -> AsyncIterator[Any]:
+        concurrency.set_deadline(context.time_remaining())
+        try:
+            async with aclosing(handler.stream_stream(parsed(requests), context)) as responses:
+                async for response in responses:
+                    yield response
+        except Exception as error:
+            await _abort(method, error, context)
+
+    return grpc.stream_stream_rpc_method_handler(answer_all, None, handler.response_serializer)
 
 
 def _failing(method: str, error: Exception) -> Handler:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -55,8 +55,8 @@ class TelemetryInterceptor(grpc.aio.ServerInterceptor):
         around = partial(self._around, method)
         return with_written_responses(wrap(handler, unary=around, stream=around))
 
-    @asynccontextmanager
-    async def _around(self, method: str, request: Any, context: Context) -> AsyncIterator[Any]:
+    @contextmanager
+    def _around(self, method: str, request: Any, context: Context) -> Iterator[Any]:
         """request: of a unary call, or the iterator of a stream; passed on as it is"""
         with self._observed(method, context):
             yield request

@@ -1,12 +1,12 @@
 """Wrapping of gRPC method handlers: the part that all interceptors of the service share.
 
-An interceptor states what surrounds a call as an async context manager: it takes the request (of a unary call) or the
-iterator of requests (of a stream), and yields what the handler is to get. Code before the `yield` runs before the
-handler, code after it once the handler is done, and exceptions of the handler arrive at the `yield`.
+An interceptor states what surrounds a call as a context manager: it takes the request (of a unary call) or the iterator
+of requests (of a stream), and yields what the handler is to get. Code before the `yield` runs before the handler, code
+after it once the handler is done, and exceptions of the handler arrive at the `yield`.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, aclosing
+from contextlib import AbstractContextManager, aclosing
 from typing import Any
 
 import grpc
@@ -15,8 +15,8 @@ Context = grpc.aio.ServicerContext[Any, Any]
 Handler = Any  # a grpc.RpcMethodHandler; the type stubs only know handlers that are not async
 Continuation = Callable[[grpc.HandlerCallDetails], Awaitable[Handler]]
 
-AroundUnary = Callable[[Any, Context], AbstractAsyncContextManager[Any]]
-AroundStream = Callable[[AsyncIterator[Any], Context], AbstractAsyncContextManager[AsyncIterator[Any]]]
+AroundUnary = Callable[[Any, Context], AbstractContextManager[Any]]
+AroundStream = Callable[[AsyncIterator[Any], Context], AbstractContextManager[AsyncIterator[Any]]]
 
 
 def can_wrap(handler: Handler) -> bool:
@@ -34,7 +34,7 @@ def wrap(handler: Handler, *, unary: AroundUnary, stream: AroundStream) -> Handl
     if handler.unary_unary is not None:
 
         async def answer(request: Any, context: Context) -> Any:
-            async with unary(request, context) as passed:
+            with unary(request, context) as passed:
                 return await handler.unary_unary(passed, context)
 
         return grpc.unary_unary_rpc_method_handler(answer, *codecs)
@@ -42,21 +42,12 @@ def wrap(handler: Handler, *, unary: AroundUnary, stream: AroundStream) -> Handl
         raise NotImplementedError("expected a unary-unary or stream-stream handler")
 
     async def answer_all(requests: AsyncIterator[Any], context: Context) -> AsyncIterator[Any]:
-        async with (
-            stream(requests, context) as passed,
-            aclosing(handler.stream_stream(passed, context)) as responses,
-        ):
-            async for response in responses:
-                yield response
+        with stream(requests, context) as passed:
+            async with aclosing(handler.stream_stream(passed, context)) as responses:
+                async for response in responses:
+                    yield response
 
     return grpc.stream_stream_rpc_method_handler(answer_all, *codecs)
-
-
-def with_raw_requests(handler: Handler) -> Handler:
-    """Return the handler as one that gets bytes, so that parsing them can fail inside of it."""
-    if handler.unary_unary is not None:
-        return grpc.unary_unary_rpc_method_handler(handler.unary_unary, None, handler.response_serializer)
-    return grpc.stream_stream_rpc_method_handler(handler.stream_stream, None, handler.response_serializer)
 
 
 def with_written_responses(handler: Handler) -> Handler:
