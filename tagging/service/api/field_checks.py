@@ -1,7 +1,6 @@
 """Field violations of a request, collected and reported together."""
 
 import re
-import unicodedata
 from collections.abc import Sequence
 
 from tagging.errors import InvalidRequestError
@@ -9,6 +8,7 @@ from tagging.service.errors.text_limits import shortened
 from tagging.text.normalise import is_blank
 
 MISSING = "required, but missing"
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # Unicode's category Cc
 
 
 class Fields:
@@ -34,9 +34,8 @@ class Fields:
             self.violation(field, "required, found no visible character" if value else MISSING)
             return
         self.text(field, value, longest)
-        control = next((index for index, char in enumerate(value, 1) if unicodedata.category(char) == "Cc"), None)
-        if control is not None:
-            self.violation(field, f"U+{ord(value[control - 1]):04X} at character {control}, a control character")
+        if control := _CONTROL.search(value):
+            self.violation(field, f"U+{ord(control[0]):04X} at character {control.start() + 1}, a control character")
 
     def pattern(self, field: str, value: str, pattern: re.Pattern[str], expected: str) -> None:
         """Check a required text that matches a pattern as a whole; expected: a description of the pattern."""

@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 
 from tagging.media.source import OpenFile
 from tagging.media.web.threads import run_in_thread
@@ -13,21 +13,16 @@ from tagging.service.sources.sources import Sources
 CHUNK = 1 << 20  # bytes
 
 
-@asynccontextmanager
-async def open_media(
+def open_media(
     sources: Sources, uri: str | None, content: bytes | None, stages: Stages
-) -> AsyncIterator[OpenFile | None]:
-    """Yield the open media file of a request; None for a request with text only. Raises what Sources raises."""
+) -> AbstractAsyncContextManager[OpenFile | None]:
+    """Open the media file of a request while the context lasts; None for a request with text only.
+
+    Raises what Sources raises.
+    """
     if content is not None:
-        async with sources.spool(content) as file:
-            yield file
-    elif uri is not None:
-        async with AsyncExitStack() as stack:
-            with stages("source"):
-                file = await stack.enter_async_context(sources.open(uri))
-            yield file
-    else:
-        yield None
+        return sources.spool(content)
+    return nullcontext() if uri is None else _open(sources, uri, stages)
 
 
 async def sha256_of(file: OpenFile | None) -> str | None:
@@ -39,3 +34,11 @@ async def sha256_of(file: OpenFile | None) -> str | None:
         digest.update(chunk)
         position += len(chunk)
     return digest.hexdigest()
+
+
+@asynccontextmanager
+async def _open(sources: Sources, uri: str, stages: Stages) -> AsyncIterator[OpenFile]:
+    async with AsyncExitStack() as stack:
+        with stages("source"):
+            file = await stack.enter_async_context(sources.open(uri))
+        yield file

@@ -117,10 +117,11 @@ def _redacted(value: Any, depth: int) -> Any:
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)  # JSON has neither NaN nor infinities
-    if isinstance(value, Mapping) and depth:
-        return {redact(str(key)): _redacted(item, depth - 1) for key, item in value.items()}
-    if isinstance(value, Sequence | set | frozenset) and not isinstance(value, str | bytes) and depth:
-        return [_redacted(item, depth - 1) for item in value]
+    if depth and not isinstance(value, str | bytes):
+        if isinstance(value, Mapping):
+            return {redact(str(key)): _redacted(item, depth - 1) for key, item in value.items()}
+        if isinstance(value, Sequence | set | frozenset):
+            return [_redacted(item, depth - 1) for item in value]
     try:
         return redact(str(value))
     except Exception:  # logging must not fail
