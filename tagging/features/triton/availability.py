@@ -7,6 +7,8 @@ from collections.abc import Callable, Collection
 
 logger = logging.getLogger(__name__)
 
+REASONS = 10  # that are logged of one model until it works again, as some quote the request
+
 Listener = Callable[[frozenset[str]], None]
 
 
@@ -20,6 +22,7 @@ class Availability:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._since_s: dict[str, float] = {}  # model -> when it began to fail
+        self._reasons: dict[str, set[str]] = {}  # of the models that fail, those that were logged
         self.failures = 0  # responses that were failures of a server or a model, also those that were retried
         self.listener: Listener = _ignore
 
@@ -40,14 +43,25 @@ class Availability:
             self.failures += 1
             is_new = model not in self._since_s
             self._since_s.setdefault(model, time.monotonic())
+        self.explain(model, why)
+        if is_new:
+            self.listener(self.failing)
+
+    def explain(self, model: str, why: str) -> None:
+        """Log why the model fails, once for each reason until it works again."""
+        with self._lock:
+            reasons = self._reasons.setdefault(model, set())
+            is_new = why not in reasons and len(reasons) < REASONS
+            if is_new:
+                reasons.add(why)
         if is_new:
             logger.error("a model of Triton fails", extra={"model": model, "why": why})
-            self.listener(self.failing)
 
     def worked(self, model: str) -> None:
         """Record that a call of the model succeeded."""
         with self._lock:
             since_s = self._since_s.pop(model, None)
+            self._reasons.pop(model, None)
         if since_s is not None:
             away_s = round(time.monotonic() - since_s, 3)
             logger.warning("a model of Triton works again", extra={"model": model, "away_s": away_s})

@@ -153,7 +153,7 @@ class TritonClient:
             else:
                 self.availability.worked(model)
                 return result
-            is_mended = self._reloader.reload(model, began_s) if _DEAD_STUB.search(why) else self._has_renewed()
+            is_mended = self._reloader.reload(model, began_s) if _DEAD_STUB.search(why) else self._has_renewed(model)
             began_s = time.monotonic()
             if is_mended:
                 continue
@@ -163,16 +163,19 @@ class TritonClient:
             _sleep(pause_s)
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 
-    def _has_renewed(self) -> bool:
+    def _has_renewed(self, model: str) -> bool:
         """Return whether the connection was made anew with renewed certificates.
 
-        Raises BackendUnavailableError if the server or this client has a certificate that the other refuses.
+        Raises BackendUnavailableError, and logs why the model fails, if the server or this client has a certificate
+        that the other refuses.
         """
         if self._connection.renew():
             return True
         refusal = self._connection.endpoint.handshake_failure(min(HANDSHAKE_S, _attempt_s()))
         if refusal is not None:
-            raise BackendUnavailableError(f"{self.url}: the TLS handshake fails: {refusal}", CERTIFICATE_HINT)
+            why = f"the TLS handshake fails: {refusal}"
+            self.availability.explain(model, why)  # gRPC's own reason does not name the certificate
+            raise BackendUnavailableError(f"{self.url}: {why}", CERTIFICATE_HINT)
         return False
 
     @contextmanager

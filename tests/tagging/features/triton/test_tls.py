@@ -134,6 +134,23 @@ def test_a_server_that_is_away_is_waited_for(authority: trustme.CA, tmp_path: Pa
     assert "handshake" not in raised.value.message
 
 
+def test_a_certificate_that_has_expired_is_in_the_log_though_the_server_was_away_before(
+    authority: trustme.CA, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with serving(credentials(authority)) as port:
+        client = TritonClient(f"grpcs://{ADDRESS}:{port}", files(tmp_path, authority))
+        model = TritonModel.find(client, text_model(DIM), FINGERPRINT)
+    with client:
+        with deadline(0.3), pytest.raises(BackendUnavailableError):
+            model.rows(padded(TOKENS))
+        with serving(credentials(authority, ends=LONG_AGO), port):
+            for _ in range(2):
+                with pytest.raises(BackendUnavailableError):
+                    model.rows(padded(TOKENS))
+    whys = [vars(record)["why"] for record in caplog.records if record.message == "a model of Triton fails"]
+    assert [why for why in whys if "handshake" in why] == ["the TLS handshake fails: certificate has expired"]
+
+
 def test_renewed_certificates_are_used_without_a_restart(
     authority: trustme.CA, other: trustme.CA, tmp_path: Path
 ) -> None:
