@@ -33,6 +33,7 @@ def command(
         typer.Option("--figure", metavar="FILE.png", help="Draw a reliability diagram."),
     ] = None,
     features: options.Features = None,
+    runtime: options.Runtime = None,
     output: options.Output = Format.table,
 ) -> None:
     """Measure a bundle on labelled videos that it was not trained on.
@@ -63,6 +64,7 @@ def command(
             split=split,
             predictions=folder,
             figure=figure,
+            runtime=runtime,
         )
     if output is Format.json:
         print_json(asdict(report))

@@ -18,6 +18,7 @@ from tagging.manifests.values import is_unicode
 from tagging.text.normalise import is_blank
 
 if TYPE_CHECKING:
+    from tagging.config.encoders import RuntimeName
     from tagging.inspection.explanation import Inspection
     from tagging.types import MediaSample, VideoRef
 
@@ -38,6 +39,7 @@ def command(
     ] = None,
     max_tags: options.MaxTags = None,
     precision: options.Precision = None,
+    runtime: options.Runtime = None,
     output: options.Output = Format.table,
     html: Annotated[
         Path | None,
@@ -71,9 +73,11 @@ def command(
     media: MediaSample | None = None
     if server is None:
         reference = video_reference(video, title, description)
-        inspection, media = _inspect_here(reference, bundle, max_tags, precision, why, html is not None)
+        inspection, media = _inspect_here(reference, bundle, runtime, max_tags, precision, why, html is not None)
     elif bundle is not None:
         raise typer.BadParameter("the service explains with the bundle that it has", param_hint="--bundle")
+    elif runtime is not None:
+        raise typer.BadParameter("the service explains with the runtime that it has", param_hint="--runtime")
     else:
         inspection = inspect_on(
             server, token, tls_ca, video, title, description, max_tags, precision, why, html is not None
@@ -99,6 +103,7 @@ def _check_queries(why: Sequence[str]) -> None:
 def _inspect_here(
     video: "VideoRef",
     bundle: Path | None,
+    runtime: "RuntimeName | None",
     max_tags: int | None,
     precision: float | None,
     why: Sequence[str],
@@ -112,7 +117,7 @@ def _inspect_here(
     from tagging.pipeline.load import load_tagger
 
     inspect = inspect_answer if why_answered else inspect_video
-    with load_tagger(bundle or paths.default_bundle(), reads_media=video.uri is not None) as tagger:
+    with load_tagger(bundle or paths.default_bundle(), reads_media=video.uri is not None, runtime=runtime) as tagger:
         read = tagger.read(video)
         return inspect(tagger, read, tagger.selection(max_tags, precision), why), read.media
 

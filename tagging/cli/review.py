@@ -35,6 +35,7 @@ def command(
         int | None, typer.Option("--limit", min=1, metavar="N", help="End after N confirmed videos.")
     ] = None,
     columns: options.Columns = None,
+    runtime: options.Runtime = None,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address only.")] = False,
 ) -> None:
     """Review the tags of videos in the browser, first where much-used tags are in doubt. Ctrl-C ends it.
@@ -54,7 +55,9 @@ def command(
     from tagging.manifests.read import parse_columns
 
     file = out or Path(f"{manifest.stem}.feedback.jsonl")
-    chosen = ReviewOptions(manifest, parse_columns(columns or []), bundle or paths.default_bundle(), file, port, limit)
+    chosen = ReviewOptions(
+        manifest, parse_columns(columns or []), bundle or paths.default_bundle(), file, port, limit, runtime
+    )
     stop = threading.Event()
 
     def show(address: str) -> None:

@@ -134,11 +134,13 @@ class EncodersConfig(Branch):
             raise ValueError("precision bf16 needs runtime openvino")
         return self
 
-    def on(self, runtime: RuntimeName) -> Self:
-        """Return the configuration of a bundle with another runtime, for the same vectors.
+    def on(self, runtime: RuntimeName | None) -> Self:
+        """Return the configuration of a bundle with another runtime, for the same vectors; None: its own.
 
         Raises InvalidConfigError if the runtime has another precision, or not the device.
         """
+        if runtime is None:
+            return self
         precision = "f32" if self.runtime == "torch" else self.precision
         try:
             return self.model_validate({**self.model_dump(), "runtime": runtime, "precision": precision})

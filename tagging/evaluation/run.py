@@ -14,6 +14,7 @@ from recall.channels.uploader import UploaderTags
 from recall.evaluate import Proposal, lost_without, recall_row
 from tagging.bundle.labelled_videos import uploader_numbers
 from tagging.bundle.manifest import BUNDLE, BundleManifest
+from tagging.config.encoders import RuntimeName
 from tagging.errors import InvalidManifestError
 from tagging.evaluation.calibration import calibration_row, precision_rows
 from tagging.evaluation.predictions import EvaluationVideo, PredictionCollector, PredictionWriter, Row, true_tags
@@ -64,11 +65,13 @@ def evaluate(
     split: str | None = None,
     predictions: Path | None = None,
     figure: Path | None = None,
+    runtime: RuntimeName | None = None,
 ) -> EvaluationReport:
     """Score a bundle on the videos of the manifests, optionally only on the held-out ones and on one split.
 
     predictions: a folder for the 200 best tags of each video, a JSON line per video: union.jsonl, and CHANNEL.jsonl.
     figure: a PNG of the reliability diagram; an existing file is replaced.
+    runtime: of the encoders; None: the bundle's
     Raises OutputUnwritableError before any work if the figure cannot be written, InvalidManifestError if the
     bundle was trained on one of the videos, or no video is left.
     """
@@ -81,7 +84,7 @@ def evaluate(
     _refuse_training_videos(tagged, recall_stage, manifest)
     if not tagged:
         raise InvalidManifestError("no video with a tag is left to evaluate on")
-    encoders = _checked_encoders(manifest)
+    encoders = _checked_encoders(manifest, runtime)
     extraction = _extract(tagged, manifest, encoders, store, progress)
     with ExitStack() as stack:
         writer = PredictionWriter(predictions, recall_stage.catalog, stack) if predictions is not None else None
@@ -106,9 +109,9 @@ def evaluate(
     )
 
 
-def _checked_encoders(manifest: BundleManifest) -> Encoders:
+def _checked_encoders(manifest: BundleManifest, runtime: RuntimeName | None) -> Encoders:
     """Return the encoders at hand; ArtifactMismatchError unless they made the vectors of the bundle."""
-    encoders = load_encoders(manifest.config.encoders)
+    encoders = load_encoders(manifest.config.encoders.on(runtime))
     check_encoders(manifest, encoders)
     return encoders
 

@@ -182,8 +182,7 @@ class _Encoder:
 
     def __init__(self, bundle: str, runtime: RuntimeName | None) -> None:
         self._seconds = StageSeconds()
-        configured = BUNDLE.read(Path(bundle)).config.encoders
-        self._encoders = load_encoders(configured if runtime is None else configured.on(runtime))
+        self._encoders = load_encoders(BUNDLE.read(Path(bundle)).config.encoders.on(runtime))
 
     def __call__(self, table: pa.Table) -> pa.Table:
         number, (work, read, seconds) = _value(table)

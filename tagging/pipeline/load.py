@@ -52,7 +52,7 @@ def load_tagger(
     """
     folder = paths.default_bundle() if folder is None else folder
     manifest = BUNDLE.read(folder)
-    configured = manifest.config.encoders if runtime is None else manifest.config.encoders.on(runtime)
+    configured = manifest.config.encoders.on(runtime)
     encoders = load_encoders(configured if reads_media else configured.of_text(), triton)
     check_encoders(manifest, encoders)
     try:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tagging.config.encoders import RuntimeName
 from tagging.config.random_streams import Stream
 from tagging.config.root import SelectConfig
 from tagging.errors import InvalidManifestError
@@ -39,6 +40,7 @@ class ReviewOptions:
     out: Path
     port: int = 0  # 0: any free one
     limit: int | None = None  # videos to confirm at most
+    runtime: RuntimeName | None = None  # of the encoders; None: the bundle's
 
 
 def review(
@@ -53,7 +55,7 @@ def review(
     videos = read_review_videos(options.manifest, options.columns)
     with FeedbackFile.open(options.out) as file:
         reads_media = any(video.uri is not None for video in videos)
-        with load_tagger(options.bundle, reads_media=reads_media) as tagger:
+        with load_tagger(options.bundle, reads_media=reads_media, runtime=options.runtime) as tagger:
             catalog = tagger.models.recall_stage.catalog
             answered = tagger.selector.default
             rows = {tag: row for row, tag in enumerate(catalog.ids)}

@@ -1,5 +1,6 @@
 """The command line: output, errors and exit codes; the installed program where a process matters."""
 
+import importlib.util
 import json
 import os
 import shutil
@@ -122,6 +123,22 @@ def test_without_a_bundle_the_starter_is_used(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("command", ["tag", "inspect", "review", "evaluate", "batch"])
+def test_every_command_that_encodes_with_a_bundle_uses_the_runtime_that_is_chosen(
+    command: str, tiny_bundle: Path, unseen_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    inputs: dict[str, tuple[object, ...]] = {
+        "tag": ("--title", "a dog"),
+        "inspect": ("--title", "a dog"),
+        "review": (unseen_corpus, "--no-browser", "--out", tmp_path / "feedback.jsonl"),
+        "evaluate": ("--manifest", unseen_corpus),
+        "batch": (unseen_corpus, "--out", tmp_path / "out"),
+    }
+    result = run(command, *inputs[command], "--bundle", tiny_bundle, "--runtime", "openvino", home=tmp_path)
+    assert "the package openvino is not installed" in error_lines(result)[0]
+
+
 def test_train_evaluate_and_batch_work_together(
     tmp_path: Path, corpus: Path, unseen_corpus: Path, tiny_config: Config
 ) -> None:

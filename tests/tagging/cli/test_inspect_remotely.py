@@ -99,7 +99,14 @@ async def test_each_error_is_one_line(shared_client: Client, args: tuple[Any, ..
     assert error in lines[0]
 
 
-@pytest.mark.parametrize("args", [("--title", "a", "--bundle", "b"), ("clip-17", "--max-tags", "3")])
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("--title", "a", "--bundle", "b"),
+        ("--title", "a", "--runtime", "openvino"),
+        ("clip-17", "--max-tags", "3"),
+    ],
+)
 async def test_options_that_do_not_apply_are_wrong_usage(shared_client: Client, args: tuple[str, ...]) -> None:
     assert (await inspect(shared_client, *args)).returncode == 2
 
