@@ -2,13 +2,17 @@
 
 The frontend of PyTorch is called directly: `openvino.convert_model` and the command `ovc` report usage to Intel, and
 ONNX in between would need another package. A conversion takes seconds, a compilation a few hundred milliseconds, so the
-former is kept.
+former is kept. Every version of an encoder, of torch and of OpenVINO has files of its own, of up to hundreds of
+megabytes; a new one is the occasion to remove those that no process has used for long.
 """
 
 import hashlib
 import logging
+import os
 import tempfile
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +29,8 @@ if TYPE_CHECKING:
     import openvino
 
 logger = logging.getLogger(__name__)
+
+UNUSED_S = 90 * 24 * 3600  # after which a file is removed
 
 
 def convert(graph: Graph) -> "openvino.Model":
@@ -52,6 +58,8 @@ def read_converted(path: Path) -> "openvino.Model | None":
         if about != _about(tensors):
             raise ValueError("its digest is another")
         weights = openvino.Tensor(tensors["weights"].numpy())
+        with suppress(OSError):  # of a folder that others own
+            os.utime(path)  # the time of its last use
         return core().read_model(tensors["graph"].numpy().tobytes(), weights)
     except FileNotFoundError:
         return None
@@ -71,8 +79,17 @@ def keep_converted(model: "openvino.Model", path: Path) -> None:
             tensors = {name: _bytes_of(file) for name, file in (("graph", graph), ("weights", weights))}
         with atomic_file(path) as partial:
             save_file(tensors, partial, _about(tensors))
+        _remove_unused(path.parent)
     except (OSError, OutputUnwritableError) as error:
         logger.warning("%s cannot be written, and the network is converted at every start: %s", path, error)
+
+
+def _remove_unused(folder: Path) -> None:
+    """Remove the files that were not used for UNUSED_S; a process that reads one at this moment has it open."""
+    for file in folder.glob("*.safetensors"):
+        with suppress(OSError):  # another process has removed it, or it belongs to another user
+            if time.time() - file.stat().st_mtime > UNUSED_S:
+                file.unlink()
 
 
 def _about(tensors: Mapping[str, torch.Tensor]) -> dict[str, str]:

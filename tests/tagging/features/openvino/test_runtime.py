@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
@@ -145,6 +146,23 @@ def test_a_damaged_file_is_converted_again(
     assert "converted again" in caplog.text
     sound_on(F32, sound)
     assert conversions == ["audio", "audio"]
+
+
+def test_a_conversion_removes_the_files_that_were_not_used_for_long(
+    sound: TrainedSoundEncoder, conversions: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sound_on(F32, sound)
+    [used] = paths.converted().iterdir()
+    old, recent = (used.with_name(f"frames-{name}.safetensors") for name in ("old", "recent"))
+    for file, age in ((used, 2.0), (old, 2.0), (recent, 0.5)):
+        file.touch()
+        os.utime(file, (time.time() - age * conversion.UNUSED_S,) * 2)
+    sound_on(F32, sound)
+    monkeypatch.setattr(openvino_runtime, "MODULES", openvino_runtime.MODULES + 1)
+    sound_on(F32, sound)
+    assert conversions == ["audio", "audio"]
+    assert [file.exists() for file in (used, recent, old)] == [True, True, False]
+    assert len([*paths.converted().glob("audio-*")]) == 2
 
 
 def test_a_folder_that_cannot_be_written_is_a_warning(
