@@ -34,8 +34,6 @@ class FileEngine:
         # Last in, first out: each connection caches pages, and the cache of one that wrote last is the only valid one.
         self._engine = create_engine(url, pool_use_lifo=True, **options)
         event.listen(self._engine, "connect", self._set_up)
-        event.listen(self._engine, "begin", _begin)
-        self._writer = self._engine.execution_options(writes=True)
         self._wait_s: float = options["pool_timeout"]
         self._threads = started_threads(options["pool_size"], "database")
         self._free = asyncio.Semaphore(options["pool_size"])
@@ -54,7 +52,10 @@ class FileEngine:
     async def write(self, work: Callable[[Connection], T]) -> T:
         def run() -> T:
             self._require_same_file()
-            with self._writer.begin() as connection:
+            with self._engine.begin() as connection:
+                # At once, as a transaction that began as a reader fails without waiting if another has written
+                # meanwhile. By the driver: SQLAlchemy's execution of a statement takes several times as long.
+                connection.connection.cursor().execute("BEGIN IMMEDIATE")
                 return work(connection)
 
         await self._get(self._writing)
@@ -129,10 +130,3 @@ def _keep_a_wal(cursor: sqlite3.Cursor) -> None:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
                 raise
         time.sleep(BETWEEN_S)
-
-
-def _begin(connection: Connection) -> None:
-    # A transaction that began as a reader fails at once, without waiting, if another has written meanwhile.
-    if connection.get_execution_options().get("writes", False):
-        # By the driver: SQLAlchemy's execution of a statement takes several times as long as this one.
-        connection.connection.cursor().execute("BEGIN IMMEDIATE")
