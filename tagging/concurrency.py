@@ -82,9 +82,13 @@ def cancellation() -> Cancellation | None:
 
 @asynccontextmanager
 async def eager(work: Callable[[], Coroutine[Any, Any, T]]) -> AsyncIterator[Awaitable[T]]:
-    """Run a coroutine function as a task while the context lasts; yields its result, to be awaited or not."""
+    """Run a coroutine function as a task while the context lasts; yields its result, to be awaited or not.
+
+    The task has begun, up to its first wait, before the code of the context does.
+    """
     task = asyncio.create_task(work())
     try:
+        await asyncio.sleep(0)
         yield task
     finally:
         if not task.done():
