@@ -1,8 +1,9 @@
 """Contrastive ranker: two towers, tag vectors of the catalog, tree re-ranker and confidence model."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 from tokenizers import Tokenizer
 
+from rank.base import Needed
 from rank.bert import TextTokenizer
 from rank.confidence import ConfidenceModel
 from rank.padding import pad
@@ -24,6 +26,7 @@ from tagging.ragged import Tokens
 from tagging.types import PASSAGE_SOURCES, AnyModality, Candidates, RankInput, TagScores
 
 AT_ONCE = 256
+HIGHEST = 1.001  # cosine of unit rows, with room for rounding
 
 Floats = NDArray[np.float32]
 
@@ -88,26 +91,35 @@ class TagScorer:
 
     def cosines(self, videos: Sequence[RankInput]) -> list[Floats]:
         """Return the (K,) cosines of each video with its candidates."""
-        rows, names = self.video_vectors(videos), self.new_tag_vectors([video.candidates for video in videos])
+        unread = (name for video in videos for name in self.unread(video.candidates, self.known).values())
+        rows, names = self.video_vectors(videos), {**self.known, **self.name_vectors(unread)}
         return [self.cosines_of(row, video.candidates, names) for row, video in zip(rows, videos, strict=True)]
 
-    def new_tag_vectors(self, candidates: Sequence[Candidates]) -> dict[str, Floats]:
-        """Return (D,) unit rows of the tags outside the catalog, by name; one batch is faster than one by one.
+    def unread(self, candidates: Candidates, names: Mapping[str, Floats]) -> dict[int, str]:
+        """Return, by position, the names of the candidates outside the catalog that are not among `names`.
 
         A tag of the catalog may be marked as new, as in training; its row is in `tag_vectors`.
         """
-        count = len(self.tag_vectors)
-        beyond = (name for video in candidates for row, name in video.new.items() if row >= count)
-        names = list(dict.fromkeys(name for name in beyond if name not in self.known))
-        return {**self.known, **dict(zip(names, self.encoder.encode_names(names), strict=True))}
+        beyond = np.flatnonzero(~candidates.within(len(self.tag_vectors)))
+        of_position = zip(beyond.tolist(), candidates.tag_rows[beyond].tolist(), strict=True)
+        return {position: candidates.new[row] for position, row in of_position if candidates.new[row] not in names}
+
+    def name_vectors(self, names: Iterable[str]) -> dict[str, Floats]:
+        """Return (D,) unit rows by name; each name is read once, and one batch is faster than one by one."""
+        distinct = list(dict.fromkeys(names))
+        return dict(zip(distinct, self.encoder.encode_names(distinct), strict=True))
 
     def cosines_of(self, row: Floats, candidates: Candidates, names: Mapping[str, Floats]) -> Floats:
-        """Return (K,) cosines of a video's (D,) unit row; names: unit rows of candidates outside the catalog."""
+        """Return (K,) cosines of a video's (D,) unit row; NaN for names outside the catalog that were not read.
+
+        names: (D,) unit rows of those that were
+        """
         known = candidates.within(len(self.tag_vectors))
-        cosines = np.empty(len(known), np.float32)
+        cosines = np.full(len(known), np.nan, np.float32)
         cosines[known] = self.tag_vectors[candidates.tag_rows[known]] @ row
         for position in np.flatnonzero(~known).tolist():
-            cosines[position] = names[candidates.new[int(candidates.tag_rows[position])]] @ row
+            if (name := candidates.new[int(candidates.tag_rows[position])]) in names:
+                cosines[position] = names[name] @ row
         return cosines
 
 
@@ -119,17 +131,44 @@ class ContrastiveRanker:
     order: TreeReranker
     confidence: ConfidenceModel
 
-    def score(self, videos: Sequence[RankInput]) -> list[TagScores]:
-        cosines = self.scorer.cosines(videos)
-        return [self.scores_of(video.candidates, row) for video, row in zip(videos, cosines, strict=True)]
+    def score(self, videos: Sequence[RankInput], needed: Sequence[Needed]) -> list[TagScores]:
+        """Return the scores of each video's candidates; names outside the catalog are read if theirs are needed.
+
+        Reading them takes longer than all else, and few are answered. So a name that was not read has the highest
+        confidence that it could have; names whose scores are needed even so are read, and their videos scored again.
+        """
+        vectors, names = self.scorer.video_vectors(videos), dict(self.scorer.known)
+        scores: dict[int, TagScores] = {}
+        waiting: Collection[int] = range(len(videos))
+        while waiting:
+            missing: dict[int, list[str]] = {}
+            for index in waiting:
+                candidates = videos[index].candidates
+                unread = self.scorer.unread(candidates, names)
+                cosines = self.scorer.cosines_of(vectors[index], candidates, names)
+                scores[index] = self._scores_of(candidates, cosines, [*unread])
+                positions = needed[index](candidates, scores[index]).tolist()
+                if lacking := [unread[position] for position in positions if position in unread]:
+                    missing[index] = lacking
+            names |= self.scorer.name_vectors(chain.from_iterable(missing.values()))
+            waiting = missing
+        return [scores[index] for index in range(len(videos))]
 
     def with_tag_vectors(self, names: Mapping[str, Floats]) -> "ContrastiveRanker":
         """Return this ranker with cached (D,) unit rows of tags outside the catalog, by name."""
         return replace(self, scorer=replace(self.scorer, known=names))
 
-    def scores_of(self, candidates: Candidates, cosines: Floats) -> TagScores:
-        """Return the scores of a video's candidates; cosines: (K,)"""
-        return self.confidence.scores(candidates, cosines, self.order.score(candidates, cosines))
+    def _scores_of(self, candidates: Candidates, cosines: Floats, unread: list[int]) -> TagScores:
+        """Return the scores of a video's candidates; those that are unread get the highest that any cosine could give.
+
+        The re-ranker's score rises with the cosine, or stays; the weight of either may be negative.
+        cosines: (K,)
+        unread: positions without a cosine
+        """
+        own, of_reranker = cosines.copy(), cosines.copy()
+        own[unread] = np.copysign(HIGHEST, self.confidence.cosine)
+        of_reranker[unread] = np.copysign(HIGHEST, self.confidence.order)
+        return self.confidence.scores(candidates, own, self.order.score(candidates, of_reranker))
 
     def save(self, folder: Path) -> None:
         towers = self.scorer.encoder.towers

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logit
 
+from rank.base import Needed
 from tagging.config.rank import NoisyOrConfig
 from tagging.types import Candidates, FloatRows, RankInput, TagScores
 
@@ -42,8 +43,8 @@ class NoisyOrRanker:
             "extracted": config.extracted_weight,
         }
 
-    def score(self, videos: Sequence[RankInput]) -> list[TagScores]:
-        """Return the fused score of each candidate of each video, in the order of the candidates."""
+    def score(self, videos: Sequence[RankInput], needed: Sequence[Needed]) -> list[TagScores]:
+        """Return the exact fused score of each candidate of each video, in the order of the candidates."""
         return [self._score(video.candidates) for video in videos]
 
     def _score(self, candidates: Candidates) -> TagScores:

@@ -6,12 +6,13 @@ calibrated probability.
 
 from collections.abc import Sequence
 
+from rank.base import Needed
 from rank.tree_reranker import recall_log_odds
 from tagging.types import RankInput, TagScores
 
 
 class RecallProbabilityRanker:
-    def score(self, videos: Sequence[RankInput]) -> list[TagScores]:
+    def score(self, videos: Sequence[RankInput], needed: Sequence[Needed]) -> list[TagScores]:
         """Return recall's probabilities. Raises ValueError if there are none."""
         scores = []
         for video in videos:

@@ -5,7 +5,7 @@ from tagging.bench.plan import Plan
 from tagging.bench.recall_times import recall_one
 from tagging.bench.timing import StageTimes, median_s, ratios
 from tagging.media.read_ahead import ReadVideo
-from tagging.pipeline.answer import ranked_tags
+from tagging.pipeline.answer import ranked_tags, stated_by
 from tagging.pipeline.load import load_tagger
 from tagging.pipeline.models import encode
 from tagging.pipeline.stages import untimed
@@ -39,12 +39,13 @@ def measure(plan: Plan) -> list[Figure]:
 
 def tag_one(tagger: Tagger, video: VideoRef, times: StageTimes) -> None:
     """Tag a video without media, as `Tagger.tag` does, and add the time of every stage."""
-    models = tagger.models
+    models, selection = tagger.models, tagger.selection(None)
     with times(ENCODE):
         [encoded] = encode(models.encoders, [ReadVideo(video, None)], untimed)
     with times(AFTER):
         candidates = recall_one(models.recall_stage, encoded.embeddings, times)
         with times("rank"):
-            [scored] = models.rank([encoded], [candidates], untimed)
+            stated = stated_by(selection, models.recall_stage.catalog.parents)
+            [scored] = models.rank([encoded], [candidates], [stated], untimed)
         with times("select"):
-            ranked_tags(scored, tagger.selection(None), models.recall_stage, tagger.bundle_version)
+            ranked_tags(scored, selection, models.recall_stage, tagger.bundle_version)

@@ -11,7 +11,7 @@ from typing import TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from rank.base import Ranker
+from rank.base import Ranker, every
 from rank.evaluate import system_row
 from rank.select import best_first, drop_implied, select
 from recall.channels.uploader import UploaderTags
@@ -113,7 +113,7 @@ class PredictionCollector:
         candidates = [self._recall_stage.unite(*pair).candidates for pair in zip(embeddings, proposed, strict=True)]
         recalled = time.perf_counter()
         inputs = rank_inputs([video.row.video for video in videos], tokens, embeddings, candidates)
-        scores = self._ranker.score(inputs)
+        scores = self._ranker.score(inputs, [every] * len(inputs))
         if not suffix:
             self.systems.add(embeddings, inputs, scores, recalled - started, time.perf_counter() - recalled)
         for video, channels, united, score in zip(videos, proposed, candidates, scores, strict=True):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rank.base import every
 from rank.select import best_first, drop_implied, implying, select
 from tagging.config.root import SelectConfig
 from tagging.inspection.explanation import Outcome
@@ -100,7 +101,7 @@ def decide(
     stages: Stages = untimed,
 ) -> list[DecidedVideo]:
     """Rank and select the candidates of the videos; the ranker scores all of them in one call."""
-    scored = models.rank(videos, [video.candidates for video in recalled], stages)
+    scored = models.rank(videos, [video.candidates for video in recalled], [every] * len(videos), stages)
     return [
         _decided(video, found, result.scores, selection, models.recall_stage.catalog)
         for video, found, result in zip(videos, recalled, scored, strict=True)

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from rank.select import select
+from rank.base import Needed
+from rank.select import best_first, select
 from tagging.config.root import SelectConfig
 from tagging.errors import InvalidVideoError
 from tagging.media.read_ahead import Failure
@@ -40,6 +41,19 @@ def ranked_tags(
     )
 
 
+def stated_by(selection: SelectConfig, parents: Sequence[Sequence[int]]) -> Needed:
+    """Return which candidates an answer states: the selected ones, or the best one, which an empty answer warns with.
+
+    parents: of each row of the catalog
+    """
+
+    def stated(candidates: Candidates, scores: TagScores) -> Indices:
+        chosen = select(candidates, scores, parents, selection)
+        return chosen if len(chosen) else best_first(candidates, scores)[:1]
+
+    return stated
+
+
 def nothing_to_read(video: VideoRef, warnings: Sequence[str]) -> InvalidVideoError:
     """Return the error for a video without any modality that the bundle's encoders could read."""
     reason = "; ".join(warnings) or "no modality is there"
@@ -52,7 +66,7 @@ def nothing_to_read(video: VideoRef, warnings: Sequence[str]) -> InvalidVideoErr
 def _abstention(candidates: Candidates, scores: TagScores, catalog: TagCatalog, selection: SelectConfig) -> str:
     if not len(candidates.tag_rows):
         return "nothing the bundle knows is near enough to propose a tag"
-    best = int(np.argmax(scores.confidences))
+    best = int(best_first(candidates, scores)[0])
     name = candidates.name_of(int(candidates.tag_rows[best]), catalog.names)
     confidence = scores.confidences[best]
     if not is_reachable(selection.min_confidence):

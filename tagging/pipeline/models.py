@@ -6,7 +6,7 @@ ReadVideo → EncodedVideo → Candidates → TagScores
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rank.base import Ranker
+from rank.base import Needed, Ranker
 from tagging.features.encode import embed, encode_videos
 from tagging.features.factory import Encoders
 from tagging.media.read_ahead import ReadVideo
@@ -30,7 +30,7 @@ class ScoredVideo:
     """A video with its candidates and their scores, before tags are selected."""
 
     ranked: RankInput
-    scores: TagScores  # of ranked.candidates
+    scores: TagScores  # of ranked.candidates; too high, perhaps, where they were not needed
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,22 +41,29 @@ class PipelineModels:
     recall_stage: RecallStage
     ranker: Ranker
 
-    def score(self, videos: Sequence[EncodedVideo], stages: Stages) -> list[ScoredVideo]:
-        """Recall the candidates of the videos and score them; each stage runs once for the whole batch."""
+    def score(self, videos: Sequence[EncodedVideo], needed: Sequence[Needed], stages: Stages) -> list[ScoredVideo]:
+        """Recall the candidates of the videos and score them; each stage runs once for the whole batch.
+
+        needed: of each video
+        """
         with stages("recall"):
             candidates = self.recall_stage.recall([video.embeddings for video in videos])
-        return self.rank(videos, candidates, stages)
+        return self.rank(videos, candidates, needed, stages)
 
     def rank(
-        self, videos: Sequence[EncodedVideo], candidates: Sequence[Candidates], stages: Stages
+        self,
+        videos: Sequence[EncodedVideo],
+        candidates: Sequence[Candidates],
+        needed: Sequence[Needed],
+        stages: Stages,
     ) -> list[ScoredVideo]:
-        """Score the candidates of the videos, in one call for the whole batch."""
+        """Score the candidates of the videos, in one call for the whole batch; needed: of each video"""
         inputs = [
             RankInput(video.video, video.features, video.embeddings, proposed)
             for video, proposed in zip(videos, candidates, strict=True)
         ]
         with stages("rank"):
-            scores = self.ranker.score(inputs)
+            scores = self.ranker.score(inputs, needed)
         return [ScoredVideo(*parts) for parts in zip(inputs, scores, strict=True)]
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from tagging.config.root import SelectConfig
 from tagging.media.pool import DecodePool
 from tagging.media.read_ahead import Failure, ReadVideo, read_batches
-from tagging.pipeline.answer import ranked_tags
+from tagging.pipeline.answer import ranked_tags, stated_by
 from tagging.pipeline.models import EncodedVideo, PipelineModels, encode
 from tagging.pipeline.selection import Selector
 from tagging.pipeline.stages import Stages
@@ -83,9 +83,11 @@ class Tagger:
         self, videos: Sequence[EncodedVideo], selections: Sequence[SelectConfig]
     ) -> list[RankedTags | Failure]:
         """Return the tags or the failure of each video, which this bundle's encoders have encoded."""
-        scored = self.models.score(videos, self.stages)
+        recall_stage = self.models.recall_stage
+        stated = [stated_by(selection, recall_stage.catalog.parents) for selection in selections]
+        scored = self.models.score(videos, stated, self.stages)
         with self.stages("select"):
             return [
-                ranked_tags(video, selection, self.models.recall_stage, self.bundle_version)
+                ranked_tags(video, selection, recall_stage, self.bundle_version)
                 for video, selection in zip(scored, selections, strict=True)
             ]

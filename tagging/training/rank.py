@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rank.base import Ranker
+from rank.base import Ranker, every
 from rank.confidence import fit_confidence
 from rank.contrastive import ContrastiveRanker, TagScorer
 from rank.precision_control import HeldOutPredictions
@@ -97,7 +97,7 @@ def predict_held_out(
     rows = held_out.rows.tolist()
     if not rows:
         return None
-    scores = ranker.score(_rank_inputs(training_set, held_out))
+    scores = ranker.score(_rank_inputs(training_set, held_out), [every] * len(rows))
     predictions = []
     for row, candidates, score in zip(rows, held_out.candidates, scores, strict=True):
         answered = drop_implied(candidates, score, training_set.catalog.parents, LONGEST_ANSWER)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from rank.base import every
 from rank.bert import load_tokenizer
 from rank.confidence import ConfidenceModel
 from rank.contrastive import ContrastiveRanker, TagScorer, TowerEncoder
@@ -24,7 +25,7 @@ from tagging.errors import ArtifactCorruptError
 from tagging.features.factory import Encoders
 from tagging.pipeline.load import load_ranker
 from tagging.ragged import Tokens
-from tagging.types import Candidates, ModalityFeatures, RankInput, VideoEmbeddings, VideoRef
+from tagging.types import Candidates, ModalityFeatures, RankInput, TagScores, VideoEmbeddings, VideoRef
 from tests.support.tiny_bert import tiny_bert
 
 WORDS = ["the", "cat", "dog", "plays", "piano", "red", "car", "engine", "oven", "pasta", "guitar", "!"]
@@ -132,7 +133,8 @@ def test_names_of_the_catalog_are_not_encoded_again(scorer: TagScorer) -> None:
     rows = np.array([1, TAGS, TAGS + 1])
     marked = {1: "cat", TAGS: "dog", TAGS + 1: "red piano"}  # training marks the tags of held-out videos as new
     candidates = Candidates(rows, ("text",), np.ones((3, 1), np.float32), new=marked)
-    assert list(scorer.new_tag_vectors([candidates])) == ["dog", "red piano"]
+    assert scorer.unread(candidates, {}) == {1: "dog", 2: "red piano"}
+    assert scorer.unread(candidates, {"dog": np.zeros(24, np.float32)}) == {2: "red piano"}
 
 
 def test_cosines_are_those_of_each_video_and_name_read_alone(scorer: TagScorer, places: Floats) -> None:
@@ -196,27 +198,31 @@ def saved(ranker: ContrastiveRanker, tmp_path_factory: pytest.TempPathFactory) -
     return folder
 
 
+def exact(ranker: ContrastiveRanker) -> list[TagScores]:
+    return ranker.score(videos(), [every] * len(videos()))
+
+
 def test_a_score_is_the_confidence_of_probability_cosine_and_reranker(ranker: ContrastiveRanker) -> None:
     inputs = videos()
-    for video, score, cosines in zip(inputs, ranker.score(inputs), ranker.scorer.cosines(inputs), strict=True):
+    for video, score, cosines in zip(inputs, exact(ranker), ranker.scorer.cosines(inputs), strict=True):
         ordered = ranker.order.score(video.candidates, cosines)
         np.testing.assert_array_equal(
             score.confidences, ranker.confidence.scores(video.candidates, cosines, ordered).confidences
         )
-    assert ranker.score([]) == []
+    assert ranker.score([], []) == []
 
 
 def test_a_saved_ranker_scores_the_same_up_to_half_precision(
     ranker: ContrastiveRanker, saved: Path, tmp_path: Path
 ) -> None:
     loaded = ContrastiveRanker.load(saved / "rank", CONFIG, None)
-    for first, other in zip(ranker.score(videos()), loaded.score(videos()), strict=True):
+    for first, other in zip(exact(ranker), exact(loaded), strict=True):
         np.testing.assert_allclose(first.confidences, other.confidences, atol=5e-3)
     loaded.save(tmp_path)  # once they are halves nothing changes any more
     for path in (saved / "rank").iterdir():
         assert (tmp_path / path.name).read_bytes() == path.read_bytes()
     again = ContrastiveRanker.load(tmp_path, CONFIG, None)
-    for first, other in zip(loaded.score(videos()), again.score(videos()), strict=True):
+    for first, other in zip(exact(loaded), exact(again), strict=True):
         np.testing.assert_array_equal(first.confidences, other.confidences)
 
 

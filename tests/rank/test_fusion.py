@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from rank.base import every
 from rank.fusion import NoisyOrRanker
 from rank.select import select
 from tagging.config.rank import NoisyOrConfig
@@ -16,7 +17,7 @@ def candidates(scores: list[list[float]]) -> Candidates:
 
 def confidences(scores: list[list[float]], config: NoisyOrConfig) -> list[float]:
     given = RankInput(VideoRef("v"), ModalityFeatures(), VideoEmbeddings({}), candidates(scores))
-    [result] = NoisyOrRanker(config).score([given])
+    [result] = NoisyOrRanker(config).score([given], [every])
     return [float(c) for c in result.confidences]
 
 
@@ -38,7 +39,7 @@ def test_channels_that_read_the_same_words_are_pooled_before_the_others_agree() 
     )
     given = Candidates(np.arange(5), ("written", "extracted", "seen"), scores)
     [result] = NoisyOrRanker(NoisyOrConfig()).score(
-        [RankInput(VideoRef("v"), ModalityFeatures(), VideoEmbeddings({}), given)]
+        [RankInput(VideoRef("v"), ModalityFeatures(), VideoEmbeddings({}), given)], [every]
     )
     # odds of 4 and 1/4 pool to 1; odds of 3/2 and 1/9 to the root of 1/6
     not_extracted = (1 / 6) ** 0.5
@@ -49,7 +50,7 @@ def test_channels_that_read_the_same_words_are_pooled_before_the_others_agree() 
 def test_written_names_count_fully_where_nothing_is_extracted() -> None:
     given = Candidates(np.arange(1), ("written", "seen"), np.array([[0.6, NAN]], np.float32))
     [result] = NoisyOrRanker(NoisyOrConfig()).score(
-        [RankInput(VideoRef("v"), ModalityFeatures(), VideoEmbeddings({}), given)]
+        [RankInput(VideoRef("v"), ModalityFeatures(), VideoEmbeddings({}), given)], [every]
     )
     assert result.confidences.tolist() == pytest.approx([0.6], rel=1e-5)
 
@@ -58,7 +59,7 @@ def test_contributions_share_the_log_odds_by_evidence_and_sum_to_them() -> None:
     scores = np.array([[0.8, 0.2, 0.5], [NAN, NAN, 0.4], [0.0, NAN, NAN], [1.0, 1.0, 1.0]], np.float32)
     given = Candidates(np.arange(4), ("written", "extracted", "seen"), scores)
     [result] = NoisyOrRanker(NoisyOrConfig(written_weight=1, extracted_weight=1, seen_weight=1)).score(
-        [RankInput(VideoRef("v"), ModalityFeatures(), VideoEmbeddings({}), given)]
+        [RankInput(VideoRef("v"), ModalityFeatures(), VideoEmbeddings({}), given)], [every]
     )
     parts = result.contributions
     assert set(parts) == {"base", "written+extracted", "seen"}

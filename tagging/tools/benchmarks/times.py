@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from rank.base import Needed
 from rank.contrastive import ContrastiveRanker
 from rank.exhaustive import ExhaustiveRanker
 from tagging.bench.figure import Row
@@ -19,6 +20,7 @@ from tagging.bench.timing import StageTimes
 from tagging.bundle.manifest import BUNDLE
 from tagging.features.extract import extract
 from tagging.features.factory import load_encoders
+from tagging.pipeline.answer import stated_by
 from tagging.pipeline.load import check_encoders, load_ranker
 from tagging.pipeline.rank_input import rank_inputs
 from tagging.pipeline.recall_parts import RecallParts, load_fusion
@@ -54,9 +56,9 @@ def recall_times(
     tables["one video"], candidates = _stages(recall_stage, queries, progress)
     if isinstance(ranker, ContrastiveRanker):
         inputs = rank_inputs(videos, extraction.tokens, extraction.embeddings, candidates)
-        tables["one video"] += _rank_stages(
-            ranker, ExhaustiveRanker(ranker.scorer.tag_vectors, parts.catalog.hidden), inputs, progress
-        )
+        stated = stated_by(manifest.config.select, parts.catalog.parents)
+        exhaustive = ExhaustiveRanker(ranker.scorer.tag_vectors, parts.catalog.hidden)
+        tables["one video"] += _rank_stages(ranker, stated, exhaustive, inputs, progress)
     figures |= {"labelled videos": len(parts.labelled.ids), "tags": len(parts.catalog), "queries": len(queries)}
     tables["all"] = [
         {"": name, "value": value} for name, value in {**figures, "MiB": round(now_mib() - before)}.items()
@@ -80,30 +82,36 @@ def _stages(
 
 
 def _rank_stages(
-    ranker: ContrastiveRanker, exhaustive: ExhaustiveRanker, inputs: Sequence[RankInput], progress: Progress
+    ranker: ContrastiveRanker,
+    stated: Needed,
+    exhaustive: ExhaustiveRanker,
+    inputs: Sequence[RankInput],
+    progress: Progress,
 ) -> list[Row]:
     """Time the stages of the ranker on one thread, as in the service for a single video."""
     times = StageTimes()
     with threads(1):
         for video in inputs[:WARM]:
-            _rank_one(ranker, exhaustive, video, StageTimes())
+            _rank_one(ranker, stated, exhaustive, video, StageTimes())
         with progress.track("rank one by one", len(inputs)) as advance:
             for video in inputs:
-                _rank_one(ranker, exhaustive, video, times)
+                _rank_one(ranker, stated, exhaustive, video, times)
                 advance(1)
     return times.rows()
 
 
-def _rank_one(ranker: ContrastiveRanker, exhaustive: ExhaustiveRanker, video: RankInput, times: StageTimes) -> None:
+def _rank_one(
+    ranker: ContrastiveRanker, stated: Needed, exhaustive: ExhaustiveRanker, video: RankInput, times: StageTimes
+) -> None:
+    scorer = ranker.scorer
+    with times("rank"):
+        ranker.score([video], [stated])
     with times("rank: video tower"):
-        [row] = ranker.scorer.video_vectors([video])
-    with times("rank: tag tower, of new names"):
-        names = ranker.scorer.new_tag_vectors([video.candidates])
-    with times("rank: candidates"):
-        cosines = ranker.scorer.cosines_of(row, video.candidates, names)
-        ranker.scores_of(video.candidates, cosines)
+        [row] = scorer.video_vectors([video])
+    with times("rank: all names of new tags, for comparison"):
+        scorer.name_vectors(scorer.unread(video.candidates, scorer.known).values())
     with times("rank: whole catalog, for comparison"):
-        exhaustive.search(row[None], len(cosines) or 1)
+        exhaustive.search(row[None], len(video.candidates.tag_rows) or 1)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from rank.base import every
 from tagging.bench.encoding_work import WORDS, Work, encoding_work
 from tagging.bundle.manifest import BUNDLE
 from tagging.features.factory import load_encoders
@@ -46,7 +47,7 @@ def tower_rows(bundle: Path, client: TritonClient, seconds: float, calls_at_once
         if not towers_of(remote.models):
             return []
         encoded = encode(local.models.encoders, [local.read(VideoRef("video", title=" ".join(WORDS)))], untimed)
-        here, there = (partial(tagger.models.score, encoded, untimed) for tagger in (local, remote))
+        here, there = (partial(tagger.models.score, encoded, [every], untimed) for tagger in (local, remote))
         return [_row("recall and rank, towers", here, there, seconds, calls_at_once)]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rank.base import Ranker
+from rank.base import Needed, Ranker
 from recall.query import RecallQuery
 from tagging.inspection.ablate import CHANGES_AT_ONCE
 from tagging.inspection.explanation import Ablation
@@ -121,9 +121,9 @@ class CountingRanker:
         self._ranker = ranker
         self.calls: list[int] = []
 
-    def score(self, videos: Sequence[RankInput]) -> list[TagScores]:
+    def score(self, videos: Sequence[RankInput], needed: Sequence[Needed]) -> list[TagScores]:
         self.calls.append(len(videos))
-        return self._ranker.score(videos)
+        return self._ranker.score(videos, needed)
 
 
 def test_an_inspection_without_questions_ranks_once(learnt: Tagger) -> None:

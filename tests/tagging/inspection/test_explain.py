@@ -1,11 +1,14 @@
 """Explanations against the tagger itself, over every kind of bundle."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.special import expit
 
+from rank.base import Needed, Ranker, every
 from tagging.config.root import SelectConfig
 from tagging.errors import InvalidVideoError
 from tagging.inspection.inspect import inspect_video
@@ -13,7 +16,7 @@ from tagging.media.read_ahead import ReadVideo
 from tagging.pipeline.models import encode
 from tagging.pipeline.stages import untimed
 from tagging.pipeline.tagger import Tagger
-from tagging.types import VideoRef
+from tagging.types import Candidates, RankInput, TagScores, VideoRef
 from tests.support.inspections import EVERY, TITLES, as_ranked, read_title, tag_read
 
 
@@ -26,6 +29,44 @@ def test_the_answered_tags_of_an_explanation_are_the_taggers(tagger: Tagger, sel
         assert tuple(answered) == answer.tags, title
         assert inspection.explanation.looked_at.modalities == answer.modalities
         assert inspection.explanation.bundle_version == answer.bundle_version
+
+
+class LooseRanker:
+    """A ranker whose confidences are too high where they are not needed."""
+
+    def __init__(self, ranker: Ranker) -> None:
+        self._ranker = ranker
+        self.raised = 0
+
+    def score(self, videos: Sequence[RankInput], needed: Sequence[Needed]) -> list[TagScores]:
+        exact = self._ranker.score(videos, [every] * len(videos))
+        return [
+            self._raised(video.candidates, scores, asks)
+            for video, scores, asks in zip(videos, exact, needed, strict=True)
+        ]
+
+    def _raised(self, candidates: Candidates, scores: TagScores, needed: Needed) -> TagScores:
+        positions = needed(candidates, scores).tolist()
+        for position in set(range(len(candidates.tag_rows))) - set(positions):
+            confidences = scores.confidences.copy()
+            confidences[position] += 0.01
+            higher = TagScores(confidences, scores.contributions)
+            if needed(candidates, higher).tolist() == positions:
+                scores = higher
+                self.raised += 1
+        return scores
+
+
+def test_an_explanation_has_the_confidences_that_an_answer_does_not_need(learnt: Tagger) -> None:
+    ranker, selection = LooseRanker(learnt.models.ranker), SelectConfig(max_tags=1, min_confidence=0.1)
+    loose = learnt.with_models(replace(learnt.models, ranker=ranker))
+    for title in TITLES:
+        read = read_title(title)
+        inspection = inspect_video(loose, read, selection, ["cats", "cars"])
+        assert ranker.raised == 0
+        assert inspection == inspect_video(learnt, read, selection, ["cats", "cars"])
+    assert tag_read(loose, read_title(TITLES[0]), selection) == tag_read(learnt, read_title(TITLES[0]), selection)
+    assert ranker.raised > 0
 
 
 def test_the_answered_tags_of_a_clip_are_the_taggers_with_their_spans(starter: Tagger, clip: Path) -> None:
