@@ -11,7 +11,8 @@ class ClicksConfig(Branch):
     """The click model (recommendation/clicks/network.py) and the training that every compared system shares.
 
     width:       of the embeddings of all fields
-    layers:      of multi-head self-attention
+    layers:      of multi-head self-attention; 0: none
+    crossings:   layers of attention crossing; 0: none
     hidden:      widths of the perceptron's layers; none: no perceptron
     first_order: numbers whose sum is a first-order weight; more make its steps larger against those of embeddings
     interaction_dropout: share of the impressions of a step that are predicted by first-order weights alone
@@ -21,7 +22,8 @@ class ClicksConfig(Branch):
 
     width: Width = 16
     heads: PositiveInt = 2
-    layers: Annotated[int, Field(ge=1, le=100)] = 1
+    layers: Annotated[int, Field(ge=0, le=100)] = 1
+    crossings: Annotated[int, Field(ge=0, le=100)] = 1
     hidden: tuple[Width, ...] = (64, 32)
     dropout: Fraction = 0.2
     first_order: Width = 4
@@ -37,6 +39,12 @@ class ClicksConfig(Branch):
     def _divide_the_width(self) -> "ClicksConfig":
         if self.width % self.heads:
             raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
+        return self
+
+    @model_validator(mode="after")
+    def _relate_fields(self) -> "ClicksConfig":
+        if not self.layers + self.crossings:
+            raise ValueError("layers and crossings are both 0, expected at least one layer that relates fields")
         return self
 
 

@@ -43,6 +43,7 @@ class Stream(IntEnum):
     AUDIO_VISUAL_PAIRS = 32
     TOPIC_COHESION = 33
     RECALL_FOLDS = 34
+    CLICK_NEGATIVES = 35
 
 
 class HoldoutSalt(IntEnum):

@@ -5,7 +5,8 @@ Representation Model for Micro-video Recommendation").
     └──→ attention crossing ─→ P ─┴─→ perceptron of [S, P]        eq. 2-3
     logit = Σ w_i x_i + W_S · S + W_AC · P + b + DNN([S, P])
 
-Where the content of videos is given, it is one more field of x (fusion.py).
+Both branches may have several layers, each over the output of the one before, or one of them none: then a⁰ lacks its
+output. The content of videos, where it is given, adds fields to x (fusion.py).
 
 The paper describes the output with a perceptron by "the linear part" and DNN(a⁰), without its equation; here it is the
 sum of the linear part, eq. 1 and the perceptron. All but the linear part is dropped for a share of the impressions of
@@ -21,29 +22,28 @@ from tagging.config.clicks import ClicksConfig
 from tagging.recommendation.clicks.attention import SelfAttention
 from tagging.recommendation.clicks.crossing import AttentionCrossing
 from tagging.recommendation.clicks.embedding import FieldEmbedding
-from tagging.recommendation.clicks.fusion import UserGuidedFusion
+from tagging.recommendation.clicks.fusion import Fusion
 from tagging.recommendation.clicks.table import USER
 
 
 class ClickNetwork(nn.Module):
     """Log-odds of a click."""
 
-    def __init__(
-        self, sizes: Mapping[str, int], config: ClicksConfig, content: Mapping[str, int] | None = None
-    ) -> None:
+    def __init__(self, sizes: Mapping[str, int], config: ClicksConfig, fusion: Fusion | None = None) -> None:
         """
-        sizes:   rows of each field's table, with the padding; two fields or more
-        content: width of the rows of each modality, which users guide, so `user_id` is one of the fields
+        sizes:  rows of each field's table, with the padding; two fields or more, with `user_id` where there is a fusion
+        fusion: of the modalities of videos, to fields of the width of the embeddings
         """
         super().__init__()
-        fields = len(sizes) + bool(content)
-        flat = 2 * fields * config.width
+        fields = len(sizes) + (fusion.fields if fusion is not None else 0)
         self.embedding = FieldEmbedding(sizes, config.width)
         self.linear = FieldEmbedding(sizes, config.first_order)
         self.interaction_dropout = config.interaction_dropout
-        self.attention = nn.ModuleList(SelfAttention(config.width, config.heads) for _ in range(config.layers))
-        self.crossing = AttentionCrossing(fields, config.width)
-        self.fusion = UserGuidedFusion(content, config.width) if content else None
+        attention = nn.ModuleList(SelfAttention(config.width, config.heads) for _ in range(config.layers))
+        crossing = nn.ModuleList(AttentionCrossing(fields, config.width) for _ in range(config.crossings))
+        self.branches = nn.ModuleList(branch for branch in (attention, crossing) if len(branch))
+        flat = len(self.branches) * fields * config.width
+        self.fusion = fusion
         self.out = nn.Linear(flat, 1)
         self.deep = perceptron(flat, config.hidden, config.dropout) if config.hidden else None
 
@@ -54,13 +54,9 @@ class ClickNetwork(nn.Module):
         """
         x, present = self.embedding(fields)
         if self.fusion is not None:
-            content, weights = self.fusion(fields, x[:, self.embedding.names.index(USER)])
-            x = torch.cat([x, content[:, None]], dim=1)
-            present = torch.cat([present, weights.any(dim=1, keepdim=True)], dim=1)
-        inner = x
-        for layer in self.attention:
-            inner = layer(inner, present)
-        a = torch.cat([inner, self.crossing(x, present)], dim=1).flatten(1)  # a⁰, eq. 2
+            content, has_content = self.fusion(fields, x[:, self.embedding.names.index(USER)])
+            x, present = torch.cat([x, content], dim=1), torch.cat([present, has_content], dim=1)
+        a = torch.cat([_through(branch, x, present) for branch in self.branches], dim=1).flatten(1)  # a⁰, eq. 2
         interactions = self.out(a)
         if self.deep is not None:
             interactions = interactions + self.deep(a)
@@ -72,6 +68,13 @@ class ClickNetwork(nn.Module):
         if self.training:
             return interactions * (torch.rand(len(interactions)) >= self.interaction_dropout)
         return interactions * (1 - self.interaction_dropout)
+
+
+def _through(layers: nn.Module, x: Tensor, present: Tensor) -> Tensor:
+    """Return (B, F, D), each layer over what the one before it returned."""
+    for layer in layers.children():
+        x = layer(x, present)
+    return x
 
 
 def perceptron(width: int, hidden: Sequence[int], dropout: float) -> nn.Sequential:

@@ -4,7 +4,7 @@ All read the same fields, each as a mean of embeddings of the same width, with t
 the same layers. LR and FM are put together from the library's layers, as it has no model of them alone.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -17,11 +17,10 @@ from tagging.config.clicks import ClicksConfig
 from tagging.recommendation.clicks.embedding import FIRST
 from tagging.recommendation.clicks.impressions import PADDING
 from tagging.recommendation.clicks.network import ClickNetwork
+from tagging.tools.benchmarks.click_trials import Build
 
 OURS = "MHSA + AC"
 CROSS_LAYERS = 3  # of DCN
-
-Build = Callable[[Mapping[str, int], ClicksConfig], nn.Module]  # rows of each field's table -> fields -> logits (B,)
 
 
 class FactorizationMachine(nn.Module):

@@ -11,24 +11,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 
 from tagging.config.clicks import ClicksConfig
-from tagging.config.random_streams import Stream
-from tagging.errors import InvalidManifestError, NothingToLearnError
 from tagging.progress import Progress
-from tagging.recommendation.clicks.impressions import build_vocabulary
-from tagging.recommendation.clicks.measures import measures
-from tagging.recommendation.clicks.split import Parts, divide
+from tagging.recommendation.clicks.split import Parts
 from tagging.recommendation.clicks.table import USER, VIDEO, ImpressionTable
-from tagging.recommendation.clicks.train import Inputs, fit, probabilities
 from tagging.recommendation.split import HeldOut
 from tagging.tools.benchmarks.click_systems import SYSTEMS
+from tagging.tools.benchmarks.click_trials import MEASURES, divided, gains, measure
 from tagging.tools.benchmarks.review import mean_and_spread
 
 logger = logging.getLogger(__name__)
 
-MEASURES = ("AUC", "log loss", "GAUC")
 WITHOUT = "no tags"
 
 
@@ -59,10 +53,7 @@ def clicks_benchmark(
     conditions: fields of each, WITHOUT first, to which the others are compared seed by seed
     Raises InvalidManifestError for impressions that cannot be divided, and if they share no users or videos.
     """
-    try:
-        parts = {seed: divide(table, held_out, seed) for seed in seeds}
-    except ValueError as error:
-        raise InvalidManifestError(f"the impressions cannot be divided: {error}", "give more impressions") from error
+    parts = divided(table, held_out, seeds)
     rows = []
     with progress.track("train", len(conditions) * len(systems) * len(seeds)) as advance:
         for system in systems:
@@ -72,7 +63,7 @@ def clicks_benchmark(
                 measured = []
                 for seed in seeds:
                     settings = config.model_copy(update={"seed": seed})
-                    measured.append(measure(table, parts[seed], fields, system, settings))
+                    measured.append(measure(table, parts[seed], fields, SYSTEMS[system], settings))
                     found = ", ".join(f"{name} {value:.4f}" for name, value in measured[-1].items())
                     logger.info("%s, %s, seed %d: %s", system, condition, seed, found)
                     advance(1)
@@ -80,7 +71,7 @@ def clicks_benchmark(
                 rows.append(
                     {"system": system, "fields": condition}
                     | {name: mean_and_spread([row[name] for row in measured]) for name in MEASURES}
-                    | gains(measured, without, "AUC")
+                    | gains(measured, without, "AUC", WITHOUT)
                     | {"processor seconds": round((time.process_time() - started) / len(seeds), 1)}
                 )
     return {"impressions": counts(table, parts[seeds[0]]), "clicks": rows}
@@ -98,34 +89,3 @@ def counts(table: ImpressionTable, parts: Parts) -> list[dict[str, Any]]:
         }
         for name, rows in (("training", parts.training), ("validation", parts.validation), ("test", parts.test))
     ]
-
-
-def measure(
-    table: ImpressionTable, parts: Parts, fields: Sequence[str], system: str, config: ClicksConfig
-) -> dict[str, float]:
-    """Train a system on some of the fields, and return its measures of the test part."""
-    try:
-        vocabulary = build_vocabulary(table, parts.training, fields, config.min_count)
-    except NothingToLearnError as error:
-        raise InvalidManifestError(f"nothing to learn: {error}", "give more impressions of the same users") from error
-    impressions = vocabulary.impressions(table)
-    training, validation, test = (
-        Inputs.of(impressions.only(rows)) for rows in (parts.training, parts.validation, parts.test)
-    )
-    draws = np.random.default_rng([config.seed, Stream.CLICK_TRAINING])
-    order = torch.Generator().manual_seed(int(draws.integers(2**63)))
-    with torch.random.fork_rng():
-        torch.manual_seed(int(draws.integers(2**63)))  # of first weights and dropout
-        network = SYSTEMS[system](vocabulary.sizes, config)
-        fit(network, training, validation, config, order)
-    return measures(probabilities(network, test), table.clicked[parts.test], table.users[parts.test])
-
-
-def gains(
-    measured: Sequence[Mapping[str, float]], without: Sequence[Mapping[str, float]], name: str
-) -> dict[str, str | None]:
-    """Return the mean difference to the condition without tags of the same seed; None for that condition."""
-    if measured is without:
-        return {f"{name} against {WITHOUT}": None}
-    differences = [found[name] - base[name] for found, base in zip(measured, without, strict=True)]
-    return {f"{name} against {WITHOUT}": mean_and_spread(differences, "+.4f")}

@@ -13,7 +13,7 @@ from tagging.cli import options as cli_options
 from tagging.cli.console import print_table, progress
 from tagging.errors import VideotagError
 from tagging.tools import options
-from tagging.tools.benchmarks import consumer_commands, topic_commands
+from tagging.tools.benchmarks import click_commands, consumer_commands, topic_commands
 from tagging.tools.benchmarks.ablation import PARTS
 from tagging.tools.benchmarks.baselines import BASELINES
 from tagging.tools.benchmarks.composite import CLIPS
@@ -27,6 +27,7 @@ from tagging.types import LabelledVideo
 app = typer.Typer(help="Measure videotag and its baselines on real tags.", no_args_is_help=True)
 app.add_typer(topic_commands.app)
 app.add_typer(consumer_commands.app)
+app.add_typer(click_commands.app)
 
 DEVICES = ("cuda", "cpu")
 BACKENDS = ("flat", "faiss", "hnsw", "ivf-pq")

@@ -19,10 +19,8 @@ def test_the_output_is_the_sum_of_linear_part_representations_and_perceptron() -
     network = ClickNetwork(SIZES, ClicksConfig(width=4, hidden=(3,), interaction_dropout=0.25)).eval()
     assert network.deep is not None
     x, present = network.embedding(FIELDS)
-    inner = x
-    for layer in network.attention:
-        inner = layer(inner, present)
-    crossed = network.crossing(x, present)
+    [attention], [crossing] = [list(branch.children()) for branch in network.branches]
+    inner, crossed = attention(x, present), crossing(x, present)
     for row in range(3):
         a = torch.cat([inner[row].flatten(), crossed[row].flatten()])  # eq. 2
         linear = torch.zeros(())
@@ -48,6 +46,37 @@ def test_without_hidden_layers_there_is_no_perceptron() -> None:
     network = ClickNetwork(SIZES, ClicksConfig(hidden=()))
     assert network.deep is None
     assert network(FIELDS).shape == (3,)
+
+
+@pytest.mark.parametrize(
+    ("changes", "branches"),
+    [
+        ({"crossings": 0}, [["SelfAttention"]]),
+        ({"layers": 0}, [["AttentionCrossing"]]),
+        ({"layers": 2, "crossings": 3}, [2 * ["SelfAttention"], 3 * ["AttentionCrossing"]]),
+    ],
+)
+def test_each_layer_reads_the_one_before_and_a_branch_without_layers_is_left_out(
+    changes: dict[str, int], branches: list[list[str]]
+) -> None:
+    torch.manual_seed(0)
+    network = ClickNetwork(SIZES, ClicksConfig(width=4, hidden=(), **changes)).eval()
+    assert [[type(layer).__name__ for layer in branch.children()] for branch in network.branches] == branches
+    x, present = network.embedding(FIELDS)
+    outputs = []
+    for branch in network.branches:
+        inner = x
+        for layer in branch.children():
+            inner = layer(inner, present)
+        outputs.append(inner.flatten(1))
+    interactions = network.out(torch.cat(outputs, dim=1))[:, 0]
+    first_order = network.linear(FIELDS)[0].sum(dim=(1, 2))
+    torch.testing.assert_close(network(FIELDS), first_order + interactions / 2)
+
+
+def test_a_model_that_relates_no_fields_is_refused() -> None:
+    with pytest.raises(ValueError, match="layers and crossings are both 0"):
+        ClicksConfig(layers=0, crossings=0)
 
 
 def test_a_missing_value_does_not_change_with_its_table() -> None:

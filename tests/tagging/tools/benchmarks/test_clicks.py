@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from tagging.config.clicks import ClicksConfig
+from tagging.tools.benchmarks.click_commands import CLICK_SYSTEMS
 from tagging.tools.benchmarks.click_systems import SYSTEMS
 from tagging.tools.benchmarks.clicks import conditions_of
-from tagging.tools.benchmarks.consumer_commands import CLICK_SYSTEMS
 from tests.support.corpora import write_rows
 from tests.support.tools import run_tools
 
