@@ -79,7 +79,7 @@ class AttentionFusion(Fusion):
         return content * known, weights * known
 
     def seen_by(self, user: Tensor, tokens: Tensor) -> Tensor:
-        """Return what the energies read (B, M, D): the tokens, whoever the user is."""
+        """Return what the energies read (B, M, D): the tokens, for every user alike."""
         return tokens
 
 

@@ -50,7 +50,8 @@ def ablation_benchmark(
             for seed in seeds:
                 settings = config.model_copy(update={**changes, "seed": seed})
                 measured.append(measure(table, parts[seed], (USER, VIDEO, *fields), ClickNetwork, settings))
-                logger.info("%s, seed %d: AUC %.4f", variant, seed, measured[-1]["AUC"])
+                found = ", ".join(f"{name} {value:.4f}" for name, value in measured[-1].items())
+                logger.info("%s, seed %d: %s", variant, seed, found)
                 advance(1)
             whole = whole or measured
             rows.append(

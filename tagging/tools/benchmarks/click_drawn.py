@@ -54,13 +54,13 @@ def _column(names: Sequence[str], rows: Indices) -> Column:
 def _not_watched(user: Indices, video: Indices, times: NDArray[np.float64], generator: np.random.Generator) -> Indices:
     """Draw a video (n,) for each view, none that its user watched; from further away if a draw was one."""
     order = np.argsort(times, kind="stable")
-    place = np.argsort(order)
+    rank = np.argsort(order)
     width = video.max() + 1
     watched = user * width + video
     drawn, again, reach = video.copy(), np.arange(len(video)), NEAR
     while len(again):
         count = min(2 * reach + 1, len(video))
-        first = np.clip(place[again] - reach, 0, len(video) - count)
+        first = np.clip(rank[again] - reach, 0, len(video) - count)
         drawn[again] = video[order[first + generator.integers(count, size=len(again))]]
         again = np.flatnonzero(np.isin(user * width + drawn, watched))
         reach *= 2

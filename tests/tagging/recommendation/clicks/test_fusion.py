@@ -63,7 +63,11 @@ def taste(count: int, seed: int) -> Inputs:
 def test_a_click_model_learns_which_modality_each_user_looks_at() -> None:
     torch.manual_seed(0)
     config = ClicksConfig(width=8, layers=1, hidden=(16,), dropout=0, batch=50, rate=0.02, weight_decay=0, epochs=8)
-    network = ClickNetwork({"user_id": 3, "video_id": 2}, config, UserGuidedFusion(DIMS, config.width))
+    fusion = UserGuidedFusion(DIMS, config.width)
+    network = ClickNetwork({"user_id": 3, "video_id": 2}, config, fusion)
     fit(network, taste(1000, 1), taste(200, 2), config, torch.Generator().manual_seed(3))
     test = taste(500, 4)
     assert auc(probabilities(network, test), test.clicked.numpy() > 0) > 0.93
+    users = network.embedding.tables[0].get_parameter("weight")[1:, None].expand(2, 500, config.width)
+    of_frames = [fusion.attend(test.fields, user)[1][:, 0].mean().item() for user in users]
+    assert of_frames[0] > of_frames[1] + 0.2
