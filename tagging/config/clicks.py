@@ -17,7 +17,8 @@ class ClicksConfig(Branch):
     first_order: numbers whose sum is a first-order weight; more make its steps larger against those of embeddings
     interaction_dropout: share of the impressions of a step that are predicted by first-order weights alone
     min_count:   least impressions of the training part with a value that has an embedding
-    epochs:      at most; training stops when the log loss of the validation part rises
+    epochs:      at most
+    patience:    epochs without a lower log loss of the validation part until training stops
     """
 
     width: Width = 16
@@ -30,6 +31,7 @@ class ClicksConfig(Branch):
     interaction_dropout: Fraction = 0.5
     min_count: PositiveInt = 2
     epochs: PositiveInt = 20
+    patience: PositiveInt = 3
     batch: Annotated[int, Field(ge=2)] = 512  # impressions; batch normalisation needs two
     rate: Rate = 1e-3
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4

@@ -21,7 +21,6 @@ logger = logging.getLogger(__name__)
 
 AT_ONCE = 8192  # impressions of a prediction
 CHECKS = 2  # of the validation part, in an epoch
-PATIENCE = 2  # checks without a lower log loss
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,7 +69,7 @@ def fit(
             lowest, weights, waited = measured, copy.deepcopy(network.state_dict()), 0
         else:
             waited += 1
-        if waited == PATIENCE:
+        if waited == CHECKS * config.patience:
             break
     if not math.isfinite(lowest):
         raise TrainingDivergedError(
