@@ -1,10 +1,13 @@
 """Fusion of modalities: the content of a video as fields of an impression (Hasama & Li, sections 1 and 4.4; the paper
 gives no equations).
 
-    t_m = W_m x_m                                              a modality that is missing is masked
+    t_m = W_m x_m / ‖x_m‖                                      a modality that is missing is masked
     concatenation   t_1 ... t_M, each a field of its own: "directly splicing"
     attention       Σ_m α_m t_m, α = softmax of e_m = z · tanh(t_m) over the modalities present
     user-guided     the same with e_m = z · tanh(t_m + U u): how much a modality counts depends on the user
+
+A step of Adam changes a token by up to its rate times Σ |x|, and an embedding by its rate. Rows are scaled to length 1,
+so that no encoder's scale outruns the users' embeddings: standardised rows of 384 numbers have the length 20.
 """
 
 from abc import abstractmethod
@@ -12,6 +15,7 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from recall.tower import attention_fusion
 
@@ -39,7 +43,7 @@ class Fusion(nn.Module):
     def tokens(self, rows: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Return t (B, M, D), and (B, M) True where a modality is present."""
         present = torch.stack([rows[name].any(dim=1) for name in self.names], dim=1)
-        tokens = [enter(rows[name]) for name, enter in zip(self.names, self.enter, strict=True)]
+        tokens = [enter(functional.normalize(rows[name])) for name, enter in zip(self.names, self.enter, strict=True)]
         return torch.stack(tokens, dim=1), present
 
 

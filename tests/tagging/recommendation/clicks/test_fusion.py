@@ -24,7 +24,8 @@ def test_modalities_are_weighted_by_content_and_where_guided_by_the_user(guided:
     fusion = (UserGuidedFusion if guided else AttentionFusion)(DIMS, width=4)
     user, rows = torch.randn(3, 4), some_rows()
     for row, present in ((0, DIMS), (1, ("frames",)), (2, DIMS)):
-        tokens = [enter(rows[name][row]) for name, enter in zip(DIMS, fusion.enter, strict=True) if name in present]
+        units = {name: rows[name][row] / rows[name][row].norm() for name in present}
+        tokens = [enter(units[name]) for name, enter in zip(DIMS, fusion.enter, strict=True) if name in units]
         guide = fusion.guide(user[row]) if isinstance(fusion, UserGuidedFusion) else 0
         energies = torch.stack([fusion.energy(torch.tanh(token + guide))[0] for token in tokens])
         expected = sum(weight * token for weight, token in zip(energies.softmax(0), tokens, strict=True))
@@ -38,8 +39,16 @@ def test_concatenation_makes_a_field_of_each_modality() -> None:
     content, present = fusion(rows, torch.randn(3, 4))
     assert present.tolist() == [[True, True], [True, False], [True, True]]
     for modality, (name, enter) in enumerate(zip(DIMS, fusion.enter, strict=True)):
-        torch.testing.assert_close(content[0, modality], enter(rows[name][0]))
+        torch.testing.assert_close(content[0, modality], enter(rows[name][0] / rows[name][0].norm()))
     assert not content[1, 1].any()
+
+
+@pytest.mark.parametrize("fusion", [Concatenation, AttentionFusion, UserGuidedFusion])
+def test_the_scale_of_an_encoder_changes_no_content(fusion: type[Fusion]) -> None:
+    torch.manual_seed(0)
+    built, rows, user = fusion(DIMS, 4), some_rows(), torch.randn(3, 4)
+    scaled = {name: scale * values for (name, values), scale in zip(rows.items(), (20, 0.01), strict=True)}
+    torch.testing.assert_close(built(scaled, user), built(rows, user))
 
 
 @pytest.mark.parametrize("fusion", [Concatenation, AttentionFusion, UserGuidedFusion])
