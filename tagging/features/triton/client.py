@@ -174,7 +174,7 @@ class TritonClient:
         refusal = self._connection.endpoint.handshake_failure(min(HANDSHAKE_S, _attempt_s()))
         if refusal is not None:
             why = f"the TLS handshake fails: {refusal}"
-            self.availability.explain(model, why)  # gRPC's own reason does not name the certificate
+            self.availability.explain(model, why)  # gRPC's own reason seldom names the certificate
             raise BackendUnavailableError(f"{self.url}: {why}", CERTIFICATE_HINT)
         return False
 
