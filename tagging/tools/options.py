@@ -24,6 +24,7 @@ ConfigFiles = Annotated[
     list[Path] | None, typer.Option("--config", metavar="FILE", help="TOML over the profile; may be repeated.")
 ]
 Features = Annotated[Path | None, typer.Option("--features", metavar="DIR", help="The feature store.")]
+Interactions = Annotated[Path, typer.Option("--interactions", metavar="FILE", help="As of `videotag recommend`.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the random draws.")]
 Seeds = Annotated[list[int] | None, typer.Option("--seed", min=0, help="May be repeated (default: 1, 2, 3).")]
 Work = Annotated[Path, typer.Option("--work", metavar="DIR", help="Folder for crops and checkpoints; kept.")]

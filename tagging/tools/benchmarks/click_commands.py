@@ -15,7 +15,6 @@ from tagging.tools.benchmarks.scorer import SEED
 
 app = typer.Typer()
 
-HELD_OUT = ("last", "new")
 CLICK_SYSTEMS = ("LR", "FM", "DeepFM", "AutoInt", "DCN", "MHSA + AC")
 
 FieldNames = Annotated[
@@ -23,13 +22,7 @@ FieldNames = Annotated[
     typer.Option("--field", metavar="NAME", help="A column, known before the impression; may be repeated."),
 ]
 HeldOutImpressions = Annotated[
-    str,
-    typer.Option(
-        "--hold-out",
-        parser=options.one_of(HELD_OUT),
-        metavar=options.choices(HELD_OUT),
-        help="Measure the last impressions, or of them those of new videos.",
-    ),
+    HeldOut, typer.Option("--hold-out", help="Measure the last impressions, or of them those of new videos.")
 ]
 
 
@@ -85,7 +78,7 @@ def clicks_command(
     settings = overridden(ClicksConfig(), config or [])
     chosen = system or CLICK_SYSTEMS
     tables = clicks_benchmark(
-        table, conditions, chosen, _held_out(hold_out), cli_options.distinct_seeds(seed), settings, progress()
+        table, conditions, chosen, hold_out, cli_options.distinct_seeds(seed), settings, progress()
     )
     options.print_tables(tables, form)
 
@@ -110,13 +103,13 @@ def click_ablation_command(
     table = read_impressions(impressions, fields)
     settings = overridden(ClicksConfig(), config or [])
     seeds = cli_options.distinct_seeds(seed)
-    options.print_tables(ablation_benchmark(table, fields, _held_out(hold_out), seeds, settings, progress()), form)
+    options.print_tables(ablation_benchmark(table, fields, hold_out, seeds, settings, progress()), form)
 
 
 @app.command("click-fusion")
 def click_fusion_command(
     manifest: cli_options.Manifests,
-    interactions: Annotated[Path, typer.Option("--interactions", metavar="FILE", help="As of `videotag recommend`.")],
+    interactions: options.Interactions,
     hold_out: HeldOutImpressions = "last",
     seed: options.Seeds = None,
     bundle: cli_options.Bundle = None,
@@ -134,7 +127,7 @@ def click_fusion_command(
     tables = fusion_benchmark(
         Sources(manifest, {}, interactions),
         bundle or paths.default_bundle(),
-        _held_out(hold_out),
+        hold_out,
         cli_options.distinct_seeds(seed),
         overridden(ClicksConfig(), config or []),
         FeatureStore(features or paths.features()),
@@ -168,10 +161,6 @@ def audio_visual_command(
     options.print_tables(
         audio_visual_benchmark(training, test, cli_options.distinct_seeds(seed), settings, progress()), form
     )
-
-
-def _held_out(name: str) -> HeldOut:
-    return "last" if name == "last" else "new"
 
 
 def _require_fields(names: Sequence[str]) -> None:

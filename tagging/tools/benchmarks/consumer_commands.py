@@ -8,11 +8,11 @@ import typer
 from tagging import paths
 from tagging.cli import options as cli_options
 from tagging.cli.console import print_table, progress
+from tagging.recommendation.split import HeldOut
 from tagging.tools import options
 
 app = typer.Typer()
 
-HELD_OUT = ("last", "new")
 SEQUENCE_TABLES = ("last", "modes")
 DIVISIONS = ("test", "validation")
 
@@ -33,10 +33,8 @@ def microlens_command(
 @app.command("two-towers")
 def two_towers_command(
     manifest: cli_options.Manifests,
-    interactions: Annotated[Path, typer.Option("--interactions", metavar="FILE", help="As of `videotag recommend`.")],
-    hold_out: Annotated[
-        str, typer.Option("--hold-out", parser=options.one_of(HELD_OUT), metavar=options.choices(HELD_OUT))
-    ] = "new",
+    interactions: options.Interactions,
+    hold_out: Annotated[HeldOut, typer.Option("--hold-out", help="The last videos of users, or new videos.")] = "new",
     seed: options.Seeds = None,
     bundle: cli_options.Bundle = None,
     config: options.ConfigFiles = None,
@@ -53,7 +51,7 @@ def two_towers_command(
     tables = two_towers_benchmark(
         Sources(manifest, {}, interactions),
         bundle or paths.default_bundle(),
-        "last" if hold_out == "last" else "new",
+        hold_out,
         cli_options.distinct_seeds(seed),
         overridden(TwoTowersConfig(), config or []),
         FeatureStore(features or paths.features()),
@@ -79,9 +77,7 @@ def uploads_command(
 @app.command("sequences")
 def sequences_command(
     manifest: cli_options.Manifests,
-    interactions: Annotated[
-        Path, typer.Option("--interactions", metavar="FILE", help="Table with user_id and videos.")
-    ],
+    interactions: options.Interactions,
     table: Annotated[
         list[str] | None,
         typer.Option(

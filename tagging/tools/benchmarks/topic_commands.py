@@ -73,7 +73,7 @@ def topic_sheet_command(
 @app.command("topics-watched")
 def topics_watched_command(
     manifest: Annotated[Path, typer.Argument(metavar="MANIFEST")],
-    interactions: Annotated[Path, typer.Option("--interactions", metavar="FILE", help="As of `videotag recommend`.")],
+    interactions: options.Interactions,
     seed: options.Seeds = None,
     bundle: cli_options.Bundle = None,
     config: options.ConfigFiles = None,
