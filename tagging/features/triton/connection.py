@@ -14,8 +14,11 @@ MESSAGE_BYTES = 64 * 2**20
 CHANNEL = (
     ("grpc.max_send_message_length", MESSAGE_BYTES),
     ("grpc.max_receive_message_length", MESSAGE_BYTES),
-    # No pings on idle connections: Triton closes connections that ping more often than every 5 minutes.
-    ("grpc.keepalive_time_ms", 2**31 - 1),
+    # Triton closes connections that ping more often than every 5 minutes. With keepalive the kernel ends connections
+    # whose data are not acknowledged for 20 s (TCP_USER_TIMEOUT, the default of grpc.keepalive_timeout_ms). Without, it
+    # tries for a quarter of an hour to reach a machine that is lost, and once a write waits, neither deadlines nor
+    # cancellations end the calls.
+    ("grpc.keepalive_time_ms", 400_000),
     ("grpc.keepalive_permit_without_calls", 0),
     ("grpc.enable_retries", 0),
     # The default waits up to two minutes before it looks for a restarted server again.
