@@ -38,24 +38,19 @@ class Availability:
             self.worked(model)
 
     def failed(self, model: str, why: str) -> None:
-        """Record that a call of the model failed."""
+        """Record that a call of the model failed; log why, once for each reason until it works again."""
         with self._lock:
             self.failures += 1
             is_new = model not in self._since_s
             self._since_s.setdefault(model, time.monotonic())
-        self.explain(model, why)
+            reasons = self._reasons.setdefault(model, set())
+            is_told = len(reasons) == REASONS or any(reason in why for reason in reasons)  # errors quote reasons
+            if not is_told:
+                reasons.add(why)
+        if not is_told:
+            logger.error("a model of Triton fails", extra={"model": model, "why": why})
         if is_new:
             self.listener(self.failing)
-
-    def explain(self, model: str, why: str) -> None:
-        """Log why the model fails, once for each reason until it works again."""
-        with self._lock:
-            reasons = self._reasons.setdefault(model, set())
-            is_new = why not in reasons and len(reasons) < REASONS
-            if is_new:
-                reasons.add(why)
-        if is_new:
-            logger.error("a model of Triton fails", extra={"model": model, "why": why})
 
     def worked(self, model: str) -> None:
         """Record that a call of the model succeeded."""

@@ -146,14 +146,20 @@ class TritonClient:
                 result = attempt()
             except self._triton.InferenceServerException as error:
                 why = str(error.message())
+                is_dead = _DEAD_STUB.search(why) is not None
+                is_away = not is_dead and error.status() == "StatusCode.UNAVAILABLE"
+                is_renewed = is_away and self._connection.renew()
+                refusal = self._refusal() if is_away and not is_renewed else None
                 if error.status() not in _OF_THE_REQUEST:
-                    self.availability.failed(model, why)
-                if not (_DEAD_STUB.search(why) or error.status() == "StatusCode.UNAVAILABLE"):
+                    self.availability.failed(model, refusal or why)
+                if refusal is not None:
+                    raise BackendUnavailableError(f"{self.url}: {refusal}", CERTIFICATE_HINT) from error
+                if not (is_dead or is_away):
                     raise self._translated(name, error) from error
             else:
                 self.availability.worked(model)
                 return result
-            is_mended = self._reloader.reload(model, began_s) if _DEAD_STUB.search(why) else self._has_renewed(model)
+            is_mended = self._reloader.reload(model, began_s) if is_dead else is_renewed
             began_s = time.monotonic()
             if is_mended:
                 continue
@@ -163,20 +169,10 @@ class TritonClient:
             _sleep(pause_s)
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 
-    def _has_renewed(self, model: str) -> bool:
-        """Return whether the connection was made anew with renewed certificates.
-
-        Raises BackendUnavailableError, and logs why the model fails, if the server or this client has a certificate
-        that the other refuses.
-        """
-        if self._connection.renew():
-            return True
+    def _refusal(self) -> str | None:
+        """Return why the server or this client refuses the other's certificate, which gRPC seldom names; or None."""
         refusal = self._connection.endpoint.handshake_failure(min(HANDSHAKE_S, _attempt_s()))
-        if refusal is not None:
-            why = f"the TLS handshake fails: {refusal}"
-            self.availability.explain(model, why)  # gRPC's own reason seldom names the certificate
-            raise BackendUnavailableError(f"{self.url}: {why}", CERTIFICATE_HINT)
-        return False
+        return None if refusal is None else f"the TLS handshake fails: {refusal}"
 
     @contextmanager
     def _sent(self, request: Request) -> "Iterator[Future[Outputs]]":

@@ -29,11 +29,11 @@ def test_reasons_that_quote_requests_do_not_fill_the_log(caplog: pytest.LogCaptu
     assert len(whys(caplog)) == REASONS
 
 
-def test_a_reason_alone_is_no_further_failure(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_error_that_quotes_a_logged_reason_is_not_logged_again(caplog: pytest.LogCaptureFixture) -> None:
     availability = Availability()
-    availability.failed("text", "away")
-    availability.explain("text", "expired")
-    assert (availability.failures, whys(caplog)) == (1, [("text", "away"), ("text", "expired")])
+    for why in ("away", "grpcs://triton:8001: text version 1 is away: away"):
+        availability.failed("text", why)
+    assert (availability.failures, whys(caplog)) == (2, [("text", "away")])
 
 
 def test_the_listener_gets_changes_of_the_failing_models_only() -> None:
