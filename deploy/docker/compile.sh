@@ -10,7 +10,9 @@ cd "$VIDEOTAG_HOME"
 printf '{"video_id": "1", "title": "How to tune a guitar"}\n' > videos.jsonl
 videotag batch videos.jsonl --out tagged
 
-videotag serve --listen "unix:$VIDEOTAG_HOME/socket" &
+# Any free port: the builder may share the network of its machine.
+printf '[observe.metrics]\nlisten = "127.0.0.1:0"\n' > service.toml
+videotag serve --config service.toml --listen "unix:$VIDEOTAG_HOME/socket" &
 service=$!
 tries=0
 until python /opt/videotag/health.py "unix:$VIDEOTAG_HOME/socket"; do

@@ -17,6 +17,13 @@ from tests.support.polling import wait_until
 
 pytestmark = [pytest.mark.container, pytest.mark.slow]
 TITLE = "My golden retriever puppy learns to swim"
+LOADING = """
+import ctypes, pathlib, sysconfig
+from pyarrow.fs import AzureFileSystem, GcsFileSystem, S3FileSystem
+for library in sorted(pathlib.Path(sysconfig.get_path("purelib")).rglob("*.so*")):
+    if not library.parent.name.endswith(".libs"):  # loaded by those that are linked to them
+        ctypes.CDLL(str(library))
+"""
 PROBE = ("python", "/opt/videotag/health.py", "unix:/shared/socket")
 
 
@@ -39,6 +46,11 @@ def test_the_image_is_small_and_its_user_ordinary(image: Engine) -> None:
     assert described["Config"]["User"] == "10001:10001"
 
 
+def test_every_library_still_loads_and_buckets_can_be_read(image: Engine) -> None:
+    done = image.run_python(LOADING)
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_title_gets_the_tags_of_an_installed_videotag(image: Engine, in_process: list[tuple[str, float]]) -> None:
     done = image.run("tag", "--title", TITLE, "--format", "json")
     assert done.returncode == 0, done.stderr
@@ -55,7 +67,7 @@ def test_a_batch_reads_frames_and_sound(image: Engine, tmp_path: Path) -> None:
     (folder / "videos.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     done = image.run("batch", "/shared/videos.jsonl", "--out", "/shared/tagged", mounts=[f"{folder}:/shared:rw"])
     assert done.returncode == 0, done.stderr
-    table = pq.read_table(folder / "tagged").to_pylist()
+    table = pq.read_table(folder / "tagged" / "tagged").to_pylist()
     assert {row["video_id"]: set(row["modalities"]) for row in table} == {
         "clip": {"frames", "audio"},
         "title": {"text"},

@@ -29,6 +29,10 @@ class Engine:
         """Run a command of videotag to its end. mounts: SOURCE:TARGET:OPTIONS"""
         return self.call("run", "--rm", *CONFINED, *(f"--volume={mount}" for mount in mounts), self.image, *arguments)
 
+    def run_python(self, code: str) -> subprocess.CompletedProcess[str]:
+        """Run a program in the environment of the image."""
+        return self.call("run", "--rm", *CONFINED, "--entrypoint=python", self.image, "-c", code)
+
     @contextmanager
     def running(self, *arguments: str, mounts: Sequence[str] = ()) -> Iterator[str]:
         """Start a command of videotag; yield the container's name, and remove it at the end."""
