@@ -38,7 +38,16 @@ has() { # has TOOL WHAT-IS-SKIPPED HOW-TO-GET-IT
 
 # shellcheck disable=SC2329 # called by check
 kustomized() {
-    kubectl kustomize "$1" >"$scratch/$1.yaml" && kubernetes-validate --strict -k "$KUBERNETES" "$scratch/$1.yaml"
+    kubectl kustomize "$1" >"$scratch/rendered.yaml" && kubernetes-validate --strict -k "$KUBERNETES" "$scratch/rendered.yaml"
+}
+
+# shellcheck disable=SC2329 # called by check
+with_listen_tls() {
+    local overlay="$scratch/with-listen-tls"
+    mkdir "$overlay" || return 1
+    printf 'resources: [%s]\ncomponents: [%s]\n' "$(realpath --relative-to="$overlay" "$1")" \
+        "$(realpath --relative-to="$overlay" listen-tls)" >"$overlay/kustomization.yaml"
+    kustomized "$overlay"
 }
 
 # The unit without its program, which is not installed here: unknown keys, values and system calls are reported.
@@ -59,6 +68,7 @@ if has kubectl "Kubernetes: kustomize" "https://kubernetes.io/docs/tasks/tools";
     check "Kubernetes: kustomize base" kustomized base
     check "Kubernetes: kustomize triton" kustomized triton
     check "Kubernetes: kustomize triton-tls" kustomized triton-tls
+    check "Kubernetes: kustomize triton-tls with listen-tls" with_listen_tls triton-tls
     cd ..
 fi
 if has promtool "Prometheus: rules, their tests, configuration" "Debian: apt-get install prometheus"; then

@@ -1,6 +1,7 @@
 """Settings in deploy/ agree with the service and with each other."""
 
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 import yaml
 
 from tagging.service.clients.clients import ListedClients
-from tagging.service.config import ServiceConfig, read_service_config
+from tagging.service.config import ServiceConfig, TlsConfig, read_service_config
 from tests.support.paths import REPOSITORY
 
 DEPLOY = REPOSITORY / "deploy"
@@ -159,6 +160,27 @@ def test_the_pods_with_tls_mount_the_certificates_where_they_are_read() -> None:
     *added, mounted, volume = patches["triton"]
     assert [step["value"] for step in added] == tls_options(mounted["value"]["mountPath"])
     assert volume["value"]["name"] == mounted["value"]["name"]
+
+
+def test_the_service_with_tls_is_probed_with_the_certificates_that_it_mounts() -> None:
+    file = DEPLOY / "kubernetes" / "listen-tls" / "kustomization.yaml"
+    (setting,) = re.findall(r"^#   (tls = .*)$", file.read_text(encoding="utf-8"), re.MULTILINE)
+    tls = TlsConfig.model_validate(tomllib.loads(setting)["tls"])
+    (component,) = documents("kubernetes/listen-tls/kustomization.yaml")
+    patched = yaml.safe_load(component["patches"][0]["patch"])["spec"]["template"]["spec"]
+    (container,) = patched["containers"]
+    (mounted,), (volume,) = container["volumeMounts"], patched["volumes"]
+    assert volume["name"] == mounted["name"]
+    assert {str(tls.certificate.parent), str(tls.key.parent)} == {mounted["mountPath"]}
+
+    startup, readiness = container["startupProbe"], container["readinessProbe"]
+    assert startup == readiness
+    assert startup["grpc"] is None  # a probe has one kind
+    python, program, *options = startup["exec"]["command"]
+    assert (python, program) == ("python", "/opt/videotag/health.py")
+    given = dict(option.split("=") for option in options)
+    assert (given["--certificate"], given["--key"]) == (str(tls.certificate), str(tls.key))
+    assert Path(given["--ca"]).parent == tls.certificate.parent
 
 
 def tls_options(folder: str) -> list[str]:
