@@ -24,7 +24,7 @@ def build_index(rows: NDArray[np.float32], config: IndexConfig, seed: int = SEED
     if config.backend == "flat":
         return FlatIndex(rows)
     if config.uri is not None:
-        index: VectorIndex = _milvus().MilvusIndex.build(rows, config.uri)
+        index: VectorIndex = _milvus().MilvusIndex.build(rows, config.uri, config.backend)
         return index
     from recall.index import faiss
 

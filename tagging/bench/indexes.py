@@ -86,7 +86,7 @@ def share_found(rows: Rows, queries: Rows, found: NDArray[np.int64]) -> float:
 
 
 def _resident_mib(index: VectorIndex, config: IndexConfig, query: Rows, k: int) -> float:
-    if config.backend == "milvus":
+    if config.uri is not None:
         return float("nan")
     with tempfile.TemporaryDirectory() as folder, multiprocessing.get_context("spawn").Pool(1) as fresh:
         index.save(Path(folder))

@@ -13,15 +13,18 @@ from tagging.config.base import Branch, Drawn, Fraction, Leaves, PositiveShare, 
 
 
 class IndexConfig(Branch):
-    """`uri` is for milvus only: http(s)://HOST:PORT, or an absolute path ending in .db for milvus-lite."""
+    """The kind of vector index; recall/README.md compares them.
 
-    backend: Literal["auto", "flat", "faiss", "hnsw", "ivf-pq", "milvus"] = "auto"
+    `uri` is for milvus and milvus-sq8 only: http(s)://HOST:PORT, or an absolute path ending in .db for milvus-lite.
+    """
+
+    backend: Literal["auto", "flat", "faiss", "hnsw", "ivf-pq", "milvus", "milvus-sq8"] = "auto"
     uri: str | None = None
 
     @model_validator(mode="after")
     def _names_milvus(self) -> Self:
-        if (self.backend == "milvus") != (self.uri is not None):
-            raise ValueError("the backend milvus needs a uri, and no other backend has one")
+        if self.backend.startswith("milvus") != (self.uri is not None):
+            raise ValueError("the backends milvus and milvus-sq8 need a uri, and no other backend has one")
         if self.uri is not None and not re.fullmatch(r"https?://[^/@\s]+/?|/.*\.db", self.uri):
             raise ValueError("uri must be http(s)://HOST:PORT without a password, or an absolute path ending in .db")
         return self

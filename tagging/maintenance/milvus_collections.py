@@ -14,7 +14,7 @@ def drop_unused_collections(uri: str, bundles: Sequence[Path], dry_run: bool) ->
     bundle that is missing or damaged, before anything is removed, and BackendUnavailableError.
     """
     try:
-        from recall.index.milvus import collections_at, drop_collections, saved_collection
+        from recall.index.milvus_server import collections_at, drop_collections, saved_collection
     except ModuleNotFoundError as error:
         raise MissingPackageError(
             f"the index backend milvus needs {error.name}", 'install it with: pip install "videotag[milvus]"'

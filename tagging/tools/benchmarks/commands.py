@@ -269,7 +269,7 @@ def text_search_command(
 def index_backends_command(
     embeddings: Annotated[Path, typer.Argument(metavar="EMBEDDINGS.npy", help="(n, D) unit rows of real embeddings.")],
     rows: Annotated[int, typer.Option("--rows", min=1, metavar="N", help="Rows to index.")],
-    backend: Annotated[list[str], typer.Option("--backend", help="flat, hnsw, ivf-pq or milvus; may be repeated.")],
+    backend: Annotated[list[str], typer.Option("--backend", help="As recall.index.backend; may be repeated.")],
     dim: Annotated[int | None, typer.Option("--dim", metavar="D", help="Width that the embeddings must have.")] = None,
     uri: Annotated[str | None, typer.Option("--uri", help="Address of Milvus.")] = None,
     k: Annotated[int, typer.Option("--k", min=1, help="Neighbours per query.")] = 200,

@@ -76,7 +76,7 @@ def compare_backends(
     rows = grow(real, count, rng)
     logger.info("%d real rows grown to %d, %d queries", len(real), len(rows), len(queries))
     configs = [
-        IndexConfig.model_validate({"backend": backend, "uri": uri if backend == "milvus" else None})
+        IndexConfig.model_validate({"backend": backend, "uri": uri if backend.startswith("milvus") else None})
         for backend in backends
     ]
     return table(measure(rows, queries, k, configs, seed), k)

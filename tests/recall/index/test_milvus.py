@@ -5,12 +5,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import grpc
 import numpy as np
 import pytest
 
 from recall.index.factory import build_index, load_index
 from tagging.config.recall import IndexConfig
-from tagging.errors import ArtifactCorruptError, ArtifactNotFoundError, BackendUnavailableError
+from tagging.errors import (
+    ArtifactCorruptError,
+    ArtifactMismatchError,
+    ArtifactNotFoundError,
+    BackendUnavailableError,
+)
 from tests.support.embeddings import clustered, nearest_ids
 
 pytestmark = pytest.mark.milvus
@@ -54,7 +60,7 @@ def test_each_build_creates_its_own_collection(config: IndexConfig, saved: Path,
 def test_a_dropped_collection_is_removed_from_milvus_and_cannot_be_loaded(
     config: IndexConfig, saved: Path, client: Any
 ) -> None:
-    from recall.index.milvus import collections_at, drop_collections
+    from recall.index.milvus_server import collections_at, drop_collections
 
     assert config.uri is not None
     drop_collections(config.uri, collections_at(config.uri))
@@ -64,7 +70,7 @@ def test_a_dropped_collection_is_removed_from_milvus_and_cannot_be_loaded(
 
 
 def test_only_collections_of_videotag_are_listed(config: IndexConfig, saved: Path, client: Any) -> None:
-    from recall.index.milvus import collections_at, saved_collection
+    from recall.index.milvus_server import collections_at, saved_collection
 
     assert config.uri is not None
     client.create_collection("of_another_program", dimension=4)
@@ -117,6 +123,61 @@ def test_an_unreachable_server_is_a_known_error() -> None:
     assert "VIDEOTAG_MILVUS_TOKEN" in caught.value.hint
 
 
+def test_an_error_of_grpc_is_a_known_error(config: IndexConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = clustered(np.random.default_rng(2), 5)
+    index = build_index(rows, config)
+
+    def unreachable(*_: object, **__: object) -> None:
+        with grpc.insecure_channel("127.0.0.1:1") as channel:
+            call: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary("/none/None")
+            call(b"", timeout=60)
+
+    monkeypatch.setattr(pymilvus.MilvusClient, "search", unreachable)
+    with pytest.raises(BackendUnavailableError, match=r"rows\.db failed: UNAVAILABLE: .*127\.0\.0\.1:1"):
+        index.search(rows, 1)
+
+
+def test_rows_that_milvus_fails_to_index_are_reported_and_removed(
+    config: IndexConfig, saved: Path, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    states = iter([("InProgress", 5), ("Failed", 5)])
+
+    def describe(*_: object, **__: object) -> dict[str, object]:
+        state, pending = next(states)
+        return {"state": state, "pending_index_rows": pending, "index_state_fail_reason": "disk full"}
+
+    monkeypatch.setattr("recall.index.milvus.POLL_S", 0.0)
+    monkeypatch.setattr(pymilvus.MilvusClient, "describe_index", describe)
+    with pytest.raises(BackendUnavailableError, match=r"does not index the rows: .*disk full"):
+        build_index(clustered(np.random.default_rng(2), 5), config)
+    assert len(client.list_collections()) == 1
+
+
+def test_indexing_without_progress_is_an_error(config: IndexConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    states = iter([9, 8, 8])
+
+    def describe(*_: object, **__: object) -> dict[str, object]:
+        return {"state": "InProgress", "pending_index_rows": next(states)}
+
+    monkeypatch.setattr("recall.index.milvus.POLL_S", 0.0)
+    monkeypatch.setattr("recall.index.milvus.NO_PROGRESS_S", 0.0)
+    monkeypatch.setattr(pymilvus.MilvusClient, "describe_index", describe)
+    with pytest.raises(BackendUnavailableError, match="does not index the rows"):
+        build_index(clustered(np.random.default_rng(2), 5), config)
+    assert next(states, None) is None  # not while rows were still being indexed
+
+
+def test_a_collection_with_an_index_of_another_type_is_rejected(config: IndexConfig, saved: Path, client: Any) -> None:
+    [collection] = client.list_collections()
+    client.release_collection(collection)
+    client.drop_index(collection, "row")
+    found_by = client.prepare_index_params()
+    found_by.add_index("row", index_type="IVF_FLAT", metric_type="IP", params={"nlist": 4})
+    client.create_index(collection, found_by)
+    with pytest.raises(ArtifactMismatchError, match="index of type IVF_FLAT, expected HNSW or IVF_SQ8"):
+        load_index(saved, config, dim=32, count=10)
+
+
 def test_a_missing_milvus_lite_file_is_not_created(saved: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere.db"
     with pytest.raises(ArtifactNotFoundError, match=r"no Milvus at .*elsewhere\.db"):
@@ -145,6 +206,26 @@ def test_rows_that_the_graph_search_misses_are_found_by_comparison(
     got = index.search(rows[:3], k=30)
     np.testing.assert_array_equal(got.ids, nearest_ids(rows[:3], rows, 30))
     assert np.isfinite(got.scores).all()
+
+
+def test_a_search_that_finds_too_few_rows_is_repeated_over_all_cells(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = clustered(np.random.default_rng(4), 30)
+    index = build_index(rows, IndexConfig(backend="milvus-sq8", uri=str(tmp_path / "rows.db")))
+    search = pymilvus.MilvusClient.search
+    probed = []
+
+    def incomplete(*arguments: Any, **options: Any) -> list[Any]:
+        probed.append((options["search_params"]["params"]["nprobe"], len(options["data"])))
+        first = len(probed) == 1
+        return [hits[:-1] if first and query else hits for query, hits in enumerate(search(*arguments, **options))]
+
+    monkeypatch.setattr(pymilvus.MilvusClient, "search", incomplete)
+    got = index.search(rows[:3], k=5)
+    assert probed == [(256, 3), (1_024, 2)]
+    np.testing.assert_array_equal(got.ids[:, :1], nearest_ids(rows[:3], rows, 1))
+    assert (got.ids >= 0).all()
 
 
 def test_more_rows_than_the_server_limit_are_rejected(config: IndexConfig, monkeypatch: pytest.MonkeyPatch) -> None:
