@@ -2,7 +2,7 @@
 BIN := .venv/bin
 BUILDER ?= docker
 
-.PHONY: audit check lint test test-fast format protos triton-env image deploy-check
+.PHONY: audit check lint test test-fast test-milvus format protos triton-env milvus-env image deploy-check
 
 check: lint test
 
@@ -16,6 +16,9 @@ test:
 
 test-fast: # without trainings, kills and faults
 	$(BIN)/pytest -n auto -m "not slow"
+
+test-milvus: milvus-env # the index on a Milvus server, which listens on all interfaces: with no interface but loopback
+	unshare --map-root-user --net sh -c 'ip link set lo up && $(BIN)/pytest -n 0 -m milvus tests/recall/index'
 
 audit: # looks up the packages of constraints.txt in OSV; exit code 2: OSV cannot be reached
 	$(BIN)/python .ci/audit.py
@@ -32,6 +35,13 @@ triton-env: .triton-venv/installed # a Triton Inference Server, which tests mark
 .triton-venv/installed: deploy/triton/requirements.txt
 	$(BIN)/python -m venv --clear .triton-venv
 	.triton-venv/bin/pip install --quiet --no-deps --requirement $<
+	touch $@
+
+milvus-env: .milvus-venv/installed # a Milvus server, which tests marked `milvus` start
+
+.milvus-venv/installed:
+	$(BIN)/python -m venv --clear .milvus-venv
+	.milvus-venv/bin/pip install --quiet milvus==2.3.5
 	touch $@
 
 image: # builds localhost/videotag; BUILDER=podman, and BUILD_ARGS as described in deploy/README.md

@@ -19,6 +19,7 @@ from tagging.config.profiles import parse_config
 from tagging.config.recall import IndexConfig
 from tagging.errors import ArtifactCorruptError, ArtifactMismatchError, InvalidConfigError, MissingPackageError
 from tests.support.embeddings import Rows, clustered, nearest_ids, recall_at, unit
+from tests.support.milvus import missing
 
 DIM = 32
 MANY = 10_000  # ivf-pq is trained on at least 9,984 rows
@@ -28,18 +29,32 @@ NEEDS_MILVUS = [
     pytest.mark.skipif(not HAS_MILVUS, reason='pip install "videotag[milvus]" to test the backend milvus'),
 ]
 FAISS = ["faiss", "hnsw", "ivf-pq"]
-BACKENDS = ["flat", *FAISS, pytest.param("milvus", marks=NEEDS_MILVUS)]
+MILVUS = ["milvus", "milvus-sq8"]
+NO_SERVER = pytest.mark.skipif(missing() is not None, reason=missing() or "")
+BACKENDS = [
+    "flat",
+    *FAISS,
+    *(pytest.param(backend, marks=NEEDS_MILVUS) for backend in MILVUS),
+    *(pytest.param(f"{backend} on a server", marks=[*NEEDS_MILVUS, NO_SERVER]) for backend in MILVUS),
+]
 # Least recall of an approximate index; two hundred neighbours reach beyond the topic of the query.
-RECALL_AT_10 = {"hnsw": 0.98, "ivf-pq": 0.97, "milvus": 0.95}
-RECALL_AT_200 = {"hnsw": 0.97, "ivf-pq": 0.92, "milvus": 0.95}
+RECALL_AT_10 = {"hnsw": 0.98, "ivf-pq": 0.97, "milvus": 0.95, "milvus-sq8": 0.95}
+RECALL_AT_200 = {"hnsw": 0.97, "ivf-pq": 0.92, "milvus": 0.95, "milvus-sq8": 0.95}
+# Largest errors of scores and of rows read back, where they are quantised.
+SCORE_ERROR = {"ivf-pq": 1e-3, "milvus-sq8": 5e-3}
+ROW_ERROR = {"ivf-pq": 5e-4}
 
 Build = Callable[[Rows], VectorIndex]
 
 
 @pytest.fixture(params=BACKENDS, scope="module")
 def config(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> IndexConfig:
-    uri = str(tmp_path_factory.mktemp("milvus") / "rows.db") if request.param == "milvus" else None
-    return IndexConfig(backend=request.param, uri=uri)
+    backend, _, server = request.param.partition(" ")
+    if server:
+        return IndexConfig(backend=backend, uri=request.getfixturevalue("milvus_server").uri)
+    return IndexConfig(
+        backend=backend, uri=str(tmp_path_factory.mktemp("milvus") / "rows.db") if backend in MILVUS else None
+    )
 
 
 @pytest.fixture
@@ -74,7 +89,7 @@ def test_every_index_agrees_with_brute_force(
     else:
         assert recall_at(got.ids, want) >= RECALL_AT_10[config.backend]
     true_scores = np.take_along_axis(queries @ rows.T, got.ids, axis=1)
-    np.testing.assert_allclose(got.scores, true_scores, atol=1e-3 if config.backend == "ivf-pq" else 1e-5)
+    np.testing.assert_allclose(got.scores, true_scores, atol=SCORE_ERROR.get(config.backend, 1e-5))
     assert (np.diff(got.scores, axis=1) <= 0).all()
 
 
@@ -130,7 +145,7 @@ def test_rows_that_are_not_finite_are_rejected(build: Build) -> None:
 
 
 def test_an_index_returns_its_rows(index: VectorIndex, config: IndexConfig, rows: Rows) -> None:
-    np.testing.assert_allclose(index.rows(), rows, atol=5e-4 if config.backend == "ivf-pq" else 0)
+    np.testing.assert_allclose(index.rows(), rows, atol=ROW_ERROR.get(config.backend, 0))
 
 
 def test_a_saved_index_gives_the_same_results_after_loading(
@@ -168,7 +183,7 @@ def test_rows_can_be_added_and_removed_over_any_index(
     assert len(growing) == len(live)
     kept, folded = growing.live()
     np.testing.assert_array_equal(kept, live)
-    np.testing.assert_allclose(folded, everything[live], atol=5e-4 if config.backend == "ivf-pq" else 0)
+    np.testing.assert_allclose(folded, everything[live], atol=ROW_ERROR.get(config.backend, 0))
     for ids in (searchable.search(queries, k=10).ids, live[build_index(folded, config).search(queries, k=10).ids]):
         assert np.isin(ids, live).all()
         if index.is_exact:
@@ -289,6 +304,7 @@ def test_an_index_that_does_not_fit_the_gpu_is_searched_on_the_cpu(
     "wrong",
     [
         {"backend": "milvus"},
+        {"backend": "milvus-sq8"},
         {"backend": "faiss", "uri": "http://localhost:19530"},
         {"backend": "milvus", "uri": "relative.db"},
         {"backend": "milvus", "uri": "http://user:password@localhost:19530"},
