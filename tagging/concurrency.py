@@ -15,6 +15,8 @@ from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from tagging.errors import DeadlineExceededError
+
 T = TypeVar("T")
 
 _deadline_s: ContextVar[float | None] = ContextVar("deadline", default=None)  # of time.monotonic
@@ -78,6 +80,13 @@ def set_cancellation(cancellation: Cancellation | None) -> None:
 def cancellation() -> Cancellation | None:
     """The cancellation of this context; None: its work cannot be cancelled."""
     return _cancellation.get()
+
+
+def check_cancellation() -> None:
+    """Raise DeadlineExceededError if the work of this context is cancelled. Long work calls it between its steps."""
+    current = cancellation()
+    if current is not None and current.is_cancelled:
+        raise DeadlineExceededError("the callers were gone before the work ended")
 
 
 @asynccontextmanager

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from typing import TypeVar
 
+from tagging.errors import DeadlineExceededError
 from tagging.features.factory import Encoders
 from tagging.types import MediaSample, PassageSource, Reading
 
@@ -39,6 +40,8 @@ def _read(
         return None, ()
     try:
         reading = read(part)
+    except DeadlineExceededError:
+        raise
     except Exception as error:  # a library's error on odd input must not lose the video's other modalities
         logger.exception("reader failed", extra={"reader": source})
         return None, (f"{SAID[source]} could not be read: {type(error).__name__}",)

@@ -20,6 +20,7 @@ from PIL import Image
 from rapidocr import RapidOCR
 from rapidocr.utils.output import RapidOCROutput
 
+from tagging import concurrency
 from tagging.config.readers import PpOcrConfig
 from tagging.errors import ArtifactMismatchError
 from tagging.features.weights import fingerprint
@@ -77,6 +78,7 @@ class PpOcrReader:
         thumbnails = [_thumbnail(frames.pixels[row]) for row in chosen]
         lines: list[tuple[str, float]] = []
         for position, row in enumerate(chosen):
+            concurrency.check_cancellation()
             if not position or not _alike(thumbnails[position], thumbnails[position - 1]):
                 lines = self._lines(frames.pixels[row])
             for text, score in lines:

@@ -16,7 +16,6 @@ from threadpoolctl import threadpool_limits
 
 from tagging import concurrency
 from tagging.concurrency import started_threads
-from tagging.errors import DeadlineExceededError
 
 T = TypeVar("T")
 
@@ -49,9 +48,7 @@ class Pieces:
 
 
 def _unless_cancelled(piece: Callable[..., T], *arguments: Any) -> T:
-    cancellation = concurrency.cancellation()
-    if cancellation is not None and cancellation.is_cancelled:
-        raise DeadlineExceededError("the callers were gone before the encoding ended")
+    concurrency.check_cancellation()
     return piece(*arguments)
 
 

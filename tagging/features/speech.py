@@ -16,6 +16,7 @@ from faster_whisper import WhisperModel
 from faster_whisper.transcribe import Segment, TranscriptionInfo
 from faster_whisper.vad import SpeechTimestampsMap, VadOptions, get_speech_timestamps
 
+from tagging import concurrency
 from tagging.config.readers import WhisperConfig
 from tagging.errors import ArtifactMismatchError
 from tagging.features.side_by_side import at_once
@@ -111,7 +112,8 @@ def _passages(
     segments: Iterable[Segment], info: TranscriptionInfo, times: SpeechTimestampsMap, duration_s: float
 ) -> tuple[Passage, ...]:
     passages = []
-    for segment in segments:
+    for segment in segments:  # the model reads 30 s of speech at a time, which takes seconds
+        concurrency.check_cancellation()
         text = " ".join(segment.text.split())
         probabilities = segment.avg_logprob, segment.compression_ratio, segment.no_speech_prob
         if not text or not is_trusted(*probabilities, info.language_probability):

@@ -5,8 +5,11 @@ import logging
 import numpy as np
 import pytest
 
+from tagging import concurrency
+from tagging.errors import DeadlineExceededError
 from tagging.features.encode import encode_videos
 from tagging.features.factory import Encoders
+from tagging.features.read import read_passages
 from tagging.features.statistics import FrameStatisticsEncoder
 from tagging.media.read_ahead import ReadVideo
 from tagging.types import Frames, MediaSample, Passage, Reading, Sound, VideoRef
@@ -53,6 +56,26 @@ def test_a_failing_reader_is_a_warning_and_the_rest_of_the_video_is_used(
     assert features.frames is not None
     assert "speech could not be read: RuntimeError" in features.warnings
     assert "odd input" in caplog.text  # for the operator
+
+
+def test_a_reader_that_is_cancelled_between_its_steps_is_no_failing_reader() -> None:
+    cancellation = concurrency.Cancellation()
+
+    class CancelledInTheMiddle:
+        fingerprint = "cancelled"
+
+        def read(self, sound: Sound) -> Reading:
+            cancellation.cancel()
+            concurrency.check_cancellation()
+            return Reading(())
+
+    media = MediaSample("0" * 64, 5.0, None, noise(2.0))
+    concurrency.set_cancellation(cancellation)
+    try:
+        with pytest.raises(DeadlineExceededError, match="callers were gone"):
+            read_passages(Encoders(speech=CancelledInTheMiddle()), media, "speech")
+    finally:
+        concurrency.set_cancellation(None)
 
 
 def test_a_reader_whose_packages_are_missing_is_a_warning_where_it_could_have_read(pictures: Frames) -> None:

@@ -10,9 +10,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 pytest.importorskip("rapidocr", reason="pip install 'videotag[ocr]' to test the screen reader")
 
+from tagging import concurrency
 from tagging.config.media import MediaConfig
 from tagging.config.readers import PpOcrConfig
-from tagging.errors import ArtifactMismatchError, MissingWeightsError
+from tagging.errors import ArtifactMismatchError, DeadlineExceededError, MissingWeightsError
 from tagging.features.reader_weights import pp_ocr_files
 from tagging.features.screen_text import PpOcrReader, evenly_spread, is_same_text, is_trusted
 from tagging.media.decode import decode
@@ -44,6 +45,17 @@ def test_a_text_is_one_passage_from_the_first_to_the_last_frame_that_shows_it(re
     found = [(passage.text, passage.start_s, passage.end_s) for passage in reading.passages]
     assert found == [("Summer Sale", 0.0, 1.0), ("Chapter Two", 1.0, 3.0)]
     assert all(passage.confidence > 0.9 for passage in reading.passages)
+
+
+def test_frames_are_not_read_on_when_the_callers_are_gone(reader: PpOcrReader) -> None:
+    cancellation = concurrency.Cancellation()
+    cancellation.cancel()
+    concurrency.set_cancellation(cancellation)
+    try:
+        with pytest.raises(DeadlineExceededError):
+            reader.read(frames(["Summer Sale"]))
+    finally:
+        concurrency.set_cancellation(None)
 
 
 def test_pictures_without_text_give_no_passages(reader: PpOcrReader) -> None:

@@ -7,9 +7,10 @@ import pytest
 
 pytest.importorskip("faster_whisper", reason="pip install 'videotag[speech]' to test the speech reader")
 
+from tagging import concurrency
 from tagging.config.media import MediaConfig
 from tagging.config.readers import WhisperConfig
-from tagging.errors import ArtifactMismatchError, MissingWeightsError
+from tagging.errors import ArtifactMismatchError, DeadlineExceededError, MissingWeightsError
 from tagging.features.reader_weights import whisper_files
 from tagging.features.speech import WhisperReader, first_of, is_trusted
 from tagging.media.decode import decode
@@ -76,6 +77,17 @@ def test_speech_beyond_the_limit_is_not_read_and_the_cut_is_stated(speech: Sound
     [warning] = reading.warnings
     assert warning.startswith("only the first 5 s of")
     assert reading.passages[-1].end_s < 20.0
+
+
+def test_speech_is_not_read_on_when_the_callers_are_gone(reader: WhisperReader, speech: Sound) -> None:
+    cancellation = concurrency.Cancellation()
+    cancellation.cancel()
+    concurrency.set_cancellation(cancellation)
+    try:
+        with pytest.raises(DeadlineExceededError):
+            reader.read(speech)
+    finally:
+        concurrency.set_cancellation(None)
 
 
 def test_the_limit_counts_speech_and_cuts_the_last_chunk() -> None:
