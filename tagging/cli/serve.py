@@ -79,6 +79,7 @@ async def _serve(bundle: Path, settings: "ServiceConfig", tracer: "Tracer") -> N
     await serve_until_signal(
         serving(bundle, settings, tracer),
         lambda running: f"serving bundle {running.bundle_version} on {shown(settings.listen.address, running.port)}",
+        settings.drain_s,
     )
 
 
@@ -92,24 +93,31 @@ def listening_at(config: "Listen", address: str) -> "Listen":
         raise typer.BadParameter(f"{error.message}: {error.hint}", param_hint="--listen") from error
 
 
-async def serve_until_signal(service: AbstractAsyncContextManager[Running], line: Callable[[Running], str]) -> None:
+async def serve_until_signal(
+    service: AbstractAsyncContextManager[Running], line: Callable[[Running], str], drain_s: float
+) -> None:
     """Print a line about a service once it serves, and serve until a signal.
 
-    A signal during the start cancels it: the service ends once the running load is done.
+    A signal during the start cancels it: the service ends once the running load is done. The process ends within
+    `drain_s` and CLOSE_S of the signal, whatever still runs in its threads.
     """
     import asyncio
     import os
 
     from tagging.concurrency import started_threads
+    from tagging.service.shutdown import CLOSE_S, end_process_within
 
     # As many as asyncio would start one by one.
     asyncio.get_running_loop().set_default_executor(started_threads(min(32, (os.cpu_count() or 1) + 4), "asyncio"))
     stop, starting = asyncio.Event(), asyncio.current_task()
 
     def request_stop() -> None:
-        if starting is not None and not stop.is_set():
-            starting.cancel()
+        if stop.is_set():
+            return
         stop.set()
+        if starting is not None:
+            starting.cancel()
+        end_process_within(drain_s + CLOSE_S)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, request_stop)

@@ -44,5 +44,6 @@ def serve_model(
             serve_until_signal(
                 serving(settings, tracer),
                 lambda running: f"serving {name} {running.version} on {shown(settings.listen.address, running.port)}",
+                settings.drain_s,
             )
         )

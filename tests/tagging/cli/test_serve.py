@@ -1,15 +1,20 @@
-"""`videotag serve` as a process, while it starts."""
+"""`videotag serve` while it starts and while it ends."""
 
+import asyncio
 import os
 import signal
 import subprocess
 import sys
-from contextlib import suppress
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
 
+from tagging.cli.serve import serve_until_signal
 from tagging.errors import InvalidConfigError
+from tagging.service import shutdown
 from tagging.service.config import read_service_config
 from tests.support.cli import run
 from tests.support.polling import wait_until
@@ -54,6 +59,29 @@ def _opened_by_a_reader(fifo: Path, process: "subprocess.Popen[bytes]") -> int:
 
     wait_until(is_opened, TIMEOUT_S)
     return opened[0]
+
+
+def test_work_that_does_not_end_is_given_up_after_the_drain(monkeypatch: pytest.MonkeyPatch) -> None:
+    statuses, ended, given_up = list[int](), threading.Event(), list[bool]()
+
+    def end_process(status: int) -> None:
+        statuses.append(status)
+        ended.set()
+
+    @asynccontextmanager
+    async def stuck() -> AsyncIterator[str]:
+        yield "a model"
+        given_up.append(ended.wait(60))  # blocks the loop, as closing the model threads does
+
+    def stopped(_: str) -> str:
+        signal.raise_signal(signal.SIGTERM)
+        return "serving"
+
+    monkeypatch.setattr(os, "_exit", end_process)
+    monkeypatch.setattr(shutdown, "CLOSE_S", 0.01)
+    asyncio.run(serve_until_signal(stuck(), stopped, 0.01))
+    assert given_up == [True]
+    assert statuses == [0]
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:8001", "grpc://host", "127.0.0.1:8001"])
