@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import NoReturn
 
 from tagging.errors import VideotagError
-from tagging.service.bundles.registry import BundleRegistry
+from tagging.service.bundles.registry import FINISH_S, BundleRegistry
 from tagging.service.config import HealthConfig
 from tagging.service.observe.health import Health
 from tagging.service.observe.metrics import CallMetrics
@@ -74,8 +74,10 @@ async def following(bundles: BundleRegistry, metrics: CallMetrics, every_s: floa
     try:
         yield
     finally:
-        stop.set()  # not cancelled, as it may be in the middle of reading
-        await task
+        stop.set()  # not cancelled at once, as it may be in the middle of reading
+        await asyncio.wait((task,), timeout=FINISH_S)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 @asynccontextmanager

@@ -23,6 +23,8 @@ from tagging.service.bundles.loaded_bundle import ActiveOnlyStages, LoadedBundle
 
 logger = logging.getLogger(__name__)
 
+FINISH_S = 3.0  # for running operations when the service closes; they may wait for Triton, without a deadline
+
 
 class BundleRegistry:
     """The loaded bundles of a service. Belongs to one event loop; call `start` first.
@@ -74,8 +76,8 @@ class BundleRegistry:
         return {role: bundle.version for role, bundle in roles.items() if bundle is not None}
 
     async def close(self) -> None:
-        """Wait for running operations and release every bundle."""
-        await self._background.wait_all()
+        """Wait for running operations, cancel those that take longer than FINISH_S, and release every bundle."""
+        await self._background.wait_all(FINISH_S)
         for bundle in self._loaded():
             await bundle.release()
 

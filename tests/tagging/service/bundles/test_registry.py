@@ -15,6 +15,7 @@ from tagging.maintenance.add_tags import add_tags
 from tagging.media.read_ahead import ReadVideo
 from tagging.pipeline.labelled_updates import added_video
 from tagging.pipeline.stages import Stage
+from tagging.service.bundles import registry as registry_module
 from tagging.service.bundles.loaded_bundle import LoadedBundle, UpdateLogs
 from tagging.service.bundles.registry import BundleRegistry
 from tagging.service.inference.model_threads import ModelThreads
@@ -78,6 +79,32 @@ async def test_following_completes_when_its_caller_disconnects(tiny_starter: Pat
     empty.release.set()
     await bundles.close()
     assert empty.ended == before + 1
+
+
+async def test_an_edit_that_waits_for_a_server_that_is_away_does_not_keep_a_registry_from_closing(
+    tiny_starter: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, cancelled = asyncio.Event(), list[bool]()
+
+    async def stuck(_: Callable[[], Any]) -> Any:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cancelled.append(True)
+            raise
+
+    monkeypatch.setattr(registry_module, "FINISH_S", 0.01)
+    edits, empty = MemoryLog(), MemoryLog()
+    logs: Any = UpdateLogs(edits, empty)  # type: ignore[arg-type]
+    bundles = BundleRegistry(None, stuck, logs, lambda: NOON)
+    await bundles.start(tiny_starter)
+    edits.records.append(edit("r1/0", after={"name": "arstn"}))
+    caller = asyncio.create_task(bundles.follow())
+    await asyncio.wait_for(begun.wait(), 60)
+    await asyncio.wait_for(bundles.close(), 60)
+    assert cancelled == [True]
+    await asyncio.gather(caller, return_exceptions=True)
 
 
 class TimedStages:
