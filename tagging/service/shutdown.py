@@ -42,7 +42,8 @@ def end_process_within(seconds: float) -> None:
     """End this process with status 0 after so many seconds, unless it ends by itself before.
 
     Threads cannot be stopped: one that is in a library or waits for a file would otherwise keep the process for as long
-    as it likes. What was acknowledged is stored by then, and decode processes end with their parent.
+    as it likes. What was acknowledged is stored by then, and decode processes end with their parent. The end of the
+    interpreter itself, a second of processor time, is not interrupted.
     """
     timer = threading.Timer(seconds, _end_process)
     timer.daemon = True
