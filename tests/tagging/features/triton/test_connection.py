@@ -18,7 +18,7 @@ def sockets_to(port: int) -> Iterator[socket.socket]:
     """Copies of this process's sockets that are connected to the port."""
     for name in Path("/proc/self/fd").iterdir():
         with suppress(OSError), socket.socket(fileno=os.dup(int(name.name))) as found:
-            if found.getpeername()[1] == port:
+            if found.family in (socket.AF_INET, socket.AF_INET6) and found.getpeername()[1] == port:
                 yield found
 
 
