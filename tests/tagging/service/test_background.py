@@ -16,10 +16,15 @@ async def test_following_that_waits_for_a_server_that_is_away_does_not_keep_the_
     class Stuck:
         def __init__(self) -> None:
             self.begun = asyncio.Event()
+            self.cancelled = False
 
         async def follow(self) -> None:
             self.begun.set()
-            await asyncio.Event().wait()
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                self.cancelled = True
+                raise
 
     monkeypatch.setattr(background, "FINISH_S", 0.01)
     bundles: Any = Stuck()
@@ -27,3 +32,4 @@ async def test_following_that_waits_for_a_server_that_is_away_does_not_keep_the_
     async with asyncio.timeout(60):
         async with background.following(bundles, metrics, 0.001):
             await bundles.begun.wait()
+    assert bundles.cancelled
