@@ -129,7 +129,7 @@ class MissingPackageError(VideotagError):
 
 
 class BackendUnavailableError(VideotagError):
-    """A server that this process depends on and that failed to respond correctly; a retry may help."""
+    """A server or process that this one needs and that failed to start or to respond correctly; a retry may help."""
 
 
 class InvalidRecordError(VideotagError):

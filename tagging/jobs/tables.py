@@ -55,7 +55,7 @@ DEAD_LETTERS = pa.schema(
         ("row_hash", pa.string()),
     ]
 )
-# A server that is down, and no room for a download.
+# A server that is down, decode processes that do not start, and no room for a download.
 TRANSIENT = (BackendUnavailableError, OutputUnwritableError)
 CRASHES = 3  # runs after which a decoder's death is the fault of the file, and not of a machine that is short of memory
 

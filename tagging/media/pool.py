@@ -61,7 +61,8 @@ class DecodePool:
     def read(self, source: str | OpenFile) -> MediaSample:
         """Decode one path, URL or open file.
 
-        Raises the errors of open_source and decode, DecodeTimeoutError, DecodeMemoryError and DecodeCrashError.
+        Raises the errors of open_source and decode, DecodeTimeoutError, DecodeMemoryError, DecodeCrashError, and
+        BackendUnavailableError if no worker could be started.
         """
         return self.submit(source).result()
 

@@ -22,7 +22,7 @@ from multiprocessing.reduction import recv_handle, send_handle
 from pathlib import Path
 
 from tagging.config.media import MediaConfig
-from tagging.errors import DecodeCrashError, DecodeTimeoutError, VideotagError
+from tagging.errors import BackendUnavailableError, DecodeCrashError, DecodeTimeoutError, VideotagError
 from tagging.media.limits import out_of_memory, timed_out
 from tagging.media.source import OpenFile, name_of, open_source
 from tagging.messages import shown
@@ -56,7 +56,7 @@ class Worker:
     """The parent's side of a worker. After any error that a method raises, only `stop` may be called."""
 
     def __init__(self, config: MediaConfig, decode: Decoder, grace_s: float) -> None:
-        """Start the process without waiting for it. Raises DecodeCrashError."""
+        """Start the process without waiting for it. Raises BackendUnavailableError."""
         self._timeout_s = config.decode_timeout_s
         self._limit_s = config.decode_timeout_s + grace_s
         self._memory_bytes = config.decode_memory_bytes
@@ -67,10 +67,12 @@ class Worker:
             self._process.start()
         except BaseException as error:
             self._pipe.close()  # without a process there is no worker that could
-            if isinstance(error, OSError):  # the server has a socket in the folder of temporary files
-                raise DecodeCrashError(
-                    f"no decode process could be started ({error})",
-                    "set TMPDIR to a folder with room and with a path of at most 70 characters",
+            # The server has a socket in the folder of temporary files, and ends when the system refuses it a process.
+            if isinstance(error, OSError | EOFError):
+                raise _not_started(
+                    str(error),
+                    "set TMPDIR to a folder with room and with a path of at most 70 characters; check the memory and "
+                    "the limit of processes",
                 ) from error
             raise
         finally:
@@ -84,13 +86,14 @@ class Worker:
         return self._process.is_alive()
 
     def wait_until_ready(self, wanted: Wanted) -> None:
-        """Raises DecodeCrashError and NotWantedError."""
+        """Raises BackendUnavailableError and NotWantedError."""
         try:
             self._hear(START_TIMEOUT_S, wanted)
         except (TimeoutError, EOFError, OSError) as error:
-            raise DecodeCrashError(
-                f"no decode process could be started ({self._end()})",
-                'a script that decodes needs `if __name__ == "__main__":` around its main part',
+            raise _not_started(
+                self._end(),
+                "check the memory and the load of the machine; a script that decodes needs "
+                '`if __name__ == "__main__":` around its main part',
             ) from error
 
     def ask(self, source: str | OpenFile, wanted: Wanted) -> MediaSample | VideotagError:
@@ -150,6 +153,11 @@ class Worker:
         if code is None:
             return "no answer"
         return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+
+
+def _not_started(reason: str, hint: str) -> BackendUnavailableError:
+    """Return the error of this machine, not of the file: another machine can decode it, or this one later."""
+    return BackendUnavailableError(f"no decode process could be started ({reason})", hint)
 
 
 def _serve(pipe: Connection, environment: dict[str, str], config: MediaConfig, decode: Decoder) -> None:

@@ -49,6 +49,23 @@ def starting_hang(path: Path, config: MediaConfig) -> MediaSample:
     raise AssertionError
 
 
+class EndingWorker:
+    """A decoder that ends its worker before it is ready."""
+
+    def __call__(self, path: Path, config: MediaConfig) -> MediaSample:
+        raise AssertionError
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return os._exit, (3,)
+
+
+class EndingServer(EndingWorker):
+    """A decoder at which the server of workers ends, as it does when the system refuses it a process."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        raise EOFError("unexpected EOF")
+
+
 def _crash(order: str) -> None:
     """Crash or hang the worker process, depending on the order."""
     if order == "die":

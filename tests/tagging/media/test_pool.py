@@ -15,9 +15,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from grpc import StatusCode
 
 from tagging.config.media import MediaConfig
 from tagging.errors import (
+    BackendUnavailableError,
     DecodeCrashError,
     DecodeMemoryError,
     DecodeTimeoutError,
@@ -28,6 +30,8 @@ from tagging.errors import (
 from tagging.media.decode import decode
 from tagging.media.pool import DecodePool
 from tagging.media.source import OpenFile
+from tagging.media.worker import Decoder
+from tagging.service.errors.status import status_of
 from tests.support import media_fakes
 from tests.support.media_files import Film, make
 from tests.support.paths import REPOSITORY
@@ -146,6 +150,16 @@ def test_a_worker_that_dies_is_replaced(
         assert caught.value.message.isprintable()
         assert pool.read(order("sample")).content_hash != before
     assert not list(tmp_path.glob("*core*"))
+
+
+@pytest.mark.parametrize(
+    ("decode", "reason"), [(media_fakes.EndingWorker(), "exit code 3"), (media_fakes.EndingServer(), "unexpected EOF")]
+)
+def test_a_worker_that_cannot_be_started_is_no_fault_of_the_file(order: Order, decode: Decoder, reason: str) -> None:
+    with DecodePool(CONFIG, workers=1, decode=decode) as pool:
+        with pytest.raises(BackendUnavailableError, match=rf"could be started \({reason}\)") as caught:
+            pool.read(order("sample"))
+        assert status_of(caught.value).code == StatusCode.UNAVAILABLE.value[0]
 
 
 def test_a_worker_killed_from_outside_while_it_decodes_is_a_crash(tmp_path: Path, order: Order) -> None:
@@ -403,14 +417,14 @@ def test_a_folder_of_temporary_files_without_room_for_a_socket_is_one_error(tmp_
     script.write_text(
         textwrap.dedent("""
         from tagging.config.media import MediaConfig
-        from tagging.errors import DecodeCrashError
+        from tagging.errors import BackendUnavailableError
         from tagging.media.pool import DecodePool
 
         if __name__ == "__main__":
             with DecodePool(MediaConfig(), workers=1) as pool:
                 try:
                     pool.read("film.mp4")
-                except DecodeCrashError as error:
+                except BackendUnavailableError as error:
                     print(error.message, error.hint, sep="; ")
         """)
     )
