@@ -66,18 +66,19 @@ def next_batch(waiting: deque[Job], encoding: Collection[Inputs], running: Colle
     """Remove the jobs that run next together from a queue; None if nothing can run now.
 
     encoding: the inputs whose encoders are in use, so that videos with other inputs, and edits, may overtake those that
-        wait for them. A function that runs alone keeps its place in the queue.
+        wait for them
+    A function that runs alone keeps its place in the queue, but texts and edits overtake one that waits for media.
     """
     if any(isinstance(job, AloneJob) for job in running):
         return None
     for job in [job for job in waiting if job.done.done()]:
         waiting.remove(job)
-    if waiting and isinstance(alone := waiting[0], AloneJob):
-        if running:
-            return None
+    if waiting and not running and isinstance(alone := waiting[0], AloneJob):
         waiting.popleft()
         return alone
     free = list(takewhile(lambda job: not isinstance(job, AloneJob), waiting))
+    if any(_has_media(job) for job in (*running, *free)):
+        free += [job for job in islice(waiting, len(free), None) if not (isinstance(job, AloneJob) or _has_media(job))]
     edit = next((job for job in free if isinstance(job, EditJob)), None)
     if edit is not None:
         waiting.remove(edit)
@@ -91,3 +92,7 @@ def next_batch(waiting: deque[Job], encoding: Collection[Inputs], running: Colle
     for job in batch:
         waiting.remove(job)
     return batch
+
+
+def _has_media(job: Job) -> bool:
+    return isinstance(job, EncodeJob) and job.inputs == "media"

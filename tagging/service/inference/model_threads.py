@@ -8,8 +8,9 @@ skipped. A running batch has the latest deadline of its callers, and is cancelle
 its requests to other servers.
 
 An edit of recall and rank takes the place of a batch in these two stages, next to the encoders. An explanation runs
-alone: after the batches that run, and before the next one. It pauses between its steps: the jobs that wait then run
-first, in its thread, so that it is still alone in the models.
+alone: after the jobs before it, and before those after it. It pauses between its steps: then it goes behind the jobs
+that wait, and its thread uses no model until its turn comes again. Texts and edits do not wait for the clips that an
+explanation waits for.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from contextvars import Context, copy_context
 from functools import partial
 from typing import Any, TypeVar
@@ -29,7 +30,7 @@ from tagging.errors import DeadlineExceededError
 from tagging.media.read_ahead import Failure, ReadVideo
 from tagging.pipeline.models import EncodedVideo
 from tagging.pipeline.tagger import Tagger
-from tagging.service.inference.batches import AloneJob, Batch, EditJob, EncodeJob, Inputs, Job, TagJob, next_batch
+from tagging.service.inference.batches import AloneJob, EditJob, EncodeJob, Inputs, Job, TagJob, next_batch
 from tagging.service.inference.pauses import Pause
 from tagging.service.inference.raisable import raisable
 from tagging.service.inference.tagging_batch import tag_batch
@@ -45,12 +46,13 @@ class ModelThreads:
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._context = copy_context()  # of no call, as a batch has several
-        self._threads = started_threads(4, "model")  # for three batches and an edit
+        self._threads = started_threads(5, "model")  # for three batches, an edit, and an explanation that pauses
         self._selecting = started_threads(1, "selection")
         self._scoring = threading.Lock()  # held by the thread of the batch that is recalled and ranked, or of an edit
         self._waiting: deque[Job] = deque()
         self._encoding: dict[Inputs, Sequence[EncodeJob]] = {}  # the batch in the encoders of these inputs
         self._running: set[Job] = set()
+        self._paused: dict[Job, threading.Event] = {}  # is set when the turn of the job comes again
 
     async def tag(self, tagger: Tagger, video: ReadVideo, selection: SelectConfig) -> RankedTags:
         """Tag a video; raises the VideotagError that prevents it."""
@@ -92,13 +94,23 @@ class ModelThreads:
         """
         future: asyncio.Future[T] = self._loop.create_future()
         deadline_s = _deadline_s()
+        turn = threading.Event()
+        future.add_done_callback(lambda _: turn.set())  # a caller that is gone waits for no turn
 
-        def pause() -> None:
+        def check() -> None:
             if future.done() or (deadline_s is not None and time.monotonic() >= deadline_s):
                 raise DeadlineExceededError("the deadline passed during the work", "give more time, or ask for less")
-            self._run_waiting()
 
-        self._enqueue(AloneJob(future, deadline_s, partial(function, pause)))
+        def pause() -> None:
+            turn.clear()  # before the check, or the end of a caller that is gone after it would be lost
+            check()
+            if self._waiting:
+                self._loop.call_soon_threadsafe(self._pause, job, turn)
+                turn.wait()
+                check()
+
+        job = AloneJob(future, deadline_s, partial(function, pause))
+        self._enqueue(job)
         return await future
 
     async def close(self) -> None:
@@ -116,7 +128,10 @@ class ModelThreads:
     def _start_waiting(self) -> None:
         """Start everything that can run now."""
         while (batch := next_batch(self._waiting, self._encoding, self._running)) is not None:
-            if isinstance(batch, AloneJob):
+            if isinstance(batch, AloneJob) and batch in self._paused:
+                self._running.add(batch)
+                self._paused.pop(batch).set()
+            elif isinstance(batch, AloneJob):
                 self._start([batch], partial(_call, batch))
             elif isinstance(batch, EditJob):
                 self._start([batch], partial(self._edit, batch))
@@ -136,8 +151,23 @@ class ModelThreads:
 
         self._threads.submit(run)
 
+    def _pause(self, job: AloneJob, turn: threading.Event) -> None:
+        """Let the videos and edits that wait at this moment come before a job that runs alone.
+
+        Later ones come after it, or the paused job would never end under load.
+        """
+        self._running.discard(job)
+        self._paused[job] = turn
+        alone = [other for other in self._waiting if isinstance(other, AloneJob)]
+        for other in alone:
+            self._waiting.remove(other)
+        self._waiting += [job, *alone]
+        self._start_waiting()
+
     def _end(self, jobs: Sequence[Job], results: Sequence[Any]) -> None:
         self._running.difference_update(jobs)
+        for job in jobs:
+            self._paused.pop(job, None)
         _deliver(jobs, results)
         self._start_waiting()
 
@@ -172,19 +202,6 @@ class ModelThreads:
             if self._waiting:
                 self._loop.call_soon_threadsafe(self._start_waiting)
 
-    def _run_waiting(self) -> None:
-        """Run the jobs that wait at this moment. Called in a thread during a job: the loop only appends meanwhile.
-
-        Later jobs wait for the next pause, or the paused job would never end under load.
-        """
-        waiting = deque(self._waiting.popleft() for _ in range(len(self._waiting)))
-        while (batch := next_batch(waiting, (), ())) is not None:
-            jobs, work = _work_of(batch)
-            context, cancel_unwanted = self._context_of(jobs)
-            self._loop.call_soon_threadsafe(_when_done, jobs, cancel_unwanted)
-            results = context.run(_results, jobs, work)
-            self._loop.call_soon_threadsafe(_deliver, jobs, results)
-
     def _context_of(self, jobs: Sequence[Job]) -> tuple[Context, Callable[["asyncio.Future[Any]"], None]]:
         """A context with the latest deadline of the jobs and a cancellation, and the callback of their futures that
         cancels it when no caller is left.
@@ -201,13 +218,6 @@ class ModelThreads:
         context.run(concurrency.set_deadline, time_left_s)
         context.run(concurrency.set_cancellation, cancellation)
         return context, cancel_unwanted
-
-
-def _work_of(batch: Batch) -> tuple[Sequence[Job], Callable[[], Sequence[Any]]]:
-    """The jobs of a batch, and the function of their results that runs while nothing else is in the models."""
-    if isinstance(batch, EditJob | AloneJob):
-        return [batch], partial(_call, batch)
-    return batch, partial(tag_batch, batch, nullcontext())
 
 
 def _call(job: EditJob | AloneJob) -> list[Any]:

@@ -63,20 +63,44 @@ async def test_an_edit_waits_for_the_batch_in_recall_and_rank_and_the_next_one_f
     await model.close()
 
 
-async def test_neither_videos_nor_edits_overtake_an_explanation_that_waits_for_media() -> None:
-    held, edited = HeldMedia(), threading.Event()
+async def test_texts_and_edits_overtake_an_explanation_that_waits_for_media_and_media_do_not() -> None:
+    held = HeldMedia()
     model, tagger = ModelThreads(), StagedTagger(held)
     clips = calls_of(model, tagger, "A")
     await happened(held.encoding)
     clips += calls_of(model, tagger, "B")
     await asyncio.sleep(0)
     seen = asyncio.create_task(model.run_with_pauses(lambda _: tagger.videos("score")))
-    later: list[asyncio.Task[Any]] = [*calls_of(model, tagger, "c"), asyncio.create_task(model.edit(edited.set))]
-    await asyncio.sleep(0.01)
-    assert not edited.is_set()
+    clips += calls_of(model, tagger, "C")
+    await asyncio.sleep(0)
+    async with asyncio.timeout(60):
+        await asyncio.gather(*calls_of(model, tagger, "d"))
+        assert await model.edit(lambda: "edited") == "edited"
     held.release.set()
-    assert await seen == ["A", "B"]
-    await asyncio.gather(*clips, *later)
+    assert await seen == ["d", "A", "B"]
+    await asyncio.gather(*clips)
+    assert tagger.videos("score") == ["d", "A", "B", "C"]
+    await model.close()
+
+
+async def test_texts_do_not_overtake_an_explanation_that_waits_for_texts() -> None:
+    scoring, release = threading.Event(), threading.Event()
+
+    def hold(stage: StageName, video_ids: list[str]) -> None:
+        if (stage, video_ids) == ("score", ["a"]):
+            scoring.set()
+            assert release.wait(60)
+
+    model, tagger = ModelThreads(), StagedTagger(hold)
+    calls = calls_of(model, tagger, "a")
+    await happened(scoring)
+    seen = asyncio.create_task(model.run_with_pauses(lambda _: tagger.videos("encode")))
+    await asyncio.sleep(0)
+    calls += calls_of(model, tagger, "b")
+    await asyncio.sleep(0.01)
+    release.set()
+    assert await seen == ["a"]  # or it would never begin under load
+    await asyncio.gather(*calls)
     await model.close()
 
 
@@ -110,17 +134,18 @@ class Steps:
     def __init__(self) -> None:
         self._steps, self.began = threading.Semaphore(0), threading.Event()
         self.done = 0
-        self.threads: set[str] = set()
+        self.is_paused = False
 
     def step(self) -> None:
         self._steps.release()
 
     def __call__(self, pause: Callable[[], None]) -> str:
-        self.threads.add(threading.current_thread().name)
         self.began.set()
         while self.done < 3:
             assert self._steps.acquire(timeout=60)
+            self.is_paused = True
             pause()
+            self.is_paused = False
             self.done += 1
         return "explained"
 
@@ -130,8 +155,8 @@ async def began(steps: Steps) -> None:
 
 
 async def test_videos_are_tagged_while_a_long_job_pauses() -> None:
-    threads: set[str] = set()
-    tagger = StagedTagger(lambda stage, ids: threads.add(threading.current_thread().name))
+    paused: set[bool] = set()
+    tagger = StagedTagger(lambda stage, ids: paused.add(steps.is_paused))
     model, steps = ModelThreads(), Steps()
     long_job = asyncio.create_task(model.run_with_pauses(steps))
     await began(steps)
@@ -145,7 +170,50 @@ async def test_videos_are_tagged_while_a_long_job_pauses() -> None:
         assert await other == "edited"
         assert len(tagger.videos("score")) == 2 * (number + 1)
     assert await long_job == "explained"
-    assert threads == steps.threads  # so the two are never in the models at once
+    assert paused == {True}  # so the two are never in the models at once
+    await model.close()
+
+
+async def test_a_title_does_not_wait_for_a_clip_while_a_long_job_pauses() -> None:
+    held = HeldMedia()
+    model, tagger, steps = ModelThreads(), StagedTagger(held), Steps()
+    long_job = asyncio.create_task(model.run_with_pauses(steps))
+    await began(steps)
+    clips = calls_of(model, tagger, "A")
+    await asyncio.sleep(0)
+    steps.step()
+    await happened(held.encoding)
+    clips += calls_of(model, tagger, "B")
+    await asyncio.sleep(0)
+    async with asyncio.timeout(60):
+        await asyncio.gather(*calls_of(model, tagger, "c"))
+    assert steps.is_paused
+    held.release.set()
+    await clips[0]
+    await wait_until_async(lambda: steps.done == 1)
+    assert tagger.videos("score") == ["c", "A"]  # B comes in the next pause
+    steps.step()
+    await clips[1]
+    steps.step()
+    assert await long_job == "explained"
+    await model.close()
+
+
+async def test_a_long_job_that_pauses_continues_before_another_begins() -> None:
+    model, tagger, steps = ModelThreads(), StagedTagger(), Steps()
+    long_job = asyncio.create_task(model.run_with_pauses(steps))
+    await began(steps)
+    calls = calls_of(model, tagger, "a")
+    other = asyncio.create_task(model.run_with_pauses(lambda _: steps.done))
+    await asyncio.sleep(0)
+    calls += calls_of(model, tagger, "b")
+    await asyncio.sleep(0)
+    steps.step()
+    await asyncio.gather(*calls)
+    for _ in range(2):
+        steps.step()
+    assert await other == 3
+    assert await long_job == "explained"
     await model.close()
 
 
@@ -198,6 +266,41 @@ async def test_a_long_job_ends_at_a_pause_when_its_caller_is_gone() -> None:
     assert await model.edit(lambda: "next") == "next"
     assert steps.done == 0
     await model.close()
+
+
+async def test_a_long_job_ends_during_a_pause_when_its_caller_is_gone() -> None:
+    held = HeldMedia()
+    model, tagger, steps = ModelThreads(), StagedTagger(held), Steps()
+    long_job = asyncio.create_task(model.run_with_pauses(steps))
+    await began(steps)
+    clips = calls_of(model, tagger, "A")
+    await asyncio.sleep(0)
+    steps.step()
+    await happened(held.encoding)
+    long_job.cancel()
+    await asyncio.gather(long_job, return_exceptions=True)
+    later = asyncio.create_task(model.run_with_pauses(lambda _: tagger.videos("score")))
+    held.release.set()
+    assert await later == ["A"]
+    await asyncio.gather(*clips)
+    assert steps.done == 0
+    await model.close()
+
+
+async def test_threads_that_are_closed_during_a_pause_end_the_long_job() -> None:
+    held = HeldMedia()
+    model, tagger, steps = ModelThreads(), StagedTagger(held), Steps()
+    calls: list[asyncio.Task[Any]] = [asyncio.create_task(model.run_with_pauses(steps))]
+    await began(steps)
+    calls += calls_of(model, tagger, "A")
+    await asyncio.sleep(0)
+    steps.step()
+    await happened(held.encoding)
+    threading.Timer(0.1, held.release.set).start()
+    await model.close()
+    found = await asyncio.gather(*calls, return_exceptions=True)
+    assert [type(error) for error in found] == [asyncio.CancelledError] * 2
+    assert steps.done == 0
 
 
 async def test_a_thread_that_is_closed_during_a_long_job_ends_it_at_the_pause() -> None:
