@@ -4,7 +4,7 @@ import logging
 import signal
 import sys
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -18,7 +18,7 @@ from tagging.errors import InvalidConfigError
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
-    from tagging.service.config import Listen, ServiceConfig
+    from tagging.service.config import Listen, ObserveConfig
 
 logger = logging.getLogger(__name__)
 
@@ -45,8 +45,6 @@ def command(
 
     videotag serve --config service.toml
     """
-    import asyncio
-
     from tagging.features.triton.endpoint import Endpoint
     from tagging.service.config import read_service_config
 
@@ -66,21 +64,41 @@ def command(
             "triton_tls has certificates, but no server is named", "set triton to grpcs://HOST:PORT"
         )
     with needs_extra("service"):
-        from tagging.service.observe.logs import json_logs
-        from tagging.service.observe.traces import tracing
+        from tagging.service.server import serving
 
-    with json_logs(settings.observe.logs, sys.stderr), tracing(settings.observe.traces) as tracer:
-        asyncio.run(_serve(bundle or paths.default_bundle(), settings, tracer))
-
-
-async def _serve(bundle: Path, settings: "ServiceConfig", tracer: "Tracer") -> None:
-    from tagging.service.server import serving
-
-    await serve_until_signal(
-        serving(bundle, settings, tracer),
+    serve_and_exit(
+        settings.observe,
+        lambda tracer: serving(bundle or paths.default_bundle(), settings, tracer),
         lambda running: f"serving bundle {running.bundle_version} on {shown(settings.listen.address, running.port)}",
         settings.drain_s,
     )
+
+
+def serve_and_exit(
+    observe: "ObserveConfig",
+    service: "Callable[[Tracer], AbstractAsyncContextManager[Running]]",
+    line: Callable[[Running], str],
+    drain_s: float,
+) -> None:
+    """Serve until a signal, with logs and traces, then end the process. Returns only by an error.
+
+    line: what is printed once the service serves
+    """
+    import asyncio
+
+    with needs_extra("service"):
+        from tagging.service.observe.logs import json_logs
+        from tagging.service.observe.traces import tracing
+        from tagging.service.shutdown import end_process
+
+    with json_logs(observe.logs, sys.stderr), ExitStack() as traces:
+        tracer = traces.enter_context(tracing(observe.traces))
+
+        def end() -> None:
+            traces.close()
+            end_process()
+
+        asyncio.run(serve_until_signal(service(tracer), line, drain_s, end))
 
 
 def listening_at(config: "Listen", address: str) -> "Listen":
@@ -94,22 +112,26 @@ def listening_at(config: "Listen", address: str) -> "Listen":
 
 
 async def serve_until_signal(
-    service: AbstractAsyncContextManager[Running], line: Callable[[Running], str], drain_s: float
+    service: AbstractAsyncContextManager[Running],
+    line: Callable[[Running], str],
+    drain_s: float,
+    end: Callable[[], None],
 ) -> None:
-    """Print a line about a service once it serves, and serve until a signal.
+    """Print a line about a service once it serves, and serve until a signal; then close it and end the process.
 
     A signal during the start cancels it: the service ends once the running load is done. The process ends within
     `drain_s` and CLOSE_S of the signal, whatever still runs in its threads.
+    end: ends the process; called in a thread, while the server refuses calls
     """
     import asyncio
     import os
 
     from tagging.concurrency import started_threads
-    from tagging.service.shutdown import CLOSE_S, end_process_within
+    from tagging.service.shutdown import CLOSE_S, ProcessEnds, end_process_within
 
     # As many as asyncio would start one by one.
     asyncio.get_running_loop().set_default_executor(started_threads(min(32, (os.cpu_count() or 1) + 4), "asyncio"))
-    stop, starting = asyncio.Event(), asyncio.current_task()
+    stop, starting, ending = asyncio.Event(), asyncio.current_task(), ProcessEnds()
 
     def request_stop() -> None:
         if stop.is_set():
@@ -126,10 +148,14 @@ async def serve_until_signal(
             starting = None
             print_lines([line(running)])
             await stop.wait()
+            raise ending
+    except ProcessEnds:
+        pass
     except asyncio.CancelledError:
         if not stop.is_set():
             raise
         logger.info("stopped during the start")
+    await asyncio.to_thread(end)
 
 
 def shown(address: str, port: int) -> str:

@@ -1,13 +1,11 @@
 """Serving of one model by the commands `videotag topics serve` and `videotag recommend serve`."""
 
-import sys
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, TypeVar
 
 from tagging.cli import options
-from tagging.cli.console import needs_extra
-from tagging.cli.serve import listening_at, serve_until_signal, shown
+from tagging.cli.serve import listening_at, serve_and_exit, shown
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
@@ -33,17 +31,9 @@ def serve_model(
     serving: "Callable[[Settings, Tracer], AbstractAsyncContextManager[Running]]",
 ) -> None:
     """Serve until SIGINT or SIGTERM. name: of the kind of model, in the line that is printed once it serves"""
-    import asyncio
-
-    with needs_extra("service"):
-        from tagging.service.observe.logs import json_logs
-        from tagging.service.observe.traces import tracing
-
-    with json_logs(settings.observe.logs, sys.stderr), tracing(settings.observe.traces) as tracer:
-        asyncio.run(
-            serve_until_signal(
-                serving(settings, tracer),
-                lambda running: f"serving {name} {running.version} on {shown(settings.listen.address, running.port)}",
-                settings.drain_s,
-            )
-        )
+    serve_and_exit(
+        settings.observe,
+        lambda tracer: serving(settings, tracer),
+        lambda running: f"serving {name} {running.version} on {shown(settings.listen.address, running.port)}",
+        settings.drain_s,
+    )

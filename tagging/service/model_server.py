@@ -77,7 +77,7 @@ async def serving_model(
         await stack.enter_async_context(checking(database, health, metrics, config.observe.health))
         if certificate is not None:
             await stack.enter_async_context(running(warn_before_expiry(certificate)))
-        await stack.enter_async_context(draining(server.server, chain.drain, health, config.drain_s))
+        await stack.enter_async_context(draining(chain.drain, health, config.drain_s))
         health.warm()
         logger.info("serving", extra={"port": server.port, "metrics_port": metrics_port, "version": version})
         yield Running(server.port, metrics_port, version)

@@ -65,7 +65,7 @@ async def serving(
             servicer.open(opened.calls)
             async with (
                 _observed(config, server.port, certificate, observation, opened) as metrics_port,
-                draining(server.server, chain.drain, observation.health, config.drain_s),
+                draining(chain.drain, observation.health, config.drain_s),
             ):
                 observation.health.warm()
                 version = opened.bundles.active.version

@@ -1,8 +1,10 @@
-"""Graceful shutdown of a server: report NOT_SERVING, let running calls finish, then stop; all within bounds."""
+"""Graceful shutdown of a service: report NOT_SERVING, let running calls finish, end the process; all within bounds."""
 
 import asyncio
+import atexit
 import logging
 import os
+import sys
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,38 +20,53 @@ CLOSE_S = 10.0  # for everything after the drain; the grace periods of deploy/ a
 LEAVE_S = 0.5  # for responses that are on their way when no call is running any more
 
 
+class ProcessEnds(BaseException):
+    """Raised inside the context of a service whose process ends next: everything is closed but the server.
+
+    gRPC cannot refuse calls on open connections while it stops: it cancels them, and CANCELLED does not make clients
+    call another server. So the server runs and refuses calls until the process ends. That closes its connections, and
+    clients get UNAVAILABLE for the calls that were not answered yet.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.servers: list[grpc.aio.Server] = []  # a server without references stops
+
+
 @asynccontextmanager
-async def draining(
-    server: grpc.aio.Server, drain: DrainInterceptor, health: Health, drain_s: float
-) -> AsyncIterator[None]:
-    """Drain the server at the end of the context, within `drain_s` seconds."""
+async def draining(drain: DrainInterceptor, health: Health, drain_s: float) -> AsyncIterator[None]:
+    """Drain a server at the end of the context, within `drain_s` seconds and a second."""
     try:
         yield
     finally:
         health.drain()
-        try:
-            await drain.drain(drain_s)
-        finally:
-            # A client that just got a response may send its next call now. The drain interceptor answers it with
-            # UNAVAILABLE; a server that stops would cancel it. The retry delay of that error is longer than this wait,
-            # so only clients that ignore it, and call at the very moment of the stop, are cancelled: gRPC has no way to
-            # refuse calls on open connections while it stops.
-            await asyncio.sleep(LEAVE_S)
-            await server.stop(LEAVE_S)
+        await drain.drain(drain_s)
+        await asyncio.sleep(LEAVE_S)
+
+
+def end_process() -> None:
+    """End this process with status 0, after its exit handlers.
+
+    The end of the interpreter is left out, as nothing can bound it: it waits for threads and destroys the objects of
+    libraries, which takes a second of processor time, and on busy cores many times longer.
+    """
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def end_process_within(seconds: float) -> None:
-    """End this process with status 0 after so many seconds, unless it ends by itself before.
+    """End this process with status 0 after so many seconds, unless it ends before.
 
     Threads cannot be stopped: one that is in a library or waits for a file would otherwise keep the process for as long
-    as it likes. What was acknowledged is stored by then, and decode processes end with their parent. The end of the
-    interpreter itself, a second of processor time, is not interrupted.
+    as it likes. What was acknowledged is stored by then, and decode processes end with their parent.
     """
-    timer = threading.Timer(seconds, _end_process)
+    timer = threading.Timer(seconds, _give_up)
     timer.daemon = True
     timer.start()
 
 
-def _end_process() -> None:
+def _give_up() -> None:
     logger.warning("work in threads did not end in time and is given up")
     os._exit(0)

@@ -14,6 +14,7 @@ from tagging.service.net.port import open_port, server_options
 from tagging.service.net.reflection import add_reflection
 from tagging.service.net.tls import ServerCertificate
 from tagging.service.observe.health import Health
+from tagging.service.shutdown import ProcessEnds
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,7 +34,7 @@ async def listening(
     service: str,
     add: Callable[[grpc.aio.Server], None],
 ) -> AsyncIterator[Listening]:
-    """Listen while the context lasts; health is NOT_SERVING.
+    """Listen while the context lasts, or until the process ends if the context gets ProcessEnds; health is NOT_SERVING.
 
     service: full name of the service whose servicer `add` adds to the server
     certificate: None: without TLS
@@ -48,5 +49,10 @@ async def listening(
     await server.start()
     try:
         yield Listening(server, port)
-    finally:
+    except ProcessEnds as ending:
+        ending.servers.append(server)
+        raise
+    except BaseException:
         await server.stop(None)
+        raise
+    await server.stop(None)

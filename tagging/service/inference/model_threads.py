@@ -118,7 +118,7 @@ class ModelThreads:
         for job in [*self._running, *self._waiting]:
             job.done.cancel()
         await asyncio.sleep(0)  # a step of the loop, in which the callbacks of the jobs cancel the running batches
-        self._threads.shutdown()
+        await self._loop.run_in_executor(self._selecting, self._threads.shutdown)  # the loop refuses calls meanwhile
         self._selecting.shutdown()
 
     def _enqueue(self, job: Job) -> None:

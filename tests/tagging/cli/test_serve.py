@@ -70,8 +70,10 @@ def test_work_that_does_not_end_is_given_up_after_the_drain(monkeypatch: pytest.
 
     @asynccontextmanager
     async def stuck() -> AsyncIterator[str]:
-        yield "a model"
-        given_up.append(ended.wait(60))  # blocks the loop, as closing the model threads does
+        try:
+            yield "a model"
+        finally:
+            given_up.append(ended.wait(60))  # blocks the loop
 
     def stopped(_: str) -> str:
         signal.raise_signal(signal.SIGTERM)
@@ -79,9 +81,30 @@ def test_work_that_does_not_end_is_given_up_after_the_drain(monkeypatch: pytest.
 
     monkeypatch.setattr(os, "_exit", end_process)
     monkeypatch.setattr(shutdown, "CLOSE_S", 0.01)
-    asyncio.run(serve_until_signal(stuck(), stopped, 0.01))
+    asyncio.run(serve_until_signal(stuck(), stopped, 0.01, lambda: None))
     assert given_up == [True]
     assert statuses == [0]
+
+
+def test_the_process_ends_once_the_service_is_closed_for_it() -> None:
+    steps = list[str]()
+
+    @asynccontextmanager
+    async def service() -> AsyncIterator[str]:
+        try:
+            yield "a model"
+        except shutdown.ProcessEnds:
+            steps.append("closed")
+            raise
+
+    def stopped(running: str) -> str:
+        steps.append(running)
+        signal.raise_signal(signal.SIGTERM)
+        return "serving"
+
+    drain_s = 1e6  # or this process would end while other tests run
+    asyncio.run(serve_until_signal(service(), stopped, drain_s, lambda: steps.append("ended")))
+    assert steps == ["a model", "closed", "ended"]
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:8001", "grpc://host", "127.0.0.1:8001"])

@@ -221,5 +221,32 @@ async def test_a_stop_under_load_drains_calls_and_reports_not_serving(
     assert "never retrieved" not in service.log
 
 
+async def test_clients_that_call_until_the_process_ends_get_nothing_but_answers_and_unavailable(
+    service: ServiceProcess,
+) -> None:
+    codes: dict[str, list[grpc.StatusCode]] = {"before": [], "after": []}
+    since = "before"
+
+    async def caller(number: int) -> None:
+        async with grpc.aio.insecure_channel(service.address, [("grpc.use_local_subchannel_pool", 1)]) as channel:
+            stub: Any = rpc.TaggingServiceStub(channel)
+            turn = 0
+            while service.is_alive:
+                turn += 1
+                call = stub.TagVideo(pb.TagVideoRequest(video_id=f"u{number}-{turn}", title="a dog"))
+                code = await call.code()
+                codes[since].append(code)  # by when it ended: the call may have begun before the signal
+
+    callers = [asyncio.create_task(caller(number)) for number in range(CALLERS)]
+    await wait_until_async(lambda: len(codes["before"]) >= 5 * CALLERS)
+    since = "after"
+    service.terminate()
+    await asyncio.gather(*callers)
+    assert set(codes["before"]) == {grpc.StatusCode.OK}
+    assert {grpc.StatusCode.UNAVAILABLE} <= set(codes["after"]) <= {grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE}
+    assert service.wait() == 0
+    assert "Traceback" not in service.log
+
+
 def _streamed(video_id: str) -> pb.StreamTagVideosRequest:
     return pb.StreamTagVideosRequest(request=pb.TagVideoRequest(video_id=video_id, title="a cat"))

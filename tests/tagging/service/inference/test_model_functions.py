@@ -309,7 +309,7 @@ async def test_a_thread_that_is_closed_during_a_long_job_ends_it_at_the_pause() 
     await began(steps)
     calls += calls_of(model, tagger, "abc")
     await asyncio.sleep(0)
-    # Once close has cancelled the callers, it blocks the event loop until the job has ended.
+    # Close first cancels the callers, then waits until the job has ended.
     threading.Timer(0.1, steps.step).start()
     await model.close()
     found = await asyncio.gather(*calls, return_exceptions=True)

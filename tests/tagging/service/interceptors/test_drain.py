@@ -70,7 +70,7 @@ async def test_running_calls_finish_and_later_calls_are_unavailable() -> None:
     closing = asyncio.create_task(interceptor.drain(60.0))
     await asyncio.sleep(0)
     with pytest.raises(BackendUnavailableError):
-        await intercepted(interceptor, "/s.S/One", grpc.unary_unary_rpc_method_handler(answer_later))
+        await unary.unary_unary("y", context)
     assert await intercepted(interceptor, "/other/Watch", grpc.unary_unary_rpc_method_handler(answer_later)) is not None
     assert await intercepted(interceptor, "/s.S/None", None) is None
     assert not closing.done()
@@ -128,7 +128,32 @@ async def test_a_stream_cancelled_by_its_client_does_not_delay_draining() -> Non
     await interceptor.drain(60.0)  # no call is running
 
 
-async def test_draining_ends_at_its_timeout() -> None:
+async def test_calls_that_outlast_the_drain_end_as_unavailable() -> None:
+    interceptor = DrainInterceptor("s.S")
+
+    async def never(_: str, __: Any) -> None:
+        await asyncio.Event().wait()
+
+    async def answer_none(_: AsyncIterator[str], __: Any) -> AsyncIterator[str]:
+        await asyncio.Event().wait()
+        yield "never"
+
+    unary = await intercepted(interceptor, "/s.S/One", grpc.unary_unary_rpc_method_handler(never))
+    stream = await intercepted(interceptor, "/s.S/Many", grpc.stream_stream_rpc_method_handler(answer_none))
+    context: Any = None
+    running = [
+        asyncio.create_task(unary.unary_unary("x", context)),
+        asyncio.create_task(collect(stream.stream_stream(sent("a"), context), [])),
+    ]
+    await run_pending()
+    await interceptor.drain(0.01)
+    for call in running:
+        assert call.done()
+        with pytest.raises(BackendUnavailableError):
+            await call
+
+
+async def test_a_call_that_its_client_cancels_during_the_drain_stays_cancelled() -> None:
     interceptor = DrainInterceptor("s.S")
 
     async def never(_: str, __: Any) -> None:
@@ -137,11 +162,32 @@ async def test_draining_ends_at_its_timeout() -> None:
     handler = await intercepted(interceptor, "/s.S/One", grpc.unary_unary_rpc_method_handler(never))
     running = asyncio.create_task(handler.unary_unary("x", None))
     await asyncio.sleep(0)
-    await interceptor.drain(0.01)
+    closing = asyncio.create_task(interceptor.drain(60.0))
+    await asyncio.sleep(0)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
-    await interceptor.drain(60.0)  # no call is running
+    await closing
+
+
+async def test_draining_ends_although_a_call_does_not_end_when_it_is_cancelled() -> None:
+    interceptor, release = DrainInterceptor("s.S"), asyncio.Event()
+
+    async def stubborn(_: str, __: Any) -> str:
+        try:
+            await release.wait()
+        except asyncio.CancelledError:
+            await release.wait()
+        return "answered"
+
+    handler = await intercepted(interceptor, "/s.S/One", grpc.unary_unary_rpc_method_handler(stubborn))
+    running = asyncio.create_task(handler.unary_unary("x", None))
+    await asyncio.sleep(0)
+    async with asyncio.timeout(60):
+        await interceptor.drain(0.01)
+    assert not running.done()
+    release.set()
+    assert await running == "answered"
 
 
 async def test_draining_without_running_calls_ends_at_once() -> None:
@@ -150,11 +196,15 @@ async def test_draining_without_running_calls_ends_at_once() -> None:
     assert closing.done()
 
 
-async def test_a_client_that_is_refused_is_asked_to_return_after_the_server_has_stopped() -> None:
+async def test_a_client_that_is_refused_is_asked_to_return_after_the_wait_for_responses() -> None:
+    async def answer(request: str, _: Any) -> str:
+        return request
+
     interceptor = DrainInterceptor("s.S")
+    handler = await intercepted(interceptor, "/s.S/One", grpc.unary_unary_rpc_method_handler(answer))
     await interceptor.drain(0.0)
     with pytest.raises(BackendUnavailableError) as raised:
-        await intercepted(interceptor, "/s.S/One", grpc.unary_unary_rpc_method_handler(lambda request, _: request))
+        await handler.unary_unary("x", None)
     delay_ms = pushback_ms(status_of(raised.value))
     assert delay_ms is not None
-    assert delay_ms >= 2 * 1000 * LEAVE_S  # waits for so long before it stops, and while it does
+    assert delay_ms > 1000 * LEAVE_S
