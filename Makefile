@@ -1,8 +1,10 @@
 # `make check` is what CI runs after the README's set-up.
 BIN := .venv/bin
 BUILDER ?= docker
+# BUILD_ARGS as described in deploy/README.md; --target comes after them, so that none gives an image another one's tag
+BUILD = BUILDAH_FORMAT=docker $(BUILDER) build $(BUILD_ARGS) --file deploy/docker/Dockerfile
 
-.PHONY: audit check lint test test-fast test-milvus format protos triton-env milvus-env image deploy-check
+.PHONY: audit check lint test test-fast test-milvus format protos triton-env milvus-env image image-batch deploy-check
 
 check: lint test
 
@@ -44,8 +46,11 @@ milvus-env: .milvus-venv/installed # a Milvus server, which tests marked `milvus
 	.milvus-venv/bin/pip install --quiet milvus==2.3.5
 	touch $@
 
-image: # builds localhost/videotag; BUILDER=podman, and BUILD_ARGS as described in deploy/README.md
-	BUILDAH_FORMAT=docker $(BUILDER) build $(BUILD_ARGS) --file deploy/docker/Dockerfile --tag localhost/videotag .
+image: # builds localhost/videotag, the service; with BUILDER=podman by podman
+	$(BUILD) --target service --tag localhost/videotag .
+
+image-batch: # builds localhost/videotag-batch, for jobs: without port and health check
+	$(BUILD) --target batch --tag localhost/videotag-batch .
 
 deploy-check: # lints and schemas of deploy/, tests of the alerts; lists what is skipped because a tool is missing
 	deploy/check.sh

@@ -1,6 +1,8 @@
 """Settings in deploy/ agree with the service and with each other."""
 
 import re
+import shutil
+import subprocess
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -192,3 +194,19 @@ def tls_options(folder: str) -> list[str]:
         f"--grpc-server-cert={folder}/tls.crt",
         f"--grpc-server-key={folder}/tls.key",
     ]
+
+
+def test_every_image_has_a_name_of_its_own(composed: dict[str, Any]) -> None:
+    make = shutil.which("make")
+    if make is None:
+        pytest.skip("make is not installed")
+    named = dict[str, str]()
+    for goal in ("image", "image-batch"):
+        command = [make, "--dry-run", goal, "BUILD_ARGS=--target batch"]  # of two targets a builder takes the last
+        printed = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
+        (name,) = re.findall(r"--tag (\S+)", printed)
+        named[re.findall(r"--target (\S+)", printed)[-1]] = name
+    dockerfile = (DEPLOY / "docker" / "Dockerfile").read_text(encoding="utf-8")
+    assert set(named) == set(re.findall(r"^FROM \S+ AS (service|batch)$", dockerfile, re.MULTILINE))
+    assert named["service"] != named["batch"]
+    assert composed["videotag"]["image"] == f"${{VIDEOTAG_IMAGE:-{named['service']}:latest}}"
