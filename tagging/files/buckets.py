@@ -10,7 +10,7 @@ import io
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,7 @@ _DENIED = re.compile(r"ACCESS_DENIED|INVALID_ACCESS_KEY|SIGNATURE_DOES_NOT_MATCH
 _UNREACHABLE = re.compile(r"NETWORK_CONNECTION|curlCode|Could not connect|REQUEST_TIMEOUT")
 _CURL = re.compile(r"curlCode: \d+, ([^;(]+)")
 CREDENTIALS_HINT = "check the credentials in the environment, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+AZURE_HINT = "set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET, or log in with Azure's command line"
 
 
 def find(address: str) -> "Found":
@@ -37,7 +38,7 @@ def find(address: str) -> "Found":
     root, path = split_bucket(address)
     with reported(address):
         found, bucket = _connect(root, frozenset(i for i in os.environ.items() if VARIABLES.match(i[0])))
-    return found, f"{bucket}/{path}".rstrip("/")
+    return found, f"{bucket.rstrip('/')}/{path}".rstrip("/")
 
 
 @lru_cache(maxsize=32)
@@ -51,6 +52,10 @@ def _connect(root: str, environment: frozenset[tuple[str, str]]) -> "Found":
     if root.startswith(("gs:", "gcs:")):
         root += f"?retry_limit_seconds={GOOGLE_RETRIES_S}"
     found, path = fs.FileSystem.from_uri(root)
+    if found.type_name == "abfs":
+        # Without credentials this raises, whereas reading an object ends the process by an exception of C++.
+        with suppress(OSError, ValueError):  # what else is wrong is raised where the bucket is used
+            found.get_file_info(f"{path.rstrip('/')}/any")
     return found, path
 
 
@@ -104,11 +109,13 @@ def _has_bucket(system: "fs.FileSystem", path: str) -> bool:
 @contextmanager
 def reported(address: str) -> Iterator[None]:
     """Report what a file system raises as one known error; a missing file stays a FileNotFoundError."""
+    from pyarrow.lib import ArrowException
+
     try:
         yield
     except FileNotFoundError:
         raise
-    except (OSError, ValueError) as error:  # ArrowInvalid is a ValueError
+    except (OSError, ValueError, ArrowException) as error:
         reason, hint = _explained(str(error).strip() or type(error).__name__)
         raise BackendUnavailableError(f"{shown(address)} cannot be used: {reason}", hint) from error
 
@@ -119,6 +126,8 @@ def _explained(message: str) -> tuple[str, str]:
         return "there is no such bucket", "make the bucket, or check its name"
     if _DENIED.search(message):
         return "access is denied", CREDENTIALS_HINT
+    if "AuthenticationException" in message:
+        return "there are no credentials", AZURE_HINT
     if _UNREACHABLE.search(message):
         cause = _CURL.search(message)
         reason = f": {shown(cause[1])}" if cause else ""
