@@ -74,10 +74,14 @@ class Encoders:
         """Return the fingerprint of each encoder that is present."""
         return {modality: encoder.fingerprint for modality, encoder in self.present().items()}
 
+    def readers(self) -> dict[PassageSource, SpeechReader | ScreenReader]:
+        """Return the readers that are present, by what they read."""
+        every = zip(PASSAGE_SOURCES, (self.speech, self.screen), strict=True)
+        return {source: reader for source, reader in every if reader is not None}
+
     def reader_fingerprints(self) -> dict[PassageSource, str]:
         """Return the fingerprint of each reader that is present."""
-        every = zip(PASSAGE_SOURCES, (self.speech, self.screen), strict=True)
-        return {source: reader.fingerprint for source, reader in every if reader is not None}
+        return {source: reader.fingerprint for source, reader in self.readers().items()}
 
     @property
     def reads_media(self) -> bool:
@@ -88,8 +92,8 @@ class Encoders:
 def load_encoders(config: EncodersConfig, triton: "TritonClient | None" = None) -> Encoders:
     """Find all weights, then import the libraries and load. A reader without its packages is listed as missing.
 
-    triton: runs the networks of the encoders; None: the configured runtime does. Their files are needed either way: the
-    CPU part and the fingerprint come from them.
+    triton: runs the networks of encoders and readers; None: the configured runtime does. Their files are needed either
+    way: the CPU part and the fingerprint come from them.
     Raises MissingWeightsError or MissingPackageError before anything heavy is imported, InvalidConfigError for a
     device or precision that is not available, ArtifactMismatchError for files that do not hold the configured model,
     and what the runtime raises.
@@ -104,7 +108,7 @@ def load_encoders(config: EncodersConfig, triton: "TritonClient | None" = None) 
         frames=_frames(config.vision, networks_at),
         audio=_audio(config.audio, networks_at),
         speech=None if "speech" in missing else _speech(config.speech, device),
-        screen=None if "screen" in missing else _screen(config.screen, config.runtime),
+        screen=None if "screen" in missing else _screen(config.screen, config.runtime, triton),
         missing=missing,
     )
     return encoders if runtime is None else _on(runtime, encoders, config)
@@ -212,16 +216,21 @@ def _speech(config: WhisperConfig | None, device: str) -> SpeechReader | None:
     return WhisperReader(whisper_files(config), config, device)
 
 
-def _screen(config: PpOcrConfig | None, runtime: RuntimeName) -> ScreenReader | None:
+def _screen(config: PpOcrConfig | None, runtime: RuntimeName, triton: "TritonClient | None") -> ScreenReader | None:
     if config is None:
         return None
     from tagging.features.screen_text import PpOcrReader
 
-    if runtime == "torch":
-        return PpOcrReader(pp_ocr_files(config), config)
-    from tagging.features.openvino.pp_ocr import OpenVinoSession
+    sessions = None
+    if triton is not None:
+        from tagging.features.triton.readers import screen_sessions
 
-    return PpOcrReader(pp_ocr_files(config), config, OpenVinoSession)
+        sessions = screen_sessions(triton)
+    elif runtime == "openvino":
+        from tagging.features.openvino.pp_ocr import openvino_sessions
+
+        sessions = openvino_sessions
+    return PpOcrReader(pp_ocr_files(config), config, sessions)
 
 
 def _device(config: EncodersConfig) -> str:

@@ -2,9 +2,10 @@
 
 import logging
 from collections.abc import Callable
+from concurrent.futures import CancelledError
 from typing import TypeVar
 
-from tagging.errors import DeadlineExceededError
+from tagging.errors import VideotagError
 from tagging.features.factory import Encoders
 from tagging.types import MediaSample, PassageSource, Reading
 
@@ -40,7 +41,7 @@ def _read(
         return None, ()
     try:
         reading = read(part)
-    except DeadlineExceededError:
+    except (VideotagError, CancelledError):  # the deadline passed, or a server that runs the reader's networks is away
         raise
     except Exception as error:  # a library's error on odd input must not lose the video's other modalities
         logger.exception("reader failed", extra={"reader": source})

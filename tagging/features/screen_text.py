@@ -1,6 +1,6 @@
 """Optical character recognition of text on the screen: PP-OCR (Li et al. 2022) through RapidOCR.
 
-ONNX Runtime or OpenVINO runs the models.
+ONNX Runtime, OpenVINO or a Triton server runs the models.
 
 A few frames are read, and of frames that look the same only one: titles stay for seconds, and a frame costs more than
 all other encoders of a video together.
@@ -11,7 +11,7 @@ from dataclasses import replace
 from difflib import SequenceMatcher
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import onnxruntime
@@ -22,7 +22,9 @@ from rapidocr.utils.output import RapidOCROutput
 
 from tagging import concurrency
 from tagging.config.readers import PpOcrConfig
-from tagging.errors import ArtifactMismatchError
+from tagging.errors import ArtifactMismatchError, VideotagError
+from tagging.features.networks.base import Network
+from tagging.features.networks.screen_text import NetworkSession
 from tagging.features.weights import fingerprint
 from tagging.messages import shown
 from tagging.text.normalise import normalise
@@ -36,23 +38,29 @@ SAME_PICTURE = 12.0  # of 255: largest difference of grey of a cell; a mean woul
 THUMBNAIL_PX = 32
 SAME_TEXT = 0.8  # share of the signs of two lines that are equal and in order
 
-Session = Callable[[NDArray[Any]], NDArray[np.float32]]  # a model: (B, 3, H, W) -> its output
+Session = Callable[[NDArray[Any]], Any]  # a model: (B, 3, H, W) -> its output
+
+
+class Sessions(Protocol):
+    """Makes the sessions of the detector and the recogniser, for something other than ONNX Runtime."""
+
+    def __call__(self, ocr: Any, files: Mapping[str, Path], threads: int, /) -> tuple[Session, Session]:
+        """ocr: the RapidOCR that has loaded both files; threads: of one call"""
 
 
 class PpOcrReader:
     """Reads the lines of text on some of the frames, in scripts that the recogniser has signs for."""
 
-    def __init__(
-        self, files: Mapping[str, Path], config: PpOcrConfig, session: Callable[[Path, int], Session] | None = None
-    ) -> None:
-        """Load the models. Raises ArtifactMismatchError if they are no such models.
+    def __init__(self, files: Mapping[str, Path], config: PpOcrConfig, sessions: Sessions | None = None) -> None:
+        """Load the models. Raises ArtifactMismatchError if they are no such models, and what `sessions` raises.
 
         files: det.onnx and rec.onnx
-        session: loads a model to be run with some threads; None: ONNX Runtime
+        sessions: those that run the models; None: ONNX Runtime's
         """
         gates = [LEAST_SCORE, LEAST_SCORE_SHORT, SAME_PICTURE, SAME_TEXT]
         settings = {"frames": config.frames, "max_side_px": config.max_side_px, "gates": gates}
         self.fingerprint = fingerprint("pp-ocr", {**settings, "library": version("rapidocr")}, files)
+        self.files = files
         self._frames = config.frames
         blank = np.full((48, 320, 3), 255, np.uint8)
         try:
@@ -61,15 +69,22 @@ class PpOcrReader:
             ocr: Any = RapidOCR(params=_parameters(files, config.max_side_px, threads))
             ocr(blank, use_det=False)  # it loads each model when it first needs it
             ocr(blank, use_det=True)
-            if session is not None:
-                ocr.text_det.session = session(files["det.onnx"], threads)
-                ocr.text_rec.session = session(files["rec.onnx"], threads)
-            self._ocr = ocr
+            if sessions is not None:
+                ocr.text_det.session, ocr.text_rec.session = sessions(ocr, files, threads)
+            self.ocr = ocr
+        except VideotagError:
+            raise
         except Exception as error:  # of ONNX Runtime or RapidOCR
             raise ArtifactMismatchError(
                 f"{files['det.onnx'].parent} has no PP-OCR models that RapidOCR can load: {shown(str(error))}",
                 "name a folder with det.onnx and rec.onnx",
             ) from error
+
+    @property
+    def networks(self) -> list[Network]:
+        """The networks that run outside this process."""
+        sessions = self.ocr.text_det.session, self.ocr.text_rec.session
+        return [session.network for session in sessions if isinstance(session, NetworkSession)]
 
     def read(self, frames: Frames) -> Reading:
         """Return each text once, with the times of the first and the last read frame that shows it."""
@@ -87,7 +102,7 @@ class PpOcrReader:
 
     def _lines(self, picture: NDArray[np.uint8]) -> list[tuple[str, float]]:
         """(H, W, 3) RGB -> the trusted lines, from top to bottom, and their scores."""
-        found = self._ocr(np.ascontiguousarray(picture[..., ::-1]), use_det=True)  # BGR, as OpenCV has it
+        found = self.ocr(np.ascontiguousarray(picture[..., ::-1]), use_det=True)  # BGR, as OpenCV has it
         if not isinstance(found, RapidOCROutput) or found.txts is None or found.scores is None:
             return []
         lines = zip(found.txts, found.scores, strict=True)

@@ -79,7 +79,8 @@ def towers_on_triton(models: PipelineModels, manifest: BundleManifest, client: T
 
 def triton_models(models: PipelineModels) -> list[TritonModel]:
     """Return the models on Triton that a bundle runs."""
-    return [*models_of(models.encoders.present().values()), *towers_of(models)]
+    encoders = models.encoders
+    return [*models_of([*encoders.present().values(), *encoders.readers().values()]), *towers_of(models)]
 
 
 def towers_of(models: PipelineModels) -> list[TritonModel]:

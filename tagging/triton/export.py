@@ -24,7 +24,7 @@ from tagging.files.atomic import partial_folder, require_folder
 from tagging.pipeline.load import check_encoders
 from tagging.progress import Progress
 from tagging.triton.encoder_graphs import encoder_graphs, recall_video_graph
-from tagging.triton.graph_files import OPSET, check_packages, difference_of, write_graph
+from tagging.triton.graph_files import OnnxGraph, check_packages, difference_of, opset_of, write_graph
 from tagging.triton.model_config import BACKEND_FILE, CPU_FILE, GPU_FILE, GRAPH_FILE, cpu_config, gpu_config, printed
 from tagging.triton.rank_graphs import rank_graphs
 from tagging.triton.repository import (
@@ -67,7 +67,8 @@ def export_bundle(bundle: Path, repository: Path, progress: Progress) -> list[Ex
     require_folder(repository)
     manifest = BUNDLE.read(bundle)
     encoders = _encoders(manifest)
-    graphs = [*encoder_graphs(encoders), *_learnt_graphs(bundle, manifest, encoders)]
+    graphs: list[Graph | OnnxGraph] = [*encoder_graphs(encoders), *_reader_graphs(encoders)]
+    graphs += _learnt_graphs(bundle, manifest, encoders)
     if not graphs:
         raise InvalidConfigError(
             f"bundle {manifest.version} has no network that runs on Triton", "its encoders have no weights"
@@ -88,12 +89,20 @@ def export_bundle(bundle: Path, repository: Path, progress: Progress) -> list[Ex
 
 
 def _encoders(manifest: BundleManifest) -> Encoders:
-    """Return the in-process encoders of a bundle, without its readers."""
-    networks = manifest.config.encoders.on("torch")
-    config = networks.model_copy(update={"speech": None, "screen": None, "device": "cpu"})
-    encoders = load_encoders(config)
+    """Return the in-process encoders and readers of a bundle."""
+    encoders = load_encoders(manifest.config.encoders.on("torch").model_copy(update={"device": "cpu"}))
     check_encoders(manifest, encoders)
     return encoders
+
+
+def _reader_graphs(encoders: Encoders) -> Iterator[OnnxGraph]:
+    """Yield the graphs of the readers' networks."""
+    if encoders.screen is not None:
+        from tagging.features.screen_text import PpOcrReader
+        from tagging.triton.screen_graphs import screen_graphs
+
+        assert isinstance(encoders.screen, PpOcrReader), "the only reader of text on the screen"
+        yield from screen_graphs(encoders.screen)
 
 
 def _learnt_graphs(bundle: Path, manifest: BundleManifest, encoders: Encoders) -> Iterator[Graph]:
@@ -112,7 +121,9 @@ def _has_files(folder: Path) -> bool:
     return folder.is_dir() and any(folder.iterdir())
 
 
-def _add(graph: Graph, entry: ModelEntry | None, repository: Path, partial: Path) -> tuple[ModelEntry, ExportedModel]:
+def _add(
+    graph: Graph | OnnxGraph, entry: ModelEntry | None, repository: Path, partial: Path
+) -> tuple[ModelEntry, ExportedModel]:
     """Return the entry of a model that has the graph, whose files are written if the repository lacks them."""
     name = graph.spec.name
     existing = None if entry is None else version_of(entry, graph.spec, graph.fingerprint)
@@ -127,7 +138,7 @@ def _add(graph: Graph, entry: ModelEntry | None, repository: Path, partial: Path
     shutil.copyfile(Path(__file__).with_name("cpu_backend.py"), folder / BACKEND_FILE)
     write_samples(folder / SAMPLES, graph.inputs, graph.outputs)
     version = VersionEntry(
-        fingerprint=graph.fingerprint, opset=OPSET, largest_difference=difference, files=hashes(folder)
+        fingerprint=graph.fingerprint, opset=opset_of(graph), largest_difference=difference, files=hashes(folder)
     )
     number, entry = with_version(entry, graph.spec, version)
     folder.rename(folder.with_name(str(number)))

@@ -1,10 +1,12 @@
-"""ONNX files: exporting a graph with torch, and checking the file against the in-process model with ONNX Runtime."""
+"""ONNX files: writing a graph, by torch's exporter if it is a module, and checking the file with ONNX Runtime."""
 
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from inspect import CO_VARARGS
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -12,10 +14,24 @@ from numpy.typing import NDArray
 
 from tagging.errors import MissingPackageError
 from tagging.features.networks.base import Arrays
-from tagging.features.networks.contract import ANY
+from tagging.features.networks.contract import ANY, ModelSpec
 from tagging.features.networks.graph import Graph, converting, largest_difference
 
+if TYPE_CHECKING:
+    import onnx
+
 OPSET = 18  # the oldest that torch's exporter writes without converting, so that older runtimes read the files
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OnnxGraph:
+    """A graph that is an ONNX model already, and what the in-process model computes for a few inputs."""
+
+    spec: ModelSpec
+    model: "onnx.ModelProto"
+    fingerprint: str
+    inputs: Arrays
+    outputs: Arrays
 
 
 def check_packages() -> None:
@@ -30,8 +46,25 @@ def check_packages() -> None:
         ) from error
 
 
-def write_graph(graph: Graph, path: Path) -> None:
-    """Export the module of a graph to a file that holds its weights."""
+def opset_of(graph: Graph | OnnxGraph) -> int:
+    """Return the version of ONNX's operators in the graph's file."""
+    return onnx_opset(graph.model) if isinstance(graph, OnnxGraph) else OPSET
+
+
+def onnx_opset(model: "onnx.ModelProto") -> int:
+    """Return the version of ONNX's operators that a model uses."""
+    return next(int(each.version) for each in model.opset_import if not each.domain)
+
+
+def write_graph(graph: Graph | OnnxGraph, path: Path) -> None:
+    """Write a graph to a file that holds its weights."""
+    if isinstance(graph, OnnxGraph):
+        path.write_bytes(graph.model.SerializeToString())
+    else:
+        _export(graph, path)
+
+
+def _export(graph: Graph, path: Path) -> None:
     inputs = tuple(torch.from_numpy(graph.inputs[tensor.name]) for tensor in graph.spec.inputs)
     dims = [
         dict.fromkeys(
@@ -55,7 +88,7 @@ def write_graph(graph: Graph, path: Path) -> None:
     program.save(path, external_data=False)
 
 
-def difference_of(graph: Graph, path: Path) -> float:
+def difference_of(graph: Graph | OnnxGraph, path: Path) -> float:
     """Return the largest absolute difference of the file's outputs from those of the in-process model.
 
     Raises ArtifactMismatchError if it is above TOLERANCE, or an output has another shape.

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tagging.features.networks import contract
-from tagging.features.networks.contract import ANY, TOKENS_MULTIPLE, ModelSpec, Tensor
+from tagging.features.networks.contract import ModelSpec, Tensor
 
 ModelConfig = Any  # a message of tritonclient, which states no types
 
@@ -30,7 +30,13 @@ PREFERRED_ROWS: Mapping[str, tuple[int, ...]] = {
     contract.RECALL_VIDEO: (8, 32, 256),
     contract.RANK_VIDEO: (8, 32, 64),
     contract.RANK_TAGS: (8, 32, 256),
+    contract.SCREEN_DETECT: (4, 8),
+    contract.SCREEN_READ: (6, 12, 24),  # RapidOCR sends at most six lines
 }
+# ONNX Runtime tries all algorithms of a convolution, seconds, for each new shape of its input. The shapes of these
+# models follow those of pictures and lines, so the algorithm is chosen by a heuristic: 1 of ONNX Runtime's numbers.
+HEURISTIC_CONVOLUTION = {"cudnn_conv_algo_search": "1"}
+OF_MANY_SHAPES = (contract.SCREEN_DETECT, contract.SCREEN_READ)
 
 
 def gpu_config(spec: ModelSpec, fingerprints: Mapping[int, str]) -> ModelConfig:
@@ -38,6 +44,8 @@ def gpu_config(spec: ModelSpec, fingerprints: Mapping[int, str]) -> ModelConfig:
     from tritonclient.grpc import model_config_pb2 as pb
 
     config = _config(spec, fingerprints, GPU_ENVIRONMENT)
+    if spec.name in OF_MANY_SHAPES:
+        _add_parameters(config, HEURISTIC_CONVOLUTION)
     config.platform = "onnxruntime_onnx"
     config.default_model_filename = GRAPH_FILE
     config.instance_group.add(count=1, kind=pb.ModelInstanceGroup.KIND_GPU)
@@ -76,10 +84,13 @@ def _config(spec: ModelSpec, fingerprints: Mapping[int, str], environment: str) 
         for tensor in tensors:
             field.add(name=tensor.name, data_type=f"TYPE_{tensor.dtype}", dims=tensor.shape)
     config.version_policy.specific.versions.extend(sorted(fingerprints))
-    parameters = {**contract.fingerprint_parameters(fingerprints), "environment": environment}
+    _add_parameters(config, {**contract.fingerprint_parameters(fingerprints), "environment": environment})
+    return config
+
+
+def _add_parameters(config: ModelConfig, parameters: Mapping[str, str]) -> None:
     for name, value in parameters.items():
         config.parameters[name].string_value = value
-    return config
 
 
 def _add_warm_up(config: ModelConfig, spec: ModelSpec, rows: int) -> None:
@@ -87,7 +98,7 @@ def _add_warm_up(config: ModelConfig, spec: ModelSpec, rows: int) -> None:
     warm_up = config.model_warmup.add(name=f"{rows} rows", batch_size=rows)
     for tensor in spec.inputs:
         warm_up.inputs[tensor.name].data_type = _data_type(config, tensor)
-        warm_up.inputs[tensor.name].dims.extend(TOKENS_MULTIPLE if size == ANY else size for size in tensor.shape)
+        warm_up.inputs[tensor.name].dims.extend(spec.frequent_shape(tensor))
         warm_up.inputs[tensor.name].zero_data = True
 
 

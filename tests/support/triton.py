@@ -146,6 +146,16 @@ class TritonServer:
         }
 
 
+def counters(server: TritonServer, model: str) -> tuple[int, int]:
+    """Return the rows that a model computed, and its runs, from Triton's metrics."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.metrics}/metrics") as response:
+        lines = response.read().decode().splitlines()
+    found = {
+        line.split("{")[0]: int(float(line.split()[-1])) for line in lines if f'model="{model}",version="1"' in line
+    }
+    return found["nv_inference_count"], found["nv_inference_exec_count"]
+
+
 def _is_stub(process: psutil.Process) -> bool:
     try:
         return process.name().startswith(STUB[:15])  # Linux keeps 15 characters

@@ -4,7 +4,7 @@ The CPU part of an encoder (tokenising, resizing, log-mel, class probabilities) 
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,15 @@ class Network(Protocol):
 
     def many(self, batches: Sequence[Arrays]) -> Sequence[Mapping[str, NDArray[np.float32]]]:
         """The outputs of each batch, by name; batches may run side by side."""
+
+
+@runtime_checkable
+class OnNetworks(Protocol):
+    """A reader whose networks may run outside its own library."""
+
+    @property
+    def networks(self) -> Sequence[Network]:
+        """Those that do."""
 
 
 class Encoder(Protocol):

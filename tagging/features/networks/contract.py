@@ -8,11 +8,13 @@ The exporter (`tagging/triton`) writes models of these specifications, and the c
     recall_video    ngrams, views, present  -> hidden, attention
     rank_video      tokens and their masks  -> row
     rank_tags       text, text_mask, graph  -> row
+    screen_detect   pixels                  -> text
+    screen_read     pixels, width           -> signs, probabilities
 
 Tokenising, decoding, resizing and log-mel are CPU work and stay in the caller, and so do the class probabilities of
 tokens: one small matrix product, which is also needed for stored tokens. Arithmetic on tensors is in the graph:
-normalisation of pixels and log-mel, pooling, unit length. Encoders without weights (`hashed-ngrams`,
-`frame-statistics`, `sound-statistics`) have no model, and neither have the readers.
+normalisation of pixels and log-mel, pooling, unit length, the most probable sign. Encoders without weights
+(`hashed-ngrams`, `frame-statistics`, `sound-statistics`) have no model.
 
 A model has one version for each of its contents. The parameters of its configuration state the fingerprint of every
 version, so a caller finds the version that its bundle was made with, whichever bundles are in the repository.
@@ -32,6 +34,8 @@ AUDIO = "audio"
 RECALL_VIDEO = "recall_video"
 RANK_VIDEO = "rank_video"
 RANK_TAGS = "rank_tags"
+SCREEN_DETECT = "screen_detect"
+SCREEN_READ = "screen_read"
 
 ANY = -1  # a dimension that differs between calls
 
@@ -43,10 +47,17 @@ MAX_ROWS: Mapping[str, int] = {
     RECALL_VIDEO: 256,
     RANK_VIDEO: 64,
     RANK_TAGS: 256,
+    SCREEN_DETECT: 8,
+    SCREEN_READ: 24,
 }
 
 # Triton batches requests whose tensors have equal shapes but for their rows, so texts are padded to a multiple of this.
 TOKENS_MULTIPLE = 16
+
+# For models whose dimensions ANY are no tokens: the shape of frequent requests (a picture of 16:9, short lines), and a
+# small size for probes.
+FREQUENT_SHAPES: Mapping[str, tuple[int, ...]] = {SCREEN_DETECT: (3, 416, 736), SCREEN_READ: (3, 48, 320)}
+SMALL_SIZES: Mapping[str, int] = {SCREEN_DETECT: 32, SCREEN_READ: 32}
 
 FINGERPRINT_PREFIX = "fingerprint."  # and the number of the version: a key of the parameters
 
@@ -73,6 +84,16 @@ class ModelSpec:
     @property
     def max_rows(self) -> int:
         return MAX_ROWS[self.name]
+
+    def frequent_shape(self, tensor: Tensor) -> tuple[int, ...]:
+        """Return the shape that one row of an input often has, to warm the model up."""
+        is_open = ANY in tensor.shape
+        return FREQUENT_SHAPES[self.name] if is_open and self.name in FREQUENT_SHAPES else self.small_shape(tensor)
+
+    def small_shape(self, tensor: Tensor) -> tuple[int, ...]:
+        """Return a shape that one row of an input may have, with which the model takes little time."""
+        small = SMALL_SIZES.get(self.name, TOKENS_MULTIPLE)
+        return tuple(small if size == ANY else size for size in tensor.shape)
 
 
 def text_model(dim: int) -> ModelSpec:
@@ -133,6 +154,23 @@ def rank_tags_model(text: int, graph: int, width: int) -> ModelSpec:
     """
     inputs = (*_padded("text", text), *((Tensor("graph", "FP32", (graph,)),) if graph else ()))
     return ModelSpec(RANK_TAGS, inputs, (Tensor("row", "FP32", (width,)),))
+
+
+def screen_detect_model() -> ModelSpec:
+    """(B, 3, H, W) pictures in BGR, H and W multiples of 32 -> (B, 1, H, W) probability that a pixel is of text."""
+    return ModelSpec(
+        SCREEN_DETECT, (Tensor("pixels", "UINT8", (3, ANY, ANY)),), (Tensor("text", "FP32", (1, ANY, ANY)),)
+    )
+
+
+def screen_read_model() -> ModelSpec:
+    """Lines of text: (B, 3, 48, W) pixels in BGR and their (B, 1) widths, beyond which they are padding.
+
+    Returns for each of T steps from left to right the most probable sign (B, T), 0 for none, and its probability. The
+    other signs stay on the server: their probabilities are thousands of times as many, 3 MB for a short line.
+    """
+    inputs = (Tensor("pixels", "UINT8", (3, 48, ANY)), Tensor("width", "INT32", (1,)))
+    return ModelSpec(SCREEN_READ, inputs, (Tensor("signs", "INT32", (ANY,)), Tensor("probabilities", "FP32", (ANY,))))
 
 
 def _padded(name: str, dim: int) -> tuple[Tensor, Tensor]:

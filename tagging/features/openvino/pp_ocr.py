@@ -3,6 +3,7 @@
 RapidOCR can make sessions of OpenVINO, too, but neither in f32 nor for several threads at once.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,3 +24,8 @@ class OpenVinoSession:
         """Return the model's only output for (B, 3, H, W)."""
         [[output]] = self._network.run([[inputs]])
         return output
+
+
+def openvino_sessions(ocr: Any, files: Mapping[str, Path], threads: int) -> tuple[OpenVinoSession, OpenVinoSession]:
+    """Return the detector and the recogniser; Sessions of PpOcrReader."""
+    return OpenVinoSession(files["det.onnx"], threads), OpenVinoSession(files["rec.onnx"], threads)

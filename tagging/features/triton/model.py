@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tagging.errors import ArtifactMismatchError, VideotagError
 from tagging.features.networks.base import Arrays
-from tagging.features.networks.contract import ANY, TOKENS_MULTIPLE, ModelSpec, Tensor, versions_by_fingerprint
+from tagging.features.networks.contract import ANY, ModelSpec, Tensor, versions_by_fingerprint
 from tagging.features.triton.client import Outputs, Request, TritonClient
 from tagging.features.triton.connection import MESSAGE_BYTES
 
@@ -57,7 +57,7 @@ class TritonModel:
 
     def example(self) -> Arrays:
         """The inputs of one row, for a probe."""
-        return {tensor.name: _example(tensor) for tensor in self.spec.inputs}
+        return {tensor.name: _example(self.spec, tensor) for tensor in self.spec.inputs}
 
     def rows(self, inputs: Arrays) -> NDArray[np.float32]:
         """(B, ...) of every input -> (B, D), the first output. Raises what `TritonClient.infer` raises."""
@@ -86,7 +86,7 @@ class TritonModel:
         checked: dict[str, NDArray[np.float32]] = {}
         for output in self.spec.outputs:
             rows, want = outputs[output.name], (count, *output.shape)
-            if rows is None or rows.shape != want:
+            if rows is None or not _has_shape(rows, want):
                 shape = None if rows is None else rows.shape
                 raise ArtifactMismatchError(
                     f"{self.client.url}: {self.spec.name} returned {shape}, expected {want}",
@@ -113,7 +113,10 @@ class TritonModel:
         ]
 
 
-def _example(tensor: Tensor) -> NDArray[Any]:
+def _example(spec: ModelSpec, tensor: Tensor) -> NDArray[Any]:
     """One row of ones; ids of 1 are tokens of every vocabulary."""
-    shape = [TOKENS_MULTIPLE if size == ANY else size for size in tensor.shape]
-    return np.ones((1, *shape), _NUMPY[tensor.dtype])
+    return np.ones((1, *spec.small_shape(tensor)), _NUMPY[tensor.dtype])
+
+
+def _has_shape(rows: NDArray[Any], want: tuple[int, ...]) -> bool:
+    return rows.ndim == len(want) and all(size in (ANY, found) for size, found in zip(want, rows.shape, strict=True))

@@ -1,8 +1,8 @@
 """Networks of encoders on a Triton server."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from tagging.features.networks.base import Encoder
+from tagging.features.networks.base import Encoder, Network, OnNetworks
 from tagging.features.networks.contract import ModelSpec
 from tagging.features.networks.encoders import NetworkFrameEncoder, NetworkSoundEncoder, NetworkTextEncoder
 from tagging.features.triton.client import TritonClient
@@ -26,8 +26,12 @@ class TritonRuntime:
         return encoder.fingerprint
 
 
-def models_of(encoders: Iterable[object]) -> list[TritonModel]:
-    """Return the models of those of the encoders that run on Triton."""
-    kinds = (NetworkTextEncoder, NetworkFrameEncoder, NetworkSoundEncoder)
-    networks = [encoder.network for encoder in encoders if isinstance(encoder, kinds)]
-    return [network for network in networks if isinstance(network, TritonModel)]
+def models_of(parts: Iterable[object]) -> list[TritonModel]:
+    """Return the models of those of the encoders and readers that run on Triton."""
+    return [network for part in parts for network in _networks(part) if isinstance(network, TritonModel)]
+
+
+def _networks(part: object) -> Sequence[Network]:
+    if isinstance(part, NetworkTextEncoder | NetworkFrameEncoder | NetworkSoundEncoder):
+        return [part.network]
+    return part.networks if isinstance(part, OnNetworks) else []

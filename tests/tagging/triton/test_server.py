@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ from tagging.types import MODALITIES, VideoRef
 from tests.support.cli import run
 from tests.support.paths import SHARED
 from tests.support.polling import wait_until
-from tests.support.triton import MISSING, TritonServer, environment
+from tests.support.triton import MISSING, TritonServer, counters, environment
 
 pytestmark = [pytest.mark.triton, pytest.mark.skipif(environment() is None, reason=MISSING)]
 
@@ -93,16 +92,6 @@ def test_requests_that_wait_are_batched(server: TritonServer, client: TritonClie
     wait_until(lambda: counters(server, "frames")[0] >= before[0] + 192)  # rows; the last are counted after the answer
     assert counters(server, "frames")[0] == before[0] + 192
     assert counters(server, "frames")[1] < before[1] + 12
-
-
-def counters(server: TritonServer, model: str) -> tuple[int, int]:
-    """Return the rows that a model computed, and its runs, from Triton's metrics."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{server.metrics}/metrics") as response:
-        lines = response.read().decode().splitlines()
-    found = {
-        line.split("{")[0]: int(float(line.split()[-1])) for line in lines if f'model="{model}",version="1"' in line
-    }
-    return found["nv_inference_count"], found["nv_inference_exec_count"]
 
 
 @pytest.mark.parametrize(

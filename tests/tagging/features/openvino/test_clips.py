@@ -49,11 +49,11 @@ def test_efficientnet_lite_gives_the_same_directions() -> None:
 @pytest.mark.ocr
 @pytest.mark.skipif(find_spec("rapidocr") is None, reason="needs the extra ocr")
 def test_the_same_lines_are_read_from_several_threads_at_once() -> None:
-    from tagging.features.openvino.pp_ocr import OpenVinoSession
+    from tagging.features.openvino.pp_ocr import openvino_sessions
     from tagging.features.screen_text import PpOcrReader
 
     files, config = pp_ocr_files(PpOcrConfig()), PpOcrConfig()
-    reader, other = PpOcrReader(files, config), PpOcrReader(files, config, OpenVinoSession)
+    reader, other = PpOcrReader(files, config), PpOcrReader(files, config, openvino_sessions)
     assert other.fingerprint == reader.fingerprint
     videos = [titled("Summer Sale", "Chapter Two"), titled("Harvest"), titled("Mountain view")]
     with ThreadPoolExecutor(3) as pool:
