@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tagging.config.encoders import (
@@ -107,7 +108,7 @@ def load_encoders(config: EncodersConfig, triton: "TritonClient | None" = None) 
         text=_text(config.text, networks_at),
         frames=_frames(config.vision, networks_at),
         audio=_audio(config.audio, networks_at),
-        speech=None if "speech" in missing else _speech(config.speech, device),
+        speech=None if "speech" in missing else _speech(config.speech, device, triton),
         screen=None if "screen" in missing else _screen(config.screen, config.runtime, triton),
         missing=missing,
     )
@@ -208,12 +209,16 @@ def _audio(config: AudioConfig | None, device: str) -> SoundEncoder | None:
     return None
 
 
-def _speech(config: WhisperConfig | None, device: str) -> SpeechReader | None:
+def _speech(config: WhisperConfig | None, device: str, triton: "TritonClient | None") -> SpeechReader | None:
     if config is None:
         return None
     from tagging.features.speech import WhisperReader
 
-    return WhisperReader(whisper_files(config), config, device)
+    if triton is None:
+        return WhisperReader(whisper_files(config), config, device)
+    from tagging.features.triton.readers import place_speech
+
+    return WhisperReader(whisper_files(config), config, "cpu", partial(place_speech, triton))
 
 
 def _screen(config: PpOcrConfig | None, runtime: RuntimeName, triton: "TritonClient | None") -> ScreenReader | None:

@@ -5,9 +5,9 @@ sure of its words and of the language.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import ctranslate2
 import faster_whisper
@@ -19,6 +19,8 @@ from faster_whisper.vad import SpeechTimestampsMap, VadOptions, get_speech_times
 from tagging import concurrency
 from tagging.config.readers import WhisperConfig
 from tagging.errors import ArtifactMismatchError
+from tagging.features.networks.base import Network
+from tagging.features.networks.speech import NetworkWhisper, SpeechNetwork
 from tagging.features.side_by_side import at_once
 from tagging.features.weights import fingerprint
 from tagging.types import SAMPLE_RATE_HZ, Passage, Reading, Sound
@@ -33,25 +35,36 @@ MOST_NO_SPEECH = 0.6
 LEAST_LANGUAGE = 0.7  # probability of the language
 
 
+class ComputingNetwork(Network, Protocol):
+    """A network that states in which numbers it computes, which change the results."""
+
+    @property
+    def compute_type(self) -> str:
+        """CTranslate2's name."""
+
+
 class WhisperReader:
     """Transcribes the first `max_speech_s` seconds of speech, in the language that most of it seems to be in."""
 
-    def __init__(self, files: Mapping[str, Sequence[Path]], config: WhisperConfig, device: str) -> None:
-        """Load the model. files: name -> parts to join. Raises ArtifactMismatchError if they are no Whisper model."""
+    def __init__(
+        self,
+        files: Mapping[str, Sequence[Path]],
+        config: WhisperConfig,
+        device: str,
+        place: "Callable[[SpeechNetwork], ComputingNetwork] | None" = None,
+    ) -> None:
+        """Load the model. Raises ArtifactMismatchError if the files are no Whisper model, and what `place` raises.
+
+        files: name -> parts to join; place: puts the network elsewhere; None: it runs on the device, in this process
+        """
         compute_type = "float16" if device == "cuda" else "int8"
-        settings = {
-            "compute": compute_type,
-            "library": faster_whisper.__version__,  # which has the voice activity detector
-            "max_speech_s": config.max_speech_s,
-            "gates": [LEAST_SPEECH_S, LEAST_LOG_PROBABILITY, MOST_COMPRESSION, MOST_NO_SPEECH, LEAST_LANGUAGE],
-        }
-        parts = {f"{name}.{number}": part for name, many in files.items() for number, part in enumerate(many)}
-        self.fingerprint = fingerprint("whisper", settings, parts)
+        self.files = files
+        self.networks: list[Network] = []  # those outside this process
         self._max_speech_s = config.max_speech_s
         # From memory, as the halves of a packaged model.bin make no file on the disk.
         content: dict[str, Any] = {name: b"".join(part.read_bytes() for part in many) for name, many in files.items()}
         try:
-            self._model = WhisperModel(
+            self.model = WhisperModel(
                 "whisper",
                 device=device,
                 compute_type=compute_type,
@@ -65,6 +78,12 @@ class WhisperReader:
                 f"{where} is no Whisper model that CTranslate2 {ctranslate2.__version__} can load: {error}",
                 "name a folder that CTranslate2's converter wrote",
             ) from error
+        if place is not None:
+            kind = SpeechNetwork.of(files, self.model)
+            network = place(kind)
+            self.networks, compute_type = [network], network.compute_type
+            self.model.model = NetworkWhisper(kind, network)
+        self.fingerprint = _fingerprint(files, config, compute_type)
 
     def read(self, sound: Sound) -> Reading:
         """Return the trusted passages, with times in the video; empty without speech."""
@@ -74,7 +93,7 @@ class WhisperReader:
             return Reading(())
         kept = first_of(voiced, int(self._max_speech_s * SAMPLE_RATE_HZ))
         cut = (f"only the first {self._max_speech_s:g} s of {found_s:.0f} s of speech were read",)
-        segments, info = self._model.transcribe(
+        segments, info = self.model.transcribe(
             np.concatenate([sound.samples[chunk["start"] : chunk["end"]] for chunk in kept]),
             beam_size=1,
             best_of=1,
@@ -84,6 +103,17 @@ class WhisperReader:
         )
         passages = _passages(segments, info, SpeechTimestampsMap(kept, SAMPLE_RATE_HZ), sound.duration_s)
         return Reading(passages, cut if found_s > self._max_speech_s else ())
+
+
+def _fingerprint(files: Mapping[str, Sequence[Path]], config: WhisperConfig, compute_type: str) -> str:
+    settings = {
+        "compute": compute_type,
+        "library": faster_whisper.__version__,  # which has the voice activity detector
+        "max_speech_s": config.max_speech_s,
+        "gates": [LEAST_SPEECH_S, LEAST_LOG_PROBABILITY, MOST_COMPRESSION, MOST_NO_SPEECH, LEAST_LANGUAGE],
+    }
+    parts = {f"{name}.{number}": part for name, many in files.items() for number, part in enumerate(many)}
+    return fingerprint("whisper", settings, parts)
 
 
 def first_of(chunks: Iterable[dict[str, int]], samples: int) -> list[dict[str, int]]:

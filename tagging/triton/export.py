@@ -1,7 +1,7 @@
 """Export of a bundle's networks to a Triton model repository.
 
-Everything is written into a hidden sibling of the repository, and each graph is checked there against the in-process
-model. Only then are versions moved into the repository, before the configurations that name them, and the manifest
+Everything is written into a hidden sibling of the repository, and each model is checked there against the in-process
+one. Only then are versions moved into the repository, before the configurations that name them, and the manifest
 last: a server that reads the repository meanwhile finds complete models.
 """
 
@@ -24,8 +24,8 @@ from tagging.files.atomic import partial_folder, require_folder
 from tagging.pipeline.load import check_encoders
 from tagging.progress import Progress
 from tagging.triton.encoder_graphs import encoder_graphs, recall_video_graph
-from tagging.triton.graph_files import OnnxGraph, check_packages, difference_of, opset_of, write_graph
-from tagging.triton.model_config import BACKEND_FILE, CPU_FILE, GPU_FILE, GRAPH_FILE, cpu_config, gpu_config, printed
+from tagging.triton.graph_files import check_packages
+from tagging.triton.model_config import CPU_FILE, GPU_FILE, cpu_config, gpu_config, printed
 from tagging.triton.rank_graphs import rank_graphs
 from tagging.triton.repository import (
     MANIFEST,
@@ -42,6 +42,7 @@ from tagging.triton.repository import (
     with_version,
     write_samples,
 )
+from tagging.triton.version_files import Content, difference_of, opset_of, write_content
 
 CONFIG_FILES = (CPU_FILE, GPU_FILE)
 PACKAGES = ("torch", "onnxscript", "onnxruntime", "tritonclient")
@@ -67,18 +68,18 @@ def export_bundle(bundle: Path, repository: Path, progress: Progress) -> list[Ex
     require_folder(repository)
     manifest = BUNDLE.read(bundle)
     encoders = _encoders(manifest)
-    graphs: list[Graph | OnnxGraph] = [*encoder_graphs(encoders), *_reader_graphs(encoders)]
-    graphs += _learnt_graphs(bundle, manifest, encoders)
-    if not graphs:
+    contents: list[Content] = [*encoder_graphs(encoders), *_of_readers(encoders)]
+    contents += _learnt_graphs(bundle, manifest, encoders)
+    if not contents:
         raise InvalidConfigError(
             f"bundle {manifest.version} has no network that runs on Triton", "its encoders have no weights"
         )
     before = read_manifest(repository) if _has_files(repository) else RepositoryManifest()
     with partial_folder(repository) as partial:
         models, exported = dict(before.models), []
-        with progress.track("export", len(graphs)) as advance:
-            for graph in graphs:
-                models[graph.spec.name], row = _add(graph, models.get(graph.spec.name), repository, partial)
+        with progress.track("export", len(contents)) as advance:
+            for content in contents:
+                models[content.spec.name], row = _add(content, models.get(content.spec.name), repository, partial)
                 exported.append(row)
                 advance(1)
         after = _with_bundle(before, manifest, encoders, models, exported)
@@ -95,14 +96,20 @@ def _encoders(manifest: BundleManifest) -> Encoders:
     return encoders
 
 
-def _reader_graphs(encoders: Encoders) -> Iterator[OnnxGraph]:
-    """Yield the graphs of the readers' networks."""
+def _of_readers(encoders: Encoders) -> Iterator[Content]:
+    """Yield the contents of the models of the readers that the packages here can load."""
     if encoders.screen is not None:
         from tagging.features.screen_text import PpOcrReader
         from tagging.triton.screen_graphs import screen_graphs
 
         assert isinstance(encoders.screen, PpOcrReader), "the only reader of text on the screen"
         yield from screen_graphs(encoders.screen)
+    if encoders.speech is not None:
+        from tagging.features.speech import WhisperReader
+        from tagging.triton.speech_files import speech_files
+
+        assert isinstance(encoders.speech, WhisperReader), "the only reader of speech"
+        yield speech_files(encoders.speech)
 
 
 def _learnt_graphs(bundle: Path, manifest: BundleManifest, encoders: Encoders) -> Iterator[Graph]:
@@ -122,25 +129,24 @@ def _has_files(folder: Path) -> bool:
 
 
 def _add(
-    graph: Graph | OnnxGraph, entry: ModelEntry | None, repository: Path, partial: Path
+    content: Content, entry: ModelEntry | None, repository: Path, partial: Path
 ) -> tuple[ModelEntry, ExportedModel]:
-    """Return the entry of a model that has the graph, whose files are written if the repository lacks them."""
-    name = graph.spec.name
-    existing = None if entry is None else version_of(entry, graph.spec, graph.fingerprint)
+    """Return the entry of a model that has the content, whose files are written if the repository lacks them."""
+    name = content.spec.name
+    existing = None if entry is None else version_of(entry, content.spec, content.fingerprint)
     if entry is not None and existing is not None:
         version = entry.versions[existing]
         check_files(repository, name, existing, version)
         return entry, ExportedModel(name, existing, "shared", version.largest_difference)
     folder = partial / name / "new"
     folder.mkdir(parents=True)
-    write_graph(graph, folder / GRAPH_FILE)
-    difference = difference_of(graph, folder / GRAPH_FILE)
-    shutil.copyfile(Path(__file__).with_name("cpu_backend.py"), folder / BACKEND_FILE)
-    write_samples(folder / SAMPLES, graph.inputs, graph.outputs)
+    write_content(content, folder)
+    difference = difference_of(content, folder)
+    write_samples(folder / SAMPLES, content.inputs, content.outputs)
     version = VersionEntry(
-        fingerprint=graph.fingerprint, opset=opset_of(graph), largest_difference=difference, files=hashes(folder)
+        fingerprint=content.fingerprint, opset=opset_of(content), largest_difference=difference, files=hashes(folder)
     )
-    number, entry = with_version(entry, graph.spec, version)
+    number, entry = with_version(entry, content.spec, version)
     folder.rename(folder.with_name(str(number)))
     return entry, ExportedModel(name, number, "new", difference)
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tagging.errors import MissingPackageError
 from tagging.features.networks.base import Arrays
 from tagging.features.networks.contract import ANY, ModelSpec
-from tagging.features.networks.graph import Graph, converting, largest_difference
+from tagging.features.networks.graph import Graph, converting
 
 if TYPE_CHECKING:
     import onnx
@@ -44,11 +44,6 @@ def check_packages() -> None:
         raise MissingPackageError(
             f"an export cannot start: {error}", "pip install 'videotag[triton-export]'"
         ) from error
-
-
-def opset_of(graph: Graph | OnnxGraph) -> int:
-    """Return the version of ONNX's operators in the graph's file."""
-    return onnx_opset(graph.model) if isinstance(graph, OnnxGraph) else OPSET
 
 
 def onnx_opset(model: "onnx.ModelProto") -> int:
@@ -86,15 +81,6 @@ def _export(graph: Graph, path: Path) -> None:
         )
     assert program is not None
     program.save(path, external_data=False)
-
-
-def difference_of(graph: Graph | OnnxGraph, path: Path) -> float:
-    """Return the largest absolute difference of the file's outputs from those of the in-process model.
-
-    Raises ArtifactMismatchError if it is above TOLERANCE, or an output has another shape.
-    """
-    found = run_graph(path, graph.inputs)
-    return largest_difference(graph.spec, graph.outputs, found, str(path.name))
 
 
 def run_graph(path: Path, inputs: Arrays) -> dict[str, NDArray[np.float32]]:

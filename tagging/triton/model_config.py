@@ -20,6 +20,8 @@ GRAPH_FILE, BACKEND_FILE = "model.onnx", "model.py"  # in the folder of a versio
 # What a model needs, stated in its parameters. The Python backend returns empty outputs with NumPy 2.
 CPU_ENVIRONMENT = "Python backend; numpy<2, onnxruntime>=1.20"
 GPU_ENVIRONMENT = "ONNX Runtime backend"
+SPEECH_CPU_ENVIRONMENT = "Python backend; numpy<2, ctranslate2>=4.6"
+SPEECH_GPU_ENVIRONMENT = "Python backend; ctranslate2>=4.6 and the CUDA libraries that it needs"
 GPU_QUEUE_DELAY_US = 500  # to fill a batch; without it, whatever waits is batched
 
 # Rows of the batches that callers send: one video or request, and a full batch of the service.
@@ -32,22 +34,31 @@ PREFERRED_ROWS: Mapping[str, tuple[int, ...]] = {
     contract.RANK_TAGS: (8, 32, 256),
     contract.SCREEN_DETECT: (4, 8),
     contract.SCREEN_READ: (6, 12, 24),  # RapidOCR sends at most six lines
+    contract.SPEECH: (4, 8),
 }
 # ONNX Runtime tries all algorithms of a convolution, seconds, for each new shape of its input. The shapes of these
-# models follow those of pictures and lines, so the algorithm is chosen by a heuristic: 1 of ONNX Runtime's numbers.
-HEURISTIC_CONVOLUTION = {"cudnn_conv_algo_search": "1"}
+# models follow those of pictures and lines, so a heuristic chooses the algorithm.
+HEURISTIC_CONVOLUTION = {"cudnn_conv_algo_search": "HEURISTIC"}
 OF_MANY_SHAPES = (contract.SCREEN_DETECT, contract.SCREEN_READ)
 
 
 def gpu_config(spec: ModelSpec, fingerprints: Mapping[int, str]) -> ModelConfig:
-    """Return the configuration for Triton's ONNX Runtime backend. fingerprints: of each version"""
+    """Return the configuration for GPUs: Triton's ONNX Runtime backend runs a graph, CTranslate2 speech.
+
+    fingerprints: of each version
+    """
     from tritonclient.grpc import model_config_pb2 as pb
 
-    config = _config(spec, fingerprints, GPU_ENVIRONMENT)
+    if spec.name == contract.SPEECH:
+        config = _in_python(spec, fingerprints, SPEECH_GPU_ENVIRONMENT)
+        _add_parameters(config, {contract.COMPUTE_TYPE: "float16"})
+    else:
+        config = _config(spec, fingerprints, GPU_ENVIRONMENT)
+        config.platform = "onnxruntime_onnx"
+        config.default_model_filename = GRAPH_FILE
     if spec.name in OF_MANY_SHAPES:
-        _add_parameters(config, HEURISTIC_CONVOLUTION)
-    config.platform = "onnxruntime_onnx"
-    config.default_model_filename = GRAPH_FILE
+        cuda = config.optimization.execution_accelerators.gpu_execution_accelerator.add(name="cuda")
+        cuda.parameters.update(HEURISTIC_CONVOLUTION)
     config.instance_group.add(count=1, kind=pb.ModelInstanceGroup.KIND_GPU)
     config.dynamic_batching.preferred_batch_size.extend(PREFERRED_ROWS[spec.name])
     config.dynamic_batching.max_queue_delay_microseconds = GPU_QUEUE_DELAY_US
@@ -57,14 +68,20 @@ def gpu_config(spec: ModelSpec, fingerprints: Mapping[int, str]) -> ModelConfig:
 
 
 def cpu_config(spec: ModelSpec, fingerprints: Mapping[int, str]) -> ModelConfig:
-    """Return the configuration for the Python backend, which runs the same file by ONNX Runtime on one thread."""
+    """Return the configuration for the Python backend, which runs the same files on one thread.
+
+    Requests for speech are not batched: on one thread, several together take as long as one after the other, seconds
+    each, and the first would wait for the last.
+    """
     from tritonclient.grpc import model_config_pb2 as pb
 
-    config = _config(spec, fingerprints, CPU_ENVIRONMENT)
-    config.backend = "python"
-    config.default_model_filename = BACKEND_FILE
+    if spec.name == contract.SPEECH:
+        config = _in_python(spec, fingerprints, SPEECH_CPU_ENVIRONMENT)
+        _add_parameters(config, {contract.COMPUTE_TYPE: "int8"})
+    else:
+        config = _in_python(spec, fingerprints, CPU_ENVIRONMENT)
+        config.dynamic_batching.preferred_batch_size.extend(PREFERRED_ROWS[spec.name])
     config.instance_group.add(count=1, kind=pb.ModelInstanceGroup.KIND_CPU)
-    config.dynamic_batching.preferred_batch_size.extend(PREFERRED_ROWS[spec.name])
     _add_warm_up(config, spec, 1)
     return config
 
@@ -85,6 +102,13 @@ def _config(spec: ModelSpec, fingerprints: Mapping[int, str], environment: str) 
             field.add(name=tensor.name, data_type=f"TYPE_{tensor.dtype}", dims=tensor.shape)
     config.version_policy.specific.versions.extend(sorted(fingerprints))
     _add_parameters(config, {**contract.fingerprint_parameters(fingerprints), "environment": environment})
+    return config
+
+
+def _in_python(spec: ModelSpec, fingerprints: Mapping[int, str], environment: str) -> ModelConfig:
+    config = _config(spec, fingerprints, environment)
+    config.backend = "python"
+    config.default_model_filename = BACKEND_FILE
     return config
 
 

@@ -3,7 +3,7 @@
     manifest.json               bundles, and the models, versions and files that they need
     MODEL/config.pbtxt          for GPUs
     MODEL/configs/cpu.pbtxt     for the Python backend on CPUs
-    MODEL/VERSION/model.onnx    the graph, with its weights
+    MODEL/VERSION/model.onnx    the graph, with its weights; of speech, files of CTranslate2 instead
     MODEL/VERSION/model.py      the Python backend's model, which runs the graph
     MODEL/VERSION/samples.npz   inputs, and the outputs of the in-process model
 
@@ -37,7 +37,7 @@ class _Entry(BaseModel):
 
 class VersionEntry(_Entry):
     fingerprint: str
-    opset: int
+    opset: int | None  # None: no graph of ONNX
     largest_difference: float  # of the outputs from the in-process model, on the samples
     files: dict[str, str]  # name -> sha256
 

@@ -10,6 +10,7 @@ The exporter (`tagging/triton`) writes models of these specifications, and the c
     rank_tags       text, text_mask, graph  -> row
     screen_detect   pixels                  -> text
     screen_read     pixels, width           -> signs, probabilities
+    speech          features, prompt, …     -> tokens, score, no_speech, languages
 
 Tokenising, decoding, resizing and log-mel are CPU work and stay in the caller, and so do the class probabilities of
 tokens: one small matrix product, which is also needed for stored tokens. Arithmetic on tensors is in the graph:
@@ -36,6 +37,7 @@ RANK_VIDEO = "rank_video"
 RANK_TAGS = "rank_tags"
 SCREEN_DETECT = "screen_detect"
 SCREEN_READ = "screen_read"
+SPEECH = "speech"
 
 ANY = -1  # a dimension that differs between calls
 
@@ -49,17 +51,24 @@ MAX_ROWS: Mapping[str, int] = {
     RANK_TAGS: 256,
     SCREEN_DETECT: 8,
     SCREEN_READ: 24,
+    SPEECH: 8,
 }
 
 # Triton batches requests whose tensors have equal shapes but for their rows, so texts are padded to a multiple of this.
 TOKENS_MULTIPLE = 16
 
-# For models whose dimensions ANY are no tokens: the shape of frequent requests (a picture of 16:9, short lines), and a
-# small size for probes.
-FREQUENT_SHAPES: Mapping[str, tuple[int, ...]] = {SCREEN_DETECT: (3, 416, 736), SCREEN_READ: (3, 48, 320)}
-SMALL_SIZES: Mapping[str, int] = {SCREEN_DETECT: 32, SCREEN_READ: 32}
+# For dimensions ANY that are no numbers of tokens: the sizes in frequent requests (a picture of 16:9, short lines, half
+# a minute of speech), and a small size for probes.
+FREQUENT_SIZES: Mapping[tuple[str, str], tuple[int, ...]] = {  # by model and tensor
+    (SCREEN_DETECT, "pixels"): (416, 736),
+    (SCREEN_READ, "pixels"): (320,),
+    (SPEECH, "features"): (3000,),
+}
+SMALL_SIZES: Mapping[str, int] = {SCREEN_DETECT: 32, SCREEN_READ: 32, SPEECH: 32}
 
-FINGERPRINT_PREFIX = "fingerprint."  # and the number of the version: a key of the parameters
+# Keys of the parameters of a model's configuration.
+FINGERPRINT_PREFIX = "fingerprint."  # and the number of the version
+COMPUTE_TYPE = "compute_type"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +96,8 @@ class ModelSpec:
 
     def frequent_shape(self, tensor: Tensor) -> tuple[int, ...]:
         """Return the shape that one row of an input often has, to warm the model up."""
-        is_open = ANY in tensor.shape
-        return FREQUENT_SHAPES[self.name] if is_open and self.name in FREQUENT_SHAPES else self.small_shape(tensor)
+        sizes = iter(FREQUENT_SIZES.get((self.name, tensor.name), ()))
+        return tuple(next(sizes, TOKENS_MULTIPLE) if size == ANY else size for size in tensor.shape)
 
     def small_shape(self, tensor: Tensor) -> tuple[int, ...]:
         """Return a shape that one row of an input may have, with which the model takes little time."""
@@ -171,6 +180,31 @@ def screen_read_model() -> ModelSpec:
     """
     inputs = (Tensor("pixels", "UINT8", (3, 48, ANY)), Tensor("width", "INT32", (1,)))
     return ModelSpec(SCREEN_READ, inputs, (Tensor("signs", "INT32", (ANY,)), Tensor("probabilities", "FP32", (ANY,))))
+
+
+def speech_model(mels: int, languages: int) -> ModelSpec:
+    """Whisper with greedy decoding: spectrograms (B, mels, T) -> the tokens of each, or its language.
+
+    mels: bands; languages: L that it knows; 0: English only
+
+    Every row is a question about its spectrogram in `features`, of half a minute: T is 3000. With a `length` (B, 1) of
+    0 it asks for the language: `languages` is (B, L), the probabilities in the alphabetical order of the languages'
+    tokens. Otherwise it asks for tokens after its `prompt` (B, P), at most `length` with the prompt, without those in
+    `suppressed` (B, S): `tokens` is (B, N), -1 after the end, `score` (B, 1) the mean of their log probabilities in
+    nats, and `no_speech` (B, 1) the probability that there is no speech. Outputs that a row does not ask for are 0,
+    tokens -1.
+    """
+    inputs = (
+        Tensor("features", "FP32", (mels, ANY)),
+        *(Tensor(name, "INT32", (ANY,)) for name in ("prompt", "suppressed")),
+        Tensor("length", "INT32", (1,)),
+    )
+    outputs = (
+        Tensor("tokens", "INT32", (ANY,)),
+        *(Tensor(name, "FP32", (1,)) for name in ("score", "no_speech")),
+        *((Tensor("languages", "FP32", (languages,)),) if languages else ()),
+    )
+    return ModelSpec(SPEECH, inputs, outputs)
 
 
 def _padded(name: str, dim: int) -> tuple[Tensor, Tensor]:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagging.errors import ArtifactMismatchError, VideotagError
+from tagging.features.networks import contract
 from tagging.features.networks.base import Arrays
 from tagging.features.networks.contract import ANY, ModelSpec, Tensor, versions_by_fingerprint
 from tagging.features.triton.client import Outputs, Request, TritonClient
@@ -31,6 +32,7 @@ class TritonModel:
     client: TritonClient
     spec: ModelSpec
     version: str
+    parameters: Mapping[str, str]  # of the model's configuration
 
     @classmethod
     def find(cls, client: TritonClient, spec: ModelSpec, fingerprint: str) -> "TritonModel":
@@ -46,7 +48,7 @@ class TritonModel:
                 f"{client.url}: no version of {spec.name} has the fingerprint {fingerprint} of this bundle's",
                 "export the bundle with `videotag triton export`, and load its models",
             )
-        model = cls(client, spec, str(version))
+        model = cls(client, spec, str(version), parameters)
         model.rows(model.example())  # a version may be stated and not loaded
         return model
 
@@ -54,6 +56,11 @@ class TritonModel:
     def batch_size(self) -> int:
         """Rows of one request."""
         return self.spec.max_rows
+
+    @property
+    def compute_type(self) -> str:
+        """The numbers in which the model computes, where that is configured."""
+        return self.parameters[contract.COMPUTE_TYPE]
 
     def example(self) -> Arrays:
         """The inputs of one row, for a probe."""
@@ -114,8 +121,9 @@ class TritonModel:
 
 
 def _example(spec: ModelSpec, tensor: Tensor) -> NDArray[Any]:
-    """One row of ones; ids of 1 are tokens of every vocabulary."""
-    return np.ones((1, *spec.small_shape(tensor)), _NUMPY[tensor.dtype])
+    """One row of zeros without a mask."""
+    fill = np.ones if tensor.dtype == "BOOL" else np.zeros
+    return fill((1, *spec.small_shape(tensor)), _NUMPY[tensor.dtype])
 
 
 def _has_shape(rows: NDArray[Any], want: tuple[int, ...]) -> bool:

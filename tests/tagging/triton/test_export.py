@@ -22,11 +22,11 @@ from tagging.errors import (
     OutputUnwritableError,
 )
 from tagging.features.networks.contract import text_model
-from tagging.features.networks.graph import Graph
 from tagging.progress import Silent
 from tagging.triton import export
 from tagging.triton.export import export_bundle
 from tagging.triton.repository import ModelEntry, VersionEntry, read_manifest, read_samples, version_of
+from tagging.triton.version_files import Content
 from tests.support.cli import run
 from tests.support.disks import filled, tiny_disk
 from tests.tagging.triton.conftest import write_bundle
@@ -122,12 +122,12 @@ def test_an_export_that_was_overtaken_changes_nothing(
         if before is not None:
             shutil.copytree(before, repository)
 
-        def difference(graph: object, path: object, repository: Path = repository) -> float:
+        def difference(content: object, folder: object, repository: Path = repository) -> float:
             shutil.copytree(repositories[1], repository, dirs_exist_ok=True)  # the other export ends
             return 0.0
 
         monkeypatch.setattr(export, "difference_of", difference)
-        monkeypatch.setattr(export, "write_graph", lambda graph, path: path.touch())
+        monkeypatch.setattr(export, "write_content", lambda content, folder: (folder / "model.onnx").touch())
         with pytest.raises(OutputExistsError, match="another export wrote") as raised:
             export_bundle(bundles[1], repository, Silent())
         assert raised.value.hint == "run the same command again"
@@ -137,10 +137,11 @@ def test_an_export_that_was_overtaken_changes_nothing(
 def test_a_full_disk_leaves_what_was_there(
     repositories: Pair, bundles: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def copied(graph: Graph, path: Path) -> None:
+    def copied(content: Content, folder: Path) -> None:
         """Write what the export of the second bundle wrote: to trace a network once more takes seconds."""
-        model = repositories[1] / graph.spec.name
-        shutil.copyfile(model / ("2" if graph.spec.name == "text" else "1") / path.name, path)
+        version = repositories[1] / content.spec.name / ("2" if content.spec.name == "text" else "1")
+        for file in ("model.onnx", "model.py"):
+            shutil.copyfile(version / file, folder / file)
 
     with tiny_disk(tmp_path / "disk", 64) as disk:
         shutil.copytree(repositories[0], disk / "old")
@@ -151,7 +152,7 @@ def test_a_full_disk_leaves_what_was_there(
                 with pytest.raises(OutputUnwritableError, match=f"{name} cannot be written: No space left") as raised:
                     export_bundle(bundles[1], disk / name, Silent())
                 assert "make room" in (raised.value.hint or "")
-                monkeypatch.setattr(export, "write_graph", copied)
+                monkeypatch.setattr(export, "write_content", copied)
         assert contents(disk) == before
         export_bundle(bundles[1], disk / "old", Silent())
         assert contents(disk / "old") == contents(repositories[1])

@@ -27,8 +27,9 @@ from tagging.features.vision import OpenClipEncoder
 from tagging.features.weights import ClipSource
 from tagging.ragged import Tokens
 from tagging.triton.encoder_graphs import encoder_graphs, recall_video_graph
-from tagging.triton.graph_files import difference_of, run_graph, write_graph
+from tagging.triton.graph_files import run_graph, write_graph
 from tagging.triton.rank_graphs import rank_graphs
+from tagging.triton.version_files import difference_of
 from tagging.types import AnyModality, Frames, VideoEmbeddings
 from tests.support.tiny_e5 import tiny_e5
 
@@ -130,18 +131,19 @@ class NoTexts:
 
 def test_a_graph_that_computes_something_else_is_refused(recall_graph: tuple[Graph, Path]) -> None:
     graph, path = recall_graph
-    assert difference_of(graph, path) < 1e-5
+    assert difference_of(graph, path.parent) < 1e-5
     wrong: Arrays = {**graph.outputs, "hidden": graph.outputs["hidden"] + 2e-4}
     with pytest.raises(ArtifactMismatchError, match=r"recall_video by model\.onnx: hidden differs by 0\.0002"):
-        difference_of(replace(graph, outputs=wrong), path)
+        difference_of(replace(graph, outputs=wrong), path.parent)
     with pytest.raises(ArtifactMismatchError, match=r"hidden has shape \(4, 16\), expected \(3, 16\)"):
-        difference_of(replace(graph, outputs={**graph.outputs, "hidden": graph.outputs["hidden"][:3]}), path)
+        difference_of(replace(graph, outputs={**graph.outputs, "hidden": graph.outputs["hidden"][:3]}), path.parent)
 
 
 def test_not_a_number_is_refused(recall_graph: tuple[Graph, Path]) -> None:
     graph, path = recall_graph
+    nothing = {**graph.inputs, "present": np.zeros_like(graph.inputs["present"])}
     with pytest.raises(ArtifactMismatchError, match="differs by nan"):
-        difference_of(replace(graph, inputs={**graph.inputs, "present": np.zeros_like(graph.inputs["present"])}), path)
+        difference_of(replace(graph, inputs=nothing), path.parent)
 
 
 def test_the_integers_of_a_quantised_table_times_their_scales_are_its_rows(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def sums(ids: NDArray[np.int32], mask: NDArray[np.bool_]) -> NDArray[np.float32]
 
 
 def model(client: Any, spec: Any) -> TritonModel:
-    return TritonModel(client, spec, "7")
+    return TritonModel(client, spec, "7", {})
 
 
 def test_texts_of_similar_length_share_requests_and_rows_keep_their_order() -> None:
