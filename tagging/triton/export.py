@@ -6,6 +6,7 @@ last: a server that reads the repository meanwhile finds complete models.
 """
 
 import errno
+import logging
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -44,6 +45,8 @@ from tagging.triton.repository import (
 )
 from tagging.triton.version_files import Content, difference_of, opset_of, write_content
 
+logger = logging.getLogger(__name__)
+
 CONFIG_FILES = (CPU_FILE, GPU_FILE)
 PACKAGES = ("torch", "onnxscript", "onnxruntime", "tritonclient")
 
@@ -59,6 +62,8 @@ class ExportedModel:
 def export_bundle(bundle: Path, repository: Path, progress: Progress) -> list[ExportedModel]:
     """Export the networks of a bundle into a new repository, or beside those of other bundles.
 
+    Those of a reader whose packages are missing are left out with a warning.
+
     Raises ArtifactError for a bundle or repository that cannot be used, and for a graph that does not compute what the
     in-process model does; MissingPackageError, InvalidConfigError for a bundle without a network or one whose models
     have other tensors than those of the repository, OutputUnwritableError, and OutputExistsError if another export
@@ -68,6 +73,8 @@ def export_bundle(bundle: Path, repository: Path, progress: Progress) -> list[Ex
     require_folder(repository)
     manifest = BUNDLE.read(bundle)
     encoders = _encoders(manifest)
+    for source, install in encoders.missing.items():
+        logger.warning("what reads %s is not exported: %s", source, install)
     contents: list[Content] = [*encoder_graphs(encoders), *_of_readers(encoders)]
     contents += _learnt_graphs(bundle, manifest, encoders)
     if not contents:

@@ -30,9 +30,12 @@ class ScriptedScreen:
 
 
 class FailingReader:
-    """Fails on every input, as a library does on odd ones."""
+    """Fails on every input, by default as a library does on odd ones."""
 
     fingerprint = "failing"
 
+    def __init__(self, error: Exception | None = None) -> None:
+        self._error = error or RuntimeError("odd input")
+
     def read(self, part: Sound | Frames) -> Reading:
-        raise RuntimeError("odd input")
+        raise self._error

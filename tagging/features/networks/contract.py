@@ -66,6 +66,8 @@ FREQUENT_SIZES: Mapping[tuple[str, str], tuple[int, ...]] = {  # by model and te
 }
 SMALL_SIZES: Mapping[str, int] = {SCREEN_DETECT: 32, SCREEN_READ: 32, SPEECH: 32}
 
+SLOW = (SCREEN_DETECT, SCREEN_READ, SPEECH)  # on a CPU one request may take longer than the deadline of a probe
+
 # Keys of the parameters of a model's configuration.
 FINGERPRINT_PREFIX = "fingerprint."  # and the number of the version
 COMPUTE_TYPE = "compute_type"

@@ -1,6 +1,7 @@
 """Availability of Triton's models: which of them fail now, as the calls and the health check find it."""
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Collection
@@ -22,6 +23,7 @@ class Availability:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._since_s: dict[str, float] = {}  # model -> when it began to fail
+        self._worked_s: dict[str, float] = {}  # model -> when it last worked, of time.monotonic
         self._reasons: dict[str, set[str]] = {}  # of the models that fail, those that were logged
         self.failures = 0  # responses that were failures of a server or a model, also those that were retried
         self.listener: Listener = _ignore
@@ -31,6 +33,11 @@ class Availability:
         """The models whose latest call failed."""
         with self._lock:
             return frozenset(self._since_s)
+
+    def has_worked(self, model: str, within_s: float) -> bool:
+        """Return whether a call of the model succeeded within the last seconds."""
+        with self._lock:
+            return time.monotonic() - self._worked_s.get(model, -math.inf) < within_s
 
     def forget_all_but(self, models: Collection[str]) -> None:
         """Forget failing models that are not used any more."""
@@ -55,6 +62,7 @@ class Availability:
     def worked(self, model: str) -> None:
         """Record that a call of the model succeeded."""
         with self._lock:
+            self._worked_s[model] = time.monotonic()
             since_s = self._since_s.pop(model, None)
             self._reasons.pop(model, None)
         if since_s is not None:

@@ -1,12 +1,13 @@
 """Readings of speech and screen text become part of a video's features; no reader can lose the video."""
 
 import logging
+from concurrent.futures import CancelledError
 
 import numpy as np
 import pytest
 
 from tagging import concurrency
-from tagging.errors import DeadlineExceededError
+from tagging.errors import BackendUnavailableError, DeadlineExceededError
 from tagging.features.encode import encode_videos
 from tagging.features.factory import Encoders
 from tagging.features.read import read_passages
@@ -43,6 +44,13 @@ def test_a_video_without_sound_or_pictures_is_not_read(pictures: Frames) -> None
     assert (silent.speech, blind.screen) == (None, None)
     assert silent.screen == Reading((SHOWN,))
     assert blind.speech == Reading((SAID,))
+
+
+@pytest.mark.parametrize("error", [BackendUnavailableError("Triton is away"), CancelledError()])
+def test_a_server_that_fails_or_a_cancellation_is_no_odd_input(pictures: Frames, error: Exception) -> None:
+    encoders = Encoders(frames=FrameStatisticsEncoder(), screen=FailingReader(error))
+    with pytest.raises(type(error)):
+        encode_videos(encoders, [video(pictures, noise(2.0))])
 
 
 def test_a_failing_reader_is_a_warning_and_the_rest_of_the_video_is_used(

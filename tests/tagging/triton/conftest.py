@@ -7,7 +7,14 @@ import pytest
 
 from tagging.bundle.files import copy_missing_files
 from tagging.bundle.manifest import BUNDLE, EncoderEntry
-from tagging.config.encoders import EncodersConfig, MultilingualE5Config, TrainedAudioConfig, TrainedVisionConfig
+from tagging.config.encoders import (
+    EncodersConfig,
+    HashedTextConfig,
+    MultilingualE5Config,
+    TrainedAudioConfig,
+    TrainedVisionConfig,
+)
+from tagging.config.readers import PpOcrConfig, WhisperConfig
 from tagging.config.root import Config
 from tagging.features.factory import load_encoders
 from tagging.progress import Silent
@@ -17,6 +24,13 @@ from tests.support.build_once import build_once
 from tests.support.label_lists import tiny_classes
 from tests.support.tiny_e5 import tiny_e5
 from tests.tagging.features.conftest import minilm, open_clip, tiny_clip, tiny_text  # noqa: F401  fixtures
+
+READERS = EncodersConfig(
+    device="cpu",
+    text=HashedTextConfig(backend="hashed-ngrams"),
+    screen=PpOcrConfig(frames=6, threads=1),
+    speech=WhisperConfig(max_speech_s=20.0, threads=1),
+)
 
 
 def _encoders(text: Path) -> EncodersConfig:
@@ -68,3 +82,14 @@ def repositories(built_once: Path, bundles: tuple[Path, Path]) -> tuple[Path, Pa
 
     folder = build_once(built_once, "triton-repositories", export)
     return folder / "first", folder / "both"
+
+
+@pytest.fixture(scope="session")
+def exported_readers(built_once: Path, tiny_starter: Path) -> Path:
+    """A bundle whose only networks are those of its readers, READERS, and the repository `models` with them."""
+
+    def export(folder: Path) -> None:
+        write_bundle(tiny_starter, folder / "bundle", READERS)
+        export_bundle(folder / "bundle", folder / "models", Silent())
+
+    return build_once(built_once, "triton-readers", export)

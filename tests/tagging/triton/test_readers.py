@@ -16,9 +16,8 @@ pytest.importorskip("faster_whisper", reason="pip install 'videotag[speech]' to 
 from ctranslate2 import StorageView
 
 from tagging import concurrency
-from tagging.config.encoders import EncodersConfig, HashedTextConfig
 from tagging.config.media import MediaConfig
-from tagging.config.readers import PpOcrConfig, WhisperConfig
+from tagging.config.readers import PpOcrConfig
 from tagging.errors import ArtifactMismatchError, DeadlineExceededError
 from tagging.features.factory import load_encoders
 from tagging.features.reader_weights import pp_ocr_files
@@ -30,14 +29,11 @@ from tagging.features.triton.readers import screen_sessions
 from tagging.media.decode import decode
 from tagging.pipeline.load import load_tagger
 from tagging.pipeline.triton_towers import triton_models
-from tagging.progress import Silent
 from tagging.triton.check import check_server
-from tagging.triton.export import export_bundle
 from tagging.types import Frames, Reading
-from tests.support.build_once import build_once
 from tests.support.polling import wait_until
 from tests.support.triton import MISSING, TritonServer, counters, environment
-from tests.tagging.triton.conftest import write_bundle
+from tests.tagging.triton.conftest import READERS
 
 pytestmark = [
     pytest.mark.triton,
@@ -46,29 +42,12 @@ pytestmark = [
     pytest.mark.skipif(environment() is None, reason=MISSING),
 ]
 
-CONFIG = EncodersConfig(
-    device="cpu",
-    text=HashedTextConfig(backend="hashed-ngrams"),
-    screen=PpOcrConfig(frames=6, threads=1),
-    speech=WhisperConfig(max_speech_s=20.0, threads=1),
-)
 MODELS = ["screen_detect", "screen_read", "speech"]
 
 
 @pytest.fixture(scope="module")
-def exported(built_once: Path, tiny_starter: Path) -> Path:
-    """A bundle whose only networks are the readers', and the repository with them."""
-
-    def export(folder: Path) -> None:
-        write_bundle(tiny_starter, folder / "bundle", CONFIG)
-        export_bundle(folder / "bundle", folder / "models", Silent())
-
-    return build_once(built_once, "triton-readers", export)
-
-
-@pytest.fixture(scope="module")
-def server(exported: Path) -> Iterator[TritonServer]:
-    server = TritonServer(exported / "models", MODELS)
+def server(exported_readers: Path) -> Iterator[TritonServer]:
+    server = TritonServer(exported_readers / "models", MODELS)
     yield server
     server.remove()
 
@@ -83,7 +62,7 @@ Readers = tuple[WhisperReader, PpOcrReader]
 
 
 def readers(client: TritonClient | None) -> Readers:
-    encoders = load_encoders(CONFIG, client)
+    encoders = load_encoders(READERS, client)
     assert isinstance(encoders.speech, WhisperReader)
     assert isinstance(encoders.screen, PpOcrReader)
     return encoders.speech, encoders.screen
@@ -179,12 +158,12 @@ def test_real_videos_are_read_as_in_process(here: Readers, there: Readers, share
 
 
 def test_the_models_of_readers_are_checked_and_probed(
-    exported: Path, server: TritonServer, client: TritonClient
+    exported_readers: Path, server: TritonServer, client: TritonClient
 ) -> None:
     checked = check_server(server.repository, Endpoint.of(server.url))
     assert [row.model for row in checked] == ["screen_detect", "screen_read", "speech"]
     assert max(row.largest_difference for row in checked) <= 1e-4
-    with load_tagger(exported / "bundle", triton=client) as tagger:
+    with load_tagger(exported_readers / "bundle", triton=client) as tagger:
         models = triton_models(tagger.models)
     assert sorted(model.spec.name for model in models) == MODELS
     assert all(model.works() for model in models)
