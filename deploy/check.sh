@@ -57,7 +57,7 @@ unit() {
     systemd-analyze verify "$scratch/videotag.service"
 }
 
-check "Dockerfile: hadolint" hadolint docker/Dockerfile
+check "Dockerfiles: hadolint" hadolint docker/Dockerfile triton/Dockerfile
 check "shell scripts: shellcheck" shellcheck check.sh gpu-check.sh docker/*.sh
 check "compose: schema" check-jsonschema --builtin-schema vendor.compose-spec compose/compose{,.triton,.triton-tls}.yaml
 check "Kubernetes: schemas of $KUBERNETES" kubernetes-validate --strict -k "$KUBERNETES" \

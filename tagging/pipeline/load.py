@@ -43,7 +43,7 @@ def load_tagger(
     folder: of the bundle; None: the starter bundle in the package
     stages: times the stages of each batch
     reads_media: False, for texts alone, loads neither the encoders nor the readers of frames and sound
-    triton: runs the networks of the encoders, and the towers of recall and of the ranker; None: this process does
+    triton: runs the networks of encoders and readers, and the towers of recall and ranker; None: this process does
     runtime: of the encoders; None: the bundle's
     Raises ArtifactError for a bundle that is missing, damaged, of another format or made with other encoders, and
     MissingWeightsError if one of its encoders is not on this machine, InvalidConfigError for a runtime without the

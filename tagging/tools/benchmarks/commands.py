@@ -308,11 +308,13 @@ def triton_command(
     url: Annotated[str, typer.Argument(metavar="URL", help="grpc://HOST:PORT of a server with the bundle's models.")],
     bundle: cli_options.Bundle = None,
     seconds: Annotated[float, typer.Option("--seconds", min=0.1, metavar="S", help="For each row and side.")] = 10.0,
-    calls: Annotated[int, typer.Option("--calls", min=1, metavar="N", help="Calls at once to the server.")] = 4,
+    calls: Annotated[
+        int, typer.Option("--calls", min=1, metavar="N", help="Calls at once to the server, and of readers here.")
+    ] = 4,
     seed: options.Seed = SEED,
     form: options.Format = options.TableFormat.table,
 ) -> None:
-    """Compare encoders on Triton with the same encoders in this process: latency and throughput."""
+    """Compare encoders, readers and towers on Triton with the same ones in this process: latency and throughput."""
     from tagging.tools.benchmarks.triton import compare
 
     options.print_tables({"encoders": compare(bundle or paths.default_bundle(), url, seconds, calls, seed)}, form)

@@ -1,7 +1,8 @@
 """Networks on a Triton server against the same ones in this process: latency of a video, throughput when saturated.
 
 Both take turns, because other work on the machine changes over time; the ratio of a row is more reliable than its
-times. Inputs are random: the time of a network does not depend on their content.
+times. Inputs are made up: the time of an encoder does not depend on their content, and readers find as much on either
+side.
 """
 
 import threading
@@ -14,6 +15,7 @@ from typing import Any
 
 from rank.base import every
 from tagging.bench.encoding_work import WORDS, Work, encoding_work
+from tagging.bench.reading_work import reading_work
 from tagging.bundle.manifest import BUNDLE
 from tagging.features.factory import load_encoders
 from tagging.features.triton.client import TritonClient
@@ -27,14 +29,17 @@ ROUNDS = 5
 
 
 def compare(bundle: Path, url: str, seconds: float, calls_at_once: int, seed: int) -> list[dict[str, Any]]:
-    """Return a row for each modality of the bundle, one for all of them: a whole video, and one for its towers if any.
+    """Return a row for each modality of the bundle, one for all of them: a whole video, and for its readers and towers.
 
-    seconds: of saturation for each row and side; calls_at_once: to the server
+    seconds: of saturation for each row and side; calls_at_once: to the server, and to readers in this process
     """
-    config = BUNDLE.read(bundle).config.encoders.model_copy(update={"speech": None, "screen": None})
+    config = BUNDLE.read(bundle).config.encoders
     with TritonClient(url) as client:
-        local, remote = encoding_work(load_encoders(config), seed), encoding_work(load_encoders(config, client), seed)
+        here, there = load_encoders(config), load_encoders(config, client)
+        local, remote = encoding_work(here, seed), encoding_work(there, seed)
         rows = [_row(name, local[name], remote[name], seconds, calls_at_once) for name in local]
+        local, remote = reading_work(here, seed), reading_work(there, seed)
+        rows += [_row(name, local[name], remote[name], seconds, calls_at_once, calls_at_once) for name in local]
         return [*rows, *tower_rows(bundle, client, seconds, calls_at_once)]
 
 
@@ -51,8 +56,10 @@ def tower_rows(bundle: Path, client: TritonClient, seconds: float, calls_at_once
         return [_row("recall and rank, towers", here, there, seconds, calls_at_once)]
 
 
-def _row(name: str, local: Work, remote: Work, seconds: float, calls_at_once: int) -> dict[str, Any]:
-    sides: Mapping[str, tuple[Work, int]] = {"local": (local, 1), "triton": (remote, calls_at_once)}
+def _row(
+    name: str, local: Work, remote: Work, seconds: float, calls_at_once: int, local_calls: int = 1
+) -> dict[str, Any]:
+    sides: Mapping[str, tuple[Work, int]] = {"local": (local, local_calls), "triton": (remote, calls_at_once)}
     latencies: dict[str, list[float]] = {side: [] for side in sides}
     rates: dict[str, list[float]] = {side: [] for side in sides}
     for work, _ in sides.values():
