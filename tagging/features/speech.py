@@ -51,11 +51,12 @@ class WhisperReader:
         files: Mapping[str, Sequence[Path]],
         config: WhisperConfig,
         device: str,
-        place: "Callable[[SpeechNetwork], ComputingNetwork] | None" = None,
+        network_of: "Callable[[SpeechNetwork], ComputingNetwork] | None" = None,
     ) -> None:
-        """Load the model. Raises ArtifactMismatchError if the files are no Whisper model, and what `place` raises.
+        """Load the model. Raises ArtifactMismatchError if the files are no Whisper model, and what `network_of` raises.
 
-        files: name -> parts to join; place: puts the network elsewhere; None: it runs on the device, in this process
+        files: name -> parts to join
+        network_of: what runs the network elsewhere; None: the device, in this process
         """
         compute_type = "float16" if device == "cuda" else "int8"
         self.files = files
@@ -78,9 +79,9 @@ class WhisperReader:
                 f"{where} is no Whisper model that CTranslate2 {ctranslate2.__version__} can load: {error}",
                 "name a folder that CTranslate2's converter wrote",
             ) from error
-        if place is not None:
+        if network_of is not None:
             kind = SpeechNetwork.of(files, self.model)
-            network = place(kind)
+            network = network_of(kind)
             self.networks, compute_type = [network], network.compute_type
             self.model.model = NetworkWhisper(kind, network)
         self.fingerprint = _fingerprint(files, config, compute_type)

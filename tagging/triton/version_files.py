@@ -24,7 +24,7 @@ def write_content(content: Content, folder: Path) -> None:
 def difference_of(content: Content, folder: Path) -> float:
     """Return the largest absolute difference of the files' outputs from those of the in-process model.
 
-    Raises ArtifactMismatchError if it is above the model's tolerance, or an output has another shape.
+    Raises ArtifactMismatchError if it is above the tolerance, or an output has another shape.
     """
     if isinstance(content, SpeechFiles):
         return largest_difference(content.spec, content.outputs, content.run(folder), "the files")

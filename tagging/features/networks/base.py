@@ -37,7 +37,7 @@ class OnNetworks(Protocol):
 
     @property
     def networks(self) -> Sequence[Network]:
-        """Those that do."""
+        """The networks that do."""
 
 
 class Encoder(Protocol):

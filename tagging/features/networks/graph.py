@@ -12,13 +12,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from tagging.errors import ArtifactMismatchError
-from tagging.features.networks import contract
 from tagging.features.networks.base import Arrays
 from tagging.features.networks.contract import ModelSpec, Tensor
 
 TOLERANCE = 1e-4  # largest difference from the in-process model
-# Samples of speech are those of int8 on a CPU, and GPUs compute in float16.
-TOLERANCES = {contract.SPEECH: 0.1}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,22 +29,24 @@ class Graph:
     outputs: Arrays
 
 
-def largest_difference(spec: ModelSpec, want: Arrays, got: Arrays, where: str) -> float:
-    """Return the largest absolute difference of outputs. Raises ArtifactMismatchError above the model's tolerance.
+def largest_difference(spec: ModelSpec, want: Arrays, got: Arrays, where: str, tolerance: float = TOLERANCE) -> float:
+    """Return the largest absolute difference of outputs. Raises ArtifactMismatchError above the tolerance.
 
     where: what computed `got`, for the error
     """
     return max(
-        _difference(spec.name, tensor, want[tensor.name], got.get(tensor.name), where) for tensor in spec.outputs
+        _difference(spec.name, tensor, want[tensor.name], got.get(tensor.name), where, tolerance)
+        for tensor in spec.outputs
     )
 
 
-def _difference(model: str, tensor: Tensor, want: NDArray[Any], got: NDArray[Any] | None, where: str) -> float:
+def _difference(
+    model: str, tensor: Tensor, want: NDArray[Any], got: NDArray[Any] | None, where: str, tolerance: float
+) -> float:
     if got is None or got.shape != want.shape:
         shape = None if got is None else got.shape
         raise ArtifactMismatchError(f"{model} by {where}: {tensor.name} has shape {shape}, expected {want.shape}")
     difference = float(np.abs(got - want).max())
-    tolerance = TOLERANCES.get(model, TOLERANCE)
     if not difference <= tolerance:
         raise ArtifactMismatchError(
             f"{model} by {where}: {tensor.name} differs by {difference:.2g} from the in-process model, "

@@ -103,11 +103,11 @@ class MostProbable:
 
 
 def network_sessions(
-    place: Callable[[ScreenNetwork], Network], ocr: Any, files: Mapping[str, Path], threads: int
+    network_of: Callable[[ScreenNetwork], Network], ocr: Any, files: Mapping[str, Path], threads: int
 ) -> tuple[DetectSession, ReadSession]:
-    """Return sessions whose networks run where `place` puts them; with it bound, a Sessions of PpOcrReader."""
+    """Return sessions whose networks are those of `network_of`; with it bound, a Sessions of PpOcrReader."""
     detect, read = screen_networks(ocr, files)
-    return DetectSession(detect, place(detect)), ReadSession(read, place(read))
+    return DetectSession(detect, network_of(detect)), ReadSession(read, network_of(read))
 
 
 def _table(normalised: NDArray[Any]) -> NDArray[np.float32]:

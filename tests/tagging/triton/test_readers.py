@@ -20,12 +20,13 @@ from tagging.config.media import MediaConfig
 from tagging.config.readers import PpOcrConfig
 from tagging.errors import ArtifactMismatchError, DeadlineExceededError
 from tagging.features.factory import load_encoders
+from tagging.features.networks.speech import SpeechNetwork
 from tagging.features.reader_weights import pp_ocr_files
 from tagging.features.screen_text import PpOcrReader
 from tagging.features.speech import WhisperReader
 from tagging.features.triton.client import TritonClient
 from tagging.features.triton.endpoint import Endpoint
-from tagging.features.triton.readers import screen_sessions
+from tagging.features.triton.readers import place_speech, screen_sessions
 from tagging.media.decode import decode
 from tagging.pipeline.load import load_tagger
 from tagging.pipeline.triton_towers import triton_models
@@ -103,7 +104,7 @@ def test_whisper_computes_of_made_up_spectrograms_what_it_does_in_process(here: 
     start, french, task = map(
         here[0].model.hf_tokenizer.token_to_id, ("<|startoftranscript|>", "<|fr|>", "<|transcribe|>")
     )
-    asked = {
+    options = {
         "max_length": 12, "suppress_tokens": [1, 2], "beam_size": 1, "patience": 1, "length_penalty": 1,
         "repetition_penalty": 1, "no_repeat_ngram_size": 0, "suppress_blank": True, "max_initial_timestamp_index": 50,
         "return_scores": True, "return_no_speech_prob": True,
@@ -112,7 +113,7 @@ def test_whisper_computes_of_made_up_spectrograms_what_it_does_in_process(here: 
     encoded, given = (model.encode(StorageView.from_array(features), to_cpu=False) for model in (want, got))
     prompts = [[start, french, task]] * 2
     for plain, found in zip(
-        want.generate(encoded, prompts, **asked), got.generate(given, prompts, **asked), strict=True
+        want.generate(encoded, prompts, **options), got.generate(given, prompts, **options), strict=True
     ):
         assert found.sequences_ids == plain.sequences_ids
         np.testing.assert_allclose(found.scores, plain.scores, atol=1e-4)
@@ -148,13 +149,13 @@ def test_decoding_that_is_not_greedy_is_refused(there: Readers) -> None:
 
 
 def test_real_videos_are_read_as_in_process(here: Readers, there: Readers, shared_data: Path) -> None:
-    said = decode(shared_data / "clips" / "panda_d2aae68c6c.mp4", MediaConfig()).sound
-    shown = decode(shared_data / "clips" / "panda_9bceab68c8.mp4", MediaConfig()).frames
-    assert said is not None
-    assert shown is not None
-    found: list[Reading] = [there[0].read(said), there[1].read(shown)]
+    sound = decode(shared_data / "clips" / "panda_d2aae68c6c.mp4", MediaConfig()).sound
+    frames = decode(shared_data / "clips" / "panda_9bceab68c8.mp4", MediaConfig()).frames
+    assert sound is not None
+    assert frames is not None
+    found: list[Reading] = [there[0].read(sound), there[1].read(frames)]
     assert all(reading.passages for reading in found)
-    assert found == [here[0].read(said), here[1].read(shown)]
+    assert found == [here[0].read(sound), here[1].read(frames)]
 
 
 def test_the_models_of_readers_are_checked_and_probed(
@@ -180,6 +181,8 @@ def test_a_server_with_other_weights_is_refused(client: TritonClient, tmp_path: 
     config = PpOcrConfig(weights=str(tmp_path))
     with pytest.raises(ArtifactMismatchError, match="no version of screen_read has the fingerprint"):
         PpOcrReader(pp_ocr_files(config), config, screen_sessions(client))
+    with pytest.raises(ArtifactMismatchError, match="no version of speech has the fingerprint"):
+        place_speech(client, SpeechNetwork({"model.bin": [tmp_path / "rec.onnx"]}, 80, ("<|en|>",)))
 
 
 def cancelled_after_an_answer(server: TritonServer, model: str, read: Callable[[], Reading]) -> int:

@@ -1,4 +1,4 @@
-"""Whisper's network outside the process, by a network that answers as it is told."""
+"""Whisper's network outside the process, by a network with fixed answers."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -56,12 +56,12 @@ def test_tokens_end_where_the_padding_begins() -> None:
     found = whisper.generate(FEATURES, [[1, 2], [1, 3]], max_length=448, suppress_tokens=[4, 5, 6], **GREEDY)
     assert [each.sequences_ids for each in found] == [[[5, 6]], [[7, 8, 9]]]
     assert [(each.scores, each.no_speech_prob) for each in found] == [([-0.5], 0.25), ([-1.0], 0.5)]
-    [asked] = network.asked
-    assert asked["prompt"].tolist() == [[1, 2], [1, 3]]
-    assert asked["suppressed"].tolist() == [[4, 5, 6]] * 2
-    assert asked["length"].tolist() == [[448]] * 2
+    [inputs] = network.asked
+    assert inputs["prompt"].tolist() == [[1, 2], [1, 3]]
+    assert inputs["suppressed"].tolist() == [[4, 5, 6]] * 2
+    assert inputs["length"].tolist() == [[448]] * 2
     for tensor in network.spec.inputs:
-        assert asked[tensor.name].dtype == {"FP32": np.float32, "INT32": np.int32}[tensor.dtype]
+        assert inputs[tensor.name].dtype == {"FP32": np.float32, "INT32": np.int32}[tensor.dtype]
 
 
 @pytest.mark.parametrize("options", [{"beam_size": 5}, {"sampling_temperature": 0.2}])

@@ -1,4 +1,4 @@
-"""Probes of models on Triton, by a client that answers as it is told."""
+"""Probes of models on Triton, by a client with fixed answers."""
 
 import numpy as np
 import pytest
