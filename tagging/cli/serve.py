@@ -119,8 +119,8 @@ async def serve_until_signal(
 ) -> None:
     """Print a line about a service once it serves, and serve until a signal; then close it and end the process.
 
-    A signal during the start cancels it: the service ends once the running load is done. The process ends within
-    `drain_s` and CLOSE_S of the signal, whatever still runs in its threads.
+    A signal during the start cancels it. The process ends within `drain_s` and CLOSE_S of the signal, whatever still
+    runs in its threads, such as the load of a bundle.
     end: ends the process; called in a thread, while the server refuses calls
     """
     import asyncio

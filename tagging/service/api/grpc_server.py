@@ -10,7 +10,7 @@ from grpc_health.v1 import health_pb2_grpc
 from tagging.service.config import ListenConfig
 from tagging.service.interceptors.auth import HEALTH
 from tagging.service.net.generic_handlers import generic_only
-from tagging.service.net.port import open_port, server_options
+from tagging.service.net.port import open_port, remove_socket, server_options
 from tagging.service.net.reflection import add_reflection
 from tagging.service.net.tls import ServerCertificate
 from tagging.service.observe.health import Health
@@ -51,6 +51,7 @@ async def listening(
         yield Listening(server, port)
     except ProcessEnds as ending:
         ending.servers.append(server)
+        remove_socket(config)
         raise
     except BaseException:
         await server.stop(None)

@@ -2,6 +2,8 @@
 
 import ipaddress
 import logging
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -74,6 +76,13 @@ def open_port(server: grpc.aio.Server, config: ListenConfig, certificate: Server
         return server.add_secure_port(config.address, certificate.credentials())
     except RuntimeError as error:
         raise InvalidConfigError(f"cannot listen on {config.address}", "another process may use the port") from error
+
+
+def remove_socket(config: ListenConfig) -> None:
+    """Remove the socket's file of a server that will not be stopped, as gRPC does of one that is. Connections stay."""
+    if config.address.startswith(SOCKET):
+        with suppress(OSError):
+            Path(config.address.removeprefix(SOCKET)).unlink()
 
 
 def is_local(address: str) -> bool:

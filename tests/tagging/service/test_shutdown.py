@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -59,5 +60,21 @@ async def test_a_server_answers_until_its_process_ends(process_ends: bool) -> No
             assert (await call).status == NOT_SERVING
         else:
             assert await call.code() == grpc.StatusCode.UNAVAILABLE
+    for left in ending.servers:
+        await left.stop(None)
+
+
+@pytest.mark.anyio
+async def test_no_socket_is_left_by_a_server_whose_process_ends(tmp_path: Path) -> None:
+    ending, health, address = ProcessEnds(), Health("s.S"), f"unix:{tmp_path}/s"
+    async with grpc.aio.insecure_channel(address) as channel:
+        stub: Any = health_pb2_grpc.HealthStub(channel)
+        request = health_pb2.HealthCheckRequest()
+        with pytest.raises(ProcessEnds):
+            async with listening(ListenConfig(address=address), None, (), health, "s.S", lambda _: None):
+                await stub.Check(request, timeout=60, wait_for_ready=True)
+                raise ending
+        assert list(tmp_path.iterdir()) == []
+        assert (await stub.Check(request, timeout=60)).status == NOT_SERVING  # on the connection that is open
     for left in ending.servers:
         await left.stop(None)
