@@ -137,6 +137,13 @@ def test_compose_mounts_the_certificates_where_service_and_triton_read_them() ->
     assert triton["command"] == before + tls_options(certificates)
 
 
+def test_compose_and_kubernetes_start_triton_with_the_same_options() -> None:
+    (composed,) = documents("compose/compose.triton.yaml")
+    (deployment,) = (file for file in documents("kubernetes/triton/triton.yaml") if file["kind"] == "Deployment")
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert [*container["command"], *container["args"]] == composed["services"]["triton"]["command"]
+
+
 def test_libraries_of_the_pod_start_as_many_threads_as_it_requests_cores(pod: dict[str, Any]) -> None:
     (container,) = pod["containers"]
     [threads] = [variable for variable in container["env"] if variable["name"] == "OMP_NUM_THREADS"]

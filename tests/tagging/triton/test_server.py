@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from numpy.typing import NDArray
 
 from tagging.bundle.manifest import BUNDLE
@@ -23,7 +24,7 @@ from tagging.triton.check import check_server
 from tagging.triton.repository import read_samples, write_samples
 from tagging.types import MODALITIES, VideoRef
 from tests.support.cli import run
-from tests.support.paths import SHARED
+from tests.support.paths import REPOSITORY, SHARED
 from tests.support.polling import wait_until
 from tests.support.triton import MISSING, TritonServer, counters, environment
 
@@ -133,6 +134,24 @@ def test_a_check_refuses_a_server_that_computes_something_else(server: TritonSer
 def test_a_check_of_a_server_that_is_away_says_so(server: TritonServer) -> None:
     with pytest.raises(BackendUnavailableError, match=r"Triton at 127\.0\.0\.1:1"):
         check_server(server.repository, Endpoint.of("grpc://127.0.0.1:1"))
+
+
+def test_a_model_that_cannot_be_loaded_does_not_stop_the_others(
+    repositories: tuple[Path, Path], tmp_path: Path
+) -> None:
+    repository = tmp_path / "models"
+    shutil.copytree(repositories[0], repository)
+    (repository / "audio" / "1" / "model.py").write_text("import missing_package\n")
+    compose = yaml.safe_load((REPOSITORY / "deploy" / "compose" / "compose.triton.yaml").read_text(encoding="utf-8"))
+    options = [option for option in compose["services"]["triton"]["command"] if option.startswith("--exit-on-error")]
+    server = TritonServer(repository, ["*"], options)
+    try:
+        with TritonClient(server.url) as client:
+            assert client.model_config("text")["name"] == "text"
+            with pytest.raises(ArtifactMismatchError, match="'audio' has no available versions"):
+                client.model_config("audio")
+    finally:
+        server.remove()
 
 
 def test_a_second_bundle_is_served_beside_the_first(
