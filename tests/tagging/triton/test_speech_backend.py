@@ -9,7 +9,8 @@ import pytest
 
 pytest.importorskip("ctranslate2", reason="pip install 'videotag[speech]' to test the speech reader")
 
-from tagging.features.networks import speech
+from tagging.features.networks.contract import speech_model
+from tagging.features.networks.speech import GREEDY
 
 pytestmark = pytest.mark.speech
 
@@ -25,8 +26,8 @@ def backend(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_the_server_decodes_as_callers_require(backend: Any) -> None:
-    assert backend.GREEDY == speech.GREEDY
+    assert backend.GREEDY == GREEDY
 
 
 def test_the_inputs_are_those_of_the_contract(backend: Any) -> None:
-    assert tuple(tensor.name for tensor in speech.speech_model(80, 99).inputs) == backend.INPUTS
+    assert tuple(tensor.name for tensor in speech_model(80, 99).inputs) == backend.INPUTS
