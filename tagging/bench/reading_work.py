@@ -44,7 +44,7 @@ def _drawn(rng: np.random.Generator) -> Frames:
 
 
 def _speech(reader: "WhisperReader", rng: np.random.Generator) -> Work:
-    """Return what faster-whisper asks its model of half a minute: the language, then the text."""
+    """Return what is asked of the network for half a minute: the language, then the text."""
     import ctranslate2
 
     from tagging.features.networks.speech import GREEDY
@@ -55,9 +55,9 @@ def _speech(reader: "WhisperReader", rng: np.random.Generator) -> Work:
     prompt = [reader.model.hf_tokenizer.token_to_id(token) for token in tokens[: 3 if model.is_multilingual else 1]]
 
     def work() -> None:
-        if model.is_multilingual:
-            model.detect_language(model.encode(features, to_cpu=False))
         encoded = model.encode(features, to_cpu=False)
+        if model.is_multilingual:
+            model.detect_language(encoded)
         model.generate(encoded, [prompt], max_length=TOKENS, suppress_tokens=[1], **GREEDY)
 
     return work

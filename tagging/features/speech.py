@@ -4,6 +4,7 @@ Whisper writes sentences for any sound, so it runs on detected speech alone, and
 sure of its words and of the language.
 """
 
+import copy
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -12,9 +13,11 @@ from typing import Any, Protocol
 import ctranslate2
 import faster_whisper
 import numpy as np
+from ctranslate2 import StorageView
 from faster_whisper import WhisperModel
 from faster_whisper.transcribe import Segment, TranscriptionInfo
 from faster_whisper.vad import SpeechTimestampsMap, VadOptions, get_speech_timestamps
+from numpy.typing import NDArray
 
 from tagging import concurrency
 from tagging.config.readers import WhisperConfig
@@ -43,6 +46,26 @@ class ComputingNetwork(Network, Protocol):
         """CTranslate2's name."""
 
 
+class OneSoundWhisper(WhisperModel):  # type: ignore[misc]  # faster-whisper states no types
+    """Whisper for one sound, whose first half minute it encodes once; copies for other sounds share the network.
+
+    faster-whisper encodes that half minute for the language, and again for the text.
+    """
+
+    _last: tuple[NDArray[np.float32], StorageView] | None = None  # a spectrogram and its encoding
+
+    def detect_language(self, *, features: NDArray[np.float32], **options: Any) -> Any:
+        """Return the language of the spectrogram (mels, T), its probability, and those of all languages."""
+        # The text is read without the last frame; with it, the first half minute would be another spectrogram.
+        return super().detect_language(features=features[:, :-1], **options)
+
+    def encode(self, features: NDArray[np.float32]) -> StorageView:
+        """Return the encoding of the spectrogram (mels, 3000)."""
+        if self._last is None or not np.array_equal(features, self._last[0]):
+            self._last = features, super().encode(features)
+        return self._last[1]
+
+
 class WhisperReader:
     """Transcribes the first `max_speech_s` seconds of speech, in the language that most of it seems to be in."""
 
@@ -65,7 +88,7 @@ class WhisperReader:
         # From memory, as the halves of a packaged model.bin make no file on the disk.
         content: dict[str, Any] = {name: b"".join(part.read_bytes() for part in many) for name, many in files.items()}
         try:
-            self.model = WhisperModel(
+            self.model = OneSoundWhisper(
                 "whisper",
                 device=device,
                 compute_type=compute_type,
@@ -94,7 +117,8 @@ class WhisperReader:
             return Reading(())
         kept = first_of(voiced, int(self._max_speech_s * SAMPLE_RATE_HZ))
         cut = (f"only the first {self._max_speech_s:g} s of {found_s:.0f} s of speech were read",)
-        segments, info = self.model.transcribe(
+        model = copy.copy(self.model)  # other threads read other sounds
+        segments, info = model.transcribe(
             np.concatenate([sound.samples[chunk["start"] : chunk["end"]] for chunk in kept]),
             beam_size=1,
             best_of=1,
@@ -108,6 +132,7 @@ class WhisperReader:
 
 def _fingerprint(files: Mapping[str, Sequence[Path]], config: WhisperConfig, compute_type: str) -> str:
     settings = {
+        "version": 2,  # raised when the same settings read something else
         "compute": compute_type,
         "library": faster_whisper.__version__,  # which has the voice activity detector
         "max_speech_s": config.max_speech_s,

@@ -1,6 +1,9 @@
 """Whisper on real speech, and on what is none."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
+from typing import Any
 
 import numpy as np
 import pytest
@@ -51,6 +54,53 @@ def test_words_are_read_with_language_confidence_and_times(reader: WhisperReader
     assert reading.passages[0].start_s >= 5.0  # speech is padded by 0.4 s
     assert reading.passages[-1].end_s <= 6.0 + speech.duration_s
     assert reading.warnings == ()
+
+
+class CountingNetwork:
+    """A network that counts what it encodes, and detects no language until `at_once` sounds were encoded for it."""
+
+    def __init__(self, network: Any, at_once: int) -> None:
+        self.spectrograms: list[int] = []  # hashes
+        self._network, self._encoded = network, Barrier(at_once, timeout=60.0)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._network, name)
+
+    def encode(self, features: Any, to_cpu: bool) -> Any:
+        self.spectrograms.append(hash(np.array(features).tobytes()))
+        return self._network.encode(features, to_cpu=to_cpu)
+
+    def detect_language(self, encoded: Any) -> Any:
+        self._encoded.wait()
+        return self._network.detect_language(encoded)
+
+
+def counting(seconds: float, at_once: int) -> tuple[WhisperReader, CountingNetwork]:
+    reader = reading_at_most(seconds)
+    network = reader.model.model = CountingNetwork(reader.model.model, at_once)
+    return reader, network
+
+
+def test_language_and_text_of_a_short_sound_are_read_from_one_encoding(speech: Sound) -> None:
+    reader, network = counting(20.0, at_once=1)
+    passages = reader.read(speech).passages
+    assert len(network.spectrograms) == 1
+    assert "electrical tape" in " ".join(passage.text for passage in passages).lower()
+
+
+def test_no_half_minute_of_a_long_sound_is_encoded_twice(speech: Sound) -> None:
+    reader, network = counting(35.0, at_once=1)
+    assert reader.read(Sound(np.resize(speech.samples, 60 * SAMPLE_RATE_HZ))).passages
+    assert 2 <= len(network.spectrograms) == len(set(network.spectrograms))
+
+
+def test_sounds_that_are_read_at_once_are_encoded_once_each(reader: WhisperReader, speech: Sound) -> None:
+    counted, network = counting(20.0, at_once=2)
+    sounds = [speech, Sound(speech.samples[: 2 * SAMPLE_RATE_HZ])]
+    with ThreadPoolExecutor(2) as threads:
+        readings = list(threads.map(counted.read, sounds))
+    assert len(network.spectrograms) == 2
+    assert readings == [reader.read(sound) for sound in sounds]
 
 
 def test_silence_noise_and_music_are_no_speech(reader: WhisperReader) -> None:
