@@ -2,7 +2,8 @@
 
 Gradient-boosted trees (LightGBM: MIT, maintained, deterministic, and its model is a text file) over
 
-    the score of every channel, missing where it did not propose the tag, and its best score for this video
+    the score of every channel, missing where it did not propose the tag, also as a share of the channel's best score
+    for this video, and that best score
     the number of uploaders and videos that use the tag
     the occurrence of the tag's name in the text (recall/name_words.py)
 
@@ -120,7 +121,7 @@ def fit_fusion(
     # With two threads LightGBM takes ten times as long when another program holds one of the cores.
     options = {"objective": "binary", "seed": seed, "num_threads": 1}
     if total < config.enough:  # large trees would learn these videos by heart
-        config = config.model_copy(update={"leaves": config.few_leaves, "rate": config.few_rate})
+        config = config.model_copy(update={"leaves": config.few_leaves})
     names = _feature_names(examples[0].candidates.channels)
     return Fusion(fit_trees(features, labels, names, config, options, weights=weights), words, uses)
 
@@ -175,7 +176,7 @@ def top_candidates(candidates: Candidates, budget: int) -> Candidates:
 def features_of(
     candidates: Candidates, text: str, words: NameWords, uses: FloatRows, positions: Indices | None = None
 ) -> FloatRows:
-    """Return the features (n, 2C + 2 + NAME_FEATURES) of the trees, NaN where a channel proposed nothing.
+    """Return the features (n, 3C + 2 + NAME_FEATURES) of the trees, NaN where a channel proposed nothing.
 
     positions: (n,) of the candidates to describe; None: all of them
     """
@@ -192,18 +193,19 @@ def features_of(
     if not known.all():
         added = NameWords([candidates.new[row] for row in rows[~known].tolist()])
         names[~known] = added.features(text, np.arange(np.count_nonzero(~known)))
-    best = np.broadcast_to(best, (len(rows), len(best)))
-    return np.concatenate([scores[chosen], best, np.log1p(used), names], axis=1).astype(np.float32)
+    own, best = scores[chosen], np.broadcast_to(best, (len(rows), len(best)))
+    return np.concatenate([own, own - best, best, np.log1p(used), names], axis=1).astype(np.float32)
 
 
 def _feature_names(channels: Sequence[str]) -> list[str]:
-    names = [*channels, *(f"best of {channel}" for channel in channels), "uploaders", "videos", *NAME_FEATURES]
+    shares, best = ([f"{value} of {channel}" for channel in channels] for value in ("share", "best"))
+    names = [*channels, *shares, *best, "uploaders", "videos", *NAME_FEATURES]
     return [name.replace(" ", "_") for name in names]
 
 
 def _input_groups(channels: Sequence[str]) -> list[str]:
     """Return the input that each column of the features belongs to: a channel, "use" or "name in text"."""
-    return [*channels, *channels, "use", "use", *["name in text"] * len(NAME_FEATURES)]
+    return [*channels, *channels, *channels, "use", "use", *["name in text"] * len(NAME_FEATURES)]
 
 
 def uses_of(tag_rows: Indices, uploaders: Indices, tags: int) -> FloatRows:

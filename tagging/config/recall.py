@@ -127,11 +127,10 @@ class RecallFusionConfig(Branch):
     wrong: PositiveInt = 2_000_000  # wrong candidates that the trees are fitted on; of more, a sample
     trees: PositiveInt = 200
     leaves: Leaves = 15
-    rate: PositiveFloat = 0.1
+    few_leaves: Leaves = 8  # with fewer correct candidates than `enough`
+    enough: PositiveInt = 10_000
+    rate: PositiveFloat = 0.05
     least_in_leaf: PositiveInt = 100
-    enough: PositiveInt = 10_000  # correct candidates; with fewer the trees have these leaves and this rate instead:
-    few_leaves: Leaves = 4
-    few_rate: PositiveFloat = 0.05
 
 
 class RecallConfig(Branch):

@@ -17,7 +17,7 @@ from tagging.types import Candidates
 NAMES = ["alpha", "beta", "gamma", "delta"]
 WORDS = NameWords(NAMES)
 USES = np.array([[5, 9], [4, 8], [1, 1], [1, 1]], np.float32)
-CONFIG = RecallFusionConfig(trees=20, least_in_leaf=5, few_rate=0.2)
+CONFIG = RecallFusionConfig(trees=20, least_in_leaf=5, rate=0.2)
 
 
 def candidates(scores: list[list[float]], channels: tuple[str, ...] = ("good", "noise")) -> Candidates:
@@ -73,7 +73,9 @@ def test_a_sample_of_the_wrong_candidates_leaves_the_probabilities_as_they_would
 def test_few_correct_candidates_get_small_trees(enough: int, leaves: int, tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
     config = CONFIG.model_copy(update={"enough": enough, "few_leaves": 2, "leaves": 4})
-    fit_fusion([example(generator) for _ in range(200)], WORDS, USES, config, seed=1).save(tmp_path / "blend.txt")
+    scores = generator.random((200, 4, 2)).tolist()  # they say nothing, so trees grow as large as they may
+    examples = [FusionExample(candidates(of_video), "no name", generator.choice(4, 1), USES) for of_video in scores]
+    fit_fusion(examples, WORDS, USES, config, seed=1).save(tmp_path / "blend.txt")
     sizes = re.findall(r"^num_leaves=(\d+)$", (tmp_path / "blend.txt").read_text(), re.MULTILINE)
     assert max(map(int, sizes)) == leaves
 

@@ -18,7 +18,7 @@ TINY_TOML = (
     '[encoders.text]\nbackend = "hashed-ngrams"\n[encoders.vision]\nbackend = "frame-statistics"\n'
     '[encoders.audio]\nbackend = "sound-statistics"\n' + UNREAD_TOML
 )
-FUSION = RecallFusionConfig(trees=20, least_in_leaf=5, few_rate=0.2)
+FUSION = RecallFusionConfig(trees=20, least_in_leaf=5, rate=0.2)
 
 
 def tiny_config() -> Config:
