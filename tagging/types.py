@@ -201,7 +201,7 @@ class Neighbours:
     """Labelled videos near a query, nearest first."""
 
     video_rows: NDArray[np.int64]  # (n,) rows of the bundle's labelled videos
-    similarities: NDArray[np.float32]  # (n,) cosine
+    similarities: NDArray[np.float32]  # (n,) cosine in the space of the search
 
 
 @dataclass(frozen=True, slots=True, eq=False)

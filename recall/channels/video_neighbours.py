@@ -33,6 +33,6 @@ class VideoNeighbours(UneditedChannel):
         found = self._search.nearest(rows, limit + max(map(len, left_out)))
         for index, near, excluded in zip(present, found, left_out, strict=True):
             neighbours = nearest_without(near, excluded, limit)
-            tag_rows, scores = vote(neighbours, self._table, self._config.tags_per_channel, self._search.background)
+            tag_rows, scores = vote(neighbours, self._table, self._config.tags_per_channel)
             proposed[index] = ChannelTags(tag_rows, scores, neighbours)
         return proposed

@@ -7,28 +7,29 @@ import numpy as np
 
 from recall.index.base import VectorIndex, check_rows
 from recall.index.growing import GrowingIndex
+from recall.neighbours.space import NeighbourSpace
 from tagging.types import FloatRows, Indices, Neighbours
 
 
 class VideoSearch:
     """Search by one embedding of each video."""
 
-    def __init__(self, view: str, index: VectorIndex, video_rows: Indices, background: float = 0.0) -> None:
+    def __init__(self, view: str, index: VectorIndex, video_rows: Indices, space: NeighbourSpace) -> None:
         """
+        index:      rows of the space
         video_rows: (len(index),) the labelled video of each row of the index
-        background: mean cosine of two labelled videos (recall/neighbours/vote.py)
         """
         if len(video_rows) != len(index):
             raise ValueError(f"{len(index)} index rows, video rows {video_rows.shape}")
         self.view = view
-        self.background = background
+        self.space = space
         self._index = GrowingIndex(index)
         self._video_rows = video_rows
         self._added = list[int]()
 
     def nearest(self, queries: FloatRows, k: int) -> list[Neighbours]:
-        """Return the k nearest labelled videos of each unit row (Q, D), fewer if there are fewer."""
-        found = self._index.search(queries, k)
+        """Return the k nearest labelled videos of each unit row (Q, D) of the encoder, fewer if there are fewer."""
+        found = self._index.search(self.space.rows(queries), k)
         return [
             Neighbours(self._videos(ids[ids >= 0]), scores[ids >= 0])  # the index pads with -1
             for ids, scores in zip(found.ids, found.scores, strict=True)
@@ -43,9 +44,9 @@ class VideoSearch:
         check_rows(row[None], self._index.dim)
 
     def add(self, video_row: int, row: FloatRows) -> None:
-        """Add the checked row (D,) of a new video."""
+        """Add the checked row (D,) of the encoder for a new video."""
         self._added.append(video_row)  # before the index can find it
-        self._index.add(row[None])
+        self._index.add(self.space.rows(row[None]))
 
     def remove(self, video_row: int) -> None:
         """Remove the rows of a video, if it has any."""
@@ -55,7 +56,7 @@ class VideoSearch:
         self._index.remove(index_rows)
 
     def live(self) -> tuple[FloatRows, Indices]:
-        """Return the live rows (n, D), and the labelled video of each."""
+        """Return the live rows (n, D) of the space, and the labelled video of each."""
         ids, rows = self._index.live()
         return rows, self._videos(ids)
 

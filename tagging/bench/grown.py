@@ -19,7 +19,7 @@ from recall.query import RecallQuery
 from tagging.bench.embeddings import Rows, between
 from tagging.bench.figure import Row
 from tagging.bench.indexes import share_found
-from tagging.bundle.indexes import RowIndex
+from tagging.bundle.indexes import ViewIndex
 from tagging.bundle.labelled_videos import LabelledVideos
 from tagging.config.recall import IndexConfig, RecallConfig
 from tagging.pipeline.recall_parts import RecallParts
@@ -56,10 +56,11 @@ def grown(
     with progress.track("build indexes", len(parts.views) + 1) as advance:
         for name, view in parts.views.items():
             rows, video_rows = _grown_rows(view, parents, rng)
-            queries = [
+            searched = [
                 video.rows[NEIGHBOUR_VIEWS[name]] for video in recall_queries if NEIGHBOUR_VIEWS[name] in video.rows
             ]
-            views[name] = RowIndex(built(name, rows, queries), video_rows)
+            queries = list(view.space.rows(np.stack(searched))) if searched else []
+            views[name] = replace(view, index=built(name, rows, queries), videos=video_rows)
             advance(1)
         model = parts.recall_model
         if model is not None:
@@ -76,14 +77,14 @@ def parents_of(real: int, videos: int, rng: np.random.Generator) -> Numbers:
     return np.concatenate([np.arange(real), rng.integers(0, real, max(0, videos - real))])
 
 
-def _grown_rows(view: RowIndex, parents: Numbers, rng: np.random.Generator) -> tuple[Rows, Numbers]:
+def _grown_rows(view: ViewIndex, parents: Numbers, rng: np.random.Generator) -> tuple[Rows, Numbers]:
     """Return the rows of a view, real videos first, then grown ones whose parent has the view; and their video rows."""
     real = view.index.rows()
     row_of = np.full(parents.max(initial=-1) + 1, -1)
-    row_of[view.rows] = np.arange(len(real))
+    row_of[view.videos] = np.arange(len(real))
     grown_videos = np.flatnonzero(row_of[parents] >= 0)
-    grown_videos = grown_videos[grown_videos > view.rows.max(initial=-1)]
-    return np.concatenate([real, between(real, row_of[parents[grown_videos]], rng)]), np.r_[view.rows, grown_videos]
+    grown_videos = grown_videos[grown_videos > view.videos.max(initial=-1)]
+    return np.concatenate([real, between(real, row_of[parents[grown_videos]], rng)]), np.r_[view.videos, grown_videos]
 
 
 def _grown_videos(labelled: LabelledVideos, parents: Numbers) -> LabelledVideos:

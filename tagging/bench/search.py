@@ -11,7 +11,7 @@ from tagging.bench.figure import Curve, Figure, Row
 from tagging.bench.indexes import AgainstExact, against_exact
 from tagging.bench.plan import Plan
 from tagging.bench.timing import Spent, median_s, ratios
-from tagging.bundle.indexes import RowIndex
+from tagging.bundle.indexes import ViewIndex
 from tagging.bundle.manifest import BUNDLE, BundleManifest
 from tagging.bundle.name_vectors import load_name_vectors
 from tagging.bundle.sealed import artifact_errors
@@ -54,7 +54,7 @@ def embeddings_of(bundle: Path, manifest: BundleManifest) -> Rows:
     rows = np.zeros((0, 1), np.float32)
     with artifact_errors(bundle):
         if (entry := manifest.channels.get("text")) is not None:
-            rows = RowIndex.load(bundle / "channels" / "text", manifest.config.recall.index, entry).index.rows()
+            rows = ViewIndex.load(bundle / "channels" / "text", manifest.config.recall.index, entry).index.rows()
         if manifest.names is not None and manifest.names.count > len(rows):
             rows = load_name_vectors(bundle, manifest.names)
     if len(rows) < 4 * NEIGHBOURS:

@@ -5,7 +5,8 @@ A bundle is a folder with everything that tagging needs, immutable and versioned
     manifest.json      contents, provenance, sha256 of every other file
     catalog.parquet    the tags
     videos.parquet     the labelled videos that take part in neighbour voting: id, title, tag rows
-    channels/<name>/   one vector index per channel, and the labelled video, or tag, of each index row
+    channels/<name>/   one vector index per channel, and the labelled video, or tag, of each index row; for videos the
+                       centre of the space that they are searched in (recall/neighbours/space.py)
     names.npy          unit rows of the names of the catalog's first tags and of added tags, by the text encoder
     learnt/            n-grams, towers, classifier and fusion, and the names and labelled texts encoded by them
     extract/           the extractor of new tags from titles: counts over hashed phrases, templates, networks
@@ -44,7 +45,6 @@ class ChannelEntry(Entry):
     metric: Literal["inner product"]  # of unit rows
     dim: int
     count: int
-    background: float = 0.0  # mean cosine of two labelled videos (recall/neighbours/vote.py)
     backend: str = ""  # kind of the index; "" in bundles of earlier versions
 
 
@@ -148,4 +148,4 @@ class BundleManifest(SealedManifest):
         return self.files[file].sha256[:16]
 
 
-BUNDLE = Kind("a bundle", BundleManifest, 8, "channels", "videotag train")
+BUNDLE = Kind("a bundle", BundleManifest, 9, "channels", "videotag train")

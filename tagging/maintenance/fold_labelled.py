@@ -13,7 +13,7 @@ from scipy import sparse
 
 from recall.index.factory import build_index
 from tagging.bundle.files import copy_missing_files
-from tagging.bundle.indexes import RowIndex
+from tagging.bundle.indexes import ViewIndex
 from tagging.bundle.labelled_videos import LabelledVideos
 from tagging.bundle.manifest import BUNDLE, BundleManifest, ChannelEntry, FoldingEntry, SourceEntry
 from tagging.files.atomic import atomic_folder, require_new
@@ -104,9 +104,9 @@ def _rebuild_indexes(
             vectors, video_rows = search.live()
             if len(vectors) or channel in manifest.channels:
                 index = build_index(vectors, manifest.config.recall.index, manifest.config.training.seed)
-                # The background stays, as the fusion was fitted with it.
-                row_index = RowIndex(index, new_rows[video_rows], search.background)
-                row_index.save(folder / "channels" / channel)
-                entries[channel] = row_index.entry()
+                # The space stays, as the fusion was fitted with it.
+                view = ViewIndex(index, new_rows[video_rows], search.space)
+                view.save(folder / "channels" / channel)
+                entries[channel] = view.entry()
             advance(1)
     return entries

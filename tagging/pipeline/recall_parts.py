@@ -25,11 +25,12 @@ from recall.index.flat import FlatIndex
 from recall.model import RecallModel
 from recall.name_words import NameWords
 from recall.neighbours.search import VideoSearch
+from recall.neighbours.space import NeighbourSpace
 from recall.neighbours.store import NeighbourStore
 from recall.neighbours.table import LabelledTable
 from recall.neighbours.text_search import TextSearch
 from recall.tower import TowerForward
-from tagging.bundle.indexes import RowIndex
+from tagging.bundle.indexes import TagIndex, ViewIndex
 from tagging.bundle.labelled_videos import LabelledVideos
 from tagging.bundle.manifest import BundleManifest, NamesEntry
 from tagging.bundle.name_vectors import load_class_tags, load_name_vectors
@@ -44,7 +45,7 @@ class RecallModelParts:
     """The recall model, and the catalog and labelled videos encoded by it."""
 
     model: RecallModel
-    tags: RowIndex | None  # for the similarity branch; None without it
+    tags: TagIndex | None  # for the similarity branch; None without it
     texts: sparse.csr_matrix  # (V, F) n-grams of the labelled videos
     tower: TowerForward | None = None  # runs the video tower elsewhere; None: in this process
 
@@ -56,7 +57,7 @@ class RecallParts:
     catalog: TagCatalog
     words: NameWords  # of the catalog's names
     labelled: LabelledVideos
-    views: Mapping[str, RowIndex]  # of the labelled videos, by channel
+    views: Mapping[str, ViewIndex]  # of the labelled videos, by channel
     named: Sequence[Channel]  # the channels of tag names
     recall_model: RecallModelParts | None
     extractor: TagExtractor | None  # None where no labelled title contains one of its tags
@@ -68,7 +69,7 @@ class RecallParts:
             labelled.ids, labelled.titles, labelled.uploader_ids, labelled.uploader_numbers(), labelled.tags
         )
         searches = {
-            name: VideoSearch(NEIGHBOUR_VIEWS[name], view.index, view.rows, view.background)
+            name: VideoSearch(NEIGHBOUR_VIEWS[name], view.index, view.videos, view.space)
             for name, view in self.views.items()
         }
         texts = None if self.recall_model is None else TextSearch(self.recall_model.texts)
@@ -89,7 +90,7 @@ class RecallParts:
             if config.learnt.linear:
                 channels.append(Classifier(model, limit))
             if self.recall_model.tags is not None:
-                channels.append(TagSimilarity(model, self.recall_model.tags.index, self.recall_model.tags.rows, limit))
+                channels.append(TagSimilarity(model, self.recall_model.tags.index, self.recall_model.tags.tags, limit))
             channels.append(UploaderTags(table, limit))
         if self.extractor is not None:
             rows = self.catalog.rows_by_spelling
@@ -114,9 +115,13 @@ class RecallParts:
             if len(labelled.tags.values) and labelled.tags.values.max() >= len(catalog):
                 raise ValueError("videos.parquet names tags that catalog.parquet does not have")
             indexes = {
-                name: RowIndex.load(folder / "channels" / name, config.index, entry)
+                name: ViewIndex.load(folder / "channels" / name, config.index, entry)
                 for name, entry in manifest.channels.items()
+                if name != TagSimilarity.name
             }
+            tags = None
+            if (entry := manifest.channels.get(TagSimilarity.name)) is not None:
+                tags = TagIndex.load(folder / "channels" / TagSimilarity.name, config.index, entry)
             model = None
             if manifest.learnt is not None:
                 with (folder / "learnt" / "texts.npz").open("rb") as file:  # SciPy leaves a truncated file open
@@ -124,7 +129,7 @@ class RecallParts:
                 learnt = RecallModel.load(folder / "learnt")
                 if texts.shape[1] != learnt.features.width:
                     raise ValueError(f"texts {texts.shape}, {learnt.features.width} n-grams")
-                model = RecallModelParts(learnt, indexes.pop(TagSimilarity.name, None), texts)
+                model = RecallModelParts(learnt, tags, texts)
             extractor = None if manifest.extractor is None else TagExtractor.load(folder / "extract")
             named = named_channels(folder, manifest.names, config, catalog)
             if model is None:  # otherwise the fusion was fitted on the existing channels and no other
@@ -163,11 +168,11 @@ def named_channels(folder: Path, entry: NamesEntry | None, recall: RecallConfig,
     return channels
 
 
-def _empty_indexes(manifest: BundleManifest) -> dict[str, RowIndex]:
+def _empty_indexes(manifest: BundleManifest) -> dict[str, ViewIndex]:
     """Return an empty index for each encoder, to which labelled videos may be added."""
     no_rows = np.zeros(0, np.int64)
+    dims = {name: manifest.encoders[view].dim for name, view in NEIGHBOUR_VIEWS.items() if view in manifest.encoders}
     return {
-        name: RowIndex(FlatIndex(np.zeros((0, manifest.encoders[view].dim), np.float32)), no_rows)
-        for name, view in NEIGHBOUR_VIEWS.items()
-        if view in manifest.encoders
+        name: ViewIndex(FlatIndex(np.zeros((0, dim), np.float32)), no_rows, NeighbourSpace.unmoved(dim))
+        for name, dim in dims.items()
     }

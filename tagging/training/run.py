@@ -13,7 +13,7 @@ import numpy as np
 from rank.recall_probability import RecallProbabilityRanker
 from recall.channels.tag_similarity import TagSimilarity
 from recall.query import RecallQuery
-from tagging.bundle.indexes import build_video_indexes
+from tagging.bundle.indexes import TagIndex, ViewIndex, build_video_indexes
 from tagging.bundle.manifest import (
     BUNDLE,
     BundleManifest,
@@ -220,7 +220,8 @@ def _write_indexes(
         queries = (
             [RecallQuery.of(video) for video in training_set.embeddings] if recall is None else recall.model.queries
         )
-        indexes = build_video_indexes(queries, run.config.recall, run.config.training.seed)
+        views = build_video_indexes(queries, run.config.recall, run.config.training.seed)
+        indexes: dict[str, ViewIndex | TagIndex] = {**views}
         if recall is not None and recall.model.parts.tags is not None:
             indexes[TagSimilarity.name] = recall.model.parts.tags
         for channel, index in indexes.items():

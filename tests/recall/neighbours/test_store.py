@@ -12,6 +12,7 @@ from recall.channels.uploader import UploaderTags
 from recall.channels.video_neighbours import VideoNeighbours
 from recall.index.factory import build_index
 from recall.neighbours.search import VideoSearch
+from recall.neighbours.space import NeighbourSpace
 from recall.neighbours.store import NeighbourStore
 from recall.neighbours.table import LabelledTable
 from recall.neighbours.text_search import TextSearch
@@ -40,6 +41,7 @@ VIDEOS = [
     )
 ]  # fmt: skip
 TAGS = topics(90, seed=1).tags
+SPACE = NeighbourSpace.around(np.stack([video.rows["frames"] for video in VIDEOS if video.rows]))
 FEATURES = NgramFeatures.fit([video.title for video in VIDEOS], NgramConfig(least=1))
 QUERIES = [*VIDEOS[1::7], VideoEmbeddings({}, title="kitten purring", uploader_id="u1")]
 
@@ -51,17 +53,15 @@ def neighbour_store(rows: Sequence[int], backend: str = "flat") -> NeighbourStor
     keys = [(uploader, index if uploader is None else 0) for index, uploader in enumerate(uploader_ids)]
     numbers = [list(dict.fromkeys(keys)).index(key) for key in keys]
     with_frames = [index for index, video in enumerate(videos) if "frames" in video.rows]
-    index = build_index(
-        np.array([videos[index].rows["frames"] for index in with_frames], np.float32).reshape(-1, DIM),
-        IndexConfig.model_validate({"backend": backend}),
-    )
+    frames = np.array([videos[index].rows["frames"] for index in with_frames], np.float32).reshape(-1, DIM)
+    index = build_index(SPACE.rows(frames), IndexConfig.model_validate({"backend": backend}))
     return NeighbourStore(
         LabelledTable(
             [str(row) for row in rows], [video.title for video in videos], uploader_ids,
             np.array(numbers, np.int64),
             lists([TAGS.at(row).tolist() for row in rows]),
         ),
-        {"video": VideoSearch("frames", index, np.array(with_frames, np.int64))},
+        {"video": VideoSearch("frames", index, np.array(with_frames, np.int64), SPACE)},
         TextSearch(FEATURES.transform([video.title for video in videos])),
     )  # fmt: skip
 
@@ -149,7 +149,8 @@ def test_an_embedding_of_another_width_changes_nothing() -> None:
 
 def test_searches_over_unknown_rows_are_rejected() -> None:
     voting = neighbour_store(range(3))
-    search = VideoSearch("frames", build_index(np.eye(4, dtype=np.float32), IndexConfig(backend="flat")), np.arange(4))
+    index = build_index(np.eye(4, dtype=np.float32), IndexConfig(backend="flat"))
+    search = VideoSearch("frames", index, np.arange(4), NeighbourSpace.unmoved(4))
     with pytest.raises(ValueError, match="video: rows of other videos than the 3"):
         NeighbourStore(voting.table, {"video": search}, None)
     with pytest.raises(ValueError, match="texts of 3 videos, a table of 2"):

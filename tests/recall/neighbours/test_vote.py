@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from recall.neighbours.vote import FEW, TEMPERATURE, background_of, nearest_without, vote
+from recall.neighbours.vote import TEMPERATURE, nearest_without, vote
 from tagging.ragged import Ragged
 from tagging.types import Neighbours
 from tests.support.topics import lists, voters
@@ -75,32 +75,6 @@ def test_the_limit_keeps_the_best_and_equal_scores_are_ordered_by_row() -> None:
     tags = lists([[7, 3, 5]])
     rows, _ = vote(Neighbours(np.array([0]), np.array([1.0], np.float32)), voters(tags, [0]), limit=2)
     assert rows.tolist() == [3, 5]
-
-
-def test_the_background_is_the_mean_cosine_of_two_different_videos() -> None:
-    rng = np.random.default_rng(0)
-    rows = rng.standard_normal((120, 6)) + 2.0
-    rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
-    pairs = [float(rows[i] @ rows[j]) for i in range(120) for j in range(120) if i != j]
-    assert background_of(rows) == pytest.approx(np.mean(pairs) * 120 / (120 + FEW), rel=1e-5)
-    assert background_of(rows[:1]) == 0.0
-    assert background_of(np.array([[1, 0], [-1, 0]], np.float32)) == 0.0
-
-
-def test_spaces_that_differ_by_their_background_alone_give_the_same_scores() -> None:
-    rng = np.random.default_rng(1)
-    tags, table = lists([[1], [2], [1, 3], [4]]), [0, 1, 2, 3]
-    plain = np.sort(rng.uniform(0.1, 0.9, 4).astype(np.float32))[::-1]
-    crowded = 0.85 + 0.15 * plain
-    rows, scores = vote(Neighbours(np.arange(4), plain), voters(tags, table), 10)
-    same_rows, same_scores = vote(Neighbours(np.arange(4), crowded), voters(tags, table), 10, background=0.85)
-    assert rows.tolist() == same_rows.tolist()
-    assert same_scores.tolist() == pytest.approx(scores.tolist(), rel=1e-4)
-
-
-def test_a_video_no_nearer_than_the_background_has_no_votes() -> None:
-    rows, _ = vote(Neighbours(np.array([0]), np.array([0.75], np.float32)), voters(lists([[5]]), [0]), 10, 0.75)
-    assert not len(rows)
 
 
 @pytest.mark.parametrize("left_out", [frozenset(), frozenset({7}), frozenset({9, 3}), frozenset({1, 3, 5, 7, 9})])

@@ -23,7 +23,7 @@ def test_grown_videos_share_tags_with_their_parents_and_are_close_to_them(precis
         assert more.labelled.titles[row] in titles
         assert any(np.array_equal(more.labelled.tags.at(row), parts.labelled.tags.at(parent)) for parent in same)
     view = more.views["text"]
-    np.testing.assert_array_equal(view.rows, np.arange(1_000))
+    np.testing.assert_array_equal(view.videos, np.arange(1_000))
     rows = view.index.rows()
     parents = {title: rows[row] for row, title in enumerate(parts.labelled.titles)}
     cosines = [float(rows[row] @ parents[more.labelled.titles[row]]) for row in range(400, 1_000)]

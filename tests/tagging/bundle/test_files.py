@@ -66,7 +66,7 @@ def test_a_damaged_file_is_named(bundle: Path, name: str, damage: str) -> None:
 
 def test_a_bundle_of_another_format_is_refused(bundle: Path) -> None:
     edit(bundle, format=99)
-    with pytest.raises(ArtifactMismatchError, match="format 99, this videotag reads format 8"):
+    with pytest.raises(ArtifactMismatchError, match="format 99, this videotag reads format 9"):
         load_tagger(bundle)
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from recall.index.factory import build_index
+from tagging.bundle.indexes import ViewIndex
 from tagging.bundle.labelled_videos import LabelledVideos
 from tagging.bundle.manifest import BUNDLE
 from tagging.config.root import Config
@@ -109,7 +111,7 @@ def test_a_bundle_with_added_videos_answers_as_one_trained_on_all_of_them(
 ) -> None:
     both = early.parent / "both"
     train(list(halves), {}, both, tiny_config, store, Silent(), created=NOW)
-    with_background_of(early, both)  # it stays as it was trained, whatever videos are added
+    with_spaces_of(early, both)  # they stay as they were trained, whatever videos are added
     want = by_name(answers(both, queries))
     assert by_name(answers(early, queries)) != want
     assert by_name(answers(early, queries, log)) == want
@@ -126,16 +128,24 @@ def test_a_bundle_with_added_videos_answers_as_one_trained_on_all_of_them(
     assert sorted(labelled.ids) == sorted(LabelledVideos.load(both / "videos.parquet").ids)
 
 
-def with_background_of(bundle: Path, other: Path) -> None:
-    """Write the mean cosines that the channels of a bundle state into the manifest of another."""
-    stated, manifest = BUNDLE.read(bundle).channels, BUNDLE.read(other)
-    channels = {
-        name: entry.model_copy(update={"background": stated[name].background})
-        for name, entry in manifest.channels.items()
-    }
-    assert channels != manifest.channels
+def with_spaces_of(bundle: Path, other: Path) -> None:
+    """Write the indexes of a bundle anew, in the spaces that another searches in."""
+    manifest, recall = BUNDLE.read(other), BUNDLE.read(other).config.recall
+    differ = []
+    for name, entry in BUNDLE.read(bundle).channels.items():
+        folder = other / "channels" / name
+        space = ViewIndex.load(bundle / "channels" / name, recall.index, entry).space
+        view = ViewIndex.load(folder, recall.index, manifest.channels[name])
+        differ.append(not np.array_equal(view.space.centre, space.centre))
+        moved, centre = view.index.rows(), view.space.centre
+        # The unit row u of the moved row (u - c) / |u - c| is c + t times it, with the t > 0 that gives it length one.
+        along = moved @ centre
+        rows = centre + (np.sqrt(along**2 + 1 - centre @ centre) - along)[:, None] * moved
+        shutil.rmtree(folder)
+        ViewIndex(build_index(space.rows(rows), recall.index), view.videos, space).save(folder)
+    assert any(differ)
     (other / "manifest.json").unlink()
-    BUNDLE.seal(other, manifest.model_copy(update={"channels": channels}))
+    BUNDLE.seal(other, manifest)
 
 
 def test_added_videos_are_shown_as_evidence(early: Path, log: Path, queries: list[VideoRef]) -> None:
