@@ -145,7 +145,7 @@ def test_a_video_without_text_is_ranked_by_its_frames_and_sound(
     clip_rows = [json.loads(line) for line in unseen_corpus.read_text(encoding="utf-8").splitlines()]
     clips = [unseen_corpus.parent / uri for uri in sorted(str(row["uri"]) for row in clip_rows)[:4]]
     manifest = write_topic_videos(tmp_path / "train.jsonl", 300, seed=1, clips=clips)
-    train_bundle(manifest, with_ranker(precise_config, least_steps=5, epochs=0.1))
+    train_bundle(manifest, with_ranker(precise_config, least_steps=40, epochs=1.0))
     about = json.loads((tmp_path / "b" / "rank" / "towers.json").read_text())
     assert about["media"].keys() == {"frames", "audio"}
     with load_tagger(tmp_path / "b") as tagger:
