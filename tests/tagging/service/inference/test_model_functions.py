@@ -10,6 +10,7 @@ import pytest
 from tagging import concurrency
 from tagging.errors import DeadlineExceededError
 from tagging.service.inference.model_threads import ModelThreads
+from tagging.types import RankedTags
 from tests.support.model_threads import HeldMedia, StagedTagger, StageName, calls_of, happened
 from tests.support.polling import wait_until_async
 
@@ -174,15 +175,23 @@ async def test_videos_are_tagged_while_a_long_job_pauses() -> None:
     await model.close()
 
 
-async def test_a_title_does_not_wait_for_a_clip_while_a_long_job_pauses() -> None:
-    held = HeldMedia()
-    model, tagger, steps = ModelThreads(), StagedTagger(held), Steps()
+async def paused_for_a_clip(
+    model: ModelThreads, tagger: StagedTagger, steps: Steps, held: HeldMedia
+) -> tuple[asyncio.Task[str], list[asyncio.Task[RankedTags]]]:
+    """Return a long job that pauses while a clip, the other job, is encoded."""
     long_job = asyncio.create_task(model.run_with_pauses(steps))
     await began(steps)
     clips = calls_of(model, tagger, "A")
     await asyncio.sleep(0)
     steps.step()
     await happened(held.encoding)
+    return long_job, clips
+
+
+async def test_a_title_does_not_wait_for_a_clip_while_a_long_job_pauses() -> None:
+    held = HeldMedia()
+    model, tagger, steps = ModelThreads(), StagedTagger(held), Steps()
+    long_job, clips = await paused_for_a_clip(model, tagger, steps, held)
     clips += calls_of(model, tagger, "B")
     await asyncio.sleep(0)
     async with asyncio.timeout(60):
@@ -271,12 +280,7 @@ async def test_a_long_job_ends_at_a_pause_when_its_caller_is_gone() -> None:
 async def test_a_long_job_ends_during_a_pause_when_its_caller_is_gone() -> None:
     held = HeldMedia()
     model, tagger, steps = ModelThreads(), StagedTagger(held), Steps()
-    long_job = asyncio.create_task(model.run_with_pauses(steps))
-    await began(steps)
-    clips = calls_of(model, tagger, "A")
-    await asyncio.sleep(0)
-    steps.step()
-    await happened(held.encoding)
+    long_job, clips = await paused_for_a_clip(model, tagger, steps, held)
     long_job.cancel()
     await asyncio.gather(long_job, return_exceptions=True)
     later = asyncio.create_task(model.run_with_pauses(lambda _: tagger.videos("score")))
