@@ -10,7 +10,7 @@ from typing import Any
 from tagging.errors import ArtifactMismatchError, BackendUnavailableError
 from tagging.features.networks import contract
 from tagging.features.networks.base import Arrays
-from tagging.features.networks.graph import TOLERANCE, largest_difference
+from tagging.features.networks.graph import largest_difference
 from tagging.features.triton.client import HANDSHAKE_S
 from tagging.features.triton.connection import Connection
 from tagging.features.triton.endpoint import CERTIFICATE_HINT, Endpoint
@@ -19,8 +19,11 @@ from tagging.triton.repository import SAMPLES, ModelEntry, read_manifest, read_s
 REPEATS = 10
 TIMEOUT_S = 60.0
 LOAD_TIMEOUT_S = 600.0
-# The samples of speech were computed in int8 on a CPU, and GPUs compute in float16.
-TOLERANCES = {contract.SPEECH: 0.1}
+# The samples of speech were computed in int8 on a CPU, and GPUs compute in float16. Single numbers of an encoding
+# differ by far more than what is computed of it.
+TOLERANCES: Mapping[str, Mapping[str, float]] = {
+    contract.SPEECH: {"encoding": 20.0, "languages": 0.1, "score": 0.1, "no_speech": 0.1}
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +61,8 @@ def _check(server: Any, address: str, repository: Path, entry: ModelEntry) -> It
     for version in entry.versions:
         inputs, outputs = read_samples(repository / name / str(version) / SAMPLES)
         found = _infer(server, entry, version, inputs)
-        where, tolerance = f"Triton at {address}, version {version}", TOLERANCES.get(name, TOLERANCE)
-        difference = largest_difference(entry.spec, outputs, found, where, tolerance)
+        where = f"Triton at {address}, version {version}"
+        difference = largest_difference(entry.spec, outputs, found, where, TOLERANCES.get(name, {}))
         latencies = []
         for _ in range(REPEATS):
             began_s = time.perf_counter()

@@ -14,7 +14,7 @@ import numpy as np
 import triton_python_backend_utils as triton
 from numpy.typing import NDArray
 
-INPUTS = ("features", "prompt", "suppressed", "length")
+INPUTS = ("features", "encoding", "prompt", "suppressed", "length")
 # Greedy decoding, as faster-whisper is asked for it (tagging/features/networks/speech.py).
 GREEDY = {
     "beam_size": 1,
@@ -63,19 +63,24 @@ class TritonPythonModel:
         ]
 
     def _outputs(
-        self, features: NDArray[Any], prompt: NDArray[Any], suppressed: NDArray[Any], length: NDArray[Any]
+        self,
+        features: NDArray[Any],
+        encoding: NDArray[Any],
+        prompt: NDArray[Any],
+        suppressed: NDArray[Any],
+        length: NDArray[Any],
     ) -> dict[str, NDArray[Any]]:
         """Return the outputs of all rows; zeros, and no tokens, for what a row does not ask for."""
         rows = len(features)
+        encodings: dict[int, NDArray[Any]] = {}
         tokens: list[list[int]] = [[] for _ in range(rows)]
         outputs = {name: np.zeros((rows, 1), np.float32) for name in ("score", "no_speech")}
         if self.languages:
             outputs["languages"] = np.zeros((rows, self.languages), np.float32)
         for group in _groups(suppressed, length):
-            encoded = self.whisper.encode(ctranslate2.StorageView.from_array(np.ascontiguousarray(features[group])))
             if length[group[0], 0]:
                 found = self.whisper.generate(
-                    encoded,
+                    ctranslate2.StorageView.from_array(encoding[group]),
                     prompt[group].tolist(),
                     max_length=int(length[group[0], 0]),
                     suppress_tokens=suppressed[group[0]].tolist(),
@@ -84,9 +89,17 @@ class TritonPythonModel:
                 for row, result in zip(group, found, strict=True):
                     tokens[row] = result.sequences_ids[0]
                     outputs["score"][row], outputs["no_speech"][row] = result.scores[0], result.no_speech_prob
-            elif self.languages:
+                continue
+            encoded = self.whisper.encode(ctranslate2.StorageView.from_array(features[group]))
+            on_cpu = encoded.to_device(ctranslate2.Device.cpu).to(ctranslate2.DataType.float32)
+            encodings.update(zip(group, np.array(on_cpu), strict=True))
+            if self.languages:
                 for row, pairs in zip(group, self.whisper.detect_language(encoded), strict=True):
                     outputs["languages"][row] = [probability for _, probability in sorted(pairs)]
+        width = max((len(each) for each in encodings.values()), default=1)
+        outputs["encoding"] = np.zeros((rows, width, encoding.shape[2]), np.float32)
+        for row, each in encodings.items():
+            outputs["encoding"][row] = each
         outputs["tokens"] = np.full((rows, max(1, *map(len, tokens))), -1, np.int32)
         for row, found_tokens in enumerate(tokens):
             outputs["tokens"][row, : len(found_tokens)] = found_tokens

@@ -45,34 +45,37 @@ class SpeechFiles:
 def speech_files(reader: "WhisperReader") -> SpeechFiles:
     """Return the files of the reader's network. reader: with CTranslate2's own model, on the CPU
 
-    A sample asks for the language of silence, and for its text.
+    A sample asks for the encoding of silence, with its language, and for its text.
     """
+    from ctranslate2 import StorageView
+
     network = SpeechNetwork.of(reader.files, reader.model)
-    rows = 2 if network.languages else 1
+    silence = np.full((2, network.mels, FRAMES), SILENCE, np.float32)
+    encoding = np.array(reader.model.model.encode(StorageView.from_array(silence), to_cpu=True))
     start = ["<|startoftranscript|>", *(["<|en|>", "<|transcribe|>"] if network.languages else [])]
     prompt, suppressed = (
-        np.array([[reader.model.hf_tokenizer.token_to_id(token) for token in tokens]] * rows, np.int32)
+        np.array([[reader.model.hf_tokenizer.token_to_id(token) for token in tokens]] * 2, np.int32)
         for tokens in (start, ["<|startofprev|>"])
     )
     inputs = {
-        "features": np.full((rows, network.mels, FRAMES), SILENCE, np.float32),
+        "features": silence,
+        "encoding": encoding,
         "prompt": prompt,
         "suppressed": suppressed,
-        "length": np.array([[LENGTH], [0]], np.int32)[:rows],
+        "length": np.array([[LENGTH], [0]], np.int32),
     }
     outputs = _outputs(reader.model.model, network.spec, inputs)
     return SpeechFiles(network.spec, network, network.fingerprint, inputs, outputs)
 
 
 def _outputs(model: Any, spec: ModelSpec, inputs: Arrays) -> Arrays:
-    """Return the outputs of the sample: the text of its first row, the language of its second one, if any."""
-    import ctranslate2
+    """Return the outputs of the sample: the text of its first row, encoding and language of its second one."""
+    from ctranslate2 import StorageView
 
     rows = len(inputs["features"])
     outputs = {tensor.name: np.zeros((rows, *np.abs(tensor.shape)), np.float32) for tensor in spec.outputs}
-    encoded = model.encode(ctranslate2.StorageView.from_array(inputs["features"][:1]))
     [found] = model.generate(
-        encoded,
+        StorageView.from_array(inputs["encoding"][:1]),
         inputs["prompt"][:1].tolist(),
         max_length=LENGTH,
         suppress_tokens=inputs["suppressed"][0].tolist(),
@@ -82,6 +85,8 @@ def _outputs(model: Any, spec: ModelSpec, inputs: Arrays) -> Arrays:
     outputs["tokens"] = np.full((rows, len(tokens)), -1, np.int32)
     outputs["tokens"][0] = tokens
     outputs["score"][0], outputs["no_speech"][0] = found.scores[0], found.no_speech_prob
+    encoded = model.encode(StorageView.from_array(inputs["features"][1:]))
+    outputs["encoding"] = np.concatenate([np.zeros_like(inputs["encoding"][:1]), np.array(encoded)])
     if "languages" in outputs:
         [pairs] = model.detect_language(encoded)
         outputs["languages"][1] = [probability for _, probability in sorted(pairs)]

@@ -10,7 +10,8 @@ The exporter (`tagging/triton`) writes models of these specifications, and the c
     rank_tags       text, text_mask, graph  -> row
     screen_detect   pixels                  -> text
     screen_read     pixels, width           -> signs, probabilities
-    speech          features, prompt, …     -> tokens, score, no_speech, languages
+    speech          features                -> encoding, languages
+                    encoding, prompt, …     -> tokens, score, no_speech
 
 Tokenising, decoding, resizing and log-mel are CPU work and stay in the caller, and so do the class probabilities of
 tokens: one small matrix product, which is also needed for stored tokens. Arithmetic on tensors is in the graph:
@@ -66,7 +67,7 @@ FREQUENT_SIZES: Mapping[tuple[str, str], tuple[int, ...]] = {  # by model and te
 }
 SMALL_SIZES: Mapping[str, int] = {SCREEN_DETECT: 32, SCREEN_READ: 32, SPEECH: 32}
 
-SLOW = (SCREEN_DETECT, SCREEN_READ, SPEECH)  # on a CPU one request may take longer than the deadline of a probe
+SLOW = (SCREEN_DETECT, SCREEN_READ, SPEECH)  # on a CPU one request may take many seconds
 
 # Keys of the parameters of a model's configuration.
 FINGERPRINT_PREFIX = "fingerprint."  # and the number of the version
@@ -184,24 +185,27 @@ def screen_read_model() -> ModelSpec:
     return ModelSpec(SCREEN_READ, inputs, (Tensor("signs", "INT32", (ANY,)), Tensor("probabilities", "FP32", (ANY,))))
 
 
-def speech_model(mels: int, languages: int) -> ModelSpec:
-    """Whisper with greedy decoding: spectrograms (B, mels, T) -> the tokens of each, or its language.
+def speech_model(mels: int, width: int, languages: int) -> ModelSpec:
+    """Whisper with greedy decoding: spectrograms (B, mels, T) -> encodings (B, T / 2, D) -> the tokens of each.
 
-    mels: bands; languages: L that it knows; 0: English only
+    mels: bands; width: D of an encoding; languages: L that it knows; 0: English only
 
-    Every row is a question about its spectrogram in `features`, of half a minute: T is 3000. With a `length` (B, 1) of
-    0 it asks for the language: `languages` is (B, L), the probabilities in the alphabetical order of the languages'
-    tokens. Otherwise it asks for tokens after its `prompt` (B, P), at most `length` with the prompt, without those in
-    `suppressed` (B, S): `tokens` is (B, N), -1 after the end, `score` (B, 1) the mean of their log probabilities in
-    nats, and `no_speech` (B, 1) the probability that there is no speech. Outputs that a row does not ask for are 0,
-    tokens -1.
+    A spectrogram is of half a minute: T is 3000. Every row asks one of two questions. With a `length` (B, 1) of 0 it
+    asks for the `encoding` of its `features`, and gets `languages` (B, L), too, the probabilities in the alphabetical
+    order of the languages' tokens. Otherwise it asks for tokens of its `encoding`, which such an answer had, after its
+    `prompt` (B, P), at most `length` with the prompt, without those in `suppressed` (B, S): `tokens` is (B, N), -1
+    after the end, `score` (B, 1) the mean of their log probabilities in nats, and `no_speech` (B, 1) the probability
+    that there is no speech. Inputs of the other question may have any values and lengths, and outputs that a row does
+    not ask for are 0, tokens -1.
     """
     inputs = (
         Tensor("features", "FP32", (mels, ANY)),
+        Tensor("encoding", "FP32", (ANY, width)),
         *(Tensor(name, "INT32", (ANY,)) for name in ("prompt", "suppressed")),
         Tensor("length", "INT32", (1,)),
     )
     outputs = (
+        Tensor("encoding", "FP32", (ANY, width)),
         Tensor("tokens", "INT32", (ANY,)),
         *(Tensor(name, "FP32", (1,)) for name in ("score", "no_speech")),
         *((Tensor("languages", "FP32", (languages,)),) if languages else ()),

@@ -1,14 +1,12 @@
 """Graph of a network and the arithmetic around it, to be converted, with what the in-process one computes."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from tagging.errors import ArtifactMismatchError
@@ -29,20 +27,22 @@ class Graph:
     outputs: Arrays
 
 
-def largest_difference(spec: ModelSpec, want: Arrays, got: Arrays, where: str, tolerance: float = TOLERANCE) -> float:
-    """Return the largest absolute difference of outputs. Raises ArtifactMismatchError above the tolerance.
+def largest_difference(
+    spec: ModelSpec, want: Arrays, got: Arrays, where: str, tolerances: Mapping[str, float] = {}
+) -> float:
+    """Return the largest absolute difference of outputs. Raises ArtifactMismatchError above a tolerance.
 
     where: what computed `got`, for the error
+    tolerances: of outputs whose tolerance is not TOLERANCE
     """
     return max(
-        _difference(spec.name, tensor, want[tensor.name], got.get(tensor.name), where, tolerance)
+        _difference(spec.name, tensor, want, got, where, tolerances.get(tensor.name, TOLERANCE))
         for tensor in spec.outputs
     )
 
 
-def _difference(
-    model: str, tensor: Tensor, want: NDArray[Any], got: NDArray[Any] | None, where: str, tolerance: float
-) -> float:
+def _difference(model: str, tensor: Tensor, wanted: Arrays, found: Arrays, where: str, tolerance: float) -> float:
+    want, got = wanted[tensor.name], found.get(tensor.name)
     if got is None or got.shape != want.shape:
         shape = None if got is None else got.shape
         raise ArtifactMismatchError(f"{model} by {where}: {tensor.name} has shape {shape}, expected {want.shape}")

@@ -18,7 +18,7 @@ from tagging.features.networks.base import Network
 from tagging.features.networks.contract import ModelSpec, speech_model
 from tagging.features.weights import fingerprint
 
-BACKEND = 1  # raised when the model computes something else of the same files
+BACKEND = 2  # raised when the model computes something else of the same files
 NETWORK_FILES = ("model.bin", "config.json", "vocabulary.json", "vocabulary.txt")  # those of CTranslate2
 # With which the model decodes (tagging/triton/speech_backend.py), and which faster-whisper must ask for.
 GREEDY: Mapping[str, Any] = {
@@ -40,28 +40,38 @@ class SpeechNetwork:
 
     files: Mapping[str, Sequence[Path]]  # those of NETWORK_FILES that it has, each as parts to join
     mels: int  # bands of the spectrogram
+    width: int  # of its encoding
     languages: tuple[str, ...]  # their tokens in alphabetical order; none: it knows English only
 
     @classmethod
     def of(cls, files: Mapping[str, Sequence[Path]], model: Any) -> "SpeechNetwork":
-        """files: of the whole Whisper model; model: faster-whisper's that has loaded them"""
+        """files: of the whole Whisper model; model: faster-whisper's that has loaded them, with its own network"""
         ids = json.loads(b"".join(part.read_bytes() for part in files["config.json"])).get("lang_ids", [])
         is_multilingual = model.model.is_multilingual
         return cls(
             {name: parts for name, parts in files.items() if name in NETWORK_FILES},
             model.model.n_mels,
+            model.encode(np.zeros((model.model.n_mels, 2), np.float32)).shape[2],
             tuple(sorted(map(model.hf_tokenizer.id_to_token, ids))) if is_multilingual else (),
         )
 
     @property
     def spec(self) -> ModelSpec:
-        return speech_model(self.mels, len(self.languages))
+        return speech_model(self.mels, self.width, len(self.languages))
 
     @property
     def fingerprint(self) -> str:
         """Changes with what the model computes; bundles with other limits or gates share it."""
         parts = {f"{name}.{number}": part for name, many in self.files.items() for number, part in enumerate(many)}
         return fingerprint(self.spec.name, {"backend": BACKEND}, parts)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Encoded:
+    """What the model on the server says of B spectrograms before their texts are asked for."""
+
+    rows: NDArray[np.float32]  # (B, T / 2, D)
+    languages: NDArray[np.float32]  # (B, L) probabilities
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,31 +86,40 @@ class Generated:
 class NetworkWhisper:
     """The part of ctranslate2.models.Whisper that faster-whisper calls for greedy decoding. Thread-safe.
 
-    A spectrogram is sent with each question about it and encoded there, as the encoding is not smaller.
+    An encoding, some megabytes, comes here and goes back with the question for the text: the server keeps nothing
+    between calls, which any of its instances may answer, and encoding again would take longer by far.
     """
 
     device = "cpu"
 
     def __init__(self, kind: SpeechNetwork, network: Network) -> None:
-        self._languages = kind.languages
+        self._kind = kind
         self.is_multilingual = bool(kind.languages)
         self.n_mels = kind.mels
         self.network = network
 
-    def encode(self, features: Any, to_cpu: bool) -> NDArray[np.float32]:
-        """Return the spectrograms (B, mels, 3000) as they are, for the calls below."""
-        return np.asarray(features)
+    def encode(self, features: Any, to_cpu: bool) -> Encoded:
+        """Return the encoding of spectrograms (B, mels, T), for the calls below."""
+        rows = np.asarray(features)
+        nothing = np.zeros((len(rows), 1), np.int32)
+        inputs = {
+            "features": rows,
+            "encoding": np.zeros((len(rows), 1, self._kind.width), np.float32),
+            "prompt": nothing,
+            "suppressed": nothing,
+            "length": nothing,
+        }
+        [found] = self.network.many([inputs])
+        return Encoded(found["encoding"], found.get("languages", np.zeros((len(rows), 0), np.float32)))
 
-    def detect_language(self, features: NDArray[np.float32]) -> list[list[tuple[str, float]]]:
+    def detect_language(self, encoded: Encoded) -> list[list[tuple[str, float]]]:
         """Return the tokens of all languages with their probabilities for each spectrogram, the most probable first."""
-        ask = np.zeros((len(features), 1), np.int32)
-        [found] = self.network.many([{"features": features, "prompt": ask, "suppressed": ask, "length": ask}])
-        rows = (zip(self._languages, map(float, row), strict=True) for row in found["languages"])
+        rows = (zip(self._kind.languages, map(float, row), strict=True) for row in encoded.languages)
         return [sorted(row, key=lambda pair: -pair[1]) for row in rows]
 
     def generate(
         self,
-        features: NDArray[np.float32],
+        encoded: Encoded,
         prompts: Sequence[Sequence[int]],
         *,
         max_length: int,
@@ -116,9 +135,10 @@ class NetworkWhisper:
                 f"faster-whisper decodes by {options}, and the model on the server by {dict(GREEDY)}",
                 "install the release of faster-whisper that constraints.txt names",
             )
-        rows = len(features)
+        rows = len(encoded.rows)
         inputs = {
-            "features": features,
+            "features": np.zeros((rows, self.n_mels, 1), np.float32),
+            "encoding": encoded.rows,
             "prompt": np.array(prompts, np.int32),
             "suppressed": np.tile(np.array(suppress_tokens, np.int32), (rows, 1)),
             "length": np.full((rows, 1), max_length, np.int32),

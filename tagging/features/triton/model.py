@@ -11,11 +11,15 @@ from tagging.errors import ArtifactMismatchError, DeadlineExceededError, Videota
 from tagging.features.networks import contract
 from tagging.features.networks.base import Arrays
 from tagging.features.networks.contract import ANY, ModelSpec, Tensor, versions_by_fingerprint
-from tagging.features.triton.client import PATIENCE_S, Outputs, Request, TritonClient
+from tagging.features.triton.client import Outputs, Request, TritonClient
 from tagging.features.triton.connection import MESSAGE_BYTES
 
 # A video with an hour of sound has 2 MB of tokens, and all rows of a batch are padded to it.
 REQUEST_BYTES = MESSAGE_BYTES // 2
+
+# A probe waits behind the requests of videos. If its deadline passes, the model fails if it has answered nothing for so
+# long; one whose process died says so at once.
+QUIET_S, SLOW_QUIET_S = 10.0, 60.0  # the latter of the models in contract.SLOW
 
 _NUMPY: Mapping[str, type[np.generic]] = {
     "UINT8": np.uint8,
@@ -105,15 +109,14 @@ class TritonModel:
     def works(self) -> bool:
         """Return whether the model answers a real inference of one row; a dead one is reloaded.
 
-        The inference may wait behind others that take seconds. So a slow model works although a deadline passed, as
-        long as it answers others.
+        The inference may wait behind others, so a model works although a deadline passed, as long as it answers others.
         """
         availability = self.client.availability
+        quiet_s = SLOW_QUIET_S if self.spec.name in contract.SLOW else QUIET_S
         try:
             self.rows(self.example())
         except VideotagError as error:
-            is_late = isinstance(error, DeadlineExceededError) and self.spec.name in contract.SLOW
-            if is_late and availability.has_worked(self.spec.name, PATIENCE_S):
+            if isinstance(error, DeadlineExceededError) and availability.has_worked(self.spec.name, quiet_s):
                 return True
             availability.failed(self.spec.name, error.message)
             return False

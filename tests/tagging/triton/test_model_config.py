@@ -17,7 +17,7 @@ SPECS = [
     contract.rank_tags_model(384, 128, 256),
     contract.screen_detect_model(),
     contract.screen_read_model(),
-    contract.speech_model(80, 99),
+    contract.speech_model(80, 512, 99),
 ]
 
 
@@ -65,7 +65,9 @@ def test_gpus_run_the_graph_itself_and_cpus_a_model_in_python() -> None:
 
 
 def test_speech_states_in_which_numbers_it_is_computed() -> None:
-    configs = [parsed(printed(make(contract.speech_model(80, 99), {1: "aa"}))) for make in (gpu_config, cpu_config)]
+    configs = [
+        parsed(printed(make(contract.speech_model(80, 512, 99), {1: "aa"}))) for make in (gpu_config, cpu_config)
+    ]
     assert [config.parameters["compute_type"].string_value for config in configs] == ["float16", "int8"]
     assert [(config.backend, config.platform) for config in configs] == [("python", "")] * 2
 

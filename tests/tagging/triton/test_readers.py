@@ -20,7 +20,7 @@ from tagging.config.media import MediaConfig
 from tagging.config.readers import PpOcrConfig
 from tagging.errors import ArtifactMismatchError, DeadlineExceededError
 from tagging.features.factory import load_encoders
-from tagging.features.networks.speech import SpeechNetwork
+from tagging.features.networks.speech import Encoded, SpeechNetwork
 from tagging.features.reader_weights import pp_ocr_files
 from tagging.features.screen_text import PpOcrReader
 from tagging.features.speech import WhisperReader
@@ -128,6 +128,7 @@ def test_rows_of_a_request_may_ask_for_different_things(client: TritonClient, th
     [model] = [model for model in there[0].networks if model.spec.name == "speech"]
     inputs = {
         "features": np.random.default_rng(1).normal(-0.5, 0.5, (4, 80, 300)).astype(np.float32),
+        "encoding": np.random.default_rng(2).normal(0, 1, (4, 150, 512)).astype(np.float32),
         "prompt": np.full((4, 1), 50258, np.int32),
         "suppressed": np.array([[1], [1], [2], [1]], np.int32),
         "length": np.array([[6], [0], [6], [4]], np.int32),
@@ -138,14 +139,17 @@ def test_rows_of_a_request_may_ask_for_different_things(client: TritonClient, th
         for name, values in alone.items():
             width = values.shape[1]
             np.testing.assert_allclose(together[name][row : row + 1, :width], values, atol=1e-5)
-            assert (together[name][row, width:] == -1).all()
+            padding = -1 if name == "tokens" else 0
+            assert (together[name][row, width:] == padding).all()
+    assert together["encoding"].any(axis=(1, 2)).tolist() == [False, True, False, False]
     assert together["languages"].any(axis=1).tolist() == [False, True, False, False]
     assert (together["tokens"] >= 0).any(axis=1).tolist() == [True, False, True, True]
 
 
 def test_decoding_that_is_not_greedy_is_refused(there: Readers) -> None:
+    encoded = Encoded(np.zeros((1, 16, 512), np.float32), np.zeros((1, 99), np.float32))
     with pytest.raises(ArtifactMismatchError, match="faster-whisper decodes by"):
-        there[0].model.model.generate(np.zeros((1, 80, 32)), [[1]], max_length=4, suppress_tokens=[1], beam_size=5)
+        there[0].model.model.generate(encoded, [[1]], max_length=4, suppress_tokens=[1], beam_size=5)
 
 
 def test_real_videos_are_read_as_in_process(here: Readers, there: Readers, shared_data: Path) -> None:
@@ -182,7 +186,7 @@ def test_a_server_with_other_weights_is_refused(client: TritonClient, tmp_path: 
     with pytest.raises(ArtifactMismatchError, match="no version of screen_read has the fingerprint"):
         PpOcrReader(pp_ocr_files(config), config, screen_sessions(client))
     with pytest.raises(ArtifactMismatchError, match="no version of speech has the fingerprint"):
-        place_speech(client, SpeechNetwork({"model.bin": [tmp_path / "rec.onnx"]}, 80, ("<|en|>",)))
+        place_speech(client, SpeechNetwork({"model.bin": [tmp_path / "rec.onnx"]}, 80, 512, ("<|en|>",)))
 
 
 def cancelled_after_an_answer(server: TritonServer, model: str, read: Callable[[], Reading]) -> int:

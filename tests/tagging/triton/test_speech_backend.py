@@ -30,4 +30,4 @@ def test_the_server_decodes_as_callers_require(backend: Any) -> None:
 
 
 def test_the_inputs_are_those_of_the_contract(backend: Any) -> None:
-    assert tuple(tensor.name for tensor in speech_model(80, 99).inputs) == backend.INPUTS
+    assert tuple(tensor.name for tensor in speech_model(80, 512, 99).inputs) == backend.INPUTS
