@@ -62,7 +62,8 @@ class ExportedModel:
 def export_bundle(bundle: Path, repository: Path, progress: Progress) -> list[ExportedModel]:
     """Export the networks of a bundle into a new repository, or beside those of other bundles.
 
-    Those of a reader whose packages are missing are left out with a warning.
+    Those of a reader whose packages are missing are left out with a warning; an earlier export of the bundle keeps
+    its own.
 
     Raises ArtifactError for a bundle or repository that cannot be used, and for a graph that does not compute what the
     in-process model does; MissingPackageError, InvalidConfigError for a bundle without a network or one whose models
@@ -166,7 +167,9 @@ def _with_bundle(
     exported: Sequence[ExportedModel],
 ) -> RepositoryManifest:
     fingerprints = {str(modality): fingerprint for modality, fingerprint in encoders.fingerprints().items()}
-    bundle = BundleEntry(encoders=fingerprints, models={model.model: model.version for model in exported})
+    earlier = before.bundles.get(manifest.version)
+    kept = {} if earlier is None else earlier.models  # with those of readers whose packages are missing here
+    bundle = BundleEntry(encoders=fingerprints, models={**kept, **{model.model: model.version for model in exported}})
     others = {version: entry for version, entry in before.bundles.items() if version != manifest.version}
     return RepositoryManifest(
         packages={name: package_version(name) for name in PACKAGES},

@@ -71,3 +71,15 @@ def test_a_reader_without_its_packages_is_left_out_with_a_warning(
     assert [model.model for model in exported] == ["screen_detect", "screen_read"]
     assert "what reads speech is not exported: pip install 'videotag[speech]'" in caplog.text
     assert BUNDLE.read(exported_readers / "bundle").version in read_manifest(tmp_path / "models").bundles
+
+
+def test_a_second_export_without_the_packages_of_a_reader_keeps_its_model(
+    exported_readers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository = tmp_path / "models"
+    shutil.copytree(exported_readers / "models", repository)
+    monkeypatch.setattr(factory, "missing_readers", lambda config: {"speech": "pip install 'videotag[speech]'"})
+    export_bundle(exported_readers / "bundle", repository, Silent())
+    [bundle] = read_manifest(repository).bundles.values()
+    assert bundle.models == {"screen_detect": 1, "screen_read": 1, "speech": 1}
+    assert all(not model.removed for model in prune(repository, 1))
