@@ -1,5 +1,6 @@
 """videotag against the loop that a user writes first, with the same weights on the same cores, each in its process."""
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -15,15 +16,15 @@ from tagging.bench.plan import Plan
 from tagging.bench.timing import Spent, median_cpu_s, median_s, ratios
 from tagging.errors import VideotagError
 
-SIDES = ("loop", "videotag")
+LOOP, TORCH, OPENVINO = "loop", "videotag", "videotag on OpenVINO"
 
 
 def measure(plan: Plan) -> list[Figure]:
-    """Return the figure of both sides, with their peak memory; each has tagged a video before.
+    """Return a figure for videotag, and one for it on OpenVINO where that is installed, with the peak memory of sides.
 
-    The bundle of the plan is not used: both sides load production-size models of random weights.
-    Raises MissingPackageError without the extras clip and vggish, what `Plan.clips` raises, and VideotagError if a side
-    fails; its stderr gives the reason.
+    Each side has tagged the videos before. The bundle of the plan is not used: all sides load production-size models
+    of random weights. Raises MissingPackageError without the extras clip and vggish, what `Plan.clips` raises, and
+    VideotagError if a side fails; its stderr gives the reason.
     """
     videos = [{"video_id": clip.video_id, "uri": clip.uri, "title": clip.title or "untitled"} for clip in plan.clips()]
     with plan.progress.track("write models of random weights", 1) as advance:
@@ -31,17 +32,21 @@ def measure(plan: Plan) -> list[Figure]:
         advance(1)
     job = plan.folder / "loop.json"
     job.write_text(json.dumps({"models": asdict(models), "videos": videos}, default=str), encoding="utf-8")
-    spent: dict[str, list[Spent]] = {side: [] for side in SIDES}
-    with ExitStack() as stack, plan.progress.track("tag clips", plan.repeats * len(SIDES)) as advance:
-        running = {side: stack.enter_context(Side.started(job, side)) for side in SIDES}
+    ours = [TORCH] if importlib.util.find_spec("openvino") is None else [TORCH, OPENVINO]
+    sides = [LOOP, *ours]
+    spent: dict[str, list[Spent]] = {side: [] for side in sides}
+    with ExitStack() as stack, plan.progress.track("tag clips", plan.repeats * len(sides)) as advance:
+        running = {side: stack.enter_context(Side.started(job, side)) for side in sides}
         for repeat in range(plan.repeats):
-            for side in SIDES[:: 1 - 2 * (repeat % 2)]:
+            for side in sides[:: 1 - 2 * (repeat % 2)]:
                 spent[side].append(running[side].tag())
                 advance(1)
-        peaks = {side: running[side].memory for side in SIDES}
-    parts = tuple(_row(side, spent[side], peaks[side].peak_mib, len(videos)) for side in SIDES)
-    # A ratio of rates is that of the times the other way round.
-    return [Figure("loop", "videos/s of videotag / of the loop", *ratios(spent["loop"], spent["videotag"]), parts)]
+        peaks = {side: running[side].memory for side in sides}
+    rows = {side: _row(side, spent[side], peaks[side].peak_mib, len(videos)) for side in sides}
+    return [  # a ratio of rates is that of the times the other way round
+        Figure("loop", f"videos/s of {side} / of the loop", *ratios(spent[LOOP], spent[side]), (rows[LOOP], rows[side]))
+        for side in ours
+    ]
 
 
 class Side:

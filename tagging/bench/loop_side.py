@@ -6,13 +6,15 @@ that it reads tags them again and writes what that took as JSON.
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from tagging.bench.loop_models import LoopModels
 from tagging.bench.timing import family_cpu_s, spent_on
+from tagging.config.encoders import RuntimeName
 from tagging.errors import VideotagError
 from tagging.media.read_ahead import Failure
 from tagging.pipeline.load import load_tagger
@@ -29,8 +31,8 @@ def user_loop(models: LoopModels) -> Iterator[TagAll]:
 
 
 @contextmanager
-def videotag(models: LoopModels) -> Iterator[TagAll]:
-    with load_tagger(models.bundle) as tagger:
+def videotag(models: LoopModels, runtime: RuntimeName) -> Iterator[TagAll]:
+    with load_tagger(models.bundle, runtime=runtime) as tagger:
 
         def tag(videos: Sequence[VideoRef]) -> None:
             for answer in tagger.tag_many(videos, tagger.selection(None)):
@@ -40,7 +42,11 @@ def videotag(models: LoopModels) -> Iterator[TagAll]:
         yield tag
 
 
-SIDES = {"loop": user_loop, "videotag": videotag}
+SIDES: Mapping[str, Callable[[LoopModels], AbstractContextManager[TagAll]]] = {
+    "loop": user_loop,
+    "videotag": partial(videotag, runtime="torch"),
+    "videotag on OpenVINO": partial(videotag, runtime="openvino"),
+}
 
 
 def main(job: Path, side: str) -> None:
