@@ -4,7 +4,7 @@ import importlib.util
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -14,9 +14,11 @@ from tagging.bench.loop_models import write_models
 from tagging.bench.memory import PeakMemory
 from tagging.bench.plan import Plan
 from tagging.bench.timing import Spent, median_cpu_s, median_s, ratios
+from tagging.config.encoders import RuntimeName
 from tagging.errors import VideotagError
 
-LOOP, TORCH, OPENVINO = "loop", "videotag", "videotag on OpenVINO"
+LOOP = "loop"
+RUNTIMES: Mapping[str, RuntimeName] = {"videotag": "torch", "videotag on OpenVINO": "openvino"}  # of the other sides
 
 
 def measure(plan: Plan) -> list[Figure]:
@@ -27,12 +29,13 @@ def measure(plan: Plan) -> list[Figure]:
     VideotagError if a side fails; its stderr gives the reason.
     """
     videos = [{"video_id": clip.video_id, "uri": clip.uri, "title": clip.title or "untitled"} for clip in plan.clips()]
+    ours = [side for side, runtime in RUNTIMES.items() if importlib.util.find_spec(runtime) is not None]
     with plan.progress.track("write models of random weights", 1) as advance:
-        models = write_models(plan.folder / "loop", plan.sizes.loop_vision, plan.seed)
+        runtimes = [RUNTIMES[side] for side in ours]
+        models = write_models(plan.folder / "loop", plan.sizes.loop_vision, plan.seed, runtimes)
         advance(1)
     job = plan.folder / "loop.json"
     job.write_text(json.dumps({"models": asdict(models), "videos": videos}, default=str), encoding="utf-8")
-    ours = [TORCH] if importlib.util.find_spec("openvino") is None else [TORCH, OPENVINO]
     sides = [LOOP, *ours]
     spent: dict[str, list[Spent]] = {side: [] for side in sides}
     with ExitStack() as stack, plan.progress.track("tag clips", plan.repeats * len(sides)) as advance:

@@ -1,10 +1,10 @@
-"""Production-size encoders of random weights as files that a user's loop and videotag both load, and a bundle of them.
+"""Production-size encoders of random weights as files that a user's loop and videotag both load, and bundles of them.
 
 The time of a network does not depend on its weights. The text encoder has the shape of MiniLM-L6 (Wang et al. 2020),
 the frame encoder is an open_clip architecture, the sound encoder is VGGish.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import redirect_stderr
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,7 +14,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from tagging.config.encoders import EncodersConfig, OpenClipConfig, SentenceTransformersConfig, VggishConfig
+from tagging.config.encoders import (
+    EncodersConfig,
+    OpenClipConfig,
+    RuntimeName,
+    SentenceTransformersConfig,
+    VggishConfig,
+)
 from tagging.config.rank import RankConfig
 from tagging.config.recall import NamesConfig, RecallConfig
 from tagging.config.root import Config
@@ -32,14 +38,14 @@ LABELLED = 400  # videos that both sides search
 
 @dataclass(frozen=True, slots=True)
 class LoopModels:
-    """The files of the encoders, the labelled titles, and the bundle trained on them."""
+    """The files of the encoders, the labelled titles, and a folder with the bundles trained on them."""
 
     text: Path  # folder of sentence-transformers
     architecture: str  # of open_clip
     frames: Path  # its state dict
     audio: Path  # VGGish's state dict
     labelled: Path  # manifest
-    bundle: Path
+    bundles: Path  # runtime -> a bundle, in the precision that is fastest on this processor
 
     @classmethod
     def read(cls, fields: Mapping[str, str]) -> "LoopModels":
@@ -49,8 +55,8 @@ class LoopModels:
         return cls(architecture=architecture, **paths)
 
 
-def write_models(folder: Path, architecture: str, seed: int) -> LoopModels:
-    """Write the models and the bundle into a new folder.
+def write_models(folder: Path, architecture: str, seed: int, runtimes: Sequence[RuntimeName]) -> LoopModels:
+    """Write the models, and a bundle for each runtime, into a new folder.
 
     Raises MissingPackageError without the extras clip and vggish.
     """
@@ -60,7 +66,7 @@ def write_models(folder: Path, architecture: str, seed: int) -> LoopModels:
         frames=folder / "frames.pt",
         audio=folder / "audio.pt",
         labelled=folder / "labelled" / "manifest.jsonl",
-        bundle=folder / "bundle",
+        bundles=folder / "bundles",
     )
     folder.mkdir()
     with torch.random.fork_rng(devices=[]):
@@ -70,7 +76,8 @@ def write_models(folder: Path, architecture: str, seed: int) -> LoopModels:
             _write_text(models.text)
     rng = np.random.default_rng(seed)
     write_corpus(plan_training(LABELLED, 0, rng), models.labelled.parent, rng, Silent())
-    _train(models, folder / "features")
+    for runtime in runtimes:
+        _train(models, runtime, folder / "features")
     return models
 
 
@@ -116,9 +123,10 @@ def _vocabulary() -> list[str]:
     return [*SPECIAL, *pieces, *made_up][:VOCABULARY]
 
 
-def _train(models: LoopModels, features: Path) -> None:
+def _train(models: LoopModels, runtime: RuntimeName, features: Path) -> None:
     encoders = EncodersConfig(
         device="cpu",
+        runtime=runtime,
         text=SentenceTransformersConfig(weights=str(models.text)),
         vision=OpenClipConfig(backend="open-clip", model=models.architecture, weights=str(models.frames)),
         audio=VggishConfig(backend="torchvggish", weights=str(models.audio)),
@@ -126,4 +134,4 @@ def _train(models: LoopModels, features: Path) -> None:
     recall = RecallConfig(names=NamesConfig(), learnt=None)  # neighbours vote, as in the loop
     config = Config(profile="bench", encoders=encoders, recall=recall, rank=RankConfig(ranker=None))
     store, created = FeatureStore(features), datetime(2026, 1, 1, tzinfo=UTC)
-    train([models.labelled], {}, models.bundle, config, store, Silent(), created=created)
+    train([models.labelled], {}, models.bundles / runtime, config, store, Silent(), created=created)

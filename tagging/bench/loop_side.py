@@ -32,7 +32,7 @@ def user_loop(models: LoopModels) -> Iterator[TagAll]:
 
 @contextmanager
 def videotag(models: LoopModels, runtime: RuntimeName) -> Iterator[TagAll]:
-    with load_tagger(models.bundle, runtime=runtime) as tagger:
+    with load_tagger(models.bundles / runtime) as tagger:
 
         def tag(videos: Sequence[VideoRef]) -> None:
             for answer in tagger.tag_many(videos, tagger.selection(None)):

@@ -118,7 +118,7 @@ class EncodersConfig(Branch):
     # texts. Statistics have no network, and Whisper is no network of it: they are as before.
     runtime: RuntimeName = "torch"
     # Of the networks that OpenVINO runs; torch has f32. auto: a bundle states what its training chose, bf16 on a
-    # processor with AMX and f32 on any other.
+    # processor that is faster with it (AMX of Intel, AVX512-BF16 of AMD) and f32 on any other.
     precision: Literal["auto", "f32", "bf16"] = "auto"
     text: TextConfig | None
     vision: VisionConfig | None = None

@@ -46,11 +46,22 @@ def library() -> Any:
             sys.modules[TELEMETRY] = present
 
 
-def has_amx() -> bool:
-    """Return whether the processor multiplies bf16 matrices in tiles (Intel AMX); without them bf16 is slower."""
+def has_fast_bf16() -> bool:
+    """Return whether the processor multiplies bf16 matrices faster than f32.
+
+    Intel's do with tiles (AMX) alone, AMD's with AVX512-BF16 (Zen 4), as measured (tagging/bench/BENCHMARKS.md).
+    """
     import torch
 
-    return bool(torch.cpu._is_amx_tile_supported())
+    return bool(torch.cpu._is_amx_tile_supported()) or (_has_bf16() and _processor().startswith("AMD"))
+
+
+def _has_bf16() -> bool:
+    return "BF16" in core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def _processor() -> str:
+    return str(core().get_property("CPU", "FULL_DEVICE_NAME"))
 
 
 def settled_precision(config: EncodersConfig) -> EncodersConfig:
@@ -61,8 +72,8 @@ def settled_precision(config: EncodersConfig) -> EncodersConfig:
     if config.runtime == "torch":
         return config
     if config.precision == "auto":
-        return config.model_copy(update={"precision": "bf16" if has_amx() else "f32"})
-    if config.precision == "bf16" and "BF16" not in core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        return config.model_copy(update={"precision": "bf16" if has_fast_bf16() else "f32"})
+    if config.precision == "bf16" and not _has_bf16():
         raise InvalidConfigError(
             "encoders.precision is bf16, which this processor lacks",
             "use a processor with AVX512-BF16 or AMX, or train with precision f32",

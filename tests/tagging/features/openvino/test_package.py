@@ -1,9 +1,11 @@
 """The keys `encoders.runtime` and `encoders.precision`: errors before anything is loaded, and what a bundle states."""
 
 import importlib.util
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
 from tagging.config.encoders import EncodersConfig
 from tagging.config.profiles import load_config, parse_config
@@ -41,11 +43,21 @@ def test_settings_that_exclude_each_other_name_the_key(values: dict[str, str], m
         parse_config({**tree, "encoders": {**tree["encoders"], **values}}, "test")
 
 
-@pytest.mark.parametrize(("amx", "precision"), [(True, "bf16"), (False, "f32")])
-def test_training_states_bf16_where_the_processor_has_amx(
-    amx: bool, precision: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("amx", "processor", "capabilities", "precision"),
+    [
+        (True, "Intel(R) Xeon(R)", ["FP32", "BF16"], "bf16"),
+        (False, "Intel(R) Xeon(R)", ["FP32", "BF16"], "f32"),
+        (False, "AMD EPYC", ["FP32", "BF16"], "bf16"),
+        (False, "AMD EPYC", ["FP32"], "f32"),
+    ],
+)
+def test_training_states_bf16_where_the_processor_is_faster_with_it(
+    amx: bool, processor: str, capabilities: list[str], precision: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(package, "has_amx", lambda: amx)
+    properties = {"FULL_DEVICE_NAME": processor, "OPTIMIZATION_CAPABILITIES": capabilities}
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
+    monkeypatch.setattr(package, "core", lambda: SimpleNamespace(get_property=lambda _, name: properties[name]))
     assert settled_precision(config(runtime="openvino")).precision == precision
     assert settled_precision(config(runtime="openvino", precision="f32")).precision == "f32"
     assert settled_precision(config()) == config()
@@ -64,7 +76,7 @@ def test_a_bundle_of_torch_is_opened_in_f32_and_one_of_bf16_by_openvino_alone() 
 
 def test_triton_does_not_run_networks_in_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(factory, "require_openvino", lambda _: None)
-    monkeypatch.setattr(package, "has_amx", lambda: True)
+    monkeypatch.setattr(package, "has_fast_bf16", lambda: True)
     client: Any = object()
     with pytest.raises(InvalidConfigError, match="the networks on Triton have f32"):
         factory.load_encoders(config(runtime="openvino", speech=None, screen=None), client)
