@@ -68,7 +68,7 @@ class SpeechNetwork:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Encoded:
-    """What the model on the server says of B spectrograms before their texts are asked for."""
+    """The answer of the model on the server for B spectrograms, whose texts are asked for with it."""
 
     rows: NDArray[np.float32]  # (B, T / 2, D)
     languages: NDArray[np.float32]  # (B, L) probabilities
