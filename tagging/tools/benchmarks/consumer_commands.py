@@ -30,6 +30,17 @@ def microlens_command(
     print_table([{"count": name, "": number} for name, number in counts.items()])
 
 
+@app.command("halves")
+def halves_command(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder that `microlens` wrote.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Must not exist.")],
+) -> None:
+    """Divide MicroLens: train.parquet, to train a bundle on, and the other videos with their interactions."""
+    from tagging.tools.benchmarks.halves import write_halves
+
+    print_table([{"table": name, "rows": number} for name, number in write_halves(folder, out).items()])
+
+
 @app.command("two-towers")
 def two_towers_command(
     manifest: cli_options.Manifests,
