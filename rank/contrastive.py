@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file
 from tokenizers import Tokenizer
 
 from rank.base import Needed
@@ -21,7 +20,7 @@ from rank.towers import TagInput, Towers, TowersForward, VideoInput
 from rank.tree_reranker import TreeReranker
 from tagging.bert import Bert, BertShape
 from tagging.config.rank import RankerConfig
-from tagging.files.tensors import read_tensors
+from tagging.files.tensors import read_tensors, write_tensors
 from tagging.ragged import Tokens
 from tagging.types import PASSAGE_SOURCES, AnyModality, Candidates, RankInput, TagScores
 
@@ -177,7 +176,7 @@ class ContrastiveRanker:
         state = {
             name: value.half() if name.startswith("bert.") else value for name, value in towers.state_dict().items()
         }
-        save_file({name: value.cpu().contiguous() for name, value in state.items()}, folder / "towers.safetensors")
+        write_tensors(folder / "towers.safetensors", {name: value.cpu() for name, value in state.items()})
         (folder / "towers.json").write_text(json.dumps(about) + "\n", encoding="utf-8")
         if isinstance(self.scorer.encoder.texts, BertStates):
             self.scorer.encoder.texts.tokenizer.save(folder / "tokenizer.json")

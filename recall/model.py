@@ -17,7 +17,6 @@ from types import MappingProxyType
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file
 from scipy import sparse
 from torch import Tensor, nn
 from torch.nn import functional
@@ -25,7 +24,7 @@ from torch.nn import functional
 from recall.ngrams import NgramFeatures, NgramRow
 from recall.query import MULTIMODAL, RecallQuery
 from recall.tower import NGRAMS, Tower, TowerForward
-from tagging.files.tensors import read_tensors
+from tagging.files.tensors import read_tensors, write_tensors
 from tagging.types import FloatRows, Indices, VideoEmbeddings
 
 BATCH = 4096
@@ -184,7 +183,7 @@ class RecallModel:
         tensors |= {"tag_bias": self.tag_bias, "labels": torch.from_numpy(self.labels)}
         for name, module in self._modules():
             tensors |= {f"{name}.{key}": value for key, value in module.state_dict().items()}
-        save_file({key: value.contiguous() for key, value in tensors.items()}, folder / "model.safetensors")
+        write_tensors(folder / "model.safetensors", tensors)
 
     @classmethod
     def load(cls, folder: Path) -> "RecallModel":

@@ -8,9 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from safetensors.torch import save_file
 
-from tagging.files.tensors import read_tensors
+from tagging.files.tensors import read_tensors, write_tensors
 from tagging.store.topic_video import AssignedVideo
 from tagging.tags.catalog import TagCatalog
 from tagging.topics.assignment import Assignments
@@ -35,7 +34,7 @@ def write_model(
     tensors = {f"mmoe.{key}": value for key, value in model.space.mmoe.state_dict().items()}
     tensors |= {"centres": torch.from_numpy(model.centres), "tag_vectors": torch.from_numpy(model.space.tag_vectors)}
     tensors["means"] = torch.from_numpy(model.space.means)
-    save_file({key: value.contiguous() for key, value in tensors.items()}, folder / WEIGHTS)
+    write_tensors(folder / WEIGHTS, tensors)
     model.space.catalog.save(folder / "catalog.parquet")
     pq.write_table(_topic_table(model.topics), folder / "topics.parquet")
     pq.write_table(pa.Table.from_pylist([asdict(group) for group in model.groups], _GROUPS), folder / "groups.parquet")

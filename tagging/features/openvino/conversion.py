@@ -17,13 +17,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from safetensors.torch import save_file
 
 from tagging.errors import OutputUnwritableError
 from tagging.features.networks.graph import Graph, converting
 from tagging.features.openvino.package import core, library
 from tagging.files.atomic import atomic_file
-from tagging.files.tensors import read_tensors
+from tagging.files.tensors import read_tensors, write_tensors
 
 if TYPE_CHECKING:
     import openvino
@@ -78,7 +77,7 @@ def keep_converted(model: "openvino.Model", path: Path) -> None:
             openvino.serialize(model, graph, weights)
             tensors = {name: _bytes_of(file) for name, file in (("graph", graph), ("weights", weights))}
         with atomic_file(path) as partial:
-            save_file(tensors, partial, _about(tensors))
+            write_tensors(partial, tensors, _about(tensors))
         _remove_unused(path.parent)
     except (OSError, OutputUnwritableError) as error:
         logger.warning("%s cannot be written, and the network is converted at every start: %s", path, error)

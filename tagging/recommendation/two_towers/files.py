@@ -7,9 +7,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from safetensors.torch import save_file
 
-from tagging.files.tensors import read_tensors
+from tagging.files.tensors import read_tensors, write_tensors
 from tagging.recommendation.items import Vocabulary
 from tagging.recommendation.two_towers.manifest import TWO_TOWERS, TwoTowersManifest
 from tagging.recommendation.two_towers.model import RecommendationModel
@@ -36,7 +35,7 @@ def write_model(
     video_ids: V; draft: the manifest before it is sealed
     """
     tensors = {**model.towers.state_dict(), VECTORS: torch.from_numpy(model.vectors)}
-    save_file({key: value.contiguous() for key, value in tensors.items()}, folder / WEIGHTS)
+    write_tensors(folder / WEIGHTS, tensors)
     vocabulary = model.vocabulary
     vocabulary.tags.save(folder / "catalog.parquet")
     has_id = [video_id in vocabulary.ids for video_id in video_ids]
