@@ -36,10 +36,18 @@ class Catalog:
 def read_videos(manifests: Sequence[Path], columns: Mapping[str, str]) -> list[LabelledVideo]:
     """Read the videos of all splits; tags are names, or those that `videotag batch` predicted.
 
-    manifests: a folder stands for the parquet files in it, such as `tagged` in the output of a batch
+    manifests: as `video_tables` takes them
     Raises InvalidManifestError for manifests without rows, and for a folder without parquet files.
     """
-    videos = list(read_tagged([file for manifest in manifests for file in tables_of(manifest)], columns))
+    videos = list(read_tagged(video_tables(manifests), columns))
     if not videos:
         raise InvalidManifestError("the manifests have no rows", "give a table of videos")
     return videos
+
+
+def video_tables(manifests: Sequence[Path]) -> list[Path]:
+    """Return the tables of manifests: a folder, such as `tagged` in the output of a batch, has parquet files.
+
+    Raises InvalidManifestError for a folder without parquet files.
+    """
+    return [file for manifest in manifests for file in tables_of(manifest)]

@@ -14,7 +14,7 @@ from tagging.recommendation.baselines import ItemNeighbours, Popularity, Random,
 from tagging.recommendation.interactions import read_interactions
 from tagging.recommendation.measures import Recommender, measures, recommended
 from tagging.recommendation.split import Division
-from tagging.recommendation.tables import Sources, read_videos
+from tagging.recommendation.tables import Sources, read_videos, video_tables
 from tagging.recommendation.two_towers.files import read_model
 from tagging.recommendation.two_towers.fit import divided
 from tagging.recommendation.two_towers.manifest import TWO_TOWERS, TwoTowersManifest
@@ -83,7 +83,7 @@ def baselines(videos: Sequence[LabelledVideo], training: Ragged, seed: int) -> d
 def check_tables(folder: Path, manifest: TwoTowersManifest, sources: Sources) -> None:
     """Raise ArtifactMismatchError, which names the first table that differs from those of the training."""
     stated = [*manifest.videos, manifest.interactions]
-    paths = [*sources.manifests, sources.interactions]
+    paths = [*video_tables(sources.manifests), sources.interactions]
     if len(stated) != len(paths):
         raise ArtifactMismatchError(f"{folder} was trained on {len(stated)} tables, found {len(paths)}", SAME_TABLES)
     for entry, path in zip(stated, paths, strict=True):

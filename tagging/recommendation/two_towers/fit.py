@@ -15,7 +15,7 @@ from tagging.progress import Progress, Stopwatch
 from tagging.ragged import Ragged
 from tagging.recommendation.interactions import Interactions, read_interactions
 from tagging.recommendation.split import Division, divide
-from tagging.recommendation.tables import Catalog, Sources, read_videos
+from tagging.recommendation.tables import Catalog, Sources, read_videos, video_tables
 from tagging.recommendation.two_towers.files import write_model
 from tagging.recommendation.two_towers.learn import learn_towers
 from tagging.recommendation.two_towers.manifest import HoldoutEntry, TwoTowersManifest
@@ -80,7 +80,7 @@ def fit_recommendation(
             sizes=dict(model.vocabulary.sizes),
             dims=dict(model.vocabulary.dims),
             holdout=holdout,
-            videos=[SourceEntry.of(path, sources.columns) for path in sources.manifests],
+            videos=[SourceEntry.of(path, sources.columns) for path in video_tables(sources.manifests)],
             interactions=SourceEntry.of(sources.interactions, {}),
             counts=_counts(model, catalog, training),
             packages={name: version(name) for name in PACKAGES},

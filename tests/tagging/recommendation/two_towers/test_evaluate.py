@@ -1,9 +1,12 @@
 """Evaluation of a model on what it was not trained on, and what tags are worth."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tagging.errors import ArtifactMismatchError, InvalidManifestError
@@ -14,8 +17,11 @@ from tagging.recommendation.tables import Sources
 from tagging.recommendation.two_towers.compare import compare
 from tagging.recommendation.two_towers.evaluate import TOWERS, evaluate_recommendation
 from tagging.recommendation.two_towers.files import read_model
-from tagging.recommendation.two_towers.manifest import TWO_TOWERS
+from tagging.recommendation.two_towers.fit import fit_recommendation
+from tagging.recommendation.two_towers.manifest import TWO_TOWERS, HoldoutEntry
 from tagging.recommendation.two_towers.worth import OFF, conditions_of
+from tagging.store.features import FeatureStore
+from tests.support.clocks import NOW
 from tests.support.watching import TINY, VIDEOS, catalog, walks
 
 
@@ -47,6 +53,24 @@ def test_other_tables_are_refused(trained_without_new: Path, sources: Sources, t
         evaluate_recommendation(trained_without_new, replace(sources, interactions=other))
     with pytest.raises(ArtifactMismatchError, match="trained on 2 tables, found 3"):
         evaluate_recommendation(trained_without_new, replace(sources, manifests=[*sources.manifests] * 2))
+
+
+def test_tables_of_a_folder_are_trained_on_and_measured(sources: Sources, text_bundle: Path, tmp_path: Path) -> None:
+    tagged = tmp_path / "tagged"
+    tagged.mkdir()
+    rows = [json.loads(line) for line in sources.manifests[0].read_text().splitlines()]
+    for part in (0, 1):
+        pq.write_table(pa.Table.from_pylist(rows[part::2]), tagged / f"part-{part}.parquet")
+    of_folder = replace(sources, manifests=[tagged])
+    holdout = HoldoutEntry(held_out="new", part="test", seed=1)
+    config, store = TINY.model_copy(update={"epochs": 1}), FeatureStore(tmp_path / "f")
+    fit_recommendation(of_folder, text_bundle, tmp_path / "model", config, holdout, store, Silent(), created=NOW)
+    report = evaluate_recommendation(tmp_path / "model", of_folder)
+    assert report.cases > 0
+    evaluate_recommendation(tmp_path / "model", replace(sources, manifests=sorted(tagged.iterdir())))
+    (tagged / "part-0.parquet").unlink()
+    with pytest.raises(ArtifactMismatchError, match="trained on 3 tables, found 2"):
+        evaluate_recommendation(tmp_path / "model", of_folder)
 
 
 def test_tags_are_worth_what_they_tell_of_new_videos() -> None:
