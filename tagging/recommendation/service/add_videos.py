@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-import numpy as np
-
 from tagging.progress import Progress
 from tagging.recommendation.service.validation import check_upload_ids
 from tagging.recommendation.two_towers.new_videos import encode_new_videos
@@ -51,8 +49,7 @@ def add_videos(
         await vectors.put(new.video_ids, new.vectors, at)
 
     asyncio.run(_on_database(config, put))
-    unknown = np.flatnonzero(~new.vectors.any(axis=1)).tolist()
-    return AddReport(new.model_version, len(new.video_ids), tuple(new.video_ids[row] for row in unknown))
+    return AddReport(new.model_version, len(new.video_ids), new.without_any_view)
 
 
 async def _on_database(config: DatabaseConfig, work: Callable[[Database], Awaitable[None]]) -> None:

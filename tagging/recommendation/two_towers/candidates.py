@@ -1,5 +1,6 @@
 """Candidates for new videos, which no user has watched: the videos for each user, or the users for each video."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from tagging.recommendation.interactions import Interactions, read_interactions
 from tagging.recommendation.two_towers.new_videos import encode_new_videos
 from tagging.store.features import FeatureStore
 from tagging.types import FloatRows, Indices
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +59,11 @@ def find_candidates(
     manifests:    the new videos
     interactions: what the users have watched, of the videos of the model and of the new ones
     Raises InvalidManifestError for a video that the model was trained with, and ArtifactError for a model that is
-    missing, damaged or of other encoders.
+    missing, damaged or of other encoders. The log names the new videos of which nothing is known.
     """
     new = encode_new_videos(folder, manifests, columns, store, progress)
+    if unknown := new.without_any_view:
+        logger.warning("cannot be recommended, as nothing is known of them: %s", ", ".join(unknown))
     watched = read_interactions(interactions, [*new.trained_ids, *new.video_ids])
     return Candidates(
         user_ids=watched.user_ids,

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from tagging.errors import InvalidManifestError
 from tagging.pipeline.feature_reader import FeatureReader
 from tagging.progress import Progress
@@ -28,6 +30,12 @@ class NewVideos:
     def vectors(self) -> FloatRows:
         """(n, D) unit rows of the new videos; zeros for a video without any view."""
         return self.model.vectors[len(self.trained_ids) :]
+
+    @property
+    def without_any_view(self) -> tuple[str, ...]:
+        """Ids of the new videos that cannot be recommended, as nothing is known of them."""
+        unknown = np.flatnonzero(~self.vectors.any(axis=1))
+        return tuple(self.video_ids[row] for row in unknown.tolist())
 
 
 def encode_new_videos(

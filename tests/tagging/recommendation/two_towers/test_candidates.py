@@ -65,6 +65,19 @@ def test_a_video_of_the_training_is_not_new(trained: Path, tmp_path: Path) -> No
         find_candidates(trained, [manifest], {}, watched, FeatureStore(tmp_path / "f"), Silent())
 
 
+def test_new_videos_of_which_nothing_is_known_are_named(
+    trained: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tags = {"new": ["group 1"], "bare": [], "rare": ["unheard"]}
+    rows = [{"video_id": video_id, "tags": names} for video_id, names in tags.items()]
+    manifest = write_rows(tmp_path / "new.jsonl", rows)
+    watched = write_rows(tmp_path / "watched.jsonl", [{"user_id": 1, "videos": ["v1"]}])
+    found = find_candidates(trained, [manifest], {}, watched, FeatureStore(tmp_path / "f"), Silent())
+    assert [candidate.id for candidate in found.of_users(10)["1"]] == ["new"]
+    [record] = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert record.getMessage() == "cannot be recommended, as nothing is known of them: bare, rare"
+
+
 def test_many_candidates_take_no_more_memory_than_there_are_videos() -> None:
     found = Candidates(["u"], unit(1, 1), ["a", "b"], unit(2, 2), Ragged.of([[]]))
     assert len(found.of_users(10**12)["u"]) == 2
