@@ -146,7 +146,7 @@ loaded_models = Table(
     metadata,
     Column("version", Text, primary_key=True),  # of a topic model whose pool is in topic_videos
     Column("at", UtcTime, nullable=False),  # when its first load began, which is added_at of the videos that it added
-    Column("loaded_at", UtcTime),  # when its last complete load began; NULL until the first is complete
+    Column("loaded_at", UtcTime),  # when its complete load began; NULL before, and once another load begins
 )
 
 engagement_events = Table(

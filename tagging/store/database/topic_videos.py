@@ -92,14 +92,14 @@ class TopicVideos:
         return {topic: count for topic, count in found.items() if topic != _ALL}, found[_ALL]
 
     async def is_loaded(self, version: str) -> bool:
-        """Return whether the pool of a topic model was put completely, and no pool of another model since."""
+        """Return whether the pool of a topic model was put completely, and nothing of another pool since."""
         columns = loaded_models.c
         loaded = select(columns.version).where(columns.loaded_at.is_not(None))
         last = loaded.order_by(columns.loaded_at.desc()).limit(1)
         return await self._database.read(lambda connection: connection.execute(last).scalar() == version)
 
     async def begin_load(self, version: str, at: datetime) -> datetime:
-        """Record that the pool of a topic model is being put, and return the time to put it with.
+        """Record that the pool of a topic model is being put, in place of any other; return the time to put it with.
 
         That is the time of its first load: an interrupted one, or one of another service, may have put some videos.
         """
@@ -109,6 +109,7 @@ class TopicVideos:
         def work(connection: Connection) -> datetime:
             insert = _DIALECTS[connection.dialect.name].insert(loaded_models)
             connection.execute(insert.values(version=version, at=at).on_conflict_do_nothing())
+            connection.execute(_NONE_LOADED)
             first = select(loaded_models.c.at).where(loaded_models.c.version == version)
             began_at: datetime = connection.execute(first).scalar_one()
             return began_at
@@ -118,10 +119,16 @@ class TopicVideos:
     async def end_load(self, version: str, at: datetime) -> None:
         """Record that the pool of a topic model was put completely by a load that began at a time."""
         statement = update(loaded_models).where(loaded_models.c.version == version).values(loaded_at=at)
-        await self._database.write(lambda connection: connection.execute(statement))
+
+        def work(connection: Connection) -> None:
+            connection.execute(_NONE_LOADED)  # not by the later time, as clocks go back
+            connection.execute(statement)
+
+        await self._database.write(work)
 
 
 _ALL = -1  # in place of a topic id
+_NONE_LOADED = update(loaded_models).where(loaded_models.c.loaded_at.is_not(None)).values(loaded_at=None)
 _DIALECTS: Mapping[str, Any] = {"sqlite": sqlite, "postgresql": postgresql}
 
 

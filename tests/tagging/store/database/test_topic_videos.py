@@ -93,7 +93,7 @@ async def test_the_model_that_was_loaded_last_is_loaded(database: Database) -> N
     await videos.end_load("m1", NOON)
     assert await videos.is_loaded("m1")
     assert await videos.begin_load("m2", LATER) == LATER
-    assert await videos.is_loaded("m1")
+    assert [await videos.is_loaded(version) for version in ("m1", "m2")] == [False, False]
     await videos.end_load("m2", LATER)
     assert [await videos.is_loaded(version) for version in ("m1", "m2")] == [False, True]
 

@@ -17,7 +17,7 @@ from tagging.store.database.topic_videos import TopicVideos
 from tagging.store.topic_video import AssignedVideo
 from tagging.topics.queues import upkeep
 from tagging.topics.queues.enter import enter_videos
-from tagging.topics.queues.upkeep import load_pool, prune
+from tagging.topics.queues.upkeep import BATCH, load_pool, prune
 from tests.support.clocks import NOW
 from tests.support.database_records import database_at
 from tests.support.topic_rows import stored_videos
@@ -65,6 +65,31 @@ async def test_the_pool_of_an_earlier_model_is_loaded_again_when_that_is_served_
     await load_pool(videos, "m2", [AssignedVideo("a", ((2, 0.5),))], LATER)
     assert await videos.topics_of(["a"]) == {"a": (2,)}
     await load_pool(videos, "m1", pool("a"), LATER + timedelta(hours=1))
+    assert await videos.topics_of(["a"]) == {"a": (1,)}
+
+
+async def test_the_pool_of_an_earlier_model_is_loaded_again_after_an_interrupted_load_of_a_later_one(
+    database: Database,
+) -> None:
+    def interrupted() -> Iterator[AssignedVideo]:
+        yield from (AssignedVideo(f"v{number}", ((2, 0.5),)) for number in range(BATCH))
+        raise OSError
+
+    videos = TopicVideos(database)
+    await load_pool(videos, "m1", pool("v0"), NOW)
+    with pytest.raises(OSError):  # noqa: PT011 - of the test
+        await load_pool(videos, "m2", interrupted(), LATER)
+    assert await videos.topics_of(["v0"]) == {"v0": (2,)}
+    await load_pool(videos, "m1", pool("v0"), LATER + timedelta(hours=1))
+    assert await videos.topics_of(["v0"]) == {"v0": (1,)}
+
+
+async def test_a_clock_that_goes_back_does_not_hide_a_later_load(database: Database) -> None:
+    videos = TopicVideos(database)
+    await load_pool(videos, "m1", pool("a"), LATER)
+    await load_pool(videos, "m2", [AssignedVideo("a", ((2, 0.5),))], NOW)
+    assert await videos.is_loaded("m2")
+    await load_pool(videos, "m1", pool("a"), NOW + timedelta(hours=1))
     assert await videos.topics_of(["a"]) == {"a": (1,)}
 
 
