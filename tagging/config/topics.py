@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from tagging.config.base import Branch, Fraction, Rate, Width
 from tagging.config.overrides import overridden
@@ -29,6 +29,12 @@ class MmoeConfig(Branch):
     batch: Annotated[int, Field(ge=2)] = 300
     rate: Rate = 1e-3
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
+
+    @model_validator(mode="after")
+    def _bound_the_steps(self) -> "MmoeConfig":
+        if self.least_steps > self.most_steps:
+            raise ValueError(f"least_steps {self.least_steps} is more than most_steps {self.most_steps}")
+        return self
 
 
 class TopicsConfig(Branch):

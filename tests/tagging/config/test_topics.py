@@ -33,6 +33,7 @@ def test_later_files_override_single_values(tmp_path: Path) -> None:
         ("mmoe = 3", "mmoe"),
         ("[mmoe]\nwidth = 1e9", "mmoe.width: Input should be less than or equal to 16384"),
         ("[mmoe]\nexperts = 1e9", "mmoe.experts: Input should be less than or equal to 1000"),
+        ("[mmoe]\nmost_steps = 100", "mmoe: least_steps 200 is more than most_steps 100"),
         ("[walks]\ndim = 1e9", "walks.dim: Input should be less than or equal to 16384"),
         ("[walks]\nlength = 1e9", "walks.length: Input should be less than or equal to 10000"),
         ("[walks]\nnoise = 1e9", "walks.noise: Input should be less than or equal to 1000000"),
