@@ -77,5 +77,6 @@ _ROUNDING = 1e-9  # of a share times a position: 0.7 · 10 < 7
 
 
 def _entry(video: CountedVideo, at: datetime, half_life_s: float, *, is_fresh: bool) -> QueueEntry:
-    factor = 2.0 ** ((video.counted_s - at.timestamp()) / half_life_s)
+    age_s = max(0.0, at.timestamp() - video.counted_s)  # from 0: a clock that goes back makes no count grow
+    factor = 2.0 ** (-age_s / half_life_s)
     return QueueEntry(video.video_id, Engagement(video.exposures * factor, video.clicks * factor, at), is_fresh)

@@ -86,11 +86,18 @@ def test_an_entry_states_the_decayed_counts() -> None:
     assert (entry.engagement.at, entry.is_fresh) == (NOW, False)
 
 
-def test_counts_of_long_ago_or_of_a_clock_that_is_ahead_are_no_error() -> None:
+def test_counts_of_long_ago_are_no_error() -> None:
     hasty = CONFIG.model_copy(update={"half_life_days": 0.01})
     parts = QueueParts(iter(counted("p", 1, days=3650)), iter(counted("f", 1, 0, 0, days=20_000)))
     [entry] = entries_of(parts, NOW, hasty)
     assert entry.engagement.exposures == 0
+
+
+@pytest.mark.parametrize("days", [1, 3650])
+def test_counts_of_a_clock_that_was_ahead_do_not_grow(days: float) -> None:
+    hasty = CONFIG.model_copy(update={"half_life_days": 0.01})
+    [entry] = entries_of(QueueParts(iter(counted("p", 1, 400, 100, days=-days)), iter(())), NOW, hasty)
+    assert (entry.engagement.exposures, entry.engagement.clicks) == (400, 100)
 
 
 def test_the_rules_are_those_of_the_configuration() -> None:
