@@ -20,7 +20,7 @@ from tagging.topics.files import read_model, write_model
 from tagging.topics.learn import EarlierModel, Learnt, learn_topics
 from tagging.topics.manifest import TOPIC_MODEL, LineageEntry, TopicsManifest
 from tagging.topics.pool import Pool
-from tagging.types import CategorisedVideo, PredictedVideo
+from tagging.types import CategorisedVideo
 
 PACKAGES = ("videotag", "numpy", "scipy", "torch", "faiss-cpu")
 
@@ -57,15 +57,15 @@ def fit_topics(
     previous: the model whose topics keep their ids
     predicted: tables or folders of tags that `videotag batch` wrote, for the videos that have none
     Rows of another split than "train" (or none) are counted and skipped. Raises InvalidManifestError for a pool that
-    has no topics, ArtifactError for a bundle or previous model that is damaged or has other encoders, and before any
-    work OutputExistsError or OutputUnwritableError.
+    has no topics and for predicted tags of other videos, ArtifactError for a bundle or previous model that is damaged
+    or has other encoders, and before any work OutputExistsError or OutputUnwritableError.
     """
     require_new(out)
     watch = Stopwatch()
     with watch("read manifests"):
         videos, skipped = _read(manifests, columns)
         tables = [table for path in predicted for table in tables_of(path)]
-        tags = {row.video.video_id: _confidences(row) for row in read_predicted(tables, {})}
+        tags = _read_predicted(tables, videos)
     refs = [video.video for video in videos]
     with watch("load encoders"):
         reader = FeatureReader.of_bundle(bundle, refs)
@@ -121,8 +121,15 @@ def _read(manifests: Sequence[Path], columns: Mapping[str, str]) -> tuple[list[C
     return videos, {"videos_of_other_splits": len(rows) - len(videos)}
 
 
-def _confidences(video: PredictedVideo) -> dict[str, float]:
-    return dict(zip(video.tags, video.confidences, strict=True))
+def _read_predicted(tables: Sequence[Path], videos: Sequence[CategorisedVideo]) -> dict[str, dict[str, float]]:
+    """Return names and confidences of predicted tags by video id; there may be more videos than in the pool."""
+    tags = {row.video.video_id: dict(zip(row.tags, row.confidences, strict=True)) for row in read_predicted(tables, {})}
+    if tags and not any(video.video.video_id in tags for video in videos):
+        raise InvalidManifestError(
+            f"none of the {len(tags)} videos with predicted tags is in the manifests",
+            "give as --predicted what `videotag batch` wrote for these manifests",
+        )
+    return tags
 
 
 def _counts(learnt: Learnt, pool: Pool) -> dict[str, int]:

@@ -85,6 +85,11 @@ def test_fit_takes_the_tags_that_a_batch_wrote(text_bundle: Path, settings: Path
     (tmp_path / "empty").mkdir()
     args[args.index(tmp_path / "topics")] = tmp_path / "next"
     assert "without parquet files" in error_lines(run(*args, "--predicted", tmp_path / "empty"))[0]
+    other = [{**row, "video_id": f"other {row['video_id']}"} for row in tagged]
+    pq.write_table(pa.Table.from_pylist(other), tmp_path / "empty" / "0.parquet")
+    message, hint = error_lines(run(*args, "--predicted", tmp_path / "empty"))
+    assert "none of the 50 videos with predicted tags is in the manifests" in message
+    assert "--predicted" in hint
 
 
 @pytest.mark.parametrize("full", ["out", "features"])
@@ -93,7 +98,7 @@ def test_fit_on_a_full_disk_is_one_error_and_leaves_no_half_of_a_model(
 ) -> None:
     (tmp_path / "tagged").mkdir()
     pq.write_table(
-        pa.Table.from_pylist([{"video_id": "other", "tags": _predicted(["cats"])}]), tmp_path / "tagged/0.parquet"
+        pa.Table.from_pylist([{"video_id": "v0", "tags": _predicted(["cats"])}]), tmp_path / "tagged/0.parquet"
     )
     args = ["topics", "fit", "--manifest", pool_manifest, "--bundle", text_bundle, "--config", settings]
     args += ["--predicted", tmp_path / "tagged"]
