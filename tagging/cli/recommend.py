@@ -217,7 +217,8 @@ def worth_command(
 ) -> None:
     """Measure what tags, topics and embeddings add to recommendation: trained without them, with each, and together.
 
-    Each seed divides the interactions anew and trains every condition; the spread is the standard deviation.
+    Each seed divides the interactions anew and trains every condition; the spread is the standard deviation. `views`
+    and `seed` of --config do not count.
 
     [bold]Examples[/bold]
 
