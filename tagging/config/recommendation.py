@@ -9,6 +9,7 @@ from tagging.config.base import Branch, Drawn, Fraction, Rate, Share, Width
 Fusion = Literal["attention", "concatenation"]
 View = Literal["id", "tags", "tag words", "words", "uploader", "text", "frames", "audio"]
 ContentView = Literal["tags", "tag words", "words", "text", "frames", "audio"]
+Epochs = Annotated[float, Field(gt=0, le=100_000)]
 
 
 class SequenceTraining(Branch):
@@ -22,8 +23,8 @@ class SequenceTraining(Branch):
     history: Annotated[int, Field(ge=1, le=10_000)] = 30
     negatives: Drawn = 512
     popularity: Share = 0.5
-    epochs: PositiveFloat = 8.0
-    batch: PositiveInt = 2048  # interactions
+    epochs: Epochs = 8.0
+    batch: Annotated[int, Field(ge=1, le=1_000_000_000)] = 2048  # interactions
     rate: Rate = 3e-3
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     seed: NonNegativeInt = 7
@@ -80,7 +81,7 @@ class RecurrentConfig(SequenceTraining):
     width: Width = 64
     dropout: Fraction = 0.2
     min_tag_videos: PositiveInt = 2  # least videos of a tag or word with an embedding
-    epochs: PositiveFloat = 4.0
+    epochs: Epochs = 4.0
     rate: Rate = 5e-3
 
     @model_validator(mode="after")

@@ -15,6 +15,8 @@ from tagging.errors import InvalidConfigError
         ("rate = 1e39", "rate: Input should be less than or equal to 1"),
         ("weight_decay = inf", "weight_decay: Input should be a finite number"),
         ("epochs = inf", "epochs: Input should be a finite number"),
+        ("epochs = 1e308", "epochs: Input should be less than or equal to 100000"),
+        ("batch = 1e10", "batch: Input should be less than or equal to 1000000000"),
         ('views = ["id", "colour"]', "views.1"),
         ("views = []", "views"),
         ('loss = "hinge"', "loss"),
