@@ -5,11 +5,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from tagging.errors import InvalidManifestError
+from tagging.manifests.values import FieldError, id_of
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A comparison of a field's text with a value, case-sensitive; a missing field is the empty text."""
+    """A comparison of a field's text with a value, case-sensitive; a missing field is the empty text.
+
+    A whole number is compared as the same text as an id: a category 12.0 is "12".
+    """
 
     field: str
     value: str
@@ -29,8 +33,14 @@ class Condition:
 
     def holds(self, record: Mapping[str, Any]) -> bool:
         """Return whether a row meets the condition; record: field -> value."""
-        found = record.get(self.field)
-        return (("" if found is None else str(found)) == self.value) is self.is_equal
+        return (_text(record.get(self.field), self.field) == self.value) is self.is_equal
 
     def __str__(self) -> str:
         return f"{self.field}{'=' if self.is_equal else '!='}{self.value}"
+
+
+def _text(value: Any, field: str) -> str:
+    try:
+        return id_of(value, field)
+    except FieldError:  # no id, such as a list of tags
+        return str(value)

@@ -226,6 +226,18 @@ def test_only_the_rows_that_meet_all_conditions_are_tagged(tiny_bundle: Path, tm
         Condition.parse("colour=red", FIELDS)
 
 
+def test_a_condition_compares_a_whole_number_as_an_id() -> None:
+    """pandas turns a column of whole numbers with gaps into floats."""
+    equal, unequal = Condition.parse("category=12", FIELDS), Condition.parse("category!=12", FIELDS)
+    for value in (12, 12.0, "12"):
+        assert equal.holds({"category": value})
+        assert not unequal.holds({"category": value})
+    for value in (12.5, 13, [12], None, float("nan")):
+        assert not equal.holds({"category": value})
+        assert unequal.holds({"category": value})
+    assert Condition.parse("category=", FIELDS).holds({"category": float("nan")})
+
+
 def test_a_full_disk_is_one_error_and_the_same_command_continues(tiny_bundle: Path, tmp_path: Path) -> None:
     manifest = titles(tmp_path / "m.jsonl", 40)
     with tiny_disk(tmp_path / "disk", 4) as disk:
