@@ -101,7 +101,7 @@ class BatchJob:
 
 def claim(storage: Storage, identity: Mapping[str, object]) -> None:
     """Record the job in an empty output. Raises OutputExistsError if it holds another job, or anything else."""
-    if not storage.names():
+    if all(name.startswith(f".{JOB}.partial-") for name in storage.names()):  # of a run that was killed in this step
         storage.create(JOB, json.dumps(identity, indent=1).encode("utf-8"))
     try:
         started = json.loads(storage.read(JOB)) if storage.exists(JOB) else None

@@ -72,7 +72,7 @@ class Lease:
             "owner": self._owner,
             "host": socket.gethostname(),
             "pid": os.getpid(),
-            "started": psutil.Process().create_time(),
+            "started": _started(psutil.Process()),
             "renewed": time.time(),
         }
         return json.dumps(about).encode("ascii")
@@ -115,7 +115,12 @@ def _holder(storage: Storage, name: str) -> dict[str, Any] | None:
 def _is_alive(holder: dict[str, Any]) -> bool:
     if holder["host"] == socket.gethostname():
         try:
-            return bool(psutil.Process(holder["pid"]).create_time() == holder.get("started"))
+            return _started(psutil.Process(holder["pid"])) == holder.get("started")
         except psutil.NoSuchProcess:
             return False
     return time.time() - float(holder["renewed"]) < EXPIRES_S
+
+
+def _started(process: psutil.Process) -> float:
+    """Return when a process started, in seconds since the boot: setting the clock changes its time of day."""
+    return round(process.create_time() - psutil.boot_time(), 2)

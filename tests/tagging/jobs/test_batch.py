@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pandas as pd
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -36,6 +37,7 @@ from tagging.features.factory import Encoders
 from tagging.files.storage import Storage
 from tagging.jobs.batch import run_batch
 from tagging.jobs.job import WHOLE, BatchJob, Share
+from tagging.jobs.lease import leased
 from tagging.jobs.local import LocalExecutor
 from tagging.jobs.shards import Shard, ShardSize
 from tagging.jobs.stages import StageJob
@@ -192,6 +194,22 @@ def test_two_batches_cannot_write_into_one_folder(tiny_bundle: Path, tmp_path: P
 
     tag_all(tiny_bundle, manifest, tmp_path / "out", Second())
     assert len(refused) == 1
+    assert everything(tmp_path / "out")[0] == ["v0", "v1"]
+
+
+def test_a_lease_holds_when_the_clock_is_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage = Storage(str(tmp_path))
+    real = psutil.boot_time()
+    with leased(storage, WHOLE):
+        monkeypatch.setattr("psutil._pslinux.boot_time", lambda: real + 3600)  # as the kernel reports it then
+        with pytest.raises(OutputExistsError, match="another run"), leased(storage, WHOLE):
+            pass
+
+
+def test_a_run_that_was_killed_before_its_job_was_recorded_is_continued(tiny_bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "._job.json.partial-0").write_text("{")
+    tag_all(tiny_bundle, titles(tmp_path / "m.jsonl", 2), tmp_path / "out")
     assert everything(tmp_path / "out")[0] == ["v0", "v1"]
 
 
