@@ -122,13 +122,14 @@ def train(
     stored = replace(encoders, text=encoders.text and StoredTexts(encoders.text, store, progress))
     run = _Run(settle_config(config, hardware, encoders), encoders, stored, progress, watch)
     selected = _read_manifests(manifests, columns, run)
+    # Before the training, which takes hours: a file may be replaced meanwhile.
+    sources = [SourceEntry.of(path, columns) for path in manifests]
     if aliases:
+        sources.append(SourceEntry.of(aliases, {}))
         require_known(aliases, merged_into, (row.tags for row in selected.kept))
     training_set, selected = _build_training_set(selected, merged_into, store, run)
     with atomic_folder(out) as folder:
         trained = _train_parts(folder, training_set, run, checkpoint)
-        sources = [*(SourceEntry.of(path, columns) for path in manifests)]
-        sources += [SourceEntry.of(aliases, {})] if aliases else []
         with watch("write bundle"):
             draft = _draft_manifest(training_set, trained, _training_entry(sources, selected), run, created)
             manifest = BUNDLE.seal(folder, draft)

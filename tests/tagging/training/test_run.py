@@ -1,9 +1,12 @@
+import hashlib
 import json
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from pathlib import Path
 
 import av
@@ -133,6 +136,26 @@ def test_a_pipe_or_an_invalid_name_fails_without_waiting(tmp_path: Path, tiny_co
     videos = [VideoRef(str(n), uri) for n, uri in enumerate([str(tmp_path / "pipe.mp4"), "a\0b.mp4", "x" * 5000])]
     found = extract(videos, load_encoders(tiny_config.encoders), tiny_config.media, FeatureStore(tmp_path), Silent())
     assert [type(failure.error) for failure in found.failures] == [MediaNotFoundError] * 3
+
+
+def test_a_manifest_that_is_replaced_during_the_training_is_recorded_as_it_was_read(
+    tmp_path: Path, tiny_config: Config
+) -> None:
+    manifest = write_numbered_titles(tmp_path / "m.jsonl", 20)
+    want = hashlib.sha256(manifest.read_bytes()).hexdigest()
+
+    class Replacing(Silent):
+        @contextmanager
+        def track(self, label: str, total: int | None) -> Iterator[Callable[[int], None]]:
+            if label == "encode text":
+                manifest.unlink(missing_ok=True)
+            yield lambda _: None
+
+    store = FeatureStore(tmp_path / "f")
+    train([manifest], {}, tmp_path / "b", tiny_config, store, Replacing(), created=NOW)
+    assert not manifest.exists()
+    [source] = BUNDLE.read(tmp_path / "b").training.sources
+    assert source.sha256 == want
 
 
 def test_an_empty_catalog_is_an_error(tmp_path: Path, tiny_config: Config) -> None:
