@@ -81,7 +81,7 @@ def evaluate(
     rows = _choose_rows(list(read_labelled(manifests, columns)), manifest, held_out, split)
     tagged = [row for row in rows if any(tag.strip() for tag in row.tags)]
     recall_stage = RecallStage.load(bundle, manifest)
-    _refuse_training_videos(tagged, recall_stage, manifest)
+    _refuse_training_videos(tagged, recall_stage, manifest, held_out)
     if not tagged:
         raise InvalidManifestError("no video with a tag is left to evaluate on")
     encoders = _checked_encoders(manifest, runtime)
@@ -178,16 +178,23 @@ def _choose_rows(
     ]
 
 
-def _refuse_training_videos(rows: Sequence[LabelledVideo], recall_stage: RecallStage, manifest: BundleManifest) -> None:
+def _refuse_training_videos(
+    rows: Sequence[LabelledVideo], recall_stage: RecallStage, manifest: BundleManifest, held_out: bool
+) -> None:
     """Raise InvalidManifestError if the bundle contains any of the videos as a labelled video."""
     table = recall_stage.neighbour_store.table
     known = [row.video.video_id for row in rows if table.row_of(row.video.video_id) is not None]
     if known:
-        has_holdout = manifest.config.training.holdout > 0
+        if held_out:
+            hint = "give the manifest and the --map of the training, by whose uploaders videos were held out"
+        elif manifest.config.training.holdout > 0:
+            hint = "add --held-out to score only the held-out uploaders"
+        else:
+            hint = "evaluate on other videos"
         raise InvalidManifestError(
             f"the bundle was trained on {len(known)} of the {len(rows)} videos, for example {known[0]!r}: "
             "metrics on them would be meaningless",
-            "add --held-out to score only the held-out uploaders" if has_holdout else "evaluate on other videos",
+            hint,
         )
 
 

@@ -102,6 +102,22 @@ def test_held_out_and_split_choose_the_videos(tmp_path: Path, tiny_config: Confi
     assert evaluate(tmp_path / "b", [manifest], {}, store, Silent(), split="a").videos == 60
 
 
+def test_training_videos_among_the_held_out_uploaders_are_refused(tmp_path: Path, tiny_config: Config) -> None:
+    """The column of the uploaders was renamed in the training alone."""
+    manifest = tmp_path / "m.jsonl"
+    lines = [
+        {"video_id": f"v{n}", "title": f"t {n}", "tags": ["x"], "uploader_id": f"a{n}", "channel": f"u{n % 10}"}
+        for n in range(60)
+    ]
+    manifest.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    config = tiny_config.model_copy(update={"training": tiny_config.training.model_copy(update={"holdout": 0.3})})
+    store, columns = FeatureStore(tmp_path / "f"), {"uploader_id": "channel"}
+    train([manifest], columns, tmp_path / "b", config, store, Silent(), created=NOW)
+    with pytest.raises(InvalidManifestError, match="the bundle was trained on") as caught:
+        evaluate(tmp_path / "b", [manifest], {}, store, Silent(), held_out=True)
+    assert "--map of the training" in caught.value.hint
+
+
 def test_the_recall_lost_without_each_channel_is_reported() -> None:
     true = rows(1, 2, 3, 4)
     by_channel = {"a": [Proposal(rows(1, 2), true, 9)], "b": [Proposal(rows(2, 3), true, 9)]}
