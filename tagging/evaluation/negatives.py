@@ -153,7 +153,7 @@ class _TestSet:
         return cls(texts.of_videos(videos), media_tokens(extraction.tokens, videos, texts), true, hard)
 
     def figures(self, name: str, scorer: TagScorer) -> Row:
-        """Return the ranking metrics of a scorer, and its accuracy on hard pairs."""
+        """Return the ranking metrics of a scorer, and, if any video has a hard tag, its accuracy on hard pairs."""
         vectors = scorer.encoder.encode_videos(self.text, self.media)
         ranked: list[Rows] = []
         accuracies: list[float] = []
@@ -165,8 +165,7 @@ class _TestSet:
                 if accuracy is not None:
                     accuracies.append(accuracy)
         figures = ranking_row(name, ranked, self.true)
-        figures["hard_pairs"] = float(np.mean(accuracies)) if accuracies else float("nan")
-        return figures
+        return figures | ({"hard_pairs": float(np.mean(accuracies))} if accuracies else {})
 
     def first_tags(self, name: str, scorer: TagScorer, row: int, catalog: TagCatalog) -> Row:
         """Return a table row with the first tags of one video."""
@@ -191,7 +190,9 @@ def _mean_row(name: str, figures: Sequence[Row]) -> Row:
     """Return the means over the seeds and their standard deviations."""
     row: Row = {"negatives": name, "seeds": len(figures)}
     for figure in ("precision_at_1", "precision_at_5", "ndcg_at_10", "mrr", "hard_pairs"):
-        values = np.array([float(of_seed[figure]) for of_seed in figures])
+        values = np.array([float(of_seed[figure]) for of_seed in figures if figure in of_seed])
+        if not len(values):
+            continue
         row[figure] = round(float(values.mean()), 4)
         row[f"{figure}_spread"] = round(float(values.std(ddof=1)), 4) if len(values) > 1 else 0.0
     return row

@@ -1,6 +1,7 @@
 """Ablation of negatives and measurement of false negatives, on synthetic topics."""
 
 import csv
+import json
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from tagging.evaluation.false_negatives import COLUMNS, FalseNegativeReport, mea
 from tagging.evaluation.negatives import NegativesReport, ablate_negatives, settings
 from tagging.progress import Silent
 from tagging.store.features import FeatureStore
-from tests.support.corpora import write_topic_videos
+from tests.support.corpora import write_numbered_titles, write_topic_videos
 from tests.support.matrices import matrix
 from tests.support.topics import LEARNT
 
@@ -43,6 +44,15 @@ def test_every_setting_is_trained_for_every_seed_and_tested_on_held_out_uploader
     assert 20 <= report.tested <= 100
     assert all(0 <= float(row["precision_at_1"]) <= 1 and float(row["mrr_spread"]) >= 0 for row in report.table)
     assert max(float(row["precision_at_1"]) for row in report.table) > 0.5  # six tags
+
+
+def test_without_tags_at_two_hops_the_table_has_no_accuracy_on_them(tmp_path: Path, config: Config) -> None:
+    """JSON has no NaN."""
+    manifest = write_numbered_titles(tmp_path / "m.jsonl", 40)
+    store = FeatureStore(tmp_path / "f")
+    for row in ablate_negatives([manifest], {}, config, store, Silent(), (1,)).table:
+        assert "hard_pairs" not in row
+        json.dumps(row, allow_nan=False)
 
 
 def test_the_example_shows_the_first_tags_under_each_setting(report: NegativesReport) -> None:
