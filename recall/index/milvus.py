@@ -19,7 +19,16 @@ from pymilvus import DataType, MilvusClient
 
 from recall.index.base import SearchResult, check_rows
 from recall.index.flat import nearest
-from recall.index.milvus_server import FAILURES, FILE, PREFIX, TIMEOUT_S, connect, errors_of, reason_of
+from recall.index.milvus_server import (
+    FAILURES,
+    FILE,
+    PREFIX,
+    TIMEOUT_S,
+    connect,
+    errors_of,
+    reason_of,
+    require_existing,
+)
 from recall.index.milvus_types import INDEX_TYPES
 from tagging.errors import (
     ArtifactCorruptError,
@@ -86,8 +95,7 @@ class MilvusIndex:
             collection, built_at = str(saved["collection"]), str(saved["uri"])
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise ArtifactCorruptError(f"{path} cannot be read: {error!r}", "restore it, or train again") from error
-        if uri.endswith(".db") and not Path(uri).exists():  # milvus-lite would create an empty one
-            raise ArtifactNotFoundError(f"there is no Milvus at {uri}", "restore it, or correct recall.index.uri")
+        require_existing(uri)
         with errors_of(uri):
             client = connect(uri)
             if not client.has_collection(collection, timeout=TIMEOUT_S):

@@ -13,7 +13,7 @@ from pathlib import Path
 import grpc
 from pymilvus import MilvusClient, MilvusException
 
-from tagging.errors import ArtifactCorruptError, BackendUnavailableError
+from tagging.errors import ArtifactCorruptError, ArtifactNotFoundError, BackendUnavailableError
 
 FILE = "milvus.json"  # of an index folder; it has the name of the collection
 PREFIX = "videotag_"  # of every collection that a build creates
@@ -37,7 +37,11 @@ def saved_collection(folder: Path) -> str | None:
 
 
 def collections_at(uri: str) -> list[str]:
-    """Return the names of the collections that videotag created. Raises BackendUnavailableError."""
+    """Return the names of the collections that videotag created.
+
+    Raises ArtifactNotFoundError for a milvus-lite that does not exist, and BackendUnavailableError.
+    """
+    require_existing(uri)
     with errors_of(uri):
         return sorted(name for name in connect(uri).list_collections(timeout=TIMEOUT_S) if name.startswith(PREFIX))
 
@@ -48,6 +52,12 @@ def drop_collections(uri: str, names: Sequence[str]) -> None:
         client = connect(uri)
         for name in names:
             client.drop_collection(name, timeout=TIMEOUT_S)
+
+
+def require_existing(uri: str) -> None:
+    """Raise ArtifactNotFoundError for a milvus-lite that does not exist: connecting would create an empty one."""
+    if uri.endswith(".db") and not Path(uri).exists():
+        raise ArtifactNotFoundError(f"there is no Milvus at {uri}", "restore it, or correct recall.index.uri")
 
 
 def connect(uri: str) -> MilvusClient:

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from recall.index.factory import build_index
 from tagging.cli.main import app
 from tagging.config.recall import IndexConfig
+from tests.support.cli import error_lines, run
 from tests.support.embeddings import clustered
 
 pytestmark = pytest.mark.milvus
@@ -42,3 +43,10 @@ def test_collections_of_kept_bundles_stay_and_others_are_removed_only_when_confi
     client = pymilvus.MilvusClient(uri=config.uri)
     assert client.list_collections() == [kept]
     client.close()
+
+
+def test_a_milvus_that_does_not_exist_is_refused_and_not_created(tiny_bundle: Path, tmp_path: Path) -> None:
+    missing = tmp_path / "missing.db"
+    lines = error_lines(run("bundles", "drop-collections", "--uri", missing, "--keep", tiny_bundle))
+    assert lines[0] == f"error: there is no Milvus at {missing}"
+    assert not missing.exists()
