@@ -11,7 +11,7 @@ from tagging.config.profiles import PROFILES
 from tagging.config.root import Config
 from tagging.errors import OutputExistsError
 from tagging.evaluation.run import EvaluationReport, evaluate
-from tagging.files.atomic import partial_folder
+from tagging.files.atomic import partial_folder, require_folder
 from tagging.pipeline.load import load_tagger
 from tagging.progress import Progress
 from tagging.quickstart.corpus import plan_test, plan_training, write_corpus
@@ -56,9 +56,10 @@ def run_quickstart(folder: Path, progress: Progress, starter: Path, *, created: 
 
     starter: the bundle that tags before the training.
     created: the time that the new bundle states, with a time zone.
-    Raises OutputExistsError if the folder holds anything else.
+    Raises OutputExistsError if the folder holds anything else, and OutputUnwritableError.
     """
     folder = folder.resolve()  # "." has no name to swap
+    require_folder(folder)
     if folder.exists() and not (folder / MARKER).exists() and any(folder.iterdir()):
         raise OutputExistsError(f"{folder} holds files that no quickstart made", "choose another --out")
     with partial_folder(folder) as work:

@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 
 import pyarrow as pa
 
+from tagging.errors import OutputUnwritableError
 from tagging.store.shards import damaged, open_shard, shards_of, stored_keys, write_shard
 
 Value = TypeVar("Value")
@@ -21,11 +22,17 @@ class ShardTable(ABC, Generic[Value]):
     """All values of one kind, made with one fingerprint; a key is added once and its value never changes."""
 
     def __init__(self, folder: Path) -> None:
+        """Raises OutputUnwritableError for a folder that cannot be made."""
         self._folder = folder
         self._pending: dict[str, Value] = {}
         self._held = 0
         self._flushed_at = time.monotonic()
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputUnwritableError(
+                f"{folder} cannot be made: {error.strerror}", "choose another place with --features or VIDEOTAG_HOME"
+            ) from error
         self._keys = set(stored_keys(folder))
 
     def __contains__(self, key: str) -> bool:

@@ -4,6 +4,7 @@ import os
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -39,8 +40,9 @@ def shards_of(folder: Path) -> list[Path]:
 def stored_keys(folder: Path) -> Iterator[str]:
     """Yield the keys of all shards, after a killed extraction's remains are removed."""
     for partial in folder.glob(".*.partial-*"):  # a running extraction renames within seconds
-        if time.time() - partial.stat().st_mtime > STALE_AFTER_S:
-            partial.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):  # renamed just now
+            if time.time() - partial.stat().st_mtime > STALE_AFTER_S:
+                partial.unlink()
     for shard in shards_of(folder):
         yield from open_shard(shard, columns=["key"])["key"].to_pylist()
 

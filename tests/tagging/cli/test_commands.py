@@ -184,6 +184,8 @@ def test_existing_files_are_never_overwritten(tmp_path: Path, tiny_bundle: Path,
     (tmp_path / "mine" / "test" / "precious.txt").write_text("precious")
     assert "no quickstart made" in error_lines(run("quickstart", "--out", tmp_path / "mine"))[0]
     assert (tmp_path / "mine" / "test" / "precious.txt").read_text() == "precious"
+    lines = error_lines(run("quickstart", "--out", tmp_path / "mine" / "test" / "precious.txt"))
+    assert lines[1] == "hint: name a folder, new or of earlier runs"
 
     manifest = Path(shutil.copy(unseen_corpus, tmp_path / "m.jsonl"))
     content = manifest.read_bytes()

@@ -125,6 +125,21 @@ def test_a_full_disk_leaves_no_partial_shard(tmp_path: Path, monkeypatch: pytest
     assert "k" in table(tmp_path)
 
 
+def test_a_folder_that_cannot_be_made_is_an_error_that_says_where_to_choose_another(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputUnwritableError, match="frames") as caught:
+        table(tmp_path / "file")
+    assert "--features" in caught.value.hint
+    assert "VIDEOTAG_HOME" in caught.value.hint
+
+
+def test_a_shard_that_another_process_renames_meanwhile_is_no_error(tmp_path: Path) -> None:
+    folder = tmp_path / "frames" / "fp"
+    folder.mkdir(parents=True)
+    (folder / ".a.parquet.partial-0").symlink_to("renamed")  # listed, and gone when it is looked at
+    assert len(table(tmp_path)) == 0
+
+
 def test_shards_hold_half_precision(tmp_path: Path) -> None:
     writer = table(tmp_path)
     writer.add("k", StoredFeatures(np.ones((1, 3), HALF)))
