@@ -117,6 +117,7 @@ def configure_output() -> None:
 
     A character that the terminal's encoding lacks is printed as a question mark instead of raising an error.
     """
+    open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
@@ -126,6 +127,13 @@ def configure_output() -> None:
     for name in ("tagging", "recall", "rank"):
         logging.getLogger(name).setLevel(logging.INFO)
     logging.getLogger("transformers").setLevel(logging.ERROR)  # it warns about each layer that it did not shard
+
+
+def open_closed_streams() -> None:
+    """Drop what is printed to a stream that the caller closed (`>&-`), which Python has as None."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123 (open until the exit)
 
 
 class _PrintableFormatter(logging.Formatter):

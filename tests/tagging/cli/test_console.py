@@ -1,12 +1,13 @@
 import json
 import logging
+import sys
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 import torch
 
-from tagging.cli.console import errors_in_one_line, print_json, print_lines, print_table, progress
+from tagging.cli.console import errors_in_one_line, open_closed_streams, print_json, print_lines, print_table, progress
 
 
 def test_control_characters_of_titles_do_not_reach_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
@@ -44,6 +45,17 @@ def test_progress_without_a_terminal_is_a_line_on_stderr(capsys: pytest.CaptureF
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.startswith("encode: 3 in ")
+
+
+def test_output_to_a_stream_that_the_caller_closed_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout", None)  # as Python does for `>&-`
+    monkeypatch.setattr("sys.stderr", None)
+    open_closed_streams()
+    with sys.stdout, sys.stderr:
+        print_table([{"tag": "guitar"}])
+        print_json({})
+        with progress().track("encode", 1) as advance:
+            advance(1)
 
 
 @pytest.mark.parametrize("allocate", [lambda: np.empty(2**59), lambda: torch.empty(2**59)])
