@@ -80,10 +80,13 @@ def review(
 
 
 def read_review_videos(manifest: Path, columns: Mapping[str, str]) -> list[VideoRef]:
-    """Return the videos of a manifest; unreadable rows are counted and logged with the first reason."""
+    """Return the videos of a manifest; unreadable rows are counted and logged with the first reason.
+
+    Paths of media are absolute: the feedback, which contains them, may be in another folder.
+    """
     videos: list[VideoRef] = []
     errors: list[InvalidManifestError] = []
-    for row in read_videos(manifest, columns):
+    for row in read_videos(manifest.absolute(), columns):
         if isinstance(row, VideoRef):
             videos.append(row)
         else:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tagging.inspection.review.feedback_file import FeedbackFile
+from tagging.inspection.review.run import read_review_videos
 from tagging.manifests.read import read_labelled
 from tests.support.cli import VIDEOTAG, error_lines, run
 from tests.support.polling import wait_until
@@ -106,6 +107,15 @@ def test_a_review_survives_a_kill_and_ends_with_a_summary(tmp_path: Path, manife
     for row in rows:
         assert row.video.uri is None or Path(row.video.uri).is_absolute()
         assert row.video.uri is None or Path(row.video.uri).is_file()
+
+
+def test_the_feedback_on_a_relative_manifest_finds_its_media_from_any_folder(
+    tmp_path: Path, manifest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    uris = [video.uri for video in read_review_videos(manifest.relative_to(tmp_path), {})]
+    assert uris == [str(manifest.parent / Path(uri).name) if uri else None for uri in uris]
+    assert any(uris)
 
 
 def test_errors_are_one_line_each(tmp_path: Path, manifest: Path, tiny_bundle: Path) -> None:
