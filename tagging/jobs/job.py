@@ -61,7 +61,7 @@ class BatchJob:
 
     def shards(self) -> Iterator[Shard]:
         """Yield the shards of the manifest, as it is read. Raises InvalidManifestError."""
-        rows: Iterator[Row] = read_videos(self.manifest, self.columns, self.conditions)
+        rows: Iterator[Row] = read_videos(self._located(), self.columns, self.conditions)
         return cut(rows if self.limit is None else islice(rows, self.limit), self.size)
 
     def check_manifest(self) -> None:
@@ -93,6 +93,13 @@ class BatchJob:
             "retags": self.retags,
             **self.selection.model_dump(),
         }
+
+    def _located(self) -> str:
+        """Return the manifest under one address, wherever it is named from: rows are known by their media's."""
+        if is_remote(self.manifest):
+            return self.manifest
+        path = Path(self.manifest)
+        return str(path.parent.resolve() / path.name)
 
     def _name(self) -> str:
         remote = is_remote(self.manifest)

@@ -480,6 +480,21 @@ def test_an_edited_row_is_tagged_again_and_replaces_its_answer(tmp_path: Path) -
     assert dead_letters(out) == []
 
 
+def test_a_manifest_that_is_named_from_another_folder_has_the_same_rows(
+    tiny_bundle: Path, unseen_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(unseen_corpus.parent, tmp_path / "clips")
+    manifest, out = tmp_path / "clips" / unseen_corpus.name, tmp_path / "out"
+    monkeypatch.chdir(manifest.parent)
+    first = tag_all(tiny_bundle, manifest.name, out, keeps_features=True)
+    assert first.done == first.tagged > 0
+    assert tag_all(tiny_bundle, manifest, out, keeps_features=True).done == 0
+    monkeypatch.setattr("tagging.media.pool.DecodePool.submit", lambda *_: pytest.fail("decoded"))
+    monkeypatch.chdir(tiny_bundle)
+    named = os.path.relpath(manifest)
+    assert tag_all(tiny_bundle, named, tmp_path / "again", retags=str(out)).tagged == first.tagged
+
+
 def test_the_output_holds_the_rows_of_the_manifest_and_no_others(tmp_path: Path) -> None:
     manifest, out = tmp_path / "m.jsonl", tmp_path / "out"
     run(write_titles(manifest, **{f"v{n}": str(n) for n in range(9)}), out, v8=MediaNotFoundError("gone"))
