@@ -250,9 +250,9 @@ def test_a_condition_compares_a_whole_number_as_an_id() -> None:
     for value in (12, 12.0, "12"):
         assert equal.holds({"category": value})
         assert not unequal.holds({"category": value})
-    for value in (12.5, 13, [12], None, float("nan")):
-        assert not equal.holds({"category": value})
-        assert unequal.holds({"category": value})
+    for other in (12.5, 13, [12], None, float("nan")):
+        assert not equal.holds({"category": other})
+        assert unequal.holds({"category": other})
     assert Condition.parse("category=", FIELDS).holds({"category": float("nan")})
 
 
