@@ -1,5 +1,6 @@
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable
 
@@ -51,6 +52,7 @@ def test_output_to_a_stream_that_the_caller_closed_is_dropped(monkeypatch: pytes
     monkeypatch.setattr("sys.stdout", None)  # as Python does for `>&-`
     monkeypatch.setattr("sys.stderr", None)
     open_closed_streams()
+    assert [stream.name for stream in (sys.stdout, sys.stderr)] == [os.devnull] * 2
     with sys.stdout, sys.stderr:
         print_table([{"tag": "guitar"}])
         print_json({})
