@@ -8,11 +8,18 @@ in more directions (local dimension 26 instead of 23). So provide as many real r
 growth of more than six as indicative only.
 """
 
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 
 from recall.index.factory import build_index
 from tagging.config.recall import IndexConfig
+from tagging.errors import VideotagError
 
 NEIGHBOURS = 10
 NOISE = 0.3
@@ -24,19 +31,50 @@ Rows = NDArray[np.float32]
 
 def grow(real: Rows, count: int, rng: np.random.Generator) -> Rows:
     """Return (count, D) unit rows, the real ones first, then interpolated ones (see the module docstring)."""
-    parents = rng.integers(0, len(real), max(0, count - len(real)))
-    return np.concatenate([real[:count], between(real, parents, rng)])
+    rows = np.empty((count, real.shape[1]), np.float32)
+    _grow_into(rows, real, rng)
+    return rows
+
+
+@contextmanager
+def grown_file(real: Rows, count: int, rng: np.random.Generator) -> Iterator[Rows]:
+    """Yield the rows of `grow` mapped from a temporary file, which may be larger than the memory.
+
+    Raises VideotagError if the folder of temporary files (TMPDIR) has too little space.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        # A mapped file is written by page faults: on a full disk these are a signal instead of an error.
+        needed, free = 4 * count * real.shape[1], shutil.disk_usage(folder).free
+        if needed > free:
+            raise VideotagError(
+                f"{count} rows need {needed / 2**30:.1f} GiB, {Path(folder).parent} has {free / 2**30:.1f} GiB free",
+                "let TMPDIR name a folder with more space",
+            )
+        path = Path(folder) / "rows.npy"
+        _grow_into(np.lib.format.open_memmap(path, "w+", np.float32, (count, real.shape[1])), real, rng)
+        yield np.load(path, mmap_mode="r")
 
 
 def between(real: Rows, parents: NDArray[np.int64], rng: np.random.Generator) -> Rows:
     """Return (n, D) unit rows, each between its real parent row and one of the nearest neighbours of that row."""
+    rows = np.empty((len(parents), real.shape[1]), np.float32)
+    _fill_between(rows, real, parents, rng)
+    return rows
+
+
+def _grow_into(rows: Rows, real: Rows, rng: np.random.Generator) -> None:
+    parents = rng.integers(0, len(real), max(0, len(rows) - len(real)))
+    rows[: len(real)] = real[: len(rows)]
+    _fill_between(rows[len(real) :], real, parents, rng)
+
+
+def _fill_between(rows: Rows, real: Rows, parents: NDArray[np.int64], rng: np.random.Generator) -> None:
     if not len(parents):
-        return np.zeros((0, real.shape[1]), np.float32)
+        return
     index = build_index(real, EXACT)
     neighbours = np.concatenate(
         [index.search(real[start : start + 1_024], NEIGHBOURS + 1).ids[:, 1:] for start in range(0, len(real), 1_024)]
     )
-    rows = np.empty((len(parents), real.shape[1]), np.float32)
     for start in range(0, len(parents), ROWS_AT_ONCE):
         batch = parents[start : start + ROWS_AT_ONCE]
         other = neighbours[batch, rng.integers(0, NEIGHBOURS, len(batch))]
@@ -44,7 +82,6 @@ def between(real: Rows, parents: NDArray[np.int64], rng: np.random.Generator) ->
         middle = _unit(share * real[batch] + (1 - share) * real[other])
         noise = _unit(rng.standard_normal(middle.shape, np.float32))
         rows[start : start + len(batch)] = _unit(middle + NOISE * noise)
-    return rows
 
 
 def _unit(rows: Rows) -> Rows:

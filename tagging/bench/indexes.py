@@ -1,6 +1,8 @@
 """Vector indexes against exact search over the same rows: recall, time of a query, memory, build time.
 
-Every query is timed on both in turn. If several rows have the score of a true neighbour, any of them counts as found.
+Rows may be mapped from a file that is larger than the memory: exact answers are found part by part, and exact search is
+timed on at most EXACT_ROWS rows, in turn with the index, and counted n / EXACT_ROWS times, as it compares all rows.
+If several rows have the score of a true neighbour, any of them counts as found.
 """
 
 import multiprocessing
@@ -22,6 +24,7 @@ from tagging.config.recall import IndexConfig
 from tagging.progress import Advance
 
 SAME = 1e-5  # largest difference of scores that count as equal
+EXACT_ROWS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,56 +47,82 @@ class AgainstExact:
 
 
 def against_exact(
-    rows: Rows, queries: Rows, k: int, config: IndexConfig, seed: int, timed: int, advance: Advance
+    rows: Rows, queries: Rows, truth: Rows, config: IndexConfig, seed: int, timed: int, advance: Advance
 ) -> AgainstExact:
-    """Build the configured index and an exact one, and search both.
+    """Build the configured index, and search it and exactly in turn.
 
     rows: (n, D) unit rows; queries: (Q, D) of which the first `timed` are timed one by one
+    truth: (Q, k) scores of `nearest_scores`, for answers of k rows
     advance: called with 1 for each of the 2 * timed searches
     """
-    exact = build_index(rows, EXACT, seed)
-    began_s = time.perf_counter()
-    index = build_index(rows, config, seed)
-    build_s = time.perf_counter() - began_s
-    sides = {name: partial(_search, each, queries, k) for name, each in (("exact", exact), ("index", index))}
+    k = truth.shape[1]
+    with tempfile.TemporaryDirectory() as folder:
+        backend, build_s = _built(rows, config, seed, Path(folder))
+        resident_mib = _resident_mib(Path(folder), config, rows.shape, queries[:1], k)
+        index = load_index(Path(folder), config, rows.shape[1], len(rows))
+    part = build_index(np.array(rows[:EXACT_ROWS]), EXACT)
+    sides = {name: partial(_search, each, queries, k) for name, each in (("exact", part), ("index", index))}
     for search in sides.values():  # starts the threads
         search(0)
     spent = in_turn(sides, min(timed, len(queries)), advance)
-    ids = index.search(queries, k).ids
+    parts = len(rows) / len(part)
     return AgainstExact(
-        backend=index.backend,
+        backend=backend,
         build_s=build_s,
-        resident_mib=_resident_mib(index, config, queries[:1], k),
+        resident_mib=resident_mib,
         spent=spent["index"],
-        exact=spent["exact"],
-        scores=-np.sort(-np.array([rows[found] @ query for found, query in zip(ids, queries, strict=True)]), axis=1),
-        truth=exact.search(queries, k).scores,
+        exact=[Spent(parts * each.elapsed_s, parts * each.cpu_s) for each in spent["exact"]],
+        scores=_scores(rows, queries, index.search(queries, k).ids),
+        truth=truth,
     )
+
+
+def nearest_scores(rows: Rows, queries: Rows, k: int, advance: Advance) -> Rows:
+    """Return the (Q, k) inner products of the k nearest of (n, D) rows, best first, padded with -inf.
+
+    advance: called with the number of rows of each part that was searched
+    """
+    nearest = np.full((len(queries), k), -np.inf, np.float32)
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        part = np.array(rows[start : start + ROWS_AT_ONCE])
+        both = np.concatenate([nearest, build_index(part, EXACT).search(queries, k).scores], axis=1)
+        nearest = -np.sort(-both, axis=1)[:, :k]
+        advance(len(part))
+    return nearest
+
+
+def share_found(rows: Rows, queries: Rows, found: NDArray[np.int64]) -> float:
+    """Return the share of the k nearest rows among the (Q, k) found ones; rows of equal score are interchangeable."""
+    nearest = nearest_scores(rows, queries, found.shape[1], lambda _: None)
+    return float((_scores(rows, queries, found) >= nearest[:, -1:] - SAME).mean())
 
 
 def _search(index: VectorIndex, queries: Rows, k: int, number: int) -> None:
     index.search(queries[number : number + 1], k)
 
 
-def share_found(rows: Rows, queries: Rows, found: NDArray[np.int64]) -> float:
-    """Return the share of the k nearest rows among the (Q, k) found ones; rows of equal score are interchangeable."""
-    nearest = np.full((len(queries), found.shape[1]), -np.inf, np.float32)
-    for start in range(0, len(rows), ROWS_AT_ONCE):
-        scores = np.concatenate([nearest, queries @ rows[start : start + ROWS_AT_ONCE].T], axis=1)
-        nearest = -np.partition(-scores, found.shape[1] - 1, axis=1)[:, : found.shape[1]]
-    scores = np.array([rows[ids] @ query for ids, query in zip(found, queries, strict=True)])
-    return float((scores >= nearest.min(axis=1, keepdims=True) - SAME).mean())
+def _scores(rows: Rows, queries: Rows, found: NDArray[np.int64]) -> Rows:
+    return -np.sort(-np.array([rows[ids] @ query for ids, query in zip(found, queries, strict=True)]), axis=1)
 
 
-def _resident_mib(index: VectorIndex, config: IndexConfig, query: Rows, k: int) -> float:
+def _built(rows: Rows, config: IndexConfig, seed: int, folder: Path) -> tuple[str, float]:
+    """Build and save the index; return its backend and the seconds of building."""
+    began_s = time.perf_counter()
+    index = build_index(rows, config, seed)
+    build_s = time.perf_counter() - began_s
+    index.save(folder)
+    return index.backend, build_s
+
+
+def _resident_mib(folder: Path, config: IndexConfig, shape: tuple[int, ...], query: Rows, k: int) -> float:
     if config.uri is not None:
         return float("nan")
-    with tempfile.TemporaryDirectory() as folder, multiprocessing.get_context("spawn").Pool(1) as fresh:
-        index.save(Path(folder))
-        return fresh.apply(_grown_by_mib, (Path(folder), config, index.dim, len(index), query, k))
+    with multiprocessing.get_context("spawn").Pool(1) as fresh:
+        return fresh.apply(_grown_by_mib, (folder, config, shape, query, k))
 
 
-def _grown_by_mib(folder: Path, config: IndexConfig, dim: int, count: int, query: Rows, k: int) -> float:
+def _grown_by_mib(folder: Path, config: IndexConfig, shape: tuple[int, int], query: Rows, k: int) -> float:
+    count, dim = shape
     build_index(query, EXACT)  # imports what the backends need
     before = now_mib()
     index = load_index(folder, config, dim, count)

@@ -1,14 +1,13 @@
 """Search among n embeddings by the default index against exact search, on the bundle's embeddings grown to n."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from tagging.bench.embeddings import NEIGHBOURS, Rows, grow
 from tagging.bench.figure import Curve, Figure, Row
-from tagging.bench.indexes import AgainstExact, against_exact
+from tagging.bench.indexes import AgainstExact, against_exact, nearest_scores
 from tagging.bench.plan import Plan
 from tagging.bench.timing import Spent, median_s, ratios
 from tagging.bundle.indexes import ViewIndex
@@ -33,9 +32,12 @@ def measure(plan: Plan) -> list[Figure]:
     count = min(plan.sizes.searches, len(real) // 2)
     queries, real = real[:count], real[count:]
     sizes = plan.sizes.search_rows
+    found = {}
     with plan.progress.track("search", 2 * count * len(sizes)) as advance:
-        compare = partial(against_exact, queries=queries, k=K, config=DEFAULT, seed=plan.seed, timed=count)
-        found = {size: compare(grow(real, size, rng), advance=advance) for size in sizes}
+        for size in sizes:
+            rows = grow(real, size, rng)
+            truth = nearest_scores(rows, queries, K, lambda _: None)
+            found[size] = against_exact(rows, queries, truth, DEFAULT, plan.seed, count, advance)
     largest = found[sizes[-1]]
     parts = tuple({"rows": size, "grown by": round(size / len(real), 1), **_row(found[size])} for size in sizes)
     curves = (

@@ -267,18 +267,18 @@ def text_search_command(
 
 @app.command("index-backends")
 def index_backends_command(
-    embeddings: Annotated[Path, typer.Argument(metavar="EMBEDDINGS.npy", help="(n, D) unit rows of real embeddings.")],
-    rows: Annotated[int, typer.Option("--rows", min=1, metavar="N", help="Rows to index.")],
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="Its embeddings are the real rows.")],
+    rows: Annotated[int, typer.Option("--rows", min=1, metavar="N", help="Rows to index; grown if it has fewer.")],
     backend: Annotated[list[str], typer.Option("--backend", help="As recall.index.backend; may be repeated.")],
-    dim: Annotated[int | None, typer.Option("--dim", metavar="D", help="Width that the embeddings must have.")] = None,
     uri: Annotated[str | None, typer.Option("--uri", help="Address of Milvus.")] = None,
-    k: Annotated[int, typer.Option("--k", min=1, help="Neighbours per query.")] = 200,
+    k: Annotated[int, typer.Option("--k", min=1, help="Neighbours per query.")] = 300,
     seed: options.Seed = 7,
+    form: options.Format = options.TableFormat.table,
 ) -> None:
-    """Compare the vector indexes: recall against exact search, latency, memory."""
+    """Compare the vector indexes with exact search: recall, latency, memory, time to build."""
     from tagging.tools.benchmarks.index_backends import compare_backends
 
-    typer.echo(compare_backends(embeddings, rows, dim, backend, uri, k, seed), nl=False)
+    options.print_tables(compare_backends(bundle, rows, backend, uri, k, seed, progress()), form)
 
 
 @app.command("batch")

@@ -19,7 +19,7 @@ def test_the_commands_are_a_program() -> None:
 
 @pytest.mark.parametrize("count", ["0", "-1", "some"])
 def test_a_count_below_one_is_invalid_usage(count: str, capsys: pytest.CaptureFixture[str]) -> None:
-    run_tools("benchmarks", "index-backends", "rows.npy", "--backend", "flat", "--rows", count, code=2)
+    run_tools("benchmarks", "index-backends", "a-bundle", "--backend", "flat", "--rows", count, code=2)
     assert "--rows" in capsys.readouterr().err
 
 
