@@ -68,6 +68,7 @@ class RecallModelEntry(Entry):
     """Size of the recall model and of the sets of videos that it was trained and fitted on."""
 
     labels: int  # of the linear branch
+    landmarks: int = 0  # of the regression; 0 without one
     ngrams: int
     videos: int  # trained on
     blended_on: int  # that fusion and confidence were fitted on; other videos, or the same by models of their own

@@ -44,6 +44,7 @@ class Stream(IntEnum):
     TOPIC_COHESION = 33
     RECALL_FOLDS = 34
     CLICK_NEGATIVES = 35
+    RECALL_REGRESSION = 36
 
 
 class HoldoutSalt(IntEnum):

@@ -92,6 +92,14 @@ class DeepWalkConfig(Branch):
     batch: PositiveInt = 16  # walks per step; many small steps suit small graphs and cost no more
 
 
+class RegressionConfig(Branch):
+    """Kernel ridge regression (recall/regression.py)."""
+
+    below: PositiveInt = 20_000  # labelled videos; of as many, the linear branch learns more
+    landmarks: PositiveInt = 2_000
+    penalties: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)] = (0.1, 0.3, 1.0, 3.0, 10.0)
+
+
 class RecallModelConfig(Branch):
     """Training of the recall model (recall/train.py)."""
 
@@ -113,6 +121,7 @@ class RecallModelConfig(Branch):
     similarity: Annotated[float, Field(ge=0)] = 1.0
     contrastive: Annotated[float, Field(ge=0)] = 0.2
     temperature: PositiveFloat = 0.1
+    regression: RegressionConfig | None = RegressionConfig()  # None: no regression, and its channel is off
     dropout: Fraction = 0.2
     ngram_dropout: Fraction = 0.2
     view_dropout: Fraction = 0.3

@@ -15,6 +15,7 @@ from recall.channels.name_words import NameWordsChannel
 from recall.channels.named_tags import NamedTags
 from recall.channels.names import SensedNames, WrittenNames
 from recall.channels.passages import PassageNames
+from recall.channels.regression import Regression
 from recall.channels.tag_similarity import TagSimilarity
 from recall.channels.text_neighbours import TextNeighbours
 from recall.channels.uploader import UploaderTags
@@ -29,6 +30,7 @@ from recall.neighbours.space import NeighbourSpace
 from recall.neighbours.store import NeighbourStore
 from recall.neighbours.table import LabelledTable
 from recall.neighbours.text_search import TextSearch
+from recall.regression import KernelRidge
 from recall.tower import TowerForward
 from tagging.bundle.indexes import TagIndex, ViewIndex
 from tagging.bundle.labelled_videos import LabelledVideos
@@ -47,6 +49,7 @@ class RecallModelParts:
     model: RecallModel
     tags: TagIndex | None  # for the similarity branch; None without it
     texts: sparse.csr_matrix  # (V, F) n-grams of the labelled videos
+    ridge: KernelRidge | None  # None with so many labelled videos that the classifier is better
     tower: TowerForward | None = None  # runs the video tower elsewhere; None: in this process
 
 
@@ -89,6 +92,8 @@ class RecallParts:
             channels.append(NameWordsChannel(self.words, np.arange(len(self.catalog)), limit))
             if config.learnt.linear:
                 channels.append(Classifier(model, limit))
+            if self.recall_model.ridge is not None:
+                channels.append(Regression(self.recall_model.ridge, limit))
             if self.recall_model.tags is not None:
                 channels.append(TagSimilarity(model, self.recall_model.tags.index, self.recall_model.tags.tags, limit))
             channels.append(UploaderTags(table, limit))
@@ -129,7 +134,10 @@ class RecallParts:
                 learnt = RecallModel.load(folder / "learnt")
                 if texts.shape[1] != learnt.features.width:
                     raise ValueError(f"texts {texts.shape}, {learnt.features.width} n-grams")
-                model = RecallModelParts(learnt, tags, texts)
+                ridge = None if not manifest.learnt.landmarks else KernelRidge.load(folder / "learnt")
+                if ridge is not None and ridge.landmarks.ngrams.shape[1] != learnt.features.width:
+                    raise ValueError(f"landmarks {ridge.landmarks.ngrams.shape}, {learnt.features.width} n-grams")
+                model = RecallModelParts(learnt, tags, texts, ridge)
             extractor = None if manifest.extractor is None else TagExtractor.load(folder / "extract")
             named = named_channels(folder, manifest.names, config, catalog)
             if model is None:  # otherwise the fusion was fitted on the existing channels and no other

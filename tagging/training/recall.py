@@ -50,12 +50,15 @@ class TrainedRecall:
         self.model.parts.model.save(folder)
         save_tag_rows(folder, self.model.tag_vectors)
         sparse.save_npz(folder / "texts.npz", self.model.parts.texts.astype(np.float32), compressed=False)
+        if self.model.parts.ridge is not None:
+            self.model.parts.ridge.save(folder)
         self.fusion.save(folder / "blend.txt")
 
     def entry(self) -> RecallModelEntry:
-        model = self.model.parts.model
+        model, ridge = self.model.parts.model, self.model.parts.ridge
         return RecallModelEntry(
             labels=len(model.labels),
+            landmarks=0 if ridge is None else len(ridge.weights),
             ngrams=model.features.width,
             videos=len(self.split.learnt),
             blended_on=sum(len(fold.held_out) for fold in self.split.folds),

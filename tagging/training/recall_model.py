@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from recall.extract.extractor import TagExtractor
 from recall.query import RecallQuery
+from recall.regression import fit_kernel_ridge
 from recall.train import ModelInputs, TagInputs, fit_recall_model
 from tagging.bundle.indexes import build_tag_index
 from tagging.bundle.labelled_videos import LabelledVideos
@@ -52,7 +53,13 @@ def train_recall_model(
     tag_vectors = model.tag_rows(inputs.tags)
     index = build_tag_index(model, tag_vectors, recall, seed)
     extractor = _fit_extractor(labelled, catalog, seed)
-    return TrainedModel(RecallModelParts(model, index, inputs.videos.ngrams), extractor, tag_vectors, queries)
+    ridge = None
+    if (regression := recall.learnt.regression) is not None and len(training_set) < regression.below:
+        generator = np.random.default_rng([seed, Stream.RECALL_REGRESSION])
+        ridge = fit_kernel_ridge(
+            inputs.videos.rows(rows), labelled.tags, uploaders, model.labels, regression, generator
+        )
+    return TrainedModel(RecallModelParts(model, index, inputs.videos.ngrams, ridge), extractor, tag_vectors, queries)
 
 
 def _tag_inputs(

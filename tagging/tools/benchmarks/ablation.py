@@ -40,6 +40,7 @@ PARTS = {
     WHOLE: "",
     "no-linear": "linear = 0.0",
     "no-similarity": "similarity = 0.0",
+    "no-regression": 'regression = {backend = "none"}',
     "with-names": 'tag_views = ["text"]',
     "with-graph": 'tag_views = ["graph"]',
     "no-ngrams": 'ngrams = {backend = "none"}',
@@ -47,7 +48,7 @@ PARTS = {
     "decoupled": 'loss = "decoupled"',
     "asymmetric": 'loss = "asymmetric"',
 }
-LEARNT = ("classifier", "similarity", "multimodal")  # channels that only a trained model has
+LEARNT = ("classifier", "regression", "similarity", "multimodal")  # channels that only a trained model has
 SYSTEMS = (*LEARNT, "union")
 MEASURES = ("R@20", "R@200", "R@200 known", "P@5")
 # Seed of the draw. It differs from the seeds of the split and of training; otherwise the training holdout would be

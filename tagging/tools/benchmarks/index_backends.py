@@ -46,7 +46,7 @@ def compare_backends(
     logger.info("%d real rows grow to %d, %d queries", len(real), count, len(queries))
     with grown_file(real, count, rng) as rows:
         measured = _measure(rows, queries, k, configs, seed, progress)
-    return {f"{count} rows, {len(real)} of them real, k = {k}": [_row(found, k) for found in measured]}
+    return {f"{count:,} rows, {min(count, len(real)):,} of them real, k = {k}": [_row(found, k) for found in measured]}
 
 
 def _config(backend: str, uri: str | None) -> IndexConfig:

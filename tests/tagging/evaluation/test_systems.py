@@ -11,7 +11,7 @@ from tagging.progress import Silent
 from tagging.store.features import FeatureStore
 from tests.support.corpora import write_topic_videos
 
-CHANNELS = ["text", "multimodal", "lexical", "words", "classifier", "similarity"]
+CHANNELS = ["text", "multimodal", "lexical", "words", "classifier", "regression", "similarity"]
 
 
 def test_every_channel_and_the_union_are_measured_and_written(precise_bundle: Path, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from recall.channels.base import NEIGHBOUR_VIEWS, PASSAGE_CHANNELS, SENSED_MODAL
 from tagging.inspection.explanation import ChannelView
 from tagging.inspection.words import READS, apart, capital, clock, figure, listed, ordinal, plural, why_not_proposed
 
-OTHERS = ("lexical", "words", "classifier", "similarity", "extracted", "uploader", "written")
+OTHERS = ("lexical", "words", "classifier", "regression", "similarity", "extracted", "uploader", "written")
 
 
 def channel(name: str, voters: int = 0, proposals: int = 0, has_input: bool = True) -> ChannelView:

@@ -13,6 +13,7 @@ from rank.contrastive import ContrastiveRanker
 from rank.recall_probability import RecallProbabilityRanker
 from tagging.bundle.labelled_videos import LabelledVideos
 from tagging.bundle.manifest import BUNDLE
+from tagging.config.recall import RegressionConfig
 from tagging.config.root import Config
 from tagging.errors import InvalidSelectionError
 from tagging.features.factory import load_encoders
@@ -43,6 +44,7 @@ def test_the_manifest_states_the_model_sizes_and_numbers_of_videos(precise_bundl
     assert 10 <= entry.kept_for_promises <= 80
     assert 50 <= entry.blended_on <= 130
     assert entry.labels == 6
+    assert entry.landmarks == entry.videos
 
 
 def test_the_bundle_contains_the_ranker_its_graph_and_held_out_predictions(precise_bundle: Path) -> None:
@@ -71,6 +73,18 @@ def train_on(videos: Sequence[VideoEmbeddings], tags: Sequence[Sequence[str]], c
     labelled = LabelledVideos(ids, tuple(video.title for video in videos), owners, lists)
     refs = [VideoRef(video_id) for video_id in ids]
     return train_recall(TrainingSet(refs, labelled, catalog, videos, {}), NameSources(), config, Silent())
+
+
+@pytest.mark.parametrize("below", [400, 401])
+def test_a_regression_is_fitted_below_a_number_of_labelled_videos(quick_config: Config, below: int) -> None:
+    data = topics(400, seed=1)
+    assert quick_config.recall.learnt is not None
+    learnt = quick_config.recall.learnt.model_copy(update={"regression": RegressionConfig(below=below, landmarks=50)})
+    tags = [[NAMES[tag] for tag in data.tags.at(row)] for row in range(400)]
+    trained = train_on(data.videos, tags, with_recall(quick_config, learnt=learnt))
+    assert trained.entry().landmarks == (50 if below > 400 else 0)
+    for example in trained.control_candidates.candidates:
+        assert ("regression" in example.channels) == (below > 400)
 
 
 @pytest.mark.parametrize("blended", [80, 81], ids=["one fold", "five folds"])

@@ -84,6 +84,12 @@ DIFFERENCES: dict[str, dict[str, Any]] = {
     "whole": {},
     "no-linear": {"linear": 0.0},
     "no-similarity": {"similarity": 0.0},
+    "no-regression": {
+        "regression": None,
+        "regression.below": ...,
+        "regression.landmarks": ...,
+        "regression.penalties": ...,
+    },
     "with-names": {"tag_views": ["text"]},
     "with-graph": {"tag_views": ["graph"]},
     "no-ngrams": {"ngrams": None, "ngrams.least": ..., "ngrams.at_most": ...},

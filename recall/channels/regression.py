@@ -1,0 +1,42 @@
+"""Regression channel: tags by kernel ridge regression, over tags known from training."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import sparse
+
+from recall.channels.base import UneditedChannel
+from recall.model import Views, dense_rows
+from recall.query import RecallQuery
+from recall.regression import KernelRidge
+from recall.topk import top_k
+from tagging.types import ChannelTags
+
+
+class Regression(UneditedChannel):
+    """Tags that several uploaders use; scores are estimates of their probability."""
+
+    name = "regression"
+
+    def __init__(self, ridge: KernelRidge, limit: int) -> None:
+        self._ridge = ridge
+        self._limit = limit
+
+    def recall(self, queries: Sequence[RecallQuery]) -> list[ChannelTags | None]:
+        proposed: list[ChannelTags | None] = [None] * len(queries)
+        known = [(index, query) for index, query in enumerate(queries) if query.ngrams is not None]
+        if known:
+            scores = self._ridge.scores(self._views([query for _, query in known]))
+            for (index, _), row in zip(known, scores, strict=True):
+                chosen = top_k(row, self._ridge.labels, self._limit)
+                chosen = chosen[row[chosen] > 0]
+                proposed[index] = ChannelTags(self._ridge.labels[chosen], np.minimum(row[chosen], 1))
+        return proposed
+
+    def _views(self, queries: Sequence[RecallQuery]) -> Views:
+        width = self._ridge.landmarks.ngrams.shape[1]
+        ngrams = sparse.vstack([query.ngrams.matrix(width) for query in queries if query.ngrams is not None], "csr")
+        videos = [query.video for query in queries]
+        dense = {view: dense_rows(videos, view, dim) for view, dim in self._ridge.views.items()}
+        present = [np.diff(ngrams.indptr) > 0, *(rows.any(axis=1) for rows in dense.values())]
+        return Views(ngrams, dense, np.stack(present, axis=1))
