@@ -9,6 +9,7 @@ among them (subset of regressors; Rasmussen and Williams 2006, section 8.3.1), a
 uploader, as for the recall model. λ is the one that finds most tags of held-out uploaders.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,8 @@ from tagging.files.tensors import read_tensors, write_tensors
 from tagging.ragged import Ragged
 from tagging.splits import parts
 from tagging.types import FloatRows, Indices
+
+logger = logging.getLogger(__name__)
 
 FILE = "regression.safetensors"
 WIDTH = 0.5  # of the kernel of dense views
@@ -122,7 +125,9 @@ def fit_kernel_ridge(
     left_out = parts(uploaders, LEFT_OUT, generator) == 0
     fitted, judged = problem.rows(np.flatnonzero(~left_out)), problem.rows(np.flatnonzero(left_out))
     found = [judged.recall(weights) for weights in fitted.solutions(config.penalties)]
-    [weights] = problem.solutions([config.penalties[int(np.argmax(found))]])
+    best = int(np.argmax(found))
+    logger.info("regression: recall@%d of %.3f with a penalty of %g", JUDGED, found[best], config.penalties[best])
+    [weights] = problem.solutions([config.penalties[best]])
     return KernelRidge(problem.landmarks, weights, labels)
 
 
