@@ -102,7 +102,7 @@ def _search(index: VectorIndex, queries: Rows, k: int, number: int) -> None:
 
 
 def _scores(rows: Rows, queries: Rows, found: NDArray[np.int64]) -> Rows:
-    """Return the (Q, k) scores of found rows, best first; part by part, as a mapped file is slow to read in any order."""
+    """Return the (Q, k) scores of found rows, best first; a mapped file is slow to read out of order."""
     scores = np.full(found.shape, -np.inf, np.float32)
     for start in range(0, len(rows), ROWS_AT_ONCE):
         part = np.array(rows[start : start + ROWS_AT_ONCE])
