@@ -61,7 +61,7 @@ class Landmarks:
             rows = _moved(videos.dense[view], self.spaces[view])
             both = np.outer(rows.any(axis=1), landmarks.any(axis=1))
             total += both * np.exp((rows @ landmarks.T - 1) / WIDTH)
-        return total / (1 + len(self.dense))
+        return np.asarray(total / (1 + len(self.dense)), np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

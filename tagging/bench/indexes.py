@@ -106,8 +106,8 @@ def _scores(rows: Rows, queries: Rows, found: NDArray[np.int64]) -> Rows:
     scores = np.full(found.shape, -np.inf, np.float32)
     for start in range(0, len(rows), ROWS_AT_ONCE):
         part = np.array(rows[start : start + ROWS_AT_ONCE])
-        query, place = np.nonzero((found >= start) & (found < start + len(part)))
-        scores[query, place] = np.einsum("nd,nd->n", part[found[query, place] - start], queries[query])
+        query, slot = np.nonzero((found >= start) & (found < start + len(part)))
+        scores[query, slot] = np.einsum("nd,nd->n", part[found[query, slot] - start], queries[query])
     return -np.sort(-scores, axis=1)
 
 
