@@ -97,7 +97,9 @@ class RegressionConfig(Branch):
 
     below: PositiveInt = 20_000  # labelled videos; of as many, the linear branch learns more
     landmarks: PositiveInt = 2_000
-    penalties: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)] = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+    penalties: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)] = (
+        0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0,
+    )  # fmt: skip
 
 
 class RecallModelConfig(Branch):
