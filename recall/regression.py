@@ -35,6 +35,7 @@ FILE = "regression.safetensors"
 WIDTH = 0.5  # of the kernel of dense views
 LEFT_OUT = 5  # one in as many videos chooses λ
 JUDGED = 10  # tags of each of them
+CSR = ("data", "indices", "indptr")  # arrays of a compressed sparse matrix
 ROUNDING = 1e-5  # added to the diagonal, relative to its mean: landmarks may be equal
 
 
@@ -44,7 +45,7 @@ class Landmarks:
 
     spaces: Mapping[str, NeighbourSpace]  # of each dense view
     dense: Mapping[str, FloatRows]  # (M, dim) unit rows of the spaces, zeros where missing
-    ngrams: sparse.csr_matrix  # (M, F) unit rows
+    postings: sparse.csr_matrix  # (F, M) their n-grams, unit columns
 
     @classmethod
     def of(cls, videos: Views, rows: Indices) -> "Landmarks":
@@ -52,11 +53,11 @@ class Landmarks:
         spaces = {view: NeighbourSpace.around(values[values.any(axis=1)]) for view, values in videos.dense.items()}
         chosen = videos.rows(rows)
         dense = {view: _moved(chosen.dense[view], space) for view, space in spaces.items()}
-        return cls(spaces, dense, chosen.ngrams)
+        return cls(spaces, dense, chosen.ngrams.T.tocsr())
 
     def kernel(self, videos: Views) -> FloatRows:
         """Return k (n, M) of n videos with the landmarks."""
-        total = np.asarray((videos.ngrams @ self.ngrams.T).todense(), np.float32)
+        total = np.asarray((videos.ngrams @ self.postings).todense(), np.float32)
         for view, landmarks in self.dense.items():
             rows = _moved(videos.dense[view], self.spaces[view])
             both = np.outer(rows.any(axis=1), landmarks.any(axis=1))
@@ -73,6 +74,11 @@ class KernelRidge:
     labels: Indices  # (L,) catalog rows, rising
 
     @property
+    def ngrams(self) -> int:
+        """The number F of n-grams."""
+        return int(self.landmarks.postings.shape[0])
+
+    @property
     def views(self) -> Mapping[str, int]:
         """The width of each dense view."""
         return {view: space.dim for view, space in self.landmarks.spaces.items()}
@@ -82,10 +88,9 @@ class KernelRidge:
         return self.landmarks.kernel(videos) @ self.weights
 
     def save(self, folder: Path) -> None:
-        ngrams = self.landmarks.ngrams
+        postings = self.landmarks.postings
         arrays = {"weights": self.weights.astype(np.float16), "labels": self.labels}
-        arrays |= {"ngrams.data": ngrams.data, "ngrams.indices": ngrams.indices, "ngrams.indptr": ngrams.indptr}
-        arrays["ngrams.width"] = np.array([ngrams.shape[1]])
+        arrays |= {f"postings.{part}": getattr(postings, part) for part in CSR}
         for view, rows in self.landmarks.dense.items():
             arrays |= {f"dense.{view}": rows.astype(np.float16), f"centre.{view}": self.landmarks.spaces[view].centre}
         write_tensors(folder / FILE, {name: torch.from_numpy(values) for name, values in arrays.items()})
@@ -95,8 +100,8 @@ class KernelRidge:
         """Load what `save` wrote. Raises OSError, and ValueError or KeyError for another file."""
         arrays = {name: tensor.numpy() for name, tensor in read_tensors(folder / FILE)[0].items()}
         weights, labels = arrays["weights"].astype(np.float32), arrays["labels"]
-        shape = (len(weights), int(arrays["ngrams.width"][0]))
-        ngrams = sparse.csr_matrix(tuple(arrays[f"ngrams.{part}"] for part in ("data", "indices", "indptr")), shape)
+        shape = (len(arrays["postings.indptr"]) - 1, len(weights))
+        postings = sparse.csr_matrix(tuple(arrays[f"postings.{part}"] for part in CSR), shape)
         views = [name.removeprefix("dense.") for name in arrays if name.startswith("dense.")]
         dense = {view: arrays[f"dense.{view}"].astype(np.float32) for view in views}
         spaces = {view: NeighbourSpace(arrays[f"centre.{view}"]) for view in views}
@@ -104,7 +109,7 @@ class KernelRidge:
             rows.shape != (len(weights), spaces[view].dim) for view, rows in dense.items()
         ):
             raise ValueError(f"{FILE}: weights {weights.shape} of {len(labels)} labels")
-        return cls(Landmarks(spaces, dense, ngrams), weights, labels)
+        return cls(Landmarks(spaces, dense, postings), weights, labels)
 
 
 def fit_kernel_ridge(

@@ -34,7 +34,7 @@ class Regression(UneditedChannel):
         return proposed
 
     def _views(self, queries: Sequence[RecallQuery]) -> Views:
-        width = self._ridge.landmarks.ngrams.shape[1]
+        width = self._ridge.ngrams
         ngrams = sparse.vstack([query.ngrams.matrix(width) for query in queries if query.ngrams is not None], "csr")
         videos = [query.video for query in queries]
         dense = {view: dense_rows(videos, view, dim) for view, dim in self._ridge.views.items()}

@@ -135,8 +135,8 @@ class RecallParts:
                 if texts.shape[1] != learnt.features.width:
                     raise ValueError(f"texts {texts.shape}, {learnt.features.width} n-grams")
                 ridge = None if not manifest.learnt.landmarks else KernelRidge.load(folder / "learnt")
-                if ridge is not None and ridge.landmarks.ngrams.shape[1] != learnt.features.width:
-                    raise ValueError(f"landmarks {ridge.landmarks.ngrams.shape}, {learnt.features.width} n-grams")
+                if ridge is not None and ridge.ngrams != learnt.features.width:
+                    raise ValueError(f"landmarks of {ridge.ngrams} n-grams, the model has {learnt.features.width}")
                 model = RecallModelParts(learnt, tags, texts, ridge)
             extractor = None if manifest.extractor is None else TagExtractor.load(folder / "extract")
             named = named_channels(folder, manifest.names, config, catalog)

@@ -45,7 +45,7 @@ def test_the_kernel_is_the_mean_over_views_and_a_missing_view_adds_nothing() -> 
     frames = np.array([[0.6, 0.8], [0.0, 0.0]], np.float32)
     ngrams = np.array([[1.0, 0.0], [0.6, 0.8]], np.float32)
     space = NeighbourSpace.unmoved(2)
-    landmarks = Landmarks({"frames": space}, {"frames": frames}, sparse.csr_matrix(ngrams))
+    landmarks = Landmarks({"frames": space}, {"frames": frames}, sparse.csr_matrix(ngrams.T))
     query = views(np.array([[0.8, 0.6]], np.float32), np.array([[1.0, 0.0]], np.float32))
     frames_alone = np.exp((0.6 - 1) / 0.5)
     np.testing.assert_allclose(landmarks.kernel(query), [[(0.8 + frames_alone) / 2, 0.96 / 2]], rtol=1e-6)
