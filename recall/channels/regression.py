@@ -14,7 +14,10 @@ from tagging.types import ChannelTags
 
 
 class Regression(UneditedChannel):
-    """Tags that several uploaders use; scores are estimates of their probability."""
+    """Tags that several uploaders use; scores are estimates of their probability.
+
+    It reads no video without text: fitted on videos that have text, it leaves little to the other views.
+    """
 
     name = "regression"
 
@@ -24,7 +27,7 @@ class Regression(UneditedChannel):
 
     def recall(self, queries: Sequence[RecallQuery]) -> list[ChannelTags | None]:
         proposed: list[ChannelTags | None] = [None] * len(queries)
-        known = [(index, query) for index, query in enumerate(queries) if query.ngrams is not None]
+        known = [(index, query) for index, query in enumerate(queries) if query.ngrams and len(query.ngrams.columns)]
         if known:
             scores = self._ridge.scores(self._views([query for _, query in known]))
             for (index, _), row in zip(known, scores, strict=True):

@@ -155,8 +155,9 @@ def test_the_channel_proposes_labels_that_are_probable_at_all() -> None:
     )
     frames = {"frames": np.eye(1, DIM, dtype=np.float32)[0]}
     known = RecallQuery(VideoEmbeddings(frames), frames, NgramRow(np.array([0]), np.ones(1, np.float32)))
-    found, nothing = Regression(ridge, 5).recall([known, RecallQuery.of(VideoEmbeddings({}))])
-    assert nothing is None
+    silent = replace(known, ngrams=NgramRow(np.zeros(0, np.int64), np.zeros(0, np.float32)))
+    found, *nothing = Regression(ridge, 5).recall([known, silent, RecallQuery.of(VideoEmbeddings({}))])
+    assert nothing == [None, None]
     assert found is not None
     assert found.tag_rows[0] == 10
     assert found.scores[0] > 0.8
