@@ -41,15 +41,19 @@ class Views:
     def __len__(self) -> int:
         return len(self.present)
 
+    @classmethod
+    def of(cls, ngrams: sparse.csr_matrix, dense: Mapping[str, FloatRows]) -> "Views":
+        """Return the views of n-grams (n, F) and dense rows (n, dim), whose zero rows are missing."""
+        present = [np.diff(ngrams.indptr) > 0, *(rows.any(axis=1) for rows in dense.values())]
+        return cls(ngrams, dense, np.stack(present, axis=1))
+
     def rows(self, rows: Indices) -> "Views":
         return Views(self.ngrams[rows], {view: values[rows] for view, values in self.dense.items()}, self.present[rows])
 
 
 def views_of(texts: Sequence[str], dense: Mapping[str, FloatRows], features: NgramFeatures) -> Views:
     """Return the views of n texts and dense rows (n, dim), whose zero rows are missing."""
-    ngrams = features.transform(texts)
-    present = [np.diff(ngrams.indptr) > 0, *(rows.any(axis=1) for rows in dense.values())]
-    return Views(ngrams, dense, np.stack(present, axis=1))
+    return Views.of(features.transform(texts), dense)
 
 
 def dense_rows(videos: Sequence[VideoEmbeddings], modality: str, dim: int) -> FloatRows:

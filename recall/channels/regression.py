@@ -40,6 +40,4 @@ class Regression(UneditedChannel):
         width = self._ridge.ngrams
         ngrams = sparse.vstack([query.ngrams.matrix(width) for query in queries if query.ngrams is not None], "csr")
         videos = [query.video for query in queries]
-        dense = {view: dense_rows(videos, view, dim) for view, dim in self._ridge.views.items()}
-        present = [np.diff(ngrams.indptr) > 0, *(rows.any(axis=1) for rows in dense.values())]
-        return Views(ngrams, dense, np.stack(present, axis=1))
+        return Views.of(ngrams, {view: dense_rows(videos, view, dim) for view, dim in self._ridge.views.items()})

@@ -47,7 +47,7 @@ def grown_file(real: Rows, count: int, rng: np.random.Generator) -> Iterator[Row
         needed, free = 4 * count * real.shape[1], shutil.disk_usage(folder).free
         if needed > free:
             raise VideotagError(
-                f"{count} rows need {needed / 2**30:.1f} GiB, {Path(folder).parent} has {free / 2**30:.1f} GiB free",
+                f"{count} rows need {needed / 2**20:,.0f} MiB, {Path(folder).parent} has {free / 2**20:,.0f} MiB free",
                 "let TMPDIR name a folder with more space",
             )
         path = Path(folder) / "rows.npy"

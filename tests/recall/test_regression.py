@@ -32,8 +32,7 @@ def drawn(count: int, seed: int, noise: float = 0.3) -> tuple[Views, list[int]]:
 
 
 def views(ngrams: FloatRows, frames: FloatRows) -> Views:
-    present = np.stack([ngrams.any(axis=1), frames.any(axis=1)], axis=1)
-    return Views(sparse.csr_matrix(ngrams), {"frames": frames}, present)
+    return Views.of(sparse.csr_matrix(ngrams), {"frames": frames})
 
 
 def fitted(videos: Views, topics: list[int], config: RegressionConfig, seed: int = 1) -> KernelRidge:
