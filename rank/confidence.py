@@ -5,7 +5,9 @@
 
 A logistic regression (scikit-learn), fitted on videos that neither the channels nor the towers were trained on; the
 re-ranker's scores of a video come from trees that were fitted on other videos. With few videos the trees get little
-weight. Most tags have no offset, and many bundles have none at all (rank/tag_offsets.py).
+weight. Only the best candidates of each video (FITTED) take part, as others are hardly ever answered: recall is what
+tells the hopeless ones of all 200 from the rest, so it would get a weight that puts fewer right tags first. Most tags
+have no offset, and many bundles have none at all (rank/tag_offsets.py).
 """
 
 import json
@@ -23,6 +25,7 @@ from tagging.config.rank import TagOffsetsConfig
 from tagging.errors import NothingToLearnError
 from tagging.types import Candidates, TagScores
 
+FITTED = 20  # candidates of a video, the best by the re-ranker
 NEW = 2  # column of the features
 # Terms of the log-odds: of the features, in their order, the tag's offset, and the bias.
 TERMS = ("recall", "cosine", "new", "re-ranker", "offset", "bias")
@@ -83,21 +86,20 @@ def fit_confidence(
     """
     from sklearn.linear_model import LogisticRegression  # takes seconds, which tagging would wait for
 
-    features = np.concatenate(
-        [
-            confidence_features(candidates, cosines, scores)
-            for (candidates, cosines, _), scores in zip(videos, reranked, strict=True)
-        ]
-    )
-    correct = np.concatenate([np.isin(candidates.tag_rows, true) for candidates, _, true in videos])
+    parts, rows, right = [], [], []
+    for (candidates, cosines, true), scores in zip(videos, reranked, strict=True):
+        best = np.argsort(-scores, kind="stable")[:FITTED]
+        parts.append(confidence_features(candidates, cosines, scores)[best])
+        rows.append(candidates.tag_rows[best])
+        right.append(np.isin(rows[-1], true))
+    features, correct = np.concatenate(parts), np.concatenate(right)
     if not 0 < correct.sum() < len(correct):
         raise NothingToLearnError(f"{correct.sum()} of {len(correct)} candidates are correct: nothing to learn from")
     regression = LogisticRegression(C=1.0, max_iter=1000).fit(features, correct)
     likely, cosine, new, order = map(float, regression.coef_[0])
     model = ConfidenceModel(likely, cosine, new, order, float(regression.intercept_[0]))
-    rows = np.concatenate([candidates.tag_rows for candidates, _, _ in videos])
-    owners = np.repeat(uploaders, [len(candidates.tag_rows) for candidates, _, _ in videos])
-    held_out = HeldOutLogOdds(model.log_odds(features), correct, rows, owners)
+    owners = np.repeat(uploaders, list(map(len, rows)))
+    held_out = HeldOutLogOdds(model.log_odds(features), correct, np.concatenate(rows), owners)
     in_catalog = features[:, NEW] == 0  # the row of a new tag identifies it within its video only
     return replace(model, offsets=fit_offsets(held_out.only(in_catalog), config, seed))
 

@@ -65,10 +65,11 @@ class NegativesConfig(Branch):
 class TreeRerankerConfig(Branch):
     """Boosted trees that re-rank a video's candidates by all channel scores (rank/tree_reranker.py)."""
 
-    trees: PositiveInt = 60
+    trees: PositiveInt = 300
     leaves: Leaves = 8
-    rate: PositiveFloat = 0.1
+    rate: PositiveFloat = 0.03
     least_in_leaf: PositiveInt = 100
+    feature_share: PositiveShare = 0.5  # of the features, drawn for each tree
 
 
 class TagOffsetsConfig(Branch):

@@ -136,12 +136,13 @@ class RecallFusionConfig(Branch):
 
     budget: PositiveInt = 200
     wrong: PositiveInt = 2_000_000  # wrong candidates that the trees are fitted on; of more, a sample
-    trees: PositiveInt = 200
+    trees: PositiveInt = 400
     leaves: Leaves = 15
     few_leaves: Leaves = 8  # with fewer correct candidates than `enough`
     enough: PositiveInt = 10_000
-    rate: PositiveFloat = 0.05
-    least_in_leaf: PositiveInt = 100
+    rate: PositiveFloat = 0.03
+    least_in_leaf: PositiveInt = 500
+    feature_share: PositiveShare = 0.3  # of the features, drawn for each tree
 
 
 class RecallConfig(Branch):

@@ -19,7 +19,7 @@ END = "\npandas_categorical:"  # start of the last line
 
 
 class TreesConfig(Protocol):
-    """Size and learning rate of an ensemble; the branches of the configuration that fit trees have these options."""
+    """Options of an ensemble, which all branches of the configuration that fit trees have."""
 
     @property
     def trees(self) -> int: ...
@@ -32,6 +32,9 @@ class TreesConfig(Protocol):
 
     @property
     def least_in_leaf(self) -> int: ...
+
+    @property
+    def feature_share(self) -> float: ...
 
 
 def fit_trees(
@@ -59,6 +62,7 @@ def fit_trees(
         "learning_rate": config.rate,
         "num_leaves": config.leaves,
         "min_data_in_leaf": config.least_in_leaf,
+        "feature_fraction": config.feature_share,
         "lambda_l2": 1.0,
         "deterministic": True,
         "force_row_wise": True,

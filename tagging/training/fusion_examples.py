@@ -53,23 +53,22 @@ class ExampleSource:
         return cls(training_set, RecallStage.of(parts, None, config.recall), words, parts.uses())
 
     def examples(
-        self, label: str, rows: NDArray[np.int64], progress: Progress, known_uploader: NDArray[np.bool_] | None = None
+        self, label: str, rows: NDArray[np.int64], progress: Progress, *, uploaders_known: bool
     ) -> list[FusionExample]:
         """Return the united candidates of labelled videos, with their true tags.
 
         label: of the work, for the progress display
-        known_uploader: (V,) True where recall may use the uploader's history; None: nowhere
+        uploaders_known: whether recall may use the history of each video's uploader
         """
         labelled, catalog = self.training_set.labelled, self.training_set.catalog
         embeddings = self.training_set.embeddings
-        known = np.zeros(len(embeddings), np.bool_) if known_uploader is None else known_uploader
         found: list[FusionExample] = []
         with progress.track(label, len(rows)) as advance:
             for start in range(0, len(rows), BATCH_VIDEOS):
                 batch = rows[start : start + BATCH_VIDEOS].tolist()
-                videos = [
-                    embeddings[row] if known[row] else replace(embeddings[row], uploader_id=None) for row in batch
-                ]
+                videos = [embeddings[row] for row in batch]
+                if not uploaders_known:
+                    videos = [replace(video, uploader_id=None) for video in videos]
                 for row, video, proposed in zip(batch, videos, self.stage.propose(videos), strict=True):
                     candidates = merge({name: _known_tags(name, tags, self.uses) for name, tags in proposed.items()})
                     candidates = _mark_new(candidates, catalog, self.uses)

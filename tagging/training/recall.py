@@ -81,12 +81,11 @@ def train_recall(training_set: TrainingSet, names: NameSources, config: Config, 
         model = train_recall_model(training_set, rows, names.vectors, config, progress)
         return model, ExampleSource.of(training_set, model, rows, names, config)
 
-    known_uploader = np.arange(len(training_set)) % 2 == 1
     examples: list[FusionExample] = []
     for number, fold in enumerate(split.folds, 1):
         model, source = train_on(fold.train)
         label = f"recall candidates for the fusion, {number} of {len(split.folds)}"
-        examples += source.examples(label, fold.held_out, progress, known_uploader)
+        examples += source.examples(label, fold.held_out, progress, uploaders_known=True)
     if len(split.folds) > 1:
         model, source = train_on(split.learnt)
     fusion = fit_fusion(examples, source.words, source.uses, fusion_config, seed)
@@ -95,7 +94,7 @@ def train_recall(training_set: TrainingSet, names: NameSources, config: Config, 
     cross = cross_fitted_candidates(examples, uploaders, source.words, fusion_config, seed)
 
     def candidates(label: str, rows: NDArray[np.int64]) -> HeldOutCandidates:
-        found = source.examples(label, rows, progress)
+        found = source.examples(label, rows, progress, uploaders_known=False)
         return within_budget(rows, [fusion.weigh(example.candidates, example.text) for example in found])
 
     def within_budget(rows: NDArray[np.int64], found: Sequence[Candidates]) -> HeldOutCandidates:

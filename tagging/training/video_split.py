@@ -2,9 +2,8 @@
 
 The fusion is fitted on videos that the recall model was not trained on: most of them are all videos of some uploaders,
 for which the channels propose tags as they would for a new uploader. The others are videos of uploaders whose other
-videos the model knows, half of them with their uploader known, so that the fusion learns the weight of an uploader's
-history. Nothing is fitted on the videos of yet other uploaders, the control part: predictions for those are as good as
-for any new uploader's.
+videos the model knows, so that the fusion learns the weight of an uploader's history. Nothing is fitted on the videos
+of yet other uploaders, the control part: predictions for those are as good as for any new uploader's.
 
 Of many videos, a fixed number is enough for the fusion (`training.blended`). Where that would be more than a fifth,
 each fifth is held out once, from a model of its own, so that the fusion has all of them to learn from; the model of
@@ -26,7 +25,7 @@ from tagging.types import VideoRef
 FOLDS = 5
 MIN_FUSION_VIDEOS = 50
 MAX_CONTROL_SHARE = 0.1
-RETURNING_SHARE = 0.25  # videos of known uploaders for each video of a new one
+RETURNING_SHARE = 0.125  # videos of known uploaders for each video of a new one
 
 Rows = NDArray[np.int64]  # of labelled videos, rising
 

@@ -20,6 +20,7 @@ from tagging.errors import NothingToLearnError
 from tagging.types import Candidates
 
 CONFIG = TreeRerankerConfig(trees=30, leaves=7, least_in_leaf=20)
+BY_HEART = TreeRerankerConfig(trees=100, leaves=31, rate=0.1, least_in_leaf=1, feature_share=1.0)
 CHANNELS = ("text", "best words")
 
 
@@ -71,17 +72,16 @@ def test_cross_fitted_scores_do_not_leak_labels() -> None:
     """Random labels are memorised, but each half is scored by the model of the other half."""
     generator = np.random.default_rng(5)
     videos = [(shown, near, generator.choice(shown.tag_rows, 1)) for shown, near, _ in drawn(4, 200)]
-    heart = TreeRerankerConfig(trees=100, leaves=31, least_in_leaf=1)
 
     def share(scores: list[NDArray[np.float32]]) -> float:
         pairs = zip(scores, videos, strict=True)
         return float(np.mean([shown.tag_rows[np.argmax(score)] in true for score, (shown, _, true) in pairs]))
 
-    whole = fit_tree_reranker(videos, heart, 7)
+    whole = fit_tree_reranker(videos, BY_HEART, 7)
     assert share([whole.score(shown, near) for shown, near, _ in videos]) > 0.6
-    assert share(cross_fitted_scores(videos, np.arange(200), heart, 7)) < 0.3
+    assert share(cross_fitted_scores(videos, np.arange(200), BY_HEART, 7)) < 0.3
     # All of one uploader cannot be halved by uploaders; then videos are.
-    assert share(cross_fitted_scores(videos, np.zeros(200, np.int64), heart, 7)) < 0.3
+    assert share(cross_fitted_scores(videos, np.zeros(200, np.int64), BY_HEART, 7)) < 0.3
 
 
 def test_videos_of_one_uploader_are_in_one_half() -> None:
@@ -90,7 +90,7 @@ def test_videos_of_one_uploader_are_in_one_half() -> None:
     twins = [videos[row - row % 2] for row in range(60)]  # each uploader says everything twice
     labelled = [(shown, near, generator.choice(shown.tag_rows, 1)) for shown, near, _ in twins]
     labelled = [labelled[row - row % 2] for row in range(60)]
-    scores = cross_fitted_scores(labelled, groups, TreeRerankerConfig(trees=100, leaves=31, least_in_leaf=1), 7)
+    scores = cross_fitted_scores(labelled, groups, BY_HEART, 7)
     found = [shown.tag_rows[np.argmax(score)] in true for score, (shown, _, true) in zip(scores, labelled, strict=True)]
     assert np.mean(found) < 0.4
 
